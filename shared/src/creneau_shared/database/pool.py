@@ -1,0 +1,68 @@
+"""One asyncpg pool a process, and the one way to open a transaction.
+
+A handler is given a connection inside a transaction and never commits: the transaction commits when the block
+ends, before the response is built, so that no client is told of something that was not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import asyncpg
+
+Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database. Use as an async context manager."""
+
+    def __init__(self, url: str, *, size: int, statement_timeout_s: float, name: str = "creneau") -> None:
+        self._url = url
+        self._size = size
+        self._settings = {
+            "application_name": name,
+            "statement_timeout": str(int(statement_timeout_s * 1000)),
+            "timezone": "UTC",
+            # A plan of its own for each call costs more than it gives for our short statements.
+            "jit": "off",
+        }
+        self._pool: asyncpg.Pool | None = None
+
+    async def __aenter__(self) -> Self:
+        self._pool = await asyncpg.create_pool(
+            self._url, min_size=1, max_size=self._size, server_settings=self._settings, command_timeout=60
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        """The pool itself, for single statements (each is a transaction of its own)."""
+        if self._pool is None:
+            raise RuntimeError("the database is not open")
+        return self._pool
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection outside any transaction."""
+        async with self.pool.acquire() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside a transaction: commits when the block ends, rolls back when it raises."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            yield connection
+
+    async def ping(self) -> None:
+        """Raise when the database does not answer."""
+        await self.pool.fetchval("SELECT 1", timeout=2)

@@ -1,0 +1,17 @@
+"""Identifiers that Créneau gives: UUIDv7, so that they sort by the time they were made."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import uuid_utils
+
+
+def new_uuid() -> UUID:
+    """A new UUIDv7 as a standard library UUID."""
+    return UUID(int=uuid_utils.uuid7().int)
+
+
+def new_id() -> str:
+    """A new FHIR logical id: a UUIDv7 in lower case (36 characters, within FHIR's 64)."""
+    return str(uuid_utils.uuid7())

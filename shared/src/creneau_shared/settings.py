@@ -1,0 +1,50 @@
+"""The settings that every service has. Each names its unit; each comes from the environment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AnyHttpUrl, Field, PostgresDsn
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Settings common to the three services; a service subclasses it and adds its own."""
+
+    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address that the process listens on")
+    port: int = Field(0, description="port that the process listens on; 0 picks a free one")
+    public_base_url: str = Field(
+        "http://127.0.0.1:8080/fhir", description="FHIR base as clients see it, no trailing slash"
+    )
+
+    database_url: PostgresDsn = Field(description="this service's own PostgreSQL database")
+    database_pool_size: int = Field(10, description="connections that one process keeps at the most")
+    database_statement_timeout_s: float = Field(20.0, description="longest that one statement may run, seconds")
+
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma between several")
+    kafka_idempotent_producer: bool = Field(
+        True, description="off only for a broker without InitProducerId (the embedded one)"
+    )
+    kafka_partitions: int = Field(12, description="partitions of a topic that the relay creates")
+    kafka_replication_factor: int = Field(1, description="replicas of a topic that the relay creates")
+
+    oidc_issuer: AnyHttpUrl | None = Field(
+        None, description="issuer whose tokens are accepted; none: no one can log in"
+    )
+    oidc_audience: str = Field("creneau", description="audience that a token must name")
+    anonymous_read: bool = Field(
+        True, description="directory, Schedule and Slot may be read without a token (public information)"
+    )
+
+    cursor_secret: str = Field(
+        "", description="key that signs paging cursors, the same in all processes of a service; empty: random"
+    )
+
+    request_body_bytes_max: int = Field(4 * 1024 * 1024, description="longest body, bytes")
+    request_timeout_s: float = Field(30.0, description="longest that a request may take, seconds")
+    shutdown_grace_s: float = Field(10.0, description="time to drain after SIGTERM, seconds")
+
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people")

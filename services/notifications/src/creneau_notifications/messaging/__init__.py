@@ -1,0 +1,1 @@
+"""What the service hears: appointments, contacts and the directory's resources."""

@@ -18,6 +18,7 @@ dates, numbers) stands in narrow side tables. The forms of a term, written by `f
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -38,6 +39,14 @@ from sqlalchemy import (
     text,
 )
 
+from creneau_shared.fhir.search.registry import storage_needs
+
+STRING_INDEX_CHARACTERS = 64
+"""Characters of a string that the ordered index holds: an index entry cannot be as long as a string."""
+
+SEARCH_EXTENSIONS = ("pg_trgm", "cube", "earthdistance")
+"""The PostgreSQL extensions that searching needs, in the order in which they are created."""
+
 
 def table_name(resource_type: str) -> str:
     """`PractitionerRole` → `practitioner_role`."""
@@ -48,25 +57,40 @@ def resource_tables(
     metadata: MetaData,
     resource_type: str,
     *,
-    strings: bool = False,
-    dates: bool = False,
-    numbers: bool = False,
-    position: bool = False,
+    strings: bool | None = None,
+    dates: bool | None = None,
+    numbers: bool | None = None,
+    position: bool | None = None,
 ) -> Table:
-    """Declare the tables of `resource_type` in `metadata`; the flags say which kinds of search it needs.
+    """Declare the tables of `resource_type` in `metadata`; by default all that its search parameters need.
 
     `<type>`: id, key (order of creation, what side tables refer to), version, last_updated, deleted, content
     (UTF-8 JSON, absent once deleted), terms; with `position` also latitude and longitude (degrees, WGS 84).
     `<type>_string`: key, parameter, value (folded: lower case, no accents), exact.
-    `<type>_date`: key, parameter, low (inclusive), high (exclusive); open ends are ±infinity.
-    `<type>_number`: key, parameter, low, high.
+    `<type>_date`: key, parameter, low (inclusive), high (exclusive); an open end is the year 1 or 9999.
+    `<type>_number`: key, parameter, value.
+
+    The database needs the extensions of `SEARCH_EXTENSIONS`.
     """
+    needs = storage_needs(resource_type)
     name = table_name(resource_type)
-    columns: list[Column[object]] = [
+    with_position = needs.position if position is None else position
+    table = _main_table(metadata, name, position=with_position)
+    if needs.strings if strings is None else strings:
+        _string_table(metadata, name)
+    if needs.dates if dates is None else dates:
+        _date_table(metadata, name)
+    if needs.numbers if numbers is None else numbers:
+        _number_table(metadata, name)
+    return table
+
+
+def _main_table(metadata: MetaData, name: str, *, position: bool) -> Table:
+    columns: list[Column[Any]] = [
         Column("id", Text(collation="C"), primary_key=True),
         Column("key", BigInteger, Identity(always=True), nullable=False, unique=True),
         Column("version", Integer, nullable=False),
-        Column("last_updated", DateTime(timezone=True), nullable=False, index=True),
+        Column("last_updated", DateTime(timezone=True), nullable=False),
         Column("deleted", Boolean, nullable=False, server_default=text("false")),
         Column("content", LargeBinary, nullable=True),
         Column("terms", ARRAY(Text), nullable=False, server_default=text("'{}'")),
@@ -78,7 +102,14 @@ def resource_tables(
         metadata,
         *columns,
         CheckConstraint("deleted = (content IS NULL)", name="content"),
-        Index(f"ix_{name}_terms", "terms", postgresql_using="gin"),
+        Index(f"ix_{name}_last_updated", "last_updated", "key"),
+        Index(
+            f"ix_{name}_terms",
+            "terms",
+            postgresql_using="gin",
+            # Every search reads the list of pending entries from end to end: keep it short (kB).
+            postgresql_with={"gin_pending_list_limit": 256},
+        ),
     )
     if position:
         Index(
@@ -88,35 +119,50 @@ def resource_tables(
             postgresql_where=text("latitude IS NOT NULL"),
             _table=table,
         )
-    if strings:
-        Table(
-            f"{name}_string",
-            metadata,
-            Column("key", BigInteger, nullable=False, index=True),
-            Column("parameter", Text, nullable=False),
-            Column("value", Text(collation="C"), nullable=False),
-            Column("exact", Text(collation="C"), nullable=False),
-            Index(f"ix_{name}_string_value", "parameter", "value", "key"),
-            Index(
-                f"ix_{name}_string_trigram",
-                "value",
-                postgresql_using="gin",
-                postgresql_ops={"value": "gin_trgm_ops"},
-            ),
-        )
-    for kind, wanted, column_type in (("date", dates, DateTime(timezone=True)), ("number", numbers, Numeric())):
-        if wanted:
-            Table(
-                f"{name}_{kind}",
-                metadata,
-                Column("key", BigInteger, nullable=False, index=True),
-                Column("parameter", Text, nullable=False),
-                Column("low", column_type, nullable=False),  # type: ignore[arg-type]
-                Column("high", column_type, nullable=False),  # type: ignore[arg-type]
-                Index(f"ix_{name}_{kind}_low", "parameter", "low", "key"),
-                Index(f"ix_{name}_{kind}_high", "parameter", "high", "key"),
-            )
     return table
+
+
+def _string_table(metadata: MetaData, name: str) -> None:
+    Table(
+        f"{name}_string",
+        metadata,
+        Column("key", BigInteger, nullable=False, index=True),
+        Column("parameter", Text, nullable=False),
+        Column("value", Text(collation="C"), nullable=False),
+        Column("exact", Text(collation="C"), nullable=False),
+        Index(f"ix_{name}_string_value", "parameter", text(f"left(value, {STRING_INDEX_CHARACTERS})"), "key"),
+        Index(
+            f"ix_{name}_string_trigram",
+            "value",
+            postgresql_using="gin",
+            postgresql_ops={"value": "gin_trgm_ops"},
+            postgresql_with={"gin_pending_list_limit": 256},
+        ),
+    )
+
+
+def _date_table(metadata: MetaData, name: str) -> None:
+    Table(
+        f"{name}_date",
+        metadata,
+        Column("key", BigInteger, nullable=False, index=True),
+        Column("parameter", Text, nullable=False),
+        Column("low", DateTime(timezone=True), nullable=False),
+        Column("high", DateTime(timezone=True), nullable=False),
+        Index(f"ix_{name}_date_low", "parameter", "low", "key"),
+        Index(f"ix_{name}_date_high", "parameter", "high", "key"),
+    )
+
+
+def _number_table(metadata: MetaData, name: str) -> None:
+    Table(
+        f"{name}_number",
+        metadata,
+        Column("key", BigInteger, nullable=False, index=True),
+        Column("parameter", Text, nullable=False),
+        Column("value", Numeric, nullable=False),
+        Index(f"ix_{name}_number_value", "parameter", "value", "key"),
+    )
 
 
 def history_table(metadata: MetaData) -> Table:

@@ -1,0 +1,85 @@
+# Créneau on one machine. Needs Python 3.11 or newer and make; everything else comes from packages.
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+BIN := .venv/bin
+DISTRIBUTIONS := shared services/booking services/directory services/notifications
+PACKAGES := creneau_shared creneau_booking creneau_directory creneau_notifications deploy tests
+
+# What is installed is known by the content of what it was installed from.
+RUN_KEY := $(shell cat deploy/requirements/run.txt $(DISTRIBUTIONS:=/pyproject.toml) | cksum | cut -d' ' -f1)
+DEV_KEY := $(shell cat deploy/requirements/dev.txt $(DISTRIBUTIONS:=/pyproject.toml) | cksum | cut -d' ' -f1)
+RUN := .venv/.run-$(RUN_KEY)
+DEV := .venv/.dev-$(DEV_KEY)
+
+# Settings given as `make run BROKER=kafka` reach the programs.
+export BROKER CRENEAU_PORT CRENEAU_HOST CRENEAU_FOLDER
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop clean token demo test test-slow lint bench lock
+
+help: ## these lines
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(RUN) ## everything on this machine, in the foreground (BROKER=kafka, CRENEAU_PORT=8080)
+	@exec $(BIN)/python -m deploy.local.run
+
+stop: $(RUN) ## end a running `make run`
+	@$(BIN)/python -m deploy.local.stop
+
+token: $(RUN) ## a bearer token: ROLE=patient|practitioner|secretary|system|operator [SUB=…] [PATIENT=…]
+	@$(BIN)/python -m deploy.local.tokens $(ROLE) $(if $(SUB),"$(SUB)") $(if $(PATIENT),--patient "$(PATIENT)")
+
+demo: $(RUN) ## the main job told on the terminal, against a running `make run`
+	@$(BIN)/python -m deploy.demo.tell
+
+test: $(DEV) ## every test but the slow ones
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/e2e --ignore=tests/resilience --ignore=tests/load
+	$(BIN)/pytest -m "not slow" tests/e2e tests/resilience
+
+test-slow: $(DEV) ## long resilience and load tests
+	$(BIN)/pytest -m slow
+
+lint: $(DEV) ## style, types, who may know whom, migrations, generated descriptions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+	$(BIN)/mypy conftest.py $(wildcard $(DISTRIBUTIONS:=/tests))
+	$(BIN)/lint-imports
+	$(BIN)/python -m deploy.check_migrations
+ifneq ($(wildcard deploy/contracts.py deploy/contracts/__main__.py),)
+	$(BIN)/python -m deploy.contracts --check
+endif
+
+bench: $(DEV) ## the benchmarks, each beside its yardstick
+	@$(BIN)/python -m tests.load.bench
+
+clean: ## remove everything that runs have kept (databases, mail, logs, keys)
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.local.stop; fi
+	@rm -rf "$${CRENEAU_FOLDER:-.creneau}"
+
+lock: ## after a change of dependencies: lock them and export the requirements (needs uv)
+	uv lock
+	$(EXPORT) --group local --output-file deploy/requirements/run.txt > /dev/null
+	$(EXPORT) --group local --group dev --output-file deploy/requirements/dev.txt > /dev/null
+
+EXPORT := uv export --frozen --no-emit-workspace --no-header --no-annotate --no-default-groups
+
+# Standard output stays for what was asked (a token): installing talks on the other one.
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet
+EDITABLE = $(INSTALL) --no-deps --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
+
+$(RUN): | $(BIN)/pip
+	@if [ ! -e $(DEV) ]; then echo "Installing Créneau (once) …" >&2; \
+	  $(INSTALL) --require-hashes -r deploy/requirements/run.txt >&2 && $(EDITABLE) >&2; fi
+	@rm -f .venv/.run-* && touch $@
+
+$(DEV): | $(BIN)/pip
+	@echo "Installing Créneau and its development tools (once) …" >&2
+	@$(INSTALL) --require-hashes -r deploy/requirements/dev.txt >&2
+	@$(EDITABLE) >&2
+	@rm -f .venv/.dev-* && touch $@
+
+$(BIN)/pip:
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed" >&2; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@$(PYTHON) -m venv .venv >&2

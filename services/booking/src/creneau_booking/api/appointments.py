@@ -1,0 +1,50 @@
+"""The Appointment type: every write goes through the booking rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
+
+
+class AppointmentStore:
+    """A `ResourceStore` that reads from the repository and writes through the handlers."""
+
+    resource_type = "Appointment"
+
+    def __init__(self, repository: AppointmentRepository, handlers: AppointmentHandlers) -> None:
+        self._store = repository.store
+        self._handlers = handlers
+
+    async def read(self, connection: Connection, id_: str) -> Stored | None:
+        return await self._store.read(connection, id_)
+
+    async def read_version(self, connection: Connection, id_: str, version: int) -> Stored | None:
+        return await self._store.read_version(connection, id_, version)
+
+    async def lock(self, connection: Connection, id_: str) -> Stored | None:
+        return await self._store.lock(connection, id_)
+
+    async def has_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
+        return await self._store.has_any_term(connection, id_, terms)
+
+    async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
+        return await self._store.history(connection, query)
+
+    async def create(
+        self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
+    ) -> Stored:
+        return await self._handlers.create(connection, context, resource, id_)
+
+    async def replace(
+        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+    ) -> Stored:
+        if current.deleted:
+            return await self._handlers.restore(connection, context, current, resource)
+        return await self._handlers.change(connection, context, current, resource)
+
+    async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        return await self._handlers.remove(connection, context, current)

@@ -1,0 +1,90 @@
+"""Booking's composition root: settings → database → stores → FHIR types and operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from creneau_booking.api.appointments import AppointmentStore
+from creneau_booking.api.patients import PatientAccounts, patient_changed
+from creneau_booking.conformance import served_types
+from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
+from creneau_booking.operations.book import BookOperation
+from creneau_booking.operations.booking import Desk
+from creneau_booking.operations.find import FindOperation
+from creneau_booking.operations.hold import HoldOperation
+from creneau_booking.operations.reschedule import RescheduleOperation
+from creneau_booking.settings import BookingSettings
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.slot_table import SlotTable
+from creneau_booking.storage.slots import SlotStore
+from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
+from creneau_shared.app import ServiceApplication, create_service_app, open_database
+from creneau_shared.clock import Clock, SystemClock
+from creneau_shared.fhir.search.generic import GenericTable
+from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.fhir.storage.generic import GenericStore
+
+SERVICE = "creneau-booking"
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Everything that writes in booking's database."""
+
+    slots: SlotStore
+    schedules: GenericStore
+    responses: GenericStore
+    patients: GenericStore
+    related_persons: GenericStore
+    repository: AppointmentRepository
+    handlers: AppointmentHandlers
+    appointments: AppointmentStore
+
+
+def create_stores(settings: BookingSettings) -> Stores:
+    """The stores, for the API and for the worker alike."""
+    base = settings.public_base_url.rstrip("/")
+    repository = AppointmentRepository(GenericStore("Appointment", base), base)
+    holds = HoldPolicy(timedelta(seconds=settings.hold_duration_s), settings.holds_per_subject_max)
+    handlers = AppointmentHandlers(repository, holds)
+    return Stores(
+        slots=SlotStore(base),
+        schedules=GenericStore("Schedule", base),
+        responses=GenericStore("AppointmentResponse", base),
+        patients=GenericStore("Patient", base, patient_changed),
+        related_persons=GenericStore("RelatedPerson", base),
+        repository=repository,
+        handlers=handlers,
+        appointments=AppointmentStore(repository, handlers),
+    )
+
+
+def create_catalog() -> Catalog:
+    """What can be searched here: booking's own types and its replica of the directory."""
+    generic = [GenericTable.of(name) for name in (*OWN_TYPES, *REPLICA_TYPES)]
+    return Catalog([SlotTable(), *generic])
+
+
+def create_app(settings: BookingSettings | None = None, clock: Clock | None = None) -> ServiceApplication:
+    """Booking's API."""
+    settings = settings or BookingSettings()
+    clock = clock or SystemClock()
+    database = open_database(settings, f"{SERVICE}-api")
+    stores = create_stores(settings)
+    desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots)
+    return create_service_app(
+        settings,
+        service=SERVICE,
+        database=database,
+        clock=clock,
+        types=served_types(stores),
+        catalog=create_catalog(),
+        operations=[
+            FindOperation(settings.find_window_days_max).declare(),
+            HoldOperation(desk).declare(),
+            BookOperation(desk).declare(),
+            RescheduleOperation(desk).declare(),
+        ],
+        patient_ids=PatientAccounts(database),
+    )

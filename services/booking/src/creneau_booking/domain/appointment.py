@@ -1,0 +1,74 @@
+"""An appointment as the rules see it: no FHIR, no database, no clock of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from creneau_booking.domain.status import AppointmentStatus
+
+EXCLUSIVE_TYPES = ("Practitioner", "Device")
+"""Actors that can be in one place only. A PractitionerRole stands for its Practitioner; a Location receives many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Who takes part: a reference such as `Practitioner/12` (None: described only), and their answer."""
+
+    reference: str | None
+    status: str
+
+    @property
+    def type(self) -> str | None:
+        return self.reference.split("/", 1)[0] if self.reference else None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coding, as events carry it."""
+
+    system: str | None
+    code: str | None
+    display: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """What the rules need of one appointment. `slots` holds Slot ids; instants carry their zone."""
+
+    id: str
+    version: int
+    status: AppointmentStatus
+    start: datetime | None
+    end: datetime | None
+    slots: tuple[str, ...]
+    participants: tuple[Participant, ...]
+    service_type: tuple[Code, ...] = ()
+    cancelation_reason: str | None = None
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        return tuple(p.reference for p in self.participants if p.reference and p.type == "Patient")
+
+    @property
+    def sequence(self) -> int:
+        """iCalendar's SEQUENCE: grows with every change, starts at 0."""
+        return self.version - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFact:
+    """What is known of a slot at the moment it is locked."""
+
+    id: str
+    start: datetime
+    end: datetime
+    status: str
+    schedule: str
+    schedule_active: bool
+    horizon_start: datetime | None
+    horizon_end: datetime | None
+    actors: tuple[str, ...]
+    """the agenda's actors, as references"""
+    visibility: frozenset[str]
+    """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""

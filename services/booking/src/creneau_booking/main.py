@@ -1,0 +1,69 @@
+"""creneau-booking api | worker | migrate"""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+from creneau_shared.database.migrations import migrate as run_migrations
+
+from creneau_booking.app import SERVICE, create_app, create_stores
+from creneau_booking.jobs import Jobs
+from creneau_booking.messaging.directory_replica import DirectoryReplica
+from creneau_booking.migrations import MIGRATIONS
+from creneau_booking.publishing import APPOINTMENTS, CONTACTS, DIRECTORY
+from creneau_booking.settings import BookingSettings
+from creneau_booking.storage.partitions import ensure_partitions
+from creneau_shared.app import open_database, run_api
+from creneau_shared.clock import SystemClock
+from creneau_shared.messaging.consumer import Consumer
+from creneau_shared.messaging.relay import Relay
+from creneau_shared.worker import Task, run_worker
+
+main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+REPLICA = "booking-directory-replica"
+
+
+@main.command()
+def api() -> None:
+    """Serve FHIR under /fhir on PORT."""
+    settings = BookingSettings()
+    run_api(settings, SERVICE, lambda: create_app(settings))
+
+
+@main.command()
+def worker() -> None:
+    """Publish events, keep the directory replica, let holds run out."""
+    asyncio.run(_work())
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the current schema."""
+    asyncio.run(_migrate())
+
+
+async def _work() -> None:
+    settings, clock = BookingSettings(), SystemClock()
+    async with open_database(settings, f"{SERVICE}-worker") as database:
+        relay = Relay(database, settings, [APPOINTMENTS, CONTACTS], clock)
+        replica = DirectoryReplica(settings.public_base_url.rstrip("/"))
+        consumer = Consumer(REPLICA, REPLICA, [DIRECTORY], replica.handlers(), database, settings, clock)
+        jobs = Jobs(database, settings, create_stores(settings).handlers, clock)
+        tasks = [
+            Task("relay", relay.run),
+            Task("directory replica", consumer.run, consumer.stuck),
+            *jobs.tasks(),
+        ]
+        await run_worker(settings, f"{SERVICE}-worker", tasks, {"database": database.ping})
+
+
+async def _migrate() -> None:
+    settings = BookingSettings()
+    await run_migrations(MIGRATIONS, str(settings.database_url))
+    async with open_database(settings, f"{SERVICE}-migrate") as database, database.connection() as connection:
+        await ensure_partitions(connection, SystemClock().now(), settings.slot_months_ahead)
+
+
+if __name__ == "__main__":
+    main()

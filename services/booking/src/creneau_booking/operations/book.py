@@ -1,0 +1,158 @@
+"""`Appointment/$book`: book a held, proposed or new appointment; change or cancel one (IHE ITI-117, Argonaut, ISiK).
+
+With `cancelled-appt-id` the old appointment is cancelled only if the new one is taken, in one transaction.
+"""
+
+from __future__ import annotations
+
+from creneau_booking.operations.booking import (
+    Desk,
+    Session,
+    answer_with,
+    checked,
+    in_transaction,
+    refused_for_ihe,
+)
+from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.subject import (
+    BARE,
+    Subject,
+    is_proposal,
+    proposed_resource,
+    subject_of,
+    with_patients,
+)
+from creneau_booking.storage.agenda import slots_between
+from creneau_shared.errors import BadRequest, Conflict
+from creneau_shared.fhir.rest.declaration import Operation, OperationCall
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.storage.store import Resource, Stored
+
+REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
+
+DEFINITION = operation_definition(
+    "book",
+    "Book an appointment",
+    "Books an appointment that is held, proposed or sent; cancels the one that it replaces.",
+    [
+        parameter("appointment-reference", "Reference"),
+        parameter("appt-id", "uri"),
+        parameter("appt-resource", "Appointment"),
+        parameter("appointment-resource", "Appointment"),
+        parameter("appointment", "Appointment"),
+        parameter("schedule", "Reference"),
+        parameter("cancelled-appt-id", "uri"),
+        parameter("patient-id", "uri", maximum="*"),
+        parameter("patient-reference", "Reference", maximum="*"),
+        parameter("comment", "string"),
+        parameter("return", "Appointment", use="out", minimum=1),
+    ],
+    affects_state=True,
+    instance=True,
+    base="http://profiles.ihe.net/ITI/Scheduling/OperationDefinition/appointment-book",
+)
+
+
+class BookOperation:
+    """`$book` on the type and on an instance."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def declare(self) -> Operation:
+        return Operation(DEFINITION, self.handle)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        given = OperationInput.of(call.request, bare=BARE)
+        try:
+            return await in_transaction(call, self._desk, "c", lambda session: self._book(session, given))
+        except Conflict as conflict:
+            if given.names & {"appointment-reference", "appointment-resource"}:
+                return refused_for_ihe(conflict, call)
+            raise
+
+    async def _book(self, session: Session, given: OperationInput) -> Answer:
+        subject = subject_of(given, session.call.id)
+        replaced = await self._cancel_replaced(session, given)
+        existing = await self._existing(session, subject)
+        if existing is not None:
+            stored = await self._book_existing(session, existing, subject.resource, given)
+        else:
+            resource = await self._new_resource(session, subject, given)
+            if replaced is not None:
+                resource = _replacing(resource, replaced)
+            session.require_own(resource)
+            stored = await self._desk.handlers.create(session.connection, session.context, resource)
+        return await answer_with(session, stored, created=existing is None, wants_bundle=subject.wants_bundle)
+
+    async def _existing(self, session: Session, subject: Subject) -> Stored | None:
+        """The stored appointment that the call is about, locked; None for a proposal or a new resource.
+
+        A resource with an id that is not in use is a new one (ISiK sends such ids).
+        """
+        if subject.id is not None:
+            return None if is_proposal(subject.id) else await session.locked(subject.id)
+        id_ = (subject.resource or {}).get("id")
+        if not id_ or await self._desk.store.read(session.connection, id_) is None:
+            return None
+        return await session.locked(id_)
+
+    async def _book_existing(
+        self, session: Session, current: Stored, sent: Resource | None, given: OperationInput
+    ) -> Stored:
+        """Confirm what is held, or carry out the change that a sent resource says (IHE: modify, cancel)."""
+        repository = self._desk.repository
+        if sent is None or sent["status"] in ("proposed", "pending"):
+            resource = repository.as_booked(with_patients(repository.resource(current), given))
+            resource = _commented(resource, given)
+        else:
+            resource = {**checked(sent), "id": current.id}
+        return await self._desk.handlers.change(
+            session.connection, session.context, current, resource, move=resource["status"] != "cancelled"
+        )
+
+    async def _new_resource(self, session: Session, subject: Subject, given: OperationInput) -> Resource:
+        resource = subject.resource
+        if resource is None:
+            assert subject.id is not None
+            resource = await proposed_resource(session.connection, self._desk.slots, subject.id)
+        resource = checked(_commented(with_patients(resource, given), given))
+        if not resource.get("slot"):
+            resource = await self._with_slots(session, resource, given)
+        return self._desk.repository.as_booked(resource)
+
+    async def _with_slots(self, session: Session, resource: Resource, given: OperationInput) -> Resource:
+        """The slots of the named agenda that cover the wanted period (ISiK); neither slot nor agenda: 400."""
+        schedule = next(
+            (str(r.get("reference", "")).rsplit("/", 1)[-1] for r in given.references("schedule")), None
+        )
+        if schedule is None or "start" not in resource or "end" not in resource:
+            raise BadRequest(
+                "Indiquez le créneau (Appointment.slot), ou l'agenda (schedule) avec un début et une fin.",
+                "Give the slot (Appointment.slot), or the agenda (schedule) with a start and an end.",
+                code="required",
+                expression="Appointment.slot",
+            )
+        slots = await slots_between(session.connection, schedule, resource["start"], resource["end"])
+        return {**resource, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
+
+    async def _cancel_replaced(self, session: Session, given: OperationInput) -> str | None:
+        reference = next((str(r.get("reference", "")) for r in given.references("cancelled-appt-id")), None)
+        if not reference:
+            return None
+        current = await session.locked(reference.rstrip("/").rsplit("/", 1)[-1])
+        resource = {**self._desk.repository.resource(current), "status": "cancelled"}
+        stored = await self._desk.handlers.change(session.connection, session.context, current, resource)
+        await session.call.server.audit(session.connection, session.call.request, session.access, "U", stored)
+        return stored.id
+
+
+def _replacing(resource: Resource, replaced: str) -> Resource:
+    extension = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{replaced}"}}
+    return {**resource, "extension": [*resource.get("extension", ()), extension]}
+
+
+def _commented(resource: Resource, given: OperationInput) -> Resource:
+    comment = next(iter(given.texts("comment")), None) if given.first("comment") else None
+    return {**resource, "comment": str(given.first("comment"))} if comment else resource

@@ -1,0 +1,115 @@
+"""What `$hold`, `$book` and `$reschedule` share: access, one transaction, idempotency, the shape of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from creneau_booking.api.appointments import AppointmentStore
+from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.slots import SlotStore
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Conflict, Issue
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.fhir.rest.declaration import OperationCall
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.idempotency import remember, remembered
+from creneau_shared.fhir.rest.reading import read_current
+from creneau_shared.fhir.rest.writing import require_compartment, write_context
+from creneau_shared.fhir.search.bundle import Entry, Link, write_bundle
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.fhir.validation import check
+from creneau_shared.security.access import Access
+from creneau_shared.security.principal import Action
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the operations on appointments work with."""
+
+    store: AppointmentStore
+    repository: AppointmentRepository
+    handlers: AppointmentHandlers
+    slots: SlotStore
+
+
+@dataclass(frozen=True)
+class Session:
+    """One call of an operation, inside its transaction."""
+
+    call: OperationCall
+    connection: Connection
+    access: Access
+    context: WriteContext
+    desk: Desk
+
+    async def locked(self, id_: str) -> Stored:
+        """The appointment that the caller may see, locked."""
+        return await read_current(self.connection, self.desk.store, self.access, id_, lock=True)
+
+    def require_own(self, resource: Resource) -> None:
+        """A patient may only book for themselves or someone they represent."""
+        require_compartment(self.access, self.desk.store, resource, self.call.request)
+
+
+Work = Callable[[Session], Awaitable[Answer]]
+
+
+async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: Work) -> Answer:
+    """Run `work` in one transaction, once for each Idempotency-Key."""
+    request, server = call.request, call.server
+    access = await server.policy.access(request.principal, "Appointment", action)
+    key = request.headers.get("idempotency-key")
+    said = request.resource() if request.body.strip() or request.parsed is not None else {}
+    async with server.transaction() as connection:
+        if key is not None:
+            earlier = await remembered(connection, request, key, said)
+            if earlier is not None:
+                return earlier
+        answer = await work(Session(call, connection, access, write_context(request, access), desk))
+        if key is not None:
+            await remember(connection, request, key, said, answer)
+        return answer
+
+
+def checked(resource: Resource) -> Resource:
+    """The Appointment, valid by R4; so that an operation stores nothing that a create would refuse."""
+    check(resource, "Appointment")
+    return resource
+
+
+async def answer_with(
+    session: Session,
+    stored: Stored,
+    *,
+    created: bool,
+    wants_bundle: bool,
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """201 with the Appointment, or 200 with a Bundle of it, as the guide whose spelling was used has it."""
+    server = session.call.server
+    action = "C" if created else "U"
+    await server.audit(session.connection, session.call.request, session.access, action, stored)
+    extra = {**(headers or {}), "Location": server.location(stored)}
+    if not wants_bundle:
+        return Answer.of(stored, 201 if created else 200, **extra)
+    entry = Entry(f"{server.base_url}/Appointment/{stored.id}", stored.content, {"mode": "match"})
+    links = [Link("self", f"{server.base_url}/{'/'.join(session.call.request.path)}")]
+    return Answer(200, write_bundle("searchset", [entry], total=1, links=links), extra)
+
+
+def refused_for_ihe(conflict: Conflict, call: OperationCall) -> Answer:
+    """IHE's refusal: a Bundle that holds nothing but a fatal OperationOutcome (ITI-116 §4.2.2)."""
+    language = "en" if call.request.language == "en" else "fr"
+    issues = [
+        Issue(
+            "not-found", issue.fr, issue.en, issue.expression, "fatal", issue.details_code, issue.diagnostics
+        )
+        for issue in conflict.issues
+    ]
+    outcome = dumps(operation_outcome(issues, language))
+    return Answer(
+        200, write_bundle("searchset", [Entry(resource=outcome, search={"mode": "outcome"})], total=0)
+    )

@@ -1,0 +1,51 @@
+"""The pieces that the OperationDefinitions of this folder are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from creneau_shared.fhir.storage.store import Resource
+
+CANONICAL = "https://creneau.sante.fr/fhir/OperationDefinition/"
+
+
+def parameter(
+    name: str, type_: str, *, use: str = "in", minimum: int = 0, maximum: str = "1", **more: Any
+) -> Resource:
+    """One OperationDefinition.parameter."""
+    return {"name": name, "use": use, "min": minimum, "max": maximum, "type": type_, **more}
+
+
+def operation_definition(
+    code: str,
+    title: str,
+    description: str,
+    parameters: list[Resource],
+    *,
+    affects_state: bool,
+    type_level: bool = True,
+    instance: bool = False,
+    base: str | None = None,
+) -> Resource:
+    """An OperationDefinition on Appointment."""
+    definition: Resource = {
+        "resourceType": "OperationDefinition",
+        "id": f"appointment-{code}",
+        "url": f"{CANONICAL}appointment-{code}",
+        "version": "1.0.0",
+        "name": f"Appointment{code.title()}",
+        "title": title,
+        "status": "active",
+        "kind": "operation",
+        "description": description,
+        "affectsState": affects_state,
+        "code": code,
+        "resource": ["Appointment"],
+        "system": False,
+        "type": type_level,
+        "instance": instance,
+        "parameter": parameters,
+    }
+    if base is not None:
+        definition["base"] = base
+    return definition

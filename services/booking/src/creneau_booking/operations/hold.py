@@ -1,0 +1,99 @@
+"""`Appointment/$hold`: keep a slot for someone while they make up their mind (IHE ITI-116, Argonaut, Medplum).
+
+The appointment is `pending` and its slots `busy-tentative` until the instant that stands in the `Expires` header,
+in the resource (extension held-until) and in the event. Nobody is offered what someone holds.
+"""
+
+from __future__ import annotations
+
+from creneau_booking.operations.booking import (
+    Desk,
+    Session,
+    answer_with,
+    checked,
+    in_transaction,
+    refused_for_ihe,
+)
+from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.subject import BARE, is_proposal, proposed_resource, subject_of, with_patients
+from creneau_shared.errors import Conflict, Unprocessable
+from creneau_shared.fhir.rest.declaration import Operation, OperationCall
+from creneau_shared.fhir.rest.exchange import Answer, http_date
+from creneau_shared.fhir.rest.parameters import OperationInput
+
+DEFINITION = operation_definition(
+    "hold",
+    "Hold an appointment",
+    "Keeps the slots of a proposed appointment until a time that the answer states.",
+    [
+        parameter("appointment-reference", "Reference"),
+        parameter("appt-id", "uri"),
+        parameter("appt-resource", "Appointment"),
+        parameter("appointment-resource", "Appointment"),
+        parameter("appointment", "Appointment"),
+        parameter("patient-id", "uri", maximum="*"),
+        parameter("patient-reference", "Reference", maximum="*"),
+        parameter("return", "Appointment", use="out", minimum=1),
+    ],
+    affects_state=True,
+    instance=True,
+    base="http://profiles.ihe.net/ITI/Scheduling/OperationDefinition/appointment-hold",
+)
+
+
+class HoldOperation:
+    """`$hold` on the type (a proposal or a resource) and on an instance (a stored request)."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def declare(self) -> Operation:
+        return Operation(DEFINITION, self.handle)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        given = OperationInput.of(call.request, bare=BARE)
+        try:
+            return await in_transaction(call, self._desk, "c", lambda session: self._hold(session, given))
+        except Conflict as conflict:
+            if "appointment-reference" in given.names:
+                return refused_for_ihe(conflict, call)
+            raise
+
+    async def _hold(self, session: Session, given: OperationInput) -> Answer:
+        subject = subject_of(given, session.call.id)
+        if subject.id is not None and not is_proposal(subject.id):
+            return await self._hold_stored(session, subject.id, subject.wants_bundle)
+        resource = subject.resource
+        if resource is None and subject.id is not None:
+            resource = await proposed_resource(session.connection, self._desk.slots, subject.id)
+        assert resource is not None
+        resource = checked(with_patients({**resource, "status": "proposed"}, given))
+        session.require_own(resource)
+        stored, until = await self._desk.handlers.hold(session.connection, session.context, resource)
+        return await answer_with(
+            session,
+            stored,
+            created=True,
+            wants_bundle=subject.wants_bundle,
+            headers={"Expires": http_date(until)},
+        )
+
+    async def _hold_stored(self, session: Session, id_: str, wants_bundle: bool) -> Answer:
+        """Hold for an appointment that was stored as a request, or hold again what is held already."""
+        current = await session.locked(id_)
+        before = self._desk.repository.stored_facts(current)
+        if before.status not in ("proposed", "waitlist", "pending"):
+            raise Unprocessable(
+                f"Un rendez-vous « {before.status} » ne peut pas être mis en attente.",
+                f"An appointment that is “{before.status}” cannot be held.",
+                expression="Appointment.status",
+                details_code="illegal-transition",
+                diagnostics=f"from {before.status} to pending",
+            )
+        resource = self._desk.repository.resource(current)
+        stored, until = await self._desk.handlers.hold_stored(
+            session.connection, session.context, current, resource
+        )
+        return await answer_with(
+            session, stored, created=False, wants_bundle=wants_bundle, headers={"Expires": http_date(until)}
+        )

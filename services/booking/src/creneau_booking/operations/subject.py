@@ -1,0 +1,104 @@
+"""Which appointment `$hold` and `$book` are about: the spellings of IHE, Argonaut, ISiK and Medplum side by side.
+
+| guide | by reference | as a resource |
+|---|---|---|
+| IHE ITI-116/117 | appointment-reference | appointment-resource |
+| Argonaut | appt-id, or the instance | appt-resource |
+| ISiK | – | appt-resource, or the bare body |
+| Medplum | – | appointment |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from creneau_booking.operations.find import PROPOSAL_PREFIX
+from creneau_booking.storage.availability import not_occupied
+from creneau_booking.storage.slots import SlotStore
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import BadRequest, NotFound
+from creneau_shared.fhir.rest.exchange import json_object
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.storage.store import Resource
+
+BARE = "appt-resource"
+RESOURCE_NAMES = (BARE, "appointment-resource", "appointment")
+REFERENCE_NAMES = ("appointment-reference", "appt-id")
+BUNDLE_NAMES = frozenset({"appointment-reference", "appointment-resource", "appt-id"})
+"""Spellings whose guides answer with a Bundle; the others answer with the Appointment itself."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An existing appointment by its id, or a new one as a resource."""
+
+    id: str | None
+    resource: Resource | None
+    wants_bundle: bool
+
+
+def subject_of(given: OperationInput, instance: str | None) -> Subject:
+    """What the call is about; BadRequest when it says nothing."""
+    wants_bundle = bool(given.names & BUNDLE_NAMES)
+    references = given.references(*REFERENCE_NAMES)
+    id_ = instance or next((str(r.get("reference", "")).rsplit("/", 1)[-1] for r in references), None)
+    resource = given.resource("Appointment", *RESOURCE_NAMES)
+    if not id_ and resource is None:
+        raise BadRequest(
+            "Dites quel rendez-vous : une référence (appointment-reference, appt-id) ou la ressource (appt-resource).",
+            "Say which appointment: a reference (appointment-reference, appt-id) or the resource (appt-resource).",
+            code="required",
+            expression="Parameters.parameter",
+        )
+    return Subject(id_ or None, resource, wants_bundle)
+
+
+def is_proposal(id_: str) -> bool:
+    return id_.startswith(PROPOSAL_PREFIX)
+
+
+async def proposed_resource(connection: Connection, slots: SlotStore, id_: str) -> Resource:
+    """The appointment that a proposal of `$find` stands for; NotFound when its slot is gone."""
+    slot_id = id_.removeprefix(PROPOSAL_PREFIX)
+    stored = await slots.read(connection, slot_id)
+    if stored is None or stored.content is None:
+        raise NotFound(
+            "Cette proposition n'existe plus ; cherchez de nouveau.",
+            "This proposal no longer exists; search again.",
+            expression="Parameters.parameter",
+        )
+    slot: dict[str, Any] = orjson.loads(stored.content)
+    agenda = await not_occupied(connection, [slot_id], None)
+    actors = agenda[0].actors if agenda else ()
+    resource: Resource = {
+        "resourceType": "Appointment",
+        "status": "proposed",
+        "start": slot["start"],
+        "end": slot["end"],
+        "slot": [{"reference": f"Slot/{slot_id}"}],
+        "participant": [
+            {"actor": {"reference": a}, "required": "required", "status": "needs-action"} for a in actors
+        ],
+    }
+    resource |= {name: slot[name] for name in ("serviceType", "specialty", "appointmentType") if name in slot}
+    return resource
+
+
+def with_patients(resource: Resource, given: OperationInput) -> Resource:
+    """The resource with the patients that the call names beside it (Argonaut patient-id, IHE patient-reference)."""
+    named = given.references("patient-id", "patient-reference")
+    known = {json_object(p.get("actor")).get("reference") for p in resource.get("participant", ())}
+    added = [
+        {"actor": {**r, "reference": _as_patient(r)}, "required": "required", "status": "accepted"}
+        for r in named
+        if _as_patient(r) not in known
+    ]
+    return {**resource, "participant": [*resource.get("participant", ()), *added]} if added else resource
+
+
+def _as_patient(reference: Resource) -> str:
+    text = str(reference.get("reference", ""))
+    return text if "/" in text else f"Patient/{text}"

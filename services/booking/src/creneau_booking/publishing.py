@@ -1,0 +1,114 @@
+"""What booking tells the world: domain events as CloudEvents (schemas in shared/contracts/events/booking)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.events import AppointmentEvent
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.messaging.events import Event
+from creneau_shared.messaging.topics import Topic
+
+SOURCE = "/creneau/booking"
+APPOINTMENTS = Topic(name="creneau.booking.appointments")
+CONTACTS = Topic(name="creneau.booking.contacts", compacted=True)
+DIRECTORY = "creneau.directory.resources"
+
+
+def instant(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+
+
+def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Event:
+    """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patient only as a reference."""
+    appointment = event.appointment
+    data: dict[str, Any] = {
+        "appointment": appointment.id,
+        "version": appointment.version,
+        "status": appointment.status,
+        "start": instant(appointment.start),
+        "end": instant(appointment.end),
+        "slots": [f"Slot/{id_}" for id_ in appointment.slots],
+        "schedules": list(event.schedules),
+        "patient": next(iter(appointment.patients), None),
+        "actors": _actors(appointment),
+        "serviceType": [
+            {
+                name: value
+                for name, value in (("system", c.system), ("code", c.code), ("display", c.display))
+                if value
+            }
+            for c in appointment.service_type
+        ],
+        "sequence": appointment.sequence,
+    }
+    if event.previous is not None:
+        data["previous"] = {"start": instant(event.previous[0]), "end": instant(event.previous[1])}
+    if event.kind == "cancelled":
+        reason = {"reason": appointment.cancelation_reason} if appointment.cancelation_reason else {}
+        data["cancellation"] = {**reason, "by": event.by or "system"}
+    if event.held_until is not None:
+        data["heldUntil"] = instant(event.held_until)
+    return Event(
+        topic=APPOINTMENTS.name,
+        key=appointment.id,
+        type=f"fr.creneau.booking.appointment.{event.kind}.v1",
+        subject=f"Appointment/{appointment.id}",
+        source=SOURCE,
+        data={name: value for name, value in data.items() if value is not None},
+        correlation_id=correlation_id,
+    )
+
+
+def _actors(appointment: Appointment) -> list[dict[str, str]]:
+    return [
+        {"reference": p.reference, "status": p.status}
+        for p in appointment.participants
+        if p.reference and p.type not in ("Patient", "RelatedPerson")
+    ]
+
+
+def contact_event(patient_id: str, patient: Resource | None, correlation_id: str | None) -> Event:
+    """How to reach a patient, for those who write to them; a tombstone once the Patient is deleted.
+
+    The only event that names a person: it travels on a compacted topic of its own, keyed by recipient.
+    """
+    return Event(
+        topic=CONTACTS.name,
+        key=f"Patient/{patient_id}",
+        type="fr.creneau.booking.contact.changed.v1",
+        subject=f"Patient/{patient_id}",
+        source=SOURCE,
+        data=_contact(patient_id, patient) if patient is not None else None,
+        correlation_id=correlation_id,
+    )
+
+
+def _contact(patient_id: str, patient: Resource) -> dict[str, Any]:
+    telecoms = [t for t in patient.get("telecom", ()) if t.get("use") != "old" and t.get("value")]
+    telecoms.sort(key=lambda t: t.get("rank", 99))
+    email = next((t["value"] for t in telecoms if t.get("system") == "email"), None)
+    phone = next((t["value"] for t in telecoms if t.get("system") in ("phone", "sms")), None)
+    data = {
+        "recipient": f"Patient/{patient_id}",
+        "name": _display_name(patient),
+        "email": email,
+        "phone": phone,
+        "language": _language(patient),
+    }
+    return {name: value for name, value in data.items() if value is not None}
+
+
+def _display_name(patient: Resource) -> str:
+    names = [n for n in patient.get("name", ()) if n.get("use") != "old"]
+    name = next((n for n in names if n.get("use") == "usual"), names[0] if names else {})
+    return name.get("text") or " ".join([*name.get("given", ())[:1], name.get("family", "")]).strip()
+
+
+def _language(patient: Resource) -> str:
+    """`fr` unless the patient prefers another language."""
+    spoken = sorted(patient.get("communication", ()), key=lambda c: not c.get("preferred", False))
+    codes = [coding.get("code", "") for c in spoken for coding in c.get("language", {}).get("coding", ())]
+    return codes[0].split("-")[0].lower() if codes and codes[0] else "fr"

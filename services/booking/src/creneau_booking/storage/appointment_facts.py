@@ -1,0 +1,50 @@
+"""FHIR Appointment → the domain's appointment: the line behind which nothing knows FHIR."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from creneau_booking.domain.appointment import Appointment, Code, Participant
+from creneau_shared.fhir.storage.store import Resource
+
+
+def relative(reference: str, base_url: str) -> str:
+    """A reference within the base as `Type/id`; others as they are."""
+    return reference.removeprefix(base_url.rstrip("/") + "/").split("/_history/")[0]
+
+
+def slot_ids(appointment: Resource, base_url: str) -> tuple[str, ...]:
+    """The ids of the slots that the appointment names."""
+    references = (relative(slot.get("reference", ""), base_url) for slot in appointment.get("slot", ()))
+    return tuple(dict.fromkeys(r.removeprefix("Slot/") for r in references if r.startswith("Slot/")))
+
+
+def facts(appointment: Resource, base_url: str, *, id_: str | None = None, version: int = 1) -> Appointment:
+    """The facts of a valid Appointment resource."""
+    reason = appointment.get("cancelationReason", {})
+    codings = [
+        coding for concept in appointment.get("serviceType", ()) for coding in concept.get("coding", ())
+    ]
+    return Appointment(
+        id=id_ or appointment.get("id", ""),
+        version=version,
+        status=appointment["status"],
+        start=_instant(appointment.get("start")),
+        end=_instant(appointment.get("end")),
+        slots=slot_ids(appointment, base_url),
+        participants=tuple(
+            Participant(
+                reference=relative(participant["actor"]["reference"], base_url)
+                if "reference" in participant.get("actor", {})
+                else None,
+                status=participant["status"],
+            )
+            for participant in appointment["participant"]
+        ),
+        service_type=tuple(Code(c.get("system"), c.get("code"), c.get("display")) for c in codings),
+        cancelation_reason=next((c.get("code") for c in reason.get("coding", ())), None),
+    )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,93 @@
+"""Appointments as stored FHIR resources, and as the facts that the rules work on."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from creneau_booking.domain.appointment import Appointment
+from creneau_booking.storage.appointment_facts import facts
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.ids import new_id
+
+HELD_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/held-until"
+"""Extension on Appointment: the instant until which a pending appointment keeps its slots."""
+
+
+class AppointmentRepository:
+    """Reads and writes appointments; knows how a fact is said in FHIR."""
+
+    def __init__(self, store: GenericStore, base_url: str) -> None:
+        self.store = store
+        self._base_url = base_url
+
+    def identify(self, resource: Resource, id_: str | None) -> Resource:
+        """The resource under the id that it will have, so that what it takes can name it."""
+        return {**resource, "id": id_ or new_id()}
+
+    def facts(self, resource: Resource, *, id_: str | None = None, version: int = 1) -> Appointment:
+        return facts(resource, self._base_url, id_=id_, version=version)
+
+    def resource(self, stored: Stored) -> Resource:
+        assert stored.content is not None
+        return loads(stored.content)
+
+    def stored_facts(self, stored: Stored) -> Appointment:
+        return self.facts(self.resource(stored), id_=stored.id, version=stored.version)
+
+    async def insert(self, connection: Connection, context: WriteContext, identified: Resource) -> Stored:
+        return await self.store.create(connection, context, identified, identified["id"])
+
+    async def update(
+        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+    ) -> Stored:
+        return await self.store.replace(connection, context, current, resource)
+
+    async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        return await self.store.delete(connection, context, current)
+
+    def with_times(self, resource: Resource, start: datetime, end: datetime) -> Resource:
+        """The resource with the start and end of what it took, where it did not say them itself."""
+        if "start" in resource and "end" in resource:
+            return resource
+        return {**resource, "start": _utc(start), "end": _utc(end)}
+
+    def as_held(self, resource: Resource, until: datetime) -> Resource:
+        """The resource as a hold: pending, its participants tentative unless they answered, its end stated."""
+        participants = [
+            {**p, "status": "tentative" if p["status"] == "needs-action" else p["status"]}
+            for p in resource["participant"]
+        ]
+        held = self.without_hold(resource)
+        extension = [*held.get("extension", ()), {"url": HELD_UNTIL, "valueInstant": _utc(until)}]
+        return {**held, "status": "pending", "participant": participants, "extension": extension}
+
+    def as_booked(self, resource: Resource) -> Resource:
+        """The resource once everyone it takes has been taken: booked, its participants accepted."""
+        undecided = ("tentative", "needs-action")
+        participants = [
+            {**p, "status": "accepted" if p["status"] in undecided else p["status"]}
+            for p in resource["participant"]
+        ]
+        return {**self.without_hold(resource), "status": "booked", "participant": participants}
+
+    def without_hold(self, resource: Resource) -> Resource:
+        rest = copy(resource)
+        extensions = [e for e in rest.pop("extension", ()) if e.get("url") != HELD_UNTIL]
+        return {**rest, "extension": extensions} if extensions else rest
+
+    def as_cancelled(self, before: Appointment, version: int) -> Appointment:
+        return replace(before, status="cancelled", version=version)
+
+
+def with_cancellation(resource: Resource) -> Resource:
+    """The resource as cancelled, without a word on why."""
+    return {**resource, "status": "cancelled"}
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

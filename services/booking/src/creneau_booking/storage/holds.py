@@ -1,0 +1,65 @@
+"""Holds: until when, and for whom, an appointment keeps its slots without being booked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAppointment:
+    """A pending appointment whose row this transaction has locked."""
+
+    stored: Stored
+
+
+async def keep_hold(connection: Connection, appointment_id: str, until: datetime, subject: str) -> None:
+    await connection.execute(
+        "INSERT INTO hold (appointment_id, expires_at, subject) VALUES ($1, $2, $3)"
+        " ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at",
+        appointment_id,
+        until,
+        subject,
+    )
+
+
+async def forget_hold(connection: Connection, appointment_id: str) -> None:
+    await connection.execute("DELETE FROM hold WHERE appointment_id = $1", appointment_id)
+
+
+async def live_holds_of(connection: Connection, subject: str, now: datetime) -> int:
+    """How many holds a subject has that have not run out."""
+    count = await connection.fetchval(
+        "SELECT count(*) FROM hold WHERE subject = $1 AND expires_at > $2", subject, now
+    )
+    return int(count)
+
+
+async def lock_expired_hold(
+    connection: Connection, appointment_id: str, now: datetime
+) -> HeldAppointment | None:
+    """The appointment, locked, if its hold has run out and nobody else is changing it at this moment.
+
+    Whoever has it locked is confirming, cancelling or expiring it: waiting could deadlock with them, and their
+    answer is not ours to foresee.
+    """
+    row = await connection.fetchrow(
+        "SELECT appointment.id, appointment.version, appointment.last_updated, appointment.content"
+        " FROM appointment JOIN hold ON hold.appointment_id = appointment.id"
+        " WHERE appointment.id = $1 AND hold.expires_at <= $2 AND appointment.terms @> ARRAY['status=pending']"
+        " FOR UPDATE OF appointment SKIP LOCKED",
+        appointment_id,
+        now,
+    )
+    return HeldAppointment(Stored("Appointment", *row)) if row is not None else None
+
+
+async def expired_holds(connection: Connection, now: datetime, limit: int) -> list[str]:
+    """The appointments whose hold has run out, oldest first."""
+    rows = await connection.fetch(
+        "SELECT appointment_id FROM hold WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", now, limit
+    )
+    return [row["appointment_id"] for row in rows]

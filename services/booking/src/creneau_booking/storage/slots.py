@@ -1,0 +1,252 @@
+"""Slots: narrow rows with shared kinds (see `tables`), served as if each were stored whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from creneau_booking.storage.slot_rows import SlotKind, content_sql, row_values, slot_key, take_apart
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Conflict, Unprocessable
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.storage.generic import stamp, to_milliseconds
+from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
+from creneau_shared.ids import new_id
+
+KINDS_REMEMBERED_MAX = 100_000
+
+_CURRENT = f"""
+SELECT coalesce(slot.name, slot.id::text), slot.version, slot.last_updated, {content_sql("slot", "kind")}
+FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
+"""
+_PAST_CONTENT = f"CASE WHEN past.status IS NOT NULL THEN {content_sql('past', 'kind')} END"
+_PAST = f"""
+SELECT coalesce(past.name, past.id::text), past.version, past.last_updated, {_PAST_CONTENT}
+FROM slot_history past JOIN slot_kind kind ON kind.key = past.kind_key
+"""
+SUPERSEDE = """
+INSERT INTO slot_history (id, version, start, "end", kind_key, last_updated, status, name, extra)
+"""
+
+
+class SlotStore:
+    """The `ResourceStore` of Slot."""
+
+    resource_type = "Slot"
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self._kinds: dict[tuple[str, bytes], tuple[int, int]] = {}
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    async def read(self, connection: Connection, id_: str) -> Stored | None:
+        key = slot_key(id_)
+        row = await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1", key)
+        return _stored(row) or await self._last_deletion(connection, key)
+
+    async def lock(self, connection: Connection, id_: str) -> Stored | None:
+        key = slot_key(id_)
+        row = await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1 FOR UPDATE OF slot", key)
+        return _stored(row) or await self._last_deletion(connection, key)
+
+    async def read_version(self, connection: Connection, id_: str, version: int) -> Stored | None:
+        row = await connection.fetchrow(
+            f"{_CURRENT} WHERE slot.id = $1 AND slot.version = $2"
+            f" UNION ALL {_PAST} WHERE past.id = $1 AND past.version = $2",
+            slot_key(id_),
+            version,
+        )
+        return _stored(row)
+
+    async def has_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
+        """Slots are in no patient's compartment."""
+        return False
+
+    async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
+        def part(select: str, alias: str, first: int) -> tuple[str, list[Any]]:
+            conditions, arguments = ["true"], []
+            if query.id is not None:
+                arguments.append(slot_key(query.id))
+                conditions.append(f"{alias}.id = ${first + len(arguments)}")
+            if query.since is not None:
+                arguments.append(query.since)
+                conditions.append(f"{alias}.last_updated >= ${first + len(arguments)}")
+            if query.before is not None:
+                arguments += query.before
+                n = first + len(arguments)
+                conditions.append(
+                    f'({alias}.last_updated, coalesce({alias}.name, {alias}.id::text) COLLATE "C", {alias}.version)'
+                    f" < (${n - 2}, ${n - 1}, ${n})"
+                )
+            order = f"ORDER BY {alias}.last_updated DESC, 1 DESC, {alias}.version DESC LIMIT $1"
+            return f"({select} WHERE {' AND '.join(conditions)} {order})", arguments
+
+        current, current_arguments = part(_CURRENT, "slot", 1)
+        past, past_arguments = part(_PAST, "past", 1 + len(current_arguments))
+        rows = await connection.fetch(
+            f"SELECT * FROM ({current} UNION ALL {past}) AS version (id, version, last_updated, content)"
+            " ORDER BY last_updated DESC, id DESC, version DESC LIMIT $1",
+            query.count,
+            *current_arguments,
+            *past_arguments,
+        )
+        return [stored for row in rows if (stored := _stored(row)) is not None]
+
+    async def _last_deletion(self, connection: Connection, key: UUID) -> Stored | None:
+        row = await connection.fetchrow(f"{_PAST} WHERE past.id = $1 ORDER BY past.version DESC LIMIT 1", key)
+        return _stored(row)
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    async def create(
+        self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
+    ) -> Stored:
+        return await self._insert(connection, context, resource, id_ or new_id(), 1)
+
+    async def replace(
+        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+    ) -> Stored:
+        version = current.version + 1
+        if current.deleted:
+            return await self._insert(connection, context, resource, current.id, version)
+        key = slot_key(current.id)
+        await self._refuse_if_claimed(connection, current.id, key, resource)
+        now = max(to_milliseconds(context.now), current.last_updated)
+        row, kind = take_apart(resource, current.id, self._base_url)
+        schedule_key, kind_key = await self._kind_key(connection, kind)
+        await connection.execute(
+            f'{SUPERSEDE} SELECT id, version, start, "end", kind_key, last_updated, status, name, extra'
+            " FROM slot WHERE id = $1",
+            key,
+        )
+        await connection.execute(
+            'UPDATE slot SET start = $2, "end" = $3, status = $4, extra = $5, terms = $6, schedule_key = $7,'
+            " kind_key = $8, last_updated = $9, version = $10 WHERE id = $1",
+            key,
+            *row_values(row)[2:],
+            schedule_key,
+            kind_key,
+            now,
+            version,
+        )
+        return _as_served(resource, current.id, version, now)
+
+    async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        key = slot_key(current.id)
+        await self._refuse_if_claimed(connection, current.id, key, None)
+        now = max(to_milliseconds(context.now), current.last_updated)
+        await connection.execute(
+            f"WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *) {SUPERSEDE}"
+            ' SELECT id, version, start, "end", kind_key, last_updated, status, name, extra FROM gone'
+            ' UNION ALL SELECT id, version + 1, start, "end", kind_key, $2, NULL, name, NULL FROM gone',
+            key,
+            now,
+        )
+        return Stored("Slot", current.id, current.version + 1, now, None)
+
+    async def _insert(
+        self, connection: Connection, context: WriteContext, resource: Resource, id_: str, version: int
+    ) -> Stored:
+        now = to_milliseconds(context.now)
+        row, kind = take_apart(resource, id_, self._base_url)
+        schedule_key, kind_key = await self._kind_key(connection, kind)
+        # `id` alone is not unique across partitions, so rivals with one id wait for each other here.
+        inserted = await connection.fetchval(
+            "WITH rivals AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0)))"
+            ' INSERT INTO slot (id, name, start, "end", status, extra, terms, schedule_key, kind_key, last_updated, version)'
+            " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM rivals"
+            " WHERE NOT EXISTS (SELECT FROM slot WHERE id = $1) ON CONFLICT DO NOTHING RETURNING true",
+            *row_values(row),
+            schedule_key,
+            kind_key,
+            now,
+            version,
+        )
+        if inserted is None:
+            raise Conflict(
+                f"L'identifiant {id_} vient d'être créé par une autre requête.",
+                f"The id {id_} was created by another request just now.",
+                expression="Slot.id",
+            )
+        return _as_served(resource, id_, version, now)
+
+    async def _refuse_if_claimed(
+        self, connection: Connection, id_: str, key: UUID, resource: Resource | None
+    ) -> None:
+        """What is booked or held is never freed, moved or removed behind the appointment's back."""
+        taken = await connection.fetchrow(
+            'SELECT slot.start, slot."end", slot.status::text, appointment.id AS appointment FROM slot'
+            " JOIN appointment ON appointment.terms && ARRAY['slot=Slot/' || $2::text]"
+            " AND appointment.terms && ARRAY['status=booked', 'status=pending', 'status=arrived', 'status=checked-in']"
+            " WHERE slot.id = $1 LIMIT 1",
+            key,
+            id_,
+        )
+        if taken is None:
+            return
+        same_times = resource is not None and (taken["start"], taken["end"]) == (
+            datetime.fromisoformat(resource["start"]),
+            datetime.fromisoformat(resource["end"]),
+        )
+        if same_times and resource is not None and resource["status"] in ("busy", "busy-tentative"):
+            return
+        raise Conflict(
+            f"Le créneau Slot/{id_} est pris par Appointment/{taken['appointment']} : annulez ou déplacez d'abord ce rendez-vous.",
+            f"The slot Slot/{id_} is taken by Appointment/{taken['appointment']}: cancel or move that appointment first.",
+            expression="Slot.status",
+            details_code="slot-claimed",
+        )
+
+    async def _kind_key(self, connection: Connection, kind: SlotKind) -> tuple[int, int]:
+        """The keys of the schedule and of the kind; Unprocessable when the schedule does not exist.
+
+        Keys never change, so they are remembered once a committed row has them.
+        """
+        known = self._kinds.get((kind.schedule_id, kind.digest))
+        if known is not None:
+            return known
+        schedule_key = await connection.fetchval(
+            "SELECT key FROM schedule WHERE id = $1 AND NOT deleted", kind.schedule_id
+        )
+        if schedule_key is None:
+            raise Unprocessable(
+                f"L'agenda Schedule/{kind.schedule_id} n'existe pas ; créez-le avant ses créneaux.",
+                f"The agenda Schedule/{kind.schedule_id} does not exist; create it before its slots.",
+                expression="Slot.schedule",
+                code="not-found",
+                details_code="unknown-schedule",
+            )
+        existing = await connection.fetchval(
+            "SELECT key FROM slot_kind WHERE schedule_key = $1 AND digest = $2", schedule_key, kind.digest
+        )
+        if existing is not None:
+            if len(self._kinds) >= KINDS_REMEMBERED_MAX:
+                self._kinds.clear()
+            self._kinds[kind.schedule_id, kind.digest] = (schedule_key, existing)
+            return schedule_key, existing
+        inserted = await connection.fetchval(
+            "INSERT INTO slot_kind (schedule_key, digest, members, meta, terms) VALUES ($1, $2, $3, $4, $5)"
+            " ON CONFLICT (schedule_key, digest) DO UPDATE SET digest = excluded.digest RETURNING key",
+            schedule_key,
+            kind.digest,
+            kind.members,
+            kind.meta,
+            list(kind.terms),
+        )
+        return schedule_key, int(inserted)
+
+
+def _stored(row: Any) -> Stored | None:
+    return Stored("Slot", *row) if row is not None else None
+
+
+def _as_served(resource: Resource, id_: str, version: int, now: datetime) -> Stored:
+    """The version just written, as reading it back gives it: instants in UTC."""
+    served = stamp(resource, id_, version, now)
+    for name in ("start", "end"):
+        moment = datetime.fromisoformat(served[name])
+        served[name] = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Stored("Slot", id_, version, now, dumps(served))

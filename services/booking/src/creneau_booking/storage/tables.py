@@ -1,0 +1,154 @@
+"""Booking's database.
+
+Truth about who is taken when is in the schema, not in the code: a slot is claimed by a conditional UPDATE, and no
+person or device can be in two places at once because `occupancy` excludes it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ENUM, TSTZRANGE, ExcludeConstraint
+
+from creneau_shared.database.metadata import new_metadata
+from creneau_shared.fhir.rest.idempotency import idempotency_table
+from creneau_shared.fhir.search.parameters import storage_needs
+from creneau_shared.fhir.storage.tables import history_table, resource_tables
+from creneau_shared.messaging.inbox import inbox_table
+from creneau_shared.messaging.outbox import outbox_table
+from creneau_shared.security.audit import audit_table
+
+OWN_TYPES = ("Schedule", "Appointment", "AppointmentResponse", "Patient", "RelatedPerson")
+"""Types that booking keeps in generic tables; Slot has tables of its own."""
+
+REPLICA_TYPES = (
+    "Organization",
+    "Location",
+    "HealthcareService",
+    "Practitioner",
+    "PractitionerRole",
+    "Endpoint",
+)
+"""The directory's facts that booking searches and renders, kept up to date from the directory's topic."""
+
+SLOT_STATUSES = ("free", "busy", "busy-unavailable", "busy-tentative", "entered-in-error")
+
+metadata = new_metadata()
+
+for resource_type in (*OWN_TYPES, *REPLICA_TYPES):
+    needs = storage_needs(resource_type)
+    resource_tables(
+        metadata,
+        resource_type,
+        strings=needs.strings,
+        dates=needs.dates,
+        numbers=needs.numbers,
+        position=needs.position,
+    )
+history_table(metadata)
+idempotency_table(metadata)
+audit_table(metadata)
+inbox_table(metadata)
+outbox_table(metadata)
+
+slot_status = ENUM(*SLOT_STATUSES, name="slot_status", metadata=metadata)
+
+slot_kind = Table(
+    "slot_kind",
+    metadata,
+    Column("key", BigInteger, Identity(always=True), primary_key=True),
+    Column("schedule_key", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    # What the slots of one schedule have in common, as JSON members without braces: `"serviceType":[…],…`
+    Column("members", Text, nullable=False),
+    # The members of meta that the client set, each with a leading comma: `,"security":[…]`
+    Column("meta", Text, nullable=False),
+    Column("terms", ARRAY(Text), nullable=False),
+    UniqueConstraint("schedule_key", "digest"),
+    Index("ix_slot_kind_terms", "terms", postgresql_using="gin"),
+)
+
+slot = Table(
+    "slot",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("start", DateTime(timezone=True), primary_key=True),
+    Column("end", DateTime(timezone=True), nullable=False),
+    Column("schedule_key", BigInteger, nullable=False),
+    Column("kind_key", BigInteger, nullable=False),
+    Column("last_updated", DateTime(timezone=True), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("status", slot_status, nullable=False),
+    # The FHIR id, where a client chose one that is no UUID; `id` is then derived from it.
+    Column("name", Text(collation="C"), nullable=True),
+    # What this one slot has of its own (identifier, narrative), as JSON members with a trailing comma.
+    Column("extra", Text, nullable=True),
+    Column("terms", ARRAY(Text), nullable=True),
+    CheckConstraint('"end" > start', name="order"),
+    Index("ix_slot_schedule_start", "schedule_key", "start"),
+    Index("ix_slot_status_start", "status", "start"),
+    Index("ix_slot_end", "end", postgresql_using="brin"),
+    Index("ix_slot_last_updated", "last_updated", postgresql_using="brin"),
+    Index("ix_slot_terms", "terms", postgresql_using="gin", postgresql_where=text("terms IS NOT NULL")),
+    postgresql_partition_by="RANGE (start)",
+)
+"""One row a slot, partitioned by month of start; past partitions are dropped whole."""
+
+slot_history = Table(
+    "slot_history",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("start", DateTime(timezone=True), nullable=False),
+    Column("end", DateTime(timezone=True), nullable=False),
+    Column("kind_key", BigInteger, nullable=False),
+    Column("last_updated", DateTime(timezone=True), nullable=False),
+    # Absent for the version that is a deletion.
+    Column("status", slot_status, nullable=True),
+    Column("name", Text(collation="C"), nullable=True),
+    Column("extra", Text, nullable=True),
+    Index("ix_slot_history_last_updated", "last_updated"),
+)
+"""The superseded versions of slots, and the deletions."""
+
+occupancy = Table(
+    "occupancy",
+    metadata,
+    Column("appointment_id", Text(collation="C"), nullable=False, index=True),
+    Column("actor", Text(collation="C"), nullable=False),
+    Column("period", TSTZRANGE, nullable=False),
+    ExcludeConstraint(("actor", "="), ("period", "&&"), using="gist", name="ex_occupancy"),
+)
+"""Who (a reference such as `Practitioner/12`) is taken when, and by which appointment. No overlap is possible."""
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("appointment_id", Text(collation="C"), primary_key=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("subject", Text, nullable=False, index=True),
+)
+"""The appointments that are held, until when and for whom."""
+
+patient_account = Table(
+    "patient_account",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("patient_id", Text(collation="C"), primary_key=True),
+)
+"""Which Patients the holder of a token acts for as themselves."""

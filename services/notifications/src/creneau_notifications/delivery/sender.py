@@ -1,0 +1,255 @@
+"""One sender: claims due messages, sends them one after the other, puts down what became of each.
+
+A crash between sending and putting down leaves the message claimed; when the lease runs out it is sent again,
+with the same Message-ID, by which mail systems recognise the repeat. The other order would lose messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from creneau_notifications.delivery import metrics
+from creneau_notifications.delivery.transport import DeliveryError, EmailTransport, SmsTransport
+from creneau_notifications.domain.civil import civil_after
+from creneau_notifications.domain.contact import Contact
+from creneau_notifications.domain.plan import Kind
+from creneau_notifications.domain.retry import RetryPolicy
+from creneau_notifications.domain.rules import Channel
+from creneau_notifications.domain.visit import Visit, visit_of
+from creneau_notifications.rendering.email import (
+    InvalidAddressError,
+    build_email,
+    message_id_header,
+    valid_address,
+)
+from creneau_notifications.rendering.letter import Occasion
+from creneau_notifications.rendering.sms import build_sms
+from creneau_notifications.storage import facts, messages, recipients
+from creneau_notifications.storage.communications import Communications
+from creneau_notifications.storage.messages import Attempt, Message, Status
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Database
+from creneau_shared.messaging.waiting import wait
+
+log = structlog.get_logger(__name__)
+
+IDLE_POLLS_MAX = 20
+"""After this many polls without anything due the connection to the mail server is let go of."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLimits:
+    """How a sender works."""
+
+    batch_rows: int
+    lease: timedelta
+    poll_s: float
+    facts_patience: timedelta
+    facts_retry: timedelta
+    retry: RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """In whose name messages go out, and the pages that they link to."""
+
+    sender: str
+    sender_name: str
+    site_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A decision: the message is over, untried."""
+
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A decision: look again then."""
+
+    at: datetime
+
+
+Decision = Close | Later | Occasion
+
+
+class Sender:
+    """Sends what is due, one message at a time. Run several for more at once."""
+
+    def __init__(
+        self,
+        database: Database,
+        communications: Communications,
+        email: EmailTransport,
+        sms: SmsTransport,
+        identity: Identity,
+        limits: DeliveryLimits,
+        clock: Clock,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._database = database
+        self._communications = communications
+        self._email = email
+        self._sms = sms
+        self._identity = identity
+        self._limits = limits
+        self._clock = clock
+        self._chance = chance
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until `stop` is set; the message in hand is finished, the rest of its batch given back."""
+        idle_polls = 0
+        try:
+            while not stop.is_set():
+                if await self.send_due(stop):
+                    idle_polls = 0
+                    continue
+                idle_polls += 1
+                if idle_polls == IDLE_POLLS_MAX:
+                    await self._email.close()
+                await wait(stop, self._limits.poll_s)
+        finally:
+            await self._email.close()
+
+    async def send_due(self, stop: asyncio.Event | None = None) -> int:
+        """Claim one batch and deal with each message of it; how many there were."""
+        async with self._database.transaction() as connection:
+            claimed = await messages.claim(
+                connection, self._clock.now(), self._limits.lease, self._limits.batch_rows
+            )
+        waiting = list(claimed)
+        try:
+            while waiting and not (stop and stop.is_set()):
+                await self._deal_with(waiting.pop(0))
+        finally:
+            if waiting:
+                await self._give_back(waiting)
+        return len(claimed)
+
+    async def _give_back(self, untouched: list[Message]) -> None:
+        async with self._database.transaction() as connection:
+            for message in untouched:
+                await messages.release(connection, message, self._clock.now())
+
+    async def _deal_with(self, message: Message) -> None:
+        match await self._decide(message):
+            case Close(status, reason):
+                await self._close(message, status, reason)
+            case Later(at):
+                async with self._database.transaction() as connection:
+                    await messages.release(connection, message, at)
+            case Occasion() as occasion:
+                await self._try(message, occasion)
+
+    # -- deciding --------------------------------------------------------------------------------------------
+
+    async def _decide(self, message: Message) -> Decision:
+        now = self._clock.now()
+        if message.superseded:
+            return Close(Status.CANCELLED, "superseded")
+        if now >= message.expires_at:
+            return Close(Status.EXPIRED, "too-late")
+        async with self._database.connection() as connection:
+            contact = await recipients.find(connection, message.recipient)
+            known = await facts.find(connection, message.event.appointment.actors)
+        visit = visit_of(message.event.appointment, known)
+        patient_until = max(message.due_at, message.planned_at) + self._limits.facts_patience
+        if contact is None or _address(contact, message.channel) is None or not visit.complete:
+            if now < patient_until:
+                return Later(now + self._limits.facts_retry)
+            if contact is None:
+                return Close(Status.FAILED, "no-contact")
+            if _address(contact, message.channel) is None:
+                return Close(Status.FAILED, "no-address")
+        return self._at_a_civil_hour(message, contact, visit, now)
+
+    def _at_a_civil_hour(self, message: Message, contact: Contact, visit: Visit, now: datetime) -> Decision:
+        """A reminder waits for the morning, unless that is too late; what answers an act of today does not.
+
+        Planning has put reminders at a civil hour already: this is for those that are late, or whose place
+        turned out to be in another zone.
+        """
+        if message.kind is Kind.REMINDER:
+            civil = civil_after(now, visit.zone)
+            if now < civil < message.expires_at:
+                return Later(civil)
+        return Occasion(message.kind, message.event, visit, contact, self._identity.site_url)
+
+    # -- sending ---------------------------------------------------------------------------------------------
+
+    async def _try(self, message: Message, occasion: Occasion) -> None:
+        try:
+            await self._send(message, occasion)
+        except InvalidAddressError:
+            await self._close(message, Status.FAILED, "invalid-address")
+        except DeliveryError as error:
+            await self._failed(message, error)
+        except Exception as error:
+            log.exception("message could not be sent", message=str(message.id), kind=message.kind)
+            await self._failed(message, DeliveryError(f"{type(error).__name__}: {error}", permanent=False))
+        else:
+            await self._close(message, Status.SENT, None, self._attempt(message, "accepted"))
+            lateness = self._clock.now() - max(message.due_at, message.planned_at)
+            metrics.LATENESS_SECONDS.observe(lateness.total_seconds())
+
+    async def _send(self, message: Message, occasion: Occasion) -> None:
+        identity, now = self._identity, self._clock.now()
+        if message.channel is Channel.SMS:
+            await self._sms.send(str(occasion.contact.phone), build_sms(occasion))
+            return
+        content = build_email(occasion, message.id, now, identity.sender, identity.sender_name)
+        await self._email.send(identity.sender, valid_address(occasion.contact.email), content)
+
+    # -- putting down ----------------------------------------------------------------------------------------
+
+    async def _failed(self, message: Message, error: DeliveryError) -> None:
+        now = self._clock.now()
+        attempt = self._attempt(message, "refused" if error.permanent else "deferred", error)
+        if error.permanent:
+            await self._close(message, Status.FAILED, "refused", attempt)
+            return
+        again = self._limits.retry.next_attempt(message.attempts, now, message.expires_at, self._chance)
+        if again is None:
+            await self._close(message, Status.FAILED, "exhausted", attempt)
+            return
+        async with self._database.transaction() as connection:
+            await messages.add_attempt(connection, message.id, attempt)
+            postponed = await messages.postpone(connection, message, again, now)
+            if postponed is not None:
+                await self._communications.show(connection, postponed, now)
+
+    async def _close(
+        self, message: Message, status: Status, reason: str | None, attempt: Attempt | None = None
+    ) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            if attempt is not None:
+                await messages.add_attempt(connection, message.id, attempt)
+            closed = await messages.finish(connection, message, status, reason, now)
+            if closed is not None:
+                await self._communications.show(connection, closed, now)
+        metrics.FINISHED.labels(message.channel, status).inc()
+
+    def _attempt(self, message: Message, result: str, error: DeliveryError | None = None) -> Attempt:
+        metrics.ATTEMPTS.labels(message.channel, result).inc()
+        by_mail = message.channel is Channel.EMAIL
+        return Attempt(
+            at=self._clock.now(),
+            result=result,
+            smtp_code=error.smtp_code if error else None,
+            error=str(error) if error else None,
+            message_id=message_id_header(message.id, self._identity.sender) if by_mail else None,
+        )
+
+
+def _address(contact: Contact, channel: Channel) -> str | None:
+    return contact.email if channel is Channel.EMAIL else contact.phone

@@ -1,0 +1,92 @@
+"""E-mail over SMTP, one connection kept open between messages."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from aiosmtplib import (
+    SMTP,
+    SMTPConnectError,
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+)
+
+from creneau_notifications.delivery.transport import DeliveryError
+
+PORTS = {"smtp": 25, "smtps": 465}
+
+
+class SmtpTransport:
+    """An `EmailTransport` for one sender at a time.
+
+    `url`: smtp://user:password@host:port, encrypted by STARTTLS as `starttls` says, or smtps:// (encrypted
+    from the first byte). Only what the server says of the recipient or of the content is permanent (5xx to
+    RCPT or DATA); a refused login or sender is ours to mend, and the message is worth another try.
+    """
+
+    def __init__(self, url: str, *, starttls: Literal["auto", "required", "off"], timeout_s: float) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in PORTS or not parts.hostname:
+            raise ValueError("SMTP_URL must be smtp://[user:password@]host[:port] or smtps://…")
+        self._encrypted = parts.scheme == "smtps"
+        self._start_tls = None if starttls == "auto" else starttls == "required"
+        self._host = parts.hostname
+        self._port = parts.port or PORTS[parts.scheme]
+        self._username = unquote(parts.username) if parts.username else None
+        self._password = unquote(parts.password) if parts.password else None
+        self._timeout_s = timeout_s
+        self._client: SMTP | None = None
+
+    async def send(self, sender: str, recipient: str, content: bytes) -> None:
+        client = await self._connected()
+        try:
+            await client.sendmail(sender, [recipient], content)
+        except SMTPRecipientsRefused as error:
+            raise _refused(error.recipients[0]) from error
+        except SMTPDataError as error:
+            raise _refused(error) from error
+        except SMTPResponseException as error:
+            await self.close()
+            raise DeliveryError(error.message, permanent=False, smtp_code=error.code) from error
+        except (SMTPException, OSError, TimeoutError) as error:
+            # Nobody knows whether the server took the message: it goes again, with the same Message-ID.
+            await self.close()
+            raise DeliveryError(_said(error), permanent=False) from error
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    async def _connected(self) -> SMTP:
+        if self._client is not None and self._client.is_connected:
+            return self._client
+        client = SMTP(
+            hostname=self._host,
+            port=self._port,
+            username=self._username,
+            password=self._password,
+            timeout=self._timeout_s,
+            use_tls=self._encrypted,
+            start_tls=False if self._encrypted else self._start_tls,
+        )
+        try:
+            await client.connect()
+        except (SMTPException, OSError, TimeoutError) as error:
+            client.close()
+            code = error.code if isinstance(error, SMTPResponseException) else None
+            prefix = "" if isinstance(error, SMTPConnectError) else "connecting: "
+            raise DeliveryError(f"{prefix}{_said(error)}", permanent=False, smtp_code=code) from error
+        self._client = client
+        return client
+
+
+def _refused(error: SMTPResponseException) -> DeliveryError:
+    return DeliveryError(error.message, permanent=500 <= error.code < 600, smtp_code=error.code)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,71 @@
+"""An appointment as the event that announces it tells it: no name, no free text, references only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Change(StrEnum):
+    """What happened to the appointment."""
+
+    HELD = "held"
+    BOOKED = "booked"
+    MOVED = "moved"
+    UPDATED = "updated"
+    CANCELLED = "cancelled"
+    HOLD_EXPIRED = "hold-expired"
+
+
+class Mode(StrEnum):
+    """How the visit takes place; the values are v3-ActCode's encounter codes."""
+
+    PRACTICE = "AMB"
+    HOME = "HH"
+    VIDEO = "VR"
+
+
+ENCOUNTER_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """One version of an appointment. Instants carry their zone; `sequence` is iCalendar's SEQUENCE."""
+
+    id: str
+    version: int
+    status: str
+    start: datetime
+    end: datetime
+    patient: str | None
+    actors: tuple[str, ...]
+    """references such as `Practitioner/12`, declined participants left out"""
+    mode: Mode | None
+    sequence: int
+
+    def actors_of(self, resource_type: str) -> tuple[str, ...]:
+        """The references to actors of one type, in the event's order."""
+        return tuple(actor for actor in self.actors if actor.startswith(f"{resource_type}/"))
+
+
+@dataclass(frozen=True, slots=True)
+class AppointmentEvent:
+    """One event: what changed (`change`), when (`time`), and the appointment after it."""
+
+    id: str
+    change: Change
+    time: datetime
+    appointment: Appointment
+    previous_start: datetime | None = None
+    cancelled_by: str | None = None
+    """`patient` or `provider`, when cancelled"""
+
+
+def mode_of(codings: Sequence[tuple[str | None, str | None]]) -> Mode | None:
+    """The way of visiting that (system, code) pairs of serviceType name, if any does."""
+    for system, code in codings:
+        if system == ENCOUNTER_SYSTEM and code in tuple(Mode):
+            return Mode(code)
+    return None

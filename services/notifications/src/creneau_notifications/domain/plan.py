@@ -1,0 +1,153 @@
+"""From an event to the messages that it calls for. Planning the same event twice gives the same messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+from creneau_notifications.domain.appointment import Appointment, AppointmentEvent, Change
+from creneau_notifications.domain.rules import REMINDER_RULES, Channel, ReminderRule
+
+MESSAGES = UUID("6f0d3f0e-5b0c-5d43-9a53-0f5f1c1f7a11")
+"""Namespace of message ids: never changes, or every message would be planned anew."""
+
+NOTICE_LIFE = timedelta(hours=72)
+"""A confirmation that could not be delivered for three days tells nothing that the patient does not know."""
+
+
+class Kind(StrEnum):
+    """What a message says."""
+
+    CONFIRMATION = "confirmation"
+    CHANGE = "change"
+    CANCELLATION = "cancellation"
+    REMINDER = "reminder"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMessage:
+    """One message to one recipient. `rule` names the reminder rule; it is empty for other kinds."""
+
+    id: UUID
+    appointment: str
+    recipient: str
+    kind: Kind
+    rule: str
+    channel: Channel
+    due_at: datetime
+    expires_at: datetime
+    """from this instant on the message is of no use and must not leave"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do: withdraw what is still pending for the appointment, then keep these messages."""
+
+    supersedes: bool
+    messages: tuple[PlannedMessage, ...] = ()
+
+
+def message_id(event: str, kind: Kind, rule: str, recipient: str, channel: Channel) -> UUID:
+    """The id that makes planning repeatable."""
+    return uuid5(MESSAGES, "\n".join((event, kind, rule, recipient, channel)))
+
+
+def plan(
+    event: AppointmentEvent,
+    *,
+    known: Appointment | None,
+    now: datetime,
+    zone: ZoneInfo,
+    channels: frozenset[Channel],
+    rules: Sequence[ReminderRule] = REMINDER_RULES,
+) -> Plan:
+    """The plan for `event`.
+
+    `known` is the last version of the appointment seen before; `zone` is the place's; `channels` are those by
+    which this recipient can be reached. What is already useless at `now` is left out.
+    """
+    if _leaves_all_as_it_is(event, known):
+        return Plan(supersedes=False)
+    kind = _notice_kind(event, known)
+    messages = _notice(event, kind) if kind is not None else []
+    if event.appointment.status == "booked":
+        messages += reminders(event, now=now, zone=zone, channels=channels, rules=rules)
+    return Plan(
+        supersedes=True,
+        messages=tuple(m for m in messages if m.channel in channels and now < m.expires_at),
+    )
+
+
+def reminders(
+    event: AppointmentEvent,
+    *,
+    now: datetime,
+    zone: ZoneInfo,
+    channels: frozenset[Channel],
+    rules: Sequence[ReminderRule] = REMINDER_RULES,
+) -> list[PlannedMessage]:
+    """The reminders that lie ahead of `now`, for an appointment that `event` made or changed."""
+    appointment = event.appointment
+    if appointment.patient is None:
+        return []
+    found = []
+    for rule in rules:
+        due = rule.due(appointment.start, zone)
+        booked_ahead = appointment.start - event.time
+        if rule.channel in channels and booked_ahead > rule.booked_ahead_min and due > max(now, event.time):
+            message = _message(event, appointment.patient, Kind.REMINDER, rule.channel, rule.name)
+            found.append(replace(message, due_at=due, expires_at=appointment.start))
+    return found
+
+
+def _notice(event: AppointmentEvent, kind: Kind) -> list[PlannedMessage]:
+    if event.appointment.patient is None:
+        return []
+    return [_message(event, event.appointment.patient, kind, Channel.EMAIL)]
+
+
+def _message(
+    event: AppointmentEvent, recipient: str, kind: Kind, channel: Channel, rule: str = ""
+) -> PlannedMessage:
+    return PlannedMessage(
+        id=message_id(event.id, kind, rule, recipient, channel),
+        appointment=event.appointment.id,
+        recipient=recipient,
+        kind=kind,
+        rule=rule,
+        channel=channel,
+        due_at=event.time,
+        expires_at=min(event.appointment.end, event.time + NOTICE_LIFE),
+    )
+
+
+def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | None:
+    """What to tell at once. A hold that lapses or is let go was never announced, so its end is not either."""
+    match event.change:
+        case Change.BOOKED:
+            return Kind.CONFIRMATION
+        case Change.MOVED:
+            return Kind.CHANGE
+        case Change.CANCELLED:
+            return None if known is not None and known.status == "pending" else Kind.CANCELLATION
+        case Change.UPDATED:
+            both_booked = known is not None and known.status == event.appointment.status == "booked"
+            return Kind.CHANGE if both_booked else None
+        case Change.HELD | Change.HOLD_EXPIRED:
+            return None
+
+
+def _leaves_all_as_it_is(event: AppointmentEvent, known: Appointment | None) -> bool:
+    """Whether the pending messages stay right: a hold has none, and an update may touch nothing they say."""
+    if event.change is Change.UPDATED and known is not None:
+        return known.status == event.appointment.status and _told(known) == _told(event.appointment)
+    return event.change is Change.HELD
+
+
+def _told(appointment: Appointment) -> tuple[object, ...]:
+    """What a message tells of the appointment: when, who and where, how."""
+    return appointment.start, appointment.end, frozenset(appointment.actors), appointment.mode

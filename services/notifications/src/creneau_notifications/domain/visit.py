@@ -1,0 +1,107 @@
+"""Who, where and how: an appointment's actors joined with what the directory said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from creneau_notifications.domain.appointment import Appointment, Mode
+
+PARIS = ZoneInfo("Europe/Paris")
+
+OVERSEAS_ZONES = {
+    "971": "America/Guadeloupe",
+    "972": "America/Martinique",
+    "973": "America/Cayenne",
+    "974": "Indian/Reunion",
+    "975": "America/Miquelon",
+    "976": "Indian/Mayotte",
+    "986": "Pacific/Wallis",
+    "987": "Pacific/Tahiti",
+    "988": "Pacific/Noumea",
+}
+"""Zone by the first three digits of a French postal code; every other code is on Europe/Paris."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What one directory resource says that a message needs."""
+
+    reference: str
+    name: str | None = None
+    address: tuple[str, ...] = ()
+    """lines as on an envelope, the last one postal code and city"""
+    phone: str | None = None
+    zone: str | None = None
+    """IANA name"""
+    latitude: float | None = None
+    longitude: float | None = None
+    practitioner: str | None = None
+    """for a PractitionerRole: the reference to the person"""
+    locations: tuple[str, ...] = ()
+    """for a PractitionerRole or HealthcareService: the references to its places"""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a message says of an appointment beside its time."""
+
+    professional: str | None
+    place: str | None
+    address: tuple[str, ...]
+    phone: str | None
+    zone: ZoneInfo
+    zone_known: bool
+    position: tuple[float, float] | None
+    """latitude, longitude in degrees, WGS 84"""
+    mode: Mode
+    complete: bool
+    """every actor's facts have arrived"""
+
+
+def references_of(appointment: Appointment, facts: Mapping[str, Fact]) -> frozenset[str]:
+    """The directory resources that the appointment's messages need, as far as `facts` tells."""
+    roles = [facts[actor] for actor in appointment.actors if actor in facts]
+    people = {role.practitioner for role in roles if role.practitioner}
+    # A place that the appointment names itself is the place; a role may have several.
+    places = set() if appointment.actors_of("Location") else {p for role in roles for p in role.locations}
+    return frozenset(_directory_actors(appointment)) | people | places
+
+
+def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
+    """Join the appointment with the facts known so far."""
+    needed = references_of(appointment, facts)
+    known = [facts[reference] for reference in sorted(needed) if reference in facts]
+    people = [fact for fact in known if fact.reference.startswith("Practitioner/")]
+    places = [fact for fact in known if fact.reference.startswith("Location/")]
+    place = places[0] if places else None
+    others = [fact for fact in known if fact not in people and fact not in places]
+    zone = next((fact.zone for fact in [*places, *others] if fact.zone), None)
+    return Visit(
+        professional=next((fact.name for fact in people if fact.name), None),
+        place=next((fact.name for fact in [*places, *others] if fact.name), None),
+        address=place.address if place else (),
+        phone=next((fact.phone for fact in [*places, *others, *people] if fact.phone), None),
+        zone=ZoneInfo(zone) if zone else PARIS,
+        zone_known=zone is not None,
+        position=_position(place),
+        mode=appointment.mode or Mode.PRACTICE,
+        complete=len(known) == len(needed),
+    )
+
+
+def zone_of_postal_code(code: str) -> str:
+    """The IANA zone of a French postal code."""
+    return OVERSEAS_ZONES.get(code[:3], "Europe/Paris")
+
+
+def _directory_actors(appointment: Appointment) -> tuple[str, ...]:
+    types = ("Practitioner", "PractitionerRole", "Location", "HealthcareService", "Organization")
+    return tuple(actor for actor in appointment.actors if actor.split("/")[0] in types)
+
+
+def _position(place: Fact | None) -> tuple[float, float] | None:
+    if place is None or place.latitude is None or place.longitude is None:
+        return None
+    return place.latitude, place.longitude

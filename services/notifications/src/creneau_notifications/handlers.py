@@ -1,0 +1,88 @@
+"""From what happened to what is to be told, in the caller's transaction. Nothing is sent here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from creneau_notifications.domain.appointment import AppointmentEvent
+from creneau_notifications.domain.contact import Contact, channels_for
+from creneau_notifications.domain.plan import Plan, plan, reminders
+from creneau_notifications.domain.rules import Channel
+from creneau_notifications.domain.visit import Fact, visit_of
+from creneau_notifications.storage import appointments, facts, messages, recipients
+from creneau_notifications.storage.communications import Communications
+from creneau_notifications.storage.messages import Message
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Connection
+
+
+class Notifications:
+    """Keeps the replicas, and plans or withdraws messages."""
+
+    def __init__(self, communications: Communications, clock: Clock, channels: frozenset[Channel]) -> None:
+        self._communications = communications
+        self._clock = clock
+        self._channels = channels
+
+    async def appointment_changed(self, connection: Connection, event: AppointmentEvent) -> None:
+        """Plan what `event` calls for. An event that is not newer than what is known has no effect."""
+        known = await appointments.lock(connection, event.appointment.id)
+        if known is not None and known.appointment.version >= event.appointment.version:
+            return
+        decided = await self._decide(connection, event, known)
+        if known is not None and not decided.supersedes:
+            # The pending messages tell of the earlier event: it stays the one that more are planned from.
+            event = replace(event, id=known.id, change=known.change, time=known.time)
+        if not await appointments.save(connection, event):
+            return
+        if decided.supersedes:
+            withdrawn = await messages.supersede(connection, event.appointment.id, self._clock.now())
+            await self._show(connection, withdrawn)
+        planned = await messages.plan(connection, event, decided.messages, self._clock.now())
+        await self._show(connection, planned)
+
+    async def contact_changed(self, connection: Connection, contact: Contact, at: datetime) -> None:
+        """Keep the contact, and plan the reminders that it makes possible (a telephone number was added)."""
+        await recipients.save(connection, contact, at)
+        channels = channels_for(contact, self._channels)
+        now = self._clock.now()
+        for event in await appointments.ahead_of(connection, contact.recipient, now):
+            if event.appointment.status == "booked":
+                known = await facts.find(connection, event.appointment.actors)
+                zone = visit_of(event.appointment, known).zone
+                possible = reminders(event, now=now, zone=zone, channels=channels)
+                await self._show(connection, await messages.plan(connection, event, possible, now))
+
+    async def contact_deleted(self, connection: Connection, recipient: str) -> None:
+        """Forget the recipient and withdraw what was still to be told."""
+        await recipients.forget(connection, recipient)
+        withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
+        await self._show(connection, withdrawn)
+
+    async def fact_changed(self, connection: Connection, fact: Fact, last_updated: datetime) -> None:
+        """Keep what a directory resource says."""
+        await facts.save(connection, fact, last_updated)
+
+    async def fact_deleted(self, connection: Connection, reference: str) -> None:
+        """Forget what a deleted directory resource said."""
+        await facts.forget(connection, reference)
+
+    async def _decide(
+        self, connection: Connection, event: AppointmentEvent, known: AppointmentEvent | None
+    ) -> Plan:
+        patient = event.appointment.patient
+        contact = await recipients.find(connection, patient) if patient else None
+        visit = visit_of(event.appointment, await facts.find(connection, event.appointment.actors))
+        return plan(
+            event,
+            known=known.appointment if known else None,
+            now=self._clock.now(),
+            zone=visit.zone,
+            channels=channels_for(contact, self._channels),
+        )
+
+    async def _show(self, connection: Connection, changed: Iterable[Message]) -> None:
+        for message in changed:
+            await self._communications.show(connection, message, self._clock.now())

@@ -1,0 +1,68 @@
+"""The consumers: one for each topic, so that each replica can be rebuilt without touching the others."""
+
+from __future__ import annotations
+
+from creneau_notifications.domain.appointment import Change
+from creneau_notifications.handlers import Notifications
+from creneau_notifications.messaging.readers import read_appointment, read_contact, read_fact
+from creneau_notifications.settings import NotificationsSettings
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.messaging.consumer import Consumer
+from creneau_shared.messaging.events import ReceivedEvent
+
+GROUP = "creneau-notifications"
+APPOINTMENTS = "creneau.booking.appointments"
+CONTACTS = "creneau.booking.contacts"
+RESOURCES = "creneau.directory.resources"
+APPOINTMENT_TYPES = tuple(f"fr.creneau.booking.appointment.{change}.v1" for change in Change)
+CONTACT_TYPE = "fr.creneau.booking.contact.changed.v1"
+RESOURCE_TYPE = "fr.creneau.directory.resource.changed.v1"
+
+
+class Listener:
+    """The handlers of the event types, each in the consumer's transaction."""
+
+    def __init__(self, notifications: Notifications) -> None:
+        self._notifications = notifications
+
+    async def appointment(self, connection: Connection, event: ReceivedEvent) -> None:
+        if event.data is not None:
+            read = read_appointment(str(event.id), event.type, event.time, event.data)
+            await self._notifications.appointment_changed(connection, read)
+
+    async def contact(self, connection: Connection, event: ReceivedEvent) -> None:
+        if event.data is None:
+            await self._notifications.contact_deleted(connection, event.key)
+        else:
+            await self._notifications.contact_changed(connection, read_contact(event.data), event.time)
+
+    async def resource(self, connection: Connection, event: ReceivedEvent) -> None:
+        if event.data is None:
+            await self._notifications.fact_deleted(connection, event.key)
+        else:
+            fact, last_updated = read_fact(event.data)
+            await self._notifications.fact_changed(connection, fact, last_updated)
+
+
+def consumers(
+    notifications: Notifications, database: Database, settings: NotificationsSettings, clock: Clock
+) -> list[Consumer]:
+    """The service's consumers, ready to run."""
+    listener = Listener(notifications)
+    return [
+        Consumer(
+            name=f"notifications-{purpose}",
+            group=f"{GROUP}-{purpose}",
+            topics=[topic],
+            handlers=handlers,
+            database=database,
+            settings=settings,
+            clock=clock,
+        )
+        for purpose, topic, handlers in (
+            ("appointments", APPOINTMENTS, dict.fromkeys(APPOINTMENT_TYPES, listener.appointment)),
+            ("contacts", CONTACTS, {CONTACT_TYPE: listener.contact}),
+            ("resources", RESOURCES, {RESOURCE_TYPE: listener.resource}),
+        )
+    ]

@@ -1,0 +1,111 @@
+"""From event data to what this service needs of it. Members that are not read are not looked at.
+
+The members that are, and no others, stand in `shared/contracts/events/expectations/notifications/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from creneau_notifications.domain.appointment import Appointment, AppointmentEvent, Change, mode_of
+from creneau_notifications.domain.contact import Contact
+from creneau_notifications.domain.visit import Fact, zone_of_postal_code
+
+TIME_ZONE_EXTENSIONS = frozenset(
+    {"http://hl7.org/fhir/StructureDefinition/tz-code", "http://hl7.org/fhir/StructureDefinition/timezone"}
+)
+"""How a place says its IANA zone: R4's extension, and its successor's name in R5."""
+
+
+def read_appointment(
+    event_id: str, event_type: str, time: datetime, data: Mapping[str, Any]
+) -> AppointmentEvent:
+    """The event of a `fr.creneau.booking.appointment.<change>.v1`."""
+    previous, cancellation = data.get("previous"), data.get("cancellation")
+    return AppointmentEvent(
+        id=event_id,
+        change=Change(event_type.split(".")[-2]),
+        time=time,
+        appointment=Appointment(
+            id=data["appointment"],
+            version=data["version"],
+            status=data["status"],
+            start=datetime.fromisoformat(data["start"]),
+            end=datetime.fromisoformat(data["end"]),
+            patient=data["patient"],
+            actors=tuple(a["reference"] for a in data["actors"] if a["status"] != "declined"),
+            mode=mode_of([(coding.get("system"), coding["code"]) for coding in data["serviceType"]]),
+            sequence=data["sequence"],
+        ),
+        previous_start=datetime.fromisoformat(previous["start"]) if previous else None,
+        cancelled_by=cancellation["by"] if cancellation else None,
+    )
+
+
+def read_contact(data: Mapping[str, Any]) -> Contact:
+    """The contact of a `contact.changed`."""
+    return Contact(
+        recipient=data["recipient"],
+        name=data["name"],
+        email=data.get("email"),
+        phone=data.get("phone"),
+        language=data.get("language") or "fr",
+    )
+
+
+def read_fact(data: Mapping[str, Any]) -> tuple[Fact, datetime]:
+    """What the resource of a `resource.changed` says that messages need, and its `meta.lastUpdated`."""
+    resource = data["resource"]
+    address = resource.get("address")
+    # Practitioner and Organization have a list of addresses, which no message tells.
+    postal = address if isinstance(address, dict) else {}
+    position = resource.get("position", {})
+    places = resource.get("location", [])
+    fact = Fact(
+        reference=f"{resource['resourceType']}/{resource['id']}",
+        name=_name(resource),
+        address=_address_lines(postal),
+        phone=_phone(resource),
+        zone=_zone(resource, postal),
+        latitude=position.get("latitude"),
+        longitude=position.get("longitude"),
+        practitioner=resource.get("practitioner", {}).get("reference"),
+        locations=tuple(place["reference"] for place in places if "reference" in place),
+    )
+    return fact, datetime.fromisoformat(resource["meta"]["lastUpdated"])
+
+
+def _name(resource: Mapping[str, Any]) -> str | None:
+    name = resource.get("name")
+    if not isinstance(name, list):
+        return name
+    official = next((n for n in name if n.get("use") == "official"), name[0] if name else {})
+    if "text" in official:
+        return str(official["text"])
+    prefix = ["Dr" if p.upper() == "DR" else p for p in official.get("prefix", [])[:1]]
+    parts = [*prefix, *official.get("given", [])[:1], official.get("family")]
+    return " ".join(part for part in parts if part) or None
+
+
+def _address_lines(address: Mapping[str, Any]) -> tuple[str, ...]:
+    city = " ".join(part for part in (address.get("postalCode"), address.get("city")) if part)
+    lines = [line for line in (*address.get("line", []), city) if line]
+    return tuple(lines) if lines else tuple(filter(None, [address.get("text")]))
+
+
+def _phone(resource: Mapping[str, Any]) -> str | None:
+    telecom = resource.get("telecom", [])
+    phones = [entry.get("value") for entry in telecom if entry.get("system") == "phone"]
+    return next((str(phone) for phone in phones if phone), None)
+
+
+def _zone(resource: Mapping[str, Any], address: Mapping[str, Any]) -> str | None:
+    """The zone that the place says; failing that, the one of its postal code."""
+    for extension in resource.get("extension", []):
+        if extension.get("url") in TIME_ZONE_EXTENSIONS and "valueCode" in extension:
+            return str(extension["valueCode"])
+    if resource["resourceType"] == "Location" and address.get("postalCode"):
+        return zone_of_postal_code(address["postalCode"])
+    return None

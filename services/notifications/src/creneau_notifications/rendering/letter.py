@@ -1,0 +1,121 @@
+"""What a message says, before it becomes text, HTML or a text message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from creneau_notifications.domain.appointment import AppointmentEvent, Mode
+from creneau_notifications.domain.contact import Contact, Language
+from creneau_notifications.domain.plan import Kind
+from creneau_notifications.domain.visit import Visit
+from creneau_notifications.rendering.dates import moment
+from creneau_notifications.rendering.wording import WORDINGS, Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message in the reader's language. Text and HTML both come from it, so neither says more."""
+
+    language: Language
+    colon: str
+    subject: str
+    greeting: str
+    lead: tuple[str, ...]
+    details: tuple[tuple[str, tuple[str, ...]], ...]
+    """(label, lines)"""
+    action: tuple[str, str]
+    """(label, URL)"""
+    remarks: tuple[str, ...]
+    footer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Everything that a message is rendered from."""
+
+    kind: Kind
+    event: AppointmentEvent
+    visit: Visit
+    contact: Contact
+    site_url: str
+    """pages for the public, no trailing slash"""
+
+    @property
+    def page_url(self) -> str:
+        """Where the appointment can be seen, moved and cancelled."""
+        return f"{self.site_url}/rendez-vous/{self.event.appointment.id}"
+
+
+def compose(occasion: Occasion) -> Letter:
+    """The letter for `occasion`.
+
+    The subject names neither the professional nor the specialty: others may see it.
+    """
+    language = occasion.contact.writes_in
+    wording = WORDINGS[language]
+    start = occasion.event.appointment.start
+    return Letter(
+        language=language,
+        colon=wording.colon,
+        subject=wording.subject[occasion.kind].format(when=moment(start, occasion.visit, language)),
+        greeting=wording.greeting.format(name=occasion.contact.name),
+        lead=_lead(occasion, wording, language),
+        details=_details(occasion, wording, language),
+        action=_action(occasion, wording),
+        remarks=_remarks(occasion, wording),
+        footer=wording.footer,
+    )
+
+
+def _lead(occasion: Occasion, wording: Wording, language: Language) -> tuple[str, ...]:
+    event, sentences = occasion.event, [wording.lead[occasion.kind]]
+    if occasion.kind is Kind.CHANGE and event.previous_start is not None:
+        before = moment(event.previous_start, occasion.visit, language)
+        sentences.append(wording.previously.format(when=before))
+    if occasion.kind is Kind.CANCELLATION and event.cancelled_by == "patient":
+        sentences.append(wording.cancelled_by_patient)
+    if occasion.kind is Kind.CANCELLATION and event.cancelled_by == "provider":
+        sentences.append(wording.cancelled_by_provider)
+    return tuple(sentences)
+
+
+def _details(
+    occasion: Occasion, wording: Wording, language: Language
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    visit = occasion.visit
+    when = moment(occasion.event.appointment.start, visit, language, year=True)
+    details: list[tuple[str, tuple[str, ...]]] = [(wording.when, (when,))]
+    if visit.professional:
+        details.append((wording.who, (visit.professional,)))
+    if visit.mode is Mode.PRACTICE and (visit.place or visit.address):
+        details.append((wording.where, tuple(line for line in (visit.place, *visit.address) if line)))
+    details.append((wording.how, (wording.modes[visit.mode],)))
+    return tuple(details)
+
+
+def _action(occasion: Occasion, wording: Wording) -> tuple[str, str]:
+    if occasion.kind is Kind.CANCELLATION:
+        return wording.book_again, occasion.site_url
+    return wording.manage, occasion.page_url
+
+
+def _remarks(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
+    cancelled, remarks = occasion.kind is Kind.CANCELLATION, []
+    if not cancelled:
+        remarks.append(wording.manage_hint)
+    if occasion.kind is not Kind.REMINDER:
+        remarks.append(wording.calendar_hint)
+    if occasion.visit.phone is None:
+        remarks.append(wording.phone_unknown)
+    else:
+        sentence = wording.phone_rebook if cancelled else wording.phone
+        remarks.append(sentence.format(phone=readable_phone(occasion.visit.phone)))
+    return tuple(remarks)
+
+
+def readable_phone(phone: str) -> str:
+    """`+33199000001` → `01 99 00 00 01`; numbers of other countries and territories stay as they are."""
+    if phone.startswith("+33") and len(phone) == 12 and phone[1:].isdigit():
+        national = f"0{phone[3:]}"
+        return " ".join(national[i : i + 2] for i in range(0, 10, 2))
+    return phone

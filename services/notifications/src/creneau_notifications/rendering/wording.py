@@ -1,0 +1,141 @@
+"""Every sentence that a patient reads, in French and in English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from creneau_notifications.domain.appointment import Mode
+from creneau_notifications.domain.contact import Language
+from creneau_notifications.domain.plan import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The sentences of one language. `{when}` stands for the moment of the visit, `{name}` for the reader."""
+
+    subject: Mapping[Kind, str]
+    lead: Mapping[Kind, str]
+    greeting: str
+    previously: str
+    cancelled_by_patient: str
+    cancelled_by_provider: str
+    colon: str
+    """between a label and what it labels: French puts a space before it"""
+    when: str
+    who: str
+    where: str
+    how: str
+    modes: Mapping[Mode, str]
+    manage: str
+    manage_hint: str
+    book_again: str
+    calendar_hint: str
+    phone: str
+    phone_rebook: str
+    phone_unknown: str
+    footer: str
+    sms: Mapping[Kind, str]
+    sms_manage: str
+    event_summary: str
+    event_summary_alone: str
+    alarm: str
+
+
+FRENCH = Wording(
+    subject={
+        Kind.CONFIRMATION: "Votre rendez-vous du {when}",
+        Kind.CHANGE: "Votre rendez-vous est modifié : {when}",
+        Kind.CANCELLATION: "Votre rendez-vous du {when} est annulé",
+        Kind.REMINDER: "Rappel : votre rendez-vous du {when}",
+    },
+    lead={
+        Kind.CONFIRMATION: "Votre rendez-vous est confirmé.",
+        Kind.CHANGE: "Votre rendez-vous est modifié. Voici ce qui est désormais prévu.",
+        Kind.CANCELLATION: "Le rendez-vous ci-dessous n’aura pas lieu.",
+        Kind.REMINDER: "Nous vous rappelons votre rendez-vous.",
+    },
+    greeting="Bonjour {name},",
+    previously="Il était prévu le {when}.",
+    cancelled_by_patient="Il a été annulé à votre demande.",
+    cancelled_by_provider="Il a été annulé par le cabinet.",
+    colon=" : ",
+    when="Quand",
+    who="Avec",
+    where="Où",
+    how="Comment",
+    modes={
+        Mode.PRACTICE: "Au cabinet",
+        Mode.HOME: "À votre domicile",
+        Mode.VIDEO: "En téléconsultation",
+    },
+    manage="Déplacer ou annuler",
+    manage_hint="Si vous ne pouvez pas venir, prévenez dès que possible : quelqu’un attend peut-être.",
+    book_again="Prendre un autre rendez-vous",
+    calendar_hint="Le fichier joint rendez-vous.ics tient votre agenda à jour.",
+    phone="Vous préférez parler à quelqu’un ? Appelez le {phone}.",
+    phone_rebook="Pour un autre rendez-vous, vous pouvez aussi appeler le {phone}.",
+    phone_unknown="Vous préférez parler à quelqu’un ? Appelez le cabinet, ou rendez-vous dans une maison "
+    "France services : un conseiller peut faire la démarche avec vous.",
+    footer="Message automatique de Créneau : les réponses à cette adresse ne sont pas lues.",
+    sms={
+        Kind.CONFIRMATION: "Rendez-vous confirmé : {when}",
+        Kind.CHANGE: "Rendez-vous modifié : {when}",
+        Kind.CANCELLATION: "Rendez-vous annulé : {when}",
+        Kind.REMINDER: "Rappel : rendez-vous {when}",
+    },
+    sms_manage="Déplacer ou annuler : {url}",
+    event_summary="Rendez-vous avec {name}",
+    event_summary_alone="Rendez-vous",
+    alarm="Votre rendez-vous approche",
+)
+
+ENGLISH = Wording(
+    subject={
+        Kind.CONFIRMATION: "Your appointment on {when}",
+        Kind.CHANGE: "Your appointment has changed: {when}",
+        Kind.CANCELLATION: "Your appointment on {when} is cancelled",
+        Kind.REMINDER: "Reminder: your appointment on {when}",
+    },
+    lead={
+        Kind.CONFIRMATION: "Your appointment is confirmed.",
+        Kind.CHANGE: "Your appointment has changed. This is what is planned now.",
+        Kind.CANCELLATION: "The appointment below will not take place.",
+        Kind.REMINDER: "This is a reminder of your appointment.",
+    },
+    greeting="Hello {name},",
+    previously="It had been planned for {when}.",
+    cancelled_by_patient="It was cancelled at your request.",
+    cancelled_by_provider="It was cancelled by the practice.",
+    colon=": ",
+    when="When",
+    who="With",
+    where="Where",
+    how="How",
+    modes={
+        Mode.PRACTICE: "At the practice",
+        Mode.HOME: "At your home",
+        Mode.VIDEO: "By video",
+    },
+    manage="Move or cancel",
+    manage_hint="If you cannot come, please say so as soon as possible: someone else may be waiting.",
+    book_again="Book another appointment",
+    calendar_hint="The attached file rendez-vous.ics keeps your calendar up to date.",
+    phone="Would you rather speak to someone? Call {phone}.",
+    phone_rebook="For another appointment you can also call {phone}.",
+    phone_unknown="Would you rather speak to someone? Call the practice, or visit a France services house: "
+    "an adviser can do it with you.",
+    footer="Automatic message from Créneau: replies to this address are not read.",
+    sms={
+        Kind.CONFIRMATION: "Appointment confirmed: {when}",
+        Kind.CHANGE: "Appointment changed: {when}",
+        Kind.CANCELLATION: "Appointment cancelled: {when}",
+        Kind.REMINDER: "Reminder: appointment {when}",
+    },
+    sms_manage="Move or cancel: {url}",
+    event_summary="Appointment with {name}",
+    event_summary_alone="Appointment",
+    alarm="Your appointment is coming up",
+)
+
+WORDINGS: Mapping[Language, Wording] = {"fr": FRENCH, "en": ENGLISH}

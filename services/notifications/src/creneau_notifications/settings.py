@@ -1,0 +1,73 @@
+"""What the notifications service can be told from the environment, beside what every service can."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from creneau_notifications.domain.retry import RetryPolicy
+from creneau_notifications.domain.rules import Channel
+from creneau_shared.settings import ServiceSettings
+
+
+class NotificationsSettings(ServiceSettings):
+    """Settings of the notifications service."""
+
+    public_site_url: str = Field(
+        "http://127.0.0.1:8080", description="pages for the public that messages link to, no trailing slash"
+    )
+
+    smtp_url: str = Field(
+        "",
+        description="smtp://user:password@host:port (STARTTLS when offered) or smtps://…; empty: e-mails are "
+        "logged, not sent",
+    )
+    smtp_starttls: Literal["auto", "required", "off"] = Field(
+        "auto", description="for smtp://: encrypt when the server offers it, always, or never"
+    )
+    smtp_timeout_s: float = Field(20.0, description="longest wait for one answer of the SMTP server, seconds")
+    mail_from: str = Field(
+        "ne-pas-repondre@creneau.example",
+        description="sender of e-mails; its domain is in Message-ID",
+    )
+    mail_from_name: str = Field("Créneau", description="name shown beside the sender's address")
+
+    sms_sender: Literal["off", "log"] = Field(
+        "off", description="off: no text message is planned; log: they are planned and logged, not sent"
+    )
+
+    delivery_senders: int = Field(
+        4, ge=1, description="senders of one process, each with a connection of its own"
+    )
+    delivery_batch_rows: int = Field(10, ge=1, description="messages that one sender claims at a time")
+    delivery_lease_s: float = Field(
+        300.0,
+        description="a message claimed longer ago may be claimed again: its sender is gone; seconds",
+    )
+    delivery_poll_s: float = Field(0.5, description="pause of a sender that found nothing due, seconds")
+    delivery_attempts_max: int = Field(30, ge=1, description="tries of one message, at the most")
+    facts_patience_s: float = Field(
+        60.0, description="how long a due message waits for the contact and the directory's facts, seconds"
+    )
+    facts_retry_s: float = Field(2.0, description="pause between two looks for missing facts, seconds")
+
+    message_retention_days: int = Field(
+        730, description="how long messages, their attempts and Communications are kept after the visit, days"
+    )
+    sweep_interval_s: float = Field(60.0, description="pause between two runs of the sweeper, seconds")
+
+    @property
+    def channels(self) -> frozenset[Channel]:
+        """The channels on offer."""
+        return frozenset(Channel) if self.sms_sender != "off" else frozenset({Channel.EMAIL})
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """How failed deliveries are tried again."""
+        return RetryPolicy(attempts_max=self.delivery_attempts_max)
+
+    @property
+    def facts_patience(self) -> timedelta:
+        return timedelta(seconds=self.facts_patience_s)

@@ -1,0 +1,115 @@
+"""Each message as a FHIR Communication (R4), so that people and software can see what was told and when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from creneau_notifications.domain.plan import Kind
+from creneau_notifications.domain.rules import Channel
+from creneau_notifications.storage.messages import Message, Status
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.generic import GenericStore, instant
+from creneau_shared.fhir.storage.store import WriteContext
+
+CATEGORY_SYSTEM = "http://terminology.hl7.org/CodeSystem/communication-category"
+TOPIC_SYSTEM = "http://terminology.hl7.org/CodeSystem/communication-topic"
+MEDIUM_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
+REASON_SYSTEM = "http://terminology.hl7.org/CodeSystem/communication-not-done-reason"
+
+STATUSES = {
+    Status.PLANNED: "preparation",
+    Status.SENDING: "in-progress",
+    Status.SENT: "completed",
+    Status.FAILED: "not-done",
+    Status.CANCELLED: "not-done",
+    Status.EXPIRED: "not-done",
+}
+
+SUMMARIES = {
+    Kind.CONFIRMATION: "Confirmation d’un rendez-vous",
+    Kind.CHANGE: "Modification d’un rendez-vous",
+    Kind.CANCELLATION: "Annulation d’un rendez-vous",
+    Kind.REMINDER: "Rappel d’un rendez-vous",
+}
+
+MEDIA = {
+    Channel.EMAIL: {"system": MEDIUM_SYSTEM, "code": "EMAILWRIT", "display": "email"},
+    Channel.SMS: {"system": MEDIUM_SYSTEM, "code": "SMSWRIT", "display": "SMS message"},
+}
+
+REASONS = {
+    "superseded": ("unknown", "Remplacé par une information plus récente"),
+    "contact-deleted": ("patient-objection", "Les coordonnées ont été effacées"),
+    "too-late": ("unknown", "Devenu inutile avant d’avoir pu partir"),
+    "no-contact": ("recipient-unavailable", "Coordonnées inconnues"),
+    "no-address": ("recipient-unavailable", "Aucune adresse connue pour ce canal"),
+    "invalid-address": ("recipient-unavailable", "Adresse invalide"),
+    "refused": ("recipient-unavailable", "Refusé par le serveur du destinataire"),
+    "exhausted": ("system-error", "Échec après plusieurs essais"),
+}
+"""Why a message did not leave: code of the not-done-reason system, and the French sentence."""
+
+
+class Communications:
+    """Keeps the Communication of each message in step with it, in the same transaction."""
+
+    def __init__(self, base_url: str) -> None:
+        self._store = GenericStore("Communication", base_url)
+
+    async def show(self, connection: Connection, message: Message, now: datetime) -> None:
+        """Store the state of `message` as the current version of its Communication."""
+        await self._store.put(connection, WriteContext(now=now), str(message.id), communication_of(message))
+
+    async def remove(self, connection: Connection, ids: list[str]) -> None:
+        """Take Communications and their history away for good, once their time of keeping is over."""
+        for kind in ("string", "date"):
+            await connection.execute(
+                f"DELETE FROM communication_{kind} side USING communication main"
+                " WHERE side.key = main.key AND main.id = ANY($1::text[])",
+                ids,
+            )
+        await connection.execute("DELETE FROM communication WHERE id = ANY($1::text[])", ids)
+        await connection.execute(
+            "DELETE FROM resource_history WHERE resource_type = 'Communication' AND id = ANY($1::text[])", ids
+        )
+
+
+def communication_of(message: Message) -> dict[str, Any]:
+    """The Communication resource: no name, no address, nothing of the visit but the reference to it."""
+    resource: dict[str, Any] = {
+        "resourceType": "Communication",
+        "status": _status(message),
+        "category": [{"coding": [_category(message.kind)]}],
+        "medium": [{"coding": [MEDIA[message.channel]]}],
+        "subject": {"reference": message.recipient},
+        "topic": _topic(message.kind),
+        "about": [{"reference": f"Appointment/{message.appointment}"}],
+        "recipient": [{"reference": message.recipient}],
+        "payload": [{"contentString": SUMMARIES[message.kind]}],
+    }
+    if message.status is Status.SENT and message.finished_at is not None:
+        resource["sent"] = instant(message.finished_at)
+    if message.reason is not None:
+        code, text = REASONS[message.reason]
+        resource["statusReason"] = {"coding": [{"system": REASON_SYSTEM, "code": code}], "text": text}
+    return resource
+
+
+def _status(message: Message) -> str:
+    """Once it has been tried, a message that waits for another attempt is in progress."""
+    tried_before = message.status is Status.PLANNED and message.attempts > 0
+    return "in-progress" if tried_before else STATUSES[message.status]
+
+
+def _category(kind: Kind) -> dict[str, str]:
+    code = "reminder" if kind is Kind.REMINDER else "notification"
+    return {"system": CATEGORY_SYSTEM, "code": code, "display": code.capitalize()}
+
+
+def _topic(kind: Kind) -> dict[str, Any]:
+    text = {"text": SUMMARIES[kind]}
+    if kind is Kind.REMINDER:
+        coding = {"system": TOPIC_SYSTEM, "code": "appointment-reminder", "display": "Appointment Reminder"}
+        return {"coding": [coding], **text}
+    return text

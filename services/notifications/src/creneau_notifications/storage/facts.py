@@ -1,0 +1,59 @@
+"""The replica of what messages say of professionals and places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import asyncpg
+
+from creneau_notifications.domain.visit import Fact
+from creneau_shared.database.pool import Connection
+
+_COLUMNS = "reference, name, address, phone, zone, latitude, longitude, practitioner, locations"
+
+
+async def save(connection: Connection, fact: Fact, last_updated: datetime) -> None:
+    """Keep `fact`, unless something newer is kept already (a log read again from its beginning)."""
+    await connection.execute(
+        f"INSERT INTO directory_fact ({_COLUMNS}, last_updated)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (reference) DO UPDATE SET"
+        " name = excluded.name, address = excluded.address, phone = excluded.phone, zone = excluded.zone,"
+        " latitude = excluded.latitude, longitude = excluded.longitude, practitioner = excluded.practitioner,"
+        " locations = excluded.locations, last_updated = excluded.last_updated"
+        " WHERE directory_fact.last_updated <= excluded.last_updated",
+        fact.reference,
+        fact.name,
+        list(fact.address),
+        fact.phone,
+        fact.zone,
+        fact.latitude,
+        fact.longitude,
+        fact.practitioner,
+        list(fact.locations),
+        last_updated,
+    )
+
+
+async def forget(connection: Connection, reference: str) -> None:
+    """Forget what a deleted resource said."""
+    await connection.execute("DELETE FROM directory_fact WHERE reference = $1", reference)
+
+
+async def find(connection: Connection, references: Iterable[str]) -> Mapping[str, Fact]:
+    """The facts of `references`, and of the people and places that roles among them point to."""
+    rows = await connection.fetch(
+        f"WITH named AS (SELECT {_COLUMNS} FROM directory_fact WHERE reference = ANY($1::text[])),"
+        " pointed AS (SELECT practitioner AS reference FROM named UNION SELECT unnest(locations) FROM named)"
+        f" SELECT {_COLUMNS} FROM named UNION"
+        f" SELECT {_COLUMNS} FROM directory_fact WHERE reference IN (SELECT reference FROM pointed)",
+        list(references),
+    )
+    return {row["reference"]: _fact(row) for row in rows}
+
+
+def _fact(row: asyncpg.Record) -> Fact:
+    values = dict(row)
+    for name in ("address", "locations"):
+        values[name] = tuple(values[name])
+    return Fact(**values)

@@ -1,0 +1,37 @@
+"""The replica of the contacts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from creneau_notifications.domain.contact import Contact
+from creneau_shared.database.pool import Connection
+
+
+async def save(connection: Connection, contact: Contact, changed_at: datetime) -> None:
+    """Keep `contact`, unless something newer is kept already (a log read again from its beginning)."""
+    await connection.execute(
+        "INSERT INTO recipient (reference, name, email, phone, language, changed_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (reference) DO UPDATE SET name = excluded.name,"
+        " email = excluded.email, phone = excluded.phone, language = excluded.language,"
+        " changed_at = excluded.changed_at WHERE recipient.changed_at <= excluded.changed_at",
+        contact.recipient,
+        contact.name,
+        contact.email,
+        contact.phone,
+        contact.language,
+        changed_at,
+    )
+
+
+async def forget(connection: Connection, reference: str) -> None:
+    """Forget the recipient altogether."""
+    await connection.execute("DELETE FROM recipient WHERE reference = $1", reference)
+
+
+async def find(connection: Connection, reference: str) -> Contact | None:
+    """The contact of `reference`, if it has arrived."""
+    row = await connection.fetchrow(
+        "SELECT reference, name, email, phone, language FROM recipient WHERE reference = $1", reference
+    )
+    return None if row is None else Contact(*row)

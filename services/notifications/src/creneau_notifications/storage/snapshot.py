@@ -1,0 +1,40 @@
+"""An appointment event as JSON, for the rows that keep one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+import orjson
+
+from creneau_notifications.domain.appointment import Appointment, AppointmentEvent, Change, Mode
+
+
+def dump_event(event: AppointmentEvent) -> str:
+    """The event as JSON text; it holds references only, no personal data."""
+    return orjson.dumps(asdict(event)).decode()
+
+
+def load_event(content: str) -> AppointmentEvent:
+    """The event that `dump_event` wrote."""
+    values = orjson.loads(content)
+    appointment = values["appointment"]
+    previous_start = values["previous_start"]
+    return AppointmentEvent(
+        id=values["id"],
+        change=Change(values["change"]),
+        time=datetime.fromisoformat(values["time"]),
+        appointment=Appointment(
+            id=appointment["id"],
+            version=appointment["version"],
+            status=appointment["status"],
+            start=datetime.fromisoformat(appointment["start"]),
+            end=datetime.fromisoformat(appointment["end"]),
+            patient=appointment["patient"],
+            actors=tuple(appointment["actors"]),
+            mode=Mode(appointment["mode"]) if appointment["mode"] else None,
+            sequence=appointment["sequence"],
+        ),
+        previous_start=datetime.fromisoformat(previous_start) if previous_start else None,
+        cancelled_by=values["cancelled_by"],
+    )

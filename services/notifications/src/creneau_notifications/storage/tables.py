@@ -1,0 +1,126 @@
+"""The tables of the notifications database."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from creneau_shared.database.metadata import new_metadata
+from creneau_shared.fhir.storage.tables import history_table, resource_tables
+from creneau_shared.messaging.inbox import inbox_table
+from creneau_shared.security.audit import audit_table
+
+metadata = new_metadata()
+
+communication = resource_tables(metadata, "Communication")
+resource_history = history_table(metadata)
+inbox = inbox_table(metadata)
+audit = audit_table(metadata)
+
+recipient = Table(
+    "recipient",
+    metadata,
+    Column("reference", Text(collation="C"), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text),
+    Column("phone", Text),
+    Column("language", Text, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    comment="Replica of the contacts: how each recipient is reached. No other table names a person.",
+)
+
+directory_fact = Table(
+    "directory_fact",
+    metadata,
+    Column("reference", Text(collation="C"), primary_key=True),
+    Column("last_updated", DateTime(timezone=True), nullable=False),
+    Column("name", Text),
+    Column("address", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("phone", Text),
+    Column("zone", Text),
+    Column("latitude", Double),
+    Column("longitude", Double),
+    Column("practitioner", Text),
+    Column("locations", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    comment="Replica of what messages say of professionals and places, fed by the directory's events.",
+)
+
+appointment_state = Table(
+    "appointment_state",
+    metadata,
+    Column("appointment", Text(collation="C"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("recipient", Text(collation="C")),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    Column("event", JSONB, nullable=False),
+    Index("ix_appointment_state_recipient", "recipient", "ends_at"),
+    Index("ix_appointment_state_ends_at", "ends_at"),
+    comment="What each appointment's messages tell of: an event whose version is not greater has no effect.",
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("appointment", Text(collation="C"), nullable=False),
+    Column("recipient", Text(collation="C"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("rule", Text, nullable=False, server_default=text("''")),
+    Column("channel", Text, nullable=False),
+    Column("planned_at", DateTime(timezone=True), nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'planned'")),
+    Column("reason", Text),
+    Column("event", JSONB, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_at", DateTime(timezone=True), nullable=False),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("superseded", Boolean, nullable=False, server_default=text("false")),
+    Column("finished_at", DateTime(timezone=True)),
+    CheckConstraint(
+        "status IN ('planned', 'sending', 'sent', 'failed', 'cancelled', 'expired')", name="status"
+    ),
+    # Half a lease cannot be represented: who holds one is sending, who is sending holds one.
+    CheckConstraint("(status = 'sending') = (lease_until IS NOT NULL)", name="lease"),
+    CheckConstraint("(status IN ('planned', 'sending')) = (finished_at IS NULL)", name="finished"),
+    # The two branches of the claim: what is due, and what a vanished sender left behind.
+    Index("ix_message_due", "next_attempt_at", postgresql_where=text("status = 'planned'")),
+    Index("ix_message_lease", "lease_until", postgresql_where=text("status = 'sending'")),
+    Index("ix_message_appointment", "appointment"),
+    Index("ix_message_recipient", "recipient"),
+    Index("ix_message_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    postgresql_with={"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"},
+    comment="What is to be told, to whom, by which way and by when, and what became of it.",
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("key", BigInteger, Identity(always=True), primary_key=True),
+    Column("message", Uuid, ForeignKey("message.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("result", Text, nullable=False),
+    Column("smtp_code", Integer),
+    Column("error", Text),
+    Column("message_id", Text),
+    CheckConstraint("result IN ('accepted', 'deferred', 'refused', 'interrupted')", name="result"),
+    CheckConstraint("length(error) <= 2048", name="error"),
+    comment="One row for each try of a message; message_id is the e-mail's Message-ID.",
+)

@@ -1,0 +1,125 @@
+"""A database with the service's tables, and the service's parts over it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from creneau_notifications.delivery.sender import DeliveryLimits, Identity, Sender
+from creneau_notifications.delivery.smtp import SmtpTransport
+from creneau_notifications.delivery.transport import EmailTransport, LoggedSms
+from creneau_notifications.domain.appointment import AppointmentEvent
+from creneau_notifications.domain.contact import Contact
+from creneau_notifications.domain.retry import RetryPolicy
+from creneau_notifications.domain.rules import Channel
+from creneau_notifications.domain.visit import Fact
+from creneau_notifications.handlers import Notifications
+from creneau_notifications.storage.communications import Communications
+from creneau_shared.clock import FixedClock
+from creneau_shared.database.pool import Database
+from creneau_shared.fhir.json import loads
+
+from .factories import BOOKED_AT, CAMILLE, LOCATION, PRACTITIONER, SITE
+from .mailbox import Mailbox, open_mailbox
+from .schema import statements
+
+SENDER = "ne-pas-repondre@creneau.example"
+
+
+@dataclass
+class Service:
+    """The service over one database, with a clock that the test moves."""
+
+    database: Database
+    clock: FixedClock
+    communications: Communications
+    notifications: Notifications
+    senders: list[Sender] = field(default_factory=list)
+
+    async def hear(self, event: AppointmentEvent) -> None:
+        async with self.database.transaction() as connection:
+            await self.notifications.appointment_changed(connection, event)
+
+    async def learn(
+        self, *, contact: Contact | None = CAMILLE, facts: Sequence[Fact] = (PRACTITIONER, LOCATION)
+    ) -> None:
+        """Feed the replicas."""
+        async with self.database.transaction() as connection:
+            if contact is not None:
+                await self.notifications.contact_changed(connection, contact, self.clock.now())
+            for fact in facts:
+                await self.notifications.fact_changed(connection, fact, self.clock.now())
+
+    def sender(self, email: EmailTransport, *, attempts_max: int = 5) -> Sender:
+        limits = DeliveryLimits(
+            batch_rows=10,
+            lease=timedelta(minutes=5),
+            poll_s=0.01,
+            facts_patience=timedelta(seconds=60),
+            facts_retry=timedelta(seconds=2),
+            retry=RetryPolicy(attempts_max=attempts_max),
+        )
+        identity = Identity(SENDER, "Créneau", SITE)
+        return Sender(
+            self.database, self.communications, email, LoggedSms(), identity, limits, self.clock, lambda: 0.5
+        )
+
+    def smtp_sender(self, mailbox: Mailbox, **options: Any) -> Sender:
+        return self.sender(SmtpTransport(mailbox.url, starttls="auto", timeout_s=5), **options)
+
+    async def messages(self) -> list[asyncpg.Record]:
+        return await self.database.pool.fetch("SELECT * FROM message ORDER BY due_at, kind")
+
+    async def statuses(self) -> dict[str, tuple[str, str | None]]:
+        """(status, reason) by kind or rule."""
+        return {row["rule"] or row["kind"]: (row["status"], row["reason"]) for row in await self.messages()}
+
+    async def attempts(self) -> list[tuple[Any, ...]]:
+        rows = await self.database.pool.fetch(
+            "SELECT result, smtp_code, message_id FROM attempt ORDER BY key"
+        )
+        return [tuple(row) for row in rows]
+
+    async def communication(self, message: object) -> dict[str, Any]:
+        content = await self.database.pool.fetchval(
+            "SELECT content FROM communication WHERE id = $1", str(message)
+        )
+        resource: dict[str, Any] = loads(content)
+        return resource
+
+    def at(self, instant: datetime) -> None:
+        self.clock.instant = instant
+
+
+@pytest.fixture(scope="session")
+async def template(postgres_server: Any) -> str:
+    """A database with the service's tables, to be copied."""
+    name = "notifications_template"
+    connection = await asyncpg.connect(postgres_server.create_database(name))
+    for statement in statements():
+        await connection.execute(statement)
+    await connection.close()
+    return name
+
+
+@pytest.fixture
+async def service(new_database: Callable[..., str], template: str) -> AsyncIterator[Service]:
+    """The service over a fresh database, at the time of the booking."""
+    url = new_database(template=template)
+    async with Database(url, size=8, statement_timeout_s=10, name="test") as database:
+        clock = FixedClock(BOOKED_AT)
+        communications = Communications("http://127.0.0.1:8080/fhir")
+        notifications = Notifications(communications, clock, frozenset(Channel))
+        yield Service(database, clock, communications, notifications)
+
+
+@pytest.fixture
+async def mailbox() -> AsyncIterator[Mailbox]:
+    """A mail server on a free port."""
+    async with open_mailbox() as opened:
+        yield opened

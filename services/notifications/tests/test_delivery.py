@@ -1,0 +1,336 @@
+"""Delivery to a real SMTP server, with its faults, on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from creneau_notifications.delivery.smtp import SmtpTransport
+from creneau_notifications.delivery.transport import DeliveryError, LoggedEmails
+from creneau_notifications.domain.appointment import Change
+from creneau_notifications.storage import messages
+
+from .conftest import SENDER
+from .factories import BOOKED_AT, CAMILLE, PRACTITIONER, START, event
+from .mailbox import open_mailbox
+
+
+async def confirmation_id(service):
+    return await service.database.pool.fetchval("SELECT id FROM message WHERE kind = 'confirmation'")
+
+
+async def test_a_confirmation_arrives_once_with_its_calendar_file(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+    assert await sender.send_due() == 1
+    assert await sender.send_due() == 0
+    [mail] = mailbox.mails
+    message = await confirmation_id(service)
+    assert mail["Message-ID"] == f"<{message}@creneau.example>"
+    assert [part.get_filename() for part in mail.iter_attachments()] == ["rendez-vous.ics"]
+    assert await service.attempts() == [("accepted", None, mail["Message-ID"])]
+    communication = await service.communication(message)
+    assert communication["status"] == "completed"
+    assert communication["sent"] == "2026-11-16T10:00:00.000Z"
+
+
+async def test_reminders_leave_at_their_time_and_text_messages_by_their_own_way(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+    for days_before in (7, 2):
+        service.at(START - timedelta(days=days_before, seconds=1))
+        await sender.send_due()
+        subjects = [mail["Subject"] for mail in mailbox.mails]
+        service.at(START - timedelta(days=days_before))
+        await sender.send_due()
+        assert len(mailbox.mails) == len(subjects) + 1
+        assert mailbox.mails[-1]["Subject"].startswith("Rappel")
+    service.at(START - timedelta(hours=2))
+    await sender.send_due()
+    assert (await service.statuses())["2-hours"] == ("sent", None)
+    assert (await service.statuses())["7-days"] == ("sent", None)
+
+
+async def test_refused_connections_are_tried_again_until_the_server_is_back(service):
+    await service.learn()
+    await service.hear(event())
+    async with open_mailbox() as gone:
+        port = gone.port
+    sender = service.sender(SmtpTransport(f"smtp://127.0.0.1:{port}", starttls="auto", timeout_s=5))
+    await sender.send_due()
+    assert (await service.statuses())["confirmation"] == ("planned", None)
+    assert await sender.send_due() == 0, "not before its pause is over"
+    async with open_mailbox(port) as back:
+        service.clock.advance(timedelta(seconds=15))
+        assert await sender.send_due() == 1
+        assert len(back.mails) == 1
+    assert [result for result, _, _ in await service.attempts()] == ["deferred", "accepted"]
+
+
+async def test_a_passing_refusal_is_tried_again_with_the_same_message_id(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = ["RCPT 451 4.7.1 greylisted", "DATA 452 4.3.1 full"]
+    sender = service.smtp_sender(mailbox)
+    for pause_s in (0, 15, 30):
+        service.clock.advance(timedelta(seconds=pause_s))
+        assert await sender.send_due() == 1
+    attempts = await service.attempts()
+    assert [(result, code) for result, code, _ in attempts] == [
+        ("deferred", 451),
+        ("deferred", 452),
+        ("accepted", None),
+    ]
+    assert {message_id for _, _, message_id in attempts} == {mailbox.mails[0]["Message-ID"]}
+    assert len(mailbox.mails) == 1
+
+
+async def test_a_message_between_attempts_is_in_progress(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = ["DATA 451 later"]
+    await service.smtp_sender(mailbox).send_due()
+    assert (await service.communication(await confirmation_id(service)))["status"] == "in-progress"
+
+
+@pytest.mark.parametrize("fault", ["RCPT 550 5.1.1 no such user", "DATA 554 5.7.1 not wanted"])
+async def test_a_lasting_refusal_is_final(service, mailbox, fault):
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = [fault]
+    sender = service.smtp_sender(mailbox)
+    await sender.send_due()
+    service.clock.advance(timedelta(hours=2))
+    assert await sender.send_due() == 0
+    assert (await service.statuses())["confirmation"] == ("failed", "refused")
+    assert [(result, code) for result, code, _ in await service.attempts()] == [("refused", int(fault[5:8]))]
+    communication = await service.communication(await confirmation_id(service))
+    assert communication["status"] == "not-done"
+    assert communication["statusReason"]["text"] == "Refusé par le serveur du destinataire"
+
+
+async def test_a_connection_lost_after_the_data_is_repeated_recognisably(service, mailbox):
+    """Nobody knows whether the server took the first one: the second has the same Message-ID."""
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = ["drop"]
+    sender = service.smtp_sender(mailbox)
+    await sender.send_due()
+    service.clock.advance(timedelta(seconds=15))
+    await sender.send_due()
+    assert len(mailbox.mails) == 2
+    assert len({mail["Message-ID"] for mail in mailbox.mails}) == 1
+    assert [result for result, _, _ in await service.attempts()] == ["deferred", "accepted"]
+
+
+async def test_attempts_end(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = ["DATA 451 later"] * 9
+    sender = service.smtp_sender(mailbox, attempts_max=3)
+    for _ in range(5):
+        await sender.send_due()
+        service.clock.advance(timedelta(hours=1))
+    assert len(await service.attempts()) == 3
+    assert (await service.statuses())["confirmation"] == ("failed", "exhausted")
+
+
+async def test_a_crash_between_sending_and_putting_down_repeats_with_the_same_message_id(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+
+    async def crash(*_):
+        raise asyncio.CancelledError
+
+    sender._close = crash
+    with pytest.raises(asyncio.CancelledError):
+        await sender.send_due()
+    assert (await service.statuses())["confirmation"] == ("sending", None)
+    other = service.smtp_sender(mailbox)
+    assert await other.send_due() == 0, "the lease still holds"
+    service.clock.advance(timedelta(minutes=5))
+    assert await other.send_due() == 1
+    assert len({mail["Message-ID"] for mail in mailbox.mails}) == 1
+    assert len(mailbox.mails) == 2
+    assert [result for result, _, _ in await service.attempts()] == ["interrupted", "accepted"]
+
+
+async def test_a_sender_whose_lease_ran_out_changes_nothing_any_more(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    async with service.database.transaction() as connection:
+        [slow] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1)
+    service.clock.advance(timedelta(minutes=5))
+    await service.smtp_sender(mailbox).send_due()
+    async with service.database.transaction() as connection:
+        assert await messages.postpone(connection, slow, START, service.clock.now()) is None
+        await messages.release(connection, slow, START)
+    assert (await service.statuses())["confirmation"] == ("sent", None)
+
+
+async def test_what_is_cancelled_before_it_leaves_does_not_leave(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    await service.hear(event(Change.CANCELLED, 2, version=2, cancelled_by="patient"))
+    sender = service.smtp_sender(mailbox)
+    while await sender.send_due():
+        pass
+    [mail] = mailbox.mails
+    assert "annulé" in mail["Subject"]
+    service.at(START - timedelta(hours=2))
+    assert await sender.send_due() == 0
+
+
+async def test_what_is_superseded_while_it_is_sent_is_not_tried_again(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    async with service.database.transaction() as connection:
+        [claimed] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1)
+    await service.hear(event(Change.CANCELLED, 2, version=2))
+    async with service.database.transaction() as connection:
+        closed = await messages.postpone(connection, claimed, START, service.clock.now())
+    assert closed is not None
+    assert (closed.status, closed.reason) == ("cancelled", "superseded")
+
+
+async def test_a_deadline_that_passed_closes_the_message_untried(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    service.at(START)
+    sender = service.smtp_sender(mailbox)
+    while await sender.send_due():
+        pass
+    assert mailbox.mails == []
+    assert set((await service.statuses()).values()) == {("expired", "too-late")}
+    assert await service.attempts() == []
+
+
+async def test_a_message_waits_for_its_contact_and_leaves_when_it_comes(service, mailbox):
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+    assert await sender.send_due() == 1
+    assert (await service.statuses())["confirmation"] == ("planned", None)
+    service.clock.advance(timedelta(seconds=2))
+    await service.learn()
+    await sender.send_due()
+    assert len(mailbox.mails) == 1
+    [row] = [r for r in await service.messages() if r["kind"] == "confirmation"]
+    assert row["attempts"] == 1, "waiting is no attempt"
+
+
+@pytest.mark.parametrize(
+    ("contact", "reason"),
+    [
+        (None, "no-contact"),
+        (replace(CAMILLE, email=None), "no-address"),
+        (replace(CAMILLE, email="not an address"), "invalid-address"),
+    ],
+)
+async def test_who_cannot_be_reached_is_a_failure_with_its_reason(service, mailbox, contact, reason):
+    await service.learn(contact=contact)
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+    await sender.send_due()
+    service.clock.advance(timedelta(seconds=60))
+    await sender.send_due()
+    assert (await service.statuses())["confirmation"] == ("failed", reason)
+    assert mailbox.mails == []
+
+
+async def test_missing_facts_are_waited_for_and_then_done_without(service, mailbox):
+    await service.learn(facts=[PRACTITIONER])
+    await service.hear(event())
+    sender = service.smtp_sender(mailbox)
+    await sender.send_due()
+    assert mailbox.mails == []
+    service.clock.advance(timedelta(seconds=60))
+    await sender.send_due()
+    [mail] = mailbox.mails
+    assert mail["Subject"].endswith("(heure de Paris)")
+    assert "Dr Agathe Lefèvre" in mail.get_body(("plain",)).get_content()
+
+
+async def test_a_late_reminder_waits_for_the_morning(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    await service.smtp_sender(mailbox).send_due()
+    service.at(datetime(2026, 11, 24, 22, 0, tzinfo=UTC))
+    await service.smtp_sender(mailbox).send_due()
+    assert len(mailbox.mails) == 1
+    service.at(datetime(2026, 11, 25, 7, 0, tzinfo=UTC))
+    await service.smtp_sender(mailbox).send_due()
+    assert [mail["Subject"][:6] for mail in mailbox.mails] == ["Votre ", "Rappel"]
+
+
+async def test_senders_share_the_work_and_no_mail_leaves_twice(service, mailbox):
+    await service.learn()
+    for number in range(60):
+        await service.hear(event(number=number, id=f"appointment-{number}", time=BOOKED_AT))
+    senders = [service.smtp_sender(mailbox) for _ in range(4)]
+
+    async def drain(sender):
+        while await sender.send_due():
+            pass
+
+    await asyncio.gather(*(drain(sender) for sender in senders))
+    assert len(mailbox.mails) == 60
+    assert len({mail["Message-ID"] for mail in mailbox.mails}) == 60
+    assert mailbox.connections <= 4, "connections are kept"
+
+
+async def test_a_sender_that_is_told_to_stop_gives_back_what_it_has_not_begun(service, mailbox):
+    await service.learn()
+    for number in range(5):
+        await service.hear(event(number=number, id=f"appointment-{number}"))
+    stop = asyncio.Event()
+
+    class StopAfterOne(LoggedEmails):
+        async def send(self, sender, recipient, content):
+            stop.set()
+
+    await service.sender(StopAfterOne()).run(stop)
+    counts = await service.database.pool.fetch(
+        "SELECT status, count(*) FROM message WHERE kind = 'confirmation' GROUP BY 1 ORDER BY 1"
+    )
+    assert [tuple(row) for row in counts] == [("planned", 4), ("sent", 1)]
+
+
+async def test_an_error_of_ours_does_not_stop_the_others(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+
+    class Broken(LoggedEmails):
+        async def send(self, sender, recipient, content):
+            raise RuntimeError("x" * 5000)
+
+    await service.sender(Broken()).send_due()
+    error = await service.database.pool.fetchval("SELECT error FROM attempt")
+    assert error.startswith("RuntimeError")
+    assert len(error) == 2048
+
+
+async def test_without_a_server_the_adapter_that_logs_takes_the_mail(service):
+    await service.learn()
+    await service.hear(event())
+    await service.sender(LoggedEmails()).send_due()
+    assert (await service.statuses())["confirmation"] == ("sent", None)
+
+
+@pytest.mark.parametrize("url", ["", "http://mail", "smtp://", "mail.example.org:25"])
+def test_a_bad_smtp_url_is_refused_at_once(url):
+    with pytest.raises(ValueError, match="SMTP_URL"):
+        SmtpTransport(url, starttls="auto", timeout_s=1)
+
+
+async def test_encryption_that_is_required_and_not_offered_fails_for_now(mailbox):
+    transport = SmtpTransport(mailbox.url, starttls="required", timeout_s=5)
+    with pytest.raises(DeliveryError) as raised:
+        await transport.send(SENDER, "camille@example.org", b"Subject: x\r\n\r\nx")
+    assert not raised.value.permanent
+    assert mailbox.mails == []

@@ -1,0 +1,110 @@
+"""Hearing of appointments, contacts and facts: what is planned and withdrawn, on a real database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from creneau_notifications.domain.appointment import Change
+
+from .factories import CAMILLE, PATIENT, START, event
+
+
+async def test_a_booking_is_planned_and_visible_as_communications(service):
+    await service.learn()
+    await service.hear(event())
+    assert await service.statuses() == {
+        "confirmation": ("planned", None),
+        "7-days": ("planned", None),
+        "2-days": ("planned", None),
+        "2-hours": ("planned", None),
+    }
+    for message in await service.messages():
+        communication = await service.communication(message["id"])
+        assert communication["status"] == "preparation"
+        assert communication["recipient"] == [{"reference": PATIENT}]
+        assert "sent" not in communication
+
+
+async def test_an_event_heard_twice_plans_once(service):
+    await service.learn()
+    await service.hear(event())
+    before = await service.messages()
+    await service.hear(event())
+    await service.hear(event(number=2))
+    assert await service.messages() == before
+
+
+async def test_an_older_version_that_arrives_late_does_no_harm(service):
+    await service.learn()
+    await service.hear(event(Change.CANCELLED, 2, version=2))
+    await service.hear(event(version=1))
+    assert await service.statuses() == {"cancellation": ("planned", None)}
+
+
+async def test_a_move_withdraws_and_plans_anew(service):
+    await service.learn()
+    await service.hear(event())
+    moved = event(Change.MOVED, 2, version=2, start=START + timedelta(days=2), previous_start=START)
+    await service.hear(moved)
+    rows = await service.messages()
+    assert {(r["status"], r["reason"]) for r in rows if r["event"].find("moved") < 0} == {
+        ("cancelled", "superseded")
+    }
+    assert sum(r["status"] == "planned" for r in rows) == 4
+    withdrawn = next(r for r in rows if r["status"] == "cancelled")
+    communication = await service.communication(withdrawn["id"])
+    assert communication["status"] == "not-done"
+    assert communication["meta"]["versionId"] == "2"
+
+
+async def test_an_update_that_changes_nothing_told_keeps_the_reminders_and_their_ids(service):
+    await service.learn()
+    await service.hear(event())
+    before = [r["id"] for r in await service.messages()]
+    await service.hear(event(Change.UPDATED, 2, version=2))
+    rows = await service.messages()
+    assert [r["id"] for r in rows] == before
+    assert {r["status"] for r in rows} == {"planned"}
+    await service.learn(contact=replace(CAMILLE, phone="+33639980009"))
+    assert [r["id"] for r in await service.messages()] == before
+
+
+async def test_a_hold_that_is_let_go_tells_nothing(service):
+    await service.learn()
+    await service.hear(event(Change.HELD, 1, status="pending"))
+    await service.hear(event(Change.CANCELLED, 2, version=2))
+    assert await service.messages() == []
+
+
+async def test_a_telephone_number_added_later_brings_the_text_message(service):
+    await service.learn(contact=replace(CAMILLE, phone=None))
+    await service.hear(event())
+    assert "2-hours" not in await service.statuses()
+    await service.learn(contact=CAMILLE)
+    assert (await service.statuses())["2-hours"] == ("planned", None)
+    assert len(await service.messages()) == 4
+
+
+async def test_a_forgotten_contact_is_told_nothing_more(service):
+    await service.learn()
+    await service.hear(event())
+    async with service.database.transaction() as connection:
+        await service.notifications.contact_deleted(connection, PATIENT)
+    assert set((await service.statuses()).values()) == {("cancelled", "contact-deleted")}
+    assert await service.database.pool.fetchval("SELECT count(*) FROM recipient") == 0
+
+
+async def test_an_older_contact_read_again_does_not_replace_a_newer_one(service):
+    await service.learn()
+    service.clock.advance(-timedelta(days=1))
+    await service.learn(contact=replace(CAMILLE, email="old@example.org"))
+    assert await service.database.pool.fetchval("SELECT email FROM recipient") == CAMILLE.email
+
+
+async def test_no_message_row_holds_personal_data(service):
+    await service.learn()
+    await service.hear(event())
+    for row in await service.messages():
+        assert "Camille" not in repr(row)
+        assert "@" not in repr(row)

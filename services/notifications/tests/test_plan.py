@@ -1,0 +1,188 @@
+"""Planning: which messages an event calls for, and when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from creneau_notifications.domain.appointment import Change
+from creneau_notifications.domain.plan import Kind, plan
+from creneau_notifications.domain.rules import REMINDER_RULES, Channel
+from creneau_notifications.domain.visit import OVERSEAS_ZONES
+
+from .factories import BOOKED_AT, START, appointment, event, instants
+
+PARIS = ZoneInfo("Europe/Paris")
+BOTH = frozenset(Channel)
+EMAIL_ONLY = frozenset({Channel.EMAIL})
+ZONES = [PARIS, *(ZoneInfo(name) for name in OVERSEAS_ZONES.values())]
+
+
+def planned(made, *, known=None, now=None, zone=PARIS, channels=BOTH):
+    return plan(made, known=known, now=now or made.time, zone=zone, channels=channels)
+
+
+def kinds(made, **options):
+    return [(m.kind, m.rule, m.channel) for m in planned(made, **options).messages]
+
+
+def test_a_booking_two_weeks_ahead_is_confirmed_and_reminded_three_times():
+    assert kinds(event()) == [
+        (Kind.CONFIRMATION, "", Channel.EMAIL),
+        (Kind.REMINDER, "7-days", Channel.EMAIL),
+        (Kind.REMINDER, "2-days", Channel.EMAIL),
+        (Kind.REMINDER, "2-hours", Channel.SMS),
+    ]
+
+
+def test_reminders_leave_at_the_hour_of_the_visit_or_the_stated_hours_before():
+    due = {m.rule: m.due_at for m in planned(event()).messages}
+    assert due["7-days"] == datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    assert due["2-days"] == datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
+    assert due["2-hours"] == datetime(2026, 12, 1, 7, 0, tzinfo=UTC)
+
+
+def test_a_reminder_keeps_the_hour_on_the_clock_across_the_end_of_summer_time():
+    start = datetime(2026, 10, 26, 9, 0, tzinfo=UTC)  # 10:00 in Paris, winter time since the day before
+    made = event(start=start, time=start - timedelta(days=20))
+    due = {m.rule: m.due_at.astimezone(PARIS) for m in planned(made).messages}
+    assert (due["7-days"].hour, due["7-days"].utcoffset()) == (10, timedelta(hours=2))
+    assert due["2-days"].hour == 10
+
+
+def test_the_reminder_of_an_early_visit_leaves_the_evening_before():
+    made = event(start=datetime(2026, 12, 1, 7, 30, tzinfo=UTC))  # 8:30 in Paris, two hours before is 6:30
+    due = {m.rule: m.due_at.astimezone(PARIS) for m in planned(made).messages}
+    assert due["2-hours"].strftime("%d %H:%M") == "30 19:30"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "rules"),
+    [
+        (timedelta(days=10), {"", "2-days", "2-hours"}),
+        (timedelta(days=10, seconds=1), {"", "7-days", "2-days", "2-hours"}),
+        (timedelta(days=3), {"", "2-hours"}),
+        (timedelta(hours=6), {""}),
+    ],
+)
+def test_a_reminder_that_would_follow_the_booking_closely_is_not_planned(ahead, rules):
+    made = event(time=START - ahead)
+    assert {m.rule for m in planned(made).messages} == rules
+
+
+def test_text_messages_only_for_those_who_can_be_reached_by_them():
+    assert Channel.SMS not in {m.channel for m in planned(event(), channels=EMAIL_ONLY).messages}
+
+
+def test_planning_twice_gives_the_same_ids_and_another_event_gives_others():
+    first, again = planned(event()).messages, planned(event()).messages
+    assert first == again
+    other = planned(event(number=2)).messages
+    assert not {m.id for m in first} & {m.id for m in other}
+    assert len({m.id for m in first}) == len(first)
+
+
+def test_a_move_supersedes_and_tells_and_reminds_anew():
+    made = event(Change.MOVED, 2, start=START + timedelta(days=2), previous_start=START)
+    result = planned(made, known=appointment())
+    assert result.supersedes
+    assert [m.kind for m in result.messages] == [Kind.CHANGE] + [Kind.REMINDER] * 3
+    assert {m.due_at for m in result.messages}.isdisjoint({m.due_at for m in planned(event()).messages[1:]})
+
+
+def test_a_cancellation_supersedes_and_tells_once_without_reminding():
+    result = planned(event(Change.CANCELLED, 2), known=appointment())
+    assert result.supersedes
+    assert [m.kind for m in result.messages] == [Kind.CANCELLATION]
+
+
+@pytest.mark.parametrize("change", [Change.HELD, Change.HOLD_EXPIRED])
+def test_what_was_never_announced_is_not_told(change):
+    assert planned(event(change, status="pending")).messages == ()
+
+
+def test_letting_go_of_a_hold_is_not_told_as_a_cancellation():
+    assert planned(event(Change.CANCELLED, 2), known=appointment(status="pending")).messages == ()
+
+
+def test_an_update_that_changes_nothing_told_leaves_the_reminders_alone():
+    result = planned(event(Change.UPDATED, 2, version=2), known=appointment())
+    assert (result.supersedes, result.messages) == (False, ())
+
+
+def test_another_practitioner_is_told_and_reminders_are_planned_anew():
+    made = event(Change.UPDATED, 2, actors=("Practitioner/other", "Location/lieu-marais"))
+    result = planned(made, known=appointment())
+    assert result.supersedes
+    assert result.messages[0].kind is Kind.CHANGE
+
+
+@pytest.mark.parametrize("status", ["fulfilled", "noshow", "arrived", "entered-in-error"])
+def test_a_visit_that_is_over_or_under_way_is_not_reminded_of(status):
+    result = planned(event(Change.UPDATED, 2, status=status), known=appointment())
+    assert (result.supersedes, result.messages) == (True, ())
+
+
+def test_an_appointment_without_patient_has_nobody_to_tell():
+    assert planned(event(patient=None)).messages == ()
+
+
+def test_an_event_read_again_after_the_visit_plans_nothing():
+    made = event()
+    assert planned(made, now=made.appointment.end).messages == ()
+
+
+def test_a_confirmation_three_days_late_is_useless_and_never_outlives_the_visit():
+    assert planned(event()).messages[0].expires_at == BOOKED_AT + timedelta(hours=72)
+    soon = event(time=START - timedelta(hours=1))
+    assert planned(soon).messages[0].expires_at == soon.appointment.end
+
+
+CLOCK_CHANGES = [
+    datetime(2026, 3, 29, 1, tzinfo=UTC),
+    datetime(2026, 10, 25, 1, tzinfo=UTC),
+    datetime(2027, 3, 14, 5, tzinfo=UTC),  # Saint-Pierre-et-Miquelon
+]
+around_clock_changes = st.builds(
+    lambda change, minutes: change + timedelta(minutes=minutes),
+    st.sampled_from(CLOCK_CHANGES),
+    st.integers(-14 * 1440, 14 * 1440),
+)
+
+
+@given(
+    start=st.one_of(instants, around_clock_changes),
+    ahead=st.timedeltas(timedelta(minutes=1), timedelta(days=120)),
+    zone=st.sampled_from(ZONES),
+)
+def test_every_reminder_is_civil_in_time_and_useful(start, ahead, zone):
+    """Everywhere, across every clock change: between 8:00 and 20:00, after booking, before the visit."""
+    made = event(start=start, time=start - ahead)
+    for message in planned(made, zone=zone).messages:
+        if message.kind is Kind.REMINDER:
+            assert made.time < message.due_at < start
+            assert message.expires_at == start
+            assert 8 <= message.due_at.astimezone(zone).hour < 20
+
+
+@given(start=st.one_of(instants, around_clock_changes), zone=st.sampled_from(ZONES))
+def test_a_reminder_is_never_later_than_its_rule_says_and_at_most_a_night_earlier(start, zone):
+    made = event(start=start, time=start - timedelta(days=60))
+    rules = {rule.name: rule for rule in REMINDER_RULES}
+    for message in planned(made, zone=zone).messages[1:]:
+        rule = rules[message.rule]
+        # The hour that a clock change gives or takes, and the longest night: 19:30 to 8:00.
+        nominal = start - timedelta(days=rule.days, hours=rule.hours)
+        assert nominal - timedelta(hours=13, minutes=30) <= message.due_at <= nominal + timedelta(hours=1)
+
+
+@given(st.sampled_from(list(Change)), st.sampled_from(list(Change)), instants)
+def test_planning_is_repeatable(change, before, now):
+    made = replace(event(change), previous_start=START if change is Change.MOVED else None)
+    known = appointment(status="pending" if before is Change.HELD else "booked")
+    assert planned(made, known=known, now=now) == planned(made, known=known, now=now)

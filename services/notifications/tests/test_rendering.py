@@ -1,0 +1,266 @@
+"""What a patient reads: text, HTML, calendar file, text message."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from html.parser import HTMLParser
+from pathlib import Path
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from icalendar import Calendar
+
+from creneau_notifications.domain.appointment import Change, Mode
+from creneau_notifications.domain.plan import Kind
+from creneau_notifications.rendering.email import InvalidAddressError, build_email, single_line
+from creneau_notifications.rendering.sms import GSM_ALPHABET, build_sms, gsm
+
+from .factories import APPOINTMENT, CAMILLE, SITE, START, event, occasion, visit
+
+GOLDEN = Path(__file__).parent / "golden"
+MESSAGE = UUID("7d9c9a55-8b54-5c0e-9a53-000000000001")
+SENT_AT = datetime(2026, 11, 16, 10, 0, 5, tzinfo=UTC)
+SENDER = "ne-pas-repondre@creneau.example"
+REUNION = ZoneInfo("Indian/Reunion")
+
+
+def mail_of(made) -> EmailMessage:
+    content = build_email(made, MESSAGE, SENT_AT, SENDER, "Créneau")
+    mail = message_from_bytes(content, policy=default)
+    assert isinstance(mail, EmailMessage)
+    return mail
+
+
+def text_of(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return body.get_content().replace("\r\n", "\n")
+
+
+def html_of(mail: EmailMessage) -> str:
+    body = mail.get_body(("html",))
+    assert body is not None
+    return body.get_content()
+
+
+def calendar_of(mail: EmailMessage) -> Calendar:
+    [attachment] = mail.iter_attachments()
+    return Calendar.from_ical(attachment.get_payload(decode=True))
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_french_text_is_as_agreed(kind):
+    """Every word that a French reader gets; a changed sentence must be meant."""
+    change = {Kind.CHANGE: Change.MOVED, Kind.CANCELLATION: Change.CANCELLED}.get(kind, Change.BOOKED)
+    previous = START - timedelta(days=1) if kind is Kind.CHANGE else None
+    by = "provider" if kind is Kind.CANCELLATION else None
+    mail = mail_of(occasion(kind, event=event(change, previous_start=previous, cancelled_by=by)))
+    assert f"{mail['Subject']}\n\n{text_of(mail)}" == (GOLDEN / f"{kind}.fr.txt").read_text()
+
+
+def test_the_headers_let_mail_systems_recognise_and_not_answer_the_message():
+    mail = mail_of(occasion())
+    assert mail["Message-ID"] == f"<{MESSAGE}@creneau.example>"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Content-Language"] == "fr"
+    assert mail["Date"].datetime == SENT_AT
+    assert mail["From"].addresses[0].display_name == "Créneau"
+    assert mail["To"].addresses[0].addr_spec == "camille.martin@example.org"
+
+
+def test_the_same_message_is_the_same_bytes_at_every_attempt_but_for_its_date():
+    first = build_email(occasion(), MESSAGE, SENT_AT, SENDER, "Créneau")
+    again = build_email(occasion(), MESSAGE, SENT_AT, SENDER, "Créneau")
+    assert first == again
+    first.decode("ascii")
+    assert b"\n" not in first.replace(b"\r\n", b"")
+
+
+def test_the_subject_is_discreet():
+    for kind in Kind:
+        subject = mail_of(occasion(kind))["Subject"]
+        assert "Lefèvre" not in subject
+        assert "Cabinet" not in subject
+
+
+def test_an_english_reader_gets_english():
+    mail = mail_of(occasion(contact=replace(CAMILLE, language="en-GB")))
+    assert mail["Subject"] == "Your appointment on Tuesday 1 December at 10:00"
+    assert "At the practice" in text_of(mail)
+    assert '<html lang="en"' in html_of(mail)
+
+
+def test_another_zone_is_said_and_paris_is_not():
+    in_reunion = visit(zone=REUNION)
+    assert mail_of(occasion(visit=in_reunion))["Subject"].endswith("à 13 h 00 (heure de La Réunion)")
+    assert "heure de" not in mail_of(occasion())["Subject"]
+
+
+def test_a_place_whose_zone_is_unknown_is_told_in_paris_time_and_says_so():
+    unknown = visit(zone_known=False, place=None, address=(), phone=None, professional=None)
+    mail = mail_of(occasion(visit=unknown))
+    assert mail["Subject"].endswith("à 10 h 00 (heure de Paris)")
+    assert "France services" in text_of(mail)
+
+
+def test_a_video_visit_has_no_address_and_says_how():
+    mail = mail_of(occasion(visit=visit(mode=Mode.VIDEO)))
+    assert "En téléconsultation" in text_of(mail)
+    assert "rue des Exemples" not in text_of(mail)
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page with their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_fetches_nothing_and_links_only_to_the_appointment():
+    html = html_of(mail_of(occasion()))
+    tags = Tags()
+    tags.feed(html)
+    assert not {tag for tag, _ in tags.found} & {"img", "script", "link", "iframe", "style", "object"}
+    assert "url(" not in html
+    assert [a["href"] for tag, a in tags.found if tag == "a"] == [f"{SITE}/rendez-vous/{APPOINTMENT}"]
+    assert [tag for tag, a in tags.found if tag == "th" and a.get("scope") != "row"] == []
+
+
+def test_text_and_page_say_the_same():
+    mail = mail_of(occasion())
+    words = re.sub(r"<[^>]+>", " ", html_of(mail).split("<main")[1])
+    for line in ("Dr Agathe Lefèvre", "12 rue des Exemples", "01 99 00 00 01", "mardi 1er décembre 2026"):
+        assert line in words
+        assert line in text_of(mail)
+
+
+def test_markup_in_a_name_is_shown_and_not_obeyed():
+    html = html_of(mail_of(occasion(contact=replace(CAMILLE, name="<script>alert(1)</script>"))))
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+@pytest.mark.parametrize(
+    "name", ["Eve\r\nBcc: victim@example.org", "Eve\nX-Evil: 1", "Eve\x00\x0b\u2028Bcc: x@y.fr"]
+)
+def test_no_header_can_be_injected_through_a_name(name):
+    mail = mail_of(occasion(contact=replace(CAMILLE, name=name)))
+    assert mail["Bcc"] is None
+    assert mail["X-Evil"] is None
+    assert [a.addr_spec for a in mail["To"].addresses] == ["camille.martin@example.org"]
+
+
+@given(st.text())
+def test_no_text_breaks_out_of_a_header(text):
+    mail = mail_of(occasion(contact=replace(CAMILLE, name=text)))
+    assert len(mail["To"].addresses) == 1
+    assert mail["To"].addresses[0].addr_spec == "camille.martin@example.org"
+    assert mail["Bcc"] is None
+    assert "\n" not in single_line(text)
+
+
+@pytest.mark.parametrize("address", [None, "", "camille", "a@b", "a@b.fr\r\nBcc: c@d.fr", "a@b.fr, c@d.fr"])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(InvalidAddressError):
+        mail_of(occasion(contact=replace(CAMILLE, email=address)))
+
+
+# -- calendar ------------------------------------------------------------------------------------------------
+
+
+def test_the_calendar_file_is_attached_and_offered_to_calendars():
+    mail = mail_of(occasion())
+    [attachment] = mail.iter_attachments()
+    assert attachment.get_filename() == "rendez-vous.ics"
+    parts = [part for part in mail.walk() if part.get_content_type() == "text/calendar"]
+    assert len(parts) == 2
+    for part in parts:
+        assert (part.get_param("method"), part.get_content_charset()) == ("REQUEST", "utf-8")
+
+
+def test_the_calendar_file_reads_back_with_local_times_and_its_zone():
+    calendar = calendar_of(mail_of(occasion()))
+    [appointment] = calendar.events
+    assert calendar["method"] == "REQUEST"
+    assert appointment["uid"] == f"{APPOINTMENT}@creneau"
+    assert appointment["sequence"] == 0
+    assert appointment["dtstart"].params["TZID"] == "Europe/Paris"
+    assert appointment.start == START
+    assert appointment.start.hour == 10
+    assert appointment.end - appointment.start == timedelta(minutes=20)
+    assert appointment["location"] == "Cabinet médical du Marais, 12 rue des Exemples, 75004 Paris"
+    assert (appointment["geo"].latitude, appointment["geo"].longitude) == (48.8566, 2.3575)
+    assert appointment["attendee"] == "mailto:camille.martin@example.org"
+    assert appointment["attendee"].params["RSVP"] == "FALSE"
+    assert appointment["organizer"] == f"mailto:{SENDER}"
+    assert [alarm["trigger"].dt for alarm in appointment.walk("VALARM")] == [
+        timedelta(days=-1),
+        timedelta(hours=-2),
+    ]
+    assert [zone["tzid"] for zone in calendar.timezones] == ["Europe/Paris"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "start"),
+    [
+        ("Europe/Paris", datetime(2026, 3, 29, 8, 0, tzinfo=UTC)),
+        ("Europe/Paris", datetime(2026, 10, 25, 8, 0, tzinfo=UTC)),
+        ("Indian/Reunion", datetime(2026, 7, 1, 8, 0, tzinfo=UTC)),
+        ("America/Miquelon", datetime(2026, 3, 8, 15, 0, tzinfo=UTC)),
+        ("Pacific/Noumea", datetime(2026, 12, 31, 20, 0, tzinfo=UTC)),
+    ],
+)
+def test_a_calendar_that_knows_no_zones_finds_the_instant_through_the_file_alone(zone, start):
+    """The VTIMEZONE alone, under a name that no zone database has, gives the same instant."""
+    made = occasion(event=event(start=start), visit=visit(zone=ZoneInfo(zone)))
+    [attachment] = mail_of(made).iter_attachments()
+    unknown = f"Unknown-{start:%Y%m%d%H}".encode()
+    content = attachment.get_payload(decode=True).replace(zone.encode(), unknown)
+    [appointment] = Calendar.from_ical(content).events
+    assert appointment.start.astimezone(UTC) == start
+
+
+def test_a_cancellation_takes_the_same_appointment_off_the_calendar():
+    made = occasion(Kind.CANCELLATION, event=event(Change.CANCELLED, sequence=3))
+    calendar = calendar_of(mail_of(made))
+    [appointment] = calendar.events
+    assert (calendar["method"], appointment["status"]) == ("CANCEL", "CANCELLED")
+    assert (appointment["uid"], appointment["sequence"]) == (f"{APPOINTMENT}@creneau", 3)
+    assert not list(appointment.walk("VALARM"))
+
+
+def test_a_reminder_carries_no_calendar_file():
+    assert not [p for p in mail_of(occasion(Kind.REMINDER)).walk() if p.get_content_type() == "text/calendar"]
+
+
+# -- text messages -------------------------------------------------------------------------------------------
+
+
+def test_a_text_message_is_short_discreet_and_says_how_to_cancel():
+    text = build_sms(occasion(Kind.REMINDER))
+    assert text == (
+        "Rappel : rendez-vous mardi 1er décembre à 10 h 00. "
+        f"Déplacer ou annuler : {SITE}/rendez-vous/{APPOINTMENT}"
+    )
+    assert len(text) <= 160
+
+
+@given(st.text())
+def test_a_text_message_keeps_to_its_alphabet(text):
+    assert set(gsm(text)) <= GSM_ALPHABET
+
+
+def test_letters_outside_the_alphabet_become_their_nearest():
+    assert gsm("Cœur à l’hôpital – rêve") == "Coeur à l'hopital - reve"

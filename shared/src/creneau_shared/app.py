@@ -1,0 +1,164 @@
+"""What every service's API process is made of: FHIR under /fhir, health, metrics, correlation, CORS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Database
+from creneau_shared.fhir.rest.declaration import Operation, ServedType
+from creneau_shared.fhir.rest.endpoint import FhirEndpoint
+from creneau_shared.fhir.rest.server import FhirServer
+from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.http import health as health_http
+from creneau_shared.http.correlation import CorrelationMiddleware
+from creneau_shared.http.cors import CorsMiddleware
+from creneau_shared.http.health import Check, Health
+from creneau_shared.http.metering import MeteringMiddleware
+from creneau_shared.logging import configure_logging
+from creneau_shared.security.access import AccessPolicy, PatientIds, launch_patient
+from creneau_shared.security.audit import Auditor
+from creneau_shared.security.tokens import TokenVerifier
+from creneau_shared.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+
+class ServiceApplication:
+    """One service's API as an ASGI application. Opens its database at startup and closes it at shutdown."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        fhir: FhirServer,
+        database: Database,
+        verifier: TokenVerifier | None,
+    ) -> None:
+        self.settings = settings
+        self.fhir = fhir
+        self.health = Health(readiness=self._readiness(database, verifier))
+        self._database = database
+        self._verifier = verifier
+        self._endpoint = FhirEndpoint(
+            fhir,
+            verifier,
+            body_bytes_max=settings.request_body_bytes_max,
+            timeout_s=settings.request_timeout_s,
+        )
+        self.rest_of_api = FastAPI(
+            title=f"Créneau – {fhir.name}", docs_url=None, redoc_url=None, openapi_url=None
+        )
+        self._app = CorrelationMiddleware(
+            CorsMiddleware(MeteringMiddleware(self._dispatch, frozenset(fhir.types)))
+        )
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._app(scope, receive, send)
+
+    async def _dispatch(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        path = raw.decode("latin-1").partition("?")[0]
+        if path == "/fhir" or path.startswith("/fhir/"):
+            await self._endpoint({**scope, "raw_path_below": path[len("/fhir") :]}, receive, send)
+        elif not await health_http.answer(self.health, scope, send):
+            await self.rest_of_api(scope, receive, send)
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        async with AsyncExitStack() as stack:
+            await receive()
+            try:
+                await stack.enter_async_context(self._database)
+                if self._verifier is not None:
+                    stack.push_async_callback(self._verifier.close)
+            except Exception as error:
+                await send({"type": "lifespan.startup.failed", "message": repr(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @staticmethod
+    def _readiness(database: Database, verifier: TokenVerifier | None) -> dict[str, Check]:
+        checks: dict[str, Check] = {"database": database.ping}
+        if verifier is not None:
+            checks["identity provider"] = verifier.ping
+        return checks
+
+
+def create_service_app(
+    settings: ServiceSettings,
+    *,
+    service: str,
+    database: Database,
+    clock: Clock,
+    types: Sequence[ServedType],
+    catalog: Catalog,
+    operations: Sequence[Operation] = (),
+    patient_ids: PatientIds = launch_patient,
+) -> ServiceApplication:
+    """The API of one service: its types over its database, its operations, and what every service has."""
+    fhir = FhirServer(
+        name=service,
+        base_url=settings.public_base_url,
+        database=database,
+        clock=clock,
+        policy=AccessPolicy(patient_ids, anonymous_read=settings.anonymous_read),
+        auditor=Auditor(),
+        types=types,
+        catalog=catalog,
+        operations=operations,
+        cursor_secret=settings.cursor_secret,
+    )
+    issuer = settings.oidc_issuer
+    verifier = TokenVerifier(str(issuer), settings.oidc_audience, clock) if issuer is not None else None
+    return ServiceApplication(settings, fhir, database, verifier)
+
+
+def open_database(settings: ServiceSettings, name: str) -> Database:
+    """The service's database as its settings describe it; to be entered as a context manager."""
+    return Database(
+        str(settings.database_url),
+        size=settings.database_pool_size,
+        statement_timeout_s=settings.database_statement_timeout_s,
+        name=name,
+    )
+
+
+def run_api(settings: ServiceSettings, service: str, create: Callable[[], ServiceApplication]) -> None:
+    """Serve until SIGTERM: readiness fails first, requests in hand are finished, then the process ends."""
+    configure_logging(settings, f"{service}-api")
+    app = create()
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        lifespan="on",
+        timeout_graceful_shutdown=int(settings.shutdown_grace_s),
+        timeout_keep_alive=75,
+    )
+    _DrainingServer(config, app.health).run()
+
+
+class _DrainingServer(uvicorn.Server):
+    """Tells readiness of the coming end before it stops accepting."""
+
+    def __init__(self, config: uvicorn.Config, health: Health) -> None:
+        super().__init__(config)
+        self._health = health
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._health.draining = True
+        super().handle_exit(sig, frame)

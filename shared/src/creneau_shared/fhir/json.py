@@ -1,0 +1,152 @@
+"""Bytes to resource and back, FHIR JSON, with nothing lost.
+
+A resource is a plain `dict`. A JSON number that is not a plain integer becomes a `decimal.Decimal`, so that
+1.10 leaves as 1.10: FHIR R4 (json.html) forbids that a decimal loses its precision.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from creneau_shared.errors import BadRequest
+
+NESTING_MAX: Final = 100
+"""Deepest nesting of objects and arrays in a body. FHIR's own examples stay under 30."""
+
+_INTEGER_DIGITS_MAX: Final = 18
+"""An integer of more digits becomes a Decimal: it can still be a FHIR decimal, and fits no 64-bit integer."""
+
+
+def loads(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body` (UTF-8, a byte order mark is tolerated).
+
+    Raises BadRequest (issue code `structure`) that says where: not UTF-8, not JSON, not an object, a repeated
+    property, NaN or Infinity, nesting beyond NESTING_MAX, half of a surrogate pair.
+    """
+    value = loads_any(body)
+    if not isinstance(value, dict):
+        raise _unreadable(
+            "Le corps doit être un objet JSON, avec sa propriété resourceType.",
+            "The body must be a JSON object, with its resourceType property.",
+        )
+    return value
+
+
+def loads_any(body: bytes) -> Any:
+    """The JSON value in `body`, an object or not (a JSON Patch is an array); otherwise as `loads`."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _unreadable(
+            f"Le corps n'est pas du texte UTF-8 : l'octet {error.start + 1} n'y a pas de sens.",
+            f"The body is not UTF-8 text: byte {error.start + 1} makes no sense in it.",
+        ) from None
+    try:
+        value = json.loads(
+            text,
+            parse_float=_decimal,
+            parse_int=_integer,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+        )
+    except json.JSONDecodeError as error:
+        raise _unreadable(
+            f"Le corps n'est pas du JSON : erreur à la ligne {error.lineno}, colonne {error.colno}.",
+            f"The body is not JSON: error at line {error.lineno}, column {error.colno}.",
+            diagnostics=error.msg,
+        ) from None
+    except RecursionError:
+        raise _too_deep() from None
+    if body.count(b"{") + body.count(b"[") > NESTING_MAX and _depth(value) > NESTING_MAX:
+        raise _too_deep()
+    if b"\\u" in body:
+        _refuse_lone_surrogates(value)
+    return value
+
+
+def dumps(resource: Any) -> bytes:
+    """`resource` as compact UTF-8 JSON; a Decimal keeps all its digits."""
+    return orjson.dumps(resource, default=_fragment)
+
+
+def _fragment(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(str(value))
+    raise TypeError(f"{type(value).__name__} has no place in a FHIR resource")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise _unreadable(
+            f"La propriété « {repeated} » est donnée deux fois dans le même objet.",
+            f"The property “{repeated}” is given twice in the same object.",
+        )
+    return result
+
+
+def number(text: str) -> int | Decimal:
+    """The value of a JSON number: an int when it is written as one, else a Decimal with all its digits."""
+    return _decimal(text) if any(mark in text for mark in ".eE") else _integer(text)
+
+
+def _integer(text: str) -> int | Decimal:
+    if len(text) > _INTEGER_DIGITS_MAX or text == "-0":
+        return Decimal(text)
+    return int(text)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise _unreadable(
+            "Un nombre du corps a un exposant démesuré.",
+            "A number in the body has an exponent out of all range.",
+        ) from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _unreadable(
+        f"« {name} » n'est pas un nombre que JSON connaît.", f"“{name}” is not a number that JSON knows."
+    )
+
+
+def _depth(value: Any) -> int:
+    """How deep objects and arrays are nested in `value`, without recursion."""
+    depth = 0
+    level = [value] if isinstance(value, dict | list) else []
+    while level:
+        depth += 1
+        children: list[Any] = []
+        for item in level:
+            children.extend(item.values() if isinstance(item, dict) else item)
+        level = [child for child in children if isinstance(child, dict | list)]
+    return depth
+
+
+def _refuse_lone_surrogates(value: Any) -> None:
+    try:
+        dumps(value)
+    except TypeError:
+        raise _unreadable(
+            "Une chaîne du corps contient la moitié d'un caractère (échappement \\uD800 à \\uDFFF isolé).",
+            "A string in the body holds half of a character (a lone \\uD800 to \\uDFFF escape).",
+        ) from None
+
+
+def _too_deep() -> BadRequest:
+    return _unreadable(
+        f"Le corps est imbriqué sur plus de {NESTING_MAX} niveaux.",
+        f"The body is nested more than {NESTING_MAX} levels deep.",
+    )
+
+
+def _unreadable(fr: str, en: str, diagnostics: str | None = None) -> BadRequest:
+    return BadRequest(fr, en, code="structure", diagnostics=diagnostics)

@@ -1,0 +1,140 @@
+"""Narrative: what may be stored, and what may be shown.
+
+`problem` is the gate for what clients send (FHIR R4 narrative.html, invariants txt-1 and txt-2); a narrative
+that passes is kept byte for byte. `sanitise` is for showing one in a page, wherever it came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import nh3
+from lxml import etree
+
+from creneau_shared.fhir.bindings import words
+
+XHTML_NAMESPACE: Final = "http://www.w3.org/1999/xhtml"
+
+TAGS: Final[frozenset[str]] = words(
+    """
+    a abbr acronym address area b bdo big blockquote br caption center cite code col colgroup dd dfn div
+    dl dt em h1 h2 h3 h4 h5 h6 hr i img kbd li map ol p pre q s samp small span strike strong sub sup
+    table tbody td tfoot th thead tr tt u ul var
+    """
+)
+"""XHTML elements that a narrative may have (txt-1)."""
+
+ATTRIBUTES: Final[frozenset[str]] = words(
+    """
+    abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char
+    charoff charset cite class color colspan compact coords dir frame headers height href hreflang id
+    lang longdesc name noshade nowrap rel rev rowspan rules scope shape span src start style summary
+    tabindex title type usemap valign value vspace hspace width
+    """
+)
+"""Attributes that they may have: none that runs something."""
+
+_LINKS: Final = frozenset({"href", "src", "longdesc", "cite", "usemap"})
+_SAFE_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel", "urn", "cid", "fhir", "ftp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a narrative is refused: the rule's id and half a sentence in both languages."""
+
+    rule: str
+    fr: str
+    en: str
+
+
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+
+
+def problem(div: str) -> Problem | None:
+    """What keeps `div` from being a FHIR narrative, None when nothing does."""
+    if "<!DOCTYPE" in div or "<!ENTITY" in div:
+        return Problem("txt-1", "une DTD n'y a pas sa place", "a DTD has no place in it")
+    try:
+        root = etree.fromstring(div.encode("utf-8"), _parser())
+    except (etree.XMLSyntaxError, ValueError) as error:
+        detail = str(error).partition(", line")[0]
+        return Problem(
+            "txt-1", f"ce n'est pas du XHTML bien formé ({detail})", f"not well-formed XHTML ({detail})"
+        )
+    if root.tag != f"{{{XHTML_NAMESPACE}}}div":
+        return Problem(
+            "txt-1",
+            f'un seul élément <div xmlns="{XHTML_NAMESPACE}"> est attendu',
+            f'a single element <div xmlns="{XHTML_NAMESPACE}"> is expected',
+        )
+    for element in root.iter():
+        if found := _element_problem(element):
+            return found
+    if not "".join(map(str, root.itertext())).strip() and root.find(f".//{{{XHTML_NAMESPACE}}}img") is None:
+        return Problem("txt-2", "le texte est vide", "the text is empty")
+    return None
+
+
+def _element_problem(element: etree._Element) -> Problem | None:
+    if isinstance(element, etree._Comment):
+        return None
+    if not isinstance(element.tag, str):
+        return Problem(
+            "txt-1",
+            "ni entité ni instruction de traitement n'y ont leur place",
+            "neither entities nor processing instructions have a place in it",
+        )
+    name = etree.QName(element)
+    if name.namespace != XHTML_NAMESPACE or name.localname not in TAGS:
+        return Problem(
+            "txt-1",
+            f"l'élément <{name.localname}> y est interdit",
+            f"the element <{name.localname}> is not allowed in it",
+        )
+    for attribute, value in element.attrib.items():
+        text = str(value)
+        local = etree.QName(str(attribute)).localname
+        if local not in ATTRIBUTES or (local in _LINKS and not is_safe_link(text)) or _runs(local, text):
+            return Problem(
+                "txt-1",
+                f"l'attribut {local} y est interdit ainsi",
+                f"the attribute {local} is not allowed like this",
+            )
+    return None
+
+
+def is_safe_link(target: str) -> bool:
+    """Whether following `target` runs nothing: relative, an image in data:, or of a harmless scheme."""
+    compact = "".join(character for character in target if character > " ").lower()
+    scheme, colon, rest = compact.partition(":")
+    if not colon or any(mark in scheme for mark in "/?#"):
+        return True
+    return scheme in _SAFE_SCHEMES or (
+        scheme == "data" and rest.startswith("image/") and "svg" not in rest[:12]
+    )
+
+
+def _runs(attribute: str, value: str) -> bool:
+    """Old style sheets could run script."""
+    compact = "".join(value.split()).lower()
+    return attribute == "style" and (
+        "expression(" in compact or "javascript:" in compact or "@import" in compact
+    )
+
+
+def sanitise(div: str) -> str:
+    """`div` made safe to insert into an HTML page: only the tags above, no styles, no foreign images."""
+    return nh3.clean(
+        div,
+        tags=set(TAGS - {"img", "map", "area", "center"}),
+        attributes={
+            "*": {"class", "dir", "lang", "title"},
+            "a": {"href"},
+            "td": {"colspan", "rowspan"},
+            "th": {"colspan", "rowspan", "scope"},
+        },
+        url_schemes={"http", "https", "mailto", "tel"},
+        link_rel="noopener noreferrer nofollow",
+    )

@@ -1,0 +1,52 @@
+"""What the patch formats have in common: their errors, their limits and the tidying of what they leave."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from creneau_shared.errors import BadRequest, Unprocessable
+
+OPERATIONS_MAX: Final = 200
+"""Most operations in one patch."""
+
+RESULT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Largest resource that a patch may make, bytes of JSON: copies of copies grow fast."""
+
+
+def malformed(fr: str, en: str, operation: int | None = None) -> BadRequest:
+    """The patch itself cannot be read; `operation` counts from 0."""
+    return BadRequest(*_numbered(fr, en, operation), code="structure", details_code="patch-malformed")
+
+
+def inapplicable(fr: str, en: str, operation: int | None = None, path: str | None = None) -> Unprocessable:
+    """The patch can be read but does not apply to the resource as it is."""
+    return Unprocessable(
+        *_numbered(fr, en, operation),
+        code="processing",
+        expression=(path,) if path else (),
+        details_code="patch-inapplicable",
+    )
+
+
+def _numbered(fr: str, en: str, operation: int | None) -> tuple[str, str]:
+    if operation is None:
+        return f"{fr}.", f"{en}."
+    return f"Opération {operation} du correctif : {fr}.", f"Operation {operation} of the patch: {en}."
+
+
+def check_count(operations: int) -> None:
+    if operations > OPERATIONS_MAX:
+        raise malformed(
+            f"un correctif a {OPERATIONS_MAX} opérations au plus",
+            f"a patch has {OPERATIONS_MAX} operations at most",
+        )
+
+
+def without_empties(value: Any) -> Any:
+    """`value` without the empty lists and objects that removals leave: FHIR has no empty element."""
+    if isinstance(value, dict):
+        kept = {name: without_empties(child) for name, child in value.items()}
+        return {name: child for name, child in kept.items() if child not in ({}, [])}
+    if isinstance(value, list):
+        return [child for child in map(without_empties, value) if child not in ({}, [])]
+    return value

@@ -1,0 +1,325 @@
+"""batch and transaction Bundles (FHIR R4 http.html#transaction).
+
+A batch is a list of requests that know nothing of each other, answered in their order. A transaction is one
+database transaction: its entries run in FHIR's order (DELETE, POST, PUT and PATCH, GET and HEAD), references
+between them are rewritten to the ids that were given, and one failure undoes it all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import orjson
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.failure import failure
+from creneau_shared.fhir.rest.searching import matching_ids
+from creneau_shared.fhir.storage.generic import instant
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.validation import check
+from creneau_shared.ids import new_id
+
+if TYPE_CHECKING:
+    from creneau_shared.fhir.rest.server import FhirServer
+
+ENTRIES_MAX = 1000
+BATCH_PARALLEL = 4
+"""entries of a batch that are carried out at once"""
+METHOD_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+PRECONDITIONS = {
+    "ifMatch": "if-match",
+    "ifNoneMatch": "if-none-match",
+    "ifModifiedSince": "if-modified-since",
+    "ifNoneExist": "if-none-exist",
+}
+
+
+@dataclass
+class Entry:
+    """One entry of the Bundle, with its place in it."""
+
+    index: int
+    full_url: str | None
+    request: FhirRequest
+
+
+async def process(server: FhirServer, request: FhirRequest) -> Answer:
+    """POST [base] with a Bundle of type batch or transaction; 200 with the response Bundle."""
+    bundle = request.resource()
+    check_bundle(bundle)
+    entries = [_entry(request, index, entry) for index, entry in enumerate(bundle.get("entry", []))]
+    minimal = request.prefer.returning == "minimal"
+    if bundle["type"] == "batch":
+        answers = await _batch(server, entries)
+    else:
+        answers = await _transaction(server, request, entries)
+    parts = [_response(answer, minimal) for answer in answers]
+    return Answer(200, response_bundle(bundle["type"], parts))
+
+
+def check_bundle(bundle: Resource) -> None:
+    """Refuse what is no batch or transaction, what is too long, and entries without a usable request.
+
+    The resources in the entries are checked when their turn comes, so that in a batch one bad entry fails alone.
+    """
+    if bundle.get("resourceType") != "Bundle" or bundle.get("type") not in ("batch", "transaction"):
+        raise BadRequest(
+            "Cette adresse reçoit un Bundle de type batch ou transaction.",
+            "This address takes a Bundle of type batch or transaction.",
+            expression="Bundle.type",
+            code="value",
+        )
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list):
+        raise BadRequest("Bundle.entry est une liste.", "Bundle.entry is a list.", expression="Bundle.entry")
+    if len(entries) > ENTRIES_MAX:
+        raise BadRequest(
+            f"Un Bundle porte au plus {ENTRIES_MAX} entrées ; celui-ci en a {len(entries)}.",
+            f"A Bundle holds at most {ENTRIES_MAX} entries; this one has {len(entries)}.",
+            code="too-costly",
+            expression="Bundle.entry",
+        )
+    check({**bundle, "entry": [_bare(entry) for entry in entries]} if entries else bundle, "Bundle")
+    for index, entry in enumerate(entries):
+        if "request" not in entry:
+            raise BadRequest(
+                f"L'entrée {index} n'a pas de request.",
+                f"Entry {index} has no request.",
+                code="required",
+                expression=f"Bundle.entry[{index}].request",
+            )
+
+
+def _bare(entry: Any) -> Any:
+    """The entry without its resource; one that held nothing else keeps something to be checked."""
+    if not isinstance(entry, dict):
+        return entry
+    rest = {name: value for name, value in entry.items() if name != "resource"}
+    return rest or {"request": None}
+
+
+def _entry(outer: FhirRequest, index: int, entry: Resource) -> Entry:
+    wanted = entry["request"]
+    parts = urlsplit(_relative(wanted["url"], outer.base_url))
+    headers = {
+        name: value
+        for name, value in outer.headers.items()
+        if name in ("authorization", "accept-language", "prefer")
+    }
+    headers |= {header: wanted[name] for name, header in PRECONDITIONS.items() if name in wanted}
+    headers["content-type"] = "application/fhir+json"
+    body = b""
+    resource = entry.get("resource")
+    if isinstance(resource, dict) and resource.get("resourceType") == "Binary":
+        # JSON Patch travels in a Bundle as a Binary (FHIR R4 http.html#jsonpatch)
+        headers["content-type"] = str(resource.get("contentType", ""))
+        body, resource = _base64(resource.get("data", ""), index), None
+    request = replace(
+        outer,
+        method=wanted["method"],
+        path=tuple(part for part in parts.path.split("/") if part),
+        query=parse_qsl(parts.query, keep_blank_values=True),
+        headers=headers,
+        body=body,
+        parsed=resource,
+    )
+    return Entry(index, entry.get("fullUrl"), request)
+
+
+def _base64(data: str, index: int) -> bytes:
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadRequest(
+            "Binary.data n'est pas du base64.",
+            "Binary.data is not base64.",
+            expression=f"Bundle.entry[{index}].resource.data",
+        ) from error
+
+
+def _relative(url: str, base_url: str) -> str:
+    return url.removeprefix(base_url).lstrip("/")
+
+
+async def _batch(server: FhirServer, entries: list[Entry]) -> list[Answer]:
+    places = asyncio.Semaphore(BATCH_PARALLEL)
+
+    async def one(entry: Entry) -> Answer:
+        async with places:
+            try:
+                return await server.handle(entry.request)
+            except Exception as error:
+                return failure(error, entry.request.language)
+
+    return list(await asyncio.gather(*(one(entry) for entry in entries)))
+
+
+async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Entry]) -> list[Answer]:
+    _require_distinct(entries)
+    _require_held(server, entries)
+    answers: list[Answer | None] = [None] * len(entries)
+    async with server.transaction() as connection:
+        given = await _give_ids(server, connection, entries)
+        for entry in entries:
+            if entry.request.parsed is not None:
+                await _rewrite(server, connection, entry, given)
+        for entry in sorted(entries, key=lambda entry: METHOD_ORDER.get(entry.request.method, 3)):
+            try:
+                plan = server.plan(entry.request)
+                answers[entry.index] = (
+                    await plan.write(connection) if plan.write else await plan.read()  # type: ignore[misc]
+                )
+            except CreneauError as error:
+                raise _located(error, entry.index) from error
+    return [answer for answer in answers if answer is not None]
+
+
+def _located(error: CreneauError, index: int) -> CreneauError:
+    """The same failure, said to be that of one entry."""
+    where = f"Bundle.entry[{index}]"
+    issues = [
+        replace(issue, expression=tuple(f"{where}.resource.{e}" for e in issue.expression) or (where,))
+        for issue in error.issues
+    ]
+    return type(error)(issues=issues, headers=error.headers)
+
+
+def _require_distinct(entries: list[Entry]) -> None:
+    """The same resource may be named by one writing entry only."""
+    seen: dict[tuple[str, ...], int] = {}
+    for entry in entries:
+        if entry.request.method in ("PUT", "PATCH", "DELETE") and len(entry.request.path) == 2:
+            earlier = seen.setdefault(entry.request.path, entry.index)
+            if earlier != entry.index:
+                raise BadRequest(
+                    f"Les entrées {earlier} et {entry.index} portent sur la même ressource.",
+                    f"Entries {earlier} and {entry.index} are about the same resource.",
+                    expression=f"Bundle.entry[{entry.index}].request.url",
+                )
+
+
+def _require_held(server: FhirServer, entries: list[Entry]) -> None:
+    """A transaction is one database's: types that live elsewhere are named, and nothing is done."""
+    elsewhere = sorted(
+        {e.request.path[0] for e in entries if e.request.path and e.request.path[0] not in server.types}
+    )
+    if elsewhere:
+        raise BadRequest(
+            f"Une transaction ne peut porter que sur les types d'un même service ; hors de celui-ci : {', '.join(elsewhere)}."
+            " Envoyez un batch, ou une transaction par service.",
+            f"A transaction can only be about the types of one service; not of this one: {', '.join(elsewhere)}."
+            " Send a batch, or one transaction a service.",
+            code="not-supported",
+            expression="Bundle.entry",
+        )
+
+
+async def _give_ids(server: FhirServer, connection: Connection, entries: list[Entry]) -> Mapping[str, str]:
+    """What each entry's fullUrl will be called once stored: `urn:uuid:…` → `Patient/0199…`.
+
+    A POST becomes a PUT under the id that is given here, so that references to it can be written before it is;
+    a conditional create that finds its match refers to the match.
+    """
+    given: dict[str, str] = {}
+    for entry in entries:
+        request = entry.request
+        if len(request.path) == 1 and request.method == "POST" and request.parsed is not None:
+            store = server.served(request.path[0]).store
+            condition = request.headers.get("if-none-exist")
+            found = (
+                await matching_ids(server, connection, request, store, condition.lstrip("?"), 2)
+                if condition
+                else []
+            )
+            id_ = found[0] if len(found) == 1 else new_id()
+            if not found:
+                request.given_id = id_
+            reference = f"{request.path[0]}/{id_}"
+        elif len(request.path) == 2 and request.method == "PUT":
+            reference = "/".join(request.path)
+        else:
+            continue
+        if entry.full_url:
+            if entry.full_url in given:
+                raise BadRequest(
+                    f"Deux entrées portent le même fullUrl {entry.full_url}.",
+                    f"Two entries have the same fullUrl {entry.full_url}.",
+                    expression=f"Bundle.entry[{entry.index}].fullUrl",
+                )
+            given[entry.full_url] = reference
+    return given
+
+
+_CONDITIONAL_REFERENCE = re.compile(r"^([A-Z][A-Za-z]+)\?(.+)$")
+
+
+async def _rewrite(
+    server: FhirServer, connection: Connection, entry: Entry, given: Mapping[str, str]
+) -> None:
+    """Rewrite, in place, the references to other entries and the conditional references of one resource."""
+    pending: list[Any] = [entry.request.parsed]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            for name, value in node.items():
+                if not isinstance(value, str):
+                    pending.append(value)
+                elif value in given and name in ("reference", "url", "valueUri", "valueUrl", "uri"):
+                    node[name] = given[value]
+                elif name == "reference" and (match := _CONDITIONAL_REFERENCE.match(value)):
+                    node[name] = await _resolve_condition(server, connection, entry, match[1], match[2])
+
+
+async def _resolve_condition(
+    server: FhirServer, connection: Connection, entry: Entry, resource_type: str, query: str
+) -> str:
+    store = server.served(resource_type).store
+    found = await matching_ids(server, connection, entry.request, store, query, 2)
+    if len(found) != 1:
+        how_many_fr, how_many_en = (
+            ("aucune ressource", "no resource") if not found else ("plusieurs", "several")
+        )
+        raise PreconditionFailed(
+            f"La référence « {resource_type}?{query} » doit désigner exactement une ressource ; {how_many_fr} trouvée(s).",
+            f"The reference “{resource_type}?{query}” must designate exactly one resource; {how_many_en} found.",
+            expression=f"Bundle.entry[{entry.index}].resource",
+            code="multiple-matches" if found else "not-found",
+        )
+    return f"{resource_type}/{found[0]}"
+
+
+def _response(answer: Answer, minimal: bool) -> dict[str, Any]:
+    """The response entry, with the stored bytes spliced in."""
+    response: dict[str, Any] = {"status": str(answer.status)}
+    if location := answer.headers.get("Location"):
+        response["location"] = location
+    if etag := answer.headers.get("ETag"):
+        response["etag"] = etag
+    if answer.stored is not None:
+        response["lastModified"] = instant(answer.stored.last_updated)
+    part: dict[str, Any] = {}
+    if answer.content is not None and answer.status >= 400:
+        response["outcome"] = orjson.Fragment(answer.content)
+    elif answer.content is not None and not (minimal and answer.stored is not None):
+        part["resource"] = orjson.Fragment(answer.content)
+    part["response"] = response
+    return part
+
+
+def response_bundle(kind: str, parts: list[dict[str, Any]]) -> bytes:
+    """The Bundle of type batch-response or transaction-response."""
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "id": new_id(), "type": f"{kind}-response"}
+    if parts:
+        bundle["entry"] = parts
+    return orjson.dumps(bundle)

@@ -1,0 +1,171 @@
+"""The CapabilityStatement, put together from what is declared: it cannot promise what no code provides."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.declaration import Operation, ServedType
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.search.registry import parameters_of
+from creneau_shared.fhir.storage.store import Resource
+
+if TYPE_CHECKING:
+    from creneau_shared.fhir.rest.server import FhirServer
+
+FHIR_VERSION = "4.0.1"
+SOFTWARE_VERSION = "0.1.0"
+PUBLISHED = "2026-11-22"
+MODES = ("full", "normative", "terminology")
+PATCH_FORMATS = (
+    "application/json-patch+json",
+    "application/fhir+json",
+    "application/fhir+xml",
+    "application/xml-patch+xml",
+)
+
+
+async def metadata(server: FhirServer, request: FhirRequest) -> Answer:
+    """GET [base]/metadata: open to everyone, with an ETag of its own."""
+    mode = request.parameter("mode")
+    if mode is not None and mode not in MODES:
+        raise BadRequest(
+            f"mode vaut « {mode} » ; valeurs possibles : {', '.join(MODES)}.",
+            f"mode is “{mode}”; possible values: {', '.join(MODES)}.",
+            code="value",
+            expression="mode",
+        )
+    return with_etag(request, dumps(statement(server)))
+
+
+def with_etag(request: FhirRequest, content: bytes) -> Answer:
+    """An answer with a weak ETag of its content; 304 when the client has it already."""
+    etag = f'W/"{hashlib.blake2b(content, digest_size=8).hexdigest()}"'
+    if request.headers.get("if-none-match") == etag:
+        return Answer(304, headers={"ETag": etag})
+    return Answer(200, content, {"ETag": etag})
+
+
+def statement(server: FhirServer) -> Resource:
+    """The CapabilityStatement of one service."""
+    includes = {name: _includes(name, server) for name in server.types}
+    return capability_statement(
+        name=server.name,
+        base_url=server.base_url,
+        resources=[
+            _resource(served, server.operations, includes) for _, served in sorted(server.types.items())
+        ],
+        operations=[_operation(o) for o in server.operations if o.definition["system"]],
+    )
+
+
+def capability_statement(
+    *,
+    name: str,
+    base_url: str,
+    resources: Sequence[Mapping[str, Any]],
+    operations: Sequence[Mapping[str, Any]],
+) -> Resource:
+    """A CapabilityStatement of kind `instance` with what it is given."""
+    rest: dict[str, Any] = {
+        "mode": "server",
+        "security": {
+            "cors": True,
+            "service": [
+                {
+                    "coding": [
+                        {
+                            "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                            "code": "SMART-on-FHIR",
+                        }
+                    ]
+                }
+            ],
+            "description": "OAuth 2 bearer tokens of the configured OpenID Connect issuer, with SMART v2 scopes.",
+        },
+        "resource": list(resources),
+        "interaction": [
+            {"code": code} for code in ("batch", "transaction", "history-system", "search-system")
+        ],
+    }
+    if operations:
+        rest["operation"] = list(operations)
+    return {
+        "resourceType": "CapabilityStatement",
+        "id": name,
+        "url": f"{base_url}/metadata",
+        "version": SOFTWARE_VERSION,
+        "name": name.title().replace("-", ""),
+        "title": f"Créneau : {name}",
+        "status": "active",
+        "date": PUBLISHED,
+        "publisher": "Créneau",
+        "kind": "instance",
+        "software": {"name": "Créneau", "version": SOFTWARE_VERSION},
+        "implementation": {"description": f"Créneau, {name}", "url": base_url},
+        "fhirVersion": FHIR_VERSION,
+        "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
+        "patchFormat": list(PATCH_FORMATS),
+        "rest": [rest],
+    }
+
+
+def _resource(
+    served: ServedType, operations: Sequence[Operation], includes: Mapping[str, Any]
+) -> dict[str, Any]:
+    name, interactions = served.name, served.interactions
+    writable = "create" in interactions
+    part: dict[str, Any] = {
+        "type": name,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
+        "interaction": [{"code": code} for code in sorted(interactions)],
+        "versioning": "versioned-update" if writable else "versioned",
+        "readHistory": "vread" in interactions,
+        "updateCreate": "update" in interactions,
+        "conditionalCreate": writable,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": "update" in interactions,
+        "conditionalDelete": "single" if "delete" in interactions else "not-supported",
+        "referencePolicy": ["literal", "logical", "local"],
+        "searchInclude": includes[name][0],
+        "searchRevInclude": includes[name][1],
+        "searchParam": [
+            {"name": p.name, "definition": p.url, "type": p.type} for p in parameters_of(name).values()
+        ],
+    }
+    if served.profiles:
+        part["supportedProfile"] = list(served.profiles)
+    if served.documentation:
+        part["documentation"] = served.documentation
+    offered = [
+        _operation(o)
+        for o in operations
+        if (not o.types or name in o.types) and (o.definition["type"] or o.definition["instance"])
+    ]
+    if offered:
+        part["operation"] = offered
+    return part
+
+
+def _operation(operation: Operation) -> dict[str, str]:
+    return {"name": operation.code, "definition": str(operation.definition["url"])}
+
+
+def _includes(name: str, server: FhirServer) -> tuple[list[str], list[str]]:
+    """What can be included with this type and what refers to it, among the types that the database holds."""
+    held = set(server.catalog.types)
+    forward = [
+        f"{name}:{p.name}"
+        for p in parameters_of(name).values()
+        if p.type == "reference" and held & set(p.targets)
+    ]
+    backward = [
+        f"{other}:{p.name}"
+        for other in sorted(server.types)
+        for p in parameters_of(other).values()
+        if p.type == "reference" and name in p.targets
+    ]
+    return forward, backward

@@ -1,0 +1,71 @@
+"""What a service declares to the FHIR layer: its types with their interactions, and its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.storage.store import Resource, ResourceStore
+
+if TYPE_CHECKING:
+    from creneau_shared.fhir.rest.server import FhirServer
+
+Interaction = Literal[
+    "read", "vread", "create", "update", "patch", "delete", "history-instance", "history-type", "search-type"
+]
+READ_ONLY: frozenset[Interaction] = frozenset(
+    {"read", "vread", "history-instance", "history-type", "search-type"}
+)
+READ_WRITE: frozenset[Interaction] = READ_ONLY | {"create", "update", "patch", "delete"}
+
+Before = Callable[[Resource], None]
+
+
+@dataclass(frozen=True)
+class ServedType:
+    """One resource type that a service serves."""
+
+    store: ResourceStore
+    interactions: frozenset[Interaction] = READ_WRITE
+    profiles: Sequence[str] = ()
+    """canonical URLs of the profiles that resources of the type may claim and are then checked against"""
+    documentation: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.store.resource_type
+
+
+@dataclass(frozen=True)
+class OperationCall:
+    """One invocation: on a type, or on an instance when `id` is given. `type` is None at system level."""
+
+    server: FhirServer
+    request: FhirRequest
+    type: str | None
+    id: str | None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A FHIR operation: its OperationDefinition and the handler beside it (FHIR R4 operations.html)."""
+
+    definition: Resource
+    handler: Callable[[OperationCall], Awaitable[Answer]] = field(repr=False)
+
+    @property
+    def code(self) -> str:
+        return str(self.definition["code"])
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        return tuple(self.definition.get("resource", ()))
+
+    def allows(self, call_type: str | None, id_: str | None) -> bool:
+        """Whether the definition offers the operation at this level."""
+        if call_type is None:
+            return bool(self.definition["system"])
+        level = "instance" if id_ is not None else "type"
+        return bool(self.definition[level]) and (not self.types or call_type in self.types)

@@ -1,0 +1,205 @@
+"""The HTTP edge of a FHIR server: bytes → FhirRequest, Answer → bytes. Pure ASGI.
+
+The only place that knows status lines, content types and headers, and the only place that turns an exception
+into an OperationOutcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from creneau_shared.errors import BadRequest, Issue, TooLarge, Unavailable, UnsupportedMedia
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.outcome import negotiate_language, operation_outcome
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.failure import failure
+from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format
+from creneau_shared.fhir.rest.server import FhirServer
+from creneau_shared.fhir.summary import select_elements, summarise
+from creneau_shared.fhir.xml import to_xml
+from creneau_shared.http.correlation import correlation_id
+from creneau_shared.security.access import COMPARTMENT
+from creneau_shared.security.principal import ANONYMOUS, Principal
+from creneau_shared.security.tokens import TokenVerifier
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+QUERY_PARAMETERS_MAX = 200
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class FhirEndpoint:
+    """An ASGI application that serves a `FhirServer` below `/fhir`."""
+
+    def __init__(
+        self,
+        server: FhirServer,
+        verifier: TokenVerifier | None,
+        *,
+        body_bytes_max: int,
+        timeout_s: float,
+    ) -> None:
+        self._server = server
+        self._verifier = verifier
+        self._body_bytes_max = body_bytes_max
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        language = negotiate_language(headers.get("accept-language"))
+        output: Format = "json"
+        request: FhirRequest | None = None
+        try:
+            query = _query(scope["query_string"])
+            format_parameter = next((value for name, value in reversed(query) if name == "_format"), None)
+            output = accepted_format(headers.get("accept"), format_parameter)
+            async with asyncio.timeout(self._timeout_s):
+                request = FhirRequest(
+                    method=scope["method"],
+                    path=tuple(unquote(part) for part in scope["raw_path_below"].split("/") if part),
+                    query=query,
+                    headers=headers,
+                    body=await self._body(headers, receive),
+                    principal=await self._principal(headers),
+                    now=self._server.clock.now(),
+                    base_url=self._server.base_url,
+                    language=language,
+                    correlation_id=correlation_id(),
+                )
+                if request.method == "POST" and "_search" in request.path:
+                    _merge_form(request)
+                answer = await self._server.handle(request)
+                if request.prefer.returning == "OperationOutcome" and answer.stored is not None:
+                    _as_outcome(answer, language)
+                body = _representation(request, answer, output)
+        except Exception as error:
+            answer = failure(error, language)
+            body = _encode(answer.content, output)
+        await _send(send, scope["method"], answer, body, output, _cache_control(request))
+
+    async def _principal(self, headers: Mapping[str, str]) -> Principal:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            return ANONYMOUS
+        if self._verifier is None:
+            raise Unavailable(
+                "Aucun fournisseur d'identité n'est configuré.", "No identity provider is configured."
+            )
+        return await self._verifier.verify(token.strip())
+
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        declared = headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > self._body_bytes_max:
+            raise self._too_large()
+        chunks, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest(
+                    "La requête a été interrompue.", "The request was cut short.", code="incomplete"
+                )
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._body_bytes_max:
+                raise self._too_large()
+            chunks.append(chunk)
+            more = message.get("more_body", False)
+        return b"".join(chunks)
+
+    def _too_large(self) -> TooLarge:
+        limit = self._body_bytes_max // 1024
+        return TooLarge(
+            f"Le contenu dépasse {limit} Kio ; découpez-le en plusieurs requêtes.",
+            f"The body is longer than {limit} KiB; split it over several requests.",
+        )
+
+
+def _query(raw: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=QUERY_PARAMETERS_MAX
+        )
+    except (UnicodeDecodeError, ValueError) as error:
+        raise BadRequest(
+            f"Les paramètres de la requête sont illisibles, ou plus nombreux que {QUERY_PARAMETERS_MAX}.",
+            f"The request's parameters are unreadable, or more than {QUERY_PARAMETERS_MAX}.",
+            diagnostics=str(error),
+        ) from error
+
+
+def _merge_form(request: FhirRequest) -> None:
+    """POST _search: the form in the body joins the parameters of the address (FHIR R4 http.html#search)."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.body and media != "application/x-www-form-urlencoded":
+        raise UnsupportedMedia(
+            "_search attend un formulaire : Content-Type: application/x-www-form-urlencoded.",
+            "_search takes a form: Content-Type: application/x-www-form-urlencoded.",
+        )
+    request.query = request.query + _query(request.body.replace(b"\r\n", b""))
+
+
+def _representation(request: FhirRequest, answer: Answer, output: Format) -> bytes:
+    """The bytes of the answer: stored bytes as they are, unless the client asked for less or for another format."""
+    if answer.content is None or (answer.stored is not None and _minimal(request)):
+        return b""
+    content = answer.content
+    summary, elements = request.parameter("_summary"), request.parameter("_elements")
+    if answer.stored is not None and request.method in ("GET", "HEAD") and (summary or elements):
+        content = subset(content, summary, elements)
+    return _encode(content, output)
+
+
+def subset(content: bytes, summary: str | None, elements: str | None) -> bytes:
+    """The resource cut down to what `_summary` or `_elements` asks for (FHIR R4 search.html#summary)."""
+    resource = loads(content)
+    if elements:
+        return dumps(
+            select_elements(resource, {name.strip() for name in elements.split(",") if name.strip()})
+        )
+    if summary and summary != "false":
+        return dumps(summarise(resource, summary))
+    return content
+
+
+def _minimal(request: FhirRequest) -> bool:
+    return request.prefer.returning == "minimal" and request.method not in ("GET", "HEAD")
+
+
+def _encode(content: bytes | None, output: Format) -> bytes:
+    if content is None:
+        return b""
+    return to_xml(loads(content)) if output == "xml" else content
+
+
+def _as_outcome(answer: Answer, language: str) -> None:
+    said = Issue("informational", "C'est fait.", "Done.", severity="information")
+    answer.content = dumps(operation_outcome([said], "en" if language == "en" else "fr"))
+
+
+def _cache_control(request: FhirRequest | None) -> str:
+    """Personal data is never kept by anything on the way; public data may be, if it is checked again."""
+    kind = request.path[0] if request is not None and request.path else ""
+    return "no-store" if kind in COMPARTMENT or not kind else "no-cache"
+
+
+async def _send(
+    send: Send, method: str, answer: Answer, body: bytes, output: Format, cache_control: str
+) -> None:
+    headers = [
+        (b"cache-control", cache_control.encode()),
+        (b"vary", b"Accept, Accept-Language, Authorization"),
+    ]
+    headers += [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()
+    ]
+    if answer.status not in (204, 304):
+        if body and b"content-type" not in {name for name, _ in headers}:
+            headers.append((b"content-type", CONTENT_TYPE[output].encode()))
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})

@@ -1,0 +1,118 @@
+"""One FHIR request and its answer, free of any web framework: a batch entry is the same thing as an HTTP request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from functools import cached_property
+from typing import Any
+
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.rest.negotiation import Preference, body_format
+from creneau_shared.fhir.storage.store import Resource, Stored
+from creneau_shared.fhir.xml import from_xml
+from creneau_shared.security.principal import Principal
+
+
+@dataclass
+class FhirRequest:
+    """One interaction that somebody asks for. `path` holds the segments below the base."""
+
+    method: str
+    path: tuple[str, ...]
+    query: list[tuple[str, str]]
+    headers: Mapping[str, str]
+    """lower-case names"""
+    body: bytes
+    principal: Principal
+    now: datetime
+    base_url: str
+    language: str = "fr"
+    correlation_id: str | None = None
+    parsed: Resource | None = None
+    """the resource of a Bundle entry, already read"""
+    given_id: str | None = None
+    """the id that a transaction gave to what this request creates"""
+
+    @cached_property
+    def prefer(self) -> Preference:
+        return Preference.parse(self.headers.get("prefer"))
+
+    def parameter(self, name: str) -> str | None:
+        """The last value of a query parameter."""
+        return next((value for key, value in reversed(self.query) if key == name), None)
+
+    def resource(self) -> Resource:
+        """The resource in the body, read by its Content-Type."""
+        if self.parsed is None:
+            kind = body_format(self.headers.get("content-type"))
+            if not self.body.strip():
+                raise BadRequest(
+                    "Le corps de la requête est vide ; une ressource y est attendue.",
+                    "The request has no body; a resource is expected in it.",
+                    code="structure",
+                )
+            self.parsed = loads(self.body) if kind == "json" else from_xml(self.body)
+        return self.parsed
+
+    def instant_parameter(self, name: str) -> datetime | None:
+        """A query parameter that is a FHIR instant (`_since`)."""
+        value = self.parameter(name)
+        if not value:
+            return None
+        try:
+            moment = datetime.fromisoformat(value.replace(" ", "+"))
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            raise BadRequest(
+                f"{name} attend un instant avec fuseau (2026-03-29T10:00:00Z) ; reçu « {value} ».",
+                f"{name} takes an instant with an offset (2026-03-29T10:00:00Z); got “{value}”.",
+                code="value",
+                expression=name,
+            )
+        return moment
+
+
+@dataclass
+class Answer:
+    """What an interaction answers: JSON bytes (rendered in another format at the edge), status and headers."""
+
+    status: int = 200
+    content: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    stored: Stored | None = None
+    """the version that was read or written, when the answer is about one"""
+    outcome: Resource | None = None
+    """what to say when the client prefers an OperationOutcome"""
+
+    @staticmethod
+    def of(stored: Stored, status: int = 200, **headers: str) -> Answer:
+        """The answer that carries one stored version, with ETag and Last-Modified."""
+        return Answer(
+            status,
+            stored.content,
+            {"ETag": stored.etag, "Last-Modified": http_date(stored.last_updated), **headers},
+            stored,
+        )
+
+
+def http_date(moment: datetime) -> str:
+    """RFC 9110 date."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
+def parse_http_date(text: str) -> datetime | None:
+    """The moment that an HTTP date names; None when it is unreadable (the header is then ignored, RFC 9110)."""
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (TypeError, ValueError):
+        return None
+
+
+def json_object(value: Any) -> Any:
+    """`value` when it is a JSON object, else an empty one: for reading loosely structured input."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,101 @@
+"""`Idempotency-Key`: a create that is sent twice happens once, and both callers get the same answer.
+
+The key is kept in the transaction of the create itself, per subject, with a digest of what was sent; a rival with
+the same key waits for the first to end. (IETF draft-ietf-httpapi-idempotency-key-header.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, func
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import BadRequest, Unprocessable
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.storage.store import Resource
+
+KEY_LENGTH_MAX = 255
+RETENTION_HOURS = 48
+
+
+def idempotency_table(metadata: MetaData) -> Table:
+    """`idempotency`: what was answered to each key of each subject."""
+    return Table(
+        "idempotency",
+        metadata,
+        Column("subject", Text, primary_key=True),
+        Column("key", Text, primary_key=True),
+        Column("digest", LargeBinary, nullable=False),
+        Column("status", Integer, nullable=True),
+        Column("location", Text, nullable=True),
+        Column("etag", Text, nullable=True),
+        Column("content", LargeBinary, nullable=True),
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Index("ix_idempotency_created_at", "created_at"),
+    )
+
+
+def _digest(request: FhirRequest, resource: Resource) -> bytes:
+    target = "/".join((request.method, *request.path)).encode()
+    return hashlib.sha256(target + b"\n" + dumps(resource)).digest()
+
+
+async def remembered(
+    connection: Connection, request: FhirRequest, key: str, resource: Resource
+) -> Answer | None:
+    """The answer given earlier to the same key, or None when it is new (it is then reserved).
+
+    BadRequest for an unusable key, Unprocessable when the key was used for something else.
+    """
+    if not 1 <= len(key) <= KEY_LENGTH_MAX:
+        raise BadRequest(
+            f"Idempotency-Key : de 1 à {KEY_LENGTH_MAX} caractères.",
+            f"Idempotency-Key: 1 to {KEY_LENGTH_MAX} characters.",
+        )
+    subject, digest = request.principal.subject, _digest(request, resource)
+    reserved = await connection.fetchval(
+        "INSERT INTO idempotency (subject, key, digest) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true",
+        subject,
+        key,
+        digest,
+    )
+    if reserved:
+        return None
+    row = await connection.fetchrow(
+        "SELECT digest, status, location, etag, content FROM idempotency WHERE subject = $1 AND key = $2",
+        subject,
+        key,
+    )
+    if row is None or row["digest"] != digest:
+        raise Unprocessable(
+            "Cette clé Idempotency-Key a déjà servi pour une autre demande : prenez-en une nouvelle.",
+            "This Idempotency-Key was already used for another request: take a new one.",
+            code="duplicate",
+        )
+    headers = {"Location": row["location"], "ETag": row["etag"], "Idempotency-Replayed": "true"}
+    return Answer(row["status"], row["content"], {name: value for name, value in headers.items() if value})
+
+
+async def remember(
+    connection: Connection, request: FhirRequest, key: str, resource: Resource, answer: Answer
+) -> None:
+    """Keep the answer beside the key, in the same transaction."""
+    await connection.execute(
+        "UPDATE idempotency SET status = $3, location = $4, etag = $5, content = $6 WHERE subject = $1 AND key = $2",
+        request.principal.subject,
+        key,
+        answer.status,
+        answer.headers.get("Location"),
+        answer.headers.get("ETag"),
+        answer.content,
+    )
+
+
+async def forget_old(connection: Connection) -> int:
+    """Drop keys older than the retention; how many."""
+    result: str = await connection.execute(
+        "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => $1)", RETENTION_HOURS
+    )
+    return int(result.rsplit(" ", 1)[-1])

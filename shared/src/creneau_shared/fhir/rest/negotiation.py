@@ -1,0 +1,130 @@
+"""Content negotiation and preferences: what is read, what is served, how much of it (FHIR R4 http.html)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from creneau_shared.errors import BadRequest, NotAcceptable, UnsupportedMedia
+
+Format = Literal["json", "xml"]
+Return = Literal["minimal", "representation", "OperationOutcome"]
+
+CONTENT_TYPE: dict[Format, str] = {
+    "json": "application/fhir+json; charset=utf-8",
+    "xml": "application/fhir+xml; charset=utf-8",
+}
+MEDIA_TYPES: dict[str, Format] = {
+    "json": "json",
+    "text/json": "json",
+    "application/json": "json",
+    "application/fhir+json": "json",
+    "application/json+fhir": "json",  # the spelling that SAS uses
+    "xml": "xml",
+    "text/xml": "xml",
+    "application/xml": "xml",
+    "application/fhir+xml": "xml",
+    "application/xml+fhir": "xml",
+    "text/html": "json",  # a browser that opens an address
+    "*/*": "json",
+    "application/*": "json",
+    "text/*": "json",
+}
+FHIR_VERSIONS = ("4.0", "4.0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """The `Prefer` header: `return`, `handling` and `respond-async` (FHIR R4 http.html#ops, RFC 7240)."""
+
+    returning: Return = "representation"
+    strict: bool = False
+    respond_async: bool = False
+
+    @staticmethod
+    def parse(header: str | None) -> Preference:
+        words = [word.strip() for word in (header or "").replace(";", ",").split(",")]
+        pairs = dict(word.split("=", 1) for word in words if "=" in word)
+        returning = pairs.get("return", "representation")
+        if returning not in ("minimal", "representation", "OperationOutcome"):
+            returning = "representation"
+        return Preference(
+            returning,  # type: ignore[arg-type]
+            strict=pairs.get("handling") == "strict",
+            respond_async="respond-async" in words,
+        )
+
+
+def _split_media(text: str) -> tuple[str, dict[str, str]]:
+    media, *parameters = (part.strip() for part in text.split(";"))
+    pairs = (parameter.partition("=") for parameter in parameters if parameter)
+    return media.lower().replace(" ", "+"), {
+        name.strip().lower(): value.strip('" ') for name, _, value in pairs
+    }
+
+
+def _weight(parameters: Mapping[str, str]) -> float:
+    try:
+        return float(parameters.get("q", "1"))
+    except ValueError:
+        return 0.0
+
+
+def accepted_format(accept: str | None, format_parameter: str | None) -> Format:
+    """The format to answer in. `_format` overrides Accept; NotAcceptable when none that is asked for is served."""
+    if format_parameter:
+        media, parameters = _split_media(format_parameter)
+        chosen = MEDIA_TYPES.get(media)
+        if chosen is None or parameters.get("fhirversion", FHIR_VERSIONS[0]) not in FHIR_VERSIONS:
+            raise _not_acceptable(format_parameter)
+        return chosen
+    if not accept:
+        return "json"
+    ranked = sorted((_split_media(part) for part in accept.split(",")), key=lambda part: -_weight(part[1]))
+    for media, parameters in ranked:
+        version = parameters.get("fhirversion", FHIR_VERSIONS[0])
+        if media in MEDIA_TYPES and _weight(parameters) > 0 and version in FHIR_VERSIONS:
+            return MEDIA_TYPES[media]
+    raise _not_acceptable(accept)
+
+
+def body_format(content_type: str | None) -> Format:
+    """The format that a body is in; UnsupportedMedia when it is not one that is read."""
+    if not content_type:
+        raise UnsupportedMedia(
+            "Indiquez le format du contenu : Content-Type: application/fhir+json.",
+            "State the format of the body: Content-Type: application/fhir+json.",
+        )
+    media, parameters = _split_media(content_type)
+    charset = parameters.get("charset", "utf-8").lower()
+    readable = MEDIA_TYPES.get(media) if "*" not in media and media != "text/html" else None
+    if (
+        readable is None
+        or charset not in ("utf-8", "utf8")
+        or parameters.get("fhirversion", "4.0") not in FHIR_VERSIONS
+    ):
+        raise UnsupportedMedia(
+            f"Le format « {content_type} » n'est pas lu ici : envoyez application/fhir+json ou application/fhir+xml, en UTF-8.",
+            f"The format “{content_type}” is not read here: send application/fhir+json or application/fhir+xml, in UTF-8.",
+        )
+    return readable
+
+
+def entity_version(header: str, name: str) -> int:
+    """The version in an `If-Match` header: `W/"3"`; a bare or strong tag is understood too."""
+    tag = header.strip().removeprefix("W/").strip('"')
+    if not tag.isdigit():
+        raise BadRequest(
+            f'L\'en-tête {name} doit citer une version : W/"3" ; reçu « {header} ».',
+            f'The header {name} must quote a version: W/"3"; got “{header}”.',
+            code="value",
+        )
+    return int(tag)
+
+
+def _not_acceptable(asked: str) -> NotAcceptable:
+    return NotAcceptable(
+        f"Aucun des formats demandés ({asked}) n'est servi : demandez application/fhir+json ou application/fhir+xml (FHIR 4.0).",
+        f"None of the formats asked for ({asked}) is served: ask for application/fhir+json or application/fhir+xml (FHIR 4.0).",
+    )

@@ -1,0 +1,244 @@
+"""search: by type, by compartment, at system level, and for the conditional interactions (FHIR R4 search.html)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import BadRequest, CreneauError, Issue, NotFound
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.search.bundle import Entry, Link, query_url, searchset, write_bundle
+from creneau_shared.fhir.search.execute import SearchResult
+from creneau_shared.fhir.search.execute import search as run_search
+from creneau_shared.fhir.search.includes import Row
+from creneau_shared.fhir.search.parse import parse_search
+from creneau_shared.fhir.search.request import SearchRequest
+from creneau_shared.fhir.search.sql import Scope
+from creneau_shared.fhir.storage.store import ResourceStore
+from creneau_shared.fhir.summary import select_elements, summarise
+from creneau_shared.security.access import COMPARTMENT, Access, AccessPolicy
+from creneau_shared.security.principal import Principal
+
+if TYPE_CHECKING:
+    from creneau_shared.fhir.rest.server import FhirServer
+
+KNOWN_TYPES = frozenset(
+    {
+        "Organization",
+        "Location",
+        "HealthcareService",
+        "Practitioner",
+        "PractitionerRole",
+        "Endpoint",
+        "Schedule",
+        "Slot",
+        "Appointment",
+        "AppointmentResponse",
+        "Patient",
+        "RelatedPerson",
+        "Communication",
+        "Subscription",
+        "AuditEvent",
+        "Provenance",
+    }
+)
+"""The types of the whole system: what a chain or an include may name, whichever service holds it."""
+
+COMPARTMENT_PARAMETERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "Patient": {
+        "Appointment": ("actor",),
+        "AppointmentResponse": ("actor",),
+        "Schedule": ("actor",),
+        "RelatedPerson": ("patient",),
+        "Communication": ("subject", "sender", "recipient"),
+    },
+    "RelatedPerson": {"Appointment": ("actor",), "AppointmentResponse": ("actor",), "Schedule": ("actor",)},
+    "Practitioner": {
+        "Appointment": ("actor",),
+        "AppointmentResponse": ("actor",),
+        "Schedule": ("actor",),
+        "PractitionerRole": ("practitioner",),
+        "Communication": ("sender", "recipient"),
+    },
+    "Device": {"Appointment": ("actor",), "AppointmentResponse": ("actor",), "Schedule": ("actor",)},
+}
+"""compartmentdefinition-{patient,relatedperson,practitioner,device}.json, for the types that are served."""
+
+SYSTEM_SEARCH_COUNT_MAX = 200
+
+
+async def search(server: FhirServer, request: FhirRequest, resource_type: str) -> Answer:
+    """GET [type]?… and POST [type]/_search."""
+    wanted = parse(server, request, resource_type, request.query)
+    access = await server.policy.access(request.principal, resource_type, "s")
+    scope = await scope_of(server.policy, request.principal, resource_type, access)
+    result = await _run(server, request, access, wanted, scope)
+    return Answer(200, _bundle(server, request, wanted, result))
+
+
+async def search_compartment(
+    server: FhirServer, request: FhirRequest, owner: str, id_: str, target: str
+) -> Answer:
+    """GET [compartment]/[id]/[type]?…: the resources of `target` that belong to the owner."""
+    parameters = COMPARTMENT_PARAMETERS.get(owner, {}).get(target)
+    if parameters is None:
+        raise NotFound(
+            f"{target} n'est pas dans le compartiment de {owner}.",
+            f"{target} is not in the compartment of {owner}.",
+            code="not-supported",
+        )
+    wanted = parse(server, request, target, request.query)
+    access = await server.policy.access(request.principal, target, "s")
+    scope = await scope_of(server.policy, request.principal, target, access)
+    member = tuple(f"{parameter}={owner}/{id_}" for parameter in parameters)
+    limited = scope.required.get(target)
+    if limited is None:
+        scope = Scope({**scope.required, target: member})
+    elif owner != "Patient" or id_ not in (access.patient_ids or ()):
+        scope = Scope({**scope.required, target: ()})
+    result = await _run(server, request, access, wanted, scope)
+    url = f"{server.base_url}/{owner}/{id_}/{target}"
+    return Answer(200, _bundle(server, request, wanted, result, url))
+
+
+async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
+    """GET [base]?_type=A,B&…: the types one after the other, on one page of at most `_count` each."""
+    names = [name for key, value in request.query if key == "_type" for name in value.split(",") if name]
+    if not names:
+        raise BadRequest(
+            "Une recherche sur tout le système doit dire ses types : _type=Slot,Schedule.",
+            "A search over the whole system must say its types: _type=Slot,Schedule.",
+            code="required",
+            expression="_type",
+        )
+    pairs = [(key, value) for key, value in request.query if key != "_type"]
+    entries: list[Entry] = []
+    total: int | None = 0
+    for name in dict.fromkeys(names):
+        server.served(name)
+        wanted = parse(server, request, name, pairs)
+        wanted = replace(wanted, count=min(wanted.count, SYSTEM_SEARCH_COUNT_MAX))
+        access = await server.policy.access(request.principal, name, "s")
+        scope = await scope_of(server.policy, request.principal, name, access)
+        result = await _run(server, request, access, wanted, scope)
+        total = None if total is None or result.total is None else total + result.total
+        for mode, rows in (("match", result.matches), ("include", result.included)):
+            entries += [
+                Entry(f"{server.base_url}/{row.type}/{row.id}", row.content, {"mode": mode}) for row in rows
+            ]
+    links = [Link("self", query_url(server.base_url, request.query))]
+    return Answer(200, write_bundle("searchset", entries, total=total, links=links))
+
+
+async def matching_ids(
+    server: FhirServer,
+    connection: Connection,
+    request: FhirRequest,
+    store: ResourceStore,
+    query: str | Sequence[tuple[str, str]],
+    most: int,
+) -> list[str]:
+    """The ids, at most `most`, of what a conditional interaction designates, within what the caller may see.
+
+    A condition must be understood whole: an unknown parameter is an error, not a wider match.
+    """
+    pairs = parse_qsl(query, keep_blank_values=True) if isinstance(query, str) else list(query)
+    pairs = [(name, value) for name, value in pairs if name not in ("_format", "_pretty")]
+    if not any(value for _, value in pairs):
+        raise BadRequest(
+            "Une interaction conditionnelle a besoin d'au moins un critère de recherche.",
+            "A conditional interaction needs at least one search criterion.",
+            code="required",
+        )
+    wanted = parse(server, request, store.resource_type, pairs, strict=True)
+    access = await server.policy.access(request.principal, store.resource_type, "s")
+    scope = await scope_of(server.policy, request.principal, store.resource_type, access)
+    wanted = replace(wanted, count=most, total="none", includes=(), sort=())
+    result = await run_search(connection, server.catalog, wanted, cursor_codec=server.cursors, scope=scope)
+    return [row.id for row in result.matches]
+
+
+def parse(
+    server: FhirServer,
+    request: FhirRequest,
+    resource_type: str,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    strict: bool | None = None,
+) -> SearchRequest:
+    """The typed search that the pairs ask for."""
+    return parse_search(
+        resource_type,
+        pairs,
+        known_types=KNOWN_TYPES,
+        now=request.now,
+        strict=request.prefer.strict if strict is None else strict,
+        base_url=server.base_url,
+    )
+
+
+async def scope_of(policy: AccessPolicy, principal: Principal, matched: str, access: Access) -> Scope:
+    """What the caller may see of each type that a search can reach, the matched one and those it leads to."""
+    required: dict[str, tuple[str, ...]] = {}
+    for name in KNOWN_TYPES:
+        reach = access
+        if name != matched:
+            try:
+                reach = await policy.access(principal, name, "s")
+            except CreneauError:
+                required[name] = ()
+                continue
+        terms = reach.required_terms(name)
+        if terms is not None:
+            required[name] = terms
+    return Scope(required)
+
+
+async def _run(
+    server: FhirServer, request: FhirRequest, access: Access, wanted: SearchRequest, scope: Scope
+) -> SearchResult:
+    async with server.connection() as connection:
+        result = await run_search(
+            connection, server.catalog, wanted, cursor_codec=server.cursors, scope=scope
+        )
+        reached = {row.type for row in result.included} | {wanted.resource_type}
+        for name in sorted(reached & COMPARTMENT.keys()):
+            await server.audit(connection, request, access, "R", None, name)
+    return result
+
+
+def _bundle(
+    server: FhirServer,
+    request: FhirRequest,
+    wanted: SearchRequest,
+    result: SearchResult,
+    url: str | None = None,
+) -> bytes:
+    return searchset(
+        wanted,
+        result,
+        base_url=server.base_url,
+        search_url=url,
+        outcome=_outcome(result.issues, request.language),
+        transform=_transform(wanted),
+    )
+
+
+def _outcome(issues: Iterable[Issue], language: str) -> bytes | None:
+    found = tuple(issues)
+    return dumps(operation_outcome(found, "en" if language == "en" else "fr")) if found else None
+
+
+def _transform(wanted: SearchRequest) -> Callable[[Row], bytes] | None:
+    """How rows are cut down for `_summary` and `_elements`; None: they go out as they are stored."""
+    if wanted.elements:
+        kept = set(wanted.elements)
+        return lambda row: dumps(select_elements(loads(row.content), kept))
+    if wanted.summary in ("true", "text", "data"):
+        return lambda row: dumps(summarise(loads(row.content), wanted.summary))
+    return None

@@ -1,0 +1,279 @@
+"""The FHIR endpoint of one service: which interaction a request asks for, and who carries it out.
+
+Pure Python between `FhirRequest` and `Answer`; the HTTP edge stands in `endpoint.py`, so that an entry of a batch
+takes the very same way as a request of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.errors import MethodNotAllowed, NotFound, NotImplementedByServer
+from creneau_shared.fhir.rest import batch, capability, reading, searching, writing
+from creneau_shared.fhir.rest.declaration import Interaction, Operation, OperationCall, ServedType
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.validate import VALIDATE
+from creneau_shared.fhir.search.cursor import CursorCodec
+from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.fhir.storage.store import Stored
+from creneau_shared.security.access import Access, AccessPolicy
+from creneau_shared.security.audit import Auditor
+
+_UUID = re.compile(r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")
+
+Read = Callable[[], Awaitable[Answer]]
+Write = Callable[[Connection], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request will do: exactly one of the two; a write is given the connection of its transaction."""
+
+    read: Read | None = None
+    write: Write | None = None
+
+
+class FhirServer:
+    """One service's FHIR interactions over its database."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        base_url: str,
+        database: Database,
+        clock: Clock,
+        policy: AccessPolicy,
+        auditor: Auditor,
+        types: Sequence[ServedType],
+        catalog: Catalog,
+        operations: Sequence[Operation] = (),
+        cursor_secret: str = "",
+    ) -> None:
+        self.name = name
+        self.base_url = base_url.rstrip("/")
+        self.database = database
+        self.clock = clock
+        self.policy = policy
+        self.auditor = auditor
+        self.types: Mapping[str, ServedType] = {served.name: served for served in types}
+        self.catalog = catalog
+        self.operations = (*operations, VALIDATE)
+        self.cursors = CursorCodec(cursor_secret)
+        self._transaction: ContextVar[Connection | None] = ContextVar("fhir transaction", default=None)
+
+    # -- connections -----------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection to read with: that of the transaction Bundle in progress, if there is one."""
+        current = self._transaction.get()
+        if current is not None:
+            yield current
+            return
+        async with self.database.connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A transaction that everything inside the block takes part in."""
+        async with self.database.transaction() as connection:
+            token = self._transaction.set(connection)
+            try:
+                yield connection
+            finally:
+                self._transaction.reset(token)
+
+    # -- carrying out ----------------------------------------------------------------------------------------
+
+    async def handle(self, request: FhirRequest) -> Answer:
+        """Carry out one request; a write is committed before this returns."""
+        plan = self.plan(request)
+        if plan.read is not None:
+            return await plan.read()
+        assert plan.write is not None
+        async with self.transaction() as connection:
+            return await plan.write(connection)
+
+    def plan(self, request: FhirRequest) -> Plan:
+        """The interaction that the method and the path ask for (FHIR R4 http.html#summary)."""
+        path = tuple(
+            _UUID.sub(lambda match: match[0].lower(), segment) for segment in request.path if segment
+        )
+        method = "GET" if request.method == "HEAD" else request.method
+        if not path or path[0].startswith(("_", "$")) or path == ("metadata",):
+            return self._plan_system(request, method, path)
+        served = self.served(path[0])
+        match path[1:]:
+            case ():
+                return self._plan_type(request, method, served)
+            case ("_search",):
+                self._offers(served, "search-type", method, "POST")
+                return Plan(read=lambda: searching.search(self, request, served.store.resource_type))
+            case ("_history",):
+                self._offers(served, "history-type", method, "GET")
+                return Plan(read=lambda: reading.history(self, request, [served.store]))
+            case (code,) if code.startswith("$"):
+                return self._plan_operation(request, method, served.name, None, code)
+            case (id_,):
+                return self._plan_instance(request, method, served, id_)
+            case (id_, "_history"):
+                self._offers(served, "history-instance", method, "GET")
+                return Plan(read=lambda: reading.history(self, request, [served.store], id_))
+            case (id_, "_history", version):
+                self._offers(served, "vread", method, "GET")
+                return Plan(read=lambda: reading.vread(self, request, served.store, id_, version))
+            case (id_, code) if code.startswith("$"):
+                return self._plan_operation(request, method, served.name, id_, code)
+            case (id_, target) | (id_, target, "_search"):
+                return self._plan_compartment(request, method, served.name, id_, target, len(path) == 4)
+        raise NotFound(
+            f"L'adresse /{'/'.join(path)} ne désigne aucune interaction FHIR.",
+            f"The address /{'/'.join(path)} names no FHIR interaction.",
+        )
+
+    def served(self, resource_type: str) -> ServedType:
+        """The declaration of a type; NotFound, naming those that exist, when it is not served here."""
+        served = self.types.get(resource_type)
+        if served is None:
+            raise NotFound(
+                f"Le type « {resource_type} » n'est pas servi ici. Types servis : {', '.join(sorted(self.types))}.",
+                f"The type “{resource_type}” is not served here. Types served: {', '.join(sorted(self.types))}.",
+                code="not-supported",
+            )
+        return served
+
+    def location(self, stored: Stored) -> str:
+        """The address of one version, for `Location`."""
+        return f"{self.base_url}/{stored.resource_type}/{stored.id}/_history/{stored.version}"
+
+    async def audit(
+        self,
+        connection: Connection,
+        request: FhirRequest,
+        access: Access,
+        action: str,
+        stored: Stored | None,
+        resource_type: str | None = None,
+        id_: str | None = None,
+    ) -> None:
+        """Leave a trace of an access to personal data, in the transaction of the access itself."""
+        await self.auditor.record(
+            connection,
+            request,
+            access,
+            action,
+            stored.resource_type if stored else resource_type or "",
+            stored.id if stored else id_,
+            stored.version if stored else None,
+        )
+
+    # -- planning --------------------------------------------------------------------------------------------
+
+    def _plan_system(self, request: FhirRequest, method: str, path: tuple[str, ...]) -> Plan:
+        match method, path:
+            case "POST", ():
+                return Plan(read=lambda: batch.process(self, request))
+            case "GET", () if request.parameter("_type"):
+                return Plan(read=lambda: searching.search_system(self, request))
+            case "POST", ("_search",):
+                return Plan(read=lambda: searching.search_system(self, request))
+            case "GET", ("metadata",):
+                return Plan(read=lambda: capability.metadata(self, request))
+            case "GET", ("_history",):
+                stores = [served.store for served in self.types.values()]
+                return Plan(read=lambda: reading.history(self, request, stores))
+            case _, (code,) if code.startswith("$"):
+                return self._plan_operation(request, method, None, None, code)
+        allowed = {(): "POST", ("metadata",): "GET, HEAD", ("_history",): "GET, HEAD", ("_search",): "POST"}
+        raise _not_allowed(method, allowed.get(path, "POST"))
+
+    def _plan_type(self, request: FhirRequest, method: str, served: ServedType) -> Plan:
+        store = served.store
+        offered: dict[str, tuple[Interaction, Plan]] = {
+            "GET": ("search-type", Plan(read=lambda: searching.search(self, request, served.name))),
+            "POST": (
+                "create",
+                Plan(write=lambda connection: writing.create(self, connection, request, store)),
+            ),
+            "PUT": (
+                "update",
+                Plan(write=lambda connection: writing.conditional_update(self, connection, request, store)),
+            ),
+            "PATCH": (
+                "patch",
+                Plan(write=lambda connection: writing.patch(self, connection, request, store, None)),
+            ),
+            "DELETE": (
+                "delete",
+                Plan(write=lambda connection: writing.conditional_delete(self, connection, request, store)),
+            ),
+        }
+        return _choose(offered, served, method)
+
+    def _plan_instance(self, request: FhirRequest, method: str, served: ServedType, id_: str) -> Plan:
+        store = served.store
+        offered: dict[str, tuple[Interaction, Plan]] = {
+            "GET": ("read", Plan(read=lambda: reading.read(self, request, store, id_))),
+            "PUT": (
+                "update",
+                Plan(write=lambda connection: writing.update(self, connection, request, store, id_)),
+            ),
+            "PATCH": (
+                "patch",
+                Plan(write=lambda connection: writing.patch(self, connection, request, store, id_)),
+            ),
+            "DELETE": (
+                "delete",
+                Plan(write=lambda connection: writing.delete(self, connection, request, store, id_)),
+            ),
+        }
+        return _choose(offered, served, method)
+
+    def _plan_operation(
+        self, request: FhirRequest, method: str, resource_type: str | None, id_: str | None, code: str
+    ) -> Plan:
+        for operation in self.operations:
+            if f"${operation.code}" == code and operation.allows(resource_type, id_):
+                affects_state = bool(operation.definition.get("affectsState"))
+                if method != "POST" and (affects_state or method != "GET"):
+                    raise _not_allowed(method, "POST" if affects_state else "GET, HEAD, POST")
+                call = OperationCall(self, request, resource_type, id_)
+                return Plan(read=lambda: operation.handler(call))
+        raise NotImplementedByServer(
+            f"L'opération {code} n'existe pas ici.",
+            f"The operation {code} does not exist here.",
+        )
+
+    def _plan_compartment(
+        self, request: FhirRequest, method: str, owner: str, id_: str, target: str, by_post: bool
+    ) -> Plan:
+        expected = "POST" if by_post else "GET"
+        self._offers(self.served(target), "search-type", method, expected)
+        return Plan(read=lambda: searching.search_compartment(self, request, owner, id_, target))
+
+    def _offers(self, served: ServedType, interaction: Interaction, method: str, expected: str) -> None:
+        if method != expected or interaction not in served.interactions:
+            raise _not_allowed(method, "GET, HEAD" if expected == "GET" else expected)
+
+
+def _choose(offered: Mapping[str, tuple[Interaction, Plan]], served: ServedType, method: str) -> Plan:
+    interaction, plan = offered.get(method, (None, None))
+    if plan is not None and interaction in served.interactions:
+        return plan
+    allowed = [verb for verb, (name, _) in offered.items() if name in served.interactions]
+    raise _not_allowed(method, ", ".join(["HEAD", *allowed] if "GET" in allowed else allowed))
+
+
+def _not_allowed(method: str, allowed: str) -> MethodNotAllowed:
+    return MethodNotAllowed(
+        f"{method} n'est pas possible à cette adresse ; méthodes possibles : {allowed}.",
+        f"{method} is not possible at this address; possible methods: {allowed}.",
+        headers={"Allow": allowed},
+    )

@@ -1,0 +1,303 @@
+"""create, update, patch and delete, plain and conditional (FHIR R4 http.html#create … #delete).
+
+Every function runs on a connection inside a transaction that the caller opened and that commits before the
+answer leaves; a batch entry and a transaction entry go through the same functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import (
+    BadRequest,
+    Forbidden,
+    Gone,
+    MethodNotAllowed,
+    NotFound,
+    PreconditionFailed,
+    Unprocessable,
+)
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.patch import apply_patch
+from creneau_shared.fhir.profiles import profile_issues
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.idempotency import remember, remembered
+from creneau_shared.fhir.rest.negotiation import entity_version
+from creneau_shared.fhir.rest.reading import ID, read_current
+from creneau_shared.fhir.rest.searching import matching_ids
+from creneau_shared.fhir.search.index import index_resource
+from creneau_shared.fhir.storage.store import Resource, ResourceStore, Stored, WriteContext
+from creneau_shared.fhir.validation import check
+from creneau_shared.security.access import Access
+
+if TYPE_CHECKING:
+    from creneau_shared.fhir.rest.server import FhirServer
+
+CONDITIONAL_MATCHES_MAX = 2
+"""enough to tell none, one and several apart"""
+
+
+def write_context(request: FhirRequest, access: Access) -> WriteContext:
+    return WriteContext(
+        now=request.now,
+        subject=request.principal.subject,
+        issuer=request.principal.issuer,
+        patient_ids=access.patient_ids,
+        correlation_id=request.correlation_id,
+    )
+
+
+async def create(
+    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore
+) -> Answer:
+    """POST [type]: 201 with Location; with If-None-Exist the 0/1/many rules; with Idempotency-Key once only."""
+    access = await server.policy.access(request.principal, store.resource_type, "c")
+    resource = request.resource()
+    _check(resource, store)
+    condition = request.headers.get("if-none-exist")
+    if condition is not None:
+        found = await _match(server, connection, request, store, condition.lstrip("?"), "If-None-Exist")
+        if found is not None:
+            stored = await read_current(connection, store, access, found)
+            return Answer.of(stored, 200, Location=server.location(stored))
+    key = request.headers.get("idempotency-key")
+    if key is not None:
+        earlier = await remembered(connection, request, key, resource)
+        if earlier is not None:
+            return earlier
+    require_compartment(access, store, resource, request)
+    context = write_context(request, access)
+    stored = await store.create(connection, context, resource, request.given_id)
+    await server.audit(connection, request, access, "C", stored)
+    answer = Answer.of(stored, 201, Location=server.location(stored), **context.answer)
+    if key is not None:
+        await remember(connection, request, key, resource, answer)
+    return answer
+
+
+async def update(
+    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str
+) -> Answer:
+    """PUT [type]/[id]: 200, or 201 when it created; If-Match and If-None-Match: * honoured."""
+    resource = request.resource()
+    _check(resource, store)
+    if resource.get("id") != id_:
+        raise BadRequest(
+            f"L'identifiant du contenu ({resource.get('id') or 'absent'}) doit être celui de l'adresse ({id_}).",
+            f"The id in the body ({resource.get('id') or 'none'}) must be that of the address ({id_}).",
+            expression=f"{store.resource_type}.id",
+        )
+    return await _put(server, connection, request, store, id_, resource)
+
+
+async def conditional_update(
+    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore
+) -> Answer:
+    """PUT [type]?search: none → create (with the client's id when it gives one), one → update, many → 412."""
+    resource = request.resource()
+    _check(resource, store)
+    found = await _match(server, connection, request, store, request.query, "PUT")
+    id_ = resource.get("id")
+    if found is None:
+        if id_ is not None:
+            return await _put(server, connection, request, store, id_, resource)
+        access = await server.policy.access(request.principal, store.resource_type, "c")
+        require_compartment(access, store, resource, request)
+        context = write_context(request, access)
+        stored = await store.create(connection, context, resource)
+        await server.audit(connection, request, access, "C", stored)
+        return Answer.of(stored, 201, Location=server.location(stored), **context.answer)
+    if id_ is not None and id_ != found:
+        raise BadRequest(
+            f"La recherche désigne {store.resource_type}/{found}, mais le contenu porte l'identifiant {id_}.",
+            f"The search designates {store.resource_type}/{found}, but the body has the id {id_}.",
+            expression=f"{store.resource_type}.id",
+        )
+    return await _put(server, connection, request, store, found, {**resource, "id": found})
+
+
+async def patch(
+    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str | None
+) -> Answer:
+    """PATCH [type]/[id], or [type]?search: JSON Patch, FHIRPath Patch or XML Patch; the result is checked anew."""
+    access = await server.policy.access(request.principal, store.resource_type, "u")
+    if id_ is None:
+        id_ = await _match(server, connection, request, store, request.query, "PATCH")
+        if id_ is None:
+            raise NotFound(
+                "Aucune ressource ne correspond à la recherche.", "No resource matches the search."
+            )
+    current = await read_current(connection, store, access, id_, lock=True)
+    _require_version(request, current)
+    assert current.content is not None
+    if request.parsed is not None:
+        content_type, body = "application/fhir+json", dumps(request.parsed)
+    else:
+        content_type, body = request.headers.get("content-type", ""), request.body
+    patched = apply_patch(content_type, body, loads(current.content))
+    _check(patched, store)
+    return await _replace(server, connection, request, store, access, current, patched)
+
+
+async def delete(
+    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str
+) -> Answer:
+    """DELETE [type]/[id]: 204, also when it is already gone or never was."""
+    access = await server.policy.access(request.principal, store.resource_type, "d")
+    try:
+        current = await read_current(connection, store, access, id_, lock=True)
+    except Gone as gone:
+        return Answer(204, headers=dict(gone.headers))
+    except NotFound:
+        return Answer(204)
+    _require_version(request, current)
+    context = write_context(request, access)
+    stored = await store.delete(connection, context, current)
+    await server.audit(connection, request, access, "D", stored)
+    return Answer(204, headers={"ETag": stored.etag}, stored=stored)
+
+
+async def conditional_delete(
+    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore
+) -> Answer:
+    """DELETE [type]?search: none or one as usual, many → 412 (conditionalDelete: single)."""
+    await server.policy.access(request.principal, store.resource_type, "d")
+    found = await _match(server, connection, request, store, request.query, "DELETE")
+    return Answer(204) if found is None else await delete(server, connection, request, store, found)
+
+
+async def _put(
+    server: FhirServer,
+    connection: Connection,
+    request: FhirRequest,
+    store: ResourceStore,
+    id_: str,
+    resource: Resource,
+) -> Answer:
+    if not ID.match(id_):
+        raise BadRequest(
+            f"« {id_} » n'est pas un identifiant FHIR (1 à 64 lettres, chiffres, tirets ou points).",
+            f"“{id_}” is not a FHIR id (1 to 64 letters, digits, hyphens or dots).",
+            expression=f"{store.resource_type}.id",
+            code="value",
+        )
+    current = await store.lock(connection, id_)
+    if current is not None and not current.deleted:
+        access = await server.policy.access(request.principal, store.resource_type, "u")
+        current = await read_current(connection, store, access, id_)
+        if request.headers.get("if-none-match", "").strip() == "*":
+            raise PreconditionFailed(
+                f"{store.resource_type}/{id_} existe déjà.", f"{store.resource_type}/{id_} exists already."
+            )
+        _require_version(request, current)
+        return await _replace(server, connection, request, store, access, current, resource)
+    access = await server.policy.access(request.principal, store.resource_type, "u")
+    _require_client_ids(access, store)
+    if "if-match" in request.headers:
+        raise PreconditionFailed(
+            f"{store.resource_type}/{id_} n'existe pas : aucune version à laquelle comparer If-Match.",
+            f"{store.resource_type}/{id_} does not exist: no version that If-Match could be compared with.",
+        )
+    context = write_context(request, access)
+    stored = (
+        await store.create(connection, context, resource, id_)
+        if current is None
+        else await store.replace(connection, context, current, resource)
+    )
+    await server.audit(connection, request, access, "C", stored)
+    return Answer.of(stored, 201, Location=server.location(stored), **context.answer)
+
+
+async def _replace(
+    server: FhirServer,
+    connection: Connection,
+    request: FhirRequest,
+    store: ResourceStore,
+    access: Access,
+    current: Stored,
+    resource: Resource,
+) -> Answer:
+    require_compartment(access, store, resource, request, id_=current.id)
+    context = write_context(request, access)
+    stored = await store.replace(connection, context, current, resource)
+    await server.audit(connection, request, access, "U", stored)
+    return Answer.of(stored, 200, **context.answer)
+
+
+def _check(resource: Resource, store: ResourceStore) -> None:
+    """The type's definition and invariants, then the profiles that the resource claims."""
+    check(resource, store.resource_type)
+    broken = profile_issues(resource)
+    if broken:
+        raise Unprocessable(issues=broken)
+
+
+def _require_version(request: FhirRequest, current: Stored) -> None:
+    header = request.headers.get("if-match")
+    if header is None or header.strip() == "*":
+        return
+    if entity_version(header, "If-Match") != current.version:
+        raise PreconditionFailed(
+            f"{current.resource_type}/{current.id} a changé : sa version est {current.version}, vous avez lu {header}."
+            " Relisez-la et recommencez.",
+            f"{current.resource_type}/{current.id} has changed: its version is {current.version}, you had read {header}."
+            " Read it again and retry.",
+            headers={"ETag": current.etag},
+        )
+
+
+def _require_client_ids(access: Access, store: ResourceStore) -> None:
+    """Only software may choose ids; a patient's app lets the server give them."""
+    if access.patient_ids is not None:
+        raise MethodNotAllowed(
+            f"Créez {store.resource_type} par POST : le serveur lui donnera son identifiant.",
+            f"Create {store.resource_type} by POST: the server will give it its id.",
+            headers={"Allow": "GET, POST"},
+        )
+
+
+def require_compartment(
+    access: Access, store: ResourceStore, resource: Resource, request: FhirRequest, id_: str | None = None
+) -> None:
+    """A patient may only write what belongs to them, and cannot give it away."""
+    required = access.required_terms(store.resource_type)
+    if required is None or (store.resource_type == "Patient" and id_ is None):
+        return
+    terms = set(index_resource(store.resource_type, resource, base_url=request.base_url).terms)
+    if id_ is not None:
+        terms.add(f"_id={id_}")
+    if terms.isdisjoint(required):
+        raise Forbidden(
+            "Vous ne pouvez écrire que ce qui vous concerne, vous ou une personne que vous représentez.",
+            "You can only write what concerns you or someone you represent.",
+            expression=store.resource_type,
+        )
+
+
+async def _match(
+    server: FhirServer,
+    connection: Connection,
+    request: FhirRequest,
+    store: ResourceStore,
+    query: str | list[tuple[str, str]],
+    what: str,
+) -> str | None:
+    """The id that a conditional interaction designates: None for no match, PreconditionFailed for several.
+
+    Rivals with the same condition wait for each other, so that two cannot both find nothing and create.
+    """
+    text = query if isinstance(query, str) else repr(query)
+    lock = int.from_bytes(
+        hashlib.blake2b(f"{store.resource_type}?{text}".encode(), digest_size=8).digest(), "big"
+    )
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", lock - 2**63)
+    ids = await matching_ids(server, connection, request, store, query, CONDITIONAL_MATCHES_MAX)
+    if len(ids) > 1:
+        raise PreconditionFailed(
+            f"{what} : plusieurs ressources correspondent à la recherche ; précisez-la.",
+            f"{what}: several resources match the search; make it more precise.",
+            code="multiple-matches",
+        )
+    return ids[0] if ids else None

@@ -1,0 +1,152 @@
+"""Bundles made by splicing stored bytes: no resource is parsed to be served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import quote
+
+import orjson
+
+from creneau_shared.fhir.search.execute import SearchResult
+from creneau_shared.fhir.search.includes import Row
+from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.search.request import SearchRequest
+from creneau_shared.ids import new_id
+
+BundleType = Literal["searchset", "history", "batch-response", "transaction-response", "collection"]
+
+_DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One Bundle.link."""
+
+    relation: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One Bundle.entry; `resource` is JSON bytes, the rest plain JSON values."""
+
+    full_url: str | None = None
+    resource: bytes | None = None
+    search: dict[str, Any] | None = None
+    request: dict[str, Any] | None = None
+    response: dict[str, Any] | None = None
+
+
+def write_bundle(
+    kind: BundleType,
+    entries: Iterable[Entry],
+    *,
+    total: int | None = None,
+    links: Sequence[Link] = (),
+    timestamp: datetime | None = None,
+) -> bytes:
+    """The Bundle as UTF-8 JSON, the elements in the order of their definition."""
+    return _write(kind, [_write_entry(entry) for entry in entries], total, links, timestamp)
+
+
+def _write(
+    kind: BundleType,
+    entries: Sequence[bytes],
+    total: int | None,
+    links: Sequence[Link],
+    timestamp: datetime | None,
+) -> bytes:
+    head: dict[str, Any] = {"resourceType": "Bundle", "id": new_id(), "type": kind}
+    if timestamp is not None:
+        head["timestamp"] = timestamp.isoformat(timespec="milliseconds")
+    if total is not None:
+        head["total"] = total
+    if links:
+        head["link"] = [{"relation": link.relation, "url": link.url} for link in links]
+    # FHIR JSON has no empty arrays: without entries there is no `entry`.
+    end = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"
+    return orjson.dumps(head)[:-1] + end
+
+
+def _write_entry(entry: Entry) -> bytes:
+    parts: list[bytes] = []
+    if entry.full_url is not None:
+        parts.append(b'"fullUrl":' + orjson.dumps(entry.full_url))
+    if entry.resource is not None:
+        parts.append(b'"resource":' + entry.resource)
+    for name, value in (
+        (b"search", entry.search),
+        (b"request", entry.request),
+        (b"response", entry.response),
+    ):
+        if value is not None:
+            parts.append(b'"' + name + b'":' + orjson.dumps(value))
+    return b"{" + b",".join(parts) + b"}"
+
+
+def searchset(
+    request: SearchRequest,
+    result: SearchResult,
+    *,
+    base_url: str,
+    search_url: str | None = None,
+    outcome: bytes | None = None,
+    transform: Callable[[Row], bytes] | None = None,
+    timestamp: datetime | None = None,
+) -> bytes:
+    """The answer to a search.
+
+    `base_url` is the FHIR base without a trailing slash; `search_url` what was searched, when it is not
+    `base/Type` (a compartment). `outcome` is an OperationOutcome that tells `result.issues`, as JSON bytes.
+    `transform` gives the bytes of a row when they are not those stored (`_summary`, `_elements`, a view).
+    """
+    url = search_url or f"{base_url}/{request.resource_type}"
+    start = b'{"fullUrl":"' + base_url.encode()
+    written: list[bytes] = []
+    for mode, rows in (("match", result.matches), ("include", result.included)):
+        plain = orjson.dumps({"mode": mode})
+        for row in rows:
+            content = row.content if transform is None else transform(row)
+            search = plain if row.distance_m is None else orjson.dumps(_near_search(mode, row.distance_m))
+            # A type and an id have no character that JSON would escape.
+            written.append(
+                b'%b/%b/%b","resource":%b,"search":%b}'
+                % (start, row.type.encode(), row.id.encode(), content, search)
+            )
+    if outcome is not None:
+        written.append(b'{"resource":%b,"search":{"mode":"outcome"}}' % outcome)
+    return _write("searchset", written, result.total, search_links(request, result, url), timestamp)
+
+
+def _near_search(mode: str, distance_m: float) -> dict[str, Any]:
+    """The search element of a resource found near a point, with its distance (ROR reads it there)."""
+    distance = {
+        "value": round(distance_m / 1000, 3),
+        "unit": "km",
+        "system": "http://unitsofmeasure.org",
+        "code": "km",
+    }
+    return {"extension": [{"url": _DISTANCE, "valueDistance": distance}], "mode": mode}
+
+
+def search_links(request: SearchRequest, result: SearchResult, url: str) -> list[Link]:
+    """self (with what was used), first, previous and next."""
+    own = [*request.used, (CURSOR_PARAMETER, request.cursor)] if request.cursor else request.used
+    links = [Link("self", query_url(url, own))]
+    if request.count_only:
+        return links
+    if request.cursor:
+        links.append(Link("first", query_url(url, request.used)))
+    for relation, cursor in (("previous", result.previous_cursor), ("next", result.next_cursor)):
+        if cursor is not None:
+            links.append(Link(relation, query_url(url, [*request.used, (CURSOR_PARAMETER, cursor)])))
+    return links
+
+
+def query_url(url: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """`url?name=value&…`, encoded, what FHIR queries are made of left readable."""
+    query = "&".join(f"{quote(name, safe=':._-')}={quote(text, safe=':/,._-')}" for name, text in pairs)
+    return f"{url}?{query}" if query else url

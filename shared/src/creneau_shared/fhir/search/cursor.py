@@ -1,0 +1,83 @@
+"""Cursors: where a page ends, opaque and signed, good for one query only."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.search.sql import Place
+
+_SIGNATURE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in the order of a query, and the total that its first page found (None: not told)."""
+
+    place: Place
+    total: int | None = None
+
+
+def query_digest(resource_type: str, pairs: Iterable[tuple[str, str]]) -> bytes:
+    """What a cursor is good for: the query's pairs but for those that may change between pages."""
+    kept = [[name, text] for name, text in pairs if name not in ("_count", "_format", "_pretty")]
+    return hashlib.sha256(orjson.dumps([resource_type, kept])).digest()
+
+
+class CursorCodec:
+    """Writes and reads cursors with a secret that all processes of a service share."""
+
+    def __init__(self, secret: str) -> None:
+        """An empty secret makes a random one: the cursors then live as long as this process."""
+        self._key = secret.encode() or secrets.token_bytes(32)
+
+    def encode(self, cursor: Cursor, digest: bytes) -> str:
+        """URL-safe text."""
+        values = [_packed(value) for value in cursor.place.values]
+        payload = orjson.dumps([values, cursor.place.backward, cursor.total])
+        return urlsafe_b64encode(self._signature(payload, digest) + payload).rstrip(b"=").decode()
+
+    def decode(self, text: str, digest: bytes) -> Cursor:
+        """Raises BadRequest for what was not encoded here for the same query."""
+        try:
+            raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        except (UnicodeEncodeError, Base64Error, ValueError):
+            raw = b""
+        signature, payload = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
+        if not payload or not hmac.compare_digest(signature, self._signature(payload, digest)):
+            raise BadRequest(
+                "Ce lien de page ne vaut pas pour cette recherche ; repartez de la première page",
+                "This page link does not belong to this search; start again from the first page",
+                expression="http._cursor",
+                details_code="cursor",
+            )
+        values, backward, total = orjson.loads(payload)
+        return Cursor(Place(tuple(_unpacked(value) for value in values), backward), total)
+
+    def _signature(self, payload: bytes, digest: bytes) -> bytes:
+        return hmac.digest(self._key, digest + payload, "sha256")[:_SIGNATURE_BYTES]
+
+
+def _packed(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {"t": value.isoformat()}
+    if isinstance(value, Decimal):
+        return {"d": str(value)}
+    return value
+
+
+def _unpacked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return datetime.fromisoformat(value["t"]) if "t" in value else Decimal(value["d"])
+    return value

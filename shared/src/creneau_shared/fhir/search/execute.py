@@ -1,0 +1,149 @@
+"""Running a search: a page of matches, its includes, its total, the cursors to its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Issue
+from creneau_shared.fhir.search.cursor import Cursor, CursorCodec, query_digest
+from creneau_shared.fhir.search.includes import Found, Includer, Row, check_includes, reference_parameters
+from creneau_shared.fhir.search.request import SearchRequest, near_of
+from creneau_shared.fhir.search.sql import (
+    EVERYTHING,
+    Catalog,
+    Place,
+    Scope,
+    Statement,
+    compile_count,
+    compile_matches,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A page. `total` counts all matches (None: not asked for, or too many to count unasked)."""
+
+    matches: tuple[Row, ...]
+    included: tuple[Row, ...]
+    total: int | None
+    next_cursor: str | None
+    previous_cursor: str | None
+    issues: tuple[Issue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page of matches; `more`: there are further ones in the direction that was asked for."""
+
+    found: list[Found]
+    first: Place | None
+    last: Place | None
+    more: bool
+
+
+async def search(
+    connection: Connection,
+    catalog: Catalog,
+    request: SearchRequest,
+    *,
+    cursor_codec: CursorCodec,
+    scope: Scope = EVERYTHING,
+) -> SearchResult:
+    """Answer `request` from the tables of `catalog`, seeing no more than `scope` allows.
+
+    One statement for the matches, one for each round of includes, one for a total that is not known by then.
+    Raises BadRequest for a foreign cursor, or a chain through a type that is not held here.
+    """
+    if request.count_only:
+        total = await _total(connection, catalog, scope, request, exact=request.total != "estimate")
+        return SearchResult((), (), total, None, None, request.issues)
+    digest = query_digest(request.resource_type, request.used)
+    cursor = cursor_codec.decode(request.cursor, digest) if request.cursor else None
+    page = await _page(connection, catalog, scope, request, cursor)
+    includer = Includer(catalog, scope, request.includes, request.limits)
+    included = await includer.follow(connection, page.found) if request.includes else []
+    total = await _page_total(connection, catalog, scope, request, cursor, page)
+    backward = cursor is not None and cursor.place.backward
+    has_next = page.more or backward
+    has_previous = page.more if backward else cursor is not None
+
+    def link(place: Place | None) -> str | None:
+        return cursor_codec.encode(Cursor(place, total), digest) if place is not None else None
+
+    return SearchResult(
+        matches=tuple(found.row for found in page.found),
+        included=tuple(included),
+        total=total,
+        next_cursor=link(page.last) if has_next else None,
+        previous_cursor=link(page.first) if has_previous else None,
+        issues=(*request.issues, *check_includes(catalog, request), *includer.issues),
+    )
+
+
+async def _page(
+    connection: Connection, catalog: Catalog, scope: Scope, request: SearchRequest, cursor: Cursor | None
+) -> _Page:
+    followed = reference_parameters(request.includes, request.resource_type)
+    query = compile_matches(catalog, scope, request, cursor.place if cursor else None, followed)
+    records: list[Any] = await connection.fetch(query.statement.sql, *query.statement.values)
+    more = len(records) > request.count
+    records = records[: request.count]
+    if query.backward:
+        records.reverse()
+    sort_end = 5 + query.sort_count
+    near = near_of(request) is not None
+    found: list[Found] = []
+    for record in records:
+        _, logical_id, version, last_updated, content = record[:5]
+        distance = record[sort_end] if near else None
+        row = Row(request.resource_type, logical_id, version, last_updated, content, distance)
+        found.append(Found(row, record[-1] if followed else ()))
+    if not records:
+        return _Page(found, None, None, more)
+    first, last = ((*record[5:sort_end], record[0]) for record in (records[0], records[-1]))
+    return _Page(found, Place(first, backward=True), Place(last), more)
+
+
+async def _page_total(
+    connection: Connection,
+    catalog: Catalog,
+    scope: Scope,
+    request: SearchRequest,
+    cursor: Cursor | None,
+    page: _Page,
+) -> int | None:
+    if request.total == "none":
+        return None
+    if cursor is not None:
+        return cursor.total
+    if not page.more:
+        return len(page.found)
+    return await _total(connection, catalog, scope, request, exact=request.total == "accurate")
+
+
+async def _total(
+    connection: Connection, catalog: Catalog, scope: Scope, request: SearchRequest, *, exact: bool
+) -> int | None:
+    """Exact, or exact up to a limit and beyond it None or, when asked for, the planner's estimate."""
+    most = None if exact else request.limits.total_counted_max
+    statement = compile_count(catalog, scope, request, most)
+    total: int = await connection.fetchval(statement.sql, *statement.values)
+    if most is None or total <= most:
+        return total
+    if request.total != "estimate":
+        return None
+    return max(total, await _estimate(connection, compile_count(catalog, scope, request, None)))
+
+
+async def _estimate(connection: Connection, statement: Statement) -> int:
+    """The planner's guess of the rows that would be counted."""
+    plan = orjson.loads(
+        await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.values)
+    )
+    nodes: Sequence[dict[str, Any]] = plan[0]["Plan"].get("Plans", ())
+    return int(max((node["Plan Rows"] for node in nodes), default=0))

@@ -1,0 +1,361 @@
+"""GenericTable: the SearchTable of the tables that `fhir.storage.tables.resource_tables` declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.search.parameters import SearchParameter
+from creneau_shared.fhir.search.registry import StorageNeeds, storage_needs
+from creneau_shared.fhir.search.request import (
+    Clause,
+    DateValue,
+    MissingValue,
+    NearValue,
+    NumberValue,
+    OfTypeValue,
+    ReferenceValue,
+    SortKey,
+    StringValue,
+    TokenValue,
+    UriValue,
+    Value,
+)
+from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue
+from creneau_shared.fhir.search.terms import bounded, escape, token_term
+from creneau_shared.fhir.storage.tables import STRING_INDEX_CHARACTERS, table_name
+
+_FALSE = "false"
+
+
+def literal(text: str) -> str:
+    """A constant of ours as an SQL literal, so that the planner knows it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class GenericTable:
+    """Rows with `terms` and side tables; `needs` says which side tables there are."""
+
+    resource_type: str
+    name: str
+    needs: StorageNeeds
+    default_sort: tuple[SortKey, ...] = ()
+
+    key_type = "bigint"
+
+    @classmethod
+    def of(cls, resource_type: str, default_sort: tuple[SortKey, ...] = ()) -> GenericTable:
+        """The table of a type under its usual name, with all that its parameters need."""
+        return cls(resource_type, table_name(resource_type), storage_needs(resource_type), default_sort)
+
+    def source(self, alias: str) -> str:
+        return f"{self.name} AS {alias}"
+
+    def columns(self, alias: str) -> Columns:
+        return Columns(
+            key=f"{alias}.key",
+            id=f"{alias}.id",
+            version=f"{alias}.version",
+            last_updated=f"{alias}.last_updated",
+            content=f"{alias}.content",
+        )
+
+    def live(self, alias: str) -> str:
+        return f"NOT {alias}.deleted"
+
+    def predicate(self, clause: Clause, alias: str, arguments: Arguments) -> str:
+        parameter = clause.parameter
+        if parameter.name == "_id":
+            return _id_predicate(clause, alias, arguments)
+        if parameter.name == "_lastUpdated":
+            return _column_predicate(clause, f"{alias}.last_updated", arguments)
+        if clause.modifier == "missing":
+            return _missing_predicate(clause, alias, arguments)
+        if clause.modifier == "text" or parameter.type == "string":
+            return self._strings(clause, alias, arguments)
+        if parameter.type == "date":
+            return self._side("date", clause, date_condition, alias, arguments)
+        if parameter.type in ("number", "quantity"):
+            return self._side("number", clause, number_condition, alias, arguments)
+        if parameter.type == "special":
+            return " OR ".join(_near(cast(NearValue, value), alias, arguments) for value in clause.values)
+        if clause.modifier == "below":
+            return _below(clause, alias, arguments)
+        found = _bears(clause_terms(clause), alias, arguments)
+        return f"NOT {found}" if clause.modifier == "not" else found
+
+    def refers_to(self, parameter: SearchParameter, selection: Selection, alias: str) -> str:
+        target = selection.table
+        start = literal(f"{parameter.index_name}={target.resource_type}/")
+        term = f"{start} || {target.columns(selection.alias).id}"
+        return f"{alias}.terms && ARRAY({selection.select(term)})"
+
+    def referred_ids(self, parameter: SearchParameter, target_type: str, selection: Selection) -> str:
+        start = f"{parameter.index_name}={target_type}/"
+        selected = selection.select(f"substr(t, {len(start) + 1})", f"unnest({selection.alias}.terms) AS t")
+        return f"{selected} AND starts_with(t, {literal(start)})"
+
+    def has_id(self, ids: str, alias: str) -> str:
+        return f"{alias}.id IN ({ids})"
+
+    def bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
+        ids = [term.removeprefix("_id=") for term in terms if term.startswith("_id=")]
+        others = [term for term in terms if not term.startswith("_id=")]
+        ways = [_bears(others, alias, arguments)] if others else []
+        if ids:
+            ways.append(f"{alias}.id = ANY({arguments.add(ids, 'text[]')})")
+        return f"({' OR '.join(ways)})" if ways else _FALSE
+
+    def references(self, parameters: Iterable[SearchParameter], alias: str) -> str:
+        starts = dict.fromkeys(f"{parameter.index_name}=" for parameter in parameters)
+        wanted = " OR ".join(f"starts_with(t, {literal(start)})" for start in starts)
+        return f"ARRAY(SELECT t FROM unnest({alias}.terms) AS t WHERE {wanted or _FALSE})"
+
+    def sort_value(self, key: SortKey, alias: str, arguments: Arguments) -> SortValue:
+        parameter, descending = key.parameter, key.descending
+        if parameter.name == "_id":
+            return SortValue(f"{alias}.id", "text", nullable=False, descending=descending)
+        if parameter.name == "_lastUpdated":
+            return SortValue(f"{alias}.last_updated", "timestamptz", nullable=False, descending=descending)
+        # Of several values, the first in the order asked for (FHIR R4 search.html#sort).
+        first = "max" if descending else "min"
+        side = {
+            "string": (_indexed("o.value"), "text"),
+            "date": ("o.low", "timestamptz"),
+            "number": ("o.value", "numeric"),
+        }
+        if parameter.type in side:
+            column, sql_type = side[parameter.type]
+            self._check(parameter, parameter.type)
+            expression = (
+                f"(SELECT {first}({column}) FROM {self.name}_{parameter.type} AS o "
+                f"WHERE o.key = {alias}.key AND o.parameter = {literal(parameter.index_name)})"
+            )
+            return SortValue(expression, sql_type, descending=descending)
+        start = f"{parameter.index_name}="
+        expression = (
+            f'(SELECT {first}(substr(t, {len(start) + 1}) COLLATE "C") FROM unnest({alias}.terms) AS t '
+            f"WHERE starts_with(t, {literal(start)})"
+            + (" AND strpos(t, '|') = 0)" if parameter.type == "token" else ")")
+        )
+        return SortValue(expression, "text", descending=descending)
+
+    def distance(self, near: NearValue, alias: str, arguments: Arguments) -> str:
+        point = _point(near, arguments)
+        return f"earth_distance(ll_to_earth({alias}.latitude, {alias}.longitude), {point})"
+
+    def _check(self, parameter: SearchParameter, kind: str) -> None:
+        has = {"string": self.needs.strings, "date": self.needs.dates, "number": self.needs.numbers}[kind]
+        if not has:
+            raise BadRequest(
+                f"La recherche par {parameter.name} n’est pas prise en charge pour {self.resource_type}",
+                f"Searching {self.resource_type} by {parameter.name} is not supported",
+                code="not-supported",
+                expression=f"http.{parameter.name}",
+            )
+
+    def _strings(self, clause: Clause, alias: str, arguments: Arguments) -> str:
+        self._check(clause.parameter, "string")
+        name = clause.parameter.index_name + (":text" if clause.modifier == "text" else "")
+        ways = [_string_condition(cast(StringValue, v), clause.modifier, arguments) for v in clause.values]
+        return (
+            f"{alias}.key IN (SELECT x.key FROM {self.name}_string AS x "
+            f"WHERE x.parameter = {literal(name)} AND ({' OR '.join(ways)}))"
+        )
+
+    def _side(
+        self,
+        kind: str,
+        clause: Clause,
+        condition: Callable[[Any, SearchParameter, Arguments], str],
+        alias: str,
+        arguments: Arguments,
+    ) -> str:
+        self._check(clause.parameter, kind)
+        groups = [
+            "(" + " OR ".join(condition(value, clause.parameter, arguments) for value in group) + ")"
+            for group in clause.groups
+        ]
+        return (
+            f"{alias}.key IN (SELECT x.key FROM {self.name}_{kind} AS x "
+            f"WHERE x.parameter = {literal(clause.parameter.index_name)} AND {' AND '.join(groups)})"
+        )
+
+
+def date_condition(value: DateValue, parameter: SearchParameter, arguments: Arguments) -> str:
+    """The prefix's condition on the columns `x.low` and `x.high`."""
+    if parameter.instant:
+        return instant_condition(value, "x.low", arguments)
+    if value.prefix in _ONE_BOUND:
+        condition, bound = _ONE_BOUND[value.prefix]
+        return f"{condition} {arguments.add(getattr(value, bound), 'timestamptz')}"
+    low, high = (arguments.add(bound, "timestamptz") for bound in (value.low, value.high))
+    return _TWO_BOUNDS[value.prefix].format(low=low, high=high)
+
+
+_ONE_BOUND = {
+    "gt": ("x.high >", "high"),
+    "lt": ("x.low <", "low"),
+    "sa": ("x.low >=", "high"),
+    "eb": ("x.high <=", "low"),
+}
+_TWO_BOUNDS = {
+    # What follows from the rest of a condition stands in it too: it gives an index range its other end.
+    "eq": "(x.low >= {low} AND x.low < {high} AND x.high <= {high})",
+    "ne": "(x.low < {low} OR x.high > {high})",
+    "ge": "(x.high > {low} AND (x.low >= {low} OR x.high > {high}))",
+    "le": "(x.low < {high} AND (x.low < {low} OR x.high <= {high}))",
+    "ap": "(x.low < {high} AND x.high > {low})",
+}
+
+
+def instant_condition(value: DateValue, expression: str, arguments: Arguments) -> str:
+    """The prefix's condition on a point in time, `expression`."""
+    bound = {
+        "gt": value.high,
+        "sa": value.high,
+        "le": value.high,
+        "lt": value.low,
+        "eb": value.low,
+        "ge": value.low,
+    }
+    operator = {"gt": ">=", "sa": ">=", "ge": ">=", "lt": "<", "eb": "<", "le": "<"}
+    if value.prefix in bound:
+        return f"{expression} {operator[value.prefix]} {arguments.add(bound[value.prefix], 'timestamptz')}"
+    low, high = (arguments.add(end, "timestamptz") for end in (value.low, value.high))
+    if value.prefix == "ne":
+        return f"({expression} < {low} OR {expression} >= {high})"
+    return f"({expression} >= {low} AND {expression} < {high})"
+
+
+def number_condition(value: NumberValue, parameter: SearchParameter, arguments: Arguments) -> str:
+    """The prefix's condition on the column `x.value`."""
+    operator = {"gt": ">", "sa": ">", "ge": ">=", "lt": "<", "eb": "<", "le": "<="}
+    if value.prefix in operator:
+        return f"x.value {operator[value.prefix]} {arguments.add(value.number, 'numeric')}"
+    low, high = (arguments.add(end, "numeric") for end in (value.low, value.high))
+    if value.prefix == "ne":
+        return f"(x.value < {low} OR x.value >= {high})"
+    return f"(x.value >= {low} AND x.value < {high})"
+
+
+def clause_terms(clause: Clause) -> list[str]:
+    """The terms of which a row must bear one, for a token, reference or uri clause."""
+    name = clause.parameter.index_name
+    if clause.modifier == "identifier":
+        name = f"{name}:identifier"
+    return [term for value in clause.values for term in _value_terms(name, clause.modifier, value)]
+
+
+def _value_terms(name: str, modifier: str | None, value: Value) -> list[str]:
+    if isinstance(value, TokenValue):
+        return [token_term(name, value.system, value.code)]
+    if isinstance(value, ReferenceValue):
+        return [f"{name}={reference}" for reference in value.references]
+    if isinstance(value, OfTypeValue):
+        return [f"{name}:of-type={escape(value.system)}|{escape(value.code)}|{escape(value.value)}"]
+    if isinstance(value, UriValue):
+        return [f"{name}={uri}" for uri in (_ancestors(value.uri) if modifier == "above" else [value.uri])]
+    raise TypeError(f"no terms for {value!r}")
+
+
+def _ancestors(uri: str) -> list[str]:
+    """`http://a/b/c` → itself, `http://a/b`, `http://a` (:above)."""
+    start, separator, path = uri.partition("://")
+    parts = path.split("/")
+    return [uri] + [start + separator + "/".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
+
+
+def _bears(terms: Sequence[str], alias: str, arguments: Arguments) -> str:
+    return f"({alias}.terms && {arguments.add([bounded(term) for term in terms], 'text[]')})"
+
+
+def _below(clause: Clause, alias: str, arguments: Arguments) -> str:
+    name = clause.parameter.index_name
+    uris = [f"{name}={cast(UriValue, value).uri}" for value in clause.values]
+    starts = arguments.add([uri.rstrip("/") + "/%" for uri in map(_like, uris)], "text[]")
+    same = arguments.add(uris, "text[]")
+    return (
+        f"({_bears([name], alias, arguments)} AND EXISTS (SELECT 1 FROM unnest({alias}.terms) AS t "
+        f"WHERE t = ANY({same}) OR t LIKE ANY({starts})))"
+    )
+
+
+def _missing_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
+    present = _bears([clause.parameter.index_name], alias, arguments)
+    wanted = {cast(MissingValue, value).missing for value in clause.values}
+    if len(wanted) == 2:
+        return "true"
+    return f"NOT {present}" if True in wanted else present
+
+
+def _id_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
+    if clause.modifier == "missing":
+        return "true" if MissingValue(False) in clause.values else _FALSE
+    tokens = [value for value in clause.values if isinstance(value, TokenValue)]
+    ids = [value.code for value in tokens if value.system is None]
+    if clause.modifier in ("text", "of-type"):
+        return _FALSE
+    found = f"{alias}.id = ANY({arguments.add(ids, 'text[]')})"
+    return f"NOT {found}" if clause.modifier == "not" else found
+
+
+def _column_predicate(clause: Clause, expression: str, arguments: Arguments) -> str:
+    if clause.modifier == "missing":
+        return "true" if MissingValue(False) in clause.values else _FALSE
+    groups = [
+        "(" + " OR ".join(instant_condition(cast(DateValue, v), expression, arguments) for v in group) + ")"
+        for group in clause.groups
+    ]
+    return " AND ".join(groups)
+
+
+def _like(text: str) -> str:
+    """`text` taken literally within LIKE."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _after(prefix: str) -> str:
+    """The least string greater than every string that starts with `prefix`, in the order of code points."""
+    last = ord(prefix[-1])
+    following = 0xE000 if last == 0xD7FF else last + 1
+    return prefix[:-1] + chr(following) if last < 0x10FFFF else prefix + prefix[-1]
+
+
+def _indexed(column: str) -> str:
+    """The part of a string that the ordered index holds."""
+    return f"left({column}, {STRING_INDEX_CHARACTERS})"
+
+
+def _string_condition(value: StringValue, modifier: str | None, arguments: Arguments) -> str:
+    start = value.folded[:STRING_INDEX_CHARACTERS]
+    if modifier == "exact":
+        same = arguments.add(start, "text")
+        return f"({_indexed('x.value')} = {same} AND x.exact = {arguments.add(value.text, 'text')})"
+    if not value.folded:
+        return _FALSE
+    if modifier == "contains":
+        return f"x.value LIKE {arguments.add(f'%{_like(value.folded)}%', 'text')}"
+    low, high = arguments.add(start, "text"), arguments.add(_after(start), "text")
+    prefix = f"{_indexed('x.value')} >= {low} AND {_indexed('x.value')} < {high}"
+    if len(value.folded) > len(start):
+        prefix += f" AND starts_with(x.value, {arguments.add(value.folded, 'text')})"
+    return f"({prefix})"
+
+
+def _point(near: NearValue, arguments: Arguments) -> str:
+    latitude = arguments.add(near.latitude, "double precision")
+    return f"ll_to_earth({latitude}, {arguments.add(near.longitude, 'double precision')})"
+
+
+def _near(near: NearValue, alias: str, arguments: Arguments) -> str:
+    """The box finds by the index; the distance cuts its corners off."""
+    point, metres = _point(near, arguments), arguments.add(near.distance_m, "double precision")
+    place = f"ll_to_earth({alias}.latitude, {alias}.longitude)"
+    return (
+        f"({alias}.latitude IS NOT NULL AND earth_box({point}, {metres}) @> {place} "
+        f"AND earth_distance({place}, {point}) <= {metres})"
+    )

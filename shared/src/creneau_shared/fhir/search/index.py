@@ -1,0 +1,340 @@
+"""From a resource to its search entries: the terms and side rows that `fhir.storage.tables` documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import Any, NamedTuple
+
+from creneau_shared.clock import PARIS
+from creneau_shared.fhir.search.dates import NotADateError, value_interval
+from creneau_shared.fhir.search.parameters import SearchParameter
+from creneau_shared.fhir.search.paths import Path, compile_expression, referenced_type
+from creneau_shared.fhir.search.registry import parameters_of
+from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
+from creneau_shared.fhir.search.text import contact_key, fold, phonetic
+
+
+class StringEntry(NamedTuple):
+    """A row of `<type>_string`."""
+
+    parameter: str
+    value: str
+    exact: str
+
+
+class DateEntry(NamedTuple):
+    """A row of `<type>_date`: `[low, high)`."""
+
+    parameter: str
+    low: datetime
+    high: datetime
+
+
+class NumberEntry(NamedTuple):
+    """A row of `<type>_number`."""
+
+    parameter: str
+    value: Decimal
+
+
+class Position(NamedTuple):
+    """Degrees, WGS 84."""
+
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntries:
+    """Everything by which one resource can be found. No entry stands twice; the order is stable."""
+
+    terms: list[str]
+    strings: list[StringEntry]
+    dates: list[DateEntry]
+    numbers: list[NumberEntry]
+    position: Position | None
+
+
+@dataclass(slots=True)
+class _Collector:
+    base_url: str
+    zone: tzinfo
+    terms: dict[str, None] = field(default_factory=dict)
+    strings: dict[StringEntry, None] = field(default_factory=dict)
+    dates: dict[DateEntry, None] = field(default_factory=dict)
+    numbers: dict[NumberEntry, None] = field(default_factory=dict)
+    position: Position | None = None
+
+
+_Emit = Callable[[_Collector, Any], None]
+
+
+def index_resource(
+    resource_type: str, resource: Mapping[str, Any], base_url: str = "", zone: tzinfo = PARIS
+) -> IndexEntries:
+    """The entries of a resource (a dict in FHIR JSON shape, already validated).
+
+    `base_url` is the FHIR base without a trailing slash: absolute references below it count as relative ones.
+    `zone` holds for dates without one. A value that cannot be read (a date that is none) gives no entry.
+    """
+    collector = _Collector(base_url, zone)
+    plan = _plan(resource_type)
+    for element, value in resource.items():
+        for path, emits in plan.get(element, ()):
+            for found in path.values(value):
+                for emit in emits:
+                    emit(collector, found)
+    for name, term in _DEFAULTS.get(resource_type, ()):
+        if name not in collector.terms:
+            collector.terms[name] = collector.terms[term] = None
+    return IndexEntries(
+        terms=[bounded(term) for term in collector.terms],
+        strings=list(collector.strings),
+        dates=list(collector.dates),
+        numbers=list(collector.numbers),
+        position=collector.position,
+    )
+
+
+_DEFAULTS = {"Patient": (("deceased", "deceased=false"),)}
+"""Terms of a resource that lacks the element: `exists() and …` is false then, not absent."""
+
+
+@cache
+def _plan(resource_type: str) -> Mapping[str, tuple[tuple[Path, tuple[_Emit, ...]], ...]]:
+    """Element of the resource → what to look for in it. `_id` and `_lastUpdated` are columns, not entries."""
+    routes: dict[str, tuple[Path, dict[str, _Emit]]] = {}
+    for parameter in parameters_of(resource_type).values():
+        if parameter.name in ("_id", "_lastUpdated"):
+            continue
+        for path in compile_expression(parameter.expression):
+            _, emits = routes.setdefault(path.route, (path, {}))
+            emits.setdefault(parameter.index_name, _emitter(parameter, path))
+    plan: dict[str, tuple[tuple[Path, tuple[_Emit, ...]], ...]] = {}
+    for path, emits in routes.values():
+        plan[path.element] = (*plan.get(path.element, ()), (path, tuple(emits.values())))
+    return plan
+
+
+def _emitter(parameter: SearchParameter, path: Path) -> _Emit:
+    name = parameter.index_name
+    if parameter.type == "token":
+        return _contact(name) if path.element in ("telecom", "contact") else _token(name)
+    if parameter.type == "string":
+        return _string(name, phonetic if name == "phonetic" else fold)
+    if parameter.type == "date":
+        return _date(name, instant=parameter.instant)
+    if parameter.type == "reference":
+        return _reference(name, path.target)
+    if parameter.type == "uri":
+        return _uri(name)
+    if parameter.type == "special":
+        return _position(name)
+    return _number(name)
+
+
+def _text_of(name: str) -> Callable[[_Collector, Any], None]:
+    parameter = f"{name}:text"
+
+    def emit(collector: _Collector, text: Any) -> None:
+        if isinstance(text, str) and text:
+            collector.strings[StringEntry(parameter, fold(text), text)] = None
+
+    return emit
+
+
+def _token(name: str) -> _Emit:
+    text = _text_of(name)
+    add_pair = _pair(name, "")
+    add_identifier_type = _identifier_type(name)
+
+    def emit(collector: _Collector, value: Any) -> None:
+        if isinstance(value, str):
+            collector.terms[name] = None
+            collector.terms[f"{name}={escape(value)}"] = None
+        elif isinstance(value, bool):
+            collector.terms[name] = None
+            collector.terms[f"{name}={'true' if value else 'false'}"] = None
+        elif isinstance(value, dict):
+            if "coding" in value or "text" in value:
+                text(collector, value.get("text"))
+                if value.get("text"):
+                    collector.terms[name] = None
+                for coding in value.get("coding", ()):
+                    emit(collector, coding)
+            elif "value" in value:
+                add_pair(collector, value.get("system"), value["value"])
+                add_identifier_type(collector, value)
+                text(collector, value.get("type", {}).get("text"))
+            else:
+                add_pair(collector, value.get("system"), value.get("code"))
+                text(collector, value.get("display"))
+
+    return emit
+
+
+def _pair(name: str, modifier: str) -> Callable[[_Collector, Any, Any], None]:
+    """Writes the four forms of system and code."""
+    start = f"{name}{modifier}="
+
+    def add(collector: _Collector, system: Any, code: Any) -> None:
+        if not isinstance(code, str):
+            return
+        code = escape(code)
+        collector.terms[name] = None
+        collector.terms[start + code] = None
+        if isinstance(system, str):
+            system = escape(system)
+            collector.terms[f"{start}{system}|{code}"] = None
+            collector.terms[f"{start}{system}|"] = None
+        else:
+            collector.terms[f"{start}|{code}"] = None
+
+    return add
+
+
+def _identifier_type(name: str) -> Callable[[_Collector, Mapping[str, Any]], None]:
+    def add(collector: _Collector, identifier: Mapping[str, Any]) -> None:
+        for coding in identifier.get("type", {}).get("coding", ()):
+            system, code = escape(coding.get("system", "")), escape(coding.get("code", ""))
+            if code:
+                term = f"{name}:of-type={system}|{code}|{escape(identifier['value'])}"
+                collector.terms[term] = None
+
+    return add
+
+
+def _contact(name: str) -> _Emit:
+    start = f"{name}="
+
+    def emit(collector: _Collector, contact: Any) -> None:
+        value = contact.get("value") if isinstance(contact, dict) else None
+        if not isinstance(value, str):
+            return
+        key = escape(contact_key(value))
+        collector.terms[name] = None
+        collector.terms[start + key] = None
+        for qualifier in (contact.get("system"), contact.get("use")):
+            if isinstance(qualifier, str):
+                collector.terms[f"{start}{qualifier}|{key}"] = None
+                collector.terms[f"{start}{qualifier}|"] = None
+
+    return emit
+
+
+_TEXT_PARTS = frozenset(
+    (
+        "text",
+        "family",
+        "given",
+        "prefix",
+        "suffix",
+        "line",
+        "city",
+        "district",
+        "state",
+        "postalCode",
+        "country",
+    )
+)
+"""What a HumanName and an Address are made of; use and period are no text."""
+
+
+def _parts(value: Any) -> list[str]:
+    """The texts of a string, a HumanName or an Address."""
+    if isinstance(value, str):
+        return [value]
+    texts: list[str] = []
+    if isinstance(value, dict):
+        for part, content in value.items():
+            if part in _TEXT_PARTS:
+                texts += [content] if isinstance(content, str) else content
+    return texts
+
+
+def _string(name: str, key: Callable[[str], str]) -> _Emit:
+    def emit(collector: _Collector, value: Any) -> None:
+        for text in _parts(value):
+            collector.terms[name] = None
+            collector.strings[StringEntry(name, key(text), text)] = None
+
+    return emit
+
+
+def _date(name: str, *, instant: bool) -> _Emit:
+    def emit(collector: _Collector, value: Any) -> None:
+        try:
+            covered = value_interval(value, collector.zone, instant=instant)
+        except NotADateError:
+            return
+        if covered is not None:
+            collector.terms[name] = None
+            collector.dates[DateEntry(name, *covered)] = None
+
+    return emit
+
+
+def _number(name: str) -> _Emit:
+    def emit(collector: _Collector, value: Any) -> None:
+        number = value.get("value") if isinstance(value, dict) else value
+        try:
+            entry = NumberEntry(name, Decimal(str(number)))
+        except InvalidOperation:
+            return
+        collector.terms[name] = None
+        collector.numbers[entry] = None
+
+    return emit
+
+
+def _reference(name: str, target: str | None) -> _Emit:
+    add_identifier = _pair(name, ":identifier")
+
+    def emit(collector: _Collector, value: Any) -> None:
+        if isinstance(value, str):
+            _add_literal(collector, name, value)
+            return
+        if not isinstance(value, dict) or (target and referenced_type(value) != target):
+            return
+        literal = value.get("reference")
+        if isinstance(literal, str):
+            _add_literal(collector, name, literal)
+        identifier = value.get("identifier")
+        if isinstance(identifier, dict):
+            add_identifier(collector, identifier.get("system"), identifier.get("value"))
+
+    return emit
+
+
+def _add_literal(collector: _Collector, name: str, literal: str) -> None:
+    collector.terms[name] = None
+    if literal.startswith("#"):
+        return
+    reference = relative_reference(literal, collector.base_url)
+    collector.terms[f"{name}={reference}"] = None
+    for separator in ("/_history/", "|"):
+        unversioned, found, _ = reference.partition(separator)
+        if found:
+            collector.terms[f"{name}={unversioned}"] = None
+
+
+def _uri(name: str) -> _Emit:
+    def emit(collector: _Collector, value: Any) -> None:
+        if isinstance(value, str):
+            collector.terms[name] = None
+            collector.terms[f"{name}={value}"] = None
+
+    return emit
+
+
+def _position(name: str) -> _Emit:
+    def emit(collector: _Collector, value: Any) -> None:
+        if isinstance(value, dict) and "latitude" in value and "longitude" in value:
+            collector.terms[name] = None
+            collector.position = Position(float(value["latitude"]), float(value["longitude"]))
+
+    return emit

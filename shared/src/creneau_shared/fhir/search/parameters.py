@@ -1,0 +1,88 @@
+"""Search parameters: what a client may search by, and where in a resource the values stand.
+
+The FHIRPath expression is the single source: `paths.py` compiles it to an extractor, `index.py` writes what
+that extracts, `parse.py` reads the client's values by the parameter's type, `to_resource` publishes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+ParameterType = Literal["token", "string", "date", "reference", "uri", "quantity", "number", "special"]
+
+OWN_CANONICAL = "https://creneau.sante.fr/fhir/SearchParameter/"
+HL7_CANONICAL = "http://hl7.org/fhir/SearchParameter/"
+
+ANY_TYPE = "Resource"
+"""The target of a reference that may name a resource of any type."""
+
+_COMPARATORS = ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
+_MODIFIERS: Mapping[ParameterType, tuple[str, ...]] = {
+    "token": ("missing", "text", "not", "of-type"),
+    "string": ("missing", "exact", "contains"),
+    "date": ("missing",),
+    "reference": ("missing", "type", "identifier"),
+    "uri": ("missing", "above", "below"),
+    "quantity": ("missing",),
+    "number": ("missing",),
+    "special": ("missing",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParameter:
+    """One search parameter of one resource type.
+
+    `base` is the type that it searches; `targets` the types that a reference may name (`("Resource",)`: any);
+    `code_system` the system that a `code` or boolean element implies; `instant` says that a date is always a
+    point in time; `repeats` that one resource may carry several dates or numbers for it; `same_as` names the
+    parameter under whose name it is indexed, when both have the same expression.
+    """
+
+    name: str
+    type: ParameterType
+    base: str
+    expression: str
+    url: str
+    description: str
+    targets: tuple[str, ...] = ()
+    code_system: str | None = None
+    instant: bool = False
+    repeats: bool = False
+    same_as: str | None = None
+
+    @property
+    def index_name(self) -> str:
+        """The name under which its entries stand."""
+        return self.same_as or self.name
+
+    def allows_target(self, resource_type: str) -> bool:
+        """Whether the reference may name a resource of this type."""
+        return resource_type in self.targets or ANY_TYPE in self.targets
+
+    def to_resource(self) -> dict[str, Any]:
+        """The parameter as a FHIR SearchParameter (R4), as a dict in JSON shape."""
+        resource: dict[str, Any] = {
+            "resourceType": "SearchParameter",
+            "id": f"{self.base}-{self.name.lstrip('_')}",
+            "url": self.url,
+            "version": "4.0.1" if self.url.startswith(HL7_CANONICAL) else "1.0.0",
+            "name": self.name,
+            "status": "active",
+            "description": self.description,
+            "code": self.name,
+            "base": [self.base],
+            "type": self.type,
+            "expression": self.expression,
+            "xpathUsage": "normal",
+            "multipleOr": True,
+            "multipleAnd": True,
+            "modifier": list(_MODIFIERS[self.type]),
+        }
+        if self.targets:
+            resource["target"] = list(self.targets)
+        if self.type in ("date", "number", "quantity"):
+            resource["comparator"] = list(_COMPARATORS)
+        return resource

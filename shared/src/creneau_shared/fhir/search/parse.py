@@ -1,0 +1,435 @@
+"""From a query's pairs to a SearchRequest (FHIR R4 search.html; tolerances of SAS, GAP, BaRS, GP Connect)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import NoReturn, cast, get_args
+
+from creneau_shared.clock import PARIS
+from creneau_shared.errors import BadRequest, Issue
+from creneau_shared.fhir.search.parameters import SearchParameter
+from creneau_shared.fhir.search.registry import find_parameter, parameters_of
+from creneau_shared.fhir.search.request import (
+    Branch,
+    Chain,
+    Clause,
+    Condition,
+    Has,
+    Include,
+    Limits,
+    SearchRequest,
+    SortKey,
+    Summary,
+    TotalMode,
+    Value,
+)
+from creneau_shared.fhir.search.values import BadValueError, Reading, read_value, reference_types, split
+
+CURSOR_PARAMETER = "_cursor"
+
+_MODIFIERS: dict[str, frozenset[str]] = {
+    "token": frozenset({"missing", "not", "text", "of-type"}),
+    "string": frozenset({"missing", "exact", "contains"}),
+    "date": frozenset({"missing"}),
+    "number": frozenset({"missing"}),
+    "quantity": frozenset({"missing"}),
+    "reference": frozenset({"missing", "identifier"}),
+    "uri": frozenset({"missing", "above", "below"}),
+    "special": frozenset(),
+}
+
+_REFUSED = frozenset({"_content", "_filter", "_list", "_query", "_text", "_containedType"})
+"""Parameters of R4 that would narrow the result and are not offered: ignoring them would mislead."""
+
+_TRANSPORT = frozenset({"_format", "_pretty"})
+"""Parameters that say how to answer, not what: left to the HTTP layer, kept in the links."""
+
+_ALIASES = {
+    ("PractitionerRole", "address"): "location.address",
+    ("PractitionerRole", "name"): "practitioner.name",
+}
+"""Names that GAP writes and no parameter has, with what its own table means by them."""
+
+
+def parse_search(
+    resource_type: str,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    known_types: Collection[str],
+    now: datetime,
+    strict: bool = False,
+    zone: tzinfo = PARIS,
+    base_url: str = "",
+    limits: Limits | None = None,
+) -> SearchRequest:
+    """Understand the decoded `pairs` of a query on `resource_type`.
+
+    `known_types` are the types of the whole system; `strict` (Prefer: handling=strict) refuses unknown
+    parameters, which are otherwise ignored and reported in `issues`; `zone` holds for dates without one;
+    `now` is what `ap` approximates from. Raises BadRequest with an issue that names the parameter.
+    """
+    reading = Reading(
+        zone=zone, now=now, base_url=base_url, known_types=known_types, limits=limits or Limits()
+    )
+    return _Parser(resource_type, reading, strict=strict).parse(pairs)
+
+
+class _UnknownParameterError(Exception):
+    """The first name of a key is no parameter of the searched type."""
+
+
+def refuse(name: str, fr: str, en: str, code: str = "invalid") -> NoReturn:
+    """Raise the 400 that names the query parameter."""
+    raise BadRequest(fr, en, code=code, expression=f"http.{name}")
+
+
+@dataclass
+class _Parser:
+    resource_type: str
+    reading: Reading
+    strict: bool
+    conditions: list[Condition] = field(default_factory=list)
+    includes: list[Include] = field(default_factory=list)
+    sort: list[SortKey] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    used: list[tuple[str, str]] = field(default_factory=list)
+    results: dict[str, str] = field(default_factory=dict)
+
+    def parse(self, pairs: Sequence[tuple[str, str]]) -> SearchRequest:
+        limits = self.reading.limits
+        if len(pairs) > limits.parameters_max:
+            raise BadRequest(
+                f"Trop de paramètres : {len(pairs)}, au plus {limits.parameters_max}",
+                f"Too many parameters: {len(pairs)}, at most {limits.parameters_max}",
+                code="too-costly",
+            )
+        for name, text in pairs:
+            self._check_text(name, text)
+            if text.strip():
+                self._pair(name, text)
+        return SearchRequest(
+            resource_type=self.resource_type,
+            conditions=_join_bounds(self.conditions),
+            includes=tuple(self.includes),
+            sort=tuple(self.sort),
+            count=self._count(),
+            summary=cast(Summary, self._choice("_summary", get_args(Summary), "false")),
+            elements=tuple(e.strip() for e in self.results.get("_elements", "").split(",") if e.strip()),
+            total=cast(TotalMode, self._choice("_total", ("none", "estimate", "accurate"), "default")),
+            cursor=self.results.get(CURSOR_PARAMETER),
+            issues=tuple(self.issues),
+            used=tuple(self.used),
+            limits=limits,
+        )
+
+    def _check_text(self, name: str, text: str) -> None:
+        """What PostgreSQL cannot store cannot be searched for: NUL and lone surrogates."""
+        for part in (name, text):
+            if "\x00" in part or (not part.isascii() and any("\ud800" <= c <= "\udfff" for c in part)):
+                raise BadRequest(
+                    "La requête contient des caractères illisibles", "The query holds unreadable characters"
+                )
+        if len(text) > self.reading.limits.value_characters_max or len(name) > 512:
+            refuse(name[:64], "Valeur trop longue", "Value too long", "too-long")
+
+    def _pair(self, name: str, text: str) -> None:
+        start, _, modifier = name.partition(":")
+        if start in ("_include", "_revinclude"):
+            self._include(name, start, modifier, text)
+        elif name == "_sort":
+            self._sort(text)
+            self.used.append((name, text))
+        elif name in ("_count", "_summary", "_elements", "_total"):
+            self.results[name] = text.strip()
+            if name != "_count":
+                self.used.append((name, text))
+        elif name == CURSOR_PARAMETER:
+            self.results[name] = text
+        elif name in _TRANSPORT or (name, text) == ("_contained", "false"):
+            self.used.append((name, text))
+        elif start in _REFUSED or start == "_contained":
+            refuse(
+                name,
+                f"Le paramètre {start} n’est pas pris en charge",
+                f"The parameter {start} is not supported",
+                "not-supported",
+            )
+        else:
+            self._search_parameter(name, text)
+
+    def _search_parameter(self, name: str, text: str) -> None:
+        try:
+            condition = self._condition(self.resource_type, name, name, text, depth=0)
+        except _UnknownParameterError:
+            self._ignore(
+                name,
+                f"Paramètre inconnu pour {self.resource_type} : {name}",
+                f"Unknown parameter for {self.resource_type}: {name}",
+            )
+            return
+        if condition is not None:
+            self.conditions.append(condition)
+            self.used.append((name, text))
+
+    def _ignore(self, name: str, fr: str, en: str) -> None:
+        """An unknown name: refused when strict, otherwise left out and told."""
+        if self.strict:
+            refuse(name, fr, en, "not-supported")
+        issue = Issue("not-supported", fr + " ; il a été ignoré", en + "; it was ignored", severity="warning")
+        self.issues.append(issue)
+
+    def _condition(self, base: str, key: str, name: str, text: str, depth: int) -> Condition | None:
+        """The condition that `key` (what is left of `name`) sets on resources of type `base`."""
+        if depth > self.reading.limits.chain_depth_max:
+            most = self.reading.limits.chain_depth_max
+            refuse(
+                name, f"Chaîne trop longue, au plus {most}", f"Chain too long, at most {most}", "too-costly"
+            )
+        if key.startswith("_has:"):
+            return self._has(base, key, name, text, depth)
+        link, dot, rest = key.partition(".")
+        code, _, modifier = link.partition(":")
+        parameter = find_parameter(base, code)
+        if parameter is None:
+            alias = _ALIASES.get((base, code))
+            if alias is None:
+                raise _UnknownParameterError
+            return self._condition(base, alias + key[len(code) :], name, text, depth)
+        if dot:
+            return self._chain(parameter, modifier, rest, name, text, depth)
+        return self._clause(parameter, modifier or None, name, text)
+
+    def _clause(
+        self, parameter: SearchParameter, modifier: str | None, name: str, text: str
+    ) -> Clause | None:
+        modifier, target = self._modifier(parameter, modifier, name)
+        texts = [part.strip() for part in split(text, ",")]
+        texts = [part for part in texts if part]
+        if not texts:
+            return None
+        if len(texts) > self.reading.limits.values_max:
+            most = self.reading.limits.values_max
+            refuse(name, f"Trop de valeurs, au plus {most}", f"Too many values, at most {most}", "too-costly")
+        values: list[Value] = []
+        for part in texts:
+            try:
+                values.append(read_value(parameter, modifier or target, part, self.reading))
+            except BadValueError as error:
+                refuse(name, f"{name} : {error.fr}", f"{name}: {error.en}", "value")
+        return Clause(parameter, modifier, (tuple(dict.fromkeys(values)),))
+
+    def _modifier(
+        self, parameter: SearchParameter, modifier: str | None, name: str
+    ) -> tuple[str | None, str | None]:
+        """The modifier and, for a reference, the type that stands in its place."""
+        if modifier is None or modifier in _MODIFIERS[parameter.type]:
+            return modifier, None
+        if parameter.type == "reference" and parameter.allows_target(modifier):
+            return None, modifier
+        refuse(
+            name,
+            f"Le modificateur :{modifier} n’est pas pris en charge pour {parameter.name}",
+            f"The modifier :{modifier} is not supported for {parameter.name}",
+            "not-supported",
+        )
+
+    def _chain(
+        self, parameter: SearchParameter, target: str, rest: str, name: str, text: str, depth: int
+    ) -> Chain | None:
+        if parameter.type != "reference":
+            refuse(
+                name,
+                f"{parameter.name} n’est pas une référence : pas de chaîne possible",
+                f"{parameter.name} is not a reference: it cannot be chained",
+            )
+        branches: list[Branch] = []
+        for resource_type in self._chain_types(parameter, target, name):
+            try:
+                condition = self._condition(resource_type, rest, name, text, depth + 1)
+            except _UnknownParameterError:
+                continue
+            if condition is None:
+                return None
+            branches.append(Branch(resource_type, condition))
+        if not branches:
+            refuse(
+                name,
+                f"Aucun type visé par {parameter.name} n’a le paramètre {rest}",
+                f"No type that {parameter.name} refers to has the parameter {rest}",
+                "not-supported",
+            )
+        return Chain(parameter, tuple(branches))
+
+    def _chain_types(self, parameter: SearchParameter, target: str, name: str) -> list[str]:
+        if not target:
+            known = self.reading.known_types
+            return [t for t in reference_types(parameter, known) if t in known]
+        if not parameter.allows_target(target):
+            refuse(
+                name, f"{parameter.name} ne vise pas {target}", f"{parameter.name} does not refer to {target}"
+            )
+        self._check_type(target, name)
+        return [target]
+
+    def _check_type(self, resource_type: str, name: str) -> None:
+        if resource_type not in self.reading.known_types or not parameters_of(resource_type):
+            refuse(
+                name,
+                f"Le type {resource_type} n’est pas pris en charge",
+                f"The type {resource_type} is not supported",
+                "not-supported",
+            )
+
+    def _has(self, base: str, key: str, name: str, text: str, depth: int) -> Has | None:
+        parts = key.split(":", 3)
+        if len(parts) != 4 or not parts[3]:
+            refuse(
+                name,
+                "La forme attendue est _has:Type:référence:paramètre",
+                "Expected _has:Type:reference:parameter",
+            )
+        _, source, code, rest = parts
+        self._check_type(source, name)
+        parameter = find_parameter(source, code)
+        if parameter is None or parameter.type != "reference" or not parameter.allows_target(base):
+            refuse(
+                name,
+                f"{source} n’a pas de référence {code} vers {base}",
+                f"{source} has no reference {code} to {base}",
+            )
+        try:
+            condition = self._condition(source, rest, name, text, depth + 1)
+        except _UnknownParameterError:
+            refuse(
+                name,
+                f"Paramètre inconnu pour {source} : {rest}",
+                f"Unknown parameter for {source}: {rest}",
+                "not-supported",
+            )
+        return None if condition is None else Has(parameter, (condition,))
+
+    def _include(self, name: str, kind: str, modifier: str, text: str) -> None:
+        if modifier not in ("", "iterate", "recurse"):
+            refuse(
+                name,
+                f"Le modificateur :{modifier} n’est pas pris en charge",
+                f"The modifier :{modifier} is not supported",
+                "not-supported",
+            )
+        for value in split(text, ","):
+            if value.strip():
+                include = self._one_include(
+                    name, value.strip(), reverse=kind == "_revinclude", iterate=bool(modifier)
+                )
+                if include is not None:
+                    self.includes.append(include)
+        if len(self.includes) > self.reading.limits.includes_max:
+            most = self.reading.limits.includes_max
+            refuse(
+                name, f"Trop d’inclusions, au plus {most}", f"Too many includes, at most {most}", "too-costly"
+            )
+        self.used.append((name, text))
+
+    def _one_include(self, name: str, value: str, *, reverse: bool, iterate: bool) -> Include | None:
+        source, colon, rest = value.partition(":")
+        code, _, target = rest.partition(":")
+        if value == "*":
+            if not reverse:
+                return Include(self.resource_type, _references(self.resource_type), None, iterate)
+            refuse(
+                name,
+                "_revinclude demande un type : Type:paramètre ou Type:*",
+                "_revinclude needs a type: Type:parameter or Type:*",
+                "not-supported",
+            )
+        if not colon or not code:
+            refuse(name, "La forme attendue est Type:paramètre", "Expected Type:parameter")
+        self._check_type(source, name)
+        if target:
+            self._check_type(target, name)
+        parameters = _references(source) if code == "*" else self._include_parameter(name, source, code)
+        if not reverse and source != self.resource_type:
+            # Only an included resource can be of another type: GAP and ROR leave :iterate out.
+            iterate = True
+        return Include(source, parameters, target or None, iterate, reverse) if parameters else None
+
+    def _include_parameter(self, name: str, source: str, code: str) -> tuple[SearchParameter, ...]:
+        parameter = find_parameter(source, code)
+        if parameter is None:
+            self._ignore(
+                name,
+                f"{source} n’a pas de paramètre {code} à inclure",
+                f"{source} has no parameter {code} to include",
+            )
+            return ()
+        if parameter.type != "reference":
+            refuse(name, f"{source}:{code} n’est pas une référence", f"{source}:{code} is not a reference")
+        return (parameter,)
+
+    def _sort(self, text: str) -> None:
+        for key in text.split(","):
+            code = key.strip().removeprefix("-")
+            if not code:
+                continue
+            parameter = find_parameter(self.resource_type, code)
+            if parameter is None or parameter.type == "special":
+                self._ignore("_sort", f"Tri inconnu : {code}", f"Unknown sort: {code}")
+                continue
+            self.sort.append(SortKey(parameter, key.strip().startswith("-")))
+        if len(self.sort) > self.reading.limits.sort_keys_max:
+            most = self.reading.limits.sort_keys_max
+            refuse(
+                "_sort",
+                f"Trop de clés de tri, au plus {most}",
+                f"Too many sort keys, at most {most}",
+                "too-costly",
+            )
+
+    def _count(self) -> int:
+        limits = self.reading.limits
+        text = self.results.get("_count")
+        if text is None:
+            return limits.count_default
+        if not text.isascii() or not text.isdigit() or len(text) > 9:
+            refuse(
+                "_count",
+                "_count attend un entier positif ou nul",
+                "_count must be an integer, 0 or more",
+                "value",
+            )
+        count = min(int(text), limits.count_max)
+        self.used.append(("_count", str(count)))
+        return count
+
+    def _choice(self, name: str, allowed: Sequence[str], default: str) -> str:
+        value = self.results.get(name, default)
+        if value != default and value not in allowed:
+            choices = ", ".join(allowed)
+            refuse(name, f"{name} attend : {choices}", f"{name} must be one of: {choices}", "value")
+        return value
+
+
+def _references(resource_type: str) -> tuple[SearchParameter, ...]:
+    return tuple(p for p in parameters_of(resource_type).values() if p.type == "reference")
+
+
+def _join_bounds(conditions: Sequence[Condition]) -> tuple[Condition, ...]:
+    """Join the bounds of a date that a resource has once: one range of one index instead of two halves."""
+    joined: list[Condition] = []
+    places: dict[str, int] = {}
+    for condition in conditions:
+        if (
+            isinstance(condition, Clause)
+            and condition.parameter.type == "date"
+            and not condition.parameter.repeats
+            and condition.modifier is None
+        ):
+            place = places.setdefault(condition.parameter.index_name, len(joined))
+            if place < len(joined):
+                before = cast(Clause, joined[place])
+                joined[place] = Clause(before.parameter, None, before.groups + condition.groups)
+                continue
+        joined.append(condition)
+    return tuple(joined)

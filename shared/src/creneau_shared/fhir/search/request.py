@@ -1,0 +1,262 @@
+"""A search as it was understood: typed, frozen, without any trace of HTTP or SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from creneau_shared.errors import Issue
+from creneau_shared.fhir.search.parameters import SearchParameter
+
+Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
+Summary = Literal["true", "text", "data", "count", "false"]
+TotalMode = Literal["default", "none", "estimate", "accurate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one search may ask for. Beyond a limit: 400 too-costly, except counts, which are cut down."""
+
+    parameters_max: int = 64
+    """parameters of one query, result parameters included"""
+    values_max: int = 256
+    """comma-separated values of one parameter"""
+    value_characters_max: int = 4096
+    """characters of one parameter's value, all its comma-separated values together"""
+    chain_depth_max: int = 4
+    """links of a chain, forward and reverse together"""
+    sort_keys_max: int = 4
+    includes_max: int = 32
+    """_include and _revinclude parameters together"""
+    include_rounds_max: int = 5
+    """how far :iterate goes from the matches"""
+    included_max: int = 5_000
+    """resources that are included in one page"""
+    count_default: int = 20
+    count_max: int = 1_000
+    """matches on one page; a larger _count is cut down"""
+    total_counted_max: int = 10_000
+    """matches up to which an unasked-for total is counted"""
+    near_default_m: float = 20_000.0
+    """distance of `near` when none is given, metres"""
+    near_max_m: float = 500_000.0
+    """widest distance of `near`, metres"""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenValue:
+    """`code` (system None: any), `system|code`, `|code` (system "": none), `system|` (code None: any)."""
+
+    system: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfTypeValue:
+    """An identifier by the coding of its type and its value (:of-type)."""
+
+    system: str
+    code: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class StringValue:
+    """As written, and folded for comparison (a phonetic key for `phonetic`)."""
+
+    text: str
+    folded: str
+
+
+@dataclass(frozen=True, slots=True)
+class DateValue:
+    """Compares with the interval `[low, high)`; for `ap` the interval is already widened."""
+
+    prefix: Prefix
+    low: datetime
+    high: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NumberValue:
+    """eq, ne and ap compare with `[low, high)` around `number`, the others with `number` itself."""
+
+    prefix: Prefix
+    number: Decimal
+    low: Decimal
+    high: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceValue:
+    """The literal references that match: `Type/id`, one for each possible type of a bare id, or a URL."""
+
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UriValue:
+    """A uri, compared character by character."""
+
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class NearValue:
+    """Within `distance_m` metres of a point (degrees, WGS 84)."""
+
+    latitude: float
+    longitude: float
+    distance_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class MissingValue:
+    """:missing: whether the element is to be absent."""
+
+    missing: bool
+
+
+Value = (
+    TokenValue
+    | OfTypeValue
+    | StringValue
+    | DateValue
+    | NumberValue
+    | ReferenceValue
+    | UriValue
+    | NearValue
+    | MissingValue
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A condition on the searched resource's own parameter.
+
+    `groups` is a conjunction of alternatives: each group holds when one of its values does. There is one
+    group, except for dates that a resource has once only, whose bounds (`start=ge…&start=lt…`) are joined.
+    `modifier` is None, missing, exact, contains, not, text, identifier, of-type, above or below (a type given
+    to a reference is already part of its values).
+    """
+
+    parameter: SearchParameter
+    modifier: str | None
+    groups: tuple[tuple[Value, ...], ...]
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """The alternatives of a clause with one group."""
+        return self.groups[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One type that a chain may go through, and what must hold there."""
+
+    resource_type: str
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """`parameter.…`: the referenced resource fulfils one of the branches."""
+
+    parameter: SearchParameter
+    branches: tuple[Branch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """`_has:Type:reference:…`: one resource of that type refers here and fulfils all the conditions."""
+
+    parameter: SearchParameter
+    conditions: tuple[Condition, ...]
+
+    @property
+    def resource_type(self) -> str:
+        """The type that refers here."""
+        return self.parameter.base
+
+
+Condition = Clause | Chain | Has
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """`_include` (or, `reverse`, `_revinclude`) of the resources that `parameters` of `source` refer to.
+
+    `where` narrows the included resources further; the query string cannot say it, a profile's view can.
+    """
+
+    source: str
+    parameters: tuple[SearchParameter, ...]
+    target: str | None = None
+    iterate: bool = False
+    reverse: bool = False
+    where: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key of `_sort`."""
+
+    parameter: SearchParameter
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A whole search. `used` are the query's pairs that were understood, for link[self] and for cursors."""
+
+    resource_type: str
+    conditions: tuple[Condition, ...] = ()
+    includes: tuple[Include, ...] = ()
+    sort: tuple[SortKey, ...] = ()
+    count: int = 20
+    summary: Summary = "false"
+    elements: tuple[str, ...] = ()
+    total: TotalMode = "default"
+    cursor: str | None = None
+    issues: tuple[Issue, ...] = ()
+    used: tuple[tuple[str, str], ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def count_only(self) -> bool:
+        """Whether only the total is asked for (_summary=count, _count=0)."""
+        return self.summary == "count" or self.count == 0
+
+
+def near_of(request: SearchRequest) -> NearValue | None:
+    """The point that the results are sorted around when nothing else is asked for."""
+    for clause in clauses_of(request.conditions):
+        for value in clause.values:
+            if isinstance(value, NearValue):
+                return value
+    return None
+
+
+def clauses_of(conditions: tuple[Condition, ...]) -> Iterator[Clause]:
+    """The conditions on the resource itself."""
+    return (condition for condition in conditions if isinstance(condition, Clause))
+
+
+def merge_reverse_chains(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """Join the `_has` of one type and reference into one: the *same* resource fulfils them all.
+
+    FHIR lets each hold for another resource; SAS (SOS Médecins) means one slot, free *and* in the window.
+    """
+    merged: dict[SearchParameter, Has] = {}
+    others: list[Condition] = []
+    for condition in conditions:
+        if isinstance(condition, Has):
+            before = merged.get(condition.parameter)
+            joined = (*before.conditions, *condition.conditions) if before else condition.conditions
+            merged[condition.parameter] = Has(condition.parameter, joined)
+        else:
+            others.append(condition)
+    return (*others, *merged.values())

@@ -1,0 +1,34 @@
+"""The spelling of a term, the same for who writes it (`index`) and who looks for it (`sql`)."""
+
+from __future__ import annotations
+
+import hashlib
+
+_TERM_CHARACTERS_MAX = 500
+
+
+def escape(part: str) -> str:
+    r"""A system, code or value with its own bars escaped, so that `sys|code` splits one way only."""
+    return part.replace("\\", "\\\\").replace("|", "\\|") if "|" in part or "\\" in part else part
+
+
+def token_term(parameter: str, system: str | None, code: str | None) -> str:
+    """The term of `code` (any system), `system|code`, `|code` (system "") or `system|` (code None)."""
+    if system is None:
+        return f"{parameter}={escape(code or '')}"
+    return f"{parameter}={escape(system)}|{escape(code or '')}"
+
+
+def bounded(term: str) -> str:
+    """`term`, or a digest in place of its value when it is longer than a GIN index can hold."""
+    if len(term) <= _TERM_CHARACTERS_MAX:
+        return term
+    name, _, value = term.partition("=")
+    return f"{name}=sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+
+
+def relative_reference(literal: str, base_url: str) -> str:
+    """`literal` without the server's own base: `https://…/fhir/Slot/1` → `Slot/1`."""
+    if base_url and literal.startswith(base_url) and literal[len(base_url) : len(base_url) + 1] == "/":
+        return literal[len(base_url) + 1 :]
+    return literal

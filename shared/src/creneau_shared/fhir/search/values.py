@@ -1,0 +1,271 @@
+"""One search value, from text to its type (FHIR R4 search.html, sections on each parameter type)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal, InvalidOperation
+from typing import cast
+
+from creneau_shared.fhir.search.dates import EARLIEST, LATEST, NotADateError, interval
+from creneau_shared.fhir.search.parameters import SearchParameter
+from creneau_shared.fhir.search.request import (
+    DateValue,
+    Limits,
+    MissingValue,
+    NearValue,
+    NumberValue,
+    OfTypeValue,
+    Prefix,
+    ReferenceValue,
+    StringValue,
+    TokenValue,
+    UriValue,
+    Value,
+)
+from creneau_shared.fhir.search.terms import relative_reference
+from creneau_shared.fhir.search.text import contact_key, fold, phonetic
+
+_PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_LOCAL = re.compile(r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]{1,64})?")
+_NUMBER = re.compile(r"[+-]?\d{1,32}(\.\d{1,32})?([eE][+-]?\d{1,2})?", re.ASCII)
+_ESCAPED = re.compile(r"\\([\\,$|])")
+
+_METRES = {
+    "": 1000.0,
+    "km": 1000.0,
+    "m": 1.0,
+    "cm": 0.01,
+    "[mi_us]": 1609.347,
+    "mi_us": 1609.347,
+    "[mi_i]": 1609.344,
+    "mi": 1609.344,
+    "[nmi_i]": 1852.0,
+}
+"""UCUM units of length (and their usual misspellings); kilometres when none is given."""
+
+
+class BadValueError(ValueError):
+    """The text is not a value of its parameter: what would have been, in French and in English."""
+
+    def __init__(self, fr: str, en: str) -> None:
+        self.fr = fr
+        self.en = en
+        super().__init__(en)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is needed to read values: the zone of local dates, now, the own base, the types there are."""
+
+    zone: tzinfo
+    now: datetime
+    base_url: str
+    known_types: Collection[str]
+    limits: Limits
+
+
+def split(text: str, separator: str) -> list[str]:
+    r"""Split at each `separator` that no backslash escapes; the escapes stay for `unescape`."""
+    if "\\" not in text:
+        return text.split(separator)
+    parts = [""]
+    position = 0
+    while position < len(text):
+        character = text[position]
+        if character == "\\" and position + 1 < len(text):
+            parts[-1] += text[position : position + 2]
+            position += 2
+            continue
+        if character == separator:
+            parts.append("")
+        else:
+            parts[-1] += character
+        position += 1
+    return parts
+
+
+def unescape(text: str) -> str:
+    r"""`\,` `\$` `\|` `\\` → `,` `$` `|` `\`; any other backslash stays."""
+    return _ESCAPED.sub(r"\1", text) if "\\" in text else text
+
+
+def read_value(parameter: SearchParameter, modifier: str | None, text: str, reading: Reading) -> Value:
+    """Read one value (still escaped, blanks around it removed). Raises BadValueError."""
+    if modifier == "missing":
+        return _missing(text)
+    if modifier == "text":
+        return StringValue(unescape(text), fold(unescape(text)))
+    if modifier == "of-type":
+        return _of_type(text)
+    if modifier == "identifier":
+        return _token(text)
+    if parameter.type == "reference":
+        return _reference(parameter, modifier, unescape(text), reading)
+    return _READERS[parameter.type](parameter, text, reading)
+
+
+def _missing(text: str) -> MissingValue:
+    if text not in ("true", "false"):
+        raise BadValueError("La valeur attendue est true ou false", "The value must be true or false")
+    return MissingValue(text == "true")
+
+
+def _of_type(text: str) -> OfTypeValue:
+    parts = [unescape(part) for part in split(text, "|")]
+    if len(parts) != 3 or not all(parts[1:]):
+        raise BadValueError(
+            "La valeur attendue est système|code|valeur", "The value must be system|code|value"
+        )
+    return OfTypeValue(*parts)
+
+
+def _token(text: str) -> TokenValue:
+    system, bar, code = text.partition("|")
+    if "\\" in text:
+        system, *rest = split(text, "|")
+        bar, code = ("|", "|".join(rest)) if rest else ("", "")
+    if not bar:
+        return TokenValue(None, unescape(system))
+    if not system and not code:
+        raise BadValueError("Un système ou un code manque", "A system or a code is missing")
+    return TokenValue(unescape(system), unescape(code) or None)
+
+
+def _read_token(parameter: SearchParameter, text: str, reading: Reading) -> TokenValue:
+    value = _token(text)
+    if parameter.code_system is not None and value.system in ("", parameter.code_system):
+        if value.code is None:
+            raise BadValueError("Un code manque", "A code is missing")
+        value = TokenValue(None, value.code)
+    if parameter.name in ("telecom", "email", "phone", "contact") and value.code is not None:
+        return TokenValue(value.system, contact_key(value.code))
+    return value
+
+
+def _read_string(parameter: SearchParameter, text: str, reading: Reading) -> StringValue:
+    plain = unescape(text)
+    return StringValue(plain, phonetic(plain) if parameter.name == "phonetic" else fold(plain))
+
+
+def _prefixed(text: str) -> tuple[Prefix, str]:
+    match = _PREFIX.match(text)
+    return (cast(Prefix, match[1]), text[2:]) if match else ("eq", text)
+
+
+def _read_date(parameter: SearchParameter, text: str, reading: Reading) -> DateValue:
+    prefix, date = _prefixed(unescape(text))
+    try:
+        low, high = interval(date, reading.zone)
+    except NotADateError:
+        raise BadValueError(
+            f"« {text} » n’est pas une date FHIR (AAAA[-MM[-JJ[Thh:mm[:ss][zone]]]])",
+            f"'{text}' is not a FHIR date (YYYY[-MM[-DD[Thh:mm[:ss][zone]]]])",
+        ) from None
+    if prefix == "ap":
+        low, high = _approximately(low, high, reading.now)
+    return DateValue(prefix, low, high)
+
+
+def _approximately(low: datetime, high: datetime, now: datetime) -> tuple[datetime, datetime]:
+    """Widened on both sides by a tenth of the gap between now and the date (FHIR R4 search.html#prefix)."""
+    gap = max(low - now, now - high, timedelta()) / 10
+    try:
+        widened = low - gap
+    except OverflowError:
+        widened = EARLIEST
+    try:
+        return widened, high + gap
+    except OverflowError:
+        return widened, LATEST
+
+
+def number_interval(number: Decimal) -> tuple[Decimal, Decimal]:
+    """By the significant figures: `100` → [99.5, 100.5), `100.00` → [99.995, 100.005), `1e2` → [50, 150)."""
+    exponent = number.as_tuple().exponent
+    half = Decimal(5).scaleb(int(exponent) - 1)
+    return number - half, number + half
+
+
+def _read_number(parameter: SearchParameter, text: str, reading: Reading) -> NumberValue:
+    prefix, number = _prefixed(text)
+    try:
+        value = Decimal(number) if _NUMBER.fullmatch(number) else None
+    except InvalidOperation:
+        value = None
+    if value is None:
+        raise BadValueError(f"« {text} » n’est pas un nombre", f"'{text}' is not a number")
+    low, high = number_interval(value)
+    if prefix == "ap":
+        tenth = abs(value) / 10
+        low, high = min(low, value - tenth), max(high, value + tenth)
+    return NumberValue(prefix, value, low, high)
+
+
+def _read_uri(parameter: SearchParameter, text: str, reading: Reading) -> UriValue:
+    return UriValue(unescape(text))
+
+
+def _read_near(parameter: SearchParameter, text: str, reading: Reading) -> NearValue:
+    parts = [part.strip() for part in text.split("|")]
+    numbers = [_NUMBER.fullmatch(part) for part in parts[:3]]
+    has_distance = len(parts) > 2 and parts[2] != ""
+    if not 2 <= len(parts) <= 4 or not all(numbers[:2]) or (has_distance and not numbers[2]):
+        raise BadValueError(
+            "La valeur attendue est latitude|longitude|distance|unité",
+            "The value must be latitude|longitude|distance|units",
+        )
+    latitude, longitude = float(parts[0]), float(parts[1])
+    if abs(latitude) > 90 or abs(longitude) > 180:
+        raise BadValueError(
+            "La latitude va de -90 à 90, la longitude de -180 à 180",
+            "Latitude goes from -90 to 90, longitude from -180 to 180",
+        )
+    unit = parts[3] if len(parts) == 4 else ""
+    if unit not in _METRES:
+        raise BadValueError(f"Unité inconnue : « {unit} »", f"Unknown unit: '{unit}'")
+    distance = float(parts[2]) * _METRES[unit] if has_distance else reading.limits.near_default_m
+    if not 0 <= distance <= reading.limits.near_max_m:
+        most = reading.limits.near_max_m / 1000
+        raise BadValueError(f"La distance va de 0 à {most:g} km", f"The distance goes from 0 to {most:g} km")
+    return NearValue(latitude, longitude, distance)
+
+
+def _reference(
+    parameter: SearchParameter, modifier: str | None, text: str, reading: Reading
+) -> ReferenceValue:
+    reference = relative_reference(text, reading.base_url)
+    if _ID.fullmatch(reference):
+        types = [modifier] if modifier else reference_types(parameter, reading.known_types)
+        return ReferenceValue(tuple(f"{resource_type}/{reference}" for resource_type in types))
+    match = _LOCAL.fullmatch(reference)
+    if match and modifier and match["type"] != modifier:
+        raise BadValueError(
+            f"La référence ne désigne pas un(e) {modifier}", f"The reference does not name a {modifier}"
+        )
+    if match is None and ":" not in reference:
+        raise BadValueError(
+            "La valeur attendue est un id, Type/id ou une URL", "The value must be an id, Type/id or a URL"
+        )
+    return ReferenceValue((reference,))
+
+
+def reference_types(parameter: SearchParameter, known_types: Collection[str]) -> list[str]:
+    """The types that the reference may name; for a reference to anything, all the types there are."""
+    if "Resource" in parameter.targets:
+        return sorted(known_types)
+    return list(parameter.targets)
+
+
+_READERS: dict[str, Callable[[SearchParameter, str, Reading], Value]] = {
+    "token": _read_token,
+    "string": _read_string,
+    "date": _read_date,
+    "number": _read_number,
+    "quantity": _read_number,
+    "uri": _read_uri,
+    "special": _read_near,
+}

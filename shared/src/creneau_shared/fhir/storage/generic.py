@@ -1,0 +1,293 @@
+"""The generic store: one resource type in the tables of `storage.tables`, one statement a write."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Conflict
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.search.index import IndexEntries, index_resource
+from creneau_shared.fhir.search.registry import storage_needs
+from creneau_shared.fhir.storage.store import ChangeKind, HistoryQuery, Resource, Stored, WriteContext
+from creneau_shared.fhir.storage.tables import table_name
+from creneau_shared.ids import new_id
+
+Changed = Callable[[Connection, WriteContext, ChangeKind, Stored, Resource | None], Awaitable[None]]
+"""Called inside the transaction after each write, with the resource as stored (None for a deletion)."""
+
+
+def instant(moment: datetime) -> str:
+    """FHIR instant in UTC with milliseconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def to_milliseconds(moment: datetime) -> datetime:
+    """The instant as `meta.lastUpdated` can say it, so that searching by it finds what it shows."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def stamp(resource: Resource, id_: str, version: int, now: datetime) -> Resource:
+    """The resource with the id, version and time that the server gives; type, id and meta stand first."""
+    meta = {
+        **{k: v for k, v in resource.get("meta", {}).items() if k not in ("versionId", "lastUpdated")},
+        "versionId": str(version),
+        "lastUpdated": instant(now),
+    }
+    rest = {k: v for k, v in resource.items() if k not in ("resourceType", "id", "meta")}
+    return {"resourceType": resource["resourceType"], "id": id_, "meta": meta, **rest}
+
+
+NOTHING = IndexEntries([], [], [], [], None)
+"""A deleted resource is found by nothing."""
+
+
+async def nothing_more(*_: object) -> None:
+    """The hook of a type whose changes concern nobody else."""
+
+
+class GenericStore:
+    """A `ResourceStore` over the tables that `resource_tables` declares for the type."""
+
+    def __init__(self, resource_type: str, base_url: str, changed: Changed = nothing_more) -> None:
+        self.resource_type = resource_type
+        self._base_url = base_url
+        self._changed = changed
+        self._table = table_name(resource_type)
+        self._needs = storage_needs(resource_type)
+        self._insert_sql = self._insert()
+        self._update_sql = self._update(keep_superseded=True)
+        self._overwrite_sql = self._update(keep_superseded=False)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    async def read(self, connection: Connection, id_: str) -> Stored | None:
+        row = await connection.fetchrow(
+            f"SELECT id, version, last_updated, content FROM {self._table} WHERE id = $1", id_
+        )
+        return self._stored(row)
+
+    async def lock(self, connection: Connection, id_: str) -> Stored | None:
+        row = await connection.fetchrow(
+            f"SELECT id, version, last_updated, content FROM {self._table} WHERE id = $1 FOR UPDATE", id_
+        )
+        return self._stored(row)
+
+    async def read_version(self, connection: Connection, id_: str, version: int) -> Stored | None:
+        row = await connection.fetchrow(
+            f"SELECT id, version, last_updated, content FROM {self._table} WHERE id = $1 AND version = $2"
+            " UNION ALL SELECT id, version, last_updated, content FROM resource_history"
+            " WHERE resource_type = $3 AND id = $1 AND version = $2",
+            id_,
+            version,
+            self.resource_type,
+        )
+        return self._stored(row)
+
+    async def has_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
+        if f"_id={id_}" in terms:
+            return True
+        sql = f"SELECT EXISTS (SELECT FROM {self._table} WHERE id = $1 AND terms && $2)"
+        return bool(await connection.fetchval(sql, id_, list(terms)))
+
+    async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
+        conditions, arguments = ["true"], [self.resource_type, query.count]
+
+        def argument(value: Any) -> str:
+            arguments.append(value)
+            return f"${len(arguments)}"
+
+        if query.id is not None:
+            conditions.append(f"id = {argument(query.id)}")
+        if query.since is not None:
+            conditions.append(f"last_updated >= {argument(query.since)}")
+        if query.before is not None:
+            keys = ", ".join(argument(part) for part in query.before)
+            conditions.append(f"(last_updated, id, version) < ({keys})")
+        where = " AND ".join(conditions)
+        columns = "id, version, last_updated, content"
+        order = "ORDER BY last_updated DESC, id DESC, version DESC LIMIT $2"
+        rows = await connection.fetch(
+            f"SELECT * FROM ((SELECT {columns} FROM {self._table} WHERE {where} {order}) UNION ALL"
+            f" (SELECT {columns} FROM resource_history WHERE resource_type = $1 AND {where} {order})) AS version {order}",
+            *arguments,
+        )
+        return [Stored(self.resource_type, *row) for row in rows]
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    async def create(
+        self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
+    ) -> Stored:
+        now = to_milliseconds(context.now)
+        stored_resource = stamp(resource, id_ or new_id(), 1, now)
+        stored = Stored(self.resource_type, stored_resource["id"], 1, now, dumps(stored_resource))
+        entries = index_resource(self.resource_type, stored_resource, base_url=self._base_url)
+        if await self._insert_version(connection, stored, entries) is None:
+            raise Conflict(
+                f"L'identifiant {stored.id} vient d'être créé par une autre requête.",
+                f"The id {stored.id} was created by another request just now.",
+                expression=f"{self.resource_type}.id",
+            )
+        await self._changed(connection, context, "create", stored, stored_resource)
+        return stored
+
+    async def replace(
+        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+    ) -> Stored:
+        now = max(to_milliseconds(context.now), current.last_updated)
+        stored_resource = stamp(resource, current.id, current.version + 1, now)
+        stored = Stored(self.resource_type, current.id, current.version + 1, now, dumps(stored_resource))
+        entries = index_resource(self.resource_type, stored_resource, base_url=self._base_url)
+        await self._write_version(connection, current, stored, entries)
+        kind: ChangeKind = "create" if current.deleted else "update"
+        await self._changed(connection, context, kind, stored, stored_resource)
+        return stored
+
+    async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        now = max(to_milliseconds(context.now), current.last_updated)
+        stored = Stored(self.resource_type, current.id, current.version + 1, now, None)
+        await self._write_version(connection, current, stored, NOTHING)
+        await self._changed(connection, context, "delete", stored, None)
+        return stored
+
+    async def put(
+        self, connection: Connection, context: WriteContext, id_: str, resource: Resource
+    ) -> Stored:
+        """Store `resource` as the current version of `id_`, whether or not there was one."""
+        current = await self.lock(connection, id_)
+        if current is None:
+            return await self.create(connection, context, resource, id_)
+        return await self.replace(connection, context, current, resource)
+
+    async def _insert_version(
+        self, connection: Connection, stored: Stored, entries: IndexEntries
+    ) -> int | None:
+        """The key of the new row; None when the id is in use."""
+        key = await connection.fetchval(
+            self._insert_sql,
+            stored.id,
+            stored.version,
+            stored.last_updated,
+            stored.content,
+            entries.terms,
+            *self._side_arguments(entries),
+        )
+        return int(key) if key is not None else None
+
+    async def _overwrite(self, connection: Connection, stored: Stored, entries: IndexEntries) -> None:
+        """Put a version in the place of the current one, which is kept nowhere: for replicas."""
+        await connection.execute(
+            self._overwrite_sql,
+            stored.id,
+            stored.version,
+            stored.last_updated,
+            stored.content,
+            entries.terms,
+            *self._side_arguments(entries),
+        )
+
+    async def _write_version(
+        self, connection: Connection, current: Stored, stored: Stored, entries: IndexEntries
+    ) -> None:
+        await connection.execute(
+            self._update_sql,
+            stored.id,
+            stored.version,
+            stored.last_updated,
+            stored.content,
+            entries.terms,
+            *self._side_arguments(entries),
+            self.resource_type,
+            current.version,
+            current.last_updated,
+            current.content,
+        )
+
+    # -- statements ------------------------------------------------------------------------------------------
+
+    def _stored(self, row: Any) -> Stored | None:
+        return Stored(self.resource_type, *row) if row is not None else None
+
+    def _side_arguments(self, entries: IndexEntries) -> list[Any]:
+        """The arguments of the side tables' inserts, three arrays each, then the position."""
+        arguments: list[Any] = []
+        if self._needs.strings:
+            arguments += _columns(entries.strings, 3)
+        if self._needs.dates:
+            arguments += _columns(entries.dates, 3)
+        if self._needs.numbers:
+            arguments += _columns(entries.numbers, 2)
+        if self._needs.position:
+            arguments += entries.position or (None, None)
+        return arguments
+
+    def _side_tables(self) -> tuple[tuple[str, bool], ...]:
+        needs = self._needs
+        return (("string", needs.strings), ("date", needs.dates), ("number", needs.numbers))
+
+    def _side_inserts(self, source: str, first: int) -> tuple[list[str], int]:
+        """CTEs that fill the side tables for the row of `source`; the number of the next free argument."""
+        ctes, n = [], first
+        for kind, wanted, columns, casts in (
+            ("string", self._needs.strings, "value, exact", ("text", "text", "text")),
+            ("date", self._needs.dates, "low, high", ("text", "timestamptz", "timestamptz")),
+            ("number", self._needs.numbers, "value", ("text", "numeric")),
+        ):
+            if wanted:
+                arrays = ", ".join(f"${n + i}::{cast}[]" for i, cast in enumerate(casts))
+                ctes.append(
+                    f"{kind}s AS (INSERT INTO {self._table}_{kind} (key, parameter, {columns})"
+                    f" SELECT {source}.key, entry.* FROM {source}, unnest({arrays}) AS entry)"
+                )
+                n += len(casts)
+        return ctes, n
+
+    def _position_columns(self, first: int) -> tuple[str, str, str]:
+        """Column list, value list and assignments of the position, each with its leading comma, or nothing."""
+        if not self._needs.position:
+            return "", "", ""
+        latitude, longitude = f"${first}", f"${first + 1}"
+        return (
+            ", latitude, longitude",
+            f", {latitude}::float8, {longitude}::float8",
+            f", latitude = {latitude}, longitude = {longitude}",
+        )
+
+    def _insert(self) -> str:
+        ctes, after = self._side_inserts("resource", 6)
+        columns, values, _ = self._position_columns(after)
+        resource = (
+            f"resource AS (INSERT INTO {self._table} (id, version, last_updated, content, terms{columns})"
+            f" VALUES ($1, $2, $3, $4, $5{values}) ON CONFLICT (id) DO NOTHING RETURNING key)"
+        )
+        return f"WITH {', '.join([resource, *ctes])} SELECT key FROM resource"
+
+    def _update(self, *, keep_superseded: bool) -> str:
+        ctes, after = self._side_inserts("resource", 6)
+        _, _, assignments = self._position_columns(after)
+        if assignments:
+            after += 2
+        resource = (
+            f"resource AS (UPDATE {self._table} SET version = $2, last_updated = $3, content = $4::bytea,"
+            f" deleted = $4::bytea IS NULL, terms = $5{assignments} WHERE id = $1 RETURNING key)"
+        )
+        removals = [
+            f"old_{kind}s AS (DELETE FROM {self._table}_{kind} side USING {self._table} main"
+            " WHERE main.id = $1 AND side.key = main.key)"
+            for kind, wanted in self._side_tables()
+            if wanted
+        ]
+        parts = [resource, *removals, *ctes]
+        if keep_superseded:
+            parts.append(
+                "superseded AS (INSERT INTO resource_history (resource_type, id, version, last_updated, content)"
+                f" VALUES (${after}, $1, ${after + 1}, ${after + 2}, ${after + 3}::bytea))"
+            )
+        return f"WITH {', '.join(parts)} SELECT key FROM resource"
+
+
+def _columns(entries: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [[entry[i] for entry in entries] for i in range(width)]

@@ -1,0 +1,44 @@
+"""A replica of another service's resources, in the same tables as one's own, so that the same search runs over it.
+
+The owner's id, version and bytes are kept as they are.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.search.index import index_resource
+from creneau_shared.fhir.storage.generic import NOTHING, GenericStore
+from creneau_shared.fhir.storage.store import Resource, Stored
+
+
+class ReplicaStore(GenericStore):
+    """Writes what the owner of a type says of it; never older over newer."""
+
+    async def apply(self, connection: Connection, resource: Resource) -> bool:
+        """Store the owner's version of a resource; False when this one or a later one is here already."""
+        meta = resource["meta"]
+        stored = Stored(
+            self.resource_type,
+            resource["id"],
+            int(meta["versionId"]),
+            datetime.fromisoformat(meta["lastUpdated"]),
+            dumps(resource),
+        )
+        entries = index_resource(self.resource_type, resource, base_url=self._base_url)
+        current = await self.lock(connection, stored.id)
+        if current is None:
+            return await self._insert_version(connection, stored, entries) is not None
+        if current.version >= stored.version:
+            return False
+        await self._overwrite(connection, stored, entries)
+        return True
+
+    async def forget(self, connection: Connection, id_: str) -> None:
+        """The owner has deleted the resource; a later version may still bring it back."""
+        current = await self.lock(connection, id_)
+        if current is not None and not current.deleted:
+            gone = Stored(self.resource_type, id_, current.version + 1, current.last_updated, None)
+            await self._overwrite(connection, gone, NOTHING)

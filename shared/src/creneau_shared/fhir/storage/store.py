@@ -1,0 +1,106 @@
+"""What every resource type's storage can do, whoever implements it.
+
+The REST layer knows types only through `ResourceStore`: the generic one keeps a type in the tables of
+`storage.tables`; a service may bring its own (booking's slots are narrow rows, its appointments have rules).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from creneau_shared.database.pool import Connection
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of one resource as it is stored. `content` is the UTF-8 JSON that is served; None: deleted."""
+
+    resource_type: str
+    id: str
+    version: int
+    last_updated: datetime
+    content: bytes | None
+
+    @property
+    def deleted(self) -> bool:
+        return self.content is None
+
+    @property
+    def etag(self) -> str:
+        return f'W/"{self.version}"'
+
+
+@dataclass(frozen=True, slots=True)
+class WriteContext:
+    """Who writes, when, and on behalf of which request. Handed to every write."""
+
+    now: datetime
+    subject: str = "system"
+    """the token's subject, `system` for the service itself"""
+    issuer: str = ""
+    patient_ids: frozenset[str] | None = None
+    """the Patients this subject acts for; None: not limited to a patient compartment"""
+    correlation_id: str | None = None
+    answer: dict[str, str] = field(default_factory=dict)
+    """response headers that the write adds (such as a hold's Expires)"""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Which versions a history interaction asks for (FHIR R4 http.html#history)."""
+
+    id: str | None
+    since: datetime | None
+    before: tuple[Any, ...] | None
+    """keyset: versions older than (last_updated, id, version)"""
+    count: int
+
+
+class ResourceStore(Protocol):
+    """The storage of one resource type. Every method runs on the caller's connection and never commits."""
+
+    resource_type: str
+
+    async def read(self, connection: Connection, id_: str) -> Stored | None:
+        """The current version, also when it is a deletion; None when the id was never used."""
+        ...
+
+    async def read_version(self, connection: Connection, id_: str, version: int) -> Stored | None:
+        """One version, current or superseded."""
+        ...
+
+    async def lock(self, connection: Connection, id_: str) -> Stored | None:
+        """The current version, locked against other writers until the transaction ends."""
+        ...
+
+    async def has_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
+        """Whether the resource has one of these search terms (`_id=…` included): the compartment check, in SQL."""
+        ...
+
+    async def create(
+        self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
+    ) -> Stored:
+        """Store a new resource under a new id, or under `id_` when it is not in use (else Conflict)."""
+        ...
+
+    async def replace(
+        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+    ) -> Stored:
+        """Store the next version of `current`, which the caller has locked."""
+        ...
+
+    async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        """Delete `current`, which the caller has locked; the deletion is a version of its own."""
+        ...
+
+    async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
+        """At most `query.count` versions, newest first."""
+        ...
+
+
+ChangeKind = Literal["create", "update", "delete"]

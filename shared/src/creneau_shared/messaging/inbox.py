@@ -1,0 +1,138 @@
+"""The inbox: which events a consumer has already handled.
+
+The row is written in the transaction of the effect, so that an event has its effect exactly once, however
+often it arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid, text
+
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.messaging.outbox import AUTOVACUUM
+
+PRUNE_ROWS = 10_000
+REBUILD = -1
+
+
+def inbox_table(metadata: MetaData) -> Table:
+    """Declare `inbox` and `inbox_log` in `metadata`; return `inbox`.
+
+    `inbox`: one row for each consumer and event handled.
+    `inbox_log`: how far each consumer has handled each partition, and of which generation of the log. A
+    record of a later generation says that the broker had lost records and was filled again: the log is then
+    read from its beginning. Generation `REBUILD` asks for the same by command.
+    """
+    table = Table(
+        "inbox",
+        metadata,
+        Column("consumer", Text, primary_key=True),
+        Column("event_id", Uuid, primary_key=True),
+        Column("handled_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+        Index("ix_inbox_handled_at", "handled_at", postgresql_using="brin"),
+        postgresql_with={key: value for key, value in AUTOVACUUM.items() if key != "fillfactor"},
+    )
+    Table(
+        "inbox_log",
+        metadata,
+        Column("consumer", Text, primary_key=True),
+        Column("topic", Text, primary_key=True),
+        Column("partition", Integer, primary_key=True, autoincrement=False),
+        Column("log_offset", BigInteger, nullable=False),
+        Column("generation", Integer, nullable=False),
+        postgresql_with={"fillfactor": "50"},
+    )
+    return table
+
+
+async def first_time(connection: Connection, consumer: str, event_id: UUID) -> bool:
+    """True when `consumer` has not handled this event yet; it has from now on, if the transaction commits."""
+    return bool(await first_times(connection, consumer, [event_id]))
+
+
+async def first_times(connection: Connection, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of `event_ids` that `consumer` has not handled yet; one statement for all of them."""
+    if not event_ids:
+        return set()
+    rows = await connection.fetch(
+        "INSERT INTO inbox (consumer, event_id) "
+        "SELECT $1, event_id FROM unnest($2::uuid[]) AS event (event_id) "
+        "ON CONFLICT DO NOTHING RETURNING event_id",
+        consumer,
+        list(event_ids),
+    )
+    return {row["event_id"] for row in rows}
+
+
+async def prune(database: Database, consumer: str, before: datetime) -> int:
+    """Forget what `consumer` handled before this instant; return the number of rows.
+
+    Must lie further back than the producers keep published events, or a refilled log would repeat effects.
+    """
+    pruned = 0
+    while True:
+        status = await database.pool.execute(
+            "DELETE FROM inbox WHERE consumer = $1 AND event_id IN "
+            "(SELECT event_id FROM inbox WHERE consumer = $1 AND handled_at < $2 LIMIT $3)",
+            consumer,
+            before,
+            PRUNE_ROWS,
+        )
+        rows = int(status.rpartition(" ")[2])
+        pruned += rows
+        if rows < PRUNE_ROWS:
+            return pruned
+
+
+async def generations(database: Database, consumer: str) -> dict[tuple[str, int], int]:
+    """The generation of each partition that `consumer` is reading; `REBUILD` where it is to start anew."""
+    rows = await database.pool.fetch(
+        "SELECT topic, partition, generation FROM inbox_log WHERE consumer = $1", consumer
+    )
+    return {(row["topic"], row["partition"]): row["generation"] for row in rows}
+
+
+async def advance(
+    connection: Connection, consumer: str, topic: str, partition: int, log_offset: int, generation: int
+) -> bool:
+    """Record how far a partition is handled; False when it is to be rebuilt, and then nothing may commit."""
+    return bool(
+        await connection.fetchval(
+            "INSERT INTO inbox_log (consumer, topic, partition, log_offset, generation) "
+            "VALUES ($1, $2, $3, $4, $5) "
+            "ON CONFLICT (consumer, topic, partition) DO UPDATE SET log_offset = excluded.log_offset, "
+            "generation = greatest(inbox_log.generation, excluded.generation) "
+            "WHERE inbox_log.generation <> $6 RETURNING true",
+            consumer,
+            topic,
+            partition,
+            log_offset,
+            generation,
+            REBUILD,
+        )
+    )
+
+
+async def restart(
+    database: Database, consumer: str, topic: str, partition: int, generation: int | None
+) -> None:
+    """Record that a partition is read from its beginning, as a log of `generation` (None: of any)."""
+    if generation is None:
+        await database.pool.execute(
+            "DELETE FROM inbox_log WHERE consumer = $1 AND topic = $2 AND partition = $3",
+            consumer,
+            topic,
+            partition,
+        )
+    else:
+        await database.pool.execute(
+            "UPDATE inbox_log SET generation = $4 WHERE consumer = $1 AND topic = $2 AND partition = $3",
+            consumer,
+            topic,
+            partition,
+            generation,
+        )

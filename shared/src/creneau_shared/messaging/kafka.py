@@ -1,0 +1,138 @@
+"""Kafka clients as everything here uses them.
+
+What the embedded broker (Tansu 0.6, in memory) does otherwise than Apache Kafka, found by experiment:
+
+- no InitProducerId, so no idempotent producer and no transactions (`KAFKA_IDEMPOTENT_PRODUCER=false`);
+- a metadata request for an unknown topic creates it, with the broker's own number of partitions, so a
+  consumer that starts first (or comes back to an emptied broker first) decides it: the relay's `TopicKeeper`
+  puts that right while the topic is empty; no CreatePartitions;
+- ListOffsets puts the end of a log behind the first record of its last batch, not behind the last record; the
+  high watermark of a fetch is right: `log_ends` and consumers go by that;
+- a fetch behind the end of a log answers nothing, not OffsetOutOfRange: consumers compare by themselves;
+- a restart forgets records, topics, groups and committed offsets: members are told that they are unknown,
+  join again and begin at the earliest record;
+- the first member of a group waits 3 to 6 s for its assignment; topic configurations are accepted, without
+  effect (no compaction, no retention).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from creneau_shared.settings import ServiceSettings
+
+METADATA_MAX_AGE_MS = 2_000
+"""A topic that appears, or a broker that comes back, is seen within this time."""
+REQUEST_TIMEOUT_MS = 10_000
+STOP_TIMEOUT_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+async def stop_within(name: str, stop: Callable[[], Awaitable[None]]) -> None:
+    """Stop a client; leave it behind when it hangs (aiokafka #583, #647) or the broker is gone."""
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await stop()
+    except (TimeoutError, KafkaError, OSError) as error:
+        log.warning("kafka client did not stop", client=name, error=type(error).__name__)
+
+
+@asynccontextmanager
+async def open_producer(settings: ServiceSettings) -> AsyncIterator[AIOKafkaProducer]:
+    """A started producer: every replica acknowledges, order is kept within a partition."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        acks="all",
+        enable_idempotence=settings.kafka_idempotent_producer,
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        linger_ms=0,
+    )
+    try:
+        await producer.start()
+        yield producer
+    finally:
+        await stop_within("producer", lambda: _abandon(producer))
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """Stop without flushing: who sends here waits for the acknowledgement, and what was given up is sent
+    again by the next term; sent late by this one it would follow newer events of its key.
+    """
+    if producer._sender is not None:
+        await producer._sender.close()
+    await producer.client.close()
+    producer._closed = True
+
+
+@asynccontextmanager
+async def open_consumer(
+    settings: ServiceSettings, *, group: str | None = None, session_timeout_s: float = 10.0
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer that commits nothing by itself and begins at the earliest record.
+
+    It is subscribed to nothing yet.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        session_timeout_ms=int(session_timeout_s * 1000),
+        heartbeat_interval_ms=int(session_timeout_s * 1000 / 10),
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await stop_within("consumer", consumer.stop)
+
+
+async def log_ends(
+    reader: AIOKafkaConsumer, at_least: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Where each log ends: the offset of its next record.
+
+    `at_least` names the partitions, with the end that is expected: where ListOffsets says less, the high
+    watermark decides. `reader` belongs to no group and is assigned to nothing else. Raises KafkaError or
+    TimeoutError.
+    """
+    if not at_least:
+        return {}
+    ends: dict[TopicPartition, int] = await reader.end_offsets(list(at_least))
+    doubtful = [place for place, expected in at_least.items() if ends[place] < expected]
+    reader.assign(doubtful)
+    for place in doubtful:
+        reader.seek(place, ends[place])
+    async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+        while any(reader.highwater(place) is None for place in doubtful):
+            await reader.getmany(timeout_ms=50)
+    for place in doubtful:
+        ends[place] = max(ends[place], reader.highwater(place))
+    reader.unsubscribe()
+    return ends
+
+
+async def check_kafka(settings: ServiceSettings) -> None:
+    """Readiness: raise OSError or TimeoutError when no bootstrap server accepts a connection within 2 s."""
+    async with asyncio.timeout(2):
+        last: OSError | None = None
+        for server in settings.kafka_bootstrap_servers.split(","):
+            host, _, port = server.strip().rpartition(":")
+            try:
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            except OSError as error:
+                last = error
+                continue
+            writer.close()
+            return
+        raise last or OSError("no bootstrap server is named")

@@ -1,0 +1,253 @@
+"""The relay: outbox → Kafka, at least once, in order for each key.
+
+Any number of processes run it; the one that holds an advisory lock publishes, and when it dies (its
+connection ends, so does its lock) another takes over. What was sent and not recorded is then sent again: a
+duplicate on the bus, which the inbox of each consumer makes harmless.
+
+A broker can lose what it acknowledged: the embedded one forgets everything when it dies, a cluster may be
+wiped or restored. Two signs tell: an acknowledgement at or below an offset that was acknowledged before, and
+a log that ends before it. Then every retained event that the log has lost is published again, in order. While
+such a loss is still unseen, the one batch in flight may arrive ahead of older events: a consumer for which
+that matters compares the version in the data.
+
+The advisory lock and its connection need a session of their own: no pooler in transaction mode in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import asyncpg
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
+
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.messaging import cloudevents, metrics, retention
+from creneau_shared.messaging.kafka import open_consumer, open_producer
+from creneau_shared.messaging.settings import MessagingSettings
+from creneau_shared.messaging.topic_keeper import TopicKeeper
+from creneau_shared.messaging.topics import Topic
+from creneau_shared.messaging.waiting import backoff_s, wait
+from creneau_shared.settings import ServiceSettings
+
+LEADER_LOCK = 0x6372656E_72656C61
+"""Key of the advisory lock, in the service's own database."""
+
+FAILURES = (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What ends a term of leadership; the next one begins by looking at the logs again."""
+
+SELECT_UNPUBLISHED = """
+SELECT position, event_id, topic, key, type, subject, source, data, time, correlation_id, traceparent
+FROM outbox WHERE published_at IS NULL ORDER BY position LIMIT $1"""
+
+RECORD_PUBLISHED = """
+WITH recorded AS (
+    UPDATE outbox SET published_at = $4, partition = ack.partition, log_offset = ack.log_offset
+    FROM unnest($1::bigint[], $2::int[], $3::bigint[]) AS ack (position, partition, log_offset)
+    WHERE outbox.position = ack.position
+    RETURNING outbox.topic, outbox.partition, outbox.log_offset
+)
+INSERT INTO outbox_log (topic, partition, log_offset, generation)
+SELECT recorded.topic, recorded.partition, max(recorded.log_offset),
+       coalesce((SELECT max(generation) FROM outbox_log WHERE outbox_log.topic = recorded.topic), 1)
+FROM recorded GROUP BY recorded.topic, recorded.partition
+ON CONFLICT (topic, partition) DO UPDATE SET log_offset = excluded.log_offset"""
+
+SELECT_LAG = """
+SELECT count(*) AS events, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS seconds
+FROM (SELECT created_at FROM outbox WHERE published_at IS NULL ORDER BY position LIMIT 100000) AS waiting"""
+
+log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """Publishes the outbox of one service. `topics` are all topics that the service produces."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: ServiceSettings,
+        topics: Sequence[Topic],
+        clock: Clock,
+        messaging: MessagingSettings | None = None,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._topics = tuple(topics)
+        self._compacted = [topic.name for topic in topics if topic.compacted]
+        self._clock = clock
+        self._limits = messaging or MessagingSettings()
+        self._acknowledged: dict[retention.Partition, int] = {}
+        self._generations: dict[str, int] = {}
+        self.leads = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Lead whenever no other process does, until `stop` is set."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                async with self._leadership() as connection:
+                    if connection is not None:
+                        log.info("relay leads")
+                        failures = 0
+                        await self._lead(connection, stop)
+            except FAILURES as error:
+                failures += 1
+                log.warning("relay interrupted", error=type(error).__name__, reason=str(error))
+            await wait(stop, self._limits.relay_leader_retry_s + backoff_s(failures, least_s=0.1, most_s=5.0))
+
+    @asynccontextmanager
+    async def _leadership(self) -> AsyncIterator[Connection | None]:
+        """A connection that holds the lock, or None while another process does."""
+        async with self._database.connection() as connection:
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
+                yield None
+                return
+            self.leads = True
+            metrics.RELAY_LEADS.set(1)
+            try:
+                yield connection
+            finally:
+                self.leads = False
+                metrics.RELAY_LEADS.set(0)
+                if not connection.is_closed():
+                    await connection.execute("SELECT pg_advisory_unlock($1)", LEADER_LOCK)
+
+    async def _lead(self, connection: Connection, stop: asyncio.Event) -> None:
+        """Publish and prune until `stop`, or until the connection (and with it the lock) is lost."""
+        work = asyncio.ensure_future(self._publish_until(connection, stop))
+        pruning = asyncio.ensure_future(self._prune_until(stop))
+
+        def give_up(_: object) -> None:
+            work.cancel()
+
+        connection.add_termination_listener(give_up)
+        try:
+            await work
+        except asyncio.CancelledError:
+            if connection.is_closed():
+                raise ConnectionError("the connection that holds the relay's lock is lost") from None
+            raise
+        finally:
+            connection.remove_termination_listener(give_up)
+            pruning.cancel()
+            work.cancel()
+            await asyncio.gather(pruning, work, return_exceptions=True)
+
+    async def _publish_until(self, connection: Connection, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        async with (
+            TopicKeeper(self._settings, self._topics) as keeper,
+            open_consumer(self._settings) as reader,
+            open_producer(self._settings) as producer,
+        ):
+            least_s, most_s = self._limits.relay_poll_min_s, self._limits.relay_poll_max_s
+            check_at, pause_s = 0.0, least_s
+            while not stop.is_set():
+                if loop.time() >= check_at:
+                    await self._check_logs(connection, keeper, reader)
+                    check_at = loop.time() + self._limits.relay_log_check_interval_s
+                sent = await self._publish_batch(connection, producer)
+                if sent == self._limits.relay_batch_events_max:
+                    continue
+                pause_s = least_s if sent else min(pause_s * 1.5, most_s)
+                await wait(stop, pause_s)
+
+    async def _check_logs(
+        self, connection: Connection, keeper: TopicKeeper, reader: AIOKafkaConsumer
+    ) -> None:
+        """Create missing topics; requeue what a log that ends too early has lost; measure the lag."""
+        rows = await connection.fetch("SELECT topic, partition, log_offset, generation FROM outbox_log")
+        self._acknowledged = {(row["topic"], row["partition"]): row["log_offset"] for row in rows}
+        self._generations = {}
+        for row in rows:
+            self._generations[row["topic"]] = max(row["generation"], self._generations.get(row["topic"], 1))
+        ends = await keeper.ensure(reader, self._acknowledged)
+        lost = {
+            place: ends.get(place, 0)
+            for place, acknowledged in self._acknowledged.items()
+            if ends.get(place, 0) <= acknowledged
+        }
+        if lost:
+            await self._requeue(connection, lost)
+        for events, seconds in await connection.fetch(SELECT_LAG):
+            metrics.OUTBOX_LAG_EVENTS.set(events)
+            metrics.OUTBOX_LAG_SECONDS.set(seconds)
+
+    async def _publish_batch(self, connection: Connection, producer: AIOKafkaProducer) -> int:
+        """Send the oldest unpublished events and record where they went; return how many."""
+        rows = await connection.fetch(SELECT_UNPUBLISHED, self._limits.relay_batch_events_max)
+        if not rows:
+            return 0
+        async with asyncio.timeout(self._limits.relay_send_timeout_s):
+            sending = [await self._send(producer, row) for row in rows]
+            acks: list[RecordMetadata] = await asyncio.gather(*sending)
+        lost = self._lost(acks)
+        if lost:
+            # The batch is not recorded: its events follow once more behind those that were lost before them.
+            await self._requeue(connection, lost)
+            return 0
+        await connection.execute(
+            RECORD_PUBLISHED,
+            [row["position"] for row in rows],
+            [ack.partition for ack in acks],
+            [ack.offset for ack in acks],
+            self._clock.now(),
+        )
+        for ack in acks:
+            self._acknowledged[ack.topic, ack.partition] = ack.offset
+            metrics.PUBLISHED.labels(ack.topic).inc()
+        return len(rows)
+
+    async def _send(self, producer: AIOKafkaProducer, row: asyncpg.Record) -> asyncio.Future[RecordMetadata]:
+        future: asyncio.Future[RecordMetadata] = await producer.send(
+            row["topic"],
+            value=row["data"],
+            key=row["key"].encode(),
+            headers=cloudevents.headers(
+                event_id=row["event_id"],
+                source=row["source"],
+                event_type=row["type"],
+                subject=row["subject"],
+                time=row["time"],
+                key=row["key"],
+                correlation_id=row["correlation_id"],
+                traceparent=row["traceparent"],
+                generation=self._generations.get(row["topic"], 1),
+            ),
+        )
+        return future
+
+    def _lost(self, acks: Sequence[RecordMetadata]) -> dict[retention.Partition, int]:
+        """The partitions that acknowledged an offset a second time, each with the least such offset."""
+        lost: dict[retention.Partition, int] = {}
+        for ack in acks:
+            if ack.offset < 0:
+                raise KafkaError("the broker did not say where it put an event")
+            place = (ack.topic, ack.partition)
+            if ack.offset <= self._acknowledged.get(place, -1):
+                lost[place] = min(ack.offset, lost.get(place, ack.offset))
+        return lost
+
+    async def _requeue(self, connection: Connection, lost: Mapping[retention.Partition, int]) -> None:
+        await retention.requeue(connection, lost, self._compacted)
+        for place, end in lost.items():
+            self._acknowledged[place] = end - 1
+        for topic in {topic for topic, _ in lost}:
+            self._generations[topic] = self._generations.get(topic, 1) + 1
+
+    async def _prune_until(self, stop: asyncio.Event) -> None:
+        while not await wait(stop, self._limits.outbox_prune_interval_s):
+            before = self._clock.now() - timedelta(days=self._limits.outbox_retention_days)
+            try:
+                pruned = await retention.prune(self._database, self._compacted, before)
+            except FAILURES as error:
+                log.warning("outbox not pruned", error=type(error).__name__)
+            else:
+                log.info("outbox pruned", events=pruned)

@@ -1,0 +1,39 @@
+"""The limits of messaging. Each names its unit; each comes from the environment."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class MessagingSettings(BaseSettings):
+    """Limits of the relay and of consumers. The brokers themselves are named in `ServiceSettings`."""
+
+    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+
+    outbox_retention_days: float = Field(7.0, description="published events are kept for republishing, days")
+    outbox_prune_interval_s: float = Field(600.0, description="pause between two prunings, seconds")
+    inbox_retention_days: float = Field(30.0, description="handled events are remembered, days")
+    inbox_prune_interval_s: float = Field(3600.0, description="pause between two prunings, seconds")
+
+    relay_batch_events_max: int = Field(500, description="events that are sent and recorded together")
+    relay_poll_min_s: float = Field(0.02, description="pause after a poll that found events, seconds")
+    relay_poll_max_s: float = Field(0.05, description="longest pause between two polls, seconds")
+    relay_send_timeout_s: float = Field(10.0, description="longest that a batch may take, seconds")
+    relay_log_check_interval_s: float = Field(
+        2.0, description="pause between two looks for lost logs, seconds"
+    )
+    relay_leader_retry_s: float = Field(1.0, description="pause between two attempts to lead, seconds")
+
+    consumer_batch_events_max: int = Field(500, description="events that are fetched and handled together")
+    consumer_poll_s: float = Field(0.2, description="longest wait of one poll, seconds")
+    consumer_check_interval_s: float = Field(2.0, description="pause between two looks at the log, seconds")
+    consumer_attempts_max: int = Field(3, description="attempts at an event before it is dead")
+    consumer_backoff_min_s: float = Field(0.1, description="first pause before another attempt, seconds")
+    consumer_backoff_max_s: float = Field(5.0, description="longest pause before another attempt, seconds")
+    consumer_session_timeout_s: float = Field(
+        10.0, description="a silent member leaves its group after, seconds"
+    )
+    consumer_stuck_after_s: float = Field(
+        60.0, description="a consumer that has not polled for is stuck, seconds"
+    )

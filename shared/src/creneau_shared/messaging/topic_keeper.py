@@ -1,0 +1,128 @@
+"""Keeps a producing service's topics in being: they are created when missing, whatever happened to the
+broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.errors import IncompatibleBrokerVersion, TopicAlreadyExistsError, for_code
+
+from creneau_shared.messaging.kafka import REQUEST_TIMEOUT_MS, log_ends, stop_within
+from creneau_shared.messaging.retention import Partition
+from creneau_shared.messaging.topics import Topic
+from creneau_shared.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+
+class TopicKeeper:
+    """Creates topics and tells where their logs end. Use as an async context manager."""
+
+    def __init__(self, settings: ServiceSettings, topics: Sequence[Topic]) -> None:
+        self._settings = settings
+        self._topics = {topic.name: topic for topic in topics}
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def __aenter__(self) -> Self:
+        self._admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._settings.kafka_bootstrap_servers, request_timeout_ms=REQUEST_TIMEOUT_MS
+        )
+        try:
+            await self._admin.start()
+        except BaseException:
+            await stop_within("admin", self._admin.close)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._admin is not None:
+            await stop_within("admin", self._admin.close)
+
+    async def ensure(
+        self, reader: AIOKafkaConsumer, acknowledged: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
+        """Create what is missing; return the end of each partition's log (the offset of its next record).
+
+        `acknowledged`: the greatest offset known of each partition. Raises KafkaError or TimeoutError.
+        """
+        await self.create()
+        sizes = await self.sizes()
+        expected = {
+            TopicPartition(name, number): acknowledged.get((name, number), -1) + 1
+            for name, size in sizes.items()
+            for number in range(size)
+        }
+        ends = {
+            (place.topic, place.partition): end for place, end in (await log_ends(reader, expected)).items()
+        }
+        for name, size in sizes.items():
+            empty = not any(end for (topic, _), end in ends.items() if topic == name)
+            if empty and size < self._partitions(self._topics[name]):
+                await self._widen(self._topics[name])
+        return ends
+
+    def _partitions(self, topic: Topic) -> int:
+        return topic.partitions or self._settings.kafka_partitions
+
+    async def create(self) -> None:
+        """Create what is missing. Raises KafkaError."""
+        existing = await self.sizes()
+        missing = [topic for name, topic in self._topics.items() if name not in existing]
+        if missing:
+            await self._create(missing)
+
+    async def sizes(self) -> dict[str, int]:
+        """The number of partitions of each of our topics that exists.
+
+        The names are asked for first: on some brokers describing a topic that is missing creates it.
+        """
+        assert self._admin is not None  # noqa: S101
+        existing = sorted(self._topics.keys() & set(await self._admin.list_topics()))
+        if not existing:
+            return {}
+        return {
+            topic["topic"]: len(topic["partitions"])
+            for topic in await self._admin.describe_topics(existing)
+            if topic["partitions"]
+        }
+
+    async def _create(self, topics: Sequence[Topic]) -> None:
+        assert self._admin is not None  # noqa: S101
+        response = await self._admin.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    self._partitions(topic),
+                    self._settings.kafka_replication_factor,
+                    topic_configs=topic.configuration(),
+                )
+                for topic in topics
+            ]
+        )
+        for name, code, *_ in response.topic_errors:
+            if not code:
+                log.info("topic created", topic=name)
+            elif for_code(code) is not TopicAlreadyExistsError:
+                raise for_code(code)(f"topic {name} could not be created")
+
+    async def _widen(self, topic: Topic) -> None:
+        """Give an empty topic its number of partitions, when a client's first question has created it
+        smaller.
+
+        Never done to a topic with records: the partition of a key would change, and with it the order.
+        """
+        assert self._admin is not None  # noqa: S101
+        try:
+            await self._admin.create_partitions({topic.name: NewPartitions(self._partitions(topic))})
+        except IncompatibleBrokerVersion:
+            await self._admin.delete_topics([topic.name])
+            await self._create([topic])
+        log.info("topic widened", topic=topic.name, partitions=self._partitions(topic))

@@ -1,0 +1,22 @@
+"""Pauses that end at once when the process stops."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+async def wait(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait for `stop`, at most `seconds`; True when it is set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def backoff_s(failures: int, *, least_s: float, most_s: float) -> float:
+    """The pause after this many failures in a row: 0, `least_s`, then doubled each time up to `most_s`."""
+    if not failures:
+        return 0.0
+    return float(min(most_s, least_s * 2 ** min(failures - 1, 30)))

@@ -1,0 +1,102 @@
+"""What a principal may do with a resource type, and which resources of it they may see."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from creneau_shared.errors import Forbidden, Unauthenticated
+from creneau_shared.security.principal import Action, Principal
+
+PatientIds = Callable[[Principal], Awaitable[frozenset[str]]]
+"""Resolves a principal to the Patients they act for (themselves, their children, whom they represent)."""
+
+COMPARTMENT: dict[str, tuple[str, ...]] = {
+    "Patient": ("_id",),
+    "RelatedPerson": ("patient",),
+    "Appointment": ("patient",),
+    "AppointmentResponse": ("patient",),
+    "Communication": ("subject", "recipient"),
+}
+"""FHIR's patient compartment, for the types that a patient may reach: by which parameters a resource belongs to
+a patient (compartmentdefinition-patient.json). Schedule is in the compartment by definition, but an agenda is
+public."""
+
+CLOSED_TO_PATIENTS = frozenset({"AuditEvent", "Provenance", "Subscription"})
+PUBLIC = frozenset(
+    {
+        "Organization",
+        "Location",
+        "HealthcareService",
+        "Practitioner",
+        "PractitionerRole",
+        "Endpoint",
+        "Schedule",
+        "Slot",
+    }
+)
+"""Public information: who offers what, where, and when there is room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one request may do: decided once, before anything is read."""
+
+    principal: Principal
+    patient_ids: frozenset[str] | None
+    """None: not limited to a patient compartment"""
+
+    def sees(self, resource_type: str, terms: frozenset[str]) -> bool:
+        """Whether a resource with these search terms lies in what the request may see."""
+        required = self.required_terms(resource_type)
+        return required is None or not terms.isdisjoint(required)
+
+    def required_terms(self, resource_type: str) -> tuple[str, ...] | None:
+        """The terms of which a resource must have one; None: no limit."""
+        if self.patient_ids is None or resource_type not in COMPARTMENT:
+            return None
+        return tuple(
+            f"{parameter}={patient}" if parameter == "_id" else f"{parameter}=Patient/{patient}"
+            for parameter in COMPARTMENT[resource_type]
+            for patient in sorted(self.patient_ids)
+        )
+
+
+class AccessPolicy:
+    """Decides from a principal's scopes (SMART v2) and the patient compartment."""
+
+    def __init__(self, patient_ids: PatientIds, *, anonymous_read: bool) -> None:
+        self._patient_ids = patient_ids
+        self._anonymous_read = anonymous_read
+
+    async def access(self, principal: Principal, resource_type: str, action: Action) -> Access:
+        """The access that `principal` has for `action`; Unauthenticated or Forbidden when they have none."""
+        if self._anonymous_read and action in ("r", "s") and resource_type in PUBLIC:
+            return Access(
+                principal,
+                frozenset() if principal.anonymous else await self._limit(principal, resource_type, action),
+            )
+        if principal.anonymous:
+            raise Unauthenticated(
+                "Identifiez-vous pour accéder à cette information.",
+                "Log in to reach this information.",
+                headers={"WWW-Authenticate": 'Bearer realm="Creneau"'},
+            )
+        level = principal.level(resource_type, action)
+        if level is None or (level == "patient" and resource_type in CLOSED_TO_PATIENTS):
+            raise Forbidden(
+                f"Votre jeton ne permet pas cette action sur {resource_type}.",
+                f"Your token does not allow this action on {resource_type}.",
+                diagnostics=f"needs a scope such as patient/{resource_type}.{action} or user/{resource_type}.{action}",
+            )
+        return Access(principal, await self._limit(principal, resource_type, action))
+
+    async def _limit(self, principal: Principal, resource_type: str, action: Action) -> frozenset[str] | None:
+        if principal.level(resource_type, action) in ("user", "system"):
+            return None
+        return await self._patient_ids(principal)
+
+
+async def launch_patient(principal: Principal) -> frozenset[str]:
+    """The Patient of the SMART launch context, for a service that keeps no accounts of its own."""
+    return frozenset({principal.patient} if principal.patient else ())

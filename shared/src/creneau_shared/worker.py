@@ -1,0 +1,125 @@
+"""`run_worker`: the long-running tasks of a service in one process, with health and metrics.
+
+A task that crashes is said and started again, with a growing pause. SIGTERM and SIGINT: readiness fails,
+every task is told to stop and ends what it has in hand, the process exits with 0 within `SHUTDOWN_GRACE_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+import uvicorn
+from prometheus_client import Counter
+
+from creneau_shared.http.health import Check, Health, HealthApp
+from creneau_shared.logging import configure_logging
+from creneau_shared.messaging.waiting import backoff_s, wait
+from creneau_shared.settings import ServiceSettings
+
+RESTART_MIN_S = 0.5
+RESTART_MAX_S = 30.0
+STEADY_AFTER_S = 60.0
+"""A task that has run this long before it crashed starts its pauses from the least again."""
+
+CRASHES = Counter("creneau_task_crashes", "Tasks that ended by an exception", ["task"])
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One long-running task: `run` works until the event is set; `stuck` tells when it works no more."""
+
+    name: str
+    run: Callable[[asyncio.Event], Awaitable[None]]
+    stuck: Callable[[], bool] = field(default=lambda: False)
+
+
+async def run_worker(
+    settings: ServiceSettings, name: str, tasks: Sequence[Task], readiness: Mapping[str, Check]
+) -> None:
+    """Run `tasks` until SIGTERM or SIGINT. `readiness` has a check for each dependency, which raises when it
+    is down.
+
+    Listens on `settings.host` and `settings.port` for `/health/live`, `/health/ready` and `/metrics`.
+    """
+    configure_logging(settings, name)
+    stop = asyncio.Event()
+    health = Health(readiness=readiness, stuck={task.name: task.stuck for task in tasks})
+    _stop_on_signals(stop, health)
+    server, serving = _serve(settings, health)
+    running = [asyncio.create_task(_supervise(task, stop), name=task.name) for task in tasks]
+    log.info("worker started", tasks=[task.name for task in tasks])
+    await stop.wait()
+    log.info("worker stops")
+    await _drain(running, settings.shutdown_grace_s)
+    server.should_exit = True
+    await serving
+    log.info("worker stopped")
+
+
+async def _supervise(task: Task, stop: asyncio.Event) -> None:
+    """Run one task, again and again, until it ends by itself after `stop`."""
+    loop = asyncio.get_running_loop()
+    crashes = 0
+    while not stop.is_set():
+        started = loop.time()
+        try:
+            await task.run(stop)
+        except Exception:
+            CRASHES.labels(task.name).inc()
+            crashes = 1 if loop.time() - started > STEADY_AFTER_S else crashes + 1
+            pause_s = backoff_s(crashes, least_s=RESTART_MIN_S, most_s=RESTART_MAX_S)
+            log.exception("task crashed", task=task.name, restart_in_s=pause_s)
+            await wait(stop, pause_s)
+        else:
+            if not stop.is_set():
+                log.info("task ended", task=task.name)
+            return
+
+
+async def _drain(running: Sequence[asyncio.Task[None]], grace_s: float) -> None:
+    """Let the tasks end what they have in hand; end those that take longer."""
+    if not running:
+        return
+    _, late = await asyncio.wait(running, timeout=grace_s)
+    for task in late:
+        log.error("task did not stop in time", task=task.get_name(), grace_s=grace_s)
+        task.cancel()
+    if late:
+        _, hanging = await asyncio.wait(late, timeout=1.0)
+        if hanging:
+            # A client that swallows its cancellation would keep the process for ever.
+            os._exit(1)
+
+
+def _stop_on_signals(stop: asyncio.Event, health: Health) -> None:
+    def asked() -> None:
+        health.draining = True
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked)
+
+
+def _serve(settings: ServiceSettings, health: Health) -> tuple[uvicorn.Server, asyncio.Task[None]]:
+    """Start the small server for health and metrics; say where it listens."""
+    listener = socket.create_server((settings.host, settings.port), reuse_port=False)
+    config = uvicorn.Config(
+        HealthApp(health), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    log.info("health listens", host=settings.host, port=listener.getsockname()[1])
+    return server, asyncio.create_task(_serve_without_signals(server, listener), name="health")
+
+
+async def _serve_without_signals(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve until `should_exit`; signals stay with the worker (uvicorn would take them over)."""
+    await server._serve([listener])

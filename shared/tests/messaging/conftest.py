@@ -1,0 +1,229 @@
+"""One producing service and one consumer on a database and a broker of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from creneau_shared.clock import SystemClock
+from creneau_shared.database.metadata import new_metadata
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.messaging import outbox
+from creneau_shared.messaging.consumer import Consumer, Handler
+from creneau_shared.messaging.events import Event, ReceivedEvent
+from creneau_shared.messaging.inbox import inbox_table
+from creneau_shared.messaging.outbox import outbox_table
+from creneau_shared.messaging.relay import Relay
+from creneau_shared.messaging.settings import MessagingSettings
+from creneau_shared.messaging.topics import Topic
+from creneau_shared.settings import ServiceSettings
+
+TYPE = "fr.creneau.test.happened.v1"
+PARTITIONS = 4
+DEADLINE_S = 60.0
+
+QUICK = MessagingSettings(
+    relay_leader_retry_s=0.1,
+    relay_log_check_interval_s=0.3,
+    relay_send_timeout_s=4.0,
+    consumer_check_interval_s=0.3,
+    consumer_backoff_min_s=0.02,
+    consumer_backoff_max_s=0.5,
+    consumer_session_timeout_s=6.0,
+)
+
+
+def schema() -> list[str]:
+    """The statements that make the tables of messaging, and `effect`: what handlers leave, in order."""
+    metadata = new_metadata()
+    outbox_table(metadata)
+    inbox_table(metadata)
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    statements = []
+    for table in metadata.sorted_tables:
+        statements.append(str(CreateTable(table).compile(dialect=dialect)))
+        statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
+    return [
+        *statements,
+        "CREATE TABLE effect (position bigserial, consumer text, key text, data jsonb, event_id uuid)",
+    ]
+
+
+async def eventually(
+    condition: Callable[[], Awaitable[bool]], what: str, within_s: float = DEADLINE_S
+) -> None:
+    """Wait until the condition holds; fail with `what` when it does not in time."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    while not await condition():
+        assert asyncio.get_running_loop().time() < deadline, f"not in {within_s} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+async def leave_effect(connection: Connection, event: ReceivedEvent, consumer: str = "test") -> None:
+    """A handler whose effect can be counted: a second effect of one event would be a second row."""
+    await connection.execute(
+        "INSERT INTO effect (consumer, key, data, event_id) VALUES ($1, $2, $3::jsonb, $4)",
+        consumer,
+        event.key,
+        None if event.raw is None else event.raw.decode(),
+        event.id,
+    )
+
+
+@dataclass
+class Bench:
+    """A topic of its own, and what produces into it and consumes from it."""
+
+    database: Database
+    settings: ServiceSettings
+    topic: Topic
+    stack: AsyncExitStack
+    clock: SystemClock = field(default_factory=SystemClock)
+    made: int = 0
+
+    def event(self, key: str, number: int, *, tombstone: bool = False) -> Event:
+        """An event that carries its number."""
+        return Event(
+            topic=self.topic.name,
+            key=key,
+            type=TYPE,
+            subject=f"Thing/{key}",
+            source="/creneau/test",
+            data=None if tombstone else {"number": number},
+            correlation_id="correlation-1",
+        )
+
+    async def happen(self, count: int, *, keys: int = 7) -> list[Event]:
+        """Append `count` events over some keys; their numbers go on from the last call's."""
+        numbers = range(self.made, self.made + count)
+        self.made += count
+        events = [self.event(f"k{number % keys}", number) for number in numbers]
+        async with self.database.transaction() as connection:
+            await outbox.append(connection, events)
+        return events
+
+    def relay(self) -> Relay:
+        return Relay(self.database, self.settings, [self.topic], self.clock, QUICK)
+
+    def consumer(
+        self,
+        name: str = "test",
+        handlers: dict[str, Handler] | None = None,
+        messaging: MessagingSettings = QUICK,
+    ) -> Consumer:
+        """A consumer in a group of its own name."""
+        return Consumer(
+            name,
+            f"{self.topic.name}-{name}",
+            [self.topic.name],
+            handlers or {TYPE: leave_effect},
+            self.database,
+            self.settings,
+            self.clock,
+            messaging,
+        )
+
+    @asynccontextmanager
+    async def running(self, *parts: Relay | Consumer) -> AsyncIterator[None]:
+        """Run relays and consumers; stop them in order, and fail when one does not stop or has crashed."""
+        stop = asyncio.Event()
+        tasks = [asyncio.create_task(part.run(stop)) for part in parts]
+        try:
+            yield
+        finally:
+            stop.set()
+            done, late = await asyncio.wait(tasks, timeout=20)
+            for task in late:
+                task.cancel()
+            assert not late, "a part did not stop in time"
+            for task in done:
+                task.result()
+
+    async def unpublished(self) -> int:
+        return int(
+            await self.database.pool.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL")
+        )
+
+    async def effects(self, consumer: str = "test") -> list[tuple[str, int]]:
+        """Key and number of every effect, in the order in which they happened."""
+        rows = await self.database.pool.fetch(
+            "SELECT key, (data->>'number')::int AS number FROM effect WHERE consumer = $1 ORDER BY position",
+            consumer,
+        )
+        return [(row["key"], row["number"]) for row in rows]
+
+    async def published(self) -> None:
+        """Wait until the outbox is empty of what waits."""
+
+        async def condition() -> bool:
+            return await self.unpublished() == 0
+
+        await eventually(condition, "every event is published")
+
+    async def arrived(self, count: int, consumer: str = "test", within_s: float = DEADLINE_S) -> None:
+        """Wait until `count` effects are there."""
+
+        async def condition() -> bool:
+            return len(await self.effects(consumer)) >= count
+
+        await eventually(condition, f"{count} effects of {consumer}", within_s)
+
+
+def in_order_for_each_key(effects: list[tuple[str, int]]) -> bool:
+    """True when the numbers of every key only grow."""
+    last: dict[str, int] = {}
+    for key, number in effects:
+        if number <= last.get(key, -1):
+            return False
+        last[key] = number
+    return True
+
+
+@pytest.fixture(scope="session")
+def messaging_template(postgres_server) -> str:
+    """A database with the tables of messaging, to copy from."""
+    name = f"messaging_{uuid4().hex[:8]}"
+    postgres_server.create_database(name)
+    for statement in schema():
+        postgres_server.execute(statement, name)
+    return name
+
+
+@pytest.fixture
+def database_url(new_database, messaging_template) -> str:
+    """A fresh database with the tables of messaging."""
+    url: str = new_database(template=messaging_template)
+    return url
+
+
+@pytest.fixture
+async def open_bench(database_url: str) -> AsyncIterator[Callable[..., Awaitable[Bench]]]:
+    """Call it with a broker for a bench on it."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database(database_url, size=10, statement_timeout_s=20))
+
+        async def make(broker: object, *, compacted: bool = False, idempotent: bool = False) -> Bench:
+            settings = ServiceSettings(
+                database_url=database_url,
+                kafka_bootstrap_servers=broker.bootstrap_servers,  # type: ignore[attr-defined]
+                kafka_idempotent_producer=idempotent,
+                kafka_partitions=PARTITIONS,
+            )
+            topic = Topic(name=f"test.{uuid4().hex[:12]}", compacted=compacted)
+            return Bench(database, settings, topic, stack)
+
+        yield make
+
+
+@pytest.fixture
+async def bench(open_bench, broker) -> Bench:
+    """A bench on the session's embedded broker."""
+    made: Bench = await open_bench(broker)
+    return made

@@ -1,0 +1,152 @@
+"""From the outbox to the effect: every event, in order for each key, once in effect."""
+
+from __future__ import annotations
+
+import asyncio
+
+from creneau_shared.messaging import outbox
+from creneau_shared.messaging.relay import LEADER_LOCK, Relay
+
+from .conftest import TYPE, Bench, eventually, in_order_for_each_key, leave_effect
+
+
+async def test_every_event_arrives_once_and_in_order_for_each_key(bench: Bench) -> None:
+    async with bench.running(bench.relay(), bench.consumer()):
+        for _ in range(5):
+            await bench.happen(40)
+        await bench.arrived(200)
+    effects = await bench.effects()
+    assert sorted(number for _, number in effects) == list(range(200))
+    assert in_order_for_each_key(effects)
+
+
+async def test_what_travels_is_what_was_appended(bench: Bench) -> None:
+    """Every attribute of the event survives the way through the outbox, the headers and the value."""
+    received = []
+
+    async def keep(connection, event) -> None:
+        received.append(event)
+        await leave_effect(connection, event)
+
+    (sent,) = await bench.happen(1)
+    async with bench.running(bench.relay(), bench.consumer(handlers={TYPE: keep})):
+        await bench.arrived(1)
+    (event,) = received
+    for name in (
+        "topic",
+        "key",
+        "type",
+        "subject",
+        "source",
+        "data",
+        "time",
+        "id",
+        "correlation_id",
+        "traceparent",
+    ):
+        assert getattr(event, name) == getattr(sent, name), name
+
+
+async def test_a_tombstone_arrives_without_data(bench: Bench) -> None:
+    async with bench.database.transaction() as connection:
+        await outbox.append(connection, [bench.event("a", 1), bench.event("a", 2, tombstone=True)])
+    async with bench.running(bench.relay(), bench.consumer()):
+        await bench.arrived(2)
+    assert await bench.effects() == [("a", 1), ("a", None)]
+
+
+async def test_an_event_of_a_rolled_back_change_is_never_published(bench: Bench) -> None:
+    class Change(Exception):
+        pass
+
+    try:
+        async with bench.database.transaction() as connection:
+            await outbox.append(connection, [bench.event("a", 1)])
+            raise Change
+    except Change:
+        pass
+    await bench.happen(1)
+    async with bench.running(bench.relay(), bench.consumer()):
+        await bench.arrived(1)
+        await bench.published()
+    assert len(await bench.effects()) == 1
+
+
+async def test_a_relay_that_dies_between_sending_and_recording_repeats_on_the_bus_but_not_in_effect(
+    bench: Bench, monkeypatch
+) -> None:
+    """At least once on the bus, exactly once in the database."""
+    await bench.happen(30)
+    sent: list[int] = []
+    send = Relay._send
+
+    async def counted(self, producer, row):
+        sent.append(row["position"])
+        return await send(self, producer, row)
+
+    monkeypatch.setattr(Relay, "_send", counted)
+    dying = bench.relay()
+    lost = asyncio.Event()
+
+    def lose(acks):
+        lost.set()
+        raise ConnectionError("the process dies here")
+
+    monkeypatch.setattr(dying, "_lost", lose)
+    async with bench.running(dying):
+        await asyncio.wait_for(lost.wait(), 30)
+    assert await bench.unpublished() == 30
+    async with bench.running(bench.relay(), bench.consumer()):
+        await bench.arrived(30)
+        await bench.published()
+    assert len(sent) >= 60
+    effects = await bench.effects()
+    assert sorted(number for _, number in effects) == list(range(30))
+    assert in_order_for_each_key(effects)
+
+
+async def test_only_one_relay_leads_and_another_takes_over_when_its_connection_dies(bench: Bench) -> None:
+    relays = [bench.relay(), bench.relay()]
+
+    async def one_leads() -> bool:
+        return sum(relay.leads for relay in relays) == 1
+
+    async with bench.running(*relays, bench.consumer()):
+        await eventually(one_leads, "one relay leads")
+        first = next(relay for relay in relays if relay.leads)
+        second = next(relay for relay in relays if not relay.leads)
+        await bench.happen(50)
+        await bench.arrived(50)
+
+        async def taken_over() -> bool:
+            await bench.database.pool.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1",
+                LEADER_LOCK & 0xFFFFFFFF,
+            )
+            await asyncio.sleep(0.3)
+            return second.leads
+
+        await eventually(taken_over, "the other relay leads")
+        assert not first.leads
+        await bench.happen(50)
+        await bench.arrived(100)
+    effects = await bench.effects()
+    assert sorted(number for _, number in effects) == list(range(100))
+    assert in_order_for_each_key(effects)
+
+
+async def test_two_consumers_share_the_partitions_and_nothing_is_lost_when_one_leaves(bench: Bench) -> None:
+    """A rebalance in both directions while events flow: each has its effect once."""
+    stay, leave = bench.consumer(), bench.consumer()
+    async with bench.running(bench.relay(), stay):
+        await bench.happen(50)
+        await bench.arrived(50)
+        async with bench.running(leave):
+            for _ in range(10):
+                await bench.happen(20)
+                await asyncio.sleep(0.05)
+            await bench.arrived(250)
+        await bench.happen(50)
+        await bench.arrived(300)
+    numbers = [number for _, number in await bench.effects()]
+    assert sorted(numbers) == list(range(300))

@@ -1,0 +1,148 @@
+"""What cannot be handled is put aside with its reason; what passes is waited for; nothing is skipped."""
+
+from __future__ import annotations
+
+import asyncio
+
+from creneau_shared.errors import Unprocessable
+from creneau_shared.messaging.dead_letter import Replayed, replay
+from creneau_shared.messaging.kafka import open_consumer, open_producer
+from creneau_shared.messaging.topics import dead_letter_topic
+
+from .conftest import TYPE, Bench, eventually, leave_effect
+
+
+async def dead_letters(bench: Bench, group: str, count: int) -> list[tuple[bytes | None, dict[str, str]]]:
+    """The first `count` dead letters: value and headers."""
+    found: list[tuple[bytes | None, dict[str, str]]] = []
+    async with open_consumer(bench.settings) as reader:
+        reader.subscribe([dead_letter_topic(bench.topic.name, group).name])
+
+        async def read() -> bool:
+            for batch in (await reader.getmany(timeout_ms=200)).values():
+                found.extend(
+                    (record.value, {name: value.decode() for name, value in record.headers})
+                    for record in batch
+                )
+            return len(found) >= count
+
+        await eventually(read, f"{count} dead letters")
+    return found
+
+
+async def test_a_poisonous_event_is_buried_with_its_reason_and_the_next_proceeds(bench: Bench) -> None:
+    async def refuse_13(connection, event) -> None:
+        await leave_effect(connection, event)
+        if event.data["number"] == 13:
+            raise Unprocessable("Non.", "No, said jean.dupont@exemple.fr")
+
+    consumer = bench.consumer(handlers={TYPE: refuse_13})
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(30, keys=1)
+        await bench.arrived(29)
+        ((value, headers),) = await dead_letters(bench, consumer.group, 1)
+    assert [number for _, number in await bench.effects()] == [n for n in range(30) if n != 13]
+    assert value == b'{"number":13}'
+    assert headers["ce_type"] == TYPE
+    assert headers["dead_reason"] == "Unprocessable"
+    assert headers["dead_message"] == "No, said [redacted]"
+    assert headers["dead_topic"] == bench.topic.name
+    assert headers["dead_attempts"] == "3"
+
+
+async def test_dead_letters_are_handled_again_by_command_each_once(bench: Bench) -> None:
+    """After the fault is mended a replay gives the effect; a second replay finds nothing left."""
+    mended = asyncio.Event()
+
+    async def refuse_even(connection, event) -> None:
+        if not mended.is_set() and event.data["number"] % 2 == 0:
+            raise ValueError("not yet")
+        await leave_effect(connection, event)
+
+    consumer = bench.consumer(handlers={TYPE: refuse_even})
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(10)
+        await bench.arrived(5)
+        await dead_letters(bench, consumer.group, 5)
+    assert await replay(consumer, bench.topic.name) == Replayed(handled=0, failed=5)
+    mended.set()
+    assert await replay(consumer, bench.topic.name) == Replayed(handled=5, failed=0)
+    assert await replay(consumer, bench.topic.name) == Replayed(handled=0, failed=0)
+    assert sorted(number for _, number in await bench.effects()) == list(range(10))
+
+
+async def test_a_record_that_is_no_event_is_buried_and_the_next_proceeds(bench: Bench) -> None:
+    consumer = bench.consumer()
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(1)
+        await bench.arrived(1)
+        async with open_producer(bench.settings) as producer:
+            await producer.send_and_wait(bench.topic.name, value=b"\xff", key=b"k0")
+        await bench.happen(20)
+        await bench.arrived(21)
+        ((value, headers),) = await dead_letters(bench, consumer.group, 1)
+    assert (value, headers["dead_reason"]) == (b"\xff", "UnreadableEvent")
+
+
+async def test_an_event_of_a_type_without_handler_is_passed_by(bench: Bench) -> None:
+    async with bench.running(
+        bench.relay(), bench.consumer(handlers={"fr.creneau.test.other.v1": leave_effect})
+    ):
+        await bench.happen(5)
+
+        async def passed() -> bool:
+            return await bench.database.pool.fetchval("SELECT sum(log_offset + 1) = 5 FROM inbox_log") is True
+
+        await eventually(passed, "the offsets move past unknown types")
+    assert await bench.effects() == []
+
+
+async def test_a_failure_that_passes_is_waited_for_and_costs_no_event(bench: Bench) -> None:
+    """Connection failures are waited for without limit: no dead letter, no gap, no repeat."""
+    failing = asyncio.Event()
+    refused = 0
+
+    async def fail_for_a_while(connection, event) -> None:
+        nonlocal refused
+        if failing.is_set():
+            refused += 1
+            raise ConnectionResetError("the database is away")
+        await leave_effect(connection, event)
+
+    async with bench.running(bench.relay(), bench.consumer(handlers={TYPE: fail_for_a_while})):
+        await bench.happen(20)
+        await bench.arrived(20)
+        failing.set()
+        await bench.happen(20)
+
+        async def insisted() -> bool:
+            return refused > 6
+
+        await eventually(insisted, "it is tried more often than a poisonous event")
+        failing.clear()
+        await bench.arrived(40)
+    assert sorted(number for _, number in await bench.effects()) == list(range(40))
+
+
+async def test_a_batch_rolls_back_as_a_whole_before_its_events_are_handled_one_by_one(bench: Bench) -> None:
+    """An effect that was left before the failing event of the same batch is not left twice."""
+    attempts: list[int] = []
+
+    async def refuse_last(connection, event) -> None:
+        attempts.append(event.data["number"])
+        await leave_effect(connection, event)
+        if event.data["number"] == 9:
+            raise KeyError("missing")
+
+    await bench.happen(10, keys=1)
+    async with bench.running(bench.relay()):
+        await bench.published()
+    async with bench.running(bench.consumer(handlers={TYPE: refuse_last})):
+        await bench.arrived(9)
+
+        async def tried() -> bool:
+            return attempts.count(9) >= 4
+
+        await eventually(tried, "the failing event is tried in the batch and by itself")
+    assert attempts.count(0) == 2
+    assert [number for _, number in await bench.effects()] == list(range(9))

@@ -1,0 +1,167 @@
+"""A broker that loses what it acknowledged: every event still arrives, and has its effect once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from creneau_shared.messaging.kafka import open_consumer
+from creneau_shared.messaging.topic_keeper import TopicKeeper
+
+from .conftest import TYPE, Bench, eventually, in_order_for_each_key, leave_effect
+
+
+async def log_of(bench: Bench, count: int) -> list[tuple[str, bytes | None]]:
+    """The first `count` records that the topic holds now, by partition: key and value."""
+    records: list[tuple[str, bytes | None]] = []
+    async with open_consumer(bench.settings) as reader:
+        reader.subscribe([bench.topic.name])
+
+        async def read() -> bool:
+            for batch in (await reader.getmany(timeout_ms=200)).values():
+                records.extend((record.key.decode(), record.value) for record in batch)
+            return len(records) >= count
+
+        await eventually(read, f"{count} records in the log")
+    return records
+
+
+async def test_the_broker_dies_and_comes_back_empty_and_every_event_arrives(open_bench, new_broker) -> None:
+    """SIGKILL of the in-memory broker under load: topics, records, groups and offsets are gone."""
+    broker = new_broker()
+    bench: Bench = await open_bench(broker)
+    async with bench.running(bench.relay(), bench.consumer()):
+        await bench.happen(100)
+        await bench.arrived(100)
+        await bench.happen(50)
+        broker.kill()
+        await bench.happen(50)
+        broker.start()
+        await bench.happen(50)
+        await bench.arrived(250)
+        await bench.published()
+        await bench.happen(10)
+        await bench.arrived(260)
+    effects = await bench.effects()
+    assert sorted(number for _, number in effects) == list(range(260))
+    assert in_order_for_each_key(effects)
+
+
+async def test_an_emptied_broker_is_filled_again_although_nothing_new_happens(open_bench, new_broker) -> None:
+    """A consumer that comes later still reads everything that is retained."""
+    broker = new_broker()
+    bench: Bench = await open_bench(broker)
+    async with bench.running(bench.relay()):
+        await bench.happen(60)
+        await bench.published()
+        broker.kill()
+        broker.start()
+        records = await log_of(bench, 60)
+    assert len(records) >= 60
+    async with bench.running(bench.relay(), bench.consumer()):
+        await bench.arrived(60)
+    assert in_order_for_each_key(await bench.effects())
+
+
+async def test_an_emptied_broker_gets_the_last_state_of_each_key_of_a_compacted_topic(
+    open_bench, new_broker
+) -> None:
+    """An older state may not follow a newer one into the log, even though both are retained."""
+    broker = new_broker()
+    bench: Bench = await open_bench(broker, compacted=True)
+    async with bench.running(bench.relay()):
+        await bench.happen(70, keys=7)
+        await bench.published()
+        broker.kill()
+        broker.start()
+        records = await log_of(bench, 7)
+        await bench.published()
+    assert sorted(records) == sorted((f"k{n % 7}", b'{"number":%d}' % n) for n in range(63, 70))
+
+
+async def test_a_log_that_was_filled_again_beyond_the_consumers_offset_is_read_from_its_beginning(
+    bench: Bench,
+) -> None:
+    """Wiped and refilled while a consumer was away: its committed offset means nothing in the new log.
+
+    The topic is deleted beneath a group whose committed offsets survive, as a restored cluster would do.
+    """
+    await bench.happen(40)
+    async with bench.running(bench.relay(), bench.consumer()):
+        await bench.arrived(40)
+    await bench.happen(40)
+    async with bench.running(bench.relay()):
+        await bench.published()
+        async with TopicKeeper(bench.settings, [bench.topic]) as keeper:
+            assert keeper._admin is not None
+            await keeper._admin.delete_topics([bench.topic.name])
+
+        async def refilled() -> bool:
+            generation = await bench.database.pool.fetchval("SELECT max(generation) FROM outbox_log")
+            return generation == 2 and await bench.unpublished() == 0
+
+        await eventually(refilled, "the log is filled again")
+        await bench.happen(100)
+        await bench.published()
+    async with bench.running(bench.relay(), bench.consumer()):
+        await bench.arrived(180)
+    numbers = [number for _, number in await bench.effects()]
+    assert sorted(numbers) == list(range(180))
+
+
+async def test_acknowledgements_that_begin_again_reveal_a_loss_at_once(bench: Bench, monkeypatch) -> None:
+    """The log is looked at now and then; an offset acknowledged a second time is noticed in between."""
+    await bench.happen(20)
+    relay = bench.relay()
+    relay._limits = relay._limits.model_copy(update={"relay_log_check_interval_s": 3600.0})
+    async with bench.running(relay):
+        await bench.published()
+        for place in relay._acknowledged:
+            relay._acknowledged[place] += 1000
+        await bench.happen(20)
+        await bench.published()
+        records = await log_of(bench, 40)
+    generation = await bench.database.pool.fetchval("SELECT max(generation) FROM outbox_log")
+    assert generation >= 2
+    assert len(records) > 40
+
+
+async def test_a_batch_that_arrived_early_in_an_emptied_log_has_its_effect_once(
+    open_bench, new_broker
+) -> None:
+    """The producer retries what is in flight into the new log before the loss is seen: a repeat, no more."""
+    broker = new_broker()
+    bench: Bench = await open_bench(broker)
+
+    async def slow(connection, event) -> None:
+        await asyncio.sleep(0.002)
+        await leave_effect(connection, event)
+
+    async def flow() -> None:
+        for _ in range(40):
+            await bench.happen(5)
+            await asyncio.sleep(0.02)
+
+    async with bench.running(bench.relay(), bench.consumer(handlers={TYPE: slow})):
+        await bench.happen(5)
+        await bench.arrived(5)
+        flowing = asyncio.create_task(flow())
+        for _ in range(2):
+            await asyncio.sleep(0.3)
+            broker.kill()
+            broker.start()
+        await flowing
+        await bench.arrived(205)
+        await bench.published()
+    numbers = [number for _, number in await bench.effects()]
+    assert sorted(numbers) == list(range(205))
+
+
+def test_settings_of_a_topic_name_what_the_broker_should_do(bench: Bench) -> None:
+    """Compaction and retention reach a broker that heeds them."""
+    compacted = replace(bench.topic, compacted=True).configuration()
+    assert compacted["cleanup.policy"] == "compact"
+    assert bench.topic.configuration() == {
+        "cleanup.policy": "delete",
+        "retention.ms": str(7 * 24 * 3600 * 1000),
+    }

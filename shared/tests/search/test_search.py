@@ -1,0 +1,138 @@
+"""Searches over the small graph, against the meaning that FHIR R4 gives them."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.tests.search.store import Store
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        # token
+        ("Slot?status=free", "l1 l3 m1 s1"),
+        ("Slot?status=free,busy", "l1 l2 l3 m1 s1"),
+        ("Slot?status=http://hl7.org/fhir/slotstatus|busy", "l2"),
+        ("Slot?status=|busy", "l2"),
+        ("Slot?status=urn:other|busy", ""),
+        ("Slot?status:not=free", "l2"),
+        ("Slot?service-type=consultation", "l3"),
+        ("Slot?service-type=urn:example:service|consultation", "l3"),
+        ("Slot?service-type=urn:example:service|", "l3"),
+        ("Slot?service-type=|consultation", ""),
+        ("Slot?service-type:not=consultation", "l1 l2 m1 s1"),
+        ("Slot?service-type:text=consul", "l3"),
+        ("Slot?service-type:missing=true", "l1 l2 m1 s1"),
+        ("Slot?service-type:missing=false", "l3"),
+        ("Organization?active=false", "lyon"),
+        ("Patient?identifier=urn:example:patient|A\\|1\\,2", "camille"),
+        ("Patient?identifier=A\\|1\\,2", "camille"),
+        ("Patient?identifier=A", ""),
+        ("Patient?deceased=true", "yann"),
+        ("Patient?deceased=false", "camille sans"),
+        ("Patient?phone=0612345678", "camille"),
+        ("Patient?telecom=mobile|06 12 34 56 78", "camille"),
+        ("Practitioner?email=f.lefevre@exemple.fr", "lefevre"),
+        (
+            "Practitioner?identifier:of-type=http://interopsante.org/CodeSystem/v2-0203|RPPS|800001288385",
+            "martin",
+        ),
+        ("Appointment?_tag=urn:tag|attente", "a4"),
+        ("Appointment?_id=a1,a3,unknown", "a1 a3"),
+        # string
+        ("Patient?family=d'oeuvre", "camille"),
+        ("Patient?family=muller", ""),
+        ("Patient?family:contains=muller", "camille"),
+        ("Patient?family:exact=D’Œuvre-Müller", "camille"),
+        ("Patient?family:exact=d’œuvre-müller", ""),
+        ("Patient?name=noelle", "camille"),
+        ("Patient?given=Noé,Ya", "camille"),
+        ("Practitioner?family=Dupont\\, fils", "dupont"),
+        ("Practitioner?phonetic=lefebvre", "lefevre"),
+        ("Organization?name=msp", "paris"),
+        ("Location?address=paris", "paris"),
+        ("Location?address-postalcode=750", "paris"),
+        ("Appointment?description=suivi", "a1"),
+        # reference
+        ("Slot?schedule=martin", "m1"),
+        ("Slot?schedule=Schedule/martin,Schedule/service", "m1 s1"),
+        ("Slot?schedule=https://creneau.example/fhir/Schedule/martin", "m1"),
+        ("Schedule?actor=Practitioner/martin", "martin"),
+        ("Schedule?actor:Practitioner=martin", "martin"),
+        ("Schedule?actor=lyon", "service"),
+        ("Appointment?patient=camille", "a1 a2"),
+        ("Appointment?actor=Patient/camille", "a1 a2"),
+        ("Appointment?practitioner=Patient/camille", ""),
+        ("Appointment?actor:identifier=urn:oid:1.2.250.1.71.4.2.1|810101288385", "a4"),
+        ("Appointment?supporting-info=DocumentReference/x", "a1"),
+        # uri
+        ("Appointment?_profile=https://hl7.fr/ig/fr-core-appointment", "a4"),
+        ("Appointment?_profile:below=https://hl7.fr/ig", "a4"),
+        ("Appointment?_profile:below=https://hl7.fr/i", ""),
+        ("Appointment?_profile:above=https://hl7.fr/ig/fr-core-appointment/x", "a4"),
+        # date
+        ("Slot?start=2026-12-01", "l1 l2 m1 s1"),
+        ("Slot?start=ge2026-12-01T10:00:00&start=lt2026-12-02", "m1 s1"),
+        ("Slot?start=2026-12-01T08:00:00Z", "l1"),
+        ("Slot?start=2026-12-01T09:00:00 01:00", "l1"),
+        ("Slot?end=le2026-12-01T09:20:00", "l1"),
+        ("Slot?start=ne2026-12-01", "l3"),
+        ("Appointment?start=2026-12-02", "a3"),
+        ("Appointment?date=2026-12-02", "a3"),
+        ("Appointment?date:missing=true", "a4"),
+        ("Appointment?created=2026-11", "a1 a2"),
+        ("Appointment?created=2026-11-20", "a2"),
+        ("Appointment?requested-period=gt2027", "a4"),
+        ("Appointment?requested-period=2026-12", "a4"),
+        ("Appointment?requested-period=2026-11", ""),
+        ("Appointment?_lastUpdated=2026-11-10", "a3"),
+        ("Patient?birthdate=1980-02", "camille"),
+        ("Patient?birthdate=1980", "camille yann"),
+        ("Patient?death-date=2025-03", "yann"),
+        ("PractitionerRole?date=2022", ""),
+        ("PractitionerRole?date=ap2022", "lefevre-paris martin-lyon"),
+        ("PractitionerRole?date=gt2024-07", "lefevre-paris"),
+        # number
+        ("Appointment?priority=5", "a1"),
+        ("Appointment?priority=lt5", "a2"),
+        ("Appointment?priority=ge1", "a1 a2"),
+        # chains
+        ("Slot?schedule.actor=Practitioner/lefevre", "l1 l2 l3"),
+        ("Slot?schedule.actor:Practitioner.identifier=urn:oid:1.2.250.1.71.4.2.1|800001288385", "m1"),
+        ("Slot?Schedule.actor:HealthcareService=consultation", "s1"),
+        ("Slot?schedule.actor:HealthcareService.service-type=consultation", "s1"),
+        ("Slot?schedule.actor:PractitionerRole.location.address=Paris", "l1 l2 l3"),
+        ("Slot?schedule.actor:PractitionerRole.address=Paris", "l1 l2 l3"),
+        ("Slot?schedule.actor.name=zoe", "m1"),
+        ("Slot?schedule.actor:Location.organization.partof.name=groupe", "l1 l2 l3 s1"),
+        ("Appointment?patient.identifier=urn:example:patient|", "a1 a2"),
+        ("Appointment?actor:Location.identifier=x", ""),
+        ("Appointment?slot.start=2026-12-01", "a1"),
+        ("Location?organization.active=false", "lyon"),
+        ("PractitionerRole?location.near=48.85|2.35|10|km", "lefevre-paris"),
+        # reverse chains
+        ("Practitioner?_has:PractitionerRole:practitioner:specialty=SM54", "lefevre"),
+        ("Schedule?_has:Slot:schedule:status=busy", "lefevre"),
+        ("Patient?_has:Appointment:patient:practitioner.family=martin", "camille"),
+        ("Practitioner?_has:Schedule:actor:_has:Slot:schedule:start=2026-12-02", "lefevre"),
+        ("Slot?_has:Appointment:slot:status=booked", "l2"),
+        # near
+        ("Location?near=48.8566|2.3522|25|km", "paris versailles"),
+        ("Location?near=48.8566|2.3522|10000|m", "paris"),
+        ("Location?near=48.8049|2.1204|20", "versailles paris"),
+        ("Location?near=45.76|4.83", "lyon"),
+        # sort
+        ("Appointment?_sort=date", "a1 a3 a2 a4"),
+        ("Appointment?_sort=-date", "a2 a3 a1 a4"),
+        ("Appointment?_sort=status,-date", "a3 a1 a2 a4"),
+        ("Appointment?_sort=-_id", "a4 a3 a2 a1"),
+        ("Appointment?_sort=_lastUpdated,_id", "a1 a2 a4 a3"),
+        ("Appointment?_sort=-priority", "a1 a2 a3 a4"),
+        ("Patient?_sort=family", "camille yann sans"),
+        ("Appointment?_sort=patient", "a1 a2 a3 a4"),
+    ],
+)
+async def test_search(graph: Store, query: str, expected: str) -> None:
+    """Every kind of parameter, modifier, prefix, chain and order finds what it should."""
+    assert " ".join(await graph.ids(query)) == expected

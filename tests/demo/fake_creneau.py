@@ -1,0 +1,278 @@
+"""A miniature Créneau behind httpx.MockTransport: enough of it to hear the story of `make demo`.
+
+`faults` names ways to misbehave; each must end the story.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import httpx
+import orjson
+from deploy.demo import resources
+from deploy.demo.region import DAYS, population
+from deploy.demo.slots import free_slots
+from deploy.demo.story.bus import Event
+
+Resource = dict[str, Any]
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+class FakeCreneau:
+    """Slots of a few GPs in Rennes; appointments, events, mails and communications as they come."""
+
+    def __init__(self, *faults: str) -> None:
+        self.faults = set(faults)
+        self.posts = [
+            post
+            for post in population().posts
+            if post.practice.commune.name == "Rennes"
+            and post.professional.profession.key == "medecine-generale"
+        ][:3]
+        self.slots = {slot["id"]: slot for post in self.posts for slot in free_slots(post, NOW, DAYS)}
+        self.patients: dict[str, Resource] = {}
+        self.appointments: dict[str, Resource] = {}
+        self.sequence: dict[str, int] = {}
+        self.events: list[Event] = []
+        self.mails: list[Resource] = []
+        self.calendars: list[str] = []
+        self.routes: list[tuple[str, str, Callable[..., httpx.Response]]] = [
+            ("GET", r"/fhir/PractitionerRole", self.roles),
+            ("GET", r"/fhir/Location", self.places),
+            ("GET", r"/fhir/Slot", self.free),
+            ("GET", r"/fhir/Slot/([^/]+)", self.slot),
+            ("POST", r"/fhir/Patient", self.register),
+            ("POST", r"/fhir/Appointment/\$find", self.find),
+            ("POST", r"/fhir/Appointment/\$hold", self.hold),
+            ("POST", r"/fhir/Appointment/([^/]+)/\$book", self.confirm),
+            ("POST", r"/fhir/Appointment", self.book),
+            ("POST", r"/fhir/Appointment/([^/]+)/\$reschedule", self.move),
+            ("PATCH", r"/fhir/Appointment/([^/]+)", self.cancel),
+            ("GET", r"/fhir/Communication", self.communications),
+            ("GET", r"/dev/mail\.json", self.mail),
+            ("GET", r"/ics/(\d+)", self.calendar),
+        ]
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        for method, pattern, answer in self.routes:
+            match = re.fullmatch(pattern, request.url.path)
+            if match and method == request.method:
+                return answer(request, *match.groups())
+        return refusal(404, f"Rien à {request.url.path}.")
+
+    def roles(self, request: httpx.Request) -> httpx.Response:
+        if "empty" in self.faults:
+            return bundle([])
+        found = [(resources.practitioner_role(post, NOW, DAYS), "match") for post in self.posts]
+        people = {post.professional.id: resources.practitioner(post.professional) for post in self.posts}
+        places = {post.practice.id: resources.location(post.practice) for post in self.posts}
+        included = [*people.values(), *([] if "no include" in self.faults else places.values())]
+        return bundle(found + [(resource, "include") for resource in included])
+
+    def places(self, request: httpx.Request) -> httpx.Response:
+        assert re.fullmatch(r"[\d.-]+\|[\d.-]+\|10\|km", request.url.params["near"])
+        place = resources.location(self.posts[0].practice)
+        if "far" in self.faults:
+            place["position"] = {"latitude": 48.8, "longitude": 2.3}
+        return bundle([(place, "match")])
+
+    def free(self, request: httpx.Request) -> httpx.Response:
+        assert request.headers["accept"] == "application/json+fhir"
+        assert request.url.params.get_list("start")[0].startswith("ge")
+        until = datetime.fromisoformat(request.url.params.get_list("start")[1].removeprefix("le"))
+        found = [
+            slot
+            for slot in self.slots.values()
+            if slot["status"] == "free" and datetime.fromisoformat(slot["start"]) <= until
+        ]
+        if "busy slots" in self.faults:
+            found[0]["status"] = "busy"
+        included = [resources.schedule(post, NOW, DAYS) for post in self.posts]
+        included += [resources.practitioner_role(post, NOW, DAYS) for post in self.posts]
+        if "no actors" not in self.faults:
+            included += [resources.practitioner(post.professional) for post in self.posts]
+        if "stranger" in self.faults:
+            included.append(resources.practitioner(population().professionals[-1]))
+        return bundle([(slot, "match") for slot in found] + [(resource, "include") for resource in included])
+
+    def slot(self, request: httpx.Request, id_: str) -> httpx.Response:
+        return ok(self.slots[id_])
+
+    def register(self, request: httpx.Request) -> httpx.Response:
+        patient = orjson.loads(request.content) | {"id": f"p{len(self.patients) + 1}"}
+        self.patients[f"Patient/{patient['id']}"] = patient
+        return ok(patient, 201)
+
+    def find(self, request: httpx.Request) -> httpx.Response:
+        parameters = {p["name"]: p for p in orjson.loads(request.content)["parameter"]}
+        national = parameters["practitioner"]["valueReference"]["identifier"]["value"]
+        post = next(post for post in self.posts if national == f"8{post.professional.rpps}")
+        after = datetime.fromisoformat(parameters["start"]["valueDateTime"])
+        found = [
+            {"resourceType": "Appointment", "status": "proposed", "start": slot["start"], "end": slot["end"]}
+            for slot in self.slots.values()
+            if slot["id"].startswith(f"{post.id}-") and datetime.fromisoformat(slot["start"]) >= after
+        ]
+        count = 50 if "count" in self.faults else parameters["_count"]["valueInteger"]
+        return bundle([(appointment, "match") for appointment in found[:count]])
+
+    def hold(self, request: httpx.Request) -> httpx.Response:
+        appointment = orjson.loads(request.content)["parameter"][0]["resource"]
+        assert appointment["status"] == "proposed"
+        held = self._take(appointment, "pending", "busy-tentative")
+        expires = format_datetime(NOW + timedelta(minutes=5), usegmt=True)
+        headers = {} if "no expires" in self.faults else {"expires": expires}
+        return httpx.Response(201, headers=headers, json=orjson.loads(bundle([(held, "match")]).content))
+
+    def confirm(self, request: httpx.Request, id_: str) -> httpx.Response:
+        appointment = self.appointments[id_]
+        appointment["status"] = "booked"
+        self._slot_of(appointment)["status"] = "busy"
+        self._publish(appointment, "booked")
+        return ok(appointment)
+
+    def book(self, request: httpx.Request) -> httpx.Response:
+        appointment = orjson.loads(request.content)
+        slot = self._slot_of(appointment)
+        if slot["status"] != "free" and "double booking" not in self.faults:
+            return refusal(409, "Ce créneau vient d'être pris.")
+        booked = self._take(appointment, "booked", "busy")
+        self._publish(booked, "booked")
+        headers = {"location": f"/fhir/Appointment/{booked['id']}/_history/1", "etag": 'W/"1"'}
+        return httpx.Response(201, headers=headers, json=booked)
+
+    def move(self, request: httpx.Request, id_: str) -> httpx.Response:
+        appointment = self.appointments[id_]
+        before = {} if "no previous" in self.faults else {"start": utc(appointment["start"])}
+        if "old slot kept" not in self.faults:
+            self._slot_of(appointment)["status"] = "free"
+        appointment["slot"] = [orjson.loads(request.content)["parameter"][0]["valueReference"]]
+        slot = self._slot_of(appointment)
+        slot["status"] = "busy"
+        appointment |= {"start": slot["start"], "end": slot["end"]}
+        self.sequence[id_] += 0 if "same sequence" in self.faults else 1
+        self._publish(appointment, "moved", before)
+        return ok(appointment)
+
+    def cancel(self, request: httpx.Request, id_: str) -> httpx.Response:
+        assert request.headers["content-type"] == "application/json-patch+json"
+        assert orjson.loads(request.content) == [{"op": "replace", "path": "/status", "value": "cancelled"}]
+        appointment = self.appointments[id_]
+        appointment["status"] = "cancelled"
+        if "slot lost" not in self.faults:
+            self._slot_of(appointment)["status"] = "free"
+        self.sequence[id_] += 1
+        self._publish(appointment, "cancelled")
+        return ok(appointment)
+
+    def communications(self, request: httpx.Request) -> httpx.Response:
+        planned = [] if "no reminder" in self.faults else ["preparation"]
+        found = [
+            {"resourceType": "Communication", "status": status, "category": [{"text": "Rendez-vous"}]}
+            for status in ["completed", *planned]
+        ]
+        return bundle([(communication, "match") for communication in found])
+
+    def mail(self, request: httpx.Request) -> httpx.Response:
+        wanted = request.url.params["to"]
+        return httpx.Response(200, json=[mail for mail in reversed(self.mails) if mail["to"] == wanted])
+
+    def calendar(self, request: httpx.Request, number: str) -> httpx.Response:
+        return httpx.Response(200, text=self.calendars[int(number)])
+
+    def _slot_of(self, appointment: Resource) -> Resource:
+        return self.slots[appointment["slot"][0]["reference"].removeprefix("Slot/")]
+
+    def _take(self, appointment: Resource, status: str, slot_status: str) -> Resource:
+        id_ = f"a{len(self.appointments) + 1}"
+        self.appointments[id_] = appointment | {"id": id_, "status": status}
+        self.sequence[id_] = 0
+        self._slot_of(appointment)["status"] = slot_status
+        return self.appointments[id_]
+
+    def _publish(self, appointment: Resource, change: str, before: Resource | None = None) -> None:
+        id_, patient = appointment["id"], appointment["participant"][0]["actor"]["reference"]
+        start, end = utc(appointment["start"]), utc(appointment["end"])
+        data: Resource = {
+            "appointment": id_,
+            "version": 1 + self.sequence[id_],
+            "status": appointment["status"],
+            "start": start,
+            "end": end,
+            "slots": [appointment["slot"][0]["reference"]],
+            "schedules": [],
+            "patient": patient,
+            "actors": [],
+            "serviceType": [],
+            "sequence": self.sequence[id_],
+        }
+        data |= {
+            "moved": {"previous": {"start": start, "end": end} | (before or {})},
+            "cancelled": {"cancellation": {"reason": "pat", "by": "patient"}},
+        }.get(change, {})
+        if "leaky event" in self.faults:
+            data["name"] = "Camille Martin"
+        if "broken contract" in self.faults:
+            del data["sequence"]
+        event_type = f"fr.creneau.booking.appointment.{change}.v1"
+        self.events.append(Event(0, len(self.events), id_, {"ce_type": event_type}, data))
+        self._send(appointment, patient, "CANCEL" if change == "cancelled" else "REQUEST")
+
+    def _send(self, appointment: Resource, patient: str, method: str) -> None:
+        id_ = appointment["id"]
+        uid = f"{id_}-{len(self.mails)}" if "other uid" in self.faults else f"{id_}@creneau"
+        moment = datetime.fromisoformat(appointment["start"]).astimezone(UTC)
+        if "wrong hour" in self.faults:
+            moment += timedelta(hours=1)
+        lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:test", f"METHOD:{method}", "BEGIN:VEVENT"]
+        lines += [f"UID:{uid}", f"SEQUENCE:{self.sequence[id_]}", f"DTSTART:{moment:%Y%m%dT%H%M%SZ}"]
+        lines += ["SUMMARY:Rendez-vous", "END:VEVENT", "END:VCALENDAR"]
+        attachment = {"contentType": "text/calendar", "url": f"/ics/{len(self.calendars)}"}
+        self.calendars.append("\r\n".join(lines))
+        self.mails.append(
+            {
+                "to": self.patients[patient]["telecom"][0]["value"],
+                "subject": "Votre rendez-vous",
+                "text": "Bonjour Camille,\nvotre rendez-vous est noté.",
+                "url": "/dev/mail/1",
+                "attachments": [] if "no calendar" in self.faults else [attachment],
+            }
+        )
+
+
+class FakeBus:
+    """The events of a FakeCreneau, without Kafka."""
+
+    def __init__(self, creneau: FakeCreneau) -> None:
+        self._creneau = creneau
+
+    def wait(self, appointment: str, change: str) -> Event:
+        return next(
+            event
+            for event in self._creneau.events
+            if event.key == appointment and event.headers["ce_type"].endswith(f".{change}.v1")
+        )
+
+
+def utc(instant: str) -> str:
+    """An instant as events write it."""
+    return datetime.fromisoformat(instant).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ok(resource: Resource, status: int = 200) -> httpx.Response:
+    return httpx.Response(status, json=resource)
+
+
+def bundle(found: list[tuple[Resource, str]]) -> httpx.Response:
+    entry = [{"resource": resource, "search": {"mode": mode}} for resource, mode in found]
+    return ok({"resourceType": "Bundle", "type": "searchset", "total": len(found), "entry": entry})
+
+
+def refusal(status: int, text: str) -> httpx.Response:
+    issue = {"severity": "error", "code": "conflict", "details": {"text": text}}
+    return ok({"resourceType": "OperationOutcome", "issue": [issue]}, status)

@@ -62,6 +62,7 @@ def tell(scene: Scene) -> None:
     changing.cancel(scene, moved)
     following.show_event(scene, moved, "cancelled")
     following.show_message(scene, moved, "CANCEL", after=change)
+    following.show_withdrawn(scene, moved)
 
     narrator.say("Tout s'est passé comme annoncé.")
 

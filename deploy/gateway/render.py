@@ -101,11 +101,9 @@ def main() -> None:
     parser.add_argument("--booking", nargs="+", default=["booking-api:8000"])
     parser.add_argument("--notifications", nargs="+", default=["notifications-api:8000"])
     parser.add_argument("--gateway", nargs="+", default=["gateway:8000"])
-    parser.add_argument("--static", type=Path, default=STATIC)
-    parser.add_argument("--outcomes", type=Path, required=True)
-    parser.add_argument(
-        "--state", type=Path, required=True, help="folder for nginx's own files, when it runs"
-    )
+    for folder in ("--static", "--outcomes", "--state"):
+        parser.add_argument(folder, type=Path, required=True, help="where it is when nginx runs")
+    parser.add_argument("--write-outcomes-to", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     arguments = vars(parser.parse_args())
     output, outcomes = arguments.pop("output"), arguments.pop("write_outcomes_to")

@@ -80,7 +80,7 @@ def _arrival(key: str) -> tuple[float, str]:
 
 def _read(key: str, source: bytes) -> Message:
     parsed = email.message_from_bytes(source, policy=email.policy.default)
-    assert isinstance(parsed, EmailMessage)  # noqa: S101 - what the default policy makes
+    assert isinstance(parsed, EmailMessage)
     date = parsed["Date"]
     return Message(
         key=key,

@@ -64,7 +64,7 @@ class Run:
             *(supervisor.run_once(f"{name}-migrate", topology.migration(name)) for name in SERVICES)
         )
         say("Starting the services …")
-        await supervisor.start(*topology.services())
+        await supervisor.start(*topology.services(), within_s=120)
         await supervisor.start(topology.nginx())
         await self._load_demonstration()
         self._tell_addresses()

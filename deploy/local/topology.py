@@ -125,6 +125,7 @@ class Topology:
         """What a process of a service is told: see creneau_shared/settings.py."""
         own = {
             "PUBLIC_BASE_URL": f"{self.settings.url}/fhir",
+            "PUBLIC_SITE_URL": self.settings.url,
             "DATABASE_URL": self.database_url(service),
             "KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers or self._bootstrap_servers(),
             "OIDC_ISSUER": self.settings.oidc_issuer or (self.issuer.url if self.issuer else ""),

@@ -2,8 +2,8 @@
 
     closed_validator("booking/appointment.booked.v1").validate(data)
 
-raises `jsonschema.ValidationError` on anything missing, malformed or undeclared. How a schema is closed stands in
-`shared/contracts/events/README.md`.
+raises `jsonschema.ValidationError` on anything missing, malformed or undeclared. How a schema is closed stands
+in `shared/contracts/events/README.md`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 
 EVENTS = Path(__file__).parents[2] / "shared" / "contracts" / "events"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from tests.contract.closing import EVENTS, closed_validator, event_names, load_schema, open_validator
 
 from creneau_notifications.messaging import consumers, readers
+from creneau_shared.messaging import cloudevents
 
 ASYNCAPI = yaml.safe_load((EVENTS.parent / "asyncapi.yaml").read_text())
 EXAMPLES = sorted(EVENTS.glob("*/examples/*.json"))
@@ -68,7 +70,7 @@ def test_closing_reaches_nested_objects():
 
 
 @pytest.mark.parametrize("name", [name for name in event_names() if "/appointment." in name])
-@pytest.mark.parametrize("member", ["appointment", "version", "status", "start", "patient", "sequence"])
+@pytest.mark.parametrize("member", ["appointment", "version", "status", "start", "actors", "sequence"])
 def test_what_every_appointment_event_promises_cannot_be_left_out(name, member):
     for data in examples_of(name):
         with pytest.raises(ValidationError):
@@ -82,7 +84,7 @@ def test_what_every_appointment_event_promises_cannot_be_left_out(name, member):
         ("booking/appointment.booked.v1", "patient", "Camille Martin"),
         ("booking/appointment.booked.v1", "status", "pending"),
         ("booking/appointment.booked.v1", "sequence", -1),
-        ("booking/contact.changed.v1", "phone", "06 39 98 00 01"),
+        ("booking/contact.changed.v1", "recipient", "Camille Martin"),
     ],
 )
 def test_malformed_members_are_refused(name, member, value):
@@ -91,7 +93,7 @@ def test_malformed_members_are_refused(name, member, value):
         open_validator(name).validate({**data, member: value})
 
 
-# -- what consumers expect -------------------------------------------------------------------------------------
+# -- what consumers expect -----------------------------------------------------------------------------------
 
 
 def schema_at(schema: dict[str, Any], pointer: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -149,15 +151,14 @@ def test_every_event_type_that_a_consumer_handles_has_its_expectation(consumer):
 
 def cut(data: Any, pointers: list[list[str]]) -> Any:
     """`data` with only the members that `pointers` lead to."""
-    if any(not pointer for pointer in pointers) and not any(pointers):
+    deeper = [pointer for pointer in pointers if pointer]
+    if not deeper or data is None:
         return data
     if isinstance(data, list):
-        return [cut(item, [pointer[1:] for pointer in pointers if pointer]) for item in data]
-    kept = {pointer[0] for pointer in pointers if pointer}
+        return [cut(item, [pointer[1:] for pointer in deeper]) for item in data]
     return {
-        name: cut(data[name], [pointer[1:] for pointer in pointers if pointer and pointer[0] == name])
-        for name in kept
-        if name in data
+        name: cut(data[name], [pointer[1:] for pointer in deeper if pointer[0] == name])
+        for name in {pointer[0] for pointer in deeper} & data.keys()
     }
 
 
@@ -181,7 +182,7 @@ def test_notifications_reads_what_it_says_and_nothing_else(file):
         assert read(expectation["type"], cut(data, needed)) is not None
 
 
-# -- AsyncAPI --------------------------------------------------------------------------------------------------
+# -- AsyncAPI ------------------------------------------------------------------------------------------------
 
 
 def local(reference: str) -> Any:
@@ -205,9 +206,8 @@ def test_asyncapi_points_only_to_what_it_has():
         assert operation["action"] in ("send", "receive")
         assert "address" in local(operation["channel"]["$ref"])
     carried = [local(m["$ref"]) for c in ASYNCAPI["channels"].values() for m in c["messages"].values()]
-    assert sorted(m["name"] for m in carried) == sorted(
-        m["name"] for m in ASYNCAPI["components"]["messages"].values()
-    )
+    declared = ASYNCAPI["components"]["messages"].values()
+    assert sorted(m["name"] for m in carried) == sorted(m["name"] for m in declared)
 
 
 def test_asyncapi_and_notifications_agree_on_topics_and_types():
@@ -220,3 +220,20 @@ def test_asyncapi_and_notifications_agree_on_topics_and_types():
         consumers.CONTACTS: {consumers.CONTACT_TYPE},
         consumers.RESOURCES: {consumers.RESOURCE_TYPE},
     }
+
+
+def test_asyncapi_declares_the_headers_that_travel():
+    declared = ASYNCAPI["components"]["messageTraits"]["cloudEvent"]["headers"]
+    sent = cloudevents.headers(
+        event_id=UUID(int=1),
+        source="/creneau/booking",
+        event_type=consumers.CONTACT_TYPE,
+        subject="Patient/1",
+        time=TIME,
+        key="Patient/1",
+        correlation_id="c",
+        traceparent="t",
+        generation=1,
+    )
+    assert {name for name, _ in sent} == set(declared["properties"])
+    assert set(declared["required"]) <= set(declared["properties"])

@@ -171,12 +171,14 @@ class FakeCreneau:
         return ok(appointment)
 
     def communications(self, request: httpx.Request) -> httpx.Response:
-        planned = [] if "no reminder" in self.faults else ["preparation"]
-        found = [
-            {"resourceType": "Communication", "status": status, "category": [{"text": "Rendez-vous"}]}
-            for status in ["completed", *planned]
-        ]
-        return bundle([(communication, "match") for communication in found])
+        found = []
+        for appointment in self.appointments.values():
+            found.append(communication("completed", "Confirmation d’un rendez-vous", appointment))
+            if "no reminder" not in self.faults:
+                withdrawn = appointment["status"] == "cancelled" and "reminder kept" not in self.faults
+                status = "not-done" if withdrawn else "preparation"
+                found.append(communication(status, "Rappel d’un rendez-vous", appointment))
+        return bundle([(resource, "match") for resource in found])
 
     def mail(self, request: httpx.Request) -> httpx.Response:
         wanted = request.url.params["to"]
@@ -257,6 +259,16 @@ class FakeBus:
             for event in self._creneau.events
             if event.key == appointment and event.headers["ce_type"].endswith(f".{change}.v1")
         )
+
+
+def communication(status: str, text: str, appointment: Resource) -> Resource:
+    return {
+        "resourceType": "Communication",
+        "status": status,
+        "medium": [{"coding": [{"code": "SMSWRIT"}]}],
+        "about": [{"reference": f"Appointment/{appointment['id']}"}],
+        "payload": [{"contentString": text}],
+    }
 
 
 def utc(instant: str) -> str:

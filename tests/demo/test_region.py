@@ -20,6 +20,7 @@ from deploy.demo.slots import free_slots, openness
 from fhir.resources.R4B import get_fhir_model_class
 from stdnum import luhn
 
+from creneau_directory.handlers import identifier_issues
 from creneau_shared.fhir import json as fhir_json
 from creneau_shared.fhir.validation import check
 
@@ -116,6 +117,12 @@ def test_identifiers_have_valid_keys_and_are_nobodys(region: Region) -> None:
         for identifier in resource["identifier"]
     )
     assert set(values.values()) == {1}
+
+
+def test_the_directory_accepts_every_identifier(region: Region) -> None:
+    """The directory refuses national numbers with a wrong key."""
+    for resource in region["Practitioner"] + region["Organization"]:
+        assert not identifier_issues(resource)
 
 
 def test_fr_core_rules_hold(region: Region) -> None:

@@ -67,7 +67,8 @@ def test_the_story_goes_through() -> None:
     assert "« Ce créneau vient d'être pris. »" in story
     assert "ce_type: fr.creneau.booking.appointment.booked.v1" in story
     assert "METHOD:CANCEL" in story
-    assert "prévu : Rendez-vous" in story
+    assert "prévu : Rappel d’un rendez-vous (SMS)" in story
+    assert "retiré : Rappel d’un rendez-vous (SMS)" in story
     assert story.rstrip().endswith("Tout s'est passé comme annoncé.")
 
 
@@ -89,6 +90,7 @@ def test_the_story_goes_through() -> None:
         ("no calendar", "Aucun courriel REQUEST"),
         ("wrong hour", "Le calendrier dit"),
         ("no reminder", "un rappel prévu"),
+        ("reminder kept", "Le retrait de ce qui était prévu"),
         ("old slot kept", "« busy » au lieu de « free »"),
         ("same sequence", "Aucun courriel REQUEST"),
         ("other uid", "L'UID du calendrier a changé"),

@@ -7,7 +7,7 @@ import json
 from deploy.demo.story.bus import TOPIC, Event, check_contract
 from deploy.demo.story.errors import StoryError, wait_for
 from deploy.demo.story.mailbox import Invitation
-from deploy.demo.story.reading import Resource, entries
+from deploy.demo.story.reading import Resource, entries, references
 from deploy.demo.story.scene import Booking, Patient, Scene
 
 COMMUNICATIONS_WITHIN_S = 20.0
@@ -21,6 +21,7 @@ STATUS_IN_WORDS = {
     "stopped": "retiré",
     "on-hold": "suspendu",
 }
+MEDIA_IN_WORDS = {"EMAILWRIT": "courriel", "SMSWRIT": "SMS"}
 
 
 def show_event(scene: Scene, booking: Booking, change: str) -> Event:
@@ -81,19 +82,34 @@ def show_communications(scene: Scene, patient: Patient) -> None:
         scene.narrator.fact(describe(communication))
 
 
+def show_withdrawn(scene: Scene, booking: Booking) -> None:
+    """After a cancellation nothing more is planned about the appointment."""
+    scene.narrator.say("Les rappels prévus pour ce rendez-vous sont retirés :")
+    path, query = "/fhir/Communication", [("recipient", booking.patient.reference)]
+
+    def look() -> list[Resource] | None:
+        bundle = scene.dialogue.look(path, query, token=booking.patient.token).body
+        about = [found for found in entries(bundle, "Communication") if _is_about(found, booking)]
+        planned = any(found.get("status") in ("preparation", "in-progress") for found in about)
+        return about if about and not planned else None
+
+    what = f"Le retrait de ce qui était prévu pour Appointment/{booking.id} (Communication)"
+    for communication in wait_for(look, what, COMMUNICATIONS_WITHIN_S):
+        scene.narrator.fact(describe(communication))
+
+
+def _is_about(communication: Resource, booking: Booking) -> bool:
+    return f"Appointment/{booking.id}" in references(communication.get("about", []), "Appointment")
+
+
 def describe(communication: Resource) -> str:
-    """`prévu : Rappel (courriel)`, as far as the Communication tells."""
+    """`prévu : Rappel d'un rendez-vous (SMS)`, as far as the Communication tells."""
     status = communication.get("status", "?")
-    concepts = [
-        *communication.get("category", []),
-        *([communication["topic"]] if "topic" in communication else []),
-        *communication.get("medium", []),
+    texts = [part["contentString"] for part in communication.get("payload", []) if "contentString" in part]
+    codes = [
+        coding.get("code", "?") for medium in communication.get("medium", []) for coding in medium["coding"]
     ]
-    labels = [_label(concept) for concept in concepts]
-    sent = f", le {communication['sent']}" if "sent" in communication else ""
-    return f"{STATUS_IN_WORDS.get(status, status)} : {', '.join(labels) or 'message'}{sent}"
-
-
-def _label(concept: Resource) -> str:
-    first = (concept.get("coding") or [{}])[0]
-    return str(concept.get("text") or first.get("display") or first.get("code") or "?")
+    by = f" ({', '.join(MEDIA_IN_WORDS.get(code, code) for code in codes)})" if codes else ""
+    why = communication.get("statusReason", {}).get("text")
+    because = f" – {why}" if why else ""
+    return f"{STATUS_IN_WORDS.get(status, status)} : {', '.join(texts) or 'message'}{by}{because}"

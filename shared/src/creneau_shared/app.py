@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+import orjson
 import structlog
 import uvicorn
 from fastapi import FastAPI
@@ -69,6 +70,9 @@ class ServiceApplication:
         path = raw.decode("latin-1").partition("?")[0]
         if path == "/fhir" or path.startswith("/fhir/"):
             await self._endpoint({**scope, "raw_path_below": path[len("/fhir") :]}, receive, send)
+        elif path == "/operation-definitions":
+            body = orjson.dumps([operation.definition for operation in self.fhir.operations])
+            await health_http.respond(send, 200, body, "application/json")
         elif not await health_http.answer(self.health, scope, send):
             await self.rest_of_api(scope, receive, send)
 

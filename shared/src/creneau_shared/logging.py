@@ -72,7 +72,7 @@ def redact(value: object) -> object:
 def redaction(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """The processor that no event passes by: `redact` over all of it."""
     redacted = redact(dict(event))
-    assert isinstance(redacted, dict)  # noqa: S101
+    assert isinstance(redacted, dict)
     return redacted
 
 

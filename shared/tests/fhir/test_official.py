@@ -1,4 +1,4 @@
-"""Every official example is accepted, and comes back from XML as it went in; every derived invalid one is refused."""
+"""Official examples are accepted and survive XML; the invalid ones derived from them are refused."""
 
 from __future__ import annotations
 

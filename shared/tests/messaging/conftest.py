@@ -6,11 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import uuid4
 
 import pytest
+from deploy.kafka.kafka import Kafka
+from deploy.local.broker import Broker
+from deploy.local.postgres import Postgres
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
+from tests.fixtures.postgres import NewDatabase
 
 from creneau_shared.clock import SystemClock
 from creneau_shared.database.metadata import new_metadata
@@ -24,6 +29,17 @@ from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topics import Topic
 from creneau_shared.settings import ServiceSettings
+
+
+class OpenBench(Protocol):
+    """Makes a bench on a broker."""
+
+    async def __call__(
+        self, broker: Broker | Kafka, *, compacted: bool = False, idempotent: bool = False
+    ) -> Bench: ...
+
+
+NewBroker = Callable[[], Broker]
 
 TYPE = "fr.creneau.test.happened.v1"
 PARTITIONS = 4
@@ -187,7 +203,7 @@ def in_order_for_each_key(effects: list[tuple[str, int]]) -> bool:
 
 
 @pytest.fixture(scope="session")
-def messaging_template(postgres_server) -> str:
+def messaging_template(postgres_server: Postgres) -> str:
     """A database with the tables of messaging, to copy from."""
     name = f"messaging_{uuid4().hex[:8]}"
     postgres_server.create_database(name)
@@ -197,22 +213,21 @@ def messaging_template(postgres_server) -> str:
 
 
 @pytest.fixture
-def database_url(new_database, messaging_template) -> str:
+def database_url(new_database: NewDatabase, messaging_template: str) -> str:
     """A fresh database with the tables of messaging."""
-    url: str = new_database(template=messaging_template)
-    return url
+    return new_database(template=messaging_template)
 
 
 @pytest.fixture
-async def open_bench(database_url: str) -> AsyncIterator[Callable[..., Awaitable[Bench]]]:
+async def open_bench(database_url: str) -> AsyncIterator[OpenBench]:
     """Call it with a broker for a bench on it."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_url, size=10, statement_timeout_s=20))
 
-        async def make(broker: object, *, compacted: bool = False, idempotent: bool = False) -> Bench:
+        async def make(broker: Broker | Kafka, *, compacted: bool = False, idempotent: bool = False) -> Bench:
             settings = ServiceSettings(
                 database_url=database_url,
-                kafka_bootstrap_servers=broker.bootstrap_servers,  # type: ignore[attr-defined]
+                kafka_bootstrap_servers=broker.bootstrap_servers,
                 kafka_idempotent_producer=idempotent,
                 kafka_partitions=PARTITIONS,
             )
@@ -223,7 +238,6 @@ async def open_bench(database_url: str) -> AsyncIterator[Callable[..., Awaitable
 
 
 @pytest.fixture
-async def bench(open_bench, broker) -> Bench:
+async def bench(open_bench: OpenBench, broker: Broker) -> Bench:
     """A bench on the session's embedded broker."""
-    made: Bench = await open_bench(broker)
-    return made
+    return await open_bench(broker)

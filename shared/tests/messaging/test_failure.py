@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.messaging.dead_letter import Replayed, replay
+from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer, open_producer
 from creneau_shared.messaging.topics import dead_letter_topic
 
@@ -31,7 +33,7 @@ async def dead_letters(bench: Bench, group: str, count: int) -> list[tuple[bytes
 
 
 async def test_a_poisonous_event_is_buried_with_its_reason_and_the_next_proceeds(bench: Bench) -> None:
-    async def refuse_13(connection, event) -> None:
+    async def refuse_13(connection: Connection, event: ReceivedEvent) -> None:
         await leave_effect(connection, event)
         if event.data["number"] == 13:
             raise Unprocessable("Non.", "No, said jean.dupont@exemple.fr")
@@ -54,7 +56,7 @@ async def test_dead_letters_are_handled_again_by_command_each_once(bench: Bench)
     """After the fault is mended a replay gives the effect; a second replay finds nothing left."""
     mended = asyncio.Event()
 
-    async def refuse_even(connection, event) -> None:
+    async def refuse_even(connection: Connection, event: ReceivedEvent) -> None:
         if not mended.is_set() and event.data["number"] % 2 == 0:
             raise ValueError("not yet")
         await leave_effect(connection, event)
@@ -102,7 +104,7 @@ async def test_a_failure_that_passes_is_waited_for_and_costs_no_event(bench: Ben
     failing = asyncio.Event()
     refused = 0
 
-    async def fail_for_a_while(connection, event) -> None:
+    async def fail_for_a_while(connection: Connection, event: ReceivedEvent) -> None:
         nonlocal refused
         if failing.is_set():
             refused += 1
@@ -128,7 +130,7 @@ async def test_a_batch_rolls_back_as_a_whole_before_its_events_are_handled_one_b
     """An effect that was left before the failing event of the same batch is not left twice."""
     attempts: list[int] = []
 
-    async def refuse_last(connection, event) -> None:
+    async def refuse_last(connection: Connection, event: ReceivedEvent) -> None:
         attempts.append(event.data["number"])
         await leave_effect(connection, event)
         if event.data["number"] == 9:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 
-from .conftest import TYPE, Bench, eventually, in_order_for_each_key, leave_effect
+from .conftest import TYPE, Bench, NewBroker, OpenBench, eventually, in_order_for_each_key, leave_effect
 
 
 async def log_of(bench: Bench, count: int) -> list[tuple[str, bytes | None]]:
@@ -26,10 +30,12 @@ async def log_of(bench: Bench, count: int) -> list[tuple[str, bytes | None]]:
     return records
 
 
-async def test_the_broker_dies_and_comes_back_empty_and_every_event_arrives(open_bench, new_broker) -> None:
+async def test_the_broker_dies_and_comes_back_empty_and_every_event_arrives(
+    open_bench: OpenBench, new_broker: NewBroker
+) -> None:
     """SIGKILL of the in-memory broker under load: topics, records, groups and offsets are gone."""
     broker = new_broker()
-    bench: Bench = await open_bench(broker)
+    bench = await open_bench(broker)
     async with bench.running(bench.relay(), bench.consumer()):
         await bench.happen(100)
         await bench.arrived(100)
@@ -47,10 +53,12 @@ async def test_the_broker_dies_and_comes_back_empty_and_every_event_arrives(open
     assert in_order_for_each_key(effects)
 
 
-async def test_an_emptied_broker_is_filled_again_although_nothing_new_happens(open_bench, new_broker) -> None:
+async def test_an_emptied_broker_is_filled_again_although_nothing_new_happens(
+    open_bench: OpenBench, new_broker: NewBroker
+) -> None:
     """A consumer that comes later still reads everything that is retained."""
     broker = new_broker()
-    bench: Bench = await open_bench(broker)
+    bench = await open_bench(broker)
     async with bench.running(bench.relay()):
         await bench.happen(60)
         await bench.published()
@@ -64,11 +72,11 @@ async def test_an_emptied_broker_is_filled_again_although_nothing_new_happens(op
 
 
 async def test_an_emptied_broker_gets_the_last_state_of_each_key_of_a_compacted_topic(
-    open_bench, new_broker
+    open_bench: OpenBench, new_broker: NewBroker
 ) -> None:
     """An older state may not follow a newer one into the log, even though both are retained."""
     broker = new_broker()
-    bench: Bench = await open_bench(broker, compacted=True)
+    bench = await open_bench(broker, compacted=True)
     async with bench.running(bench.relay()):
         await bench.happen(70, keys=7)
         await bench.published()
@@ -109,7 +117,9 @@ async def test_a_log_that_was_filled_again_beyond_the_consumers_offset_is_read_f
     assert sorted(numbers) == list(range(180))
 
 
-async def test_acknowledgements_that_begin_again_reveal_a_loss_at_once(bench: Bench, monkeypatch) -> None:
+async def test_acknowledgements_that_begin_again_reveal_a_loss_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The log is looked at now and then; an offset acknowledged a second time is noticed in between."""
     await bench.happen(20)
     relay = bench.relay()
@@ -127,13 +137,13 @@ async def test_acknowledgements_that_begin_again_reveal_a_loss_at_once(bench: Be
 
 
 async def test_a_batch_that_arrived_early_in_an_emptied_log_has_its_effect_once(
-    open_bench, new_broker
+    open_bench: OpenBench, new_broker: NewBroker
 ) -> None:
     """The producer retries what is in flight into the new log before the loss is seen: a repeat, no more."""
     broker = new_broker()
-    bench: Bench = await open_bench(broker)
+    bench = await open_bench(broker)
 
-    async def slow(connection, event) -> None:
+    async def slow(connection: Connection, event: ReceivedEvent) -> None:
         await asyncio.sleep(0.002)
         await leave_effect(connection, event)
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
+from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import inbox, outbox, retention
+from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.rebuild import rebuild
 
 from .conftest import TYPE, Bench, eventually
 
 
-async def empty_replica(connection) -> None:
+async def empty_replica(connection: Connection) -> None:
     await connection.execute("DELETE FROM effect")
 
 
@@ -36,7 +40,7 @@ async def test_a_consumer_that_is_down_is_rebuilt_when_it_starts(bench: Bench) -
 
 
 async def test_a_rebuild_leaves_other_consumers_alone(bench: Bench) -> None:
-    async def noted(connection, event) -> None:
+    async def noted(connection: Connection, event: ReceivedEvent) -> None:
         await connection.execute("INSERT INTO effect (consumer, key) VALUES ('other', $1)", event.key)
 
     async with bench.running(bench.relay(), bench.consumer(), bench.consumer("other", {TYPE: noted})):
@@ -98,7 +102,7 @@ async def test_published_events_are_forgotten_after_their_retention_and_waiting_
 
 
 async def test_the_last_event_of_each_key_of_a_compacted_topic_is_kept_for_ever(
-    bench: Bench, monkeypatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In windows smaller than the table, so that a later window holds what supersedes an earlier one's rows."""
     monkeypatch.setattr(retention, "WINDOW_ROWS", 4)

@@ -7,7 +7,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-
 from shared.tests.search.graph import GRAPH
 from shared.tests.search.store import KNOWN_TYPES, Store, ddl, insert
 

@@ -127,7 +127,7 @@ AGENDAS = [
         planningHorizon={"start": "2026-12-01T00:00:00+01:00", "end": "2026-12-31T00:00:00+01:00"},
     ),
     resource(
-        "Schedule", "martin", active=True, actor=[ref(f"https://creneau.example/fhir/Practitioner/martin")],
+        "Schedule", "martin", active=True, actor=[ref("https://creneau.example/fhir/Practitioner/martin")],
         planningHorizon={"start": "2026-12-01T00:00:00+01:00"},
     ),
     resource("Schedule", "service", actor=[ref("HealthcareService/consultation"), ref("Location/lyon")]),

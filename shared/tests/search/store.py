@@ -8,6 +8,8 @@ from typing import Any
 
 import asyncpg
 import orjson
+from sqlalchemy import create_mock_engine
+
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.search.cursor import CursorCodec
 from creneau_shared.fhir.search.execute import SearchResult, search
@@ -17,7 +19,6 @@ from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, Scope
 from creneau_shared.fhir.storage.tables import SEARCH_EXTENSIONS, resource_tables, table_name
-from sqlalchemy import create_mock_engine
 
 BASE_URL = "https://creneau.example/fhir"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

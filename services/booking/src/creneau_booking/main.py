@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import typer
+from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.migrations import migrate as run_migrations
 
 from creneau_booking.app import SERVICE, create_app, create_stores
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
-from creneau_booking.migrations import MIGRATIONS
 from creneau_booking.publishing import APPOINTMENTS, CONTACTS, DIRECTORY
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.partitions import ensure_partitions
@@ -60,7 +60,7 @@ async def _work() -> None:
 
 async def _migrate() -> None:
     settings = BookingSettings()
-    await run_migrations(MIGRATIONS, str(settings.database_url))
+    await run_migrations(find_migrations("creneau_booking"), str(settings.database_url))
     async with open_database(settings, f"{SERVICE}-migrate") as database, database.connection() as connection:
         await ensure_partitions(connection, SystemClock().now(), settings.slot_months_ahead)
 

@@ -27,13 +27,13 @@ class Retention:
         communications: Communications,
         clock: Clock,
         *,
-        messages_kept: timedelta,
+        kept: timedelta,
         interval_s: float,
     ) -> None:
         self._database = database
         self._communications = communications
         self._clock = clock
-        self._messages_kept = messages_kept
+        self._kept = kept
         self._interval_s = interval_s
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -44,7 +44,7 @@ class Retention:
 
     async def prune(self) -> int:
         """Delete what is too old now; how many messages there were."""
-        before = self._clock.now() - self._messages_kept
+        before = self._clock.now() - self._kept
         pruned = 0
         while batch := await self._prune_messages(before):
             pruned += batch

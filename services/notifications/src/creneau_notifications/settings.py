@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
@@ -56,7 +55,7 @@ class NotificationsSettings(ServiceSettings):
     message_retention_days: int = Field(
         730, description="how long messages, their attempts and Communications are kept after the visit, days"
     )
-    sweep_interval_s: float = Field(60.0, description="pause between two runs of the sweeper, seconds")
+    retention_interval_s: float = Field(3600.0, description="pause between two prunings, seconds")
 
     @property
     def channels(self) -> frozenset[Channel]:
@@ -67,7 +66,3 @@ class NotificationsSettings(ServiceSettings):
     def retry_policy(self) -> RetryPolicy:
         """How failed deliveries are tried again."""
         return RetryPolicy(attempts_max=self.delivery_attempts_max)
-
-    @property
-    def facts_patience(self) -> timedelta:
-        return timedelta(seconds=self.facts_patience_s)

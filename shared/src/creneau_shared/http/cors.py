@@ -7,7 +7,9 @@ from typing import Any
 
 from creneau_shared.http.correlation import ASGIApp
 
-_EXPOSED = b"ETag, Location, Content-Location, Last-Modified, Expires, Retry-After, X-Request-Id, X-Correlation-Id"
+_EXPOSED = (
+    b"ETag, Location, Content-Location, Last-Modified, Expires, Retry-After, X-Request-Id, X-Correlation-Id"
+)
 _ALLOWED_HEADERS = (
     b"Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since,"
     b" If-None-Exist, If-None-Match, Prefer, X-Request-Id, X-Correlation-Id"

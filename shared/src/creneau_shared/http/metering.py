@@ -31,7 +31,9 @@ class MeteringMiddleware:
             await self._app(scope, receive, send)
             return
         parts = scope["path"].split("/", 3)
-        resource = parts[2] if len(parts) > 2 and parts[1] == "fhir" and parts[2] in self._resources else "other"
+        resource = (
+            parts[2] if len(parts) > 2 and parts[1] == "fhir" and parts[2] in self._resources else "other"
+        )
         method = scope["method"] if scope["method"] in _METHODS else "other"
         started, status = time.perf_counter(), 500
 

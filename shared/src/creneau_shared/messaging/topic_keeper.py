@@ -84,7 +84,7 @@ class TopicKeeper:
 
         The names are asked for first: on some brokers describing a topic that is missing creates it.
         """
-        assert self._admin is not None  # noqa: S101
+        assert self._admin is not None
         existing = sorted(self._topics.keys() & set(await self._admin.list_topics()))
         if not existing:
             return {}
@@ -95,7 +95,7 @@ class TopicKeeper:
         }
 
     async def _create(self, topics: Sequence[Topic]) -> None:
-        assert self._admin is not None  # noqa: S101
+        assert self._admin is not None
         response = await self._admin.create_topics(
             [
                 NewTopic(
@@ -119,7 +119,7 @@ class TopicKeeper:
 
         Never done to a topic with records: the partition of a key would change, and with it the order.
         """
-        assert self._admin is not None  # noqa: S101
+        assert self._admin is not None
         try:
             await self._admin.create_partitions({topic.name: NewPartitions(self._partitions(topic))})
         except IncompatibleBrokerVersion:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from creneau_booking.storage.tables import REPLICA_TYPES
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.replica import ReplicaStore
 from creneau_shared.messaging.consumer import Handler
 from creneau_shared.messaging.events import ReceivedEvent
@@ -30,9 +31,8 @@ class DirectoryReplica:
         store = self._stores.get(resource_type)
         if store is None:
             return
-        if event.data is None:
+        if event.raw is None:
             await store.forget(connection, id_)
-            return
-        resource = event.data["resource"]
-        if isinstance(resource, dict):
-            await store.apply(connection, resource)
+        else:
+            # Read anew rather than from `data`, so that decimals stay as they were written.
+            await store.apply(connection, loads(event.raw)["resource"])

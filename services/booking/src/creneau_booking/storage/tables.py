@@ -26,7 +26,6 @@ from sqlalchemy.dialects.postgresql import ENUM, TSTZRANGE, ExcludeConstraint
 
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.rest.idempotency import idempotency_table
-from creneau_shared.fhir.search.parameters import storage_needs
 from creneau_shared.fhir.storage.tables import history_table, resource_tables
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.messaging.outbox import outbox_table
@@ -50,15 +49,7 @@ SLOT_STATUSES = ("free", "busy", "busy-unavailable", "busy-tentative", "entered-
 metadata = new_metadata()
 
 for resource_type in (*OWN_TYPES, *REPLICA_TYPES):
-    needs = storage_needs(resource_type)
-    resource_tables(
-        metadata,
-        resource_type,
-        strings=needs.strings,
-        dates=needs.dates,
-        numbers=needs.numbers,
-        position=needs.position,
-    )
+    resource_tables(metadata, resource_type)
 history_table(metadata)
 idempotency_table(metadata)
 audit_table(metadata)

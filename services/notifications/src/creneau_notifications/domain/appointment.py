@@ -60,7 +60,7 @@ class AppointmentEvent:
     appointment: Appointment
     previous_start: datetime | None = None
     cancelled_by: str | None = None
-    """`patient` or `provider`, when cancelled"""
+    """`patient`, `provider` or `system`, when cancelled"""
 
 
 def mode_of(codings: Sequence[tuple[str | None, str | None]]) -> Mode | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from creneau_notifications.domain.appointment import AppointmentEvent, Mode
@@ -10,6 +11,9 @@ from creneau_notifications.domain.plan import Kind
 from creneau_notifications.domain.visit import Visit
 from creneau_notifications.rendering.dates import moment
 from creneau_notifications.rendering.wording import WORDINGS, Wording
+
+FRENCH_PHONE = re.compile(r"\+(?:33|262|590|594|596)(\d{9})")
+"""The country codes that share France's ten-digit numbering: metropolitan France and the overseas departments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,9 @@ def _remarks(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
 
 
 def readable_phone(phone: str) -> str:
-    """`+33199000001` → `01 99 00 00 01`; numbers of other countries and territories stay as they are."""
-    if phone.startswith("+33") and len(phone) == 12 and phone[1:].isdigit():
-        national = f"0{phone[3:]}"
-        return " ".join(national[i : i + 2] for i in range(0, 10, 2))
-    return phone
+    """`+33199000001` → `01 99 00 00 01`; what is no number of France stays as it is."""
+    match = FRENCH_PHONE.fullmatch(phone)
+    if match is None:
+        return phone
+    national = f"0{match[1]}"
+    return " ".join(national[i : i + 2] for i in range(0, 10, 2))

@@ -1,4 +1,4 @@
-"""FHIRPath Patch (FHIR R4 fhirpatch.html): Parameters whose operations add, insert, delete, replace or move."""
+"""FHIRPath Patch (FHIR R4 fhirpatch.html): Parameters whose operations add, insert, delete, replace, move."""
 
 from __future__ import annotations
 

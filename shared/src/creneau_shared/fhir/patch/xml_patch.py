@@ -102,7 +102,7 @@ def _on_element(number: int, name: str, operation: etree._Element, target: etree
 
 
 def _add(number: int, operation: etree._Element, target: etree._Element) -> None:
-    """Children at the end (or `pos="prepend"`), siblings `before` or `after`, or an attribute (`type="@…"`)."""
+    """Children at the end or `prepend`ed, siblings `before` or `after`, or an attribute (`type="@…"`)."""
     attribute = operation.get("type", "")
     if attribute.startswith("@"):
         target.set(attribute[1:], (operation.text or "").strip())

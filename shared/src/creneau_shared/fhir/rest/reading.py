@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from creneau_shared.database.pool import Connection
@@ -87,10 +88,8 @@ async def vread(
     """GET [type]/[id]/_history/[vid]: 404 unknown, 410 when that version is the deletion."""
     access = await server.policy.access(request.principal, store.resource_type, "r")
     async with server.database.connection() as connection:
-        try:
+        with suppress(Gone):  # the versions before a deletion stay readable
             await read_current(connection, store, access, id_)
-        except Gone:
-            pass  # the versions before a deletion stay readable
         stored = (
             await store.read_version(connection, id_, int(version))
             if version.isdigit() and len(version) < 10
@@ -128,10 +127,8 @@ async def history(
             if access.required_terms(store.resource_type) is not None:
                 if id_ is None:
                     continue  # a patient's own history is asked for resource by resource
-                try:
+                with suppress(Gone):
                     await read_current(connection, store, access, id_)
-                except Gone:
-                    pass
             versions += await store.history(connection, query)
             await server.audit(connection, request, access, "R", None, store.resource_type, id_)
         if (

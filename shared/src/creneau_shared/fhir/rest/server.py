@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
@@ -245,7 +246,7 @@ class FhirServer:
                 if method != "POST" and (affects_state or method != "GET"):
                     raise _not_allowed(method, "POST" if affects_state else "GET, HEAD, POST")
                 call = OperationCall(self, request, resource_type, id_)
-                return Plan(read=lambda: operation.handler(call))
+                return Plan(read=partial(operation.handler, call))
         raise NotImplementedByServer(
             f"L'opération {code} n'existe pas ici.",
             f"The operation {code} does not exist here.",

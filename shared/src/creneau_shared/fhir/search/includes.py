@@ -150,15 +150,9 @@ class Includer:
         return compiler.statement(" UNION ALL ".join(f"({part} LIMIT {limit})" for part in parts))
 
     def _by_id(self, compiler: Compiler, kind: str, ids: list[str]) -> str:
-        where = tuple(
-            condition
-            for include in self.includes
-            if not include.reverse and include.target == kind
-            for condition in include.where
-        )
         tokens = tuple(TokenValue(None, logical_id) for logical_id in ids)
         clause = Clause(parameters_of(kind)["_id"], None, (tokens,))
-        return self._select(compiler.select(kind, (clause, *where)))
+        return self._select(compiler.select(kind, (clause,)))
 
     def _by_reference(self, compiler: Compiler, include: Include, references: list[str]) -> list[str]:
         value = ReferenceValue(tuple(references))

@@ -85,6 +85,12 @@ def refuse(name: str, fr: str, en: str, code: str = "invalid") -> NoReturn:
     raise BadRequest(fr, en, code=code, expression=f"http.{name}")
 
 
+def check_at_most(name: str, number: int, most: int, fr: str, en: str) -> None:
+    """Raise the 400 that tells which limit the query parameter is over."""
+    if number > most:
+        refuse(name, f"Trop de {fr} : au plus {most}", f"Too many {en}: at most {most}", "too-costly")
+
+
 @dataclass
 class _Parser:
     resource_type: str
@@ -96,15 +102,11 @@ class _Parser:
     issues: list[Issue] = field(default_factory=list)
     used: list[tuple[str, str]] = field(default_factory=list)
     results: dict[str, str] = field(default_factory=dict)
+    values_total: int = 0
 
     def parse(self, pairs: Sequence[tuple[str, str]]) -> SearchRequest:
         limits = self.reading.limits
-        if len(pairs) > limits.parameters_max:
-            raise BadRequest(
-                f"Trop de paramètres : {len(pairs)}, au plus {limits.parameters_max}",
-                f"Too many parameters: {len(pairs)}, at most {limits.parameters_max}",
-                code="too-costly",
-            )
+        check_at_most("*", len(pairs), limits.parameters_max, "paramètres", "parameters")
         for name, text in pairs:
             self._check_text(name, text)
             if text.strip():
@@ -182,11 +184,8 @@ class _Parser:
 
     def _condition(self, base: str, key: str, name: str, text: str, depth: int) -> Condition | None:
         """The condition that `key` (what is left of `name`) sets on resources of type `base`."""
-        if depth > self.reading.limits.chain_depth_max:
-            most = self.reading.limits.chain_depth_max
-            refuse(
-                name, f"Chaîne trop longue, au plus {most}", f"Chain too long, at most {most}", "too-costly"
-            )
+        most = self.reading.limits.chain_depth_max
+        check_at_most(name, depth, most, "maillons dans la chaîne", "links in the chain")
         if key.startswith("_has:"):
             return self._has(base, key, name, text, depth)
         link, dot, rest = key.partition(".")
@@ -209,9 +208,10 @@ class _Parser:
         texts = [part for part in texts if part]
         if not texts:
             return None
-        if len(texts) > self.reading.limits.values_max:
-            most = self.reading.limits.values_max
-            refuse(name, f"Trop de valeurs, au plus {most}", f"Too many values, at most {most}", "too-costly")
+        limits = self.reading.limits
+        self.values_total += len(texts)
+        check_at_most(name, len(texts), limits.values_max, "valeurs", "values")
+        check_at_most(name, self.values_total, limits.values_total_max, "valeurs en tout", "values in all")
         values: list[Value] = []
         for part in texts:
             try:
@@ -325,11 +325,8 @@ class _Parser:
                 )
                 if include is not None:
                     self.includes.append(include)
-        if len(self.includes) > self.reading.limits.includes_max:
-            most = self.reading.limits.includes_max
-            refuse(
-                name, f"Trop d’inclusions, au plus {most}", f"Too many includes, at most {most}", "too-costly"
-            )
+        most = self.reading.limits.includes_max
+        check_at_most(name, len(self.includes), most, "inclusions", "includes")
         self.used.append((name, text))
 
     def _one_include(self, name: str, value: str, *, reverse: bool, iterate: bool) -> Include | None:
@@ -378,14 +375,8 @@ class _Parser:
                 self._ignore("_sort", f"Tri inconnu : {code}", f"Unknown sort: {code}")
                 continue
             self.sort.append(SortKey(parameter, key.strip().startswith("-")))
-        if len(self.sort) > self.reading.limits.sort_keys_max:
-            most = self.reading.limits.sort_keys_max
-            refuse(
-                "_sort",
-                f"Trop de clés de tri, au plus {most}",
-                f"Too many sort keys, at most {most}",
-                "too-costly",
-            )
+        most = self.reading.limits.sort_keys_max
+        check_at_most("_sort", len(self.sort), most, "clés de tri", "sort keys")
 
     def _count(self) -> int:
         limits = self.reading.limits

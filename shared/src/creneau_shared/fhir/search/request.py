@@ -24,7 +24,9 @@ class Limits:
     """parameters of one query, result parameters included"""
     values_max: int = 256
     """comma-separated values of one parameter"""
-    value_characters_max: int = 4096
+    values_total_max: int = 1_024
+    """values of all the parameters together"""
+    value_characters_max: int = 16_384
     """characters of one parameter's value, all its comma-separated values together"""
     chain_depth_max: int = 4
     """links of a chain, forward and reverse together"""
@@ -189,7 +191,8 @@ Condition = Clause | Chain | Has
 class Include:
     """`_include` (or, `reverse`, `_revinclude`) of the resources that `parameters` of `source` refer to.
 
-    `where` narrows the included resources further; the query string cannot say it, a profile's view can.
+    `where` narrows the resources that a `reverse` one includes; the query string cannot say it, a profile's
+    view can.
     """
 
     source: str

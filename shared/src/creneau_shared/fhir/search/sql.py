@@ -298,11 +298,11 @@ def compile_matches(
 def compile_count(catalog: Catalog, scope: Scope, request: SearchRequest, most: int | None) -> Statement:
     """The number of matches, or, with `most`, that number up to `most` + 1."""
     compiler = Compiler(catalog, scope)
-    rows = compiler.select(request.resource_type, request.conditions).select("1")
-    if most is not None:
-        rows += f" LIMIT {compiler.arguments.add(most + 1, 'bigint')}"
-        return compiler.statement(f"SELECT count(*) FROM ({rows}) AS matches")
-    return compiler.statement(rows.replace("SELECT 1 ", "SELECT count(*) ", 1))
+    selection = compiler.select(request.resource_type, request.conditions)
+    if most is None:
+        return compiler.statement(selection.select("count(*)"))
+    limit = compiler.arguments.add(most + 1, "bigint")
+    return compiler.statement(f"SELECT count(*) FROM ({selection.select('1')} LIMIT {limit}) AS matches")
 
 
 def _order(

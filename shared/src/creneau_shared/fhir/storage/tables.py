@@ -93,7 +93,8 @@ def _main_table(metadata: MetaData, name: str, *, position: bool) -> Table:
         Column("last_updated", DateTime(timezone=True), nullable=False),
         Column("deleted", Boolean, nullable=False, server_default=text("false")),
         Column("content", LargeBinary, nullable=True),
-        Column("terms", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+        # The collation of ids, too: an index answers a chain only when both sides of && are collated alike.
+        Column("terms", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'")),
     ]
     if position:
         columns += [Column("latitude", Double), Column("longitude", Double)]

@@ -1,0 +1,62 @@
+"""creneau-directory api | worker | migrate | republish"""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+
+from creneau_directory.app import SERVICE, create_app
+from creneau_directory.publishing import RESOURCES
+from creneau_directory.settings import DirectorySettings
+from creneau_shared.app import open_database, run_api
+from creneau_shared.clock import SystemClock
+from creneau_shared.database.migrations import find_migrations
+from creneau_shared.database.migrations import migrate as run_migrations
+from creneau_shared.messaging.relay import Relay
+from creneau_shared.messaging.retention import republish
+from creneau_shared.worker import Task, run_worker
+
+main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+
+@main.command()
+def api() -> None:
+    """Serve FHIR under /fhir on PORT."""
+    settings = DirectorySettings()
+    run_api(settings, SERVICE, lambda: create_app(settings))
+
+
+@main.command()
+def worker() -> None:
+    """Publish every change of the directory."""
+    asyncio.run(_work())
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the current schema."""
+    asyncio.run(run_migrations(find_migrations("creneau_directory"), str(DirectorySettings().database_url)))
+
+
+@main.command(name="republish")
+def republish_all() -> None:
+    """Publish the present state of every resource again, for consumers that start from nothing."""
+    asyncio.run(_republish())
+
+
+async def _work() -> None:
+    settings = DirectorySettings()
+    async with open_database(settings, f"{SERVICE}-worker") as database:
+        relay = Relay(database, settings, [RESOURCES], SystemClock())
+        tasks = [Task("relay", relay.run)]
+        await run_worker(settings, f"{SERVICE}-worker", tasks, {"database": database.ping})
+
+
+async def _republish() -> None:
+    async with open_database(DirectorySettings(), f"{SERVICE}-republish") as database:
+        await republish(database, RESOURCES)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""The directory's database: the ROR's types in generic tables, and an outbox."""
+
+from __future__ import annotations
+
+from creneau_shared.database.metadata import new_metadata
+from creneau_shared.fhir.rest.idempotency import idempotency_table
+from creneau_shared.fhir.storage.tables import history_table, resource_tables
+from creneau_shared.messaging.outbox import outbox_table
+from creneau_shared.security.audit import audit_table
+
+TYPES = ("Organization", "Location", "HealthcareService", "Practitioner", "PractitionerRole", "Endpoint")
+
+metadata = new_metadata()
+for resource_type in TYPES:
+    resource_tables(metadata, resource_type)
+history_table(metadata)
+idempotency_table(metadata)
+audit_table(metadata)
+outbox_table(metadata)

@@ -1,0 +1,89 @@
+"""The composition root: settings → database → transports → senders, consumers and the API."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from creneau_notifications.conformance import served_types
+from creneau_notifications.delivery.sender import DeliveryLimits, Identity, Sender
+from creneau_notifications.delivery.smtp import SmtpTransport
+from creneau_notifications.delivery.transport import EmailTransport, LoggedEmails, LoggedSms
+from creneau_notifications.handlers import Notifications
+from creneau_notifications.jobs import Retention
+from creneau_notifications.messaging.consumers import consumers
+from creneau_notifications.settings import NotificationsSettings
+from creneau_notifications.storage.communications import Communications
+from creneau_shared.app import ServiceApplication, create_service_app, open_database
+from creneau_shared.clock import Clock, SystemClock
+from creneau_shared.database.pool import Database
+from creneau_shared.fhir.search.generic import GenericTable
+from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.worker import Task
+
+SERVICE = "creneau-notifications"
+
+
+def create_app(
+    settings: NotificationsSettings | None = None, clock: Clock | None = None
+) -> ServiceApplication:
+    """The API: Communications, read only."""
+    settings = settings or NotificationsSettings()
+    return create_service_app(
+        settings,
+        service=SERVICE,
+        database=open_database(settings, f"{SERVICE}-api"),
+        clock=clock or SystemClock(),
+        types=served_types(settings.public_base_url.rstrip("/")),
+        catalog=Catalog([GenericTable.of("Communication")]),
+    )
+
+
+def create_tasks(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Task]:
+    """What the worker runs: the consumers, the senders and retention."""
+    communications = Communications(settings.public_base_url.rstrip("/"))
+    notifications = Notifications(communications, clock, settings.channels)
+    retention = Retention(
+        database,
+        communications,
+        clock,
+        kept=timedelta(days=settings.message_retention_days),
+        interval_s=settings.retention_interval_s,
+    )
+    return [
+        *(Task(c.name, c.run, c.stuck) for c in consumers(notifications, database, settings, clock)),
+        *(
+            Task(f"sender {number}", _sender(settings, database, communications, clock).run)
+            for number in range(1, settings.delivery_senders + 1)
+        ),
+        Task("retention", retention.run),
+    ]
+
+
+def create_email_transport(settings: NotificationsSettings) -> EmailTransport:
+    """SMTP where a server is named, else the adapter that only logs."""
+    if not settings.smtp_url:
+        return LoggedEmails()
+    return SmtpTransport(
+        settings.smtp_url, starttls=settings.smtp_starttls, timeout_s=settings.smtp_timeout_s
+    )
+
+
+def _sender(
+    settings: NotificationsSettings, database: Database, communications: Communications, clock: Clock
+) -> Sender:
+    return Sender(
+        database,
+        communications,
+        create_email_transport(settings),
+        LoggedSms(),
+        Identity(settings.mail_from, settings.mail_from_name, settings.public_site_url.rstrip("/")),
+        DeliveryLimits(
+            batch_rows=settings.delivery_batch_rows,
+            lease=timedelta(seconds=settings.delivery_lease_s),
+            poll_s=settings.delivery_poll_s,
+            facts_patience=timedelta(seconds=settings.facts_patience_s),
+            facts_retry=timedelta(seconds=settings.facts_retry_s),
+            retry=settings.retry_policy,
+        ),
+        clock,
+    )

@@ -1,0 +1,196 @@
+"""The example events of the contracts, through the consumers' handlers, onto a real database."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from creneau_notifications.domain.appointment import Mode
+from creneau_notifications.messaging.consumers import (
+    APPOINTMENTS,
+    CONTACT_TYPE,
+    CONTACTS,
+    RESOURCE_TYPE,
+    RESOURCES,
+    consumers,
+)
+from creneau_notifications.messaging.readers import read_appointment, read_fact
+from creneau_notifications.settings import NotificationsSettings
+from creneau_shared.messaging.events import ReceivedEvent
+
+from .factories import BOOKED_AT
+
+EVENTS = Path(__file__).parents[3] / "shared" / "contracts" / "events"
+SETTINGS = NotificationsSettings(database_url="postgresql://unused/unused")
+
+
+def example(path: str) -> dict[str, Any]:
+    producer, _, name = path.partition("/")
+    data: dict[str, Any] = json.loads((EVENTS / producer / "examples" / f"{name}.json").read_text())
+    return data
+
+
+def received(
+    number: int, topic: str, event_type: str, key: str, data: dict[str, Any] | None
+) -> ReceivedEvent:
+    return ReceivedEvent(
+        topic=topic,
+        key=key,
+        type=event_type,
+        subject=key,
+        source="/creneau/test",
+        data=data,
+        time=BOOKED_AT + timedelta(seconds=number),
+        id=UUID(int=number),
+        partition=0,
+        offset=number,
+        raw=None,
+        generation=1,
+    )
+
+
+class Bus:
+    """Hands events to the handler that the service's own consumers have for them."""
+
+    def __init__(self, service: Any) -> None:
+        self.service = service
+        self.count = 0
+        self.by_topic = {
+            consumer.topics: consumer
+            for consumer in consumers(service.notifications, service.database, SETTINGS, service.clock)
+        }
+
+    async def tell(self, topic: str, event_type: str, key: str, data: dict[str, Any] | None) -> None:
+        self.count += 1
+        event = received(self.count, topic, event_type, key, data)
+        handler = self.by_topic[(topic,)]._handlers[event_type]
+        async with self.service.database.transaction() as connection:
+            await handler(connection, event)
+
+    async def appointment(self, change: str, variant: str = "") -> None:
+        data = example(f"booking/appointment.{change}.v1{variant}")
+        await self.tell(
+            APPOINTMENTS, f"fr.creneau.booking.appointment.{change}.v1", data["appointment"], data
+        )
+
+    async def contact(self, variant: str = "") -> None:
+        data = example(f"booking/contact.changed.v1{variant}")
+        await self.tell(CONTACTS, CONTACT_TYPE, data["recipient"], data)
+
+    async def resource(self, name: str) -> None:
+        data = example(f"directory/resource.changed.v1.{name}")
+        key = f"{data['resource']['resourceType']}/{data['resource']['id']}"
+        await self.tell(RESOURCES, RESOURCE_TYPE, key, data)
+
+
+@pytest.fixture
+def bus(service):
+    return Bus(service)
+
+
+async def drain(service, mailbox):
+    sender = service.smtp_sender(mailbox)
+    while await sender.send_due():
+        pass
+
+
+async def test_the_life_of_an_appointment_from_booking_to_cancellation(service, mailbox, bus):
+    await bus.contact()
+    await bus.resource("practitioner")
+    await bus.resource("location")
+    await bus.appointment("held")
+    for change in ("booked", "moved", "cancelled"):
+        await bus.appointment(change)
+        service.clock.advance(timedelta(seconds=10))
+        await drain(service, mailbox)
+    assert [mail["Subject"] for mail in mailbox.mails] == [
+        "Votre rendez-vous du mardi 1er décembre à 10 h 00",
+        "Votre rendez-vous est modifié : jeudi 3 décembre à 15 h 30",
+        "Votre rendez-vous du jeudi 3 décembre à 15 h 30 est annulé",
+    ]
+    assert (
+        "Il était prévu le mardi 1er décembre à 10 h 00."
+        in mailbox.mails[1].get_body(("plain",)).get_content()
+    )
+    assert "planned" not in {status for status, _ in (await service.statuses()).values()}
+
+
+async def test_events_that_overtake_each_other_end_in_the_same_message(service, mailbox, bus):
+    """The appointment before the contact, the contact before the place: the message waits for all of them."""
+    await bus.appointment("booked")
+    await drain(service, mailbox)
+    await bus.contact()
+    await bus.resource("location")
+    service.clock.advance(timedelta(seconds=2))
+    await drain(service, mailbox)
+    assert mailbox.mails == []
+    await bus.resource("practitioner")
+    service.clock.advance(timedelta(seconds=2))
+    await drain(service, mailbox)
+    [mail] = mailbox.mails
+    text = mail.get_body(("plain",)).get_content()
+    assert "Dr Agathe Lefèvre" in text
+    assert "Cabinet médical du Marais, 12 rue des Exemples, 75004 Paris" in text
+
+
+async def test_a_role_leads_to_its_person_and_its_place_overseas(service, mailbox, bus):
+    await bus.contact()
+    for name in ("practitioner-role", "practitioner.overseas", "location.overseas"):
+        await bus.resource(name)
+    await bus.appointment("booked", ".overseas-video")
+    service.clock.advance(timedelta(seconds=10))
+    await drain(service, mailbox)
+    [mail] = mailbox.mails
+    assert mail["Subject"] == "Votre rendez-vous du mardi 1er décembre à 9 h 00 (heure de La Réunion)"
+    text = mail.get_body(("plain",)).get_content()
+    assert "Dr Jules Hoarau" in text
+    assert "En téléconsultation" in text
+    assert "Appelez le 02 62 99 00 02." in text
+
+
+async def test_a_lapsed_hold_leaves_no_trace_for_the_patient(service, mailbox, bus):
+    await bus.contact()
+    await bus.appointment("held")
+    await bus.appointment("hold-expired")
+    await drain(service, mailbox)
+    assert (mailbox.mails, await service.messages()) == ([], [])
+
+
+async def test_a_visit_that_took_place_is_not_reminded_of(service, mailbox, bus):
+    await bus.contact()
+    await bus.appointment("booked")
+    await bus.appointment("updated")
+    assert set((await service.statuses()).values()) == {("cancelled", "superseded")}
+
+
+async def test_tombstones_forget(service, bus):
+    await bus.contact()
+    await bus.resource("practitioner")
+    contact, resource = example("booking/contact.changed.v1"), "Practitioner/prat-lefevre"
+    await bus.tell(CONTACTS, CONTACT_TYPE, contact["recipient"], None)
+    await bus.tell(RESOURCES, RESOURCE_TYPE, resource, None)
+    assert await service.database.pool.fetchval("SELECT count(*) FROM recipient") == 0
+    assert await service.database.pool.fetchval("SELECT count(*) FROM directory_fact") == 0
+
+
+def test_names_places_and_zones_are_read_from_the_resources():
+    practitioner, _ = read_fact(example("directory/resource.changed.v1.practitioner"))
+    location, _ = read_fact(example("directory/resource.changed.v1.location"))
+    overseas, _ = read_fact(example("directory/resource.changed.v1.location.overseas"))
+    assert practitioner.name == "Dr Agathe Lefèvre"
+    assert location.address == ("12 rue des Exemples", "75004 Paris")
+    assert (location.phone, location.zone) == ("+33199000001", "Europe/Paris")
+    assert overseas.zone == "Indian/Reunion", "by its postal code"
+
+
+def test_declined_participants_are_not_told_of():
+    data = example("booking/appointment.booked.v1")
+    data["actors"][0]["status"] = "declined"
+    read = read_appointment("1", "fr.creneau.booking.appointment.booked.v1", BOOKED_AT, data)
+    assert read.appointment.actors == ("Location/lieu-marais",)
+    assert read.appointment.mode is Mode.PRACTICE

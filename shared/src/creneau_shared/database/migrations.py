@@ -1,0 +1,151 @@
+"""Migrations: run, found and checked in the same way by every service.
+
+A service keeps them in `services/<name>/migrations/` (`env.py`, `script.py.mako`, `versions/`); its wheel
+carries them as `creneau_<name>/migrations`. Its `env.py` is two imports and one call:
+
+    from creneau_booking.storage.tables import metadata
+    from creneau_shared.database.migrations import run_migrations
+
+    run_migrations(metadata)
+
+Nothing that a migration does may hold up the running service: it gives up when a lock takes longer than 5 s,
+and runs in a transaction of its own, so that the next attempt goes on where this one stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alembic import command, context
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+LOCK = 0x6372656E_6D696772
+"""Key of the advisory lock: two processes that start together migrate one after the other."""
+LOCK_TIMEOUT = "5s"
+
+_alembic = threading.Lock()
+
+
+class OutdatedMigrations(Exception):  # noqa: N818 - a state of the repository, found by a check
+    """The migrations do not lead to what the tables' declarations say."""
+
+
+def find_migrations(package: str) -> Path:
+    """The migrations of an installed service package (`creneau_booking`), from a wheel or a working copy.
+
+    Raises FileNotFoundError.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError(f"{package} is not installed")
+    folder = Path(spec.submodule_search_locations[0])
+    for candidate in (folder / "migrations", folder.parents[1] / "migrations"):
+        if (candidate / "env.py").is_file():
+            return candidate
+    raise FileNotFoundError(f"{package} has no migrations")
+
+
+async def migrate(path: Path, url: str) -> None:
+    """Bring the database at `url` to the newest version of the migrations in `path`."""
+
+    def upgrade() -> None:
+        # Alembic's context is global to the process.
+        with _alembic:
+            command.upgrade(_config(path, url), "head")
+
+    await asyncio.to_thread(upgrade)
+
+
+async def check_migrations(path: Path, metadata: MetaData, url: str) -> None:
+    """Raise OutdatedMigrations unless the migrations in `path`, all run at `url`, give what `metadata`
+    declares.
+    """
+    head = ScriptDirectory.from_config(_config(path, url)).get_current_head()
+    engine = _engine(url)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_compare, metadata, head)
+    finally:
+        await engine.dispose()
+
+
+def run_migrations(metadata: MetaData, url: str | None = None) -> None:
+    """What a service's `env.py` calls: run the migrations that are due, at `url`.
+
+    Without `url`: that of `migrate`, or `DATABASE_URL` when the `alembic` command itself is used.
+    """
+    url = url or context.config.attributes.get("url") or os.environ["DATABASE_URL"]
+    asyncio.run(_run(metadata, url))
+
+
+def _config(path: Path, url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(path).replace("%", "%%"))
+    config.attributes["url"] = url
+    return config
+
+
+def _engine(url: str) -> AsyncEngine:
+    scheme, separator, rest = url.partition("://")
+    return create_async_engine(f"{scheme.split('+')[0]}+asyncpg{separator}{rest}", poolclass=NullPool)
+
+
+async def _run(metadata: MetaData, url: str) -> None:
+    engine = _engine(url)
+    try:
+        async with engine.connect() as connection:
+            # The lock is the session's, so it outlives the commit; ending the session releases it.
+            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
+            await connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+            await connection.commit()
+            await connection.run_sync(_upgrade, metadata)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection, metadata: MetaData) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        transaction_per_migration=True,
+        compare_type=True,
+        include_object=_without_partitions(connection),
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _compare(connection: Connection, metadata: MetaData, head: str | None) -> None:
+    migration = MigrationContext.configure(
+        connection, opts={"compare_type": True, "include_object": _without_partitions(connection)}
+    )
+    if migration.get_current_revision() != head:
+        raise OutdatedMigrations(f"the database is at {migration.get_current_revision()}, not at {head}")
+    differences = compare_metadata(migration, metadata)
+    if differences:
+        raise OutdatedMigrations("; ".join(str(difference) for difference in differences))
+
+
+def _without_partitions(connection: Connection) -> Callable[..., bool]:
+    """Alembic's `include_object` that passes over partitions: they come and go with time, not with
+    migrations.
+    """
+    partitions = set(connection.scalars(text("SELECT relname FROM pg_class WHERE relispartition")))
+    connection.commit()
+
+    def include(_: Any, name: str | None, kind: str, reflected: bool, __: Any) -> bool:
+        return not (kind == "table" and reflected and name in partitions)
+
+    return include

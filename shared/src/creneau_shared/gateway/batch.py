@@ -1,0 +1,139 @@
+"""Bundles over the whole base: a batch is split by entry, a transaction goes whole to the one service that has
+all its types, or is refused by name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+
+from creneau_shared.errors import BadRequest, CreneauError, NotFound
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.batch import check_bundle, response_bundle
+from creneau_shared.fhir.rest.failure import failure
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.gateway.routing import Service, service_of
+from creneau_shared.gateway.upstreams import Upstreams
+
+FORWARDED = ("authorization", "accept-language", "prefer", "x-request-id", "x-correlation-id")
+
+
+class Bundles:
+    """Carries out Bundles that are POSTed to the base."""
+
+    def __init__(self, upstreams: Upstreams, base_url: str, parallel: int) -> None:
+        self._upstreams = upstreams
+        self._base_url = base_url
+        self._parallel = parallel
+
+    async def process(self, bundle: Resource, headers: Mapping[str, str], language: str) -> tuple[int, bytes]:
+        """Status and body of the answer to a batch or transaction Bundle."""
+        check_bundle(bundle)
+        forwarded = {name: headers[name] for name in FORWARDED if name in headers}
+        forwarded["content-type"] = forwarded["accept"] = "application/fhir+json"
+        services = [self._service(entry, index) for index, entry in enumerate(bundle.get("entry", ()))]
+        if bundle["type"] == "transaction" or len(set(services)) == 1:
+            return await self._whole(bundle, services, forwarded)
+        return 200, await self._split(bundle["entry"], services, forwarded, language)
+
+    async def _whole(
+        self, bundle: Resource, services: list[Service | None], headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """To the one service that has every type of the Bundle, untouched."""
+        if len(set(services)) > 1:
+            raise _mixed(bundle, services)
+        service = next(iter(services), None) or "booking"
+        answer = await self._upstreams.call(service, "POST", "/fhir", headers=headers, content=dumps(bundle))
+        return answer.status_code, answer.content
+
+    async def _split(
+        self,
+        entries: list[Resource],
+        services: list[Service | None],
+        headers: Mapping[str, str],
+        language: str,
+    ) -> bytes:
+        """Each run of a service's entries as a batch of its own; the answers in the order of the entries."""
+        by_service: dict[Service, list[int]] = {}
+        parts: list[dict[str, Any] | None] = [None] * len(entries)
+        for index, service in enumerate(services):
+            if service is None:
+                parts[index] = _failed(_unknown(entries[index], index), language)
+            else:
+                by_service.setdefault(service, []).append(index)
+        places = asyncio.Semaphore(self._parallel)
+
+        async def ask(service: Service, indexes: list[int]) -> None:
+            async with places:
+                bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entries[i] for i in indexes]}
+                try:
+                    answer = await self._upstreams.call(
+                        service, "POST", "/fhir", headers=headers, content=dumps(bundle)
+                    )
+                    answered = _entries(answer)
+                except CreneauError as error:
+                    answered = [_failed(error, language)] * len(indexes)
+            for place, part in zip(indexes, answered, strict=True):
+                parts[place] = part
+
+        await asyncio.gather(*(ask(service, indexes) for service, indexes in by_service.items()))
+        return response_bundle("batch", [part for part in parts if part is not None])
+
+    def _service(self, entry: Resource, index: int) -> Service | None:
+        url = urlsplit(str(entry["request"]["url"]).removeprefix(self._base_url).lstrip("/"))
+        return service_of(url.path.split("/", 1)[0])
+
+
+def _entries(answer: httpx.Response) -> list[dict[str, Any]]:
+    """The entries of a service's batch-response; its refusal of the whole is the answer to each."""
+    body = orjson.loads(answer.content)
+    if answer.status_code == 200 and body.get("resourceType") == "Bundle":
+        return list(body.get("entry", ()))
+    raise UpstreamRefusalError(answer.status_code, body)
+
+
+class UpstreamRefusalError(CreneauError):
+    """A service refused a whole batch; its OperationOutcome is passed on for each entry."""
+
+    def __init__(self, status: int, outcome: Resource) -> None:
+        texts = [issue.get("details", {}).get("text", "") for issue in outcome.get("issue", ())]
+        super().__init__("; ".join(texts), "; ".join(texts))
+        self.refused_status = status
+
+
+def _failed(error: CreneauError, language: str) -> dict[str, Any]:
+    answer = failure(error, language)
+    status = getattr(error, "refused_status", answer.status)
+    assert answer.content is not None
+    return {"response": {"status": str(status), "outcome": orjson.Fragment(answer.content)}}
+
+
+def _unknown(entry: Resource, index: int) -> NotFound:
+    return NotFound(
+        f"L'adresse « {entry['request']['url']} » ne désigne aucun type servi ici.",
+        f"The address “{entry['request']['url']}” names no type that is served here.",
+        expression=f"Bundle.entry[{index}].request.url",
+        code="not-supported",
+    )
+
+
+def _mixed(bundle: Resource, services: list[Service | None]) -> BadRequest:
+    types: dict[str, list[str]] = {}
+    for entry, service in zip(bundle["entry"], services, strict=True):
+        name = urlsplit(str(entry["request"]["url"])).path.strip("/").split("/")[0]
+        types.setdefault(str(service or "unknown"), []).append(name)
+    said = " ; ".join(
+        f"{service} : {', '.join(sorted(set(names)))}" for service, names in sorted(types.items())
+    )
+    return BadRequest(
+        f"Une transaction ne peut porter que sur les types d'un même service ({said})."
+        " Envoyez un batch, ou une transaction par service. Rien n'a été fait.",
+        f"A transaction can only be about the types of one service ({said})."
+        " Send a batch, or one transaction a service. Nothing was done.",
+        code="not-supported",
+        expression="Bundle.entry",
+    )

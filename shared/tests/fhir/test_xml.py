@@ -1,0 +1,125 @@
+"""XML: the same resource in another dress, and nothing dangerous from outside."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from shared.tests.fhir.resources import appointment, patient
+
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.json import NESTING_MAX
+from creneau_shared.fhir.xml import from_xml, to_xml
+
+FHIR = 'xmlns="http://hl7.org/fhir"'
+
+
+def document(content: str, name: str = "Patient") -> bytes:
+    return f"<{name} {FHIR}>\n{content}</{name}>".encode()
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        appointment(),
+        patient(deceasedBoolean=False, multipleBirthInteger=2),
+        patient(birthDate=None, _birthDate={"id": "b", "extension": [{"url": "u", "valueCode": "unknown"}]}),
+        patient(
+            name=[
+                {
+                    "id": "n",
+                    "given": ["A", None],
+                    "_given": [None, {"extension": [{"url": "u", "valueCode": "x"}]}],
+                }
+            ]
+        ),
+        patient(contained=[patient(id="p")], link=[{"other": {"reference": "#p"}, "type": "seealso"}]),
+        patient(name=[{"text": 'ligne\n"citée" <&> \t😀'}]),
+        patient(extension=[{"id": "e", "url": "u", "valueDecimal": Decimal("1.10")}]),
+        {
+            "resourceType": "Parameters",
+            "parameter": [{"name": "x", "part": [{"name": "y", "resource": patient()}]}],
+        },
+        {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{"resource": appointment()}, {"fullUrl": "u"}],
+        },
+    ],
+)
+def test_resource_survives(resource: dict[str, Any]) -> None:
+    assert from_xml(to_xml(resource)) == resource
+
+
+@pytest.mark.parametrize("text", ["1.10", "1E+5", "0.000", "-3"])
+def test_decimal_is_textual(text: str) -> None:
+    body = document(f'<extension url="u"><valueDecimal value="{text}"/></extension>')
+    value = from_xml(body)["extension"][0]["valueDecimal"]
+    assert str(value) == text
+    assert f'value="{text}"'.encode() in to_xml(from_xml(body))
+
+
+def test_order_is_that_of_the_specification() -> None:
+    """XML has an order, JSON has none."""
+    shuffled = dict(reversed(appointment().items()))
+    assert to_xml(shuffled) == to_xml(appointment())
+
+
+def test_narrative_keeps_its_namespace_and_loses_ours() -> None:
+    div = '<div xmlns="http://www.w3.org/1999/xhtml"><p>Bonjour &amp; merci</p></div>'
+    resource = patient(text={"status": "generated", "div": div})
+    assert from_xml(to_xml(resource)) == resource
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (document("<nonsense/>"), "Line 2: <nonsense>"),
+        (document('<active value="yes"/>'), "boolean"),
+        (document('<active value="true" size="1"/>'), "attribute size"),
+        (document('<active value="true">text</active>'), "holds text"),
+        (document('<active value="true"/><active value="true"/>'), "repeated"),
+        (document('<multipleBirthInteger value="1.0"/>'), "integer"),
+        (document('<extension url="u"><valueDecimal value="1,5"/></extension>'), "decimal"),
+        (document('<text><status value="generated"/><div>x</div></text>'), "namespace"),
+        (document("<contained/>"), "single resource"),
+        (document("", name="Banana"), "not a resource type"),
+        (b'<Patient><active value="true"/></Patient>', "namespace"),
+        (f'<Patient {FHIR} id="x"/>'.encode(), "attribute id"),
+        (f"<Patient {FHIR}>".encode(), "well-formed"),
+        (b"", "well-formed"),
+        (b"\xff\xfe<\x00", "UTF-8"),
+        (document('<extension url="u">' * 150 + "</extension>" * 150), "too deep"),
+    ],
+)
+def test_what_is_not_fhir_says_where(body: bytes, word: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        from_xml(body)
+    (issue,) = caught.value.issues
+    assert word in issue.en
+    assert issue.fr
+    assert NESTING_MAX < 150
+
+
+ENTITIES = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'<!DOCTYPE x [<!ENTITY l0 "lol">{ENTITIES}]><Patient {FHIR}><active value="&l9;"/></Patient>'.encode(),
+        f'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><Patient {FHIR}>&e;</Patient>'.encode(),
+        f'<!DOCTYPE x SYSTEM "http://127.0.0.1:1/x.dtd"><Patient {FHIR}/>'.encode(),
+        f'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE x+AD4-<Patient {FHIR}/>'.encode(),
+        f"<Patient {FHIR}>&undefined;</Patient>".encode(),
+    ],
+)
+def test_no_dtd_no_entities_no_network(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        from_xml(body)
+
+
+def test_unknown_property_is_a_programming_error() -> None:
+    with pytest.raises(ValueError, match="nonsense"):
+        to_xml(patient(nonsense=1))

@@ -1,0 +1,102 @@
+"""What an event is on the wire, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from creneau_shared.messaging import cloudevents
+from creneau_shared.messaging.cloudevents import UnreadableEvent
+from creneau_shared.messaging.events import EVENT_BYTES_MAX, Event, ReceivedEvent
+from creneau_shared.messaging.outbox import OUTBOX_COLUMNS, OUTBOX_TYPES, outbox_arguments, outbox_insert
+from creneau_shared.messaging.waiting import backoff_s
+
+EVENT = Event(
+    topic="creneau.test",
+    key="a",
+    type="fr.creneau.test.happened.v1",
+    subject="Thing/a",
+    source="/creneau/test",
+    data={"label": "été"},
+    traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+)
+
+
+def headers(generation: int = 1) -> cloudevents.Headers:
+    return cloudevents.headers(
+        event_id=EVENT.id,
+        source=EVENT.source,
+        event_type=EVENT.type,
+        subject=EVENT.subject,
+        time=EVENT.time,
+        key=EVENT.key,
+        correlation_id=EVENT.correlation_id,
+        traceparent=EVENT.traceparent,
+        generation=generation,
+    )
+
+
+def read(value: bytes | None, pairs: cloudevents.Headers) -> ReceivedEvent:
+    return cloudevents.read(topic="creneau.test", partition=3, offset=9, value=value, headers=pairs)
+
+
+def test_headers_are_those_of_the_kafka_protocol_binding() -> None:
+    """Binary content mode: `ce_` before each attribute, `content-type` for that of the data."""
+    assert {name: value.decode() for name, value in headers(generation=2)} == {
+        "content-type": "application/json",
+        "ce_specversion": "1.0",
+        "ce_id": str(EVENT.id),
+        "ce_source": "/creneau/test",
+        "ce_type": "fr.creneau.test.happened.v1",
+        "ce_subject": "Thing/a",
+        "ce_time": EVENT.time.isoformat(),
+        "ce_partitionkey": "a",
+        "ce_generation": "2",
+        "ce_traceparent": EVENT.traceparent,
+    }
+
+
+def test_a_record_reads_back_as_the_event() -> None:
+    event = read(EVENT.value(), headers(generation=2))
+    assert (event.id, event.data, event.time, event.traceparent) == (
+        EVENT.id,
+        EVENT.data,
+        EVENT.time,
+        EVENT.traceparent,
+    )
+    assert (event.partition, event.offset, event.generation, event.raw) == (3, 9, 2, EVENT.value())
+
+
+@pytest.mark.parametrize(
+    "missing", ["ce_id", "ce_type", "ce_source", "ce_time", "ce_specversion", "ce_partitionkey"]
+)
+def test_a_record_without_a_required_attribute_is_unreadable(missing: str) -> None:
+    with pytest.raises(UnreadableEvent, match=missing):
+        read(b"{}", [pair for pair in headers() if pair[0] != missing])
+
+
+@pytest.mark.parametrize("value", [b"", b"[1]", b"{", b"\xff"])
+def test_data_that_is_no_json_object_is_unreadable(value: bytes) -> None:
+    with pytest.raises(UnreadableEvent):
+        read(value, headers())
+
+
+def test_an_event_that_no_broker_would_take_is_refused_where_it_is_made() -> None:
+    event = Event(
+        topic="t", key="a", type="x.v1", subject="s", source="/s", data={"text": "x" * EVENT_BYTES_MAX}
+    )
+    with pytest.raises(ValueError, match="over"):
+        outbox_arguments([event])
+
+
+def test_the_insert_can_stand_inside_a_larger_statement() -> None:
+    """Its parameters are numbered from where the caller says, as many as `outbox_arguments` gives."""
+    statement = outbox_insert(first_parameter=5)
+    assert "$4" not in statement
+    assert "$5::uuid[]" in statement
+    assert "$14::text[]" in statement
+    assert len(OUTBOX_COLUMNS) == len(OUTBOX_TYPES) == len(outbox_arguments([EVENT])) == 10
+
+
+def test_pauses_grow_to_a_limit() -> None:
+    assert [backoff_s(n, least_s=0.1, most_s=1.0) for n in range(6)] == [0.0, 0.1, 0.2, 0.4, 0.8, 1.0]
+    assert backoff_s(10_000, least_s=0.1, most_s=1.0) == 1.0

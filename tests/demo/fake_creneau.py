@@ -21,6 +21,8 @@ from deploy.demo.story.bus import Event
 Resource = dict[str, Any]
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+PAGE_SLOTS = 10
+"""So few that the first page is over before the first day that the story wants."""
 
 
 class FakeCreneau:
@@ -98,7 +100,21 @@ class FakeCreneau:
             included += [resources.practitioner(post.professional) for post in self.posts]
         if "stranger" in self.faults:
             included.append(resources.practitioner(population().professionals[-1]))
-        return bundle([(slot, "match") for slot in found] + [(resource, "include") for resource in included])
+        return self._page(request, found, included)
+
+    def _page(
+        self, request: httpx.Request, found: list[Resource], included: list[Resource]
+    ) -> httpx.Response:
+        """A page of those found, with all that goes with them and the way to the next page."""
+        page = int(request.url.params.get("page", "0"))
+        slots, rest = found[page * PAGE_SLOTS : (page + 1) * PAGE_SLOTS], found[(page + 1) * PAGE_SLOTS :]
+        answer = orjson.loads(
+            bundle([(slot, "match") for slot in slots] + [(r, "include") for r in included]).content
+        )
+        if rest and "no next page" not in self.faults:
+            address = str(request.url.copy_set_param("page", str(page + 1)))
+            answer["link"] = [{"relation": "next", "url": address}]
+        return httpx.Response(200, json=answer)
 
     def slot(self, request: httpx.Request, id_: str) -> httpx.Response:
         return ok(self.slots[id_])

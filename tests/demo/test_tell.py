@@ -80,6 +80,7 @@ def test_the_story_goes_through() -> None:
         ("no actors", "sans Practitioner"),
         ("stranger", "n'est aucun des professionnels demandés"),
         ("no previous", "L'événement dit que le rendez-vous était à"),
+        ("no next page", "Pas assez de créneaux"),
         ("busy slots", "n'est pas libre"),
         ("far", "au-delà des 10 km"),
         ("count", "5 étaient demandés"),

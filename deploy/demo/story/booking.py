@@ -38,7 +38,7 @@ def register(scene: Scene, given: str, family: str, gender: str, birth_date: str
 
 
 def appointment(status: str, opening: Opening, professional: Professional, patient: Patient) -> Resource:
-    """The Appointment to send: the slot and its times, the patient and the professional."""
+    """The Appointment to send: the slot and its times, the patient, the professional and the place."""
     answered = "accepted" if status == "booked" else "needs-action"
     resource: Resource = {
         "resourceType": "Appointment",
@@ -49,6 +49,7 @@ def appointment(status: str, opening: Opening, professional: Professional, patie
         "participant": [
             {"actor": {"reference": patient.reference}, "status": "accepted"},
             {"actor": {"reference": professional.reference}, "status": answered},
+            {"actor": {"reference": professional.place_reference}, "status": answered},
         ],
     }
     if opening.specialty:

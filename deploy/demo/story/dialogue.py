@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -12,7 +12,7 @@ import orjson
 from deploy.demo.load import reason
 from deploy.demo.story.errors import StoryError
 from deploy.demo.story.narrator import Narrator
-from deploy.demo.story.reading import Resource
+from deploy.demo.story.reading import Resource, next_page
 
 FHIR_JSON = "application/fhir+json"
 JSON_PATCH = "application/json-patch+json"
@@ -54,9 +54,21 @@ class Dialogue:
             "PATCH", path, (), content=changes, token=token, content_type=JSON_PATCH, expected=(200,)
         )
 
-    def look(self, path: str, query: Query = (), *, token: str | None = None) -> Reply:
+    def look(
+        self, path: str, query: Query = (), *, token: str | None = None, accept: str = FHIR_JSON
+    ) -> Reply:
         """A read that is not told, for looking again and again."""
-        return self._send("GET", path, query, None, _headers(token, FHIR_JSON, None))
+        return self._send("GET", path, query, None, _headers(token, accept, None))
+
+    def pages(self, bundle: Resource, accept: str = FHIR_JSON) -> Iterator[Resource]:
+        """The page at hand, then those behind its `next` links, each read when it is asked for; not told."""
+        yield bundle
+        while address := next_page(bundle):
+            reply = self.look(address, accept=accept)
+            if reply.status != 200:
+                raise StoryError(f"La page suivante a répondu {reply.status} : {reason(reply.body)}")
+            bundle = reply.body
+            yield bundle
 
     def _tell(
         self,
@@ -84,7 +96,9 @@ class Dialogue:
 
     def _send(self, method: str, path: str, query: Query, content: object, headers: dict[str, str]) -> Reply:
         body = None if content is None else orjson.dumps(content)
-        answer = self._client.request(method, path, params=list(query), content=body, headers=headers)
+        # An address that the server gave keeps its own query.
+        parameters = httpx.QueryParams(list(query)) if query else None
+        answer = self._client.request(method, path, params=parameters, content=body, headers=headers)
         try:
             parsed = orjson.loads(answer.content) if answer.content else {}
         except orjson.JSONDecodeError as error:

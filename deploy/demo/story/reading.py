@@ -21,6 +21,12 @@ def entries(bundle: Resource, resource_type: str, mode: str | None = None) -> li
     ]
 
 
+def next_page(bundle: Resource) -> str | None:
+    """The address of the page after this one."""
+    links = {link.get("relation"): link.get("url") for link in bundle.get("link", [])}
+    return links.get("next")
+
+
 def appointment_in(body: Resource) -> Resource:
     """The Appointment of an operation's answer, which may be itself, or in a Bundle or Parameters."""
     for resource in _resources(body):

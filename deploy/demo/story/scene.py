@@ -32,11 +32,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class Professional:
-    """Someone whom the search found: `reference` is Practitioner/<id>, `national_id` the IDNPS."""
+    """Someone whom the search found, at one place: `reference` is Practitioner/<id>, `national_id` the IDNPS."""
 
     reference: str
     name: str
     national_id: str
+    place_reference: str
     place: str
     address: str
     zone: ZoneInfo

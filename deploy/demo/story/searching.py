@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from math import asin, cos, radians, sin, sqrt
 from zoneinfo import ZoneInfo
@@ -76,6 +76,7 @@ def _professional(role: Resource, people: dict[str, Resource], places: dict[str,
         reference=whom[0],
         name=human_name(person),
         national_id=national[0],
+        place_reference=where[0],
         place=place.get("name", "?"),
         address=postal_address(place),
         zone=_zone(place),
@@ -121,7 +122,7 @@ def kilometres(one: Resource, other: Resource) -> float:
 
 def find_slots(scene: Scene, professionals: list[Professional]) -> tuple[Professional, list[Opening]]:
     """The regulator's query word for word; keeps the professional with most slots that a patient may book."""
-    asked = list({professional.national_id: professional for professional in professionals}.values())
+    asked = list(dict.fromkeys(professional.national_id for professional in professionals))
     asked = asked[:ASKED_PROFESSIONALS]
     scene.narrator.say("La requête du Service d'accès aux soins, telle que ses spécifications l'écrivent :")
     until = scene.now + WINDOW
@@ -132,21 +133,29 @@ def find_slots(scene: Scene, professionals: list[Professional]) -> tuple[Profess
         ("start", f"le{_milliseconds(until)}"),
         (
             "schedule.actor:Practitioner.identifier",
-            ",".join(f"{IDNPS_SYSTEM}|{professional.national_id}" for professional in asked),
+            ",".join(f"{IDNPS_SYSTEM}|{national_id}" for national_id in asked),
         ),
         ("status", "free"),
     ]
-    bundle = scene.dialogue.get("/fhir/Slot", query, accept=SAS_JSON).body
-    slots = entries(bundle, "Slot", "match")
-    openings = _openings_by_professional(bundle, slots, scene.now, until)
-    with_them = _require_actors(bundle, {professional.national_id for professional in asked})
-    scene.narrator.fact(f"{len(slots)} créneaux libres en trois semaines, et avec eux {with_them}")
-    by_reference = {professional.reference: professional for professional in asked}
-    chosen = max(openings, key=lambda reference: len(openings[reference]), default="")
-    if chosen not in by_reference or len(openings[chosen]) < OPENINGS_NEEDED:
+    first = scene.dialogue.get("/fhir/Slot", query, accept=SAS_JSON).body
+    with_them = _require_actors(first, set(asked))
+    number = first.get("total", len(entries(first, "Slot", "match")))
+    scene.narrator.fact(
+        f"{number} créneaux libres en trois semaines ; les premiers viennent avec {with_them}"
+    )
+    known = {(found.reference, found.place_reference): found for found in professionals}
+    openings: dict[Professional, list[Opening]] = {professional: [] for professional in professionals}
+    for page in scene.dialogue.pages(first, SAS_JSON):
+        for post, opening in _openings(page, scene.now, until):
+            if post in known:
+                openings[known[post]].append(opening)
+        professional = max(openings, key=lambda candidate: len(openings[candidate]))
+        if len(openings[professional]) >= OPENINGS_NEEDED:
+            break
+    else:
         raise StoryError("Pas assez de créneaux ouverts au public chez les professionnels trouvés.")
-    professional, found = by_reference[chosen], sorted(openings[chosen], key=lambda o: o.start)
-    scene.narrator.fact(f"{professional.name} en a {len(found)} que le public peut réserver, dont :")
+    found = sorted(openings[professional], key=lambda opening: opening.start)
+    scene.narrator.fact(f"{professional.name} a des créneaux que le public peut réserver, dont :")
     for opening in found[:SHOWN]:
         scene.narrator.fact(when(opening.start, professional.zone))
     return professional, found
@@ -169,25 +178,20 @@ def _milliseconds(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def _openings_by_professional(
-    bundle: Resource, slots: list[Resource], since: datetime, until: datetime
-) -> dict[str, list[Opening]]:
-    """Practitioner reference → what a patient may book there; a StoryError for a slot not asked for."""
-    owner = {
-        name(schedule): references(schedule.get("actor", []), "Practitioner")
-        for schedule in entries(bundle, "Schedule")
-    }
-    openings: dict[str, list[Opening]] = defaultdict(list)
-    for slot in slots:
+def _openings(page: Resource, since: datetime, until: datetime) -> Iterator[tuple[tuple[str, str], Opening]]:
+    """What a patient may book, with whom and where (references); a StoryError for a slot not asked for."""
+    agendas = {name(schedule): schedule.get("actor", []) for schedule in entries(page, "Schedule")}
+    for slot in entries(page, "Slot", "match"):
         start = instant(slot, "start")
         if slot.get("status") != "free" or not since - timedelta(seconds=1) <= start <= until:
             raise StoryError(f"{name(slot)} n'est pas libre ou n'est pas dans la période demandée.")
-        schedule = references([slot["schedule"]], "Schedule")
-        if not schedule or not owner.get(schedule[0]):
-            raise StoryError(f"{name(slot)} est venu sans son agenda ou sans professionnel (_include).")
+        agenda = next(iter(references([slot["schedule"]], "Schedule")), "")
+        whom = references(agendas.get(agenda, []), "Practitioner")
+        where = references(agendas.get(agenda, []), "Location")
+        if not whom or not where:
+            raise StoryError(f"{name(slot)} est venu sans son agenda, qui dit chez qui et où (_include).")
         if _is_for_patients(slot) and start >= since + AHEAD:
-            openings[owner[schedule[0]][0]].append(_opening(slot))
-    return openings
+            yield (whom[0], where[0]), _opening(slot)
 
 
 def _is_for_patients(slot: Resource) -> bool:

@@ -21,12 +21,12 @@ from creneau_notifications.domain.visit import Fact
 from creneau_notifications.handlers import Notifications
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.clock import FixedClock
+from creneau_shared.database.migrations import find_migrations, migrate
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.json import loads
 
 from .factories import BOOKED_AT, CAMILLE, LOCATION, PRACTITIONER, SITE
 from .mailbox import Mailbox, open_mailbox
-from .schema import statements
 
 SENDER = "ne-pas-repondre@creneau.example"
 
@@ -98,12 +98,9 @@ class Service:
 
 @pytest.fixture(scope="session")
 async def template(postgres_server: Any) -> str:
-    """A database with the service's tables, to be copied."""
+    """A migrated database, to be copied."""
     name = "notifications_template"
-    connection = await asyncpg.connect(postgres_server.create_database(name))
-    for statement in statements():
-        await connection.execute(statement)
-    await connection.close()
+    await migrate(find_migrations("creneau_notifications"), postgres_server.create_database(name))
     return name
 
 

@@ -205,7 +205,7 @@ def test_json_patch_refused(operations: Any, error: type[Exception]) -> None:
                     name="extension",
                 )
             ],
-            None,
+            patient(_birthDate={"extension": [{"url": "u", "valueCode": "x"}]}),
         ),
         (
             [
@@ -216,12 +216,8 @@ def test_json_patch_refused(operations: Any, error: type[Exception]) -> None:
         ),
     ],
 )
-def test_fhirpath_patch(operations: list[dict[str, Any]], expected: dict[str, Any] | None) -> None:
-    if expected is None:
-        with pytest.raises((BadRequest, Unprocessable)):
-            fhirpath_patch(patient(), *operations)
-    else:
-        assert fhirpath_patch(patient(), *operations) == expected
+def test_fhirpath_patch(operations: list[dict[str, Any]], expected: dict[str, Any]) -> None:
+    assert fhirpath_patch(patient(), *operations) == expected
 
 
 def test_choice_changes_its_type() -> None:
@@ -300,6 +296,7 @@ def test_fhirpath_patch_is_a_parameters_resource() -> None:
         ("Patient.name . given . last( )", ["Anne"]),
         ("Patient.name.where( family = 'Martin' ).given.first()", ["Camille"]),
         ("Patient.name.where(family = 'O\\'Neill').given", []),
+        ("Patient.name.where(family = 'Martin' and given[0] = 'Zoé').family", []),
         ("Patient.`name`.family", ["Martin"]),
         ("Patient.deceased", []),
         ("Patient.name[5]", []),
@@ -359,7 +356,7 @@ def test_xml_patch_in_a_document_without_namespace() -> None:
         ('<remove sel="Patient/name/given"/>', Unprocessable),
         ('<remove sel="Patient/photo"/>', Unprocessable),
         ('<remove sel="Patient"/>', Unprocessable),
-        ('<remove sel="1 + 1"/>', Unprocessable),
+        ('<remove sel="1 + 1"/>', BadRequest),
         ('<remove sel="Patient["/>', BadRequest),
         ("<remove/>", BadRequest),
         ('<rename sel="Patient"/>', BadRequest),

@@ -43,7 +43,7 @@ NewBroker = Callable[[], Broker]
 
 TYPE = "fr.creneau.test.happened.v1"
 PARTITIONS = 4
-DEADLINE_S = 60.0
+DEADLINE_S = 25.0
 
 QUICK = MessagingSettings(
     relay_leader_retry_s=0.1,
@@ -190,6 +190,14 @@ class Bench:
             return len(await self.effects(consumer)) >= count
 
         await eventually(condition, f"{count} effects of {consumer}", within_s)
+
+
+def number_of(event: ReceivedEvent) -> int:
+    """The number that `Bench.event` gave it."""
+    assert event.data is not None
+    number = event.data["number"]
+    assert isinstance(number, int)
+    return number
 
 
 def in_order_for_each_key(effects: list[tuple[str, int]]) -> bool:

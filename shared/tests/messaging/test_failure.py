@@ -11,7 +11,7 @@ from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer, open_producer
 from creneau_shared.messaging.topics import dead_letter_topic
 
-from .conftest import TYPE, Bench, eventually, leave_effect
+from .conftest import TYPE, Bench, eventually, leave_effect, number_of
 
 
 async def dead_letters(bench: Bench, group: str, count: int) -> list[tuple[bytes | None, dict[str, str]]]:
@@ -35,7 +35,7 @@ async def dead_letters(bench: Bench, group: str, count: int) -> list[tuple[bytes
 async def test_a_poisonous_event_is_buried_with_its_reason_and_the_next_proceeds(bench: Bench) -> None:
     async def refuse_13(connection: Connection, event: ReceivedEvent) -> None:
         await leave_effect(connection, event)
-        if event.data["number"] == 13:
+        if number_of(event) == 13:
             raise Unprocessable("Non.", "No, said jean.dupont@exemple.fr")
 
     consumer = bench.consumer(handlers={TYPE: refuse_13})
@@ -57,7 +57,7 @@ async def test_dead_letters_are_handled_again_by_command_each_once(bench: Bench)
     mended = asyncio.Event()
 
     async def refuse_even(connection: Connection, event: ReceivedEvent) -> None:
-        if not mended.is_set() and event.data["number"] % 2 == 0:
+        if not mended.is_set() and number_of(event) % 2 == 0:
             raise ValueError("not yet")
         await leave_effect(connection, event)
 
@@ -131,9 +131,9 @@ async def test_a_batch_rolls_back_as_a_whole_before_its_events_are_handled_one_b
     attempts: list[int] = []
 
     async def refuse_last(connection: Connection, event: ReceivedEvent) -> None:
-        attempts.append(event.data["number"])
+        attempts.append(number_of(event))
         await leave_effect(connection, event)
-        if event.data["number"] == 9:
+        if number_of(event) == 9:
             raise KeyError("missing")
 
     await bench.happen(10, keys=1)

@@ -16,17 +16,19 @@ HELD = KNOWN_TYPES - {"Endpoint", "Subscription"}
 @pytest.fixture(scope="session")
 async def graph(postgres_server: Any) -> AsyncIterator[Store]:
     """The graph, read only."""
-    connection = await asyncpg.connect(postgres_server.create_database("search_graph"))
+    url = postgres_server.create_database("search_graph")
+    connection = await asyncpg.connect(url)
     await connection.execute(ddl(sorted(HELD)))
     await insert(connection, GRAPH)
-    yield Store(connection, HELD)
+    yield Store(connection, HELD, url)
     await connection.close()
 
 
 @pytest.fixture
 async def empty(new_database: Any) -> AsyncIterator[Store]:
     """A database of its own with Appointment and Patient tables, to write to."""
-    connection = await asyncpg.connect(new_database())
+    url = new_database()
+    connection = await asyncpg.connect(url)
     await connection.execute(ddl(["Appointment", "Patient", "Location"]))
-    yield Store(connection, ["Appointment", "Patient", "Location"])
+    yield Store(connection, ["Appointment", "Patient", "Location"], url)
     await connection.close()

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import orjson
 from sqlalchemy import create_mock_engine
+from sqlalchemy.dialects import postgresql
 
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.search.cursor import CursorCodec
@@ -38,9 +39,9 @@ def ddl(types: Iterable[str]) -> str:
     for resource_type in types:
         resource_tables(metadata, resource_type)
     statements = [f"CREATE EXTENSION IF NOT EXISTS {name}" for name in SEARCH_EXTENSIONS]
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     engine = create_mock_engine(
-        "postgresql+asyncpg://",
-        lambda sql, *_, **__: statements.append(str(sql.compile(dialect=engine.dialect))),
+        "postgresql+asyncpg://", lambda sql, *_, **__: statements.append(str(sql.compile(dialect=dialect)))
     )
     metadata.create_all(engine, checkfirst=False)
     return ";\n".join(statements)
@@ -76,9 +77,8 @@ async def _insert(
     if positioned:
         columns += ["latitude", "longitude"]
     await connection.copy_records_to_table(name, records=records, columns=columns)
-    keys = dict(
-        await connection.fetch(f"SELECT id, key FROM {name} WHERE id = ANY($1)", [row["id"] for row in rows])
-    )
+    sql = f"SELECT id, key FROM {name} WHERE id = ANY($1)"
+    keys: dict[str, int] = dict(map(tuple, await connection.fetch(sql, [row["id"] for row in rows])))
     for kind in ("strings", "dates", "numbers"):
         side = [
             (keys[row["id"]], *values)
@@ -107,8 +107,9 @@ def pairs(query: str) -> list[tuple[str, str]]:
 class Store:
     """A connection and the catalog of what stands in its database."""
 
-    def __init__(self, connection: asyncpg.Connection, types: Iterable[str]) -> None:
+    def __init__(self, connection: asyncpg.Connection, types: Iterable[str], url: str) -> None:
         self.connection = connection
+        self.url = url
         self.catalog = catalog(types)
 
     async def result(

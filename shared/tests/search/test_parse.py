@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared.tests.search.store import BASE_URL, KNOWN_TYPES, NOW, pairs
 
-from creneau_shared.errors import BadRequest, CreneauError
+from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.registry import REGISTRY, parameters_of
 from creneau_shared.fhir.search.request import (
@@ -309,10 +310,8 @@ _TEXTS = st.one_of(
 )
 def test_nothing_but_our_errors(resource_type: str, query: list[tuple[str, str]], strict: bool) -> None:
     """Whatever a client sends, the answer is a request or a typed refusal, never a crash."""
-    try:
+    with contextlib.suppress(BadRequest):
         parse_search(resource_type, query, known_types=KNOWN_TYPES, now=NOW, strict=strict)
-    except CreneauError as error:
-        assert error.status == 400
 
 
 @given(text=_TEXTS)
@@ -320,7 +319,5 @@ def test_every_parameter_survives_any_value(text: str) -> None:
     """Each registered parameter of Appointment and Location with any value."""
     for resource_type in ("Appointment", "Location", "Patient"):
         for name in parameters_of(resource_type):
-            try:
+            with contextlib.suppress(BadRequest):
                 parse_search(resource_type, [(name, text)], known_types=KNOWN_TYPES, now=NOW)
-            except CreneauError as error:
-                assert error.status == 400

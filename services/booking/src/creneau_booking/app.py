@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
-from creneau_booking.api.patients import PatientAccounts, patient_changed
+from creneau_booking.api.patients import PatientAccounts
 from creneau_booking.conformance import served_types
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.operations.book import BookOperation
@@ -30,7 +30,7 @@ SERVICE = "creneau-booking"
 
 @dataclass(frozen=True)
 class Stores:
-    """Everything that writes in booking's database."""
+    """Everything through which the API writes in booking's database."""
 
     slots: SlotStore
     schedules: GenericStore
@@ -42,17 +42,23 @@ class Stores:
     appointments: AppointmentStore
 
 
-def create_stores(settings: BookingSettings) -> Stores:
-    """The stores, for the API and for the worker alike."""
+def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, AppointmentHandlers]:
+    """The commands on appointments, for the API and for the worker alike."""
     base = settings.public_base_url.rstrip("/")
     repository = AppointmentRepository(GenericStore("Appointment", base), base)
     holds = HoldPolicy(timedelta(seconds=settings.hold_duration_s), settings.holds_per_subject_max)
-    handlers = AppointmentHandlers(repository, holds)
+    return repository, AppointmentHandlers(repository, holds)
+
+
+def create_stores(settings: BookingSettings, accounts: PatientAccounts) -> Stores:
+    """The stores that the API writes through."""
+    base = settings.public_base_url.rstrip("/")
+    repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base),
         responses=GenericStore("AppointmentResponse", base),
-        patients=GenericStore("Patient", base, patient_changed),
+        patients=GenericStore("Patient", base, accounts.patient_changed),
         related_persons=GenericStore("RelatedPerson", base),
         repository=repository,
         handlers=handlers,
@@ -71,7 +77,8 @@ def create_app(settings: BookingSettings | None = None, clock: Clock | None = No
     settings = settings or BookingSettings()
     clock = clock or SystemClock()
     database = open_database(settings, f"{SERVICE}-api")
-    stores = create_stores(settings)
+    accounts = PatientAccounts(database)
+    stores = create_stores(settings, accounts)
     desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots)
     return create_service_app(
         settings,
@@ -86,5 +93,5 @@ def create_app(settings: BookingSettings | None = None, clock: Clock | None = No
             BookOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
         ],
-        patient_ids=PatientAccounts(database),
+        patient_ids=accounts,
     )

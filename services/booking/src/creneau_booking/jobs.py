@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage.holds import expired_holds, lock_expired_hold
+from creneau_booking.storage.holds import expired_holds
 from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
+from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.rest.idempotency import forget_old
 from creneau_shared.worker import Task
 
@@ -27,11 +28,11 @@ class Jobs:
     """Booking's recurring work. Several workers may run it at once: what one has locked, another skips."""
 
     def __init__(
-        self, database: Database, settings: BookingSettings, handlers: AppointmentHandlers, clock: Clock
+        self, database: Database, settings: BookingSettings, expiry: HoldExpiry, clock: Clock
     ) -> None:
         self._database = database
         self._settings = settings
-        self._handlers = handlers
+        self._expiry = expiry
         self._clock = clock
 
     def tasks(self) -> list[Task]:
@@ -40,18 +41,23 @@ class Jobs:
             Task("housekeeping", lambda stop: every(HOUSEKEEPING_S, self.keep_house, stop)),
         ]
 
-    async def expire_holds(self) -> None:
-        """Cancel the appointments whose hold has run out, each in a transaction of its own."""
-        now = self._clock.now()
+    async def expire_holds(self) -> int:
+        """Cancel the appointments whose hold has run out, each in a transaction of its own; how many.
+
+        One that cannot be cancelled stands in nobody's way: it is logged, and the others are gone through.
+        """
+        now, expired = self._clock.now(), 0
         async with self._database.connection() as connection:
             due = await expired_holds(connection, now, HOLDS_PER_SWEEP_MAX)
         for appointment_id in due:
-            async with self._database.transaction() as connection:
-                held = await lock_expired_hold(connection, appointment_id, now)
-                if held is not None:
-                    await self._handlers.expire(connection, now, held)
-        if due:
-            log.info("holds expired", count=len(due))
+            try:
+                async with self._database.transaction() as connection:
+                    expired += await self._expiry.expire(connection, now, [appointment_id])
+            except CreneauError as error:
+                log.error("hold not expired", appointment=appointment_id, error=repr(error))
+        if expired:
+            log.info("holds expired", count=expired)
+        return expired
 
     async def keep_house(self) -> None:
         """Make coming months' partitions, drop those past keeping, forget old idempotency keys."""

@@ -8,7 +8,7 @@ import typer
 from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.migrations import migrate as run_migrations
 
-from creneau_booking.app import SERVICE, create_app, create_stores
+from creneau_booking.app import SERVICE, create_app, create_handlers
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.publishing import APPOINTMENTS, CONTACTS, DIRECTORY
@@ -49,7 +49,8 @@ async def _work() -> None:
         relay = Relay(database, settings, [APPOINTMENTS, CONTACTS], clock)
         replica = DirectoryReplica(settings.public_base_url.rstrip("/"))
         consumer = Consumer(REPLICA, REPLICA, [DIRECTORY], replica.handlers(), database, settings, clock)
-        jobs = Jobs(database, settings, create_stores(settings).handlers, clock)
+        _, handlers = create_handlers(settings)
+        jobs = Jobs(database, settings, handlers.expiry, clock)
         tasks = [
             Task("relay", relay.run),
             Task("directory replica", consumer.run, consumer.stuck),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.contact import Contact, channels_for
-from creneau_notifications.domain.plan import Plan, plan, reminders
+from creneau_notifications.domain.plan import Plan, PlannedMessage, plan, reminders
 from creneau_notifications.domain.rules import Channel
 from creneau_notifications.domain.visit import Fact, visit_of
 from creneau_notifications.storage import appointments, facts, messages, recipients
@@ -29,19 +29,16 @@ class Notifications:
     async def appointment_changed(self, connection: Connection, event: AppointmentEvent) -> None:
         """Plan what `event` calls for. An event that is not newer than what is known has no effect."""
         known = await appointments.lock(connection, event.appointment.id)
-        if known is not None and known.appointment.version >= event.appointment.version:
-            return
         decided = await self._decide(connection, event, known)
         if known is not None and not decided.supersedes:
             # The pending messages tell of the earlier event: it stays the one that more are planned from.
             event = replace(event, id=known.id, change=known.change, time=known.time)
         if not await appointments.save(connection, event):
-            return
+            return  # as new a version was known already
         if decided.supersedes:
             withdrawn = await messages.supersede(connection, event.appointment.id, self._clock.now())
             await self._show(connection, withdrawn)
-        planned = await messages.plan(connection, event, decided.messages, self._clock.now())
-        await self._show(connection, planned)
+        await self._plan(connection, event, decided.messages)
 
     async def contact_changed(self, connection: Connection, contact: Contact, at: datetime) -> None:
         """Keep the contact, and plan the reminders that it makes possible (a telephone number was added)."""
@@ -53,7 +50,7 @@ class Notifications:
                 known = await facts.find(connection, event.appointment.actors)
                 zone = visit_of(event.appointment, known).zone
                 possible = reminders(event, now=now, zone=zone, channels=channels)
-                await self._show(connection, await messages.plan(connection, event, possible, now))
+                await self._plan(connection, event, possible)
 
     async def contact_deleted(self, connection: Connection, recipient: str) -> None:
         """Forget the recipient and withdraw what was still to be told."""
@@ -82,6 +79,13 @@ class Notifications:
             zone=visit.zone,
             channels=channels_for(contact, self._channels),
         )
+
+    async def _plan(
+        self, connection: Connection, event: AppointmentEvent, wanted: Sequence[PlannedMessage]
+    ) -> None:
+        now = self._clock.now()
+        for message in await messages.plan(connection, event, wanted, now):
+            await self._communications.announce(connection, message, now)
 
     async def _show(self, connection: Connection, changed: Iterable[Message]) -> None:
         for message in changed:

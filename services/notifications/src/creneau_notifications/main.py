@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import typer
-from creneau_shared.database.migrations import find_migrations
-from creneau_shared.database.migrations import migrate as run_migrations
 
 from creneau_notifications.app import SERVICE, create_app, create_tasks
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.app import open_database, run_api
 from creneau_shared.clock import SystemClock
+from creneau_shared.database.migrations import find_migrations
+from creneau_shared.database.migrations import migrate as run_migrations
 from creneau_shared.worker import run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)

@@ -16,6 +16,17 @@ import asyncpg
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
 
 
+class _Session(asyncpg.Connection):
+    """A pooled connection that is handed on as it is.
+
+    No code here leaves session state behind (advisory locks are the transaction's, or a connection's own), so the
+    reset that asyncpg sends at each release would be a round trip for nothing.
+    """
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 class Database:
     """A pool of connections to one PostgreSQL database. Use as an async context manager."""
 
@@ -33,7 +44,7 @@ class Database:
 
     async def __aenter__(self) -> Self:
         self._pool = await asyncpg.create_pool(
-            self._url, min_size=1, max_size=self._size, server_settings=self._settings, command_timeout=60
+            self._url, min_size=1, max_size=self._size, server_settings=self._settings, command_timeout=60, connection_class=_Session
         )
         return self
 

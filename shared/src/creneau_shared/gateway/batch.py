@@ -6,14 +6,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import orjson
 
 from creneau_shared.errors import BadRequest, CreneauError, NotFound
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.rest.batch import check_bundle, response_bundle
+from creneau_shared.fhir.rest.batch import check_bundle, response_bundle, split_url
+from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway.routing import Service, service_of
@@ -30,25 +30,26 @@ class Bundles:
         self._base_url = base_url
         self._parallel = parallel
 
-    async def process(self, bundle: Resource, headers: Mapping[str, str], language: str) -> tuple[int, bytes]:
-        """Status and body of the answer to a batch or transaction Bundle."""
+    async def process(self, bundle: Resource, headers: Mapping[str, str], language: str) -> Answer:
+        """The answer to a batch or transaction Bundle."""
         check_bundle(bundle)
         forwarded = {name: headers[name] for name in FORWARDED if name in headers}
         forwarded["content-type"] = forwarded["accept"] = "application/fhir+json"
-        services = [self._service(entry, index) for index, entry in enumerate(bundle.get("entry", ()))]
-        if bundle["type"] == "transaction" or len(set(services)) == 1:
+        entries = bundle.get("entry", [])
+        services = [self._service(entry, index) for index, entry in enumerate(entries)]
+        if bundle["type"] == "transaction" or (len(set(services)) == 1 and None not in services):
             return await self._whole(bundle, services, forwarded)
-        return 200, await self._split(bundle["entry"], services, forwarded, language)
+        return Answer(200, await self._split(entries, services, forwarded, language))
 
     async def _whole(
         self, bundle: Resource, services: list[Service | None], headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
+    ) -> Answer:
         """To the one service that has every type of the Bundle, untouched."""
         if len(set(services)) > 1:
-            raise _mixed(bundle, services)
+            raise _mixed([self._type(entry, index) for index, entry in enumerate(bundle["entry"])], services)
         service = next(iter(services), None) or "booking"
         answer = await self._upstreams.call(service, "POST", "/fhir", headers=headers, content=dumps(bundle))
-        return answer.status_code, answer.content
+        return Answer(answer.status_code, answer.content, passed_on(answer))
 
     async def _split(
         self,
@@ -84,8 +85,18 @@ class Bundles:
         return response_bundle("batch", [part for part in parts if part is not None])
 
     def _service(self, entry: Resource, index: int) -> Service | None:
-        url = urlsplit(str(entry["request"]["url"]).removeprefix(self._base_url).lstrip("/"))
-        return service_of(url.path.split("/", 1)[0])
+        return service_of(self._type(entry, index))
+
+    def _type(self, entry: Resource, index: int) -> str:
+        path, _ = split_url(entry["request"]["url"], self._base_url, index)
+        return path[0] if path else ""
+
+
+def passed_on(answer: httpx.Response) -> dict[str, str]:
+    """The headers of a service's refusal that its caller must see."""
+    return {
+        name: answer.headers[name] for name in ("Retry-After", "WWW-Authenticate") if name in answer.headers
+    }
 
 
 def _entries(answer: httpx.Response) -> list[dict[str, Any]]:
@@ -121,10 +132,9 @@ def _unknown(entry: Resource, index: int) -> NotFound:
     )
 
 
-def _mixed(bundle: Resource, services: list[Service | None]) -> BadRequest:
+def _mixed(names: list[str], services: list[Service | None]) -> BadRequest:
     types: dict[str, list[str]] = {}
-    for entry, service in zip(bundle["entry"], services, strict=True):
-        name = urlsplit(str(entry["request"]["url"])).path.strip("/").split("/")[0]
+    for name, service in zip(names, services, strict=True):
         types.setdefault(str(service or "unknown"), []).append(name)
     said = " ; ".join(
         f"{service} : {', '.join(sorted(set(names)))}" for service, names in sorted(types.items())

@@ -31,6 +31,8 @@ METADATA_MAX_AGE_MS = 2_000
 """A topic that appears, or a broker that comes back, is seen within this time."""
 REQUEST_TIMEOUT_MS = 10_000
 STOP_TIMEOUT_S = 5.0
+FETCH_WAIT_MS = 100
+"""The embedded broker answers an idle fetch only when this is over, whatever arrives meanwhile."""
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +87,7 @@ async def open_consumer(
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         session_timeout_ms=int(session_timeout_s * 1000),
@@ -98,28 +101,33 @@ async def open_consumer(
 
 
 async def log_ends(
-    reader: AIOKafkaConsumer, at_least: Mapping[TopicPartition, int]
+    settings: ServiceSettings, reader: AIOKafkaConsumer, at_least: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
     """Where each log ends: the offset of its next record.
 
-    `at_least` names the partitions, with the end that is expected: where ListOffsets says less, the high
-    watermark decides. `reader` belongs to no group and is assigned to nothing else. Raises KafkaError or
-    TimeoutError.
+    `at_least` names the partitions, with the end that is expected: where ListOffsets says less, the high watermark
+    decides. Raises KafkaError or TimeoutError.
     """
     if not at_least:
         return {}
     ends: dict[TopicPartition, int] = await reader.end_offsets(list(at_least))
-    doubtful = [place for place, expected in at_least.items() if ends[place] < expected]
-    reader.assign(doubtful)
-    for place in doubtful:
-        reader.seek(place, ends[place])
-    async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
-        while any(reader.highwater(place) is None for place in doubtful):
-            await reader.getmany(timeout_ms=50)
-    for place in doubtful:
-        ends[place] = max(ends[place], reader.highwater(place))
-    reader.unsubscribe()
+    doubtful = {place: ends[place] for place, expected in at_least.items() if ends[place] < expected}
+    if doubtful:
+        ends.update(await _high_watermarks(settings, doubtful))
     return ends
+
+
+async def _high_watermarks(
+    settings: ServiceSettings, places: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """The high watermark of each partition, by a fetch from the offset given (which may be the end)."""
+    async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000), open_consumer(settings) as reader:
+        reader.assign(list(places))
+        for place, offset in places.items():
+            reader.seek(place, offset)
+        while any(reader.highwater(place) is None for place in places):
+            await reader.getmany(timeout_ms=50)
+        return {place: max(offset, reader.highwater(place)) for place, offset in places.items()}
 
 
 async def check_kafka(settings: ServiceSettings) -> None:

@@ -174,8 +174,6 @@ class Relay:
             for place, acknowledged in self._acknowledged.items()
             if ends.get(place, 0) <= acknowledged
         }
-        if lost:
-            await self._requeue(connection, lost)
         for events, seconds in await connection.fetch(SELECT_LAG):
             metrics.OUTBOX_LAG_EVENTS.set(events)
             metrics.OUTBOX_LAG_SECONDS.set(seconds)

@@ -61,7 +61,8 @@ class TopicKeeper:
             for number in range(size)
         }
         ends = {
-            (place.topic, place.partition): end for place, end in (await log_ends(reader, expected)).items()
+            (place.topic, place.partition): end
+            for place, end in (await log_ends(self._settings, reader, expected)).items()
         }
         for name, size in sizes.items():
             empty = not any(end for (topic, _), end in ends.items() if topic == name)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from creneau_booking.domain.status import claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.rest.exchange import http_date
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 
 
@@ -16,6 +18,7 @@ class AppointmentStore:
     resource_type = "Appointment"
 
     def __init__(self, repository: AppointmentRepository, handlers: AppointmentHandlers) -> None:
+        self._repository = repository
         self._store = repository.store
         self._handlers = handlers
 
@@ -37,6 +40,10 @@ class AppointmentStore:
     async def create(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> Stored:
+        if _is_hold(context, resource):
+            stored, until = await self._handlers.hold(connection, context, resource, id_)
+            context.answer["Expires"] = http_date(until)
+            return stored
         return await self._handlers.create(connection, context, resource, id_)
 
     async def replace(
@@ -44,7 +51,17 @@ class AppointmentStore:
     ) -> Stored:
         if current.deleted:
             return await self._handlers.restore(connection, context, current, resource)
+        before = self._repository.stored_facts(current)
+        if _is_hold(context, resource) and not claims(before.status):
+            stored, until = await self._handlers.hold_stored(connection, context, current, resource)
+            context.answer["Expires"] = http_date(until)
+            return stored
         return await self._handlers.change(connection, context, current, resource)
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         return await self._handlers.remove(connection, context, current)
+
+
+def _is_hold(context: WriteContext, resource: Resource) -> bool:
+    """What a patient writes as `pending` is a hold, with its end and its quota; a practice's has no end."""
+    return context.patient_ids is not None and resource["status"] == "pending"

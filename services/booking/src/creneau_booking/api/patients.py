@@ -11,39 +11,46 @@ from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, Writ
 from creneau_shared.messaging.outbox import append
 from creneau_shared.security.principal import Principal
 
-REMEMBERED_S = 60.0
+REMEMBERED_S = 1.0
+"""long enough for one request, which asks for each type that it reaches; short enough for a new child's first booking"""
 REMEMBERED_MAX = 100_000
 
-
-async def patient_changed(
-    connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
-) -> None:
-    """Tell who writes to patients; a Patient that a patient's account creates is theirs."""
-    if kind == "create" and context.patient_ids is not None:
-        await link_account(connection, context.issuer, context.subject, stored.id)
-    await append(connection, [contact_event(stored.id, resource, context.correlation_id)])
+Account = tuple[str, str]
 
 
 class PatientAccounts:
-    """Resolves a token to the Patients that its holder acts for; remembers the answer for a minute."""
+    """Resolves a token to the Patients that its holder acts for; remembers the answer for `REMEMBERED_S` seconds."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[tuple[str, str], tuple[float, frozenset[str]]] = {}
+        self._known: dict[Account, tuple[float, frozenset[str]]] = {}
 
     async def __call__(self, principal: Principal) -> frozenset[str]:
         if principal.anonymous:
             return frozenset()
-        key = (principal.issuer, principal.subject)
-        known = self._known.get(key)
-        if known is not None and time.monotonic() < known[0]:
-            return known[1]
+        own = frozenset() if principal.patient is None else frozenset({principal.patient})
+        account = (principal.issuer, principal.subject)
+        until, patients = self._known.get(account, (0.0, frozenset()))
+        if time.monotonic() < until:
+            return patients | own
         async with self._database.connection() as connection:
-            patients = await patients_of(connection, *key)
-        if principal.patient is not None:
-            patients |= {principal.patient}
+            patients = await patients_of(connection, *account)
         if patients:
             if len(self._known) >= REMEMBERED_MAX:
                 self._known.clear()
-            self._known[key] = (time.monotonic() + REMEMBERED_S, patients)
-        return patients
+            self._known[account] = (time.monotonic() + REMEMBERED_S, patients)
+        return patients | own
+
+    async def patient_changed(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        kind: ChangeKind,
+        stored: Stored,
+        resource: Resource | None,
+    ) -> None:
+        """The hook of Patient: one that a patient's account creates is theirs; tell whoever writes to patients."""
+        if kind == "create" and context.patient_ids is not None:
+            await link_account(connection, context.issuer, context.subject, stored.id)
+            self._known.pop((context.issuer, context.subject), None)
+        await append(connection, [contact_event(stored.id, resource, context.correlation_id)])

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Literal
 
 from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.status import claims
 
 EventKind = Literal["held", "booked", "moved", "updated", "cancelled", "hold-expired"]
+Actor = Literal["patient", "provider", "system"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,26 +21,26 @@ class AppointmentEvent:
     appointment: Appointment
     schedules: tuple[str, ...] = ()
     previous: tuple[datetime, datetime] | None = None
-    by: str | None = None
+    by: Actor = "system"
     held_until: datetime | None = None
 
 
 def event_kind(
-    before: Appointment | None, after: Appointment, *, held: bool, moved: bool
+    before: Appointment | None, after: Appointment, *, held: bool = False, moved: bool = False
 ) -> EventKind | None:
-    """Which event a change is; None when it concerns nobody else (a request that was only proposed)."""
-    if before is not None and before.status == after.status and not moved:
-        return "updated"
-    match after.status:
-        case "booked":
-            return "moved" if moved and before is not None and before.status == "booked" else "booked"
-        case "pending":
-            return "held" if held else "updated"
-        case "cancelled" | "entered-in-error":
-            return (
-                "cancelled" if before is not None and before.status not in ("proposed", "waitlist") else None
-            )
-        case "proposed" | "waitlist":
+    """Which event a change is; None when it concerns nobody else, for nothing was taken before or is now.
+
+    `held`: the change keeps slots until a stated time; `moved`: when it takes place has changed.
+    """
+    was_taken = before is not None and claims(before.status)
+    if not claims(after.status):
+        if not was_taken:
             return None
-        case _:
-            return "updated"
+        return "cancelled" if after.status in ("cancelled", "entered-in-error") else "updated"
+    if held:
+        return "held"
+    if after.status != "booked":
+        return "updated"
+    if before is None or before.status != "booked":
+        return "booked"
+    return "moved" if moved else "updated"

@@ -1,21 +1,16 @@
-"""The rules of booking, pure: facts in, a claim or a typed refusal out."""
+"""The rules of taking, pure: facts in, a claim or a typed refusal out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment, SlotFact
-from creneau_booking.domain.status import (
-    PATIENT_MAY_SET,
-    SLOT_STATUS_OF,
-    AppointmentStatus,
-    SlotStatus,
-    may_follow,
-)
-from creneau_shared.errors import Conflict, Forbidden, Unprocessable
+from creneau_booking.domain.refusals import taken, when
+from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
+from creneau_shared.errors import Forbidden, Unprocessable
 
 PUBLIC_VISIBILITY = "PUBLIC"
 
@@ -26,10 +21,16 @@ class Claim:
 
     slots: tuple[SlotFact, ...]
     slot_status: SlotStatus
+    kept: frozenset[str]
+    """ids of those of the slots that the appointment had already (it moves, or changes its status)"""
     actors: tuple[str, ...]
     """in sorted order, so that rivals take them in the same order"""
     start: datetime
     end: datetime
+
+    @property
+    def new_slots(self) -> tuple[SlotFact, ...]:
+        return tuple(slot for slot in self.slots if slot.id not in self.kept)
 
     @property
     def schedules(self) -> tuple[str, ...]:
@@ -43,62 +44,34 @@ def claim_for(
     by_patient: bool,
     now: datetime,
     roles: Mapping[str, str] = {},
+    kept: Collection[str] = (),
 ) -> Claim:
     """What `appointment` must take to have its status.
 
-    `slots` are the locked facts of the slots that it names; `roles` resolves PractitionerRole references.
+    `slots` are the locked facts of the slots that it names; `roles` resolves PractitionerRole references; `kept`
+    are the ids of slots that it holds already.
     Unprocessable when it can never be (unknown slot, past, outside the horizon, times that do not fit);
     Conflict when somebody else was faster; Forbidden when the slot is not open to patients.
     """
+    new = [slot for slot in slots if slot.id not in kept]
     _require_known(appointment, slots)
+    _require_open(new)
     if by_patient:
-        _require_open_to_patients(appointment, slots, now)
-    for slot in slots:
-        _require_in_horizon(slot)
+        _require_one_patient(appointment)
+        _require_slot(slots)
+        _require_open_to_patients(new, now)
+    for slot in new:
         if slot.status != "free":
             raise taken(slot)
     start, end = period(appointment, slots)
     return Claim(
         slots=tuple(slots),
         slot_status=SLOT_STATUS_OF[appointment.status],
+        kept=frozenset(slot.id for slot in slots if slot.id in kept),
         actors=exclusive_actors(appointment, slots, roles),
         start=start,
         end=end,
     )
-
-
-def taken(slot: SlotFact) -> Conflict:
-    """The refusal that the slower of two rivals gets."""
-    held = slot.status == "busy-tentative"
-    return Conflict(
-        f"Le créneau du {_when(slot.start)} (Slot/{slot.id}) "
-        + ("est en cours de réservation par quelqu'un d'autre." if held else "vient d'être pris.")
-        + " Choisissez-en un autre.",
-        f"The slot of {_when(slot.start)} (Slot/{slot.id}) "
-        + ("is being booked by someone else." if held else "has just been taken.")
-        + " Choose another one.",
-        code="conflict",
-        expression="Appointment.slot",
-        details_code="slot-held" if held else "slot-taken",
-        diagnostics=f"Slot/{slot.id} is {slot.status}",
-    )
-
-
-def occupied(actors: Iterable[str], start: datetime) -> Conflict:
-    """The refusal when a person or a device is already taken at that time, perhaps through another agenda."""
-    names = ", ".join(sorted(actors))
-    return Conflict(
-        f"{names} a déjà un rendez-vous à cette heure ({_when(start)}). Choisissez un autre créneau.",
-        f"{names} already has an appointment at that time ({_when(start)}). Choose another slot.",
-        code="conflict",
-        expression="Appointment.participant",
-        details_code="actor-occupied",
-        diagnostics=names,
-    )
-
-
-def _when(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M%z")
 
 
 def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:
@@ -130,8 +103,8 @@ def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetim
     for first, last in spans:
         if start < first or end > last:
             raise Unprocessable(
-                f"Le rendez-vous ({_when(start)} – {_when(end)}) déborde de ses créneaux ({_when(first)} – {_when(last)}).",
-                f"The appointment ({_when(start)} – {_when(end)}) reaches beyond its slots ({_when(first)} – {_when(last)}).",
+                f"Le rendez-vous ({when(start)} – {when(end)}) déborde de ses créneaux ({when(first)} – {when(last)}).",
+                f"The appointment ({when(start)} – {when(end)}) reaches beyond its slots ({when(first)} – {when(last)}).",
                 expression="Appointment.start",
                 details_code="outside-slot",
             )
@@ -191,6 +164,9 @@ def _require_known(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
             expression="Appointment.slot",
             details_code="unknown-slot",
         )
+
+
+def _require_open(slots: Sequence[SlotFact]) -> None:
     for slot in slots:
         if not slot.schedule_active:
             raise Unprocessable(
@@ -199,9 +175,10 @@ def _require_known(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
                 expression="Appointment.slot",
                 details_code="schedule-inactive",
             )
+        _require_in_horizon(slot)
 
 
-def _require_open_to_patients(appointment: Appointment, slots: Sequence[SlotFact], now: datetime) -> None:
+def _require_one_patient(appointment: Appointment) -> None:
     if len(set(appointment.patients)) != 1:
         raise Unprocessable(
             "Un rendez-vous se prend pour une personne : un participant Patient, et un seul.",
@@ -209,6 +186,9 @@ def _require_open_to_patients(appointment: Appointment, slots: Sequence[SlotFact
             expression="Appointment.participant",
             details_code="one-patient",
         )
+
+
+def _require_slot(slots: Sequence[SlotFact]) -> None:
     if not slots:
         raise Unprocessable(
             "Choisissez un créneau : Appointment.slot.",
@@ -217,11 +197,14 @@ def _require_open_to_patients(appointment: Appointment, slots: Sequence[SlotFact
             expression="Appointment.slot",
             details_code="no-slot",
         )
+
+
+def _require_open_to_patients(slots: Sequence[SlotFact], now: datetime) -> None:
     for slot in slots:
         if slot.start <= now:
             raise Unprocessable(
-                f"Le créneau du {_when(slot.start)} est passé.",
-                f"The slot of {_when(slot.start)} is in the past.",
+                f"Le créneau du {when(slot.start)} est passé.",
+                f"The slot of {when(slot.start)} is in the past.",
                 expression="Appointment.slot",
                 details_code="slot-in-the-past",
             )
@@ -243,55 +226,4 @@ def _require_in_horizon(slot: SlotFact) -> None:
             f"The slot Slot/{slot.id} lies outside the period that its agenda covers.",
             expression="Appointment.slot",
             details_code="outside-horizon",
-        )
-
-
-def require_transition(before: AppointmentStatus, after: AppointmentStatus, *, by_patient: bool) -> None:
-    """Unprocessable when the state machine does not allow it, naming both ends; Forbidden when a patient may not."""
-    if not may_follow(before, after):
-        raise Unprocessable(
-            f"Un rendez-vous « {before} » ne peut pas devenir « {after} ».",
-            f"An appointment that is “{before}” cannot become “{after}”.",
-            expression="Appointment.status",
-            details_code="illegal-transition",
-            diagnostics=f"from {before} to {after}",
-        )
-    require_allowed_status(after if before != after else "booked", by_patient=by_patient)
-
-
-def require_allowed_status(status: AppointmentStatus, *, by_patient: bool) -> None:
-    """Forbidden when a patient sets a status that only the practice can know."""
-    if by_patient and status not in PATIENT_MAY_SET:
-        raise Forbidden(
-            f"Seul le cabinet peut donner le statut « {status} » à un rendez-vous.",
-            f"Only the practice can give an appointment the status “{status}”.",
-            expression="Appointment.status",
-            details_code="status-not-yours",
-        )
-
-
-def is_moved(before: Appointment, after: Appointment) -> bool:
-    """Whether the change touches when or with whom: slots, start, end."""
-    return (before.start, before.end, set(before.slots)) != (after.start, after.end, set(after.slots))
-
-
-def require_unmoved(before: Appointment, after: Appointment) -> None:
-    """A patient's PUT or PATCH must not change time, slot or patient (ISiK); $reschedule is for that."""
-    if is_moved(before, after) or before.patients != after.patients:
-        raise Unprocessable(
-            "Pour changer d'horaire, utilisez $reschedule : l'ancien créneau n'est rendu que si le nouveau est pris.",
-            "To change the time, use $reschedule: the old slot is given back only once the new one is taken.",
-            expression="Appointment.slot",
-            details_code="use-reschedule",
-        )
-
-
-def require_cancellable(before: Appointment, now: datetime, *, by_patient: bool) -> None:
-    """A patient cancels what is to come; the past is the practice's to correct."""
-    if by_patient and before.start is not None and before.start <= now:
-        raise Unprocessable(
-            "Ce rendez-vous a déjà commencé : il ne peut plus être annulé.",
-            "This appointment has already started: it can no longer be cancelled.",
-            expression="Appointment.status",
-            details_code="already-started",
         )

@@ -8,24 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from creneau_booking.domain import rules
+from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import AppointmentEvent, event_kind
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
-from creneau_booking.publishing import appointment_event
+from creneau_booking.handlers.claiming import Claiming
+from creneau_booking.handlers.expiry import HoldExpiry
+from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage import claims as claim_storage
-from creneau_booking.storage.appointments import AppointmentRepository, with_cancellation
-from creneau_booking.storage.holds import (
-    HeldAppointment,
-    forget_hold,
-    keep_hold,
-    live_holds_of,
-    lock_expired_hold,
-)
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.holds import forget_hold, is_held, keep_hold, live_holds_of
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import TooManyRequests
+from creneau_shared.errors import TooManyRequests, Unprocessable
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
-from creneau_shared.messaging.outbox import append
+
+Schedules = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -42,40 +39,59 @@ class AppointmentHandlers:
     def __init__(self, repository: AppointmentRepository, holds: HoldPolicy) -> None:
         self._repository = repository
         self._holds = holds
+        self.expiry = HoldExpiry(repository)
+        self._claiming = Claiming(self.expiry)
+
+    # -- new -------------------------------------------------------------------------------------------------
 
     async def create(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> Stored:
         """Store a new appointment and take what its status claims: all of it, or nothing and a refusal."""
-        identified = self._repository.identify(resource, id_)
+        identified = self._repository.identify(self._repository.without_hold(resource), id_)
         after, identified, schedules = await self._begin(connection, context, identified, version=1)
         stored = await self._repository.insert(connection, context, identified)
-        await self._tell(connection, context, None, after, schedules=schedules)
+        await self._tell_begun(connection, context, after, schedules)
         return stored
 
     async def restore(
         self, connection: Connection, context: WriteContext, deleted: Stored, resource: Resource
     ) -> Stored:
         """Store an appointment anew under the id of one that was deleted: it takes what a new one would."""
-        identified = self._repository.identify(resource, deleted.id)
-        after, identified, schedules = await self._begin(
-            connection, context, identified, version=deleted.version + 1
-        )
+        identified = self._repository.identify(self._repository.without_hold(resource), deleted.id)
+        version = deleted.version + 1
+        after, identified, schedules = await self._begin(connection, context, identified, version=version)
         stored = await self._repository.update(connection, context, deleted, identified)
-        await self._tell(connection, context, None, after, schedules=schedules)
+        await self._tell_begun(connection, context, after, schedules)
         return stored
 
     async def _begin(
         self, connection: Connection, context: WriteContext, identified: Resource, *, version: int
-    ) -> tuple[Appointment, Resource, tuple[str, ...]]:
+    ) -> tuple[Appointment, Resource, Schedules]:
         """Take what a new appointment claims; its facts, its resource with the times, its agendas."""
         after = self._repository.facts(identified, version=version)
-        rules.require_allowed_status(after.status, by_patient=context.patient_ids is not None)
+        changes.require_allowed_status(after.status, by_patient=context.patient_ids is not None)
         if not claims(after.status):
             return after, identified, ()
-        claim = await self._take(connection, context, after)
-        identified = self._repository.with_times(identified, claim.start, claim.end)
-        return self._repository.facts(identified, version=version), identified, claim.schedules
+        return await self._take(connection, context, identified, after)
+
+    async def _take(
+        self, connection: Connection, context: WriteContext, resource: Resource, wanted: Appointment
+    ) -> tuple[Appointment, Resource, Schedules]:
+        locked = await self._claiming.lock(connection, context.now, wanted)
+        claim = await self._claiming.take(connection, context, wanted, locked)
+        resource = self._repository.with_times(resource, claim.start, claim.end)
+        after = self._repository.facts(resource, id_=wanted.id, version=wanted.version)
+        return after, resource, claim.schedules
+
+    async def _tell_begun(
+        self, connection: Connection, context: WriteContext, after: Appointment, schedules: Schedules
+    ) -> None:
+        kind = event_kind(None, after)
+        if kind is not None:
+            await tell(connection, context, AppointmentEvent(kind, after, schedules))
+
+    # -- holds -----------------------------------------------------------------------------------------------
 
     async def hold(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
@@ -84,12 +100,11 @@ class AppointmentHandlers:
         await self._require_hold_quota(connection, context)
         until = context.now + self._holds.duration
         identified = self._repository.identify(self._repository.as_held(resource, until), id_)
-        claim = await self._take(connection, context, self._repository.facts(identified))
-        identified = self._repository.with_times(identified, claim.start, claim.end)
+        wanted = self._repository.facts(identified)
+        after, identified, schedules = await self._take(connection, context, identified, wanted)
         stored = await self._repository.insert(connection, context, identified)
         await keep_hold(connection, stored.id, until, context.subject)
-        after = self._repository.facts(identified)
-        await self._tell(connection, context, None, after, schedules=claim.schedules, held_until=until)
+        await tell(connection, context, AppointmentEvent("held", after, schedules, held_until=until))
         return stored, until
 
     async def hold_stored(
@@ -97,20 +112,21 @@ class AppointmentHandlers:
     ) -> tuple[Stored, datetime]:
         """Hold for a locked request, or extend the hold that it already has; until when."""
         before = self._repository.stored_facts(current)
+        changes.require_transition(before.status, "pending", by_patient=context.patient_ids is not None)
         until = context.now + self._holds.duration
-        schedules: tuple[str, ...] = ()
         resource = self._repository.as_held(resource, until)
-        version = current.version + 1
+        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
+        if context.patient_ids is not None:
+            changes.require_same_patient(before, after)
+        schedules: Schedules = ()
         if not claims(before.status):
             await self._require_hold_quota(connection, context)
-            claim = await self._take(connection, context, self._repository.facts(resource, id_=current.id))
-            schedules = claim.schedules
-            resource = self._repository.with_times(resource, claim.start, claim.end)
+            after, resource, schedules = await self._take(connection, context, resource, after)
+        elif not await is_held(connection, current.id):
+            raise _not_a_hold()
         stored = await self._repository.update(connection, context, current, resource)
         await keep_hold(connection, current.id, until, context.subject)
-        after = self._repository.facts(resource, id_=current.id, version=version)
-        event = AppointmentEvent("held", after, schedules, by=_by(context), held_until=until)
-        await self._publish(connection, context, event)
+        await tell(connection, context, AppointmentEvent("held", after, schedules, held_until=until))
         return stored, until
 
     async def _require_hold_quota(self, connection: Connection, context: WriteContext) -> None:
@@ -125,6 +141,8 @@ class AppointmentHandlers:
                 headers={"Retry-After": str(int(self._holds.duration.total_seconds()))},
             )
 
+    # -- changes ---------------------------------------------------------------------------------------------
+
     async def change(
         self,
         connection: Connection,
@@ -136,136 +154,90 @@ class AppointmentHandlers:
     ) -> Stored:
         """Store the next version of a locked appointment; give back and take what the change means.
 
-        `move` is `$reschedule`: the one way for a patient to change when. Software may move by a plain update.
+        `move` is `$reschedule`: the one way for a patient to change when, and the agenda's people follow. Software
+        may move by a plain update, and then says itself who takes part.
         """
-        by_patient = context.patient_ids is not None
         before = self._repository.stored_facts(current)
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
-        rules.require_transition(before.status, after.status, by_patient=by_patient)
-        moved = rules.is_moved(before, after)
-        if by_patient and not move:
-            rules.require_unmoved(before, after)
-        if after.status == "cancelled" and before.status != "cancelled":
-            rules.require_cancellable(before, context.now, by_patient=by_patient)
-        schedules: tuple[str, ...] = ()
-        retake = claims(after.status) and (moved or not claims(before.status))
-        if claims(before.status) and (retake or not claims(after.status)):
-            await claim_storage.give_back(connection, before.id, before.slots, context.now)
-        if retake:
-            claim = await self._take(connection, context, after)
-            schedules = claim.schedules
-            resource = self._repository.with_times(resource, claim.start, claim.end)
-            after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
-        elif claims(after.status) and SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
-            wanted = SLOT_STATUS_OF[after.status]
-            await claim_storage.set_status(
-                connection, after.slots, wanted, context.now, ("busy", "busy-tentative")
-            )
+        self._require_allowed(context, before, after, move=move)
+        if before.status == after.status == "pending":
+            resource = self._repository.keeping_hold(resource, current)
+        else:
+            resource = self._repository.without_hold(resource)
+        resource, schedules = await self._exchange(connection, context, before, after, resource, move=move)
         if before.status == "pending" and after.status != "pending":
             await forget_hold(connection, before.id)
-            resource = self._repository.without_hold(resource)
+        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         stored = await self._repository.update(connection, context, current, resource)
-        await self._tell(connection, context, before, after, schedules=schedules, moved=moved)
+        moved = changes.is_moved(before, after)
+        kind = event_kind(before, after, moved=moved)
+        if kind is not None:
+            previous = (before.start, before.end) if kind == "moved" and before.start and before.end else None
+            event = AppointmentEvent(kind, after, schedules, previous, acting(context))
+            await tell(connection, context, event, before)
         return stored
+
+    def _require_allowed(
+        self, context: WriteContext, before: Appointment, after: Appointment, *, move: bool
+    ) -> None:
+        by_patient = context.patient_ids is not None
+        changes.require_transition(before.status, after.status, by_patient=by_patient)
+        if by_patient:
+            changes.require_same_patient(before, after)
+            if not move:
+                changes.require_unmoved(before, after)
+        if after.status == "cancelled" and claims(before.status):
+            changes.require_cancellable(before, context.now, by_patient=by_patient)
+        if after.status == "noshow" and before.status != "noshow":
+            changes.require_missed(after, context.now)
+
+    async def _exchange(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        before: Appointment,
+        after: Appointment,
+        resource: Resource,
+        *,
+        move: bool,
+    ) -> tuple[Resource, Schedules]:
+        """Give back and take what lies between two versions; the resource with its times, and its agendas."""
+        if not claims(after.status):
+            if claims(before.status):
+                await claim_storage.give_back(connection, before.id, before.slots, context.now)
+            return resource, ()
+        moved = changes.is_moved(before, after)
+        if claims(before.status) and not moved and not changes.takes_others(before, after):
+            if SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
+                wanted = SLOT_STATUS_OF[after.status]
+                await claim_storage.set_status(connection, after.slots, wanted, context.now)
+            return resource, ()
+        locked = await self._claiming.lock(connection, context.now, after, before)
+        if move and (locked.leaving() or locked.joining()) and locked.held:
+            resource = self._repository.with_agenda(resource, locked.leaving(), locked.joining())
+            after = self._repository.facts(resource, id_=after.id, version=after.version)
+        claim = await self._claiming.take(connection, context, after, locked)
+        return self._repository.with_times(resource, claim.start, claim.end), claim.schedules
 
     async def remove(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Delete a locked appointment; what it had taken is given back."""
         before = self._repository.stored_facts(current)
-        if claims(before.status):
-            await claim_storage.give_back(connection, before.id, before.slots, context.now)
-            await forget_hold(connection, before.id)
+        if not claims(before.status):
+            return await self._repository.delete(connection, context, current)
+        changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
+        await claim_storage.give_back(connection, before.id, before.slots, context.now)
+        await forget_hold(connection, before.id)
         stored = await self._repository.delete(connection, context, current)
-        if claims(before.status):
-            gone = self._repository.as_cancelled(before, stored.version)
-            await self._publish(connection, context, AppointmentEvent("cancelled", gone, by=_by(context)))
+        cancelled = self._repository.as_cancelled(self._repository.resource(current))
+        gone = self._repository.facts(cancelled, id_=current.id, version=stored.version)
+        await tell(connection, context, AppointmentEvent("cancelled", gone, by=acting(context)))
         return stored
 
-    async def expire(self, connection: Connection, now: datetime, held: HeldAppointment) -> None:
-        """Cancel an appointment whose hold has run out (its row is locked) and free what it held."""
-        context = WriteContext(now=now)
-        before = self._repository.stored_facts(held.stored)
-        await claim_storage.give_back(connection, before.id, before.slots, now)
-        await forget_hold(connection, before.id)
-        resource = self._repository.without_hold(with_cancellation(self._repository.resource(held.stored)))
-        stored = await self._repository.update(connection, context, held.stored, resource)
-        after = self._repository.facts(resource, id_=stored.id, version=stored.version)
-        await self._publish(connection, context, AppointmentEvent("hold-expired", after))
 
-    async def _take(self, connection: Connection, context: WriteContext, wanted: Appointment) -> rules.Claim:
-        """Lock, judge and take; holds that have run out give way, whether or not the sweeper has seen them."""
-        for last_try in (False, True):
-            near = (
-                (wanted.start - timedelta(days=1), wanted.start + timedelta(days=1))
-                if wanted.start is not None
-                else None
-            )
-            slots = await claim_storage.lock_slots(connection, wanted.slots, near)
-            if not last_try and any(slot.status == "busy-tentative" for slot in slots):
-                if await self._expire_rivals(
-                    connection, context.now, wanted, (), slots[0].start, slots[0].end
-                ):
-                    continue
-            roles = await claim_storage.roles_of(connection, rules.unresolved_roles(wanted, slots))
-            claim = rules.claim_for(
-                wanted, slots, by_patient=context.patient_ids is not None, now=context.now, roles=roles
-            )
-            all_free, occupied = await claim_storage.take(connection, wanted.id, claim, context.now)
-            if all_free and not occupied:
-                return claim
-            if occupied and not last_try:
-                await claim_storage.give_back(connection, wanted.id, wanted.slots, context.now)
-                if await self._expire_rivals(
-                    connection, context.now, wanted, occupied, claim.start, claim.end
-                ):
-                    continue
-            raise rules.occupied(occupied, claim.start) if occupied else rules.taken(slots[0])
-        raise AssertionError("unreachable")
-
-    async def _expire_rivals(
-        self,
-        connection: Connection,
-        now: datetime,
-        wanted: Appointment,
-        actors: list[str] | tuple[str, ...],
-        start: datetime,
-        end: datetime,
-    ) -> bool:
-        """Expire the run-out holds that stand in the way; whether there were any."""
-        rivals = await claim_storage.expired_rivals(connection, wanted.slots, actors, start, end, now)
-        expired = False
-        for rival in rivals:
-            held = await lock_expired_hold(connection, rival, now)
-            if held is not None:
-                await self.expire(connection, now, held)
-                expired = True
-        return expired
-
-    async def _tell(
-        self,
-        connection: Connection,
-        context: WriteContext,
-        before: Appointment | None,
-        after: Appointment,
-        *,
-        schedules: tuple[str, ...] = (),
-        moved: bool = False,
-        held_until: datetime | None = None,
-    ) -> None:
-        kind = event_kind(before, after, held=held_until is not None, moved=moved and before is not None)
-        if kind is None:
-            return
-        previous = (
-            (before.start, before.end) if kind == "moved" and before and before.start and before.end else None
-        )
-        event = AppointmentEvent(kind, after, schedules, previous, _by(context), held_until)
-        await self._publish(connection, context, event)
-
-    async def _publish(self, connection: Connection, context: WriteContext, event: AppointmentEvent) -> None:
-        await append(connection, [appointment_event(event, context.correlation_id)])
-
-
-def _by(context: WriteContext) -> str:
-    """Who cancelled, as the event says it."""
-    if context.subject == "system":
-        return "system"
-    return "patient" if context.patient_ids is not None else "practitioner"
+def _not_a_hold() -> Unprocessable:
+    return Unprocessable(
+        "Ce rendez-vous attend l'accord du cabinet : il n'y a pas de mise en attente à prolonger.",
+        "This appointment waits for the practice's agreement: there is no hold to extend.",
+        expression="Appointment.status",
+        details_code="not-a-hold",
+    )

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
-from creneau_shared.fhir.datatypes import parse_interval
+
+SLOT_LENGTH_MAX = timedelta(days=31)
+"""a longer slot is not found by the time within it; the bound keeps the search in two partitions"""
 
 
-async def slots_between(connection: Connection, schedule: str, start: str, end: str) -> list[str]:
-    """The slots of an agenda that cover `[start, end)` (FHIR instants), whatever their status, in order."""
+async def slots_between(
+    connection: Connection, schedule: str, start: datetime, end: datetime
+) -> list[str]:
+    """The ids of the slots of an agenda that lie in or reach into `[start, end)`, whatever their status, in order.
+
+    Unprocessable when there is none.
+    """
     rows = await connection.fetch(
         "SELECT coalesce(slot.name, slot.id::text) AS id FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
-        ' WHERE schedule.id = $1 AND slot.start < $3 AND slot."end" > $2'
+        ' WHERE schedule.id = $1 AND slot.start < $3 AND slot.start > $4 AND slot."end" > $2'
         " AND slot.status <> 'entered-in-error' ORDER BY slot.start",
         schedule,
-        datetime.fromisoformat(start),
-        datetime.fromisoformat(end),
+        start,
+        end,
+        start - SLOT_LENGTH_MAX,
     )
     if not rows:
-        raise _no_slot(schedule, start)
+        raise _no_slot(schedule, start.isoformat())
     return [row["id"] for row in rows]
-
-
-async def slot_from(connection: Connection, schedule: str, start: str) -> str:
-    """The slot of an agenda that starts at `start` (FHIR dateTime), a free one if there are several."""
-    moment = parse_interval(start, PARIS)[0]
-    id_ = await connection.fetchval(
-        "SELECT coalesce(slot.name, slot.id::text) FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
-        " WHERE schedule.id = $1 AND slot.start = $2 ORDER BY (slot.status = 'free') DESC, slot.id LIMIT 1",
-        schedule,
-        moment,
-    )
-    if id_ is None:
-        raise _no_slot(schedule, start)
-    return str(id_)
 
 
 def _no_slot(schedule: str, start: str) -> Unprocessable:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import copy
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from creneau_booking.domain.appointment import Appointment
-from creneau_booking.storage.appointment_facts import facts
+from creneau_booking.storage.appointment_facts import facts, relative
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -80,13 +80,34 @@ class AppointmentRepository:
         extensions = [e for e in rest.pop("extension", ()) if e.get("url") != HELD_UNTIL]
         return {**rest, "extension": extensions} if extensions else rest
 
-    def as_cancelled(self, before: Appointment, version: int) -> Appointment:
-        return replace(before, status="cancelled", version=version)
+    def keeping_hold(self, resource: Resource, stored: Stored) -> Resource:
+        """The resource with the end of the hold that is stored: only the server says how long a hold lasts."""
+        said = [e for e in self.resource(stored).get("extension", ()) if e.get("url") == HELD_UNTIL]
+        rest = self.without_hold(resource)
+        return {**rest, "extension": [*rest.get("extension", ()), *said]} if said else rest
 
+    def with_agenda(self, resource: Resource, leaving: Collection[str], joining: Collection[str]) -> Resource:
+        """The resource with other people of the agenda: those who leave are out, those who join have accepted.
 
-def with_cancellation(resource: Resource) -> Resource:
-    """The resource as cancelled, without a word on why."""
-    return {**resource, "status": "cancelled"}
+        They are tentative as long as the appointment itself is.
+        """
+        status = "accepted" if resource["status"] == "booked" else "tentative"
+        staying = [p for p in resource["participant"] if self._actor(p) not in leaving]
+        present = {self._actor(p) for p in staying}
+        added = [
+            {"actor": {"reference": actor}, "required": "required", "status": status}
+            for actor in sorted(joining)
+            if actor not in present
+        ]
+        return {**resource, "participant": [*staying, *added]}
+
+    def _actor(self, participant: Resource) -> str | None:
+        reference = participant.get("actor", {}).get("reference")
+        return relative(reference, self._base_url) if reference else None
+
+    def as_cancelled(self, resource: Resource) -> Resource:
+        """The resource as cancelled, without a word on why."""
+        return {**self.without_hold(resource), "status": "cancelled"}
 
 
 def _utc(moment: datetime) -> str:

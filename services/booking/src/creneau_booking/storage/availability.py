@@ -1,44 +1,59 @@
-"""Which free slots can really be had: those whose people are not taken through another agenda."""
+"""Which free slots can really be had, and whose they are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES
+from creneau_booking.storage.claims import VISIBILITY_TERM
 from creneau_booking.storage.slot_rows import slot_key
+from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.generic import literal
 
-_EXCLUSIVE = " OR ".join(f"starts_with(actor, '{name}/')" for name in EXCLUSIVE_TYPES)
-_NOT_OCCUPIED = f"""
-SELECT coalesce(slot.name, slot.id::text) AS id, agenda.actors
-FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place)
-JOIN slot ON slot.id = wanted.id
-JOIN schedule ON schedule.key = slot.schedule_key
-CROSS JOIN LATERAL (
-  SELECT coalesce(array_agg(substr(term, 7)), '{{}}') AS actors FROM unnest(schedule.terms) AS term
-  WHERE starts_with(term, 'actor=') AND strpos(term, '/') > 0
-) AS agenda
-WHERE NOT EXISTS (
-  SELECT FROM occupancy, unnest(agenda.actors) AS actor
-  WHERE ({_EXCLUSIVE}) AND occupancy.actor = actor AND occupancy.period && tstzrange(slot.start, slot."end")
-  AND occupancy.appointment_id IS DISTINCT FROM $2
+_TAKES = " OR ".join(f"starts_with(term, 'actor={name}/')" for name in EXCLUSIVE_TYPES)
+_OPEN = """EXISTS (
+  SELECT FROM schedule AS agenda WHERE agenda.key = {a}.schedule_key
+  AND NOT agenda.deleted AND NOT agenda.terms @> ARRAY['active=false']
+  AND NOT EXISTS (SELECT FROM schedule_date AS horizon WHERE horizon.key = agenda.key
+    AND horizon.parameter = 'date' AND ({a}.start < horizon.low OR {a}."end" > horizon.high))
+  AND NOT EXISTS (SELECT FROM unnest(agenda.terms) AS term JOIN occupancy ON occupancy.actor = substr(term, 7)
+    WHERE ({takes}) AND occupancy.period && tstzrange({a}.start, {a}."end"){ignoring})
+)"""
+_PUBLIC = (
+    " AND ({a}_kind.terms @> ARRAY[{public}]"
+    " OR NOT EXISTS (SELECT FROM unnest({a}_kind.terms) AS term WHERE starts_with(term, {any}) AND term <> {any}))"
 )
-ORDER BY wanted.place
-"""
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A slot that can be had, and its agenda's actors as references."""
+class OpenSlotTable(SlotTable):
+    """Slots as `$find` looks at them: only those that could be booked if they are free.
 
-    slot_id: str
-    actors: tuple[str, ...]
+    Their agenda is active and its horizon covers them, its people are not taken through another agenda, and they
+    are open to the public if `public_only`. One appointment's people may be disregarded: it is to be moved.
+    """
+
+    def __init__(self, *, public_only: bool, ignored_appointment: str | None) -> None:
+        self._public_only = public_only
+        self._ignored = ignored_appointment
+
+    def live(self, alias: str) -> str:
+        ignoring = f" AND occupancy.appointment_id <> {literal(self._ignored)}" if self._ignored else ""
+        condition = _OPEN.format(a=alias, takes=_TAKES, ignoring=ignoring)
+        if self._public_only:
+            condition += _PUBLIC.format(
+                a=alias, public=literal(f"{VISIBILITY_TERM}PUBLIC"), any=literal(VISIBILITY_TERM)
+            )
+        return condition
 
 
-async def not_occupied(
-    connection: Connection, slot_ids: Sequence[str], ignored_appointment: str | None
-) -> list[Proposal]:
-    """Those of the slots whose people are free, in the order given; one appointment may be disregarded (a move)."""
-    rows = await connection.fetch(_NOT_OCCUPIED, [slot_key(id_) for id_ in slot_ids], ignored_appointment)
-    return [Proposal(row["id"], tuple(sorted(row["actors"]))) for row in rows]
+async def agenda_actors(connection: Connection, slot_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The actors of each slot's agenda, as references."""
+    rows = await connection.fetch(
+        "SELECT coalesce(slot.name, slot.id::text) AS id,"
+        " ARRAY(SELECT substr(term, 7) FROM unnest(schedule.terms) AS term"
+        "   WHERE starts_with(term, 'actor=') AND strpos(term, '/') > 0 ORDER BY 1) AS actors"
+        " FROM slot JOIN schedule ON schedule.key = slot.schedule_key WHERE slot.id = ANY($1::uuid[])",
+        [slot_key(id_) for id_ in slot_ids],
+    )
+    return {row["id"]: tuple(row["actors"]) for row in rows}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.rules import Claim
+from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slots import SUPERSEDE
 from creneau_shared.clock import PARIS
@@ -16,7 +18,11 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import parse_interval
 
 SLOT_TYPE_SYSTEM = "https://mos.esante.gouv.fr/NOS/TRE_R314-TypeCreneau/FHIR/TRE-R314-TypeCreneau"
-_VISIBILITY_TERM = f"_security={SLOT_TYPE_SYSTEM}|"
+VISIBILITY_TERM = f"_security={SLOT_TYPE_SYSTEM}|"
+"""search term of a slot's visibility (meta.security), before its code"""
+
+_TAKEN: tuple[SlotStatus, ...] = ("busy", "busy-tentative")
+"""the statuses that an appointment gives to its slots"""
 
 _LOCK = """
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status,
@@ -32,30 +38,42 @@ FOR UPDATE OF slot
 _LOCK_ANYWHERE = _LOCK.format(pruned="")
 _LOCK_AT = _LOCK.format(pruned="AND slot.start >= $2 AND slot.start < $3")
 
+_OCCUPY = """
+INSERT INTO occupancy (appointment_id, actor, period)
+SELECT $1, actor, tstzrange($2, $3) FROM unnest($4::text[]) WITH ORDINALITY AS wanted (actor, place) ORDER BY place
+ON CONFLICT ON CONSTRAINT ex_occupancy DO NOTHING RETURNING actor
+"""
+
 _TAKE = f"""
 WITH claimed AS (
-  UPDATE slot SET status = $2, version = slot.version + 1, last_updated = $3
-  FROM unnest($1::uuid[], $4::timestamptz[]) AS wanted (id, start)
+  UPDATE slot SET status = $6, version = slot.version + 1, last_updated = $7
+  FROM unnest($5::uuid[], $8::timestamptz[]) AS wanted (id, start)
   WHERE slot.id = wanted.id AND slot.start = wanted.start AND slot.status = 'free'
   RETURNING old.id, old.version, old.start, old."end", old.kind_key, old.last_updated, old.status, old.name, old.extra
 ), superseded AS (
   {SUPERSEDE} SELECT * FROM claimed
-), taken AS (
-  INSERT INTO occupancy (appointment_id, actor, period)
-  SELECT $5, actor, tstzrange($6, $7) FROM unnest($8::text[]) WITH ORDINALITY AS wanted (actor, place) ORDER BY place
-  ON CONFLICT ON CONSTRAINT ex_occupancy DO NOTHING RETURNING actor
-)
+), taken AS ({_OCCUPY})
 SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{}}') FROM taken) AS taken
 """
 
 _SET_STATUS = f"""
-WITH changed AS (
+WITH locked AS MATERIALIZED (
+  SELECT id, start FROM slot WHERE id = ANY($1::uuid[]) AND status = ANY($4::slot_status[]) ORDER BY id FOR UPDATE
+), changed AS (
   UPDATE slot SET status = $2, version = slot.version + 1, last_updated = $3
-  WHERE slot.id = ANY($1::uuid[]) AND slot.status = ANY($4::slot_status[])
+  FROM locked WHERE slot.id = locked.id AND slot.start = locked.start
   RETURNING old.id, old.version, old.start, old."end", old.kind_key, old.last_updated, old.status, old.name, old.extra
 )
 {SUPERSEDE} SELECT * FROM changed
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a claim got: whether every slot was still free, and the actors whom someone else has."""
+
+    all_slots: bool
+    missing_actors: tuple[str, ...]
 
 
 async def lock_slots(
@@ -91,9 +109,9 @@ def _slot_fact(row: Any) -> SlotFact:
         horizon_end=horizon[1],
         actors=tuple(sorted(actors)),
         visibility=frozenset(
-            term.removeprefix(_VISIBILITY_TERM)
+            term.removeprefix(VISIBILITY_TERM)
             for term in row["kind_terms"]
-            if term.startswith(_VISIBILITY_TERM)
+            if term.startswith(VISIBILITY_TERM)
         )
         - {""},
     )
@@ -109,40 +127,48 @@ def _horizon(content: bytes | None) -> tuple[datetime | None, datetime | None]:
     )
 
 
-async def take(
-    connection: Connection, appointment_id: str, claim: Claim, now: datetime
-) -> tuple[bool, list[str]]:
-    """Take what `claim` says; whether every slot was still free, and the actors that are taken by someone else.
-
-    The caller raises when either says no: raising undoes what was taken.
-    """
+async def take(connection: Connection, appointment_id: str, claim: Claim, now: datetime) -> Taken:
+    """Take the slots and the people of `claim`. The caller raises when that was not all: raising undoes it."""
     row = await connection.fetchrow(
         _TAKE,
-        [slot_key(slot.id) for slot in claim.slots],
-        claim.slot_status,
-        now,
-        [slot.start for slot in claim.slots],
         appointment_id,
         claim.start,
         claim.end,
         list(claim.actors),
+        [slot_key(slot.id) for slot in claim.new_slots],
+        claim.slot_status,
+        now,
+        [slot.start for slot in claim.new_slots],
     )
-    return row["claimed"] == len(claim.slots), sorted(set(claim.actors) - set(row["taken"]))
+    assert row is not None
+    missing = sorted(set(claim.actors) - set(row["taken"]))
+    return Taken(all_slots=row["claimed"] == len(claim.new_slots), missing_actors=tuple(missing))
+
+
+async def occupy(
+    connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim
+) -> tuple[str, ...]:
+    """Take these people for the claim's period; those who are taken by someone else."""
+    rows = await connection.fetch(_OCCUPY, appointment_id, claim.start, claim.end, list(actors))
+    return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
+
+
+async def release_actors(connection: Connection, appointment_id: str) -> None:
+    """Nobody is taken by this appointment any more."""
+    await connection.execute("DELETE FROM occupancy WHERE appointment_id = $1", appointment_id)
 
 
 async def give_back(connection: Connection, appointment_id: str, slots: Iterable[str], now: datetime) -> None:
     """Free the slots that an appointment had taken, and its people."""
-    await set_status(connection, slots, "free", now, ("busy", "busy-tentative"))
-    await connection.execute("DELETE FROM occupancy WHERE appointment_id = $1", appointment_id)
+    await set_status(connection, slots, "free", now)
+    await release_actors(connection, appointment_id)
 
 
-async def set_status(
-    connection: Connection, slots: Iterable[str], status: str, now: datetime, of: Sequence[str]
-) -> None:
-    """Give slots that have one of the statuses `of` another one."""
+async def set_status(connection: Connection, slots: Iterable[str], status: SlotStatus, now: datetime) -> None:
+    """Give slots that are taken another status. The caller has them: they are those of its locked appointment."""
     keys = [slot_key(id_) for id_ in slots]
     if keys:
-        await connection.execute(_SET_STATUS, keys, status, now, list(of))
+        await connection.execute(_SET_STATUS, keys, status, now, [s for s in _TAKEN if s != status])
 
 
 async def roles_of(connection: Connection, references: Iterable[str]) -> dict[str, str]:
@@ -160,23 +186,23 @@ async def roles_of(connection: Connection, references: Iterable[str]) -> dict[st
     return {f"PractitionerRole/{row['id']}": row["term"].removeprefix("practitioner=") for row in rows}
 
 
-async def expired_rivals(
-    connection: Connection,
-    slots: Sequence[str],
-    actors: Sequence[str],
-    start: datetime,
-    end: datetime,
-    now: datetime,
-) -> list[str]:
-    """Appointments whose hold has run out and that still stand in the way of these slots or people."""
+async def schedules_of(connection: Connection, slots: Sequence[str]) -> tuple[str, ...]:
+    """The agendas of these slots, as references, in a stable order."""
+    if not slots:
+        return ()
     rows = await connection.fetch(
-        "SELECT hold.appointment_id FROM hold JOIN appointment ON appointment.id = hold.appointment_id"
-        " WHERE hold.expires_at <= $1 AND (appointment.terms && $2 OR EXISTS (SELECT FROM occupancy"
-        " WHERE occupancy.appointment_id = hold.appointment_id AND actor = ANY($3) AND period && tstzrange($4, $5)))",
-        now,
-        [f"slot=Slot/{id_}" for id_ in slots],
-        list(actors),
-        start,
-        end,
+        "SELECT DISTINCT schedule.id FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
+        " WHERE slot.id = ANY($1::uuid[]) ORDER BY schedule.id",
+        [slot_key(id_) for id_ in slots],
     )
-    return [row["appointment_id"] for row in rows]
+    return tuple(f"Schedule/{row['id']}" for row in rows)
+
+
+async def unavailable_patients(connection: Connection, references: Sequence[str]) -> list[str]:
+    """Those of the Patients of this base for whom nothing can be booked: deleted, inactive or deceased."""
+    rows = await connection.fetch(
+        "SELECT id FROM patient WHERE id = ANY($1)"
+        " AND (deleted OR terms && ARRAY['active=false', 'deceased=true']) ORDER BY id",
+        [reference.removeprefix("Patient/") for reference in references],
+    )
+    return [f"Patient/{row['id']}" for row in rows]

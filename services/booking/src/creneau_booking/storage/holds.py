@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,7 @@ class HeldAppointment:
 
 
 async def keep_hold(connection: Connection, appointment_id: str, until: datetime, subject: str) -> None:
+    """Begin a hold, or set another end to the one that there is."""
     await connection.execute(
         "INSERT INTO hold (appointment_id, expires_at, subject) VALUES ($1, $2, $3)"
         " ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at",
@@ -30,8 +32,17 @@ async def forget_hold(connection: Connection, appointment_id: str) -> None:
     await connection.execute("DELETE FROM hold WHERE appointment_id = $1", appointment_id)
 
 
+async def is_held(connection: Connection, appointment_id: str) -> bool:
+    """Whether the appointment is pending because of a hold, rather than because the practice must agree."""
+    held = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM hold WHERE appointment_id = $1)", appointment_id
+    )
+    return bool(held)
+
+
 async def live_holds_of(connection: Connection, subject: str, now: datetime) -> int:
-    """How many holds a subject has that have not run out."""
+    """How many holds a subject has that have not run out; its next hold waits until this transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('holds of ' || $1, 0))", subject)
     count = await connection.fetchval(
         "SELECT count(*) FROM hold WHERE subject = $1 AND expires_at > $2", subject, now
     )
@@ -55,6 +66,33 @@ async def lock_expired_hold(
         now,
     )
     return HeldAppointment(Stored("Appointment", *row)) if row is not None else None
+
+
+async def expired_holds_on_slots(connection: Connection, slots: Sequence[str], now: datetime) -> list[str]:
+    """The appointments whose hold has run out and that still stand in the way of these slots."""
+    rows = await connection.fetch(
+        "SELECT hold.appointment_id FROM hold JOIN appointment ON appointment.id = hold.appointment_id"
+        " WHERE hold.expires_at <= $1 AND appointment.terms && $2 ORDER BY 1",
+        now,
+        [f"slot=Slot/{id_}" for id_ in slots],
+    )
+    return [row["appointment_id"] for row in rows]
+
+
+async def expired_holds_on_actors(
+    connection: Connection, actors: Sequence[str], start: datetime, end: datetime, now: datetime
+) -> list[str]:
+    """The appointments whose hold has run out and that still take one of these people in `[start, end)`."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT hold.appointment_id FROM occupancy JOIN hold USING (appointment_id)"
+        " WHERE occupancy.actor = ANY($1) AND occupancy.period && tstzrange($2, $3) AND hold.expires_at <= $4"
+        " ORDER BY 1",
+        list(actors),
+        start,
+        end,
+        now,
+    )
+    return [row["appointment_id"] for row in rows]
 
 
 async def expired_holds(connection: Connection, now: datetime, limit: int) -> list[str]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from creneau_shared.database.pool import Connection
 
+LOCK_TIMEOUT_S = 2
 _NAME = re.compile(r"^slot_(\d{4})_(\d{2})$")
 
 
@@ -33,6 +34,7 @@ async def ensure_partitions(connection: Connection, now: datetime, months_ahead:
         first, following = add_months(now, offset), add_months(now, offset + 1)
         name = partition_name(first)
         async with connection.transaction():
+            await _wait_no_longer(connection)
             # Several workers may do this at once.
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('slot partitions'))")
             if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", name):
@@ -60,6 +62,13 @@ async def drop_old_partitions(connection: Connection, now: datetime, months_kept
     for row in names:
         match = _NAME.match(row["name"])
         if match and datetime(int(match[1]), int(match[2]), 1, tzinfo=UTC) < oldest_kept:
-            await connection.execute(f"DROP TABLE {row['name']}")
+            async with connection.transaction():
+                await _wait_no_longer(connection)
+                await connection.execute(f"DROP TABLE IF EXISTS {row['name']}")
             dropped += 1
     return dropped
+
+
+async def _wait_no_longer(connection: Connection) -> None:
+    """Both statements lock the whole table: better to fail and try again in an hour than to hold everybody up."""
+    await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")

@@ -67,7 +67,8 @@ def _members(part: Resource) -> str:
 def take_apart(slot: Resource, id_: str, base_url: str) -> tuple[SlotRow, SlotKind]:
     """The row and the kind of a valid Slot.
 
-    Unprocessable when it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit);
+    Unprocessable when it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit), or when
+    an instant has a fraction of a second;
     BadRequest when its schedule is no reference to a Schedule of this base.
     """
     start, end = _instant(slot, "start"), _instant(slot, "end")
@@ -113,7 +114,15 @@ def _of_meta(term: str) -> bool:
 
 
 def _instant(slot: Resource, name: str) -> datetime:
-    return datetime.fromisoformat(slot[name])
+    moment = datetime.fromisoformat(slot[name])
+    if moment.microsecond:
+        raise Unprocessable(
+            f"Un créneau commence et finit à une seconde entière ; reçu « {slot[name]} ».",
+            f"A slot starts and ends on a whole second; got “{slot[name]}”.",
+            expression=f"Slot.{name}",
+            details_code="slot-fraction",
+        )
+    return moment
 
 
 def schedule_id(slot: Resource, base_url: str) -> str:
@@ -122,7 +131,7 @@ def schedule_id(slot: Resource, base_url: str) -> str:
     relative = reference.removeprefix(base_url.rstrip("/") + "/")
     if not relative.startswith("Schedule/"):
         raise BadRequest(
-            f"Slot.schedule doit désigner un agenda d'ici (Schedule/<id>) ; reçu « {reference or 'sans reference'} ».",
+            f"Slot.schedule doit désigner un agenda d'ici (Schedule/<id>) ; reçu « {reference or 'sans référence'} ».",
             f"Slot.schedule must name an agenda of this base (Schedule/<id>); got “{reference or 'no reference'}”.",
             expression="Slot.schedule.reference",
             code="value",

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from creneau_booking.storage.slot_rows import SlotKind, content_sql, row_values, slot_key, take_apart
+from creneau_booking.storage.slot_rows import (
+    SlotKind,
+    content_sql,
+    row_values,
+    schedule_id,
+    slot_key,
+    take_apart,
+)
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.storage.generic import stamp, to_milliseconds
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
-
-KINDS_REMEMBERED_MAX = 100_000
 
 _CURRENT = f"""
 SELECT coalesce(slot.name, slot.id::text), slot.version, slot.last_updated, {content_sql("slot", "kind")}
@@ -38,7 +43,6 @@ class SlotStore:
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url
-        self._kinds: dict[tuple[str, bytes], tuple[int, int]] = {}
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -67,7 +71,8 @@ class SlotStore:
 
     async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
         def part(select: str, alias: str, first: int) -> tuple[str, list[Any]]:
-            conditions, arguments = ["true"], []
+            conditions: list[str] = ["true"]
+            arguments: list[Any] = []
             if query.id is not None:
                 arguments.append(slot_key(query.id))
                 conditions.append(f"{alias}.id = ${first + len(arguments)}")
@@ -116,7 +121,7 @@ class SlotStore:
         await self._refuse_if_claimed(connection, current.id, key, resource)
         now = max(to_milliseconds(context.now), current.last_updated)
         row, kind = take_apart(resource, current.id, self._base_url)
-        schedule_key, kind_key = await self._kind_key(connection, kind)
+        schedule_key, kind_key = await self._keys(connection, kind)
         await connection.execute(
             f'{SUPERSEDE} SELECT id, version, start, "end", kind_key, last_updated, status, name, extra'
             " FROM slot WHERE id = $1",
@@ -152,7 +157,7 @@ class SlotStore:
     ) -> Stored:
         now = to_milliseconds(context.now)
         row, kind = take_apart(resource, id_, self._base_url)
-        schedule_key, kind_key = await self._kind_key(connection, kind)
+        schedule_key, kind_key = await self._keys(connection, kind)
         # `id` alone is not unique across partitions, so rivals with one id wait for each other here.
         inserted = await connection.fetchval(
             "WITH rivals AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0)))"
@@ -178,40 +183,43 @@ class SlotStore:
     ) -> None:
         """What is booked or held is never freed, moved or removed behind the appointment's back."""
         taken = await connection.fetchrow(
-            'SELECT slot.start, slot."end", slot.status::text, appointment.id AS appointment FROM slot'
+            'SELECT slot.start, slot."end", appointment.id AS appointment, schedule.id AS schedule FROM slot'
+            " JOIN schedule ON schedule.key = slot.schedule_key"
             " JOIN appointment ON appointment.terms && ARRAY['slot=Slot/' || $2::text]"
             " AND appointment.terms && ARRAY['status=booked', 'status=pending', 'status=arrived', 'status=checked-in']"
             " WHERE slot.id = $1 LIMIT 1",
             key,
             id_,
         )
-        if taken is None:
+        if taken is None or (resource is not None and self._leaves_as_it_is(resource, taken)):
             return
-        same_times = resource is not None and (taken["start"], taken["end"]) == (
-            datetime.fromisoformat(resource["start"]),
-            datetime.fromisoformat(resource["end"]),
-        )
-        if same_times and resource is not None and resource["status"] in ("busy", "busy-tentative"):
-            return
+        appointment = f"Appointment/{taken['appointment']}"
         raise Conflict(
-            f"Le créneau Slot/{id_} est pris par Appointment/{taken['appointment']} : annulez ou déplacez d'abord ce rendez-vous.",
-            f"The slot Slot/{id_} is taken by Appointment/{taken['appointment']}: cancel or move that appointment first.",
+            f"Le créneau Slot/{id_} est pris par {appointment} : annulez ou déplacez d'abord ce rendez-vous.",
+            f"The slot Slot/{id_} is taken by {appointment}: cancel or move that appointment first.",
             expression="Slot.status",
             details_code="slot-claimed",
         )
 
-    async def _kind_key(self, connection: Connection, kind: SlotKind) -> tuple[int, int]:
-        """The keys of the schedule and of the kind; Unprocessable when the schedule does not exist.
-
-        Keys never change, so they are remembered once a committed row has them.
-        """
-        known = self._kinds.get((kind.schedule_id, kind.digest))
-        if known is not None:
-            return known
-        schedule_key = await connection.fetchval(
-            "SELECT key FROM schedule WHERE id = $1 AND NOT deleted", kind.schedule_id
+    def _leaves_as_it_is(self, resource: Resource, taken: Mapping[str, Any]) -> bool:
+        """Whether a new version keeps a taken slot taken, at its time and in its agenda."""
+        times = (datetime.fromisoformat(resource["start"]), datetime.fromisoformat(resource["end"]))
+        return (
+            resource["status"] in ("busy", "busy-tentative")
+            and times == (taken["start"], taken["end"])
+            and schedule_id(resource, self._base_url) == taken["schedule"]
         )
-        if schedule_key is None:
+
+    async def _keys(self, connection: Connection, kind: SlotKind) -> tuple[int, int]:
+        """The keys of the schedule and of the kind, made if it is new; Unprocessable without the schedule."""
+        row = await connection.fetchrow(
+            "SELECT schedule.key AS schedule, kind.key AS kind FROM schedule"
+            " LEFT JOIN slot_kind kind ON kind.schedule_key = schedule.key AND kind.digest = $2"
+            " WHERE schedule.id = $1 AND NOT schedule.deleted",
+            kind.schedule_id,
+            kind.digest,
+        )
+        if row is None:
             raise Unprocessable(
                 f"L'agenda Schedule/{kind.schedule_id} n'existe pas ; créez-le avant ses créneaux.",
                 f"The agenda Schedule/{kind.schedule_id} does not exist; create it before its slots.",
@@ -219,24 +227,18 @@ class SlotStore:
                 code="not-found",
                 details_code="unknown-schedule",
             )
-        existing = await connection.fetchval(
-            "SELECT key FROM slot_kind WHERE schedule_key = $1 AND digest = $2", schedule_key, kind.digest
-        )
-        if existing is not None:
-            if len(self._kinds) >= KINDS_REMEMBERED_MAX:
-                self._kinds.clear()
-            self._kinds[kind.schedule_id, kind.digest] = (schedule_key, existing)
-            return schedule_key, existing
-        inserted = await connection.fetchval(
+        if row["kind"] is not None:
+            return row["schedule"], row["kind"]
+        kind_key = await connection.fetchval(
             "INSERT INTO slot_kind (schedule_key, digest, members, meta, terms) VALUES ($1, $2, $3, $4, $5)"
             " ON CONFLICT (schedule_key, digest) DO UPDATE SET digest = excluded.digest RETURNING key",
-            schedule_key,
+            row["schedule"],
             kind.digest,
             kind.members,
             kind.meta,
             list(kind.terms),
         )
-        return schedule_key, int(inserted)
+        return row["schedule"], kind_key
 
 
 def _stored(row: Any) -> Stored | None:

@@ -57,6 +57,12 @@ class Communications:
     def __init__(self, base_url: str) -> None:
         self._store = GenericStore("Communication", base_url)
 
+    async def announce(self, connection: Connection, message: Message, now: datetime) -> None:
+        """Store the Communication of a message that has just been planned."""
+        await self._store.create(
+            connection, WriteContext(now=now), communication_of(message), str(message.id)
+        )
+
     async def show(self, connection: Connection, message: Message, now: datetime) -> None:
         """Store the state of `message` as the current version of its Communication."""
         await self._store.put(connection, WriteContext(now=now), str(message.id), communication_of(message))

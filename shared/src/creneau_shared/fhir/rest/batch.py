@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from creneau_shared.fhir.rest.server import FhirServer
 
 ENTRIES_MAX = 1000
+URL_PARAMETERS_MAX = 200
 BATCH_PARALLEL = 4
 """entries of a batch that are carried out at once"""
 METHOD_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
@@ -109,7 +110,7 @@ def _bare(entry: Any) -> Any:
 
 def _entry(outer: FhirRequest, index: int, entry: Resource) -> Entry:
     wanted = entry["request"]
-    parts = urlsplit(_relative(wanted["url"], outer.base_url))
+    path, query = split_url(wanted["url"], outer.base_url, index)
     headers = {
         name: value
         for name, value in outer.headers.items()
@@ -126,8 +127,8 @@ def _entry(outer: FhirRequest, index: int, entry: Resource) -> Entry:
     request = replace(
         outer,
         method=wanted["method"],
-        path=tuple(part for part in parts.path.split("/") if part),
-        query=parse_qsl(parts.query, keep_blank_values=True),
+        path=path,
+        query=query,
         headers=headers,
         body=body,
         parsed=resource,
@@ -146,8 +147,19 @@ def _base64(data: str, index: int) -> bytes:
         ) from error
 
 
-def _relative(url: str, base_url: str) -> str:
-    return url.removeprefix(base_url).lstrip("/")
+def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """The path segments and the parameters of an entry's `request.url`, which may be absolute in our own base."""
+    try:
+        parts = urlsplit(url.removeprefix(base_url).lstrip("/"))
+        query = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=URL_PARAMETERS_MAX)
+    except ValueError as error:
+        raise BadRequest(
+            f"L'adresse « {url} » est illisible.",
+            f"The address “{url}” is unreadable.",
+            expression=f"Bundle.entry[{index}].request.url",
+            code="value",
+        ) from error
+    return tuple(unquote(part) for part in parts.path.split("/") if part), query
 
 
 async def _batch(server: FhirServer, entries: list[Entry]) -> list[Answer]:
@@ -172,6 +184,7 @@ async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Ent
         for entry in entries:
             if entry.request.parsed is not None:
                 await _rewrite(server, connection, entry, given)
+        written: dict[tuple[str, str], int] = {}
         for entry in sorted(entries, key=lambda entry: METHOD_ORDER.get(entry.request.method, 3)):
             try:
                 plan = server.plan(entry.request)
@@ -180,6 +193,7 @@ async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Ent
                 )
             except CreneauError as error:
                 raise _located(error, entry.index) from error
+            _require_once(entry, answers[entry.index], written)
     return [answer for answer in answers if answer is not None]
 
 
@@ -187,10 +201,20 @@ def _located(error: CreneauError, index: int) -> CreneauError:
     """The same failure, said to be that of one entry."""
     where = f"Bundle.entry[{index}]"
     issues = [
-        replace(issue, expression=tuple(f"{where}.resource.{e}" for e in issue.expression) or (where,))
+        replace(issue, expression=tuple(_within(where, e) for e in issue.expression) or (where,))
         for issue in error.issues
     ]
     return type(error)(issues=issues, headers=error.headers)
+
+
+def _within(where: str, expression: str) -> str:
+    """`Patient.name` → `Bundle.entry[0].resource.name`; what is about the address (`http.…`) → its request.url."""
+    if expression.startswith("Bundle."):
+        return expression
+    head, _, rest = expression.partition(".")
+    if not head[:1].isupper():
+        return f"{where}.request.url"
+    return f"{where}.resource.{rest}" if rest else f"{where}.resource"
 
 
 def _require_distinct(entries: list[Entry]) -> None:
@@ -200,11 +224,27 @@ def _require_distinct(entries: list[Entry]) -> None:
         if entry.request.method in ("PUT", "PATCH", "DELETE") and len(entry.request.path) == 2:
             earlier = seen.setdefault(entry.request.path, entry.index)
             if earlier != entry.index:
-                raise BadRequest(
-                    f"Les entrées {earlier} et {entry.index} portent sur la même ressource.",
-                    f"Entries {earlier} and {entry.index} are about the same resource.",
-                    expression=f"Bundle.entry[{entry.index}].request.url",
-                )
+                raise _twice(earlier, entry.index)
+
+
+def _require_once(entry: Entry, answer: Answer | None, written: dict[tuple[str, str], int]) -> None:
+    """The same for entries whose resource a search designated: it is known once they have been carried out."""
+    stored = answer.stored if answer is not None else None
+    if stored is None or entry.request.method in ("GET", "HEAD"):
+        return
+    if entry.request.method == "POST" and answer is not None and answer.status != 201:
+        return  # a conditional create that found its match has written nothing
+    earlier = written.setdefault((stored.resource_type, stored.id), entry.index)
+    if earlier != entry.index:
+        raise _twice(earlier, entry.index)
+
+
+def _twice(earlier: int, later: int) -> BadRequest:
+    return BadRequest(
+        f"Les entrées {earlier} et {later} portent sur la même ressource.",
+        f"Entries {earlier} and {later} are about the same resource.",
+        expression=f"Bundle.entry[{later}].request.url",
+    )
 
 
 def _require_held(server: FhirServer, entries: list[Entry]) -> None:
@@ -259,13 +299,18 @@ async def _give_ids(server: FhirServer, connection: Connection, entries: list[En
     return given
 
 
+_RESTFUL = re.compile(r"^(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")
 _CONDITIONAL_REFERENCE = re.compile(r"^([A-Z][A-Za-z]+)\?(.+)$")
 
 
 async def _rewrite(
     server: FhirServer, connection: Connection, entry: Entry, given: Mapping[str, str]
 ) -> None:
-    """Rewrite, in place, the references to other entries and the conditional references of one resource."""
+    """Rewrite, in place, the references to other entries and the conditional references of one resource.
+
+    A relative reference names the entry whose fullUrl it completes (FHIR R4 bundle.html#references).
+    """
+    root = _RESTFUL.match(entry.full_url or "")
     pending: list[Any] = [entry.request.parsed]
     while pending:
         node = pending.pop()
@@ -277,6 +322,8 @@ async def _rewrite(
                     pending.append(value)
                 elif value in given and name in ("reference", "url", "valueUri", "valueUrl", "uri"):
                     node[name] = given[value]
+                elif name == "reference" and root and f"{root[1]}{value}" in given:
+                    node[name] = given[f"{root[1]}{value}"]
                 elif name == "reference" and (match := _CONDITIONAL_REFERENCE.match(value)):
                     node[name] = await _resolve_condition(server, connection, entry, match[1], match[2])
 

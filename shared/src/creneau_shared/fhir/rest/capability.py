@@ -30,23 +30,30 @@ PATCH_FORMATS = (
 
 async def metadata(server: FhirServer, request: FhirRequest) -> Answer:
     """GET [base]/metadata: open to everyone, with an ETag of its own."""
-    mode = request.parameter("mode")
-    if mode is not None and mode not in MODES:
+    check_mode(request.parameter("mode"))
+    return with_etag(request.headers.get("if-none-match"), dumps(statement(server)))
+
+
+def check_mode(mode: str | None) -> None:
+    """BadRequest for a `mode` that R4 does not have; all of them get the whole statement."""
+    if mode and mode not in MODES:
         raise BadRequest(
             f"mode vaut « {mode} » ; valeurs possibles : {', '.join(MODES)}.",
             f"mode is “{mode}”; possible values: {', '.join(MODES)}.",
             code="value",
-            expression="mode",
+            expression="http.mode",
         )
-    return with_etag(request, dumps(statement(server)))
 
 
-def with_etag(request: FhirRequest, content: bytes) -> Answer:
+def with_etag(if_none_match: str | None, content: bytes) -> Answer:
     """An answer with a weak ETag of its content; 304 when the client has it already."""
-    etag = f'W/"{hashlib.blake2b(content, digest_size=8).hexdigest()}"'
-    if request.headers.get("if-none-match") == etag:
-        return Answer(304, headers={"ETag": etag})
-    return Answer(200, content, {"ETag": etag})
+    headers = {
+        "ETag": f'W/"{hashlib.blake2b(content, digest_size=8).hexdigest()}"',
+        "Cache-Control": "no-cache",
+    }
+    if if_none_match == headers["ETag"]:
+        return Answer(304, headers=headers)
+    return Answer(200, content, headers)
 
 
 def statement(server: FhirServer) -> Resource:

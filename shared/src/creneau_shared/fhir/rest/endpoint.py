@@ -18,10 +18,9 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format
 from creneau_shared.fhir.rest.server import FhirServer
-from creneau_shared.fhir.summary import select_elements, summarise
 from creneau_shared.fhir.xml import to_xml
 from creneau_shared.http.correlation import correlation_id
-from creneau_shared.security.access import COMPARTMENT
+from creneau_shared.security.access import COMPARTMENT, PUBLIC
 from creneau_shared.security.principal import ANONYMOUS, Principal
 from creneau_shared.security.tokens import TokenVerifier
 
@@ -30,7 +29,6 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 QUERY_PARAMETERS_MAX = 200
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class FhirEndpoint:
@@ -73,10 +71,14 @@ class FhirEndpoint:
                 )
                 if request.method == "POST" and "_search" in request.path:
                     _merge_form(request)
+                    output = accepted_format(headers.get("accept"), request.parameter("_format"))
                 answer = await self._server.handle(request)
-                if request.prefer.returning == "OperationOutcome" and answer.stored is not None:
+                writing = request.method not in ("GET", "HEAD")
+                if writing and request.prefer.returning == "OperationOutcome":
                     _as_outcome(answer, language)
-                body = _representation(request, answer, output)
+                body = _representation(
+                    answer, output, minimal=writing and request.prefer.returning == "minimal"
+                )
         except Exception as error:
             answer = failure(error, language)
             body = _encode(answer.content, output)
@@ -143,31 +145,11 @@ def _merge_form(request: FhirRequest) -> None:
     request.query = request.query + _query(request.body.replace(b"\r\n", b""))
 
 
-def _representation(request: FhirRequest, answer: Answer, output: Format) -> bytes:
-    """The bytes of the answer: stored bytes as they are, unless the client asked for less or for another format."""
-    if answer.content is None or (answer.stored is not None and _minimal(request)):
+def _representation(answer: Answer, output: Format, *, minimal: bool) -> bytes:
+    """The bytes of the answer; none when the client wants no more than to know that it was done."""
+    if minimal and answer.stored is not None:
         return b""
-    content = answer.content
-    summary, elements = request.parameter("_summary"), request.parameter("_elements")
-    if answer.stored is not None and request.method in ("GET", "HEAD") and (summary or elements):
-        content = subset(content, summary, elements)
-    return _encode(content, output)
-
-
-def subset(content: bytes, summary: str | None, elements: str | None) -> bytes:
-    """The resource cut down to what `_summary` or `_elements` asks for (FHIR R4 search.html#summary)."""
-    resource = loads(content)
-    if elements:
-        return dumps(
-            select_elements(resource, {name.strip() for name in elements.split(",") if name.strip()})
-        )
-    if summary and summary != "false":
-        return dumps(summarise(resource, summary))
-    return content
-
-
-def _minimal(request: FhirRequest) -> bool:
-    return request.prefer.returning == "minimal" and request.method not in ("GET", "HEAD")
+    return _encode(answer.content, output)
 
 
 def _encode(content: bytes | None, output: Format) -> bytes:
@@ -177,26 +159,29 @@ def _encode(content: bytes | None, output: Format) -> bytes:
 
 
 def _as_outcome(answer: Answer, language: str) -> None:
+    """Prefer: return=OperationOutcome, for a write that succeeded."""
+    if answer.stored is None and answer.status != 204:
+        return
     said = Issue("informational", "C'est fait.", "Done.", severity="information")
     answer.content = dumps(operation_outcome([said], "en" if language == "en" else "fr"))
+    answer.stored = None
+    if answer.status == 204:
+        answer.status = 200
 
 
 def _cache_control(request: FhirRequest | None) -> str:
     """Personal data is never kept by anything on the way; public data may be, if it is checked again."""
-    kind = request.path[0] if request is not None and request.path else ""
-    return "no-store" if kind in COMPARTMENT or not kind else "no-cache"
+    path = request.path if request is not None else ()
+    public = bool(path) and path[0] in PUBLIC and set(path).isdisjoint(COMPARTMENT)
+    return "no-cache" if public else "no-store"
 
 
 async def _send(
     send: Send, method: str, answer: Answer, body: bytes, output: Format, cache_control: str
 ) -> None:
-    headers = [
-        (b"cache-control", cache_control.encode()),
-        (b"vary", b"Accept, Accept-Language, Authorization"),
-    ]
-    headers += [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()
-    ]
+    own = {"cache-control": cache_control, "vary": "Accept, Accept-Language, Authorization"}
+    own |= {name.lower(): value for name, value in answer.headers.items()}
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own.items()]
     if answer.status not in (204, 304):
         if body and b"content-type" not in {name for name, _ in headers}:
             headers.append((b"content-type", CONTENT_TYPE[output].encode()))

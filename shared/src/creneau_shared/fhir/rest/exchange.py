@@ -86,8 +86,6 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     stored: Stored | None = None
     """the version that was read or written, when the answer is about one"""
-    outcome: Resource | None = None
-    """what to say when the client prefers an OperationOutcome"""
 
     @staticmethod
     def of(stored: Stored, status: int = 200, **headers: str) -> Answer:

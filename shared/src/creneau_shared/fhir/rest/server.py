@@ -6,7 +6,6 @@ takes the very same way as a request of its own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -16,17 +15,16 @@ from functools import partial
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import MethodNotAllowed, NotFound, NotImplementedByServer
-from creneau_shared.fhir.rest import batch, capability, reading, searching, writing
+from creneau_shared.fhir.rest import batch, capability, history, reading, searching, writing
 from creneau_shared.fhir.rest.declaration import Interaction, Operation, OperationCall, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.reading import UUID
 from creneau_shared.fhir.rest.validate import VALIDATE
 from creneau_shared.fhir.search.cursor import CursorCodec
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.store import Stored
 from creneau_shared.security.access import Access, AccessPolicy
 from creneau_shared.security.audit import Auditor
-
-_UUID = re.compile(r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")
 
 Read = Callable[[], Awaitable[Answer]]
 Write = Callable[[Connection], Awaitable[Answer]]
@@ -83,7 +81,12 @@ class FhirServer:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A transaction that everything inside the block takes part in."""
+        """A transaction that everything inside the block takes part in; within a transaction Bundle, a part of it."""
+        current = self._transaction.get()
+        if current is not None:
+            async with current.transaction():
+                yield current
+            return
         async with self.database.transaction() as connection:
             token = self._transaction.set(connection)
             try:
@@ -104,9 +107,7 @@ class FhirServer:
 
     def plan(self, request: FhirRequest) -> Plan:
         """The interaction that the method and the path ask for (FHIR R4 http.html#summary)."""
-        path = tuple(
-            _UUID.sub(lambda match: match[0].lower(), segment) for segment in request.path if segment
-        )
+        path = tuple(part.lower() if UUID.match(part) else part for part in request.path if part)
         method = "GET" if request.method == "HEAD" else request.method
         if not path or path[0].startswith(("_", "$")) or path == ("metadata",):
             return self._plan_system(request, method, path)
@@ -119,14 +120,14 @@ class FhirServer:
                 return Plan(read=lambda: searching.search(self, request, served.store.resource_type))
             case ("_history",):
                 self._offers(served, "history-type", method, "GET")
-                return Plan(read=lambda: reading.history(self, request, [served.store]))
+                return Plan(read=lambda: history.history(self, request, [served.store]))
             case (code,) if code.startswith("$"):
                 return self._plan_operation(request, method, served.name, None, code)
             case (id_,):
                 return self._plan_instance(request, method, served, id_)
             case (id_, "_history"):
                 self._offers(served, "history-instance", method, "GET")
-                return Plan(read=lambda: reading.history(self, request, [served.store], id_))
+                return Plan(read=lambda: history.history(self, request, [served.store], id_))
             case (id_, "_history", version):
                 self._offers(served, "vread", method, "GET")
                 return Plan(read=lambda: reading.vread(self, request, served.store, id_, version))
@@ -181,18 +182,23 @@ class FhirServer:
         match method, path:
             case "POST", ():
                 return Plan(read=lambda: batch.process(self, request))
-            case "GET", () if request.parameter("_type"):
+            case "GET", ():
                 return Plan(read=lambda: searching.search_system(self, request))
             case "POST", ("_search",):
                 return Plan(read=lambda: searching.search_system(self, request))
             case "GET", ("metadata",):
                 return Plan(read=lambda: capability.metadata(self, request))
             case "GET", ("_history",):
-                stores = [served.store for served in self.types.values()]
-                return Plan(read=lambda: reading.history(self, request, stores))
+                stores = [s.store for s in self.types.values() if "history-type" in s.interactions]
+                return Plan(read=lambda: history.history(self, request, stores))
             case _, (code,) if code.startswith("$"):
                 return self._plan_operation(request, method, None, None, code)
-        allowed = {(): "POST", ("metadata",): "GET, HEAD", ("_history",): "GET, HEAD", ("_search",): "POST"}
+        allowed = {
+            (): "GET, HEAD, POST",
+            ("metadata",): "GET, HEAD",
+            ("_history",): "GET, HEAD",
+            ("_search",): "POST",
+        }
         raise _not_allowed(method, allowed.get(path, "POST"))
 
     def _plan_type(self, request: FhirRequest, method: str, served: ServedType) -> Plan:

@@ -25,7 +25,7 @@ from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.negotiation import entity_version
-from creneau_shared.fhir.rest.reading import ID, read_current
+from creneau_shared.fhir.rest.reading import ID, UUID, read_current
 from creneau_shared.fhir.rest.searching import matching_ids
 from creneau_shared.fhir.search.index import index_resource
 from creneau_shared.fhir.storage.store import Resource, ResourceStore, Stored, WriteContext
@@ -83,6 +83,8 @@ async def update(
     """PUT [type]/[id]: 200, or 201 when it created; If-Match and If-None-Match: * honoured."""
     resource = request.resource()
     _check(resource, store)
+    if UUID.match(id_) and resource.get("id", "").lower() == id_:
+        resource["id"] = id_
     if resource.get("id") != id_:
         raise BadRequest(
             f"L'identifiant du contenu ({resource.get('id') or 'absent'}) doit être celui de l'adresse ({id_}).",

@@ -7,11 +7,12 @@ import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -74,10 +75,16 @@ def _packed(value: Any) -> Any:
         return {"t": value.isoformat()}
     if isinstance(value, Decimal):
         return {"d": str(value)}
+    if isinstance(value, UUID):
+        return {"u": str(value)}
     return value
 
 
 def _unpacked(value: Any) -> Any:
-    if isinstance(value, dict):
-        return datetime.fromisoformat(value["t"]) if "t" in value else Decimal(value["d"])
-    return value
+    if not isinstance(value, dict):
+        return value
+    ((kind, text),) = value.items()
+    return _UNPACKERS[kind](text)
+
+
+_UNPACKERS: dict[str, Callable[[str], Any]] = {"t": datetime.fromisoformat, "d": Decimal, "u": UUID}

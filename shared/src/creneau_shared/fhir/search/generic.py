@@ -285,20 +285,20 @@ def _below(clause: Clause, alias: str, arguments: Arguments) -> str:
 
 
 def _missing_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
-    present = _bears([clause.parameter.index_name], alias, arguments)
     wanted = {cast(MissingValue, value).missing for value in clause.values}
     if len(wanted) == 2:
         return "true"
+    present = _bears([clause.parameter.index_name], alias, arguments)
     return f"NOT {present}" if True in wanted else present
 
 
 def _id_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
     if clause.modifier == "missing":
         return "true" if MissingValue(False) in clause.values else _FALSE
-    tokens = [value for value in clause.values if isinstance(value, TokenValue)]
-    ids = [value.code for value in tokens if value.system is None]
     if clause.modifier in ("text", "of-type"):
         return _FALSE
+    tokens = [value for value in clause.values if isinstance(value, TokenValue)]
+    ids = [value.code for value in tokens if value.system is None]
     found = f"{alias}.id = ANY({arguments.add(ids, 'text[]')})"
     return f"NOT {found}" if clause.modifier == "not" else found
 

@@ -142,6 +142,7 @@ def _text_of(name: str) -> Callable[[_Collector, Any], None]:
 
     def emit(collector: _Collector, text: Any) -> None:
         if isinstance(text, str) and text:
+            collector.terms[name] = None
             collector.strings[StringEntry(parameter, fold(text), text)] = None
 
     return emit
@@ -162,8 +163,6 @@ def _token(name: str) -> _Emit:
         elif isinstance(value, dict):
             if "coding" in value or "text" in value:
                 text(collector, value.get("text"))
-                if value.get("text"):
-                    collector.terms[name] = None
                 for coding in value.get("coding", ()):
                     emit(collector, coding)
             elif "value" in value:
@@ -300,6 +299,7 @@ def _reference(name: str, target: str | None) -> _Emit:
             return
         if not isinstance(value, dict) or (target and referenced_type(value) != target):
             return
+        collector.terms[name] = None
         literal = value.get("reference")
         if isinstance(literal, str):
             _add_literal(collector, name, literal)

@@ -40,7 +40,7 @@ class Limits:
     count_default: int = 20
     count_max: int = 1_000
     """matches on one page; a larger _count is cut down"""
-    total_counted_max: int = 10_000
+    total_counted_max: int = 5_000
     """matches up to which an unasked-for total is counted"""
     near_default_m: float = 20_000.0
     """distance of `near` when none is given, metres"""

@@ -12,7 +12,10 @@ dates, numbers) stands in narrow side tables. The forms of a term, written by `f
     identifier:of-type=sys|code|v   (:of-type)
     actor=Practitioner/12           a reference within the base;  actor=https://… one outside it
     actor:identifier=sys|value      a logical reference                  (:identifier)
+    telecom=phone|+33612345678      a contact point by its system or use, in one spelling
     _profile=https://…              a uri
+
+A bar within a system, code or value is written `\\|`; a value too long for an index stands as its digest.
 """
 
 from __future__ import annotations

@@ -1,0 +1,103 @@
+"""The rules of changing an appointment: which status may follow, what a patient may change, what moves it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment
+from creneau_booking.domain.status import PATIENT_MAY_SET, AppointmentStatus, claims, may_follow
+from creneau_shared.errors import Forbidden, Unprocessable
+
+_WHO_IS_TAKEN = (*EXCLUSIVE_TYPES, "PractitionerRole")
+
+
+def require_transition(before: AppointmentStatus, after: AppointmentStatus, *, by_patient: bool) -> None:
+    """Unprocessable when the state machine does not allow it, naming both ends; Forbidden when a patient may not."""
+    if not may_follow(before, after):
+        raise Unprocessable(
+            f"Un rendez-vous « {before} » ne peut pas devenir « {after} ».",
+            f"An appointment that is “{before}” cannot become “{after}”.",
+            expression="Appointment.status",
+            details_code="illegal-transition",
+            diagnostics=f"from {before} to {after}",
+        )
+    if before == after:
+        return
+    # Once it is booked, asking for another agreement (HL7's renegotiation) is the practice's to do.
+    unbooking = before == "booked" and after == "pending"
+    require_allowed_status(after, by_patient=by_patient, allowed=not unbooking)
+
+
+def require_allowed_status(status: AppointmentStatus, *, by_patient: bool, allowed: bool = True) -> None:
+    """Forbidden when a patient sets a status that only the practice can know."""
+    if by_patient and not (allowed and status in PATIENT_MAY_SET):
+        raise Forbidden(
+            f"Seul le cabinet peut donner le statut « {status} » à ce rendez-vous.",
+            f"Only the practice can give this appointment the status “{status}”.",
+            expression="Appointment.status",
+            details_code="status-not-yours",
+        )
+
+
+def is_moved(before: Appointment, after: Appointment) -> bool:
+    """Whether the change touches when, or which slots."""
+    return (before.start, before.end, set(before.slots)) != (after.start, after.end, set(after.slots))
+
+
+def takes_others(before: Appointment, after: Appointment) -> bool:
+    """Whether the change touches whom the appointment takes: people or devices that can be in one place only."""
+    return _taken_by(before) != _taken_by(after)
+
+
+def _taken_by(appointment: Appointment) -> set[str]:
+    return {
+        p.reference
+        for p in appointment.participants
+        if p.reference and p.type in _WHO_IS_TAKEN and p.status != "declined"
+    }
+
+
+def require_unmoved(before: Appointment, after: Appointment) -> None:
+    """A patient's PUT or PATCH must not change when or with whom (ISiK); `$reschedule` is for that."""
+    if claims(before.status) and (is_moved(before, after) or takes_others(before, after)):
+        raise Unprocessable(
+            "Pour changer d'horaire ou de praticien, utilisez $reschedule : l'ancien créneau n'est rendu que si le"
+            " nouveau est pris.",
+            "To change the time or the practitioner, use $reschedule: the old slot is given back only once the new"
+            " one is taken.",
+            expression="Appointment.slot",
+            details_code="use-reschedule",
+        )
+
+
+def require_same_patient(before: Appointment, after: Appointment) -> None:
+    """A patient cannot hand an appointment over to someone else."""
+    if set(before.patients) != set(after.patients):
+        raise Unprocessable(
+            "Un rendez-vous ne change pas de patient : annulez-le et prenez-en un autre.",
+            "An appointment does not change its patient: cancel it and book another one.",
+            expression="Appointment.participant",
+            details_code="other-patient",
+        )
+
+
+def require_cancellable(before: Appointment, now: datetime, *, by_patient: bool) -> None:
+    """A patient cancels what is to come; the past is the practice's to correct."""
+    if by_patient and before.start is not None and before.start <= now:
+        raise Unprocessable(
+            "Ce rendez-vous a déjà commencé : il ne peut plus être annulé.",
+            "This appointment has already started: it can no longer be cancelled.",
+            expression="Appointment.status",
+            details_code="already-started",
+        )
+
+
+def require_missed(after: Appointment, now: datetime) -> None:
+    """Nobody has missed an appointment that has not begun."""
+    if after.start is not None and now < after.start:
+        raise Unprocessable(
+            "Ce rendez-vous n'a pas encore commencé : le patient ne peut pas l'avoir manqué.",
+            "This appointment has not started yet: the patient cannot have missed it.",
+            expression="Appointment.status",
+            details_code="not-started",
+        )

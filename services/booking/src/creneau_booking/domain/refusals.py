@@ -1,0 +1,44 @@
+"""The refusals that a rival or a busy person causes: Conflict (409), naming the slot or the person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from creneau_booking.domain.appointment import SlotFact
+from creneau_shared.errors import Conflict
+
+
+def taken(slot: SlotFact) -> Conflict:
+    """The refusal that the slower of two rivals gets."""
+    held = slot.status == "busy-tentative"
+    return Conflict(
+        f"Le créneau du {when(slot.start)} (Slot/{slot.id}) "
+        + ("est en cours de réservation par quelqu'un d'autre." if held else "vient d'être pris.")
+        + " Choisissez-en un autre.",
+        f"The slot of {when(slot.start)} (Slot/{slot.id}) "
+        + ("is being booked by someone else." if held else "has just been taken.")
+        + " Choose another one.",
+        code="conflict",
+        expression="Appointment.slot",
+        details_code="slot-held" if held else "slot-taken",
+        diagnostics=f"Slot/{slot.id} is {slot.status}",
+    )
+
+
+def occupied(actors: Iterable[str], start: datetime) -> Conflict:
+    """The refusal when a person or a device is already taken at that time, perhaps through another agenda."""
+    names = ", ".join(sorted(actors))
+    return Conflict(
+        f"{names} a déjà un rendez-vous à cette heure ({when(start)}). Choisissez un autre créneau.",
+        f"{names} already has an appointment at that time ({when(start)}). Choose another slot.",
+        code="conflict",
+        expression="Appointment.participant",
+        details_code="actor-occupied",
+        diagnostics=names,
+    )
+
+
+def when(moment: datetime) -> str:
+    """An instant as a sentence says it, with its offset."""
+    return moment.strftime("%Y-%m-%dT%H:%M%z")

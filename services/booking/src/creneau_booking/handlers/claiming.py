@@ -1,0 +1,124 @@
+"""Taking what an appointment needs: lock, judge, take. All of it, or a refusal that undoes everything.
+
+Slots are locked in one order by everybody who claims, moves or frees them, so that rivals wait for each other and
+never in a circle. A hold that has run out gives way, whether or not the sweeper has seen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from creneau_booking.domain import rules
+from creneau_booking.domain.appointment import Appointment, SlotFact
+from creneau_booking.domain.refusals import occupied, taken
+from creneau_booking.domain.status import claims
+from creneau_booking.handlers.expiry import HoldExpiry
+from creneau_booking.storage import claims as storage
+from creneau_booking.storage.holds import expired_holds_on_actors, expired_holds_on_slots
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Unprocessable
+from creneau_shared.fhir.storage.store import WriteContext
+
+NEAR = timedelta(days=1)
+"""slots are looked for this near to their appointment's start before they are looked for everywhere"""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedSlots:
+    """The slots that an appointment wants, and those that it has: all locked."""
+
+    wanted: tuple[SlotFact, ...]
+    held: tuple[SlotFact, ...] = ()
+
+    def leaving(self) -> frozenset[str]:
+        """The actors of the agendas that the appointment leaves, who have no part in those that it goes to."""
+        return _actors(self.held) - _actors(self.wanted)
+
+    def joining(self) -> frozenset[str]:
+        """The actors whom the agendas that it goes to bring with them."""
+        return _actors(self.wanted) - _actors(self.held)
+
+
+class Claiming:
+    """Locks and takes slots and people for an appointment."""
+
+    def __init__(self, expiry: HoldExpiry) -> None:
+        self._expiry = expiry
+
+    async def lock(
+        self, connection: Connection, now: datetime, wanted: Appointment, before: Appointment | None = None
+    ) -> LockedSlots:
+        """Lock the slots of `wanted` and those that `before`, its last version, holds."""
+        had = before.slots if before is not None and claims(before.status) else ()
+        ids = tuple(dict.fromkeys((*wanted.slots, *had)))
+        near = (wanted.start - NEAR, wanted.start + NEAR) if wanted.start is not None else None
+        facts = await storage.lock_slots(connection, ids, near)
+        if any(slot.status == "busy-tentative" and slot.id not in had for slot in facts):
+            in_the_way = await expired_holds_on_slots(connection, wanted.slots, now)
+            if await self._expiry.expire(connection, now, in_the_way):
+                facts = await storage.lock_slots(connection, ids, near)
+        return LockedSlots(_named(facts, wanted.slots), _named(facts, had))
+
+    async def take(
+        self, connection: Connection, context: WriteContext, wanted: Appointment, locked: LockedSlots
+    ) -> rules.Claim:
+        """Take what `wanted` claims and give back what it no longer needs.
+
+        Unprocessable, Conflict or Forbidden as `rules.claim_for` says.
+        """
+        claim = await self._judge(connection, context, wanted, locked)
+        if locked.held:
+            await storage.release_actors(connection, wanted.id)
+            left = [slot.id for slot in locked.held if slot.id not in claim.kept]
+            await storage.set_status(connection, left, "free", context.now)
+            await storage.set_status(connection, claim.kept, claim.slot_status, context.now)
+        result = await storage.take(connection, wanted.id, claim, context.now)
+        missing = result.missing_actors
+        if missing:
+            in_the_way = await expired_holds_on_actors(
+                connection, missing, claim.start, claim.end, context.now
+            )
+            if await self._expiry.expire(connection, context.now, in_the_way):
+                missing = await storage.occupy(connection, wanted.id, missing, claim)
+        if missing:
+            raise occupied(missing, claim.start)
+        if not result.all_slots:
+            raise taken(claim.new_slots[0])
+        return claim
+
+    async def _judge(
+        self, connection: Connection, context: WriteContext, wanted: Appointment, locked: LockedSlots
+    ) -> rules.Claim:
+        if wanted.patients:
+            await _require_available(connection, wanted.patients)
+        roles = await storage.roles_of(connection, rules.unresolved_roles(wanted, locked.wanted))
+        return rules.claim_for(
+            wanted,
+            locked.wanted,
+            by_patient=context.patient_ids is not None,
+            now=context.now,
+            roles=roles,
+            kept={slot.id for slot in locked.held},
+        )
+
+
+def _named(facts: Sequence[SlotFact], ids: Sequence[str]) -> tuple[SlotFact, ...]:
+    return tuple(slot for slot in facts if slot.id in ids)
+
+
+def _actors(slots: Sequence[SlotFact]) -> frozenset[str]:
+    return frozenset(actor for slot in slots for actor in slot.actors)
+
+
+async def _require_available(connection: Connection, patients: Sequence[str]) -> None:
+    unavailable = await storage.unavailable_patients(connection, patients)
+    if unavailable:
+        names = ", ".join(unavailable)
+        raise Unprocessable(
+            f"Aucun rendez-vous ne peut être pris pour {names} : dossier supprimé, inactif ou d'une personne décédée.",
+            f"No appointment can be booked for {names}: deleted, inactive or deceased.",
+            expression="Appointment.participant",
+            details_code="patient-unavailable",
+        )

@@ -1,0 +1,41 @@
+"""Holds that run out: cancelled by the sweeper, or by the next one who wants what they held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from creneau_booking.domain.events import AppointmentEvent
+from creneau_booking.handlers.telling import tell
+from creneau_booking.storage import claims
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.holds import HeldAppointment, forget_hold, lock_expired_hold
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import WriteContext
+
+
+class HoldExpiry:
+    """Ends holds whose time is over."""
+
+    def __init__(self, repository: AppointmentRepository) -> None:
+        self._repository = repository
+
+    async def expire(self, connection: Connection, now: datetime, appointment_ids: Iterable[str]) -> int:
+        """Cancel those of the appointments whose hold has run out and that nobody is changing; how many."""
+        expired = 0
+        for appointment_id in appointment_ids:
+            held = await lock_expired_hold(connection, appointment_id, now)
+            if held is not None:
+                await self._cancel(connection, now, held)
+                expired += 1
+        return expired
+
+    async def _cancel(self, connection: Connection, now: datetime, held: HeldAppointment) -> None:
+        context = WriteContext(now=now)
+        before = self._repository.stored_facts(held.stored)
+        await claims.give_back(connection, before.id, before.slots, now)
+        await forget_hold(connection, before.id)
+        resource = self._repository.as_cancelled(self._repository.resource(held.stored))
+        stored = await self._repository.update(connection, context, held.stored, resource)
+        after = self._repository.facts(resource, id_=stored.id, version=stored.version)
+        await tell(connection, context, AppointmentEvent("hold-expired", after))

@@ -1,0 +1,35 @@
+"""Domain events into the outbox, in the transaction of the change that they tell of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.events import Actor, AppointmentEvent
+from creneau_booking.publishing import appointment_event
+from creneau_booking.storage.claims import schedules_of
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.messaging.outbox import append
+
+
+async def tell(
+    connection: Connection,
+    context: WriteContext,
+    event: AppointmentEvent,
+    before: Appointment | None = None,
+) -> None:
+    """Publish `event`; what it does not say itself (agendas, when it was to be) is looked up or taken from before."""
+    if not event.schedules:
+        event = replace(event, schedules=await schedules_of(connection, event.appointment.slots))
+    after = event.appointment
+    if before is not None and (after.start is None or after.end is None):
+        event = replace(event, appointment=replace(after, start=before.start, end=before.end))
+    await append(connection, [appointment_event(event, context.correlation_id)])
+
+
+def acting(context: WriteContext) -> Actor:
+    """Whose act a write is, as events say it."""
+    if context.subject == "system":
+        return "system"
+    return "patient" if context.patient_ids is not None else "provider"

@@ -1,0 +1,79 @@
+"""The schema, retention, and the API over a real database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from creneau_notifications.delivery.transport import LoggedEmails
+from creneau_notifications.jobs import Retention
+from creneau_notifications.storage.tables import metadata
+from creneau_shared.database.migrations import check_migrations, find_migrations
+from creneau_shared.fhir.validation import validate
+
+from .factories import BOOKED_AT, START, event
+
+TABLES = (
+    "message",
+    "attempt",
+    "appointment_state",
+    "communication",
+    "communication_date",
+    "resource_history",
+)
+
+
+async def test_the_migrations_lead_to_the_declared_tables(new_database, template):
+    url = new_database(template=template)
+    await check_migrations(find_migrations("creneau_notifications"), metadata, url)
+
+
+@pytest.mark.parametrize(
+    "change", ["status = 'sending'", "lease_until = now()", "status = 'sent'", "status = 'x'"]
+)
+async def test_a_half_set_state_cannot_be_stored(service, change):
+    await service.learn()
+    await service.hear(event())
+    with pytest.raises(asyncpg.CheckViolationError):
+        await service.database.pool.execute(f"UPDATE message SET {change}")
+
+
+async def test_what_has_been_kept_long_enough_goes_with_all_its_traces(service):
+    await service.learn()
+    await service.hear(event())
+    await service.sender(LoggedEmails()).send_due()
+    service.at(START)
+    await service.sender(LoggedEmails()).send_due()
+    retention = Retention(
+        service.database, service.communications, service.clock, kept=timedelta(days=30), interval_s=1
+    )
+    service.at(START + timedelta(days=29))
+    await retention.prune()
+    assert await service.database.pool.fetchval("SELECT count(*) FROM message") == 3
+    service.at(START + timedelta(days=31))
+    assert await retention.prune() == 3
+    for table in TABLES:
+        assert await service.database.pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
+
+
+async def test_what_is_still_to_be_told_is_never_pruned(service):
+    await service.learn()
+    await service.hear(event(start=START + timedelta(days=900)))
+    retention = Retention(
+        service.database, service.communications, service.clock, kept=timedelta(days=30), interval_s=1
+    )
+    service.at(BOOKED_AT + timedelta(days=60))
+    await retention.prune()
+    assert await service.database.pool.fetchval("SELECT count(*) FROM message WHERE status = 'planned'") == 4
+
+
+async def test_every_communication_is_valid_fhir(service, mailbox):
+    await service.learn()
+    await service.hear(event())
+    mailbox.faults = ["RCPT 550 no"]
+    await service.smtp_sender(mailbox).send_due()
+    for row in await service.messages():
+        resource = await service.communication(row["id"])
+        assert [issue for issue in validate(resource) if issue.severity in ("error", "fatal")] == []

@@ -1,0 +1,208 @@
+"""history at instance, type and system level (FHIR R4 http.html#history).
+
+Versions stand in one order, newest first: by time, then type, id and version. A page link says where in that order
+the page before ended; it holds nothing that needs protection, and several services' pages can be joined by it.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import orjson
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import BadRequest, Gone
+from creneau_shared.fhir.datatypes import parse_interval
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.reading import ID, read_current, unknown_resource
+from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
+from creneau_shared.fhir.storage.generic import instant
+from creneau_shared.fhir.storage.store import HistoryQuery, ResourceStore, Stored
+
+if TYPE_CHECKING:
+    from creneau_shared.fhir.rest.server import FhirServer
+
+COUNT_DEFAULT = 50
+COUNT_MAX = 500
+CURSOR = "_cursor"
+
+_BEFORE_EVERY_ID, _AFTER_EVERY_ID = "", "~"
+"""In the order of code points, against the characters that an id may have."""
+_VERSION_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a version stands in the order of a history."""
+
+    last_updated: datetime
+    resource_type: str
+    id: str
+    version: int
+
+    @staticmethod
+    def of(stored: Stored) -> Place:
+        return Place(stored.last_updated, stored.resource_type, stored.id, stored.version)
+
+    def encode(self) -> str:
+        """URL-safe text."""
+        parts = [self.last_updated.isoformat(), self.resource_type, self.id, self.version]
+        return urlsafe_b64encode(orjson.dumps(parts)).rstrip(b"=").decode()
+
+    @staticmethod
+    def decode(text: str) -> Place:
+        """BadRequest for what `encode` did not write."""
+        try:
+            raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+            moment, resource_type, id_, version = orjson.loads(raw)
+            place = Place(datetime.fromisoformat(moment), str(resource_type), str(id_), int(version))
+            if place.last_updated.tzinfo is None or not ID.match(place.id) or place.version > _VERSION_MAX:
+                raise ValueError(text)
+        except (ValueError, TypeError) as error:
+            raise BadRequest(
+                "Ce lien de page est illisible ; repartez de la première page.",
+                "This page link is unreadable; start again from the first page.",
+                expression=f"http.{CURSOR}",
+                details_code="cursor",
+            ) from error
+        return place
+
+    def before_for(self, resource_type: str) -> tuple[datetime, str, int]:
+        """The keyset (time, id, version) before which this type's older versions lie."""
+        if resource_type == self.resource_type:
+            return self.last_updated, self.id, self.version
+        if resource_type < self.resource_type:
+            return self.last_updated, _AFTER_EVERY_ID, 0
+        return self.last_updated, _BEFORE_EVERY_ID, 0
+
+
+async def history(
+    server: FhirServer, request: FhirRequest, stores: Sequence[ResourceStore], id_: str | None = None
+) -> Answer:
+    """GET …/_history: newest first, `_count`, `_since` and, for one resource, `_at`; paged."""
+    at, cursor = request.parameter("_at"), request.parameter(CURSOR)
+    place = Place.decode(cursor) if cursor else None
+    count = history_count(request.query)
+    since = request.instant_parameter("_since")
+    async with server.connection() as connection:
+        if at:
+            versions = await _versions_at(server, connection, request, stores, id_, at)
+        else:
+            versions = await _versions(server, connection, request, stores, id_, since, place, count + 1)
+    page = versions[:count]
+    links = [Link("self", request_url(request))]
+    if len(versions) > count:
+        links.append(Link("next", request_url(request, **{CURSOR: Place.of(page[-1]).encode()})))
+    entries = [history_entry(stored, request.base_url) for stored in page]
+    return Answer(200, write_bundle("history", entries, links=links))
+
+
+async def _versions(
+    server: FhirServer,
+    connection: Connection,
+    request: FhirRequest,
+    stores: Sequence[ResourceStore],
+    id_: str | None,
+    since: datetime | None,
+    place: Place | None,
+    most: int,
+) -> list[Stored]:
+    versions: list[Stored] = []
+    for store in stores:
+        if not await _may_see(server, connection, request, store, id_):
+            continue
+        before = place.before_for(store.resource_type) if place else None
+        versions += await store.history(connection, HistoryQuery(id_, since, before, most))
+    versions.sort(key=Place.of, reverse=True)
+    return versions
+
+
+async def _versions_at(
+    server: FhirServer,
+    connection: Connection,
+    request: FhirRequest,
+    stores: Sequence[ResourceStore],
+    id_: str | None,
+    at: str,
+) -> list[Stored]:
+    """The versions of one resource that were current at some moment of the period that `at` names."""
+    if id_ is None:
+        raise BadRequest(
+            "_at se demande pour une seule ressource : [type]/[id]/_history?_at=…",
+            "_at is asked for one resource: [type]/[id]/_history?_at=…",
+            code="not-supported",
+            expression="http._at",
+        )
+    try:
+        low, high = parse_interval(at.replace(" ", "+"))
+    except ValueError as error:
+        raise BadRequest(
+            f"_at attend une date ou un instant ; reçu « {at} ».",
+            f"_at takes a date or an instant; got “{at}”.",
+            code="value",
+            expression="http._at",
+        ) from error
+    store = stores[0]
+    await _may_see(server, connection, request, store, id_)
+    query = HistoryQuery(id_, None, (high, _BEFORE_EVERY_ID, 0), COUNT_MAX)
+    versions = sorted(await store.history(connection, query), key=Place.of, reverse=True)
+    within = [stored for stored in versions if stored.last_updated >= low]
+    return within if within and within[-1].last_updated == low else versions[: len(within) + 1]
+
+
+async def _may_see(
+    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str | None
+) -> bool:
+    """Whether the caller may see this history; NotFound when the one resource asked for was never there.
+
+    Whoever is limited to a patient's compartment asks resource by resource.
+    """
+    access = await server.policy.access(request.principal, store.resource_type, "r")
+    if id_ is None and access.required_terms(store.resource_type) is not None:
+        return False
+    if id_ is not None:
+        if not ID.match(id_):
+            raise unknown_resource(store.resource_type, id_)
+        with suppress(Gone):
+            await read_current(connection, store, access, id_)
+    await server.audit(connection, request, access, "R", None, store.resource_type, id_)
+    return True
+
+
+def history_count(query: Sequence[tuple[str, str]]) -> int:
+    """The entries on a page: `_count`, cut down to COUNT_MAX."""
+    text = next((value for name, value in reversed(query) if name == "_count"), "")
+    if not text:
+        return COUNT_DEFAULT
+    if not (text.isascii() and text.isdigit()):
+        raise BadRequest(
+            f"_count attend un nombre entier ; reçu « {text} ».",
+            f"_count takes a whole number; got “{text}”.",
+            code="value",
+            expression="http._count",
+        )
+    return min(int(text[:9]), COUNT_MAX) or 1
+
+
+def request_url(request: FhirRequest, **changed: str) -> str:
+    """The address of the request, with some parameters set."""
+    pairs = [(name, value) for name, value in request.query if name not in changed] + list(changed.items())
+    return query_url("/".join((request.base_url, *request.path)), pairs)
+
+
+def history_entry(stored: Stored, base_url: str) -> Entry:
+    """One history entry: request and response say what happened; a deletion has no resource."""
+    method = "DELETE" if stored.deleted else ("POST" if stored.version == 1 else "PUT")
+    status = {"DELETE": "204", "POST": "201", "PUT": "200"}[method]
+    url = stored.resource_type if method == "POST" else f"{stored.resource_type}/{stored.id}"
+    return Entry(
+        full_url=f"{base_url}/{stored.resource_type}/{stored.id}",
+        resource=stored.content,
+        request={"method": method, "url": url},
+        response={"status": status, "etag": stored.etag, "lastModified": instant(stored.last_updated)},
+    )

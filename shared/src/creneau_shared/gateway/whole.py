@@ -1,0 +1,154 @@
+"""What is put together from the services' answers: CapabilityStatement, history and search of the whole system."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from creneau_shared.errors import BadRequest, NotFound
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.rest.capability import capability_statement, check_mode, with_etag
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.history import CURSOR, Place, history_count
+from creneau_shared.fhir.search.bundle import query_url
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.gateway.batch import FORWARDED, passed_on
+from creneau_shared.gateway.routing import SERVICE_OF, Service
+from creneau_shared.gateway.upstreams import Upstreams
+from creneau_shared.ids import new_id
+
+Query = list[tuple[str, str]]
+
+
+class RefusedError(Exception):
+    """A service refused a part; its answer is the answer to the whole."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"refused with {answer.status}")
+        self.answer = answer
+
+
+class Whole:
+    """Asks each service and joins what they answer."""
+
+    def __init__(self, upstreams: Upstreams, base_url: str) -> None:
+        self._upstreams = upstreams
+        self._base_url = base_url
+
+    async def metadata(self, query: Query, headers: Mapping[str, str]) -> Answer:
+        """The CapabilityStatement of the base: each type as the service that it is routed to declares it."""
+        check_mode(next((value for name, value in reversed(query) if name == "mode"), None))
+        services = self._upstreams.services
+        statements = await self._ask_each("/fhir/metadata", {})
+        rests = [statement["rest"][0] for statement in statements]
+        resources = [
+            resource
+            for service, rest in zip(services, rests, strict=True)
+            for resource in rest["resource"]
+            if SERVICE_OF.get(resource["type"]) == service
+        ]
+        operations = {
+            operation["definition"]: operation for rest in rests for operation in rest.get("operation", ())
+        }
+        statement = capability_statement(
+            name="creneau",
+            base_url=self._base_url,
+            resources=sorted(resources, key=lambda resource: str(resource["type"])),
+            operations=list(operations.values()),
+        )
+        return with_etag(headers.get("if-none-match"), dumps(statement))
+
+    async def operations(self) -> list[Resource]:
+        """The OperationDefinitions that the services have."""
+
+        async def one(service: Service) -> list[Resource]:
+            answer = await self._upstreams.call(service, "GET", "/operation-definitions", headers={})
+            return list(orjson.loads(answer.content)) if answer.status_code == 200 else []
+
+        found = await asyncio.gather(*(one(service) for service in self._upstreams.services))
+        return list({definition["id"]: definition for part in found for definition in part}.values())
+
+    async def history(self, query: Query, headers: Mapping[str, str]) -> bytes:
+        """The services' system histories as one, newest first; a page ends at a place in the order of them all."""
+        count = history_count(query)
+        bundles = await self._ask_each(f"/fhir/_history?{urlencode(query)}", headers)
+        entries = [entry for bundle in bundles for entry in bundle.get("entry", ())]
+        entries.sort(key=_place, reverse=True)
+        more = len(entries) > count or any(_has_next(bundle) for bundle in bundles)
+        page = entries[:count]
+        links = [{"relation": "self", "url": query_url(f"{self._base_url}/_history", query)}]
+        if more and page:
+            following = [(name, value) for name, value in query if name != CURSOR]
+            following.append((CURSOR, _place(page[-1]).encode()))
+            links.append({"relation": "next", "url": query_url(f"{self._base_url}/_history", following)})
+        return _bundle("history", page, links)
+
+    async def search(self, query: Query, headers: Mapping[str, str]) -> bytes:
+        """`_type=A,B`: each type where it lives, in the order asked for."""
+        names = [name for key, value in query if key == "_type" for name in value.split(",") if name]
+        if not names:
+            raise BadRequest(
+                "Une recherche sur tout le système doit dire ses types : _type=Slot,Practitioner.",
+                "A search over the whole system must say its types: _type=Slot,Practitioner.",
+                code="required",
+                expression="http._type",
+            )
+        unknown = [name for name in names if name not in SERVICE_OF]
+        if unknown:
+            raise NotFound(
+                f"Types inconnus ici : {', '.join(unknown)}.",
+                f"Types not known here: {', '.join(unknown)}.",
+                code="not-supported",
+            )
+        rest = [(key, value) for key, value in query if key not in ("_type", "_format")]
+        entries: list[Any] = []
+        total: int | None = 0
+        for name in dict.fromkeys(names):
+            bundle = await self._ask(SERVICE_OF[name], f"/fhir/{name}?{urlencode(rest)}", headers)
+            entries += bundle.get("entry", ())
+            total = total + bundle["total"] if total is not None and "total" in bundle else None
+        links = [{"relation": "self", "url": query_url(self._base_url, query)}]
+        return _bundle("searchset", entries, links, total)
+
+    async def _ask_each(self, address: str, headers: Mapping[str, str]) -> list[Resource]:
+        return list(
+            await asyncio.gather(
+                *(self._ask(service, address, headers) for service in self._upstreams.services)
+            )
+        )
+
+    async def _ask(self, service: Service, address: str, headers: Mapping[str, str]) -> Resource:
+        """A service's answer, as JSON; RefusedError when it is not 200."""
+        forwarded = {name: headers[name] for name in FORWARDED if name in headers}
+        forwarded["accept"] = "application/fhir+json"
+        answer = await self._upstreams.call(service, "GET", address, headers=forwarded)
+        if answer.status_code != 200:
+            raise RefusedError(Answer(answer.status_code, answer.content, passed_on(answer)))
+        return loads(answer.content)
+
+
+def _place(entry: Resource) -> Place:
+    """Where a history entry stands in the order of the whole."""
+    resource_type, id_ = entry["fullUrl"].rsplit("/", 2)[1:]
+    response = entry["response"]
+    moment = datetime.fromisoformat(response["lastModified"])
+    return Place(moment, resource_type, id_, int(response["etag"].removeprefix("W/").strip('"')))
+
+
+def _has_next(bundle: Resource) -> bool:
+    return any(link["relation"] == "next" for link in bundle.get("link", ()))
+
+
+def _bundle(kind: str, entries: list[Any], links: list[dict[str, str]], total: int | None = None) -> bytes:
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "id": new_id(), "type": kind}
+    if total is not None:
+        bundle["total"] = total
+    bundle["link"] = links
+    if entries:
+        bundle["entry"] = entries
+    return dumps(bundle)

@@ -1,0 +1,102 @@
+"""The registry is R4's, complete, and can be published."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from creneau_shared.fhir.search.registry import REGISTRY, find_parameter, parameters_of, storage_needs
+
+_TABLE = Path(__file__).parents[4] / "shared" / "specs" / "r4-searchparams.md"
+_HEADING = re.compile(r"#### (\w+) \(\d+\)")
+
+
+@pytest.mark.official
+def test_every_standard_parameter_as_published() -> None:
+    """Name, type, expression and targets equal the published definitions."""
+    if not _TABLE.is_file():
+        pytest.skip("the published parameters (../shared/specs) are not beside the repository")
+    resource_type, compared = "", 0
+    for line in _TABLE.read_text("utf-8").splitlines():
+        if heading := _HEADING.match(line):
+            resource_type = heading[1]
+        elif (
+            line.startswith("| ")
+            and not line.startswith(("| name | type", "|---"))
+            and resource_type in REGISTRY
+        ):
+            (name, kind), expression = line.strip("| ").split(" | ")[:2], line.split("`")[1]
+            parameter = parameters_of(resource_type)[name]
+            assert (parameter.type, parameter.expression) == (kind, expression), (resource_type, name)
+            targets = line.rsplit("` |", 1)[1].strip(" |").split(",") if kind == "reference" else []
+            if parameter.targets != ("Resource",):
+                assert set(parameter.targets) == set(filter(None, targets)), (resource_type, name)
+            compared += 1
+    assert compared == 7 + 8 + 17 + 7 + 17 + 13 + 13 + 15 + 12 + 23 + 6
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "names"),
+    [
+        ("RelatedPerson",
+         "active address address-city address-country address-postalcode address-state address-use birthdate email "
+         "gender identifier name patient phone phonetic relationship telecom"),
+        ("Communication",
+         "based-on category encounter identifier instantiates-canonical instantiates-uri medium part-of patient "
+         "received recipient sender sent status subject"),
+        ("Subscription", "contact criteria payload status type url"),
+        ("AuditEvent",
+         "action address agent agent-name agent-role altid date entity entity-name entity-role entity-type outcome "
+         "patient policy site source subtype type"),
+        ("Provenance",
+         "agent agent-role agent-type entity location patient recorded signature-type target when"),
+    ],
+)  # fmt: skip
+def test_the_other_types_have_their_r4_parameters(resource_type: str, names: str) -> None:
+    """The types that the table does not list."""
+    assert sorted(n for n in parameters_of(resource_type) if not n.startswith("_")) == names.split()
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "name", "url"),
+    [
+        ("Slot", "start", "http://hl7.org/fhir/SearchParameter/Slot-start"),
+        ("Slot", "end", "https://creneau.sante.fr/fhir/SearchParameter/Slot-end"),
+        ("Slot", "_lastUpdated", "http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"),
+        ("Patient", "email", "http://hl7.org/fhir/SearchParameter/individual-email"),
+        ("PractitionerRole", "phone", "http://hl7.org/fhir/SearchParameter/individual-phone"),
+        ("Organization", "address", "http://hl7.org/fhir/SearchParameter/Organization-address"),
+        ("Appointment", "created", "https://interop.esante.gouv.fr/ig/fhir/gap/SearchParameter/GAP-Appointment-created"),
+    ],
+)  # fmt: skip
+def test_canonicals(resource_type: str, name: str, url: str) -> None:
+    """R4 shares one definition among person types; what R4 lacks has the canonical of who defined it."""
+    assert parameters_of(resource_type)[name].url == url
+
+
+def test_published_as_search_parameters() -> None:
+    """Each renders to a SearchParameter with all that R4 requires of one."""
+    for parameters in REGISTRY.values():
+        for parameter in parameters.values():
+            resource = parameter.to_resource()
+            for required in ("url", "name", "status", "description", "code", "base", "type", "expression"):
+                assert resource[required], (parameter.base, parameter.name, required)
+            assert re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", resource["id"])
+            assert ("target" in resource) == (parameter.type == "reference")
+
+
+def test_storage_needs_follow_from_the_parameters() -> None:
+    """A type has the side tables that its parameters need, and no other."""
+    needs = storage_needs("Location")
+    assert (needs.strings, needs.dates, needs.numbers, needs.position) == (True, False, False, True)
+    assert storage_needs("Appointment").numbers
+    assert not storage_needs("Slot").position
+
+
+def test_unknown_types_and_names() -> None:
+    """Unknown is empty, not an error: the caller decides."""
+    assert parameters_of("Encounter") == {}
+    assert find_parameter("Slot", "colour") is None
+    assert find_parameter("Slot", "") is None

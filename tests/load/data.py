@@ -1,0 +1,194 @@
+"""What the benchmarks work on: an agenda full of free slots, a directory of a few thousand entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+from creneau_booking.storage.slots import SlotStore
+from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.store import WriteContext
+
+BASE = "http://127.0.0.1/fhir"
+AGENDAS = 60
+DAYS = 40
+SLOTS_A_DAY = 24
+PROFESSIONALS = 3000
+SPECIALTIES = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
+ACT_CODES = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+FIRST_DAY = datetime.now(UTC).replace(hour=7, minute=0, second=0, microsecond=0) + timedelta(days=2)
+FAMILIES = ("Durand", "Martin", "Bernard", "Petit", "Moreau", "Lefèvre", "Garnier", "Faure", "Roussel", "Blanchet")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A free slot of the agendas."""
+
+    id: str
+    agenda: int
+    start: str
+    end: str
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """The free slots, and one practitioner to look at."""
+
+    slots: list[Slot]
+    practitioner: str
+
+    def appointment(self, slot: Slot) -> dict[str, Any]:
+        """A booking of the slot, as a frontend sends it."""
+        return appointment(slot)
+
+    def week_query(self) -> str:
+        """One practitioner's free slots of the week after next, the agenda included."""
+        first, last = FIRST_DAY + timedelta(days=7), FIRST_DAY + timedelta(days=14)
+        low, high = (quote(day.strftime("%Y-%m-%dT%H:%M:%SZ")) for day in (first, last))
+        # The last agenda is booked last, so its slots are still free.
+        return f"/fhir/Slot?schedule=bench-{AGENDAS - 1}&status=free&start=ge{low}&start=lt{high}&_count=50&_total=none"
+
+
+def appointment(slot: Slot) -> dict[str, Any]:
+    """An Appointment of ordinary size."""
+    return {
+        "resourceType": "Appointment",
+        "status": "booked",
+        "serviceType": [{"coding": [{"system": ACT_CODES, "code": "AMB"}], "text": "Consultation"}],
+        "specialty": [{"coding": [{"system": SPECIALTIES, "code": "SM54", "display": "Médecine générale (SM)"}]}],
+        "description": "Consultation de suivi",
+        "start": slot.start,
+        "end": slot.end,
+        "slot": [{"reference": f"Slot/{slot.id}"}],
+        "participant": [
+            {"actor": {"reference": "Patient/bench"}, "required": "required", "status": "accepted"},
+            {
+                "actor": {"reference": f"Practitioner/bench-{slot.agenda}"},
+                "required": "required",
+                "status": "accepted",
+            },
+        ],
+    }
+
+
+def practitioner(number: int) -> dict[str, Any]:
+    """A professional of the directory."""
+    return {
+        "resourceType": "Practitioner",
+        "identifier": [{"system": "https://exemple.fr/banc", "value": f"{number:08d}"}],
+        "active": True,
+        "name": [{"family": FAMILIES[number % len(FAMILIES)], "given": [f"Prénom{number}"], "prefix": ["DR"]}],
+        "telecom": [{"system": "phone", "value": f"+3319900{number:04d}"}],
+        "gender": "female" if number % 2 else "male",
+    }
+
+
+def location(number: int) -> dict[str, Any]:
+    """A place of the directory."""
+    return {
+        "resourceType": "Location",
+        "status": "active",
+        "name": f"Cabinet {number}",
+        "address": {"line": [f"{number} rue du Banc"], "city": "Rennes", "postalCode": "35000"},
+        "position": {"latitude": 48.0 + number % 100 / 100, "longitude": -1.6 + number % 70 / 100},
+    }
+
+
+def role(number: int) -> dict[str, Any]:
+    """A practice situation of the directory."""
+    return {
+        "resourceType": "PractitionerRole",
+        "active": True,
+        "practitioner": {"reference": f"Practitioner/bench-{number}"},
+        "location": [{"reference": f"Location/bench-{number % 500}"}],
+        "specialty": [{"coding": [{"system": SPECIALTIES, "code": "SM54" if number % 3 else "SM15"}]}],
+    }
+
+
+def transaction_of_locations(count: int) -> dict[str, Any]:
+    """A transaction Bundle that creates places."""
+    return {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {"resource": location(number), "request": {"method": "POST", "url": "Location"}} for number in range(count)
+        ],
+    }
+
+
+async def fill(booking_url: str, directory_url: str) -> Agenda:
+    """Fill both databases; the free slots in an order that takes every agenda in turn."""
+    await _fill_directory(directory_url)
+    return Agenda(await _fill_booking(booking_url), "bench-1")
+
+
+async def _fill_directory(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    context = WriteContext(now=datetime.now(UTC))
+    async with connection.transaction():
+        for name, make, count in (
+            ("Practitioner", practitioner, PROFESSIONALS),
+            ("Location", location, 500),
+            ("PractitionerRole", role, PROFESSIONALS),
+        ):
+            store = GenericStore(name, BASE)
+            for number in range(count):
+                await store.create(connection, context, make(number), f"bench-{number}")
+    await connection.execute("VACUUM ANALYZE")
+    await connection.close()
+
+
+async def _fill_booking(url: str) -> list[Slot]:
+    connection = await asyncpg.connect(url)
+    context = WriteContext(now=datetime.now(UTC))
+    schedules, slots = GenericStore("Schedule", BASE), SlotStore(BASE)
+    made: list[Slot] = []
+    async with connection.transaction():
+        for agenda in range(AGENDAS):
+            actor = [{"reference": f"Practitioner/bench-{agenda}"}]
+            schedule = {"resourceType": "Schedule", "active": True, "actor": actor}
+            await schedules.create(connection, context, schedule, f"bench-{agenda}")
+            first = _slot(agenda, FIRST_DAY)
+            await slots.create(connection, context, first)
+            await connection.execute(
+                'INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status)'
+                " SELECT gen_random_uuid(), at, at + interval '15 minutes', schedule_key, kind_key, last_updated, 1, 'free'"
+                " FROM slot, generate_series(0, $1 - 1) day, generate_series(0, $2 - 1) number,"
+                " LATERAL (SELECT $3::timestamptz + day * interval '1 day' + number * interval '15 minutes' AS at)"
+                " WHERE schedule_key = (SELECT key FROM schedule WHERE id = $4) AND (day, number) <> (0, 0)",
+                DAYS,
+                SLOTS_A_DAY,
+                FIRST_DAY,
+                f"bench-{agenda}",
+            )
+    rows = await connection.fetch(
+        'SELECT slot.id::text, schedule.id AS agenda, start, "end" FROM slot'
+        " JOIN schedule ON schedule.key = schedule_key ORDER BY start, schedule.key"
+    )
+    await connection.execute("VACUUM ANALYZE")
+    await connection.close()
+    for row in rows:
+        number = int(row["agenda"].removeprefix("bench-"))
+        if number != AGENDAS - 1:
+            made.append(Slot(row["id"], number, _instant(row["start"]), _instant(row["end"])))
+    return made
+
+
+def _slot(agenda: int, start: datetime) -> dict[str, Any]:
+    return {
+        "resourceType": "Slot",
+        "schedule": {"reference": f"Schedule/bench-{agenda}"},
+        "serviceType": [{"coding": [{"system": ACT_CODES, "code": "AMB"}]}, {"text": "Consultation"}],
+        "specialty": [{"coding": [{"system": SPECIALTIES, "code": "SM54"}]}],
+        "status": "free",
+        "start": _instant(start),
+        "end": _instant(start + timedelta(minutes=15)),
+        "comment": "https://agenda.exemple.fr/banc",
+    }
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -15,7 +15,7 @@ DEV := .venv/.dev-$(DEV_KEY)
 export BROKER CRENEAU_PORT CRENEAU_HOST CRENEAU_FOLDER
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop clean token demo test test-slow lint bench lock
+.PHONY: help run stop clean token demo test test-slow resilience lint bench lock
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,9 +46,10 @@ lint: $(DEV) ## style, types, who may know whom, migrations, generated descripti
 	$(BIN)/mypy conftest.py $(wildcard $(DISTRIBUTIONS:=/tests))
 	$(BIN)/lint-imports
 	$(BIN)/python -m deploy.check_migrations
-ifneq ($(wildcard deploy/contracts.py deploy/contracts/__main__.py),)
 	$(BIN)/python -m deploy.contracts --check
-endif
+
+resilience: $(DEV) ## 20 rounds of the races, and every part killed during 2,000 bookings
+	DEMONSTRATION=off $(BIN)/pytest -s -m slow tests/resilience
 
 bench: $(DEV) ## the benchmarks, each beside its yardstick
 	@$(BIN)/python -m tests.load.bench

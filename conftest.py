@@ -1,3 +1,8 @@
 """Fixtures that every test may use: see tests/fixtures for how."""
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.broker", "tests.fixtures.stack"]
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.broker",
+    "tests.fixtures.stack",
+    "tests.fixtures.local_run",
+]

@@ -13,6 +13,7 @@ from deploy.gateway.outcomes import write_outcomes
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "nginx.conf.template"
 STATIC = HERE / "static"
+CONTRACTS = HERE.parents[1] / "shared" / "contracts"
 
 UPSTREAM_IDLE_S = 4
 """Idle connections end before the service ends them (uvicorn: 5 s): no request meets a closed one."""
@@ -33,6 +34,7 @@ class Gateway:
     state: Path
     outcomes: Path
     static: Path = STATIC
+    contracts: Path = CONTRACTS
     user: str | None = None
     mailbox: str | None = None
     status: Path | None = None
@@ -47,6 +49,7 @@ def render(gateway: Gateway) -> str:
         "USER": f"user {gateway.user};" if gateway.user else "",
         "STATE": _path(gateway.state),
         "STATIC": _path(gateway.static),
+        "CONTRACTS": _path(gateway.contracts),
         "OUTCOMES": _path(gateway.outcomes),
         "LISTEN": gateway.listen,
         "UPSTREAMS": "\n".join(_upstream(name, getattr(gateway, name)) for name in gateway.upstreams),
@@ -103,6 +106,7 @@ def main() -> None:
     parser.add_argument("--gateway", nargs="+", default=["gateway:8000"])
     for folder in ("--static", "--outcomes", "--state"):
         parser.add_argument(folder, type=Path, required=True, help="where it is when nginx runs")
+    parser.add_argument("--contracts", type=Path, default=CONTRACTS, help="where they are when nginx runs")
     parser.add_argument("--write-outcomes-to", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     arguments = vars(parser.parse_args())

@@ -118,8 +118,13 @@ class Topology:
         return with_database(self.settings.database_url or "", name)
 
     def environment(self, name: str, **own: str) -> dict[str, str]:
-        """The environment of one process: ours, its port, and `own`."""
-        return {**os.environ, "HOST": LOOPBACK, "PORT": str(self.folder.port(name)), **own}
+        """The environment of one process: ours, its port, and `own`.
+
+        Compiled modules are kept even where the person's shell forbids it: without them each start and each return
+        of a part compiles thousands of files again.
+        """
+        ours = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        return {**ours, "HOST": LOOPBACK, "PORT": str(self.folder.port(name)), **own}
 
     def service_environment(self, service: str, name: str) -> dict[str, str]:
         """What a process of a service is told: see creneau_shared/settings.py."""

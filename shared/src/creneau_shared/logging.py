@@ -6,13 +6,13 @@ import logging
 import re
 import time
 from collections.abc import Callable, MutableMapping
+from typing import Protocol
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from creneau_shared.http.correlation import correlation_id
-from creneau_shared.settings import ServiceSettings
 
 REDACTED = "[redacted]"
 
@@ -93,7 +93,17 @@ class RepeatFilter(logging.Filter):
         return True
 
 
-def configure_logging(settings: ServiceSettings, service: str) -> None:
+class LogSettings(Protocol):
+    """What a process's settings say of its logs: DEBUG … ERROR, and `json` or `console`."""
+
+    @property
+    def log_level(self) -> str: ...
+
+    @property
+    def log_format(self) -> str: ...
+
+
+def configure_logging(settings: LogSettings, service: str) -> None:
     """Send every log of the process, the libraries' too, to standard error as `settings` say.
 
     The correlation id, and whatever is bound with `structlog.contextvars`, is in every line of its request or

@@ -43,7 +43,7 @@ NewBroker = Callable[[], Broker]
 
 TYPE = "fr.creneau.test.happened.v1"
 PARTITIONS = 4
-DEADLINE_S = 25.0
+DEADLINE_S = 60.0
 
 QUICK = MessagingSettings(
     relay_leader_retry_s=0.1,
@@ -182,6 +182,20 @@ class Bench:
             return await self.unpublished() == 0
 
         await eventually(condition, "every event is published")
+
+    async def settled(self, consumer: str = "test") -> None:
+        """Wait until everything is published and the consumer has read every log to its end, repeats included."""
+
+        async def condition() -> bool:
+            behind = await self.database.pool.fetchval(
+                "SELECT count(*) FROM outbox_log LEFT JOIN inbox_log "
+                "ON consumer = $1 AND (inbox_log.topic, inbox_log.partition) = (outbox_log.topic, outbox_log.partition) "
+                "WHERE outbox_log.log_offset >= 0 AND inbox_log.log_offset IS DISTINCT FROM outbox_log.log_offset",
+                consumer,
+            )
+            return behind == 0 and await self.unpublished() == 0
+
+        await eventually(condition, f"{consumer} has read every log to its end")
 
     async def arrived(self, count: int, consumer: str = "test", within_s: float = DEADLINE_S) -> None:
         """Wait until `count` effects are there."""

@@ -48,7 +48,7 @@ async def test_nothing_is_lost_or_repeated_when_the_broker_is_killed(
         await asyncio.to_thread(kafka.start)
         await bench.happen(50)
         await bench.arrived(250)
-        await bench.published()
+        await bench.settled()
     effects = await bench.effects()
     assert sorted(number for _, number in effects) == list(range(250))
     assert in_order_for_each_key(effects)
@@ -72,7 +72,7 @@ async def test_a_topic_that_was_deleted_is_created_and_filled_again(kafka_bench:
         await eventually(refilled, "the log is filled again")
         await bench.happen(100)
         await bench.arrived(160)
-        await bench.published()
+        await bench.settled()
     numbers = [number for _, number in await bench.effects()]
     assert sorted(numbers) == list(range(160))
 
@@ -126,4 +126,5 @@ async def test_a_rebalance_loses_and_repeats_nothing(kafka_bench: Bench) -> None
             await bench.arrived(250)
         await bench.happen(50)
         await bench.arrived(300)
+        await bench.settled()
     assert sorted(number for _, number in await bench.effects()) == list(range(300))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.structs import RecordMetadata
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import outbox
 from creneau_shared.messaging.events import ReceivedEvent
-from creneau_shared.messaging.relay import LEADER_LOCK, Relay
+from creneau_shared.messaging.relay import LEADER_LOCK
+from creneau_shared.messaging.sending import Ack, send
 
 from .conftest import TYPE, Bench, eventually, in_order_for_each_key, leave_effect
 
@@ -23,6 +23,7 @@ async def test_every_event_arrives_once_and_in_order_for_each_key(bench: Bench) 
         for _ in range(5):
             await bench.happen(40)
         await bench.arrived(200)
+        await bench.settled()
     effects = await bench.effects()
     assert sorted(number for _, number in effects) == list(range(200))
     assert in_order_for_each_key(effects)
@@ -73,8 +74,7 @@ async def test_an_event_of_a_rolled_back_change_is_never_published(bench: Bench)
         await change_that_fails()
     await bench.happen(1)
     async with bench.running(bench.relay(), bench.consumer()):
-        await bench.arrived(1)
-        await bench.published()
+        await bench.settled()
     assert len(await bench.effects()) == 1
 
 
@@ -84,19 +84,18 @@ async def test_a_relay_that_dies_between_sending_and_recording_repeats_on_the_bu
     """At least once on the bus, exactly once in the database."""
     await bench.happen(30)
     sent: list[int] = []
-    send = Relay._send
 
     async def counted(
-        self: Relay, producer: AIOKafkaProducer, row: asyncpg.Record
-    ) -> asyncio.Future[RecordMetadata]:
-        sent.append(row["position"])
-        return await send(self, producer, row)
+        producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record], generations: Mapping[str, int]
+    ) -> list[Ack]:
+        sent.extend(row["position"] for row in rows)
+        return await send(producer, rows, generations)
 
-    monkeypatch.setattr(Relay, "_send", counted)
+    monkeypatch.setattr("creneau_shared.messaging.relay.send", counted)
     dying = bench.relay()
     lost = asyncio.Event()
 
-    def lose(acks: Sequence[RecordMetadata]) -> None:
+    def lose(acks: Sequence[Ack]) -> None:
         lost.set()
         raise ConnectionError("the process dies here")
 
@@ -106,7 +105,7 @@ async def test_a_relay_that_dies_between_sending_and_recording_repeats_on_the_bu
     assert await bench.unpublished() == 30
     async with bench.running(bench.relay(), bench.consumer()):
         await bench.arrived(30)
-        await bench.published()
+        await bench.settled()
     assert len(sent) >= 60
     effects = await bench.effects()
     assert sorted(number for _, number in effects) == list(range(30))
@@ -138,6 +137,7 @@ async def test_only_one_relay_leads_and_another_takes_over_when_its_connection_d
         assert not first.leads
         await bench.happen(50)
         await bench.arrived(100)
+        await bench.settled()
     effects = await bench.effects()
     assert sorted(number for _, number in effects) == list(range(100))
     assert in_order_for_each_key(effects)
@@ -156,5 +156,20 @@ async def test_two_consumers_share_the_partitions_and_nothing_is_lost_when_one_l
             await bench.arrived(250)
         await bench.happen(50)
         await bench.arrived(300)
+        await bench.settled()
     numbers = [number for _, number in await bench.effects()]
     assert sorted(numbers) == list(range(300))
+
+
+async def test_more_than_one_batch_holds_keeps_its_order(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full batch leaves the rest of its partition for the next round, and nothing overtakes."""
+    monkeypatch.setattr("creneau_shared.messaging.kafka.BATCH_BYTES_MAX", 2_000)
+    async with bench.running(bench.relay(), bench.consumer()):
+        await bench.happen(200, keys=3)
+        await bench.arrived(200)
+        await bench.settled()
+    effects = await bench.effects()
+    assert sorted(number for _, number in effects) == list(range(200))
+    assert in_order_for_each_key(effects)

@@ -6,13 +6,23 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from aiokafka import TopicPartition
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 
-from .conftest import TYPE, Bench, NewBroker, OpenBench, eventually, in_order_for_each_key, leave_effect
+from .conftest import (
+    PARTITIONS,
+    TYPE,
+    Bench,
+    NewBroker,
+    OpenBench,
+    eventually,
+    in_order_for_each_key,
+    leave_effect,
+)
 
 
 async def log_of(bench: Bench, count: int) -> list[tuple[str, bytes | None]]:
@@ -28,6 +38,27 @@ async def log_of(bench: Bench, count: int) -> list[tuple[str, bytes | None]]:
 
         await eventually(read, f"{count} records in the log")
     return records
+
+
+async def committed_offsets(bench: Bench, group: str) -> dict[TopicPartition, int]:
+    """What the group has committed of the bench's topic."""
+    places = [TopicPartition(bench.topic.name, number) for number in range(PARTITIONS)]
+    async with open_consumer(bench.settings, group=group) as reader:
+        reader.assign(places)
+        return {place: await reader.committed(place) or 0 for place in places}
+
+
+async def commit_offsets(bench: Bench, group: str, offsets: dict[TopicPartition, int]) -> None:
+    """Put a group's committed offsets where they were, as a member of it."""
+    async with open_consumer(bench.settings, group=group) as reader:
+        reader.subscribe([bench.topic.name])
+
+        async def assigned() -> bool:
+            await reader.getmany(timeout_ms=50, max_records=1)
+            return reader.assignment() == set(offsets)
+
+        await eventually(assigned, "the partitions are assigned")
+        await reader.commit(offsets)
 
 
 async def test_the_broker_dies_and_comes_back_empty_and_every_event_arrives(
@@ -48,9 +79,10 @@ async def test_the_broker_dies_and_comes_back_empty_and_every_event_arrives(
         await bench.published()
         await bench.happen(10)
         await bench.arrived(260)
+        await bench.settled()
     effects = await bench.effects()
     assert sorted(number for _, number in effects) == list(range(260))
-    assert in_order_for_each_key(effects)
+    assert in_order_for_each_key(effects), effects
 
 
 async def test_an_emptied_broker_is_filled_again_although_nothing_new_happens(
@@ -92,11 +124,13 @@ async def test_a_log_that_was_filled_again_beyond_the_consumers_offset_is_read_f
 ) -> None:
     """Wiped and refilled while a consumer was away: its committed offset means nothing in the new log.
 
-    The topic is deleted beneath a group whose committed offsets survive, as a restored cluster would do.
+    The topic is deleted, and the group's committed offsets are put back, as a restored cluster would have them.
     """
     await bench.happen(40)
     async with bench.running(bench.relay(), bench.consumer()):
         await bench.arrived(40)
+    committed = await committed_offsets(bench, f"{bench.topic.name}-test")
+    assert sum(committed.values()) == 40
     await bench.happen(40)
     async with bench.running(bench.relay()):
         await bench.published()
@@ -111,8 +145,10 @@ async def test_a_log_that_was_filled_again_beyond_the_consumers_offset_is_read_f
         await eventually(refilled, "the log is filled again")
         await bench.happen(100)
         await bench.published()
+    await commit_offsets(bench, f"{bench.topic.name}-test", committed)
     async with bench.running(bench.relay(), bench.consumer()):
         await bench.arrived(180)
+        await bench.settled()
     numbers = [number for _, number in await bench.effects()]
     assert sorted(numbers) == list(range(180))
 
@@ -162,7 +198,7 @@ async def test_a_batch_that_arrived_early_in_an_emptied_log_has_its_effect_once(
             broker.start()
         await flowing
         await bench.arrived(205)
-        await bench.published()
+        await bench.settled()
     numbers = [number for _, number in await bench.effects()]
     assert sorted(numbers) == list(range(205))
 

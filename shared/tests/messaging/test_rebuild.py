@@ -26,6 +26,7 @@ async def test_a_running_consumer_is_rebuilt_by_command(bench: Bench) -> None:
         await bench.arrived(50)
         await bench.happen(10)
         await bench.arrived(60)
+        await bench.settled()
     assert sorted(number for _, number in await bench.effects()) == list(range(60))
 
 
@@ -61,6 +62,7 @@ async def test_a_topic_is_published_again_by_command_without_a_second_effect(ben
         await bench.published()
         await bench.happen(10)
         await bench.arrived(40)
+        await bench.settled()
     assert sorted(number for _, number in await bench.effects()) == list(range(40))
 
 

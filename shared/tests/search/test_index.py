@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from creneau_shared.fhir.search.index import IndexEntries, Position, StringEntry, index_resource
 from creneau_shared.fhir.search.paths import compile_expression
 from creneau_shared.fhir.search.registry import REGISTRY

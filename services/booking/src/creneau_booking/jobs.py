@@ -69,7 +69,7 @@ class Jobs:
         log.info("house kept", partitions_dropped=dropped, keys_forgotten=forgotten)
 
 
-async def every(pause_s: float, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+async def every(pause_s: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
     """Do `work` now and then again after each pause, until stopped."""
     while not stop.is_set():
         await work()

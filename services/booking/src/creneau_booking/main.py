@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import typer
-from creneau_shared.database.migrations import find_migrations
-from creneau_shared.database.migrations import migrate as run_migrations
 
 from creneau_booking.app import SERVICE, create_app, create_handlers
 from creneau_booking.jobs import Jobs
@@ -16,6 +14,8 @@ from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.partitions import ensure_partitions
 from creneau_shared.app import open_database, run_api
 from creneau_shared.clock import SystemClock
+from creneau_shared.database.migrations import find_migrations
+from creneau_shared.database.migrations import migrate as run_migrations
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.worker import Task, run_worker

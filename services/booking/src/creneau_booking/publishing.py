@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +17,10 @@ SOURCE = "/creneau/booking"
 APPOINTMENTS = Topic(name="creneau.booking.appointments")
 CONTACTS = Topic(name="creneau.booking.contacts", compacted=True)
 DIRECTORY = "creneau.directory.resources"
+
+EMAIL_LENGTH_MAX = 254
+PHONE_LENGTH_MAX = 64
+_LANGUAGE = re.compile(r"^[a-z]{2,3}$")
 
 
 def instant(moment: datetime | None) -> str | None:
@@ -48,7 +54,7 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
         data["previous"] = {"start": instant(event.previous[0]), "end": instant(event.previous[1])}
     if event.kind == "cancelled":
         reason = {"reason": appointment.cancelation_reason} if appointment.cancelation_reason else {}
-        data["cancellation"] = {**reason, "by": event.by or "system"}
+        data["cancellation"] = {**reason, "by": event.by}
     if event.held_until is not None:
         data["heldUntil"] = instant(event.held_until)
     return Event(
@@ -89,8 +95,8 @@ def contact_event(patient_id: str, patient: Resource | None, correlation_id: str
 def _contact(patient_id: str, patient: Resource) -> dict[str, Any]:
     telecoms = [t for t in patient.get("telecom", ()) if t.get("use") != "old" and t.get("value")]
     telecoms.sort(key=lambda t: t.get("rank", 99))
-    email = next((t["value"] for t in telecoms if t.get("system") == "email"), None)
-    phone = next((t["value"] for t in telecoms if t.get("system") in ("phone", "sms")), None)
+    email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX)
+    phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX)
     data = {
         "recipient": f"Patient/{patient_id}",
         "name": _display_name(patient),
@@ -99,6 +105,12 @@ def _contact(patient_id: str, patient: Resource) -> dict[str, Any]:
         "language": _language(patient),
     }
     return {name: value for name, value in data.items() if value is not None}
+
+
+def _first(telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: int) -> str | None:
+    """The first address of these systems that could be one: what is longer is a remark, not an address."""
+    found = (t["value"] for t in telecoms if t.get("system") in systems and len(t["value"]) <= length_max)
+    return next(found, None)
 
 
 def _display_name(patient: Resource) -> str:
@@ -111,4 +123,5 @@ def _language(patient: Resource) -> str:
     """`fr` unless the patient prefers another language."""
     spoken = sorted(patient.get("communication", ()), key=lambda c: not c.get("preferred", False))
     codes = [coding.get("code", "") for c in spoken for coding in c.get("language", {}).get("coding", ())]
-    return codes[0].split("-")[0].lower() if codes and codes[0] else "fr"
+    language = codes[0].partition("-")[0].lower() if codes else ""
+    return language if _LANGUAGE.match(language) else "fr"

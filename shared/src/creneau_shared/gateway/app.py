@@ -17,7 +17,7 @@ from creneau_shared.errors import (
     UnsupportedMedia,
 )
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.outcome import negotiate_language
+from creneau_shared.fhir.outcome import Language, negotiate_language
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format, body_format
@@ -103,7 +103,7 @@ class GatewayApplication:
         query: Query,
         headers: dict[str, str],
         body: bytes,
-        language: str,
+        language: Language,
     ) -> Answer:
         reading = method in ("GET", "HEAD")
         match parts:

@@ -12,6 +12,7 @@ import orjson
 
 from creneau_shared.errors import BadRequest, CreneauError, NotFound
 from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.batch import check_bundle, response_bundle, split_url
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
@@ -30,7 +31,7 @@ class Bundles:
         self._base_url = base_url
         self._parallel = parallel
 
-    async def process(self, bundle: Resource, headers: Mapping[str, str], language: str) -> Answer:
+    async def process(self, bundle: Resource, headers: Mapping[str, str], language: Language) -> Answer:
         """The answer to a batch or transaction Bundle."""
         check_bundle(bundle)
         forwarded = {name: headers[name] for name in FORWARDED if name in headers}
@@ -56,7 +57,7 @@ class Bundles:
         entries: list[Resource],
         services: list[Service | None],
         headers: Mapping[str, str],
-        language: str,
+        language: Language,
     ) -> bytes:
         """Each run of a service's entries as a batch of its own; the answers in the order of the entries."""
         by_service: dict[Service, list[int]] = {}
@@ -116,7 +117,7 @@ class UpstreamRefusalError(CreneauError):
         self.refused_status = status
 
 
-def _failed(error: CreneauError, language: str) -> dict[str, Any]:
+def _failed(error: CreneauError, language: Language) -> dict[str, Any]:
     answer = failure(error, language)
     status = getattr(error, "refused_status", answer.status)
     assert answer.content is not None

@@ -31,6 +31,8 @@ METADATA_MAX_AGE_MS = 2_000
 """A topic that appears, or a broker that comes back, is seen within this time."""
 REQUEST_TIMEOUT_MS = 10_000
 STOP_TIMEOUT_S = 5.0
+BATCH_BYTES_MAX = 1_000_000
+"""Longest batch of one partition: one event fits (`EVENT_BYTES_MAX`), and brokers take it (1 MiB by default)."""
 FETCH_WAIT_MS = 100
 """The embedded broker answers an idle fetch only when this is over, whatever arrives meanwhile."""
 
@@ -56,6 +58,7 @@ async def open_producer(settings: ServiceSettings) -> AsyncIterator[AIOKafkaProd
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         linger_ms=0,
+        max_batch_size=BATCH_BYTES_MAX,
     )
     try:
         await producer.start()

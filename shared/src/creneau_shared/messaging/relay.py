@@ -24,12 +24,12 @@ import asyncpg
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.structs import RecordMetadata
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
-from creneau_shared.messaging import cloudevents, metrics, retention
+from creneau_shared.messaging import metrics, retention
 from creneau_shared.messaging.kafka import open_consumer, open_producer
+from creneau_shared.messaging.sending import Ack, send
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import Topic
@@ -174,6 +174,8 @@ class Relay:
             for place, acknowledged in self._acknowledged.items()
             if ends.get(place, 0) <= acknowledged
         }
+        if lost:
+            await self._requeue(connection, lost)
         for events, seconds in await connection.fetch(SELECT_LAG):
             metrics.OUTBOX_LAG_EVENTS.set(events)
             metrics.OUTBOX_LAG_SECONDS.set(seconds)
@@ -184,8 +186,7 @@ class Relay:
         if not rows:
             return 0
         async with asyncio.timeout(self._limits.relay_send_timeout_s):
-            sending = [await self._send(producer, row) for row in rows]
-            acks: list[RecordMetadata] = await asyncio.gather(*sending)
+            acks = await send(producer, rows, self._generations)
         lost = self._lost(acks)
         if lost:
             # The batch is not recorded: its events follow once more behind those that were lost before them.
@@ -193,7 +194,7 @@ class Relay:
             return 0
         await connection.execute(
             RECORD_PUBLISHED,
-            [row["position"] for row in rows],
+            [ack.position for ack in acks],
             [ack.partition for ack in acks],
             [ack.offset for ack in acks],
             self._clock.now(),
@@ -201,28 +202,9 @@ class Relay:
         for ack in acks:
             self._acknowledged[ack.topic, ack.partition] = ack.offset
             metrics.PUBLISHED.labels(ack.topic).inc()
-        return len(rows)
+        return len(acks)
 
-    async def _send(self, producer: AIOKafkaProducer, row: asyncpg.Record) -> asyncio.Future[RecordMetadata]:
-        future: asyncio.Future[RecordMetadata] = await producer.send(
-            row["topic"],
-            value=row["data"],
-            key=row["key"].encode(),
-            headers=cloudevents.headers(
-                event_id=row["event_id"],
-                source=row["source"],
-                event_type=row["type"],
-                subject=row["subject"],
-                time=row["time"],
-                key=row["key"],
-                correlation_id=row["correlation_id"],
-                traceparent=row["traceparent"],
-                generation=self._generations.get(row["topic"], 1),
-            ),
-        )
-        return future
-
-    def _lost(self, acks: Sequence[RecordMetadata]) -> dict[retention.Partition, int]:
+    def _lost(self, acks: Sequence[Ack]) -> dict[retention.Partition, int]:
         """The partitions that acknowledged an offset a second time, each with the least such offset."""
         lost: dict[retention.Partition, int] = {}
         for ack in acks:

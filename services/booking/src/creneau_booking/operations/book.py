@@ -5,6 +5,8 @@ With `cancelled-appt-id` the old appointment is cancelled only if the new one is
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from creneau_booking.operations.booking import (
     Desk,
     Session,
@@ -14,22 +16,27 @@ from creneau_booking.operations.booking import (
     refused_for_ihe,
 )
 from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.references import id_of
 from creneau_booking.operations.subject import (
     BARE,
     Subject,
     is_proposal,
+    patients_of,
     proposed_resource,
     subject_of,
     with_patients,
 )
 from creneau_booking.storage.agenda import slots_between
-from creneau_shared.errors import BadRequest, Conflict
+from creneau_shared.errors import BadRequest, Conflict, Unprocessable
 from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource, Stored
 
 REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
+
+BOOKABLE = ("proposed", "pending", "booked", "waitlist")
+"""statuses in which a new resource asks to be booked"""
 
 DEFINITION = operation_definition(
     "book",
@@ -77,11 +84,9 @@ class BookOperation:
         replaced = await self._cancel_replaced(session, given)
         existing = await self._existing(session, subject)
         if existing is not None:
-            stored = await self._book_existing(session, existing, subject.resource, given)
+            stored = await self._book_existing(session, existing, subject.resource, given, replaced)
         else:
-            resource = await self._new_resource(session, subject, given)
-            if replaced is not None:
-                resource = _replacing(resource, replaced)
+            resource = _replacing(await self._new_resource(session, subject, given), replaced)
             session.require_own(resource)
             stored = await self._desk.handlers.create(session.connection, session.context, resource)
         return await answer_with(session, stored, created=existing is None, wants_bundle=subject.wants_bundle)
@@ -94,39 +99,54 @@ class BookOperation:
         if subject.id is not None:
             return None if is_proposal(subject.id) else await session.locked(subject.id)
         id_ = (subject.resource or {}).get("id")
-        if not id_ or await self._desk.store.read(session.connection, id_) is None:
+        if not isinstance(id_, str) or await self._desk.store.read(session.connection, id_) is None:
             return None
         return await session.locked(id_)
 
     async def _book_existing(
-        self, session: Session, current: Stored, sent: Resource | None, given: OperationInput
+        self,
+        session: Session,
+        current: Stored,
+        sent: Resource | None,
+        given: OperationInput,
+        replaced: str | None,
     ) -> Stored:
         """Confirm what is held, or carry out the change that a sent resource says (IHE: modify, cancel)."""
         repository = self._desk.repository
-        if sent is None or sent["status"] in ("proposed", "pending"):
-            resource = repository.as_booked(with_patients(repository.resource(current), given))
+        if sent is None or checked(sent)["status"] in ("proposed", "pending"):
+            resource = repository.as_booked(with_patients(repository.resource(current), patients_of(given)))
             resource = _commented(resource, given)
         else:
-            resource = {**checked(sent), "id": current.id}
+            resource = {**sent, "id": current.id}
+        resource = checked(_replacing(resource, replaced))
+        session.require_own(resource)
         return await self._desk.handlers.change(
             session.connection, session.context, current, resource, move=resource["status"] != "cancelled"
         )
 
     async def _new_resource(self, session: Session, subject: Subject, given: OperationInput) -> Resource:
+        patients = patients_of(given)
         resource = subject.resource
         if resource is None:
             assert subject.id is not None
             resource = await proposed_resource(session.connection, self._desk.slots, subject.id)
-        resource = checked(_commented(with_patients(resource, given), given))
+            patients = session.own_patients(patients)
+        resource = checked(_commented(with_patients(resource, patients), given))
+        if resource["status"] not in BOOKABLE:
+            raise Unprocessable(
+                f"Un nouveau rendez-vous « {resource['status']} » ne peut pas être pris.",
+                f"A new appointment that is “{resource['status']}” cannot be booked.",
+                expression="Appointment.status",
+                details_code="illegal-transition",
+                diagnostics=f"from {resource['status']} to booked",
+            )
         if not resource.get("slot"):
             resource = await self._with_slots(session, resource, given)
         return self._desk.repository.as_booked(resource)
 
     async def _with_slots(self, session: Session, resource: Resource, given: OperationInput) -> Resource:
         """The slots of the named agenda that cover the wanted period (ISiK); neither slot nor agenda: 400."""
-        schedule = next(
-            (str(r.get("reference", "")).rsplit("/", 1)[-1] for r in given.references("schedule")), None
-        )
+        schedule = next((id_of(reference) for reference in given.references("schedule")), None)
         if schedule is None or "start" not in resource or "end" not in resource:
             raise BadRequest(
                 "Indiquez le créneau (Appointment.slot), ou l'agenda (schedule) avec un début et une fin.",
@@ -134,25 +154,28 @@ class BookOperation:
                 code="required",
                 expression="Appointment.slot",
             )
-        slots = await slots_between(session.connection, schedule, resource["start"], resource["end"])
+        start, end = (datetime.fromisoformat(resource[name]) for name in ("start", "end"))
+        slots = await slots_between(session.connection, schedule, start, end)
         return {**resource, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
 
     async def _cancel_replaced(self, session: Session, given: OperationInput) -> str | None:
-        reference = next((str(r.get("reference", "")) for r in given.references("cancelled-appt-id")), None)
-        if not reference:
+        id_ = next((id_of(reference) for reference in given.references("cancelled-appt-id")), None)
+        if not id_:
             return None
-        current = await session.locked(reference.rstrip("/").rsplit("/", 1)[-1])
+        current = await session.locked(id_)
         resource = {**self._desk.repository.resource(current), "status": "cancelled"}
         stored = await self._desk.handlers.change(session.connection, session.context, current, resource)
         await session.call.server.audit(session.connection, session.call.request, session.access, "U", stored)
         return stored.id
 
 
-def _replacing(resource: Resource, replaced: str) -> Resource:
+def _replacing(resource: Resource, replaced: str | None) -> Resource:
+    if replaced is None:
+        return resource
     extension = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{replaced}"}}
     return {**resource, "extension": [*resource.get("extension", ()), extension]}
 
 
 def _commented(resource: Resource, given: OperationInput) -> Resource:
-    comment = next(iter(given.texts("comment")), None) if given.first("comment") else None
-    return {**resource, "comment": str(given.first("comment"))} if comment else resource
+    comment = given.first("comment")
+    return {**resource, "comment": comment} if isinstance(comment, str) and comment else resource

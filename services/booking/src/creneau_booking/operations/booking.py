@@ -46,8 +46,14 @@ class Session:
     desk: Desk
 
     async def locked(self, id_: str) -> Stored:
-        """The appointment that the caller may see, locked."""
-        return await read_current(self.connection, self.desk.store, self.access, id_, lock=True)
+        """The appointment that the caller may see and change, locked."""
+        access = await self.call.server.policy.access(self.call.request.principal, "Appointment", "u")
+        return await read_current(self.connection, self.desk.store, access, id_, lock=True)
+
+    def own_patients(self, named: list[Resource]) -> list[Resource]:
+        """The patients whom the call names or, when it names none, the one whom the caller can only mean."""
+        own = self.access.patient_ids or frozenset()
+        return named or [{"reference": f"Patient/{id_}"} for id_ in own if len(own) == 1]
 
     def require_own(self, resource: Resource) -> None:
         """A patient may only book for themselves or someone they represent."""
@@ -102,14 +108,13 @@ async def answer_with(
 
 def refused_for_ihe(conflict: Conflict, call: OperationCall) -> Answer:
     """IHE's refusal: a Bundle that holds nothing but a fatal OperationOutcome (ITI-116 §4.2.2)."""
-    language = "en" if call.request.language == "en" else "fr"
     issues = [
         Issue(
             "not-found", issue.fr, issue.en, issue.expression, "fatal", issue.details_code, issue.diagnostics
         )
         for issue in conflict.issues
     ]
-    outcome = dumps(operation_outcome(issues, language))
+    outcome = dumps(operation_outcome(issues, call.request.language))
     return Answer(
         200, write_bundle("searchset", [Entry(resource=outcome, search={"mode": "outcome"})], total=0)
     )

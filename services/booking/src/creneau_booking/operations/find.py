@@ -6,34 +6,33 @@ AND between kinds of actor, OR within a kind; what is held or taken through anot
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
-
-import orjson
 
 from creneau_booking.operations.definitions import operation_definition, parameter
-from creneau_booking.storage.availability import Proposal, not_occupied
+from creneau_booking.operations.find_query import slot_query
+from creneau_booking.operations.references import SAID_BY_SLOT, id_of
+from creneau_booking.storage.availability import OpenSlotTable, agenda_actors
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, Issue, Unprocessable
 from creneau_shared.fhir.datatypes import parse_interval
-from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest import searching
 from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.parameters import OperationInput
-from creneau_shared.fhir.search.bundle import Entry, Link, write_bundle
+from creneau_shared.fhir.rest.reading import ID
+from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.includes import Row
+from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.store import Resource
 
 PROPOSAL_PREFIX = "proposal."
 COUNT_DEFAULT = 20
 COUNT_MAX = 500
-CANDIDATES_FACTOR = 2
-"""slots looked at for each one wanted: some turn out to be taken through another agenda"""
 
 DEFINITION = operation_definition(
     "find",
@@ -60,13 +59,6 @@ DEFINITION = operation_definition(
     base="http://profiles.ihe.net/ITI/Scheduling/OperationDefinition/appointment-find",
 )
 
-ACTORS: Mapping[tuple[str, ...], tuple[str, str]] = {
-    ("practitioner", "practitioner-reference"): ("Practitioner", "schedule.actor"),
-    ("location-reference", "location"): ("Location", "schedule.actor"),
-    ("service-type-reference", "healthcare-service"): ("HealthcareService", "schedule.actor"),
-}
-"""Operation parameters → the type that they name and the search parameter that they become."""
-
 
 class FindOperation:
     """`$find` over the slots of this service."""
@@ -78,35 +70,34 @@ class FindOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        """Search the free slots, drop those whose people are taken elsewhere, and propose the rest."""
+        """Search the free slots that could be booked, and propose them."""
         request, server = call.request, call.server
         given = OperationInput.of(request)
         start, end = self._window(given, request.now)
         count = _count(given)
-        pairs = _slot_query(given, start, end)
+        pairs = slot_query(given, start, end)
         access = await server.policy.access(request.principal, "Slot", "s")
         wanted = searching.parse(server, request, "Slot", pairs, strict=True)
-        wanted = replace(
-            wanted, count=min(count * CANDIDATES_FACTOR, COUNT_MAX * CANDIDATES_FACTOR), total="accurate"
-        )
+        wanted = replace(wanted, count=count, total="accurate")
         scope = await searching.scope_of(server.policy, request.principal, "Slot", access)
-        ignored = next((_id_of(r) for r in given.references("ignore-appointment")), None)
+        open_slots = OpenSlotTable(
+            public_only=access.patient_ids is not None, ignored_appointment=_ignored(given)
+        )
+        others = [server.catalog.table(name) for name in server.catalog.types if name != "Slot"]
         async with server.connection() as connection:
             result = await run_search(
-                connection, server.catalog, wanted, cursor_codec=server.cursors, scope=scope
+                connection, Catalog([open_slots, *others]), wanted, cursor_codec=server.cursors, scope=scope
             )
-            free = await not_occupied(connection, [row.id for row in result.matches], ignored)
-        taken_elsewhere = len(result.matches) - len(free)
-        total = max(0, (result.total or 0) - taken_elsewhere)
+            actors = await agenda_actors(connection, [row.id for row in result.matches])
         patients = given.references("patient-reference", "patient")
-        by_id = {row.id: row for row in result.matches}
-        proposals = [_proposal(by_id[slot.slot_id], slot, patients) for slot in free[:count]]
+        proposals = [_proposal(row, actors.get(row.id, ()), patients) for row in result.matches]
         entries = [
             Entry(f"{server.base_url}/Appointment/{p['id']}", dumps(p), {"mode": "match"}) for p in proposals
         ]
+        total = result.total or 0
         if total > len(proposals):
             entries.append(Entry(resource=_more(total, request.language), search={"mode": "outcome"}))
-        links = [Link("self", f"{server.base_url}/Appointment/$find")]
+        links = [Link("self", query_url(f"{server.base_url}/Appointment/$find", request.query))]
         return Answer(200, write_bundle("searchset", entries, total=total, links=links))
 
     def _window(self, given: OperationInput, now: datetime) -> tuple[datetime, datetime]:
@@ -127,6 +118,12 @@ class FindOperation:
                 details_code="window-too-long",
             )
         return max(start[0], now), end[1]
+
+
+def _ignored(given: OperationInput) -> str | None:
+    """The appointment whose people count as free, because it is to be moved (Medplum)."""
+    id_ = next((id_of(reference) for reference in given.references("ignore-appointment")), "")
+    return id_ if ID.match(id_) else None
 
 
 def _moment(given: OperationInput, name: str) -> tuple[datetime, datetime]:
@@ -163,81 +160,27 @@ def _count(given: OperationInput) -> int:
     return min(int(value), COUNT_MAX)
 
 
-def _slot_query(given: OperationInput, start: datetime, end: datetime) -> list[tuple[str, str]]:
-    """The Slot search that the operation stands for."""
-    pairs = [("status", "free"), ("start", f"ge{start.isoformat()}"), ("end", f"le{end.isoformat()}")]
-    for names, (actor_type, path) in ACTORS.items():
-        pairs += _by_reference(given.references(*names), actor_type, path)
-    organizations = given.references("organization")
-    if organizations:
-        pairs += _by_reference(organizations, "Organization", "schedule.actor:PractitionerRole.organization")
-    schedules = [_id_of(reference) for reference in given.references("schedule")]
-    if schedules:
-        pairs.append(("schedule", ",".join(schedules)))
-    for name, search_name in (
-        ("specialty", "specialty"),
-        ("visit-type", "service-type"),
-        ("service-type", "service-type"),
-    ):
-        if codes := given.codes(name):
-            pairs.append((search_name, ",".join(codes)))
-    if places := given.texts("location-string"):
-        pairs.append(("schedule.actor:Location.address", ",".join(places)))
-    return pairs
-
-
-def _by_reference(references: Sequence[Resource], resource_type: str, path: str) -> list[tuple[str, str]]:
-    """Literal references by id, logical ones by identifier; all of one kind are alternatives."""
-    ids = [_id_of(reference) for reference in references if "reference" in reference]
-    identifiers = [
-        f"{i.get('system', '')}|{i.get('value', '')}"
-        for r in references
-        if (i := r.get("identifier")) and "reference" not in r
-    ]
-    typed = path if path.endswith(".organization") else f"{path}:{resource_type}"
-    pairs = []
-    if ids:
-        own = f"{typed}._id" if typed == path else typed
-        pairs.append((own, ",".join(ids)))
-    if identifiers:
-        pairs.append((f"{typed}.identifier", ",".join(identifiers)))
-    return pairs
-
-
-def _id_of(reference: Resource) -> str:
-    return str(reference.get("reference", "")).rstrip("/").rsplit("/", 1)[-1]
-
-
-def _proposal(row: Row, slot: Proposal, patients: Sequence[Resource]) -> Resource:
-    content: dict[str, Any] = orjson.loads(row.content)
-    participants = [
-        {"actor": {"reference": actor}, "required": "required", "status": "needs-action"}
-        for actor in slot.actors
-    ]
-    participants += [
-        {"actor": patient, "required": "required", "status": "needs-action"} for patient in patients
-    ]
-    proposal = {
+def _proposal(row: Row, actors: Sequence[str], patients: Sequence[Resource]) -> Resource:
+    slot: Resource = loads(row.content)
+    who = [{"reference": actor} for actor in actors] + list(patients)
+    return {
         "resourceType": "Appointment",
         "id": f"{PROPOSAL_PREFIX}{row.id}",
         "status": "proposed",
-        "start": content["start"],
-        "end": content["end"],
+        **{name: slot[name] for name in SAID_BY_SLOT if name in slot},
+        "start": slot["start"],
+        "end": slot["end"],
         "slot": [{"reference": f"Slot/{row.id}"}],
-        "participant": participants,
-        "requestedPeriod": [{"start": content["start"], "end": content["end"]}],
+        "participant": [{"actor": actor, "required": "required", "status": "needs-action"} for actor in who],
+        "requestedPeriod": [{"start": slot["start"], "end": slot["end"]}],
     }
-    for name in ("serviceCategory", "serviceType", "specialty", "appointmentType"):
-        if name in content:
-            proposal[name] = content[name]
-    return proposal
 
 
-def _more(total: int, language: str) -> bytes:
+def _more(total: int, language: Language) -> bytes:
     issue = Issue(
         "informational",
         f"{total} créneaux conviennent ; les premiers sont proposés. Augmentez _count pour en voir plus.",
         f"{total} slots fit; the first ones are proposed. Raise _count to see more.",
         severity="information",
     )
-    return dumps(operation_outcome([issue], "en" if language == "en" else "fr"))
+    return dumps(operation_outcome([issue], language))

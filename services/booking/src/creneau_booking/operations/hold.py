@@ -15,8 +15,15 @@ from creneau_booking.operations.booking import (
     refused_for_ihe,
 )
 from creneau_booking.operations.definitions import operation_definition, parameter
-from creneau_booking.operations.subject import BARE, is_proposal, proposed_resource, subject_of, with_patients
-from creneau_shared.errors import Conflict, Unprocessable
+from creneau_booking.operations.subject import (
+    BARE,
+    is_proposal,
+    patients_of,
+    proposed_resource,
+    subject_of,
+    with_patients,
+)
+from creneau_shared.errors import Conflict
 from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer, http_date
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -63,11 +70,13 @@ class HoldOperation:
         subject = subject_of(given, session.call.id)
         if subject.id is not None and not is_proposal(subject.id):
             return await self._hold_stored(session, subject.id, subject.wants_bundle)
+        patients = patients_of(given)
         resource = subject.resource
-        if resource is None and subject.id is not None:
+        if resource is None:
+            assert subject.id is not None
             resource = await proposed_resource(session.connection, self._desk.slots, subject.id)
-        assert resource is not None
-        resource = checked(with_patients({**resource, "status": "proposed"}, given))
+            patients = session.own_patients(patients)
+        resource = checked({**with_patients(resource, patients), "status": "proposed"})
         session.require_own(resource)
         stored, until = await self._desk.handlers.hold(session.connection, session.context, resource)
         return await answer_with(
@@ -81,15 +90,6 @@ class HoldOperation:
     async def _hold_stored(self, session: Session, id_: str, wants_bundle: bool) -> Answer:
         """Hold for an appointment that was stored as a request, or hold again what is held already."""
         current = await session.locked(id_)
-        before = self._desk.repository.stored_facts(current)
-        if before.status not in ("proposed", "waitlist", "pending"):
-            raise Unprocessable(
-                f"Un rendez-vous « {before.status} » ne peut pas être mis en attente.",
-                f"An appointment that is “{before.status}” cannot be held.",
-                expression="Appointment.status",
-                details_code="illegal-transition",
-                diagnostics=f"from {before.status} to pending",
-            )
         resource = self._desk.repository.resource(current)
         stored, until = await self._desk.handlers.hold_stored(
             session.connection, session.context, current, resource

@@ -1,18 +1,27 @@
 """`Appointment/[id]/$reschedule`: another time for the same appointment, in one transaction.
 
-The old slot is given back only if the new one is taken; id, participants and history stay (Medplum's `$reschedule`,
-ISiK's transactional rule).
+The old slot is given back only if the new one is taken; id, patient and history stay (Medplum's `$reschedule`,
+ISiK's transactional rule). In another agenda its people take the place of the old one's, and what the new slot says
+of the visit (type, specialty) holds.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from creneau_booking.domain.appointment import Appointment
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
-from creneau_booking.storage.agenda import slot_from
+from creneau_booking.operations.references import SAID_BY_SLOT, id_of
+from creneau_booking.storage.agenda import slots_between
+from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, Unprocessable
+from creneau_shared.fhir.datatypes import parse_interval
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.storage.store import Resource
 
 MOVABLE = ("booked", "pending")
 
@@ -57,26 +66,23 @@ class RescheduleOperation:
                 expression="Appointment.status",
                 details_code="not-movable",
             )
-        slots = await self._wanted_slots(session, given)
-        resource = {
-            name: value
-            for name, value in repository.resource(current).items()
-            if name not in ("start", "end")
-        }
-        resource["slot"] = [{"reference": f"Slot/{id_}"} for id_ in slots]
+        resource = await self._moved(session, repository.resource(current), before, given)
         stored = await self._desk.handlers.change(
             session.connection, session.context, current, resource, move=True
         )
         return await answer_with(session, stored, created=False, wants_bundle=False)
 
-    async def _wanted_slots(self, session: Session, given: OperationInput) -> list[str]:
-        slots = [str(r.get("reference", "")).rstrip("/").rsplit("/", 1)[-1] for r in given.references("slot")]
-        start = given.first("start")
-        schedules = [
-            str(r.get("reference", "")).rstrip("/").rsplit("/", 1)[-1] for r in given.references("schedule")
-        ]
-        if not slots and isinstance(start, str) and schedules:
-            slots = [await slot_from(session.connection, schedule, start) for schedule in schedules]
+    async def _moved(
+        self, session: Session, resource: Resource, before: Appointment, given: OperationInput
+    ) -> Resource:
+        """The appointment in the slots that the call names, or at `start` for as long as it lasts now."""
+        rest = {name: value for name, value in resource.items() if name not in ("start", "end")}
+        period = _period(given, before)
+        slots = [id_of(reference) for reference in given.references("slot")]
+        if period is not None:
+            rest |= {"start": period[0].isoformat(), "end": period[1].isoformat()}
+            for schedule in given.references("schedule") if not slots else ():
+                slots += await slots_between(session.connection, id_of(schedule), *period)
         if not slots:
             raise BadRequest(
                 "Indiquez le nouveau créneau : slot, ou start avec schedule.",
@@ -84,4 +90,28 @@ class RescheduleOperation:
                 code="required",
                 expression="Parameters.parameter.where(name='slot')",
             )
-        return slots
+        rest |= await self._said_by(session, slots[0])
+        return {**rest, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
+
+    async def _said_by(self, session: Session, slot_id: str) -> Resource:
+        """What an appointment in this slot is for: a move from a surgery to a video slot changes it."""
+        stored = await self._desk.slots.read(session.connection, slot_id)
+        slot = loads(stored.content) if stored is not None and stored.content is not None else {}
+        return {name: slot[name] for name in SAID_BY_SLOT if name in slot}
+
+
+def _period(given: OperationInput, before: Appointment) -> tuple[datetime, datetime] | None:
+    """From `start` on, as long as the appointment lasts now; None when the call gives no start."""
+    start = given.first("start")
+    if start is None or before.start is None or before.end is None:
+        return None
+    try:
+        moment = parse_interval(str(start), PARIS)[0]
+    except ValueError as error:
+        raise BadRequest(
+            f"« start » n'est pas une date FHIR : {start}.",
+            f"“start” is not a FHIR date: {start}.",
+            code="value",
+            expression="Parameters.parameter.where(name='start')",
+        ) from error
+    return moment, moment + (before.end - before.start)

@@ -10,16 +10,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import orjson
 
 from creneau_booking.operations.find import PROPOSAL_PREFIX
-from creneau_booking.storage.availability import not_occupied
+from creneau_booking.operations.references import SAID_BY_SLOT, id_of
+from creneau_booking.storage.availability import agenda_actors
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, NotFound
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import json_object
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
@@ -44,7 +44,7 @@ def subject_of(given: OperationInput, instance: str | None) -> Subject:
     """What the call is about; BadRequest when it says nothing."""
     wants_bundle = bool(given.names & BUNDLE_NAMES)
     references = given.references(*REFERENCE_NAMES)
-    id_ = instance or next((str(r.get("reference", "")).rsplit("/", 1)[-1] for r in references), None)
+    id_ = instance or next((id_of(reference) for reference in references), None)
     resource = given.resource("Appointment", *RESOURCE_NAMES)
     if not id_ and resource is None:
         raise BadRequest(
@@ -70,12 +70,12 @@ async def proposed_resource(connection: Connection, slots: SlotStore, id_: str) 
             "This proposal no longer exists; search again.",
             expression="Parameters.parameter",
         )
-    slot: dict[str, Any] = orjson.loads(stored.content)
-    agenda = await not_occupied(connection, [slot_id], None)
-    actors = agenda[0].actors if agenda else ()
-    resource: Resource = {
+    slot = loads(stored.content)
+    actors = (await agenda_actors(connection, [slot_id])).get(slot_id, ())
+    return {
         "resourceType": "Appointment",
         "status": "proposed",
+        **{name: slot[name] for name in SAID_BY_SLOT if name in slot},
         "start": slot["start"],
         "end": slot["end"],
         "slot": [{"reference": f"Slot/{slot_id}"}],
@@ -83,20 +83,25 @@ async def proposed_resource(connection: Connection, slots: SlotStore, id_: str) 
             {"actor": {"reference": a}, "required": "required", "status": "needs-action"} for a in actors
         ],
     }
-    resource |= {name: slot[name] for name in ("serviceType", "specialty", "appointmentType") if name in slot}
-    return resource
 
 
-def with_patients(resource: Resource, given: OperationInput) -> Resource:
-    """The resource with the patients that the call names beside it (Argonaut patient-id, IHE patient-reference)."""
-    named = given.references("patient-id", "patient-reference")
-    known = {json_object(p.get("actor")).get("reference") for p in resource.get("participant", ())}
+def with_patients(resource: Resource, references: Sequence[Resource]) -> Resource:
+    """The resource with these patients too, who have accepted."""
+    participants = resource.get("participant", [])
+    if not isinstance(participants, list):
+        return resource  # to be refused by the check of the whole
+    present = {json_object(json_object(p).get("actor")).get("reference") for p in participants}
     added = [
-        {"actor": {**r, "reference": _as_patient(r)}, "required": "required", "status": "accepted"}
-        for r in named
-        if _as_patient(r) not in known
+        {"actor": {**reference, "reference": patient}, "required": "required", "status": "accepted"}
+        for reference in references
+        if (patient := _as_patient(reference)) not in present
     ]
-    return {**resource, "participant": [*resource.get("participant", ()), *added]} if added else resource
+    return {**resource, "participant": [*participants, *added]} if added else resource
+
+
+def patients_of(given: OperationInput) -> list[Resource]:
+    """The patients that the call names beside the appointment (Argonaut patient-id, IHE patient-reference)."""
+    return given.references("patient-id", "patient-reference")
 
 
 def _as_patient(reference: Resource) -> str:

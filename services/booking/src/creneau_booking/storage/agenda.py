@@ -11,9 +11,7 @@ SLOT_LENGTH_MAX = timedelta(days=31)
 """a longer slot is not found by the time within it; the bound keeps the search in two partitions"""
 
 
-async def slots_between(
-    connection: Connection, schedule: str, start: datetime, end: datetime
-) -> list[str]:
+async def slots_between(connection: Connection, schedule: str, start: datetime, end: datetime) -> list[str]:
     """The ids of the slots of an agenda that lie in or reach into `[start, end)`, whatever their status, in order.
 
     Unprocessable when there is none.

@@ -127,7 +127,7 @@ def _instant(slot: Resource, name: str) -> datetime:
 
 def schedule_id(slot: Resource, base_url: str) -> str:
     """The id of the Schedule that a Slot belongs to."""
-    reference = slot["schedule"].get("reference", "")
+    reference: str = slot["schedule"].get("reference", "")
     relative = reference.removeprefix(base_url.rstrip("/") + "/")
     if not relative.startswith("Schedule/"):
         raise BadRequest(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+
+from asyncpg import Record
 
 from creneau_booking.storage.slot_rows import (
     SlotKind,
@@ -201,7 +203,7 @@ class SlotStore:
             details_code="slot-claimed",
         )
 
-    def _leaves_as_it_is(self, resource: Resource, taken: Mapping[str, Any]) -> bool:
+    def _leaves_as_it_is(self, resource: Resource, taken: Record) -> bool:
         """Whether a new version keeps a taken slot taken, at its time and in its agenda."""
         times = (datetime.fromisoformat(resource["start"]), datetime.fromisoformat(resource["end"]))
         return (

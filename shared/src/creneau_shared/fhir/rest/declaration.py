@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.views import SearchView
 from creneau_shared.fhir.storage.store import Resource, ResourceStore
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class ServedType:
     interactions: frozenset[Interaction] = READ_WRITE
     profiles: Sequence[str] = ()
     """canonical URLs of the profiles that resources of the type may claim and are then checked against"""
+    views: Sequence[SearchView] = ()
+    """profile families that a search may ask for instead of the stored bytes"""
     documentation: str = ""
 
     @property

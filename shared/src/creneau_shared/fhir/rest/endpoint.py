@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 
 from creneau_shared.errors import BadRequest, Issue, TooLarge, Unavailable, UnsupportedMedia
 from creneau_shared.fhir.json import dumps, loads
-from creneau_shared.fhir.outcome import negotiate_language, operation_outcome
+from creneau_shared.fhir.outcome import Language, negotiate_language, operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format
@@ -61,6 +61,7 @@ class FhirEndpoint:
                     method=scope["method"],
                     path=tuple(unquote(part) for part in scope["raw_path_below"].split("/") if part),
                     query=query,
+                    raw_query=scope["query_string"].decode("ascii"),
                     headers=headers,
                     body=await self._body(headers, receive),
                     principal=await self._principal(headers),
@@ -158,12 +159,12 @@ def _encode(content: bytes | None, output: Format) -> bytes:
     return to_xml(loads(content)) if output == "xml" else content
 
 
-def _as_outcome(answer: Answer, language: str) -> None:
+def _as_outcome(answer: Answer, language: Language) -> None:
     """Prefer: return=OperationOutcome, for a write that succeeded."""
     if answer.stored is None and answer.status != 204:
         return
     said = Issue("informational", "C'est fait.", "Done.", severity="information")
-    answer.content = dumps(operation_outcome([said], "en" if language == "en" else "fr"))
+    answer.content = dumps(operation_outcome([said], language))
     answer.stored = None
     if answer.status == 204:
         answer.status = 200

@@ -11,6 +11,7 @@ from typing import Any
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.negotiation import Preference, body_format
 from creneau_shared.fhir.storage.store import Resource, Stored
 from creneau_shared.fhir.xml import from_xml
@@ -30,10 +31,12 @@ class FhirRequest:
     principal: Principal
     now: datetime
     base_url: str
-    language: str = "fr"
+    language: Language = "fr"
     correlation_id: str | None = None
     parsed: Resource | None = None
     """the resource of a Bundle entry, already read"""
+    raw_query: str = ""
+    """the query of the address as it was sent; empty for an entry of a Bundle"""
     given_id: str | None = None
     """the id that a transaction gave to what this request creates"""
 

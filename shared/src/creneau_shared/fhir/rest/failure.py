@@ -7,7 +7,7 @@ import structlog
 
 from creneau_shared.errors import BadRequest, CreneauError, Unavailable
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.http.correlation import correlation_id
 
@@ -23,12 +23,12 @@ UNREACHABLE = (
 RIVALS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
 
-def failure(error: Exception, language: str) -> Answer:
+def failure(error: Exception, language: Language) -> Answer:
     """The answer that tells of `error`; what nobody foresaw is logged and says no more than its number."""
     known = _known(error)
     if known.status >= 500:
         log.error("request failed", error=repr(error), exc_info=error if known.status == 500 else None)
-    outcome = operation_outcome(known.issues, "en" if language == "en" else "fr", id=correlation_id())
+    outcome = operation_outcome(known.issues, language, id=correlation_id())
     return Answer(known.status, dumps(outcome), dict(known.headers))
 
 

@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, Issue, NotFound
 from creneau_shared.fhir.json import dumps, loads
-from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.views import view_for
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, searchset, write_bundle
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
@@ -74,9 +75,13 @@ SYSTEM_SEARCH_COUNT_MAX = 200
 
 async def search(server: FhirServer, request: FhirRequest, resource_type: str) -> Answer:
     """GET [type]?… and POST [type]/_search."""
-    wanted = parse(server, request, resource_type, request.query)
+    view = view_for(server.served(resource_type).views, request)
+    wanted = parse(server, request, resource_type, request.query if view is None else view.pairs(request))
     access = await server.policy.access(request.principal, resource_type, "s")
     scope = await scope_of(server.policy, request.principal, resource_type, access)
+    if view is not None:
+        result = await _run(server, request, access, view.widen(wanted, request.now), scope)
+        return Answer(200, view.bundle(request, wanted, result))
     result = await _run(server, request, access, wanted, scope)
     return Answer(200, _bundle(server, request, wanted, result))
 
@@ -229,9 +234,9 @@ def _bundle(
     )
 
 
-def _outcome(issues: Iterable[Issue], language: str) -> bytes | None:
+def _outcome(issues: Iterable[Issue], language: Language) -> bytes | None:
     found = tuple(issues)
-    return dumps(operation_outcome(found, "en" if language == "en" else "fr")) if found else None
+    return dumps(operation_outcome(found, language)) if found else None
 
 
 def _transform(wanted: SearchRequest) -> Callable[[Row], bytes] | None:
@@ -239,6 +244,7 @@ def _transform(wanted: SearchRequest) -> Callable[[Row], bytes] | None:
     if wanted.elements:
         kept = set(wanted.elements)
         return lambda row: dumps(select_elements(loads(row.content), kept))
-    if wanted.summary in ("true", "text", "data"):
-        return lambda row: dumps(summarise(loads(row.content), wanted.summary))
-    return None
+    summary = wanted.summary
+    if summary == "false" or summary == "count":
+        return None
+    return lambda row: dumps(summarise(loads(row.content), summary))

@@ -1,0 +1,84 @@
+"""National identifiers of professionals and structures: the prefixed form that SAS exchanges, and the plain ones.
+
+A value of the national system is a digit that says which register, and the number in that register
+(CI-SIS; SAS FAQ, « préfixes »). What is stored may have either form, and a query either form too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from creneau_shared.fhir.storage.store import Resource
+
+NATIONAL_PERSON = "urn:oid:1.2.250.1.71.4.2.1"
+NATIONAL_STRUCTURE = "urn:oid:1.2.250.1.71.4.2.2"
+RPPS = "https://rpps.esante.gouv.fr"
+ADELI = "https://adeli.esante.gouv.fr"
+FINESS = "https://finess.esante.gouv.fr"
+SIRENE = "https://sirene.fr"
+RPPS_RANG = "https://rppsrang.esante.gouv.fr"
+
+_PERSON_PREFIX = {RPPS: "8", ADELI: "0"}
+_PERSON_SYSTEM = {prefix: system for system, prefix in _PERSON_PREFIX.items()}
+_PERSON = re.compile(r"8[0-9]{11}|0[0-9A-Z]{9}", re.ASCII)
+_BARE_PERSON = {11: "8", 9: "0"}
+"""By its length: a number of RPPS or of ADELI that came without its prefix."""
+
+_STRUCTURE_PREFIX = {FINESS: "1", SIRENE: "3", RPPS_RANG: "4"}
+_STRUCTURES_BY_PREFERENCE = (
+    re.compile(r"1[0-9][0-9AB][0-9]{7}", re.ASCII),  # FINESS; 2A and 2B are Corsica
+    re.compile(r"3[0-9]{14}", re.ASCII),  # SIRET
+    re.compile(r"4[0-9]{14}", re.ASCII),  # RPPS and the rank of the practice
+    re.compile(r"0[0-9]{11}", re.ASCII),  # ADELI and the rank of the practice
+)
+
+
+def prefixed_person(value: str) -> str:
+    """`value` of the national system with its prefix: 11 digits are RPPS, 9 are ADELI; anything else stays."""
+    prefix = _BARE_PERSON.get(len(value), "") if value.isalnum() else ""
+    return prefix + value
+
+
+def person_number(identifiers: Iterable[Resource]) -> str | None:
+    """The national number, prefixed, of a professional: RPPS before ADELI before others; None: they have none."""
+    found = []
+    for identifier in identifiers:
+        system, value = identifier.get("system"), identifier.get("value", "")
+        if value and system == NATIONAL_PERSON:
+            found.append(prefixed_person(value))
+        elif value and system in _PERSON_PREFIX:
+            found.append(_PERSON_PREFIX[system] + value)
+    return min(found, key=_person_rank, default=None)
+
+
+def _person_rank(value: str) -> int:
+    if _PERSON.fullmatch(value) is None:
+        return 2
+    return 0 if value.startswith("8") else 1
+
+
+def person_tokens(value: str) -> list[str]:
+    """Every token (`system|value`) under which a person may be stored whose national value is `value`."""
+    full = prefixed_person(value)
+    tokens = [f"{NATIONAL_PERSON}|{full}"]
+    if _PERSON.fullmatch(full):
+        bare = full[1:]
+        tokens += [f"{NATIONAL_PERSON}|{bare}", f"{_PERSON_SYSTEM[full[0]]}|{bare}"]
+    return tokens
+
+
+def structure_number(identifiers: Sequence[Resource]) -> str | None:
+    """The national number, prefixed, of a structure: FINESS before SIRET before the ranks; None: it has none."""
+    found = []
+    for identifier in identifiers:
+        system, value = identifier.get("system", NATIONAL_STRUCTURE), identifier.get("value", "")
+        if system == NATIONAL_STRUCTURE:
+            found.append(value)
+        elif system in _STRUCTURE_PREFIX:
+            found.append(_STRUCTURE_PREFIX[system] + value)
+    for shape in _STRUCTURES_BY_PREFERENCE:
+        for value in found:
+            if shape.fullmatch(value):
+                return value
+    return None

@@ -1,0 +1,217 @@
+"""One resource of the SAS family from the neutral ones: a function each, None when the profile cannot be met.
+
+Members are those of the official examples, which is all that the profiles' graph needs: what a professional's
+software stores beyond them (narratives, notes, extensions of FR Core 2) stays here. Nothing empty is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from creneau_booking.storage.claims import SLOT_TYPE_SYSTEM
+from creneau_booking.views import sas_codes as codes
+from creneau_booking.views.identifiers import (
+    NATIONAL_PERSON,
+    NATIONAL_STRUCTURE,
+    person_number,
+    structure_number,
+)
+from creneau_booking.views.phones import international
+from creneau_shared.fhir.profiles import SPECIALTIES
+from creneau_shared.fhir.storage.store import Resource
+
+_WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")
+
+
+def slot(stored: Resource, visibilities: frozenset[str] = codes.VISIBILITIES) -> Resource | None:
+    """FrSlotAgregateur of a free slot; None unless it is labelled, and open to nobody beyond `visibilities`."""
+    labels = visibility(stored)
+    if not labels or not labels <= visibilities or stored.get("status") != "free":
+        return None
+    return _resource(
+        stored,
+        codes.SLOT,
+        security=[{"system": SLOT_TYPE_SYSTEM, "code": label["code"]} for label in _labels(stored)],
+        serviceCategory=stored.get("serviceCategory", [])[:1],
+        serviceType=_visits_and_reasons(stored.get("serviceType", [])),
+        specialty=specialties(stored),
+        appointmentType=_appointment_type(stored.get("appointmentType", {})),
+        schedule=stored["schedule"],
+        status="free",
+        start=instant(stored["start"]),
+        end=instant(stored["end"]),
+        comment=_agenda_address(stored.get("comment", "")),
+    )
+
+
+def visibility(stored: Resource) -> frozenset[str]:
+    """To whom a slot is open: its TRE_R314 codes; a label of another system counts as a code that nobody knows."""
+    return frozenset(
+        label.get("code", "") if label.get("system") == SLOT_TYPE_SYSTEM else f"?{label.get('system')}"
+        for label in _labels(stored)
+    )
+
+
+def _labels(stored: Resource) -> list[Resource]:
+    labels: list[Resource] = stored.get("meta", {}).get("security", [])
+    return labels
+
+
+def schedule(stored: Resource, practitioner: str, role: str) -> Resource:
+    """FrScheduleAgregateur: whose agenda (two references), and nothing of what FR Core 2 forbids or adds."""
+    return _resource(
+        stored, codes.SCHEDULE, actor=[{"reference": practitioner}, {"reference": role}]
+    )
+
+
+def practitioner(stored: Resource) -> Resource | None:
+    """FrPractitionerAgregateur; None for whoever has left, or has no national number."""
+    number = person_number(stored.get("identifier", []))
+    if number is None or stored.get("active") is False:
+        return None
+    kind = {"coding": [{"system": codes.IDENTIFIER_TYPE, "code": "IDNPS"}]}
+    return _resource(
+        stored,
+        codes.PRACTITIONER,
+        identifier=[{"type": kind, "system": NATIONAL_PERSON, "value": number}],
+        name=[_name(name) for name in stored.get("name", [])],
+        telecom=phones(stored),
+    )
+
+
+def role(
+    stored: Resource, practitioner: str, place: Resource, organization: Resource | None
+) -> Resource | None:
+    """FrPractitionerRoleExerciceAgregateur with `place`, a FrLocationAgregateur, contained.
+
+    `organization` is the Organization that the role refers to, when it is known; an identifier in the reference
+    itself comes first.
+    """
+    if stored.get("active") is False:
+        return None
+    return _resource(
+        stored,
+        codes.ROLE,
+        contained=[place],
+        practitioner={"reference": practitioner},
+        organization=_structure(stored.get("organization", {}), organization),
+        specialty=specialties(stored),
+        location=[{"reference": f"#{place['id']}"}],
+        telecom=phones(stored),
+    )
+
+
+def location(stored: Resource, system: str) -> Resource | None:
+    """FrLocationAgregateur, to be contained; None when its address is not complete.
+
+    A place without an identifier that the profile takes gets its id here, as an internal one of `system`.
+    """
+    address = stored.get("address", {})
+    line = ", ".join(address.get("line", []))
+    city, postal_code = address.get("city"), address.get("postalCode")
+    if not (line and city and postal_code) or stored.get("status") == "inactive":
+        return None
+    identifiers = [kept for given in stored.get("identifier", []) if (kept := _place_identifier(given))]
+    return _resource(
+        stored,
+        codes.LOCATION,
+        identifier=identifiers or [_place_number("INTRN", system, stored["id"])],
+        name=stored.get("name"),
+        address={"line": [line], "city": city, "postalCode": postal_code},
+    )
+
+
+def specialties(stored: Resource) -> list[Resource]:
+    """TRE_R38 codes; what is said in another system, or in words, goes as words."""
+    found = []
+    for concept in stored.get("specialty", []):
+        ordinal = [c for c in concept.get("coding", []) if c.get("system") == SPECIALTIES]
+        text = concept.get("text") or (None if ordinal else _first_display(concept))
+        if written := compact(coding=ordinal, text=text):
+            found.append(written)
+    return found
+
+
+def phones(stored: Resource) -> list[Resource]:
+    """The telephone numbers, in international form; an address or a number that has none is left out."""
+    return [
+        {"system": "phone", "value": number}
+        for point in stored.get("telecom", [])
+        if point.get("system") == "phone" and (number := international(point.get("value", "")))
+    ]
+
+
+def instant(text: str) -> str:
+    """`2021-11-05T09:00:00.000+00:00`: milliseconds always, the offset of UTC in digits."""
+    return datetime.fromisoformat(text).astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def compact(**members: Any) -> Resource:
+    """The members that say something: FHIR JSON has nothing empty."""
+    return {name: value for name, value in members.items() if value not in (None, "", [], {})}
+
+
+def _resource(stored: Resource, profile: str, *, security: Sequence[Resource] = (), **members: Any) -> Resource:
+    meta = compact(profile=[profile], security=list(security))
+    head = {"resourceType": stored["resourceType"], "id": stored["id"], "meta": meta}
+    return head | compact(**members)
+
+
+def _visits_and_reasons(concepts: Iterable[Resource]) -> list[Resource]:
+    """How the visit takes place is coded (v3-ActCode); what it is for is said in words."""
+    found = []
+    for concept in concepts:
+        visits = [coding for coding in concept.get("coding", []) if coding.get("system") == codes.VISIT]
+        text = concept.get("text") or (None if visits else _first_display(concept))
+        if written := compact(coding=visits, text=text):
+            found.append(written)
+    return found
+
+
+def _first_display(concept: Resource) -> str | None:
+    return next((coding["display"] for coding in concept.get("coding", []) if coding.get("display")), None)
+
+
+def _appointment_type(concept: Resource) -> Resource:
+    """WALKIN (no booking) or ROUTINE, which v2-0276 defines as what holds when nothing is said."""
+    for coding in concept.get("coding", []):
+        if coding.get("system") == codes.APPOINTMENT_TYPE and coding.get("code") in ("ROUTINE", "WALKIN"):
+            return {"coding": [coding]}
+    return {"coding": [{"system": codes.APPOINTMENT_TYPE, "code": "ROUTINE"}]}
+
+
+def _agenda_address(comment: str) -> str | None:
+    """The comment when it is what SAS means by it, the web address of the agenda; a note stays here."""
+    return comment.strip() if _WEB_ADDRESS.fullmatch(comment.strip()) else None
+
+
+def _name(name: Resource) -> Resource:
+    kept = ("use", "text", "family", "given", "suffix")
+    return compact(**{k: name.get(k) for k in kept}, prefix=name.get("prefix", [])[:1])
+
+
+def _structure(reference: Resource, organization: Resource | None) -> Resource | None:
+    """The reference to the structure by its national number alone."""
+    given = [reference["identifier"]] if "identifier" in reference else []
+    number = structure_number(given) or structure_number((organization or {}).get("identifier", []))
+    if number is None:
+        return None
+    kind = {"coding": [{"system": codes.IDENTIFIER_TYPE, "code": "IDNST"}]}
+    return {"identifier": {"type": kind, "system": NATIONAL_STRUCTURE, "value": number}}
+
+
+def _place_identifier(given: Resource) -> Resource | None:
+    """An identifier of a place in the coding of FR Core 1.1.0, whichever FR Core it came from."""
+    system, value = given.get("system"), given.get("value")
+    for coding in given.get("type", {}).get("coding", []):
+        if system and value and coding.get("code") in codes.LOCATION_IDENTIFIER_CODES:
+            return _place_number(coding["code"], system, value)
+    return None
+
+
+def _place_number(code: str, system: str, value: str) -> Resource:
+    kind = {"coding": [{"system": codes.LOCATION_IDENTIFIER_TYPE, "code": code}]}
+    return {"type": kind, "system": system, "value": value}

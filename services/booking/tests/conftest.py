@@ -1,0 +1,97 @@
+"""Booking's database, migrated once; the service over it; and callers with tokens.
+
+Tests share one database and stay apart by ids of their own; those that need an empty one ask for `fresh`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from services.booking.tests.client import Caller, serving
+from services.booking.tests.factories import BASE, NOW, unique
+from services.booking.tests.issuer import Issuer, running_issuer
+from services.booking.tests.practice import Practice
+
+from creneau_booking.app import create_app
+from creneau_booking.settings import BookingSettings
+from creneau_booking.storage.partitions import ensure_partitions
+from creneau_shared.clock import FixedClock
+from creneau_shared.database.migrations import find_migrations, migrate
+from creneau_shared.database.pool import Database
+
+
+@pytest.fixture(scope="session")
+async def template(postgres_server: Any) -> str:
+    """A migrated database with its partitions, to be copied."""
+    name = "booking_template"
+    url = postgres_server.create_database(name)
+    await migrate(find_migrations("creneau_booking"), url)
+    connection = await asyncpg.connect(url)
+    await ensure_partitions(connection, NOW, 3)
+    await connection.close()
+    return name
+
+
+def settings_for(url: str, issuer: str | None = None) -> BookingSettings:
+    return BookingSettings(
+        database_url=url,  # type: ignore[arg-type]
+        public_base_url=BASE,
+        oidc_issuer=issuer,  # type: ignore[arg-type]
+        holds_per_subject_max=2,
+        database_pool_size=16,
+    )
+
+
+@pytest.fixture(scope="session")
+async def practice(postgres_server: Any, template: str) -> AsyncIterator[Practice]:
+    """The database that most tests share."""
+    url = postgres_server.create_database("booking_shared", template=template)
+    async with Database(url, size=20, statement_timeout_s=20, name="test") as database:
+        yield Practice(database, settings_for(url), FixedClock(NOW))
+
+
+@pytest.fixture
+async def fresh(new_database: Callable[..., str], template: str) -> AsyncIterator[Practice]:
+    """A database of the test's own."""
+    url = new_database(template=template)
+    async with Database(url, size=20, statement_timeout_s=20, name="test") as database:
+        yield Practice(database, settings_for(url), FixedClock(NOW))
+
+
+@dataclass
+class Callers:
+    """Who calls the API."""
+
+    client: httpx.AsyncClient
+    issuer: Issuer
+
+    def software(self, language: str = "fr") -> Caller:
+        return Caller(self.client, self.issuer.token("software", unique("logiciel")), language)
+
+    def patient(
+        self, reference: str | None = None, *, subject: str | None = None, language: str = "fr"
+    ) -> Caller:
+        id_ = reference.removeprefix("Patient/") if reference else None
+        return Caller(self.client, self.issuer.token("patient", subject or unique("citoyen"), id_), language)
+
+    def with_scopes(self, role: str, reference: str) -> Caller:
+        return Caller(
+            self.client, self.issuer.token(role, unique("citoyen"), reference.removeprefix("Patient/"))
+        )
+
+    def nobody(self) -> Caller:
+        return Caller(self.client, None)
+
+
+@pytest.fixture(scope="session")
+async def callers(practice: Practice) -> AsyncIterator[Callers]:
+    """The API over the shared database."""
+    async with running_issuer() as issuer:
+        settings = settings_for(str(practice.settings.database_url), issuer.url)
+        async with serving(create_app(settings, practice.clock)) as client:
+            yield Callers(client, issuer)

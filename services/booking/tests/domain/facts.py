@@ -1,0 +1,47 @@
+"""Facts for the rules: appointments and slots without FHIR."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from creneau_booking.domain.appointment import Appointment, Participant, SlotFact
+
+NOW = datetime(2026, 11, 16, 8, 0, tzinfo=UTC)
+NINE = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+LENGTH = timedelta(minutes=20)
+
+
+def people(*references: str, status: str = "accepted") -> tuple[Participant, ...]:
+    return tuple(Participant(reference, status) for reference in references)
+
+
+def a_slot(index: int = 0, **changed: Any) -> SlotFact:
+    """The slot `s<index>` of the agenda `a`, 20 minutes from 9:00 UTC on plus index × 20 minutes."""
+    facts: dict[str, Any] = {
+        "id": f"s{index}",
+        "start": NINE + index * LENGTH,
+        "end": NINE + (index + 1) * LENGTH,
+        "status": "free",
+        "schedule": "a",
+        "schedule_active": True,
+        "horizon_start": None,
+        "horizon_end": None,
+        "actors": ("Practitioner/p", "Location/l"),
+        "visibility": frozenset(),
+    }
+    return SlotFact(**{**facts, **changed})
+
+
+def an_appointment(**changed: Any) -> Appointment:
+    """Booked for one patient in the slot `s0`, without times of its own."""
+    facts: dict[str, Any] = {
+        "id": "rdv",
+        "version": 1,
+        "status": "booked",
+        "start": None,
+        "end": None,
+        "slots": ("s0",),
+        "participants": people("Patient/c"),
+    }
+    return Appointment(**{**facts, **changed})

@@ -1,0 +1,182 @@
+"""What an appointment takes: slots that fit together, within their horizon, open to whoever asks; and people."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from services.booking.tests.domain.facts import LENGTH, NINE, NOW, a_slot, an_appointment, people
+
+from creneau_booking.domain.appointment import Appointment, SlotFact
+from creneau_booking.domain.rules import Claim, claim_for, unresolved_roles
+from creneau_shared.errors import Conflict, CreneauError, Forbidden, Unprocessable
+
+
+def claim(appointment: Appointment, *slots: SlotFact, by_patient: bool = True, **more: Any) -> Claim:
+    return claim_for(appointment, slots, by_patient=by_patient, now=NOW, **more)
+
+
+def refusal(
+    kind: type[CreneauError], appointment: Appointment, *slots: SlotFact, by_patient: bool = True
+) -> str:
+    with pytest.raises(kind) as refused:
+        claim(appointment, *slots, by_patient=by_patient)
+    return refused.value.issues[0].details_code or ""
+
+
+def test_one_slot() -> None:
+    taken = claim(an_appointment(), a_slot())
+    assert (taken.start, taken.end, taken.slot_status) == (NINE, NINE + LENGTH, "busy")
+    assert taken.actors == ("Practitioner/p",)
+    assert taken.schedules == ("Schedule/a",)
+
+
+def test_a_pending_appointment_takes_its_slot_tentatively() -> None:
+    assert claim(an_appointment(status="pending"), a_slot()).slot_status == "busy-tentative"
+
+
+@given(st.permutations(range(5)), st.integers(1, 5))
+def test_adjacent_slots_are_one_period_in_any_order(order: list[int], count: int) -> None:
+    slots = [a_slot(index) for index in order if index < count]
+    taken = claim(an_appointment(slots=tuple(slot.id for slot in slots)), *slots)
+    assert (taken.start, taken.end) == (NINE, NINE + count * LENGTH)
+
+
+@given(st.sets(st.integers(0, 8), min_size=2))
+def test_slots_with_a_gap_between_them_are_refused(indexes: set[int]) -> None:
+    slots = [a_slot(index) for index in indexes]
+    appointment = an_appointment(slots=tuple(slot.id for slot in slots))
+    if max(indexes) - min(indexes) == len(indexes) - 1:
+        claim(appointment, *slots)
+    else:
+        assert refusal(Unprocessable, appointment, *slots) == "slots-not-adjacent"
+
+
+@given(st.integers(-30, 50), st.integers(-5, 50))
+def test_a_part_of_a_slot_may_be_taken_but_nothing_beyond_it(first: int, minutes: int) -> None:
+    start = NINE + timedelta(minutes=first)
+    end = start + timedelta(minutes=minutes)
+    appointment = an_appointment(start=start, end=end)
+    if minutes <= 0:
+        assert refusal(Unprocessable, appointment, a_slot()) == "appointment-order"
+    elif first >= 0 and first + minutes <= 20:
+        taken = claim(appointment, a_slot())
+        assert (taken.start, taken.end) == (start, end)
+    else:
+        assert refusal(Unprocessable, appointment, a_slot()) == "outside-slot"
+
+
+def test_several_agendas_must_all_cover_the_appointment() -> None:
+    """A practitioner's slot and a room's: both agendas' people are taken, for one period."""
+    room = a_slot(schedule="b", id="r0", actors=("Device/scanner", "Practitioner/q"))
+    both = an_appointment(slots=("s0", "r0"))
+    assert claim(both, a_slot(), room).actors == ("Device/scanner", "Practitioner/p", "Practitioner/q")
+    later = a_slot(1, schedule="b", id="r0")
+    assert refusal(Unprocessable, both, a_slot(), later) == "outside-slot"
+
+
+def test_an_unknown_slot_is_named() -> None:
+    with pytest.raises(Unprocessable, match="Slot/s1"):
+        claim(an_appointment(slots=("s0", "s1")), a_slot())
+
+
+@pytest.mark.parametrize(("status", "code"), [("busy", "slot-taken"), ("busy-tentative", "slot-held")])
+def test_a_taken_slot_is_a_conflict_that_names_it(status: str, code: str) -> None:
+    assert refusal(Conflict, an_appointment(), a_slot(status=status)) == code
+    with pytest.raises(Conflict) as refused:
+        claim(an_appointment(), a_slot(status=status))
+    assert all("Slot/s0" in text for text in (refused.value.issues[0].fr, refused.value.issues[0].en))
+
+
+@pytest.mark.parametrize("status", ["busy-unavailable", "entered-in-error"])
+def test_what_is_not_free_is_never_taken(status: str) -> None:
+    assert refusal(Conflict, an_appointment(), a_slot(status=status), by_patient=False) == "slot-taken"
+
+
+@pytest.mark.parametrize("edge", ["horizon_start", "horizon_end"])
+def test_the_horizon_covers_the_whole_slot(edge: str) -> None:
+    at_the_edge = NINE if edge == "horizon_start" else NINE + LENGTH
+    claim(an_appointment(), a_slot(**{edge: at_the_edge}))
+    beyond = at_the_edge + timedelta(minutes=1 if edge == "horizon_start" else -1)
+    assert (
+        refusal(Unprocessable, an_appointment(), a_slot(**{edge: beyond}), by_patient=False)
+        == "outside-horizon"
+    )
+
+
+def test_an_inactive_agenda_is_closed_to_everybody() -> None:
+    assert refusal(Unprocessable, an_appointment(), a_slot(schedule_active=False), by_patient=False) == (
+        "schedule-inactive"
+    )
+
+
+def test_what_an_appointment_has_already_is_not_judged_anew() -> None:
+    """Its own slot is busy because of itself, and its agenda may have closed since."""
+    own = a_slot(status="busy", schedule_active=False)
+    both = an_appointment(slots=("s0", "s1"))
+    taken = claim(both, own, a_slot(1), kept={"s0"})
+    assert [slot.id for slot in taken.new_slots] == ["s1"]
+    assert taken.kept == {"s0"}
+
+
+def test_the_past_is_closed_to_patients_only() -> None:
+    past = a_slot(start=NOW, end=NOW + LENGTH)
+    assert refusal(Unprocessable, an_appointment(), past) == "slot-in-the-past"
+    claim(an_appointment(), past, by_patient=False)
+
+
+@pytest.mark.parametrize(
+    ("visibility", "allowed"), [((), True), (("PUBLIC",), True), (("PUBLIC", "SNP"), True), (("PRO",), False)]
+)
+def test_visibility(visibility: tuple[str, ...], allowed: bool) -> None:
+    """TRE_R314: a slot for professionals is not for patients; the practice may book any."""
+    slot = a_slot(visibility=frozenset(visibility))
+    claim(an_appointment(), slot, by_patient=False)
+    if allowed:
+        claim(an_appointment(), slot)
+    else:
+        assert refusal(Forbidden, an_appointment(), slot) == "slot-not-public"
+
+
+def test_a_patient_books_a_slot_for_one_person() -> None:
+    assert (
+        refusal(Unprocessable, an_appointment(participants=people("Practitioner/p")), a_slot())
+        == "one-patient"
+    )
+    two = an_appointment(participants=people("Patient/c", "Patient/d"))
+    assert refusal(Unprocessable, two, a_slot()) == "one-patient"
+    without = an_appointment(slots=(), start=NINE, end=NINE + LENGTH)
+    assert refusal(Unprocessable, without) == "no-slot"
+
+
+def test_software_may_book_people_without_a_slot_but_not_without_a_time() -> None:
+    free_hand = an_appointment(
+        slots=(), start=NINE, end=NINE + LENGTH, participants=people("Patient/c", "Practitioner/p")
+    )
+    assert claim(free_hand, by_patient=False).actors == ("Practitioner/p",)
+    assert refusal(Unprocessable, an_appointment(slots=()), by_patient=False) == "no-time"
+
+
+def test_who_is_taken() -> None:
+    """Practitioners (also through their role) and devices, once each and sorted; not places, not who declined."""
+    participants = (
+        *people("Patient/c", "PractitionerRole/r", "Device/d", "Practitioner/p", "Location/l"),
+        *people("Practitioner/away", status="declined"),
+    )
+    taken = claim(
+        an_appointment(participants=participants), a_slot(), roles={"PractitionerRole/r": "Practitioner/a"}
+    )
+    assert taken.actors == ("Device/d", "Practitioner/a", "Practitioner/p")
+
+
+def test_which_roles_need_a_look_up() -> None:
+    """A role beside its Practitioner in an agenda is known; one that stands alone is not."""
+    accompanied = a_slot(actors=("Practitioner/p", "PractitionerRole/r"))
+    appointment = an_appointment(participants=people("Patient/c", "PractitionerRole/r", "PractitionerRole/x"))
+    assert unresolved_roles(appointment, [accompanied]) == ("PractitionerRole/x",)
+    assert unresolved_roles(an_appointment(), [a_slot(actors=("PractitionerRole/r",))]) == (
+        "PractitionerRole/r",
+    )

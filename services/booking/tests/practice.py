@@ -1,0 +1,140 @@
+"""The service over one database, and a way to fill it: what the tests of storage and of the API stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from asyncpg import Record
+from services.booking.tests.factories import BASE, SLOT_LENGTH, patient, schedule, slot, unique
+
+from creneau_booking.app import create_handlers
+from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.settings import BookingSettings
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.slots import SlotStore
+from creneau_shared.clock import FixedClock
+from creneau_shared.database.pool import Database
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """One agenda with consecutive free slots."""
+
+    id: str
+    practitioner: str
+    location: str
+    start: datetime
+    slots: tuple[str, ...]
+
+    def at(self, index: int) -> datetime:
+        return self.start + index * SLOT_LENGTH
+
+
+@dataclass
+class Practice:
+    """Booking's storage and handlers over a database, with a clock that stands still until it is moved."""
+
+    database: Database
+    settings: BookingSettings
+    clock: FixedClock
+    repository: AppointmentRepository = field(init=False)
+    handlers: AppointmentHandlers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.repository, self.handlers = create_handlers(self.settings)
+        self.slots = SlotStore(BASE)
+
+    def context(self, subject: str = "cabinet", patients: Sequence[str] | None = None) -> WriteContext:
+        own = None if patients is None else frozenset(patients)
+        return WriteContext(now=self.clock.now(), subject=subject, issuer="test", patient_ids=own)
+
+    # -- filling ---------------------------------------------------------------------------------------------
+
+    async def put(self, resource: Resource) -> str:
+        """Store a resource under its id; `Type/id`."""
+        kind, id_ = resource["resourceType"], resource["id"]
+        store: Any = self.slots if kind == "Slot" else GenericStore(kind, BASE)
+        async with self.database.transaction() as connection:
+            await store.create(connection, self.context(), resource, id_)
+        return f"{kind}/{id_}"
+
+    async def open_agenda(
+        self,
+        count: int = 3,
+        *,
+        practitioner: str | None = None,
+        start: datetime | None = None,
+        slot_members: Resource | None = None,
+        **schedule_members: Any,
+    ) -> Agenda:
+        """An agenda of a practitioner at a place, with `count` free slots from a week from now on."""
+        practitioner = practitioner or f"Practitioner/{unique('prat')}"
+        location, id_ = f"Location/{unique('lieu')}", unique("agenda")
+        start = start or self.clock.now().replace(hour=9, minute=0, second=0) + timedelta(days=7)
+        await self.put(schedule(id_, [practitioner, location], **schedule_members))
+        ids = tuple(unique(f"creneau{index}") for index in range(count))
+        async with self.database.transaction() as connection:
+            for index, slot_id in enumerate(ids):
+                resource = slot(slot_id, id_, start + index * SLOT_LENGTH, **(slot_members or {}))
+                await self.slots.create(connection, self.context(), resource, slot_id)
+        return Agenda(id_, practitioner, location, start, ids)
+
+    async def new_patient(self, **more: Any) -> str:
+        return await self.put({**patient(**more), "id": unique("patient")})
+
+    # -- doing -----------------------------------------------------------------------------------------------
+
+    async def create(self, resource: Resource, context: WriteContext | None = None) -> Stored:
+        async with self.database.transaction() as connection:
+            return await self.handlers.create(connection, context or self.context(), resource)
+
+    async def hold(self, resource: Resource, context: WriteContext | None = None) -> Stored:
+        async with self.database.transaction() as connection:
+            stored, _ = await self.handlers.hold(connection, context or self.context(), resource)
+            return stored
+
+    async def change(self, id_: str, *, move: bool = False, **members: Any) -> Stored:
+        """The next version of an appointment, with other members (None: without)."""
+        async with self.database.transaction() as connection:
+            current = await self.repository.store.lock(connection, id_)
+            assert current is not None
+            resource = {**self.repository.resource(current), **members}
+            resource = {name: value for name, value in resource.items() if value is not None}
+            return await self.handlers.change(connection, self.context(), current, resource, move=move)
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    async def slot(self, id_: str) -> Resource:
+        async with self.database.connection() as connection:
+            stored = await self.slots.read(connection, id_)
+        assert stored is not None
+        assert stored.content is not None
+        return loads(stored.content)
+
+    async def slot_statuses(self, ids: Sequence[str]) -> list[str]:
+        return [(await self.slot(id_))["status"] for id_ in ids]
+
+    async def occupied(self, actor: str) -> list[tuple[datetime, datetime, str]]:
+        """When an actor is taken, and by which appointment."""
+        rows = await self.database.pool.fetch(
+            "SELECT lower(period) AS s, upper(period) AS e, appointment_id AS a FROM occupancy"
+            " WHERE actor = $1 ORDER BY 1",
+            actor,
+        )
+        return [(row["s"], row["e"], row["a"]) for row in rows]
+
+    async def events(self, key: str) -> list[Record]:
+        """What was told of an aggregate, in order: type (short) and data."""
+        return await self.database.pool.fetch(
+            "SELECT split_part(type, '.', 5) AS kind, type, data FROM outbox WHERE key = $1 ORDER BY position",
+            key,
+        )
+
+    async def kinds(self, key: str) -> list[str]:
+        return [row["kind"] for row in await self.events(key)]

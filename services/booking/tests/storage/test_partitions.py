@@ -1,0 +1,64 @@
+"""Months are made ready ahead, and dropped whole once past keeping."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from services.booking.tests.factories import NOW, slot, unique
+from services.booking.tests.practice import Practice
+
+from creneau_booking.jobs import Jobs
+from creneau_booking.storage.partitions import add_months, drop_old_partitions, ensure_partitions
+
+NAMES = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'slot'::regclass ORDER BY 1"
+
+
+async def names(practice: Practice) -> list[str]:
+    return [row[0] for row in await practice.database.pool.fetch(NAMES)]
+
+
+@pytest.mark.parametrize(
+    ("months", "expected"),
+    [(0, (2026, 11)), (1, (2026, 12)), (2, (2027, 1)), (-11, (2025, 12)), (14, (2028, 1))],
+)
+def test_months(months: int, expected: tuple[int, int]) -> None:
+    assert add_months(NOW, months) == datetime(*expected, 1, tzinfo=UTC)
+
+
+async def test_months_are_made_once_by_any_number_of_workers(fresh: Practice) -> None:
+    async def make() -> int:
+        async with fresh.database.connection() as connection:
+            return await ensure_partitions(connection, NOW, 5)
+
+    made = await asyncio.gather(*(make() for _ in range(4)))
+    assert sum(made) == 2  # the template has last month to three ahead
+    assert "slot_2027_04" in await names(fresh)
+    assert await make() == 0
+
+
+async def test_a_month_that_has_slots_already_keeps_them_where_they_are(fresh: Practice) -> None:
+    """Published too far ahead: they stand in the default partition, and nothing is refused or lost."""
+    agenda = await fresh.open_agenda(1)
+    far = slot(unique("loin"), agenda.id, NOW + timedelta(days=400))
+    await fresh.put(far)
+    async with fresh.database.connection() as connection:
+        await ensure_partitions(connection, NOW + timedelta(days=380), 3)
+    assert "slot_2027_12" not in await names(fresh)
+    assert "slot_2028_01" in await names(fresh)
+    assert (await fresh.slot(far["id"]))["status"] == "free"
+
+
+async def test_old_months_are_dropped_and_no_others(fresh: Practice) -> None:
+    """A year on, this year's months go with their slots; the kept ones and the default stay."""
+    agenda = await fresh.open_agenda(2)
+    settings = fresh.settings.model_copy(update={"slot_months_kept": 1})
+    fresh.clock.advance(timedelta(days=31))
+    await Jobs(fresh.database, settings, fresh.handlers.expiry, fresh.clock).keep_house()
+    assert (await names(fresh))[:2] == ["slot_2026_11", "slot_2026_12"]
+    assert await fresh.slot_statuses(agenda.slots) == ["free", "free"]
+    async with fresh.database.connection() as connection:
+        assert await drop_old_partitions(connection, NOW + timedelta(days=70), 1) == 2
+    assert await fresh.database.pool.fetchval("SELECT count(*) FROM slot") == 0
+    assert "slot_default" in await names(fresh)

@@ -1,0 +1,238 @@
+"""Rivals: exactly one wins, the others are told why, nobody waits in a circle, nothing is left of a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from services.booking.tests.factories import appointment, utc
+from services.booking.tests.practice import Practice
+
+from creneau_booking.jobs import Jobs
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Conflict
+from creneau_shared.fhir.storage.store import Resource
+
+RIVALS = 16
+SLOTS = 200
+TABLES = ("appointment", "occupancy", "hold", "outbox", "resource_history", "slot_history")
+
+
+async def outcomes(attempts: list[Awaitable[Any]], at_once: int = RIVALS) -> Counter[str]:
+    """How the attempts end, `at_once` of them at a time: `won`, or the refusal's own code."""
+    places = asyncio.Semaphore(at_once)
+
+    async def one(attempt: Awaitable[Any]) -> str:
+        async with places:
+            try:
+                await attempt
+            except Conflict as refused:
+                return refused.issues[0].details_code or "?"
+            return "won"
+
+    return Counter(await asyncio.gather(*(one(attempt) for attempt in attempts)))
+
+
+async def test_a_slot_has_one_winner(fresh: Practice) -> None:
+    """16 connections × 200 slots: 200 bookings; every other rival is refused, none fails, none deadlocks."""
+    agenda = await fresh.open_agenda(SLOTS)
+    wanted = [id_ for id_ in agenda.slots for _ in range(RIVALS)]
+    random.Random(1).shuffle(wanted)  # within a small window, so that rivals do meet
+    wanted.sort(key=lambda id_: agenda.slots.index(id_) // 4)
+    ended = await outcomes([fresh.create(appointment("booked", slots=[id_])) for id_ in wanted])
+    assert ended["won"] == SLOTS
+    assert ended["slot-taken"] == SLOTS * (RIVALS - 1)
+    assert set(await fresh.slot_statuses(agenda.slots)) == {"busy"}
+    assert len(await fresh.occupied(agenda.practitioner)) == SLOTS
+
+
+async def test_a_practitioner_of_two_agendas_is_in_one_place(fresh: Practice) -> None:
+    """Overlapping slots of two agendas, wanted by all at once: never two appointments at the same time."""
+    one = await fresh.open_agenda(30)
+    two = await fresh.open_agenda(30, practitioner=one.practitioner, start=one.start + timedelta(minutes=10))
+    slots = [id_ for pair in zip(one.slots, two.slots, strict=True) for id_ in pair]
+    ended = await outcomes(
+        [fresh.create(appointment("booked", slots=[id_])) for id_ in slots for _ in range(3)]
+    )
+    taken = await fresh.occupied(one.practitioner)
+    assert len(taken) == ended["won"]
+    assert all(before[1] <= after[0] for before, after in zip(taken, taken[1:], strict=False))
+    assert ended["actor-occupied"] > 0
+    assert set(ended) <= {"won", "actor-occupied", "slot-taken"}
+
+
+async def test_several_slots_in_any_order_do_not_deadlock(fresh: Practice) -> None:
+    """Appointments over two and three slots, booked, cancelled and moved against each other."""
+    agenda = await fresh.open_agenda(6)
+    random_ = random.Random(2)
+
+    async def life() -> None:
+        first = random_.randrange(4)
+        count = random_.randint(1, 2)
+        stored = await fresh.create(appointment("booked", slots=agenda.slots[first : first + count][::-1]))
+        target = agenda.slots[random_.randrange(6)]
+        try:
+            await fresh.change(
+                stored.id, move=True, slot=[{"reference": f"Slot/{target}"}], start=None, end=None
+            )
+        finally:
+            await fresh.change(stored.id, status="cancelled")
+
+    ended = await outcomes([life() for _ in range(150)])
+    assert set(ended) <= {"won", "slot-taken"}
+    assert ended["won"] > 0
+    assert set(await fresh.slot_statuses(agenda.slots)) == {"free"}
+    assert await fresh.occupied(agenda.practitioner) == []
+
+
+async def test_appointments_that_change_places_do_not_deadlock(fresh: Practice) -> None:
+    """Each wants the other's slot: one refusal each, no waiting in a circle."""
+    agenda = await fresh.open_agenda(2)
+    both = [await fresh.create(appointment("booked", slots=[id_])) for id_ in agenda.slots]
+
+    def to(slot: str) -> Resource:
+        return {"slot": [{"reference": f"Slot/{slot}"}], "start": None, "end": None}
+
+    for _ in range(10):
+        moves = zip(both, reversed(agenda.slots), strict=True)
+        ended = await outcomes([fresh.change(stored.id, move=True, **to(slot)) for stored, slot in moves])
+        assert ended == {"slot-taken": 2}
+
+
+async def test_an_expired_hold_gives_way_without_the_sweeper(fresh: Practice) -> None:
+    """Held until ten past; at ten past it is the next one's, who gets it while the holder's is cancelled."""
+    agenda = await fresh.open_agenda(1)
+    held = await fresh.hold(appointment("proposed", slots=agenda.slots))
+    fresh.clock.advance(timedelta(seconds=fresh.settings.hold_duration_s - 1))
+    with pytest.raises(Conflict) as refused:
+        await fresh.create(appointment("booked", slots=agenda.slots))
+    assert refused.value.issues[0].details_code == "slot-held"
+    fresh.clock.advance(timedelta(seconds=1))
+    ended = await outcomes([fresh.create(appointment("booked", slots=agenda.slots)) for _ in range(RIVALS)])
+    assert ended["won"] == 1
+    assert await fresh.kinds(held.id) == ["held", "hold-expired"]
+    assert await fresh.database.pool.fetchval("SELECT count(*) FROM hold") == 0
+
+
+async def test_an_expired_hold_in_another_agenda_gives_way_too(fresh: Practice) -> None:
+    """The practitioner is taken by a hold that has run out, through a slot that nobody wants now."""
+    one = await fresh.open_agenda(1)
+    two = await fresh.open_agenda(1, practitioner=one.practitioner)
+    held = await fresh.hold(appointment("proposed", slots=one.slots))
+    with pytest.raises(Conflict, match=one.practitioner):
+        await fresh.create(appointment("booked", slots=two.slots))
+    fresh.clock.advance(timedelta(hours=1))
+    booked = await fresh.create(appointment("booked", slots=two.slots))
+    assert [row[2] for row in await fresh.occupied(one.practitioner)] == [booked.id]
+    assert await fresh.slot_statuses(one.slots) == ["free"]
+    assert await fresh.kinds(held.id) == ["held", "hold-expired"]
+
+
+async def test_sweepers_and_confirmations_race(fresh: Practice) -> None:
+    """Each hold is confirmed or expires, never both, with one event of its end, however many sweepers run."""
+    agenda = await fresh.open_agenda(30)
+    held = [await fresh.hold(appointment("proposed", slots=[id_])) for id_ in agenda.slots]
+    fresh.clock.advance(timedelta(seconds=fresh.settings.hold_duration_s))
+    jobs = [Jobs(fresh.database, fresh.settings, fresh.handlers.expiry, fresh.clock) for _ in range(3)]
+
+    async def confirm(id_: str) -> None:
+        try:
+            await fresh.change(id_, status="booked")
+        except Exception as error:
+            assert "cancelled" in str(error), error
+
+    confirmations = [confirm(stored.id) for stored in held]
+    swept, *_ = await asyncio.gather(
+        asyncio.gather(*(job.expire_holds() for job in jobs)), *confirmations[::2]
+    )
+    for confirmation in confirmations[1::2]:
+        await confirmation
+    for stored, slot in zip(held, agenda.slots, strict=True):
+        kinds = await fresh.kinds(stored.id)
+        status = (await fresh.slot(slot))["status"]
+        assert (kinds, status) in ((["held", "booked"], "busy"), (["held", "hold-expired"], "free"))
+    expired = [stored for stored in held if (await fresh.kinds(stored.id))[1] == "hold-expired"]
+    assert sum(swept) == len(expired) >= 15
+    assert await fresh.database.pool.fetchval("SELECT count(*) FROM hold") == 0
+
+
+class Crash(Exception):  # noqa: N818 - the power goes
+    pass
+
+
+@asynccontextmanager
+async def crashing_at(practice: Practice, statement: int) -> AsyncIterator[Connection]:
+    """A transaction whose connection fails before its n-th statement."""
+    done = 0
+
+    def crashing(call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def run(*arguments: Any, **named: Any) -> Any:
+            nonlocal done
+            if done == statement:
+                raise Crash
+            done += 1
+            return await call(*arguments, **named)
+
+        return run
+
+    class Failing:
+        def __init__(self, connection: asyncpg.Connection) -> None:
+            self._connection = connection
+
+        def __getattr__(self, name: str) -> Any:
+            found = getattr(self._connection, name)
+            return crashing(found) if name in ("execute", "fetch", "fetchrow", "fetchval") else found
+
+    async with practice.database.transaction() as connection:
+        yield Failing(connection)  # type: ignore[misc,arg-type]
+
+
+async def rows(practice: Practice) -> list[int]:
+    return [await practice.database.pool.fetchval(f"SELECT count(*) FROM {table}") for table in TABLES]
+
+
+@pytest.mark.parametrize("command", ["book", "hold", "move"])
+async def test_a_crash_between_any_two_statements_leaves_nothing(fresh: Practice, command: str) -> None:
+    """Whatever the last statement was, the next start finds either all of it or nothing."""
+    agenda = await fresh.open_agenda(3)
+    patient = await fresh.new_patient()
+    stored = await fresh.create(appointment("booked", slots=agenda.slots[2:]))
+    resource = appointment(
+        "proposed" if command == "hold" else "booked", slots=agenda.slots[:2], patient=patient
+    )
+
+    async def run(connection: Connection) -> None:
+        if command == "hold":
+            await fresh.handlers.hold(connection, fresh.context("p", [patient[8:]]), resource)
+        elif command == "book":
+            await fresh.handlers.create(connection, fresh.context(), resource)
+        else:
+            current = await fresh.repository.store.lock(connection, stored.id)
+            assert current is not None
+            moved = {
+                **fresh.repository.resource(current),
+                "slot": [{"reference": f"Slot/{agenda.slots[0]}"}],
+                "start": utc(agenda.at(0)),
+                "end": utc(agenda.at(1)),
+            }
+            await fresh.handlers.change(connection, fresh.context(), current, moved, move=True)
+
+    before, statements = await rows(fresh), 0
+    while True:
+        try:
+            async with crashing_at(fresh, statements) as connection:
+                await run(connection)
+            break
+        except Crash:
+            assert await rows(fresh) == before, f"after {statements} statements"
+            assert await fresh.slot_statuses(agenda.slots) == ["free", "free", "busy"]
+            statements += 1
+    assert statements >= 5
+    assert await rows(fresh) != before

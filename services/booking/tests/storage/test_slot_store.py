@@ -1,0 +1,219 @@
+"""Slots live in narrow rows and kinds, and are served as if each were stored whole."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from services.booking.tests.factories import (
+    BASE,
+    CONSULTATION,
+    SLOT_LENGTH,
+    VIDEO,
+    appointment,
+    slot,
+    unique,
+    utc,
+)
+from services.booking.tests.practice import Agenda, Practice
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Conflict, Unprocessable
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored
+
+UUID_ID = "0199aaaa-bbbb-7ccc-8ddd-00000000000{}"
+
+
+def without_meta(resource: Resource) -> Resource:
+    return {name: value for name, value in resource.items() if name != "meta"}
+
+
+async def stored(practice: Practice, id_: str) -> Stored:
+    async with practice.database.connection() as connection:
+        found = await practice.slots.read(connection, id_)
+    assert found is not None
+    return found
+
+
+async def replace(practice: Practice, id_: str, **members: Any) -> Stored:
+    async with practice.database.transaction() as connection:
+        current = await practice.slots.lock(connection, id_)
+        assert current is not None
+        assert current.content is not None
+        resource = {**loads(current.content), **members}
+        return await practice.slots.replace(connection, practice.context(), current, resource)
+
+
+@pytest.fixture
+async def agenda(practice: Practice) -> Agenda:
+    return await practice.open_agenda()
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_what_goes_in_comes_out(practice: Practice, agenda: Agenda, named: bool) -> None:
+    """Every member of a Slot, under an id that the client chose or that looks like ours; instants in UTC."""
+    resource = {
+        "resourceType": "Slot",
+        "id": unique("nom.commun") if named else UUID_ID.format(1),
+        "meta": {
+            "profile": ["https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-slot"],
+            "tag": [{"code": "t"}],
+        },
+        "text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">Été "9 h"</div>'},
+        "identifier": [{"system": "urn:oid:1.2.3", "value": "42"}],
+        "serviceCategory": [{"text": "consultation"}],
+        "serviceType": [CONSULTATION],
+        "specialty": [{"text": "médecine \\ générale"}],
+        "appointmentType": {"coding": [{"code": "ROUTINE"}]},
+        "schedule": {"reference": f"Schedule/{agenda.id}", "display": "l'agenda"},
+        "status": "busy-unavailable",
+        "start": "2026-12-01T10:00:00+01:00",
+        "end": "2026-12-01T10:20:00+01:00",
+        "overbooked": True,
+        "comment": "apporter l'ordonnance 💊",
+        "extension": [{"url": "urn:x", "valueDecimal": 1}],
+    }
+    await practice.put(resource)
+    served = loads((await stored(practice, resource["id"])).content or b"")
+    expected = {**resource, "start": "2026-12-01T09:00:00Z", "end": "2026-12-01T09:20:00Z"}
+    assert without_meta(served) == without_meta(expected)
+    assert served["meta"] == {
+        **resource["meta"], "versionId": "1", "lastUpdated": utc(practice.clock.now()).replace("Z", ".000Z")
+    }  # fmt: skip
+    if not named:
+        await delete(practice, resource["id"])
+
+
+async def delete(practice: Practice, id_: str) -> Stored:
+    async with practice.database.transaction() as connection:
+        current = await practice.slots.lock(connection, id_)
+        assert current is not None
+        return await practice.slots.delete(connection, practice.context(), current)
+
+
+async def test_slots_of_an_agenda_share_their_kind(practice: Practice, agenda: Agenda) -> None:
+    """What repeats is stored once; another service type is another kind."""
+    kinds = (
+        "SELECT count(*) FROM slot_kind JOIN schedule ON schedule.key = schedule_key WHERE schedule.id = $1"
+    )
+    assert await practice.database.pool.fetchval(kinds, agenda.id) == 1
+    await practice.put(slot(unique("video"), agenda.id, agenda.at(9), serviceType=[VIDEO]))
+    assert await practice.database.pool.fetchval(kinds, agenda.id) == 2
+
+
+async def test_a_kind_of_an_undone_transaction_is_made_anew(practice: Practice, agenda: Agenda) -> None:
+    """Two slots of a new kind, rolled back: the next slot of that kind must still be found."""
+    members = {"comment": unique("nouveau")}
+    with pytest.raises(RuntimeError):
+        async with practice.database.transaction() as connection:
+            for index in (20, 21):
+                resource = slot(unique("perdu"), agenda.id, agenda.at(index), **members)
+                await practice.slots.create(connection, practice.context(), resource, resource["id"])
+            raise RuntimeError
+    kept = slot(unique("garde"), agenda.id, agenda.at(20), **members)
+    await practice.put(kept)
+    assert (await practice.slot(kept["id"]))["comment"] == members["comment"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"end": "2026-11-23T09:00:00Z"}, "slot-order"),
+        ({"start": "2026-11-23T09:00:00.500Z"}, "slot-fraction"),
+        ({"schedule": {"reference": "Schedule/inconnu"}}, "unknown-schedule"),
+    ],
+)
+async def test_refusals(practice: Practice, agenda: Agenda, changed: Resource, code: str) -> None:
+    with pytest.raises(Unprocessable) as refused:
+        await practice.put({**slot(unique("s"), agenda.id, agenda.start), **changed})
+    assert refused.value.issues[0].details_code == code
+
+
+async def test_an_absolute_reference_to_the_schedule_is_understood(
+    practice: Practice, agenda: Agenda
+) -> None:
+    resource = slot(
+        unique("s"), agenda.id, agenda.at(5), schedule={"reference": f"{BASE}/Schedule/{agenda.id}"}
+    )
+    await practice.put(resource)
+    assert (await practice.slot(resource["id"]))["schedule"] == resource["schedule"]
+
+
+async def test_one_id_is_given_once_whatever_its_month(practice: Practice, agenda: Agenda) -> None:
+    """The primary key holds the start too; the id alone must still be unique."""
+    with pytest.raises(Conflict):
+        await practice.put(slot(agenda.slots[0], agenda.id, agenda.start + timedelta(days=40)))
+
+
+async def test_versions_and_history(practice: Practice, agenda: Agenda) -> None:
+    """Each version stays readable; a move over a month's end, a deletion and a return are versions too."""
+    id_ = agenda.slots[0]
+    later = agenda.start + timedelta(days=20)
+    await replace(practice, id_, start=utc(later), end=utc(later + SLOT_LENGTH), comment="décalé")
+    await delete(practice, id_)
+    gone = await stored(practice, id_)
+    assert (gone.version, gone.deleted) == (3, True)
+    await put_again(practice, id_, agenda)
+    async with practice.database.connection() as connection:
+        versions = await practice.slots.history(connection, HistoryQuery(id_, None, None, 10))
+        assert [(v.version, v.deleted) for v in versions] == [(4, False), (3, True), (2, False), (1, False)]
+        page = await practice.slots.history(connection, HistoryQuery(id_, None, _place(versions[1]), 10))
+        assert [v.version for v in page] == [2, 1]
+        for version, start in ((1, agenda.start), (2, later), (4, agenda.start)):
+            assert loads((await _version(practice, connection, id_, version)).content or b"")["start"] == utc(
+                start
+            )
+        assert (await _version(practice, connection, id_, 3)).deleted
+
+
+def _place(version: Stored) -> tuple[Any, ...]:
+    return version.last_updated, version.id, version.version
+
+
+async def _version(practice: Practice, connection: Connection, id_: str, version: int) -> Stored:
+    found = await practice.slots.read_version(connection, id_, version)
+    assert found is not None
+    return found
+
+
+async def put_again(practice: Practice, id_: str, agenda: Agenda) -> None:
+    async with practice.database.transaction() as connection:
+        gone = await practice.slots.lock(connection, id_)
+        assert gone is not None
+        await practice.slots.replace(connection, practice.context(), gone, slot(id_, agenda.id, agenda.start))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"status": "free"},
+        {"status": "busy-unavailable"},
+        {"start": "2026-11-23T09:05:00Z"},
+        {"schedule": {"reference": "Schedule/autre-agenda"}},
+        None,
+    ],
+    ids=["freed", "withdrawn", "moved", "other agenda", "deleted"],
+)
+async def test_a_claimed_slot_is_not_republished(
+    practice: Practice, agenda: Agenda, changed: Resource | None
+) -> None:
+    """Software that sends its agenda again must not free, move or remove what has been booked meanwhile."""
+    booked = await practice.create(appointment("booked", slots=agenda.slots[:1]))
+    with pytest.raises(Conflict, match=booked.id):
+        if changed is None:
+            await delete(practice, agenda.slots[0])
+        else:
+            await replace(practice, agenda.slots[0], **changed)
+    await replace(practice, agenda.slots[0], comment="salle 2")
+    assert (await practice.slot(agenda.slots[0]))["status"] == "busy"
+
+
+async def test_a_slot_whose_appointment_was_cancelled_is_its_publishers_again(
+    practice: Practice, agenda: Agenda
+) -> None:
+    booked = await practice.create(appointment("booked", slots=agenda.slots[:1]))
+    await practice.change(booked.id, status="cancelled")
+    await replace(practice, agenda.slots[0], status="busy-unavailable")
+    await delete(practice, agenda.slots[0])

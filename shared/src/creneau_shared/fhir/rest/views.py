@@ -1,0 +1,36 @@
+"""Other renderings of what a search finds: profile families that stored bytes, being neutral, cannot satisfy at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.fhir.search.execute import SearchResult
+from creneau_shared.fhir.search.request import SearchRequest
+
+
+class SearchView(Protocol):
+    """One profile family's answers to the searches of a type (`ServedType.views`).
+
+    A view is chosen by the request alone. Reading resources to answer a search is done here and nowhere else:
+    without a view, stored bytes go out as they are.
+    """
+
+    def asked_by(self, request: FhirRequest) -> bool:
+        """Whether the request asks for this family."""
+
+    def pairs(self, request: FhirRequest) -> list[tuple[str, str]]:
+        """The query to search by in place of the request's; BadRequest when the family demands more of it."""
+
+    def widen(self, asked: SearchRequest, now: datetime) -> SearchRequest:
+        """The search that brings everything that the rendering needs, beyond what was asked for."""
+
+    def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
+        """The answer to `asked`, as JSON; `result` is that of the widened search."""
+
+
+def view_for(views: Sequence[SearchView], request: FhirRequest) -> SearchView | None:
+    """The first view that the request asks for; None: the neutral answer."""
+    return next((view for view in views if view.asked_by(request)), None)

@@ -1,0 +1,30 @@
+"""Clients of the running stack, one for each kind of caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from tests.conformance.builders import Agenda
+from tests.fixtures.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def system(stack: Stack) -> Iterator[httpx.Client]:
+    """Software with every right."""
+    with stack.client("system") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def anonymous(stack: Stack) -> Iterator[httpx.Client]:
+    """Somebody without a token."""
+    with stack.client(None) as client:
+        yield client
+
+
+@pytest.fixture
+def agenda(system: httpx.Client) -> Agenda:
+    """A fresh agenda of a professional who is nobody else's."""
+    return Agenda.create(system)

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from creneau_shared.fhir.rest.openapi import openapi
+
 import creneau_booking.app
 import creneau_booking.settings
 import creneau_directory.app
@@ -23,7 +25,6 @@ import creneau_notifications.app
 import creneau_notifications.settings
 from creneau_shared.app import ServiceApplication
 from creneau_shared.fhir.rest.capability import statement
-from creneau_shared.fhir.rest.openapi import openapi
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.settings import ServiceSettings
 from deploy.local.folder import REPOSITORY
@@ -75,7 +76,9 @@ def generated() -> dict[Path, str]:
 def differences(root: Path, texts: Mapping[Path, str]) -> list[str]:
     """The lines of a unified diff from the files under `root` to `texts`; files that nothing generates count."""
     lines: list[str] = []
-    stray = {file.relative_to(root) for folder in DESCRIPTIONS for file in (root / folder).glob("*")} - set(texts)
+    stray = {file.relative_to(root) for folder in DESCRIPTIONS for file in (root / folder).glob("*")} - set(
+        texts
+    )
     for file in sorted({*texts, *stray}):
         there = (root / file).read_text(encoding="utf-8") if (root / file).exists() else ""
         lines += difflib.unified_diff(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+
 from tests.conformance.builders import Agenda
 from tests.fixtures.stack import Stack
 

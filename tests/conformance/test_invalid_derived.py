@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
 import pytest
-from tests.conformance.builders import JSON, unique
-from tests.fixtures.broker import REPOSITORY
 
 from creneau_shared.fhir.json import dumps, loads
+from tests.conformance.builders import JSON, unique
+from tests.fixtures.broker import REPOSITORY
 
 FOLDER = REPOSITORY.parent / "shared" / "fhir" / "r4" / "invalid-derived"
 

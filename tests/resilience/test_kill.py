@@ -149,12 +149,12 @@ async def require_told_once(run: LocalRun, office: Office, bookings: Bookings) -
 
 
 def _appointment(message: Message) -> str:
-    """The appointment that a confirmation is about, by the UID of its calendar file."""
-    (calendar,) = (a.content.decode() for a in message.attachments if a.content_type == "text/calendar")
-    assert "METHOD:REQUEST" in calendar
-    found = UID.search(calendar.replace("\r\n ", ""))
-    assert found is not None, calendar
-    return found[1]
+    """The appointment that a confirmation is about, by the UID of its calendar files."""
+    files = [a.content.decode() for a in message.attachments if a.content_type == "text/calendar"]
+    assert files
+    assert all("METHOD:REQUEST" in file for file in files)
+    (appointment,) = {found for file in files for found in UID.findall(file.replace("\r\n ", ""))}
+    return str(appointment)
 
 
 async def _print_delays(run: LocalRun, mails: dict[str, list[Message]]) -> None:

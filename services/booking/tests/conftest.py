@@ -39,9 +39,9 @@ async def template(postgres_server: Any) -> str:
 
 def settings_for(url: str, issuer: str | None = None) -> BookingSettings:
     return BookingSettings(
-        database_url=url,  # type: ignore[arg-type]
+        database_url=url,
         public_base_url=BASE,
-        oidc_issuer=issuer,  # type: ignore[arg-type]
+        oidc_issuer=issuer,
         holds_per_subject_max=2,
         database_pool_size=16,
     )

@@ -100,8 +100,8 @@ def parameters(**values: Any) -> Resource:
     parts: list[Resource] = []
     for name, value in values.items():
         for one in value if isinstance(value, list) else [value]:
-            parts.append({"name": name.replace("_", "-"), **_typed(one)})
-    return {"resourceType": "Parameters", "parameter": parts}
+            parts += [{"name": name.replace("_", "-") if name[0] != "_" else name, **_typed(one)}]
+    return {"resourceType": "Parameters", **({"parameter": parts} if parts else {})}
 
 
 def _typed(value: Any) -> Resource:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import outbox
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.relay import LEADER_LOCK
-from creneau_shared.messaging.sending import Ack, send
+from creneau_shared.messaging.sending import Ack, Batch, send
 
 from .conftest import TYPE, Bench, eventually, in_order_for_each_key, leave_effect
 
@@ -85,11 +84,10 @@ async def test_a_relay_that_dies_between_sending_and_recording_repeats_on_the_bu
     await bench.happen(30)
     sent: list[int] = []
 
-    async def counted(
-        producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record], generations: Mapping[str, int]
-    ) -> list[Ack]:
-        sent.extend(row["position"] for row in rows)
-        return await send(producer, rows, generations)
+    async def counted(producer: AIOKafkaProducer, batches: Mapping[TopicPartition, Batch]) -> list[Ack]:
+        acks = await send(producer, batches)
+        sent.extend(ack.position for ack in acks)
+        return acks
 
     monkeypatch.setattr("creneau_shared.messaging.relay.send", counted)
     dying = bench.relay()

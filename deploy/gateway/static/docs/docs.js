@@ -6,14 +6,14 @@ const TEXTS = {
     parameters: "Paramètres", name: "Nom", place: "Où", type: "Type", meaning: "Sens", body: "Corps de la requête",
     answers: "Réponses", status: "Statut", content: "Contenu", required: "obligatoire", open: "sans jeton",
     places: { query: "adresse", path: "chemin", header: "en-tête", cookie: "cookie" },
-    count: (shown, all) => (shown === all ? `${all} interactions` : `${shown} interactions sur ${all}`),
+    count: (shown, all) => `${shown} interaction${shown > 1 ? "s" : ""}${shown < all ? ` sur ${all}` : ""}`,
     missing: "La description de l'API ne peut pas être lue.",
   },
   en: {
     parameters: "Parameters", name: "Name", place: "In", type: "Type", meaning: "Meaning", body: "Request body",
     answers: "Answers", status: "Status", content: "Content", required: "required", open: "no token",
     places: { query: "query", path: "path", header: "header", cookie: "cookie" },
-    count: (shown, all) => (shown === all ? `${all} interactions` : `${shown} of ${all} interactions`),
+    count: (shown, all) => `${shown} interaction${shown === 1 ? "" : "s"}${shown < all ? ` of ${all}` : ""}`,
     missing: "The description of the API cannot be read.",
   },
 };

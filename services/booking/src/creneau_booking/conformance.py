@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from creneau_booking.views.sas import SasView
 from creneau_shared.fhir.profiles import FR_CORE, SAS
 from creneau_shared.fhir.rest.declaration import ServedType
 
@@ -22,6 +23,7 @@ def served_types(stores: Stores) -> list[ServedType]:
         ServedType(
             stores.slots,
             profiles=(f"{FR_CORE}fr-core-slot", f"{SAS}FrSlotAgregateur"),
+            views=(SasView(),),
             documentation="Free and taken time. A slot that is booked or held changes only through its appointment.",
         ),
         ServedType(

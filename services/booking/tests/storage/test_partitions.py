@@ -59,6 +59,6 @@ async def test_old_months_are_dropped_and_no_others(fresh: Practice) -> None:
     assert (await names(fresh))[:2] == ["slot_2026_11", "slot_2026_12"]
     assert await fresh.slot_statuses(agenda.slots) == ["free", "free"]
     async with fresh.database.connection() as connection:
-        assert await drop_old_partitions(connection, NOW + timedelta(days=70), 1) == 2
+        assert await drop_old_partitions(connection, NOW + timedelta(days=100), 1) == 2
     assert await fresh.database.pool.fetchval("SELECT count(*) FROM slot") == 0
     assert "slot_default" in await names(fresh)

@@ -54,7 +54,7 @@ async def agenda(practice: Practice) -> Agenda:
 @pytest.mark.parametrize("named", [True, False])
 async def test_what_goes_in_comes_out(practice: Practice, agenda: Agenda, named: bool) -> None:
     """Every member of a Slot, under an id that the client chose or that looks like ours; instants in UTC."""
-    resource = {
+    resource: Resource = {
         "resourceType": "Slot",
         "id": unique("nom.commun") if named else UUID_ID.format(1),
         "meta": {
@@ -105,13 +105,14 @@ async def test_slots_of_an_agenda_share_their_kind(practice: Practice, agenda: A
 
 async def test_a_kind_of_an_undone_transaction_is_made_anew(practice: Practice, agenda: Agenda) -> None:
     """Two slots of a new kind, rolled back: the next slot of that kind must still be found."""
-    members = {"comment": unique("nouveau")}
-    with pytest.raises(RuntimeError):
-        async with practice.database.transaction() as connection:
-            for index in (20, 21):
-                resource = slot(unique("perdu"), agenda.id, agenda.at(index), **members)
-                await practice.slots.create(connection, practice.context(), resource, resource["id"])
-            raise RuntimeError
+    members: Resource = {"comment": unique("nouveau")}
+    async with practice.database.connection() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        for index in (20, 21):
+            resource = slot(unique("perdu"), agenda.id, agenda.at(index), **members)
+            await practice.slots.create(connection, practice.context(), resource, resource["id"])
+        await transaction.rollback()
     kept = slot(unique("garde"), agenda.id, agenda.at(20), **members)
     await practice.put(kept)
     assert (await practice.slot(kept["id"]))["comment"] == members["comment"]
@@ -201,11 +202,13 @@ async def test_a_claimed_slot_is_not_republished(
 ) -> None:
     """Software that sends its agenda again must not free, move or remove what has been booked meanwhile."""
     booked = await practice.create(appointment("booked", slots=agenda.slots[:1]))
+    again = (
+        delete(practice, agenda.slots[0])
+        if changed is None
+        else replace(practice, agenda.slots[0], **changed)
+    )
     with pytest.raises(Conflict, match=booked.id):
-        if changed is None:
-            await delete(practice, agenda.slots[0])
-        else:
-            await replace(practice, agenda.slots[0], **changed)
+        await again
     await replace(practice, agenda.slots[0], comment="salle 2")
     assert (await practice.slot(agenda.slots[0]))["status"] == "busy"
 

@@ -60,6 +60,11 @@ async def open_producer(settings: ServiceSettings) -> AsyncIterator[AIOKafkaProd
         linger_ms=0,
         max_batch_size=BATCH_BYTES_MAX,
     )
+    if not settings.kafka_idempotent_producer:
+        # Each batch is tried once: aiokafka's own retry would put it into a log that was emptied meanwhile, ahead
+        # of what that log has lost. Who sends tries again, after a look at the log. (An idempotent producer cannot:
+        # its sequence numbers do not fit an emptied log.)
+        producer._message_accumulator._batch_ttl = 0
     try:
         await producer.start()
         yield producer

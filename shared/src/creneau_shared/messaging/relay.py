@@ -4,11 +4,11 @@ Any number of processes run it; the one that holds an advisory lock publishes, a
 connection ends, so does its lock) another takes over. What was sent and not recorded is then sent again: a
 duplicate on the bus, which the inbox of each consumer makes harmless.
 
-A broker can lose what it acknowledged: the embedded one forgets everything when it dies, a cluster may be
-wiped or restored. Two signs tell: an acknowledgement at or below an offset that was acknowledged before, and
-a log that ends before it. Then every retained event that the log has lost is published again, in order. While
-such a loss is still unseen, the one batch in flight may arrive ahead of older events: a consumer for which
-that matters compares the version in the data.
+A broker can lose what it acknowledged: the embedded one forgets everything when it dies, a cluster may be wiped or
+restored. Two signs tell: a log that ends before an offset that was acknowledged (looked at now and then, and before
+every batch), and an acknowledgement at or below such an offset. Then every retained event that the log has lost is
+published again, in order. Only a log that is emptied between the look and the batch, a millisecond later, gets that
+batch ahead of older events: a consumer for which that matters compares the version in the data.
 
 The advisory lock and its connection need a session of their own: no pooler in transaction mode in between.
 """
@@ -22,14 +22,14 @@ from datetime import timedelta
 
 import asyncpg
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging import metrics, retention
 from creneau_shared.messaging.kafka import open_consumer, open_producer
-from creneau_shared.messaging.sending import Ack, send
+from creneau_shared.messaging.sending import Ack, prepare, send
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import Topic
@@ -85,6 +85,7 @@ class Relay:
         self._limits = messaging or MessagingSettings()
         self._acknowledged: dict[retention.Partition, int] = {}
         self._generations: dict[str, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
         self.leads = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -153,7 +154,10 @@ class Relay:
                 if loop.time() >= check_at:
                     await self._check_logs(connection, keeper, reader)
                     check_at = loop.time() + self._limits.relay_log_check_interval_s
-                sent = await self._publish_batch(connection, producer)
+                sent = await self._publish_batch(connection, reader, producer)
+                if sent is None:
+                    check_at = 0.0
+                    continue
                 if sent == self._limits.relay_batch_events_max:
                     continue
                 pause_s = least_s if sent else min(pause_s * 1.5, most_s)
@@ -180,13 +184,21 @@ class Relay:
             metrics.OUTBOX_LAG_EVENTS.set(events)
             metrics.OUTBOX_LAG_SECONDS.set(seconds)
 
-    async def _publish_batch(self, connection: Connection, producer: AIOKafkaProducer) -> int:
-        """Send the oldest unpublished events and record where they went; return how many."""
+    async def _publish_batch(
+        self, connection: Connection, reader: AIOKafkaConsumer, producer: AIOKafkaProducer
+    ) -> int | None:
+        """Send the oldest unpublished events and record where they went; return how many.
+
+        None, and nothing sent, when a log has shrunk: what it has lost must go first.
+        """
         rows = await connection.fetch(SELECT_UNPUBLISHED, self._limits.relay_batch_events_max)
         if not rows:
             return 0
         async with asyncio.timeout(self._limits.relay_send_timeout_s):
-            acks = await send(producer, rows, self._generations)
+            batches = await prepare(producer, rows, self._generations)
+            if await self._shrunk(reader, list(batches)):
+                return None
+            acks = await send(producer, batches)
         lost = self._lost(acks)
         if lost:
             # The batch is not recorded: its events follow once more behind those that were lost before them.
@@ -199,10 +211,20 @@ class Relay:
             [ack.offset for ack in acks],
             self._clock.now(),
         )
+        for ack in reversed(acks):
+            # Where ListOffsets sees the end from now on, at the least: see `kafka` on the embedded broker.
+            self._ends[TopicPartition(ack.topic, ack.partition)] = ack.offset + 1
         for ack in acks:
             self._acknowledged[ack.topic, ack.partition] = ack.offset
             metrics.PUBLISHED.labels(ack.topic).inc()
         return len(acks)
+
+    async def _shrunk(self, reader: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> bool:
+        """Whether a log ends before it did: the one moment to notice that costs no order."""
+        ends = await reader.end_offsets(places)
+        shrunk = any(end < self._ends.get(place, 0) for place, end in ends.items())
+        self._ends.update(ends)
+        return shrunk
 
     def _lost(self, acks: Sequence[Ack]) -> dict[retention.Partition, int]:
         """The partitions that acknowledged an offset a second time, each with the least such offset."""

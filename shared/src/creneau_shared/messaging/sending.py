@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from creneau_shared.messaging import cloudevents
-from creneau_shared.messaging.retention import Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,38 +29,50 @@ class Ack:
     offset: int
 
 
-async def send(
-    producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record], generations: Mapping[str, int]
-) -> list[Ack]:
-    """Send rows of the outbox, in their order, and wait until the broker has acknowledged them.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What goes to one partition, and the rows of the outbox that it holds, in order."""
 
-    Of a partition whose batch is full the rest is left for the next call. `generations`: that of each topic's log,
-    1 where it is not named. Raises KafkaError, and then any of the rows may have been sent.
+    builder: BatchBuilder
+    positions: list[int]
+
+
+async def prepare(
+    producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record], generations: Mapping[str, int]
+) -> dict[TopicPartition, Batch]:
+    """One batch for each partition that `rows` (of the outbox, in their order) go to.
+
+    Of a partition whose batch is full the rest is left out, for the next time. `generations`: that of each topic's
+    log, 1 where it is not named.
     """
-    batches: dict[Partition, BatchBuilder] = {}
-    positions: dict[Partition, list[int]] = {}
-    full: set[Partition] = set()
+    batches: dict[TopicPartition, Batch] = {}
+    full: set[TopicPartition] = set()
     for row in rows:
-        place = (row["topic"], await _partition(producer, row["topic"], row["key"].encode()))
+        place = TopicPartition(row["topic"], await _partition(producer, row["topic"], row["key"].encode()))
         if place in full:
             continue
-        batch = batches.get(place)
-        if batch is None:
-            batch = batches[place] = producer.create_batch()
-            positions[place] = []
-        if _add(batch, row, generations.get(row["topic"], 1)):
-            positions[place].append(row["position"])
+        batch = batches.setdefault(place, Batch(producer.create_batch(), []))
+        if _add(batch.builder, row, generations.get(row["topic"], 1)):
+            batch.positions.append(row["position"])
         else:
             full.add(place)
+    return batches
+
+
+async def send(producer: AIOKafkaProducer, batches: Mapping[TopicPartition, Batch]) -> list[Ack]:
+    """Send the batches and wait until the broker has acknowledged all of them.
+
+    Raises KafkaError, and then any of them may have been sent.
+    """
     sending = [
-        await producer.send_batch(batch, topic, partition=number)
-        for (topic, number), batch in batches.items()
+        await producer.send_batch(batch.builder, place.topic, partition=place.partition)
+        for place, batch in batches.items()
     ]
     bases: list[RecordMetadata] = await asyncio.gather(*sending)
     return [
         Ack(position, base.topic, base.partition, base.offset + index if base.offset >= 0 else -1)
-        for base in bases
-        for index, position in enumerate(positions[base.topic, base.partition])
+        for base, batch in zip(bases, batches.values(), strict=True)
+        for index, position in enumerate(batch.positions)
     ]
 
 

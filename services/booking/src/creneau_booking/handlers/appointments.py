@@ -213,8 +213,9 @@ class AppointmentHandlers:
                 await claim_storage.set_status(connection, after.slots, wanted, context.now)
             return resource, ()
         locked = await self._claiming.lock(connection, context.now, after, before)
-        if move and (locked.leaving() or locked.joining()) and locked.held:
-            resource = self._repository.with_agenda(resource, locked.leaving(), locked.joining())
+        if move and locked.held:
+            leaving, joining = await self._claiming.successors(connection, after, locked)
+            resource = self._repository.with_agenda(resource, leaving, joining)
             after = self._repository.facts(resource, id_=after.id, version=after.version)
         claim = await self._claiming.take(connection, context, after, locked)
         return self._repository.with_times(resource, claim.start, claim.end), claim.schedules

@@ -61,6 +61,22 @@ class Claiming:
                 facts = await storage.lock_slots(connection, ids, near)
         return LockedSlots(_named(facts, wanted.slots), _named(facts, had))
 
+    async def successors(
+        self, connection: Connection, wanted: Appointment, locked: LockedSlots
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Who leaves and who joins when an appointment goes to other agendas, as references.
+
+        However the one who leaves is named: a role stands for its Practitioner, in an agenda or as a participant.
+        """
+        leaving, joining = locked.leaving(), locked.joining()
+        if not leaving:
+            return leaving, joining
+        named = leaving | {p.reference for p in wanted.participants if p.reference}
+        roles = await storage.roles_of(connection, sorted(named))
+        leaving |= {roles[actor] for actor in leaving if actor in roles}
+        leaving |= {role for role, practitioner in roles.items() if practitioner in leaving}
+        return leaving - joining, joining
+
     async def take(
         self, connection: Connection, context: WriteContext, wanted: Appointment, locked: LockedSlots
     ) -> rules.Claim:

@@ -27,12 +27,14 @@ from creneau_shared.fhir.rest.reading import ID
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.includes import Row
-from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.fhir.search.sql import Catalog, compile_count
 from creneau_shared.fhir.storage.store import Resource
 
 PROPOSAL_PREFIX = "proposal."
 COUNT_DEFAULT = 20
 COUNT_MAX = 500
+TOTAL_MAX = 1000
+"""slots are counted so far: each must be looked up among the occupancies; one more means: more than these"""
 
 DEFINITION = operation_definition(
     "find",
@@ -78,23 +80,25 @@ class FindOperation:
         pairs = slot_query(given, start, end)
         access = await server.policy.access(request.principal, "Slot", "s")
         wanted = searching.parse(server, request, "Slot", pairs, strict=True)
-        wanted = replace(wanted, count=count, total="accurate")
+        wanted = replace(wanted, count=count, total="none")
         scope = await searching.scope_of(server.policy, request.principal, "Slot", access)
         open_slots = OpenSlotTable(
             public_only=access.patient_ids is not None, ignored_appointment=_ignored(given)
         )
         others = [server.catalog.table(name) for name in server.catalog.types if name != "Slot"]
+        catalog = Catalog([open_slots, *others])
         async with server.connection() as connection:
-            result = await run_search(
-                connection, Catalog([open_slots, *others]), wanted, cursor_codec=server.cursors, scope=scope
-            )
+            result = await run_search(connection, catalog, wanted, cursor_codec=server.cursors, scope=scope)
+            total = len(result.matches)
+            if result.next_cursor is not None:
+                counting = compile_count(catalog, scope, wanted, TOTAL_MAX)
+                total = await connection.fetchval(counting.sql, *counting.values)
             actors = await agenda_actors(connection, [row.id for row in result.matches])
         patients = given.references("patient-reference", "patient")
         proposals = [_proposal(row, actors.get(row.id, ()), patients) for row in result.matches]
         entries = [
             Entry(f"{server.base_url}/Appointment/{p['id']}", dumps(p), {"mode": "match"}) for p in proposals
         ]
-        total = result.total or 0
         if total > len(proposals):
             entries.append(Entry(resource=_more(total, request.language), search={"mode": "outcome"}))
         links = [Link("self", query_url(f"{server.base_url}/Appointment/$find", request.query))]
@@ -177,10 +181,12 @@ def _proposal(row: Row, actors: Sequence[str], patients: Sequence[Resource]) -> 
 
 
 def _more(total: int, language: Language) -> bytes:
+    fr, en = ("Plus de ", "More than ") if total > TOTAL_MAX else ("", "")
+    found = min(total, TOTAL_MAX)
     issue = Issue(
         "informational",
-        f"{total} créneaux conviennent ; les premiers sont proposés. Augmentez _count pour en voir plus.",
-        f"{total} slots fit; the first ones are proposed. Raise _count to see more.",
+        f"{fr}{found} créneaux conviennent ; les premiers sont proposés. Augmentez _count pour en voir plus.",
+        f"{en}{found} slots fit; the first ones are proposed. Raise _count to see more.",
         severity="information",
     )
     return dumps(operation_outcome([issue], language))

@@ -48,7 +48,7 @@ def _by_reference(references: Sequence[Resource], path: str) -> Pairs:
     ]
     pairs = []
     if ids:
-        pairs.append((f"{path}._id", ",".join(ids)))
+        pairs.append((path, ",".join(ids)))
     if identifiers:
         pairs.append((f"{path}.identifier", ",".join(identifiers)))
     return pairs

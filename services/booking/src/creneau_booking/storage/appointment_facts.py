@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from creneau_booking.domain.appointment import Appointment, Code, Participant
 from creneau_shared.fhir.storage.store import Resource
@@ -44,6 +44,11 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         service_type=tuple(Code(c.get("system"), c.get("code"), c.get("display")) for c in codings),
         cancelation_reason=next((c.get("code") for c in reason.get("coding", ())), None),
     )
+
+
+def fhir_instant(moment: datetime) -> str:
+    """An instant as we write it: UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _instant(text: str | None) -> datetime | None:

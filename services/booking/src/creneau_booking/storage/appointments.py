@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from copy import copy
-from datetime import UTC, datetime
+from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
-from creneau_booking.storage.appointment_facts import facts, relative
+from creneau_booking.storage.appointment_facts import facts, fhir_instant, relative
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -54,7 +54,7 @@ class AppointmentRepository:
         """The resource with the start and end of what it took, where it did not say them itself."""
         if "start" in resource and "end" in resource:
             return resource
-        return {**resource, "start": _utc(start), "end": _utc(end)}
+        return {**resource, "start": fhir_instant(start), "end": fhir_instant(end)}
 
     def as_held(self, resource: Resource, until: datetime) -> Resource:
         """The resource as a hold: pending, its participants tentative unless they answered, its end stated."""
@@ -63,7 +63,7 @@ class AppointmentRepository:
             for p in resource["participant"]
         ]
         held = self.without_hold(resource)
-        extension = [*held.get("extension", ()), {"url": HELD_UNTIL, "valueInstant": _utc(until)}]
+        extension = [*held.get("extension", ()), {"url": HELD_UNTIL, "valueInstant": fhir_instant(until)}]
         return {**held, "status": "pending", "participant": participants, "extension": extension}
 
     def as_booked(self, resource: Resource) -> Resource:
@@ -108,7 +108,3 @@ class AppointmentRepository:
     def as_cancelled(self, resource: Resource) -> Resource:
         """The resource as cancelled, without a word on why."""
         return {**self.without_hold(resource), "status": "cancelled"}
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -42,7 +42,7 @@ def prefixed_person(value: str) -> str:
 
 def person_number(identifiers: Iterable[Resource]) -> str | None:
     """The national number, prefixed, of a professional: RPPS before ADELI before others; None: they have none."""
-    found = []
+    found: list[str] = []
     for identifier in identifiers:
         system, value = identifier.get("system"), identifier.get("value", "")
         if value and system == NATIONAL_PERSON:
@@ -70,7 +70,7 @@ def person_tokens(value: str) -> list[str]:
 
 def structure_number(identifiers: Sequence[Resource]) -> str | None:
     """The national number, prefixed, of a structure: FINESS before SIRET before the ranks; None: it has none."""
-    found = []
+    found: list[str] = []
     for identifier in identifiers:
         system, value = identifier.get("system", NATIONAL_STRUCTURE), identifier.get("value", "")
         if system == NATIONAL_STRUCTURE:

@@ -26,6 +26,9 @@ from creneau_shared.fhir.search.request import Clause, DateValue, Include, Searc
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.ids import new_id
 
+CPTS = ("Slot", "service-type-reference")
+"""The include that asks for the CPTS as well (INT_R04)."""
+
 
 class SasView:
     """The `SearchView` of Slot for the SAS."""
@@ -48,13 +51,13 @@ class SasView:
             _include("PractitionerRole", "location"),
             _include("PractitionerRole", "organization"),
         ]
-        if asks_for(asked, "Slot", "service-type-reference"):
-            needed += [_include("Slot", "service-type-reference"), _include("HealthcareService", "organization")]
+        if asks_for(asked, *CPTS):
+            needed += [_include(*CPTS), _include("HealthcareService", "organization")]
         return replace(asked, conditions=(*asked.conditions, begun), includes=tuple(needed))
 
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
         """The searchset; `total` counts the slots in it, and is left out when there are more than fit on a page."""
-        cpts = sas_query.is_cpts(request.query)
+        cpts = asks_for(asked, *CPTS)
         graph = Graph(Facts(result.included, request.base_url), cpts=cpts)
         found = [answer for row in result.matches if (answer := graph.slot(loads(row.content))) is not None]
         entries = list(_entries(found, asked, request.base_url))
@@ -235,7 +238,7 @@ def _shown(answer: Answer, asked: SearchRequest) -> Iterator[Resource]:
         if asks_for(asked, "Schedule", "actor"):
             yield answer.agenda.practitioner
             yield answer.agenda.role
-    if asks_for(asked, "Slot", "service-type-reference"):
+    if asks_for(asked, *CPTS):
         for service in answer.services:
             yield service.service
             if asks_for(asked, "HealthcareService", "organization"):

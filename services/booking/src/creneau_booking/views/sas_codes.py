@@ -25,7 +25,9 @@ CPTS_IDENTIFIER_TYPE = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-020
 
 VISIT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 APPOINTMENT_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0276"
-STRUCTURE_CATEGORY = "https://mos.esante.gouv.fr/NOS/TRE_R66-CategorieEtablissement/FHIR/TRE-R66-CategorieEtablissement"
+STRUCTURE_CATEGORY = (
+    "https://mos.esante.gouv.fr/NOS/TRE_R66-CategorieEtablissement/FHIR/TRE-R66-CategorieEtablissement"
+)
 CPTS_CATEGORY = "604"
 SERVICE_REFERENCE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Slot.serviceType"
 

@@ -14,7 +14,6 @@ PRACTITIONERS = "schedule.actor:Practitioner.identifier"
 PRACTITIONERS_MAX = 25
 SLOTS_ON_A_PAGE = 1000
 """What the official addresses ask for (_count); a page of so many is nearly always the only one"""
-_PROFILES = (codes.SLOT, codes.CPTS_SLOT)
 _LOWER, _UPPER = ("ge", "gt", "sa"), ("le", "lt", "eb")
 
 
@@ -27,7 +26,7 @@ def is_sas(query: Pairs) -> bool:
     """
     profiles = _values(query, "_profile")
     if profiles:
-        return any(_is_sas_profile(profile) for profile in profiles)
+        return codes.SLOT in (profile.partition("|")[0] for profile in profiles)
     asked = [value.strip() for name, text in query if name == PRACTITIONERS for value in text.split(",")]
     statuses = _values(query, "status")
     return (
@@ -37,13 +36,6 @@ def is_sas(query: Pairs) -> bool:
         and ("_include:iterate", "Schedule:actor") in query
         and statuses in ([], ["free"])
     )
-
-
-def is_cpts(query: Pairs) -> bool:
-    """Whether the CPTS that share the slots are asked for as well."""
-    included = [value for name, value in query if name.startswith("_include")]
-    profiles = [profile.partition("|")[0] for profile in _values(query, "_profile")]
-    return "Slot:service-type-reference" in included or codes.CPTS_SLOT in profiles
 
 
 def check(query: Pairs) -> None:
@@ -83,10 +75,6 @@ def _in_every_form(text: str) -> str:
         system, bar, value = token.partition("|")
         tokens += person_tokens(value) if bar and system == NATIONAL_PERSON else [token]
     return ",".join(dict.fromkeys(tokens))
-
-
-def _is_sas_profile(profile: str) -> bool:
-    return profile.partition("|")[0] in _PROFILES
 
 
 def _values(query: Pairs, wanted: str) -> list[str]:

@@ -62,9 +62,7 @@ def _labels(stored: Resource) -> list[Resource]:
 
 def schedule(stored: Resource, practitioner: str, role: str) -> Resource:
     """FrScheduleAgregateur: whose agenda (two references), and nothing of what FR Core 2 forbids or adds."""
-    return _resource(
-        stored, codes.SCHEDULE, actor=[{"reference": practitioner}, {"reference": role}]
-    )
+    return _resource(stored, codes.SCHEDULE, actor=[{"reference": practitioner}, {"reference": role}])
 
 
 def practitioner(stored: Resource) -> Resource | None:
@@ -154,7 +152,9 @@ def compact(**members: Any) -> Resource:
     return {name: value for name, value in members.items() if value not in (None, "", [], {})}
 
 
-def _resource(stored: Resource, profile: str, *, security: Sequence[Resource] = (), **members: Any) -> Resource:
+def _resource(
+    stored: Resource, profile: str, *, security: Sequence[Resource] = (), **members: Any
+) -> Resource:
     meta = compact(profile=[profile], security=list(security))
     head = {"resourceType": stored["resourceType"], "id": stored["id"], "meta": meta}
     return head | compact(**members)

@@ -12,7 +12,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -51,6 +51,8 @@ class Entry:
     index: int
     full_url: str | None
     request: FhirRequest
+    refers_to: set[str] = field(default_factory=set)
+    """the other entries' resources that this one's refers to, as they will be called"""
 
 
 async def process(server: FhirServer, request: FhirRequest) -> Answer:
@@ -185,7 +187,7 @@ async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Ent
             if entry.request.parsed is not None:
                 await _rewrite(server, connection, entry, given)
         written: dict[tuple[str, str], int] = {}
-        for entry in sorted(entries, key=lambda entry: METHOD_ORDER.get(entry.request.method, 3)):
+        for entry in _in_order(entries, given):
             try:
                 plan = server.plan(entry.request)
                 answers[entry.index] = (
@@ -195,6 +197,31 @@ async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Ent
                 raise _located(error, entry.index) from error
             _require_once(entry, answers[entry.index], written)
     return [answer for answer in answers if answer is not None]
+
+
+def _in_order(entries: list[Entry], given: Mapping[str, str]) -> list[Entry]:
+    """FHIR's order of methods; among those that write, what another entry refers to stands before it."""
+    named = {given[entry.full_url]: entry for entry in entries if entry.full_url in given}
+    ordered: list[Entry] = []
+    begun: set[int] = set()
+
+    def place(first: Entry) -> None:
+        pending = [(first, iter(sorted(first.refers_to)))]
+        begun.add(first.index)
+        while pending:
+            entry, needs = pending[-1]
+            needed = next((named[name] for name in needs if named[name].index not in begun), None)
+            if needed is None:
+                ordered.append(entry)
+                pending.pop()
+            else:
+                begun.add(needed.index)
+                pending.append((needed, iter(sorted(needed.refers_to))))
+
+    for entry in sorted(entries, key=lambda entry: METHOD_ORDER.get(entry.request.method, 3)):
+        if entry.index not in begun:
+            place(entry)
+    return ordered
 
 
 def _located(error: CreneauError, index: int) -> CreneauError:
@@ -322,8 +349,10 @@ async def _rewrite(
                     pending.append(value)
                 elif value in given and name in ("reference", "url", "valueUri", "valueUrl", "uri"):
                     node[name] = given[value]
+                    entry.refers_to.add(given[value])
                 elif name == "reference" and root and f"{root[1]}{value}" in given:
                     node[name] = given[f"{root[1]}{value}"]
+                    entry.refers_to.add(node[name])
                 elif name == "reference" and (match := _CONDITIONAL_REFERENCE.match(value)):
                     node[name] = await _resolve_condition(server, connection, entry, match[1], match[2])
 

@@ -1,0 +1,264 @@
+"""Moving, cancelling, and the rest of an appointment's life over HTTP."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from services.booking.tests.client import Caller, code, reason
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import SKIN, VIDEO, appointment, parameters, ref, unique, utc
+from services.booking.tests.practice import Agenda, Practice
+
+from creneau_shared.fhir.storage.store import Resource, Stored
+
+CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+
+
+@pytest.fixture
+async def agenda(practice: Practice) -> Agenda:
+    return await practice.open_agenda()
+
+
+@pytest.fixture
+async def camille(practice: Practice) -> str:
+    return await practice.new_patient()
+
+
+@pytest.fixture
+async def booked(practice: Practice, agenda: Agenda, camille: str) -> Stored:
+    people = [agenda.practitioner, agenda.location]
+    return await practice.create(
+        appointment("booked", slots=agenda.slots[:1], patient=camille, actors=people)
+    )
+
+
+def fhirpath(path: str, value: str) -> Resource:
+    parts = [
+        {"name": "type", "valueCode": "replace"},
+        {"name": "path", "valueString": path},
+        {"name": "value", "valueCode": value},
+    ]
+    return {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+
+
+async def reschedule(caller: Caller, id_: str, **given: object) -> Resource:
+    answer = await caller.post(f"Appointment/{id_}/$reschedule", parameters(**given))
+    assert answer.status_code == 200, answer.text
+    moved: Resource = answer.json()
+    return moved
+
+
+class TestReschedule:
+    async def test_to_another_slot(
+        self, callers: Callers, practice: Practice, agenda: Agenda, booked: Stored, camille: str
+    ) -> None:
+        """Same id, same patient, another time; the old slot free, one event that says when it was to be."""
+        moved = await reschedule(callers.patient(camille), booked.id, slot=ref(f"Slot/{agenda.slots[2]}"))
+        assert (moved["id"], moved["status"]) == (booked.id, "booked")
+        assert (moved["start"], moved["end"]) == (utc(agenda.at(2)), utc(agenda.at(3)))
+        assert moved["meta"]["versionId"] == "2"
+        assert await practice.slot_statuses(agenda.slots) == ["free", "free", "busy"]
+        assert [row[:2] for row in await practice.occupied(agenda.practitioner)] == [
+            (agenda.at(2), agenda.at(3))
+        ]
+        assert await practice.kinds(booked.id) == ["booked", "moved"]
+
+    async def test_medplum_by_start_and_agenda(
+        self, callers: Callers, practice: Practice, agenda: Agenda, booked: Stored, camille: str
+    ) -> None:
+        given = {"start": utc(agenda.at(1)), "schedule": ref(f"Schedule/{agenda.id}")}
+        moved = await reschedule(callers.patient(camille), booked.id, **given)
+        assert [s["reference"] for s in moved["slot"]] == [f"Slot/{agenda.slots[1]}"]
+
+    async def test_a_part_of_a_larger_slot_keeps_its_length(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """Twenty minutes in a free morning, moved by an hour, are still twenty minutes."""
+        morning = await practice.open_agenda(0)
+        id_ = f"matin-{morning.id}"
+        resource = {
+            "resourceType": "Slot",
+            "id": id_,
+            "schedule": ref(f"Schedule/{morning.id}"),
+            "status": "free",
+        }
+        times = {"start": utc(morning.start), "end": utc(morning.start + timedelta(hours=4))}
+        await practice.put({**resource, **times})
+        stored = await practice.create(
+            appointment("booked", slots=[id_], patient=camille, start=morning.start)
+        )
+        later = utc(morning.start + timedelta(hours=1))
+        given = {"start": later, "schedule": ref(f"Schedule/{morning.id}")}
+        moved = await reschedule(callers.patient(camille), stored.id, **given)
+        assert (moved["start"], moved["end"]) == (later, utc(morning.start + timedelta(minutes=80)))
+
+    async def test_overlapping_its_own_slots(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """From slots 0 and 1 to slots 1 and 2: the one that it keeps is never free in between."""
+        agenda = await practice.open_agenda(3)
+        stored = await practice.create(appointment("booked", slots=agenda.slots[:2], patient=camille))
+        slots = [ref(f"Slot/{id_}") for id_ in agenda.slots[1:]]
+        await reschedule(callers.patient(camille), stored.id, slot=slots)
+        assert await practice.slot_statuses(agenda.slots) == ["free", "busy", "busy"]
+        assert (await practice.slot(agenda.slots[1]))["meta"]["versionId"] == "2"
+
+    async def test_the_people_of_the_agenda_follow(
+        self, callers: Callers, practice: Practice, agenda: Agenda, booked: Stored, camille: str
+    ) -> None:
+        """To a colleague's agenda: the colleague and their place stand in, what the slot says of the visit holds."""
+        other = await practice.open_agenda(slot_members={"serviceType": [VIDEO], "specialty": [SKIN]})
+        moved = await reschedule(callers.patient(camille), booked.id, slot=ref(f"Slot/{other.slots[0]}"))
+        actors = {p["actor"]["reference"]: p["status"] for p in moved["participant"]}
+        assert actors == {camille: "accepted", other.practitioner: "accepted", other.location: "accepted"}
+        assert (moved["serviceType"], moved["specialty"]) == ([VIDEO], [SKIN])
+        assert await practice.occupied(agenda.practitioner) == []
+        assert len(await practice.occupied(other.practitioner)) == 1
+
+    async def test_a_role_leaves_with_its_practitioner(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """The appointment names the role, the agenda its practitioner: both mean the same person."""
+        role = {
+            "resourceType": "PractitionerRole",
+            "id": unique("role"),
+            "practitioner": ref(agenda.practitioner),
+        }
+        people = [await practice.put(role), agenda.location]
+        stored = await practice.create(
+            appointment("booked", slots=agenda.slots[:1], patient=camille, actors=people)
+        )
+        other = await practice.open_agenda()
+        moved = await reschedule(callers.patient(camille), stored.id, slot=ref(f"Slot/{other.slots[0]}"))
+        actors = {p["actor"]["reference"] for p in moved["participant"]}
+        assert actors == {camille, other.practitioner, other.location}
+        assert await practice.occupied(agenda.practitioner) == []
+
+    async def test_refused_it_stays_where_it_was(
+        self, callers: Callers, practice: Practice, agenda: Agenda, booked: Stored, camille: str
+    ) -> None:
+        await practice.create(appointment("booked", slots=agenda.slots[1:2]))
+        answer = await callers.patient(camille).post(
+            f"Appointment/{booked.id}/$reschedule", parameters(slot=ref(f"Slot/{agenda.slots[1]}"))
+        )
+        assert (answer.status_code, code(answer)) == (409, "slot-taken")
+        assert await practice.slot_statuses(agenda.slots) == ["busy", "busy", "free"]
+        assert await practice.kinds(booked.id) == ["booked"]
+
+    async def test_what_cannot_be_moved(
+        self, callers: Callers, practice: Practice, agenda: Agenda, booked: Stored
+    ) -> None:
+        software = callers.software()
+        path = f"Appointment/{booked.id}/$reschedule"
+        assert (await software.post(path, parameters())).status_code == 400
+        assert (
+            await software.post(path, parameters(start="un jour", schedule=ref("Schedule/x")))
+        ).status_code == 400
+        await practice.change(booked.id, status="cancelled")
+        answer = await software.post(path, parameters(slot=ref(f"Slot/{agenda.slots[1]}")))
+        assert (answer.status_code, code(answer)) == (422, "not-movable")
+
+
+class TestCancel:
+    @pytest.mark.parametrize("way", ["json-patch", "fhirpath-patch", "put", "delete"])
+    async def test_every_way(
+        self, callers: Callers, practice: Practice, agenda: Agenda, booked: Stored, camille: str, way: str
+    ) -> None:
+        """The slot and the people are free at once, and one event tells who cancelled."""
+        caller, path = callers.patient(camille), f"Appointment/{booked.id}"
+        if way == "json-patch":
+            answer = await caller.patch(path, CANCELLED)
+        elif way == "fhirpath-patch":
+            answer = await caller.patch(
+                path, fhirpath("Appointment.status", "cancelled"), "application/fhir+json"
+            )
+        elif way == "put":
+            answer = await caller.put(path, {**(await caller.get(path)).json(), "status": "cancelled"})
+        else:
+            answer = await caller.delete(path)
+        assert answer.status_code == (204 if way == "delete" else 200), answer.text
+        assert await practice.slot_statuses(agenda.slots) == ["free", "free", "free"]
+        assert await practice.occupied(agenda.practitioner) == []
+        assert await practice.kinds(booked.id) == ["booked", "cancelled"]
+        seen = await caller.get(path)
+        if way == "delete":
+            assert seen.status_code in (404, 410)
+        else:
+            assert seen.json()["slot"], "a cancelled appointment keeps its references"
+
+    async def test_a_patient_does_not_cancel_the_past(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """Neither by a status nor by deleting it; the practice may."""
+        past = await practice.open_agenda(1, start=practice.clock.now() - timedelta(hours=1))
+        stored = await practice.create(appointment("booked", slots=past.slots, patient=camille))
+        caller, path = callers.patient(camille), f"Appointment/{stored.id}"
+        for answer in (await caller.patch(path, CANCELLED), await caller.delete(path)):
+            assert (answer.status_code, code(answer)) == (422, "already-started")
+        assert (await callers.software().patch(path, CANCELLED)).status_code == 200
+
+
+class TestRules:
+    async def test_an_illegal_transition_names_both_ends(
+        self, callers: Callers, practice: Practice, booked: Stored
+    ) -> None:
+        await practice.change(booked.id, status="cancelled")
+        again = [{"op": "replace", "path": "/status", "value": "booked"}]
+        answer = await callers.software().patch(f"Appointment/{booked.id}", again)
+        assert (answer.status_code, code(answer)) == (422, "illegal-transition")
+        assert "cancelled" in reason(answer)
+        assert "booked" in reason(answer)
+
+    async def test_the_practice_follows_the_visit(
+        self, callers: Callers, practice: Practice, agenda: Agenda, booked: Stored
+    ) -> None:
+        path = f"Appointment/{booked.id}"
+        for status in ("arrived", "checked-in", "fulfilled"):
+            answer = await callers.software().patch(
+                path, [{"op": "replace", "path": "/status", "value": status}]
+            )
+            assert answer.status_code == 200, answer.text
+        assert await practice.slot_statuses(agenda.slots[:1]) == ["busy"]
+        assert await practice.kinds(booked.id) == ["booked", "updated", "updated", "updated"]
+
+    async def test_nobody_misses_a_visit_of_tomorrow(self, callers: Callers, booked: Stored) -> None:
+        missed = [{"op": "replace", "path": "/status", "value": "noshow"}]
+        answer = await callers.software().patch(f"Appointment/{booked.id}", missed)
+        assert (answer.status_code, code(answer)) == (422, "not-started")
+
+    async def test_a_patient_does_not_say_who_arrived(
+        self, callers: Callers, booked: Stored, camille: str
+    ) -> None:
+        arrived = [{"op": "replace", "path": "/status", "value": "arrived"}]
+        answer = await callers.patient(camille).patch(f"Appointment/{booked.id}", arrived)
+        assert (answer.status_code, code(answer)) == (403, "status-not-yours")
+
+    async def test_a_patient_changes_time_only_by_reschedule(
+        self, callers: Callers, agenda: Agenda, booked: Stored, camille: str
+    ) -> None:
+        """ISiK: PATCH must not touch slot, start, end or who takes part; a comment may change."""
+        caller, path = callers.patient(camille), f"Appointment/{booked.id}"
+        for change in (
+            {"op": "replace", "path": "/slot", "value": [ref(f"Slot/{agenda.slots[1]}")]},
+            {"op": "replace", "path": "/end", "value": utc(agenda.start + timedelta(minutes=10))},
+            {"op": "replace", "path": "/participant/1/actor/reference", "value": "Practitioner/autre"},
+        ):
+            answer = await caller.patch(path, [change])
+            assert (answer.status_code, code(answer)) == (422, "use-reschedule"), change
+        answer = await caller.patch(path, [{"op": "add", "path": "/comment", "value": "au 2e étage ?"}])
+        assert answer.status_code == 200
+
+    async def test_software_may_move_by_a_plain_update(
+        self, callers: Callers, practice: Practice, agenda: Agenda, booked: Stored
+    ) -> None:
+        software, path = callers.software(), f"Appointment/{booked.id}"
+        current = (await software.get(path)).json()
+        moved = {
+            "slot": [ref(f"Slot/{agenda.slots[1]}")],
+            "start": utc(agenda.at(1)),
+            "end": utc(agenda.at(2)),
+        }
+        assert (await software.put(path, {**current, **moved})).status_code == 200
+        assert await practice.slot_statuses(agenda.slots) == ["free", "busy", "free"]
+        assert await practice.kinds(booked.id) == ["booked", "moved"]

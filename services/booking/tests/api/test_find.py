@@ -1,0 +1,217 @@
+"""`$find`: what could really be booked, in the spellings of IHE, Argonaut and Medplum."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from services.booking.tests.client import code
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import (
+    SKIN,
+    VIDEO,
+    appointment,
+    for_professionals,
+    parameters,
+    ref,
+    unique,
+    utc,
+)
+from services.booking.tests.practice import Agenda, Practice
+
+from creneau_booking.operations import find
+
+
+@pytest.fixture
+async def agenda(practice: Practice) -> Agenda:
+    return await practice.open_agenda()
+
+
+def window(agenda: Agenda, days: int = 1) -> dict[str, str]:
+    return {"start": utc(agenda.start), "end": utc(agenda.start + timedelta(days=days))}
+
+
+async def found(callers: Callers, **given: Any) -> list[str]:
+    """The slots that are proposed, in order."""
+    answer = await callers.nobody().post("Appointment/$find", parameters(**given))
+    assert answer.status_code == 200, answer.text
+    return slots_of(answer.json())
+
+
+def slots_of(bundle: dict[str, Any]) -> list[str]:
+    proposals = [e["resource"] for e in bundle.get("entry", ()) if e["search"]["mode"] == "match"]
+    return [proposal["slot"][0]["reference"].removeprefix("Slot/") for proposal in proposals]
+
+
+async def test_ihe(callers: Callers, agenda: Agenda) -> None:
+    """ITI-115: a searchset with its total; entries proposed, everyone needs-action, requestedPeriod filled."""
+    patient = "Patient/quelqu-un"
+    answer = await callers.nobody().post(
+        "Appointment/$find",
+        parameters(**window(agenda), practitioner=ref(agenda.practitioner), patient_reference=ref(patient)),
+    )
+    bundle = answer.json()
+    assert (bundle["type"], bundle["total"]) == ("searchset", 3)
+    first = bundle["entry"][0]["resource"]
+    assert first["status"] == "proposed"
+    assert {p["status"] for p in first["participant"]} == {"needs-action"}
+    assert {p["actor"]["reference"] for p in first["participant"]} == {
+        agenda.practitioner,
+        agenda.location,
+        patient,
+    }
+    assert first["requestedPeriod"] == [{"start": utc(agenda.at(0)), "end": utc(agenda.at(1))}]
+    assert first["specialty"][0]["coding"][0]["code"] == "SM54"
+    assert slots_of(bundle) == list(agenda.slots)
+
+
+async def test_logical_references(callers: Callers, practice: Practice) -> None:
+    """IHE's own example names the practitioner by identifier only."""
+    identifier = {"system": "urn:oid:1.3.6.1.4.1.19376.1.2.999", "value": unique("PR")}
+    practitioner = {"resourceType": "Practitioner", "id": unique("prat"), "identifier": [identifier]}
+    agenda = await practice.open_agenda(practitioner=await practice.put(practitioner))
+    assert await found(callers, **window(agenda), practitioner={"identifier": identifier}) == list(
+        agenda.slots
+    )
+    unknown = {"identifier": {**identifier, "value": "personne"}}
+    assert await found(callers, **window(agenda), practitioner=unknown) == []
+
+
+async def test_argonaut_by_get(callers: Callers, agenda: Agenda) -> None:
+    """Uris in the address, `_count`, and an OperationOutcome that says that there is more."""
+    answer = await callers.nobody().get(
+        "Appointment/$find", **window(agenda), practitioner=agenda.practitioner, _count="2"
+    )
+    bundle = answer.json()
+    assert (slots_of(bundle), bundle["total"]) == (list(agenda.slots[:2]), 3)
+    assert bundle["entry"][-1]["search"]["mode"] == "outcome"
+    assert bundle["entry"][-1]["resource"]["issue"][0]["severity"] == "information"
+
+
+async def test_medplum(callers: Callers, practice: Practice, agenda: Agenda) -> None:
+    other = await practice.open_agenda(start=agenda.start)
+    several = [ref(f"Schedule/{agenda.id}"), ref(f"Schedule/{other.id}")]
+    assert set(await found(callers, **window(agenda), schedule=several)) == {*agenda.slots, *other.slots}
+    service = f"HealthcareService/{unique('offre')}"
+    answer = await callers.nobody().get(
+        "Appointment/$find",
+        **window(agenda),
+        schedule=f"Schedule/{agenda.id}",
+        **{"service-type-reference": service},
+    )
+    assert slots_of(answer.json()) == []
+
+
+async def test_and_between_kinds_or_within(callers: Callers, practice: Practice, agenda: Agenda) -> None:
+    other = await practice.open_agenda(start=agenda.start)
+    both = [ref(agenda.practitioner), ref(other.practitioner)]
+    assert len(await found(callers, **window(agenda), practitioner=both)) == 6
+    here = ref(agenda.location)
+    assert await found(callers, **window(agenda), practitioner=both, location_reference=here) == list(
+        agenda.slots
+    )
+
+
+async def test_by_organization_and_place(callers: Callers, practice: Practice) -> None:
+    """Through the directory replica: the role's organisation, the place's address."""
+    organization = await practice.put(
+        {"resourceType": "Organization", "id": unique("org"), "name": "Cabinet"}
+    )
+    town = unique("Ville")
+    place = {"resourceType": "Location", "id": unique("lieu"), "address": {"city": town}}
+    role = {"resourceType": "PractitionerRole", "id": unique("role"), "organization": ref(organization)}
+    actors = [{"reference": await practice.put(role)}, {"reference": await practice.put(place)}]
+    agenda = await practice.open_agenda(actor=actors)
+    assert await found(callers, **window(agenda), organization=ref(organization)) == list(agenda.slots)
+    assert await found(callers, **window(agenda), location_string=town) == list(agenda.slots)
+    assert await found(callers, **window(agenda), organization=ref("Organization/autre")) == []
+
+
+async def test_by_specialty_and_visit_type(callers: Callers, practice: Practice) -> None:
+    video = await practice.open_agenda(slot_members={"serviceType": [VIDEO], "specialty": [SKIN]})
+    narrow = {**window(video), "practitioner": ref(video.practitioner)}
+    for name, value, expected in (
+        ("specialty", "SM15", video.slots),
+        ("specialty", "urn:oid:1.2.250.1.213.2.28|SM15", video.slots),
+        ("specialty", "SM54", ()),
+        ("visit_type", "VR", video.slots),
+        ("visit_type", "AMB", ()),
+    ):
+        assert await found(callers, **narrow, **{name: value}) == list(expected), (name, value)
+
+
+async def test_what_is_taken_or_held_is_not_offered(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    await practice.create(appointment("booked", slots=agenda.slots[:1]))
+    await practice.hold(appointment("proposed", slots=agenda.slots[1:2]))
+    assert await found(callers, **window(agenda), practitioner=ref(agenda.practitioner)) == [agenda.slots[2]]
+
+
+async def test_time_that_is_taken_through_another_agenda_is_not_offered(
+    callers: Callers, practice: Practice
+) -> None:
+    """However much of it there is, the page is full and the total true; the appointment to move does not count."""
+    one = await practice.open_agenda(10)
+    two = await practice.open_agenda(10, practitioner=one.practitioner)
+    taken = [await practice.create(appointment("booked", slots=[id_])) for id_ in two.slots[:8]]
+    free = {**window(one), "schedule": ref(f"Schedule/{one.id}")}
+    answer = await callers.nobody().post("Appointment/$find", parameters(**free, _count="1"))
+    assert (slots_of(answer.json()), answer.json()["total"]) == ([one.slots[8]], 2)
+    to_move = ref(f"Appointment/{taken[3].id}")
+    assert await found(callers, **free, ignore_appointment=to_move) == [one.slots[3], *one.slots[8:]]
+
+
+async def test_what_would_be_refused_is_not_offered(callers: Callers, practice: Practice) -> None:
+    """Closed agendas, slots beyond the horizon, and, for patients, slots for professionals."""
+    closed = await practice.open_agenda(active=False)
+    assert await found(callers, **window(closed), practitioner=ref(closed.practitioner)) == []
+    horizon = {"start": utc(closed.start), "end": utc(closed.at(1))}
+    short = await practice.open_agenda(planningHorizon=horizon, start=closed.start)
+    assert await found(callers, **window(short), practitioner=ref(short.practitioner)) == [short.slots[0]]
+    inner = await practice.open_agenda(slot_members={"meta": for_professionals()})
+    asked = parameters(**window(inner), practitioner=ref(inner.practitioner))
+    for caller, count in ((callers.nobody(), 0), (callers.patient(), 0), (callers.software(), 3)):
+        answer = await caller.post("Appointment/$find", asked)
+        assert len(slots_of(answer.json())) == count
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "expected"),
+    [
+        ({"end": "2026-11-24"}, 400, ""),
+        ({"start": "2026-11-24"}, 400, ""),
+        ({"start": "demain", "end": "2026-11-24"}, 400, ""),
+        ({"start": "2026-11-25", "end": "2026-11-24"}, 422, "window-order"),
+        ({"start": "2026-11-25", "end": "2027-11-24"}, 422, "window-too-long"),
+        ({"start": "2026-11-24", "end": "2026-11-24", "_count": "0"}, 400, ""),
+        ({"start": "2026-11-24", "end": "2026-11-24", "_count": "beaucoup"}, 400, ""),
+    ],
+)
+async def test_windows_that_are_refused(
+    callers: Callers, given: dict[str, str], status: int, expected: str
+) -> None:
+    """Start and end are needed, in order, and no longer apart than the setting says: the sentence says which."""
+    answer = await callers.nobody().get("Appointment/$find", **given)
+    assert (answer.status_code, code(answer)) == (status, expected)
+    assert answer.json()["issue"][0]["expression"]
+
+
+async def test_nobody_is_offered_the_past(callers: Callers, practice: Practice) -> None:
+    agenda = await practice.open_agenda(3, start=practice.clock.now() - timedelta(minutes=20))
+    assert await found(callers, **window(agenda), practitioner=ref(agenda.practitioner)) == list(
+        agenda.slots[1:]
+    )
+
+
+async def test_a_wide_search_says_that_there_is_more_than_it_counts(
+    callers: Callers, practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting is bounded, for each slot must be looked up among the occupancies; the sentence says so."""
+    monkeypatch.setattr(find, "TOTAL_MAX", 4)
+    agenda = await practice.open_agenda(8)
+    asked = parameters(**window(agenda), schedule=ref(f"Schedule/{agenda.id}"), _count="2")
+    bundle = (await callers.nobody().post("Appointment/$find", asked)).json()
+    assert bundle["total"] == 5
+    assert bundle["entry"][-1]["resource"]["issue"][0]["details"]["text"].startswith("Plus de 4 créneaux")

@@ -1,0 +1,199 @@
+"""`$hold`: a slot kept for a while, for one person, and said how long."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+
+import pytest
+from services.booking.tests.client import Caller, code
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import appointment, parameters, ref, utc
+from services.booking.tests.practice import Agenda, Practice
+
+from creneau_booking.jobs import Jobs
+from creneau_booking.storage.appointments import HELD_UNTIL
+from creneau_shared.fhir.storage.store import Resource
+
+
+@pytest.fixture
+async def agenda(practice: Practice) -> Agenda:
+    return await practice.open_agenda()
+
+
+@pytest.fixture
+async def camille(practice: Practice) -> str:
+    return await practice.new_patient()
+
+
+def held_until(resource: Resource) -> str:
+    return str(next(e["valueInstant"] for e in resource["extension"] if e["url"] == HELD_UNTIL))
+
+
+async def hold(caller: Caller, slot: str, patient: str) -> Resource:
+    answer = await caller.post(
+        "Appointment/$hold", parameters(appointment=appointment("proposed", slots=[slot], patient=patient))
+    )
+    assert answer.status_code == 201, answer.text
+    held: Resource = answer.json()
+    return held
+
+
+@pytest.mark.parametrize("spelling", ["appt_resource", "appointment_resource", "appointment"])
+async def test_a_hold_says_how_long(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, spelling: str
+) -> None:
+    """Until when: in the header, in the resource and in the event; the slot is busy-tentative meanwhile."""
+    proposed = appointment("proposed", slots=agenda.slots[:1], patient=camille, actors=[agenda.practitioner])
+    proposed["participant"][1]["status"] = "needs-action"
+    answer = await callers.patient(camille).post("Appointment/$hold", parameters(**{spelling: proposed}))
+    body = answer.json()
+    bundled = spelling == "appointment_resource"  # IHE's spelling; the others are answered with the resource
+    held = body["entry"][0]["resource"] if bundled else body
+    assert (answer.status_code, body["resourceType"]) == (
+        (200, "Bundle") if bundled else (201, "Appointment")
+    )
+    assert held["status"] == "pending"
+    assert [p["status"] for p in held["participant"]] == ["accepted", "tentative"]
+    until = practice.clock.now() + timedelta(seconds=practice.settings.hold_duration_s)
+    assert parsedate_to_datetime(answer.headers["expires"]) == until
+    assert held_until(held) == utc(until)
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["busy-tentative"]
+    assert await practice.kinds(held["id"]) == ["held"]
+
+
+async def test_ihe_by_reference_to_a_proposal(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """ITI-116 says only which proposal; for whom is plain when the token acts for one patient."""
+    proposal = ref(f"Appointment/proposal.{agenda.slots[0]}")
+    answer = await callers.patient(camille).post(
+        "Appointment/$hold", parameters(appointment_reference=proposal)
+    )
+    assert answer.json()["type"] == "searchset"
+    held = answer.json()["entry"][0]["resource"]
+    assert held["status"] == "pending"
+    assert {p["actor"]["reference"] for p in held["participant"]} == {
+        camille,
+        agenda.practitioner,
+        agenda.location,
+    }
+    refused = await callers.patient(camille).post(
+        "Appointment/$hold", parameters(appointment_reference=proposal)
+    )
+    [entry] = refused.json()["entry"]
+    assert (refused.status_code, refused.json()["total"], entry["search"]["mode"]) == (200, 0, "outcome")
+    assert [(i["severity"], i["code"]) for i in entry["resource"]["issue"]] == [("fatal", "not-found")]
+
+
+async def test_argonaut_by_instance_and_by_id(callers: Callers, practice: Practice, agenda: Agenda) -> None:
+    software = callers.software()
+    for index, path in ((0, "Appointment/{}/$hold"), (1, "Appointment/$hold")):
+        stored = await practice.create(appointment("proposed", slots=[agenda.slots[index]]))
+        answer = await software.post(path.format(stored.id), parameters(appt_id=f"Appointment/{stored.id}"))
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["entry"][0]["resource"]["status"] == "pending"
+        assert "expires" in answer.headers
+
+
+async def test_a_held_slot_is_refused_to_everyone_else(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    await hold(callers.patient(camille), agenda.slots[0], camille)
+    other = await practice.new_patient(given="Yann")
+    for path in ("Appointment/$hold", "Appointment/$book"):
+        wanted = appointment("proposed", slots=agenda.slots[:1], patient=other)
+        answer = await callers.patient(other).post(path, parameters(appointment=wanted))
+        assert (answer.status_code, code(answer)) == (409, "slot-held")
+
+
+async def test_a_hold_is_extended(callers: Callers, practice: Practice, agenda: Agenda, camille: str) -> None:
+    """Held again, it lasts anew; the time said is the server's even if a client says another."""
+    caller = callers.patient(camille)
+    held = await hold(caller, agenda.slots[0], camille)
+    practice.clock.advance(timedelta(minutes=1))
+    answer = await caller.post(f"Appointment/{held['id']}/$hold", parameters())
+    again = answer.json()
+    until = practice.clock.now() + timedelta(seconds=practice.settings.hold_duration_s)
+    assert held_until(again) == utc(until) > held_until(held)
+    assert await practice.kinds(held["id"]) == ["held", "held"]
+    forever = {**again, "extension": [{"url": HELD_UNTIL, "valueInstant": "2099-01-01T00:00:00Z"}]}
+    assert held_until((await caller.put(f"Appointment/{held['id']}", forever)).json()) == utc(until)
+
+
+async def test_a_request_that_waits_for_the_practice_is_no_hold(callers: Callers, practice: Practice) -> None:
+    """Software's `pending` has no end; holding it would let it run out."""
+    agenda = await practice.open_agenda()
+    stored = await practice.create(appointment("pending", slots=agenda.slots[:1]))
+    answer = await callers.software().post(f"Appointment/{stored.id}/$hold", parameters())
+    assert (answer.status_code, code(answer)) == (422, "not-a-hold")
+
+
+async def test_a_patients_pending_is_a_hold(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """By a plain create too: with an end, and counted; nobody keeps a slot for ever."""
+    pending = appointment("pending", slots=agenda.slots[:1], patient=camille, start=agenda.start)
+    answer = await callers.patient(camille).post("Appointment", pending)
+    assert answer.status_code == 201
+    assert "expires" in answer.headers
+    assert held_until(answer.json())
+    assert await practice.kinds(answer.json()["id"]) == ["held"]
+
+
+async def test_quota(callers: Callers, practice: Practice, camille: str) -> None:
+    """So many at once and no more (here 2); one given back makes room."""
+    agenda = await practice.open_agenda(4)
+    caller = callers.patient(camille)
+    first = await hold(caller, agenda.slots[0], camille)
+    await hold(caller, agenda.slots[1], camille)
+    wanted = parameters(appointment=appointment("proposed", slots=[agenda.slots[2]], patient=camille))
+    refused = await caller.post("Appointment/$hold", wanted)
+    assert (refused.status_code, code(refused)) == (429, "too-many-holds")
+    assert int(refused.headers["retry-after"]) > 0
+    await caller.patch(
+        f"Appointment/{first['id']}", [{"op": "replace", "path": "/status", "value": "cancelled"}]
+    )
+    assert (await caller.post("Appointment/$hold", wanted)).status_code == 201
+
+
+async def test_a_hold_runs_out(callers: Callers, practice: Practice, agenda: Agenda, camille: str) -> None:
+    """The sweeper cancels it, frees the slot and tells of it once."""
+    held = await hold(callers.patient(camille), agenda.slots[0], camille)
+    practice.clock.advance(timedelta(seconds=practice.settings.hold_duration_s))
+    jobs = Jobs(practice.database, practice.settings, practice.handlers.expiry, practice.clock)
+    await jobs.expire_holds()
+    await jobs.expire_holds()
+    now = (await callers.patient(camille).get(f"Appointment/{held['id']}")).json()
+    assert (now["status"], "extension" in now) == ("cancelled", False)
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+    assert await practice.kinds(held["id"]) == ["held", "hold-expired"]
+
+
+async def test_a_hold_that_nobody_else_wanted_may_be_confirmed_late(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    held = await hold(callers.patient(camille), agenda.slots[0], camille)
+    practice.clock.advance(timedelta(seconds=practice.settings.hold_duration_s))
+    answer = await callers.patient(camille).post(f"Appointment/{held['id']}/$book", parameters())
+    assert (answer.status_code, answer.json()["status"]) == (200, "booked")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"resourceType": "Parameters"},
+        parameters(appointment_reference={"identifier": {"value": "x"}}),
+        parameters(appointment={"resourceType": "Patient"}),
+        parameters(appointment={"resourceType": "Appointment"}),
+        {"resourceType": "Appointment", "status": "proposed", "participant": "moi"},
+        {"resourceType": "Appointment", "status": "proposed", "participant": ["moi"]},
+        {"resourceType": "Appointment", "id": 7, "participant": [{"status": "accepted"}]},
+    ],
+)
+@pytest.mark.parametrize("operation", ["$hold", "$book"])
+async def test_unreadable_calls(callers: Callers, operation: str, body: Resource) -> None:
+    """Refused with a reason, whatever is wrong; never an internal error."""
+    answer = await callers.software().post(f"Appointment/{operation}", body)
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.json()["resourceType"] == "OperationOutcome"

@@ -1,0 +1,254 @@
+"""Each search parameter of Slot over narrow rows and kinds, and that none reads the whole table."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+import asyncpg
+import orjson
+import pytest
+from services.booking.tests.factories import BASE, NOW, SKIN, VIDEO, appointment, slot, unique
+from services.booking.tests.practice import Agenda, Practice
+
+from creneau_booking.app import create_catalog
+from creneau_booking.storage.availability import OpenSlotTable
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.rest.searching import KNOWN_TYPES
+from creneau_shared.fhir.search.cursor import CursorCodec
+from creneau_shared.fhir.search.execute import search
+from creneau_shared.fhir.search.parse import parse_search
+from creneau_shared.fhir.search.request import SearchRequest
+from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, compile_count, compile_matches
+
+ROWS = 60_000
+SCHEDULES = 300
+
+
+def request_for(query: str) -> SearchRequest:
+    return parse_search(
+        "Slot",
+        parse_qsl(query.replace("+", "%2B")),
+        known_types=KNOWN_TYPES,
+        now=NOW,
+        base_url=BASE,
+        strict=True,
+    )
+
+
+@dataclass
+class Week:
+    """Two agendas: one of a general practitioner, one of a dermatologist by video with slots of her own kind."""
+
+    practice: Practice
+    general: Agenda
+    skin: Agenda
+    names: dict[str, str]
+
+    async def found(self, query: str) -> str:
+        """The slots of both agendas that `query` finds, by short name, sorted by start, then by name."""
+        codec = CursorCodec("secret")
+        async with self.practice.database.connection() as connection:
+            result = await search(
+                connection, create_catalog(), request_for(f"{query}&_count=500"), cursor_codec=codec
+            )
+        return " ".join(sorted(self.names[row.id] for row in result.matches if row.id in self.names))
+
+
+@pytest.fixture(scope="session")
+async def week(practice: Practice) -> Week:
+    start = datetime.fromisoformat("2026-12-08T09:00:00+00:00")
+    general = await practice.open_agenda(3, start=start)
+    members = {
+        "serviceType": [VIDEO],
+        "specialty": [SKIN],
+        "appointmentType": {"coding": [{"system": "urn:t", "code": "CONTROLE"}]},
+        "meta": {"tag": [{"system": "urn:tag", "code": "pilote"}]},
+    }
+    skin = await practice.open_agenda(3, start=start + timedelta(minutes=10), slot_members=members)
+    own = slot(unique("marque"), skin.id, skin.at(3), identifier=[{"system": "urn:logiciel", "value": "n7"}])
+    await practice.put(own)
+    await practice.create(appointment("booked", slots=general.slots[:1]))
+    names = {id_: f"g{index}" for index, id_ in enumerate(general.slots)}
+    names |= {id_: f"s{index}" for index, id_ in enumerate(skin.slots)} | {own["id"]: "own"}
+    return Week(practice, general, skin, names)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("schedule=Schedule/{g}", "g0 g1 g2"),
+        ("schedule={g}", "g0 g1 g2"),
+        ("schedule=http://127.0.0.1:8080/fhir/Schedule/{g}", "g0 g1 g2"),
+        ("schedule={g},{s}&status=free", "g1 g2 own s0 s1 s2"),
+        ("schedule={g}&status=busy", "g0"),
+        ("schedule={g}&status:not=busy", "g1 g2"),
+        ("schedule={g}&status=http://hl7.org/fhir/slotstatus|free", "g1 g2"),
+        ("schedule={g}&status=free,busy", "g0 g1 g2"),
+        ("schedule={g}&status=elsewhere|free", ""),
+        ("schedule={g}&start=2026-12-08T09:20:00Z", "g1"),
+        ("schedule={g}&start=ge2026-12-08T09:20:00Z&start=lt2026-12-08T09:40:00Z", "g1"),
+        ("schedule={g}&start=2026-12-08T10:20:00+01:00", "g1"),
+        ("schedule={g}&start=2026-12-08", "g0 g1 g2"),
+        ("schedule={g}&start=gt2026-12-08", ""),
+        ("schedule={g}&end=le2026-12-08T09:40:00Z", "g0 g1"),
+        ("schedule={s}&service-type=VR", "s0 s1 s2"),
+        ("schedule={s}&service-type:not=VR", "own"),
+        ("schedule={s},{g}&specialty=SM15", "s0 s1 s2"),
+        ("schedule={s}&appointment-type=urn:t|CONTROLE", "s0 s1 s2"),
+        ("schedule={s}&appointment-type:missing=true", "own"),
+        ("schedule={s}&identifier=urn:logiciel|n7", "own"),
+        ("identifier=urn:logiciel|n7&schedule={s}&identifier:missing=false", "own"),
+        ("schedule={s}&identifier:missing=true", "s0 s1 s2"),
+        ("schedule={s}&_tag=urn:tag|pilote", "s0 s1 s2"),
+        ("_id={g0},{s0}", "g0 s0"),
+        ("_id={g0}&schedule={s}", ""),
+        ("schedule={g}&_lastUpdated=gt2020", "g0 g1 g2"),
+        ("schedule={g}&_lastUpdated=lt2020", ""),
+        ("schedule.actor={gp}", "g0 g1 g2"),
+        ("schedule.actor:Practitioner={gpid}&status=free", "g1 g2"),
+        ("schedule={g}&_has:Appointment:slot:status=booked", "g0"),
+    ],
+)
+async def test_parameter(week: Week, query: str, expected: str) -> None:
+    """Alone or beside the others, with its modifiers and prefixes."""
+    text = query.format(
+        g=week.general.id,
+        s=week.skin.id,
+        g0=week.general.slots[0],
+        s0=week.skin.slots[0],
+        gp=week.general.practitioner,
+        gpid=week.general.practitioner.partition("/")[2],
+    )
+    assert await week.found(text) == expected
+
+
+async def test_the_agenda_by_its_identifier(practice: Practice) -> None:
+    """SAS asks through the agenda and the practitioner's identifier."""
+    value = unique("899")
+    practitioner = {
+        "resourceType": "Practitioner",
+        "id": unique("prat"),
+        "identifier": [{"system": "urn:p", "value": value}],
+    }
+    agenda = await practice.open_agenda(1, practitioner=await practice.put(practitioner))
+    found = Week(practice, agenda, agenda, {agenda.slots[0]: "x"})
+    assert await found.found(f"schedule.actor:Practitioner.identifier=urn:p|{value}&status=free") == "x"
+    assert await found.found("schedule.actor:Practitioner.identifier=urn:p|000&status=free") == ""
+
+
+async def test_a_modifier_that_is_not_searched_is_refused(week: Week) -> None:
+    with pytest.raises(BadRequest):
+        await week.found("service-type:text=vid")
+
+
+@pytest.mark.parametrize(("sort", "first"), [("start", 0), ("-start", 2), ("-end", 2), ("status", 0)])
+async def test_sort(week: Week, sort: str, first: int) -> None:
+    """By an instant either way, or by status in the order of its codes (busy before free)."""
+    query = f"schedule={week.general.id}&status=free,busy&_sort={sort}"
+    async with week.practice.database.connection() as connection:
+        result = await search(
+            connection, create_catalog(), request_for(query), cursor_codec=CursorCodec("secret")
+        )
+    assert result.matches[0].id == week.general.slots[first]
+
+
+@pytest.fixture(scope="session")
+async def large(postgres_server: Any, template: str) -> AsyncIterator[asyncpg.Connection]:
+    """60,000 slots of 300 agendas over two months, analysed."""
+    url = postgres_server.create_database("booking_plans", template=template)
+    connection = await asyncpg.connect(url, server_settings={"jit": "off"})
+    for statement in _fill():
+        await connection.execute(statement)
+    yield connection
+    await connection.close()
+
+
+def _fill() -> Iterator[str]:
+    number = f"generate_series(1, {SCHEDULES}) AS n"
+    yield (
+        "INSERT INTO schedule (id, version, last_updated, content, terms) SELECT 'a' || n, 1, now(), '{}',"
+        f" ARRAY['active=true', 'actor=Practitioner/p' || n % 250] FROM {number}"
+    )
+    yield (
+        "INSERT INTO slot_kind (schedule_key, digest, members, meta, terms) SELECT key, decode(md5(key::text), 'hex'),"
+        " '', '', ARRAY['service-type=t' || key % 50, 'specialty=s' || key % 50, 'appointment-type=x' || key % 50,"
+        " '_tag=g' || key % 50, 'service-type-reference=HealthcareService/h' || key % 50] FROM schedule"
+    )
+    yield (
+        'INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status, terms)'
+        " SELECT gen_random_uuid(), begin, begin + interval '15 min', k.schedule_key, k.key,"
+        " timestamptz '2026-01-01' + n * interval '1 min', 1,"
+        " (CASE WHEN n % 2 = 0 THEN 'free' ELSE 'busy' END)::slot_status,"
+        " CASE WHEN n % 10 = 0 THEN ARRAY['identifier=urn:i|' || n] END"
+        f" FROM slot_kind k, generate_series(1, {ROWS // SCHEDULES}) AS n,"
+        " LATERAL (SELECT timestamptz '2026-12-01 08:00Z' + n * interval '6 hours') AS t (begin)"
+    )
+    yield (
+        "INSERT INTO occupancy SELECT 'r' || n, 'Practitioner/p' || n % 250, tstzrange(t, t + interval '15 min')"
+        " FROM generate_series(1, 1000) AS n, LATERAL (SELECT timestamptz '2026-12-01' + n * interval '1 hour') AS u (t)"
+    )
+    yield "VACUUM ANALYZE"
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+async def read_whole(connection: asyncpg.Connection, query: str, catalog: Catalog) -> list[str]:
+    """The parts of the slot table that the plans of a search read from end to end."""
+    request, found = request_for(query), []
+    for statement in (
+        compile_count(catalog, EVERYTHING, request, None),
+        compile_matches(catalog, EVERYTHING, request).statement,
+    ):
+        explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.values)
+        nodes = [n for n in _nodes(orjson.loads(explained)[0]["Plan"]) if n["Node Type"] == "Seq Scan"]
+        full = {"slot_2026_12", "slot_2027_01", "occupancy"}
+        found += [node["Relation Name"] for node in nodes if node["Relation Name"] in full]
+    return found
+
+
+PLANNED = [
+    "schedule=a7",
+    "schedule=a7&status=free&start=ge2026-12-05&start=lt2026-12-12",
+    "schedule.actor:Practitioner=p7&status=free&start=ge2026-12-05&start=lt2026-12-12",
+    "start=2026-12-05T08:00:00Z&status=free",
+    "end=2026-12-05T08:15:00Z",
+    "_id=0199aaaa-bbbb-7ccc-8ddd-000000000001",
+    "_lastUpdated=2026-01-01T00:05:00Z",
+    "identifier=urn:i|50",
+    "service-type=t7&start=ge2026-12-05&start=lt2026-12-06",
+    "specialty=s7&status=free&start=ge2026-12-05&start=lt2026-12-06",
+    "appointment-type=x7&start=ge2026-12-05&start=lt2026-12-06",
+]
+
+
+@pytest.mark.parametrize("query", PLANNED)
+async def test_no_parameter_reads_the_whole_table(large: asyncpg.Connection, query: str) -> None:
+    assert await read_whole(large, query, create_catalog()) == [], query
+
+
+async def test_find_reads_neither_all_slots_nor_all_occupancies(large: asyncpg.Connection) -> None:
+    catalog = create_catalog()
+    others = [catalog.table(name) for name in catalog.types if name != "Slot"]
+    open_slots = Catalog([OpenSlotTable(public_only=True, ignored_appointment="r1"), *others])
+    for query in ("schedule.actor:Practitioner=p7", "specialty=s7"):
+        narrowed = f"{query}&status=free&start=ge2026-12-05&start=lt2026-12-07&end=le2026-12-07"
+        assert await read_whole(large, narrowed, open_slots) == [], query
+
+
+async def test_a_missing_index_is_noticed(large: asyncpg.Connection) -> None:
+    """The check itself can fail."""
+    transaction = large.transaction()
+    await transaction.start()
+    try:
+        await large.execute("DROP INDEX ix_slot_schedule_start")
+        assert await read_whole(large, "schedule=a7", create_catalog()) != []
+    finally:
+        await transaction.rollback()

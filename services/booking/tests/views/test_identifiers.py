@@ -1,0 +1,99 @@
+"""National identifiers and telephone numbers, in whichever form they are stored or asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from creneau_booking.views.identifiers import (
+    ADELI,
+    FINESS,
+    NATIONAL_PERSON,
+    NATIONAL_STRUCTURE,
+    RPPS,
+    RPPS_RANG,
+    SIRENE,
+    person_number,
+    person_tokens,
+    structure_number,
+)
+from creneau_booking.views.phones import international
+
+
+def known(system: str, value: str) -> dict[str, str]:
+    return {"system": system, "value": value}
+
+
+@pytest.mark.parametrize(
+    ("stored", "number"),
+    [
+        ([known(NATIONAL_PERSON, "899000000016")], "899000000016"),
+        ([known(NATIONAL_PERSON, "99000000016")], "899000000016"),
+        ([known(RPPS, "99000000016")], "899000000016"),
+        ([known(ADELI, "759912345")], "0759912345"),
+        ([known(NATIONAL_PERSON, "759912345")], "0759912345"),
+        ([known(ADELI, "759912345"), known(RPPS, "99000000016")], "899000000016"),
+        ([known(NATIONAL_PERSON, "3456780581/11242343")], "3456780581/11242343"),
+        ([known("https://editeur.example", "12")], None),
+        ([{"system": RPPS}], None),
+        ([], None),
+    ],
+)
+def test_a_professional_has_one_prefixed_number(stored: list[dict[str, str]], number: str | None) -> None:
+    assert person_number(stored) == number
+
+
+@pytest.mark.parametrize("asked", ["899000000016", "99000000016"])
+def test_a_query_with_or_without_prefix_finds_every_stored_form(asked: str) -> None:
+    assert person_tokens(asked) == [
+        f"{NATIONAL_PERSON}|899000000016",
+        f"{NATIONAL_PERSON}|99000000016",
+        f"{RPPS}|99000000016",
+    ]
+
+
+def test_a_number_of_another_shape_is_searched_as_it_is() -> None:
+    assert person_tokens("3456780581/11242343") == [f"{NATIONAL_PERSON}|3456780581/11242343"]
+    assert person_tokens("") == [f"{NATIONAL_PERSON}|"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "number"),
+    [
+        ([known(NATIONAL_STRUCTURE, "1810004421")], "1810004421"),
+        ([known(FINESS, "810004421")], "1810004421"),
+        ([known(FINESS, "2A0004421")], "12A0004421"),
+        ([known(SIRENE, "26670005200012")], "326670005200012"),
+        ([known(SIRENE, "266700052")], None),  # a SIREN is no place of practice
+        ([known(RPPS_RANG, "99000000016001")], "499000000016001"),
+        ([known(RPPS_RANG, "99000000016001"), known(SIRENE, "26670005200012")], "326670005200012"),
+        ([known(NATIONAL_STRUCTURE, "326670005200012"), known(FINESS, "810004421")], "1810004421"),
+        ([{"value": "412345678912345"}], "412345678912345"),  # the official example gives no system
+        ([known("https://editeur.example", "1810004421")], None),
+    ],
+)
+def test_a_structure_is_told_by_finess_before_siret_before_rank(
+    stored: list[dict[str, str]], number: str | None
+) -> None:
+    assert structure_number(stored) == number
+
+
+@pytest.mark.parametrize(
+    ("written", "dialled"),
+    [
+        ("+33658913859", "+33658913859"),
+        ("06 58 91 38 59", "+33658913859"),
+        ("06.58.91.38.59", "+33658913859"),
+        ("0033 6 58 91 38 59", "+33658913859"),
+        ("+33 (0)6 58 91 38 59", "+33658913859"),
+        ("0262 12 34 56", "+262262123456"),
+        ("0692 12 34 56", "+262692123456"),
+        ("0590 12 34 56", "+590590123456"),
+        ("0694 12 34 56", "+594694123456"),
+        ("0596 12 34 56", "+596596123456"),
+        ("+44 20 7946 0000", None),
+        ("15", None),
+        ("", None),
+    ],
+)
+def test_a_telephone_number_is_international_or_left_out(written: str, dialled: str | None) -> None:
+    assert international(written) == dialled

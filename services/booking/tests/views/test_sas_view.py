@@ -1,0 +1,268 @@
+"""The SAS view as a whole: what it searches for, what it puts in the Bundle and what it leaves out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from creneau_booking.storage.claims import SLOT_TYPE_SYSTEM
+from creneau_booking.views.sas import SasView
+from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.fhir.search.execute import SearchResult
+from creneau_shared.fhir.search.includes import Row
+from creneau_shared.fhir.search.parse import parse_search
+from creneau_shared.fhir.search.request import SearchRequest
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.principal import ANONYMOUS
+
+BASE = "https://creneau.example/fhir"
+NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
+QUERY = (
+    "_include=Slot:schedule&_include:iterate=Schedule:actor&start=ge2026-12-01&start=le2026-12-03"
+    "&schedule.actor:Practitioner.identifier=urn:oid:1.2.250.1.71.4.2.1|899000000016&status=free"
+)
+TYPES = (
+    "Slot",
+    "Schedule",
+    "Practitioner",
+    "PractitionerRole",
+    "Location",
+    "Organization",
+    "HealthcareService",
+)
+VIEW = SasView()
+
+
+def request(query: str = QUERY, raw: str | None = None) -> FhirRequest:
+    return FhirRequest(
+        method="GET",
+        path=("Slot",),
+        query=parse_qsl(query, keep_blank_values=True),
+        raw_query=query if raw is None else raw,
+        headers={},
+        body=b"",
+        principal=ANONYMOUS,
+        now=NOW,
+        base_url=BASE,
+    )
+
+
+def asked(query: str = QUERY) -> SearchRequest:
+    return parse_search("Slot", VIEW.pairs(request(query)), known_types=TYPES, now=NOW, base_url=BASE)
+
+
+def row(resource: Resource) -> Row:
+    return Row(resource["resourceType"], resource["id"], 1, NOW, json.dumps(resource).encode())
+
+
+def slot(id_: str, agenda: str = "a", **more: Any) -> Resource:
+    return {
+        "resourceType": "Slot",
+        "id": id_,
+        "meta": {"security": [{"system": SLOT_TYPE_SYSTEM, "code": "PUBLIC"}]},
+        "schedule": {"reference": f"Schedule/{agenda}"},
+        "status": "free",
+        "start": "2026-12-01T10:00:00Z",
+        "end": "2026-12-01T10:20:00Z",
+        **more,
+    }
+
+
+def agenda(*actors: str, **more: Any) -> Resource:
+    return {
+        "resourceType": "Schedule",
+        "id": "a",
+        "actor": [{"reference": actor} for actor in actors],
+        **more,
+    }
+
+
+AGENDA = agenda("Practitioner/p", "PractitionerRole/r", "Location/l", "HealthcareService/h")
+PERSON: Resource = {
+    "resourceType": "Practitioner",
+    "id": "p",
+    "identifier": [{"system": "https://rpps.esante.gouv.fr", "value": "99000000016"}],
+}
+ROLE: Resource = {
+    "resourceType": "PractitionerRole",
+    "id": "r",
+    "organization": {"reference": f"{BASE}/Organization/o"},
+    "location": [{"reference": "Location/other"}, {"reference": "Location/l"}],
+}
+ADDRESS = {"line": ["3 rue des Exemples"], "city": "Rennes", "postalCode": "35000"}
+PLACE: Resource = {"resourceType": "Location", "id": "l", "address": ADDRESS}
+OTHER: Resource = {"resourceType": "Location", "id": "other", "address": ADDRESS}
+OWNER: Resource = {
+    "resourceType": "Organization",
+    "id": "o",
+    "identifier": [{"system": "https://finess.esante.gouv.fr", "value": "810004421"}],
+}
+GRAPH = (AGENDA, PERSON, ROLE, PLACE, OTHER, OWNER)
+
+
+def answer(
+    slots: Iterable[Resource], graph: Iterable[Resource] = GRAPH, *, query: str = QUERY, **more: Any
+) -> Resource:
+    matches = tuple(map(row, slots))
+    result = SearchResult(
+        matches,
+        tuple(map(row, graph)),
+        more.get("total", len(matches)),
+        more.get("next_cursor"),
+        None,
+        (),
+    )
+    bundle: Resource = json.loads(VIEW.bundle(request(query, more.get("raw")), asked(query), result))
+    return bundle
+
+
+def names(bundle: Resource) -> list[str]:
+    found = [entry["resource"] for entry in bundle.get("entry", [])]
+    return [f"{resource['resourceType']}/{resource['id']}" for resource in found]
+
+
+def test_the_search_goes_further_than_what_is_asked_for() -> None:
+    """Nothing that has begun, every place and structure; a cursor stays valid while time goes on."""
+    wanted = VIEW.widen(asked(), NOW)
+    followed = [(include.source, include.parameters[0].name) for include in wanted.includes]
+    assert followed == [
+        ("Slot", "schedule"),
+        ("Schedule", "actor"),
+        ("PractitionerRole", "location"),
+        ("PractitionerRole", "organization"),
+    ]
+    assert wanted.count == 1000
+    assert len(wanted.conditions) == len(asked().conditions) + 1
+    assert wanted.used == asked().used
+
+
+def test_the_graph_is_drawn_once_in_the_order_of_the_slots() -> None:
+    bundle = answer([slot("1"), slot("2")])
+    assert names(bundle) == ["Slot/1", "Schedule/a", "Practitioner/p", "PractitionerRole/r", "Slot/2"]
+    assert [entry["search"]["mode"] for entry in bundle["entry"]] == ["match", *["include"] * 3, "match"]
+    assert bundle["total"] == 2
+
+
+def test_the_place_is_that_of_the_agenda_when_the_role_has_several() -> None:
+    role = answer([slot("1")])["entry"][3]["resource"]
+    assert [place["id"] for place in role["contained"]] == ["l"]
+    assert role["organization"]["identifier"]["value"] == "1810004421"
+
+
+def test_a_place_that_is_contained_already_is_taken_as_it_is() -> None:
+    role = ROLE | {"contained": [PLACE | {"id": "here"}], "location": [{"reference": "#here"}]}
+    bundle = answer([slot("1")], [agenda("Practitioner/p", "PractitionerRole/r"), PERSON, role])
+    assert bundle["entry"][3]["resource"]["location"] == [{"reference": "#here"}]
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        (AGENDA, PERSON, ROLE),
+        (AGENDA, ROLE, PLACE),
+        (AGENDA, PERSON, PLACE),
+        (AGENDA | {"active": False}, PERSON, ROLE, PLACE),
+        (AGENDA, PERSON | {"active": False}, ROLE, PLACE),
+        (AGENDA, PERSON, ROLE | {"active": False}, PLACE),
+        (AGENDA, PERSON | {"identifier": []}, ROLE, PLACE),
+        (agenda("Practitioner/p", "Location/l"), PERSON, ROLE, PLACE),
+        (agenda("Practitioner/p", "Practitioner/q", "PractitionerRole/r"), PERSON, ROLE, PLACE),
+        (),
+    ],
+    ids=[
+        "no place",
+        "no person",
+        "no role",
+        "closed agenda",
+        "person has left",
+        "role has ended",
+        "no number",
+        "agenda without a role",
+        "agenda of two",
+        "no agenda",
+    ],
+)
+def test_a_graph_that_cannot_meet_the_profiles_is_left_out(graph: tuple[Resource, ...]) -> None:
+    bundle = answer([slot("1")], graph)
+    assert bundle["total"] == 0
+    assert "entry" not in bundle
+
+
+def test_self_is_the_query_as_it_came() -> None:
+    raw = "status=free&start=ge2026-12-01T10:00:00.000+00:00&b=%7C"
+    assert answer([], raw=raw)["link"] == [{"relation": "self", "url": f"{BASE}/Slot?{raw}"}]
+
+
+def test_an_entry_of_a_batch_has_a_self_too() -> None:
+    assert answer([], raw="")["link"][0]["url"].startswith(f"{BASE}/Slot?_include=Slot:schedule&")
+
+
+def test_more_than_a_page_is_never_cut_in_silence() -> None:
+    """There is a next link, and no total that would be taken for that of the whole."""
+    bundle = answer([slot("1")], next_cursor="c2", total=1001)
+    assert "total" not in bundle
+    following = bundle["link"][1]
+    assert following["relation"] == "next"
+    query = dict(parse_qsl(following["url"].partition("?")[2]))
+    assert query["_cursor"] == "c2"
+    assert VIEW.asked_by(request(following["url"].partition("?")[2]))
+
+
+def test_only_the_number_is_asked_for() -> None:
+    bundle = answer([], query=f"{QUERY}&_summary=count", total=7)
+    assert bundle["total"] == 7
+    assert "entry" not in bundle
+
+
+def shared_by(*services: str) -> Resource:
+    url = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Slot.serviceType"
+    types = [
+        {"extension": [{"url": url, "valueReference": {"reference": f"HealthcareService/{name}"}}]}
+        for name in services
+    ]
+    labels = [{"system": SLOT_TYPE_SYSTEM, "code": code} for code in ("PUBLIC", "CPTS")]
+    return slot("shared", meta={"security": labels}, serviceType=types)
+
+
+def cpts(name: str) -> list[Resource]:
+    number = {"system": "urn:oid:1.2.250.1.71.4.2.2", "value": f"195004722{name}"}
+    return [
+        {
+            "resourceType": "HealthcareService",
+            "id": name,
+            "providedBy": {"reference": f"Organization/o{name}"},
+        },
+        {"resourceType": "Organization", "id": f"o{name}", "identifier": [number], "name": "CPTS fictive"},
+    ]
+
+
+CPTS_QUERY = f"{QUERY}&_include=Slot:service-type-reference&_include:iterate=HealthcareService:organization"
+
+
+def test_a_slot_shared_by_two_cpts_brings_both() -> None:
+    bundle = answer([shared_by("1", "2"), slot("own")], [*GRAPH, *cpts("1"), *cpts("2")], query=CPTS_QUERY)
+    assert names(bundle) == [
+        *("Slot/shared", "Schedule/a", "Practitioner/p", "PractitionerRole/r"),
+        *("HealthcareService/1", "Organization/o1", "HealthcareService/2", "Organization/o2"),
+        "Slot/own",
+    ]
+    assert bundle["total"] == 2
+    assert len(bundle["link"]) == 1
+    assert bundle["meta"]["profile"][0].endswith("/sas-cpts-bundle-aggregator")
+    assert bundle["entry"][-1]["resource"]["meta"]["profile"][0].endswith("/FrSlotAgregateur")
+
+
+def test_without_its_includes_the_cpts_flow_leaves_no_trace() -> None:
+    bundle = answer([shared_by("1"), slot("own")], [*GRAPH, *cpts("1")])
+    assert names(bundle) == ["Slot/own", "Schedule/a", "Practitioner/p", "PractitionerRole/r"]
+
+
+def test_an_empty_cpts_answer_claims_no_profile_that_it_cannot_meet() -> None:
+    bundle = answer([], query=CPTS_QUERY)
+    assert bundle["total"] == 0
+    assert bundle["meta"]["profile"] == ["http://sas.fr/fhir/StructureDefinition/BundleAgregateur"]

@@ -1,0 +1,106 @@
+"""What is scraped, drawn and alerted on exists: processes, metrics, labels, and the heading that says what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from deploy.local.folder import REPOSITORY
+from prometheus_client import REGISTRY
+from prometheus_client.metrics import MetricWrapperBase
+from tests.docs.markdown import anchors
+
+import creneau_shared.http.metering
+import creneau_shared.messaging.metrics
+import creneau_shared.worker  # noqa: F401 - declares its metrics
+
+FOLDER = REPOSITORY / "deploy" / "observability"
+DASHBOARD: dict[str, Any] = json.loads((FOLDER / "grafana" / "creneau.json").read_text(encoding="utf-8"))
+RULES: list[dict[str, Any]] = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"][
+    0
+]["rules"]
+SCRAPE: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))[
+    "scrape_configs"
+][0]
+
+TARGET_LABELS = {"job", "instance", "service", "role"}
+SERIES_OF = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
+PROCESS_SERIES = {"up", "process_resident_memory_bytes", "process_cpu_seconds_total"}
+"""What Prometheus and the client library give for every process."""
+
+
+def series() -> dict[str, set[str]]:
+    """Every series that the code keeps, with its labels."""
+    metrics = {m for m in set(REGISTRY._collector_to_names) if isinstance(m, MetricWrapperBase)}
+    return {
+        f"{metric._name}{suffix}": {*metric._labelnames, *({"le"} if suffix == "_bucket" else ())}
+        for metric in metrics
+        for suffix in SERIES_OF[str(metric._type)]
+    }
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    for rule in RULES:
+        yield rule["alert"], rule["expr"]
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", ()):
+            yield panel["title"], target["expr"]
+
+
+EXPRESSIONS = list(expressions())
+
+
+@pytest.mark.parametrize(("where", "expression"), EXPRESSIONS, ids=[name for name, _ in EXPRESSIONS])
+def test_every_metric_and_label_in_an_expression_exists(where: str, expression: str) -> None:
+    """A renamed metric would leave a panel empty and an alert silent."""
+    known = series()
+    named = re.findall(r"\b(creneau_[a-z_]+|process_[a-z_]+|up)\b(\{[^}]*\})?", expression)
+    assert named, where
+    labels: set[str] = set()
+    for metric, selector in named:
+        assert metric in known or metric in PROCESS_SERIES, metric
+        labels |= known.get(metric, set())
+        for label in re.findall(r"(\w+)\s*(?:=~|!=|!~|=)", selector):
+            assert label in known.get(metric, set()) | TARGET_LABELS, f"{metric} has no label {label}"
+    for group in re.findall(r"\bby \(([^)]*)\)", expression):
+        assert {label.strip() for label in group.split(",")} <= labels | TARGET_LABELS
+
+
+def test_every_metric_of_the_code_is_drawn_or_alerted_on() -> None:
+    """What nobody looks at need not be measured."""
+    text = " ".join(expression for _, expression in EXPRESSIONS)
+    ours = {
+        name for name in series() if name.startswith("creneau_") and not name.endswith(("_count", "_sum"))
+    }
+    assert {name for name in ours if name not in text} == set()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
+def test_every_alert_says_what_to_do(rule: dict[str, Any]) -> None:
+    file, _, anchor = rule["annotations"]["runbook"].partition("#")
+    assert anchor in anchors((REPOSITORY / file).read_text(encoding="utf-8"))
+    assert rule["labels"]["severity"] in ("critical", "warning")
+
+
+def test_every_process_of_the_deployment_is_scraped() -> None:
+    compose = yaml.safe_load((REPOSITORY / "deploy/compose/compose.yaml").read_text(encoding="utf-8"))
+    ours = {
+        name
+        for name, container in compose["services"].items()
+        if container["image"] == "creneau/service" and not name.endswith("-migrate")
+    }
+    assert set(SCRAPE["dns_sd_configs"][0]["names"]) == ours
+
+
+def test_panels_do_not_cover_each_other() -> None:
+    taken: dict[tuple[int, int], int] = {}
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert taken.setdefault((x, y), panel["id"]) == panel["id"]
+                assert x < 24

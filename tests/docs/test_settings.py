@@ -1,0 +1,24 @@
+"""The operator's table of settings is the code's: each setting, its default and what it is for."""
+
+from __future__ import annotations
+
+from tests.docs.settings_table import TITLES, settings_classes, table, written
+
+
+def test_every_class_of_settings_has_its_place() -> None:
+    assert set(settings_classes()) == set(TITLES)
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    silent = [
+        f"{name}.{field}"
+        for name, settings in settings_classes().items()
+        for field, info in settings.model_fields.items()
+        if not info.description
+    ]
+    assert silent == []
+
+
+def test_the_guide_has_the_code_s_table() -> None:
+    """When this fails: python -m tests.docs.settings_table."""
+    assert written() == table(settings_classes())

@@ -57,7 +57,7 @@ def practitioner(value: str | None = None, **more: Any) -> Resource:
 
 
 def schedule(actor: str, **more: Any) -> Resource:
-    return {"resourceType": "Schedule", "active": True, "actor": [{"reference": actor}], **more}
+    return {"resourceType": "Schedule", "active": True, "actor": [{"reference": actor}]} | more
 
 
 def slot(schedule_id: str, start: datetime, minutes: int = 20, status: str = "free", **more: Any) -> Resource:

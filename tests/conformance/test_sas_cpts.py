@@ -7,6 +7,7 @@ from datetime import datetime
 
 import httpx
 import pytest
+
 from tests.conformance.builders import Resource
 from tests.conformance.sas_facts import Sas, by_name, entries, official_cpts, put, query, resources
 from tests.fixtures.stack import Stack

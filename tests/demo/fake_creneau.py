@@ -95,7 +95,10 @@ class FakeCreneau:
         if "busy slots" in self.faults:
             found[0]["status"] = "busy"
         included = [resources.schedule(post, NOW, DAYS) for post in self.posts]
-        included += [resources.practitioner_role(post, NOW, DAYS) for post in self.posts]
+        included += [
+            resources.practitioner_role(post, NOW, DAYS) | {"contained": [resources.location(post.practice)]}
+            for post in self.posts
+        ]
         if "no actors" not in self.faults:
             included += [resources.practitioner(post.professional) for post in self.posts]
         if "stranger" in self.faults:

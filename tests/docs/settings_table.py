@@ -37,7 +37,7 @@ TITLES = {
 
 def settings_classes() -> dict[str, type[BaseSettings]]:
     """Every class of settings in the product, wherever it stands."""
-    found = {}
+    found: dict[str, type[BaseSettings]] = {}
     for package in (creneau_shared, creneau_booking, creneau_directory, creneau_notifications):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if module.name.rpartition(".")[2] == "settings":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,18 +16,11 @@ from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 from tests.docs.markdown import anchors
 
-import creneau_shared.http.metering
-import creneau_shared.messaging.metrics
-import creneau_shared.worker  # noqa: F401 - declares its metrics
-
 FOLDER = REPOSITORY / "deploy" / "observability"
 DASHBOARD: dict[str, Any] = json.loads((FOLDER / "grafana" / "creneau.json").read_text(encoding="utf-8"))
-RULES: list[dict[str, Any]] = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))["groups"][
-    0
-]["rules"]
-SCRAPE: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))[
-    "scrape_configs"
-][0]
+ALERTS: dict[str, Any] = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))
+RULES: list[dict[str, Any]] = ALERTS["groups"][0]["rules"]
+SCRAPING: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
 
 TARGET_LABELS = {"job", "instance", "service", "role"}
 SERIES_OF = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
@@ -33,8 +28,18 @@ PROCESS_SERIES = {"up", "process_resident_memory_bytes", "process_cpu_seconds_to
 """What Prometheus and the client library give for every process."""
 
 
+def import_all_that_measure() -> None:
+    """Import every module of the product that declares metrics."""
+    for source in (*REPOSITORY.glob("shared/src"), *REPOSITORY.glob("services/*/src")):
+        for file in source.rglob("*.py"):
+            if "prometheus_client" in file.read_text(encoding="utf-8"):
+                importlib.import_module(".".join(file.relative_to(source).with_suffix("").parts))
+
+
+@cache
 def series() -> dict[str, set[str]]:
     """Every series that the code keeps, with its labels."""
+    import_all_that_measure()
     metrics = {m for m in set(REGISTRY._collector_to_names) if isinstance(m, MetricWrapperBase)}
     return {
         f"{metric._name}{suffix}": {*metric._labelnames, *({"le"} if suffix == "_bucket" else ())}
@@ -93,7 +98,7 @@ def test_every_process_of_the_deployment_is_scraped() -> None:
         for name, container in compose["services"].items()
         if container["image"] == "creneau/service" and not name.endswith("-migrate")
     }
-    assert set(SCRAPE["dns_sd_configs"][0]["names"]) == ours
+    assert set(SCRAPING["scrape_configs"][0]["dns_sd_configs"][0]["names"]) == ours
 
 
 def test_panels_do_not_cover_each_other() -> None:

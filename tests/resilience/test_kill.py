@@ -82,25 +82,27 @@ async def kill_at_random(
 ) -> None:
     """Kill each victim at a moment drawn by chance among the bookings; print how long it took to come back."""
     moments = sorted(chance.randrange(1, count * 9 // 10) for _ in victims)
+    killed: dict[str, int] = {}
     async with asyncio.TaskGroup() as watching:
         for moment, victim in zip(moments, victims, strict=True):
 
             async def its_turn(moment: int = moment, victim: str = victim) -> bool:
-                return len(bookings.answers) >= moment and run.processes()[victim]["ready"]
+                return len(bookings.answers) >= moment and run.is_back(victim, killed.get(victim, 0))
 
             await eventually(its_turn, f"the turn of {victim}", BACK_WITHIN_S, every_s=0.005)
             await asyncio.sleep(chance.uniform(0, 0.05))
-            watching.create_task(_watch_return(run, victim, run.kill(victim)))
+            killed[victim] = run.kill(victim)
+            watching.create_task(_watch_return(run, victim, killed[victim], len(bookings.answers)))
 
 
-async def _watch_return(run: LocalRun, victim: str, killed: int) -> None:
+async def _watch_return(run: LocalRun, victim: str, killed: int, booked: int) -> None:
     began = time.monotonic()
 
     async def back() -> bool:
         return run.is_back(victim, killed)
 
     await eventually(back, f"the return of {victim}", BACK_WITHIN_S, every_s=0.05)
-    print(f"  {victim} killed, ready again after {time.monotonic() - began:.1f} s")
+    print(f"  {victim} killed after {booked} bookings, ready again after {time.monotonic() - began:.1f} s")
 
 
 async def require_kept(run: LocalRun, office: Office, bookings: Bookings) -> None:
@@ -190,8 +192,8 @@ async def survive(run: LocalRun, parts: Sequence[str], count: int, times: int = 
     print(
         f"  {count} bookings in {bookings.seconds:.1f} s, {bookings.asked_again} of them asked more than once"
     )
-    await settle(run, bookings)
     await require_kept(run, office, bookings)
+    await settle(run, bookings)
     await require_told_once(run, office, bookings)
 
 

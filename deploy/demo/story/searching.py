@@ -143,7 +143,7 @@ def find_slots(scene: Scene, professionals: list[Professional]) -> tuple[Profess
     scene.narrator.fact(
         f"{number} créneaux libres en trois semaines ; les premiers viennent avec {with_them}"
     )
-    known = {(found.reference, found.place_reference): found for found in professionals}
+    known = {(found.reference, found.address): found for found in professionals}
     openings: dict[Professional, list[Opening]] = {professional: [] for professional in professionals}
     for page in scene.dialogue.pages(first, SAS_JSON):
         for post, opening in _openings(page, scene.now, until):
@@ -179,15 +179,17 @@ def _milliseconds(moment: datetime) -> str:
 
 
 def _openings(page: Resource, since: datetime, until: datetime) -> Iterator[tuple[tuple[str, str], Opening]]:
-    """What a patient may book, with whom and where (references); a StoryError for a slot not asked for."""
+    """What a patient may book, with whom (reference) and where (address); a StoryError for a slot not asked for."""
     agendas = {name(schedule): schedule.get("actor", []) for schedule in entries(page, "Schedule")}
+    places = {name(role): role.get("contained", []) for role in entries(page, "PractitionerRole")}
     for slot in entries(page, "Slot", "match"):
         start = instant(slot, "start")
         if slot.get("status") != "free" or not since - timedelta(seconds=1) <= start <= until:
             raise StoryError(f"{name(slot)} n'est pas libre ou n'est pas dans la période demandée.")
         agenda = next(iter(references([slot["schedule"]], "Schedule")), "")
         whom = references(agendas.get(agenda, []), "Practitioner")
-        where = references(agendas.get(agenda, []), "Location")
+        roles = references(agendas.get(agenda, []), "PractitionerRole")
+        where = [postal_address(place) for role in roles for place in places.get(role, [])]
         if not whom or not where:
             raise StoryError(f"{name(slot)} est venu sans son agenda, qui dit chez qui et où (_include).")
         if _is_for_patients(slot) and start >= since + AHEAD:

@@ -23,6 +23,7 @@ from creneau_shared.app import ServiceApplication, create_service_app, open_data
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.fhir.storage.audit_events import AuditEventTable
 from creneau_shared.fhir.storage.generic import GenericStore
 
 SERVICE = "creneau-booking"
@@ -69,7 +70,7 @@ def create_stores(settings: BookingSettings, accounts: PatientAccounts) -> Store
 def create_catalog() -> Catalog:
     """What can be searched here: booking's own types and its replica of the directory."""
     generic = [GenericTable.of(name) for name in (*OWN_TYPES, *REPLICA_TYPES)]
-    return Catalog([SlotTable(), *generic])
+    return Catalog([SlotTable(), AuditEventTable(SERVICE), *generic])
 
 
 def create_app(settings: BookingSettings | None = None, clock: Clock | None = None) -> ServiceApplication:
@@ -85,7 +86,7 @@ def create_app(settings: BookingSettings | None = None, clock: Clock | None = No
         service=SERVICE,
         database=database,
         clock=clock,
-        types=served_types(stores),
+        types=served_types(stores, settings),
         catalog=create_catalog(),
         operations=[
             FindOperation(settings.find_window_days_max).declare(),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.views.sas import SasView
 from creneau_shared.fhir.profiles import FR_CORE, SAS
-from creneau_shared.fhir.rest.declaration import ServedType
+from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, ServedType
+from creneau_shared.fhir.storage.audit_events import AuditEventStore
 
 if TYPE_CHECKING:
     from creneau_booking.app import Stores
+    from creneau_booking.settings import BookingSettings
 
 
-def served_types(stores: Stores) -> list[ServedType]:
+def served_types(stores: Stores, settings: BookingSettings) -> list[ServedType]:
     """The types that booking serves."""
+    consumers = ConsumersSlots(settings.find_window_days_max)
     return [
         ServedType(
             stores.schedules,
@@ -24,7 +28,9 @@ def served_types(stores: Stores) -> list[ServedType]:
             stores.slots,
             profiles=(f"{FR_CORE}fr-core-slot", f"{SAS}FrSlotAgregateur"),
             views=(SasView(),),
-            documentation="Free and taken time. A slot that is booked or held changes only through its appointment.",
+            search_policy=consumers,
+            documentation="Free and taken time. A slot that is booked or held changes only through its appointment. "
+            + consumers.documentation,
         ),
         ServedType(
             stores.appointments,
@@ -34,4 +40,9 @@ def served_types(stores: Stores) -> list[ServedType]:
         ServedType(stores.responses),
         ServedType(stores.patients),
         ServedType(stores.related_persons),
+        ServedType(
+            AuditEventStore("creneau-booking"),
+            interactions=READ_AND_SEARCH,
+            documentation="Who read or changed which personal data, and when. For user and system scopes.",
+        ),
     ]

@@ -18,6 +18,7 @@ from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.fhir.storage.audit_events import AuditEventTable
 from creneau_shared.worker import Task
 
 SERVICE = "creneau-notifications"
@@ -34,7 +35,7 @@ def create_app(
         database=open_database(settings, f"{SERVICE}-api"),
         clock=clock or SystemClock(),
         types=served_types(settings.public_base_url.rstrip("/")),
-        catalog=Catalog([GenericTable.of("Communication")]),
+        catalog=Catalog([GenericTable.of("Communication"), AuditEventTable(SERVICE)]),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from creneau_shared.fhir.rest.declaration import READ_ONLY, ServedType
+from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, READ_ONLY, ServedType
+from creneau_shared.fhir.storage.audit_events import AuditEventStore
 from creneau_shared.fhir.storage.generic import GenericStore
 
 
@@ -14,5 +15,10 @@ def served_types(base_url: str) -> list[ServedType]:
             interactions=READ_ONLY,
             documentation="What has been told to whom, by which way, and what is still to be told. Read only: "
             "messages come from what happens to appointments.",
-        )
+        ),
+        ServedType(
+            AuditEventStore("creneau-notifications"),
+            interactions=READ_AND_SEARCH,
+            documentation="Who read which messages, and when. For user and system scopes.",
+        ),
     ]

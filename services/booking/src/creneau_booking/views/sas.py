@@ -64,7 +64,7 @@ class SasView:
         whole = result.next_cursor is None and result.previous_cursor is None
         total = result.total if asked.count_only else len(found) if whole else None
         # An empty answer cannot meet the CPTS profile, which wants an entry of each type, and is still the answer.
-        profile = codes.CPTS_BUNDLE if cpts and found else codes.BUNDLE
+        profile = codes.CPTS_BUNDLE if cpts else codes.BUNDLE
         bundle: Resource = {
             "resourceType": "Bundle",
             "id": new_id(),

@@ -201,7 +201,7 @@ async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Ent
 
 def _in_order(entries: list[Entry], given: Mapping[str, str]) -> list[Entry]:
     """FHIR's order of methods; among those that write, what another entry refers to stands before it."""
-    named = {given[entry.full_url]: entry for entry in entries if entry.full_url in given}
+    named = {given[entry.full_url]: entry for entry in entries if entry.full_url and entry.full_url in given}
     ordered: list[Entry] = []
     begun: set[int] = set()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.rest.declaration import Operation, ServedType
+from creneau_shared.fhir.rest.declaration import Interaction, Operation, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.storage.store import Resource
@@ -129,7 +129,7 @@ def _resource(
         "type": name,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
         "interaction": [{"code": code} for code in sorted(interactions)],
-        "versioning": "versioned-update" if writable else "versioned",
+        "versioning": _versioning(interactions),
         "readHistory": "vread" in interactions,
         "updateCreate": "update" in interactions,
         "conditionalCreate": writable,
@@ -155,6 +155,12 @@ def _resource(
     if offered:
         part["operation"] = offered
     return part
+
+
+def _versioning(interactions: frozenset[Interaction]) -> str:
+    if "update" in interactions:
+        return "versioned-update"
+    return "versioned" if "vread" in interactions else "no-version"
 
 
 def _operation(operation: Operation) -> dict[str, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.views import SearchView
+from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.storage.store import Resource, ResourceStore
+from creneau_shared.security.access import Access
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.server import FhirServer
@@ -19,9 +21,22 @@ Interaction = Literal[
 READ_ONLY: frozenset[Interaction] = frozenset(
     {"read", "vread", "history-instance", "history-type", "search-type"}
 )
+READ_AND_SEARCH: frozenset[Interaction] = frozenset({"read", "search-type"})
 READ_WRITE: frozenset[Interaction] = READ_ONLY | {"create", "update", "patch", "delete"}
 
-Before = Callable[[Resource], None]
+Pairs = Sequence[tuple[str, str]]
+
+
+class SearchPolicy(Protocol):
+    """What a search of one type is for those who may not ask for everything."""
+
+    def narrow(self, access: Access, pairs: Pairs) -> Pairs:
+        """The query as it is answered; what is added is told in `link[self]`."""
+        ...
+
+    def check(self, access: Access, wanted: SearchRequest) -> None:
+        """Raise Unprocessable for a search that asks for too much."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,7 @@ class ServedType:
     """canonical URLs of the profiles that resources of the type may claim and are then checked against"""
     views: Sequence[SearchView] = ()
     """profile families that a search may ask for instead of the stored bytes"""
+    search_policy: SearchPolicy | None = None
     documentation: str = ""
 
     @property

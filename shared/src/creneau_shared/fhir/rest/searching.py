@@ -26,6 +26,7 @@ from creneau_shared.security.access import COMPARTMENT, Access, AccessPolicy
 from creneau_shared.security.principal import Principal
 
 if TYPE_CHECKING:
+    from creneau_shared.fhir.rest.declaration import Pairs
     from creneau_shared.fhir.rest.server import FhirServer
 
 KNOWN_TYPES = frozenset(
@@ -76,8 +77,10 @@ SYSTEM_SEARCH_COUNT_MAX = 200
 async def search(server: FhirServer, request: FhirRequest, resource_type: str) -> Answer:
     """GET [type]?… and POST [type]/_search."""
     view = view_for(server.served(resource_type).views, request)
-    wanted = parse(server, request, resource_type, request.query if view is None else view.pairs(request))
     access = await server.policy.access(request.principal, resource_type, "s")
+    wanted = _wanted(
+        server, request, resource_type, access, request.query if view is None else view.pairs(request)
+    )
     scope = await scope_of(server.policy, request.principal, resource_type, access)
     if view is not None:
         result = await _run(server, request, access, view.widen(wanted, request.now), scope)
@@ -126,18 +129,40 @@ async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
     total: int | None = 0
     for name in dict.fromkeys(names):
         server.served(name)
-        wanted = parse(server, request, name, pairs)
-        wanted = replace(wanted, count=min(wanted.count, SYSTEM_SEARCH_COUNT_MAX))
         access = await server.policy.access(request.principal, name, "s")
+        wanted = _wanted(server, request, name, access, pairs)
+        wanted = replace(wanted, count=min(wanted.count, SYSTEM_SEARCH_COUNT_MAX))
         scope = await scope_of(server.policy, request.principal, name, access)
         result = await _run(server, request, access, wanted, scope)
         total = None if total is None or result.total is None else total + result.total
-        for mode, rows in (("match", result.matches), ("include", result.included)):
-            entries += [
-                Entry(f"{server.base_url}/{row.type}/{row.id}", row.content, {"mode": mode}) for row in rows
-            ]
+        entries += _entries(server, request, wanted, result)
     links = [Link("self", query_url(server.base_url, request.query))]
     return Answer(200, write_bundle("searchset", entries, total=total, links=links))
+
+
+def _entries(
+    server: FhirServer, request: FhirRequest, wanted: SearchRequest, result: SearchResult
+) -> Iterable[Entry]:
+    transform = _transform(wanted)
+    for mode, rows in (("match", result.matches), ("include", result.included)):
+        for row in rows:
+            content = row.content if transform is None else transform(row)
+            yield Entry(f"{server.base_url}/{row.type}/{row.id}", content, {"mode": mode})
+    outcome = _outcome(result.issues, request.language)
+    if outcome is not None:
+        yield Entry(resource=outcome, search={"mode": "outcome"})
+
+
+def _wanted(
+    server: FhirServer, request: FhirRequest, resource_type: str, access: Access, pairs: Pairs
+) -> SearchRequest:
+    """The typed search, as the type's policy lets this caller have it."""
+    policy = server.served(resource_type).search_policy
+    if policy is None:
+        return parse(server, request, resource_type, pairs)
+    wanted = parse(server, request, resource_type, policy.narrow(access, pairs))
+    policy.check(access, wanted)
+    return wanted
 
 
 async def matching_ids(

@@ -266,7 +266,9 @@ class FhirServer:
         return Plan(read=lambda: searching.search_compartment(self, request, owner, id_, target))
 
     def _offers(self, served: ServedType, interaction: Interaction, method: str, expected: str) -> None:
-        if method != expected or interaction not in served.interactions:
+        if interaction not in served.interactions:
+            raise _not_allowed(method, "")
+        if method != expected:
             raise _not_allowed(method, "GET, HEAD" if expected == "GET" else expected)
 
 
@@ -280,7 +282,7 @@ def _choose(offered: Mapping[str, tuple[Interaction, Plan]], served: ServedType,
 
 def _not_allowed(method: str, allowed: str) -> MethodNotAllowed:
     return MethodNotAllowed(
-        f"{method} n'est pas possible à cette adresse ; méthodes possibles : {allowed}.",
-        f"{method} is not possible at this address; possible methods: {allowed}.",
+        f"{method} n'est pas possible à cette adresse ; méthodes possibles : {allowed or 'aucune'}.",
+        f"{method} is not possible at this address; possible methods: {allowed or 'none'}.",
         headers={"Allow": allowed},
     )

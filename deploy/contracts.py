@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from creneau_shared.fhir.rest.openapi import openapi
-
 import creneau_booking.app
 import creneau_booking.settings
 import creneau_directory.app
@@ -25,6 +23,7 @@ import creneau_notifications.app
 import creneau_notifications.settings
 from creneau_shared.app import ServiceApplication
 from creneau_shared.fhir.rest.capability import statement
+from creneau_shared.fhir.rest.openapi import openapi
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.settings import ServiceSettings
 from deploy.local.folder import REPOSITORY

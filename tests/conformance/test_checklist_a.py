@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.xml import from_xml
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.xml import from_xml, to_xml
 from tests.conformance.builders import (
     JSON,
     JSON_PATCH,
@@ -180,11 +180,11 @@ def test_item_03_not_modified(system: httpx.Client) -> None:
 def test_item_04_if_match_is_412_on_mismatch(system: httpx.Client) -> None:
     stored = created(system, patient())
     address = f"/Patient/{stored['id']}"
-    patch = {"json": replace_op("/name/0/family", "Autre")}
+    operations = replace_op("/name/0/family", "Autre")
     stale = {"If-Match": 'W/"9"'}
     for answer in (
         system.put(address, json=stored, headers=stale),
-        system.patch(address, **patch, headers={**stale, "Content-Type": JSON_PATCH}),
+        system.patch(address, json=operations, headers={**stale, "Content-Type": JSON_PATCH}),
         system.delete(address, headers=stale),
     ):
         assert answer.status_code == 412
@@ -192,10 +192,12 @@ def test_item_04_if_match_is_412_on_mismatch(system: httpx.Client) -> None:
         assert answer.headers["ETag"] == 'W/"1"'
     assert system.get(address).json() == stored
     fresh = {"If-Match": 'W/"1"', "Content-Type": JSON_PATCH}
-    assert system.patch(address, **patch, headers=fresh).status_code == 200
+    assert system.patch(address, json=operations, headers=fresh).status_code == 200
     assert system.put(address, json=stored, headers={"If-Match": "pas une version"}).status_code == 400
-    nowhere = {"json": patient(id=unique()), "headers": {"If-Match": 'W/"1"'}}
-    assert system.put(f"/Patient/{nowhere['json']['id']}", **nowhere).status_code == 412
+    nobody = patient(id=unique())
+    assert (
+        system.put(f"/Patient/{nobody['id']}", json=nobody, headers={"If-Match": 'W/"1"'}).status_code == 412
+    )
 
 
 def test_item_04_of_two_writers_with_one_version_one_wins(system: httpx.Client) -> None:
@@ -342,23 +344,17 @@ def test_item_07_fhirpath_patch(system: httpx.Client) -> None:
         "resourceType": "Parameters",
         "parameter": [operation("add", "Patient", name="birthDate", value="1980-02-03")],
     }
-    for content_type, content in ((JSON, None), (XML, "xml")):
+    for content_type, content in ((JSON, dumps(body)), (XML, to_xml(body))):
         answer = system.patch(
             f"/Patient/{stored['id']}",
             headers={"Content-Type": content_type},
-            **({"json": body} if content is None else {"content": _as_xml(body)}),
+            content=content,
         )
         assert answer.status_code == 200, answer.text
         assert answer.json()["birthDate"] == "1980-02-03"
         removal = {"resourceType": "Parameters", "parameter": [operation("delete", "Patient.birthDate")]}
         removed = system.patch(f"/Patient/{stored['id']}", json=removal, headers={"Content-Type": JSON})
         assert "birthDate" not in removed.json()
-
-
-def _as_xml(resource: dict[str, Any]) -> bytes:
-    from creneau_shared.fhir.xml import to_xml
-
-    return to_xml(resource)
 
 
 def test_item_07_xml_patch(system: httpx.Client) -> None:
@@ -543,6 +539,22 @@ def test_item_15_501_for_unknown_operations(system: httpx.Client) -> None:
         assert (answer.status_code, issue(answer)["code"]) == (501, "not-supported"), address
 
 
+def test_item_15_a_patient_who_asks_too_often_is_told_to_wait(stack: Stack, system: httpx.Client) -> None:
+    """Only that patient: another one, and software, are answered."""
+    with (
+        stack.client("patient", subject=unique()) as hasty,
+        stack.client("patient", subject=unique()) as other,
+    ):
+        own = f"{stack.service_url('booking')}/fhir/Slot"
+        answers = [hasty.get(own, params={"_count": 0}) for _ in range(600)]
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert refused, "600 requests in a row"
+        assert issue(refused[0])["code"] == "throttled"
+        assert int(refused[0].headers["Retry-After"]) >= 1
+        assert other.get(own, params={"_count": 0}).status_code == 200
+        assert system.get("/Slot", params={"_count": 0}).status_code == 200
+
+
 def test_item_15_head_is_get_without_body(system: httpx.Client) -> None:
     stored = created(system, organization())
     for address in (f"/Organization/{stored['id']}", "/Organization?_count=1", "/metadata"):
@@ -552,8 +564,7 @@ def test_item_15_head_is_get_without_body(system: httpx.Client) -> None:
 
 
 def test_item_15_limits_are_told(system: httpx.Client) -> None:
-    parameters = [("identifier", str(number)) for number in range(201)]
-    many = system.get("/Organization", params=httpx.QueryParams(parameters))
+    many = system.get("/Organization?" + "&".join(f"identifier={number}" for number in range(201)))
     assert (many.status_code, issue(many)["severity"]) == (400, "error")
     values = system.get("/Organization", params={"identifier": ",".join(map(str, range(300)))})
     assert (values.status_code, issue(values)["code"]) == (400, "too-costly")
@@ -643,7 +654,7 @@ def test_item_18_invariants_and_bindings_of_the_whole_resource(system: httpx.Cli
     """dom-2 to dom-5; the types' own are in test_invalid_derived."""
     inner = {"resourceType": "Organization", "id": "o", "name": "x"}
     managing = {"reference": "#o"}
-    cases = {
+    cases: dict[str, dict[str, Any]] = {
         "dom-2": {"contained": [{**inner, "contained": [inner]}], "managingOrganization": managing},
         "dom-3": {"contained": [inner]},
         "dom-4": {"contained": [{**inner, "meta": {"versionId": "1"}}], "managingOrganization": managing},

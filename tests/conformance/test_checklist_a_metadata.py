@@ -40,11 +40,11 @@ def _types(statement: dict[str, Any]) -> list[dict[str, Any]]:
 def test_item_11_refusals_are_told_in_french_and_english(
     system: httpx.Client, anonymous: httpx.Client
 ) -> None:
-    broken = {"content": b"{", "headers": {"Content-Type": "application/fhir+json"}}
+    json_type = {"Content-Type": "application/fhir+json"}
     for answer, status, code in (
         (system.get("/Patient/none"), 404, "not-found"),
         (system.get("/Nothing/1"), 404, "not-supported"),
-        (system.post("/Patient", **broken), 400, "structure"),
+        (system.post("/Patient", content=b"{", headers=json_type), 400, "structure"),
         (system.get("/Slot", params={"start": "hier"}), 400, "value"),
         (system.put("/metadata"), 405, "not-supported"),
         (system.get("/metadata", params={"mode": "x"}), 400, "value"),

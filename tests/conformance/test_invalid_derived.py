@@ -54,8 +54,8 @@ def test_invalid_resource_is_refused(system: httpx.Client, name: str) -> None:
     resource["id"] = unique()
     before = system.get(f"/{kind}", params={"_summary": "count"}).json()["total"]
 
-    content = {"content": dumps(resource), "headers": {"Content-Type": JSON}}
-    for answer in (system.post(f"/{kind}", **content), system.put(f"/{kind}/{resource['id']}", **content)):
+    for method, address in (("POST", f"/{kind}"), ("PUT", f"/{kind}/{resource['id']}")):
+        answer = system.request(method, address, content=dumps(resource), headers={"Content-Type": JSON})
         assert answer.status_code in (400, 422), answer.text
         code, expression = EXPECTED[name]
         issues = answer.json()["issue"]

@@ -149,10 +149,22 @@ async def measure(system: System) -> None:
         0.15,
     )
     read = f"/fhir/Practitioner/{agenda.practitioner}"
-    report("read by id", await measure_reads(system, "read", read, None), yard(yardsticks.READ, "directory"), 0.15)
+    report(
+        "read by id",
+        await measure_reads(system, "read", read, None),
+        yard(yardsticks.READ, "directory"),
+        0.15,
+    )
     search = "/fhir/Practitioner?family=durand&_count=50&_total=none"
-    report("search of 50", await measure_reads(system, "search", search, None), yard(yardsticks.SEARCH, "directory"), 0.15)
-    includes = "/fhir/PractitionerRole?specialty=SM54&_count=20&_total=none&_include=PractitionerRole:practitioner"
+    report(
+        "search of 50",
+        await measure_reads(system, "search", search, None),
+        yard(yardsticks.SEARCH, "directory"),
+        0.15,
+    )
+    includes = (
+        "/fhir/PractitionerRole?specialty=SM54&_count=20&_total=none&_include=PractitionerRole:practitioner"
+    )
     includes += "&_include=PractitionerRole:location"
     report(
         "search with two includes",
@@ -172,7 +184,9 @@ def main() -> int:
     """Run the benchmarks on a system of their own; 0 when they could be run."""
     with tempfile.TemporaryDirectory(prefix="creneau-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
-        print(f"Two-core figures mean little alone: read the ratios. {SECONDS} s each, {CONNECTIONS} connections.")
+        print(
+            f"Two-core figures mean little alone: read the ratios. {SECONDS} s each, {CONNECTIONS} connections."
+        )
         system, process = start(Path(folder))
         try:
             asyncio.run(measure(system))
@@ -184,5 +198,3 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import asyncpg
+
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import WriteContext
@@ -20,7 +21,18 @@ PROFESSIONALS = 3000
 SPECIALTIES = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
 ACT_CODES = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 FIRST_DAY = datetime.now(UTC).replace(hour=7, minute=0, second=0, microsecond=0) + timedelta(days=2)
-FAMILIES = ("Durand", "Martin", "Bernard", "Petit", "Moreau", "Lefèvre", "Garnier", "Faure", "Roussel", "Blanchet")
+FAMILIES = (
+    "Durand",
+    "Martin",
+    "Bernard",
+    "Petit",
+    "Moreau",
+    "Lefèvre",
+    "Garnier",
+    "Faure",
+    "Roussel",
+    "Blanchet",
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,9 @@ def appointment(slot: Slot) -> dict[str, Any]:
         "resourceType": "Appointment",
         "status": "booked",
         "serviceType": [{"coding": [{"system": ACT_CODES, "code": "AMB"}], "text": "Consultation"}],
-        "specialty": [{"coding": [{"system": SPECIALTIES, "code": "SM54", "display": "Médecine générale (SM)"}]}],
+        "specialty": [
+            {"coding": [{"system": SPECIALTIES, "code": "SM54", "display": "Médecine générale (SM)"}]}
+        ],
         "description": "Consultation de suivi",
         "start": slot.start,
         "end": slot.end,
@@ -80,7 +94,9 @@ def practitioner(number: int) -> dict[str, Any]:
         "resourceType": "Practitioner",
         "identifier": [{"system": "https://exemple.fr/banc", "value": f"{number:08d}"}],
         "active": True,
-        "name": [{"family": FAMILIES[number % len(FAMILIES)], "given": [f"Prénom{number}"], "prefix": ["DR"]}],
+        "name": [
+            {"family": FAMILIES[number % len(FAMILIES)], "given": [f"Prénom{number}"], "prefix": ["DR"]}
+        ],
         "telecom": [{"system": "phone", "value": f"+3319900{number:04d}"}],
         "gender": "female" if number % 2 else "male",
     }
@@ -114,7 +130,8 @@ def transaction_of_locations(count: int) -> dict[str, Any]:
         "resourceType": "Bundle",
         "type": "transaction",
         "entry": [
-            {"resource": location(number), "request": {"method": "POST", "url": "Location"}} for number in range(count)
+            {"resource": location(number), "request": {"method": "POST", "url": "Location"}}
+            for number in range(count)
         ],
     }
 

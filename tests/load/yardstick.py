@@ -18,7 +18,21 @@ def pgbench(binary: Path, url: str, script: str, *, seconds: int, clients: int) 
         path.write_text(_STRING.sub(_without_colons, script))
         path.chmod(0o644)
         done = subprocess.run(
-            [str(binary), "-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(seconds), "-f", str(path), url],
+            [
+                str(binary),
+                "-n",
+                "-M",
+                "prepared",
+                "-c",
+                str(clients),
+                "-j",
+                "1",
+                "-T",
+                str(seconds),
+                "-f",
+                str(path),
+                url,
+            ],
             capture_output=True,
             text=True,
             check=False,

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.load import data
+
 from creneau_booking.storage.slot_rows import content_sql
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import index_resource
-from tests.load import data
 
 _SAMPLE = data.Slot("0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000", 1, "2026-12-01T08:00:00Z", "2026-12-01T08:15:00Z")
 
@@ -45,8 +46,7 @@ def _side_inserts(table: str, source: str, entries: Any) -> list[str]:
         )
     if entries.dates:
         rows = ", ".join(
-            f"({_literal(p)}, {_moment(low)}, {_moment(high)})"
-            for p, low, high in entries.dates
+            f"({_literal(p)}, {_moment(low)}, {_moment(high)})" for p, low, high in entries.dates
         )
         parts.append(
             f"dates AS (INSERT INTO {table}_date (key, parameter, low, high)"
@@ -76,7 +76,9 @@ def _book() -> str:
         "audited AS (INSERT INTO audit (id, recorded, action, agent, agent_level, resource_type, resource_id, version)"
         " VALUES (gen_random_uuid(), now(), 'C', 'bench', 'user', 'Appointment', 'x', 1))",
     ]
-    agenda = f"\\set agenda random(1, {data.AGENDAS})\n\\set place random(0, {data.DAYS * data.SLOTS_A_DAY - 1})\n"
+    agenda = (
+        f"\\set agenda random(1, {data.AGENDAS})\n\\set place random(0, {data.DAYS * data.SLOTS_A_DAY - 1})\n"
+    )
     return f"{agenda}WITH {', '.join(ctes)} SELECT key FROM resource;\n"
 
 

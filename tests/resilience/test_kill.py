@@ -11,7 +11,8 @@ import random
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -38,6 +39,14 @@ SEED = 3
 TOLD_WITHIN_S = 300.0
 BACK_WITHIN_S = 180.0
 SETTLED_WITHIN_S = 300.0
+ADVISORY_LOCK = 20261122
+HOLD_BACK = f"""
+CREATE FUNCTION hold_back() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_advisory_xact_lock({ADVISORY_LOCK}); RETURN new; END $$;
+CREATE TRIGGER hold_back BEFORE INSERT ON attempt FOR EACH ROW WHEN (new.result = 'accepted')
+EXECUTE FUNCTION hold_back();
+"""
+LET_GO = "DROP TRIGGER hold_back ON attempt; DROP FUNCTION hold_back()"
 UID = re.compile(r"^UID:([^@\r\n]+)@", re.MULTILINE)
 
 
@@ -137,8 +146,8 @@ async def settle(run: LocalRun, bookings: Bookings) -> None:
     await eventually(sent, "every confirmation sent", SETTLED_WITHIN_S)
 
 
-async def require_told_once(run: LocalRun, office: Office, bookings: Bookings) -> None:
-    """One confirmation for each booking, known by its Message-ID; what came twice is counted apart."""
+async def require_told_once(run: LocalRun, office: Office, bookings: Bookings) -> int:
+    """One confirmation for each booking, known by its Message-ID; how many of them came again."""
     mails: dict[str, list[Message]] = defaultdict(list)
     for message in await asyncio.to_thread(lambda: list(run.mail.newest_first(office.email))):
         mails[_appointment(message)].append(message)
@@ -148,6 +157,7 @@ async def require_told_once(run: LocalRun, office: Office, bookings: Bookings) -
     repeats = sum(len(found) - 1 for found in mails.values())
     print(f"  {len(mails)} confirmations, {repeats} of them delivered again under the same Message-ID")
     await _print_delays(run, mails)
+    return repeats
 
 
 def _appointment(message: Message) -> str:
@@ -211,6 +221,37 @@ async def test_any_part_may_be_killed(local_run: LocalRun, count: int, times: in
 async def test_committed_bookings_survive_the_death_of_postgresql(local_run: LocalRun) -> None:
     """kill -9 of the postmaster: what was committed is there, everybody comes back by themselves."""
     await survive(local_run, ["postgres"], 100)
+
+
+async def test_a_message_sent_and_not_recorded_goes_out_again_under_its_name(local_run: LocalRun) -> None:
+    """A crash between the mail server's 250 and our commit: the same Message-ID again, nothing is lost."""
+    office, bookings = Office(local_run), Bookings()
+    await office.open()
+    slots = await office.free_slots(5)
+    async with nothing_recorded(local_run):
+        await book_all(local_run, office, slots, bookings)
+
+        async def sent() -> bool:
+            return any(local_run.mail.newest_first(office.email))
+
+        await eventually(sent, "an e-mail that is not recorded", SETTLED_WITHIN_S)
+        killed = local_run.kill("notifications-worker")
+    await _watch_return(local_run, "notifications-worker", killed, len(slots))
+    await settle(local_run, bookings)
+    assert await require_told_once(local_run, office, bookings) >= 1
+
+
+@asynccontextmanager
+async def nothing_recorded(run: LocalRun) -> AsyncIterator[None]:
+    """Whoever records a delivery waits until the block ends."""
+    async with run.connection("notifications") as connection:
+        await connection.execute(HOLD_BACK)
+        await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
+        try:
+            yield
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1)", ADVISORY_LOCK)
+            await connection.execute(LET_GO)
 
 
 @pytest.fixture(scope="module")

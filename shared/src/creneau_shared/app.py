@@ -15,6 +15,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.declaration import Operation, ServedType
 from creneau_shared.fhir.rest.endpoint import FhirEndpoint
+from creneau_shared.fhir.rest.openapi import openapi
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.http import health as health_http
@@ -22,6 +23,7 @@ from creneau_shared.http.correlation import CorrelationMiddleware
 from creneau_shared.http.cors import CorsMiddleware
 from creneau_shared.http.health import Check, Health
 from creneau_shared.http.metering import MeteringMiddleware
+from creneau_shared.http.rate import PatientRate
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, PatientIds, launch_patient
 from creneau_shared.security.audit import Auditor
@@ -51,6 +53,7 @@ class ServiceApplication:
             verifier,
             body_bytes_max=settings.request_body_bytes_max,
             timeout_s=settings.request_timeout_s,
+            rate=PatientRate(settings.patient_requests_per_s, settings.patient_requests_burst),
         )
         self.rest_of_api = FastAPI(
             title=f"Créneau – {fhir.name}", docs_url=None, redoc_url=None, openapi_url=None
@@ -70,6 +73,8 @@ class ServiceApplication:
         path = raw.decode("latin-1").partition("?")[0]
         if path == "/fhir" or path.startswith("/fhir/"):
             await self._endpoint({**scope, "raw_path_below": path[len("/fhir") :]}, receive, send)
+        elif path == "/openapi.json":
+            await health_http.respond(send, 200, orjson.dumps(openapi(self.fhir)), "application/json")
         elif path == "/operation-definitions":
             body = orjson.dumps([operation.definition for operation in self.fhir.operations])
             await health_http.respond(send, 200, body, "application/json")
@@ -142,7 +147,7 @@ def run_api(settings: ServiceSettings, service: str, create: Callable[[], Servic
     configure_logging(settings, f"{service}-api")
     app = create()
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,

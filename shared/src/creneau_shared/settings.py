@@ -21,7 +21,9 @@ class ServiceSettings(BaseSettings):
 
     database_url: PostgresDsn = Field(description="this service's own PostgreSQL database")
     database_pool_size: int = Field(10, description="connections that one process keeps at the most")
-    database_statement_timeout_s: float = Field(20.0, description="longest that one statement may run, seconds")
+    database_statement_timeout_s: float = Field(
+        20.0, description="longest that one statement may run, seconds"
+    )
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma between several")
     kafka_idempotent_producer: bool = Field(
@@ -43,8 +45,17 @@ class ServiceSettings(BaseSettings):
     )
 
     request_body_bytes_max: int = Field(4 * 1024 * 1024, description="longest body, bytes")
+    patient_requests_per_s: float = Field(
+        20.0,
+        description="requests a second that one patient's token may make of one process, after the burst",
+    )
+    patient_requests_burst: int = Field(
+        200, description="requests that one patient's token may make of one process at once"
+    )
     request_timeout_s: float = Field(30.0, description="longest that a request may take, seconds")
     shutdown_grace_s: float = Field(10.0, description="time to drain after SIGTERM, seconds")
 
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
-    log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people")
+    log_format: Literal["json", "console"] = Field(
+        "json", description="json for machines, console for people"
+    )

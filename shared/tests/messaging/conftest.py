@@ -43,12 +43,13 @@ NewBroker = Callable[[], Broker]
 
 TYPE = "fr.creneau.test.happened.v1"
 PARTITIONS = 4
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 QUICK = MessagingSettings(
     relay_leader_retry_s=0.1,
     relay_log_check_interval_s=0.3,
     relay_send_timeout_s=4.0,
+    relay_check_timeout_s=4.0,
     consumer_check_interval_s=0.3,
     consumer_backoff_min_s=0.02,
     consumer_backoff_max_s=0.5,
@@ -78,9 +79,6 @@ async def eventually(
     """Wait until the condition holds; fail with `what` when it does not in time."""
     deadline = asyncio.get_running_loop().time() + within_s
     while not await condition():
-        if asyncio.get_running_loop().time() >= deadline:
-            for t in asyncio.all_tasks():
-                t.print_stack()
         assert asyncio.get_running_loop().time() < deadline, f"not in {within_s} s: {what}"
         await asyncio.sleep(0.05)
 

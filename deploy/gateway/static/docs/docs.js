@@ -81,9 +81,9 @@ function answersOf(description, operation) {
   });
 }
 
-function isOpen(description, operation) {
-  const security = operation.security ?? description.security ?? [];
-  return !security.length || security.some((scheme) => !Object.keys(scheme).length);
+// Only what an interaction says of itself counts: the description as a whole has to allow for both.
+function isOpen({ security }) {
+  return security?.some((scheme) => !Object.keys(scheme).length) ?? false;
 }
 
 function operationBlock(description, { path, method, item, operation }) {
@@ -92,7 +92,7 @@ function operationBlock(description, { path, method, item, operation }) {
     element("span", { class: `method ${METHODS[method]}` }, method.toUpperCase()),
     element("code", { class: "path" }, path),
     element("span", {}, operation.summary ?? ""),
-    isOpen(description, operation) ? element("span", { class: "quiet" }, texts.open) : null);
+    isOpen(operation) ? element("span", { class: "quiet" }, texts.open) : null);
   const inside = element("div", { class: "inside" },
     operation.description ? element("p", {}, operation.description) : null,
     table(texts.parameters, [texts.name, texts.place, texts.type, texts.meaning], parametersOf(description, item, operation)),

@@ -44,7 +44,12 @@ class Database:
 
     async def __aenter__(self) -> Self:
         self._pool = await asyncpg.create_pool(
-            self._url, min_size=1, max_size=self._size, server_settings=self._settings, command_timeout=60, connection_class=_Session
+            self._url,
+            min_size=1,
+            max_size=self._size,
+            server_settings=self._settings,
+            command_timeout=60,
+            connection_class=_Session,
         )
         return self
 

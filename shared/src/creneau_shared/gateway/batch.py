@@ -86,7 +86,7 @@ class Bundles:
         return response_bundle("batch", [part for part in parts if part is not None])
 
     def _service(self, entry: Resource, index: int) -> Service | None:
-        return service_of(self._type(entry, index))
+        return service_of(split_url(entry["request"]["url"], self._base_url, index)[0])
 
     def _type(self, entry: Resource, index: int) -> str:
         path, _ = split_url(entry["request"]["url"], self._base_url, index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 Service = Literal["booking", "directory", "notifications"]
@@ -28,6 +29,10 @@ SERVICE_OF: dict[str, Service] = {
 }
 
 
-def service_of(resource_type: str) -> Service | None:
-    """The service that serves the type; None when none does."""
-    return SERVICE_OF.get(resource_type)
+def service_of(path: Sequence[str]) -> Service | None:
+    """The service that answers an address below the base, by its segments; None when none does.
+
+    A search in a compartment (`Practitioner/12/Schedule`) is answered where what it searches is held.
+    """
+    kind = path[2] if len(path) > 2 and path[2] in SERVICE_OF else next(iter(path), "")
+    return SERVICE_OF.get(kind)

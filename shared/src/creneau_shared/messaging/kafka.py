@@ -30,6 +30,7 @@ from creneau_shared.settings import ServiceSettings
 METADATA_MAX_AGE_MS = 2_000
 """A topic that appears, or a broker that comes back, is seen within this time."""
 REQUEST_TIMEOUT_MS = 10_000
+START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 5.0
 BATCH_BYTES_MAX = 1_000_000
 """Longest batch of one partition: one event fits (`EVENT_BYTES_MAX`), and brokers take it (1 MiB by default)."""
@@ -66,7 +67,8 @@ async def open_producer(settings: ServiceSettings) -> AsyncIterator[AIOKafkaProd
         # its sequence numbers do not fit an emptied log.)
         producer._message_accumulator._batch_ttl = 0
     try:
-        await producer.start()
+        async with asyncio.timeout(START_TIMEOUT_S):
+            await producer.start()
         yield producer
     finally:
         await stop_within("producer", lambda: _abandon(producer))
@@ -102,7 +104,8 @@ async def open_consumer(
         heartbeat_interval_ms=int(session_timeout_s * 1000 / 10),
     )
     try:
-        await consumer.start()
+        async with asyncio.timeout(START_TIMEOUT_S):
+            await consumer.start()
         yield consumer
     finally:
         await stop_within("consumer", consumer.stop)

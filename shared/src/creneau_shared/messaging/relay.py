@@ -172,7 +172,8 @@ class Relay:
         self._generations = {}
         for row in rows:
             self._generations[row["topic"]] = max(row["generation"], self._generations.get(row["topic"], 1))
-        ends = await keeper.ensure(reader, self._acknowledged)
+        async with asyncio.timeout(self._limits.relay_check_timeout_s):
+            ends = await keeper.ensure(reader, self._acknowledged)
         lost = {
             place: ends.get(place, 0)
             for place, acknowledged in self._acknowledged.items()

@@ -23,6 +23,7 @@ class MessagingSettings(BaseSettings):
     relay_log_check_interval_s: float = Field(
         2.0, description="pause between two looks for lost logs, seconds"
     )
+    relay_check_timeout_s: float = Field(10.0, description="longest that such a look may take, seconds")
     relay_leader_retry_s: float = Field(1.0, description="pause between two attempts to lead, seconds")
 
     consumer_batch_events_max: int = Field(500, description="events that are fetched and handled together")

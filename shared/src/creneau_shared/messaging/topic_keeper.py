@@ -4,6 +4,7 @@ broker.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -13,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import IncompatibleBrokerVersion, TopicAlreadyExistsError, for_code
 
-from creneau_shared.messaging.kafka import REQUEST_TIMEOUT_MS, log_ends, stop_within
+from creneau_shared.messaging.kafka import REQUEST_TIMEOUT_MS, START_TIMEOUT_S, log_ends, stop_within
 from creneau_shared.messaging.retention import Partition
 from creneau_shared.messaging.topics import Topic
 from creneau_shared.settings import ServiceSettings
@@ -34,7 +35,8 @@ class TopicKeeper:
             bootstrap_servers=self._settings.kafka_bootstrap_servers, request_timeout_ms=REQUEST_TIMEOUT_MS
         )
         try:
-            await self._admin.start()
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self._admin.start()
         except BaseException:
             await stop_within("admin", self._admin.close)
             raise

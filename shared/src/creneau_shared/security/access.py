@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 
 from creneau_shared.errors import Forbidden, Unauthenticated
 from creneau_shared.security.principal import Action, Principal
 
 PatientIds = Callable[[Principal], Awaitable[frozenset[str]]]
 """Resolves a principal to the Patients they act for (themselves, their children, whom they represent)."""
+
+Reach = Literal["all", "own", "none"]
 
 COMPARTMENT: dict[str, tuple[str, ...]] = {
     "Patient": ("_id",),
@@ -55,11 +59,16 @@ class Access:
         """The terms of which a resource must have one; None: no limit."""
         if self.patient_ids is None or resource_type not in COMPARTMENT:
             return None
-        return tuple(
-            f"{parameter}={patient}" if parameter == "_id" else f"{parameter}=Patient/{patient}"
-            for parameter in COMPARTMENT[resource_type]
-            for patient in sorted(self.patient_ids)
-        )
+        return terms_of(resource_type, self.patient_ids)
+
+
+def terms_of(resource_type: str, patient_ids: Iterable[str]) -> tuple[str, ...]:
+    """The search terms by which a resource belongs to one of these patients."""
+    return tuple(
+        f"{parameter}={patient}" if parameter == "_id" else f"{parameter}=Patient/{patient}"
+        for parameter in COMPARTMENT[resource_type]
+        for patient in sorted(patient_ids)
+    )
 
 
 class AccessPolicy:
@@ -83,7 +92,7 @@ class AccessPolicy:
                 headers={"WWW-Authenticate": 'Bearer realm="Creneau"'},
             )
         level = principal.level(resource_type, action)
-        if level is None or (level == "patient" and resource_type in CLOSED_TO_PATIENTS):
+        if level is None or (level == "patient" and not _open_to_patients(resource_type, action)):
             raise Forbidden(
                 f"Votre jeton ne permet pas cette action sur {resource_type}.",
                 f"Your token does not allow this action on {resource_type}.",
@@ -91,10 +100,39 @@ class AccessPolicy:
             )
         return Access(principal, await self._limit(principal, resource_type, action))
 
+    async def patients(self, principal: Principal) -> frozenset[str]:
+        """The Patients that the principal acts for."""
+        return await self._patient_ids(principal)
+
+    def reach(self, principal: Principal) -> Mapping[str, Reach]:
+        """How far a search may lead into each type: to all of it, to the patients' own, or not at all."""
+        return _reach(principal, self._anonymous_read)
+
     async def _limit(self, principal: Principal, resource_type: str, action: Action) -> frozenset[str] | None:
         if principal.level(resource_type, action) in ("user", "system"):
             return None
         return await self._patient_ids(principal)
+
+
+def _open_to_patients(resource_type: str, action: Action) -> bool:
+    """Public types are the practices' to write; what is about others' work is closed."""
+    if resource_type in CLOSED_TO_PATIENTS:
+        return False
+    return action in ("r", "s") or resource_type in COMPARTMENT
+
+
+@lru_cache(maxsize=4096)
+def _reach(principal: Principal, anonymous_read: bool) -> Mapping[str, Reach]:
+    reach: dict[str, Reach] = {}
+    for resource_type in (*PUBLIC, *COMPARTMENT, *CLOSED_TO_PATIENTS):
+        level = principal.level(resource_type, "s")
+        if resource_type in PUBLIC and (anonymous_read or level is not None):
+            reach[resource_type] = "all"
+        elif level is None or (level == "patient" and resource_type in CLOSED_TO_PATIENTS):
+            reach[resource_type] = "none"
+        else:
+            reach[resource_type] = "own" if level == "patient" else "all"
+    return reach
 
 
 async def launch_patient(principal: Principal) -> frozenset[str]:

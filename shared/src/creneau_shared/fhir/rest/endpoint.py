@@ -20,6 +20,7 @@ from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.xml import to_xml
 from creneau_shared.http.correlation import correlation_id
+from creneau_shared.http.rate import PatientRate
 from creneau_shared.security.access import COMPARTMENT, PUBLIC
 from creneau_shared.security.principal import ANONYMOUS, Principal
 from creneau_shared.security.tokens import TokenVerifier
@@ -41,11 +42,13 @@ class FhirEndpoint:
         *,
         body_bytes_max: int,
         timeout_s: float,
+        rate: PatientRate,
     ) -> None:
         self._server = server
         self._verifier = verifier
         self._body_bytes_max = body_bytes_max
         self._timeout_s = timeout_s
+        self._rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -57,6 +60,8 @@ class FhirEndpoint:
             format_parameter = next((value for name, value in reversed(query) if name == "_format"), None)
             output = accepted_format(headers.get("accept"), format_parameter)
             async with asyncio.timeout(self._timeout_s):
+                principal = await self._principal(headers)
+                self._rate.take(principal)
                 request = FhirRequest(
                     method=scope["method"],
                     path=tuple(unquote(part) for part in scope["raw_path_below"].split("/") if part),
@@ -64,7 +69,7 @@ class FhirEndpoint:
                     raw_query=scope["query_string"].decode("ascii"),
                     headers=headers,
                     body=await self._body(headers, receive),
-                    principal=await self._principal(headers),
+                    principal=principal,
                     now=self._server.clock.now(),
                     base_url=self._server.base_url,
                     language=language,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import BadRequest, CreneauError, Issue, NotFound
+from creneau_shared.errors import BadRequest, Issue
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
@@ -22,7 +22,7 @@ from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import Scope
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.fhir.summary import select_elements, summarise
-from creneau_shared.security.access import COMPARTMENT, Access, AccessPolicy
+from creneau_shared.security.access import COMPARTMENT, Access, AccessPolicy, terms_of
 from creneau_shared.security.principal import Principal
 
 if TYPE_CHECKING:
@@ -93,13 +93,7 @@ async def search_compartment(
     server: FhirServer, request: FhirRequest, owner: str, id_: str, target: str
 ) -> Answer:
     """GET [compartment]/[id]/[type]?…: the resources of `target` that belong to the owner."""
-    parameters = COMPARTMENT_PARAMETERS.get(owner, {}).get(target)
-    if parameters is None:
-        raise NotFound(
-            f"{target} n'est pas dans le compartiment de {owner}.",
-            f"{target} is not in the compartment of {owner}.",
-            code="not-supported",
-        )
+    parameters = COMPARTMENT_PARAMETERS[owner][target]
     wanted = parse(server, request, target, request.query)
     access = await server.policy.access(request.principal, target, "s")
     scope = await scope_of(server.policy, request.principal, target, access)
@@ -215,18 +209,15 @@ def parse(
 async def scope_of(policy: AccessPolicy, principal: Principal, matched: str, access: Access) -> Scope:
     """What the caller may see of each type that a search can reach, the matched one and those it leads to."""
     required: dict[str, tuple[str, ...]] = {}
-    for name in KNOWN_TYPES:
-        reach = access
-        if name != matched:
-            try:
-                reach = await policy.access(principal, name, "s")
-            except CreneauError:
-                required[name] = ()
-                continue
-        terms = reach.required_terms(name)
-        if terms is not None:
-            required[name] = terms
-    return Scope(required)
+    patients = access.patient_ids
+    for name, reach in policy.reach(principal).items():
+        if name == matched or reach == "all":
+            continue
+        if reach == "own" and patients is None:
+            patients = await policy.patients(principal)
+        required[name] = terms_of(name, patients or ()) if reach == "own" else ()
+    own = access.required_terms(matched)
+    return Scope(required if own is None else {**required, matched: own})
 
 
 async def _run(

@@ -111,6 +111,8 @@ class FhirServer:
         method = "GET" if request.method == "HEAD" else request.method
         if not path or path[0].startswith(("_", "$")) or path == ("metadata",):
             return self._plan_system(request, method, path)
+        if len(path) in (3, 4) and path[2] in searching.COMPARTMENT_PARAMETERS.get(path[0], ()):
+            return self._plan_compartment(request, method, path)
         served = self.served(path[0])
         match path[1:]:
             case ():
@@ -133,8 +135,12 @@ class FhirServer:
                 return Plan(read=lambda: reading.vread(self, request, served.store, id_, version))
             case (id_, code) if code.startswith("$"):
                 return self._plan_operation(request, method, served.name, id_, code)
-            case (id_, target) | (id_, target, "_search"):
-                return self._plan_compartment(request, method, served.name, id_, target, len(path) == 4)
+            case (_, target) | (_, target, "_search"):
+                raise NotFound(
+                    f"{target} n'est pas dans le compartiment de {served.name}.",
+                    f"{target} is not in the compartment of {served.name}.",
+                    code="not-supported",
+                )
         raise NotFound(
             f"L'adresse /{'/'.join(path)} ne désigne aucune interaction FHIR.",
             f"The address /{'/'.join(path)} names no FHIR interaction.",
@@ -258,11 +264,15 @@ class FhirServer:
             f"The operation {code} does not exist here.",
         )
 
-    def _plan_compartment(
-        self, request: FhirRequest, method: str, owner: str, id_: str, target: str, by_post: bool
-    ) -> Plan:
-        expected = "POST" if by_post else "GET"
-        self._offers(self.served(target), "search-type", method, expected)
+    def _plan_compartment(self, request: FhirRequest, method: str, path: tuple[str, ...]) -> Plan:
+        """`Patient/12/Appointment`, also where the owner itself is another service's."""
+        owner, id_, target, *by_form = path
+        if by_form not in ([], ["_search"]):
+            raise NotFound(
+                f"L'adresse /{'/'.join(path)} ne désigne aucune interaction FHIR.",
+                f"The address /{'/'.join(path)} names no FHIR interaction.",
+            )
+        self._offers(self.served(target), "search-type", method, "POST" if by_form else "GET")
         return Plan(read=lambda: searching.search_compartment(self, request, owner, id_, target))
 
     def _offers(self, served: ServedType, interaction: Interaction, method: str, expected: str) -> None:

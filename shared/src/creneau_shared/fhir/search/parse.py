@@ -332,6 +332,7 @@ class _Parser:
     def _one_include(self, name: str, value: str, *, reverse: bool, iterate: bool) -> Include | None:
         source, colon, rest = value.partition(":")
         code, _, target = rest.partition(":")
+        target = "" if target == "*" else target
         if value == "*":
             if not reverse:
                 return Include(self.resource_type, _references(self.resource_type), None, iterate)

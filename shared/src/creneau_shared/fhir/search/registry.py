@@ -190,6 +190,14 @@ def _healthcare_service(base: _Base) -> None:
         service_type="type",
         specialty="specialty",
     )
+    base.add(
+        "token",
+        "type",
+        "HealthcareService.type",
+        same_as="service-type",
+        url=OWN_CANONICAL + "HealthcareService-type",
+        description="Offers by their type (ISiK and BaRS call service-type so)",
+    )
     base.strings(name="name")
     base.references(
         coverage_area=("coverageArea", ("Location",)),

@@ -1,0 +1,146 @@
+"""The graph of a SAS answer: each slot with its Schedule, its professional, their role and place, and its CPTS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import orjson
+
+from creneau_booking.views.sas_cpts import cpts_organization, cpts_service, cpts_slot, service_references
+from creneau_booking.views.sas_resources import location, practitioner, role, schedule, slot
+from creneau_shared.fhir.search.includes import Row
+from creneau_shared.fhir.storage.store import Resource
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The included rows, read when they are asked for, by relative reference."""
+
+    rows: Iterable[Row]
+    base_url: str
+    _by_reference: dict[str, Row] = field(init=False, default_factory=dict)
+    _read: dict[str, Resource] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_reference.update({f"{row.type}/{row.id}": row for row in self.rows})
+
+    def find(self, reference: str) -> Resource | None:
+        """The resource that a reference names; None: it is not held here."""
+        name = self.relative(reference)
+        if name not in self._read and name in self._by_reference:
+            self._read[name] = orjson.loads(self._by_reference[name].content)
+        return self._read.get(name)
+
+    def relative(self, reference: str) -> str:
+        """`Type/id`, for a reference to a resource of this base however it is written."""
+        return reference.removeprefix(self.base_url.rstrip("/") + "/").split("/_history/")[0]
+
+    def named(self, references: Iterable[Resource], resource_type: str) -> list[str]:
+        """The references of a type, relative, each once."""
+        names = (self.relative(reference.get("reference", "")) for reference in references)
+        return list(dict.fromkeys(name for name in names if name.startswith(f"{resource_type}/")))
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """The resources of one Schedule, rendered."""
+
+    schedule: Resource
+    practitioner: Resource
+    role: Resource
+
+
+@dataclass(frozen=True)
+class Service:
+    """A CPTS, rendered."""
+
+    service: Resource
+    organization: Resource
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A slot with all that it leads to."""
+
+    slot: Resource
+    agenda: Agenda
+    services: tuple[Service, ...]
+
+
+@dataclass
+class Graph:
+    """The rendering of one answer: every Schedule, and every CPTS, once."""
+
+    facts: Facts
+    cpts: bool = False
+    _agendas: dict[str, Agenda | None] = field(default_factory=dict)
+    _services: dict[str, Service | None] = field(default_factory=dict)
+
+    def slot(self, stored: Resource) -> Answer | None:
+        """The slot with its graph; None when some of it cannot meet the profiles."""
+        name = self.facts.relative(stored["schedule"].get("reference", ""))
+        if name not in self._agendas:
+            self._agendas[name] = self._agenda(name)
+        agenda = self._agendas[name]
+        if agenda is None:
+            return None
+        services = self._of_cpts(stored) if self.cpts else {}
+        rendered = cpts_slot(stored, list(services)) if self.cpts else slot(stored)
+        if rendered is None:
+            return None
+        rendered["schedule"] = {"reference": name}
+        return Answer(rendered, agenda, tuple(services.values()))
+
+    def _agenda(self, name: str) -> Agenda | None:
+        """The agenda of one professional in one situation of practice; None for any other kind."""
+        stored = self.facts.find(name)
+        if stored is None or stored.get("active") is False:
+            return None
+        people = self.facts.named(stored.get("actor", []), "Practitioner")
+        roles = self.facts.named(stored.get("actor", []), "PractitionerRole")
+        if len(people) != 1 or len(roles) != 1:
+            return None
+        person, situation = self.facts.find(people[0]), self.facts.find(roles[0])
+        rendered = practitioner(person) if person is not None else None
+        exercise = self._role(situation, people[0], stored) if situation is not None else None
+        if rendered is None or exercise is None:
+            return None
+        return Agenda(schedule(stored, people[0], roles[0]), rendered, exercise)
+
+    def _role(self, stored: Resource, person: str, agenda: Resource) -> Resource | None:
+        place = self._place(stored, agenda)
+        if place is None:
+            return None
+        organization = self.facts.find(stored.get("organization", {}).get("reference", ""))
+        return role(stored, person, place, organization)
+
+    def _place(self, stored: Resource, agenda: Resource) -> Resource | None:
+        """The one place of the agenda: that which its actors name, else the first of the role's."""
+        system = f"{self.facts.base_url.rstrip('/')}/Location"
+        own = {f"#{inner['id']}": inner for inner in stored.get("contained", []) if "id" in inner}
+        of_role = [place.get("reference", "") for place in stored.get("location", [])]
+        for reference in [*self.facts.named(agenda.get("actor", []), "Location"), *of_role]:
+            place = own.get(reference) or self.facts.find(reference)
+            if place is not None and (rendered := location(place, system)) is not None:
+                return rendered
+        return None
+
+    def _of_cpts(self, stored: Resource) -> dict[str, Service]:
+        found = {}
+        for reference in map(self.facts.relative, service_references(stored)):
+            if reference not in self._services:
+                self._services[reference] = self._service(reference)
+            service = self._services[reference]
+            if service is not None:
+                found[reference] = service
+        return found
+
+    def _service(self, reference: str) -> Service | None:
+        stored = self.facts.find(reference)
+        if stored is None or stored.get("active") is False:
+            return None
+        owner = self.facts.relative(stored.get("providedBy", {}).get("reference", ""))
+        organization = self.facts.find(owner)
+        rendered = cpts_organization(organization) if organization is not None else None
+        return None if rendered is None else Service(cpts_service(stored, owner), rendered)

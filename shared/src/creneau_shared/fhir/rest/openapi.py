@@ -1,0 +1,292 @@
+"""The OpenAPI 3.1 description of a service's FHIR endpoint, from what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from creneau_shared.fhir.rest.capability import SOFTWARE_VERSION
+from creneau_shared.fhir.rest.declaration import Interaction, Operation, ServedType
+from creneau_shared.fhir.rest.openapi_schemas import PRIMITIVES, Schema, reference, schemas_of
+from creneau_shared.fhir.rest.searching import COMPARTMENT_PARAMETERS
+from creneau_shared.fhir.search.parameters import SearchParameter
+from creneau_shared.fhir.search.registry import parameters_of
+from creneau_shared.fhir.storage.store import Resource
+
+if TYPE_CHECKING:
+    from creneau_shared.fhir.rest.server import FhirServer
+
+JSON, XML, FORM = "application/fhir+json", "application/fhir+xml", "application/x-www-form-urlencoded"
+PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", JSON, XML)
+SHARED_SCHEMAS = ("Bundle", "OperationOutcome", "Parameters", "CapabilityStatement")
+IN_ADDRESS: Mapping[str, str] = {
+    "date": "2026-03-02, ge2026-03-02T08:00:00+01:00, comma between alternatives",
+    "token": "code, system|code, |code or system|",
+    "string": "the start of the text, whatever its case and accents",
+    "reference": "id, Type/id or an absolute URL",
+    "uri": "the whole URI",
+    "number": "a number, with a prefix such as ge",
+    "quantity": "number|system|code",
+    "special": "latitude|longitude|distance|unit",
+}
+"""How a value of each type of search parameter is written."""
+
+RESULT_PARAMETERS: Mapping[str, Schema] = {
+    "_count": {"type": "integer", "minimum": 0},
+    "_sort": {"type": "string"},
+    "_include": {"type": "string"},
+    "_revinclude": {"type": "string"},
+    "_summary": {"enum": ["true", "text", "data", "count", "false"]},
+    "_elements": {"type": "string"},
+    "_total": {"enum": ["none", "estimate", "accurate"]},
+}
+HEADERS: Mapping[str, str] = {
+    "If-Match": 'W/"3": the version that is to be changed',
+    "If-None-Match": 'W/"3": the version that the client has',
+    "If-None-Exist": "a search: nothing is created when it has a match",
+    "Idempotency-Key": "the same request sent twice is carried out once",
+    "Prefer": "return=minimal | representation | OperationOutcome; handling=strict | lenient",
+}
+
+
+def openapi(server: FhirServer) -> dict[str, Any]:
+    """The description of what `server` answers below its base."""
+    paths: dict[str, Any] = dict(_system(server))
+    for _, served in sorted(server.types.items()):
+        paths |= dict(_type(server, served))
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"Créneau: {server.name}",
+            "version": SOFTWARE_VERSION,
+            "description": "FHIR R4 (4.0.1). The CapabilityStatement at /metadata says the same in FHIR's own terms.",
+        },
+        "servers": [{"url": server.base_url}],
+        "security": [{"bearer": []}, {}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas_of((*SHARED_SCHEMAS, *sorted(server.types))),
+            "parameters": _parameters(server),
+            "responses": {"Refused": _answer("Refused; the issues say why.", "OperationOutcome")},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+# -- what is described once -------------------------------------------------------------------------------------
+
+
+def _parameters(server: FhirServer) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        "id": _in_path("id", PRIMITIVES["id"], "The logical id."),
+        "vid": _in_path("vid", PRIMITIVES["id"], "A version: 1, 2, …"),
+        "_format": _in_query("_format", {"enum": ["json", "xml"]}, "Overrides Accept."),
+    }
+    parameters |= {
+        name: _in_query(name, schema, "FHIR R4 search.html#return")
+        for name, schema in RESULT_PARAMETERS.items()
+    }
+    for name, text in HEADERS.items():
+        parameters[name] = {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+    for type_name in sorted(server.types):
+        for parameter in parameters_of(type_name).values():
+            parameters[_component(parameter)] = _search_parameter(parameter)
+    return parameters
+
+
+def _component(parameter: SearchParameter) -> str:
+    return f"{parameter.base}.{parameter.name}"
+
+
+def _search_parameter(parameter: SearchParameter) -> Schema:
+    description = f"{parameter.description} ({parameter.type}: {IN_ADDRESS.get(parameter.type, '')})."
+    return _in_query(parameter.name, {"type": "string"}, description)
+
+
+def _in_query(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _in_path(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
+
+
+def _refs(*names: str) -> list[Schema]:
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+
+
+def _body(schema: str, types: Sequence[str] = (JSON, XML)) -> Schema:
+    content = {media: {"schema": reference(schema) if media == JSON else {}} for media in types}
+    return {"required": True, "content": content}
+
+
+def _answer(description: str, schema: str) -> Schema:
+    return {"description": description, "content": {JSON: {"schema": reference(schema)}, XML: {}}}
+
+
+def _call(
+    summary: str,
+    operation_id: str,
+    answers: Mapping[str, Schema],
+    *,
+    tag: str,
+    parameters: Sequence[Schema] = (),
+    body: Schema | None = None,
+) -> Schema:
+    call: Schema = {"summary": summary, "operationId": operation_id, "tags": [tag]}
+    call["parameters"] = [*parameters, *_refs("_format")]
+    if body is not None:
+        call["requestBody"] = body
+    call["responses"] = {**answers, "default": {"$ref": "#/components/responses/Refused"}}
+    return call
+
+
+# -- the system -------------------------------------------------------------------------------------------------
+
+
+def _system(server: FhirServer) -> Iterator[tuple[str, Schema]]:
+    bundle = {"200": _answer("The answers, in the order of the entries.", "Bundle")}
+    found = {"200": _answer("What was found.", "Bundle")}
+    types = _in_query("_type", {"type": "string"}, "The types to search, comma between them.")
+    yield (
+        "/",
+        {
+            "get": _call("Search several types", "searchSystem", found, tag="system", parameters=[types]),
+            "post": _call(
+                "Carry out a batch or transaction", "bundle", bundle, tag="system", body=_body("Bundle")
+            ),
+        },
+    )
+    yield (
+        "/metadata",
+        {
+            "get": _call(
+                "What the server can do",
+                "metadata",
+                {"200": _answer("The CapabilityStatement.", "CapabilityStatement")},
+                tag="system",
+            )
+        },
+    )
+    history = {"200": _answer("Versions, the newest first.", "Bundle")}
+    yield (
+        "/_history",
+        {"get": _call("Every change", "historySystem", history, tag="system", parameters=_refs("_count"))},
+    )
+
+
+# -- one type ---------------------------------------------------------------------------------------------------
+
+
+def _type(server: FhirServer, served: ServedType) -> Iterator[tuple[str, Schema]]:
+    name, offers = served.name, served.interactions
+    search = [
+        *_refs(*(_component(parameter) for parameter in parameters_of(name).values())),
+        *_refs(*RESULT_PARAMETERS, "Prefer"),
+    ]
+    one = {"200": _answer("The resource.", name)}
+    versions = {"200": _answer("Versions, the newest first.", "Bundle")}
+    paths: dict[str, Schema] = {}
+
+    def add(interaction: Interaction, path: str, method: str, call: Schema) -> None:
+        if interaction in offers:
+            paths.setdefault(path, {})[method] = call
+
+    add("search-type", f"/{name}", "get", _search(f"search{name}", name, search))
+    add("search-type", f"/{name}/_search", "post", _search(f"searchByForm{name}", name, (), form=True))
+    add("create", f"/{name}", "post", _write("Create", "create", name, "If-None-Exist", "Idempotency-Key"))
+    add("history-type", f"/{name}/_history", "get", _read("History of all", "historyType", name, versions))
+    instance = f"/{name}/{{id}}"
+    add("read", instance, "get", _read("Read", "read", name, one, "id", "If-None-Match"))
+    add(
+        "update",
+        instance,
+        "put",
+        _write("Update, or create under this id", "update", name, "If-Match", id_=True),
+    )
+    add("patch", instance, "patch", _patch(name))
+    add("delete", instance, "delete", _delete(name))
+    add("history-instance", f"{instance}/_history", "get", _read("History", "history", name, versions, "id"))
+    add(
+        "vread",
+        f"{instance}/_history/{{vid}}",
+        "get",
+        _read("Read a version", "vread", name, one, "id", "vid"),
+    )
+    yield from paths.items()
+    yield from _compartments(server, name)
+    for operation in server.operations:
+        yield from _operation(operation, name)
+
+
+def _search(operation_id: str, name: str, parameters: Sequence[Schema], *, form: bool = False) -> Schema:
+    found = {"200": _answer("A page of what was found.", "Bundle")}
+    body: Schema | None = {"content": {FORM: {"schema": {"type": "object"}}}} if form else None
+    return _call(f"Search {name}", operation_id, found, tag=name, parameters=parameters, body=body)
+
+
+def _read(summary: str, interaction: str, name: str, answers: Mapping[str, Schema], *given: str) -> Schema:
+    return _call(f"{summary}: {name}", f"{interaction}{name}", answers, tag=name, parameters=_refs(*given))
+
+
+def _write(summary: str, interaction: str, name: str, *headers: str, id_: bool = False) -> Schema:
+    answers = {"200": _answer("As it is stored now.", name), "201": _answer("Created.", name)}
+    parameters = _refs(*(("id",) if id_ else ()), *headers, "Prefer")
+    return _call(
+        f"{summary}: {name}",
+        f"{interaction}{name}",
+        answers,
+        tag=name,
+        parameters=parameters,
+        body=_body(name),
+    )
+
+
+def _patch(name: str) -> Schema:
+    operations = {"type": "array", "items": {"type": "object", "required": ["op", "path"]}}
+    body = _body("Parameters", PATCH_TYPES)
+    body["content"]["application/json-patch+json"] = {"schema": operations}
+    answers = {"200": _answer("As it is stored now.", name)}
+    parameters = _refs("id", "If-Match", "Prefer")
+    return _call(f"Patch: {name}", f"patch{name}", answers, tag=name, parameters=parameters, body=body)
+
+
+def _delete(name: str) -> Schema:
+    answers = {"204": {"description": "It is not there any more."}}
+    return _call(f"Delete: {name}", f"delete{name}", answers, tag=name, parameters=_refs("id", "If-Match"))
+
+
+def _compartments(server: FhirServer, name: str) -> Iterator[tuple[str, Schema]]:
+    """`Patient/{id}/Appointment`: the searches of this type within a compartment."""
+    for owner, targets in COMPARTMENT_PARAMETERS.items():
+        if name in targets:
+            parameters = _refs("id", *RESULT_PARAMETERS, "Prefer")
+            call = _search(f"search{name}Of{owner}", name, parameters)
+            yield f"/{owner}/{{id}}/{name}", {"get": call}
+
+
+def _operation(operation: Operation, name: str) -> Iterator[tuple[str, Schema]]:
+    definition = operation.definition
+    code, title = operation.code, str(definition.get("title", definition["name"]))
+    answers = {"200": _answer("The answer of the operation.", "Resource")}
+    for level, path, given in (
+        ("type", f"/{name}/${code}", ()),
+        ("instance", f"/{name}/{{id}}/${code}", ("id",)),
+    ):
+        if not operation.allows(name, "id" if level == "instance" else None):
+            continue
+        identity = f"{level}{code.title()}{name}"
+        post = _call(
+            title, f"{identity}ByPost", answers, tag=name, parameters=_refs(*given), body=_body("Resource")
+        )
+        methods = {"post": post}
+        if not definition.get("affectsState"):
+            parameters = [*_refs(*given), *_primitive_inputs(definition)]
+            methods["get"] = _call(title, f"{identity}ByGet", answers, tag=name, parameters=parameters)
+        yield path, methods
+
+
+def _primitive_inputs(definition: Resource) -> Iterator[Schema]:
+    for parameter in definition.get("parameter", ()):
+        if parameter["use"] == "in" and parameter["name"] != "resource":
+            yield _in_query(parameter["name"], {"type": "string"}, str(parameter["type"]))

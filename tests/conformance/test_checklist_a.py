@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
@@ -546,11 +547,13 @@ def test_item_15_a_patient_who_asks_too_often_is_told_to_wait(stack: Stack, syst
         stack.client("patient", subject=unique()) as other,
     ):
         own = f"{stack.service_url('booking')}/fhir/Slot"
-        answers = [hasty.get(own, params={"_count": 0}) for _ in range(600)]
-        refused = [answer for answer in answers if answer.status_code == 429]
-        assert refused, "600 requests in a row"
-        assert issue(refused[0])["code"] == "throttled"
-        assert int(refused[0].headers["Retry-After"]) >= 1
+        deadline, answers = time.monotonic() + 30, [hasty.get(own)]
+        with ThreadPoolExecutor(8) as pool:
+            while answers[-1].status_code != 429:
+                assert time.monotonic() < deadline, "never refused"
+                answers = list(pool.map(lambda _: hasty.get(f"{own}/a/b/c/d"), range(40)))
+        assert issue(answers[-1])["code"] == "throttled"
+        assert int(answers[-1].headers["Retry-After"]) >= 1
         assert other.get(own, params={"_count": 0}).status_code == 200
         assert system.get("/Slot", params={"_count": 0}).status_code == 200
 

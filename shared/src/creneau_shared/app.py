@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -62,11 +62,11 @@ class ServiceApplication:
             CorsMiddleware(MeteringMiddleware(self._dispatch, frozenset(fhir.types)))
         )
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._app(scope, receive, send)
+            await self._app(dict(scope), receive, send)
 
     async def _dispatch(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         raw: bytes = scope.get("raw_path") or scope["path"].encode()

@@ -61,7 +61,7 @@ async def serving(app: ServiceApplication) -> AsyncIterator[httpx.AsyncClient]:
     running = asyncio.create_task(_run(app, inbox.get, outbox.put))
     inbox.put_nowait({"type": "lifespan.startup"})
     assert (await outbox.get())["type"] == "lifespan.startup.complete"
-    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
         yield client
     inbox.put_nowait({"type": "lifespan.shutdown"})

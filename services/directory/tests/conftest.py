@@ -99,7 +99,7 @@ async def _serving(app: ServiceApplication) -> AsyncIterator[httpx.AsyncClient]:
     running = asyncio.create_task(app({"type": "lifespan"}, inbox.get, outbox.put))
     inbox.put_nowait({"type": "lifespan.startup"})
     assert (await outbox.get())["type"] == "lifespan.startup.complete"
-    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=BASE.removesuffix("/fhir")) as client:
         yield client
     inbox.put_nowait({"type": "lifespan.shutdown"})

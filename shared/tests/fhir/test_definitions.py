@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any
 
 import pytest
-from fhirclient import models  # type: ignore[import-untyped]
-from fhirclient.models.fhirabstractbase import FHIRAbstractBase  # type: ignore[import-untyped]
-from fhirclient.models.resource import Resource  # type: ignore[import-untyped]
+from fhirclient import models
+from fhirclient.models.fhirabstractbase import FHIRAbstractBase
+from fhirclient.models.resource import Resource
 from shared.tests.fhir.official import ROOT
 
 from creneau_shared.fhir.bindings import CORRECTED_CODES, MODIFIERS, RESOURCE_TYPES, words

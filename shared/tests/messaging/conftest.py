@@ -62,7 +62,7 @@ def schema() -> list[str]:
     metadata = new_metadata()
     outbox_table(metadata)
     inbox_table(metadata)
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    dialect = postgresql.dialect()
     statements = []
     for table in metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=dialect)))

@@ -39,7 +39,7 @@ def ddl(types: Iterable[str]) -> str:
     for resource_type in types:
         resource_tables(metadata, resource_type)
     statements = [f"CREATE EXTENSION IF NOT EXISTS {name}" for name in SEARCH_EXTENSIONS]
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    dialect = postgresql.dialect()
     engine = create_mock_engine(
         "postgresql+asyncpg://", lambda sql, *_, **__: statements.append(str(sql.compile(dialect=dialect)))
     )

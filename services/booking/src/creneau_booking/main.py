@@ -1,4 +1,4 @@
-"""creneau-booking api | worker | migrate"""
+"""creneau-booking api | worker | migrate | rebuild-replica | replay-dead"""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from creneau_booking.publishing import APPOINTMENTS, CONTACTS, DIRECTORY
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.partitions import ensure_partitions
 from creneau_shared.app import open_database, run_api
-from creneau_shared.clock import SystemClock
+from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.migrations import migrate as run_migrations
+from creneau_shared.database.pool import Database
 from creneau_shared.messaging.consumer import Consumer
+from creneau_shared.messaging.dead_letter import replay
+from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.worker import Task, run_worker
 
@@ -43,12 +46,40 @@ def migrate() -> None:
     asyncio.run(_migrate())
 
 
+@main.command(name="rebuild-replica")
+def rebuild_replica() -> None:
+    """Read the directory's topic again from its beginning; running workers take it up by themselves."""
+    asyncio.run(_rebuild())
+
+
+@main.command(name="replay-dead")
+def replay_dead() -> None:
+    """Handle again the directory's events that could not be handled."""
+    asyncio.run(_replay())
+
+
+def _replica_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
+    replica = DirectoryReplica(settings.public_base_url.rstrip("/"))
+    return Consumer(REPLICA, REPLICA, [DIRECTORY], replica.handlers(), database, settings, clock)
+
+
+async def _rebuild() -> None:
+    async with open_database(BookingSettings(), f"{SERVICE}-rebuild") as database:
+        await rebuild(database, REPLICA)
+
+
+async def _replay() -> None:
+    settings, clock = BookingSettings(), SystemClock()
+    async with open_database(settings, f"{SERVICE}-replay") as database:
+        done = await replay(_replica_consumer(settings, database, clock), DIRECTORY)
+    typer.echo(f"{done.handled} handled, {done.failed} buried again")
+
+
 async def _work() -> None:
     settings, clock = BookingSettings(), SystemClock()
     async with open_database(settings, f"{SERVICE}-worker") as database:
         relay = Relay(database, settings, [APPOINTMENTS, CONTACTS], clock)
-        replica = DirectoryReplica(settings.public_base_url.rstrip("/"))
-        consumer = Consumer(REPLICA, REPLICA, [DIRECTORY], replica.handlers(), database, settings, clock)
+        consumer = _replica_consumer(settings, database, clock)
         _, handlers = create_handlers(settings)
         jobs = Jobs(database, settings, handlers.expiry, clock)
         tasks = [

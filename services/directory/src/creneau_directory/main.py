@@ -7,6 +7,7 @@ import asyncio
 import typer
 
 from creneau_directory.app import SERVICE, create_app
+from creneau_directory.jobs import keep_house
 from creneau_directory.publishing import RESOURCES
 from creneau_directory.settings import DirectorySettings
 from creneau_shared.app import open_database, run_api
@@ -49,7 +50,7 @@ async def _work() -> None:
     settings = DirectorySettings()
     async with open_database(settings, f"{SERVICE}-worker") as database:
         relay = Relay(database, settings, [RESOURCES], SystemClock())
-        tasks = [Task("relay", relay.run)]
+        tasks = [Task("relay", relay.run), Task("housekeeping", lambda stop: keep_house(database, stop))]
         await run_worker(settings, f"{SERVICE}-worker", tasks, {"database": database.ping})
 
 

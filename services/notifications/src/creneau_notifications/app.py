@@ -19,6 +19,7 @@ from creneau_shared.database.pool import Database
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable
+from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.worker import Task
 
 SERVICE = "creneau-notifications"
@@ -39,10 +40,16 @@ def create_app(
     )
 
 
+def create_consumers(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Consumer]:
+    """What follows the other services: one consumer a topic."""
+    communications = Communications(settings.public_base_url.rstrip("/"))
+    notifications = Notifications(communications, clock, settings.channels)
+    return consumers(notifications, database, settings, clock)
+
+
 def create_tasks(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Task]:
     """What the worker runs: the consumers, the senders and retention."""
     communications = Communications(settings.public_base_url.rstrip("/"))
-    notifications = Notifications(communications, clock, settings.channels)
     retention = Retention(
         database,
         communications,
@@ -51,7 +58,7 @@ def create_tasks(settings: NotificationsSettings, database: Database, clock: Clo
         interval_s=settings.retention_interval_s,
     )
     return [
-        *(Task(c.name, c.run, c.stuck) for c in consumers(notifications, database, settings, clock)),
+        *(Task(c.name, c.run, c.stuck) for c in create_consumers(settings, database, clock)),
         *(
             Task(f"sender {number}", _sender(settings, database, communications, clock).run)
             for number in range(1, settings.delivery_senders + 1)

@@ -1,4 +1,4 @@
-"""creneau-notifications api | worker | migrate"""
+"""creneau-notifications api | worker | migrate | rebuild-replicas | replay-dead"""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import asyncio
 
 import typer
 
-from creneau_notifications.app import SERVICE, create_app, create_tasks
+from creneau_notifications.app import SERVICE, create_app, create_consumers, create_tasks
+from creneau_notifications.messaging.consumers import APPOINTMENTS
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.app import open_database, run_api
 from creneau_shared.clock import SystemClock
 from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.migrations import migrate as run_migrations
+from creneau_shared.messaging.dead_letter import replay
+from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.worker import run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -35,6 +38,35 @@ def migrate() -> None:
     """Bring the database to the current schema."""
     path = find_migrations("creneau_notifications")
     asyncio.run(run_migrations(path, str(NotificationsSettings().database_url)))
+
+
+@main.command(name="rebuild-replicas")
+def rebuild_replicas() -> None:
+    """Read the contacts and the directory again from their beginning; running workers take it up by themselves."""
+    asyncio.run(_rebuild())
+
+
+@main.command(name="replay-dead")
+def replay_dead() -> None:
+    """Handle again the events that could not be handled."""
+    asyncio.run(_replay())
+
+
+async def _rebuild() -> None:
+    settings = NotificationsSettings()
+    async with open_database(settings, f"{SERVICE}-rebuild") as database:
+        for consumer in create_consumers(settings, database, SystemClock()):
+            if consumer.topics != (APPOINTMENTS,):
+                await rebuild(database, consumer.name)
+
+
+async def _replay() -> None:
+    settings = NotificationsSettings()
+    async with open_database(settings, f"{SERVICE}-replay") as database:
+        for consumer in create_consumers(settings, database, SystemClock()):
+            for topic in consumer.topics:
+                done = await replay(consumer, topic)
+                typer.echo(f"{topic}: {done.handled} handled, {done.failed} buried again")
 
 
 async def _work() -> None:

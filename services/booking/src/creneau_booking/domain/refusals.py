@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from creneau_booking.domain.appointment import SlotFact
+from creneau_shared.clock import PARIS
 from creneau_shared.errors import Conflict
 
 
@@ -40,5 +41,5 @@ def occupied(actors: Iterable[str], start: datetime) -> Conflict:
 
 
 def when(moment: datetime) -> str:
-    """An instant as a sentence says it, with its offset."""
-    return moment.strftime("%Y-%m-%dT%H:%M%z")
+    """An instant as a sentence says it: in the zone that a date without one means here."""
+    return f"{moment.astimezone(PARIS):%Y-%m-%d %H:%M} (Europe/Paris)"

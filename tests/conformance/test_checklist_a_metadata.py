@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from creneau_shared.fhir.validation import validate
 from tests.conformance.builders import JSON_PATCH, created, issue, patient, resources, unique
 from tests.fixtures.stack import Stack
 
@@ -138,8 +139,8 @@ def test_item_12_every_declared_include_is_understood(
     for resource in _types(statement):
         address = f"/{resource['type']}"
         for parameter, values in (
-            ("_include", resource["searchInclude"]),
-            ("_revinclude", resource["searchRevInclude"]),
+            ("_include", resource.get("searchInclude", ())),
+            ("_revinclude", resource.get("searchRevInclude", ())),
         ):
             for value in values:
                 answer = system.get(address, params={parameter: value, "_count": 1}, headers=strict)
@@ -160,6 +161,21 @@ def test_item_12_every_operation_is_as_declared(system: httpx.Client, statement:
             assert answer.status_code != 405
     for definition in definitions.values():
         assert system.get(f"/OperationDefinition/{definition['id']}").json() == definition
+
+
+def test_item_12_the_definitions_that_are_served_are_valid_r4(
+    system: httpx.Client, statement: dict[str, Any]
+) -> None:
+    assert [issue.en for issue in validate(statement)] == []
+    for kind in ("SearchParameter", "OperationDefinition"):
+        definitions = resources(system.get(f"/{kind}", params={"_count": 1000}))
+        assert definitions
+        for definition in definitions:
+            assert [issue.en for issue in validate(definition)] == [], definition["id"]
+    first = definitions[0]
+    assert resources(system.get("/OperationDefinition", params={"url": first["url"]})) == [first]
+    assert system.get("/OperationDefinition", params={"nonsense": "x"}).status_code == 400
+    assert system.get("/SearchParameter/nonsense").status_code == 404
 
 
 def test_item_12_metadata_is_open_and_has_an_etag(anonymous: httpx.Client, stack: Stack) -> None:

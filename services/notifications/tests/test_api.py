@@ -113,6 +113,9 @@ async def test_nobody_writes_communications(client, told, method):
 
 async def test_the_capability_statement_promises_reading_only(client):
     statement = (await client.get("/fhir/metadata")).json()
-    [resource] = statement["rest"][0]["resource"]
-    assert resource["type"] == "Communication"
-    assert {i["code"] for i in resource["interaction"]}.isdisjoint({"create", "update", "patch", "delete"})
+    resources = {resource["type"]: resource for resource in statement["rest"][0]["resource"]}
+    assert set(resources) == {"AuditEvent", "Communication"}
+    for resource in resources.values():
+        assert {i["code"] for i in resource["interaction"]}.isdisjoint(
+            {"create", "update", "patch", "delete"}
+        )

@@ -98,12 +98,13 @@ async def test_a_relay_that_dies_between_sending_and_recording_repeats_on_the_bu
         raise ConnectionError("the process dies here")
 
     monkeypatch.setattr(dying, "_lost", lose)
-    async with bench.running(dying):
-        await asyncio.wait_for(lost.wait(), 30)
-    assert await bench.unpublished() == 30
-    async with bench.running(bench.relay(), bench.consumer()):
-        await bench.arrived(30)
-        await bench.settled()
+    async with bench.running(bench.consumer()):
+        async with bench.running(dying):
+            await asyncio.wait_for(lost.wait(), 30)
+            await bench.arrived(30)
+        assert await bench.unpublished() == 30
+        async with bench.running(bench.relay()):
+            await bench.settled()
     assert len(sent) >= 60
     effects = await bench.effects()
     assert sorted(number for _, number in effects) == list(range(30))

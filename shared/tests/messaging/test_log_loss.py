@@ -131,6 +131,10 @@ async def test_a_log_that_was_filled_again_beyond_the_consumers_offset_is_read_f
         await bench.arrived(40)
     committed = await committed_offsets(bench, f"{bench.topic.name}-test")
     assert sum(committed.values()) == 40
+    # What is refilled is not what was: half of it is beyond its retention, so new events stand at old offsets.
+    await bench.database.pool.execute(
+        "DELETE FROM outbox WHERE position IN (SELECT position FROM outbox ORDER BY position LIMIT 20)"
+    )
     await bench.happen(40)
     async with bench.running(bench.relay()):
         await bench.published()

@@ -19,6 +19,7 @@ from creneau_shared.database.migrations import migrate as run_migrations
 from creneau_shared.database.pool import Database
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.dead_letter import replay
+from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.worker import Task, run_worker
@@ -87,7 +88,12 @@ async def _work() -> None:
             Task("directory replica", consumer.run, consumer.stuck),
             *jobs.tasks(),
         ]
-        await run_worker(settings, f"{SERVICE}-worker", tasks, {"database": database.ping})
+        await run_worker(
+            settings,
+            f"{SERVICE}-worker",
+            tasks,
+            {"database": database.ping, "kafka": lambda: check_kafka(settings)},
+        )
 
 
 async def _migrate() -> None:

@@ -14,6 +14,7 @@ from creneau_shared.app import open_database, run_api
 from creneau_shared.clock import SystemClock
 from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.migrations import migrate as run_migrations
+from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.retention import republish
 from creneau_shared.worker import Task, run_worker
@@ -51,7 +52,12 @@ async def _work() -> None:
     async with open_database(settings, f"{SERVICE}-worker") as database:
         relay = Relay(database, settings, [RESOURCES], SystemClock())
         tasks = [Task("relay", relay.run), Task("housekeeping", lambda stop: keep_house(database, stop))]
-        await run_worker(settings, f"{SERVICE}-worker", tasks, {"database": database.ping})
+        await run_worker(
+            settings,
+            f"{SERVICE}-worker",
+            tasks,
+            {"database": database.ping, "kafka": lambda: check_kafka(settings)},
+        )
 
 
 async def _republish() -> None:

@@ -14,6 +14,7 @@ from creneau_shared.clock import SystemClock
 from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.migrations import migrate as run_migrations
 from creneau_shared.messaging.dead_letter import replay
+from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.worker import run_worker
 
@@ -73,7 +74,12 @@ async def _work() -> None:
     settings, clock = NotificationsSettings(), SystemClock()
     async with open_database(settings, f"{SERVICE}-worker") as database:
         tasks = create_tasks(settings, database, clock)
-        await run_worker(settings, f"{SERVICE}-worker", tasks, {"database": database.ping})
+        await run_worker(
+            settings,
+            f"{SERVICE}-worker",
+            tasks,
+            {"database": database.ping, "kafka": lambda: check_kafka(settings)},
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final, Literal
 
@@ -13,6 +14,12 @@ ISSUE_SYSTEM: Final = "https://creneau.sante.fr/fhir/CodeSystem/issue"
 """System of our own codes in OperationOutcome.issue.details."""
 
 TRANSLATION_EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/translation"
+
+
+TEXT_CHARACTERS_MAX: Final = 2_000
+"""longest text of an issue: what a caller sent is quoted in it"""
+_UNSPEAKABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""what neither a FHIR string nor XML may hold"""
 
 
 def operation_outcome(
@@ -44,7 +51,8 @@ ALL_WELL: Final = Issue(
 
 
 def _issue(issue: Issue, language: Language) -> dict[str, Any]:
-    text, translation = (issue.fr, issue.en) if language == "fr" else (issue.en, issue.fr)
+    fr, en = _speakable(issue.fr), _speakable(issue.en)
+    text, translation = (fr, en) if language == "fr" else (en, fr)
     details: dict[str, Any] = {}
     if issue.details_code is not None:
         details["coding"] = [{"system": ISSUE_SYSTEM, "code": issue.details_code}]
@@ -56,10 +64,15 @@ def _issue(issue: Issue, language: Language) -> dict[str, Any]:
     if details:
         result["details"] = details
     if issue.diagnostics:
-        result["diagnostics"] = issue.diagnostics
+        result["diagnostics"] = _speakable(issue.diagnostics)
     if issue.expression:
-        result["expression"] = list(issue.expression)
+        result["expression"] = [_speakable(expression) for expression in issue.expression]
     return result
+
+
+def _speakable(text: str) -> str:
+    """`text` as an outcome can carry it in JSON and in XML, whatever a caller made it quote."""
+    return _UNSPEAKABLE.sub("\ufffd", text[:TEXT_CHARACTERS_MAX])
 
 
 def _translation(text: str, language: Language) -> dict[str, Any]:

@@ -116,12 +116,12 @@ class GatewayApplication:
             case ("_search",) if method == "POST":
                 return Answer(200, await self._whole.search(query, headers))
             case ("metadata",) if reading:
-                return await self._whole.metadata(query, headers)
+                return await self._whole.metadata(query, headers, self._conformance.declarations())
             case ("_history",) if reading:
                 return Answer(200, await self._whole.history(query, headers))
             case (kind, *rest) if kind in self._conformance.types:
-                if not reading:
-                    raise _not_allowed(method, "GET, HEAD")
+                if not reading or "_history" in rest:
+                    raise _not_allowed(method, "" if "_history" in rest else "GET, HEAD")
                 operations = await self._whole.operations()
                 return Answer(200, self._conformance.answer(kind, rest, query, self._base_url, operations))
             case () | ("_search",) | ("metadata",) | ("_history",):

@@ -8,10 +8,20 @@ from typing import Any
 from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
-from creneau_shared.fhir.search.parameters import SearchParameter
+from creneau_shared.fhir.search.parameters import HL7_CANONICAL, SearchParameter
 from creneau_shared.fhir.storage.store import Resource
 
-SEARCHABLE = ("_id", "url", "code", "name", "base", "resource", "type", "status")
+SEARCHABLE = {
+    "_id": "token",
+    "url": "uri",
+    "code": "token",
+    "name": "string",
+    "base": "token",
+    "resource": "token",
+    "type": "token",
+    "status": "token",
+}
+"""Search parameters and their types."""
 COUNT_MAX = 500
 
 
@@ -22,6 +32,30 @@ class ConformanceResources:
 
     def __init__(self, registry: Mapping[str, Mapping[str, SearchParameter]]) -> None:
         self._parameters = [p.to_resource() for parameters in registry.values() for p in parameters.values()]
+
+    def declarations(self) -> list[Resource]:
+        """What the CapabilityStatement says of these types."""
+        parameters = [
+            {"name": name, "definition": f"{HL7_CANONICAL}conformance-{name.lstrip('_')}", "type": type_}
+            for name, type_ in SEARCHABLE.items()
+        ]
+        return [
+            {
+                "type": name,
+                "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
+                "interaction": [{"code": "read"}, {"code": "search-type"}],
+                "versioning": "no-version",
+                "readHistory": False,
+                "updateCreate": False,
+                "conditionalCreate": False,
+                "conditionalRead": "not-supported",
+                "conditionalUpdate": False,
+                "conditionalDelete": "not-supported",
+                "referencePolicy": ["literal"],
+                "searchParam": parameters,
+            }
+            for name in sorted(self.types)
+        ]
 
     def answer(
         self,

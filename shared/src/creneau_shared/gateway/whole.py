@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -40,8 +40,9 @@ class Whole:
         self._upstreams = upstreams
         self._base_url = base_url
 
-    async def metadata(self, query: Query, headers: Mapping[str, str]) -> Answer:
-        """The CapabilityStatement of the base: each type as the service that it is routed to declares it."""
+    async def metadata(self, query: Query, headers: Mapping[str, str], own: Sequence[Resource]) -> Answer:
+        """The CapabilityStatement of the base: each type as the service that it is routed to declares it, and `own`,
+        the types that the gateway itself answers for."""
         check_mode(next((value for name, value in reversed(query) if name == "mode"), None))
         services = self._upstreams.services
         statements = await self._ask_each("/fhir/metadata", {})
@@ -52,6 +53,7 @@ class Whole:
             for resource in rest["resource"]
             if SERVICE_OF.get(resource["type"]) == service
         ]
+        resources += own
         operations = {
             operation["definition"]: operation for rest in rests for operation in rest.get("operation", ())
         }

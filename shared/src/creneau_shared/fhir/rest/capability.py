@@ -137,12 +137,12 @@ def _resource(
         "conditionalUpdate": "update" in interactions,
         "conditionalDelete": "single" if "delete" in interactions else "not-supported",
         "referencePolicy": ["literal", "logical", "local"],
-        "searchInclude": includes[name][0],
-        "searchRevInclude": includes[name][1],
         "searchParam": [
             {"name": p.name, "definition": p.url, "type": p.type} for p in parameters_of(name).values()
         ],
     }
+    both = zip(("searchInclude", "searchRevInclude"), includes[name], strict=True)
+    part |= {element: included for element, included in both if included}
     if served.profiles:
         part["supportedProfile"] = list(served.profiles)
     if served.documentation:

@@ -26,7 +26,7 @@ RIVALS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.Loc
 def failure(error: Exception, language: Language) -> Answer:
     """The answer that tells of `error`; what nobody foresaw is logged and says no more than its number."""
     known = _known(error)
-    if known.status >= 500:
+    if known.status in (500, 503):
         log.error("request failed", error=repr(error), exc_info=error if known.status == 500 else None)
     outcome = operation_outcome(known.issues, language, id=correlation_id())
     return Answer(known.status, dumps(outcome), dict(known.headers))

@@ -39,6 +39,9 @@ test: $(DEV) ## every test but the slow ones
 test-slow: $(DEV) ## long resilience and load tests
 	$(BIN)/pytest -m slow
 
+fuzz: $(DEV) ## a longer fuzz of the running API from its own description (EXAMPLES=40 of each operation)
+	CRENEAU_FUZZ_EXAMPLES=$(or $(EXAMPLES),40) $(BIN)/pytest -s tests/conformance/test_fuzz.py
+
 lint: $(DEV) ## style, types, who may know whom, migrations, generated descriptions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -454,6 +454,7 @@ def test_item_27_compartments(system: httpx.Client, graph: dict[str, Resource]) 
     assert ids(system.post(f"/Patient/{person}/Appointment/_search", data={"status": "booked"})) == [visit]
     assert ids(system.get(f"/Practitioner/{graph['who']['id']}/Schedule")) == [graph["agenda"]["id"]]
     assert ids(system.get(f"/Patient/{unique()}/Appointment")) == []
+    assert system.get("/Patient/pas%1Bun%20id/Appointment").status_code == 404
     own = system.get(f"/Patient/{person}/Appointment")
     assert (link(own, "self") or "").endswith(f"/Patient/{person}/Appointment")
     for outside in (f"/Patient/{person}/Slot", f"/Slot/{graph['free']['id']}/Appointment"):

@@ -19,7 +19,7 @@ import pytest
 from deploy.kafka.kafka import unavailable_because
 from deploy.local.mail_store import Message
 
-from tests.fixtures.local_run import LocalRun, eventually
+from tests.fixtures.local_run import LocalRun, eventually, running
 from tests.resilience.client import Answer, Client
 from tests.resilience.office import Office, Slot
 
@@ -130,6 +130,17 @@ async def require_kept(run: LocalRun, office: Office, bookings: Bookings) -> Non
     assert await run.value("booking", occupancies, office.practitioner) == len(bookings.ids)
 
 
+async def at_rest(run: LocalRun) -> None:
+    """Wait until everything is ready and nothing is left to send of what came before."""
+
+    async def idle() -> bool:
+        due = "SELECT count(*) FROM message WHERE status = 'sending' OR (status = 'planned' AND due_at <= now())"
+        return not await run.value("notifications", due)
+
+    await asyncio.to_thread(run.wait_ready)
+    await eventually(idle, "nothing left to send", SETTLED_WITHIN_S)
+
+
 async def settle(run: LocalRun, bookings: Bookings) -> None:
     """Wait until everything is published, consumed and sent."""
 
@@ -192,7 +203,7 @@ def _arrival(message: Message) -> float:
 async def survive(run: LocalRun, parts: Sequence[str], count: int, times: int = 1) -> None:
     """Book `count` slots while each of the parts is killed so often, and require that everything is as promised."""
     chance, bookings, office = random.Random(SEED), Bookings(), Office(run)
-    await asyncio.to_thread(run.wait_ready)
+    await at_rest(run)
     await office.open()
     slots = await office.free_slots(count)
     victims = [part for _ in range(times) for part in chance.sample(parts, len(parts))]
@@ -227,6 +238,7 @@ async def test_committed_bookings_survive_the_death_of_postgresql(local_run: Loc
 async def test_a_message_sent_and_not_recorded_goes_out_again_under_its_name(local_run: LocalRun) -> None:
     """A crash between the mail server's 250 and our commit: the same Message-ID again, nothing is lost."""
     office, bookings = Office(local_run), Bookings()
+    await at_rest(local_run)
     await office.open()
     slots = await office.free_slots(5)
     async with nothing_recorded(local_run):
@@ -256,17 +268,13 @@ async def nothing_recorded(run: LocalRun) -> AsyncIterator[None]:
 
 
 @pytest.fixture(scope="module")
-def kafka_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
+def kafka_run(request: pytest.FixtureRequest) -> Iterator[LocalRun]:
     """A system on Apache Kafka, without the demonstration data."""
     reason = unavailable_because()
     if reason:
         pytest.skip(f"Apache Kafka cannot run here: {reason}")
-    run = LocalRun(tmp_path_factory.mktemp("kafka-run") / "folder", demonstration=False, broker="kafka")
-    try:
-        run.start()
+    with running(request.session, demonstration=False, broker="kafka") as run:
         yield run
-    finally:
-        run.end()
 
 
 @pytest.mark.kafka

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,9 @@ from creneau_shared.ids import new_id
 
 Query = list[tuple[str, str]]
 
+METADATA_KEPT_S = 10.0
+"""what the services can do changes with their release only; asking them for each reader would cost 30 ms"""
+
 
 class RefusedError(Exception):
     """A service refused a part; its answer is the answer to the whole."""
@@ -39,11 +43,19 @@ class Whole:
     def __init__(self, upstreams: Upstreams, base_url: str) -> None:
         self._upstreams = upstreams
         self._base_url = base_url
+        self._metadata: tuple[float, bytes] = (0.0, b"")
 
     async def metadata(self, query: Query, headers: Mapping[str, str], own: Sequence[Resource]) -> Answer:
         """The CapabilityStatement of the base: each type as the service that it is routed to declares it, and `own`,
         the types that the gateway itself answers for."""
         check_mode(next((value for name, value in reversed(query) if name == "mode"), None))
+        until, content = self._metadata
+        if time.monotonic() >= until:
+            content = dumps(await self._statement(own))
+            self._metadata = (time.monotonic() + METADATA_KEPT_S, content)
+        return with_etag(headers.get("if-none-match"), content)
+
+    async def _statement(self, own: Sequence[Resource]) -> Resource:
         services = self._upstreams.services
         statements = await self._ask_each("/fhir/metadata", {})
         rests = [statement["rest"][0] for statement in statements]
@@ -57,13 +69,12 @@ class Whole:
         operations = {
             operation["definition"]: operation for rest in rests for operation in rest.get("operation", ())
         }
-        statement = capability_statement(
+        return capability_statement(
             name="creneau",
             base_url=self._base_url,
             resources=sorted(resources, key=lambda resource: str(resource["type"])),
             operations=list(operations.values()),
         )
-        return with_etag(headers.get("if-none-match"), dumps(statement))
 
     async def operations(self) -> list[Resource]:
         """The OperationDefinitions that the services have."""

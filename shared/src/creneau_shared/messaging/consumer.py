@@ -42,6 +42,7 @@ TRANSIENT: tuple[type[Exception], ...] = (
     KafkaError,
     Unavailable,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that the dying server has ended, taken before asyncpg knows
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,

@@ -17,6 +17,7 @@ UNREACHABLE = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that the dying server has ended, taken before asyncpg knows
     asyncpg.TooManyConnectionsError,
     asyncpg.OperatorInterventionError,
 )

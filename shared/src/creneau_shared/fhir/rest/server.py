@@ -18,7 +18,7 @@ from creneau_shared.errors import MethodNotAllowed, NotFound, NotImplementedBySe
 from creneau_shared.fhir.rest import batch, capability, history, reading, searching, writing
 from creneau_shared.fhir.rest.declaration import Interaction, Operation, OperationCall, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
-from creneau_shared.fhir.rest.reading import UUID
+from creneau_shared.fhir.rest.reading import ID, UUID, unknown_resource
 from creneau_shared.fhir.rest.validate import VALIDATE
 from creneau_shared.fhir.search.cursor import CursorCodec
 from creneau_shared.fhir.search.sql import Catalog
@@ -267,6 +267,8 @@ class FhirServer:
     def _plan_compartment(self, request: FhirRequest, method: str, path: tuple[str, ...]) -> Plan:
         """`Patient/12/Appointment`, also where the owner itself is another service's."""
         owner, id_, target, *by_form = path
+        if not ID.match(id_):
+            raise unknown_resource(owner, id_)
         if by_form not in ([], ["_search"]):
             raise NotFound(
                 f"L'adresse /{'/'.join(path)} ne désigne aucune interaction FHIR.",

@@ -52,7 +52,7 @@ class Folder:
 
     def _choose_port(self, name: str) -> int:
         ports: dict[str, int] = read_json(self.ports)
-        others = set(ports.values())
+        others = {*ports.values(), int(os.environ.get("CRENEAU_PORT") or 8080)}
         chosen = next(port for port in iter(free_port, None) if port not in others)
         write_json(self.ports, ports | {name: chosen})
         return chosen

@@ -119,7 +119,7 @@ class GatewayApplication:
                 return await self._whole.metadata(query, headers, self._conformance.declarations())
             case ("_history",) if reading:
                 return Answer(200, await self._whole.history(query, headers))
-            case (kind, *rest) if kind in self._conformance.types:
+            case (kind, *rest) if kind in self._conformance.types and not parts[-1].startswith("$"):
                 if not reading or "_history" in rest:
                     raise _not_allowed(method, "" if "_history" in rest else "GET, HEAD")
                 operations = await self._whole.operations()
@@ -127,9 +127,10 @@ class GatewayApplication:
             case () | ("_search",) | ("metadata",) | ("_history",):
                 allowed = {(): "GET, HEAD, POST", ("_search",): "POST"}.get(parts, "GET, HEAD")
                 raise _not_allowed(method, allowed)
-        if parts[0].startswith("$"):
+        if parts[-1].startswith("$"):
             raise NotImplementedByServer(
-                f"L'opération {parts[0]} n'existe pas ici.", f"The operation {parts[0]} does not exist here."
+                f"L'opération {parts[-1]} n'existe pas ici.",
+                f"The operation {parts[-1]} does not exist here.",
             )
         known = ", ".join(sorted(SERVICE_OF))
         raise NotFound(

@@ -20,7 +20,7 @@ ANY_TYPE = "Resource"
 
 _COMPARATORS = ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 _MODIFIERS: Mapping[ParameterType, tuple[str, ...]] = {
-    "token": ("missing", "text", "not", "of-type"),
+    "token": ("missing", "text", "not", "ofType"),
     "string": ("missing", "exact", "contains"),
     "date": ("missing",),
     "reference": ("missing", "type", "identifier"),

@@ -763,7 +763,7 @@ def upgrade() -> None:
         sa.Column("status", postgresql.ENUM(name="slot_status", create_type=False), nullable=False),
         sa.Column("name", sa.Text(collation="C"), nullable=True),
         sa.Column("extra", sa.Text(), nullable=True),
-        sa.Column("terms", sa.ARRAY(sa.Text()), nullable=True),
+        sa.Column("terms", sa.ARRAY(sa.Text(collation="C")), nullable=True),
         sa.CheckConstraint('"end" > start', name=op.f("ck_slot_order")),
         sa.PrimaryKeyConstraint("id", "start", name=op.f("pk_slot")),
         postgresql_partition_by="RANGE (start)",
@@ -801,7 +801,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("members", sa.Text(), nullable=False),
         sa.Column("meta", sa.Text(), nullable=False),
-        sa.Column("terms", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("terms", sa.ARRAY(sa.Text(collation="C")), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_slot_kind")),
         sa.UniqueConstraint("schedule_key", "digest", name=op.f("uq_slot_kind_schedule_key_digest")),
     )

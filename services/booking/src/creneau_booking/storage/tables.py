@@ -68,7 +68,7 @@ slot_kind = Table(
     Column("members", Text, nullable=False),
     # The members of meta that the client set, each with a leading comma: `,"security":[…]`
     Column("meta", Text, nullable=False),
-    Column("terms", ARRAY(Text), nullable=False),
+    Column("terms", ARRAY(Text(collation="C")), nullable=False),
     UniqueConstraint("schedule_key", "digest"),
     Index("ix_slot_kind_terms", "terms", postgresql_using="gin"),
 )
@@ -88,7 +88,7 @@ slot = Table(
     Column("name", Text(collation="C"), nullable=True),
     # What this one slot has of its own (identifier, narrative), as JSON members with a trailing comma.
     Column("extra", Text, nullable=True),
-    Column("terms", ARRAY(Text), nullable=True),
+    Column("terms", ARRAY(Text(collation="C")), nullable=True),
     CheckConstraint('"end" > start', name="order"),
     Index("ix_slot_schedule_start", "schedule_key", "start"),
     Index("ix_slot_status_start", "status", "start"),

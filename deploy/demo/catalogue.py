@@ -36,7 +36,8 @@ class Profession:
     `minutes`: durations of a visit, one of which each professional keeps. `openness`: share of the visits
     that are still free far ahead; nearer than `median_wait_days` (days) most are taken. `video`, `home`,
     `unscheduled` (kept for the regulators of unscheduled care), `walk_in`: shares of the free visits.
-    `weeks`: opening patterns, see `agenda.parse_week`.
+    `weeks`: opening patterns, see `agenda.parse_week`. `ages`: those of its patients, years, both included;
+    `change_hours`: until when patients cancel or move online, hours before the visit (0: until it begins).
     """
 
     key: str
@@ -58,6 +59,8 @@ class Profession:
     home: float = 0.0
     unscheduled: float = 0.0
     walk_in: float = 0.0
+    ages: tuple[int, int] | None = None
+    change_hours: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from itertools import groupby
 
 from deploy.demo import identifiers
 from deploy.demo.agenda import WEEKDAYS, Session, absences
+from deploy.demo.catalogue import Profession
 from deploy.demo.codes import (
     ACTIVITY,
     CATEGORY_OF_PROFESSION,
@@ -22,9 +23,11 @@ from deploy.demo.codes import (
     KIND_OF_EXPERTISE,
     LANGUAGE,
     ORGANISATION_CATEGORY,
+    OWN_EXTENSION,
     PROFESSION,
     SPECIALTY,
     TEST_DATA,
+    UCUM,
     VISIT,
     Resource,
     coding,
@@ -105,7 +108,22 @@ def healthcare_service(posts: list[Post]) -> Resource:
         "telecom": _phone(practice),
         "appointmentRequired": not profession.walk_in,
     }
-    return resource | ({"specialty": specialties} if specialties else {})
+    rules = list(_access_rules(profession))
+    return (
+        resource
+        | ({"specialty": specialties} if specialties else {})
+        | ({"extension": rules} if rules else {})
+    )
+
+
+def _access_rules(profession: Profession) -> Iterator[Resource]:
+    """What the offer demands of patients who book online (see the integrators' guide); its agendas inherit it."""
+    if profession.ages is not None:
+        low, high = ({"value": age, "unit": "a", "system": UCUM, "code": "a"} for age in profession.ages)
+        yield {"url": f"{OWN_EXTENSION}age-limit", "valueRange": {"low": low, "high": high}}
+    if profession.change_hours:
+        hours = {"value": profession.change_hours, "unit": "h", "system": UCUM, "code": "h"}
+        yield {"url": f"{OWN_EXTENSION}change-deadline", "valueDuration": hours}
 
 
 def practitioner(person: Professional) -> Resource:
@@ -180,7 +198,7 @@ def _duration(post: Post) -> Resource:
     minutes = {
         "value": post.professional.minutes,
         "unit": "min",
-        "system": "http://unitsofmeasure.org",
+        "system": UCUM,
         "code": "min",
     }
     parts = [

@@ -94,3 +94,84 @@ def test_patients_and_strangers_do_not_see_them(stack: Stack, anonymous: httpx.C
         hidden = person.get("/Patient", params={"_has:AuditEvent:entity:action": "C"})
         assert ids(hidden) == []
     assert anonymous.get("/AuditEvent").status_code == 401
+
+
+def test_the_trails_of_all_the_services_are_one(stack: Stack, system: httpx.Client) -> None:
+    """Merged newest first, page by page, each event once; one event is read from whichever service keeps it."""
+    subject = unique()
+    with stack.client("practitioner", subject=subject) as professional:
+        for number in range(7):
+            professional.get("/Communication" if number in (0, 3, 4) else "/Patient", params={"_count": 1})
+    whole = resources(system.get("/AuditEvent", params={"altid": subject, "_count": 50}))
+    kinds = [event["entity"][0]["type"]["code"] for event in whole]
+    assert kinds[::-1] == [
+        "Communication", "Patient", "Patient", "Communication", "Communication", "Patient", "Patient"
+    ]  # fmt: skip
+    assert {event["source"]["observer"]["display"] for event in whole} == {
+        "creneau-booking",
+        "creneau-notifications",
+    }
+    for count in (1, 2, 3):
+        for query, expected in (({}, whole), ({"_sort": "date"}, whole[::-1])):
+            seen: list[str] = []
+            page = system.get("/AuditEvent", params={"altid": subject, "_count": count, **query})
+            while True:
+                assert page.json()["total"] == 7
+                assert len(resources(page)) <= count
+                seen += ids(page)
+                following = link(page, "next")
+                if following is None:
+                    break
+                page = system.get(following)
+            assert seen == [event["id"] for event in expected], (count, query)
+    for event in whole:
+        found = system.get(f"/AuditEvent/{event['id']}")
+        assert (found.json(), found.headers["ETag"]) == (event, 'W/"1"')
+    counted = system.get("/AuditEvent", params={"altid": subject, "_summary": "count"}).json()
+    assert (counted["total"], "entry" in counted) == (7, False)
+    assert ids(system.post("/AuditEvent/_search", data={"altid": subject, "_count": "2"})) == [
+        e["id"] for e in whole[:2]
+    ]
+
+
+def test_the_trail_of_the_whole_wherever_it_is_asked_for(stack: Stack, system: httpx.Client) -> None:
+    """In a search over several types, and as an entry of a batch."""
+    subject = unique()
+    with stack.client("practitioner", subject=subject) as professional:
+        professional.get("/Communication", params={"_count": 1})
+        professional.get("/Patient", params={"_count": 1})
+    both = system.get("", params={"_type": "AuditEvent", "altid": subject, "_count": 1})
+    rest = system.get(link(both, "next") or "")
+    assert both.json()["total"] == 2
+    assert ids(both) + ids(rest) == ids(system.get("/AuditEvent", params={"altid": subject}))
+    urls = (
+        f"AuditEvent?altid={subject}",
+        f"AuditEvent/{ids(both)[0]}",
+        f"AuditEvent/{unique()}",
+        "Slot?_count=1",
+    )
+    entries = [{"request": {"method": "GET", "url": url}} for url in urls]
+    answer = system.post("", json={"resourceType": "Bundle", "type": "batch", "entry": entries}).json()[
+        "entry"
+    ]
+    assert [entry["response"]["status"] for entry in answer] == ["200", "200", "404", "200"]
+    assert answer[0]["resource"]["total"] == 2
+    assert answer[1]["resource"]["id"] == ids(both)[0]
+    assert answer[2]["response"]["outcome"]["issue"][0]["code"] == "not-found"
+
+
+@pytest.mark.parametrize(
+    "query", [{"_sort": "altid"}, {"_cursor": "x"}, {"_count": "x"}, {"date": "hier"}], ids=str
+)
+def test_what_the_trails_cannot_be_asked_together_is_refused(
+    system: httpx.Client, query: dict[str, str]
+) -> None:
+    assert system.get("/AuditEvent", params=query).status_code == 400
+
+
+def test_an_ignored_parameter_is_told_once(system: httpx.Client) -> None:
+    """And one that all refuse is refused, with the first reason."""
+    told = resources(system.get("/AuditEvent", params={"invented": "1", "altid": unique()}), "outcome")
+    assert len(told) == 1
+    strict = {"Prefer": "handling=strict"}
+    assert system.get("/AuditEvent", params={"invented": "1"}, headers=strict).status_code == 400

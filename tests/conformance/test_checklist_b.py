@@ -51,7 +51,7 @@ STANDARD = {
     " service specialty telecom",
     "Endpoint": "connection-type identifier name organization payload-type status",
 }
-COMMON = "_id _lastUpdated _tag _profile _security _source"
+COMMON = "_id _lastUpdated _tag _profile _security _source _text _content _filter"
 
 
 def found(client: httpx.Client, kind: str, **parameters: Any) -> list[str]:
@@ -78,7 +78,8 @@ def test_item_20_every_standard_parameter_is_declared_and_answers(system: httpx.
     assert set((STANDARD[kind] + " " + COMMON).split()) <= set(declared)
     samples = {"date": "2030-01-01", "number": "1", "quantity": "1", "special": "47.2|-1.5|1|km"}
     for name, parameter in declared.items():
-        value = samples.get(parameter["type"], "valeur")
+        by_name = {"_filter": "_id eq x", "bookable": "true"}
+        value = by_name.get(name) or samples.get(parameter["type"], "valeur")
         answer = system.get(
             f"/{kind}", params={name: value, "_count": 1}, headers={"Prefer": "handling=strict"}
         )

@@ -68,7 +68,7 @@ def test_a_capability_statement_is_valid_r4(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_service_declares_only_types_that_are_routed_to_it(service: str) -> None:
-    """But for its audit trail: every service keeps one of its own, and serves it on its own port."""
+    """But for its audit trail: every service keeps one of its own, which the gateway reads as one."""
     types = {resource["type"] for resource in read("capability", service)["rest"][0]["resource"]}
     assert types - {"AuditEvent"}
     assert {SERVICE_OF[name] for name in types - {"AuditEvent"}} == {service}

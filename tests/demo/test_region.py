@@ -20,6 +20,8 @@ from deploy.demo.slots import free_slots, openness
 from fhir.resources.R4B import get_fhir_model_class
 from stdnum import luhn
 
+from creneau_booking.domain.access_rules import AccessRules, AgeLimit
+from creneau_booking.storage.access_extensions import rules_of
 from creneau_directory.handlers import identifier_issues
 from creneau_shared.fhir import json as fhir_json
 from creneau_shared.fhir.validation import check
@@ -176,6 +178,15 @@ def test_slots_lie_in_the_horizon_and_every_agenda_has_some(region: Region) -> N
         assert slot["start"] >= bounds["start"]
         assert datetime.fromisoformat(slot["end"]) <= datetime.fromisoformat(bounds["end"])
     assert {slot["schedule"]["reference"] for slot in region["Slot"]} == set(horizon)
+
+
+def test_children_have_their_own_practices(region: Region) -> None:
+    """The rules that paediatric offers state are read by booking as they are meant: 0 to 16, 24 hours to cancel."""
+    stated = {
+        service["name"].partition(" – ")[0]: rules_of(service) for service in region["HealthcareService"]
+    }
+    assert stated["Pédiatrie"] == AccessRules(age=AgeLimit(0, 17 * 12), change_deadline=timedelta(hours=24))
+    assert {name for name, rules in stated.items() if rules != AccessRules()} == {"Pédiatrie"}
 
 
 def test_some_practise_in_two_places(region: Region) -> None:

@@ -26,6 +26,7 @@ BEGIN, END = "<!-- settings -->\n", "<!-- end of settings -->\n"
 
 TITLES = {
     "ServiceSettings": "Every process of the three services",
+    "AsyncSettings": "Asynchronous requests",
     "MessagingSettings": "The workers' messaging",
     "BookingSettings": "Booking",
     "DirectorySettings": "Directory",

@@ -25,7 +25,7 @@ from tests.load.http_load import Load, http_request, run
 from tests.load.yardstick import pgbench
 
 SECONDS = int(os.environ.get("BENCH_SECONDS", "10"))
-CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "16"))
+CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "32"))
 
 
 @dataclass

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 
 @dataclass
@@ -46,8 +47,16 @@ def http_request(method: str, path: str, host: str, token: str | None, body: byt
 async def run(address: tuple[str, int], requests: Iterable[bytes], connections: int) -> Load:
     """Send every request once, `connections` at a time; each connection sends its next when it has its answer."""
     load, pending = Load(), iter(requests)
+    loop = asyncio.get_running_loop()
     cpu_before, started = _cpu(), time.perf_counter()
-    await asyncio.gather(*(_connection(address, pending, load) for _ in range(connections)))
+
+    async def one() -> None:
+        while True:
+            _, connection = await loop.create_connection(lambda: _Connection(pending, load), *address)
+            if await connection.ended:
+                return
+
+    await asyncio.gather(*(one() for _ in range(connections)))
     load.seconds = time.perf_counter() - started
     load.cpu_share = (_cpu() - cpu_before) / load.seconds
     return load
@@ -58,34 +67,51 @@ def _cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-async def _connection(address: tuple[str, int], pending: Iterator[bytes], load: Load) -> None:
-    reader, writer = await asyncio.open_connection(*address)
-    try:
-        for request in pending:
-            started = time.perf_counter()
-            writer.write(request)
-            status, closed = await _answer(reader)
-            load.latencies.append(time.perf_counter() - started)
-            load.statuses[status] += 1
-            if closed:
-                writer.close()
-                reader, writer = await asyncio.open_connection(*address)
-    finally:
-        writer.close()
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection. `ended`: True when there is nothing left to send, False when the server closed it
+    between two requests."""
 
+    def __init__(self, pending: Iterator[bytes], load: Load) -> None:
+        self._pending = pending
+        self._load = load
+        self._received = b""
+        self._sent_at = 0.0
+        self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
-    """Status of one answer, and whether the server closes the connection after it."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    lower = head.lower()
-    status = int(head[9:12])
-    start = lower.find(b"content-length:")
-    if start >= 0:
-        length = int(lower[start + 15 : lower.index(b"\r\n", start)])
-        if length:
-            await reader.readexactly(length)
-    elif b"transfer-encoding: chunked" in lower:
-        while size := int((await reader.readline()).strip() or b"0", 16):
-            await reader.readexactly(size + 2)
-        await reader.readline()
-    return status, b"connection: close" in lower
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._send_next()
+
+    def data_received(self, data: bytes) -> None:
+        self._received = received = self._received + data if self._received else data
+        head = received.find(b"\r\n\r\n")
+        if head < 0:
+            return
+        lower = received[:head].lower()
+        start = lower.find(b"content-length:")
+        if start >= 0:
+            end = lower.find(b"\r", start)
+            length = int(lower[start + 15 : end if end >= 0 else head])
+            whole = len(received) >= head + 4 + length
+        elif b"transfer-encoding: chunked" in lower:
+            whole = received.endswith(b"0\r\n\r\n")
+        else:
+            whole = True
+        if whole:
+            self._load.latencies.append(time.perf_counter() - self._sent_at)
+            self._load.statuses[int(received[9:12])] += 1
+            self._received = b""
+            self._send_next()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(False)
+
+    def _send_next(self) -> None:
+        request = next(self._pending, None)
+        if request is None:
+            self.ended.set_result(True)
+            self._transport.close()
+            return
+        self._sent_at = time.perf_counter()
+        self._transport.write(request)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import structlog
@@ -13,16 +14,17 @@ from fastapi import FastAPI
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
+from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.declaration import Operation, ServedType
-from creneau_shared.fhir.rest.endpoint import FhirEndpoint
+from creneau_shared.fhir.rest.endpoint import BASE_PATH, FhirEndpoint
 from creneau_shared.fhir.rest.openapi import openapi
 from creneau_shared.fhir.rest.server import FhirServer
+from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.http import health as health_http
-from creneau_shared.http.correlation import CorrelationMiddleware
-from creneau_shared.http.cors import CorsMiddleware
+from creneau_shared.http.edge import EdgeMiddleware
 from creneau_shared.http.health import Check, Health
-from creneau_shared.http.metering import MeteringMiddleware
+from creneau_shared.http.protocol import PatientProtocol
 from creneau_shared.http.rate import PatientRate
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, PatientIds, launch_patient
@@ -58,21 +60,18 @@ class ServiceApplication:
         self.rest_of_api = FastAPI(
             title=f"Créneau – {fhir.name}", docs_url=None, redoc_url=None, openapi_url=None
         )
-        self._app = CorrelationMiddleware(
-            CorsMiddleware(MeteringMiddleware(self._dispatch, frozenset(fhir.types)))
-        )
+        self._app = EdgeMiddleware(self._dispatch, frozenset(fhir.types))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._app(dict(scope), receive, send)
+            await self._app(cast("dict[str, Any]", scope), receive, send)
 
     async def _dispatch(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        raw: bytes = scope.get("raw_path") or scope["path"].encode()
-        path = raw.decode("latin-1").partition("?")[0]
-        if path == "/fhir" or path.startswith("/fhir/"):
-            await self._endpoint({**scope, "raw_path_below": path[len("/fhir") :]}, receive, send)
+        path = scope["path"]
+        if path == BASE_PATH or path.startswith(f"{BASE_PATH}/"):
+            await self._endpoint(scope, receive, send)
         elif path == "/openapi.json":
             await health_http.respond(send, 200, orjson.dumps(openapi(self.fhir)), "application/json")
         elif path == "/operation-definitions":
@@ -91,6 +90,9 @@ class ServiceApplication:
             except Exception as error:
                 await send({"type": "lifespan.startup.failed", "message": repr(error)})
                 return
+            # What was loaded to start is there to stay: the collector need not look at it again and again.
+            gc.collect()
+            gc.freeze()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -103,7 +105,7 @@ class ServiceApplication:
         return checks
 
 
-def create_service_app(
+def create_fhir_server(
     settings: ServiceSettings,
     *,
     service: str,
@@ -113,9 +115,10 @@ def create_service_app(
     catalog: Catalog,
     operations: Sequence[Operation] = (),
     patient_ids: PatientIds = launch_patient,
-) -> ServiceApplication:
-    """The API of one service: its types over its database, its operations, and what every service has."""
-    fhir = FhirServer(
+) -> FhirServer:
+    """One service's FHIR interactions over its database: for the API, and for the worker that carries out what was
+    asked asynchronously."""
+    return FhirServer(
         name=service,
         base_url=settings.public_base_url,
         database=database,
@@ -126,10 +129,15 @@ def create_service_app(
         catalog=catalog,
         operations=operations,
         cursor_secret=settings.cursor_secret,
+        asynchronous=AsyncRequests(service.removeprefix("creneau-"), AsyncSettings()),
     )
+
+
+def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceApplication:
+    """The API of one service: its FHIR interactions over HTTP, and what every service has."""
     issuer = settings.oidc_issuer
-    verifier = TokenVerifier(str(issuer), settings.oidc_audience, clock) if issuer is not None else None
-    return ServiceApplication(settings, fhir, database, verifier)
+    verifier = TokenVerifier(str(issuer), settings.oidc_audience, fhir.clock) if issuer is not None else None
+    return ServiceApplication(settings, fhir, fhir.database, verifier)
 
 
 def open_database(settings: ServiceSettings, name: str) -> Database:
@@ -153,10 +161,12 @@ def run_api(settings: ServiceSettings, service: str, create: Callable[[], Servic
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         date_header=True,
         lifespan="on",
         timeout_graceful_shutdown=int(settings.shutdown_grace_s),
         timeout_keep_alive=75,
+        http=PatientProtocol,
     )
     _DrainingServer(config, app.health).run()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
+from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import cloudevents
 from creneau_shared.messaging.cloudevents import UnreadableEvent
 from creneau_shared.messaging.events import EVENT_BYTES_MAX, Event, ReceivedEvent
-from creneau_shared.messaging.outbox import OUTBOX_COLUMNS, OUTBOX_TYPES, outbox_arguments, outbox_insert
+from creneau_shared.messaging.outbox import append
 from creneau_shared.messaging.waiting import backoff_s
 
 EVENT = Event(
@@ -80,21 +83,12 @@ def test_data_that_is_no_json_object_is_unreadable(value: bytes) -> None:
         read(value, headers())
 
 
-def test_an_event_that_no_broker_would_take_is_refused_where_it_is_made() -> None:
+async def test_an_event_that_no_broker_would_take_is_refused_where_it_is_made() -> None:
     event = Event(
         topic="t", key="a", type="x.v1", subject="s", source="/s", data={"text": "x" * EVENT_BYTES_MAX}
     )
     with pytest.raises(ValueError, match="over"):
-        outbox_arguments([event])
-
-
-def test_the_insert_can_stand_inside_a_larger_statement() -> None:
-    """Its parameters are numbered from where the caller says, as many as `outbox_arguments` gives."""
-    statement = outbox_insert(first_parameter=5)
-    assert "$4" not in statement
-    assert "$5::uuid[]" in statement
-    assert "$14::text[]" in statement
-    assert len(OUTBOX_COLUMNS) == len(OUTBOX_TYPES) == len(outbox_arguments([EVENT])) == 10
+        await append(cast(Connection, None), [event])
 
 
 def test_pauses_grow_to_a_limit() -> None:

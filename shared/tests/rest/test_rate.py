@@ -63,7 +63,7 @@ def test_software_and_strangers_are_not_counted(now: list[float]) -> None:
 
 
 def test_memory_is_bounded(now: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate, "SUBJECTS_REMEMBERED_MAX", 2)
+    monkeypatch.setattr(rate, "KEYS_REMEMBERED_MAX", 2)
     limit = PatientRate(per_s=1.0, burst=1)
     for subject in ("a", "b", "c"):
         limit.take(holder(subject, "patient/*.r"))

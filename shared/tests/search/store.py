@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 import orjson
-from sqlalchemy import create_mock_engine
+from sqlalchemy import MetaData, create_mock_engine
 from sqlalchemy.dialects import postgresql
 
 from creneau_shared.database.metadata import new_metadata
@@ -39,12 +39,19 @@ def ddl(types: Iterable[str]) -> str:
     for resource_type in types:
         resource_tables(metadata, resource_type)
     statements = [f"CREATE EXTENSION IF NOT EXISTS {name}" for name in SEARCH_EXTENSIONS]
+    statements += create_statements(metadata)
+    return ";\n".join(statements)
+
+
+def create_statements(metadata: MetaData) -> list[str]:
+    """The SQL that makes the tables of `metadata`."""
+    statements: list[str] = []
     dialect = postgresql.dialect()
     engine = create_mock_engine(
         "postgresql+asyncpg://", lambda sql, *_, **__: statements.append(str(sql.compile(dialect=dialect)))
     )
     metadata.create_all(engine, checkfirst=False)
-    return ";\n".join(statements)
+    return statements
 
 
 async def insert(connection: asyncpg.Connection, resources: Iterable[Mapping[str, Any]]) -> None:
@@ -62,6 +69,7 @@ async def _insert(
     name = table_name(resource_type)
     entries = [index_resource(resource_type, row, base_url=BASE_URL) for row in rows]
     columns = ["id", "version", "last_updated", "content", "terms"]
+    words = [(row["id"], entry.words) for row, entry in zip(rows, entries, strict=True)]
     positioned = any(entry.position for entry in entries)
     records = []
     for row, entry in zip(rows, entries, strict=True):
@@ -77,6 +85,7 @@ async def _insert(
     if positioned:
         columns += ["latitude", "longitude"]
     await connection.copy_records_to_table(name, records=records, columns=columns)
+    await connection.executemany(f"UPDATE {name} SET words = $2::text::tsvector WHERE id = $1", words)
     sql = f"SELECT id, key FROM {name} WHERE id = ANY($1)"
     keys: dict[str, int] = dict(map(tuple, await connection.fetch(sql, [row["id"] for row in rows])))
     for kind in ("strings", "dates", "numbers"):

@@ -148,7 +148,7 @@ def test_long_values_fit_the_index() -> None:
 def test_every_expression_compiles(resource_type: str) -> None:
     """The registry is written in the part of FHIRPath that is read here."""
     for parameter in REGISTRY[resource_type].values():
-        assert compile_expression(parameter.expression)
+        assert not parameter.expression or compile_expression(parameter.expression)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,9 @@ def test_official_examples_against_fhirpath() -> None:
         present = set(index_resource(kind, resource).terms)
         for parameter in REGISTRY[kind].values():
             expression = parameter.expression
-            if parameter.name in ("_id", "_lastUpdated") or "resolve()" in expression or " as " in expression:
+            if parameter.name in ("_id", "_lastUpdated") or not expression:
+                continue
+            if "resolve()" in expression or " as " in expression:
                 continue
             expected = bool(fhirpathpy.evaluate(resource, expression))
             assert (parameter.index_name in present) == expected, (file.name, parameter.name)

@@ -24,13 +24,14 @@ from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import (
     Clause,
+    Condition,
     DateValue,
     NearValue,
     ReferenceValue,
     SortKey,
     TokenValue,
 )
-from creneau_shared.fhir.search.sql import Arguments, Catalog, Columns, Scope, Selection, SortValue
+from creneau_shared.fhir.search.sql import Arguments, Catalog, Columns, Scope, Selection, SortValue, Walk
 
 OTHERS = [
     "Schedule",
@@ -119,6 +120,11 @@ class SlotTable:
 
     def sort_value(self, key: SortKey, alias: str, arguments: Arguments) -> SortValue:
         return SortValue(f"{alias}.start", "timestamptz", nullable=False, descending=key.descending)
+
+    def walk(
+        self, key: SortKey, conditions: Sequence[Condition], alias: str, arguments: Arguments
+    ) -> Walk | None:
+        return None
 
     def distance(self, near: NearValue, alias: str, arguments: Arguments) -> str:
         raise NotImplementedError

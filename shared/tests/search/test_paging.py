@@ -24,6 +24,9 @@ def made(n: int, **elements: Any) -> dict[str, Any]:
     made["meta"]["lastUpdated"] = (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(minutes=n % 11)).isoformat()
     if n % 5 == 0:
         del made["start"], made["end"]
+    if n % 4:
+        made |= {"comment": f"mot {n % 3}", "description": f"Mot {n % 6}"}
+        made["requestedPeriod"] = [{"start": f"2026-12-{1 + n % 3:02}"}, {"start": f"2026-12-{1 + n % 7:02}"}]
     return made
 
 
@@ -46,6 +49,10 @@ SORTS = [
     "&_sort=_lastUpdated",
     "&_sort=-priority,date",
     "&_sort=status,-_id",
+    "&_sort=description",
+    "&_sort=-description,priority",
+    "&_sort=requested-period",
+    "&_sort=-requested-period,-description",
 ]
 
 
@@ -57,6 +64,27 @@ async def test_pages_are_the_whole_in_order(empty: Store, sort: str) -> None:
     pages = await walk(empty, f"Appointment?_count=7{sort}")
     assert [id_ for page in pages for id_ in page] == whole
     assert [len(page) for page in pages] == [7, 7, 7, 7, 7, 4]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize(
+    "narrowed", ["&patient=Patient/1", "&date=ge2026-12-01T10:00Z", "&date:missing=true"]
+)
+async def test_walking_and_sorting_agree(empty: Store, sort: str, narrowed: str) -> None:
+    """Few matches are sorted as a whole, many are read along an index: the same pages, both ways."""
+    await insert(empty.connection, [made(n, priority=n % 3) for n in range(1, 40)])
+    query = f"Appointment?_count=6{narrowed}{sort}"
+    walks = []
+    for most in (0, 1_000):
+        limits = Limits(sorted_whole_max=most)
+        pages, cursor = [], None
+        for direction in ["next"] * 8 + ["previous"] * 8:
+            result = await empty.result(query, cursor=cursor, limits=limits)
+            pages.append([row.id for row in result.matches])
+            following = result.next_cursor if direction == "next" else result.previous_cursor
+            cursor = following or cursor
+        walks.append(pages)
+    assert walks[0] == walks[1]
 
 
 @pytest.mark.parametrize("sort", SORTS)
@@ -108,6 +136,23 @@ async def test_concurrent_writes(empty: Store, sort: str) -> None:
     await writer.close()
     unchanged = [row["id"] for row in steady]
     assert sorted(id_ for id_ in seen if id_ in unchanged) == sorted(unchanged)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("most", [0, 1_000])
+async def test_the_last_page(empty: Store, sort: str, most: int) -> None:
+    """`last` leads to the end at once, and `previous` back from there; nothing follows the end."""
+    await insert(empty.connection, [made(n, priority=n % 3) for n in range(1, 24)])
+    query, limits = f"Appointment?_count=5{sort}", Limits(sorted_whole_max=most)
+    whole = [row.id for row in (await empty.result(f"Appointment?_count=100{sort}")).matches]
+    first = await empty.result(query, limits=limits)
+    last = await empty.result(query, cursor=first.last_cursor, limits=limits)
+    assert [row.id for row in last.matches] == whole[-5:]
+    assert (last.next_cursor, last.last_cursor, last.total) == (None, None, 23)
+    before = await empty.result(query, cursor=last.previous_cursor, limits=limits)
+    assert [row.id for row in before.matches] == whole[-10:-5]
+    assert before.last_cursor is not None
+    assert (await empty.result("Appointment?_count=23")).last_cursor is None
 
 
 async def test_near_pages_by_distance(empty: Store) -> None:

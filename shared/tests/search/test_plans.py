@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -10,9 +12,10 @@ import orjson
 import pytest
 from shared.tests.search.store import KNOWN_TYPES, NOW, catalog, ddl, pairs
 
+from creneau_shared.fhir.search.pages import can_walk, compile_matches
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.registry import REGISTRY, parameters_of, storage_needs
-from creneau_shared.fhir.search.sql import EVERYTHING, Statement, compile_count, compile_matches
+from creneau_shared.fhir.search.sql import EVERYTHING, Arguments, Place, Statement, compile_count
 from creneau_shared.fhir.storage.tables import table_name
 
 ROWS = 20_000
@@ -26,11 +29,23 @@ VALUES = {
     "special": "48.07|2.07|1|km",
 }
 
+BY_NAME = {
+    "_id": "id77",
+    "_lastUpdated": "2020-02-03",
+    "_text": "w77 -autre",
+    "_content": '"word w77"',
+    "_filter": "_id eq id77 or _content co w77",
+}
+
 
 def _fill(resource_type: str) -> Iterator[str]:
     """INSERTs of ROWS rows in which each value of each parameter belongs to 20 or so."""
     name, needs = table_name(resource_type), storage_needs(resource_type)
-    parameters = [p for p in parameters_of(resource_type).values() if p.name not in ("_id", "_lastUpdated")]
+    parameters = [
+        p
+        for p in parameters_of(resource_type).values()
+        if p.expression and p.name not in ("_id", "_lastUpdated")
+    ]
     terms: list[str] = []
     for parameter in parameters:
         terms.append(f"'{parameter.name}'")
@@ -47,13 +62,14 @@ def _fill(resource_type: str) -> Iterator[str]:
         if needs.position
         else ("", "")
     )
-    yield f"DROP INDEX ix_{name}_terms"
+    yield f"DROP INDEX ix_{name}_terms, ix_{name}_words"
     yield (
-        f"INSERT INTO {name} (id, version, last_updated, content, terms{places[0]}) "
-        f"SELECT 'id' || n, 1, timestamptz '2020-01-01' + n * interval '1 hour', '{{}}', "
-        f"ARRAY[{', '.join(terms)}]{places[1]} FROM generate_series(1, {ROWS}) AS n"
+        f"INSERT INTO {name} (id, version, last_updated, content, terms, words{places[0]}) "
+        f"SELECT 'id' || n, 1, timestamptz '2020-01-01' + n * interval '1 hour', '{{}}', ARRAY[{', '.join(terms)}], "
+        f"format('word:1A w%s:2A', n % 1000)::tsvector{places[1]} FROM generate_series(1, {ROWS}) AS n"
     )
     yield f"CREATE INDEX ix_{name}_terms ON {name} USING gin (terms)"
+    yield f"CREATE INDEX ix_{name}_words ON {name} USING gin (words)"
     days = "timestamptz '2020-01-01' + key % 1000 * interval '1 day'"
     for kind, types, columns in (
         ("string", ("string", "token"), "'word ' || key % 1000 || ' more', 'Word'"),
@@ -99,10 +115,15 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(child)
 
 
+async def _plan(connection: asyncpg.Connection, statement: Statement) -> dict[str, Any]:
+    explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.values)
+    plan: dict[str, Any] = orjson.loads(explained)[0]["Plan"]
+    return plan
+
+
 async def _sequential(connection: asyncpg.Connection, statement: Statement) -> list[str]:
     """The tables that the plan reads from end to end."""
-    explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.values)
-    nodes = _nodes(orjson.loads(explained)[0]["Plan"])
+    nodes = _nodes(await _plan(connection, statement))
     return [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
 
 
@@ -112,7 +133,7 @@ async def _check(connection: asyncpg.Connection, query: str) -> None:
     tables = catalog(sorted(REGISTRY))
     for statement in (
         compile_count(tables, EVERYTHING, request, None),
-        compile_matches(tables, EVERYTHING, request).statement,
+        *(query.statement for query in compile_matches(tables, EVERYTHING, request)),
     ):
         assert await _sequential(connection, statement) == [], f"{query}\n{statement.sql}"
 
@@ -122,16 +143,16 @@ async def test_every_parameter_uses_an_index(large: asyncpg.Connection, resource
     """Each registered parameter, with the value and the modifiers that narrow a search."""
     await _ready(large, resource_type)
     for parameter in parameters_of(resource_type).values():
-        value = {"_id": "id77", "_lastUpdated": "2020-02-03"}.get(parameter.name, VALUES[parameter.type])
+        value = BY_NAME.get(parameter.name, VALUES[parameter.type])
         if parameter.code_system or (parameter.name in ("telecom", "email", "phone", "contact")):
             value = "77"
         if parameter.type == "reference" and "Patient" not in parameter.targets:
             value = f"{parameter.targets[0]}/77"
         await _check(large, f"{resource_type}?{parameter.name}={value}")
-        if parameter.type == "string" and parameter.name != "phonetic":
+        if parameter.type == "string" and "contains" in parameter.modifiers and parameter.name != "phonetic":
             await _check(large, f"{resource_type}?{parameter.name}:contains=ord 77 m")
             await _check(large, f"{resource_type}?{parameter.name}:exact=word 77 more")
-        if parameter.type == "token" and not parameter.name.startswith("_"):
+        if parameter.type == "token" and "text" in parameter.modifiers and not parameter.name.startswith("_"):
             await _check(large, f"{resource_type}?{parameter.name}:text=word 77 ")
         if parameter.type == "date" and parameter.name != "_lastUpdated":
             name = parameter.name
@@ -163,6 +184,49 @@ async def test_chains_use_indexes(large: asyncpg.Connection, query: str) -> None
     ):
         await _ready(large, resource_type)
     await _check(large, query)
+
+
+SORTED = [
+    "Appointment?_sort=date",
+    "Appointment?_sort=-date",
+    "Appointment?_sort=date,-_lastUpdated",
+    "Appointment?_sort=date&date=ge2021-03-07",
+    "Appointment?_sort=-date&date=ge2020-03-07&date=lt2021-03-09",
+    "Appointment?_sort=priority",
+    "Appointment?_sort=description",
+    "Patient?_sort=family",
+    "Patient?_sort=-name,birthdate",
+    "Patient?_sort=-birthdate",
+    "Schedule?_sort=date",
+    "Appointment?_sort=_lastUpdated",
+    "Appointment?_sort=-_lastUpdated",
+    "Appointment?_sort=_id",
+    "Appointment?_sort=-_id",
+    "Appointment?",
+]
+MIDDLE = {"text": "word 500 more", "timestamptz": datetime(2021, 6, 1, tzinfo=UTC), "numeric": Decimal(500)}
+
+
+@pytest.mark.parametrize("query", SORTED)
+@pytest.mark.parametrize("place", ["first", "middle", "backward"])
+async def test_sorting_everything_sorts_nothing(large: asyncpg.Connection, query: str, place: str) -> None:
+    """A page of all rows is read along an index, wherever it begins: never all of them to be sorted."""
+    resource_type, _, rest = query.partition("?")
+    await _ready(large, resource_type)
+    request = parse_search(resource_type, pairs(rest), known_types=KNOWN_TYPES, now=NOW)
+    tables = catalog(sorted(REGISTRY))
+    walking = can_walk(tables, EVERYTHING, request) is True
+    assert walking or request.sort == () or request.sort[0].parameter.name in ("_id", "_lastUpdated")
+    at = None
+    if place != "first":
+        table = tables.table(resource_type)
+        values = [table.sort_value(key, "r", Arguments()).sql_type for key in request.sort]
+        middle = [MIDDLE[sql_type] for sql_type in values]
+        at = Place((*middle, 10_000), backward=place == "backward")
+    statement = compile_matches(tables, EVERYTHING, request, at, walking=walking)[0].statement
+    plan = await _plan(large, statement)
+    nodes = [node["Node Type"] for node in _nodes(plan)]
+    assert not {"Seq Scan", "Sort", "Bitmap Heap Scan"} & set(nodes), f"{nodes}\n{statement.sql}"
 
 
 async def test_a_missing_index_is_noticed(large: asyncpg.Connection) -> None:

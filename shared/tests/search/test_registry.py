@@ -81,8 +81,9 @@ def test_published_as_search_parameters() -> None:
     for parameters in REGISTRY.values():
         for parameter in parameters.values():
             resource = parameter.to_resource()
-            for required in ("url", "name", "status", "description", "code", "base", "type", "expression"):
+            for required in ("url", "name", "status", "description", "code", "base", "type"):
                 assert resource[required], (parameter.base, parameter.name, required)
+            assert ("expression" in resource) == (parameter.name not in ("_text", "_content", "_filter"))
             assert re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", resource["id"])
             assert ("target" in resource) == (parameter.type == "reference")
 

@@ -15,12 +15,15 @@ from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
+from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
-from creneau_shared.app import ServiceApplication, create_service_app, open_database
+from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
+from creneau_shared.database.pool import Database
+from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable
@@ -38,6 +41,7 @@ class Stores:
     responses: GenericStore
     patients: GenericStore
     related_persons: GenericStore
+    provenances: GenericStore
     repository: AppointmentRepository
     handlers: AppointmentHandlers
     appointments: AppointmentStore
@@ -47,7 +51,12 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
     """The commands on appointments, for the API and for the worker alike."""
     base = settings.public_base_url.rstrip("/")
     repository = AppointmentRepository(GenericStore("Appointment", base), base)
-    holds = HoldPolicy(timedelta(seconds=settings.hold_duration_s), settings.holds_per_subject_max)
+    holds = HoldPolicy(
+        timedelta(seconds=settings.hold_duration_s),
+        settings.hold_extensions_max,
+        settings.holds_per_subject_max,
+        settings.holds_per_client_max,
+    )
     return repository, AppointmentHandlers(repository, holds)
 
 
@@ -57,37 +66,35 @@ def create_stores(settings: BookingSettings, accounts: PatientAccounts) -> Store
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
-        schedules=GenericStore("Schedule", base),
+        schedules=GenericStore("Schedule", base, schedule_changed),
         responses=GenericStore("AppointmentResponse", base),
         patients=GenericStore("Patient", base, accounts.patient_changed),
         related_persons=GenericStore("RelatedPerson", base),
+        provenances=GenericStore("Provenance", base),
         repository=repository,
         handlers=handlers,
         appointments=AppointmentStore(repository, handlers),
     )
 
 
-def create_catalog() -> Catalog:
+def create_catalog(clock: Clock | None = None) -> Catalog:
     """What can be searched here: booking's own types and its replica of the directory."""
     generic = [GenericTable.of(name) for name in (*OWN_TYPES, *REPLICA_TYPES)]
-    return Catalog([SlotTable(), AuditEventTable(SERVICE), *generic])
+    return Catalog([SlotTable(clock), AuditEventTable(SERVICE), *generic])
 
 
-def create_app(settings: BookingSettings | None = None, clock: Clock | None = None) -> ServiceApplication:
-    """Booking's API."""
-    settings = settings or BookingSettings()
-    clock = clock or SystemClock()
-    database = open_database(settings, f"{SERVICE}-api")
+def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
+    """Booking's FHIR interactions, for the API and for the worker alike."""
     accounts = PatientAccounts(database)
     stores = create_stores(settings, accounts)
     desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots)
-    return create_service_app(
+    return create_fhir_server(
         settings,
         service=SERVICE,
         database=database,
         clock=clock,
         types=served_types(stores, settings),
-        catalog=create_catalog(),
+        catalog=create_catalog(clock),
         operations=[
             FindOperation(settings.find_window_days_max).declare(),
             HoldOperation(desk).declare(),
@@ -96,3 +103,10 @@ def create_app(settings: BookingSettings | None = None, clock: Clock | None = No
         ],
         patient_ids=accounts,
     )
+
+
+def create_app(settings: BookingSettings | None = None, clock: Clock | None = None) -> ServiceApplication:
+    """Booking's API."""
+    settings = settings or BookingSettings()
+    database = open_database(settings, f"{SERVICE}-api")
+    return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.views.sas import SasView
-from creneau_shared.fhir.profiles import FR_CORE, SAS
-from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, ServedType
+from creneau_shared.fhir.profiles import profiles_of
+from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, READ_ONLY, ServedType
 from creneau_shared.fhir.storage.audit_events import AuditEventStore
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ def served_types(stores: Stores, settings: BookingSettings) -> list[ServedType]:
     return [
         ServedType(
             stores.schedules,
-            profiles=(f"{FR_CORE}fr-core-schedule", f"{SAS}FrScheduleAgregateur"),
+            profiles=profiles_of("Schedule"),
             documentation="An agenda: whose, where, for what.",
         ),
         ServedType(
             stores.slots,
-            profiles=(f"{FR_CORE}fr-core-slot", f"{SAS}FrSlotAgregateur"),
+            profiles=profiles_of("Slot"),
             views=(SasView(),),
             search_policy=consumers,
             documentation="Free and taken time. A slot that is booked or held changes only through its appointment. "
@@ -34,12 +34,18 @@ def served_types(stores: Stores, settings: BookingSettings) -> list[ServedType]:
         ),
         ServedType(
             stores.appointments,
-            profiles=(f"{FR_CORE}fr-core-appointment",),
+            profiles=profiles_of("Appointment"),
             documentation="Every write goes through the booking rules; see $find, $hold, $book and $reschedule.",
         ),
         ServedType(stores.responses),
-        ServedType(stores.patients),
-        ServedType(stores.related_persons),
+        ServedType(stores.patients, profiles=profiles_of("Patient")),
+        ServedType(stores.related_persons, profiles=profiles_of("RelatedPerson")),
+        ServedType(
+            stores.provenances,
+            interactions=READ_ONLY | {"create"},
+            documentation="Who made or changed what, why and on whose behalf: sent by itself, or in the header "
+            "X-Provenance of the write that it tells of. For user and system scopes.",
+        ),
         ServedType(
             AuditEventStore("creneau-booking"),
             interactions=READ_AND_SEARCH,

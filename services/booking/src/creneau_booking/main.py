@@ -6,7 +6,7 @@ import asyncio
 
 import typer
 
-from creneau_booking.app import SERVICE, create_app, create_handlers
+from creneau_booking.app import SERVICE, create_app, create_fhir, create_handlers
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.publishing import APPOINTMENTS, CONTACTS, DIRECTORY
@@ -17,6 +17,8 @@ from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.migrations import migrate as run_migrations
 from creneau_shared.database.pool import Database
+from creneau_shared.fhir.rest.async_runner import AsyncRunner
+from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.dead_letter import replay
 from creneau_shared.messaging.kafka import check_kafka
@@ -37,7 +39,7 @@ def api() -> None:
 
 @main.command()
 def worker() -> None:
-    """Publish events, keep the directory replica, let holds run out."""
+    """Publish events, keep the directory replica, let holds run out, carry out asynchronous requests."""
     asyncio.run(_work())
 
 
@@ -87,6 +89,7 @@ async def _work() -> None:
             Task("relay", relay.run),
             Task("directory replica", consumer.run, consumer.stuck),
             *jobs.tasks(),
+            *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),
         ]
         await run_worker(
             settings,

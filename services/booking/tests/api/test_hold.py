@@ -8,11 +8,12 @@ from email.utils import parsedate_to_datetime
 import pytest
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, parameters, ref, utc
+from services.booking.tests.factories import appointment, parameters, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.jobs import Jobs
 from creneau_booking.storage.appointments import HELD_UNTIL
+from creneau_shared.errors import TooManyRequests
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -155,6 +156,51 @@ async def test_quota(callers: Callers, practice: Practice, camille: str) -> None
         f"Appointment/{first['id']}", [{"op": "replace", "path": "/status", "value": "cancelled"}]
     )
     assert (await caller.post("Appointment/$hold", wanted)).status_code == 201
+
+
+async def test_a_hold_is_extended_so_often_and_no_more(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """Nobody keeps a slot for ever by asking again; what the last extension gave stays."""
+    caller = callers.patient(camille)
+    held = await hold(caller, agenda.slots[0], camille)
+    path = f"Appointment/{held['id']}"
+    for _ in range(practice.settings.hold_extensions_max):
+        extended = await caller.post(f"{path}/$hold", parameters())
+        assert extended.status_code == 200, extended.text
+    refused = await caller.post(f"{path}/$hold", parameters())
+    assert (refused.status_code, code(refused)) == (422, "hold-not-extensible")
+    assert held_until((await caller.get(path)).json()) == held_until(extended.json())
+    assert (await caller.post(f"{path}/$book", parameters())).json()["status"] == "booked"
+
+
+async def test_software_has_its_quota_too(practice: Practice) -> None:
+    """A mistake of one software does not hold a whole agenda."""
+    few = Practice(
+        practice.database, practice.settings.model_copy(update={"holds_per_client_max": 2}), practice.clock
+    )
+    agenda = await practice.open_agenda(4)
+    context = practice.context(unique("logiciel"))
+    for slot in agenda.slots[:2]:
+        await few.hold(appointment("proposed", slots=[slot]), context)
+    with pytest.raises(TooManyRequests):
+        await few.hold(appointment("proposed", slots=agenda.slots[2:3]), context)
+    await few.hold(appointment("proposed", slots=agenda.slots[2:3]), practice.context(unique("logiciel")))
+
+
+@pytest.mark.parametrize("path", ["Appointment/$hold", "Appointment"])
+async def test_a_hold_that_is_sent_again_says_how_long_again(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, path: str
+) -> None:
+    """The same Idempotency-Key: the first answer, its Expires included, and no second hold."""
+    caller, key = callers.patient(camille), unique("cle")
+    wanted = appointment("pending", slots=agenda.slots[:1], patient=camille, start=agenda.at(0))
+    body = parameters(appointment=wanted) if "$" in path else wanted
+    first, again = [await caller.post(path, body, Idempotency_Key=key) for _ in range(2)]
+    assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers["expires"] == first.headers["expires"]
+    assert await practice.kinds(first.json()["id"]) == ["held"]
 
 
 async def test_a_hold_runs_out(callers: Callers, practice: Practice, agenda: Agenda, camille: str) -> None:

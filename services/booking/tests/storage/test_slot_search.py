@@ -20,9 +20,10 @@ from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.searching import KNOWN_TYPES
 from creneau_shared.fhir.search.cursor import CursorCodec
 from creneau_shared.fhir.search.execute import search
+from creneau_shared.fhir.search.pages import compile_matches
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import SearchRequest
-from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, compile_count, compile_matches
+from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, compile_count
 
 ROWS = 60_000
 SCHEDULES = 300
@@ -47,6 +48,7 @@ class Week:
     general: Agenda
     skin: Agenda
     names: dict[str, str]
+    patient: str = ""
 
     async def found(self, query: str) -> str:
         """The slots of both agendas that `query` finds, by short name, sorted by start, then by name."""
@@ -69,12 +71,15 @@ async def week(practice: Practice) -> Week:
         "meta": {"tag": [{"system": "urn:tag", "code": "pilote"}]},
     }
     skin = await practice.open_agenda(3, start=start + timedelta(minutes=10), slot_members=members)
-    own = slot(unique("marque"), skin.id, skin.at(3), identifier=[{"system": "urn:logiciel", "value": "n7"}])
+    note = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">Une note</div>'}
+    number = {"system": "urn:logiciel", "value": "n7"}
+    own = slot(unique("marque"), skin.id, skin.at(3), identifier=[number], text=note)
     await practice.put(own)
-    await practice.create(appointment("booked", slots=general.slots[:1]))
+    who = unique("patient")
+    await practice.create(appointment("booked", slots=general.slots[:1], patient=f"Patient/{who}"))
     names = {id_: f"g{index}" for index, id_ in enumerate(general.slots)}
     names |= {id_: f"s{index}" for index, id_ in enumerate(skin.slots)} | {own["id"]: "own"}
-    return Week(practice, general, skin, names)
+    return Week(practice, general, skin, names, who)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +116,22 @@ async def week(practice: Practice) -> Week:
         ("schedule.actor={gp}", "g0 g1 g2"),
         ("schedule.actor:Practitioner={gpid}&status=free", "g1 g2"),
         ("schedule={g}&_has:Appointment:slot:status=booked", "g0"),
+        ("schedule={s}&_has:Appointment:slot:status=booked", ""),
+        ("_has:Appointment:slot:patient={who}", "g0"),
+        ("schedule={s}&_content=controle", "s0 s1 s2"),
+        ("schedule={s}&_content=pilote", "s0 s1 s2"),
+        ("schedule={s}&_content=N7", "own"),
+        ("schedule={s}&_content=-controle", "own"),
+        ("schedule={s}&_content=n7 OR controle", "own s0 s1 s2"),
+        ("schedule={s}&_text=note", "own"),
+        ("schedule={s}&_text=n7", ""),
+        ("schedule={s}&_text=NOT note", "s0 s1 s2"),
+        ("schedule={s},{g}&_filter=service-type eq VR or start lt 2026-12-08T09:10:00Z", "g0 s0 s1 s2"),
+        ("schedule={s},{g}&_filter=not (status eq free or appointment-type pr true)", "g0"),
+        ("schedule={s}&_filter=_content co n7 or appointment-type eq CONTROLE", "own s0 s1 s2"),
+        ("schedule={g}&status:in=http://hl7.org/fhir/ValueSet/slotstatus", "g0 g1 g2"),
+        ("schedule={g}&status:not-in=http://hl7.org/fhir/ValueSet/slotstatus", ""),
+        ("schedule={s}&service-type:in=http://hl7.org/fhir/ValueSet/service-type", ""),
     ],
 )
 async def test_parameter(week: Week, query: str, expected: str) -> None:
@@ -122,6 +143,7 @@ async def test_parameter(week: Week, query: str, expected: str) -> None:
         s0=week.skin.slots[0],
         gp=week.general.practitioner,
         gpid=week.general.practitioner.partition("/")[2],
+        who=week.patient,
     )
     assert await week.found(text) == expected
 
@@ -174,16 +196,18 @@ def _fill() -> Iterator[str]:
         f" ARRAY['active=true', 'actor=Practitioner/p' || n % 250] FROM {number}"
     )
     yield (
-        "INSERT INTO slot_kind (schedule_key, digest, members, meta, terms) SELECT key, decode(md5(key::text), 'hex'),"
+        "INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words) SELECT key, decode(md5(key::text), 'hex'),"
         " '', '', ARRAY['service-type=t' || key % 50, 'specialty=s' || key % 50, 'appointment-type=x' || key % 50,"
-        " '_tag=g' || key % 50, 'service-type-reference=HealthcareService/h' || key % 50] FROM schedule"
+        " '_tag=g' || key % 50, 'service-type-reference=HealthcareService/h' || key % 50],"
+        " format('visite:1 mot%s:2', key % 50)::tsvector FROM schedule"
     )
     yield (
-        'INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status, terms)'
+        'INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status, terms, words)'
         " SELECT gen_random_uuid(), begin, begin + interval '15 min', k.schedule_key, k.key,"
         " timestamptz '2026-01-01' + n * interval '1 min', 1,"
         " (CASE WHEN n % 2 = 0 THEN 'free' ELSE 'busy' END)::slot_status,"
-        " CASE WHEN n % 10 = 0 THEN ARRAY['identifier=urn:i|' || n] END"
+        " CASE WHEN n % 10 = 0 THEN ARRAY['identifier=urn:i|' || n] END,"
+        " CASE WHEN n % 10 = 0 THEN format('visite:1 propre%s:2A', n)::tsvector END"
         f" FROM slot_kind k, generate_series(1, {ROWS // SCHEDULES}) AS n,"
         " LATERAL (SELECT timestamptz '2026-12-01 08:00Z' + n * interval '6 hours') AS t (begin)"
     )
@@ -205,7 +229,7 @@ async def read_whole(connection: asyncpg.Connection, query: str, catalog: Catalo
     request, found = request_for(query), []
     for statement in (
         compile_count(catalog, EVERYTHING, request, None),
-        compile_matches(catalog, EVERYTHING, request).statement,
+        *(query.statement for query in compile_matches(catalog, EVERYTHING, request)),
     ):
         explained = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.values)
         nodes = [n for n in _nodes(orjson.loads(explained)[0]["Plan"]) if n["Node Type"] == "Seq Scan"]
@@ -226,12 +250,32 @@ PLANNED = [
     "service-type=t7&start=ge2026-12-05&start=lt2026-12-06",
     "specialty=s7&status=free&start=ge2026-12-05&start=lt2026-12-06",
     "appointment-type=x7&start=ge2026-12-05&start=lt2026-12-06",
+    "service-type=t7",
+    "service-type-reference=HealthcareService/h7",
+    "_tag=g7",
+    "start=2026-12-05T08:00:00Z",
+    "start=ge2026-12-05&start=lt2026-12-06",
+    "_content=mot7",
+    "_content=propre50",
+    "_text=propre50",
+    "_filter=identifier eq urn:i|50 or _id eq 0199aaaa-bbbb-7ccc-8ddd-000000000001",
+    "_has:Appointment:slot:identifier=urn:i|50",
+    "schedule=a7&_sort=-start",
 ]
 
 
 @pytest.mark.parametrize("query", PLANNED)
 async def test_no_parameter_reads_the_whole_table(large: asyncpg.Connection, query: str) -> None:
     assert await read_whole(large, query, create_catalog()) == [], query
+
+
+@pytest.mark.parametrize("query", ["", "_sort=-start", "status=free", "start=ge2026-12-05"])
+async def test_a_page_in_the_order_of_time_sorts_nothing(large: asyncpg.Connection, query: str) -> None:
+    """Whoever mirrors all agendas reads them along an index."""
+    statement = compile_matches(create_catalog(), EVERYTHING, request_for(query))[0].statement
+    explained = await large.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.values)
+    kinds = {node["Node Type"] for node in _nodes(orjson.loads(explained)[0]["Plan"])}
+    assert "Sort" not in kinds, statement.sql
 
 
 async def test_find_reads_neither_all_slots_nor_all_occupancies(large: asyncpg.Connection) -> None:

@@ -5,27 +5,36 @@ from __future__ import annotations
 from creneau_directory.conformance import served_types
 from creneau_directory.settings import DirectorySettings
 from creneau_directory.storage.tables import TYPES
-from creneau_shared.app import ServiceApplication, create_service_app, open_database
+from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
+from creneau_shared.database.pool import Database
+from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.fhir.storage.audit_events import AuditEventTable
 
 SERVICE = "creneau-directory"
 
 
 def create_catalog() -> Catalog:
     """What can be searched here."""
-    return Catalog([GenericTable.of(name) for name in TYPES])
+    return Catalog([*(GenericTable.of(name) for name in TYPES), AuditEventTable(SERVICE)])
+
+
+def create_fhir(settings: DirectorySettings, database: Database, clock: Clock) -> FhirServer:
+    """The directory's FHIR interactions, for the API and for the worker alike."""
+    return create_fhir_server(
+        settings,
+        service=SERVICE,
+        database=database,
+        clock=clock,
+        types=served_types(settings.public_base_url.rstrip("/")),
+        catalog=create_catalog(),
+    )
 
 
 def create_app(settings: DirectorySettings | None = None, clock: Clock | None = None) -> ServiceApplication:
     """The directory's API."""
     settings = settings or DirectorySettings()
-    return create_service_app(
-        settings,
-        service=SERVICE,
-        database=open_database(settings, f"{SERVICE}-api"),
-        clock=clock or SystemClock(),
-        types=served_types(settings.public_base_url.rstrip("/")),
-        catalog=create_catalog(),
-    )
+    database = open_database(settings, f"{SERVICE}-api")
+    return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))

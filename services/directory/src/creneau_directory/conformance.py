@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from creneau_directory.handlers import resource_changed
 from creneau_directory.storage.tables import TYPES
-from creneau_shared.fhir.profiles import FR_CORE, SAS
-from creneau_shared.fhir.rest.declaration import ServedType
+from creneau_shared.fhir.profiles import profiles_of
+from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, ServedType
+from creneau_shared.fhir.storage.audit_events import AuditEventStore
 from creneau_shared.fhir.storage.generic import GenericStore
-
-PROFILES = {
-    "Practitioner": (f"{FR_CORE}fr-core-practitioner", f"{SAS}FrPractitionerAgregateur"),
-    "PractitionerRole": (f"{FR_CORE}fr-core-practitioner-role", f"{SAS}FrPractitionerRoleExerciceAgregateur"),
-    "HealthcareService": (f"{FR_CORE}fr-core-healthcare-service",),
-}
 
 
 def served_types(base_url: str) -> list[ServedType]:
     """The types that the directory serves."""
-    return [
-        ServedType(GenericStore(name, base_url, resource_changed), profiles=PROFILES.get(name, ()))
+    public = [
+        ServedType(GenericStore(name, base_url, resource_changed), profiles=profiles_of(name))
         for name in TYPES
     ]
+    trail = ServedType(
+        AuditEventStore("creneau-directory"),
+        interactions=READ_AND_SEARCH,
+        documentation="Who read or changed which personal data here, and when. What the directory holds is public: "
+        "reading it leaves no trace. For user and system scopes.",
+    )
+    return [*public, trail]

@@ -6,7 +6,7 @@ import asyncio
 
 import typer
 
-from creneau_directory.app import SERVICE, create_app
+from creneau_directory.app import SERVICE, create_app, create_fhir
 from creneau_directory.jobs import keep_house
 from creneau_directory.publishing import RESOURCES
 from creneau_directory.settings import DirectorySettings
@@ -14,6 +14,8 @@ from creneau_shared.app import open_database, run_api
 from creneau_shared.clock import SystemClock
 from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.migrations import migrate as run_migrations
+from creneau_shared.fhir.rest.async_runner import AsyncRunner
+from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.retention import republish
@@ -31,7 +33,7 @@ def api() -> None:
 
 @main.command()
 def worker() -> None:
-    """Publish every change of the directory."""
+    """Publish every change of the directory, carry out asynchronous requests."""
     asyncio.run(_work())
 
 
@@ -48,10 +50,14 @@ def republish_all() -> None:
 
 
 async def _work() -> None:
-    settings = DirectorySettings()
+    settings, clock = DirectorySettings(), SystemClock()
     async with open_database(settings, f"{SERVICE}-worker") as database:
-        relay = Relay(database, settings, [RESOURCES], SystemClock())
-        tasks = [Task("relay", relay.run), Task("housekeeping", lambda stop: keep_house(database, stop))]
+        relay = Relay(database, settings, [RESOURCES], clock)
+        tasks = [
+            Task("relay", relay.run),
+            Task("housekeeping", lambda stop: keep_house(database, stop)),
+            *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),
+        ]
         await run_worker(
             settings,
             f"{SERVICE}-worker",

@@ -13,9 +13,12 @@ from creneau_notifications.jobs import Retention
 from creneau_notifications.messaging.consumers import consumers
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage.communications import Communications
-from creneau_shared.app import ServiceApplication, create_service_app, open_database
+from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Database
+from creneau_shared.fhir.rest.async_runner import AsyncRunner
+from creneau_shared.fhir.rest.server import FhirServer
+from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable
@@ -25,19 +28,25 @@ from creneau_shared.worker import Task
 SERVICE = "creneau-notifications"
 
 
-def create_app(
-    settings: NotificationsSettings | None = None, clock: Clock | None = None
-) -> ServiceApplication:
-    """The API: Communications, read only."""
-    settings = settings or NotificationsSettings()
-    return create_service_app(
+def create_fhir(settings: NotificationsSettings, database: Database, clock: Clock) -> FhirServer:
+    """Communications, read only: for the API and for the worker alike."""
+    return create_fhir_server(
         settings,
         service=SERVICE,
-        database=open_database(settings, f"{SERVICE}-api"),
-        clock=clock or SystemClock(),
+        database=database,
+        clock=clock,
         types=served_types(settings.public_base_url.rstrip("/")),
         catalog=Catalog([GenericTable.of("Communication"), AuditEventTable(SERVICE)]),
     )
+
+
+def create_app(
+    settings: NotificationsSettings | None = None, clock: Clock | None = None
+) -> ServiceApplication:
+    """The API."""
+    settings = settings or NotificationsSettings()
+    database = open_database(settings, f"{SERVICE}-api")
+    return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))
 
 
 def create_consumers(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Consumer]:
@@ -48,7 +57,7 @@ def create_consumers(settings: NotificationsSettings, database: Database, clock:
 
 
 def create_tasks(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Task]:
-    """What the worker runs: the consumers, the senders and retention."""
+    """What the worker runs: the consumers, the senders, retention and asynchronous requests."""
     communications = Communications(settings.public_base_url.rstrip("/"))
     retention = Retention(
         database,
@@ -64,6 +73,7 @@ def create_tasks(settings: NotificationsSettings, database: Database, clock: Clo
             for number in range(1, settings.delivery_senders + 1)
         ),
         Task("retention", retention.run),
+        *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),
     ]
 
 

@@ -6,14 +6,31 @@ ends, before the response is built, so that no client is told of something that 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self
 
 import asyncpg
+from asyncpg.transaction import Transaction
+
+from creneau_shared.database import closing
 
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+
+
+CLEAN_UP_S = 1.0
+"""how long a connection may take to undo a transaction or to leave a statement; one that takes longer is given up"""
+
+
+async def _roll_back(connection: Connection, transaction: Transaction) -> None:
+    """Undo the transaction; a connection that cannot do it in time is ended, and the server undoes it then."""
+    try:
+        async with asyncio.timeout(CLEAN_UP_S):
+            await transaction.rollback()
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
 
 
 class _Session(asyncpg.Connection):
@@ -70,14 +87,33 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection outside any transaction."""
-        async with self.pool.acquire() as connection:
+        connection = await self.pool.acquire()
+        try:
             yield connection
+        finally:
+            # After CLEAN_UP_S the pool ends the connection itself, and says so, which concerns nobody here.
+            with suppress(TimeoutError):
+                await self.pool.release(connection, timeout=CLEAN_UP_S)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection inside a transaction: commits when the block ends, rolls back when it raises."""
-        async with self.pool.acquire() as connection, connection.transaction():
-            yield connection
+        """A connection inside a transaction: commits when the block ends, rolls back when it raises.
+
+        What was put off in it (see `closing`) is written before it commits.
+        """
+        async with self.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            put_off, token = closing.begin(connection)
+            try:
+                yield connection
+                await put_off.write()
+            except BaseException:
+                await _roll_back(connection, transaction)
+                raise
+            finally:
+                closing.end(token)
+            await transaction.commit()
 
     async def ping(self) -> None:
         """Raise when the database does not answer."""

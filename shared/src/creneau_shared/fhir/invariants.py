@@ -55,6 +55,12 @@ def of_element(type_name: str, element: str) -> tuple[Invariant, ...]:
     return tuple(_OF_ELEMENT.get((type_name, element), ()))
 
 
+def all_invariants() -> tuple[Invariant, ...]:
+    """Every invariant once, in the order of their keys."""
+    stated = [rule for rules in (*_OF_TYPE.values(), *_OF_ELEMENT.values()) for rule in rules]
+    return tuple({rule.key: rule for rule in sorted(stated, key=lambda rule: rule.key)}.values())
+
+
 def _invariant(key: str, *places: str, fr: str, en: str) -> Callable[[Rule], Rule]:
     """Register a rule on each of `places`: `Type` or `Type.element`."""
 

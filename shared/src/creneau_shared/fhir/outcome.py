@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from creneau_shared.errors import Issue
@@ -80,6 +81,7 @@ def _translation(text: str, language: Language) -> dict[str, Any]:
     return {"extension": [{"url": TRANSLATION_EXTENSION, "extension": parts}]}
 
 
+@lru_cache(maxsize=256)
 def negotiate_language(accept_language: str | None) -> Language:
     """The language to answer in, by Accept-Language (RFC 9110): French unless English is preferred."""
     weights: dict[str, float] = {}

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from creneau_shared.clock import SystemClock
 from creneau_shared.errors import (
     BadRequest,
-    MethodNotAllowed,
     NotFound,
     NotImplementedByServer,
     TooLarge,
@@ -22,13 +22,16 @@ from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format, body_format
 from creneau_shared.fhir.search.registry import REGISTRY
+from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.xml import from_xml, to_xml
+from creneau_shared.gateway.asking import RefusedError
 from creneau_shared.gateway.batch import Bundles
 from creneau_shared.gateway.conformance import ConformanceResources
+from creneau_shared.gateway.own_types import OwnTypes, not_allowed
 from creneau_shared.gateway.routing import SERVICE_OF
 from creneau_shared.gateway.settings import GatewaySettings
 from creneau_shared.gateway.upstreams import Upstreams
-from creneau_shared.gateway.whole import RefusedError, Whole
+from creneau_shared.gateway.whole import Whole
 from creneau_shared.http.health import respond
 from creneau_shared.metrics import exposition
 
@@ -44,9 +47,10 @@ class GatewayApplication:
         self._settings = settings
         self._base_url = settings.public_base_url.rstrip("/")
         self._upstreams = Upstreams(settings)
-        self._bundles = Bundles(self._upstreams, self._base_url, settings.batch_parallel)
         self._whole = Whole(self._upstreams, self._base_url)
-        self._conformance = ConformanceResources(REGISTRY)
+        self._conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), self._base_url, SystemClock())
+        self._own = OwnTypes(self._whole, self._conformance)
+        self._bundles = Bundles(self._upstreams, self._own, self._base_url, settings.batch_parallel)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -85,7 +89,7 @@ class GatewayApplication:
             parts = tuple(part for part in path.removeprefix("/fhir").split("/") if part)
             async with asyncio.timeout(self._settings.upstream_timeout_s):
                 body = await self._body(receive)
-                if parts == ("_search",) and scope["method"] == "POST":
+                if parts[-1:] == ("_search",) and scope["method"] == "POST":
                     query += _form(headers, body)
                 asked = next((value for name, value in reversed(query) if name == "_format"), None)
                 output = accepted_format(headers.get("accept"), asked)
@@ -108,9 +112,7 @@ class GatewayApplication:
         reading = method in ("GET", "HEAD")
         match parts:
             case () if method == "POST":
-                kind = body_format(headers.get("content-type"))
-                bundle = loads(body) if kind == "json" else from_xml(body)
-                return await self._bundles.process(bundle, headers, language)
+                return await self._bundles.process(_resource(headers, body), headers, language)
             case () if reading:
                 return Answer(200, await self._whole.search(query, headers))
             case ("_search",) if method == "POST":
@@ -119,14 +121,14 @@ class GatewayApplication:
                 return await self._whole.metadata(query, headers, self._conformance.declarations())
             case ("_history",) if reading:
                 return Answer(200, await self._whole.history(query, headers))
-            case (kind, *rest) if kind in self._conformance.types and not parts[-1].startswith("$"):
-                if not reading or "_history" in rest:
-                    raise _not_allowed(method, "" if "_history" in rest else "GET, HEAD")
-                operations = await self._whole.operations()
-                return Answer(200, self._conformance.answer(kind, rest, query, self._base_url, operations))
+            case _ if self._own.answers(parts):
+                parameters = None
+                if parts[-1].startswith("$") and method == "POST" and body.strip():
+                    parameters = _resource(headers, body)
+                return await self._own.answer(method, parts, query, headers, parameters, language)
             case () | ("_search",) | ("metadata",) | ("_history",):
                 allowed = {(): "GET, HEAD, POST", ("_search",): "POST"}.get(parts, "GET, HEAD")
-                raise _not_allowed(method, allowed)
+                raise not_allowed(method, allowed)
         if parts[-1].startswith("$"):
             raise NotImplementedByServer(
                 f"L'opération {parts[-1]} n'existe pas ici.",
@@ -173,6 +175,10 @@ def _query(raw: bytes) -> Query:
         ) from error
 
 
+def _resource(headers: dict[str, str], body: bytes) -> Resource:
+    return loads(body) if body_format(headers.get("content-type")) == "json" else from_xml(body)
+
+
 def _form(headers: dict[str, str], body: bytes) -> Query:
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     if body and media != FORM:
@@ -181,14 +187,6 @@ def _form(headers: dict[str, str], body: bytes) -> Query:
             f"_search takes a form: Content-Type: {FORM}.",
         )
     return _query(body.strip())
-
-
-def _not_allowed(method: str, allowed: str) -> MethodNotAllowed:
-    return MethodNotAllowed(
-        f"{method} n'est pas possible à cette adresse ; méthodes possibles : {allowed}.",
-        f"{method} is not possible at this address; possible methods: {allowed}.",
-        headers={"Allow": allowed},
-    )
 
 
 async def _send(send: Any, method: str, answer: Answer, output: Format) -> None:

@@ -17,30 +17,32 @@ from creneau_shared.fhir.rest.batch import check_bundle, response_bundle, split_
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.gateway.asking import FORWARDED, RefusedError, at_once, passed_on
+from creneau_shared.gateway.own_types import OwnTypes
 from creneau_shared.gateway.routing import Service, service_of
 from creneau_shared.gateway.upstreams import Upstreams
-
-FORWARDED = ("authorization", "accept-language", "prefer", "x-request-id", "x-correlation-id")
 
 
 class Bundles:
     """Carries out Bundles that are POSTed to the base."""
 
-    def __init__(self, upstreams: Upstreams, base_url: str, parallel: int) -> None:
+    def __init__(self, upstreams: Upstreams, own: OwnTypes, base_url: str, parallel: int) -> None:
         self._upstreams = upstreams
+        self._own = own
         self._base_url = base_url
         self._parallel = parallel
 
     async def process(self, bundle: Resource, headers: Mapping[str, str], language: Language) -> Answer:
         """The answer to a batch or transaction Bundle."""
         check_bundle(bundle)
-        forwarded = {name: headers[name] for name in FORWARDED if name in headers}
+        forwarded = {name: headers[name] for name in (*FORWARDED, "idempotency-key") if name in headers}
         forwarded["content-type"] = forwarded["accept"] = "application/fhir+json"
         entries = bundle.get("entry", [])
         services = [self._service(entry, index) for index, entry in enumerate(entries)]
-        if bundle["type"] == "transaction" or (len(set(services)) == 1 and None not in services):
+        of_one = len(set(services)) == 1 and None not in services
+        if bundle["type"] == "transaction" or (of_one and not any(map(self._is_own, entries))):
             return await self._whole(bundle, services, forwarded)
-        return Answer(200, await self._split(entries, services, forwarded, language))
+        return Answer(200, await self._split(entries, services, at_once(forwarded), language))
 
     async def _whole(
         self, bundle: Resource, services: list[Service | None], headers: Mapping[str, str]
@@ -61,13 +63,20 @@ class Bundles:
     ) -> bytes:
         """Each run of a service's entries as a batch of its own; the answers in the order of the entries."""
         by_service: dict[Service, list[int]] = {}
+        own: list[int] = []
         parts: list[dict[str, Any] | None] = [None] * len(entries)
         for index, service in enumerate(services):
-            if service is None:
+            if self._is_own(entries[index]):
+                own.append(index)
+            elif service is None:
                 parts[index] = _failed(_unknown(entries[index], index), language)
             else:
                 by_service.setdefault(service, []).append(index)
         places = asyncio.Semaphore(self._parallel)
+
+        async def answer(index: int) -> None:
+            async with places:
+                parts[index] = await self._answer(entries[index], index, headers, language)
 
         async def ask(service: Service, indexes: list[int]) -> None:
             async with places:
@@ -82,8 +91,39 @@ class Bundles:
             for place, part in zip(indexes, answered, strict=True):
                 parts[place] = part
 
-        await asyncio.gather(*(ask(service, indexes) for service, indexes in by_service.items()))
+        await asyncio.gather(
+            *(ask(service, indexes) for service, indexes in by_service.items()), *map(answer, own)
+        )
         return response_bundle("batch", [part for part in parts if part is not None])
+
+    async def _answer(
+        self, entry: Resource, index: int, headers: Mapping[str, str], language: Language
+    ) -> dict[str, Any]:
+        """What an entry is answered that the gateway answers itself."""
+        wanted = entry["request"]
+        path, query = split_url(wanted["url"], self._base_url, index)
+        asked = {**headers, "if-none-match": wanted["ifNoneMatch"]} if "ifNoneMatch" in wanted else headers
+        try:
+            answer = await self._own.answer(
+                wanted["method"], path, query, asked, entry.get("resource"), language
+            )
+        except RefusedError as refused:
+            answer = refused.answer
+        except CreneauError as error:
+            return _failed(error, language)
+        response: dict[str, Any] = {"status": str(answer.status)}
+        if "ETag" in answer.headers:
+            response["etag"] = answer.headers["ETag"]
+        if answer.content is None:
+            return {"response": response}
+        content = orjson.Fragment(answer.content)
+        if answer.status != 200:
+            return {"response": {**response, "outcome": content}}
+        return {"resource": content, "response": response}
+
+    def _is_own(self, entry: Resource) -> bool:
+        """Whether the gateway answers the entry itself."""
+        return self._own.answers(split_url(entry["request"]["url"], self._base_url, 0)[0])
 
     def _service(self, entry: Resource, index: int) -> Service | None:
         return service_of(split_url(entry["request"]["url"], self._base_url, index)[0])
@@ -91,13 +131,6 @@ class Bundles:
     def _type(self, entry: Resource, index: int) -> str:
         path, _ = split_url(entry["request"]["url"], self._base_url, index)
         return path[0] if path else ""
-
-
-def passed_on(answer: httpx.Response) -> dict[str, str]:
-    """The headers of a service's refusal that its caller must see."""
-    return {
-        name: answer.headers[name] for name in ("Retry-After", "WWW-Authenticate") if name in answer.headers
-    }
 
 
 def _entries(answer: httpx.Response) -> list[dict[str, Any]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
+
+from creneau_shared.fhir.rest.asynchronous import PATH as ASYNC_PATH
 
 Service = Literal["booking", "directory", "notifications"]
+SERVICES: tuple[Service, ...] = get_args(Service)
 
 SERVICE_OF: dict[str, Service] = {
     **dict.fromkeys(
@@ -32,7 +35,10 @@ SERVICE_OF: dict[str, Service] = {
 def service_of(path: Sequence[str]) -> Service | None:
     """The service that answers an address below the base, by its segments; None when none does.
 
-    A search in a compartment (`Practitioner/12/Schedule`) is answered where what it searches is held.
+    A search in a compartment (`Practitioner/12/Schedule`) is answered where what it searches is held; the answer to
+    an asynchronous request (`_async/booking/…`) stands where the request was recorded.
     """
+    if len(path) > 1 and path[0] == ASYNC_PATH:
+        return next((service for service in SERVICES if service == path[1]), None)
     kind = path[2] if len(path) > 2 and path[2] in SERVICE_OF else next(iter(path), "")
     return SERVICE_OF.get(kind)

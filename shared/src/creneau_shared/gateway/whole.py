@@ -6,35 +6,24 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 
-from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.capability import capability_statement, check_mode, with_etag
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.history import CURSOR, Place, history_count
+from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
 from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway.batch import FORWARDED, passed_on
+from creneau_shared.gateway import audit_trail
+from creneau_shared.gateway.asking import Query, ask, bundle_of, next_cursor
 from creneau_shared.gateway.routing import SERVICE_OF, Service
 from creneau_shared.gateway.upstreams import Upstreams
-from creneau_shared.ids import new_id
-
-Query = list[tuple[str, str]]
 
 METADATA_KEPT_S = 10.0
 """what the services can do changes with their release only; asking them for each reader would cost 30 ms"""
-
-
-class RefusedError(Exception):
-    """A service refused a part; its answer is the answer to the whole."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(f"refused with {answer.status}")
-        self.answer = answer
 
 
 class Whole:
@@ -43,6 +32,7 @@ class Whole:
     def __init__(self, upstreams: Upstreams, base_url: str) -> None:
         self._upstreams = upstreams
         self._base_url = base_url
+        self.audit_trail = audit_trail.AuditTrail(upstreams, base_url)
         self._metadata: tuple[float, bytes] = (0.0, b"")
 
     async def metadata(self, query: Query, headers: Mapping[str, str], own: Sequence[Resource]) -> Answer:
@@ -99,50 +89,31 @@ class Whole:
             following = [(name, value) for name, value in query if name != CURSOR]
             following.append((CURSOR, _place(page[-1]).encode()))
             links.append({"relation": "next", "url": query_url(f"{self._base_url}/_history", following)})
-        return _bundle("history", page, links)
+        return bundle_of("history", page, links)
 
     async def search(self, query: Query, headers: Mapping[str, str]) -> bytes:
-        """`_type=A,B`: each type where it lives, in the order asked for."""
-        names = [name for key, value in query if key == "_type" for name in value.split(",") if name]
-        if not names:
-            raise BadRequest(
-                "Une recherche sur tout le système doit dire ses types : _type=Slot,Practitioner.",
-                "A search over the whole system must say its types: _type=Slot,Practitioner.",
-                code="required",
-                expression="http._type",
-            )
-        unknown = [name for name in names if name not in SERVICE_OF]
-        if unknown:
-            raise NotFound(
-                f"Types inconnus ici : {', '.join(unknown)}.",
-                f"Types not known here: {', '.join(unknown)}.",
-                code="not-supported",
-            )
-        rest = [(key, value) for key, value in query if key not in ("_type", "_format")]
-        entries: list[Any] = []
-        total: int | None = 0
-        for name in dict.fromkeys(names):
-            bundle = await self._ask(SERVICE_OF[name], f"/fhir/{name}?{urlencode(rest)}", headers)
-            entries += bundle.get("entry", ())
-            total = total + bundle["total"] if total is not None and "total" in bundle else None
-        links = [{"relation": "self", "url": query_url(self._base_url, query)}]
-        return _bundle("searchset", entries, links, total)
+        """`_type=A,B`: each type where it lives, in the order asked for, page by page."""
+        asked = SeveralTypes.of(query, SERVICE_OF)
+
+        async def one(name: str, pairs: Query) -> Part:
+            if name == audit_trail.TYPE:
+                bundle = loads(await self.audit_trail.search(pairs, headers))
+            else:
+                bundle = await ask(self._upstreams, SERVICE_OF[name], f"/fhir/{name}/_search", headers, pairs)
+            entries = bundle.get("entry", ())
+            matches = sum(entry.get("search", {}).get("mode") == "match" for entry in entries)
+            return Part(entries, matches, bundle.get("total"), next_cursor(bundle))
+
+        page = await asked.page(one)
+        links = [{"relation": link.relation, "url": link.url} for link in asked.links(self._base_url, page)]
+        return bundle_of("searchset", list(page.entries), links, page.total)
 
     async def _ask_each(self, address: str, headers: Mapping[str, str]) -> list[Resource]:
         return list(
             await asyncio.gather(
-                *(self._ask(service, address, headers) for service in self._upstreams.services)
+                *(ask(self._upstreams, service, address, headers) for service in self._upstreams.services)
             )
         )
-
-    async def _ask(self, service: Service, address: str, headers: Mapping[str, str]) -> Resource:
-        """A service's answer, as JSON; RefusedError when it is not 200."""
-        forwarded = {name: headers[name] for name in FORWARDED if name in headers}
-        forwarded["accept"] = "application/fhir+json"
-        answer = await self._upstreams.call(service, "GET", address, headers=forwarded)
-        if answer.status_code != 200:
-            raise RefusedError(Answer(answer.status_code, answer.content, passed_on(answer)))
-        return loads(answer.content)
 
 
 def _place(entry: Resource) -> Place:
@@ -155,13 +126,3 @@ def _place(entry: Resource) -> Place:
 
 def _has_next(bundle: Resource) -> bool:
     return any(link["relation"] == "next" for link in bundle.get("link", ()))
-
-
-def _bundle(kind: str, entries: list[Any], links: list[dict[str, str]], total: int | None = None) -> bytes:
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "id": new_id(), "type": kind}
-    if total is not None:
-        bundle["total"] = total
-    bundle["link"] = links
-    if entries:
-        bundle["entry"] = entries
-    return dumps(bundle)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any
 
 from creneau_shared.ids import new_id
 
 _current: ContextVar[str | None] = ContextVar("correlation id", default=None)
-_ACCEPTABLE = re.compile(rb"^[A-Za-z0-9._:\-]{1,128}$")
+_ACCEPTABLE = re.compile(rb"^[A-Za-z0-9._:\-]{1,128}\Z")
 
-ASGIApp = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 
 
 def correlation_id() -> str | None:
@@ -25,29 +23,13 @@ def set_correlation_id(value: str | None) -> None:
     _current.set(value)
 
 
-class CorrelationMiddleware:
-    """Takes the caller's request id when it is acceptable, else gives one; echoes it on the answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        given = headers.get(b"x-correlation-id") or headers.get(b"x-request-id") or b""
-        value = given if _ACCEPTABLE.match(given) else new_id().encode()
-        request_id = headers.get(b"x-request-id", b"")
-        echo = [
-            (b"x-request-id", request_id if _ACCEPTABLE.match(request_id) else value),
-            (b"x-correlation-id", value),
-        ]
-        _current.set(value.decode())
-
-        async def send_with_id(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *echo]}
-            await send(message)
-
-        await self._app(scope, receive, send_with_id)
+def begin(request_id: bytes | None, given: bytes | None) -> Headers:
+    """Take the caller's id when it is acceptable, else give one; the headers that echo it on the answer."""
+    named = request_id is not None and _ACCEPTABLE.match(request_id) is not None
+    if given is not None and _ACCEPTABLE.match(given):
+        value = given
+    else:
+        value = request_id if named and request_id is not None else new_id().encode()
+    _current.set(value.decode())
+    echoed = request_id if named and request_id is not None else value
+    return [(b"x-request-id", echoed), (b"x-correlation-id", value)]

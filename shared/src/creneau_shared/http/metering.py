@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from functools import cache
 
 from prometheus_client import Counter, Histogram
-
-from creneau_shared.http.correlation import ASGIApp
 
 REQUESTS = Counter("creneau_http_requests", "Requests answered", ["method", "resource", "status"])
 DURATION = Histogram(
@@ -19,32 +16,27 @@ DURATION = Histogram(
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class MeteringMiddleware:
-    """Measures every FHIR request. `resources` are the type names that get a label of their own."""
+class Meter:
+    """Counts what was answered. `resources` are the type names that get a label of their own."""
 
-    def __init__(self, app: ASGIApp, resources: frozenset[str]) -> None:
-        self._app = app
+    def __init__(self, resources: frozenset[str]) -> None:
         self._resources = resources
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        parts = scope["path"].split("/", 3)
-        resource = (
-            parts[2] if len(parts) > 2 and parts[1] == "fhir" and parts[2] in self._resources else "other"
-        )
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        started, status = time.perf_counter(), 500
+    def count(self, method: str, path: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        parts = path.split("/", 3)
+        below = parts[2] if len(parts) > 2 and parts[1] == "fhir" else ""
+        resource = below if below in self._resources else "other"
+        method = method if method in _METHODS else "other"
+        _requests(method, resource, status).inc()
+        _duration(method, resource).observe(seconds)
 
-        async def send_counted(message: dict[str, Any]) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
 
-        try:
-            await self._app(scope, receive, send_counted)
-        finally:
-            REQUESTS.labels(method, resource, str(status)).inc()
-            DURATION.labels(method, resource).observe(time.perf_counter() - started)
+@cache
+def _requests(method: str, resource: str, status: int) -> Counter:
+    return REQUESTS.labels(method, resource, str(status))
+
+
+@cache
+def _duration(method: str, resource: str) -> Histogram:
+    return DURATION.labels(method, resource)

@@ -1,14 +1,13 @@
 """The outbox: events written in the transaction of the change that they tell of.
 
-Order per key: take the aggregate's row lock before appending (an UPDATE or INSERT of the aggregate does), so
-that two transactions on one aggregate get their positions in the order in which they commit.
+Order per key: take the aggregate's row lock before the transaction closes (an UPDATE or INSERT of the aggregate
+does), so that two transactions on one aggregate get their positions in the order in which they commit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from uuid import UUID
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -25,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 
+from creneau_shared.database.closing import ClosingInsert
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging.events import Event
 
@@ -40,46 +40,22 @@ AUTOVACUUM = {
 }
 """Storage parameters of a table whose rows are all updated once: vacuumed by number of rows, not by share."""
 
-OUTBOX_COLUMNS = (
-    "event_id",
-    "topic",
-    "key",
-    "type",
-    "subject",
-    "source",
-    "data",
-    "time",
-    "correlation_id",
-    "traceparent",
+OUTBOX_INSERT = ClosingInsert(
+    "outbox",
+    (
+        "event_id",
+        "topic",
+        "key",
+        "type",
+        "subject",
+        "source",
+        "data",
+        "time",
+        "correlation_id",
+        "traceparent",
+    ),
+    ("uuid", "text", "text", "text", "text", "text", "bytea", "timestamptz", "text", "text"),
 )
-"""What one event fills in, in this order everywhere below."""
-
-OUTBOX_TYPES = (
-    "uuid[]",
-    "text[]",
-    "text[]",
-    "text[]",
-    "text[]",
-    "text[]",
-    "bytea[]",
-    "timestamptz[]",
-    "text[]",
-    "text[]",
-)
-"""The PostgreSQL types of the arrays that `outbox_arguments` gives."""
-
-OutboxArguments = tuple[
-    list[UUID],
-    list[str],
-    list[str],
-    list[str],
-    list[str],
-    list[str],
-    list[bytes | None],
-    list[datetime],
-    list[str | None],
-    list[str | None],
-]
 
 
 def outbox_table(metadata: MetaData) -> Table:
@@ -124,42 +100,24 @@ def outbox_table(metadata: MetaData) -> Table:
     return table
 
 
-def outbox_insert(first_parameter: int = 1) -> str:
-    """The INSERT of any number of events, for use alone or as a data-modifying CTE of a larger statement.
-
-    It takes the ten arrays of `outbox_arguments` as parameters `$first_parameter` and the following. Rows get
-    their positions in the order of the arrays.
-    """
-    arrays = ", ".join(f"${first_parameter + i}::{kind}" for i, kind in enumerate(OUTBOX_TYPES))
-    columns = ", ".join(OUTBOX_COLUMNS)
-    return (
-        f"INSERT INTO outbox ({columns}) "
-        f"SELECT {columns} FROM unnest({arrays}) WITH ORDINALITY AS event ({columns}, ordinality) "
-        "ORDER BY ordinality"
-    )
-
-
-OUTBOX_INSERT = outbox_insert()
-"""`outbox_insert` with its parameters from $1 to $10."""
-
-
-def outbox_arguments(events: Sequence[Event]) -> OutboxArguments:
-    """The ten arrays that `outbox_insert` takes. Raises ValueError for an event that is too long."""
-    return (
-        [event.id for event in events],
-        [event.topic for event in events],
-        [event.key for event in events],
-        [event.type for event in events],
-        [event.subject for event in events],
-        [event.source for event in events],
-        [event.value() for event in events],
-        [event.time for event in events],
-        [event.correlation_id for event in events],
-        [event.traceparent for event in events],
-    )
-
-
 async def append(connection: Connection, events: Sequence[Event]) -> None:
-    """Write `events` into the outbox, in this order, in the connection's transaction: one statement."""
-    if events:
-        await connection.execute(OUTBOX_INSERT, *outbox_arguments(events))
+    """Write `events` into the outbox, in this order, in the connection's transaction.
+
+    Raises ValueError, at once, for an event that is too long.
+    """
+    await OUTBOX_INSERT.run(connection, [_row(event) for event in events])
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    return (
+        event.id,
+        event.topic,
+        event.key,
+        event.type,
+        event.subject,
+        event.source,
+        event.value(),
+        event.time,
+        event.correlation_id,
+        event.traceparent,
+    )

@@ -76,11 +76,12 @@ class AccessPolicy:
 
     def __init__(self, patient_ids: PatientIds, *, anonymous_read: bool) -> None:
         self._patient_ids = patient_ids
-        self._anonymous_read = anonymous_read
+        self.anonymous_read = anonymous_read
+        """whether public information is open to callers without a token"""
 
     async def access(self, principal: Principal, resource_type: str, action: Action) -> Access:
         """The access that `principal` has for `action`; Unauthenticated or Forbidden when they have none."""
-        if self._anonymous_read and action in ("r", "s") and resource_type in PUBLIC:
+        if self.anonymous_read and action in ("r", "s") and resource_type in PUBLIC:
             return Access(
                 principal,
                 frozenset() if principal.anonymous else await self._limit(principal, resource_type, action),
@@ -106,7 +107,7 @@ class AccessPolicy:
 
     def reach(self, principal: Principal) -> Mapping[str, Reach]:
         """How far a search may lead into each type: to all of it, to the patients' own, or not at all."""
-        return _reach(principal, self._anonymous_read)
+        return _reach(principal, self.anonymous_read)
 
     async def _limit(self, principal: Principal, resource_type: str, action: Action) -> frozenset[str] | None:
         if principal.level(resource_type, action) in ("user", "system"):

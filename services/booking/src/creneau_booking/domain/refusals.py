@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 
 from creneau_booking.domain.appointment import SlotFact
 from creneau_shared.clock import PARIS
@@ -43,3 +43,32 @@ def occupied(actors: Iterable[str], start: datetime) -> Conflict:
 def when(moment: datetime) -> str:
     """An instant as a sentence says it: in the zone that a date without one means here."""
     return f"{moment.astimezone(PARIS):%Y-%m-%d %H:%M} (Europe/Paris)"
+
+
+def local(moment: datetime, zone: tzinfo) -> str:
+    """An instant as the clocks of its place show it, and which place that is."""
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M} ({zone})"
+
+
+def time_in_words(duration: timedelta) -> tuple[str, str]:
+    """A duration in French and in English, in the largest unit that it is a whole number of."""
+    minutes = int(duration.total_seconds()) // 60
+    for unit, fr, en in ((1440, "jour", "day"), (60, "heure", "hour")):
+        if minutes >= unit and minutes % unit == 0:
+            return _counted(minutes // unit, fr, en)
+    return _counted(minutes, "minute", "minute")
+
+
+def months_in_words(months: int) -> tuple[str, str]:
+    """An age in French and in English: years, and months where they are not whole."""
+    years, rest = divmod(months, 12)
+    years_fr, years_en = _counted(years, "an", "year")
+    if not rest:
+        return years_fr, years_en
+    rest_en = _counted(rest, "mois", "month")[1]
+    return (f"{years_fr} et {rest} mois", f"{years_en} and {rest_en}") if years else (f"{rest} mois", rest_en)
+
+
+def _counted(number: int, fr: str, en: str) -> tuple[str, str]:
+    """`1 jour`, `2 jours`; in French zero is singular."""
+    return f"{number} {fr}{'s' if number > 1 else ''}", f"{number} {en}{'s' if number != 1 else ''}"

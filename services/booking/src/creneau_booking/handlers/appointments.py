@@ -12,12 +12,13 @@ from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import AppointmentEvent, event_kind
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
+from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage import claims as claim_storage
 from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.holds import forget_hold, is_held, keep_hold, live_holds_of
+from creneau_booking.storage.holds import extensions_of, forget_hold, keep_hold, live_holds_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import TooManyRequests, Unprocessable
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -27,10 +28,14 @@ Schedules = tuple[str, ...]
 
 @dataclass(frozen=True)
 class HoldPolicy:
-    """How long a hold lasts, and how many one patient's account may have at once."""
+    """How long a hold lasts, how often it may be put off, and how many one account or client may have at once."""
 
     duration: timedelta
+    extensions_max: int
     per_subject_max: int
+    """of a patient's account"""
+    per_client_max: int
+    """of a practice's software, or of any other"""
 
 
 class AppointmentHandlers:
@@ -122,23 +127,36 @@ class AppointmentHandlers:
         if not claims(before.status):
             await self._require_hold_quota(connection, context)
             after, resource, schedules = await self._take(connection, context, resource, after)
-        elif not await is_held(connection, current.id):
-            raise _not_a_hold()
+        else:
+            await self._require_extensible(connection, current.id)
         stored = await self._repository.update(connection, context, current, resource)
         await keep_hold(connection, current.id, until, context.subject)
         await tell(connection, context, AppointmentEvent("held", after, schedules, held_until=until))
         return stored, until
 
     async def _require_hold_quota(self, connection: Connection, context: WriteContext) -> None:
-        if context.patient_ids is None:
-            return
-        held = await live_holds_of(connection, context.subject, context.now)
-        if held >= self._holds.per_subject_max:
+        by_patient = context.patient_ids is not None
+        most = self._holds.per_subject_max if by_patient else self._holds.per_client_max
+        # Software has its holds counted without waiting for its other requests: its limit is there to stop a mistake.
+        held = await live_holds_of(connection, context.subject, context.now, in_turn=by_patient)
+        if held >= most:
             raise TooManyRequests(
                 f"Vous réservez déjà {held} créneaux : confirmez-les ou rendez-les d'abord.",
                 f"You are holding {held} slots already: confirm or release them first.",
                 details_code="too-many-holds",
                 headers={"Retry-After": str(int(self._holds.duration.total_seconds()))},
+            )
+
+    async def _require_extensible(self, connection: Connection, id_: str) -> None:
+        extensions = await extensions_of(connection, id_)
+        if extensions is None:
+            raise _not_a_hold()
+        if extensions >= self._holds.extensions_max:
+            raise Unprocessable(
+                f"Cette mise en attente a déjà été prolongée {extensions} fois : confirmez le rendez-vous ou rendez-le.",
+                f"This hold has been extended {extensions} times already: confirm the appointment or release it.",
+                expression="Appointment.status",
+                details_code="hold-not-extensible",
             )
 
     # -- changes ---------------------------------------------------------------------------------------------
@@ -160,6 +178,8 @@ class AppointmentHandlers:
         before = self._repository.stored_facts(current)
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         self._require_allowed(context, before, after, move=move)
+        if claims(before.status) and (after.status == "cancelled" or changes.is_moved(before, after)):
+            await require_changeable(connection, context, before)
         if before.status == after.status == "pending":
             resource = self._repository.keeping_hold(resource, current)
         else:
@@ -226,6 +246,7 @@ class AppointmentHandlers:
         if not claims(before.status):
             return await self._repository.delete(connection, context, current)
         changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
+        await require_changeable(connection, context, before)
         await claim_storage.give_back(connection, before.id, before.slots, context.now)
         await forget_hold(connection, before.id)
         stored = await self._repository.delete(connection, context, current)

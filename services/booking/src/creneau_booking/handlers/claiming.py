@@ -14,6 +14,7 @@ from creneau_booking.domain import rules
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.refusals import occupied, taken
 from creneau_booking.domain.status import claims
+from creneau_booking.handlers.access import require_bookable
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.storage import claims as storage
 from creneau_booking.storage.holds import expired_holds_on_actors, expired_holds_on_slots
@@ -110,7 +111,7 @@ class Claiming:
         if wanted.patients:
             await _require_available(connection, wanted.patients)
         roles = await storage.roles_of(connection, rules.unresolved_roles(wanted, locked.wanted))
-        return rules.claim_for(
+        claim = rules.claim_for(
             wanted,
             locked.wanted,
             by_patient=context.patient_ids is not None,
@@ -118,6 +119,8 @@ class Claiming:
             roles=roles,
             kept={slot.id for slot in locked.held},
         )
+        await require_bookable(connection, context, wanted, claim.new_slots)
+        return claim
 
 
 def _named(facts: Sequence[SlotFact], ids: Sequence[str]) -> tuple[SlotFact, ...]:

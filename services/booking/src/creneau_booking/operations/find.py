@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from creneau_booking.domain.access_rules import Birth
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import slot_query
 from creneau_booking.operations.references import SAID_BY_SLOT, id_of
 from creneau_booking.storage.availability import OpenSlotTable, agenda_actors
+from creneau_booking.storage.bookable import Candidate, Consumer, candidates_of
 from creneau_shared.clock import PARIS
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue, Unprocessable
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import dumps, loads
@@ -29,6 +32,7 @@ from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.sql import Catalog, compile_count
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.access import Access
 
 PROPOSAL_PREFIX = "proposal."
 COUNT_DEFAULT = 20
@@ -69,7 +73,7 @@ class FindOperation:
         self._window_days_max = window_days_max
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle)
+        return Operation(DEFINITION, self.handle, ("Slot", "s"))
 
     async def handle(self, call: OperationCall) -> Answer:
         """Search the free slots that could be booked, and propose them."""
@@ -82,12 +86,14 @@ class FindOperation:
         wanted = searching.parse(server, request, "Slot", pairs, strict=True)
         wanted = replace(wanted, count=count, total="none")
         scope = await searching.scope_of(server.policy, request.principal, "Slot", access)
-        open_slots = OpenSlotTable(
-            public_only=access.patient_ids is not None, ignored_appointment=_ignored(given)
-        )
+        ignored = _ignored(given)
         others = [server.catalog.table(name) for name in server.catalog.types if name != "Slot"]
-        catalog = Catalog([open_slots, *others])
         async with server.connection() as connection:
+            consumer = await self._consumer(connection, access, given, request.now, ignored)
+            open_slots = OpenSlotTable(
+                public_only=consumer is not None, ignored_appointment=ignored, consumer=consumer
+            )
+            catalog = Catalog([open_slots, *others])
             result = await run_search(connection, catalog, wanted, cursor_codec=server.cursors, scope=scope)
             total = len(result.matches)
             if result.next_cursor is not None:
@@ -103,6 +109,29 @@ class FindOperation:
             entries.append(Entry(resource=_more(total, request.language), search={"mode": "outcome"}))
         links = [Link("self", query_url(f"{server.base_url}/Appointment/$find", request.query))]
         return Answer(200, write_bundle("searchset", entries, total=total, links=links))
+
+    async def _consumer(
+        self,
+        connection: Connection,
+        access: Access,
+        given: OperationInput,
+        now: datetime,
+        ignored: str | None,
+    ) -> Consumer | None:
+        """For whom the practice's rules hold; None for the practice itself.
+
+        The patients are those whom the call names, if the caller acts for them, else all for whom they do; a person
+        whom the call describes (`patient-resource`) is judged by the birth date that it gives.
+        """
+        if access.patient_ids is None:
+            return None
+        named = {id_of(reference) for reference in given.references("patient-reference", "patient")}
+        own = sorted(named & access.patient_ids or access.patient_ids)
+        candidates = await candidates_of(connection, own, now, besides=ignored or "")
+        described = given.resource("Patient", "patient-resource")
+        if described is not None and not named:
+            candidates = (Candidate(_birth(described)),) if _birth(described) else ()
+        return Consumer(now, candidates)
 
     def _window(self, given: OperationInput, now: datetime) -> tuple[datetime, datetime]:
         start, end = (_moment(given, name) for name in ("start", "end"))
@@ -122,6 +151,15 @@ class FindOperation:
                 details_code="window-too-long",
             )
         return max(start[0], now), end[1]
+
+
+def _birth(patient: Resource) -> Birth | None:
+    """The birth date of a Patient that has not been checked; None when there is none that can be read."""
+    try:
+        low, high = parse_interval(str(patient.get("birthDate", "")), UTC)
+    except ValueError:
+        return None
+    return Birth(low.date(), (high - timedelta(days=1)).date())
 
 
 def _ignored(given: OperationInput) -> str | None:

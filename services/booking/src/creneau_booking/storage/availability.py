@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES
+from creneau_booking.storage.bookable import Consumer
 from creneau_booking.storage.claims import VISIBILITY_TERM
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_table import SlotTable
@@ -31,11 +32,16 @@ class OpenSlotTable(SlotTable):
 
     Their agenda is active and its horizon covers them, its people are not taken through another agenda, and they
     are open to the public if `public_only`. One appointment's people may be disregarded: it is to be moved.
+    The practice's rules hold for a `consumer`; without one (the practice, its software) they do not.
     """
 
-    def __init__(self, *, public_only: bool, ignored_appointment: str | None) -> None:
+    def __init__(
+        self, *, public_only: bool, ignored_appointment: str | None, consumer: Consumer | None = None
+    ) -> None:
+        super().__init__()
         self._public_only = public_only
         self._ignored = ignored_appointment
+        self._consumer = consumer
 
     def live(self, alias: str) -> str:
         ignoring = f" AND occupancy.appointment_id <> {literal(self._ignored)}" if self._ignored else ""
@@ -44,6 +50,8 @@ class OpenSlotTable(SlotTable):
             condition += _PUBLIC.format(
                 a=alias, public=literal(f"{VISIBILITY_TERM}PUBLIC"), any=literal(VISIBILITY_TERM)
             )
+        if self._consumer is not None:
+            condition += f" AND {self._consumer.condition(alias)}"
         return condition
 
 

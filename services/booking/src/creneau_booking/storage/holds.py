@@ -18,10 +18,10 @@ class HeldAppointment:
 
 
 async def keep_hold(connection: Connection, appointment_id: str, until: datetime, subject: str) -> None:
-    """Begin a hold, or set another end to the one that there is."""
+    """Begin a hold, or put off the end of the one that there is."""
     await connection.execute(
         "INSERT INTO hold (appointment_id, expires_at, subject) VALUES ($1, $2, $3)"
-        " ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at",
+        " ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at, extensions = hold.extensions + 1",
         appointment_id,
         until,
         subject,
@@ -32,17 +32,23 @@ async def forget_hold(connection: Connection, appointment_id: str) -> None:
     await connection.execute("DELETE FROM hold WHERE appointment_id = $1", appointment_id)
 
 
-async def is_held(connection: Connection, appointment_id: str) -> bool:
-    """Whether the appointment is pending because of a hold, rather than because the practice must agree."""
-    held = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM hold WHERE appointment_id = $1)", appointment_id
+async def extensions_of(connection: Connection, appointment_id: str) -> int | None:
+    """How often an appointment's hold was put off; None when it is pending because the practice must agree."""
+    extensions: int | None = await connection.fetchval(
+        "SELECT extensions FROM hold WHERE appointment_id = $1", appointment_id
     )
-    return bool(held)
+    return extensions
 
 
-async def live_holds_of(connection: Connection, subject: str, now: datetime) -> int:
-    """How many holds a subject has that have not run out; its next hold waits until this transaction ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('holds of ' || $1, 0))", subject)
+async def live_holds_of(connection: Connection, subject: str, now: datetime, *, in_turn: bool) -> int:
+    """How many holds a subject has that have not run out.
+
+    `in_turn`: its next hold waits until this transaction ends, so that rivals cannot both be the last one allowed.
+    """
+    if in_turn:
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('holds of ' || $1, 0))", subject
+        )
     count = await connection.fetchval(
         "SELECT count(*) FROM hold WHERE subject = $1 AND expires_at > $2", subject, now
     )

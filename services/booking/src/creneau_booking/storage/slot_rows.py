@@ -15,10 +15,12 @@ from uuid import UUID, uuid5
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import index_resource
+from creneau_shared.fhir.search.words import words_vector
 from creneau_shared.fhir.storage.store import Resource
 
 SLOT_NAMESPACE = UUID("6f0b9d0e-5d0c-5f6e-9c61-1d5c7a1f3b52")
-_UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+_UUID = re.compile(UUID_PATTERN)
 _OWN = frozenset({"resourceType", "id", "meta", "status", "start", "end"})
 """members that the row itself holds"""
 _EXTRA = ("identifier", "text", "contained")
@@ -28,18 +30,19 @@ _ROW_TERMS = ("identifier", "start", "end", "status", "schedule", "_")
 
 @dataclass(frozen=True, slots=True)
 class SlotKind:
-    """What the slots of a schedule share: JSON members, meta members, search terms, and a digest of it all."""
+    """What the slots of a schedule share: JSON members, meta members, search terms, words, and a digest of it all."""
 
     schedule_id: str
     members: str
     meta: str
     terms: tuple[str, ...]
+    words: str
     digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class SlotRow:
-    """One slot without its kind."""
+    """One slot without its kind. `words` are those of the whole slot, where it has any of its own."""
 
     id: UUID
     name: str | None
@@ -48,6 +51,7 @@ class SlotRow:
     status: str
     extra: str | None
     terms: tuple[str, ...] | None
+    words: str | None
 
 
 def slot_key(fhir_id: str) -> UUID:
@@ -95,6 +99,7 @@ def take_apart(slot: Resource, id_: str, base_url: str) -> tuple[SlotRow, SlotKi
         members=members,
         meta=meta_members,
         terms=shared,
+        words=words_vector({**kind_part, "meta": meta}),
         digest=hashlib.sha256(f"{members}\n{meta_members}".encode()).digest(),
     )
     row = SlotRow(
@@ -105,6 +110,7 @@ def take_apart(slot: Resource, id_: str, base_url: str) -> tuple[SlotRow, SlotKi
         status=slot["status"],
         extra=_members(extra) + "," if extra else None,
         terms=own or None,
+        words=words_vector(slot) if extra else None,
     )
     return row, kind
 
@@ -178,4 +184,5 @@ def row_values(row: SlotRow) -> tuple[Any, ...]:
         row.status,
         row.extra,
         list(row.terms) if row.terms else None,
+        row.words,
     )

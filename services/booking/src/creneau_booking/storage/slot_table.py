@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import cast
 
-from creneau_booking.storage.slot_rows import content_sql, slot_key
+from creneau_booking.storage.bookable import is_open, rules_of_agenda, takes_age
+from creneau_booking.storage.slot_rows import UUID_PATTERN, content_sql, slot_key
 from creneau_booking.storage.tables import SLOT_STATUSES
+from creneau_shared.clock import PARIS, Clock, SystemClock
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.search.generic import clause_terms, instant_condition, literal
+from creneau_shared.fhir.search.generic import clause_terms, instant_condition, literal, words_condition
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import (
     Clause,
+    Condition,
     DateValue,
     MissingValue,
     NearValue,
@@ -24,11 +27,11 @@ from creneau_shared.fhir.search.request import (
     SortKey,
     TokenValue,
 )
-from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue
+from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
 
 STATUS_SYSTEM = "http://hl7.org/fhir/slotstatus"
 _INSTANTS = {"start": "start", "end": '"end"', "_lastUpdated": "last_updated"}
-_ALWAYS = frozenset({"start", "end", "status", "schedule", "_id", "_lastUpdated"})
+_ALWAYS = frozenset({"start", "end", "status", "schedule", "bookable", "_id", "_lastUpdated"})
 
 
 class SlotTable:
@@ -37,13 +40,17 @@ class SlotTable:
     resource_type = "Slot"
     key_type = "uuid"
 
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+
     @property
     def default_sort(self) -> tuple[SortKey, ...]:
         """By start, as whoever looks for an appointment expects."""
         return (SortKey(parameters_of("Slot")["start"]),)
 
     def source(self, alias: str) -> str:
-        return f"slot AS {alias} JOIN slot_kind AS {alias}_kind ON {alias}_kind.key = {alias}.kind_key"
+        kind = f"JOIN slot_kind AS {alias}_kind ON {alias}_kind.key = {alias}.kind_key"
+        return f"slot AS {alias} {kind} {rules_of_agenda(alias)}"
 
     def columns(self, alias: str) -> Columns:
         return Columns(
@@ -59,6 +66,8 @@ class SlotTable:
 
     def predicate(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         name = clause.parameter.index_name
+        if clause.parameter.full_text:
+            return self._words(clause, alias, arguments)
         if clause.modifier == "missing":
             return self._missing(clause, alias, arguments)
         if name in _INSTANTS:
@@ -69,7 +78,9 @@ class SlotTable:
             return self._status(clause, alias, arguments)
         if name == "schedule":
             return self._schedule(clause, alias, arguments)
-        if clause.modifier in ("text", "below"):
+        if name == "bookable":
+            return self._bookable(clause, alias, arguments)
+        if name == "bookable-by" or clause.modifier in ("text", "below"):
             raise _unsupported(clause)
         terms = arguments.add(clause_terms(clause), "text[]")
         found = self._bearing(name, terms, alias)
@@ -79,9 +90,11 @@ class SlotTable:
         if parameter.name == "schedule" and selection.table.resource_type == "Schedule":
             # A key of the generic table, so that the agenda's index on (schedule, start) is used.
             return f"{alias}.schedule_key IN ({selection.select(f'{selection.alias}.key')})"
+        if parameter.name == "bookable-by":
+            return _takes_one_of(selection, alias)
         start = literal(f"{parameter.index_name}={selection.table.resource_type}/")
         target = f"{start} || {selection.table.columns(selection.alias).id}"
-        return f"{alias}.kind_key IN (SELECT k.key FROM slot_kind k WHERE k.terms && ARRAY({selection.select(target)}))"
+        return _of_kinds(f"k.terms && ARRAY({selection.select(target)})", alias)
 
     def referred_ids(self, parameter: SearchParameter, target_type: str, selection: Selection) -> str:
         alias = selection.alias
@@ -94,7 +107,8 @@ class SlotTable:
         return f"{selected} AND starts_with(t, {literal(start)})"
 
     def has_id(self, ids: str, alias: str) -> str:
-        return f"coalesce({alias}.name, {alias}.id::text) IN ({ids})"
+        keys = f"SELECT CASE WHEN id ~ {literal(UUID_PATTERN)} THEN id::uuid END FROM ({ids}) AS named (id)"
+        return f"({alias}.id = ANY(ARRAY({keys})) OR {alias}.name = ANY(ARRAY({ids})))"
 
     def bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
         if not terms:
@@ -133,6 +147,11 @@ class SlotTable:
         )
         return SortValue(expression, "text", descending=key.descending)
 
+    def walk(
+        self, key: SortKey, conditions: Sequence[Condition], alias: str, arguments: Arguments
+    ) -> Walk | None:
+        return None
+
     def distance(self, near: NearValue, alias: str, arguments: Arguments) -> str:
         raise TypeError("a Slot has no position")
 
@@ -150,7 +169,19 @@ class SlotTable:
         """Condition: the slot bears one of the terms, its own (identifier) or its kind's."""
         if name == "identifier":
             return f"({alias}.terms IS NOT NULL AND {alias}.terms && {terms})"
-        return f"{alias}.kind_key IN (SELECT k.key FROM slot_kind k WHERE k.terms && {terms})"
+        return _of_kinds(f"k.terms && {terms}", alias)
+
+    def _words(self, clause: Clause, alias: str, arguments: Arguments) -> str:
+        """Condition: the slot's words, its own or else its kind's, are those that are looked for.
+
+        Arrays, not joins, so that both ways are index conditions and the planner can take their union.
+        """
+        own = words_condition(clause, f"{alias}.words", arguments)
+        kinds = f"SELECT {{}} FROM slot_kind k WHERE {words_condition(clause, 'k.words', arguments)}"
+        return (
+            f"({own} OR ({alias}.words IS NULL AND {alias}.kind_key IN ({kinds.format('k.key')})"
+            f" AND {alias}.schedule_key = ANY(ARRAY({kinds.format('k.schedule_key')}))))"
+        )
 
     def _id(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         ids = [v.code or "" for v in clause.values if isinstance(v, TokenValue) and v.system is None]
@@ -170,10 +201,25 @@ class SlotTable:
             found = f"{alias}.status = ANY({arguments.add(codes, 'slot_status[]')})"
         return f"NOT ({found})" if clause.modifier == "not" else found
 
+    def _bookable(self, clause: Clause, alias: str, arguments: Arguments) -> str:
+        wanted = {value.code for value in clause.values if isinstance(value, TokenValue)}
+        if clause.modifier not in (None, "not"):
+            raise _unsupported(clause)
+        if not wanted <= {"true", "false"}:
+            raise BadRequest(
+                "bookable attend true ou false.",
+                "bookable takes true or false.",
+                code="value",
+                expression="http.bookable",
+            )
+        if len(wanted) == 2:
+            return "false" if clause.modifier == "not" else "true"
+        opened = is_open(alias, arguments.add(self._clock.now(), "timestamptz"))
+        return opened if ("true" in wanted) == (clause.modifier is None) else f"NOT {opened}"
+
     def _schedule(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         if clause.modifier == "identifier":
-            terms = arguments.add(clause_terms(clause), "text[]")
-            return f"{alias}.kind_key IN (SELECT k.key FROM slot_kind k WHERE k.terms && {terms})"
+            return _of_kinds(f"k.terms && {arguments.add(clause_terms(clause), 'text[]')}", alias)
         ids = [
             reference.removeprefix("Schedule/")
             for value in clause.values
@@ -188,6 +234,27 @@ class SlotTable:
         return f"{alias}.schedule_key IN ({wanted})"
 
 
+def _of_kinds(condition: str, alias: str) -> str:
+    """Condition: the slot is of a kind `k` that fulfils `condition`; by its agenda's index, as slots have none of kinds."""
+    kinds = f"SELECT k.schedule_key, k.key FROM slot_kind k WHERE {condition}"
+    return f"({alias}.schedule_key, {alias}.kind_key) IN ({kinds})"
+
+
+def _takes_one_of(patients: Selection, alias: str) -> str:
+    """Condition: the slot's agenda takes people of the age of one of the patients."""
+    birth = (
+        f"FROM patient_date AS birth WHERE birth.key = {patients.alias}.key AND birth.parameter = 'birthdate'"
+    )
+    zone = literal(str(PARIS))
+    first = f"(SELECT (low AT TIME ZONE {zone})::date {birth}) AS first"
+    last = f"(SELECT (high AT TIME ZONE {zone})::date - 1 {birth}) AS last"
+    people = patients.select(f"{first}, {last}")
+    takes = takes_age(alias, "person.first", "person.last")
+    return (
+        f"({alias}_rules.age_from_months IS NULL OR EXISTS (SELECT FROM ({people}) AS person WHERE {takes}))"
+    )
+
+
 def _instant(clause: Clause, expression: str, arguments: Arguments) -> str:
     groups = [
         "(" + " OR ".join(instant_condition(cast(DateValue, v), expression, arguments) for v in group) + ")"
@@ -197,7 +264,7 @@ def _instant(clause: Clause, expression: str, arguments: Arguments) -> str:
 
 
 def _unsupported(clause: Clause) -> BadRequest:
-    name = f"{clause.parameter.name}:{clause.modifier}"
+    name = clause.parameter.name + (f":{clause.modifier}" if clause.modifier else "")
     return BadRequest(
         f"La recherche de créneaux par {name} n'est pas prise en charge.",
         f"Searching slots by {name} is not supported.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.storage.generic import stamp, to_milliseconds
+from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
 
@@ -33,6 +34,20 @@ _PAST = f"""
 SELECT coalesce(past.name, past.id::text), past.version, past.last_updated, {_PAST_CONTENT}
 FROM slot_history past JOIN slot_kind kind ON kind.key = past.kind_key
 """
+_CURRENT_VERSIONS = VersionRows(
+    select=_CURRENT,
+    source="slot",
+    alias="slot",
+    served_id='coalesce(slot.name, slot.id::text) COLLATE "C"',
+    deletion="false",
+)
+_PAST_VERSIONS = VersionRows(
+    select=_PAST,
+    source="slot_history",
+    alias="past",
+    served_id='coalesce(past.name, past.id::text) COLLATE "C"',
+    deletion="past.status IS NULL",
+)
 SUPERSEDE = """
 INSERT INTO slot_history (id, version, start, "end", kind_key, last_updated, status, name, extra)
 """
@@ -53,6 +68,15 @@ class SlotStore:
         row = await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1", key)
         return _stored(row) or await self._last_deletion(connection, key)
 
+    async def read_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Stored]:
+        """The current version of each id that was ever used."""
+        rows = await connection.fetch(f"{_CURRENT} WHERE slot.id = ANY($1)", [slot_key(id_) for id_ in ids])
+        found = {row[0]: Stored("Slot", *row) for row in rows}
+        for id_ in ids:
+            if id_ not in found and (deletion := await self._last_deletion(connection, slot_key(id_))):
+                found[id_] = deletion
+        return found
+
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
         key = slot_key(id_)
         row = await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1 FOR UPDATE OF slot", key)
@@ -72,35 +96,10 @@ class SlotStore:
         return False
 
     async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
-        def part(select: str, alias: str, first: int) -> tuple[str, list[Any]]:
-            conditions: list[str] = ["true"]
-            arguments: list[Any] = []
-            if query.id is not None:
-                arguments.append(slot_key(query.id))
-                conditions.append(f"{alias}.id = ${first + len(arguments)}")
-            if query.since is not None:
-                arguments.append(query.since)
-                conditions.append(f"{alias}.last_updated >= ${first + len(arguments)}")
-            if query.before is not None:
-                arguments += query.before
-                n = first + len(arguments)
-                conditions.append(
-                    f'({alias}.last_updated, coalesce({alias}.name, {alias}.id::text) COLLATE "C", {alias}.version)'
-                    f" < (${n - 2}, ${n - 1}, ${n})"
-                )
-            order = f"ORDER BY {alias}.last_updated DESC, 1 DESC, {alias}.version DESC LIMIT $1"
-            return f"({select} WHERE {' AND '.join(conditions)} {order})", arguments
-
-        current, current_arguments = part(_CURRENT, "slot", 1)
-        past, past_arguments = part(_PAST, "past", 1 + len(current_arguments))
-        rows = await connection.fetch(
-            f"SELECT * FROM ({current} UNION ALL {past}) AS version (id, version, last_updated, content)"
-            " ORDER BY last_updated DESC, id DESC, version DESC LIMIT $1",
-            query.count,
-            *current_arguments,
-            *past_arguments,
-        )
-        return [stored for row in rows if (stored := _stored(row)) is not None]
+        key = slot_key(query.id) if query.id is not None else None
+        statement = history_statement(query, key, "uuid", _CURRENT_VERSIONS, _PAST_VERSIONS)
+        rows = await connection.fetch(statement.sql, *statement.values)
+        return [Stored("Slot", *row) for row in rows]
 
     async def _last_deletion(self, connection: Connection, key: UUID) -> Stored | None:
         row = await connection.fetchrow(f"{_PAST} WHERE past.id = $1 ORDER BY past.version DESC LIMIT 1", key)
@@ -130,8 +129,8 @@ class SlotStore:
             key,
         )
         await connection.execute(
-            'UPDATE slot SET start = $2, "end" = $3, status = $4, extra = $5, terms = $6, schedule_key = $7,'
-            " kind_key = $8, last_updated = $9, version = $10 WHERE id = $1",
+            'UPDATE slot SET start = $2, "end" = $3, status = $4, extra = $5, terms = $6, words = $7::text::tsvector,'
+            " schedule_key = $8, kind_key = $9, last_updated = $10, version = $11 WHERE id = $1",
             key,
             *row_values(row)[2:],
             schedule_key,
@@ -163,8 +162,8 @@ class SlotStore:
         # `id` alone is not unique across partitions, so rivals with one id wait for each other here.
         inserted = await connection.fetchval(
             "WITH rivals AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0)))"
-            ' INSERT INTO slot (id, name, start, "end", status, extra, terms, schedule_key, kind_key, last_updated, version)'
-            " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM rivals"
+            ' INSERT INTO slot (id, name, start, "end", status, extra, terms, words, schedule_key, kind_key,'
+            " last_updated, version) SELECT $1, $2, $3, $4, $5, $6, $7, $8::text::tsvector, $9, $10, $11, $12 FROM rivals"
             " WHERE NOT EXISTS (SELECT FROM slot WHERE id = $1) ON CONFLICT DO NOTHING RETURNING true",
             *row_values(row),
             schedule_key,
@@ -232,13 +231,15 @@ class SlotStore:
         if row["kind"] is not None:
             return row["schedule"], row["kind"]
         kind_key = await connection.fetchval(
-            "INSERT INTO slot_kind (schedule_key, digest, members, meta, terms) VALUES ($1, $2, $3, $4, $5)"
+            "INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)"
+            " VALUES ($1, $2, $3, $4, $5, $6::text::tsvector)"
             " ON CONFLICT (schedule_key, digest) DO UPDATE SET digest = excluded.digest RETURNING key",
             row["schedule"],
             kind.digest,
             kind.members,
             kind.meta,
             list(kind.terms),
+            kind.words,
         )
         return row["schedule"], kind_key
 

@@ -18,20 +18,22 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    Time,
     UniqueConstraint,
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ENUM, TSTZRANGE, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ENUM, TSTZRANGE, TSVECTOR, ExcludeConstraint
 
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.rest.idempotency import idempotency_table
-from creneau_shared.fhir.storage.tables import history_table, resource_tables
+from creneau_shared.fhir.storage.async_requests import async_request_table
+from creneau_shared.fhir.storage.tables import history_table, resource_tables, words_index
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.security.audit import audit_table
 
-OWN_TYPES = ("Schedule", "Appointment", "AppointmentResponse", "Patient", "RelatedPerson")
+OWN_TYPES = ("Schedule", "Appointment", "AppointmentResponse", "Patient", "RelatedPerson", "Provenance")
 """Types that booking keeps in generic tables; Slot has tables of its own."""
 
 REPLICA_TYPES = (
@@ -53,6 +55,7 @@ for resource_type in (*OWN_TYPES, *REPLICA_TYPES):
 history_table(metadata)
 idempotency_table(metadata)
 audit_table(metadata)
+async_request_table(metadata)
 inbox_table(metadata)
 outbox_table(metadata)
 
@@ -69,8 +72,10 @@ slot_kind = Table(
     # The members of meta that the client set, each with a leading comma: `,"security":[…]`
     Column("meta", Text, nullable=False),
     Column("terms", ARRAY(Text(collation="C")), nullable=False),
+    Column("words", TSVECTOR, nullable=False, server_default=text("''")),
     UniqueConstraint("schedule_key", "digest"),
     Index("ix_slot_kind_terms", "terms", postgresql_using="gin"),
+    words_index("slot_kind"),
 )
 
 slot = Table(
@@ -89,12 +94,17 @@ slot = Table(
     # What this one slot has of its own (identifier, narrative), as JSON members with a trailing comma.
     Column("extra", Text, nullable=True),
     Column("terms", ARRAY(Text(collation="C")), nullable=True),
+    # The words of the whole slot, where it has any of its own; else those of its kind are all.
+    Column("words", TSVECTOR, nullable=True),
     CheckConstraint('"end" > start', name="order"),
     Index("ix_slot_schedule_start", "schedule_key", "start"),
     Index("ix_slot_status_start", "status", "start"),
     Index("ix_slot_end", "end", postgresql_using="brin"),
     Index("ix_slot_last_updated", "last_updated", postgresql_using="brin"),
     Index("ix_slot_terms", "terms", postgresql_using="gin", postgresql_where=text("terms IS NOT NULL")),
+    Index("ix_slot_start", "start", "id"),
+    Index("ix_slot_name", "name", postgresql_where=text("name IS NOT NULL")),
+    Index("ix_slot_words", "words", postgresql_using="gin", postgresql_where=text("words IS NOT NULL")),
     postgresql_partition_by="RANGE (start)",
 )
 """One row a slot, partitioned by month of start; past partitions are dropped whole."""
@@ -116,6 +126,22 @@ slot_history = Table(
 )
 """The superseded versions of slots, and the deletions."""
 
+agenda_rules = Table(
+    "agenda_rules",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("zone", Text, nullable=False),
+    Column("minimum_notice_min", Integer, nullable=True),
+    Column("window_days", Integer, nullable=True),
+    Column("opens_at", Time, nullable=True),
+    Column("age_from_months", Integer, nullable=True),
+    # Whoever is that old is too old; absent: nobody is.
+    Column("age_below_months", Integer, nullable=True),
+    Column("appointments_max", Integer, nullable=True),
+    Column("change_deadline_min", Integer, nullable=True),
+)
+"""What the practices demand of patients who book online; a row for each agenda that has a rule."""
+
 occupancy = Table(
     "occupancy",
     metadata,
@@ -132,8 +158,9 @@ hold = Table(
     Column("appointment_id", Text(collation="C"), primary_key=True),
     Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
     Column("subject", Text, nullable=False, index=True),
+    Column("extensions", Integer, nullable=False, server_default=text("0")),
 )
-"""The appointments that are held, until when and for whom."""
+"""The appointments that are held, until when, for whom, and how often that was put off."""
 
 patient_account = Table(
     "patient_account",

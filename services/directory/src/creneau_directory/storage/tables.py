@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.rest.idempotency import idempotency_table
+from creneau_shared.fhir.storage.async_requests import async_request_table
 from creneau_shared.fhir.storage.tables import history_table, resource_tables
 from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.security.audit import audit_table
@@ -16,4 +17,5 @@ for resource_type in TYPES:
 history_table(metadata)
 idempotency_table(metadata)
 audit_table(metadata)
+async_request_table(metadata)
 outbox_table(metadata)

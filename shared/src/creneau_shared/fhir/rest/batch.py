@@ -165,6 +165,8 @@ def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], lis
 
 
 async def _batch(server: FhirServer, entries: list[Entry]) -> list[Answer]:
+    if server.in_transaction:
+        return [await _apart(server, entry) for entry in entries]
     places = asyncio.Semaphore(BATCH_PARALLEL)
 
     async def one(entry: Entry) -> Answer:
@@ -175,6 +177,15 @@ async def _batch(server: FhirServer, entries: list[Entry]) -> list[Answer]:
                 return failure(error, entry.request.language)
 
     return list(await asyncio.gather(*(one(entry) for entry in entries)))
+
+
+async def _apart(server: FhirServer, entry: Entry) -> Answer:
+    """One entry of a batch that shares its transaction with the others: what fails undoes itself alone."""
+    try:
+        async with server.transaction():
+            return await server.handle(entry.request)
+    except Exception as error:
+        return failure(error, entry.request.language)
 
 
 async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Entry]) -> list[Answer]:

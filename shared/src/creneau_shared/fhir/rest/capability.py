@@ -28,6 +28,15 @@ PATCH_FORMATS = (
 )
 
 
+REST = (
+    "Prefer: respond-async is honoured for every interaction of one service but reads and metadata, for whoever has a"
+    " token: 202 with Content-Location, where the answer is then asked for with GET (202 with Retry-After and X-Progress"
+    " until it is there; 429 when asked for too often) or withdrawn with DELETE. X-Provenance is kept with the writes"
+    " of a service that serves Provenance. A search over several types (_type) gives one type after the other and"
+    " cannot be sorted over them; a history takes _since or _at."
+)
+
+
 async def metadata(server: FhirServer, request: FhirRequest) -> Answer:
     """GET [base]/metadata: open to everyone, with an ETag of its own."""
     check_mode(request.parameter("mode"))
@@ -79,6 +88,7 @@ def capability_statement(
     """A CapabilityStatement of kind `instance` with what it is given."""
     rest: dict[str, Any] = {
         "mode": "server",
+        "documentation": REST,
         "security": {
             "cors": True,
             "service": [
@@ -173,12 +183,12 @@ def _includes(name: str, server: FhirServer) -> tuple[list[str], list[str]]:
     forward = [
         f"{name}:{p.name}"
         for p in parameters_of(name).values()
-        if p.type == "reference" and held & set(p.targets)
+        if p.includable and any(p.allows_target(other) for other in held)
     ]
     backward = [
         f"{other}:{p.name}"
         for other in sorted(server.types)
         for p in parameters_of(other).values()
-        if p.type == "reference" and name in p.targets
+        if p.includable and p.allows_target(name)
     ]
     return forward, backward

@@ -11,6 +11,7 @@ from creneau_shared.fhir.rest.views import SearchView
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.storage.store import Resource, ResourceStore
 from creneau_shared.security.access import Access
+from creneau_shared.security.principal import Action
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.server import FhirServer
@@ -73,6 +74,8 @@ class Operation:
 
     definition: Resource
     handler: Callable[[OperationCall], Awaitable[Answer]] = field(repr=False)
+    right: tuple[str, Action] | None = None
+    """what the caller must be allowed, where that is known before the operation is carried out: on which type, what"""
 
     @property
     def code(self) -> str:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from creneau_shared.errors import BadRequest, Issue, TooLarge, Unavailable, UnsupportedMedia
-from creneau_shared.fhir.json import dumps, loads
-from creneau_shared.fhir.outcome import Language, negotiate_language, operation_outcome
+from creneau_shared.errors import BadRequest, TooLarge, Unavailable, UnsupportedMedia
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.outcome import negotiate_language
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format
+from creneau_shared.fhir.rest.returning import as_preferred
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.xml import to_xml
 from creneau_shared.http.correlation import correlation_id
@@ -29,6 +31,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+BASE_PATH = "/fhir"
 QUERY_PARAMETERS_MAX = 200
 
 
@@ -57,14 +60,16 @@ class FhirEndpoint:
         request: FhirRequest | None = None
         try:
             query = _query(scope["query_string"])
-            format_parameter = next((value for name, value in reversed(query) if name == "_format"), None)
-            output = accepted_format(headers.get("accept"), format_parameter)
+            asked = (
+                next((value for name, value in reversed(query) if name == "_format"), None) if query else None
+            )
+            output = accepted_format(headers.get("accept"), asked)
             async with asyncio.timeout(self._timeout_s):
                 principal = await self._principal(headers)
                 self._rate.take(principal)
                 request = FhirRequest(
                     method=scope["method"],
-                    path=tuple(unquote(part) for part in scope["raw_path_below"].split("/") if part),
+                    path=_segments(scope),
                     query=query,
                     raw_query=scope["query_string"].decode("ascii"),
                     headers=headers,
@@ -78,20 +83,19 @@ class FhirEndpoint:
                 if request.method == "POST" and "_search" in request.path:
                     _merge_form(request)
                     output = accepted_format(headers.get("accept"), request.parameter("_format"))
-                answer = await self._server.handle(request)
-                writing = request.method not in ("GET", "HEAD")
-                if writing and request.prefer.returning == "OperationOutcome":
-                    _as_outcome(answer, language)
-                body = _representation(
-                    answer, output, minimal=writing and request.prefer.returning == "minimal"
-                )
+                answer = await self._server.answer(request)
+                as_preferred(answer, request)
+                body = _encode(answer.content, output)
         except Exception as error:
             answer = failure(error, language)
             body = _encode(answer.content, output)
         await _send(send, scope["method"], answer, body, output, _cache_control(request))
 
     async def _principal(self, headers: Mapping[str, str]) -> Principal:
-        scheme, _, token = headers.get("authorization", "").partition(" ")
+        authorization = headers.get("authorization")
+        if authorization is None:
+            return ANONYMOUS
+        scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             return ANONYMOUS
         if self._verifier is None:
@@ -102,6 +106,8 @@ class FhirEndpoint:
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         declared = headers.get("content-length", "0")
+        if declared == "0" and "transfer-encoding" not in headers:
+            return b""
         if declared.isdigit() and int(declared) > self._body_bytes_max:
             raise self._too_large()
         chunks, size, more = [], 0, True
@@ -127,7 +133,16 @@ class FhirEndpoint:
         )
 
 
+def _segments(scope: Scope) -> tuple[str, ...]:
+    """The segments below the base, decoded one by one, so that an encoded slash stays within its own."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    below = raw.decode("latin-1").partition("?")[0].removeprefix(BASE_PATH)
+    return tuple([unquote(part) if "%" in part else part for part in below.split("/") if part])
+
+
 def _query(raw: bytes) -> list[tuple[str, str]]:
+    if not raw:
+        return []
     try:
         return parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=QUERY_PARAMETERS_MAX
@@ -151,46 +166,40 @@ def _merge_form(request: FhirRequest) -> None:
     request.query = request.query + _query(request.body.replace(b"\r\n", b""))
 
 
-def _representation(answer: Answer, output: Format, *, minimal: bool) -> bytes:
-    """The bytes of the answer; none when the client wants no more than to know that it was done."""
-    if minimal and answer.stored is not None:
-        return b""
-    return _encode(answer.content, output)
-
-
 def _encode(content: bytes | None, output: Format) -> bytes:
     if content is None:
         return b""
     return to_xml(loads(content)) if output == "xml" else content
 
 
-def _as_outcome(answer: Answer, language: Language) -> None:
-    """Prefer: return=OperationOutcome, for a write that succeeded."""
-    if answer.stored is None and answer.status != 204:
-        return
-    said = Issue("informational", "C'est fait.", "Done.", severity="information")
-    answer.content = dumps(operation_outcome([said], language))
-    answer.stored = None
-    if answer.status == 204:
-        answer.status = 200
-
-
-def _cache_control(request: FhirRequest | None) -> str:
+def _cache_control(request: FhirRequest | None) -> bytes:
     """Personal data is never kept by anything on the way; public data may be, if it is checked again."""
     path = request.path if request is not None else ()
-    public = bool(path) and path[0] in PUBLIC and set(path).isdisjoint(COMPARTMENT)
-    return "no-cache" if public else "no-store"
+    public = bool(path) and path[0] in PUBLIC and (len(path) == 2 or COMPARTMENT.keys().isdisjoint(path))
+    return b"no-cache" if public else b"no-store"
+
+
+_CONTENT_TYPE = {name: value.encode() for name, value in CONTENT_TYPE.items()}
+
+
+@cache
+def _header_name(name: str) -> bytes:
+    """The name as it is sent; there are as many as our code spells out."""
+    return name.lower().encode("latin-1")
 
 
 async def _send(
-    send: Send, method: str, answer: Answer, body: bytes, output: Format, cache_control: str
+    send: Send, method: str, answer: Answer, body: bytes, output: Format, cache_control: bytes
 ) -> None:
-    own = {"cache-control": cache_control, "vary": "Accept, Accept-Language, Authorization"}
-    own |= {name.lower(): value for name, value in answer.headers.items()}
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own.items()]
+    headers = {
+        b"cache-control": cache_control,
+        b"vary": b"Accept, Accept-Language, Authorization",
+    }
     if answer.status not in (204, 304):
-        if body and b"content-type" not in {name for name, _ in headers}:
-            headers.append((b"content-type", CONTENT_TYPE[output].encode()))
-        headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if body:
+            headers[b"content-type"] = _CONTENT_TYPE[output]
+        headers[b"content-length"] = b"%d" % len(body)
+    for name, value in answer.headers.items():
+        headers[_header_name(name)] = value.encode("latin-1")
+    await send({"type": "http.response.start", "status": answer.status, "headers": list(headers.items())})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})

@@ -81,65 +81,62 @@ class Place:
         return self.last_updated, _BEFORE_EVERY_ID, 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which versions the query asks for."""
+
+    count: int
+    since: datetime | None
+    at: tuple[datetime, datetime] | None
+    place: Place | None
+
+    @staticmethod
+    def of(request: FhirRequest) -> _Asked:
+        cursor = request.parameter(CURSOR)
+        asked = _Asked(
+            count=history_count(request.query),
+            since=request.instant_parameter("_since"),
+            at=_period(request.parameter("_at")),
+            place=Place.decode(cursor) if cursor else None,
+        )
+        if asked.since and asked.at:
+            raise BadRequest(
+                "_since et _at s'excluent : _since dit depuis quand, _at ce qui valait à un moment.",
+                "_since and _at exclude each other: _since says from when on, _at what held at some time.",
+                code="value",
+                expression="http._at",
+            )
+        _refuse_unoffered(request)
+        return asked
+
+
 async def history(
     server: FhirServer, request: FhirRequest, stores: Sequence[ResourceStore], id_: str | None = None
 ) -> Answer:
-    """GET …/_history: newest first, `_count`, `_since` and, for one resource, `_at`; paged."""
-    at, cursor = request.parameter("_at"), request.parameter(CURSOR)
-    place = Place.decode(cursor) if cursor else None
-    count = history_count(request.query)
-    since = request.instant_parameter("_since")
+    """GET …/_history: newest first, with `_count` and either `_since` or `_at`; paged."""
+    asked = _Asked.of(request)
+    versions: list[Stored] = []
     async with server.connection() as connection:
-        if at:
-            versions = await _versions_at(server, connection, request, stores, id_, at)
-        else:
-            versions = await _versions(server, connection, request, stores, id_, since, place, count + 1)
-    page = versions[:count]
+        for store in stores:
+            if await _may_see(server, connection, request, store, id_):
+                before = asked.place.before_for(store.resource_type) if asked.place else None
+                query = HistoryQuery(id_, asked.since, before, asked.count + 1, asked.at)
+                versions += await store.history(connection, query)
+    versions.sort(key=Place.of, reverse=True)
+    page = versions[: asked.count]
     links = [Link("self", request_url(request))]
-    if len(versions) > count:
+    if len(versions) > asked.count:
         links.append(Link("next", request_url(request, **{CURSOR: Place.of(page[-1]).encode()})))
     entries = [history_entry(stored, request.base_url) for stored in page]
     return Answer(200, write_bundle("history", entries, links=links))
 
 
-async def _versions(
-    server: FhirServer,
-    connection: Connection,
-    request: FhirRequest,
-    stores: Sequence[ResourceStore],
-    id_: str | None,
-    since: datetime | None,
-    place: Place | None,
-    most: int,
-) -> list[Stored]:
-    versions: list[Stored] = []
-    for store in stores:
-        if not await _may_see(server, connection, request, store, id_):
-            continue
-        before = place.before_for(store.resource_type) if place else None
-        versions += await store.history(connection, HistoryQuery(id_, since, before, most))
-    versions.sort(key=Place.of, reverse=True)
-    return versions
-
-
-async def _versions_at(
-    server: FhirServer,
-    connection: Connection,
-    request: FhirRequest,
-    stores: Sequence[ResourceStore],
-    id_: str | None,
-    at: str,
-) -> list[Stored]:
-    """The versions of one resource that were current at some moment of the period that `at` names."""
-    if id_ is None:
-        raise BadRequest(
-            "_at se demande pour une seule ressource : [type]/[id]/_history?_at=…",
-            "_at is asked for one resource: [type]/[id]/_history?_at=…",
-            code="not-supported",
-            expression="http._at",
-        )
+def _period(at: str | None) -> tuple[datetime, datetime] | None:
+    """The half-open period that `_at` names: as long as its value is precise, in Europe/Paris without an offset."""
+    if not at:
+        return None
     try:
-        low, high = parse_interval(at.replace(" ", "+"))
+        return parse_interval(at)
     except ValueError as error:
         raise BadRequest(
             f"_at attend une date ou un instant ; reçu « {at} ».",
@@ -147,12 +144,24 @@ async def _versions_at(
             code="value",
             expression="http._at",
         ) from error
-    store = stores[0]
-    await _may_see(server, connection, request, store, id_)
-    query = HistoryQuery(id_, None, (high, _BEFORE_EVERY_ID, 0), COUNT_MAX)
-    versions = sorted(await store.history(connection, query), key=Place.of, reverse=True)
-    within = [stored for stored in versions if stored.last_updated >= low]
-    return within if within and within[-1].last_updated == low else versions[: len(within) + 1]
+
+
+def _refuse_unoffered(request: FhirRequest) -> None:
+    """What would narrow or order a history otherwise than it is: ignoring it would mislead."""
+    if request.parameter("_list"):
+        raise BadRequest(
+            "_list n'est pas possible ici : aucune ressource List n'est servie.",
+            "_list is not possible here: no List resource is served.",
+            code="not-supported",
+            expression="http._list",
+        )
+    if request.parameter("_sort") not in (None, "", "-_lastUpdated"):
+        raise BadRequest(
+            "Un historique va du plus récent au plus ancien ; _sort ne peut valoir que -_lastUpdated.",
+            "A history goes from the newest to the oldest; _sort can only be -_lastUpdated.",
+            code="not-supported",
+            expression="http._sort",
+        )
 
 
 async def _may_see(

@@ -32,6 +32,7 @@ def idempotency_table(metadata: MetaData) -> Table:
         Column("location", Text, nullable=True),
         Column("etag", Text, nullable=True),
         Column("content", LargeBinary, nullable=True),
+        Column("expires", Text, nullable=True),
         Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Index("ix_idempotency_created_at", "created_at"),
     )
@@ -42,6 +43,15 @@ def _digest(request: FhirRequest, resource: Resource) -> bytes:
     return hashlib.sha256(target + b"\n" + dumps(resource)).digest()
 
 
+def check_key(key: str) -> None:
+    """BadRequest for a key that cannot be kept."""
+    if not 1 <= len(key) <= KEY_LENGTH_MAX:
+        raise BadRequest(
+            f"Idempotency-Key : de 1 à {KEY_LENGTH_MAX} caractères.",
+            f"Idempotency-Key: 1 to {KEY_LENGTH_MAX} characters.",
+        )
+
+
 async def remembered(
     connection: Connection, request: FhirRequest, key: str, resource: Resource
 ) -> Answer | None:
@@ -49,11 +59,7 @@ async def remembered(
 
     BadRequest for an unusable key, Unprocessable when the key was used for something else.
     """
-    if not 1 <= len(key) <= KEY_LENGTH_MAX:
-        raise BadRequest(
-            f"Idempotency-Key : de 1 à {KEY_LENGTH_MAX} caractères.",
-            f"Idempotency-Key: 1 to {KEY_LENGTH_MAX} characters.",
-        )
+    check_key(key)
     subject, digest = request.principal.subject, _digest(request, resource)
     reserved = await connection.fetchval(
         "INSERT INTO idempotency (subject, key, digest) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true",
@@ -64,7 +70,7 @@ async def remembered(
     if reserved:
         return None
     row = await connection.fetchrow(
-        "SELECT digest, status, location, etag, content FROM idempotency WHERE subject = $1 AND key = $2",
+        "SELECT digest, status, location, etag, expires, content FROM idempotency WHERE subject = $1 AND key = $2",
         subject,
         key,
     )
@@ -74,7 +80,12 @@ async def remembered(
             "This Idempotency-Key was already used for another request: take a new one.",
             code="duplicate",
         )
-    headers = {"Location": row["location"], "ETag": row["etag"], "Idempotency-Replayed": "true"}
+    headers = {
+        "Location": row["location"],
+        "ETag": row["etag"],
+        "Expires": row["expires"],
+        "Idempotency-Replayed": "true",
+    }
     return Answer(row["status"], row["content"], {name: value for name, value in headers.items() if value})
 
 
@@ -83,13 +94,15 @@ async def remember(
 ) -> None:
     """Keep the answer beside the key, in the same transaction."""
     await connection.execute(
-        "UPDATE idempotency SET status = $3, location = $4, etag = $5, content = $6 WHERE subject = $1 AND key = $2",
+        "UPDATE idempotency SET status = $3, location = $4, etag = $5, content = $6, expires = $7"
+        " WHERE subject = $1 AND key = $2",
         request.principal.subject,
         key,
         answer.status,
         answer.headers.get("Location"),
         answer.headers.get("ETag"),
         answer.content,
+        answer.headers.get("Expires"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from creneau_shared.errors import BadRequest, NotAcceptable, UnsupportedMedia
@@ -32,6 +33,8 @@ MEDIA_TYPES: dict[str, Format] = {
     "text/*": "json",
 }
 FHIR_VERSIONS = ("4.0", "4.0.1")
+SPELLINGS_REMEMBERED = 256
+"""clients repeat themselves: the same few header values, a thousand times a second"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Preference:
     respond_async: bool = False
 
     @staticmethod
+    @lru_cache(SPELLINGS_REMEMBERED)
     def parse(header: str | None) -> Preference:
         words = [word.strip() for word in (header or "").replace(";", ",").split(",")]
         pairs = dict(word.split("=", 1) for word in words if "=" in word)
@@ -71,6 +75,7 @@ def _weight(parameters: Mapping[str, str]) -> float:
         return 0.0
 
 
+@lru_cache(SPELLINGS_REMEMBERED)
 def accepted_format(accept: str | None, format_parameter: str | None) -> Format:
     """The format to answer in. `_format` overrides Accept; NotAcceptable when none that is asked for is served."""
     if format_parameter:

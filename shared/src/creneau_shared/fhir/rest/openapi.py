@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from creneau_shared.fhir.rest.asynchronous import PATH as ASYNC_PATH
 from creneau_shared.fhir.rest.capability import SOFTWARE_VERSION
 from creneau_shared.fhir.rest.declaration import Interaction, Operation, ServedType
 from creneau_shared.fhir.rest.openapi_schemas import PRIMITIVES, Schema, reference, schemas_of
@@ -12,6 +13,7 @@ from creneau_shared.fhir.rest.searching import COMPARTMENT_PARAMETERS
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.access import PUBLIC
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.server import FhirServer
@@ -28,8 +30,11 @@ IN_ADDRESS: Mapping[str, str] = {
     "number": "a number, with a prefix such as ge",
     "quantity": "number|system|code",
     "special": "latitude|longitude|distance|unit",
+    "_text": "words, AND, OR, NOT, parentheses, 'a phrase' in double quotes, beginning*",
+    "_content": "words, AND, OR, NOT, parentheses, 'a phrase' in double quotes, beginning*",
+    "_filter": "status eq free and (start ge 2026-03-02 or schedule.actor re Practitioner/1)",
 }
-"""How a value of each type of search parameter is written."""
+"""How a value is written, by the type of the search parameter or by its name."""
 
 RESULT_PARAMETERS: Mapping[str, Schema] = {
     "_count": {"type": "integer", "minimum": 0},
@@ -45,8 +50,11 @@ HEADERS: Mapping[str, str] = {
     "If-None-Match": 'W/"3": the version that the client has',
     "If-None-Exist": "a search: nothing is created when it has a match",
     "Idempotency-Key": "the same request sent twice is carried out once",
-    "Prefer": "return=minimal | representation | OperationOutcome; handling=strict | lenient",
+    "Prefer": "return=minimal | representation | OperationOutcome; handling=strict | lenient; respond-async",
+    "X-Provenance": "a Provenance in JSON without target: who makes this change, and why",
 }
+BEARER: Mapping[str, list[str]] = {"bearer": []}
+WRITES: frozenset[Interaction] = frozenset({"create", "update", "patch", "delete"})
 
 
 def openapi(server: FhirServer) -> dict[str, Any]:
@@ -54,6 +62,9 @@ def openapi(server: FhirServer) -> dict[str, Any]:
     paths: dict[str, Any] = dict(_system(server))
     for _, served in sorted(server.types.items()):
         paths |= dict(_type(server, served))
+    for path, methods in paths.items():
+        for method, call in methods.items():
+            call["security"] = [{}, BEARER] if _is_open(server, path, method) else [BEARER]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -62,15 +73,41 @@ def openapi(server: FhirServer) -> dict[str, Any]:
             "description": "FHIR R4 (4.0.1). The CapabilityStatement at /metadata says the same in FHIR's own terms.",
         },
         "servers": [{"url": server.base_url}],
-        "security": [{"bearer": []}, {}],
         "paths": paths,
         "components": {
             "schemas": schemas_of((*SHARED_SCHEMAS, *sorted(server.types))),
             "parameters": _parameters(server),
-            "responses": {"Refused": _answer("Refused; the issues say why.", "OperationOutcome")},
+            "responses": {
+                "Accepted": _accepted(),
+                "Refused": _answer("Refused; the issues say why.", "OperationOutcome"),
+            },
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
+
+
+def _is_open(server: FhirServer, path: str, method: str) -> bool:
+    """Whether a caller without a token is let in: to what the server can do, and to public information.
+
+    A Bundle is let in too, each of its entries is refused or answered by itself; and whoever comes for the answer to
+    a request, which they know by its address.
+    """
+    *_, name = parts = path.strip("/").split("/")
+    if path in ("/", "/metadata") or parts[0] == ASYNC_PATH:
+        return True
+    if not server.policy.anonymous_read:
+        return False
+    if path == "/_history":
+        kept = (kind for kind, served in server.types.items() if "history-type" in served.interactions)
+        return all(kind in PUBLIC for kind in kept)
+    if name.startswith("$"):
+        operation = next(o for o in server.operations if f"${o.code}" == name)
+        if operation.right is None and "{id}" not in parts:
+            return True  # nothing that is stored is looked at
+        kind, action = operation.right or (parts[0], "r")
+        return kind in PUBLIC and action in ("r", "s")
+    kinds = [part for part in parts if part[:1].isupper()]
+    return method in ("get", "head") or name == "_search" if kinds and kinds[-1] in PUBLIC else False
 
 
 # -- what is described once -------------------------------------------------------------------------------------
@@ -99,7 +136,8 @@ def _component(parameter: SearchParameter) -> str:
 
 
 def _search_parameter(parameter: SearchParameter) -> Schema:
-    description = f"{parameter.description} ({parameter.type}: {IN_ADDRESS.get(parameter.type, '')})."
+    written = IN_ADDRESS.get(parameter.name) or IN_ADDRESS.get(parameter.type, "")
+    description = f"{parameter.description} ({parameter.type}: {written})."
     return _in_query(parameter.name, {"type": "string"}, description)
 
 
@@ -124,6 +162,21 @@ def _answer(description: str, schema: str) -> Schema:
     return {"description": description, "content": {JSON: {"schema": reference(schema)}, XML: {}}}
 
 
+def _accepted() -> Schema:
+    """The answer to `Prefer: respond-async` (FHIR R4 async.html)."""
+    headers = {
+        "Content-Location": "where the answer will stand, below /_async",
+        "Preference-Applied": "respond-async",
+        "Retry-After": "when to come for it, seconds",
+    }
+    return {
+        **_answer("With Prefer: respond-async, recorded; to be carried out.", "OperationOutcome"),
+        "headers": {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
+        },
+    }
+
+
 def _call(
     summary: str,
     operation_id: str,
@@ -132,12 +185,16 @@ def _call(
     tag: str,
     parameters: Sequence[Schema] = (),
     body: Schema | None = None,
+    later: bool = True,
 ) -> Schema:
+    """One method at one path; `later` tells that its answer may be asked for with respond-async."""
     call: Schema = {"summary": summary, "operationId": operation_id, "tags": [tag]}
-    call["parameters"] = [*parameters, *_refs("_format")]
+    prefer = _refs("Prefer") if later else []
+    call["parameters"] = [*parameters, *(ref for ref in prefer if ref not in parameters), *_refs("_format")]
     if body is not None:
         call["requestBody"] = body
-    call["responses"] = {**answers, "default": {"$ref": "#/components/responses/Refused"}}
+    accepted = {"202": {"$ref": "#/components/responses/Accepted"}} if later else {}
+    call["responses"] = {**answers, **accepted, "default": {"$ref": "#/components/responses/Refused"}}
     return call
 
 
@@ -165,6 +222,7 @@ def _system(server: FhirServer) -> Iterator[tuple[str, Schema]]:
                 "metadata",
                 {"200": _answer("The CapabilityStatement.", "CapabilityStatement")},
                 tag="system",
+                later=False,
             )
         },
     )
@@ -172,6 +230,30 @@ def _system(server: FhirServer) -> Iterator[tuple[str, Schema]]:
     yield (
         "/_history",
         {"get": _call("Every change", "historySystem", history, tag="system", parameters=_refs("_count"))},
+    )
+    if server.asynchronous is not None:
+        yield _polling(server.asynchronous.service)
+
+
+def _polling(service: str) -> tuple[str, Schema]:
+    """Where the answer to an asynchronous request is asked for."""
+    under_way = "Under way: X-Progress says how far, Retry-After when to come again."
+    answers = {
+        "200": _answer("The request's own answer, with its own status and headers.", "Resource"),
+        "202": _answer(under_way, "OperationOutcome"),
+        "404": _answer("Unknown, forgotten or somebody else's.", "OperationOutcome"),
+    }
+    withdrawn = {"202": _answer("Withdrawn before it began, or its answer forgotten.", "OperationOutcome")}
+
+    def call(summary: str, operation_id: str, answers: Mapping[str, Schema]) -> Schema:
+        return _call(summary, operation_id, answers, tag="system", parameters=_refs("id"), later=False)
+
+    return (
+        f"/{ASYNC_PATH}/{service}/{{id}}",
+        {
+            "get": call("Ask for the answer of an asynchronous request", "asyncAnswer", answers),
+            "delete": call("Withdraw an asynchronous request", "asyncWithdraw", withdrawn),
+        },
     )
 
 
@@ -190,6 +272,8 @@ def _type(server: FhirServer, served: ServedType) -> Iterator[tuple[str, Schema]
 
     def add(interaction: Interaction, path: str, method: str, call: Schema) -> None:
         if interaction in offers:
+            if interaction in WRITES and "Provenance" in server.types:
+                call["parameters"] += _refs("X-Provenance")
             paths.setdefault(path, {})[method] = call
 
     add("search-type", f"/{name}", "get", _search(f"search{name}", name, search))
@@ -226,7 +310,14 @@ def _search(operation_id: str, name: str, parameters: Sequence[Schema], *, form:
 
 
 def _read(summary: str, interaction: str, name: str, answers: Mapping[str, Schema], *given: str) -> Schema:
-    return _call(f"{summary}: {name}", f"{interaction}{name}", answers, tag=name, parameters=_refs(*given))
+    return _call(
+        f"{summary}: {name}",
+        f"{interaction}{name}",
+        answers,
+        tag=name,
+        parameters=_refs(*given),
+        later=interaction.startswith("history"),
+    )
 
 
 def _write(summary: str, interaction: str, name: str, *headers: str, id_: bool = False) -> Schema:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ID = re.compile(r"^[A-Za-z0-9\-.]{1,64}\Z")
 UUID = re.compile(r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 """an id that is the same in capitals (RFC 9562 §4)"""
+UUID_LENGTH = 36
 SUMMARIES: frozenset[SummaryMode] = frozenset(("true", "text", "data"))
 
 
@@ -49,11 +50,21 @@ async def read_current(
     if not ID.match(id_):
         raise unknown_resource(store.resource_type, id_)
     stored = await (store.lock(connection, id_) if lock else store.read(connection, id_))
-    if stored is None:
-        raise unknown_resource(store.resource_type, id_)
+    if stored is not None:
+        await require_visible(connection, store, access, id_)
+    return _existing(store.resource_type, id_, stored)
+
+
+async def require_visible(connection: Connection, store: ResourceStore, access: Access, id_: str) -> None:
+    """NotFound unless the resource lies within the caller's compartment."""
     required = access.required_terms(store.resource_type)
     if required is not None and not await store.has_any_term(connection, id_, required):
         raise unknown_resource(store.resource_type, id_)
+
+
+def _existing(resource_type: str, id_: str, stored: Stored | None) -> Stored:
+    if stored is None:
+        raise unknown_resource(resource_type, id_)
     if stored.deleted:
         raise deleted_resource(stored)
     return stored
@@ -65,13 +76,18 @@ def not_modified(request: FhirRequest, stored: Stored) -> bool:
     if tags is not None:
         versions = {tag.strip().removeprefix("W/").strip('"') for tag in tags.split(",")}
         return "*" in versions or str(stored.version) in versions
-    since = parse_http_date(request.headers.get("if-modified-since", ""))
+    header = request.headers.get("if-modified-since")
+    since = parse_http_date(header) if header else None
     return since is not None and stored.last_updated.replace(microsecond=0) <= since
 
 
 async def read(server: FhirServer, request: FhirRequest, store: ResourceStore, id_: str) -> Answer:
     """GET [type]/[id]."""
     access = await server.policy.access(request.principal, store.resource_type, "r")
+    gathered = server.gathered_reads(store.resource_type)
+    if gathered is not None:
+        found = await gathered.read(id_) if ID.match(id_) else None
+        return _answer(request, _existing(store.resource_type, id_, found))
     async with server.connection() as connection:
         stored = await read_current(connection, store, access, id_)
         await server.audit(connection, request, access, "R", stored)
@@ -108,7 +124,8 @@ def _answer(request: FhirRequest, stored: Stored) -> Answer:
         return Answer(304, None, {"ETag": stored.etag}, stored)
     answer = Answer.of(stored)
     assert stored.content is not None
-    answer.content = _part(stored.content, request.parameter("_summary"), request.parameter("_elements"))
+    if request.query:
+        answer.content = _part(stored.content, request.parameter("_summary"), request.parameter("_elements"))
     return answer
 
 

@@ -12,8 +12,9 @@ from creneau_shared.errors import BadRequest, Issue
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
 from creneau_shared.fhir.rest.views import view_for
-from creneau_shared.fhir.search.bundle import Entry, Link, query_url, searchset, write_bundle
+from creneau_shared.fhir.search.bundle import Entry, searchset, write_bundle
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.includes import Row
@@ -71,8 +72,6 @@ COMPARTMENT_PARAMETERS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """compartmentdefinition-{patient,relatedperson,practitioner,device}.json, for the types that are served."""
 
-SYSTEM_SEARCH_COUNT_MAX = 200
-
 
 async def search(server: FhirServer, request: FhirRequest, resource_type: str) -> Answer:
     """GET [type]?… and POST [type]/_search."""
@@ -109,29 +108,20 @@ async def search_compartment(
 
 
 async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
-    """GET [base]?_type=A,B&…: the types one after the other, on one page of at most `_count` each."""
-    names = [name for key, value in request.query if key == "_type" for name in value.split(",") if name]
-    if not names:
-        raise BadRequest(
-            "Une recherche sur tout le système doit dire ses types : _type=Slot,Schedule.",
-            "A search over the whole system must say its types: _type=Slot,Schedule.",
-            code="required",
-            expression="_type",
-        )
-    pairs = [(key, value) for key, value in request.query if key != "_type"]
-    entries: list[Entry] = []
-    total: int | None = 0
-    for name in dict.fromkeys(names):
-        server.served(name)
+    """GET [base]?_type=A,B&… and POST [base]/_search: the types one after the other, page by page."""
+    asked = SeveralTypes.of(request.query, server.types)
+
+    async def one(name: str, pairs: Pairs) -> Part:
         access = await server.policy.access(request.principal, name, "s")
         wanted = _wanted(server, request, name, access, pairs)
-        wanted = replace(wanted, count=min(wanted.count, SYSTEM_SEARCH_COUNT_MAX))
         scope = await scope_of(server.policy, request.principal, name, access)
         result = await _run(server, request, access, wanted, scope)
-        total = None if total is None or result.total is None else total + result.total
-        entries += _entries(server, request, wanted, result)
-    links = [Link("self", query_url(server.base_url, request.query))]
-    return Answer(200, write_bundle("searchset", entries, total=total, links=links))
+        entries = list(_entries(server, request, wanted, result))
+        return Part(entries, len(result.matches), result.total, result.next_cursor)
+
+    page = await asked.page(one)
+    links = asked.links(server.base_url, page)
+    return Answer(200, write_bundle("searchset", page.entries, total=page.total, links=links))
 
 
 def _entries(

@@ -13,21 +13,41 @@ from dataclasses import dataclass
 from functools import partial
 
 from creneau_shared.clock import Clock
+from creneau_shared.database.closing import Savepoint
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import MethodNotAllowed, NotFound, NotImplementedByServer
 from creneau_shared.fhir.rest import batch, capability, history, reading, searching, writing
+from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.declaration import Interaction, Operation, OperationCall, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
-from creneau_shared.fhir.rest.reading import ID, UUID, unknown_resource
+from creneau_shared.fhir.rest.provenance import keep_provenance, provenance_of
+from creneau_shared.fhir.rest.reading import ID, UUID, UUID_LENGTH, unknown_resource
 from creneau_shared.fhir.rest.validate import VALIDATE
 from creneau_shared.fhir.search.cursor import CursorCodec
 from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.fhir.storage.gathering import GatheredReads, ReadsMany
 from creneau_shared.fhir.storage.store import Stored
-from creneau_shared.security.access import Access, AccessPolicy
+from creneau_shared.security.access import PUBLIC, Access, AccessPolicy
 from creneau_shared.security.audit import Auditor
 
 Read = Callable[[], Awaitable[Answer]]
 Write = Callable[[Connection], Awaitable[Answer]]
+
+
+_OF_TYPE: Mapping[str, Interaction] = {
+    "GET": "search-type",
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+}
+_OF_INSTANCE: Mapping[str, Interaction] = {
+    "GET": "read",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+}
+"""what each method means on a type and on one of its resources (FHIR R4 http.html#summary)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +74,7 @@ class FhirServer:
         catalog: Catalog,
         operations: Sequence[Operation] = (),
         cursor_secret: str = "",
+        asynchronous: AsyncRequests | None = None,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
@@ -65,7 +86,13 @@ class FhirServer:
         self.catalog = catalog
         self.operations = (*operations, VALIDATE)
         self.cursors = CursorCodec(cursor_secret)
+        self.asynchronous = asynchronous
         self._transaction: ContextVar[Connection | None] = ContextVar("fhir transaction", default=None)
+        self._gathered = {
+            served.name: GatheredReads(database, served.store)
+            for served in types
+            if served.name in PUBLIC and isinstance(served.store, ReadsMany)
+        }
 
     # -- connections -----------------------------------------------------------------------------------------
 
@@ -85,7 +112,8 @@ class FhirServer:
         current = self._transaction.get()
         if current is not None:
             async with current.transaction():
-                yield current
+                with Savepoint():
+                    yield current
             return
         async with self.database.transaction() as connection:
             token = self._transaction.set(connection)
@@ -94,20 +122,42 @@ class FhirServer:
             finally:
                 self._transaction.reset(token)
 
+    def gathered_reads(self, resource_type: str) -> GatheredReads | None:
+        """How resources of a public type are read together; None within a transaction, which reads for itself, and
+        for types whose every access is recorded."""
+        return self._gathered.get(resource_type) if self._transaction.get() is None else None
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether what is done now takes part in a transaction that somebody else will end."""
+        return self._transaction.get() is not None
+
     # -- carrying out ----------------------------------------------------------------------------------------
+
+    async def answer(self, request: FhirRequest) -> Answer:
+        """As `handle`, for a client that may rather come back for the answer (`Prefer: respond-async`)."""
+        if request.prefer.respond_async and self.asynchronous is not None:
+            accepted = await self.asynchronous.accept(self, request)
+            if accepted is not None:
+                return accepted
+        return await self.handle(request)
 
     async def handle(self, request: FhirRequest) -> Answer:
         """Carry out one request; a write is committed before this returns."""
         plan = self.plan(request)
+        said = provenance_of(self, request, writes=plan.write is not None)
         if plan.read is not None:
             return await plan.read()
         assert plan.write is not None
         async with self.transaction() as connection:
-            return await plan.write(connection)
+            answer = await plan.write(connection)
+            if said is not None:
+                await keep_provenance(self, connection, request, said, answer)
+            return answer
 
     def plan(self, request: FhirRequest) -> Plan:
         """The interaction that the method and the path ask for (FHIR R4 http.html#summary)."""
-        path = tuple(part.lower() if UUID.match(part) else part for part in request.path if part)
+        path = tuple([p.lower() if len(p) == UUID_LENGTH and UUID.match(p) else p for p in request.path])
         method = "GET" if request.method == "HEAD" else request.method
         if not path or path[0].startswith(("_", "$")) or path == ("metadata",):
             return self._plan_system(request, method, path)
@@ -197,6 +247,8 @@ class FhirServer:
             case "GET", ("_history",):
                 stores = [s.store for s in self.types.values() if "history-type" in s.interactions]
                 return Plan(read=lambda: history.history(self, request, stores))
+            case _, ("_async", service, id_):
+                return self._plan_polling(request, method, service, id_)
             case _, (code,) if code.startswith("$"):
                 return self._plan_operation(request, method, None, None, code)
         allowed = {
@@ -207,47 +259,50 @@ class FhirServer:
         }
         raise _not_allowed(method, allowed.get(path, "POST"))
 
+    def _plan_polling(self, request: FhirRequest, method: str, service: str, id_: str) -> Plan:
+        asynchronous = self.asynchronous
+        if asynchronous is None or service != asynchronous.service:
+            raise NotFound(
+                f"Aucune demande n'attend sa réponse sous _async/{service}.",
+                f"No request waits for its answer below _async/{service}.",
+            )
+        if method == "GET":
+            return Plan(read=lambda: asynchronous.poll(self, request, id_))
+        if method == "DELETE":
+            return Plan(read=lambda: asynchronous.cancel(self, request, id_))
+        raise _not_allowed(method, "GET, HEAD, DELETE")
+
     def _plan_type(self, request: FhirRequest, method: str, served: ServedType) -> Plan:
+        _require_offered(_OF_TYPE, served, method)
         store = served.store
-        offered: dict[str, tuple[Interaction, Plan]] = {
-            "GET": ("search-type", Plan(read=lambda: searching.search(self, request, served.name))),
-            "POST": (
-                "create",
-                Plan(write=lambda connection: writing.create(self, connection, request, store)),
-            ),
-            "PUT": (
-                "update",
-                Plan(write=lambda connection: writing.conditional_update(self, connection, request, store)),
-            ),
-            "PATCH": (
-                "patch",
-                Plan(write=lambda connection: writing.patch(self, connection, request, store, None)),
-            ),
-            "DELETE": (
-                "delete",
-                Plan(write=lambda connection: writing.conditional_delete(self, connection, request, store)),
-            ),
-        }
-        return _choose(offered, served, method)
+        match method:
+            case "GET":
+                return Plan(read=lambda: searching.search(self, request, served.name))
+            case "POST":
+                return Plan(write=lambda connection: writing.create(self, connection, request, store))
+            case "PUT":
+                return Plan(
+                    write=lambda connection: writing.conditional_update(self, connection, request, store)
+                )
+            case "PATCH":
+                return Plan(write=lambda connection: writing.patch(self, connection, request, store, None))
+            case _:
+                return Plan(
+                    write=lambda connection: writing.conditional_delete(self, connection, request, store)
+                )
 
     def _plan_instance(self, request: FhirRequest, method: str, served: ServedType, id_: str) -> Plan:
+        _require_offered(_OF_INSTANCE, served, method)
         store = served.store
-        offered: dict[str, tuple[Interaction, Plan]] = {
-            "GET": ("read", Plan(read=lambda: reading.read(self, request, store, id_))),
-            "PUT": (
-                "update",
-                Plan(write=lambda connection: writing.update(self, connection, request, store, id_)),
-            ),
-            "PATCH": (
-                "patch",
-                Plan(write=lambda connection: writing.patch(self, connection, request, store, id_)),
-            ),
-            "DELETE": (
-                "delete",
-                Plan(write=lambda connection: writing.delete(self, connection, request, store, id_)),
-            ),
-        }
-        return _choose(offered, served, method)
+        match method:
+            case "GET":
+                return Plan(read=lambda: reading.read(self, request, store, id_))
+            case "PUT":
+                return Plan(write=lambda connection: writing.update(self, connection, request, store, id_))
+            case "PATCH":
+                return Plan(write=lambda connection: writing.patch(self, connection, request, store, id_))
+            case _:
+                return Plan(write=lambda connection: writing.delete(self, connection, request, store, id_))
 
     def _plan_operation(
         self, request: FhirRequest, method: str, resource_type: str | None, id_: str | None, code: str
@@ -284,11 +339,11 @@ class FhirServer:
             raise _not_allowed(method, "GET, HEAD" if expected == "GET" else expected)
 
 
-def _choose(offered: Mapping[str, tuple[Interaction, Plan]], served: ServedType, method: str) -> Plan:
-    interaction, plan = offered.get(method, (None, None))
-    if plan is not None and interaction in served.interactions:
-        return plan
-    allowed = [verb for verb, (name, _) in offered.items() if name in served.interactions]
+def _require_offered(offered: Mapping[str, Interaction], served: ServedType, method: str) -> None:
+    """MethodNotAllowed, naming what is offered, unless the type offers the method's interaction."""
+    if offered.get(method) in served.interactions:
+        return
+    allowed = [verb for verb, interaction in offered.items() if interaction in served.interactions]
     raise _not_allowed(method, ", ".join(["HEAD", *allowed] if "GET" in allowed else allowed))
 
 

@@ -47,7 +47,8 @@ async def _validate(call: OperationCall) -> Answer:
         resource = request.resource()
         if resource.get("resourceType") == "Parameters":
             mode = _parameter(resource, "mode").get("valueCode", mode)
-            profile = _parameter(resource, "profile").get("valueUri", profile)
+            asked = _parameter(resource, "profile")
+            profile = asked.get("valueUri", asked.get("valueCanonical", profile))
             resource = _parameter(resource, "resource").get("resource")
     if mode is not None and mode not in MODES:
         raise BadRequest(

@@ -25,7 +25,7 @@ from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.negotiation import entity_version
-from creneau_shared.fhir.rest.reading import ID, UUID, read_current
+from creneau_shared.fhir.rest.reading import ID, UUID, read_current, require_visible
 from creneau_shared.fhir.rest.searching import matching_ids
 from creneau_shared.fhir.search.index import index_resource
 from creneau_shared.fhir.storage.store import Resource, ResourceStore, Stored, WriteContext
@@ -81,6 +81,7 @@ async def update(
     server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str
 ) -> Answer:
     """PUT [type]/[id]: 200, or 201 when it created; If-Match and If-None-Match: * honoured."""
+    access = await server.policy.access(request.principal, store.resource_type, "u")
     resource = request.resource()
     _check(resource, store)
     if UUID.match(id_) and resource.get("id", "").lower() == id_:
@@ -91,20 +92,21 @@ async def update(
             f"The id in the body ({resource.get('id') or 'none'}) must be that of the address ({id_}).",
             expression=f"{store.resource_type}.id",
         )
-    return await _put(server, connection, request, store, id_, resource)
+    return await _put(server, connection, request, store, access, id_, resource)
 
 
 async def conditional_update(
     server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore
 ) -> Answer:
     """PUT [type]?search: none → create (with the client's id when it gives one), one → update, many → 412."""
+    access = await server.policy.access(request.principal, store.resource_type, "u")
     resource = request.resource()
     _check(resource, store)
     found = await _match(server, connection, request, store, request.query, "PUT")
     id_ = resource.get("id")
     if found is None:
         if id_ is not None:
-            return await _put(server, connection, request, store, id_, resource)
+            return await _put(server, connection, request, store, access, id_, resource)
         access = await server.policy.access(request.principal, store.resource_type, "c")
         require_compartment(access, store, resource, request)
         context = write_context(request, access)
@@ -117,7 +119,7 @@ async def conditional_update(
             f"The search designates {store.resource_type}/{found}, but the body has the id {id_}.",
             expression=f"{store.resource_type}.id",
         )
-    return await _put(server, connection, request, store, found, {**resource, "id": found})
+    return await _put(server, connection, request, store, access, found, {**resource, "id": found})
 
 
 async def patch(
@@ -175,6 +177,7 @@ async def _put(
     connection: Connection,
     request: FhirRequest,
     store: ResourceStore,
+    access: Access,
     id_: str,
     resource: Resource,
 ) -> Answer:
@@ -187,15 +190,13 @@ async def _put(
         )
     current = await store.lock(connection, id_)
     if current is not None and not current.deleted:
-        access = await server.policy.access(request.principal, store.resource_type, "u")
-        current = await read_current(connection, store, access, id_)
+        await require_visible(connection, store, access, id_)
         if request.headers.get("if-none-match", "").strip() == "*":
             raise PreconditionFailed(
                 f"{store.resource_type}/{id_} existe déjà.", f"{store.resource_type}/{id_} exists already."
             )
         _require_version(request, current)
         return await _replace(server, connection, request, store, access, current, resource)
-    access = await server.policy.access(request.principal, store.resource_type, "u")
     _require_client_ids(access, store)
     if "if-match" in request.headers:
         raise PreconditionFailed(
@@ -231,7 +232,7 @@ async def _replace(
 def _check(resource: Resource, store: ResourceStore) -> None:
     """The type's definition and invariants, then the profiles that the resource claims."""
     check(resource, store.resource_type)
-    broken = profile_issues(resource)
+    broken = [issue for issue in profile_issues(resource) if issue.severity == "error"]
     if broken:
         raise Unprocessable(issues=broken)
 

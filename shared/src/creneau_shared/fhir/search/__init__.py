@@ -2,6 +2,8 @@
 
 registry     which parameters each type has          paths, index   what of a resource is found by them
 parse        pairs → SearchRequest (request)          values, dates, text, terms   how values are read
-sql          SearchRequest → SQL, any SearchTable     generic        the SearchTable of storage.tables
+filter       _filter, as a tree; filter_conditions   what it means       words, coded   full text; codes of value sets
+sql          conditions → SQL, any SearchTable        generic        the SearchTable of storage.tables
+pages        SearchRequest → the SQL of one page
 execute      page, includes, total, cursors           bundle         rows → Bundle
 """

@@ -133,14 +133,18 @@ def _near_search(mode: str, distance_m: float) -> dict[str, Any]:
 
 
 def search_links(request: SearchRequest, result: SearchResult, url: str) -> list[Link]:
-    """self (with what was used), first, previous and next."""
+    """self (with what was used), first, previous, next and last."""
     own = [*request.used, (CURSOR_PARAMETER, request.cursor)] if request.cursor else request.used
     links = [Link("self", query_url(url, own))]
     if request.count_only:
         return links
     if request.cursor:
         links.append(Link("first", query_url(url, request.used)))
-    for relation, cursor in (("previous", result.previous_cursor), ("next", result.next_cursor)):
+    for relation, cursor in (
+        ("previous", result.previous_cursor),
+        ("next", result.next_cursor),
+        ("last", result.last_cursor),
+    ):
         if cursor is not None:
             links.append(Link(relation, query_url(url, [*request.used, (CURSOR_PARAMETER, cursor)])))
     return links

@@ -12,15 +12,16 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.search.cursor import Cursor, CursorCodec, query_digest
 from creneau_shared.fhir.search.includes import Found, Includer, Row, check_includes, reference_parameters
+from creneau_shared.fhir.search.pages import can_walk, compile_matches
 from creneau_shared.fhir.search.request import SearchRequest, near_of
 from creneau_shared.fhir.search.sql import (
     EVERYTHING,
+    FROM_THE_END,
     Catalog,
     Place,
     Scope,
     Statement,
     compile_count,
-    compile_matches,
 )
 
 
@@ -34,6 +35,8 @@ class SearchResult:
     next_cursor: str | None
     previous_cursor: str | None
     issues: tuple[Issue, ...]
+    last_cursor: str | None = None
+    """of the page that ends with the last match; none on a page that nothing follows"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ async def search(
 ) -> SearchResult:
     """Answer `request` from the tables of `catalog`, seeing no more than `scope` allows.
 
-    One statement for the matches, one for each round of includes, one for a total that is not known by then.
+    One statement for the matches (two where rows without a sort value follow), one for each round of includes, one for
+    a total that is not known by then; before them one that counts, where a sort is by something in a side table.
     Raises BadRequest for a foreign cursor, or a chain through a type that is not held here.
     """
     if request.count_only:
@@ -64,12 +68,20 @@ async def search(
         return SearchResult((), (), total, None, None, request.issues)
     digest = query_digest(request.resource_type, request.used)
     cursor = cursor_codec.decode(request.cursor, digest) if request.cursor else None
-    page = await _page(connection, catalog, scope, request, cursor)
+    counted = cursor.total if cursor is not None else None
+    walking = can_walk(catalog, scope, request)
+    if walking is None:
+        known = counted is not None or (cursor is not None and request.total == "default")
+        most = request.limits.sorted_whole_max
+        if not known:
+            counted = await _count_up_to(connection, catalog, scope, request, most)
+        walking = counted is None or counted > most
+    page = await _page(connection, catalog, scope, request, cursor, walking=walking)
     includer = Includer(catalog, scope, request.includes, request.limits)
     included = await includer.follow(connection, page.found) if request.includes else []
-    total = await _page_total(connection, catalog, scope, request, cursor, page)
+    total = await _page_total(connection, catalog, scope, request, cursor, page, counted)
     backward = cursor is not None and cursor.place.backward
-    has_next = page.more or backward
+    has_next = (page.more or backward) and not (cursor is not None and cursor.place == FROM_THE_END)
     has_previous = page.more if backward else cursor is not None
 
     def link(place: Place | None) -> str | None:
@@ -82,15 +94,25 @@ async def search(
         next_cursor=link(page.last) if has_next else None,
         previous_cursor=link(page.first) if has_previous else None,
         issues=(*request.issues, *check_includes(catalog, request), *includer.issues),
+        last_cursor=link(FROM_THE_END) if has_next else None,
     )
 
 
 async def _page(
-    connection: Connection, catalog: Catalog, scope: Scope, request: SearchRequest, cursor: Cursor | None
+    connection: Connection,
+    catalog: Catalog,
+    scope: Scope,
+    request: SearchRequest,
+    cursor: Cursor | None,
+    *,
+    walking: bool,
 ) -> _Page:
     followed = reference_parameters(request.includes, request.resource_type)
-    query = compile_matches(catalog, scope, request, cursor.place if cursor else None, followed)
-    records: list[Any] = await connection.fetch(query.statement.sql, *query.statement.values)
+    records: list[Any] = []
+    place = cursor.place if cursor else None
+    for query in compile_matches(catalog, scope, request, place, followed, walking=walking):
+        if len(records) <= request.count:
+            records += await connection.fetch(query.statement.sql, *query.statement.values)
     more = len(records) > request.count
     records = records[: request.count]
     if query.backward:
@@ -116,6 +138,7 @@ async def _page_total(
     request: SearchRequest,
     cursor: Cursor | None,
     page: _Page,
+    counted: int | None,
 ) -> int | None:
     if request.total == "none":
         return None
@@ -123,6 +146,8 @@ async def _page_total(
         return cursor.total
     if not page.more:
         return len(page.found)
+    if counted is not None and counted <= request.limits.sorted_whole_max:
+        return counted
     return await _total(connection, catalog, scope, request, exact=request.total == "accurate")
 
 
@@ -131,13 +156,21 @@ async def _total(
 ) -> int | None:
     """Exact, or exact up to a limit and beyond it None or, when asked for, the planner's estimate."""
     most = None if exact else request.limits.total_counted_max
-    statement = compile_count(catalog, scope, request, most)
-    total: int = await connection.fetchval(statement.sql, *statement.values)
+    total = await _count_up_to(connection, catalog, scope, request, most)
     if most is None or total <= most:
         return total
     if request.total != "estimate":
         return None
     return max(total, await _estimate(connection, compile_count(catalog, scope, request, None)))
+
+
+async def _count_up_to(
+    connection: Connection, catalog: Catalog, scope: Scope, request: SearchRequest, most: int | None
+) -> int:
+    """The number of matches; with `most`, up to one more than that."""
+    statement = compile_count(catalog, scope, request, most)
+    total: int = await connection.fetchval(statement.sql, *statement.values)
+    return total
 
 
 async def _estimate(connection: Connection, statement: Statement) -> int:

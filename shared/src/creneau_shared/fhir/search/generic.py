@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import StorageNeeds, storage_needs
 from creneau_shared.fhir.search.request import (
     Clause,
+    Condition,
     DateValue,
     MissingValue,
     NearValue,
@@ -22,8 +23,9 @@ from creneau_shared.fhir.search.request import (
     TokenValue,
     UriValue,
     Value,
+    WordsValue,
 )
-from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue
+from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
 from creneau_shared.fhir.search.terms import bounded, escape, token_term
 from creneau_shared.fhir.storage.tables import STRING_INDEX_CHARACTERS, table_name
 
@@ -72,6 +74,8 @@ class GenericTable:
             return _id_predicate(clause, alias, arguments)
         if parameter.name == "_lastUpdated":
             return _column_predicate(clause, f"{alias}.last_updated", arguments)
+        if parameter.full_text:
+            return words_condition(clause, f"{alias}.words", arguments)
         if clause.modifier == "missing":
             return _missing_predicate(clause, alias, arguments)
         if clause.modifier == "text" or parameter.type == "string":
@@ -122,16 +126,10 @@ class GenericTable:
             return SortValue(f"{alias}.last_updated", "timestamptz", nullable=False, descending=descending)
         # Of several values, the first in the order asked for (FHIR R4 search.html#sort).
         first = "max" if descending else "min"
-        side = {
-            "string": (_indexed("o.value"), "text"),
-            "date": ("o.low", "timestamptz"),
-            "number": ("o.value", "numeric"),
-        }
-        if parameter.type in side:
-            column, sql_type = side[parameter.type]
-            self._check(parameter, parameter.type)
+        if parameter.type in _ORDERED_COLUMNS:
+            column, sql_type = _ORDERED_COLUMNS[parameter.type]
             expression = (
-                f"(SELECT {first}({column}) FROM {self.name}_{parameter.type} AS o "
+                f"(SELECT {first}({column.format(row='o')}) FROM {self.name}_{parameter.type} AS o "
                 f"WHERE o.key = {alias}.key AND o.parameter = {literal(parameter.index_name)})"
             )
             return SortValue(expression, sql_type, descending=descending)
@@ -142,6 +140,45 @@ class GenericTable:
             + (" AND strpos(t, '|') = 0)" if parameter.type == "token" else ")")
         )
         return SortValue(expression, "text", descending=descending)
+
+    def walk(
+        self, key: SortKey, conditions: Sequence[Condition], alias: str, arguments: Arguments
+    ) -> Walk | None:
+        parameter, descending = key.parameter, key.descending
+        if parameter.type not in _ORDERED_COLUMNS or parameter.name == "_lastUpdated":
+            return None
+        column, sql_type = _ORDERED_COLUMNS[parameter.type]
+        side, row = f"{self.name}_{parameter.type}", f"{alias}_sort"
+        value = column.format(row=row)
+        where = [f"{row}.key = {alias}.key", f"{row}.parameter = {literal(parameter.index_name)}"]
+        if parameter.type == "string" or parameter.repeats:
+            # The row of the first value in the order asked for, by its place where two are alike.
+            other, before = column.format(row="other"), ">" if descending else "<"
+            where.append(
+                f"NOT EXISTS (SELECT FROM {side} AS other WHERE other.key = {row}.key "
+                f"AND other.parameter = {row}.parameter AND ({other} {before} {value} "
+                f"OR ({other} = {value} AND other.ctid < {row}.ctid)))"
+            )
+        answered = [c for c in conditions if _bounds(c, parameter)]
+        for clause in answered:
+            where += [
+                "("
+                + " OR ".join(date_condition(cast(DateValue, v), parameter, arguments, row) for v in group)
+                + ")"
+                for group in clause.groups
+            ]
+        absent = (
+            f"NOT EXISTS (SELECT FROM {side} AS {row} WHERE {' AND '.join(where[:2])})"
+            if not answered
+            else None
+        )
+        return Walk(
+            source=f"{side} AS {row}",
+            where=" AND ".join(where),
+            value=SortValue(value, sql_type, nullable=False, descending=descending),
+            absent=absent,
+            rest=tuple(c for c in conditions if c not in answered),
+        )
 
     def distance(self, near: NearValue, alias: str, arguments: Arguments) -> str:
         point = _point(near, arguments)
@@ -185,30 +222,32 @@ class GenericTable:
         )
 
 
-def date_condition(value: DateValue, parameter: SearchParameter, arguments: Arguments) -> str:
-    """The prefix's condition on the columns `x.low` and `x.high`."""
+def date_condition(value: DateValue, parameter: SearchParameter, arguments: Arguments, row: str = "x") -> str:
+    """The prefix's condition on the columns `low` and `high` of `row`."""
     if parameter.instant:
-        return instant_condition(value, "x.low", arguments)
+        return instant_condition(value, f"{row}.low", arguments)
     if value.prefix in _ONE_BOUND:
         condition, bound = _ONE_BOUND[value.prefix]
-        return f"{condition} {arguments.add(getattr(value, bound), 'timestamptz')}"
+        return f"{row}.{condition} {arguments.add(getattr(value, bound), 'timestamptz')}"
     low, high = (arguments.add(bound, "timestamptz") for bound in (value.low, value.high))
-    return _TWO_BOUNDS[value.prefix].format(low=low, high=high)
+    return _TWO_BOUNDS[value.prefix].format(x=row, low=low, high=high)
 
 
 _ONE_BOUND = {
-    "gt": ("x.high >", "high"),
-    "lt": ("x.low <", "low"),
-    "sa": ("x.low >=", "high"),
-    "eb": ("x.high <=", "low"),
+    "gt": ("high >", "high"),
+    "lt": ("low <", "low"),
+    "sa": ("low >=", "high"),
+    "eb": ("high <=", "low"),
 }
 _TWO_BOUNDS = {
     # What follows from the rest of a condition stands in it too: it gives an index range its other end.
-    "eq": "(x.low >= {low} AND x.low < {high} AND x.high <= {high})",
-    "ne": "(x.low < {low} OR x.high > {high})",
-    "ge": "(x.high > {low} AND (x.low >= {low} OR x.high > {high}))",
-    "le": "(x.low < {high} AND (x.low < {low} OR x.high <= {high}))",
-    "ap": "(x.low < {high} AND x.high > {low})",
+    "eq": "({x}.low >= {low} AND {x}.low < {high} AND {x}.high <= {high})",
+    "ne": "({x}.low < {low} OR {x}.high > {high})",
+    "ge": "({x}.high > {low} AND ({x}.low >= {low} OR {x}.high > {high}))",
+    "le": "({x}.low < {high} AND ({x}.low < {low} OR {x}.high <= {high}))",
+    "ap": "({x}.low < {high} AND {x}.high > {low})",
+    "po": "({x}.low < {high} AND {x}.high > {low})",
+    "co": "({x}.low <= {low} AND {x}.high >= {high})",
 }
 
 
@@ -242,12 +281,21 @@ def number_condition(value: NumberValue, parameter: SearchParameter, arguments: 
     return f"(x.value >= {low} AND x.value < {high})"
 
 
+def words_condition(clause: Clause, column: str, arguments: Arguments, *, in_order: bool = True) -> str:
+    """`column`, a tsvector, has the words of one of the values (`_text`, `_content`); unless `in_order`, all the words of
+    a phrase wherever they stand."""
+    query = " | ".join(f"({cast(WordsValue, value).query})" for value in clause.values)
+    if not in_order:
+        query = query.replace(" <-> ", " & ")
+    return f"{column} @@ {arguments.add(query, 'text')}::tsquery"
+
+
 def clause_terms(clause: Clause) -> list[str]:
     """The terms of which a row must bear one, for a token, reference or uri clause."""
     name = clause.parameter.index_name
     if clause.modifier == "identifier":
         name = f"{name}:identifier"
-    return [term for value in clause.values for term in _value_terms(name, clause.modifier, value)]
+    return [bounded(term) for value in clause.values for term in _value_terms(name, clause.modifier, value)]
 
 
 def _value_terms(name: str, modifier: str | None, value: Value) -> list[str]:
@@ -290,6 +338,25 @@ def _missing_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
         return "true"
     present = _bears([clause.parameter.index_name], alias, arguments)
     return f"NOT {present}" if True in wanted else present
+
+
+_ORDERED_COLUMNS = {
+    "string": (f"left({{row}}.value, {STRING_INDEX_CHARACTERS})", "text"),
+    "date": ("{row}.low", "timestamptz"),
+    "number": ("{row}.value", "numeric"),
+}
+"""Type of parameter → what its side table's index is in the order of, and its SQL type."""
+
+
+def _bounds(condition: Condition, parameter: SearchParameter) -> TypeGuard[Clause]:
+    """Whether the condition bounds the one date that the parameter has, so that its row tells."""
+    return (
+        isinstance(condition, Clause)
+        and condition.parameter.index_name == parameter.index_name
+        and parameter.type == "date"
+        and condition.modifier is None
+        and not parameter.repeats
+    )
 
 
 def _id_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
@@ -337,6 +404,10 @@ def _string_condition(value: StringValue, modifier: str | None, arguments: Argum
         return f"({_indexed('x.value')} = {same} AND x.exact = {arguments.add(value.text, 'text')})"
     if not value.folded:
         return _FALSE
+    if modifier in _ORDERED:
+        return _ordered_string(value, modifier, arguments)
+    if modifier == "ends":
+        return f"x.value LIKE {arguments.add(f'%{_like(value.folded)}', 'text')}"
     if modifier == "contains":
         return f"x.value LIKE {arguments.add(f'%{_like(value.folded)}%', 'text')}"
     low, high = arguments.add(start, "text"), arguments.add(_after(start), "text")
@@ -344,6 +415,17 @@ def _string_condition(value: StringValue, modifier: str | None, arguments: Argum
     if len(value.folded) > len(start):
         prefix += f" AND starts_with(x.value, {arguments.add(value.folded, 'text')})"
     return f"({prefix})"
+
+
+_ORDERED = {"equal": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+
+
+def _ordered_string(value: StringValue, modifier: str, arguments: Arguments) -> str:
+    """Compared by code points. The index's part of the string decides, unless it is the same on both sides."""
+    start = arguments.add(value.folded[:STRING_INDEX_CHARACTERS], "text")
+    whole = f"x.value {_ORDERED[modifier]} {arguments.add(value.folded, 'text')}"
+    indexed = _ORDERED[modifier] if modifier == "equal" else _ORDERED[modifier][0] + "="
+    return f"({_indexed('x.value')} {indexed} {start} AND {whole})"
 
 
 def _point(near: NearValue, arguments: Arguments) -> str:

@@ -16,6 +16,7 @@ from creneau_shared.fhir.search.paths import Path, compile_expression, reference
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
 from creneau_shared.fhir.search.text import contact_key, fold, phonetic
+from creneau_shared.fhir.search.words import words_vector
 
 
 class StringEntry(NamedTuple):
@@ -57,6 +58,8 @@ class IndexEntries:
     dates: list[DateEntry]
     numbers: list[NumberEntry]
     position: Position | None
+    words: str = ""
+    """the text of a tsvector (`words.words_vector`)"""
 
 
 @dataclass(slots=True)
@@ -97,6 +100,7 @@ def index_resource(
         dates=list(collector.dates),
         numbers=list(collector.numbers),
         position=collector.position,
+        words=words_vector(resource),
     )
 
 
@@ -106,10 +110,10 @@ _DEFAULTS = {"Patient": (("deceased", "deceased=false"),)}
 
 @cache
 def _plan(resource_type: str) -> Mapping[str, tuple[tuple[Path, tuple[_Emit, ...]], ...]]:
-    """Element of the resource → what to look for in it. `_id` and `_lastUpdated` are columns, not entries."""
+    """Element of the resource → what to look for in it. `_id` and `_lastUpdated` are columns, words not elements."""
     routes: dict[str, tuple[Path, dict[str, _Emit]]] = {}
     for parameter in parameters_of(resource_type).values():
-        if parameter.name in ("_id", "_lastUpdated"):
+        if parameter.name in ("_id", "_lastUpdated") or not parameter.expression:
             continue
         for path in compile_expression(parameter.expression):
             _, emits = routes.setdefault(path.route, (path, {}))

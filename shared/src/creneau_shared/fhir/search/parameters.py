@@ -15,12 +15,17 @@ ParameterType = Literal["token", "string", "date", "reference", "uri", "quantity
 OWN_CANONICAL = "https://creneau.sante.fr/fhir/SearchParameter/"
 HL7_CANONICAL = "http://hl7.org/fhir/SearchParameter/"
 
+FULL_TEXT = frozenset({"_text", "_content"})
+"""The parameters that look for words, wherever in a resource they stand."""
+
 ANY_TYPE = "Resource"
 """The target of a reference that may name a resource of any type."""
 
 _COMPARATORS = ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
+_OF_STORED = ("text", "ofType")
+"""modifiers that look at what is stored beside a code"""
 _MODIFIERS: Mapping[ParameterType, tuple[str, ...]] = {
-    "token": ("missing", "text", "not", "ofType"),
+    "token": ("missing", "text", "not", "in", "not-in", "above", "below", "ofType"),
     "string": ("missing", "exact", "contains"),
     "date": ("missing",),
     "reference": ("missing", "type", "identifier"),
@@ -38,7 +43,8 @@ class SearchParameter:
     `base` is the type that it searches; `targets` the types that a reference may name (`("Resource",)`: any);
     `code_system` the system that a `code` or boolean element implies; `instant` says that a date is always a
     point in time; `repeats` that one resource may carry several dates or numbers for it; `same_as` names the
-    parameter under whose name it is indexed, when both have the same expression.
+    parameter under whose name it is indexed, when both have the same expression; `computed` says that no element
+    holds the value: it is found out when it is asked for.
     """
 
     name: str
@@ -52,6 +58,29 @@ class SearchParameter:
     instant: bool = False
     repeats: bool = False
     same_as: str | None = None
+    computed: bool = False
+
+    @property
+    def includable(self) -> bool:
+        """Whether `_include` may follow it: a reference that is stored."""
+        return self.type == "reference" and not self.computed
+
+    @property
+    def modifiers(self) -> tuple[str, ...]:
+        """The codes of the modifiers that it takes (search-modifier-code)."""
+        if self.full_text or self.name == "_filter":
+            return ()
+        return tuple(m for m in _MODIFIERS[self.type] if not (self.computed and m in _OF_STORED))
+
+    @property
+    def full_text(self) -> bool:
+        """Whether it looks for words instead of the value of an element."""
+        return self.name in FULL_TEXT
+
+    @property
+    def sortable(self) -> bool:
+        """Whether `_sort` may name it: a place, a filter and a text have no order."""
+        return self.type != "special" and not self.full_text
 
     @property
     def index_name(self) -> str:
@@ -75,12 +104,13 @@ class SearchParameter:
             "code": self.name,
             "base": [self.base],
             "type": self.type,
-            "expression": self.expression,
-            "xpathUsage": "normal",
-            "multipleOr": True,
+            "multipleOr": self.name != "_filter",
             "multipleAnd": True,
-            "modifier": list(_MODIFIERS[self.type]),
         }
+        if self.expression:
+            resource |= {"expression": self.expression, "xpathUsage": "normal"}
+        if self.modifiers:
+            resource["modifier"] = list(self.modifiers)
         if self.targets:
             resource["target"] = list(self.targets)
         if self.type in ("date", "number", "quantity"):

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from functools import cache
 from typing import NoReturn, cast, get_args
 
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, Issue
+from creneau_shared.fhir.search.filter import FilterError, parse_filter
+from creneau_shared.fhir.search.filter_conditions import FilterReader
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import find_parameter, parameters_of
 from creneau_shared.fhir.search.request import (
+    And,
     Branch,
     Chain,
     Clause,
@@ -23,25 +27,36 @@ from creneau_shared.fhir.search.request import (
     SortKey,
     Summary,
     TotalMode,
-    Value,
 )
-from creneau_shared.fhir.search.values import BadValueError, Reading, read_value, reference_types, split
+from creneau_shared.fhir.search.values import (
+    BadValueError,
+    Reading,
+    read_clause_values,
+    reference_types,
+    split,
+)
 
 CURSOR_PARAMETER = "_cursor"
 
-_MODIFIERS: dict[str, frozenset[str]] = {
-    "token": frozenset({"missing", "not", "text", "of-type"}),
-    "string": frozenset({"missing", "exact", "contains"}),
-    "date": frozenset({"missing"}),
-    "number": frozenset({"missing"}),
-    "quantity": frozenset({"missing"}),
-    "reference": frozenset({"missing", "identifier"}),
-    "uri": frozenset({"missing", "above", "below"}),
-    "special": frozenset(),
+_REFUSED = {
+    "_list": (
+        "Le paramètre _list n’est pas pris en charge : aucune ressource List n’est servie",
+        "The parameter _list is not supported: no List resources are served",
+    ),
+    "_query": (
+        "Le paramètre _query n’est pas pris en charge : aucune requête nommée n’existe",
+        "The parameter _query is not supported: there are no named queries",
+    ),
+    "_contained": (
+        "Les ressources contenues ne se cherchent pas : _contained ne peut valoir que false",
+        "Contained resources are not searched: _contained can only be false",
+    ),
+    "_containedType": (
+        "Les ressources contenues ne se cherchent pas : _containedType n’est pas pris en charge",
+        "Contained resources are not searched: _containedType is not supported",
+    ),
 }
-
-_REFUSED = frozenset({"_content", "_filter", "_list", "_query", "_text", "_containedType"})
-"""Parameters of R4 that would narrow the result and are not offered: ignoring them would mislead."""
+"""Parameters of R4 that are not offered; ignoring those that narrow the result would mislead."""
 
 _TRANSPORT = frozenset({"_format", "_pretty"})
 """Parameters that say how to answer, not what: left to the HTTP layer, kept in the links."""
@@ -111,13 +126,20 @@ class _Parser:
             self._check_text(name, text)
             if text.strip():
                 self._pair(name, text)
+        summary = cast(Summary, self._choice("_summary", get_args(Summary), "false"))
+        if summary == "text" and self.includes:
+            refuse(
+                "_summary",
+                "_summary=text ne va pas avec des inclusions",
+                "_summary=text does not go with includes",
+            )
         return SearchRequest(
             resource_type=self.resource_type,
             conditions=_join_bounds(self.conditions),
             includes=tuple(self.includes),
             sort=tuple(self.sort),
             count=self._count(),
-            summary=cast(Summary, self._choice("_summary", get_args(Summary), "false")),
+            summary=summary,
             elements=tuple(e.strip() for e in self.results.get("_elements", "").split(",") if e.strip()),
             total=cast(TotalMode, self._choice("_total", ("none", "estimate", "accurate"), "default")),
             cursor=self.results.get(CURSOR_PARAMETER),
@@ -151,13 +173,8 @@ class _Parser:
             self.results[name] = text
         elif name in _TRANSPORT or (name, text) == ("_contained", "false"):
             self.used.append((name, text))
-        elif start in _REFUSED or start == "_contained":
-            refuse(
-                name,
-                f"Le paramètre {start} n’est pas pris en charge",
-                f"The parameter {start} is not supported",
-                "not-supported",
-            )
+        elif start in _REFUSED:
+            refuse(name, *_REFUSED[start], "not-supported")
         else:
             self._search_parameter(name, text)
 
@@ -172,7 +189,8 @@ class _Parser:
             )
             return
         if condition is not None:
-            self.conditions.append(condition)
+            # What all must hold anyway stands beside the rest, where bounds are joined and policies look.
+            self.conditions += condition.conditions if isinstance(condition, And) else (condition,)
             self.used.append((name, text))
 
     def _ignore(self, name: str, fr: str, en: str) -> None:
@@ -196,6 +214,8 @@ class _Parser:
             if alias is None:
                 raise _UnknownParameterError
             return self._condition(base, alias + key[len(code) :], name, text, depth)
+        if parameter.name == "_filter" and link == code:
+            return self._filter(base, name, text)
         if dot:
             return self._chain(parameter, modifier, rest, name, text, depth)
         return self._clause(parameter, modifier or None, name, text)
@@ -212,19 +232,30 @@ class _Parser:
         self.values_total += len(texts)
         check_at_most(name, len(texts), limits.values_max, "valeurs", "values")
         check_at_most(name, self.values_total, limits.values_total_max, "valeurs en tout", "values in all")
-        values: list[Value] = []
-        for part in texts:
-            try:
-                values.append(read_value(parameter, modifier or target, part, self.reading))
-            except BadValueError as error:
-                refuse(name, f"{name} : {error.fr}", f"{name}: {error.en}", "value")
-        return Clause(parameter, modifier, (tuple(dict.fromkeys(values)),))
+        try:
+            modifier, values = read_clause_values(parameter, modifier, target, texts, self.reading)
+        except BadValueError as error:
+            refuse(name, f"{name} : {error.fr}", f"{name}: {error.en}", error.code)
+        return Clause(parameter, modifier, (values,))
+
+    def _filter(self, base: str, name: str, text: str) -> Condition:
+        limits = self.reading.limits
+        try:
+            tree = parse_filter(text, terms_max=limits.filter_terms_max, depth_max=limits.filter_depth_max)
+            return FilterReader(self.reading).condition(base, tree)
+        except FilterError as error:
+            refuse(
+                name,
+                f"{name}, caractère {error.position} : {error.fr}",
+                f"{name}, character {error.position}: {error.en}",
+                error.code,
+            )
 
     def _modifier(
         self, parameter: SearchParameter, modifier: str | None, name: str
     ) -> tuple[str | None, str | None]:
         """The modifier and, for a reference, the type that stands in its place."""
-        if modifier is None or modifier in _MODIFIERS[parameter.type]:
+        if modifier is None or modifier in _written(parameter.modifiers):
             return modifier, None
         if parameter.type == "reference" and parameter.allows_target(modifier):
             return None, modifier
@@ -293,7 +324,7 @@ class _Parser:
         _, source, code, rest = parts
         self._check_type(source, name)
         parameter = find_parameter(source, code)
-        if parameter is None or parameter.type != "reference" or not parameter.allows_target(base):
+        if parameter is None or not parameter.includable or not parameter.allows_target(base):
             refuse(
                 name,
                 f"{source} n’a pas de référence {code} vers {base}",
@@ -362,7 +393,7 @@ class _Parser:
                 f"{source} has no parameter {code} to include",
             )
             return ()
-        if parameter.type != "reference":
+        if not parameter.includable:
             refuse(name, f"{source}:{code} n’est pas une référence", f"{source}:{code} is not a reference")
         return (parameter,)
 
@@ -372,7 +403,7 @@ class _Parser:
             if not code:
                 continue
             parameter = find_parameter(self.resource_type, code)
-            if parameter is None or parameter.type == "special":
+            if parameter is None or not parameter.sortable:
                 self._ignore("_sort", f"Tri inconnu : {code}", f"Unknown sort: {code}")
                 continue
             self.sort.append(SortKey(parameter, key.strip().startswith("-")))
@@ -403,8 +434,14 @@ class _Parser:
         return value
 
 
+@cache
+def _written(codes: tuple[str, ...]) -> frozenset[str]:
+    """Modifiers as a query writes them (FHIR R4 search.html#token); `type` stands for the names of types."""
+    return frozenset("of-type" if code == "ofType" else code for code in codes if code != "type")
+
+
 def _references(resource_type: str) -> tuple[SearchParameter, ...]:
-    return tuple(p for p in parameters_of(resource_type).values() if p.type == "reference")
+    return tuple(p for p in parameters_of(resource_type).values() if p.includable)
 
 
 def _join_bounds(conditions: Sequence[Condition]) -> tuple[Condition, ...]:

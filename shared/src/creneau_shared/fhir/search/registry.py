@@ -26,6 +26,8 @@ _GAP = "https://interop.esante.gouv.fr/ig/fhir/gap/SearchParameter/"
 _SAS = "https://interop.esante.gouv.fr/ig/fhir/sas/SearchParameter/"
 _ANNUAIRE = "https://interop.esante.gouv.fr/ig/fhir/annuaire/SearchParameter/"
 
+_OWN_EXTENSION = "https://creneau.sante.fr/fhir/StructureDefinition/"
+
 _ACTORS = (
     "Practitioner", "Device", "Patient", "HealthcareService", "PractitionerRole", "RelatedPerson", "Location",
 )  # fmt: skip
@@ -75,6 +77,7 @@ class _Base:
         instant: bool = False,
         repeats: bool = False,
         same_as: str | None = None,
+        computed: bool = False,
         url: str | None = None,
         description: str | None = None,
     ) -> None:
@@ -94,6 +97,7 @@ class _Base:
             instant=instant,
             repeats=repeats,
             same_as=same_as,
+            computed=computed,
         )
 
     def tokens(self, **elements: str) -> None:
@@ -156,6 +160,27 @@ def _resource(base: _Base) -> None:
     base.add("uri", "_profile", "Resource.meta.profile", url=canonical + "profile")
     base.add("token", "_security", "Resource.meta.security", url=canonical + "security")
     base.add("uri", "_source", "Resource.meta.source", url=canonical + "source")
+    base.add(
+        "string",
+        "_text",
+        "",
+        url=f"{HL7_CANONICAL}DomainResource-text",
+        description="Resources by the words of their narrative (AND, OR, NOT, parentheses, phrases)",
+    )
+    base.add(
+        "string",
+        "_content",
+        "",
+        url=canonical + "content",
+        description="Resources by all their words (AND, OR, NOT, parentheses, phrases)",
+    )
+    base.add(
+        "special",
+        "_filter",
+        "",
+        url=f"{OWN_CANONICAL}Resource-filter",
+        description="Resources by an expression (FHIR R4 search_filter.html, which gives it no definition)",
+    )
 
 
 def _organization(base: _Base) -> None:
@@ -271,6 +296,26 @@ def _slot(base: _Base) -> None:
         instant=True,
         url=OWN_CANONICAL + "Slot-end",
         description="Slots by the instant when they end (R6 has it, R4 has not)",
+    )
+    base.add(
+        "token",
+        "bookable",
+        f"Slot.extension.where(url='{_OWN_EXTENSION}bookable').value",
+        system=_BOOLEAN,
+        computed=True,
+        url=OWN_CANONICAL + "Slot-bookable",
+        description="Slots that the booking window and the minimum notice of their agenda let patients book now; "
+        "computed when it is asked for",
+    )
+    base.add(
+        "reference",
+        "bookable-by",
+        f"Slot.extension.where(url='{_OWN_EXTENSION}bookable-by').value",
+        targets=("Patient",),
+        computed=True,
+        url=OWN_CANONICAL + "Slot-bookable-by",
+        description="Slots whose agenda takes people of the age of this patient, or of one of these; computed when it "
+        "is asked for",
     )
     base.add(
         "reference",

@@ -11,7 +11,8 @@ from typing import Literal
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.search.parameters import SearchParameter
 
-Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
+Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap", "co", "po"]
+"""How a date or number is compared. Only a `_filter` has `co` (the target contains the value) and `po` (overlaps)."""
 Summary = Literal["true", "text", "data", "count", "false"]
 TotalMode = Literal["default", "none", "estimate", "accurate"]
 
@@ -42,6 +43,16 @@ class Limits:
     """matches on one page; a larger _count is cut down"""
     total_counted_max: int = 5_000
     """matches up to which an unasked-for total is counted"""
+    words_max: int = 64
+    """words of one expression of _text or _content"""
+    filter_terms_max: int = 64
+    """comparisons of one _filter"""
+    filter_depth_max: int = 16
+    """parentheses and brackets within one another in a _filter"""
+    value_set_codes_max: int = 10_000
+    """codes of the value set or hierarchy that one :in, :not-in, :above or :below stands for"""
+    sorted_whole_max: int = 5_000
+    """matches that are sorted as a whole; more are read in the order of an index, where there is one (`pages`)"""
     near_default_m: float = 20_000.0
     """distance of `near` when none is given, metres"""
     near_max_m: float = 500_000.0
@@ -116,6 +127,13 @@ class NearValue:
 
 
 @dataclass(frozen=True, slots=True)
+class WordsValue:
+    """Words to look for, as the text of a tsquery (`words.words_query`)."""
+
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
 class MissingValue:
     """:missing: whether the element is to be absent."""
 
@@ -131,6 +149,7 @@ Value = (
     | ReferenceValue
     | UriValue
     | NearValue
+    | WordsValue
     | MissingValue
 )
 
@@ -142,7 +161,8 @@ class Clause:
     `groups` is a conjunction of alternatives: each group holds when one of its values does. There is one
     group, except for dates that a resource has once only, whose bounds (`start=ge…&start=lt…`) are joined.
     `modifier` is None, missing, exact, contains, not, text, identifier, of-type, above or below (a type given
-    to a reference is already part of its values).
+    to a reference and the codes that :in, :not-in, :above and :below of a token stand for are already part of its
+    values), or, of a string in a `_filter`, equal, ends, gt, lt, ge or le (in the order of code points).
     """
 
     parameter: SearchParameter
@@ -184,7 +204,28 @@ class Has:
         return self.parameter.base
 
 
-Condition = Clause | Chain | Has
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of the conditions hold."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """One of the conditions holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The condition does not hold."""
+
+    condition: Condition
+
+
+Condition = Clause | Chain | Has | And | Or | Not
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,16 @@ from typing import Any, Protocol
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.request import (
+    And,
     Chain,
     Clause,
     Condition,
     Has,
     NearValue,
+    Not,
+    Or,
     SearchRequest,
     SortKey,
-    near_of,
 )
 
 
@@ -64,6 +66,21 @@ class SortValue:
     sql_type: str
     nullable: bool = True
     descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A FROM item in the order of whose index rows can be read, so that a page costs what it shows.
+
+    `where` joins it to the row, one to one; `absent` is the condition of the rows that it does not lead to, which come
+    last (None: they do not fulfil the conditions); `rest` are the conditions that `where` does not answer already.
+    """
+
+    source: str
+    where: str
+    value: SortValue
+    absent: str | None
+    rest: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +155,12 @@ class SearchTable(Protocol):
         """What the row is ordered by for a key of `_sort`."""
         ...
 
+    def walk(
+        self, key: SortKey, conditions: Sequence[Condition], alias: str, arguments: Arguments
+    ) -> Walk | None:
+        """How rows are read in the order of `key`, where that is not an index of the row's own table."""
+        ...
+
     def distance(self, near: NearValue, alias: str, arguments: Arguments) -> str:
         """Distance of the row from a point, metres, double precision."""
         ...
@@ -187,23 +210,16 @@ EVERYTHING = Scope()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A row's place in the order: its sort values and last its key. `backward`: look at what is before it."""
+    """A row's place in the order: its sort values and last its key. `backward`: look at what is before it.
+
+    Without values: the end of the order (or its beginning).
+    """
 
     values: tuple[Any, ...]
     backward: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MatchQuery:
-    """The statement that finds a page of matches, and how its rows are read.
-
-    Columns: key, id, version, last_updated, content, then `sort_count` sort values, `distance` when searched
-    near a point, `refs` when references are wanted.
-    """
-
-    statement: Statement
-    sort_count: int
-    backward: bool
+FROM_THE_END = Place((), backward=True)
 
 
 class Compiler:
@@ -228,19 +244,42 @@ class Compiler:
         """The rows of a type that are not deleted, within the scope, and fulfil the conditions."""
         table = self.catalog.table(resource_type)
         alias = self.alias()
+        return Selection(table, alias, self.where(table, conditions, alias))
+
+    def where(self, table: SearchTable, conditions: Iterable[Condition], alias: str) -> str:
+        """The condition that the row is not deleted, within the scope, and fulfils the conditions."""
         parts = [table.live(alias)]
-        required = self.scope.required.get(resource_type)
+        required = self.scope.required.get(table.resource_type)
         if required is not None:
             parts.append(table.bears(required, alias, self.arguments))
         parts += [self._condition(table, condition, alias) for condition in conditions]
-        return Selection(table, alias, " AND ".join(parts))
+        return " AND ".join(parts)
 
     def _condition(self, table: SearchTable, condition: Condition, alias: str) -> str:
         if isinstance(condition, Clause):
             return table.predicate(condition, alias, self.arguments)
         if isinstance(condition, Chain):
             return self._chain(table, condition, alias)
-        return self._has(table, condition, alias)
+        if isinstance(condition, Has):
+            return self._has(table, condition, alias)
+        if isinstance(condition, Not):
+            return f"({self._condition(table, condition.condition, alias)}) IS NOT TRUE"
+        if isinstance(condition, And):
+            return (
+                "(" + " AND ".join(self._condition(table, part, alias) for part in condition.conditions) + ")"
+            )
+        return self._either(table, condition.conditions, alias)
+
+    def _either(self, table: SearchTable, conditions: Sequence[Condition], alias: str) -> str:
+        """OR. As a union of keys when each way has its index, since no plan joins indexes of several tables by OR."""
+        if all(map(_by_terms, conditions)) or any(map(_is_complement, conditions)):
+            return "(" + " OR ".join(f"({self._condition(table, c, alias)})" for c in conditions) + ")"
+        ways: list[str] = []
+        for condition in conditions:
+            own = self.alias()
+            where = self._condition(table, condition, own)
+            ways.append(f"SELECT {table.columns(own).key} FROM {table.source(own)} WHERE {where}")
+        return f"{table.columns(alias).key} IN ({' UNION ALL '.join(ways)})"
 
     def _chain(self, table: SearchTable, chain: Chain, alias: str) -> str:
         ways = [
@@ -255,44 +294,18 @@ class Compiler:
         return table.has_id(ids, alias)
 
 
-def compile_matches(
-    catalog: Catalog,
-    scope: Scope,
-    request: SearchRequest,
-    place: Place | None = None,
-    references: Sequence[SearchParameter] = (),
-) -> MatchQuery:
-    """One page of matches after (or before) `place`, and one row more that tells whether there is another."""
-    compiler = Compiler(catalog, scope)
-    selection = compiler.select(request.resource_type, request.conditions)
-    table, alias, arguments = selection.table, selection.alias, compiler.arguments
-    columns = table.columns(alias)
-    near = near_of(request)
-    distance = table.distance(near, alias, arguments) if near else None
-    order = _order(request, table, alias, arguments, distance)
-    order.append(SortValue(columns.key, table.key_type, nullable=False))
-    backward = place is not None and place.backward
-    where = selection.where
-    if place is not None:
-        where += f" AND ({_beyond(order, place, arguments)})"
-    selected = [
-        f"{columns.key} AS key",
-        f"{columns.id} AS id",
-        f"{columns.version} AS version",
-        f"{columns.last_updated} AS last_updated",
-        f"{columns.content} AS content",
-        *(f"{value.expression} AS s{n}" for n, value in enumerate(order[:-1])),
-    ]
-    if distance is not None:
-        selected.append(f"{distance} AS distance")
-    if references:
-        selected.append(f"{table.references(references, alias)} AS refs")
-    sql = (
-        f"SELECT {', '.join(selected)} FROM {table.source(alias)} WHERE {where} "
-        f"ORDER BY {', '.join(_order_by(value, backward) for value in order)} "
-        f"LIMIT {arguments.add(request.count + 1, 'bigint')}"
-    )
-    return MatchQuery(compiler.statement(sql), len(order) - 1, backward)
+def _by_terms(condition: Condition) -> bool:
+    """Whether one row's terms answer the condition."""
+    return isinstance(condition, Clause) and condition.parameter.type in ("token", "reference", "uri")
+
+
+def _is_complement(condition: Condition) -> bool:
+    """Whether most rows fulfil the condition, so that nothing is gained by an index."""
+    if isinstance(condition, Clause):
+        return condition.modifier == "not"
+    if isinstance(condition, (And, Or)):
+        return any(map(_is_complement, condition.conditions))
+    return isinstance(condition, Not)
 
 
 def compile_count(catalog: Catalog, scope: Scope, request: SearchRequest, most: int | None) -> Statement:
@@ -303,45 +316,3 @@ def compile_count(catalog: Catalog, scope: Scope, request: SearchRequest, most: 
         return compiler.statement(selection.select("count(*)"))
     limit = compiler.arguments.add(most + 1, "bigint")
     return compiler.statement(f"SELECT count(*) FROM ({selection.select('1')} LIMIT {limit}) AS matches")
-
-
-def _order(
-    request: SearchRequest, table: SearchTable, alias: str, arguments: Arguments, distance: str | None
-) -> list[SortValue]:
-    if not request.sort and distance is not None:
-        return [SortValue(distance, "double precision", nullable=False)]
-    return [table.sort_value(key, alias, arguments) for key in request.sort or table.default_sort]
-
-
-def _order_by(value: SortValue, backward: bool) -> str:
-    """NULLs last whatever the direction; everything turned round when going backward."""
-    direction = "DESC" if value.descending != backward else "ASC"
-    if not value.nullable:
-        return f"{value.expression} {direction}"
-    return f"{value.expression} {direction} NULLS {'FIRST' if backward else 'LAST'}"
-
-
-def _beyond(order: Sequence[SortValue], place: Place, arguments: Arguments) -> str:
-    """Condition: the row comes after `place` (before it when going backward)."""
-    if len(place.values) != len(order):
-        raise ValueError("a place has one value for each sort key and the key")
-    alternatives: list[str] = []
-    equal: list[str] = []
-    for value, at in zip(order, place.values, strict=True):
-        placeholder = None if at is None else arguments.add(at, value.sql_type)
-        further = _further(value, placeholder, place.backward)
-        if further is not None:
-            alternatives.append(" AND ".join([*equal, further]))
-        same = f"= {placeholder}" if placeholder else "IS NULL"
-        equal.append(f"{value.expression} {same}")
-    return " OR ".join(f"({alternative})" for alternative in alternatives) or "false"
-
-
-def _further(value: SortValue, placeholder: str | None, backward: bool) -> str | None:
-    if placeholder is None:
-        return f"{value.expression} IS NOT NULL" if backward else None
-    operator = "<" if value.descending != backward else ">"
-    further = f"{value.expression} {operator} {placeholder}"
-    if value.nullable and not backward:
-        return f"({further} OR {value.expression} IS NULL)"
-    return further

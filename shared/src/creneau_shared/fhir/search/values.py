@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import cast
 
+from creneau_shared.fhir.search.coded import UnknownCodesError, hierarchy_tokens, value_set_tokens
 from creneau_shared.fhir.search.dates import EARLIEST, LATEST, NotADateError, interval
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.request import (
@@ -24,9 +25,11 @@ from creneau_shared.fhir.search.request import (
     TokenValue,
     UriValue,
     Value,
+    WordsValue,
 )
 from creneau_shared.fhir.search.terms import relative_reference
 from creneau_shared.fhir.search.text import contact_key, fold, phonetic
+from creneau_shared.fhir.search.words import WordsError, words_query
 
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -49,11 +52,12 @@ _METRES = {
 
 
 class BadValueError(ValueError):
-    """The text is not a value of its parameter: what would have been, in French and in English."""
+    """The text is not a value of its parameter: what would have been, in French and in English, and an issue code."""
 
-    def __init__(self, fr: str, en: str) -> None:
+    def __init__(self, fr: str, en: str, code: str = "value") -> None:
         self.fr = fr
         self.en = en
+        self.code = code
         super().__init__(en)
 
 
@@ -93,6 +97,56 @@ def unescape(text: str) -> str:
     return _ESCAPED.sub(r"\1", text) if "\\" in text else text
 
 
+def read_clause_values(
+    parameter: SearchParameter,
+    modifier: str | None,
+    target: str | None,
+    texts: Iterable[str],
+    reading: Reading,
+) -> tuple[str | None, tuple[Value, ...]]:
+    """The alternatives that `texts` give, each once, and the modifier with which they are compared.
+
+    `target` is the type that stands in the place of a reference's modifier. What :in, :not-in, :above and :below of a
+    token stand for becomes codes to be compared plainly. Raises BadValueError.
+    """
+    values: dict[Value, None] = {}
+    if parameter.type != "token" or modifier not in _CODED:
+        for text in texts:
+            values[read_value(parameter, modifier or target, text, reading)] = None
+        return modifier, tuple(values)
+    for text in texts:
+        values |= dict.fromkeys(_coded(parameter, modifier, text, reading))
+    most = reading.limits.value_set_codes_max
+    if len(values) > most:
+        raise BadValueError(f"Plus de {most} codes", f"More than {most} codes", "too-costly")
+    return _CODED[modifier], tuple(values)
+
+
+_CODED = {"in": None, "not-in": "not", "above": None, "below": None}
+"""Modifiers that stand for codes, and how those are compared."""
+
+
+def _coded(parameter: SearchParameter, modifier: str, text: str, reading: Reading) -> Iterable[TokenValue]:
+    try:
+        if modifier in ("in", "not-in"):
+            tokens = value_set_tokens(unescape(text), reading.base_url)
+        else:
+            tokens = hierarchy_tokens(_code(parameter, text), modifier)
+    except UnknownCodesError as error:
+        raise BadValueError(error.fr, error.en, "not-found") from None
+    return (_implied(parameter, token) for token in tokens)
+
+
+def _code(parameter: SearchParameter, text: str) -> TokenValue:
+    """A code, in the system that the element implies when there is one."""
+    token = _token(text)
+    if not token.code:
+        raise BadValueError("Un code manque", "A code is missing")
+    if token.system is None and parameter.code_system is not None:
+        return TokenValue(parameter.code_system, token.code)
+    return token
+
+
 def read_value(parameter: SearchParameter, modifier: str | None, text: str, reading: Reading) -> Value:
     """Read one value (still escaped, blanks around it removed). Raises BadValueError."""
     if modifier == "missing":
@@ -103,9 +157,20 @@ def read_value(parameter: SearchParameter, modifier: str | None, text: str, read
         return _of_type(text)
     if modifier == "identifier":
         return _token(text)
+    if parameter.full_text:
+        return _words(parameter, unescape(text), reading)
     if parameter.type == "reference":
         return _reference(parameter, modifier, unescape(text), reading)
     return _READERS[parameter.type](parameter, text, reading)
+
+
+def _words(parameter: SearchParameter, text: str, reading: Reading) -> WordsValue:
+    try:
+        return WordsValue(
+            words_query(text, narrative=parameter.name == "_text", words_max=reading.limits.words_max)
+        )
+    except WordsError as error:
+        raise BadValueError(error.fr, error.en, error.code) from None
 
 
 def _missing(text: str) -> MissingValue:
@@ -136,14 +201,19 @@ def _token(text: str) -> TokenValue:
 
 
 def _read_token(parameter: SearchParameter, text: str, reading: Reading) -> TokenValue:
-    value = _token(text)
-    if parameter.code_system is not None and value.system in ("", parameter.code_system):
-        if value.code is None:
-            raise BadValueError("Un code manque", "A code is missing")
-        value = TokenValue(None, value.code)
+    value = _implied(parameter, _token(text))
     if parameter.name in ("telecom", "email", "phone", "contact") and value.code is not None:
         return TokenValue(value.system, contact_key(value.code))
     return value
+
+
+def _implied(parameter: SearchParameter, value: TokenValue) -> TokenValue:
+    """The value without the system that the element implies, as it is indexed."""
+    if parameter.code_system is None or value.system not in ("", parameter.code_system):
+        return value
+    if value.code is None:
+        raise BadValueError("Un code manque", "A code is missing")
+    return TokenValue(None, value.code)
 
 
 def _read_string(parameter: SearchParameter, text: str, reading: Reading) -> StringValue:

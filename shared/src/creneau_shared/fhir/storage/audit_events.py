@@ -6,17 +6,19 @@ what (the resource and its version), when and by which interaction; never what t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NoReturn, cast
 from uuid import UUID
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import MethodNotAllowed
-from creneau_shared.fhir.search.generic import instant_condition, literal
+from creneau_shared.fhir.search.generic import instant_condition, literal, words_condition
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import (
     Clause,
+    Condition,
     DateValue,
     MissingValue,
     NearValue,
@@ -24,7 +26,7 @@ from creneau_shared.fhir.search.request import (
     SortKey,
     TokenValue,
 )
-from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue
+from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 
 TYPE = "AuditEvent"
@@ -60,6 +62,7 @@ _CODES = {
 }
 """Token parameters that every row answers: SQL expression and system."""
 _INSTANTS = ("date", "_lastUpdated")
+_UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 def _content(alias: str, source: str) -> str:
@@ -123,6 +126,10 @@ class AuditEventTable:
         if clause.modifier == "missing":
             return _missing(clause, alias)
         name = clause.parameter.name
+        if clause.parameter.full_text:
+            # No AuditEvent has a narrative, and what has no position has no weight by which it could be told apart.
+            column = f"{alias}.words" if name == "_content" else "''::tsvector"
+            return words_condition(clause, column, arguments, in_order=False)
         if name in _INSTANTS:
             return _instants(clause, alias, arguments)
         found = _matches(clause, alias, arguments)
@@ -141,7 +148,8 @@ class AuditEventTable:
         return f"{selection.select(f'{selection.alias}.resource_id')} AND {of_type} AND {wanted}"
 
     def has_id(self, ids: str, alias: str) -> str:
-        return f"{alias}.id::text IN ({ids})"
+        keys = f"SELECT CASE WHEN id ~ {literal(_UUID_PATTERN)} THEN id::uuid END FROM ({ids}) AS named (id)"
+        return f"{alias}.id IN ({keys})"
 
     def bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
         """AuditEvents are in nobody's compartment."""
@@ -161,6 +169,11 @@ class AuditEventTable:
             return SortValue(f"{alias}.id::text", "text", nullable=False, descending=key.descending)
         expression, _ = _CODES.get(key.parameter.name, ("NULL", ""))
         return SortValue(f"({expression.format(a=alias)})::text", "text", descending=key.descending)
+
+    def walk(
+        self, key: SortKey, conditions: Sequence[Condition], alias: str, arguments: Arguments
+    ) -> Walk | None:
+        return None
 
     def distance(self, near: NearValue, alias: str, arguments: Arguments) -> str:
         raise TypeError("an AuditEvent has no position")
@@ -227,10 +240,8 @@ def _entities(references: Sequence[str], alias: str, arguments: Arguments) -> st
 
 
 def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+    """The row's id, None for any other spelling of it: FHIR ids are compared character by character."""
+    return UUID(text) if re.fullmatch(_UUID_PATTERN, text) else None
 
 
 class AuditEventStore:

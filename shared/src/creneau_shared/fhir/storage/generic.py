@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from creneau_shared.errors import Conflict
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import IndexEntries, index_resource
 from creneau_shared.fhir.search.registry import storage_needs
+from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement
 from creneau_shared.fhir.storage.store import ChangeKind, HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.fhir.storage.tables import table_name
 from creneau_shared.ids import new_id
@@ -57,6 +58,7 @@ class GenericStore:
         self._changed = changed
         self._table = table_name(resource_type)
         self._needs = storage_needs(resource_type)
+        self._current, self._past = _versions(resource_type)
         self._insert_sql = self._insert()
         self._update_sql = self._update(keep_superseded=True)
         self._overwrite_sql = self._update(keep_superseded=False)
@@ -68,6 +70,13 @@ class GenericStore:
             f"SELECT id, version, last_updated, content FROM {self._table} WHERE id = $1", id_
         )
         return self._stored(row)
+
+    async def read_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Stored]:
+        """The current version of each id that was ever used."""
+        rows = await connection.fetch(
+            f"SELECT id, version, last_updated, content FROM {self._table} WHERE id = ANY($1::text[])", ids
+        )
+        return {row[0]: Stored(self.resource_type, *row) for row in rows}
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
         row = await connection.fetchrow(
@@ -93,27 +102,8 @@ class GenericStore:
         return bool(await connection.fetchval(sql, id_, list(terms)))
 
     async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
-        conditions, arguments = ["true"], [self.resource_type, query.count]
-
-        def argument(value: Any) -> str:
-            arguments.append(value)
-            return f"${len(arguments)}"
-
-        if query.id is not None:
-            conditions.append(f"id = {argument(query.id)}")
-        if query.since is not None:
-            conditions.append(f"last_updated >= {argument(query.since)}")
-        if query.before is not None:
-            keys = ", ".join(argument(part) for part in query.before)
-            conditions.append(f"(last_updated, id, version) < ({keys})")
-        where = " AND ".join(conditions)
-        columns = "id, version, last_updated, content"
-        order = "ORDER BY last_updated DESC, id DESC, version DESC LIMIT $2"
-        rows = await connection.fetch(
-            f"SELECT * FROM ((SELECT {columns} FROM {self._table} WHERE {where} {order}) UNION ALL"
-            f" (SELECT {columns} FROM resource_history WHERE resource_type = $1 AND {where} {order})) AS version {order}",
-            *arguments,
-        )
+        statement = history_statement(query, query.id, "text", self._current, self._past)
+        rows = await connection.fetch(statement.sql, *statement.values)
         return [Stored(self.resource_type, *row) for row in rows]
 
     # -- writing ---------------------------------------------------------------------------------------------
@@ -173,6 +163,7 @@ class GenericStore:
             stored.last_updated,
             stored.content,
             entries.terms,
+            entries.words,
             *self._side_arguments(entries),
         )
         return int(key) if key is not None else None
@@ -186,6 +177,7 @@ class GenericStore:
             stored.last_updated,
             stored.content,
             entries.terms,
+            entries.words,
             *self._side_arguments(entries),
         )
 
@@ -199,6 +191,7 @@ class GenericStore:
             stored.last_updated,
             stored.content,
             entries.terms,
+            entries.words,
             *self._side_arguments(entries),
             self.resource_type,
             current.version,
@@ -257,22 +250,22 @@ class GenericStore:
         )
 
     def _insert(self) -> str:
-        ctes, after = self._side_inserts("resource", 6)
+        ctes, after = self._side_inserts("resource", 7)
         columns, values, _ = self._position_columns(after)
         resource = (
-            f"resource AS (INSERT INTO {self._table} (id, version, last_updated, content, terms{columns})"
-            f" VALUES ($1, $2, $3, $4, $5{values}) ON CONFLICT (id) DO NOTHING RETURNING key)"
+            f"resource AS (INSERT INTO {self._table} (id, version, last_updated, content, terms, words{columns})"
+            f" VALUES ($1, $2, $3, $4, $5, $6::text::tsvector{values}) ON CONFLICT (id) DO NOTHING RETURNING key)"
         )
         return f"WITH {', '.join([resource, *ctes])} SELECT key FROM resource"
 
     def _update(self, *, keep_superseded: bool) -> str:
-        ctes, after = self._side_inserts("resource", 6)
+        ctes, after = self._side_inserts("resource", 7)
         _, _, assignments = self._position_columns(after)
         if assignments:
             after += 2
         resource = (
             f"resource AS (UPDATE {self._table} SET version = $2, last_updated = $3, content = $4::bytea,"
-            f" deleted = $4::bytea IS NULL, terms = $5{assignments} WHERE id = $1 RETURNING key)"
+            f" deleted = $4::bytea IS NULL, terms = $5, words = $6::text::tsvector{assignments} WHERE id = $1 RETURNING key)"
         )
         removals = [
             f"old_{kind}s AS (DELETE FROM {self._table}_{kind} side USING {self._table} main"
@@ -287,6 +280,24 @@ class GenericStore:
                 f" VALUES (${after}, $1, ${after + 1}, ${after + 2}, ${after + 3}::bytea))"
             )
         return f"WITH {', '.join(parts)} SELECT key FROM resource"
+
+
+def _versions(resource_type: str) -> tuple[VersionRows, VersionRows]:
+    """Where the current and the superseded versions of a type stand."""
+
+    def rows(table: str, alias: str, only: str) -> VersionRows:
+        columns = ", ".join(f"{alias}.{name}" for name in ("id", "version", "last_updated", "content"))
+        return VersionRows(
+            select=f"SELECT {columns} FROM {table} AS {alias}",
+            source=table,
+            alias=alias,
+            served_id=f"{alias}.id",
+            deletion=f"{alias}.content IS NULL",
+            only=only,
+        )
+
+    of_type = f"past.resource_type = '{resource_type}'"
+    return rows(table_name(resource_type), "present", "true"), rows("resource_history", "past", of_type)
 
 
 def _columns(entries: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

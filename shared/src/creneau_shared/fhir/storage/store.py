@@ -59,6 +59,8 @@ class HistoryQuery:
     before: tuple[Any, ...] | None
     """keyset: versions older than (last_updated, id, version)"""
     count: int
+    at: tuple[datetime, datetime] | None = None
+    """versions that were current at some moment of this half-open period"""
 
 
 class ResourceStore(Protocol):

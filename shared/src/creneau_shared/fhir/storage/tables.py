@@ -15,6 +15,9 @@ dates, numbers) stands in narrow side tables. The forms of a term, written by `f
     telecom=phone|+33612345678      a contact point by its system or use, in one spelling
     _profile=https://…              a uri
 
+`words` are the words of the whole resource, those of its narrative with weight A (`fhir.search.words`), for `_text`
+and `_content`.
+
 A bar within a system, code or value is written `\\|`; a value too long for an index stands as its digest.
 """
 
@@ -41,6 +44,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from creneau_shared.fhir.search.registry import storage_needs
 
@@ -68,7 +72,7 @@ def resource_tables(
     """Declare the tables of `resource_type` in `metadata`; by default all that its search parameters need.
 
     `<type>`: id, key (order of creation, what side tables refer to), version, last_updated, deleted, content
-    (UTF-8 JSON, absent once deleted), terms; with `position` also latitude and longitude (degrees, WGS 84).
+    (UTF-8 JSON, absent once deleted), terms, words; with `position` also latitude and longitude (degrees, WGS 84).
     `<type>_string`: key, parameter, value (folded: lower case, no accents), exact.
     `<type>_date`: key, parameter, low (inclusive), high (exclusive); an open end is the year 1 or 9999.
     `<type>_number`: key, parameter, value.
@@ -98,6 +102,7 @@ def _main_table(metadata: MetaData, name: str, *, position: bool) -> Table:
         Column("content", LargeBinary, nullable=True),
         # The collation of ids, too: an index answers a chain only when both sides of && are collated alike.
         Column("terms", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'")),
+        Column("words", TSVECTOR, nullable=False, server_default=text("''")),
     ]
     if position:
         columns += [Column("latitude", Double), Column("longitude", Double)]
@@ -114,6 +119,7 @@ def _main_table(metadata: MetaData, name: str, *, position: bool) -> Table:
             # Every search reads the list of pending entries from end to end: keep it short (kB).
             postgresql_with={"gin_pending_list_limit": 256},
         ),
+        words_index(name),
     )
     if position:
         Index(
@@ -124,6 +130,16 @@ def _main_table(metadata: MetaData, name: str, *, position: bool) -> Table:
             _table=table,
         )
     return table
+
+
+def words_index(name: str) -> Index:
+    """The index of a column `words`, for `_text` and `_content`.
+
+    Its list of pending entries may be longer than that of terms: fewer searches read it, and a row adds more to it.
+    """
+    return Index(
+        f"ix_{name}_words", "words", postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 1024}
+    )
 
 
 def _string_table(metadata: MetaData, name: str) -> None:

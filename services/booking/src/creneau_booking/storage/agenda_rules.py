@@ -1,0 +1,198 @@
+"""Each agenda's rules, as columns: what its Schedule states, over what its offers (HealthcareService) state.
+
+A row is there only for an agenda that has a rule. It is written with the Schedule, and anew when an offer or a place
+of the agenda changes. Schedules are written side by side; whoever writes rules because of an actor waits for them, and
+they for him, so that neither misses what the other has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from asyncpg import Record
+
+from creneau_booking.domain.access_rules import (
+    NO_RULES,
+    AccessRules,
+    AgeLimit,
+    AgendaRules,
+    Birth,
+    BookingWindow,
+    strictest,
+)
+from creneau_booking.domain.status import SLOT_STATUS_OF
+from creneau_booking.storage.access_extensions import rules_of, understood_rules_of, zone_of
+from creneau_booking.storage.slot_rows import slot_key
+from creneau_shared.clock import PARIS
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
+
+INHERITED = ("HealthcareService", "Location")
+"""What of an agenda's actors its rules depend on: the offers for the rules, the places for the time zone."""
+
+_COLUMNS = (
+    "zone, minimum_notice_min, window_days, opens_at, age_from_months, age_below_months,"
+    " appointments_max, change_deadline_min"
+)
+_PUT = f"""
+INSERT INTO agenda_rules (schedule_key, {_COLUMNS})
+SELECT key, $2, $3, $4, $5, $6, $7, $8, $9 FROM schedule WHERE id = $1
+ON CONFLICT (schedule_key) DO UPDATE SET ({_COLUMNS}) = ROW (
+  excluded.zone, excluded.minimum_notice_min, excluded.window_days, excluded.opens_at, excluded.age_from_months,
+  excluded.age_below_months, excluded.appointments_max, excluded.change_deadline_min)
+"""
+_FORGET = "DELETE FROM agenda_rules WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)"
+_ACTORS = """
+SELECT content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
+UNION ALL SELECT content FROM location WHERE id = ANY($2) AND NOT deleted
+"""
+_FUTURE = """
+SELECT appointment.terms FROM appointment
+JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
+WHERE appointment.terms @> ARRAY['patient=' || $1] AND appointment.terms && $2::text[]
+  AND appointment_date.low > $3 AND appointment.id <> $4
+"""
+_LOCK = "hashtextextended('agenda rules', 0)"
+_TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
+
+
+async def schedule_changed(
+    connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
+) -> None:
+    """The hook of Schedule: keep its rules. Unprocessable when it states one that cannot be read."""
+    if resource is None:
+        await connection.execute(_FORGET, stored.id)
+    else:
+        rules = rules_of(resource)
+        await connection.execute(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
+        await _keep(connection, stored.id, resource, rules)
+
+
+async def actor_changed(connection: Connection, reference: str) -> None:
+    """An offer or a place (`HealthcareService/12`) has changed: so may the rules of the agendas that name it."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    rows = await connection.fetch(
+        "SELECT id, content FROM schedule WHERE terms && ARRAY['actor=' || $1] AND NOT deleted ORDER BY id",
+        reference,
+    )
+    for row in rows:
+        resource = loads(row["content"])
+        await _keep(connection, row["id"], resource, understood_rules_of(resource))
+
+
+async def _keep(connection: Connection, id_: str, schedule: Resource, own: AccessRules) -> None:
+    actors = [
+        a.get("reference", "").split("/_history/")[0].split("/")[-2:] for a in schedule.get("actor", ())
+    ]
+    names = sorted("/".join(actor) for actor in actors if actor[0] in INHERITED)
+    ids = {kind: [n.partition("/")[2] for n in names if n.startswith(f"{kind}/")] for kind in INHERITED}
+    rows = await connection.fetch(_ACTORS, ids["HealthcareService"], ids["Location"]) if names else []
+    resources = [loads(row["content"]) for row in rows]
+    offers = [understood_rules_of(r) for r in resources if r["resourceType"] == "HealthcareService"]
+    rules = own.over(strictest(offers))
+    if rules == NO_RULES:
+        await connection.execute(_FORGET, id_)
+        return
+    zones = (zone_of(resource) for resource in (schedule, *resources))
+    zone = next((zone for zone in zones if zone is not None), PARIS)
+    await connection.execute(_PUT, id_, str(zone), *_values(rules))
+
+
+def _values(rules: AccessRules) -> tuple[Any, ...]:
+    window, age = rules.window, rules.age
+    return (
+        _minutes(rules.minimum_notice),
+        window.days if window else None,
+        window.opens_at if window else None,
+        age.from_months if age else None,
+        age.below_months if age else None,
+        rules.appointments_max,
+        _minutes(rules.change_deadline),
+    )
+
+
+def _minutes(duration: timedelta | None) -> int | None:
+    return None if duration is None else int(duration.total_seconds()) // 60
+
+
+def _rules(row: Record) -> AgendaRules:
+    def duration(minutes: int | None) -> timedelta | None:
+        return None if minutes is None else timedelta(minutes=minutes)
+
+    window, age = row["window_days"], row["age_from_months"]
+    rules = AccessRules(
+        minimum_notice=duration(row["minimum_notice_min"]),
+        window=None if window is None else BookingWindow(window, row["opens_at"]),
+        age=None if age is None else AgeLimit(age, row["age_below_months"]),
+        appointments_max=row["appointments_max"],
+        change_deadline=duration(row["change_deadline_min"]),
+    )
+    return AgendaRules(row["id"], rules, ZoneInfo(row["zone"]))
+
+
+async def rules_of_schedules(connection: Connection, schedules: Sequence[str]) -> dict[str, AgendaRules]:
+    """The rules of those of the agendas (ids) that have any, by id."""
+    rows = await connection.fetch(
+        f"SELECT id, {_COLUMNS} FROM schedule JOIN agenda_rules ON schedule_key = key WHERE id = ANY($1)",
+        schedules,
+    )
+    return {row["id"]: _rules(row) for row in rows}
+
+
+async def rules_of_slots(connection: Connection, slots: Sequence[str]) -> list[AgendaRules]:
+    """The rules of the agendas of these slots (ids)."""
+    rows = await connection.fetch(
+        f"SELECT DISTINCT schedule.id, {_COLUMNS} FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
+        " JOIN agenda_rules ON agenda_rules.schedule_key = schedule.key WHERE slot.id = ANY($1::uuid[])",
+        [slot_key(id_) for id_ in slots],
+    )
+    return [_rules(row) for row in rows]
+
+
+async def births_of(connection: Connection, patients: Sequence[str]) -> dict[str, Birth]:
+    """When the Patients of this base (ids) were born, as far as it is known, by id."""
+    rows = await connection.fetch(
+        "SELECT id, (low AT TIME ZONE $2)::date AS first, (high AT TIME ZONE $2)::date - 1 AS last"
+        " FROM patient JOIN patient_date ON patient_date.key = patient.key AND parameter = 'birthdate'"
+        " WHERE id = ANY($1)",
+        list(patients),
+        str(PARIS),
+    )
+    return {row["id"]: Birth(row["first"], row["last"]) for row in rows}
+
+
+async def future_appointments(
+    connection: Connection, patient: str, now: datetime, *, besides: str = ""
+) -> dict[str, int]:
+    """How many appointments to come a patient (reference) has in each agenda (id), `besides` not counted."""
+    rows = await connection.fetch(_FUTURE, patient, _TAKING, now, besides)
+    slots = [
+        [t.removeprefix("slot=Slot/") for t in row["terms"] if t.startswith("slot=Slot/")] for row in rows
+    ]
+    keys = [slot_key(id_) for ids in slots for id_ in ids]
+    of_slot = {
+        row["slot"]: row["id"]
+        for row in await connection.fetch(
+            "SELECT slot.id AS slot, schedule.id FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
+            " WHERE slot.id = ANY($1::uuid[])",
+            keys,
+        )
+    }
+    counts: dict[str, int] = {}
+    for ids in slots:
+        for schedule in {of_slot[key] for id_ in ids if (key := slot_key(id_)) in of_slot}:
+            counts[schedule] = counts.get(schedule, 0) + 1
+    return counts
+
+
+async def take_turns(connection: Connection, patient: str, schedule: str) -> None:
+    """Whoever counts this patient's appointments in this agenda waits until the transaction ends."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('appointments of ' || $1 || ' in ' || $2, 0))",
+        patient,
+        schedule,
+    )

@@ -1,0 +1,277 @@
+"""The rules as columns: what the SQL shows is what the domain allows; and where an agenda's rules come from."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from services.booking.tests.factories import BASE, schedule, unique
+from services.booking.tests.practice import Practice
+
+from creneau_booking.domain import access_rules as rules
+from creneau_booking.domain.access_rules import AccessRules, AgeLimit, AgendaRules, Birth, BookingWindow
+from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED, DirectoryReplica
+from creneau_booking.storage import access_extensions as said
+from creneau_booking.storage.agenda_rules import rules_of_schedules, schedule_changed
+from creneau_booking.storage.bookable import is_open, takes_age
+from creneau_shared.errors import Unprocessable
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.messaging.events import ReceivedEvent
+
+CASES = 4000
+ZONES = ("Europe/Paris", "America/Miquelon", "Indian/Reunion", "Pacific/Noumea")
+CLOCK_CHANGES = (datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC))
+
+
+def cases(seed: int) -> Iterator[tuple[AgendaRules, datetime, datetime, Birth]]:
+    """Rules, a slot's start and a present near what opens or closes it, many of them about the clock changes."""
+    chance = random.Random(seed)
+    for _ in range(CASES):
+        near = chance.choice(CLOCK_CHANGES) + timedelta(minutes=chance.randint(-3000, 3000))
+        window = BookingWindow(chance.randint(0, 30), time(chance.randint(0, 23), chance.choice((0, 30))))
+        one = AgendaRules(
+            "a",
+            AccessRules(
+                minimum_notice=chance.choice([None, timedelta(minutes=chance.randint(0, 4000))]),
+                window=chance.choice([None, window]),
+                age=chance.choice([None, AgeLimit(chance.randint(0, 40), chance.choice([None, 41]))]),
+            ),
+            ZoneInfo(chance.choice(ZONES)),
+        )
+        start = near + timedelta(days=chance.choice((0, window.days)))
+        now = start - timedelta(days=window.days) + timedelta(minutes=chance.randint(-2000, 2000))
+        if chance.random() < 0.2:  # the very instant
+            now = chance.choice(
+                (rules.opens(window, start, one.zone), start - (one.rules.minimum_notice or timedelta(0)))
+            )
+        born = start.date() - timedelta(days=chance.randint(0, 1300))
+        yield one, start, now, Birth(born, born + timedelta(days=chance.choice((0, 30))))
+
+
+def allowed(one: AgendaRules, start: datetime, now: datetime) -> bool:
+    try:
+        rules.require_open(one, start, now)
+    except Unprocessable:
+        return False
+    return True
+
+
+async def test_a_search_shows_what_a_booking_allows(practice: Practice) -> None:
+    """Both say the same of every case, to the minute, across both clock changes and overseas."""
+    sql = (
+        f"SELECT {is_open('a', 'a.now')} AS opened, {takes_age('a', 'a.first', 'a.last')} AS aged"
+        " FROM (SELECT $2::timestamptz AS start, $3::timestamptz AS now, $4::date AS first, $5::date AS last) AS a,"
+        " LATERAL (SELECT 1::bigint AS schedule_key, $1::text AS zone, $6::int AS minimum_notice_min, $7::int AS window_days,"
+        " $8::time AS opens_at, $9::int AS age_from_months, $10::int AS age_below_months) AS a_rules"
+    )
+    seen: set[tuple[bool, bool]] = set()
+    async with practice.database.connection() as connection:
+        for one, start, now, birth in cases(26):
+            limits = one.rules
+            row = await connection.fetchrow(
+                sql,
+                str(one.zone),
+                start,
+                now,
+                birth.first,
+                birth.last,
+                None if limits.minimum_notice is None else int(limits.minimum_notice.total_seconds()) // 60,
+                limits.window.days if limits.window else None,
+                limits.window.opens_at if limits.window else None,
+                limits.age.from_months if limits.age else None,
+                limits.age.below_months if limits.age else None,
+            )
+            assert row is not None
+            aged = limits.age is None or rules.fits(limits.age, birth, start.astimezone(one.zone).date())
+            expected = (allowed(one, start, now), aged)
+            assert (row["opened"], row["aged"]) == expected, (one, start, now, birth)
+            seen.add(expected)
+    assert len(seen) == 4
+
+
+# -- where they come from ----------------------------------------------------------------------------------------
+
+
+def notice(hours: int) -> Resource:
+    return {"url": said.MINIMUM_NOTICE, "valueDuration": {"value": hours, "system": said.UCUM, "code": "h"}}
+
+
+def window(days: int, opens_at: str | None = None) -> Resource:
+    parts: list[Resource] = [{"url": "days", "valueUnsignedInt": days}]
+    if opens_at:
+        parts.append({"url": "opensAt", "valueTime": opens_at})
+    return {"url": said.BOOKING_WINDOW, "extension": parts}
+
+
+def zone(name: str) -> Resource:
+    return {"url": said.TIME_ZONE, "valueCode": name}
+
+
+async def write(practice: Practice, resource: Resource) -> None:
+    """Put a Schedule as the API does."""
+    store = GenericStore("Schedule", BASE, schedule_changed)
+    async with practice.database.transaction() as connection:
+        await store.put(connection, practice.context(), resource["id"], resource)
+
+
+async def hear(practice: Practice, kind: str, id_: str, version: int, *extensions: Resource) -> None:
+    """The directory tells of an offer or a place; without extensions of their own when none are given."""
+    resource = {
+        "resourceType": kind,
+        "id": id_,
+        "meta": {"versionId": str(version), "lastUpdated": "2026-11-16T08:00:00Z"},
+        **({"extension": list(extensions)} if extensions else {}),
+    }
+    await deliver(practice, f"{kind}/{id_}", dumps({"resource": resource}))
+
+
+async def deliver(practice: Practice, key: str, raw: bytes | None) -> None:
+    replica = DirectoryReplica(BASE)
+    event = ReceivedEvent(
+        topic="creneau.directory.resources",
+        key=key,
+        type=RESOURCE_CHANGED,
+        subject=key,
+        source="directory",
+        data=None,
+        partition=0,
+        offset=0,
+        raw=raw,
+    )
+    async with practice.database.transaction() as connection:
+        await replica.apply(connection, event)
+
+
+async def stored(practice: Practice, id_: str) -> AgendaRules | None:
+    async with practice.database.connection() as connection:
+        return (await rules_of_schedules(connection, [id_])).get(id_)
+
+
+async def test_an_agenda_says_its_own_rules(practice: Practice) -> None:
+    """And loses them with the version that says none; a deleted one has none either."""
+    id_ = unique("agenda")
+    await write(practice, schedule(id_, ["Practitioner/p"], extension=[notice(24), window(14, "08:00:00")]))
+    expected = AccessRules(timedelta(hours=24), BookingWindow(14, time(8)))
+    assert await stored(practice, id_) == AgendaRules(id_, expected, ZoneInfo("Europe/Paris"))
+    await write(practice, schedule(id_, ["Practitioner/p"]))
+    assert await stored(practice, id_) is None
+    await write(practice, schedule(id_, ["Practitioner/p"], extension=[notice(1)]))
+    store = GenericStore("Schedule", BASE, schedule_changed)
+    async with practice.database.transaction() as connection:
+        current = await store.lock(connection, id_)
+        assert current is not None
+        await store.delete(connection, practice.context(), current)
+        assert await connection.fetchval("SELECT count(*) FROM agenda_rules WHERE schedule_key ="
+                                         " (SELECT key FROM schedule WHERE id = $1)", id_) == 0  # fmt: skip
+
+
+async def test_its_offer_and_its_place_say_the_rest(practice: Practice) -> None:
+    """Whichever comes first, the Schedule or the replica; changes and tombstones of the offer arrive, too."""
+    id_, offer, place = unique("agenda"), unique("offre"), unique("lieu")
+    actors = ["Practitioner/p", f"{BASE}/HealthcareService/{offer}", f"Location/{place}"]
+    await hear(practice, "HealthcareService", offer, 1, notice(48), window(30))
+    await write(practice, schedule(id_, actors, extension=[notice(2)]))
+    merged = AccessRules(timedelta(hours=2), BookingWindow(30))
+    assert await stored(practice, id_) == AgendaRules(id_, merged, ZoneInfo("Europe/Paris"))
+    await hear(practice, "Location", place, 1, zone("Indian/Reunion"))
+    assert await stored(practice, id_) == AgendaRules(id_, merged, ZoneInfo("Indian/Reunion"))
+    await hear(practice, "HealthcareService", offer, 2, window(60))
+    assert (await stored(practice, id_)).rules.window == BookingWindow(60)  # type: ignore[union-attr]
+    await deliver(practice, f"HealthcareService/{offer}", None)
+    assert (await stored(practice, id_)).rules == AccessRules(timedelta(hours=2))  # type: ignore[union-attr]
+
+
+async def test_an_offer_and_an_agenda_written_at_once(practice: Practice) -> None:
+    """Neither misses the other, whoever commits first."""
+    for attempt in range(10):
+        id_, offer = unique("agenda"), unique("offre")
+        await asyncio.gather(
+            write(practice, schedule(id_, [f"HealthcareService/{offer}"])),
+            hear(practice, "HealthcareService", offer, 1, notice(attempt)),
+        )
+        found = await stored(practice, id_)
+        assert found is not None
+        assert found.rules.minimum_notice == timedelta(hours=attempt)
+
+
+async def test_an_offer_with_nonsense_does_not_stop_the_replica(practice: Practice) -> None:
+    """What the directory has accepted is heard; a rule that cannot be read is none."""
+    id_, offer = unique("agenda"), unique("offre")
+    await write(practice, schedule(id_, [f"HealthcareService/{offer}"]))
+    broken = {"url": said.MINIMUM_NOTICE, "valueDuration": {"value": 3, "code": "fortnight"}}
+    await hear(practice, "HealthcareService", offer, 1, broken, window(9), zone("Mars/Phobos"))
+    found = await stored(practice, id_)
+    assert found == AgendaRules(id_, AccessRules(window=BookingWindow(9)), ZoneInfo("Europe/Paris"))
+
+
+# -- reading the extensions --------------------------------------------------------------------------------------
+
+
+def age(**ends: tuple[int, str]) -> Resource:
+    quantities = {name: {"value": v, "system": said.UCUM, "code": c} for name, (v, c) in ends.items()}
+    return {"url": said.AGE_LIMIT, "valueRange": quantities}
+
+
+@pytest.mark.parametrize(
+    ("extension", "limits"),
+    [
+        (age(low=(0, "a"), high=(16, "a")), AgeLimit(0, 17 * 12)),
+        (age(high=(183, "mo")), AgeLimit(0, 184)),
+        (age(low=(15, "a")), AgeLimit(180, None)),
+        (age(low=(6, "mo"), high=(3, "a")), AgeLimit(6, 48)),
+    ],
+)
+def test_both_ends_of_an_age_range_are_included(extension: Resource, limits: AgeLimit) -> None:
+    assert said.rules_of({"resourceType": "Schedule", "extension": [extension]}).age == limits
+
+
+@pytest.mark.parametrize(
+    ("extension", "path"),
+    [
+        ({"url": said.MINIMUM_NOTICE}, "valueDuration.code"),
+        ({"url": said.MINIMUM_NOTICE, "valueDuration": {"value": 1, "code": "wk"}}, "valueDuration.code"),
+        ({"url": said.CHANGE_DEADLINE, "valueDuration": {"value": -1, "code": "h"}}, "valueDuration.value"),
+        ({"url": said.CHANGE_DEADLINE, "valueDuration": {"code": "h"}}, "valueDuration.value"),
+        (
+            {"url": said.CHANGE_DEADLINE, "valueDuration": {"value": 9, "code": "h", "comparator": "<"}},
+            "valueDuration.value",
+        ),
+        (
+            {"url": said.CHANGE_DEADLINE, "valueDuration": {"value": 99_999_999, "code": "d"}},
+            "valueDuration.value",
+        ),
+        ({"url": said.BOOKING_WINDOW, "extension": []}, "extension.where(url='days')"),
+        (window(99_999), "extension.where(url='days')"),
+        (
+            {
+                "url": said.BOOKING_WINDOW,
+                "extension": [*window(9)["extension"], {"url": "weeks", "valueInteger": 1}],
+            },
+            "extension",
+        ),
+        (age(), "valueRange"),
+        (age(low=(9, "a"), high=(8, "a")), "valueRange"),
+        (age(low=(999, "a")), "valueRange"),
+        (age(high=(8, "d")), "valueRange.high.code"),
+        ({"url": said.APPOINTMENTS_MAX, "valueString": "deux"}, "valuePositiveInt"),
+    ],
+)
+def test_what_cannot_be_read_as_a_rule_is_refused_by_its_path(extension: Resource, path: str) -> None:
+    resource = {"resourceType": "Schedule", "extension": [zone("Europe/Paris"), extension]}
+    with pytest.raises(Unprocessable) as refused:
+        said.rules_of(resource)
+    (issue,) = refused.value.issues
+    assert issue.expression == (f"Schedule.extension[1].{path}",)
+    assert issue.details_code == "access-rule"
+
+
+def test_a_rule_is_given_once() -> None:
+    with pytest.raises(Unprocessable) as refused:
+        said.rules_of({"resourceType": "Schedule", "extension": [notice(1), notice(2)]})
+    assert refused.value.issues[0].expression == ("Schedule.extension[1]",)

@@ -1,0 +1,106 @@
+"""`_at`: the versions that were current at some moment of a period, against a model of what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import combinations, pairwise
+from typing import Any
+
+import pytest
+from services.booking.tests.factories import BASE, NOW, patient, schedule, slot, unique
+from services.booking.tests.practice import Practice
+
+from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.store import HistoryQuery, Resource, WriteContext
+
+TICK = timedelta(minutes=1)
+MOMENTS = [NOW + n * TICK for n in range(8)]
+LIVES = ((0, 2, 4), (1,), (2, -3), (0, -1, 5), (6,), (3, 3, -3))
+"""When each resource has a new version, in ticks; below zero: is deleted."""
+
+
+def context(moment: datetime) -> WriteContext:
+    return WriteContext(now=moment, subject="test", issuer="test")
+
+
+async def live(
+    practice: Practice, store: Any, make: Callable[[], Resource]
+) -> dict[str, list[tuple[datetime, bool]]]:
+    """Write the lives; each resource's versions as (time, whether it is a deletion)."""
+    lives = {}
+    for life in LIVES:
+        resource = make()
+        id_ = resource["id"]
+        for tick in life:
+            async with practice.database.transaction() as connection:
+                current = await store.lock(connection, id_)
+                moment = MOMENTS[abs(tick)]
+                if tick < 0:
+                    await store.delete(connection, context(moment), current)
+                elif current is None:
+                    await store.create(connection, context(moment), resource, id_)
+                else:
+                    await store.replace(connection, context(moment), current, resource)
+        lives[id_] = [(MOMENTS[abs(tick)], tick < 0) for tick in life]
+    return lives
+
+
+def expected(life: list[tuple[datetime, bool]], low: datetime, high: datetime) -> list[int]:
+    """The versions of one life within [low, high), the newest first."""
+    found = []
+    for version, ((began, deleted), (ended, _)) in enumerate(
+        pairwise([*life, (NOW + timedelta(days=1), False)]), 1
+    ):
+        overlaps = began < high and (ended > low or began >= low)
+        if overlaps and (not deleted or began >= low):
+            found.append(version)
+    return found[::-1]
+
+
+@pytest.mark.parametrize("kind", ["Patient", "Slot"])
+async def test_at_gives_what_was_current(practice: Practice, kind: str) -> None:
+    """Type by type and resource by resource, for every period between any two moments, and page by page."""
+    agenda = unique("agenda")
+    await practice.put(schedule(agenda, ["Practitioner/1"]))
+    if kind == "Slot":
+        store: Any = practice.slots
+        lives = await live(practice, store, lambda: slot(unique("s"), agenda, NOW + timedelta(days=9)))
+    else:
+        store = GenericStore("Patient", BASE)
+        lives = await live(practice, store, lambda: {**patient(), "id": unique("p")})
+    async with practice.database.connection() as connection:
+        for low, high in combinations([m - TICK / 2 for m in MOMENTS] + MOMENTS, 2):
+            if low >= high:
+                continue
+            found: dict[str, list[int]] = {}
+            before = None
+            while page := await store.history(connection, HistoryQuery(None, None, before, 7, (low, high))):
+                for version in page:
+                    found.setdefault(version.id, []).append(version.version)
+                before = (page[-1].last_updated, page[-1].id, page[-1].version)
+            for id_, life in lives.items():
+                wanted = expected(life, low, high)
+                assert found.get(id_, []) == wanted, (life, low, high)
+                own = await store.history(connection, HistoryQuery(id_, None, None, 10, (low, high)))
+                assert [version.version for version in own] == wanted
+
+
+async def test_at_reads_by_indexes(practice: Practice) -> None:
+    """Neither what is current nor what was superseded is read from end to end."""
+    sql = []
+
+    class Spy:
+        async def fetch(self, text: str, *values: Any) -> list[Any]:
+            sql.append((text, values))
+            return []
+
+    at = (NOW, NOW + TICK)
+    await GenericStore("Patient", BASE).history(Spy(), HistoryQuery(None, None, None, 50, at))  # type: ignore[arg-type]
+    ((text, values),) = sql
+    async with practice.database.transaction() as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {text}", *values))
+    assert "Seq Scan" not in plan, plan
+    for index in ("ix_patient_last_updated", "ix_resource_history_time"):
+        assert index in plan, plan

@@ -1,0 +1,80 @@
+"""The profiles and extensions that are known: data of this package, in the shape of FHIR's own differentials.
+
+From one such row the StructureDefinition is made that is served (`fhir.structure_definitions`) and the check that
+is carried out (`compiled`). The rows hold what constrains (cardinalities, fixed values and patterns, bindings,
+types, slices) and no prose. Those of SAS stand on FR Core 1.1.0, which is not published beside them: what they
+inherit from it is restated in their own rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import orjson
+
+from creneau_shared.fhir.bindings import RESOURCE_TYPES
+
+FR_CORE: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition/"
+SAS: Final = "http://sas.fr/fhir/StructureDefinition/"
+HL7: Final = "http://hl7.org/fhir/StructureDefinition/"
+FR_CORE_1: Final = "http://interopsante.org/fhir/StructureDefinition/Fr"
+
+_DATA: Final = files(__package__) / "data"
+_GUIDES: Final = ("fr-core-2.2.0", "sas-1.2.0", "creneau-1.0.0")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile, a profile of a data type or an extension. `elements` are the rows of its differential, each with
+    the `id` of its element (`Patient.identifier:NSS-NIR.use`); `context` says where an extension may stand."""
+
+    url: str
+    name: str
+    version: str
+    publisher: str
+    type: str
+    base: str
+    elements: tuple[Mapping[str, Any], ...]
+    context: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The logical id that its StructureDefinition is served under."""
+        return self.url.rsplit("/", 1)[-1]
+
+    @property
+    def short_name(self) -> str:
+        """How a sentence names it."""
+        return self.id
+
+
+@cache
+def profile_catalogue() -> Mapping[str, Profile]:
+    """The profiles by canonical URL. Read once, at first use."""
+    return {profile.url: profile for guide in _GUIDES for profile in _read(guide)}
+
+
+def profile_of(canonical: str) -> Profile | None:
+    """The profile of a canonical URL, whatever its `|version`."""
+    return profile_catalogue().get(canonical.partition("|")[0])
+
+
+def target_type(canonical: str) -> str | None:
+    """The resource type that a reference to this profile points to; None when it cannot be told."""
+    url = canonical.partition("|")[0]
+    known = profile_catalogue().get(url)
+    name = known.type if known else url.removeprefix(FR_CORE_1).removeprefix(HL7)
+    return name if name in RESOURCE_TYPES else None
+
+
+def _read(guide: str) -> Iterator[Profile]:
+    for row in orjson.loads((_DATA / f"{guide}.json").read_bytes()):
+        yield Profile(
+            **{name: row[name] for name in ("url", "name", "version", "publisher", "type", "base")},
+            elements=tuple(row["elements"]),
+            context=tuple(row.get("context", ())),
+        )

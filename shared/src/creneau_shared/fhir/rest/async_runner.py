@@ -1,0 +1,145 @@
+"""Carrying out what was asked with `Prefer: respond-async`, in the worker.
+
+The effect and the answer that is kept commit together: a process that dies at any line leaves either both or
+neither, and in the second case another one begins anew. Why in the worker and not where requests come in:
+docs/adr/2026-11-22-asynchronous-requests.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from creneau_shared.errors import CreneauError, Unavailable
+from creneau_shared.fhir.outcome import Language
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.failure import RIVALS, UNREACHABLE, failure
+from creneau_shared.fhir.rest.packing import unpack
+from creneau_shared.fhir.rest.returning import as_preferred
+from creneau_shared.fhir.rest.server import FhirServer
+from creneau_shared.fhir.rest.settings import AsyncSettings
+from creneau_shared.fhir.storage import async_requests
+from creneau_shared.fhir.storage.async_requests import Claimed, Kept
+from creneau_shared.http.correlation import set_correlation_id
+from creneau_shared.messaging.waiting import wait
+from creneau_shared.worker import Task
+
+LEASE_S = 5.0
+"""A claimed request that is not locked by then is claimed again; also the pause before another attempt."""
+POLL_S = 0.5
+HOUSEKEEPING_S = 5.0
+
+WAITING = Gauge("creneau_async_requests_waiting", "Asynchronous requests that are not finished")
+OLDEST_SECONDS = Gauge("creneau_async_oldest_seconds", "Age of the oldest unfinished asynchronous request")
+DURATION = Histogram(
+    "creneau_async_seconds",
+    "Time from the acceptance of an asynchronous request to its answer, seconds",
+    ["status"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+)
+GIVEN_UP = Counter("creneau_async_given_up", "Asynchronous requests that ended the process too often")
+
+log = structlog.get_logger(__name__)
+
+
+class AsyncRunner:
+    """Carries out the asynchronous requests of one service. Any number of workers may: a lock tells whose is which."""
+
+    def __init__(self, server: FhirServer, settings: AsyncSettings) -> None:
+        self._server = server
+        self._settings = settings
+
+    def tasks(self) -> list[Task]:
+        """What the worker runs: as many lanes as requests are carried out at once, and the housekeeping."""
+        lanes = [
+            Task(f"asynchronous requests {n + 1}", self.run) for n in range(self._settings.async_parallel)
+        ]
+        return [*lanes, Task("asynchronous housekeeping", self.keep_house)]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Carry out one request after the other until `stop`; what is in hand then is ended."""
+        while not stop.is_set():
+            if not await self.run_next():
+                await wait(stop, POLL_S)
+
+    async def keep_house(self, stop: asyncio.Event) -> None:
+        """Measure what waits and forget old answers, at each interval until `stop`."""
+        while not stop.is_set():
+            async with self._server.database.connection() as connection:
+                waiting, oldest_s = await async_requests.backlog(connection)
+                await async_requests.forget(connection, self._settings.async_answer_kept_h)
+            WAITING.set(waiting)
+            OLDEST_SECONDS.set(oldest_s)
+            await wait(stop, HOUSEKEEPING_S)
+
+    async def run_next(self) -> bool:
+        """Carry out the request that has waited longest; False when none waits."""
+        async with self._server.database.connection() as connection:
+            claimed = await async_requests.claim(connection, LEASE_S)
+        if claimed is None:
+            return False
+        try:
+            await self._carry_out(claimed)
+        except (CreneauError, asyncpg.PostgresError, *UNREACHABLE) as error:
+            log.warning(
+                "asynchronous request interrupted",
+                id=str(claimed.id),
+                attempt=claimed.attempts,
+                error=repr(error),
+                again_in_s=LEASE_S,
+            )
+        finally:
+            set_correlation_id(None)
+        return True
+
+    async def _carry_out(self, claimed: Claimed) -> None:
+        """One transaction: the lock, the effect, the answer."""
+        async with self._server.transaction() as connection:
+            if not await async_requests.hold(connection, claimed):
+                return
+            answer = await self._answer(claimed)
+            await async_requests.keep(
+                connection, claimed.id, Kept(answer.status, answer.headers, answer.content)
+            )
+        age_s = (self._server.clock.now() - claimed.created_at).total_seconds()
+        DURATION.labels(str(answer.status)).observe(max(age_s, 0.0))
+
+    async def _answer(self, claimed: Claimed) -> Answer:
+        """What the request answers, a failure too. Raises what may pass, as long as there are attempts left."""
+        server = self._server
+        request = unpack(claimed.request, claimed.body, now=server.clock.now(), base_url=server.base_url)
+        set_correlation_id(request.correlation_id)
+        if claimed.attempts > self._settings.async_attempts_max:
+            return _given_up(claimed, request.language)
+        try:
+            async with asyncio.timeout(self._settings.async_timeout_s), server.transaction():
+                answer = await server.handle(request)
+        except Exception as error:
+            if _may_pass(error) and claimed.attempts < self._settings.async_attempts_max:
+                raise
+            answer = failure(error, request.language)
+        as_preferred(answer, request)
+        return answer
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same request may succeed a moment later. One that took too long would take as long again."""
+    if isinstance(error, TimeoutError):
+        return False
+    return isinstance(error, (Unavailable, *RIVALS, *UNREACHABLE))
+
+
+def _given_up(claimed: Claimed, language: Language) -> Answer:
+    GIVEN_UP.inc()
+    log.error("asynchronous request given up", id=str(claimed.id), attempts=claimed.attempts - 1)
+    return failure(
+        CreneauError(
+            f"La demande a échoué {claimed.attempts - 1} fois sans réponse et n'est plus tentée.",
+            f"The request has failed {claimed.attempts - 1} times without an answer and is tried no more.",
+            code="exception",
+        ),
+        language,
+    )

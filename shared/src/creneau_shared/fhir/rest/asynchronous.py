@@ -1,0 +1,219 @@
+"""`Prefer: respond-async` (FHIR R4 async.html; ISiK demands it of `$book`): accepted now, carried out by a worker.
+
+What can be checked at once is: who asks, whether they may, whether the address and the body are readable. Then the
+request is recorded and answered with 202 and `Content-Location`, the address under which its own answer will stand.
+`async_runner.py` carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Conflict, Issue, NotFound, TooManyRequests, Unprocessable
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.fhir.rest.batch import check_bundle
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.idempotency import check_key
+from creneau_shared.fhir.rest.packing import digest, pack
+from creneau_shared.fhir.rest.provenance import provenance_of
+from creneau_shared.fhir.rest.searching import COMPARTMENT_PARAMETERS
+from creneau_shared.fhir.rest.settings import AsyncSettings
+from creneau_shared.fhir.storage import async_requests
+from creneau_shared.fhir.storage.async_requests import Owner, Progress
+from creneau_shared.http.rate import TokenBuckets
+from creneau_shared.security.principal import Action
+
+if TYPE_CHECKING:
+    from creneau_shared.fhir.rest.server import FhirServer
+
+PATH = "_async"
+"""`[base]/_async/<service>/<id>`: the gateway finds the service by it"""
+POLL_AGAIN_S = 1
+ACTIONS: Mapping[str, Action] = {"GET": "s", "POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
+
+
+class AsyncRequests:
+    """Accepts asynchronous requests, and answers those who come back for them. One a process."""
+
+    def __init__(self, service: str, settings: AsyncSettings) -> None:
+        """`service` is the word by which the gateway knows the service: `booking`."""
+        self.service = service
+        self._settings = settings
+        self._polls = TokenBuckets(settings.async_polls_per_s, settings.async_polls_burst)
+
+    async def accept(self, server: FhirServer, request: FhirRequest) -> Answer | None:
+        """202 once the request is recorded; None for what is answered at once all the same (a preference may be
+        left aside): a read, and what comes without a token, since nobody else could come back for the answer."""
+        if request.principal.anonymous or not _is_worth_waiting_for(request):
+            return None
+        await _check_at_once(server, request)
+        owner = _owner(request)
+        async with server.transaction() as connection:
+            id_ = await self._add(connection, owner, request)
+        said = Issue(
+            "informational",
+            "La demande est enregistrée ; sa réponse sera à l'adresse que donne Content-Location.",
+            "The request is recorded; its answer will stand at the address that Content-Location gives.",
+            severity="information",
+        )
+        headers = {
+            "Content-Location": f"{server.base_url}/{PATH}/{self.service}/{id_}",
+            "Preference-Applied": "respond-async",
+            "Retry-After": str(POLL_AGAIN_S),
+        }
+        return Answer(202, dumps(operation_outcome([said], request.language)), headers)
+
+    async def poll(self, server: FhirServer, request: FhirRequest, id_: str) -> Answer:
+        """GET of the address: 202 while the request is under way, then its own answer, as often as wanted."""
+        owner = _owner(request)
+        wait_s = self._polls.take((owner.issuer, owner.subject, id_))
+        if wait_s:
+            raise TooManyRequests(
+                f"Cette réponse est demandée trop souvent : revenez dans {wait_s} s.",
+                f"This answer is asked for too often: come back in {wait_s} s.",
+                headers={"Retry-After": str(wait_s)},
+            )
+        async with server.connection() as connection:
+            found = await _progress(connection, owner, id_)
+        if found.answer is None:
+            return _under_way(found, request)
+        return Answer(found.answer.status, found.answer.content, dict(found.answer.headers))
+
+    async def cancel(self, server: FhirServer, request: FhirRequest, id_: str) -> Answer:
+        """DELETE of the address: what has not begun will not, what is finished is forgotten; 202. What is being
+        carried out cannot be called back: 409."""
+        owner = _owner(request)
+        async with server.transaction() as connection:
+            await _progress(connection, owner, id_)
+            removed = await async_requests.remove(connection, owner, UUID(id_))
+        if not removed:
+            raise Conflict(
+                "La demande est en cours d'exécution et ne peut plus être annulée ; sa réponse va suivre.",
+                "The request is being carried out and can no longer be cancelled; its answer will follow.",
+                headers={"Retry-After": str(POLL_AGAIN_S)},
+            )
+        said = Issue(
+            "informational", "La demande est retirée.", "The request is withdrawn.", severity="information"
+        )
+        return Answer(202, dumps(operation_outcome([said], request.language)))
+
+    async def _add(self, connection: Connection, owner: Owner, request: FhirRequest) -> UUID:
+        """The id of the request, or of the one recorded before it under the same Idempotency-Key."""
+        key, said = request.headers.get("idempotency-key"), digest(request)
+        if key is not None:
+            check_key(key)
+            earlier = await async_requests.find_by_key(connection, owner, key)
+            if earlier is not None:
+                return _same(earlier, said)
+        if (
+            await async_requests.unfinished(connection, owner)
+            >= self._settings.async_unfinished_per_subject_max
+        ):
+            raise TooManyRequests(
+                "Trop de vos demandes sont encore en cours ; attendez leurs réponses.",
+                "Too many of your requests are still under way; wait for their answers.",
+                headers={"Retry-After": "5"},
+            )
+        id_ = await async_requests.add(connection, owner, key, said, pack(request), _body(request))
+        if id_ is not None:
+            return id_
+        assert key is not None
+        rival = await async_requests.find_by_key(connection, owner, key)
+        if rival is None:
+            raise Conflict(
+                "La demande de même Idempotency-Key vient d'être retirée ; recommencez.",
+                "The request with the same Idempotency-Key was withdrawn just now; send it again.",
+            )
+        return _same(rival, said)
+
+
+def _is_worth_waiting_for(request: FhirRequest) -> bool:
+    """Any interaction but a read of one version, the statement of what can be done, and the polling itself."""
+    path = request.path
+    if path[:1] in (("metadata",), (PATH,)):
+        return False
+    if request.method not in ("GET", "HEAD"):
+        return True
+    reads_one = len(path) == 2 and not path[1].startswith(("_", "$"))
+    return request.method == "GET" and not reads_one and not (len(path) == 4 and path[2] == "_history")
+
+
+async def _check_at_once(server: FhirServer, request: FhirRequest) -> None:
+    """Refuse now what would only be refused later: the address, the right to it, an unreadable body."""
+    plan = server.plan(request)
+    provenance_of(server, request, writes=plan.write is not None)
+    for resource_type, action in _rights(server, request):
+        await server.policy.access(request.principal, resource_type, action)
+    if request.method in ("POST", "PUT") and "_search" not in request.path and request.body.strip():
+        request.resource()
+    if request.method == "POST" and not request.path:
+        check_bundle(request.resource())
+
+
+def _rights(server: FhirServer, request: FhirRequest) -> list[tuple[str, Action]]:
+    """The rights without which the request cannot succeed: on which type, to do what.
+
+    A Bundle's entries fail one by one, and a search over the system asks type by type: both later.
+    """
+    path, method = request.path, request.method
+    if not path or path[0].startswith("_"):
+        return []
+    if path[-1].startswith("$"):
+        resource_type = path[0] if len(path) > 1 else None
+        id_ = path[1] if len(path) > 2 else None
+        found = (
+            o.right for o in server.operations if f"${o.code}" == path[-1] and o.allows(resource_type, id_)
+        )
+        return [right for right in found if right is not None]
+    if len(path) > 2 and path[2] in COMPARTMENT_PARAMETERS.get(path[0], ()):
+        return [(path[2], "s")]
+    if "_history" in path:
+        return [(path[0], "r")]
+    if "_search" in path:
+        return [(path[0], "s")]
+    return [(path[0], ACTIONS[method])]
+
+
+def _owner(request: FhirRequest) -> Owner:
+    return Owner(request.principal.issuer, request.principal.subject)
+
+
+def _body(request: FhirRequest) -> bytes:
+    """A search's form is among the parameters already."""
+    return b"" if "_search" in request.path else request.body
+
+
+def _same(earlier: tuple[UUID, bytes], said: bytes) -> UUID:
+    id_, before = earlier
+    if before != said:
+        raise Unprocessable(
+            "Cette clé Idempotency-Key a déjà servi pour une autre demande : prenez-en une nouvelle.",
+            "This Idempotency-Key was already used for another request: take a new one.",
+            code="duplicate",
+        )
+    return id_
+
+
+async def _progress(connection: Connection, owner: Owner, id_: str) -> Progress:
+    """How far the owner's request is; NotFound for what is unknown, forgotten or somebody else's alike."""
+    try:
+        found = await async_requests.progress(connection, owner, UUID(id_))
+    except ValueError:
+        found = None
+    if found is None:
+        raise NotFound(
+            "Il n'y a pas, ou plus, de demande à cette adresse.",
+            "There is no request at this address, or no longer.",
+        )
+    return found
+
+
+def _under_way(found: Progress, request: FhirRequest) -> Answer:
+    fr, en = ("en cours", "in progress") if found.begun else ("en attente", "waiting")
+    said = Issue("informational", f"Demande {fr}.", f"Request {en}.", severity="information")
+    headers = {"Retry-After": str(POLL_AGAIN_S), "X-Progress": fr if request.language == "fr" else en}
+    return Answer(202, dumps(operation_outcome([said], request.language)), headers)

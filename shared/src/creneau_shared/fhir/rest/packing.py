@@ -1,0 +1,86 @@
+"""A request as bytes, to be carried out later by another process: everything that decides what it does and for whom,
+but not the token."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.security.principal import Principal, Scope
+
+KEPT_HEADERS = (
+    "accept-language",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-modified-since",
+    "if-none-exist",
+    "if-none-match",
+    "prefer",
+    "x-provenance",
+)
+"""The headers by which a request is carried out; how its answer is written is for whoever comes for it to say."""
+
+
+def pack(request: FhirRequest) -> bytes:
+    """The request but for its body, as JSON."""
+    return orjson.dumps(
+        {
+            "method": request.method,
+            "path": request.path,
+            "query": request.query,
+            "rawQuery": request.raw_query,
+            "headers": {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers},
+            "language": request.language,
+            "correlationId": request.correlation_id,
+            "principal": _packed(request.principal),
+        }
+    )
+
+
+def unpack(packed: bytes, body: bytes, *, now: datetime, base_url: str) -> FhirRequest:
+    """The request that `pack` wrote, as if it came in now."""
+    kept: dict[str, Any] = orjson.loads(packed)
+    return FhirRequest(
+        method=kept["method"],
+        path=tuple(kept["path"]),
+        query=[(name, value) for name, value in kept["query"]],
+        headers=kept["headers"],
+        body=body,
+        principal=_unpacked(kept["principal"]),
+        now=now,
+        base_url=base_url,
+        language=kept["language"],
+        correlation_id=kept["correlationId"],
+        raw_query=kept["rawQuery"],
+    )
+
+
+def digest(request: FhirRequest) -> bytes:
+    """What tells two requests apart: method, address and body."""
+    target = orjson.dumps([request.method, request.path, request.query])
+    return hashlib.sha256(target + b"\n" + request.body).digest()
+
+
+def _packed(principal: Principal) -> dict[str, Any]:
+    return {
+        "issuer": principal.issuer,
+        "subject": principal.subject,
+        "scopes": [[s.level, s.resource_type, "".join(sorted(s.actions))] for s in principal.scopes],
+        "flags": sorted(principal.flags),
+        "patient": principal.patient,
+    }
+
+
+def _unpacked(kept: dict[str, Any]) -> Principal:
+    return Principal(
+        issuer=kept["issuer"],
+        subject=kept["subject"],
+        scopes=tuple(Scope(level, kind, frozenset(actions)) for level, kind, actions in kept["scopes"]),
+        flags=frozenset(kept["flags"]),
+        patient=kept["patient"],
+    )

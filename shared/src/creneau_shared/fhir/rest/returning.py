@@ -1,0 +1,28 @@
+"""What `Prefer: return` makes of the answer to a write (FHIR R4 http.html#ops)."""
+
+from __future__ import annotations
+
+from creneau_shared.errors import Issue
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.outcome import Language, operation_outcome
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+
+
+def as_preferred(answer: Answer, request: FhirRequest) -> None:
+    """Leave out the body (`minimal`), or say no more than that it was done (`OperationOutcome`)."""
+    if request.method in ("GET", "HEAD"):
+        return
+    if request.prefer.returning == "OperationOutcome":
+        _as_outcome(answer, request.language)
+    elif request.prefer.returning == "minimal" and answer.stored is not None:
+        answer.content = None
+
+
+def _as_outcome(answer: Answer, language: Language) -> None:
+    if answer.stored is None and answer.status != 204:
+        return
+    said = Issue("informational", "C'est fait.", "Done.", severity="information")
+    answer.content = dumps(operation_outcome([said], language))
+    answer.stored = None
+    if answer.status == 204:
+        answer.status = 200

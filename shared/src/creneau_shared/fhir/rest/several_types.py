@@ -1,0 +1,197 @@
+"""A search over several types (`[base]?_type=A,B`), page by page: one type after the other, as one list.
+
+`_count` bounds the page over all of them. The first page asks every type, so that `total` is the sum and a `next`
+link leads to something; its link carries on what it found, so that later pages ask only for what they show. Each
+type's own cursor stays what its search made of it; around it stands which types are still to come.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from creneau_shared.errors import BadRequest, NotFound
+from creneau_shared.fhir.search.bundle import Link, query_url
+from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+
+COUNT_DEFAULT = 20
+COUNT_MAX = 200
+PROBE = 1
+"""matches that are asked of a type whose turn has not come: enough to know that it has some"""
+
+Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one type answers: entries (matches, includes, outcome), how many of them are matches, all its matches
+    (None: not told), and where its next page begins."""
+
+    entries: Sequence[Any]
+    matches: int
+    total: int | None
+    next_cursor: str | None
+
+
+Ask = Callable[[str, list[tuple[str, str]]], Awaitable[Part]]
+"""Search one type by these pairs, `_count` and `_cursor` among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page begins: the types that are still to come, the cursor within the first of them, the total."""
+
+    types: tuple[str, ...]
+    cursor: str | None = None
+    total: int | None = None
+
+    def encode(self) -> str:
+        """URL-safe text."""
+        packed = orjson.dumps([self.types, self.cursor, self.total])
+        return urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+    @staticmethod
+    def decode(text: str, allowed: Collection[str]) -> Position:
+        """BadRequest for what `encode` did not write for a search of these types."""
+        try:
+            types, cursor, total = orjson.loads(
+                urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+            )
+            if not types or not set(types) <= set(allowed) or not isinstance(cursor, str | None):
+                raise ValueError(text)
+            return Position(tuple(types), cursor, None if total is None else int(total))
+        except (ValueError, TypeError) as error:
+            raise BadRequest(
+                "Ce lien de page ne vaut pas pour cette recherche ; repartez de la première page.",
+                "This page link does not belong to this search; start again from the first page.",
+                expression=f"http.{CURSOR_PARAMETER}",
+                details_code="cursor",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralTypes:
+    """The search as it was asked for."""
+
+    types: tuple[str, ...]
+    count: int
+    pairs: tuple[tuple[str, str], ...]
+    """what each type is searched by"""
+    asked: tuple[tuple[str, str], ...]
+    """the query itself, for the links"""
+    position: Position
+    first: bool
+
+    @staticmethod
+    def of(query: Pairs, served: Collection[str]) -> SeveralTypes:
+        """BadRequest without `_type` or with what only a search of one type has, NotFound for a type that is not
+        in `served`."""
+        types = tuple(
+            dict.fromkeys(t for name, text in query if name == "_type" for t in text.split(",") if t)
+        )
+        if not types:
+            raise BadRequest(
+                "Une recherche sur tout le système doit dire ses types : _type=Slot,Schedule.",
+                "A search over the whole system must say its types: _type=Slot,Schedule.",
+                code="required",
+                expression="http._type",
+            )
+        unknown = [name for name in types if name not in served]
+        if unknown:
+            raise NotFound(
+                f"Types inconnus ici : {', '.join(unknown)}.",
+                f"Types not known here: {', '.join(unknown)}.",
+                code="not-supported",
+            )
+        if len(types) > 1 and any(name == "_sort" for name, _ in query):
+            raise BadRequest(
+                "_sort se demande pour un seul type ; plusieurs viennent l'un après l'autre, dans l'ordre de _type.",
+                "_sort is asked for one type; several come one after the other, in the order of _type.",
+                code="not-supported",
+                expression="http._sort",
+            )
+        cursor = _last(query, CURSOR_PARAMETER)
+        own = ("_type", "_count", "_format", CURSOR_PARAMETER)
+        return SeveralTypes(
+            types=types,
+            count=page_count(query),
+            pairs=tuple(pair for pair in query if pair[0] not in own),
+            asked=tuple(query),
+            position=Position.decode(cursor, types) if cursor else Position(types),
+            first=not cursor,
+        )
+
+    async def page(self, ask: Ask) -> Page:
+        """One page: each type's part as long as there is room; on the first page the others' totals too."""
+        entries: list[Any] = []
+        left, total, ahead = self.count, self._first_total(), []
+        cursor: str | None = None
+        for index, name in enumerate(self.position.types):
+            if left == 0 and self.count and not self.first:
+                ahead.append(name)
+                continue
+            shown = left > 0 or self.count == 0
+            part = await ask(name, self._asking(left, self.position.cursor if index == 0 else None, shown))
+            if shown:
+                entries += part.entries
+                left -= part.matches
+                if part.next_cursor is not None:
+                    ahead, cursor, left = [name], part.next_cursor, 0
+            elif part.matches:
+                ahead.append(name)
+            if self.first:
+                total = None if total is None or part.total is None else total + part.total
+        following = Position(tuple(ahead), cursor, total).encode() if ahead else None
+        return Page(entries, total, following)
+
+    def links(self, url: str, page: Page) -> list[Link]:
+        """self, first and next."""
+        links = [Link("self", query_url(url, self.asked))]
+        again = [pair for pair in self.asked if pair[0] != CURSOR_PARAMETER]
+        if not self.first:
+            links.append(Link("first", query_url(url, again)))
+        if page.next_cursor is not None:
+            links.append(Link("next", query_url(url, [*again, (CURSOR_PARAMETER, page.next_cursor)])))
+        return links
+
+    def _first_total(self) -> int | None:
+        return 0 if self.first else self.position.total
+
+    def _asking(self, count: int, cursor: str | None, shown: bool) -> list[tuple[str, str]]:
+        if not shown:
+            bare = [pair for pair in self.pairs if not pair[0].startswith(("_include", "_revinclude"))]
+            return [*bare, ("_count", str(PROBE))]
+        own = [*self.pairs, ("_count", str(count))]
+        return [*own, (CURSOR_PARAMETER, cursor)] if cursor else own
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the whole; `next_cursor` is None on the last one."""
+
+    entries: Sequence[Any]
+    total: int | None
+    next_cursor: str | None
+
+
+def page_count(query: Pairs) -> int:
+    """The matches on a page: `_count`, cut down to COUNT_MAX; BadRequest for what is no number."""
+    text = _last(query, "_count")
+    if not text:
+        return COUNT_DEFAULT
+    if not (text.isascii() and text.isdigit()):
+        raise BadRequest(
+            f"_count attend un nombre entier ; reçu « {text} ».",
+            f"_count takes a whole number; got “{text}”.",
+            code="value",
+            expression="http._count",
+        )
+    return min(int(text[:9]), COUNT_MAX)
+
+
+def _last(query: Pairs, name: str) -> str:
+    return next((text for key, text in reversed(query) if key == name), "")

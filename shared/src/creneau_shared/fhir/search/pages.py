@@ -1,0 +1,220 @@
+"""One page of a search as SQL: its order, where it begins, and which rows are read for it.
+
+A search that is sorted by something in a side table can be answered in two ways. *Sorting*: find all matches, look up
+what each is sorted by, sort. *Walking*: read the side table in the order of its index and keep what matches until the
+page is full (`Walk`). Sorting costs what all matches cost, walking what lies between two of them; so few matches are
+sorted, and many are walked to. PostgreSQL is not left the choice, because it cannot guess how many rows bear a term that
+is not among the most common ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from creneau_shared.fhir.search.parameters import SearchParameter
+from creneau_shared.fhir.search.request import Condition, SearchRequest, near_of
+from creneau_shared.fhir.search.sql import (
+    Arguments,
+    Catalog,
+    Compiler,
+    Place,
+    Scope,
+    SearchTable,
+    SortValue,
+    Statement,
+    Walk,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MatchQuery:
+    """The statement that finds a page of matches, and how its rows are read.
+
+    Columns: key, id, version, last_updated, content, then `sort_count` sort values, `distance` when searched
+    near a point, `refs` when references are wanted.
+    """
+
+    statement: Statement
+    sort_count: int
+    backward: bool
+
+
+def can_walk(catalog: Catalog, scope: Scope, request: SearchRequest) -> bool | None:
+    """Whether the matches can be walked to: False, True (nothing narrows them), None (when there are many)."""
+    walk = _walk(catalog.table(request.resource_type), request, request.conditions, "r1", Arguments())
+    if walk is None:
+        return False
+    return None if walk.rest or request.resource_type in scope.required else True
+
+
+def compile_matches(
+    catalog: Catalog,
+    scope: Scope,
+    request: SearchRequest,
+    place: Place | None = None,
+    references: Sequence[SearchParameter] = (),
+    *,
+    walking: bool = False,
+) -> tuple[MatchQuery, ...]:
+    """One page of matches after (or before) `place`, and one row more that tells whether there is another.
+
+    `walking` only where `can_walk` allows it. The rows of the second statement, when there is one, come after those of
+    the first: it is for a page that the first does not fill.
+    """
+    parts = _parts(catalog, request, place) if walking else ("all",)
+    return tuple(_Page(catalog, scope, request, place, references, part).query() for part in parts)
+
+
+_Part = Literal["all", "walked", "absent"]
+"""Which rows a statement gives: all in one order, those that a Walk leads to, those that it does not lead to."""
+
+
+def _parts(catalog: Catalog, request: SearchRequest, place: Place | None) -> Sequence[_Part]:
+    walk = _walk(catalog.table(request.resource_type), request, request.conditions, "r1", Arguments())
+    parts: list[_Part] = ["walked"]
+    if walk is not None and walk.absent is not None:
+        parts.append("absent")
+    if place is None:
+        return parts
+    if place.backward:
+        parts.reverse()
+    if not place.values:
+        return parts
+    return parts[parts.index("absent" if place.values[0] is None else "walked") :]
+
+
+def _walk(
+    table: SearchTable,
+    request: SearchRequest,
+    conditions: Sequence[Condition],
+    alias: str,
+    arguments: Arguments,
+) -> Walk | None:
+    keys = request.sort or (() if near_of(request) else table.default_sort)
+    return table.walk(keys[0], conditions, alias, arguments) if keys else None
+
+
+class _Page:
+    """Compiles one statement of a page."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        scope: Scope,
+        request: SearchRequest,
+        place: Place | None,
+        references: Sequence[SearchParameter],
+        part: _Part,
+    ) -> None:
+        self._compiler = Compiler(catalog, scope)
+        self._request = request
+        self._references = references
+        self._part = part
+        self._backward = place is not None and place.backward
+        # The first statement goes on from the place; one that follows it begins at its own beginning.
+        self._place = None
+        if place is not None and place.values:
+            is_here = part == "all" or (place.values[0] is None) == (part == "absent")
+            self._place = place if is_here else None
+
+    def query(self) -> MatchQuery:
+        request, compiler, arguments = self._request, self._compiler, self._compiler.arguments
+        table, alias = compiler.catalog.table(request.resource_type), compiler.alias()
+        walk = None
+        if self._part != "all":
+            walk = _walk(
+                table,
+                request,
+                request.conditions,
+                alias,
+                arguments if self._part == "walked" else Arguments(),
+            )
+        conditions = walk.rest if walk is not None and self._part == "walked" else request.conditions
+        source, parts = table.source(alias), [compiler.where(table, conditions, alias)]
+        if walk is not None and self._part == "walked":
+            source, parts = f"{walk.source}, {source}", [walk.where, *parts]
+        elif walk is not None and walk.absent is not None:
+            parts.append(walk.absent)
+        columns = table.columns(alias)
+        near = near_of(request)
+        distance = table.distance(near, alias, arguments) if near else None
+        order = [
+            *self._order(table, alias, walk, distance),
+            SortValue(columns.key, table.key_type, nullable=False),
+        ]
+        if self._place is not None:
+            parts.append(f"({_beyond(order, self._place, arguments)})")
+        selected = [
+            f"{columns.key} AS key",
+            f"{columns.id} AS id",
+            f"{columns.version} AS version",
+            f"{columns.last_updated} AS last_updated",
+            f"{columns.content} AS content",
+            *(f"{value.expression} AS s{n}" for n, value in enumerate(order[:-1])),
+        ]
+        if distance is not None:
+            selected.append(f"{distance} AS distance")
+        if self._references:
+            selected.append(f"{table.references(self._references, alias)} AS refs")
+        ordered = ", ".join(_order_by(v, self._backward) for v in order if v.expression != "NULL")
+        sql = (
+            f"SELECT {', '.join(selected)} FROM {source} WHERE {' AND '.join(parts)} "
+            f"ORDER BY {ordered} LIMIT {arguments.add(request.count + 1, 'bigint')}"
+        )
+        return MatchQuery(compiler.statement(sql), len(order) - 1, self._backward)
+
+    def _order(
+        self, table: SearchTable, alias: str, walk: Walk | None, distance: str | None
+    ) -> list[SortValue]:
+        request, arguments = self._request, self._compiler.arguments
+        if not request.sort and distance is not None:
+            return [SortValue(distance, "double precision", nullable=False)]
+        keys = request.sort or table.default_sort
+        if walk is None:
+            return [table.sort_value(key, alias, arguments) for key in keys]
+        first = (
+            walk.value if self._part == "walked" else replace(walk.value, expression="NULL", nullable=True)
+        )
+        return [first, *(table.sort_value(key, alias, arguments) for key in keys[1:])]
+
+
+def _order_by(value: SortValue, backward: bool) -> str:
+    """NULLs last whatever the direction; everything turned round when going backward."""
+    direction = "DESC" if value.descending != backward else "ASC"
+    if not value.nullable:
+        return f"{value.expression} {direction}"
+    return f"{value.expression} {direction} NULLS {'FIRST' if backward else 'LAST'}"
+
+
+def _beyond(order: Sequence[SortValue], place: Place, arguments: Arguments) -> str:
+    """Condition: the row comes after `place` (before it when going backward)."""
+    if len(place.values) != len(order):
+        raise ValueError("a place has one value for each sort key and the key")
+    alternatives: list[str] = []
+    equal: list[str] = []
+    bound = ""
+    for value, at in zip(order, place.values, strict=True):
+        if value.expression == "NULL":
+            continue
+        placeholder = None if at is None else arguments.add(at, value.sql_type)
+        if not alternatives and not equal and placeholder is not None and not value.nullable:
+            # Said once more without OR, so that an index is read from the place on.
+            bound = f"{value.expression} {'<=' if value.descending != place.backward else '>='} {placeholder} AND "
+        further = _further(value, placeholder, place.backward)
+        if further is not None:
+            alternatives.append(" AND ".join([*equal, further]))
+        same = f"= {placeholder}" if placeholder else "IS NULL"
+        equal.append(f"{value.expression} {same}")
+    return bound + "(" + (" OR ".join(f"({alternative})" for alternative in alternatives) or "false") + ")"
+
+
+def _further(value: SortValue, placeholder: str | None, backward: bool) -> str | None:
+    if placeholder is None:
+        return f"{value.expression} IS NOT NULL" if backward else None
+    operator = "<" if value.descending != backward else ">"
+    further = f"{value.expression} {operator} {placeholder}"
+    if value.nullable and not backward:
+        return f"({further} OR {value.expression} IS NULL)"
+    return further

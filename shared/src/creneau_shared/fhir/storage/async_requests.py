@@ -1,0 +1,215 @@
+"""`async_request`: what was asked with `Prefer: respond-async`, and the answer that is kept for it.
+
+A row is waiting, then being carried out, then finished. Whoever carries it out holds the row's lock in the very
+transaction that has the effect and keeps the answer, so that both are there or neither is. `attempts` and
+`lease_until` are committed before that: they count what a process did not survive, and cover the moment between
+being claimed and being locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, Uuid, func, text
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.ids import new_uuid
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who asked, and who alone may come back for the answer."""
+
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A request that one process is about to carry out. `request` and `body` are as they were added."""
+
+    id: UUID
+    attempts: int
+    request: bytes
+    body: bytes
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A finished request's answer, as it is given to whoever comes back for it."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a request is: `answer` once it is finished, else whether it has `begun`."""
+
+    begun: bool
+    answer: Kept | None
+
+
+def async_request_table(metadata: MetaData) -> Table:
+    """`async_request`: one row a request; its words (`request`, `body`) are erased once it is finished."""
+    return Table(
+        "async_request",
+        metadata,
+        Column("id", Uuid, primary_key=True),
+        Column("issuer", Text, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("idempotency_key", Text, nullable=True),
+        Column("digest", LargeBinary, nullable=False),
+        Column("request", LargeBinary, nullable=True),
+        Column("body", LargeBinary, nullable=True),
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Column("attempts", Integer, nullable=False, server_default=text("0")),
+        Column("lease_until", DateTime(timezone=True), nullable=True),
+        Column("finished_at", DateTime(timezone=True), nullable=True),
+        Column("status", Integer, nullable=True),
+        Column("headers", LargeBinary, nullable=True),
+        Column("content", LargeBinary, nullable=True),
+        Index("ix_async_request_waiting", "created_at", "id", postgresql_where=text("finished_at IS NULL")),
+        Index(
+            "ix_async_request_finished_at",
+            "finished_at",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
+        Index("ix_async_request_owner", "issuer", "subject", postgresql_where=text("finished_at IS NULL")),
+        Index(
+            "uq_async_request_idempotency_key",
+            "issuer",
+            "subject",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+    )
+
+
+async def add(
+    connection: Connection, owner: Owner, key: str | None, digest: bytes, request: bytes, body: bytes
+) -> UUID | None:
+    """Record a request; its id, or None when its owner has used this Idempotency-Key before."""
+    found: UUID | None = await connection.fetchval(
+        "INSERT INTO async_request (id, issuer, subject, idempotency_key, digest, request, body)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+        " ON CONFLICT (issuer, subject, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING id",
+        new_uuid(),
+        owner.issuer,
+        owner.subject,
+        key,
+        digest,
+        request,
+        body,
+    )
+    return found
+
+
+async def find_by_key(connection: Connection, owner: Owner, key: str) -> tuple[UUID, bytes] | None:
+    """The id and the digest of the owner's request with this Idempotency-Key."""
+    row = await connection.fetchrow(
+        "SELECT id, digest FROM async_request WHERE issuer = $1 AND subject = $2 AND idempotency_key = $3",
+        owner.issuer,
+        owner.subject,
+        key,
+    )
+    return (row["id"], row["digest"]) if row is not None else None
+
+
+async def unfinished(connection: Connection, owner: Owner) -> int:
+    """How many of the owner's requests are not finished."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM async_request WHERE finished_at IS NULL AND issuer = $1 AND subject = $2",
+        owner.issuer,
+        owner.subject,
+    )
+    return count
+
+
+async def claim(connection: Connection, lease_s: float) -> Claimed | None:
+    """Take the oldest request that nobody has in hand, and count the attempt; to be committed at once."""
+    row = await connection.fetchrow(
+        "UPDATE async_request SET attempts = attempts + 1, lease_until = now() + make_interval(secs => $1)"
+        " WHERE id = (SELECT id FROM async_request WHERE finished_at IS NULL"
+        " AND (lease_until IS NULL OR lease_until < now())"
+        " ORDER BY created_at, id FOR UPDATE SKIP LOCKED LIMIT 1)"
+        " RETURNING id, attempts, request, body, created_at",
+        lease_s,
+    )
+    return Claimed(*row) if row is not None else None
+
+
+async def hold(connection: Connection, claimed: Claimed) -> bool:
+    """Lock a claimed request until the transaction ends; False when it is another's by now, or was cancelled."""
+    held = await connection.fetchval(
+        "SELECT true FROM async_request WHERE id = $1 AND attempts = $2 AND finished_at IS NULL"
+        " FOR UPDATE SKIP LOCKED",
+        claimed.id,
+        claimed.attempts,
+    )
+    return bool(held)
+
+
+async def keep(connection: Connection, id_: UUID, answer: Kept) -> None:
+    """Finish a held request with its answer; what was asked is erased."""
+    await connection.execute(
+        "UPDATE async_request SET finished_at = now(), lease_until = NULL, request = NULL, body = NULL,"
+        " status = $2, headers = $3, content = $4 WHERE id = $1",
+        id_,
+        answer.status,
+        orjson.dumps(dict(answer.headers)),
+        answer.content,
+    )
+
+
+async def progress(connection: Connection, owner: Owner, id_: UUID) -> Progress | None:
+    """How far one of the owner's requests is; None when they have none with this id."""
+    row = await connection.fetchrow(
+        "SELECT attempts, status, headers, content FROM async_request"
+        " WHERE id = $1 AND issuer = $2 AND subject = $3",
+        id_,
+        owner.issuer,
+        owner.subject,
+    )
+    if row is None:
+        return None
+    if row["status"] is None:
+        return Progress(row["attempts"] > 0, None)
+    return Progress(True, Kept(row["status"], orjson.loads(row["headers"]), row["content"]))
+
+
+async def remove(connection: Connection, owner: Owner, id_: UUID) -> bool:
+    """Take one of the owner's requests away, unless it is being carried out at this moment (False)."""
+    removed = await connection.fetchval(
+        "DELETE FROM async_request WHERE id = (SELECT id FROM async_request"
+        " WHERE id = $1 AND issuer = $2 AND subject = $3 FOR UPDATE SKIP LOCKED) RETURNING true",
+        id_,
+        owner.issuer,
+        owner.subject,
+    )
+    return bool(removed)
+
+
+async def forget(connection: Connection, kept_h: float) -> int:
+    """Delete the answers that have been kept for `kept_h` hours; how many."""
+    result: str = await connection.execute(
+        "DELETE FROM async_request WHERE finished_at < now() - make_interval(secs => $1)", kept_h * 3600
+    )
+    return int(result.rsplit(" ", 1)[-1])
+
+
+async def backlog(connection: Connection) -> tuple[int, float]:
+    """How many requests are not finished, and the age of the oldest in seconds (0 without any)."""
+    row = await connection.fetchrow(
+        "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8"
+        " FROM async_request WHERE finished_at IS NULL"
+    )
+    assert row is not None
+    return row[0], row[1]

@@ -1,0 +1,130 @@
+"""StructureDefinitions of the profiles and extensions that are known, from the same rows as their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+from creneau_shared.fhir.definitions import type_definition
+from creneau_shared.fhir.profiles.catalogue import Profile, profile_catalogue, profile_of
+from creneau_shared.fhir.profiles.constraints import CONSTRAINTS
+from creneau_shared.fhir.structure_definitions.base import FHIR_VERSION, base_definition
+from creneau_shared.fhir.structure_definitions.snapshot import Snapshot, path_of
+
+Resource = dict[str, Any]
+
+_OWN: Final = "Créneau"
+_OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
+    "held-until": (
+        "Jusqu'à quand le créneau est gardé pour ce rendez-vous en attente.",
+        "Until when the slot is kept for this pending appointment.",
+    ),
+    "minimum-notice": (
+        "Délai avant le début du créneau en deçà duquel un patient ne réserve plus.",
+        "How long before the start of a slot a patient can last book it.",
+    ),
+    "booking-window": (
+        "Combien de jours à l'avance les créneaux d'un jour s'ouvrent, et à quelle heure locale.",
+        "How many days ahead the slots of a day open, and at which local time.",
+    ),
+    "age-limit": (
+        "Âge des patients le jour du rendez-vous, bornes comprises.",
+        "The age of the patients on the day of the appointment, both ends included.",
+    ),
+    "patient-appointments-max": (
+        "Combien de rendez-vous à venir un patient peut avoir dans cet agenda.",
+        "How many appointments to come a patient may have in this agenda.",
+    ),
+    "change-deadline": (
+        "Délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
+        "How long before the start a patient can last cancel or move.",
+    ),
+    "bookable": (
+        "Si un patient peut réserver ce créneau maintenant ; calculé à la recherche, jamais enregistré.",
+        "Whether a patient can book this slot now; computed when searched by, never stored.",
+    ),
+    "bookable-by": (
+        "Patient dont l'âge convient à l'agenda du créneau ; calculé à la recherche, jamais enregistré.",
+        "A patient whose age suits the slot's agenda; computed when searched by, never stored.",
+    ),
+}
+"""What our own extensions mean, by their id."""
+
+
+@cache
+def profile_definition(url: str) -> Resource:
+    """The StructureDefinition of a known profile; not to be changed."""
+    profile = profile_catalogue()[url]
+    resource: Resource = {
+        "resourceType": "StructureDefinition",
+        "id": profile.id,
+        "url": profile.url,
+        "version": profile.version,
+        "name": profile.name,
+        "status": "active",
+        "publisher": profile.publisher,
+        "description": _description(profile),
+        "fhirVersion": FHIR_VERSION,
+        "kind": "resource" if type_definition(profile.type).is_resource else "complex-type",
+        "abstract": False,
+    }
+    if profile.context:
+        resource["context"] = [dict(context) for context in profile.context]
+    resource |= {"type": profile.type, "baseDefinition": profile.base, "derivation": "constraint"}
+    differential = [_change(element) for element in profile.elements] or [
+        {"id": profile.type, "path": profile.type}
+    ]
+    resource["snapshot"] = {"element": _snapshot(profile, differential)}
+    resource["differential"] = {"element": differential}
+    return resource
+
+
+def _description(profile: Profile) -> str:
+    if profile.publisher == _OWN:
+        fr, en = _OWN_MEANINGS[profile.id]
+        return f"{fr}\n\n{en}"
+    return (
+        f"Ce que {profile.name} {profile.version} exige et que ce serveur vérifie. La définition qui fait foi est celle de"
+        f" {profile.publisher}.\n\nWhat {profile.name} {profile.version} demands and this server checks. The definition"
+        f" that counts is the one of {profile.publisher}."
+    )
+
+
+def _change(row: Any) -> Resource:
+    """A row as an element of the differential."""
+    element: Resource = {"id": row["id"], "path": path_of(row["id"])}
+    last = row["id"].rpartition(".")[2]
+    if ":" in last:
+        element["sliceName"] = last.partition(":")[2]
+    element |= {name: value for name, value in row.items() if name not in ("id", "constraint")}
+    if "constraint" in row:
+        element["constraint"] = [_constraint(rule) for rule in row["constraint"]]
+    return element
+
+
+def _constraint(rule: Any) -> Resource:
+    stated = CONSTRAINTS[rule["key"]]
+    return {
+        "key": rule["key"],
+        "severity": rule["severity"],
+        "human": f"{stated.fr} / {stated.en}",
+        "expression": rule["expression"],
+    }
+
+
+def _snapshot(profile: Profile, differential: Sequence[Resource]) -> list[Resource]:
+    base = profile_of(profile.base)
+    inherited = profile_definition(base.url) if base else base_definition(profile.type)
+    snapshot = Snapshot(inherited["snapshot"]["element"], _elements_of)
+    for change in differential:
+        snapshot.lay_over(change)
+    return snapshot.elements
+
+
+def _elements_of(type_: Resource) -> Sequence[Resource]:
+    """What stands in an element of this type: its profile where that is known, else the type's own elements."""
+    for canonical in type_.get("profile", ()):
+        if (profile := profile_of(canonical)) is not None:
+            return list(profile_definition(profile.url)["snapshot"]["element"])
+    return list(base_definition(type_["code"])["snapshot"]["element"])

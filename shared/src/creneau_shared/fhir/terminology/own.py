@@ -1,0 +1,119 @@
+"""Créneau's own code systems and value sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from creneau_shared.fhir.datatypes import PRIMITIVES
+from creneau_shared.fhir.invariants import all_invariants
+from creneau_shared.fhir.outcome import ISSUE_SYSTEM
+from creneau_shared.fhir.terminology.issue_codes import ISSUE_CODES
+from creneau_shared.fhir.terminology.model import CodeSystem, Concept, ValueSet
+
+BASE = "https://creneau.sante.fr/fhir/"
+PUBLISHER = "Créneau"
+VERSION = "1.0.0"
+ACCESS_LEVELS = BASE + "CodeSystem/access-level"
+SPECIALTIES = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
+VISIT_TYPES = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+BOOKABLE_VISITS = ("AMB", "HH", "VR")
+USED_WITH: Mapping[str, tuple[str, ...]] = {
+    SPECIALTIES: ("Appointment", "HealthcareService", "Schedule", "Slot"),
+    VISIT_TYPES: ("Appointment", "Schedule", "Slot"),
+    "https://mos.esante.gouv.fr/NOS/TRE_R211-ActiviteOperationnelle/FHIR/TRE-R211-ActiviteOperationnelle": (
+        "HealthcareService",
+    ),
+    "http://terminology.hl7.org/CodeSystem/service-category": ("HealthcareService", "Schedule", "Slot"),
+    "http://terminology.hl7.org/CodeSystem/service-type": ("HealthcareService", "Schedule", "Slot"),
+    "http://terminology.hl7.org/CodeSystem/v2-0276": ("Appointment", "Slot"),
+    "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason": ("Appointment",),
+}
+"""The code systems that say what can be booked, with the types that use them."""
+
+_VALIDATOR_RULES = {
+    "ele-1": ("Élément sans valeur ni contenu", "Element with neither value nor content"),
+    "ref-1": ("Référence interne sans ressource", "Local reference without a resource"),
+    "txt-1": ("Texte lisible non sûr", "Narrative that is not safe"),
+    "txt-2": ("Texte lisible vide", "Empty narrative"),
+}
+"""The rules of R4 that need more than the element itself, which the validator checks."""
+
+
+def _concepts(concepts: Iterable[tuple[str, str, str]]) -> dict[str, Concept]:
+    return {code: Concept(code, fr, english=en) for code, fr, en in concepts}
+
+
+def _issue_concepts() -> Iterable[tuple[str, str, str]]:
+    for code, (fr, en) in ISSUE_CODES.items():
+        yield code, fr, en
+    for name in PRIMITIVES:
+        yield f"type-{name}", f"Valeur qui n'est pas du type {name}", f"Value that is not of type {name}"
+    for key, (fr, en) in _VALIDATOR_RULES.items():
+        yield key, fr, en
+    for invariant in all_invariants():
+        yield (
+            invariant.key,
+            f"Règle {invariant.key} : {invariant.fr}",
+            f"Rule {invariant.key}: {invariant.en}",
+        )
+
+
+def own_code_systems() -> tuple[CodeSystem, ...]:
+    """What our OperationOutcomes and our audit trail say in codes."""
+    return (
+        CodeSystem(
+            ISSUE_SYSTEM,
+            "CreneauIssue",
+            PUBLISHER,
+            _concepts(_issue_concepts()),
+            VERSION,
+            "Créneau : motifs de refus",
+            language="fr",
+        ),
+        CodeSystem(
+            ACCESS_LEVELS,
+            "CreneauAccessLevel",
+            PUBLISHER,
+            _concepts(
+                (
+                    (
+                        "patient",
+                        "Accès d'un patient à ce qui le concerne",
+                        "A patient's access to their own data",
+                    ),
+                    (
+                        "user",
+                        "Accès d'un professionnel ou d'un logiciel",
+                        "A professional's or a system's access",
+                    ),
+                )
+            ),
+            VERSION,
+            "Créneau : niveaux d'accès",
+            language="fr",
+        ),
+    )
+
+
+def own_value_sets() -> tuple[ValueSet, ...]:
+    """What can be asked for when booking: specialties, and ways of meeting."""
+    return (
+        ValueSet(
+            BASE + "ValueSet/bookable-specialty",
+            "CreneauBookableSpecialty",
+            PUBLISHER,
+            {"include": [{"system": SPECIALTIES}]},
+            VERSION,
+            "Créneau : spécialités réservables",
+            contexts=USED_WITH[SPECIALTIES],
+        ),
+        ValueSet(
+            BASE + "ValueSet/bookable-visit-type",
+            "CreneauBookableVisitType",
+            PUBLISHER,
+            {"include": [{"system": VISIT_TYPES, "concept": [{"code": code} for code in BOOKABLE_VISITS]}]},
+            VERSION,
+            "Créneau : cabinet, domicile ou téléconsultation",
+            contexts=USED_WITH[VISIT_TYPES],
+        ),
+    )

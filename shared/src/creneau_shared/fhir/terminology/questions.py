@@ -1,0 +1,240 @@
+"""The questions that FHIR's terminology operations ask, answered from the catalogue (R4 terminology-service.html).
+
+Each takes plain values and gives the resource that answers; what is not known here raises NotFound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from creneau_shared.errors import NotFound
+from creneau_shared.fhir.outcome import Language
+from creneau_shared.fhir.search.text import fold
+from creneau_shared.fhir.terminology.catalogue import catalogue, value_set_catalogue
+from creneau_shared.fhir.terminology.expansion import Member, expansion
+from creneau_shared.fhir.terminology.model import CodeSystem, Concept, ValueSet
+from creneau_shared.fhir.terminology.resources import value_set_resource
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """A code as it is asked about. `system` None: the client does not say."""
+
+    system: str | None
+    code: str
+    display: str | None = None
+
+
+def code_system(url: str) -> CodeSystem:
+    """The code system of a URL, whatever its `|version`; NotFound."""
+    found = catalogue().get(url.partition("|")[0])
+    if found is None:
+        raise NotFound(
+            f"Le système de codes {url} n'est pas connu ici.",
+            f"The code system {url} is not known here.",
+            expression="system",
+            details_code="unknown-code-system",
+        )
+    return found
+
+
+def value_set(url: str) -> ValueSet:
+    """The value set of a canonical URL, whatever its `|version`; NotFound."""
+    found = value_set_catalogue().get(url.partition("|")[0])
+    if found is None:
+        raise NotFound(
+            f"Le jeu de valeurs {url} n'est pas connu ici.",
+            f"The value set {url} is not known here.",
+            expression="url",
+            details_code="unknown-value-set",
+        )
+    return found
+
+
+def concept_of(system: CodeSystem, code: str) -> Concept:
+    """One concept of a code system; NotFound."""
+    found = system.concepts.get(code)
+    if found is None:
+        raise NotFound(
+            f"Le code « {code} » n'est pas de {system.url}.",
+            f"The code “{code}” is not of {system.url}.",
+            expression="code",
+            details_code="unknown-code",
+        )
+    return found
+
+
+def expand(
+    of: ValueSet,
+    *,
+    now: datetime,
+    text: str = "",
+    offset: int = 0,
+    count: int | None = None,
+    active_only: bool = False,
+    language: Language = "fr",
+) -> Resource:
+    """`$expand`: the ValueSet with its codes, those that `text` finds, `count` of them from `offset`.
+
+    A code is found when each word of `text` begins a word of its label (accents and case do not count), or when
+    the code itself begins with `text`.
+    """
+    members = expansion(of.url) or ()
+    kept = [m for m in members if _finds(text, m) and not (active_only and m.closed)]
+    page = kept[offset:] if count is None else kept[offset : offset + count]
+    asked: list[Resource] = [{"name": "offset", "valueInteger": offset}]
+    if text:
+        asked.append({"name": "filter", "valueString": text})
+    if count is not None:
+        asked.append({"name": "count", "valueInteger": count})
+    if active_only:
+        asked.append({"name": "activeOnly", "valueBoolean": True})
+    expanded: Resource = {
+        "identifier": f"urn:uuid:{uuid5(NAMESPACE_URL, f'{of.url}|{text}|{active_only}')}",
+        "timestamp": now.isoformat(timespec="seconds"),
+        "total": len(kept),
+        "offset": offset,
+        "parameter": asked,
+    }
+    if page:
+        expanded["contains"] = [_contained(member, language) for member in page]
+    resource = {name: part for name, part in value_set_resource(of).items() if name != "compose"}
+    return resource | {"expansion": expanded}
+
+
+def _finds(text: str, member: Member) -> bool:
+    wanted = fold(text).split()
+    if not wanted or member.code.casefold().startswith(text.strip().casefold()):
+        return True
+    labels = (member.display, label(member.system, member.code, "en") or "")
+    return any(
+        all(any(word.startswith(part) for word in words) for part in wanted)
+        for words in (fold(said).split() for said in labels)
+    )
+
+
+def _contained(member: Member, language: Language) -> Resource:
+    entry: Resource = {"system": member.system}
+    if member.closed:
+        entry["inactive"] = True
+    return entry | {
+        "code": member.code,
+        "display": label(member.system, member.code, language) or member.display,
+    }
+
+
+def label(system: str, code: str, language: Language) -> str | None:
+    """The label of a code in a language, as far as it is known in it; else as it is published."""
+    held = catalogue().get(system)
+    concept = held.concepts.get(code) if held else None
+    if concept is None:
+        return None
+    return concept.english if language == "en" and concept.english else concept.display
+
+
+def lookup(system: CodeSystem, code: str, properties: Collection[str], language: Language) -> Resource:
+    """`$lookup`: what is known of a code; `properties` narrows the properties that are told."""
+    concept = concept_of(system, code)
+    parts: list[Resource] = [{"name": "name", "valueString": system.title or system.name}]
+    if system.version:
+        parts.append({"name": "version", "valueString": system.version})
+    shown = concept.english if language == "en" and concept.english else concept.display
+    parts.append({"name": "display", "valueString": shown})
+    if concept.english:
+        for said, text in (("fr", concept.display), ("en", concept.english)):
+            designation = [{"name": "language", "valueCode": said}, {"name": "value", "valueString": text}]
+            parts.append({"name": "designation", "part": designation})
+    told: list[tuple[str, Resource]] = [("parent", {"valueCode": parent}) for parent in concept.parents]
+    told += [("child", {"valueCode": child}) for child in system.children.get(code, ())]
+    told.append(("inactive", {"valueBoolean": concept.closed}))
+    for name, value in told:
+        if not properties or name in properties:
+            parts.append(
+                {
+                    "name": "property",
+                    "part": [{"name": "code", "valueCode": name}, {"name": "value", **value}],
+                }
+            )
+    return parameters(parts)
+
+
+def validate_in_system(system: CodeSystem, coding: Coding, language: Language) -> Resource:
+    """`CodeSystem/$validate-code`: whether the code is of the system, and the label its own."""
+    concept = system.concepts.get(coding.code)
+    if concept is None:
+        if system.content == "fragment":
+            return _verdict(
+                False,
+                f"Le code « {coding.code} » n'est pas de la partie de {system.url} qui est tenue ici.",
+                f"The code “{coding.code}” is not of the part of {system.url} that is held here.",
+                language,
+            )
+        return _not_in(coding.code, system.url, language)
+    return _labelled(coding, concept.display, concept.english, language)
+
+
+def validate_in_set(of: ValueSet, codings: Iterable[Coding], language: Language) -> Resource:
+    """`ValueSet/$validate-code`: whether one of the codings is of the value set."""
+    codes = {(member.system, member.code): member for member in expansion(of.url) or ()}
+    asked = list(codings)
+    for coding in asked:
+        found = codes.get((coding.system or "", coding.code))
+        if found is not None:
+            english = label(found.system, found.code, "en")
+            return _labelled(coding, found.display, english, language)
+    return _not_in(", ".join(coding.code for coding in asked), of.url, language)
+
+
+def subsumes(system: CodeSystem, code_a: str, code_b: str) -> Resource:
+    """`$subsumes`: how two codes stand to each other."""
+    a, b = concept_of(system, code_a).code, concept_of(system, code_b).code
+    if a == b:
+        outcome = "equivalent"
+    elif b in system.closure(a, upwards=False):
+        outcome = "subsumes"
+    else:
+        outcome = "subsumed-by" if a in system.closure(b, upwards=False) else "not-subsumed"
+    return parameters([{"name": "outcome", "valueCode": outcome}])
+
+
+def _labelled(coding: Coding, display: str, english: str | None, language: Language) -> Resource:
+    shown = english if language == "en" and english else display
+    labels = {fold(display), fold(english or display)}
+    if coding.display is None or fold(coding.display) in labels:
+        return parameters(
+            [{"name": "result", "valueBoolean": True}, {"name": "display", "valueString": shown}]
+        )
+    return _verdict(
+        False,
+        f"Le code « {coding.code} » est connu sous le libellé « {shown} ».",
+        f"The code “{coding.code}” is known under the label “{shown}”.",
+        language,
+        [{"name": "display", "valueString": shown}],
+    )
+
+
+def _not_in(code: str, url: str, language: Language) -> Resource:
+    return _verdict(
+        False, f"Le code « {code} » n'est pas de {url}.", f"The code “{code}” is not of {url}.", language
+    )
+
+
+def _verdict(result: bool, fr: str, en: str, language: Language, more: Iterable[Resource] = ()) -> Resource:
+    return parameters(
+        [
+            {"name": "result", "valueBoolean": result},
+            {"name": "message", "valueString": fr if language == "fr" else en},
+            *more,
+        ]
+    )
+
+
+def parameters(parts: Iterable[Resource]) -> Resource:
+    """A Parameters resource."""
+    return {"resourceType": "Parameters", "parameter": list(parts)}

@@ -1,0 +1,81 @@
+"""Asking one service for a Bundle, and putting a Bundle together from what several gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import httpx
+
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.gateway.routing import Service
+from creneau_shared.gateway.upstreams import Upstreams
+from creneau_shared.ids import new_id
+
+Query = list[tuple[str, str]]
+
+FORWARDED = ("authorization", "accept-language", "prefer", "x-request-id", "x-correlation-id")
+PASSED_ON = ("Content-Location", "Preference-Applied", "Retry-After", "WWW-Authenticate")
+
+
+class RefusedError(Exception):
+    """A service refused a part; its answer is the answer to the whole."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"refused with {answer.status}")
+        self.answer = answer
+
+
+async def ask(
+    upstreams: Upstreams,
+    service: Service,
+    address: str,
+    headers: Mapping[str, str],
+    form: Query | None = None,
+) -> Resource:
+    """A service's answer, as JSON; RefusedError when it is not 200. With a `form` by POST: what is searched by may
+    be personal, and travels in a body rather than in an address that somebody may log."""
+    forwarded = at_once({name: headers[name] for name in FORWARDED if name in headers})
+    forwarded["accept"] = "application/fhir+json"
+    method, content = "GET", b""
+    if form is not None:
+        method, content = "POST", urlencode(form).encode()
+        forwarded["content-type"] = "application/x-www-form-urlencoded"
+    answer = await upstreams.call(service, method, address, headers=forwarded, content=content)
+    if answer.status_code != 200:
+        raise RefusedError(Answer(answer.status_code, answer.content, passed_on(answer)))
+    return loads(answer.content)
+
+
+def at_once(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers without the preference for a later answer: what is put together from several services is answered
+    at once, and then says nothing of `Preference-Applied`."""
+    words = headers.get("prefer", "").replace(";", ",").split(",")
+    kept = ",".join(word for word in words if word.strip() != "respond-async")
+    return {**headers, "prefer": kept} if kept else {n: v for n, v in headers.items() if n != "prefer"}
+
+
+def passed_on(answer: httpx.Response) -> dict[str, str]:
+    """The headers of a service's answer that its caller must see."""
+    return {name: answer.headers[name] for name in PASSED_ON if name in answer.headers}
+
+
+def next_cursor(bundle: Resource) -> str | None:
+    """The cursor in a service's next link."""
+    url = next((str(link["url"]) for link in bundle.get("link", ()) if link["relation"] == "next"), "")
+    return next((text for name, text in parse_qsl(urlsplit(url).query) if name == CURSOR_PARAMETER), None)
+
+
+def bundle_of(kind: str, entries: list[Any], links: list[dict[str, str]], total: int | None = None) -> bytes:
+    """A Bundle of what the services gave."""
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "id": new_id(), "type": kind}
+    if total is not None:
+        bundle["total"] = total
+    bundle["link"] = links
+    if entries:
+        bundle["entry"] = entries
+    return dumps(bundle)

@@ -1,0 +1,51 @@
+"""What every HTTP answer gets, whoever gives it: the correlation id, the right of pages to read it, its measure.
+
+Pure ASGI, and one wrapper rather than three: it stands around every request.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from creneau_shared.http import correlation, cors
+from creneau_shared.http.metering import Meter
+
+ASGIApp = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+
+
+class EdgeMiddleware:
+    """Gives each request its correlation id, answers preflights, and measures. `resources`: see `Meter`."""
+
+    def __init__(self, app: ASGIApp, resources: frozenset[str]) -> None:
+        self._app = app
+        self._meter = Meter(resources)
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+        asked = {name: value for name, value in scope["headers"] if name in _LOOKED_AT}
+        extra = correlation.begin(asked.get(b"x-request-id"), asked.get(b"x-correlation-id"))
+        if b"origin" in asked:
+            if scope["method"] == "OPTIONS":
+                await cors.answer_preflight(send, extra)
+                return
+            extra += cors.READABLE
+
+        async def send_on(message: dict[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        finally:
+            self._meter.count(scope["method"], scope["path"], status, time.perf_counter() - started)
+
+
+_LOOKED_AT = frozenset({b"x-request-id", b"x-correlation-id", b"origin"})

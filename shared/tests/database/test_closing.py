@@ -1,0 +1,89 @@
+"""What a transaction puts off to its end is there when it commits, in order, and never when it does not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+import pytest
+
+from creneau_shared.database.closing import ClosingInsert, Savepoint
+from creneau_shared.database.pool import Database
+
+NOTES = ClosingInsert("note", ("text", "number"), ("text", "integer"))
+TALLIES = ClosingInsert("tally", ("text",), ("text",))
+
+
+@pytest.fixture
+async def database(new_database: Any) -> AsyncIterator[Database]:
+    async with Database(new_database(), size=3, statement_timeout_s=5) as database:
+        await database.pool.execute(
+            "CREATE TABLE note (place bigint GENERATED ALWAYS AS IDENTITY, text text, number integer);"
+            "CREATE TABLE tally (text text UNIQUE)"
+        )
+        yield database
+
+
+async def notes(database: Database) -> list[str]:
+    return [row["text"] for row in await database.pool.fetch("SELECT text FROM note ORDER BY place")]
+
+
+async def test_rows_of_several_tables_are_written_in_order_at_the_end(database: Database) -> None:
+    async with database.transaction() as connection:
+        await NOTES.run(connection, [("a", 1)])
+        await TALLIES.run(connection, [("t",)])
+        await NOTES.run(connection, [("b", 2), ("c", None)])
+        assert await connection.fetchval("SELECT count(*) FROM note") == 0, "written before the end"
+    assert await notes(database) == ["a", "b", "c"]
+    assert await database.pool.fetchval("SELECT count(*) FROM tally") == 1
+
+
+async def test_nothing_is_left_of_a_transaction_that_fails(database: Database) -> None:
+    async def fail() -> None:
+        async with database.transaction() as connection:
+            await NOTES.run(connection, [("a", 1)])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert await notes(database) == []
+    async with database.transaction():
+        pass
+    assert await notes(database) == [], "the next transaction wrote what the failed one had put off"
+
+
+async def test_rows_that_cannot_be_written_undo_the_transaction(database: Database) -> None:
+    """A closing row is as much a part of it as any other statement."""
+
+    async def fail() -> None:
+        async with database.transaction() as connection:
+            await connection.execute("INSERT INTO note (text) VALUES ('direct')")
+            await TALLIES.run(connection, [("same",), ("same",)])
+
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await fail()
+    assert await notes(database) == []
+
+
+async def test_what_a_savepoint_undoes_is_forgotten(database: Database) -> None:
+    async with database.transaction() as connection:
+        await NOTES.run(connection, [("before", 1)])
+        with suppress(ZeroDivisionError):
+            async with connection.transaction():
+                with Savepoint():
+                    await NOTES.run(connection, [("undone", 2)])
+                    raise ZeroDivisionError
+        async with connection.transaction():
+            with Savepoint():
+                await NOTES.run(connection, [("after", 3)])
+    assert await notes(database) == ["before", "after"]
+
+
+async def test_another_connection_is_written_to_at_once(database: Database) -> None:
+    """Only the transaction's own connection closes with it; one used beside it has no end to wait for."""
+    async with database.transaction(), database.connection() as other:
+        await NOTES.run(other, [("at once", 1)])
+        assert await notes(database) == ["at once"]
+    assert await notes(database) == ["at once"]

@@ -1,0 +1,168 @@
+"""The terminology operations, asked as a client asks them; over HTTP see tests/conformance."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from creneau_shared.errors import BadRequest, NotFound
+from creneau_shared.fhir.outcome import Language
+from creneau_shared.fhir.terminology.operations import OPERATIONS, Call
+from creneau_shared.fhir.validation import validate
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+REASONS = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
+SPECIALTIES = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
+BOOKABLE = "https://creneau.sante.fr/fhir/ValueSet/bookable-specialty"
+ISSUES = "https://creneau.sante.fr/fhir/CodeSystem/issue"
+
+
+def ask(address: str, *, id_: str | None = None, language: Language = "fr", **entries: Any) -> dict[str, Any]:
+    """The answer to `Type/$code`; what is asked is valid R4 whatever it says."""
+    kind, _, code = address.partition("/$")
+    pairs = [(name.rstrip("_"), value) for name, value in entries.items()]
+    answer = OPERATIONS[kind, code].answer(Call(kind, id_, pairs, language, NOW))
+    assert [issue.en for issue in validate(answer)] == []
+    return answer
+
+
+def values(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {
+        part["name"]: next(v for k, v in part.items() if k.startswith("value"))
+        for part in parameters["parameter"]
+        if "part" not in part
+    }
+
+
+def codes(value_set: dict[str, Any]) -> list[str]:
+    return [entry["code"] for entry in value_set["expansion"].get("contains", ())]
+
+
+def test_expand_finds_by_words_without_accents_or_case() -> None:
+    """A form that completes what is typed: `medecine gen` finds « Médecine générale »."""
+    found = ask("ValueSet/$expand", url=BOOKABLE, filter="MEDECINE gen")
+    assert "SM54" in codes(found)
+    assert len(codes(found)) < 10
+    assert codes(ask("ValueSet/$expand", url=BOOKABLE, filter="édecine")) == [], "a word from its beginning"
+    assert "SM54" in codes(ask("ValueSet/$expand", url=BOOKABLE, filter="sm5")), "or the code"
+
+
+def test_expand_pages_without_gap_or_overlap() -> None:
+    whole = codes(ask("ValueSet/$expand", url=BOOKABLE))
+    pages: list[str] = []
+    while page := codes(ask("ValueSet/$expand", url=BOOKABLE, offset=len(pages), count="7")):
+        pages += page
+    assert pages == whole
+    first = ask("ValueSet/$expand", url=BOOKABLE, count=0)["expansion"]
+    assert first["total"] == len(whole)
+    assert "contains" not in first
+
+
+def test_expand_leaves_out_closed_codes_when_asked() -> None:
+    url = "https://creneau.sante.fr/fhir/ValueSet/bookable-specialty"
+    everything = ask("ValueSet/$expand", url=url)["expansion"]["contains"]
+    closed = {entry["code"] for entry in everything if entry.get("inactive")}
+    active = set(codes(ask("ValueSet/$expand", url=url, activeOnly="true")))
+    assert active == {entry["code"] for entry in everything} - closed
+
+
+def test_expand_of_an_instance_needs_no_url() -> None:
+    assert set(codes(ask("ValueSet/$expand", id_="bookable-visit-type"))) == {"AMB", "HH", "VR"}
+
+
+def test_lookup_tells_label_parents_and_children() -> None:
+    found = ask("CodeSystem/$lookup", system=REASONS, code="pat")
+    assert values(found)["display"] == "Patient"
+    children = [
+        part["part"][1]["valueCode"]
+        for part in found["parameter"]
+        if part["name"] == "property" and part["part"][0]["valueCode"] == "child"
+    ]
+    assert "pat-crs" in children
+    narrowed = ask("CodeSystem/$lookup", system=REASONS, code="pat-crs", property="parent")
+    assert [p["part"][1] for p in narrowed["parameter"] if p["name"] == "property"] == [
+        {"name": "value", "valueCode": "pat"}
+    ]
+
+
+def test_lookup_of_our_own_code_speaks_the_clients_language() -> None:
+    coding = {"system": ISSUES, "code": "slot-taken"}
+    assert values(ask("CodeSystem/$lookup", coding=coding))["display"] == "Créneau déjà pris"
+    assert values(ask("CodeSystem/$lookup", coding=coding, language="en"))["display"] == "Slot already taken"
+
+
+@pytest.mark.parametrize(
+    ("entries", "result"),
+    [
+        ({"system": SPECIALTIES, "code": "SM54"}, True),
+        ({"system": SPECIALTIES, "code": "SM54", "display": "medecine generale (sm)"}, True),
+        ({"system": SPECIALTIES, "code": "SM54", "display": "Cardiologie"}, False),
+        ({"system": SPECIALTIES, "code": "SM999"}, False),
+        ({"system": REASONS, "code": "pat"}, False),
+        ({"coding": {"system": SPECIALTIES, "code": "SM54"}}, True),
+        ({"coding": f"{SPECIALTIES}|SM54"}, True),
+        ({"codeableConcept": {"coding": [{"code": "x"}, {"system": SPECIALTIES, "code": "SM54"}]}}, True),
+    ],
+)
+def test_validate_code_in_a_value_set(entries: dict[str, Any], result: bool) -> None:
+    answer = values(ask("ValueSet/$validate-code", url=BOOKABLE, **entries))
+    assert answer["result"] is result
+    assert ("message" in answer) is not result, "a no is explained"
+
+
+def test_validate_code_in_a_system() -> None:
+    assert values(ask("CodeSystem/$validate-code", url=REASONS, code="pat"))["result"] is True
+    refused = values(ask("CodeSystem/$validate-code", url=REASONS, code="nope", language="en"))
+    assert refused["result"] is False
+    assert refused["message"].startswith("The code “nope”")
+    assert values(ask("CodeSystem/$validate-code", id_="slotstatus", code="free"))["result"] is True
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "outcome"),
+    [
+        ("pat", "pat", "equivalent"),
+        ("pat", "pat-crs", "subsumes"),
+        ("pat-crs", "pat", "subsumed-by"),
+        ("pat", "prov", "not-subsumed"),
+    ],
+)
+def test_subsumes(a: str, b: str, outcome: str) -> None:
+    assert values(ask("CodeSystem/$subsumes", system=REASONS, codeA=a, codeB=b)) == {"outcome": outcome}
+    codings: dict[str, Any] = {
+        "codingA": {"system": REASONS, "code": a},
+        "codingB": {"system": REASONS, "code": b},
+    }
+    assert values(ask("CodeSystem/$subsumes", **codings)) == {"outcome": outcome}
+
+
+@pytest.mark.parametrize(
+    ("address", "entries", "error", "code"),
+    [
+        ("ValueSet/$expand", {}, BadRequest, "required"),
+        ("ValueSet/$expand", {"url": "https://example.org/none"}, NotFound, "not-found"),
+        ("ValueSet/$expand", {"url": BOOKABLE, "count": "-1"}, BadRequest, "value"),
+        ("ValueSet/$expand", {"url": BOOKABLE, "activeOnly": "yes"}, BadRequest, "value"),
+        ("ValueSet/$expand", {"url": BOOKABLE, "context": "x"}, BadRequest, "not-supported"),
+        ("ValueSet/$validate-code", {"url": BOOKABLE, "code": "SM54"}, BadRequest, "required"),
+        ("ValueSet/$validate-code", {"url": BOOKABLE}, BadRequest, "required"),
+        ("CodeSystem/$lookup", {"system": REASONS, "code": "none"}, NotFound, "not-found"),
+        ("CodeSystem/$lookup", {"system": "https://example.org/none", "code": "x"}, NotFound, "not-found"),
+        ("CodeSystem/$lookup", {"coding": {"system": REASONS}}, BadRequest, "value"),
+        ("CodeSystem/$subsumes", {"system": REASONS, "codeA": "pat"}, BadRequest, "required"),
+    ],
+)
+def test_what_cannot_be_answered_is_said(
+    address: str, entries: dict[str, Any], error: type[Exception], code: str
+) -> None:
+    with pytest.raises(error) as refused:
+        ask(address, **entries)
+    assert refused.value.issues[0].code == code  # type: ignore[attr-defined]
+
+
+def test_the_definitions_are_valid_r4_with_hl7s_canonicals() -> None:
+    for (kind, code), operation in OPERATIONS.items():
+        assert [issue.en for issue in validate(operation.definition)] == []
+        assert operation.definition["url"] == f"http://hl7.org/fhir/OperationDefinition/{kind}-{code}"

@@ -23,6 +23,7 @@ import httpx
 import orjson
 
 from deploy.demo.codes import Resource
+from deploy.demo.gateway import gateway_url
 from deploy.demo.progress import Progress, number
 from deploy.demo.region import Region, build
 
@@ -227,7 +228,7 @@ async def run(url: str, token: str) -> int:
 
 def main() -> int:
     """Read the environment and load."""
-    url = os.environ.get("CRENEAU_URL", "http://127.0.0.1:8080").rstrip("/")
+    url = gateway_url()
     token = os.environ.get("CRENEAU_TOKEN", "")
     if not token:
         print("CRENEAU_TOKEN manque : par exemple celui de « make token ROLE=system ».", file=sys.stderr)

@@ -1,7 +1,7 @@
 """Tell the main job on the terminal: `make demo`, that is `python -m deploy.demo.tell`.
 
 Search, hold, book, move, cancel, the event and the e-mail with its calendar file: over HTTP through the
-gateway (CRENEAU_URL, default http://127.0.0.1:8080), reading Kafka beside it. Ends with exit code 1 and one
+gateway (CRENEAU_URL, or CRENEAU_PORT on this machine), reading Kafka beside it. Ends with exit code 1 and one
 sentence at the first thing that does not behave.
 """
 
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import httpx
 
+from deploy.demo.gateway import gateway_url
 from deploy.demo.story import booking, changing, following, searching
 from deploy.demo.story.bus import Bus
 from deploy.demo.story.dialogue import Dialogue
@@ -89,7 +90,7 @@ def patient_token(subject: str, patient: str | None) -> str:
 
 def main() -> int:
     """Read the environment and tell. Gives the exit code."""
-    url = os.environ.get("CRENEAU_URL", "http://127.0.0.1:8080").rstrip("/")
+    url = gateway_url()
     narrator = Narrator(sys.stdout)
     narrator.title(f"Créneau, le parcours d'un rendez-vous – {url}/fhir")
     try:

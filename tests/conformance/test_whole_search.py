@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from lxml import etree
 
 from tests.conformance.builders import created, link, location, organization, patient, resources, unique
 from tests.fixtures.stack import Stack
@@ -121,3 +122,27 @@ def test_item_99_a_patient_finds_only_their_own(stack: Stack, system: httpx.Clie
         assert [r["id"] for r in found if r["resourceType"] == "Patient"] == [own]
         assert answer.json()["total"] == 6
         assert person.get("", params={"_type": "Patient,AuditEvent"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "_history",
+        "AuditEvent",
+        "AuditEvent/{id}",
+        "?_type=Slot,AuditEvent,Practitioner",
+        "metadata",
+        "StructureDefinition/Slot",
+        "ValueSet",
+    ],
+)
+def test_the_whole_is_written_as_it_is_asked_for(system: httpx.Client, address: str) -> None:
+    """The services are asked in JSON, however the caller wants the answer."""
+    system.get("/Patient", params={"_count": 1})  # leaves a trace, so that there is an AuditEvent
+    event = resources(system.get("/AuditEvent", params={"_count": 1}))[0]["id"]
+    join = "&" if "?" in address else "?"
+    for wanted in ("xml", "application/fhir%2Bxml"):
+        answer = system.get(f"/{address.format(id=event)}{join}_count=2&_format={wanted}")
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].startswith("application/fhir+xml")
+        assert etree.fromstring(answer.content).tag.startswith("{http://hl7.org/fhir}")

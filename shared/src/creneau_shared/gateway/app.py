@@ -94,11 +94,14 @@ class GatewayApplication:
                 asked = next((value for name, value in reversed(query) if name == "_format"), None)
                 output = accepted_format(headers.get("accept"), asked)
                 answer = await self._answer(scope["method"], parts, query, headers, body, language)
+                content = _encode(answer, output)
         except RefusedError as refused:
             answer = refused.answer
+            content = _encode(answer, output)
         except Exception as error:
             answer = failure(error, language)
-        await _send(send, scope["method"], answer, output)
+            content = _encode(answer, output)
+        await _send(send, scope["method"], answer, content, output)
 
     async def _answer(
         self,
@@ -189,9 +192,12 @@ def _form(headers: dict[str, str], body: bytes) -> Query:
     return _query(body.strip())
 
 
-async def _send(send: Any, method: str, answer: Answer, output: Format) -> None:
+def _encode(answer: Answer, output: Format) -> bytes:
     content = answer.content or b""
-    body = to_xml(loads(content)) if output == "xml" and content else content
+    return to_xml(loads(content)) if output == "xml" and content else content
+
+
+async def _send(send: Any, method: str, answer: Answer, body: bytes, output: Format) -> None:
     extra = {name.lower(): value for name, value in answer.headers.items()}
     headers = [(b"vary", b"Accept, Accept-Language, Authorization")]
     if answer.status != 304:

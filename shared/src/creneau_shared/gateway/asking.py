@@ -30,6 +30,13 @@ class RefusedError(Exception):
         self.answer = answer
 
 
+def address_of(path: str, query: Query) -> str:
+    """A service's address below the base. How the whole is written is not for the services to say: they are read here,
+    as JSON."""
+    kept = [(name, value) for name, value in query if name not in ("_format", "_pretty")]
+    return f"/fhir/{path}?{urlencode(kept)}" if kept else f"/fhir/{path}"
+
+
 async def ask(
     upstreams: Upstreams,
     service: Service,

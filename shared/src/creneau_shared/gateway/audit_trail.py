@@ -11,7 +11,6 @@ import heapq
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 import orjson
 
@@ -25,6 +24,7 @@ from creneau_shared.gateway.asking import (
     FORWARDED,
     Query,
     RefusedError,
+    address_of,
     ask,
     at_once,
     bundle_of,
@@ -112,7 +112,7 @@ class AuditTrail:
         """One AuditEvent, from whichever service keeps it."""
         forwarded = {name: headers[name] for name in (*FORWARDED, *CONDITIONAL) if name in headers}
         forwarded["accept"] = "application/fhir+json"
-        address = f"/fhir/{TYPE}/{id_}?{urlencode(query)}"
+        address = address_of(f"{TYPE}/{id_}", query)
         answers = await asyncio.gather(
             *(
                 self._upstreams.call(service, "GET", address, headers=at_once(forwarded))

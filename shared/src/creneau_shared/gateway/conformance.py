@@ -115,7 +115,7 @@ class ConformanceResources:
     ) -> list[Link]:
         """self as it was understood and, of a page (start, count, total), its neighbours."""
         url = f"{self._base_url}/{kind}"
-        kept = ("_count", "_elements", "_sort", "_summary")
+        kept = ("_count", "_elements", "_format", "_sort", "_summary")
         used = [*criteria, *((name, value) for name, value in query if name in kept and value)]
         start = page[0] if page else 0
         own = [*used, (CURSOR_PARAMETER, str(start))] if start else used

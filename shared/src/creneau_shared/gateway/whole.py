@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from urllib.parse import urlencode
 
 import orjson
 
@@ -18,7 +17,7 @@ from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
 from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway import audit_trail
-from creneau_shared.gateway.asking import Query, ask, bundle_of, next_cursor
+from creneau_shared.gateway.asking import Query, address_of, ask, bundle_of, next_cursor
 from creneau_shared.gateway.routing import SERVICE_OF, Service
 from creneau_shared.gateway.upstreams import Upstreams
 
@@ -79,7 +78,7 @@ class Whole:
     async def history(self, query: Query, headers: Mapping[str, str]) -> bytes:
         """The services' system histories as one, newest first; a page ends at a place in the order of them all."""
         count = history_count(query)
-        bundles = await self._ask_each(f"/fhir/_history?{urlencode(query)}", headers)
+        bundles = await self._ask_each(address_of("_history", query), headers)
         entries = [entry for bundle in bundles for entry in bundle.get("entry", ())]
         entries.sort(key=_place, reverse=True)
         more = len(entries) > count or any(_has_next(bundle) for bundle in bundles)

@@ -81,12 +81,14 @@ def words(text: str) -> st.SearchStrategy[str]:
 NAMES = words(
     "start status schedule schedule.actor schedule.actor:Practitioner.name identifier _id end near date name"
     " _has:Appointment:slot:status _include _include:iterate _revinclude _sort _count _elements _lastUpdated"
-    " _summary _total _tag _profile _cursor service-type patient.identifier entity actor"
+    " _summary _total _tag _profile _cursor service-type patient.identifier entity actor _filter _text _content _format"
+    " bookable bookable-by _at _since _type url context-type-value filter system code codeA codeB offset count"
 )
-MODIFIERS = words(":missing :exact :contains :not :text :identifier :of-type :below :above")
+MODIFIERS = words(":missing :exact :contains :not :text :identifier :of-type :below :above :in :not-in")
 GRAMMAR = st.text(st.sampled_from("$,|\\:.*+-%&=?;/ \t\n\0éÀ𝔘\u202e0129TZgelt_has"), max_size=40)
 AWKWARD = words(
     "ge2026-13-45 9999-12-31 0000 ap1-1-1 ap9999 2026-01-01T25:00 48|2|9e999|km NaN|NaN 1e400 true | a|b|c \\ Slot/"
+    " xml http://hl7.org/fhir/ValueSet/slotstatus status#eq#busy#and#(start#ge#2026#or#not#schedule.actor#pr#true)"
     " http:// Slot:schedule:* *:* 10000-01-01 0001-01-01T00:00:00+14:00 9999-12-31T23:59:59-14:00"
 )
 VALUES = st.one_of(
@@ -99,15 +101,20 @@ PAIRS = st.lists(
 
 @pytest.mark.timeout(0)
 def test_no_search_gives_a_5xx(system: httpx.Client) -> None:
-    """Whatever stands in the parameters of a search, in the address or in a form."""
+    """Whatever stands in the parameters of a search, a history or an operation, in the address or in a form."""
     counts: Counter[int] = Counter()
-    kinds = st.sampled_from(("Slot", "Appointment", "Location", "Patient", "Practitioner", "AuditEvent"))
+    searched = (
+        *("Slot", "Appointment", "Location", "Patient", "Practitioner", "AuditEvent", "Provenance"),
+        *("StructureDefinition", "ValueSet"),
+    )
+    asked = "_history Slot/_history AuditEvent/none metadata ValueSet/$expand CodeSystem/$lookup CodeSystem/$subsumes"
+    kinds = st.sampled_from(("", *searched, *searched, *asked.split()))
 
     @settings(quick, max_examples=STRINGS)
     @given(kind=kinds, pairs=PAIRS, by_form=st.booleans())
     def run(kind: str, pairs: list[tuple[str, str]], by_form: bool) -> None:
-        text = str(httpx.QueryParams(tuple(pairs)))
-        if by_form:
+        text = str(httpx.QueryParams(tuple((name, value.replace("#", " ")) for name, value in pairs)))
+        if by_form and kind in searched:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             answer = system.post(f"/{kind}/_search", content=text, headers=headers)
         else:

@@ -239,3 +239,11 @@ def test_a_length_that_contradicts_itself_is_refused(wire: Wire) -> None:
     wire.write(head + b"Content-Length: 4\r\nContent-Length: 0\r\n\r\n" + smuggled)
     assert wire.answer()[0] == 400
     assert wire.ended()
+
+
+def test_headers_need_not_be_ascii_on_their_way_through_the_gateway(system: httpx.Client) -> None:
+    """An entity tag, a language, a token in Latin-1: refused or left aside, wherever they are looked at."""
+    for name in ("If-None-Match", "Accept-Language", "Prefer", "X-Request-Id"):
+        for address in ("/AuditEvent", "/AuditEvent/none", "/_history?_count=1", "/?_type=Slot&_count=1"):
+            answer = system.get(address, headers={name.encode(): "Ç".encode("latin-1")})
+            assert answer.status_code in (200, 404), (name, address, answer.text)

@@ -40,13 +40,13 @@ class Upstreams:
     ) -> httpx.Response:
         """One request to a service. Only a connection that was never made is tried on another process: nothing
         that may have been carried out is sent twice."""
+        # As bytes: what a caller put into a header need not be ASCII.
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         last: Exception | None = None
         for _ in self._addresses[service]:
             address = next(self._turns[service])
             try:
-                return await self._client.request(
-                    method, f"{address}{path}", headers=dict(headers), content=content
-                )
+                return await self._client.request(method, f"{address}{path}", headers=raw, content=content)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 last = error
             except httpx.HTTPError as error:

@@ -19,7 +19,7 @@ from prometheus_client import Counter
 
 from creneau_shared.http.health import Check, Health, HealthApp
 from creneau_shared.logging import configure_logging
-from creneau_shared.messaging.waiting import backoff_s, wait
+from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
 from creneau_shared.settings import ServiceSettings
 
 RESTART_MIN_S = 0.5
@@ -72,7 +72,9 @@ async def _supervise(task: Task, stop: asyncio.Event) -> None:
         started = loop.time()
         try:
             await task.run(stop)
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
             CRASHES.labels(task.name).inc()
             crashes = 1 if loop.time() - started > STEADY_AFTER_S else crashes + 1
             pause_s = backoff_s(crashes, least_s=RESTART_MIN_S, most_s=RESTART_MAX_S)

@@ -111,6 +111,28 @@ async def test_a_relay_that_dies_between_sending_and_recording_repeats_on_the_bu
     assert in_order_for_each_key(effects)
 
 
+async def test_a_relay_whose_client_gives_up_what_it_waits_for_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka cancels futures of its own when a broker goes and comes: that must not end the relay unsaid."""
+    given_up = asyncio.Event()
+
+    async def give_up_once(producer: AIOKafkaProducer, batches: Mapping[TopicPartition, Batch]) -> list[Ack]:
+        if not given_up.is_set():
+            given_up.set()
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+        return await send(producer, batches)
+
+    monkeypatch.setattr("creneau_shared.messaging.relay.send", give_up_once)
+    await bench.happen(10)
+    async with bench.running(bench.relay(), bench.consumer()):
+        await given_up.wait()
+        await bench.settled()
+    assert len(await bench.effects()) == 10
+
+
 async def test_only_one_relay_leads_and_another_takes_over_when_its_connection_dies(bench: Bench) -> None:
     relays = [bench.relay(), bench.relay()]
 

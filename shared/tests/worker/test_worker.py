@@ -132,19 +132,27 @@ async def test_a_task_that_does_not_stop_is_ended_within_the_grace_time(start: S
     assert b"task did not stop in time" in errors
 
 
-async def test_a_task_that_crashes_is_said_and_started_again(start: Start) -> None:
-    worker = await start("""
+@pytest.mark.parametrize("failure", ["raise RuntimeError('once more')", "await given_up()"])
+async def test_a_task_that_crashes_is_said_and_started_again(start: Start, failure: str) -> None:
+    """Also one that is ended by the cancellation of something that it waits for: nobody has asked it to end."""
+    worker = await start(
+        """
         runs = 0
+        async def given_up():
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
         async def crash_twice(stop):
             global runs
             runs += 1
             if runs <= 2:
-                raise RuntimeError("once more")
+                FAILURE
             await stop.wait()
         asyncio.run(run_worker(
             ServiceSettings(), "test", [Task("shaky", crash_twice, stuck=lambda: runs < 3)], {}
         ))
-    """)
+    """.replace("FAILURE", failure)
+    )
     response = await worker.until("/health/live", lambda response: True)
     assert (response.status_code, response.json()["checks"]) == (503, {"shaky": "stuck"})
     await worker.until("/health/live", lambda response: response.status_code == 200)

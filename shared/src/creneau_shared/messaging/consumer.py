@@ -30,7 +30,7 @@ from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer
 from creneau_shared.messaging.settings import MessagingSettings
-from creneau_shared.messaging.waiting import backoff_s, wait
+from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
 from creneau_shared.settings import ServiceSettings
 
 Handler = Callable[[Connection, ReceivedEvent], Awaitable[None]]
@@ -132,8 +132,16 @@ class Consumer:
                     await self._consume(kafka, letters, stop)
             except TRANSIENT as error:
                 failures += 1
-                log.warning("consumer interrupted", consumer=self.name, error=type(error).__name__)
-                await wait(stop, self._backoff_s(failures))
+                await self._interrupted(error, failures, stop)
+            except asyncio.CancelledError as error:
+                if is_cancelled():
+                    raise
+                failures += 1
+                await self._interrupted(error, failures, stop)
+
+    async def _interrupted(self, error: BaseException, failures: int, stop: asyncio.Event) -> None:
+        log.warning("consumer interrupted", consumer=self.name, error=type(error).__name__)
+        await wait(stop, self._backoff_s(failures))
 
     async def attempt(self, record: ConsumerRecord, *, topic: str) -> Exception | None:
         """Handle one record in a transaction of its own; return why it could not be handled.

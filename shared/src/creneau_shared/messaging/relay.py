@@ -33,7 +33,7 @@ from creneau_shared.messaging.sending import Ack, prepare, send
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import Topic
-from creneau_shared.messaging.waiting import backoff_s, wait
+from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
 from creneau_shared.settings import ServiceSettings
 
 LEADER_LOCK = 0x6372656E_72656C61
@@ -134,6 +134,8 @@ class Relay:
         except asyncio.CancelledError:
             if connection.is_closed():
                 raise ConnectionError("the connection that holds the relay's lock is lost") from None
+            if not is_cancelled():
+                raise ConnectionError("the Kafka client has given up what was waited for") from None
             raise
         finally:
             connection.remove_termination_listener(give_up)

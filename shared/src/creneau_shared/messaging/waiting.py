@@ -15,6 +15,13 @@ async def wait(stop: asyncio.Event, seconds: float) -> bool:
     return True
 
 
+def is_cancelled() -> bool:
+    """Whether somebody cancels the task in hand. If not, its CancelledError came out of something that it awaited
+    (aiokafka cancels futures that it has handed out), and is a failure like any other."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def backoff_s(failures: int, *, least_s: float, most_s: float) -> float:
     """The pause after this many failures in a row: 0, `least_s`, then doubled each time up to `most_s`."""
     if not failures:

@@ -123,6 +123,15 @@ class MethodNotAllowed(CreneauError):
     status = 405
     default_code = "not-supported"
 
+    @classmethod
+    def at_address(cls, method: str, allowed: str) -> MethodNotAllowed:
+        """The refusal of `method`, with `Allow`: the methods that the address has, comma between them."""
+        return cls(
+            f"{method} n'est pas possible à cette adresse ; méthodes possibles : {allowed or 'aucune'}.",
+            f"{method} is not possible at this address; possible methods: {allowed or 'none'}.",
+            headers={"Allow": allowed},
+        )
+
 
 class NotAcceptable(CreneauError):
     """None of the formats that the client accepts is served."""

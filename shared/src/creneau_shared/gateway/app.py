@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 
 from creneau_shared.clock import SystemClock
 from creneau_shared.errors import (
-    BadRequest,
+    MethodNotAllowed,
     NotFound,
     NotImplementedByServer,
-    TooLarge,
-    UnsupportedMedia,
 )
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import Language, negotiate_language
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
+from creneau_shared.fhir.rest.incoming import read_body, read_form, read_query
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format, body_format
 from creneau_shared.fhir.search.registry import REGISTRY
 from creneau_shared.fhir.storage.store import Resource
@@ -27,7 +25,7 @@ from creneau_shared.fhir.xml import from_xml, to_xml
 from creneau_shared.gateway.asking import RefusedError
 from creneau_shared.gateway.batch import Bundles
 from creneau_shared.gateway.conformance import ConformanceResources
-from creneau_shared.gateway.own_types import OwnTypes, not_allowed
+from creneau_shared.gateway.own_types import OwnTypes
 from creneau_shared.gateway.routing import SERVICE_OF
 from creneau_shared.gateway.settings import GatewaySettings
 from creneau_shared.gateway.upstreams import Upstreams
@@ -36,8 +34,6 @@ from creneau_shared.http.health import respond
 from creneau_shared.metrics import exposition
 
 Query = list[tuple[str, str]]
-FORM = "application/x-www-form-urlencoded"
-QUERY_PARAMETERS_MAX = 200
 
 
 class GatewayApplication:
@@ -85,12 +81,12 @@ class GatewayApplication:
         language = negotiate_language(headers.get("accept-language"))
         output: Format = "json"
         try:
-            query = _query(scope["query_string"])
+            query = read_query(scope["query_string"])
             parts = tuple(part for part in path.removeprefix("/fhir").split("/") if part)
             async with asyncio.timeout(self._settings.upstream_timeout_s):
-                body = await self._body(receive)
+                body = await read_body(headers, receive, self._settings.request_body_bytes_max)
                 if parts[-1:] == ("_search",) and scope["method"] == "POST":
-                    query += _form(headers, body)
+                    query += read_form(headers, body)
                 asked = next((value for name, value in reversed(query) if name == "_format"), None)
                 output = accepted_format(headers.get("accept"), asked)
                 answer = await self._answer(scope["method"], parts, query, headers, body, language)
@@ -131,7 +127,7 @@ class GatewayApplication:
                 return await self._own.answer(method, parts, query, headers, parameters, language)
             case () | ("_search",) | ("metadata",) | ("_history",):
                 allowed = {(): "GET, HEAD, POST", ("_search",): "POST"}.get(parts, "GET, HEAD")
-                raise not_allowed(method, allowed)
+                raise MethodNotAllowed.at_address(method, allowed)
         if parts[-1].startswith("$"):
             raise NotImplementedByServer(
                 f"L'opération {parts[-1]} n'existe pas ici.",
@@ -144,52 +140,9 @@ class GatewayApplication:
             code="not-supported",
         )
 
-    async def _body(self, receive: Any) -> bytes:
-        chunks, size, more = [], 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise BadRequest(
-                    "La requête a été interrompue.", "The request was cut short.", code="incomplete"
-                )
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self._settings.request_body_bytes_max:
-                limit = self._settings.request_body_bytes_max // 1024
-                raise TooLarge(
-                    f"Le contenu dépasse {limit} Kio ; découpez-le en plusieurs requêtes.",
-                    f"The body is longer than {limit} KiB; split it over several requests.",
-                )
-            chunks.append(chunk)
-            more = message.get("more_body", False)
-        return b"".join(chunks)
-
-
-def _query(raw: bytes) -> Query:
-    try:
-        return parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=QUERY_PARAMETERS_MAX
-        )
-    except (UnicodeDecodeError, ValueError) as error:
-        raise BadRequest(
-            f"Les paramètres de la requête sont illisibles, ou plus nombreux que {QUERY_PARAMETERS_MAX}.",
-            f"The request's parameters are unreadable, or more than {QUERY_PARAMETERS_MAX}.",
-            diagnostics=str(error),
-        ) from error
-
 
 def _resource(headers: dict[str, str], body: bytes) -> Resource:
     return loads(body) if body_format(headers.get("content-type")) == "json" else from_xml(body)
-
-
-def _form(headers: dict[str, str], body: bytes) -> Query:
-    media = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if body and media != FORM:
-        raise UnsupportedMedia(
-            f"_search attend un formulaire : Content-Type: {FORM}.",
-            f"_search takes a form: Content-Type: {FORM}.",
-        )
-    return _query(body.strip())
 
 
 def _encode(answer: Answer, output: Format) -> bytes:

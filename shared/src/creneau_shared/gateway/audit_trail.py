@@ -103,10 +103,10 @@ class AuditTrail:
             case ["_search"]:
                 if method == "POST":
                     return Answer(200, await self.search(query, headers))
-                raise _not_allowed(method, "POST")
+                raise MethodNotAllowed.at_address(method, "POST")
             case [id_] if reading:
                 return await self.read(id_, query, headers)
-        raise _not_allowed(method, "GET, HEAD")
+        raise MethodNotAllowed.at_address(method, "GET, HEAD")
 
     async def read(self, id_: str, query: Query, headers: Mapping[str, str]) -> Answer:
         """One AuditEvent, from whichever service keeps it."""
@@ -238,14 +238,6 @@ def _entries(
 
 def _mode(entry: Resource) -> str:
     return str(entry["search"]["mode"])
-
-
-def _not_allowed(method: str, allowed: str) -> MethodNotAllowed:
-    return MethodNotAllowed(
-        f"{method} n'est pas possible à cette adresse ; méthodes possibles : {allowed}.",
-        f"{method} is not possible at this address; possible methods: {allowed}.",
-        headers={"Allow": allowed},
-    )
 
 
 def _sum(trails: Mapping[Service, Trail]) -> int | None:

@@ -11,7 +11,7 @@ from creneau_shared.errors import BadRequest, NotFound, NotImplementedByServer
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.capability import with_etag
-from creneau_shared.fhir.rest.exchange import Answer, json_object
+from creneau_shared.fhir.rest.exchange import Answer, asked_count, json_object
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
@@ -100,7 +100,7 @@ class ConformanceResources:
         check_criteria(kind, criteria)
         found = [r for r in resources if all(matches(r, name, value) for name, value in criteria)]
         found = sorted_by(found, kind, _last(query, "_sort") or "")
-        count, start = _count(query), _start(query)
+        count, start = asked_count(query, COUNT_DEFAULT, COUNT_MAX), _start(query)
         counted = _last(query, "_summary") == "count" or count == 0
         page = [] if counted else found[start : start + count]
         part = _part_of(query)
@@ -181,20 +181,6 @@ def _entry(part: Resource) -> tuple[str, Any]:
 
 def _last(query: Query, name: str) -> str | None:
     return next((value for key, value in reversed(query) if key == name), None)
-
-
-def _count(query: Query) -> int:
-    text = _last(query, "_count")
-    if not text:
-        return COUNT_DEFAULT
-    if not text.isdecimal():
-        raise BadRequest(
-            f"_count attend un entier à partir de 0 ; reçu « {text} ».",
-            f"_count takes a whole number from 0; got “{text}”.",
-            code="value",
-            expression="http._count",
-        )
-    return min(int(text), COUNT_MAX)
 
 
 def _start(query: Query) -> int:

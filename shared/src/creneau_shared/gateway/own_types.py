@@ -43,22 +43,13 @@ class OwnTypes:
             return await self._whole.audit_trail.answer(method, rest, query, headers)
         if path[-1].startswith("$"):
             if method not in ("GET", "HEAD", "POST"):
-                raise not_allowed(method, "GET, HEAD, POST")
+                raise MethodNotAllowed.at_address(method, "GET, HEAD, POST")
             return self._conformance.operate(path, query, parameters, language)
         if rest == ["_search"]:
             if method != "POST":
-                raise not_allowed(method, "POST")
+                raise MethodNotAllowed.at_address(method, "POST")
             rest = []
         elif method not in ("GET", "HEAD") or "_history" in rest:
-            raise not_allowed(method, "" if "_history" in rest else "GET, HEAD")
+            raise MethodNotAllowed.at_address(method, "" if "_history" in rest else "GET, HEAD")
         operations = await self._whole.operations() if kind == "OperationDefinition" else []
         return self._conformance.read(kind, rest, query, headers.get("if-none-match"), operations)
-
-
-def not_allowed(method: str, allowed: str) -> MethodNotAllowed:
-    """MethodNotAllowed with `Allow`."""
-    return MethodNotAllowed(
-        f"{method} n'est pas possible à cette adresse ; méthodes possibles : {allowed or 'aucune'}.",
-        f"{method} is not possible at this address; possible methods: {allowed or 'none'}.",
-        headers={"Allow": allowed},
-    )

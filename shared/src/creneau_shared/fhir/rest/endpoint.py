@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
-from creneau_shared.errors import BadRequest, TooLarge, Unavailable, UnsupportedMedia
+from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import negotiate_language
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
+from creneau_shared.fhir.rest.incoming import Receive, read_body, read_form, read_query
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format
 from creneau_shared.fhir.rest.returning import as_preferred
 from creneau_shared.fhir.rest.server import FhirServer
@@ -28,11 +29,9 @@ from creneau_shared.security.principal import ANONYMOUS, Principal
 from creneau_shared.security.tokens import TokenVerifier
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 BASE_PATH = "/fhir"
-QUERY_PARAMETERS_MAX = 200
 
 
 class FhirEndpoint:
@@ -59,7 +58,7 @@ class FhirEndpoint:
         output: Format = "json"
         request: FhirRequest | None = None
         try:
-            query = _query(scope["query_string"])
+            query = read_query(scope["query_string"])
             asked = (
                 next((value for name, value in reversed(query) if name == "_format"), None) if query else None
             )
@@ -73,7 +72,7 @@ class FhirEndpoint:
                     query=query,
                     raw_query=scope["query_string"].decode("ascii"),
                     headers=headers,
-                    body=await self._body(headers, receive),
+                    body=await read_body(headers, receive, self._body_bytes_max),
                     principal=principal,
                     now=self._server.clock.now(),
                     base_url=self._server.base_url,
@@ -81,7 +80,7 @@ class FhirEndpoint:
                     correlation_id=correlation_id(),
                 )
                 if request.method == "POST" and "_search" in request.path:
-                    _merge_form(request)
+                    request.query = request.query + read_form(headers, request.body)
                     output = accepted_format(headers.get("accept"), request.parameter("_format"))
                 answer = await self._server.answer(request)
                 as_preferred(answer, request)
@@ -104,66 +103,12 @@ class FhirEndpoint:
             )
         return await self._verifier.verify(token.strip())
 
-    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
-        declared = headers.get("content-length", "0")
-        if declared == "0" and "transfer-encoding" not in headers:
-            return b""
-        if declared.isdigit() and int(declared) > self._body_bytes_max:
-            raise self._too_large()
-        chunks, size, more = [], 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise BadRequest(
-                    "La requête a été interrompue.", "The request was cut short.", code="incomplete"
-                )
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self._body_bytes_max:
-                raise self._too_large()
-            chunks.append(chunk)
-            more = message.get("more_body", False)
-        return b"".join(chunks)
-
-    def _too_large(self) -> TooLarge:
-        limit = self._body_bytes_max // 1024
-        return TooLarge(
-            f"Le contenu dépasse {limit} Kio ; découpez-le en plusieurs requêtes.",
-            f"The body is longer than {limit} KiB; split it over several requests.",
-        )
-
 
 def _segments(scope: Scope) -> tuple[str, ...]:
     """The segments below the base, decoded one by one, so that an encoded slash stays within its own."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     below = raw.decode("latin-1").partition("?")[0].removeprefix(BASE_PATH)
     return tuple([unquote(part) if "%" in part else part for part in below.split("/") if part])
-
-
-def _query(raw: bytes) -> list[tuple[str, str]]:
-    if not raw:
-        return []
-    try:
-        return parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=QUERY_PARAMETERS_MAX
-        )
-    except (UnicodeDecodeError, ValueError) as error:
-        raise BadRequest(
-            f"Les paramètres de la requête sont illisibles, ou plus nombreux que {QUERY_PARAMETERS_MAX}.",
-            f"The request's parameters are unreadable, or more than {QUERY_PARAMETERS_MAX}.",
-            diagnostics=str(error),
-        ) from error
-
-
-def _merge_form(request: FhirRequest) -> None:
-    """POST _search: the form in the body joins the parameters of the address (FHIR R4 http.html#search)."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.body and media != "application/x-www-form-urlencoded":
-        raise UnsupportedMedia(
-            "_search attend un formulaire : Content-Type: application/x-www-form-urlencoded.",
-            "_search takes a form: Content-Type: application/x-www-form-urlencoded.",
-        )
-    request.query = request.query + _query(request.body.replace(b"\r\n", b""))
 
 
 def _encode(content: bytes | None, output: Format) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -126,3 +126,18 @@ def parse_http_date(text: str) -> datetime | None:
 def json_object(value: Any) -> Any:
     """`value` when it is a JSON object, else an empty one: for reading loosely structured input."""
     return value if isinstance(value, dict) else {}
+
+
+def asked_count(query: Sequence[tuple[str, str]], default: int, most: int) -> int:
+    """`_count`, cut down to `most`; BadRequest for what is no whole number."""
+    text = next((value for name, value in reversed(query) if name == "_count"), "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit()):
+        raise BadRequest(
+            f"_count attend un nombre entier ; reçu « {text} ».",
+            f"_count takes a whole number; got “{text}”.",
+            code="value",
+            expression="http._count",
+        )
+    return min(int(text[:9]), most)

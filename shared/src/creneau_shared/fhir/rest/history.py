@@ -18,7 +18,7 @@ import orjson
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Gone
 from creneau_shared.fhir.datatypes import parse_interval
-from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
 from creneau_shared.fhir.rest.reading import ID, read_current, unknown_resource
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
 from creneau_shared.fhir.storage.generic import instant
@@ -184,18 +184,8 @@ async def _may_see(
 
 
 def history_count(query: Sequence[tuple[str, str]]) -> int:
-    """The entries on a page: `_count`, cut down to COUNT_MAX."""
-    text = next((value for name, value in reversed(query) if name == "_count"), "")
-    if not text:
-        return COUNT_DEFAULT
-    if not (text.isascii() and text.isdigit()):
-        raise BadRequest(
-            f"_count attend un nombre entier ; reçu « {text} ».",
-            f"_count takes a whole number; got “{text}”.",
-            code="value",
-            expression="http._count",
-        )
-    return min(int(text[:9]), COUNT_MAX) or 1
+    """The entries on a page: `_count`, at least one."""
+    return asked_count(query, COUNT_DEFAULT, COUNT_MAX) or 1
 
 
 def request_url(request: FhirRequest, **changed: str) -> str:

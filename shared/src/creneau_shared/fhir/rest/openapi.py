@@ -107,7 +107,8 @@ def _is_open(server: FhirServer, path: str, method: str) -> bool:
         kind, action = operation.right or (parts[0], "r")
         return kind in PUBLIC and action in ("r", "s")
     kinds = [part for part in parts if part[:1].isupper()]
-    return method in ("get", "head") or name == "_search" if kinds and kinds[-1] in PUBLIC else False
+    reads = method in ("get", "head") or name == "_search"
+    return reads and bool(kinds) and kinds[-1] in PUBLIC
 
 
 # -- what is described once -------------------------------------------------------------------------------------

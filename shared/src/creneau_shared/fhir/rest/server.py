@@ -257,7 +257,7 @@ class FhirServer:
             ("_history",): "GET, HEAD",
             ("_search",): "POST",
         }
-        raise _not_allowed(method, allowed.get(path, "POST"))
+        raise MethodNotAllowed.at_address(method, allowed.get(path, "POST"))
 
     def _plan_polling(self, request: FhirRequest, method: str, service: str, id_: str) -> Plan:
         asynchronous = self.asynchronous
@@ -270,7 +270,7 @@ class FhirServer:
             return Plan(read=lambda: asynchronous.poll(self, request, id_))
         if method == "DELETE":
             return Plan(read=lambda: asynchronous.cancel(self, request, id_))
-        raise _not_allowed(method, "GET, HEAD, DELETE")
+        raise MethodNotAllowed.at_address(method, "GET, HEAD, DELETE")
 
     def _plan_type(self, request: FhirRequest, method: str, served: ServedType) -> Plan:
         _require_offered(_OF_TYPE, served, method)
@@ -311,7 +311,7 @@ class FhirServer:
             if f"${operation.code}" == code and operation.allows(resource_type, id_):
                 affects_state = bool(operation.definition.get("affectsState"))
                 if method != "POST" and (affects_state or method != "GET"):
-                    raise _not_allowed(method, "POST" if affects_state else "GET, HEAD, POST")
+                    raise MethodNotAllowed.at_address(method, "POST" if affects_state else "GET, HEAD, POST")
                 call = OperationCall(self, request, resource_type, id_)
                 return Plan(read=partial(operation.handler, call))
         raise NotImplementedByServer(
@@ -334,9 +334,9 @@ class FhirServer:
 
     def _offers(self, served: ServedType, interaction: Interaction, method: str, expected: str) -> None:
         if interaction not in served.interactions:
-            raise _not_allowed(method, "")
+            raise MethodNotAllowed.at_address(method, "")
         if method != expected:
-            raise _not_allowed(method, "GET, HEAD" if expected == "GET" else expected)
+            raise MethodNotAllowed.at_address(method, "GET, HEAD" if expected == "GET" else expected)
 
 
 def _require_offered(offered: Mapping[str, Interaction], served: ServedType, method: str) -> None:
@@ -344,12 +344,4 @@ def _require_offered(offered: Mapping[str, Interaction], served: ServedType, met
     if offered.get(method) in served.interactions:
         return
     allowed = [verb for verb, interaction in offered.items() if interaction in served.interactions]
-    raise _not_allowed(method, ", ".join(["HEAD", *allowed] if "GET" in allowed else allowed))
-
-
-def _not_allowed(method: str, allowed: str) -> MethodNotAllowed:
-    return MethodNotAllowed(
-        f"{method} n'est pas possible à cette adresse ; méthodes possibles : {allowed or 'aucune'}.",
-        f"{method} is not possible at this address; possible methods: {allowed or 'none'}.",
-        headers={"Allow": allowed},
-    )
+    raise MethodNotAllowed.at_address(method, ", ".join(["HEAD", *allowed] if "GET" in allowed else allowed))

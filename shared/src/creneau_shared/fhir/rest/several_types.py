@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from creneau_shared.errors import BadRequest, NotFound
+from creneau_shared.fhir.rest.exchange import asked_count
 from creneau_shared.fhir.search.bundle import Link, query_url
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 
@@ -179,18 +180,8 @@ class Page:
 
 
 def page_count(query: Pairs) -> int:
-    """The matches on a page: `_count`, cut down to COUNT_MAX; BadRequest for what is no number."""
-    text = _last(query, "_count")
-    if not text:
-        return COUNT_DEFAULT
-    if not (text.isascii() and text.isdigit()):
-        raise BadRequest(
-            f"_count attend un nombre entier ; reçu « {text} ».",
-            f"_count takes a whole number; got “{text}”.",
-            code="value",
-            expression="http._count",
-        )
-    return min(int(text[:9]), COUNT_MAX)
+    """The matches on a page."""
+    return asked_count(query, COUNT_DEFAULT, COUNT_MAX)
 
 
 def _last(query: Pairs, name: str) -> str:

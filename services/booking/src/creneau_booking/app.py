@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
-from creneau_booking.api.patients import PatientAccounts
+from creneau_booking.api.patients import PatientAccounts, PatientStore
 from creneau_booking.conformance import served_types
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.operations.book import BookOperation
@@ -68,7 +68,7 @@ def create_stores(settings: BookingSettings, accounts: PatientAccounts) -> Store
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed),
         responses=GenericStore("AppointmentResponse", base),
-        patients=GenericStore("Patient", base, accounts.patient_changed),
+        patients=PatientStore(base, accounts),
         related_persons=GenericStore("RelatedPerson", base),
         provenances=GenericStore("Provenance", base),
         repository=repository,

@@ -170,3 +170,19 @@ patient_account = Table(
     Column("patient_id", Text(collation="C"), primary_key=True),
 )
 """Which Patients the holder of a token acts for as themselves."""
+
+patient_ins = Table(
+    "patient_ins",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("patient_id", Text(collation="C"), nullable=False, index=True),
+)
+"""Which Patient holds an INS (SHA-256 of its system and value): one, however many register it at once."""
+
+vouched_address = Table(
+    "vouched_address",
+    metadata,
+    Column("patient_id", Text(collation="C"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+)
+"""The addresses (SHA-256 with the Patient's id) that somebody other than the patient's account has given."""

@@ -1,0 +1,65 @@
+"""What a written Patient brings with it: an INS of its own, who answers for its addresses, and the news of both."""
+
+from __future__ import annotations
+
+from creneau_booking.domain.identity import address_digest, addresses_of, ins_of, registered_already
+from creneau_booking.domain.own_words import require_own_words
+from creneau_booking.publishing import contact_event
+from creneau_booking.storage import identities
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import Resource, WriteContext
+from creneau_shared.messaging.outbox import append
+
+
+def by_account(context: WriteContext) -> bool:
+    """Whether a patient's account writes, of whom nobody has seen the papers; everybody else answers for it."""
+    return context.patient_ids is not None
+
+
+def require_writable(context: WriteContext, before: Resource | None, after: Resource) -> None:
+    """Forbidden when an account says more of its Patient than is its own to say."""
+    if by_account(context):
+        require_own_words(before, after)
+
+
+async def patient_written(
+    connection: Connection, context: WriteContext, id_: str, before: Resource | None, after: Resource
+) -> None:
+    """Conflict when another Patient holds the INS. Addresses that staff add are vouched for by them; what they only
+    write again stays what it was."""
+    await _hold_ins(connection, context, id_, before, after)
+    if not by_account(context):
+        added = addresses_of(after) - addresses_of(before)
+        if added:
+            await identities.vouch(connection, id_, [address_digest(id_, *address) for address in added])
+    await tell_contact(connection, id_, after, context.correlation_id)
+
+
+async def patient_removed(connection: Connection, context: WriteContext, id_: str) -> None:
+    """Let go of the INS, and tell everybody to forget how the person was reached."""
+    await identities.forget(connection, id_)
+    await append(connection, [contact_event(id_, None, context.correlation_id)])
+
+
+async def tell_contact(
+    connection: Connection, id_: str, patient: Resource, correlation_id: str | None
+) -> None:
+    """Tell how the patient is reached, and which addresses somebody answers for."""
+    vouched = await identities.vouched(connection, id_)
+    await append(connection, [contact_event(id_, patient, correlation_id, vouched)])
+
+
+async def _hold_ins(
+    connection: Connection, context: WriteContext, id_: str, before: Resource | None, after: Resource
+) -> None:
+    wanted = ins_of(after)
+    if wanted == ins_of(before):
+        return
+    holders = set((await identities.hold_ins(connection, id_, wanted)).values()) - {id_}
+    if holders:
+        raise registered_already(min(holders) if _sees_all(context) else None)
+
+
+def _sees_all(context: WriteContext) -> bool:
+    """Whether the caller may see whichever Patient holds the INS."""
+    return context.patient_ids is None

@@ -92,7 +92,9 @@ async def test_the_last_one_is_kept_for_a_cancellation(service, mailbox):
     await deliver(service, mailbox)
     for number in range(5):
         await service.hear(
-            event(Change.CANCELLED, 100 + number, id=f"appointment-{number}", version=2, cancelled_by="provider")
+            event(
+                Change.CANCELLED, 100 + number, id=f"appointment-{number}", version=2, cancelled_by="provider"
+            )
         )
     await deliver(service, mailbox)
     assert ["annulé" in mail["Subject"] for mail in mailbox.mails] == [False, False, True]
@@ -371,7 +373,12 @@ async def test_the_page_loads_nothing_and_is_kept_nowhere(web, link):
 
 @pytest.mark.parametrize(
     "path",
-    ["/confirmer/AAAAAAAAAAAAAAAAAAAAAA", "/confirmer/x", "/confirmer/%3Cscript%3E", f"/confirmer/{'a' * 4000}"],
+    [
+        "/confirmer/AAAAAAAAAAAAAAAAAAAAAA",
+        "/confirmer/x",
+        "/confirmer/%3Cscript%3E",
+        f"/confirmer/{'a' * 4000}",
+    ],
 )
 async def test_an_unknown_link_helps_and_tells_nothing(service, web, path):
     for answer in (await web.get(path), await web.post(path, data={"answer": "confirm"})):
@@ -391,7 +398,8 @@ async def test_a_link_ends(service, web, link):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "answer=", "answer=maybe", "answer=confirm&answer=refuse", "é", "x" * 10_000, "a&b&c&d&e&f"]
+    "content",
+    ["", "answer=", "answer=maybe", "answer=confirm&answer=refuse", "é", "x" * 10_000, "a&b&c&d&e&f"],
 )
 async def test_an_answer_that_is_none_is_not_guessed(service, web, link, content):
     answer = await web.post(link, content=content.encode())
@@ -412,7 +420,7 @@ async def test_no_address_stands_in_the_tables_of_addresses(service, web, link):
     for table in ("address_standing", "address_confirmation", "address_link"):
         dump = await service.database.pool.fetchval(f"SELECT string_agg(t::text, ' ') FROM {table} t")
         assert "camille" not in dump.lower()
-        assert "camille".encode().hex() not in dump
+        assert b"camille".hex() not in dump
 
 
 async def test_counts_and_links_are_not_kept_for_ever(service, link):

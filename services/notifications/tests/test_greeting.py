@@ -15,7 +15,9 @@ from creneau_notifications.domain.greeting import NAME_CHARS_MAX, WORDS_MAX, add
 from .factories import CAMILLE, occasion
 from .test_rendering import calendar_of, html_of, mail_of, text_of
 
-names = st.text(st.one_of(st.characters(), st.sampled_from(".:/@-'’ aeé\u200b\u202e\n<>0１．。")), max_size=90)
+names = st.text(
+    st.one_of(st.characters(), st.sampled_from(".:/@-'’ aeé\u200b\u202e\n<>0１．。")), max_size=90
+)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_names_of_people_are_greeted_as_they_are(name):
         "visit evil.com now",
         "www.evil.com",
         "t.co",
-        "evil．ｃｏｍ",  # noqa: RUF001
+        "evil．ｃｏｍ",
         "evil。com",
         "evil\u200b.\u200bcom",
         "evil.com.",

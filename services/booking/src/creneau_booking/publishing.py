@@ -138,7 +138,9 @@ def _display_name(patient: Resource) -> str:
     name = next((n for n in names if n.get("use") == "usual"), names[0] if names else {})
     parts = [*name.get("given", ())[:1], name.get("family", "")]
     # Cut before it is split, so that a million characters cost nothing; null stands where only an extension does.
-    said = [str(part)[:NAME_LENGTH_MAX] for part in ([name.get("text")] if name.get("text") else parts) if part]
+    said = [
+        str(part)[:NAME_LENGTH_MAX] for part in ([name.get("text")] if name.get("text") else parts) if part
+    ]
     return " ".join(" ".join(said).split())[:NAME_LENGTH_MAX].rstrip()
 
 

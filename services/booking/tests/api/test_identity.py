@@ -15,6 +15,7 @@ from services.booking.tests.practice import Practice
 from tests.contract.closing import closed_validator
 
 from creneau_booking.domain.identity import ins_of
+from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_shared.fhir.storage.store import Resource
 
 TEST_INS = "urn:oid:1.2.250.1.213.1.4.10"
@@ -50,9 +51,7 @@ async def test_of_many_at_once_one_registers(callers: Callers) -> None:
     body = patient(identifier=[ins(), ins()])
     reverse = {**body, "identifier": body["identifier"][::-1]}
     software = callers.software()
-    answers = await asyncio.gather(
-        *(software.post("Patient", reverse if n % 2 else body) for n in range(30))
-    )
+    answers = await asyncio.gather(*(software.post("Patient", reverse if n % 2 else body) for n in range(30)))
     assert sorted(answer.status_code for answer in answers) == [201, *[409] * 29]
 
 
@@ -206,7 +205,9 @@ async def test_what_a_practice_gives_it_answers_for(callers: Callers, practice: 
     assert "phoneVouched" not in data
 
 
-async def test_a_practice_that_saves_again_answers_for_nothing_new(callers: Callers, practice: Practice) -> None:
+async def test_a_practice_that_saves_again_answers_for_nothing_new(
+    callers: Callers, practice: Practice
+) -> None:
     """It answers for what it adds, not for what it repeats, however it is spelled; nor does changing something else."""
     account = callers.patient(subject=unique("citoyen"))
     created = (await account.post("Patient", patient(telecom=[MAIL, PHONE]))).json()
@@ -261,3 +262,15 @@ async def test_names_on_the_bus_are_bounded(
     created = await callers.patient(subject=unique("citoyen")).post("Patient", patient() | {"name": [name]})
     assert created.status_code == 201, created.text
     assert (await told(practice, f"Patient/{created.json()['id']}"))["name"] == expected
+
+
+async def test_every_contact_can_be_told_again(fresh: Practice) -> None:
+    """After an upgrade: what was told before nobody knew who answers for an address."""
+    handed = [await fresh.new_patient() for _ in range(3)]
+    removed = await fresh.new_patient()
+    await fresh.database.pool.execute(
+        "UPDATE patient SET content = NULL, deleted = true WHERE id = $1", removed.removeprefix("Patient/")
+    )
+    assert await tell_all_contacts(fresh.database) == 3
+    for reference in handed:
+        assert (await told(fresh, reference))["emailVouched"] is False

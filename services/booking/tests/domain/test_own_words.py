@@ -36,7 +36,6 @@ def refused(before: dict[str, Any] | None, after: dict[str, Any]) -> list[str]:
     try:
         require_own_words(before, after)
     except Forbidden as error:
-        assert {issue.details_code for issue in error.issues} == {"stated-by-staff"}
         return [issue.expression[0] for issue in error.issues]
     return []
 
@@ -77,8 +76,8 @@ def test_the_rest_is_the_staffs(element: str, underscore: str) -> None:
     assert refused(said, {**said, "telecom": []}) == []
 
 
-@given(st.dictionaries(st.sampled_from(elements()), st.integers(), max_size=4))
-def test_of_every_element_of_the_type_only_the_list_is_open(added: dict[str, int]) -> None:
+@given(st.dictionaries(st.sampled_from(elements()), st.text(), max_size=4))
+def test_of_every_element_of_the_type_only_the_list_is_open(added: dict[str, str]) -> None:
     """An element that a later version of FHIR brings is closed until it is put on the list."""
     objects = {name for name in added if name in ("meta", "extension", "id", "resourceType", "name")}
     members = {name: value for name, value in added.items() if name not in objects}

@@ -6,9 +6,12 @@ from creneau_booking.domain.identity import address_digest, addresses_of, ins_of
 from creneau_booking.domain.own_words import require_own_words
 from creneau_booking.publishing import contact_event
 from creneau_booking.storage import identities
-from creneau_shared.database.pool import Connection
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 from creneau_shared.messaging.outbox import append
+
+TOLD_TOGETHER = 500
 
 
 def by_account(context: WriteContext) -> bool:
@@ -47,6 +50,19 @@ async def tell_contact(
     """Tell how the patient is reached, and which addresses somebody answers for."""
     vouched = await identities.vouched(connection, id_)
     await append(connection, [contact_event(id_, patient, correlation_id, vouched)])
+
+
+async def tell_all_contacts(database: Database) -> int:
+    """Tell of every Patient again, a batch a transaction; how many there were."""
+    told, last = 0, ""
+    while True:
+        async with database.transaction() as connection:
+            batch = await identities.patients_after(connection, last, TOLD_TOGETHER)
+            for id_, content in batch:
+                await tell_contact(connection, id_, loads(content), None)
+        if not batch:
+            return told
+        told, last = told + len(batch), batch[-1][0]
 
 
 async def _hold_ins(

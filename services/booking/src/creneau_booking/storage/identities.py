@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping
 from creneau_shared.database.pool import Connection
 
 
-async def hold_ins(connection: Connection, patient_id: str, digests: Collection[bytes]) -> Mapping[bytes, str]:
+async def hold_ins(
+    connection: Connection, patient_id: str, digests: Collection[bytes]
+) -> Mapping[bytes, str]:
     """Make these the INS that the Patient holds; whose each one is now.
 
     The primary key lets one Patient hold it: of two at once the second waits for the first, and reads its id.
@@ -47,3 +49,16 @@ async def forget(connection: Connection, patient_id: str) -> None:
     """The Patient is no more: holds nothing, and nobody answers for anything."""
     for table in ("patient_ins", "vouched_address"):
         await connection.execute(f"DELETE FROM {table} WHERE patient_id = $1", patient_id)
+
+
+async def patients_after(connection: Connection, last: str, limit: int) -> list[tuple[str, bytes]]:
+    """At most `limit` Patients (id and content) in the order of their ids, the first after `last`.
+
+    They are locked against writers: what is told of them is not older than what a write at the same moment tells.
+    """
+    rows = await connection.fetch(
+        "SELECT id, content FROM patient WHERE content IS NOT NULL AND id > $1 ORDER BY id LIMIT $2 FOR SHARE",
+        last,
+        limit,
+    )
+    return [(row["id"], row["content"]) for row in rows]

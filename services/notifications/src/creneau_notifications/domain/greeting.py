@@ -18,7 +18,7 @@ _INITIALS = rf"(?:{_LETTER}\.-?)*{_LETTER}\."
 _TITLE = rf"{_LETTER}{{2,4}}\."
 _WORD = re.compile(rf"{_JOINED}|{_INITIALS}|{_TITLE}")
 _SPACES = frozenset({"Zs", "Zl", "Zp", "Cc"})
-_HYPHENS = str.maketrans({"‐": "-", "–": "-"})  # noqa: RUF001
+_HYPHENS = str.maketrans({"‐": "-", "–": "-"})
 
 
 def addressed_as(name: str) -> str | None:
@@ -42,7 +42,8 @@ def _visible(text: str) -> str:
 
 
 def _is_word(word: str) -> bool:
-    bare, marks = [], 0
+    bare: list[str] = []
+    marks = 0
     for character in word:
         if unicodedata.category(character) in ("Mn", "Mc"):
             marks += 1

@@ -82,9 +82,7 @@ def _greeting(contact: Contact, wording: Wording) -> str:
     return wording.greeting_alone if name is None else wording.greeting.format(name=name)
 
 
-def _confirmation(
-    occasion: Occasion, wording: Wording
-) -> tuple[tuple[str, ...], tuple[str, str]] | None:
+def _confirmation(occasion: Occasion, wording: Wording) -> tuple[tuple[str, ...], tuple[str, str]] | None:
     if occasion.confirm_url is None:
         return None
     return (wording.confirm_why, wording.confirm_not_me), (wording.confirm, occasion.confirm_url)

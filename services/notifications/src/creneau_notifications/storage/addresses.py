@@ -77,14 +77,15 @@ async def lock_standing(connection: Connection, address: Hashed, now: datetime) 
     row = await connection.fetchrow(
         "INSERT INTO address_standing AS kept (channel, mailbox, day, last_at) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (channel, mailbox) DO UPDATE SET channel = kept.channel"
-        " RETURNING unconfirmed, CASE WHEN day = $3 THEN day_sent ELSE 0 END,"
-        " coalesce(refused_until > $4, false)",
+        " RETURNING unconfirmed, CASE WHEN day = $3 THEN day_sent ELSE 0 END AS today,"
+        " coalesce(refused_until > $4, false) AS refused",
         address.channel,
         address.mailbox,
         now.date(),
         now,
     )
-    return Standing(*row)
+    assert row is not None
+    return Standing(row["unconfirmed"], row["today"], row["refused"])
 
 
 async def count(connection: Connection, address: Hashed, now: datetime, *, unconfirmed: bool) -> None:

@@ -10,12 +10,14 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 
 from creneau_notifications.app import create_app
 from creneau_notifications.delivery.transport import LoggedEmails
+from creneau_notifications.domain.address import Address
 from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.domain.rules import Channel
@@ -42,11 +44,11 @@ async def web(service) -> AsyncIterator[httpx.AsyncClient]:
             yield opened
 
 
-async def book(service, number: int, recipient: str = PATIENT, **changes: object) -> None:
+async def book(service, number: int, recipient: str = PATIENT, **changes: Any) -> None:
     await service.hear(event(number=number, id=f"appointment-{number}", patient=recipient, **changes))
 
 
-async def deliver(service, mailbox, **options: object) -> None:
+async def deliver(service, mailbox, **options: Any) -> None:
     sender = service.smtp_sender(mailbox, **options)
     while await sender.send_due():
         pass
@@ -335,7 +337,8 @@ async def link(service, mailbox) -> str:
 
 
 async def confirmations(service) -> int:
-    return await service.database.pool.fetchval("SELECT count(*) FROM address_confirmation")
+    count: int = await service.database.pool.fetchval("SELECT count(*) FROM address_confirmation")
+    return count
 
 
 async def test_reading_the_page_says_nothing_in_its_readers_name(service, web, link):
@@ -434,8 +437,8 @@ async def test_counts_and_links_are_not_kept_for_ever(service, link):
 
 def test_each_channel_has_its_own_count():
     keyring = addresses.Keyring("a")
-    made = {keyring.hashed(addresses.Address(channel, "x")).mailbox for channel in Channel}
+    made = {keyring.hashed(Address(channel, "x")).mailbox for channel in Channel}
     assert len(made) == 2
-    assert keyring.hashed(addresses.Address(Channel.SMS, "x")).mailbox not in {
-        addresses.Keyring("b").hashed(addresses.Address(Channel.SMS, "x")).mailbox
+    assert keyring.hashed(Address(Channel.SMS, "x")).mailbox not in {
+        addresses.Keyring("b").hashed(Address(Channel.SMS, "x")).mailbox
     }

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from services.booking.tests.client import code, reason
+from services.booking.tests.client import Caller, code, reason
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import patient, unique
 from services.booking.tests.practice import Practice
@@ -66,6 +66,25 @@ async def test_an_ins_is_not_moved_to_a_second_person_either(callers: Callers) -
     ):
         assert (answer.status_code, code(answer)) == (409, "ins-registered-already")
     assert (await software.get(path)).json() == other
+
+
+def secretary(callers: Callers, organization: str) -> Caller:
+    """Who speaks for one practice, and sees no other's patients."""
+    token = callers.issuer.token(
+        "practice", unique("secretaire"), creneau_role="secretary", creneau_organizations=[organization]
+    )
+    return Caller(callers.client, token)
+
+
+async def test_another_practice_learns_that_there_is_a_registration_and_no_more(callers: Callers) -> None:
+    number, here, elsewhere = ins(), unique("cabinet"), unique("cabinet")
+    first = await secretary(callers, here).post("Patient", patient(identifier=[number]))
+    assert first.status_code == 201, first.text
+    id_ = first.json()["id"]
+    for organization, told in ((here, True), (elsewhere, False)):
+        again = await secretary(callers, organization).post("Patient", patient(identifier=[number]))
+        assert (again.status_code, code(again)) == (409, "ins-registered-already")
+        assert (id_ in again.text) is told
 
 
 async def test_an_ins_is_free_again_once_nobody_holds_it(callers: Callers) -> None:
@@ -235,6 +254,27 @@ async def test_an_account_that_changes_the_address_answers_for_itself(
     assert (await told(practice, reference))["emailVouched"] is True
     other = await callers.patient(subject=unique("citoyen")).post("Patient", patient(telecom=[MAIL]))
     assert (await told(practice, f"Patient/{other.json()['id']}"))["emailVouched"] is False
+
+
+async def test_a_counsellor_answers_for_the_address_and_not_for_the_identity(
+    callers: Callers, practice: Practice
+) -> None:
+    """They sit beside the person, whose address they have seen; they have no INSi."""
+    id_ = (await callers.patient(subject=unique("citoyen")).post("Patient", patient())).json()["id"]
+    claims = {
+        "creneau_role": "counsellor",
+        "creneau_for": id_,
+        "creneau_mandate": "m1",
+        "scope": "user/*.cruds",
+    }
+    caller = Caller(callers.client, callers.issuer.token("practice", unique("conseil"), **claims))
+    path = f"Patient/{id_}"
+    current = (await caller.get(path)).json()
+    changed = await caller.put(path, {**current, "telecom": [{**MAIL, "value": "vue@exemple.fr"}]})
+    assert changed.status_code == 200, changed.text
+    assert (await told(practice, path))["emailVouched"] is True
+    refused = await caller.put(path, {**changed.json(), "identifier": [ins()]})
+    assert (refused.status_code, code(refused)) == (403, "stated-by-staff")
 
 
 async def test_deleting_a_patient_forgets_who_answered(callers: Callers, practice: Practice) -> None:

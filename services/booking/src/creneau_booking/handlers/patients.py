@@ -8,20 +8,22 @@ from creneau_booking.publishing import contact_event
 from creneau_booking.storage import identities
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 from creneau_shared.messaging.outbox import append
 
 TOLD_TOGETHER = 500
 
 
-def by_account(context: WriteContext) -> bool:
-    """Whether a patient's account writes, of whom nobody has seen the papers; everybody else answers for it."""
-    return context.patient_ids is not None
+def answers_for_addresses(context: WriteContext) -> bool:
+    """Whether the author has seen or spoken to the person: everybody but the person's own account, whatever scopes
+    it writes with. A counsellor sits beside them."""
+    return context.patient_ids is None or context.role == "counsellor"
 
 
 def require_writable(context: WriteContext, before: Resource | None, after: Resource) -> None:
-    """Forbidden when an account says more of its Patient than is its own to say."""
-    if by_account(context):
+    """Forbidden when who acts for a person, a counsellor too, says more of them than is their own to say."""
+    if context.patient_ids is not None:
         require_own_words(before, after)
 
 
@@ -31,7 +33,7 @@ async def patient_written(
     """Conflict when another Patient holds the INS. Addresses that staff add are vouched for by them; what they only
     write again stays what it was."""
     await _hold_ins(connection, context, id_, before, after)
-    if not by_account(context):
+    if answers_for_addresses(context):
         added = addresses_of(after) - addresses_of(before)
         if added:
             await identities.vouch(connection, id_, [address_digest(id_, *address) for address in added])
@@ -73,9 +75,12 @@ async def _hold_ins(
         return
     holders = set((await identities.hold_ins(connection, id_, wanted)).values()) - {id_}
     if holders:
-        raise registered_already(min(holders) if _sees_all(context) else None)
+        holder = min(holders)
+        raise registered_already(holder if await _sees(connection, context, holder) else None)
 
 
-def _sees_all(context: WriteContext) -> bool:
-    """Whether the caller may see whichever Patient holds the INS."""
-    return context.patient_ids is None
+async def _sees(connection: Connection, context: WriteContext, patient_id: str) -> bool:
+    """Whether the author may see the Patient: it is of a practice for which they write, or they see all."""
+    if context.organizations is None:
+        return context.patient_ids is None
+    return await identities.is_of(connection, patient_id, owned_by(context.organizations))

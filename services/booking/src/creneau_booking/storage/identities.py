@@ -30,6 +30,17 @@ async def hold_ins(
     return {row["digest"]: row["patient_id"] for row in rows}
 
 
+async def is_of(connection: Connection, patient_id: str, owners: Collection[str]) -> bool:
+    """Whether the Patient is of one of these organisations (internal terms)."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM patient WHERE id = $1 AND terms && $2::text[])",
+            patient_id,
+            list(owners),
+        )
+    )
+
+
 async def vouch(connection: Connection, patient_id: str, digests: Collection[bytes]) -> None:
     """Somebody other than the patient's account answers for these addresses of the Patient from now on."""
     await connection.execute(

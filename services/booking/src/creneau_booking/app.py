@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.api.patients import PatientAccounts
+from creneau_booking.api.responses import ResponseStore
 from creneau_booking.conformance import served_types
+from creneau_booking.domain.quotas import Quotas
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
@@ -38,7 +40,7 @@ class Stores:
 
     slots: SlotStore
     schedules: GenericStore
-    responses: GenericStore
+    responses: ResponseStore
     patients: GenericStore
     related_persons: GenericStore
     provenances: GenericStore
@@ -57,7 +59,12 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
         settings.holds_per_subject_max,
         settings.holds_per_client_max,
     )
-    return repository, AppointmentHandlers(repository, holds)
+    return repository, AppointmentHandlers(repository, holds, quotas_of(settings))
+
+
+def quotas_of(settings: BookingSettings) -> Quotas:
+    """The quotas, each a setting of the same name."""
+    return Quotas(**{field.name: getattr(settings, field.name) for field in fields(Quotas)})
 
 
 def create_stores(settings: BookingSettings, accounts: PatientAccounts) -> Stores:
@@ -67,7 +74,7 @@ def create_stores(settings: BookingSettings, accounts: PatientAccounts) -> Store
     return Stores(
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed),
-        responses=GenericStore("AppointmentResponse", base),
+        responses=ResponseStore(base, handlers),
         patients=GenericStore("Patient", base, accounts.patient_changed),
         related_persons=GenericStore("RelatedPerson", base),
         provenances=GenericStore("Provenance", base),
@@ -85,7 +92,7 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Booking's FHIR interactions, for the API and for the worker alike."""
-    accounts = PatientAccounts(database)
+    accounts = PatientAccounts(database, quotas_of(settings))
     stores = create_stores(settings, accounts)
     desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots)
     return create_fhir_server(
@@ -96,7 +103,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
         types=served_types(stores, settings),
         catalog=create_catalog(clock),
         operations=[
-            FindOperation(settings.find_window_days_max).declare(),
+            FindOperation(
+                settings.find_window_days_max, settings.future_appointments_per_agenda_max
+            ).declare(),
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
             RescheduleOperation(desk).declare(),

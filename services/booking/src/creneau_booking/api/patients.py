@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+from creneau_booking.domain.quotas import Quotas, require_few_patients
 from creneau_booking.publishing import contact_event
-from creneau_booking.storage.accounts import link_account, patients_of
+from creneau_booking.storage.accounts import count_patients, link_account, patients_of
+from creneau_booking.storage.actions import account_key, act
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.messaging.outbox import append
@@ -21,8 +23,9 @@ Account = tuple[str, str]
 class PatientAccounts:
     """Resolves a token to the Patients that its holder acts for; remembers the answer for `REMEMBERED_S` seconds."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quotas: Quotas) -> None:
         self._database = database
+        self._quotas = quotas
         self._known: dict[Account, tuple[float, frozenset[str]]] = {}
 
     async def __call__(self, principal: Principal) -> frozenset[str]:
@@ -51,6 +54,15 @@ class PatientAccounts:
     ) -> None:
         """The hook of Patient: one that a patient's account creates is theirs; tell whoever writes to patients."""
         if kind == "create" and context.patient_ids is not None:
-            await link_account(connection, context.issuer, context.subject, stored.id)
+            await self._link(connection, context, stored.id)
             self._known.pop((context.issuer, context.subject), None)
         await append(connection, [contact_event(stored.id, resource, context.correlation_id)])
+
+    async def _link(self, connection: Connection, context: WriteContext, patient_id: str) -> None:
+        """Link the account with its new Patient, unless that is one too many; rivals of the account wait."""
+        account = account_key(context.issuer, context.subject)
+        await act(connection, "asked", account, None, context.now)
+        await link_account(connection, context.issuer, context.subject, patient_id)
+        if context.role != "counsellor":
+            registered = await count_patients(connection, context.issuer, context.subject)
+            require_few_patients(self._quotas, registered)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from creneau_booking.domain.status import AppointmentStatus
@@ -45,6 +46,8 @@ class Appointment:
     participants: tuple[Participant, ...]
     service_type: tuple[Code, ...] = ()
     cancelation_reason: str | None = None
+    visit: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """what it is for, by element (`serviceType` …): codes as `system|code`"""
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -72,3 +75,9 @@ class SlotFact:
     """the agenda's actors, as references"""
     visibility: frozenset[str]
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
+    offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
+
+    @property
+    def specialties(self) -> frozenset[str]:
+        return self.offers.get("specialty", frozenset())

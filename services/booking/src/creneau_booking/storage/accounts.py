@@ -15,6 +15,17 @@ async def link_account(connection: Connection, issuer: str, subject: str, patien
     )
 
 
+async def count_patients(connection: Connection, issuer: str, subject: str) -> int:
+    """How many people the account has on record, the deleted ones left out."""
+    count = await connection.fetchval(
+        "SELECT count(*) FROM patient_account JOIN patient ON patient.id = patient_id AND NOT patient.deleted"
+        " WHERE issuer = $1 AND subject = $2",
+        issuer,
+        subject,
+    )
+    return int(count)
+
+
 async def patients_of(connection: Connection, issuer: str, subject: str) -> frozenset[str]:
     """The ids of the Patients that the account acts for."""
     rows = await connection.fetch(

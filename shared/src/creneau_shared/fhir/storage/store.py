@@ -43,8 +43,13 @@ class WriteContext:
     subject: str = "system"
     """the token's subject, `system` for the service itself"""
     issuer: str = ""
+    role: str = "system"
+    by_service: bool = False
+    """the service itself, of its own accord (a hold that runs out): never said by a token"""
     patient_ids: frozenset[str] | None = None
     """the Patients this subject acts for; None: not limited to a patient compartment"""
+    organizations: frozenset[str] | None = None
+    """the Organizations (ids) to one of which what is written must belong; None: not limited to practices"""
     correlation_id: str | None = None
     answer: dict[str, str] = field(default_factory=dict)
     """response headers that the write adds (such as a hold's Expires)"""

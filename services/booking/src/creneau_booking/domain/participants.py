@@ -41,7 +41,7 @@ def require_one_own_patient(appointment: Appointment, own: Collection[str]) -> s
     return patient
 
 
-def strangers(appointment: Appointment, allowed: Collection[str]) -> tuple[int, ...]:
+def strangers(appointment: Appointment, allowed: Collection[str | None]) -> tuple[int, ...]:
     """Which participants (by index) are none of the allowed references; those without a reference among them."""
     return tuple(
         index

@@ -180,7 +180,7 @@ class OwnWord:
         before: Resource | None,
     ) -> Resource:
         had = {actor for actor, _ in self._repository.described(before)} if before is not None else set()
-        allowed = {*agenda, *wanted.patients, *had}
+        allowed: set[str | None] = {*agenda, *wanted.patients, *had}
         unfit = participants.strangers(wanted, allowed)
         if unfit:
             named = participants.named_at(wanted, unfit, "RelatedPerson")

@@ -79,6 +79,10 @@ class Callers:
         id_ = reference.removeprefix("Patient/") if reference else None
         return Caller(self.client, self.issuer.token("patient", subject or unique("citoyen"), id_), language)
 
+    def answering(self, reference: str) -> Caller:
+        """A patient whose token is for AppointmentResponse."""
+        return self.with_scopes("answering", reference)
+
     def with_scopes(self, role: str, reference: str) -> Caller:
         return Caller(
             self.client, self.issuer.token(role, unique("citoyen"), reference.removeprefix("Patient/"))

@@ -72,7 +72,8 @@ CANCELATION_REASONS: frozenset[str] = frozenset(
 )
 """The reasons for which a patient cancels; the others are the practice's to give."""
 
-_SERVERS = frozenset({"resourceType", "id", "meta"})
+_ELSEWHERE = frozenset({"resourceType", "id", "meta", "participant"})
+"""what is not compared as a whole: participants one by one (`domain.participants`), meta by its parts"""
 _SERVERS_META = frozenset({"versionId", "lastUpdated", "source"})
 _KEPT_META = ("profile", "security", "tag")
 
@@ -127,7 +128,7 @@ def _refuse(elements: Iterator[str]) -> None:
 
 def _changed(before: Json, after: Json, phase: Phase, *, moving: bool, cancelling: bool) -> Iterator[str]:
     """The elements that differ and may not; in the order of their names."""
-    for name in sorted({*before, *after} - _SERVERS):
+    for name in sorted({*before, *after} - _ELSEWHERE):
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
@@ -136,9 +137,13 @@ def _changed(before: Json, after: Json, phase: Phase, *, moving: bool, cancellin
             allowed = _is_a_patients_reason(new)
         else:
             allowed = right is not None and (phase in right.phases or (moving and right.moving))
-        # An extension within an element is as arbitrary as one beside it. Participants are compared one by one.
-        if not allowed or (name != "participant" and _has_extension(new)):
+        # An extension within an element is as arbitrary as one beside it.
+        if not allowed or _has_extension(new):
             yield name
+    known = before.get("participant", ())
+    for index, participant in enumerate(after.get("participant", ())):
+        if participant not in known and _has_extension(participant):
+            yield f"participant[{index}]"
     yield from _changed_meta(before.get("meta", {}), after.get("meta", {}), phase)
 
 

@@ -542,7 +542,11 @@ class TestAnswering:
         unknown = await stranger.post("AppointmentResponse", self.response("inconnu", yann))
         assert (theirs.status_code, code(theirs)) == (422, "unknown-appointment")
         assert theirs.json()["issue"] == unknown.json()["issue"]
-        for actor, status in ((agenda.practitioner, "accepted"), (yann, "accepted"), (camille, "needs-action")):
+        for actor, status in (
+            (agenda.practitioner, "accepted"),
+            (yann, "accepted"),
+            (camille, "needs-action"),
+        ):
             answer = await caller.post("AppointmentResponse", self.response(booked.id, actor, status))
             assert answer.status_code == 403, answer.text
         assert await practice.kinds(booked.id) == ["booked"]

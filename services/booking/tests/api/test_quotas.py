@@ -13,7 +13,7 @@ import httpx
 import pytest
 from services.booking.tests.client import Caller, code, reason, serving
 from services.booking.tests.conftest import settings_for
-from services.booking.tests.factories import SKIN, appointment, parameters, patient, ref, unique
+from services.booking.tests.factories import SKIN, appointment, parameters, patient, ref, schedule, unique
 from services.booking.tests.issuer import Issuer, running_issuer
 from services.booking.tests.practice import Agenda, Practice
 
@@ -206,19 +206,10 @@ async def test_appointments_to_come_by_agenda_by_speciality_and_in_all(
 
 
 async def test_an_agendas_own_number_goes_before_ours(offices: Offices, camille: str) -> None:
-    generous = await offices.practice.open_agenda(
-        4, extension=[{"url": APPOINTMENTS_MAX, "valuePositiveInt": 3}]
-    )
-    async with offices.practice.database.transaction() as connection:
-        from creneau_booking.storage.agenda_rules import schedule_changed
-        from creneau_shared.fhir.json import loads
-        from creneau_shared.fhir.storage.generic import GenericStore
-
-        stored = await GenericStore("Schedule", "").read(connection, generous.id)
-        assert stored is not None
-        assert stored.content is not None
-        context = offices.practice.context()
-        await schedule_changed(connection, context, "create", stored, loads(stored.content))
+    generous = await offices.practice.open_agenda(4)
+    rule = {"url": APPOINTMENTS_MAX, "valuePositiveInt": 3}
+    resource = schedule(generous.id, [generous.practitioner], extension=[rule])
+    assert (await offices.software().put(f"Schedule/{generous.id}", resource)).status_code == 200
     ended = []
     for index in range(4):
         offices.practice.clock.advance(timedelta(minutes=30))

@@ -292,6 +292,20 @@ class TestWhoTakesPart:
         assert (answer.status_code, code(answer)) == (403, "participant-not-yours")
         assert await practice.occupied(agenda.practitioner) == []
 
+    async def test_not_even_a_cancelled_request_lies_in_anothers_list(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        caller = callers.patient(camille)
+        wish = appointment("proposed", slots=agenda.slots[:1], patient=camille)
+        other = {"actor": ref("Practitioner/autre"), "status": "accepted"}
+        cancelled = {**wish, "status": "cancelled", "participant": [*wish["participant"], other]}
+        assert code(await caller.post("Appointment", cancelled)) == "participant-not-yours"
+        stored = (await caller.post("Appointment", wish)).json()
+        answer = await caller.put(f"Appointment/{stored['id']}", {**cancelled, "id": stored["id"]})
+        assert (answer.status_code, code(answer)) == (403, "participant-not-yours")
+        withdrawn = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+        assert (await caller.patch(f"Appointment/{stored['id']}", withdrawn)).status_code == 200
+
     async def test_a_move_takes_nobody_along_whom_the_practice_added(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
     ) -> None:

@@ -76,8 +76,10 @@ def booking(agenda: Agenda, patient_: str, index: int = 0, status: str = "booked
     return appointment(status, slots=[agenda.slots[index]], patient=patient_, start=agenda.at(index))
 
 
-async def agendas(offices: Offices, count: int, slots: int = 8, **more: Resource) -> list[Agenda]:
-    return [await offices.practice.open_agenda(slots, **more) for _ in range(count)]
+async def agendas(
+    offices: Offices, count: int, slots: int = 8, slot_members: Resource | None = None
+) -> list[Agenda]:
+    return [await offices.practice.open_agenda(slots, slot_members=slot_members) for _ in range(count)]
 
 
 async def test_forty_at_once_for_the_slots_of_one_doctor(offices: Offices, camille: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from creneau_booking.domain import patient_elements as elements
 from creneau_booking.domain.patient_elements import CANCELATION_SYSTEM, HIDDEN_FROM_PROXIES, Phase
 from creneau_shared.errors import Forbidden
+from creneau_shared.fhir.terminology import display
 
 HIDDEN = {"system": HIDDEN_FROM_PROXIES[0], "code": HIDDEN_FROM_PROXIES[1]}
 BOOKED = {"resourceType": "Appointment", "id": "1", "status": "booked", "priority": 1, "comment": "a"}
@@ -85,6 +86,10 @@ def test_reasons_to_cancel(reason: dict[str, Any], allowed: bool) -> None:
     assert named(BOOKED, cancelled, "booked") == ([] if allowed else ["cancelationReason"])
     kept = {**BOOKED, "cancelationReason": reason}
     assert named(BOOKED, kept, "booked") == ["cancelationReason"], "only with the cancellation itself"
+
+
+def test_every_reason_is_a_code_of_hl7s() -> None:
+    assert all(display(CANCELATION_SYSTEM, code) for code in elements.CANCELATION_REASONS)
 
 
 def test_one_security_label_and_no_other() -> None:

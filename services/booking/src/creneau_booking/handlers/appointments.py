@@ -273,7 +273,7 @@ class AppointmentHandlers:
         if not claims(after.status):
             if claims(before.status):
                 await claim_storage.give_back(connection, before.id, before.slots, context.now)
-            elif after.status in ("proposed", "waitlist"):
+            else:
                 resource = await self._word.with_asked_company(
                     connection, context, resource, after, said_before
                 )

@@ -161,7 +161,8 @@ class OwnWord:
         if context.patient_ids is None:
             return said
         found = await agenda_actors(connection, wanted.slots) if wanted.slots else {}
-        missing = sorted(set(wanted.slots) - set(found))
+        had = self._repository.facts(before).slots if before is not None else ()
+        missing = sorted(set(wanted.slots) - set(found) - set(had))
         if missing:
             raise changes.unknown_slots(missing)
         agenda = tuple(dict.fromkeys(actor for actors in found.values() for actor in actors))

@@ -20,6 +20,7 @@ from creneau_shared.database.pool import Database
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.security.principal import Role
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Practice:
         *,
         issuer: str = "test",
         organizations: Sequence[str] | None = None,
-        role: str = "system",
+        role: Role = "system",
     ) -> WriteContext:
         """A write of this subject, limited to these patients (ids) or organizations (ids), or to none."""
         return WriteContext(

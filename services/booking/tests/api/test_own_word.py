@@ -264,9 +264,16 @@ class TestWhoTakesPart:
         shared = [*(await caller.get(path)).json()["participant"], {"actor": ref(yann), "status": "accepted"}]
         await practice.change(booked.id, participant=shared)
         answer = await caller.patch(path, [{"op": "replace", "path": "/status", "value": "cancelled"}])
-        assert (answer.status_code, code(answer)) == (403, "element-not-yours")
-        declined = [{"op": "replace", "path": "/participant/0/status", "value": "declined"}]
-        assert (await caller.patch(path, declined)).status_code == 200
+        assert answer.status_code == 403
+        response = {
+            "resourceType": "AppointmentResponse",
+            "appointment": ref(f"Appointment/{booked.id}"),
+            "actor": ref(camille),
+            "participantStatus": "declined",
+        }
+        assert (await callers.answering(camille).post("AppointmentResponse", response)).status_code == 201
+        seen = (await caller.get(path)).json()
+        assert (seen["status"], who(seen)[camille], who(seen)[yann]) == ("booked", "declined", "accepted")
 
     async def test_a_request_without_a_slot_says_for_whom(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str

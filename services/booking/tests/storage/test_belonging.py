@@ -8,9 +8,10 @@ import pytest
 from services.booking.tests.factories import appointment, ref, schedule, slot, unique
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.belonging import OWNER_TERM, Actors, actors_of
+from creneau_booking.storage.belonging import Actors, actors_of
 from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
 from creneau_shared.fhir.storage.store import Resource, Stored
+from creneau_shared.security.rights import OWNER
 
 
 class Practices:
@@ -56,6 +57,16 @@ class Practices:
 
     async def _put(self, kind: str, **members: object) -> str:
         return await self.practice.put({"resourceType": kind, "id": unique(kind.lower()), **members})
+
+    async def patient(self) -> str:
+        """One whom the first organization knows."""
+        patient = await self.practice.new_patient()
+        await self.practice.database.pool.execute(
+            "UPDATE patient SET terms = terms || $2::text WHERE id = $1",
+            patient.removeprefix("Patient/"),
+            f"{OWNER}{self.one}",
+        )
+        return patient
 
     async def judged(self, references: Sequence[str], slots: Sequence[str] = ()) -> Actors:
         """As the first organization stands to them."""
@@ -105,7 +116,7 @@ async def test_who_has_an_agenda_takes_all_its_actors(practices: Practices) -> N
     await practices.practice.database.pool.execute(
         "UPDATE schedule SET terms = terms || $2::text WHERE id = $1",
         owned,
-        f"{OWNER_TERM}Organization/{practices.one}",
+        f"{OWNER}{practices.one}",
     )
     slots = []
     for agenda in (lent, owned):
@@ -135,7 +146,7 @@ async def test_software_takes_nobody_of_another_practice(practices: Practices) -
         assert await refused(practices, alone, Forbidden) == "actor-not-yours"
     unknown = appointment("booked", slots=agenda.slots[:1], actors=["Practitioner/inconnu"])
     assert await refused(practices, unknown, Unprocessable) == "unknown-actor"
-    nobody = appointment("booked", patient=await practices.practice.new_patient(), start=agenda.start)
+    nobody = appointment("booked", patient=await practices.patient(), start=agenda.start)
     assert await refused(practices, nobody, Forbidden) == "actor-not-yours"
     assert await practices.practice.occupied(theirs["Practitioner"]) == []
     assert await practices.practice.slot_statuses(agenda.slots[:1]) == ["free"]
@@ -144,7 +155,7 @@ async def test_software_takes_nobody_of_another_practice(practices: Practices) -
 async def test_software_takes_its_own(practices: Practices) -> None:
     """With a slot and without; then another one of its own joins, but none of the others'."""
     agenda, own = practices.agendas[practices.one], practices.of[practices.one]
-    patient = await practices.practice.new_patient()
+    patient = await practices.patient()
     stored = await practices.create(
         appointment("booked", slots=agenda.slots[:1], patient=patient, actors=[*own.values()])
     )

@@ -48,6 +48,8 @@ class Appointment:
     cancelation_reason: str | None = None
     visit: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """what it is for, by element (`serviceType` …): codes as `system|code`"""
+    hidden: bool = False
+    """from those who represent the patient: a minor may see a doctor without their parents' knowledge"""
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -75,6 +77,8 @@ class SlotFact:
     """the agenda's actors, as references"""
     visibility: frozenset[str]
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
+    owners: frozenset[str] = frozenset()
+    """ids of the organisations whose agenda it is"""
     offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
 

@@ -68,7 +68,7 @@ HIDDEN_FROM_PROXIES = ("https://creneau.sante.fr/fhir/CodeSystem/confidentiality
 
 CANCELATION_SYSTEM = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 CANCELATION_REASONS: frozenset[str] = frozenset(
-    {"pat", "pat-cpp", "pat-fb", "pat-lt", "pat-mv", "pat-preg", "pat-swl", "pat-wto", "oth-weath", "other"}
+    {"pat", "pat-cpp", "pat-fb", "pat-lt", "pat-mv", "pat-preg", "pat-swl", "oth-weath", "other"}
 )
 """The reasons for which a patient cancels; the others are the practice's to give."""
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.generic import owned_by
 
-OWNER_TERM = "_owner="
-"""internal search term of a row: the Organization whose it is"""
-
-_ROLE = "NOT role.deleted AND role.terms && $3 AND NOT role.terms @> ARRAY['active=false']"
+_ROLE = """NOT role.deleted AND role.terms && $3 AND NOT role.terms @> ARRAY['active=false']
+  AND NOT EXISTS (SELECT FROM practitioner_role_date AS period WHERE period.key = role.key
+    AND period.parameter = 'date' AND (period.low > now() OR period.high <= now()))"""
 _BELONGS = f"""CASE split_part({{ref}}, '/', 1)
   WHEN 'Practitioner' THEN EXISTS (
     SELECT FROM practitioner_role role WHERE role.terms @> ARRAY['practitioner=' || {{ref}}] AND {_ROLE})
@@ -79,7 +79,7 @@ async def actors_of(
         sorted(references),
         [slot_key(id_) for id_ in slots],
         [f"organization={name}" for name in names],
-        [f"{OWNER_TERM}{name}" for name in names],
+        owned_by(organizations),
     )
     return Actors(
         theirs=tuple(row["ref"] for row in rows if row["theirs"]),

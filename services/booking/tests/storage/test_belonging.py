@@ -29,6 +29,7 @@ class Practices:
             self.agendas[organization] = await self.practice.open_agenda(
                 practitioner=self.of[organization]["Practitioner"]
             )
+            await self.own("schedule", self.agendas[organization].id, organization)
         return self
 
     async def _directory(self, organization: str) -> dict[str, str]:
@@ -61,12 +62,14 @@ class Practices:
     async def patient(self) -> str:
         """One whom the first organization knows."""
         patient = await self.practice.new_patient()
-        await self.practice.database.pool.execute(
-            "UPDATE patient SET terms = terms || $2::text WHERE id = $1",
-            patient.removeprefix("Patient/"),
-            f"{OWNER}{self.one}",
-        )
+        await self.own("patient", patient.removeprefix("Patient/"), self.one)
         return patient
+
+    async def own(self, table: str, id_: str, organization: str) -> None:
+        """The row belongs to the organization, as when it is written over the API."""
+        await self.practice.database.pool.execute(
+            f"UPDATE {table} SET terms = terms || $2::text WHERE id = $1", id_, f"{OWNER}{organization}"
+        )
 
     async def judged(self, references: Sequence[str], slots: Sequence[str] = ()) -> Actors:
         """As the first organization stands to them."""
@@ -113,11 +116,7 @@ async def test_who_has_an_agenda_takes_all_its_actors(practices: Practices) -> N
     stranger = f"Practitioner/{unique('prat')}"
     await practices.practice.put(schedule(lent, [own, room]))
     await practices.practice.put(schedule(owned, [stranger]))
-    await practices.practice.database.pool.execute(
-        "UPDATE schedule SET terms = terms || $2::text WHERE id = $1",
-        owned,
-        f"{OWNER}{practices.one}",
-    )
+    await practices.own("schedule", owned, practices.one)
     slots = []
     for agenda in (lent, owned):
         slots.append(unique("creneau"))

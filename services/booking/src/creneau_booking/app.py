@@ -6,11 +6,8 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
-<<<<<<< HEAD
-from creneau_booking.api.responses import ResponseStore
-=======
 from creneau_booking.api.patients import PatientStore
->>>>>>> main
+from creneau_booking.api.responses import ResponseStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
@@ -81,13 +78,8 @@ def create_stores(settings: BookingSettings) -> Stores:
     return Stores(
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
-<<<<<<< HEAD
         responses=ResponseStore(base, handlers),
-        patients=GenericStore("Patient", base, people.patient_changed, people.patient_belonging),
-=======
-        responses=GenericStore("AppointmentResponse", base, belonging=response_belonging),
         patients=PatientStore(base, people),
->>>>>>> main
         related_persons=GenericStore(
             "RelatedPerson", base, people.related_person_changed, people.related_person_belonging
         ),

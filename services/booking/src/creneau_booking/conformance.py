@@ -38,22 +38,17 @@ def served_types(stores: Stores, settings: BookingSettings) -> list[ServedType]:
             profiles=profiles_of("Appointment"),
             documentation="Every write goes through the booking rules; see $find, $hold, $book and $reschedule.",
         ),
-<<<<<<< HEAD
         ServedType(
             stores.responses,
             documentation="A patient answers for themselves or a related person on record, and the answer becomes the "
             "status of their participant; software's responses are kept as they are.",
         ),
-        ServedType(stores.patients, profiles=profiles_of("Patient")),
-=======
-        ServedType(stores.responses),
         ServedType(
             stores.patients,
             profiles=profiles_of("Patient"),
             documentation=f"One Patient holds an INS. A person's account states of it {', '.join(OWN)}; the rest is "
             "stated by practices.",
         ),
->>>>>>> main
         ServedType(stores.related_persons, profiles=profiles_of("RelatedPerson")),
         ServedType(
             stores.provenances,

@@ -5,11 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.proxies import EVERYTHING, SCOPES, Proxy, end_of_minority, is_minor
-<<<<<<< HEAD
 from creneau_booking.domain.quotas import Quotas, require_few_patients
-from creneau_booking.publishing import contact_event
-=======
->>>>>>> main
 from creneau_booking.storage import accounts
 from creneau_booking.storage.accounts import Link
 from creneau_booking.storage.agenda_rules import births_of

@@ -93,6 +93,31 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "age-outside-limit": ("Âge que l'agenda ne reçoit pas", "Age that the agenda does not take"),
     "too-many-appointments": ("Trop de rendez-vous à venir", "Too many appointments to come"),
     "change-too-late": ("Trop tard pour annuler ou déplacer en ligne", "Too late to cancel or move online"),
+    "too-many-appointments-to-come": (
+        "Trop de rendez-vous à venir en tout",
+        "Too many appointments to come in all",
+    ),
+    "too-many-in-specialty": (
+        "Trop de rendez-vous à venir dans la spécialité",
+        "Too many appointments to come in the speciality",
+    ),
+    "too-many-bookings": ("Trop de réservations en une heure", "Too many bookings within an hour"),
+    "too-many-holds-begun": (
+        "Trop de mises en attente en une heure",
+        "Too many holds begun within an hour",
+    ),
+    "too-many-cancellations": ("Trop d'annulations en un jour", "Too many cancellations within a day"),
+    "too-many-requests": ("Trop de demandes en attente", "Too many requests waiting"),
+    "too-many-patients": ("Trop de personnes enregistrées", "Too many people registered"),
+    "participant-not-yours": (
+        "Participant que le patient ne peut amener",
+        "Participant whom the patient cannot bring",
+    ),
+    "actor-not-yours": ("Acteur d'une autre organisation", "Actor of another organization"),
+    "element-not-yours": ("Élément que seul le cabinet peut dire", "Element that only the practice can say"),
+    "waits-for-practice": ("En attente de l'accord du cabinet", "Waiting for the practice's agreement"),
+    "hold-not-yours": ("Mise en attente d'un autre compte", "Hold of another account"),
+    "hold-expired": ("Mise en attente terminée", "Hold that has run out"),
     "too-many-holds": ("Trop de créneaux en attente", "Too many slots held"),
     # Terminology
     "unknown-code-system": ("Système de codes inconnu ici", "Code system not known here"),

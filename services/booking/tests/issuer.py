@@ -27,7 +27,7 @@ class Issuer:
         self.url = ""
         self._key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
 
-    def token(self, role: str, subject: str, patient: str | None = None) -> str:
+    def token(self, role: str, subject: str, patient: str | None = None, **more: object) -> str:
         now = int(NOW.timestamp())
         claims = {
             "iss": self.url,
@@ -36,6 +36,7 @@ class Issuer:
             "iat": now,
             "exp": now + LIFETIME_S,
             "scope": SCOPES[role],
+            **more,
         }
         if patient is not None:
             claims["patient"] = patient

@@ -29,7 +29,8 @@ from creneau_shared.http.rate import PatientRate
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, PatientIds, launch_patient
 from creneau_shared.security.audit import Auditor
-from creneau_shared.security.tokens import TokenVerifier
+from creneau_shared.security.revocation import Revocations
+from creneau_shared.security.tokens import TokenVerifier, create_verifier
 from creneau_shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -135,8 +136,8 @@ def create_fhir_server(
 
 def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceApplication:
     """The API of one service: its FHIR interactions over HTTP, and what every service has."""
-    issuer = settings.oidc_issuer
-    verifier = TokenVerifier(str(issuer), settings.oidc_audience, fhir.clock) if issuer is not None else None
+    revocations = Revocations(fhir.database, settings.revocation_refresh_s)
+    verifier = create_verifier(settings, fhir.clock, revocations)
     return ServiceApplication(settings, fhir, fhir.database, verifier)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AnyHttpUrl, Field, PostgresDsn
+from pydantic import AnyHttpUrl, Field, PostgresDsn, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -36,6 +36,36 @@ class ServiceSettings(BaseSettings):
         None, description="issuer whose tokens are accepted; none: no one can log in"
     )
     oidc_audience: str = Field("creneau", description="audience that a token must name")
+    oidc_token_type: Literal["any", "at+jwt"] = Field(
+        "any",
+        description="at+jwt: only tokens that say so in their header (RFC 9068); any: also those that say JWT or "
+        "nothing, of issuers that do not; never ID, refresh or logout tokens",
+    )
+    oidc_token_lifetime_max_s: float = Field(
+        86_400.0, description="a token that ends later than this from now is refused, seconds"
+    )
+    oidc_introspection: Literal["off", "always"] = Field(
+        "off", description="always: the issuer is asked whether each token still holds (RFC 7662)"
+    )
+    oidc_introspection_client_id: str = Field(
+        "", description="the client as which the issuer is asked, at introspection"
+    )
+    oidc_introspection_client_secret: SecretStr = Field(SecretStr(""), description="that client's secret")
+    oidc_introspection_cache_s: float = Field(
+        10.0, description="the issuer's word that a token holds is believed for, seconds"
+    )
+    revocation_refresh_s: float = Field(
+        5.0, description="tokens taken back (`revoke-tokens`) are refused by every process within, seconds"
+    )
+    dpop_proof_age_max_s: float = Field(60.0, description="a DPoP proof may be this old, seconds")
+    dpop_proofs_remembered_max: int = Field(
+        100_000, description="DPoP proofs that one process remembers, so that none is used twice; beyond: 429"
+    )
+    gateway_secret: SecretStr = Field(
+        SecretStr(""),
+        description="shared by nginx and the services: only beside it they believe what nginx says of a request (the "
+        "client's address and certificate); empty: never",
+    )
     anonymous_read: bool = Field(
         True, description="directory, Schedule and Slot may be read without a token (public information)"
     )

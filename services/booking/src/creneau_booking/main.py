@@ -1,4 +1,4 @@
-"""creneau-booking api | worker | migrate | rebuild-replica | replay-dead"""
+"""creneau-booking api | worker | migrate | rebuild-replica | replay-dead | revoke-tokens"""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ from creneau_shared.messaging.dead_letter import replay
 from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
+from creneau_shared.security.revoke_command import add_revoke_command
 from creneau_shared.worker import Task, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 REPLICA = "booking-directory-replica"
+add_revoke_command(main, BookingSettings, SERVICE)
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""creneau-directory api | worker | migrate | republish"""
+"""creneau-directory api | worker | migrate | republish | revoke-tokens"""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.retention import republish
+from creneau_shared.security.revoke_command import add_revoke_command
 from creneau_shared.worker import Task, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+add_revoke_command(main, DirectorySettings, SERVICE)
 
 
 @main.command()

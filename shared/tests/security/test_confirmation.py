@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from shared.tests.security.conftest import BASE, NOW, SECRET, FakeIssuer, Holder
 
@@ -135,6 +136,9 @@ WRONG: dict[str, Callable[[Holder, str], str]] = {
     "unreadable": lambda h, t: "a.b.c",
     "endless": lambda h, t: "a" * 9000,
     "a token": lambda h, t: t,
+    "nested without end": lambda h, t: jws.serialize_compact(
+        {"typ": "dpop+jwt", "alg": "ES256", "jwk": h.key.as_dict(private=False)}, b"[" * 5000, h.key
+    ),
     "a nested key": lambda h, t: h.proof(t, header={"jwk": {"kty": [[]]}}),
 }
 
@@ -152,8 +156,6 @@ async def test_a_wrong_proof_is_refused(
 
 async def test_a_symmetric_or_endless_key_is_refused(verifier: TokenVerifier, issuer: FakeIssuer) -> None:
     """The caller chooses the key: it must not be one that everybody can sign with, nor one that costs us seconds."""
-    from joserfc import jwt
-
     holder = Holder()
     symmetric = OctKey.generate_key(256)
     proof = jwt.encode(

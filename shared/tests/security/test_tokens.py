@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -140,8 +141,6 @@ async def test_a_remembered_token_ends_in_time(
 
 async def test_a_header_that_nests_without_end_is_refused(verifier: TokenVerifier) -> None:
     """Before any signature is looked at: a 401, not a 500."""
-    import base64
-
     header = b'{"alg":"ES256","x":' + b"[" * 9000 + b"]" * 9000 + b"}"
     token = f"{base64.urlsafe_b64encode(header).rstrip(b'=').decode()}.e30.AAAA"
     with pytest.raises(Unauthenticated):

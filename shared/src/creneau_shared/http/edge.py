@@ -1,4 +1,5 @@
-"""What every HTTP answer gets, whoever gives it: the correlation id, the right of pages to read it, its measure.
+"""What every HTTP answer gets, whoever gives it: the correlation id, its protection, the right of pages to read it,
+its measure.
 
 Pure ASGI, and one wrapper rather than three: it stands around every request.
 """
@@ -11,6 +12,7 @@ from typing import Any
 
 from creneau_shared.http import correlation, cors
 from creneau_shared.http.metering import Meter
+from creneau_shared.http.protection import PROTECTION
 
 ASGIApp = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -29,6 +31,7 @@ class EdgeMiddleware:
         started, status = time.perf_counter(), 500
         asked = {name: value for name, value in scope["headers"] if name in _LOOKED_AT}
         extra = correlation.begin(asked.get(b"x-request-id"), asked.get(b"x-correlation-id"))
+        extra += PROTECTION
         if b"origin" in asked:
             if scope["method"] == "OPTIONS":
                 await cors.answer_preflight(send, extra)

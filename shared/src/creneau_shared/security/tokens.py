@@ -124,7 +124,7 @@ class TokenVerifier:
             published = self._published or await self._fetch()
             try:
                 return jwt.decode(token, published.keys, algorithms=ALGORITHMS), published.issuer
-            except (JoseError, ValueError, RecursionError) as error:
+            except (JoseError, ValueError) as error:
                 if attempt == "fresh keys" or not await self._fetch_if_due():
                     raise refused("signature", f"{type(error).__name__}: {error}") from error
         raise AssertionError("unreachable")

@@ -57,7 +57,7 @@ class Run:
         topology, supervisor = self.topology, self.supervisor
         say("Starting PostgreSQL, the broker, the issuer and the mailbox …")
         await supervisor.start(*topology.infrastructure(), within_s=120)
-        await asyncio.to_thread(self._create_databases)
+        await asyncio.to_thread(self.topology.prepare_databases)
         say("Bringing the databases to the present schema …")
         await asyncio.gather(
             *(supervisor.run_once(f"{name}-migrate", topology.migration(name)) for name in SERVICES)
@@ -67,11 +67,6 @@ class Run:
         await supervisor.start(topology.nginx())
         await self._load_demonstration()
         self._tell_addresses()
-
-    def _create_databases(self) -> None:
-        if self.topology.postgres is not None:
-            for service in SERVICES:
-                self.topology.postgres.ensure_database(f"creneau_{service}")
 
     async def _load_demonstration(self) -> None:
         """When the directory is empty; taken up again when the last run was stopped in the middle."""

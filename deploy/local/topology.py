@@ -36,6 +36,9 @@ SERVICES = ("directory", "booking", "notifications")
 
 API_PROCESSES = {"directory": 1, "booking": 2, "notifications": 1}
 
+KEPT_BACK = ("PYTHONDONTWRITEBYTECODE", "DATABASE_OWNER_URL")
+"""what the person's shell has, and the processes do not get"""
+
 Programs = Mapping[str, tuple[str, ...]]
 """How to start each service (and `gateway`, the FHIR process of the whole system)."""
 
@@ -59,6 +62,7 @@ class Settings:
     port: int = 8080
     broker: str = "embedded"
     database_url: str | None = None
+    database_owner_url: str | None = None
     kafka_bootstrap_servers: str | None = None
     smtp_url: str | None = None
     oidc_issuer: str | None = None
@@ -75,6 +79,7 @@ class Settings:
             port=int(environment.get("CRENEAU_PORT") or 8080),
             broker=broker,
             database_url=environment.get("DATABASE_URL") or None,
+            database_owner_url=environment.get("DATABASE_OWNER_URL") or None,
             kafka_bootstrap_servers=environment.get("KAFKA_BOOTSTRAP_SERVERS") or None,
             smtp_url=environment.get("SMTP_URL") or None,
             oidc_issuer=environment.get("OIDC_ISSUER") or None,
@@ -127,20 +132,38 @@ class Topology:
         self.folder.free_port("issuer")
         return Issuer.of(self.folder)
 
+    def prepare_databases(self) -> None:
+        """Each service's database with its two roles, in the embedded PostgreSQL; another one is its operator's."""
+        if self.postgres is None:
+            return
+        for service in SERVICES:
+            owner, runtime = (self.folder.secret(f"postgres-{role}") for role in roles(service))
+            self.postgres.ensure_service(service, owner_password=owner, runtime_password=runtime)
+
     def database_url(self, service: str) -> str:
-        """The URL of a service's own database."""
+        """The URL of a service's own database, by the role of its processes."""
+        return self._database_url(service, roles(service)[1], self.settings.database_url or "")
+
+    def database_owner_url(self, service: str) -> str | None:
+        """The same by its owner, for migrations; None when another PostgreSQL was given without one."""
+        given = self.settings.database_owner_url
+        if self.postgres is None and not given:
+            return None
+        return self._database_url(service, roles(service)[0], given or "")
+
+    def _database_url(self, service: str, role: str, given: str) -> str:
         name = f"creneau_{service}"
         if self.postgres is not None:
-            return self.postgres.url(name)
-        return with_database(self.settings.database_url or "", name)
+            return self.postgres.url(name, role, self.folder.secret(f"postgres-{role}"))
+        return with_database(given, name)
 
     def environment(self, name: str, **own: str) -> dict[str, str]:
         """The environment of one process: ours, its port, and `own`.
 
         Compiled modules are kept even where the person's shell forbids it: without them each start and each return
-        of a part compiles thousands of files again.
+        of a part compiles thousands of files again. The owner of the databases is for migrations only.
         """
-        ours = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        ours = {key: value for key, value in os.environ.items() if key not in KEPT_BACK}
         return {**ours, "HOST": LOOPBACK, "PORT": str(self.folder.port(name)), **own}
 
     def service_environment(self, service: str, name: str) -> dict[str, str]:
@@ -230,6 +253,9 @@ class Topology:
     def migration(self, service: str) -> Command:
         """Brings the database of a service to its present schema."""
         environment = self.service_environment(service, f"{service}-migrate")
+        owner = self.database_owner_url(service)
+        if owner is not None:
+            environment["DATABASE_OWNER_URL"] = owner
         return Command((*self.programs[service], "migrate"), environment)
 
     def services(self) -> list[Part]:
@@ -300,6 +326,11 @@ def api_names(service: str) -> list[str]:
     """The names of a service's api processes."""
     count = API_PROCESSES[service]
     return [f"{service}-api"] if count == 1 else [f"{service}-api-{n}" for n in range(1, count + 1)]
+
+
+def roles(service: str) -> tuple[str, str]:
+    """The role that owns a service's database and the one that its processes use, as deploy/postgres makes them."""
+    return f"creneau_{service}_owner", f"creneau_{service}"
 
 
 def with_database(server_url: str, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import unquote
 
 from pydantic import AnyHttpUrl, Field, PostgresDsn, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,7 +20,13 @@ class ServiceSettings(BaseSettings):
         "http://127.0.0.1:8080/fhir", description="FHIR base as clients see it, no trailing slash"
     )
 
-    database_url: PostgresDsn = Field(description="this service's own PostgreSQL database")
+    database_url: PostgresDsn = Field(
+        description="this service's own PostgreSQL database, as the role that reads and writes rows; TLS: "
+        "?sslmode=verify-full&sslrootcert=/…"
+    )
+    database_owner_url: PostgresDsn | None = Field(
+        None, description="for `migrate`: the same database as its owner; none: DATABASE_URL's role owns it"
+    )
     database_pool_size: int = Field(10, description="connections that one process keeps at the most")
     database_statement_timeout_s: float = Field(
         20.0, description="longest that one statement may run, seconds"
@@ -89,3 +96,14 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines, console for people"
     )
+
+    @property
+    def migration_url(self) -> str:
+        """As whom the database is migrated."""
+        return str(self.database_owner_url or self.database_url)
+
+    @property
+    def runtime_role(self) -> str | None:
+        """The role that the owner lets read and write rows; None when that is the owner itself."""
+        role = self.database_url.hosts()[0]["username"]
+        return unquote(role) if role and self.database_owner_url is not None else None

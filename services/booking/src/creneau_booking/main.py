@@ -103,7 +103,8 @@ async def _work() -> None:
 
 async def _migrate() -> None:
     settings = BookingSettings()
-    await run_migrations(find_migrations("creneau_booking"), str(settings.database_url))
+    path = find_migrations("creneau_booking")
+    await run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role)
     async with open_database(settings, f"{SERVICE}-migrate") as database, database.connection() as connection:
         await ensure_partitions(connection, SystemClock().now(), settings.slot_months_ahead)
 

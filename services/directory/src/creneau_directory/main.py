@@ -42,7 +42,9 @@ def worker() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to the current schema."""
-    asyncio.run(run_migrations(find_migrations("creneau_directory"), str(DirectorySettings().database_url)))
+    settings = DirectorySettings()
+    path = find_migrations("creneau_directory")
+    asyncio.run(run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role))
 
 
 @main.command(name="republish")

@@ -39,8 +39,9 @@ def worker() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to the current schema."""
+    settings = NotificationsSettings()
     path = find_migrations("creneau_notifications")
-    asyncio.run(run_migrations(path, str(NotificationsSettings().database_url)))
+    asyncio.run(run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role))
 
 
 @main.command(name="rebuild-replicas")

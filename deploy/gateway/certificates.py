@@ -49,7 +49,10 @@ def _make(certificate: Path, key: Path, names: list[str]) -> None:
             x509.SubjectAlternativeName([_general(n) for n in dict.fromkeys(names)]), critical=False
         )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+            critical=False,
+        )
         .sign(private, hashes.SHA256())
     )
     secret = private.private_bytes(

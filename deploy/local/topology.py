@@ -178,6 +178,8 @@ class Topology:
             "GATEWAY_SECRET": self._gateway_secret,
             "SMTP_URL": self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}",
         }
+        if not self.settings.smtp_url:
+            own["SMTP_TLS"] = "off"  # the mailbox is on this machine
         if self._broker_is_embedded:
             own["KAFKA_IDEMPOTENT_PRODUCER"] = "false"  # it has no InitProducerId
         return self.environment(name, **own)

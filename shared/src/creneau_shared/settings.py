@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from urllib.parse import unquote
 
-from pydantic import AnyHttpUrl, Field, PostgresDsn, SecretStr
+from pydantic import AnyHttpUrl, Field, FilePath, PostgresDsn, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -33,6 +33,21 @@ class ServiceSettings(BaseSettings):
     )
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma between several")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how brokers are spoken to: encrypted (SSL), with a login (SASL), or both"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="how one logs in, with SASL"
+    )
+    kafka_sasl_username: str = Field("", description="as whom, with SASL")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="and its password")
+    kafka_ssl_ca: FilePath | None = Field(
+        None, description="file of the CAs (PEM) that vouch for brokers; none: the system's"
+    )
+    kafka_ssl_certificate: FilePath | None = Field(
+        None, description="file of our certificate (PEM), for brokers that ask for one"
+    )
+    kafka_ssl_key: FilePath | None = Field(None, description="file of its private key (PEM)")
     kafka_idempotent_producer: bool = Field(
         True, description="off only for a broker without InitProducerId (the embedded one)"
     )

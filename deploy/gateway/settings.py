@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class EntranceSettings(BaseSettings):
     """TLS, limits for each address, and whom the entrance believes."""
 
-    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="", env_ignore_empty=True, extra="ignore", frozen=True)
 
     gateway_secret: SecretStr = Field(
         SecretStr(""),

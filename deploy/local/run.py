@@ -82,7 +82,7 @@ class Run:
         unfinished.touch()
         environment = {**os.environ, "CRENEAU_URL": self.settings.url, "CRENEAU_TOKEN": token}
         if self.topology.certificate is not None:
-            environment["SSL_CERT_FILE"] = str(self.topology.certificate)
+            environment["CRENEAU_CA"] = str(self.topology.certificate)
         command = Command((sys.executable, "-m", DEMONSTRATION), environment)
         try:
             await self.supervisor.run_once("demonstration", command, to_terminal=True)
@@ -103,7 +103,7 @@ class Run:
             addresses["Mailbox"] = f"{url}/dev/mail"
         if self.topology.certificate is not None:
             addresses["Certificate"] = (
-                f"{self.topology.certificate} (SSL_CERT_FILE=… for `make demo` and curl)"
+                f"{self.topology.certificate} (CRENEAU_CA=… make demo; curl --cacert …)"
             )
         for name, address in addresses.items():
             say(f"  {name:<20}{address}")

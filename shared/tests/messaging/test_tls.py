@@ -55,7 +55,7 @@ def settings(port: int, tmp_path: Path, **own: Any) -> ServiceSettings:
         "kafka_idempotent_producer": False,
         **own,
     }
-    return ServiceSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    return ServiceSettings(**{name: value for name, value in given.items() if value is not None})
 
 
 async def test_topics_records_and_readers_go_through_tls(encrypted: int, tmp_path: Path) -> None:
@@ -90,10 +90,10 @@ async def test_who_does_not_fit_does_not_get_in(
 
 def test_a_login_goes_with_every_client() -> None:
     told = ServiceSettings(
-        database_url="postgresql://x/y",  # type: ignore[arg-type]
+        database_url="postgresql://x/y",
         kafka_security_protocol="SASL_SSL",
         kafka_sasl_username="creneau",
-        kafka_sasl_password="le mot",  # type: ignore[arg-type]
+        kafka_sasl_password="le mot",
     )
     options = connection_options(told)
     assert options.pop("ssl_context").verify_mode is ssl.CERT_REQUIRED

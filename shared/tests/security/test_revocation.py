@@ -25,7 +25,7 @@ FAR = NOW + timedelta(days=3650)
 @pytest.fixture
 async def database(new_database: Callable[..., str]) -> AsyncIterator[Database]:
     async with Database(new_database(), size=4, statement_timeout_s=5, name="test") as opened:
-        ddl = CreateTable(revoked_token_table(MetaData())).compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
+        ddl = CreateTable(revoked_token_table(MetaData())).compile(dialect=postgresql.dialect())
         await opened.pool.execute(str(ddl))
         yield opened
 

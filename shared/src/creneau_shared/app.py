@@ -29,7 +29,6 @@ from creneau_shared.http.rate import PatientRate
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, PatientIds, launch_patient
 from creneau_shared.security.audit import Auditor
-from creneau_shared.security.revocation import Revocations
 from creneau_shared.security.tokens import TokenVerifier, create_verifier
 from creneau_shared.settings import ServiceSettings
 
@@ -136,8 +135,7 @@ def create_fhir_server(
 
 def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceApplication:
     """The API of one service: its FHIR interactions over HTTP, and what every service has."""
-    revocations = Revocations(fhir.database, settings.revocation_refresh_s)
-    verifier = create_verifier(settings, fhir.clock, revocations)
+    verifier = create_verifier(settings, fhir.clock, fhir.database)
     return ServiceApplication(settings, fhir, fhir.database, verifier)
 
 

@@ -80,9 +80,6 @@ class ServiceSettings(BaseSettings):
         5.0, description="tokens taken back (`revoke-tokens`) are refused by every process within, seconds"
     )
     dpop_proof_age_max_s: float = Field(60.0, description="a DPoP proof may be this old, seconds")
-    dpop_proofs_remembered_max: int = Field(
-        100_000, description="DPoP proofs that one process remembers, so that none is used twice; beyond: 429"
-    )
     gateway_secret: SecretStr = Field(
         SecretStr(""),
         description="shared by nginx and the services: only beside it they believe what nginx says of a request (the "

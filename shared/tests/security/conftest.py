@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -13,12 +13,18 @@ import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from sqlalchemy import MetaData
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
 
 from creneau_shared.clock import FixedClock
+from creneau_shared.database.pool import Database
 from creneau_shared.http.gateway_headers import GatewayHeaders
 from creneau_shared.security.confirmation import Confirmation
-from creneau_shared.security.dpop import Proofs
+from creneau_shared.security.dpop import Proofs, UsedProofs
+from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.tokens import TokenVerifier
+from creneau_shared.security.used_proofs import used_proof_table
 
 NOW = datetime(2026, 11, 28, 8, 0, tzinfo=UTC)
 ISSUER = "https://issuer.example/realms/sante"
@@ -65,9 +71,32 @@ class FakeIssuer:
         return httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
 
 
+class RememberedHere:
+    """The proofs that one test has used."""
+
+    def __init__(self) -> None:
+        self.used: dict[bytes, str | None] = {}
+
+    async def claim(self, proof: bytes, request: str | None, until: float, now: float) -> bool:
+        if proof in self.used:
+            return request is not None and self.used[proof] == request
+        self.used[proof] = request
+        return True
+
+
 @pytest.fixture
 def issuer() -> FakeIssuer:
     return FakeIssuer()
+
+
+@pytest.fixture
+async def database(new_database: Callable[..., str]) -> AsyncIterator[Database]:
+    """A database with the tables that tokens need."""
+    async with Database(new_database(), size=4, statement_timeout_s=5, name="test") as opened:
+        for table in (revoked_token_table, used_proof_table):
+            ddl = CreateTable(table(MetaData())).compile(dialect=postgresql.dialect())
+            await opened.pool.execute(str(ddl))
+        yield opened
 
 
 @pytest.fixture
@@ -79,8 +108,9 @@ def clock() -> FixedClock:
 def new_verifier(issuer: FakeIssuer, clock: FixedClock) -> Callable[..., TokenVerifier]:
     """Call it for a verifier as a process of ours has it; named arguments go to TokenVerifier."""
 
-    def make(name: str = ISSUER, proofs: Proofs | None = None, **own: Any) -> TokenVerifier:
-        confirmation = Confirmation(GatewayHeaders(SECRET), proofs or Proofs(60, 1000), BASE)
+    def make(name: str = ISSUER, used: UsedProofs | None = None, **own: Any) -> TokenVerifier:
+        proofs = Proofs(used or RememberedHere(), 60)
+        confirmation = Confirmation(GatewayHeaders(SECRET), proofs, BASE)
         return TokenVerifier(name, "creneau", clock, issuer.client, confirmation=confirmation, **own)
 
     return make

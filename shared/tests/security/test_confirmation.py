@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Callable
@@ -15,10 +16,12 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 from shared.tests.security.conftest import BASE, NOW, SECRET, FakeIssuer, Holder
 
 from creneau_shared.clock import FixedClock
-from creneau_shared.errors import CreneauError, TooManyRequests, Unauthenticated
+from creneau_shared.database.pool import Database
+from creneau_shared.errors import Unauthenticated
 from creneau_shared.security.confirmation import Presented
-from creneau_shared.security.dpop import Proofs
+from creneau_shared.security.principal import Principal
 from creneau_shared.security.tokens import TokenVerifier
+from creneau_shared.security.used_proofs import StoredProofs
 
 NOW_S = int(NOW.timestamp())
 DER = b"any bytes: what is compared is their digest"
@@ -197,19 +200,28 @@ async def test_the_parts_of_one_batch_share_its_proof(verifier: TokenVerifier, i
         await verifier.verify(token, forged)
 
 
-async def test_a_flood_of_proofs_opens_no_way_to_repeat_one(
-    new_verifier: Callable[..., TokenVerifier], issuer: FakeIssuer, clock: FixedClock
+async def test_a_proof_is_used_once_in_all_processes(
+    new_verifier: Callable[..., TokenVerifier], issuer: FakeIssuer, database: Database, clock: FixedClock
 ) -> None:
-    verifier, holder = new_verifier(proofs=Proofs(60, 3)), Holder()
+    """Twenty at the same moment, at two processes: one is let in. What is past use is forgotten."""
+    processes = [new_verifier(used=StoredProofs(database)) for _ in range(2)]
+    holder = Holder()
     token = issuer.token(cnf=holder.cnf)
-    first = holder.proof(token)
-    await verifier.verify(token, came(first))
-    for _ in range(2):
-        await verifier.verify(token, came(holder.proof(token)))
-    with pytest.raises(TooManyRequests) as refusal:
-        await verifier.verify(token, came(holder.proof(token)))
-    assert refusal.value.headers["Retry-After"] == "60"
-    with pytest.raises(CreneauError):
-        await verifier.verify(token, came(first))
+    shown = came(holder.proof(token))
+    tries = [processes[n % 2].verify(token, shown) for n in range(20)]
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert [type(o) for o in outcomes if not isinstance(o, Principal)] == [Unauthenticated] * 19
     clock.instant = NOW + timedelta(seconds=120)
-    await verifier.verify(token, came(holder.proof(token, iat=NOW_S + 120)))
+    later = new_verifier(used=StoredProofs(database))
+    await later.verify(token, came(holder.proof(token, iat=NOW_S + 120)))
+    assert await database.pool.fetchval("SELECT count(*) FROM used_proof") == 1
+
+
+async def test_the_parts_of_one_request_are_one_in_all_processes(
+    new_verifier: Callable[..., TokenVerifier], issuer: FakeIssuer, database: Database
+) -> None:
+    processes = [new_verifier(used=StoredProofs(database)) for _ in range(2)]
+    holder = Holder()
+    token = issuer.token(cnf=holder.cnf)
+    shown = through_gateway(holder.proof(token), request="7")
+    await asyncio.gather(*(processes[n % 2].verify(token, shown) for n in range(6)))

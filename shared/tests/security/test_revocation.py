@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 from shared.tests.security.conftest import NOW, FakeIssuer
-from sqlalchemy import MetaData
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateTable
 
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import Unauthenticated
-from creneau_shared.security.revocation import Kind, Revocations, revoke, revoked_token_table
+from creneau_shared.security.revocation import Kind, Revocations, revoke
 from creneau_shared.security.tokens import TokenVerifier
 
 NOW_S = int(NOW.timestamp())
 FAR = NOW + timedelta(days=3650)
-
-
-@pytest.fixture
-async def database(new_database: Callable[..., str]) -> AsyncIterator[Database]:
-    async with Database(new_database(), size=4, statement_timeout_s=5, name="test") as opened:
-        ddl = CreateTable(revoked_token_table(MetaData())).compile(dialect=postgresql.dialect())
-        await opened.pool.execute(str(ddl))
-        yield opened
 
 
 async def take_back(database: Database, kind: Kind, value: str, before: Any = NOW, until: Any = FAR) -> None:

@@ -37,14 +37,14 @@ class Presented:
 
 
 class Confirmation:
-    """Checks what a token is bound to against what came with it."""
+    """Checks what a token is bound to against what came with it. Without `proofs` no binding to a key is met."""
 
-    def __init__(self, gateway: GatewayHeaders, proofs: Proofs, public_base_url: str) -> None:
+    def __init__(self, gateway: GatewayHeaders, proofs: Proofs | None, public_base_url: str) -> None:
         self._gateway = gateway
         self._proofs = proofs
         self._base = public_base_url.rstrip("/")
 
-    def check(self, claims: Mapping[str, Any], token: str, presented: Presented, now: float) -> None:
+    async def check(self, claims: Mapping[str, Any], token: str, presented: Presented, now: float) -> None:
         """Unauthenticated unless every binding of the token is met."""
         bound = claims.get("cnf")
         if bound is None:
@@ -59,11 +59,13 @@ class Confirmation:
         if CERTIFICATE_THUMBPRINT in bound:
             _check_certificate(bound[CERTIFICATE_THUMBPRINT], handed)
         if KEY_THUMBPRINT in bound:
-            self._check_proof(str(bound[KEY_THUMBPRINT]), token, presented, handed, now)
+            await self._check_proof(str(bound[KEY_THUMBPRINT]), token, presented, handed, now)
 
-    def _check_proof(
+    async def _check_proof(
         self, thumbprint: str, token: str, presented: Presented, handed: Handed | None, now: float
     ) -> None:
+        if self._proofs is None:
+            raise bad_proof("no proof can be checked here")
         if presented.scheme != "dpop":
             raise bad_proof("the token is bound to a key: send it as DPoP with a proof")
         proofs = [value.decode("latin-1") for name, value in presented.headers if name == b"dpop"]
@@ -73,7 +75,7 @@ class Confirmation:
         if handed is not None and handed.method and handed.path:
             method, path, identifier = handed.method, handed.path, handed.id
         url = f"{self._base}{path.removeprefix(BASE_PATH)}"
-        self._proofs.check(proofs[0], token, thumbprint, Asked(method, url, identifier), now)
+        await self._proofs.check(proofs[0], token, thumbprint, Asked(method, url, identifier), now)
 
 
 def _check_certificate(thumbprint: object, handed: Handed | None) -> None:

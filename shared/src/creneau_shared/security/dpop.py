@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,7 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key
 from joserfc.jwt import JWTClaimsRegistry
 
-from creneau_shared.errors import TooManyRequests, Unauthenticated
+from creneau_shared.errors import Unauthenticated
 from creneau_shared.security.refusal import ALGORITHMS, refused
 
 TYPE = "dpop+jwt"
@@ -43,30 +42,35 @@ def bad_proof(diagnostics: str) -> Unauthenticated:
     return refused("DPoP", diagnostics, scheme="DPoP")
 
 
+class UsedProofs(Protocol):
+    """Remembers proofs for as long as they could be used again, for every process of a service."""
+
+    async def claim(self, proof: bytes, request: str | None, until: float, now: float) -> bool:
+        """Whether the request (the entrance's number of it; None: unknown, and never the same) is the one that used
+        this proof first."""
+
+
 class Proofs:
-    """Checks proofs, and remembers each for as long as it could be used again.
+    """Checks proofs, and that each is used for one request."""
 
-    In this process only: see docs/adr/2026-11-28-tokens-bound-and-revoked.md for what that leaves. When there is no
-    room to remember another, proofs are refused (429) rather than forgotten.
-    """
-
-    def __init__(self, age_max_s: float, remembered_max: int) -> None:
+    def __init__(self, used: UsedProofs, age_max_s: float) -> None:
+        self._used = used
         self._age_max_s = age_max_s
-        self._remembered_max = remembered_max
-        self._seen: OrderedDict[tuple[str, str], tuple[float, str | None]] = OrderedDict()
 
-    def check(self, proof: str, token: str, thumbprint: str, asked: Asked, now: float) -> None:
+    async def check(self, proof: str, token: str, thumbprint: str, asked: Asked, now: float) -> None:
         """Unauthenticated unless `proof` was made by the key of this thumbprint, for this token and request, just now,
-        and is shown for the first time."""
+        and is shown for the first time. One request may reach a service several times: as parts of a batch, or tried
+        again by the entrance."""
         if len(proof) > PROOF_LENGTH_MAX:
             raise bad_proof("the proof is too long")
         key, claims = _verified(proof)
         if key.thumbprint() != thumbprint:
             raise bad_proof("the token is bound to another key")
         identifier = self._check_claims(claims, token, asked, now)
-        self._remember(
-            (thumbprint, identifier), claims["iat"] + self._age_max_s + CLOCK_SKEW_S, asked.id, now
-        )
+        name = hashlib.sha256(f"{thumbprint} {identifier}".encode()).digest()
+        until = claims["iat"] + self._age_max_s + CLOCK_SKEW_S
+        if not await self._used.claim(name, asked.id, until, now):
+            raise bad_proof("the proof has been used before (jti)")
 
     def _check_claims(self, claims: Mapping[str, Any], token: str, asked: Asked, now: float) -> str:
         digest = base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
@@ -91,23 +95,6 @@ class Proofs:
         if len(identifier) > JTI_LENGTH_MAX:
             raise bad_proof("jti is too long")
         return identifier
-
-    def _remember(self, key: tuple[str, str], until: float, request: str | None, now: float) -> None:
-        while self._seen and next(iter(self._seen.values()))[0] < now:
-            self._seen.popitem(last=False)
-        known = self._seen.get(key)
-        if known is not None and known[0] >= now:
-            # One request may reach a service several times: as parts of a batch, or tried again by the entrance.
-            if request is None or known[1] != request:
-                raise bad_proof("the proof has been used before (jti)")
-            return
-        if len(self._seen) >= self._remembered_max:
-            raise TooManyRequests(
-                "Trop de requêtes à la suite : réessayez dans un instant.",
-                "Too many requests in a row: try again in a moment.",
-                headers={"Retry-After": str(int(self._age_max_s))},
-            )
-        self._seen[key] = (until, request)
 
 
 def _verified(proof: str) -> tuple[Key, dict[str, Any]]:

@@ -18,6 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Database
 from creneau_shared.errors import Unavailable
 from creneau_shared.http.gateway_headers import GatewayHeaders
 from creneau_shared.security.claims import TokenRules, check_claims, check_type
@@ -27,6 +28,7 @@ from creneau_shared.security.introspection import Introspection
 from creneau_shared.security.principal import Principal, principal_of
 from creneau_shared.security.refusal import ALGORITHMS, refused
 from creneau_shared.security.revocation import Revocations
+from creneau_shared.security.used_proofs import StoredProofs
 from creneau_shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -78,7 +80,7 @@ class TokenVerifier:
         self._rules = rules or TokenRules(audience)
         self._clock = clock
         self._client = client or httpx.AsyncClient(timeout=5.0)
-        self._confirmation = confirmation or Confirmation(GatewayHeaders(""), Proofs(60, 10_000), "")
+        self._confirmation = confirmation or Confirmation(GatewayHeaders(""), None, "")
         self._revocations = revocations
         self._introspection = Introspection(self._client, *introspection) if introspection else None
         self._published: _Published | None = None
@@ -104,7 +106,7 @@ class TokenVerifier:
             if len(self._verified) >= CACHED_TOKENS_MAX:
                 self._verified.clear()
             self._verified[token] = verified
-        self._confirmation.check(verified.claims, token, presented, now)
+        await self._confirmation.check(verified.claims, token, presented, now)
         if self._revocations is not None:
             await self._revocations.check(verified.claims)
         if self._introspection is not None:
@@ -168,17 +170,15 @@ class TokenVerifier:
         return _Published(issuer, KeySet.import_key_set(keys.json()), document.get("introspection_endpoint"))
 
 
-def create_verifier(
-    settings: ServiceSettings, clock: Clock, revocations: Revocations | None
-) -> TokenVerifier | None:
-    """The verifier that the settings describe; None when they name no issuer."""
+def create_verifier(settings: ServiceSettings, clock: Clock, database: Database) -> TokenVerifier | None:
+    """The verifier that the settings describe, with the service's database; None when they name no issuer."""
     if settings.oidc_issuer is None:
         return None
     asked = None
     if settings.oidc_introspection == "always":
         secret = settings.oidc_introspection_client_secret.get_secret_value()
         asked = (settings.oidc_introspection_client_id, secret, settings.oidc_introspection_cache_s)
-    proofs = Proofs(settings.dpop_proof_age_max_s, settings.dpop_proofs_remembered_max)
+    proofs = Proofs(StoredProofs(database), settings.dpop_proof_age_max_s)
     gateway = GatewayHeaders(settings.gateway_secret.get_secret_value())
     rules = TokenRules(settings.oidc_audience, settings.oidc_token_type, settings.oidc_token_lifetime_max_s)
     return TokenVerifier(
@@ -187,6 +187,6 @@ def create_verifier(
         clock,
         rules=rules,
         confirmation=Confirmation(gateway, proofs, settings.public_base_url),
-        revocations=revocations,
+        revocations=Revocations(database, settings.revocation_refresh_s),
         introspection=asked,
     )

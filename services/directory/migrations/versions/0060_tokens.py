@@ -1,4 +1,4 @@
-"""Tokens that were taken back before their end"""
+"""Tokens that were taken back before their end, and DPoP proofs that were used"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0060"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
@@ -21,7 +21,16 @@ def upgrade() -> None:
         sa.Column("recorded", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("kind", "value", name=op.f("pk_revoked_token")),
     )
+    op.create_table(
+        "used_proof",
+        sa.Column("proof", sa.LargeBinary(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("proof", name=op.f("pk_used_proof")),
+        prefixes=["UNLOGGED"],
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("used_proof")
     op.drop_table("revoked_token")

@@ -12,7 +12,7 @@ from typing import Any
 
 from creneau_shared.http import correlation, cors
 from creneau_shared.http.metering import Meter
-from creneau_shared.http.protection import PROTECTION
+from creneau_shared.http.protection import protected
 
 ASGIApp = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -31,10 +31,9 @@ class EdgeMiddleware:
         started, status = time.perf_counter(), 500
         asked = {name: value for name, value in scope["headers"] if name in _LOOKED_AT}
         extra = correlation.begin(asked.get(b"x-request-id"), asked.get(b"x-correlation-id"))
-        extra += PROTECTION
         if b"origin" in asked:
             if scope["method"] == "OPTIONS":
-                await cors.answer_preflight(send, extra)
+                await cors.answer_preflight(send, protected(extra))
                 return
             extra += cors.READABLE
 
@@ -42,7 +41,7 @@ class EdgeMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *extra]
+                message["headers"] = protected([*message["headers"], *extra])
             await send(message)
 
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from creneau_shared.http.protection import PROTECTION
+from creneau_shared.http.protection import protected
 from creneau_shared.metrics import exposition
 
 CHECK_TIMEOUT_S = 3.0
@@ -79,7 +79,7 @@ class HealthApp:
 
         async def send_on(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *PROTECTION]
+                message["headers"] = protected(message["headers"])
             await send(message)
 
         if not await answer(self._health, scope, send_on):

@@ -25,7 +25,7 @@ from creneau_shared.security.claims import TokenRules, check_claims, check_type
 from creneau_shared.security.confirmation import Confirmation, Presented
 from creneau_shared.security.dpop import Proofs
 from creneau_shared.security.introspection import Introspection
-from creneau_shared.security.principal import Principal, principal_of
+from creneau_shared.security.principal import STANDARD_NAMES, ClaimNames, Principal, principal_of
 from creneau_shared.security.refusal import ALGORITHMS, refused
 from creneau_shared.security.revocation import Revocations
 from creneau_shared.security.used_proofs import StoredProofs
@@ -70,6 +70,7 @@ class TokenVerifier:
         audience: str,
         clock: Clock,
         client: httpx.AsyncClient | None = None,
+        claims: ClaimNames = STANDARD_NAMES,
         *,
         rules: TokenRules | None = None,
         confirmation: Confirmation | None = None,
@@ -79,6 +80,7 @@ class TokenVerifier:
         self._issuer = issuer.removesuffix("/")
         self._rules = rules or TokenRules(audience)
         self._clock = clock
+        self._claim_names = claims
         self._client = client or httpx.AsyncClient(timeout=5.0)
         self._confirmation = confirmation or Confirmation(GatewayHeaders(""), None, "")
         self._revocations = revocations
@@ -118,7 +120,7 @@ class TokenVerifier:
         decoded, issuer = await self._decode(token)
         check_type(decoded.header, decoded.claims, self._rules)
         expires = check_claims(decoded.claims, issuer, now, self._rules)
-        return _Verified(expires, principal_of(decoded.claims), decoded.claims)
+        return _Verified(expires, principal_of(decoded.claims, self._claim_names), decoded.claims)
 
     async def _decode(self, token: str) -> tuple[jwt.Token, str]:
         """The signed token, and the issuer as it calls itself."""
@@ -185,6 +187,7 @@ def create_verifier(settings: ServiceSettings, clock: Clock, database: Database)
         str(settings.oidc_issuer),
         settings.oidc_audience,
         clock,
+        claims=settings.claim_names,
         rules=rules,
         confirmation=Confirmation(gateway, proofs, settings.public_base_url),
         revocations=Revocations(database, settings.revocation_refresh_s),

@@ -11,7 +11,15 @@ from creneau_shared.security.audit import audit_table
 from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.used_proofs import used_proof_table
 
-TYPES = ("Organization", "Location", "HealthcareService", "Practitioner", "PractitionerRole", "Endpoint")
+TYPES = (
+    "Organization",
+    "Location",
+    "HealthcareService",
+    "Practitioner",
+    "PractitionerRole",
+    "OrganizationAffiliation",
+    "Endpoint",
+)
 
 metadata = new_metadata()
 for resource_type in TYPES:

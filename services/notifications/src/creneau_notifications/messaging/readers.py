@@ -38,6 +38,8 @@ def read_appointment(
             actors=tuple(a["reference"] for a in data["actors"] if a["status"] != "declined"),
             mode=mode_of([(coding.get("system"), coding.get("code")) for coding in data["serviceType"]]),
             sequence=data["sequence"],
+            organizations=tuple(data.get("organizations", ())),
+            hidden=data.get("hidden", False),
         ),
         previous_start=datetime.fromisoformat(previous["start"]) if previous else None,
         cancelled_by=cancellation["by"] if cancellation else None,
@@ -52,6 +54,9 @@ def read_contact(data: Mapping[str, Any]) -> Contact:
         email=data.get("email"),
         phone=data.get("phone"),
         language=data.get("language") or "fr",
+        # Absent: nobody is known to answer for it.
+        email_vouched=data.get("emailVouched") is True,
+        phone_vouched=data.get("phoneVouched") is True,
     )
 
 

@@ -90,7 +90,7 @@ def create_email_transport(settings: NotificationsSettings) -> EmailTransport:
     if not settings.smtp_url:
         return LoggedEmails()
     return SmtpTransport(
-        settings.smtp_url, starttls=settings.smtp_starttls, timeout_s=settings.smtp_timeout_s
+        settings.smtp_url, tls=settings.smtp_tls, ca=settings.smtp_ca, timeout_s=settings.smtp_timeout_s
     )
 
 

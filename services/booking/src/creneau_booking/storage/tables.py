@@ -33,6 +33,8 @@ from creneau_shared.fhir.storage.tables import history_table, resource_tables, w
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.security.audit import audit_table
+from creneau_shared.security.revocation import revoked_token_table
+from creneau_shared.security.used_proofs import used_proof_table
 
 OWN_TYPES = ("Schedule", "Appointment", "AppointmentResponse", "Patient", "RelatedPerson", "Provenance")
 """Types that booking keeps in generic tables; Slot has tables of its own."""
@@ -57,6 +59,8 @@ for resource_type in (*OWN_TYPES, *REPLICA_TYPES):
 history_table(metadata)
 idempotency_table(metadata)
 audit_table(metadata)
+revoked_token_table(metadata)
+used_proof_table(metadata)
 async_request_table(metadata)
 inbox_table(metadata)
 outbox_table(metadata)

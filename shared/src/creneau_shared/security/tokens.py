@@ -14,6 +14,7 @@ from joserfc.jwk import KeySet
 
 from creneau_shared.clock import Clock
 from creneau_shared.errors import Unauthenticated, Unavailable
+from creneau_shared.logging import describe
 from creneau_shared.security.principal import Principal, principal_of
 
 log = structlog.get_logger(__name__)
@@ -111,7 +112,7 @@ class TokenVerifier:
                 self._keys = KeySet.import_key_set(keys.json())
                 self._fetched_at = time.monotonic()
             except (httpx.HTTPError, KeyError, ValueError) as error:
-                log.warning("issuer unreachable", issuer=self._issuer, error=str(error))
+                log.warning("issuer unreachable", issuer=self._issuer, error=describe(error))
                 if self._keys is not None:
                     return self._keys
                 raise Unavailable(

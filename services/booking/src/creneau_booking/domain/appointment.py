@@ -9,6 +9,8 @@ from creneau_booking.domain.status import AppointmentStatus
 
 EXCLUSIVE_TYPES = ("Practitioner", "Device")
 """Actors that can be in one place only. A PractitionerRole stands for its Practitioner; a Location receives many."""
+CANCELLATION_REASONS = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
+"""The system of the codes that say why an appointment does not take place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,6 @@ class Code:
 
     system: str | None
     code: str | None
-    display: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Appointment:
     participants: tuple[Participant, ...]
     service_type: tuple[Code, ...] = ()
     cancelation_reason: str | None = None
+    """a code of CANCELLATION_REASONS"""
 
     @property
     def patients(self) -> tuple[str, ...]:

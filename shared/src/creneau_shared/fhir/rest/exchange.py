@@ -39,10 +39,17 @@ class FhirRequest:
     """the query of the address as it was sent; empty for an entry of a Bundle"""
     given_id: str | None = None
     """the id that a transaction gave to what this request creates"""
+    sealed: bool = False
+    """whether the address had sealed values, which have been opened"""
 
     @property
     def prefer(self) -> Preference:
         return Preference.parse(self.headers.get("prefer"))
+
+    @property
+    def query_is_private(self) -> bool:
+        """Whether what is searched by came where no address tells it: in a body, an entry of a Bundle, or sealed."""
+        return self.sealed or self.method == "POST" or not self.raw_query
 
     def parameter(self, name: str) -> str | None:
         """The last value of a query parameter."""

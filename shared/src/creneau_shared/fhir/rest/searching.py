@@ -120,7 +120,7 @@ async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
         return Part(entries, len(result.matches), result.total, result.next_cursor)
 
     page = await asked.page(one)
-    links = asked.links(server.base_url, page)
+    links = asked.links(server.base_url, page, server.shown(request, asked.asked))
     return Answer(200, write_bundle("searchset", page.entries, total=page.total, links=links))
 
 
@@ -237,6 +237,7 @@ def _bundle(
         search_url=url,
         outcome=_outcome(result.issues, request.language),
         transform=_transform(wanted),
+        shown=server.shown(request, wanted.used),
     )
 
 

@@ -24,6 +24,7 @@ from creneau_shared.fhir.rest.provenance import keep_provenance, provenance_of
 from creneau_shared.fhir.rest.reading import ID, UUID, UUID_LENGTH, unknown_resource
 from creneau_shared.fhir.rest.validate import VALIDATE
 from creneau_shared.fhir.search.cursor import CursorCodec
+from creneau_shared.fhir.search.sealing import QuerySeal, is_sealed
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.gathering import GatheredReads, ReadsMany
 from creneau_shared.fhir.storage.store import Stored
@@ -86,6 +87,7 @@ class FhirServer:
         self.catalog = catalog
         self.operations = (*operations, VALIDATE)
         self.cursors = CursorCodec(cursor_secret)
+        self.query_seal = QuerySeal(cursor_secret)
         self.asynchronous = asynchronous
         self._transaction: ContextVar[Connection | None] = ContextVar("fhir transaction", default=None)
         self._gathered = {
@@ -144,6 +146,8 @@ class FhirServer:
 
     async def handle(self, request: FhirRequest) -> Answer:
         """Carry out one request; a write is committed before this returns."""
+        if is_sealed(request.query):
+            request.query, request.sealed = self.query_seal.open(request.query), True
         plan = self.plan(request)
         said = provenance_of(self, request, writes=plan.write is not None)
         if plan.read is not None:
@@ -210,6 +214,10 @@ class FhirServer:
     def location(self, stored: Stored) -> str:
         """The address of one version, for `Location`."""
         return f"{self.base_url}/{stored.resource_type}/{stored.id}/_history/{stored.version}"
+
+    def shown(self, request: FhirRequest, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        """The pairs of a query as a link may say them."""
+        return self.query_seal.close(pairs) if request.query_is_private else pairs
 
     async def audit(
         self,

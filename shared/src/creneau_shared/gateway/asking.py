@@ -18,7 +18,14 @@ from creneau_shared.ids import new_id
 
 Query = list[tuple[str, str]]
 
-FORWARDED = ("authorization", "accept-language", "prefer", "x-request-id", "x-correlation-id")
+FORWARDED = (
+    "authorization",
+    "accept-language",
+    "prefer",
+    "x-request-id",
+    "x-correlation-id",
+    "x-purpose-of-use",
+)
 PASSED_ON = ("Content-Location", "Preference-Applied", "Retry-After", "WWW-Authenticate")
 
 

@@ -73,6 +73,7 @@ async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: 
         if key is not None:
             earlier = await remembered(connection, request, key, said)
             if earlier is not None:
+                await server.audit_replay(connection, request, access, "Appointment", earlier)
                 return earlier
         answer = await work(Session(call, connection, access, write_context(request, access), desk))
         if key is not None:

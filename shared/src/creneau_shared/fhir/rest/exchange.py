@@ -39,6 +39,8 @@ class FhirRequest:
     """the query of the address as it was sent; empty for an entry of a Bundle"""
     given_id: str | None = None
     """the id that a transaction gave to what this request creates"""
+    refused: FhirRequest | None = None
+    """the entry of a transaction for whose sake the whole was refused"""
     sealed: bool = False
     """whether the address had sealed values, which have been opened"""
 

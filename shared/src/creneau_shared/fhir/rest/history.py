@@ -23,6 +23,7 @@ from creneau_shared.fhir.rest.reading import ID, read_current, unknown_resource
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import HistoryQuery, ResourceStore, Stored
+from creneau_shared.security.audit import PERSONAL, Event, Touched
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.server import FhirServer
@@ -122,8 +123,12 @@ async def history(
                 before = asked.place.before_for(store.resource_type) if asked.place else None
                 query = HistoryQuery(id_, asked.since, before, asked.count + 1, asked.at)
                 versions += await store.history(connection, query)
-    versions.sort(key=Place.of, reverse=True)
-    page = versions[: asked.count]
+        versions.sort(key=Place.of, reverse=True)
+        page = versions[: asked.count]
+        touched = tuple(Touched(v.resource_type, v.id, v.content) for v in page)
+        read = next((s.resource_type for s in stores if s.resource_type in PERSONAL), "")
+        event = Event("R", read, id_, touched=touched)
+        await server.auditor.record(connection, request, None, event)
     links = [Link("self", request_url(request))]
     if len(versions) > asked.count:
         links.append(Link("next", request_url(request, **{CURSOR: Place.of(page[-1]).encode()})))
@@ -179,7 +184,6 @@ async def _may_see(
             raise unknown_resource(store.resource_type, id_)
         with suppress(Gone):
             await read_current(connection, store, access, id_)
-    await server.audit(connection, request, access, "R", None, store.resource_type, id_)
     return True
 
 

@@ -91,7 +91,7 @@ async def read(server: FhirServer, request: FhirRequest, store: ResourceStore, i
     async with server.connection() as connection:
         stored = await read_current(connection, store, access, id_)
         await server.audit(connection, request, access, "R", stored)
-    return _answer(request, stored)
+    return _answer(request, server.as_shown(access, stored))
 
 
 async def vread(
@@ -115,7 +115,7 @@ async def vread(
         await server.audit(connection, request, access, "R", stored)
     if stored.deleted:
         raise deleted_resource(stored)
-    return _answer(request, stored)
+    return _answer(request, server.as_shown(access, stored))
 
 
 def _answer(request: FhirRequest, stored: Stored) -> Answer:

@@ -61,11 +61,13 @@ async def create(
         found = await _match(server, connection, request, store, condition.lstrip("?"), "If-None-Exist")
         if found is not None:
             stored = await read_current(connection, store, access, found)
+            await server.audit(connection, request, access, "R", stored)
             return Answer.of(stored, 200, Location=server.location(stored))
     key = request.headers.get("idempotency-key")
     if key is not None:
         earlier = await remembered(connection, request, key, resource)
         if earlier is not None:
+            await server.audit_replay(connection, request, access, store.resource_type, earlier)
             return earlier
     require_compartment(access, store, resource, request)
     context = write_context(request, access)

@@ -86,6 +86,12 @@ def own_code_systems() -> tuple[CodeSystem, ...]:
                         "Accès d'un professionnel ou d'un logiciel",
                         "A professional's or a system's access",
                     ),
+                    (
+                        "practice",
+                        "Structure pour laquelle on agit",
+                        "Organisation on whose behalf somebody acts",
+                    ),
+                    ("represented", "Personne pour laquelle on agit", "Person on whose behalf somebody acts"),
                 )
             ),
             VERSION,

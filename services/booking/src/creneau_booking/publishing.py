@@ -52,7 +52,10 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
             if c.system and c.code and (label := display(c.system, c.code)) is not None
         ],
         "sequence": appointment.sequence,
+        "organizations": sorted(event.owners),
     }
+    if appointment.hidden:
+        data["hidden"] = True
     if event.previous is not None:
         data["previous"] = {"start": instant(event.previous[0]), "end": instant(event.previous[1])}
     if event.kind == "cancelled":

@@ -20,9 +20,10 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.registry import REGISTRY, parameters_of
 from creneau_shared.fhir.search.sealing import READABLE
+from creneau_shared.fhir.type_table import COMPARTMENT
 from creneau_shared.ids import new_uuid
 from creneau_shared.logging import redact_text
-from creneau_shared.security.access import COMPARTMENT, Access
+from creneau_shared.security.rights import OWNER
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.exchange import FhirRequest
@@ -79,10 +80,8 @@ ENTITIES_MAX = 100
 PATIENT = "patient=Patient/"
 ENTITY = "entity="
 AGENT = "agent="
+"""Of the person and the practices; `OWNER` beside it is the internal term, by which practices are limited to theirs."""
 ALTID = "altid="
-OWNER = "~owner=Organization/"
-"""Internal term, as `security.rights` has it: for which practices the agent spoke."""
-
 _PATIENT_REFERENCE = re.compile(rb'"reference"\s*:\s*"(?:https?://[^"]*/)?Patient/([A-Za-z0-9\-.]{1,64})[/"]')
 _PATIENT_ITSELF = re.compile(rb'"resourceType"\s*:\s*"Patient"\s*,\s*"id"\s*:\s*"([A-Za-z0-9\-.]{1,64})"')
 _IDS_AND_DATES = re.compile(
@@ -191,14 +190,12 @@ def audit_table(metadata: MetaData) -> Table:
 class Auditor:
     """Records accesses to what is about persons; public types leave no trace."""
 
-    async def record(
-        self, connection: Connection, request: FhirRequest, access: Access | None, event: Event
-    ) -> None:
+    async def record(self, connection: Connection, request: FhirRequest, event: Event) -> None:
         """Leave the row of one interaction: as the transaction of `connection` closes, at once outside one."""
         types = {event.resource_type, *(touched.type for touched in event.touched)}
         if not (types & PERSONAL or event.patients):
             return
-        await AUDIT_INSERT.run(connection, [_row(request, access, event)])
+        await AUDIT_INSERT.run(connection, [_row(request, event)])
 
 
 def purpose_of(request: FhirRequest, role: str) -> str:
@@ -219,17 +216,44 @@ def check_purpose(request: FhirRequest) -> None:
         )
 
 
-def _row(request: FhirRequest, access: Access | None, event: Event) -> tuple[object, ...]:
+@dataclass(frozen=True, slots=True)
+class _Agent:
+    """Who asks, as far as it is known: the person, the Patient on whose behalf, the practices."""
+
+    who: str | None
+    represented: str | None
+    organizations: tuple[str, ...]
+
+    @staticmethod
+    def of(request: FhirRequest, patients: set[str]) -> _Agent:
+        """`patients`: whose data it was. A person who touches somebody else's acts on that person's behalf."""
+        principal, rights = request.principal, request.rights
+        oneself = sorted(rights.oneself) if rights is not None else []
+        others = sorted(patients - set(oneself)) if oneself else []
+        for_whom = principal.acting_for or (
+            others[0] if len(others) == 1 and principal.role == "patient" else None
+        )
+        who = f"Practitioner/{principal.practitioner}" if principal.practitioner else None
+        if who is None and len(oneself) == 1:
+            who = f"Patient/{oneself[0]}"
+        practices = tuple(sorted(rights.organizations)) if rights is not None else ()
+        return _Agent(who, f"Patient/{for_whom}" if for_whom else None, practices)
+
+
+def _row(request: FhirRequest, event: Event) -> tuple[object, ...]:
     principal = request.principal
-    role = "patient" if access is not None and access.patient_ids is not None else "user"
     interaction = interaction_of(request, event)
-    instance = f"{event.resource_type}/{event.resource_id}" if event.resource_id is not None else None
+    resource_type = event.resource_type or next((touched.type for touched in event.touched), "Bundle")
+    instance = f"{resource_type}/{event.resource_id}" if event.resource_id is not None else None
     entities = dict.fromkeys(f"{touched.type}/{touched.id}" for touched in event.touched)
     others = [reference for reference in entities if reference != instance]
     patients = set(event.patients).union(*(touched.patients for touched in event.touched))
-    who: str | None = None
+    agent = _Agent.of(request, patients)
     terms = [
         f"{ALTID}{principal.subject}",
+        *([f"{AGENT}{agent.who}"] if agent.who else ()),
+        *(f"{AGENT}Organization/{id_}" for id_ in agent.organizations),
+        *(f"{OWNER}{id_}" for id_ in agent.organizations),
         *([f"{ENTITY}{instance}"] if instance else ()),
         *(f"{ENTITY}{reference}" for reference in others[:ENTITIES_MAX]),
         *(f"{PATIENT}{id_}" for id_ in sorted(patients)),
@@ -240,14 +264,14 @@ def _row(request: FhirRequest, access: Access | None, event: Event) -> tuple[obj
         event.action,
         interaction,
         event.outcome,
-        purpose_of(request, role),
+        purpose_of(request, principal.role),
         principal.subject,
         principal.issuer,
-        None,
-        role,
-        who,
-        None,
-        event.resource_type,
+        principal.client or None,
+        principal.role,
+        agent.who,
+        agent.represented,
+        resource_type,
         event.resource_id,
         event.version,
         None if interaction in _SAYS_ALL else asked_of(request),

@@ -47,7 +47,7 @@ class Session:
 
     async def locked(self, id_: str) -> Stored:
         """The appointment that the caller may see and change, locked."""
-        access = await self.call.server.policy.access(self.call.request.principal, "Appointment", "u")
+        access = self.call.request.access("Appointment", "u")
         return await read_current(self.connection, self.desk.store, access, id_, lock=True)
 
     def own_patients(self, named: list[Resource]) -> list[Resource]:
@@ -66,14 +66,14 @@ Work = Callable[[Session], Awaitable[Answer]]
 async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: Work) -> Answer:
     """Run `work` in one transaction, once for each Idempotency-Key."""
     request, server = call.request, call.server
-    access = await server.policy.access(request.principal, "Appointment", action)
+    access = request.access("Appointment", action)
     key = request.headers.get("idempotency-key")
     said = request.resource() if request.body.strip() or request.parsed is not None else {}
     async with server.transaction() as connection:
         if key is not None:
             earlier = await remembered(connection, request, key, said)
             if earlier is not None:
-                await server.audit_replay(connection, request, access, "Appointment", earlier)
+                await server.audit_replay(connection, request, "Appointment", earlier)
                 return earlier
         answer = await work(Session(call, connection, access, write_context(request, access), desk))
         if key is not None:
@@ -98,7 +98,7 @@ async def answer_with(
     """201 with the Appointment, or 200 with a Bundle of it, as the guide whose spelling was used has it."""
     server = session.call.server
     action = "C" if created else "U"
-    await server.audit(session.connection, session.call.request, session.access, action, stored)
+    await server.audit(session.connection, session.call.request, action, stored)
     extra = {**(headers or {}), "Location": server.location(stored)}
     if not wants_bundle:
         return Answer.of(stored, 201 if created else 200, **extra)

@@ -15,7 +15,8 @@ from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.negotiation import Preference, body_format
 from creneau_shared.fhir.storage.store import Resource, Stored
 from creneau_shared.fhir.xml import from_xml
-from creneau_shared.security.principal import Principal
+from creneau_shared.security.principal import Action, Principal
+from creneau_shared.security.rights import Access, Rights
 
 
 @dataclass
@@ -43,6 +44,8 @@ class FhirRequest:
     """the entry of a transaction for whose sake the whole was refused"""
     sealed: bool = False
     """whether the address had sealed values, which have been opened"""
+    rights: Rights | None = None
+    """what the principal may do, once it is resolved (`FhirServer.handle`, before anything else)"""
 
     @property
     def prefer(self) -> Preference:
@@ -52,6 +55,12 @@ class FhirRequest:
     def query_is_private(self) -> bool:
         """Whether what is searched by came where no address tells it: in a body, an entry of a Bundle, or sealed."""
         return self.sealed or self.method == "POST" or not self.raw_query
+
+    def access(self, resource_type: str, action: Action) -> Access:
+        """The access that this request has; Unauthenticated or Forbidden when it has none."""
+        if self.rights is None:
+            raise RuntimeError("the rights of a request are resolved before it is carried out")
+        return self.rights.access(resource_type, action)
 
     def parameter(self, name: str) -> str | None:
         """The last value of a query parameter."""

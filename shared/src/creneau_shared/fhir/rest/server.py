@@ -32,7 +32,7 @@ from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.gathering import GatheredReads, ReadsMany
 from creneau_shared.fhir.storage.store import Stored
 from creneau_shared.logging import describe
-from creneau_shared.security.access import PUBLIC, Access, AccessPolicy
+from creneau_shared.security.access import PUBLIC, Access, AccessPolicy, Rights
 from creneau_shared.security.audit import (
     PERSONAL,
     REFUSED,
@@ -156,6 +156,7 @@ class FhirServer:
 
     async def answer(self, request: FhirRequest) -> Answer:
         """As `handle`, for a client that may rather come back for the answer (`Prefer: respond-async`)."""
+        await self.resolve(request)
         if request.prefer.respond_async and self.asynchronous is not None:
             accepted = await self.asynchronous.accept(self, request)
             if accepted is not None:
@@ -167,6 +168,7 @@ class FhirServer:
         check_purpose(request)
         if is_sealed(request.query):
             request.query, request.sealed = self.query_seal.open(request.query), True
+        await self.resolve(request)
         try:
             return await self._carry_out(request)
         except CreneauError as refusal:
@@ -184,6 +186,17 @@ class FhirServer:
             if said is not None:
                 await keep_provenance(self, connection, request, said, answer)
             return answer
+
+    async def resolve(self, request: FhirRequest) -> Rights:
+        """Look up what the caller may do, once a request and before its transaction begins."""
+        if request.rights is None:
+            principal = request.principal
+            if self.policy.needs_memberships(principal):
+                async with self.connection() as connection:
+                    request.rights = await self.policy.rights(connection, principal, request.now)
+            else:
+                request.rights = await self.policy.rights(None, principal, request.now)
+        return request.rights
 
     def plan(self, request: FhirRequest) -> Plan:
         """The interaction that the method and the path ask for (FHIR R4 http.html#summary)."""
@@ -249,7 +262,6 @@ class FhirServer:
         self,
         connection: Connection,
         request: FhirRequest,
-        access: Access,
         action: str,
         stored: Stored,
     ) -> None:
@@ -261,7 +273,7 @@ class FhirServer:
             stored.version,
             (Touched(stored.resource_type, stored.id, stored.content),),
         )
-        await self.auditor.record(connection, request, access, event)
+        await self.auditor.record(connection, request, event)
 
     def as_shown(self, access: Access, stored: Stored) -> Stored:
         """A version as the caller may see it."""
@@ -274,7 +286,6 @@ class FhirServer:
         self,
         connection: Connection,
         request: FhirRequest,
-        access: Access | None,
         resource_type: str,
         answer: Answer,
     ) -> None:
@@ -282,7 +293,7 @@ class FhirServer:
         patients = patients_answered(answer.content or b"")
         id_ = answer.headers.get("Location", "").partition(f"/{resource_type}/")[2].partition("/")[0] or None
         event = Event("R", resource_type, id_, patients=frozenset(patients))
-        await self.auditor.record(connection, request, access, event)
+        await self.auditor.record(connection, request, event)
 
     async def audit_refusal(self, request: FhirRequest, refusal: CreneauError) -> None:
         """Leave the trace of a refusal, once what was begun is undone: of somebody who is known, about one resource
@@ -309,7 +320,7 @@ class FhirServer:
                 event = Event(
                     _ACTIONS.get(request.method, "R"), path[0], path[1], touched=touched, outcome=REFUSED
                 )
-                await self.auditor.record(connection, request, None, event)
+                await self.auditor.record(connection, request, event)
         except UNREACHABLE as error:
             log.warning("refusal not recorded", error=describe(error))
 

@@ -30,7 +30,8 @@ from creneau_shared.fhir.search.request import (
 )
 from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
-from creneau_shared.security.audit import AGENT, ALTID, ENTITY, OWNER, PATIENT
+from creneau_shared.security.audit import AGENT, ALTID, ENTITY, PATIENT
+from creneau_shared.security.rights import OWNER
 
 TYPE = "AuditEvent"
 EVENT_TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"
@@ -365,7 +366,11 @@ class AuditEventStore:
         row = await connection.fetchrow(f"{self._select} WHERE a.id = $1", key)
         return Stored(TYPE, *row) if row is not None else None
 
-    async def read_version(self, connection: Connection, id_: str, version: int) -> Stored | None:
+    async def read_version(
+        self, connection: Connection, id_: str, version: int, required: Sequence[str] | None = None
+    ) -> Stored | None:
+        if required is not None and not await self.has_any_term(connection, id_, required):
+            return None
         return await self.read(connection, id_) if version == 1 else None
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
@@ -377,6 +382,9 @@ class AuditEventStore:
             return False
         borne = "SELECT EXISTS (SELECT FROM audit WHERE id = $1 AND terms && $2::text[])"
         return bool(await connection.fetchval(borne, key, list(terms)))
+
+    async def had_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
+        return await self.has_any_term(connection, id_, terms)
 
     async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
         stored = await self.read(connection, query.id) if query.id is not None else None

@@ -8,8 +8,18 @@ from typing import Any
 
 import httpx
 import pytest
+from deploy.local.tokens import Holder
 
-from tests.conformance.builders import created, issue, link, patient, resources, unique
+from tests.conformance.builders import (
+    created,
+    issue,
+    link,
+    organization,
+    patient,
+    practitioner,
+    resources,
+    unique,
+)
 from tests.fixtures.stack import Stack
 
 Event = dict[str, Any]
@@ -187,3 +197,166 @@ def test_every_kind_of_event_is_valid_r4(
     for event in found:
         verdict = system.post("/AuditEvent/$validate", json=event)
         assert issue(verdict)["severity"] == "information", verdict.text
+
+
+# -- whose trail it is ---------------------------------------------------------------------------------------
+
+
+class Practice:
+    """A practice of one practitioner, known to all services."""
+
+    def __init__(self, stack: Stack, system: httpx.Client) -> None:
+        self.name = f"Cabinet {unique()}"
+        place = created(system, organization(name=self.name))
+        who = created(
+            system, practitioner(name=[{"prefix": ["Dr"], "given": ["Océane"], "family": unique()}])
+        )
+        stack.replicate(place, who)
+        self.id, self.practitioner = place["id"], who["id"]
+        self.doctor = f"Dr Océane {who['name'][0]['family']}"
+        self._stack = stack
+
+    def client(self) -> httpx.Client:
+        return client_of(
+            self._stack,
+            Holder("practitioner", unique(), organizations=(self.id,), practitioner=self.practitioner),
+        )
+
+
+def client_of(stack: Stack, holder: Holder) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {stack.issuer.token_of(holder)}"}
+    return httpx.Client(base_url=stack.fhir, headers=headers, timeout=30)
+
+
+@pytest.fixture
+def practice(stack: Stack, system: httpx.Client) -> Practice:
+    return Practice(stack, system)
+
+
+def person(stack: Stack, reference: str) -> httpx.Client:
+    return client_of(stack, Holder("patient", unique(), patient=reference.partition("/")[2]))
+
+
+def test_a_patient_reads_who_saw_their_record_by_name(stack: Stack, practice: Practice) -> None:
+    with practice.client() as doctor:
+        camille = f"Patient/{created(doctor, patient())['id']}"
+        doctor.get(f"/{camille}")
+        doctor.post("/Patient/_search", data={"_id": camille[8:]})
+    with person(stack, camille) as mine:
+        found = resources(mine.get("/AuditEvent", params={"patient": camille}))
+    assert [event["subtype"][0]["code"] for event in found] == ["search-type", "read", "create"]
+    for event in found:
+        asker, place = event["agent"]
+        assert (asker["name"], asker["requestor"]) == (practice.doctor, True)
+        assert asker["who"]["reference"] == f"Practitioner/{practice.practitioner}"
+        assert asker["who"]["display"] == practice.doctor
+        assert asker["role"][0]["coding"][0]["code"] == "practitioner"
+        assert (place["who"]["reference"], place["name"]) == (f"Organization/{practice.id}", practice.name)
+        assert event["purposeOfEvent"][0]["coding"][0]["code"] == "TREAT"
+        assert event["outcome"] == "0"
+
+
+def test_their_own_reading_is_in_it_under_their_own_name(stack: Stack, system: httpx.Client) -> None:
+    camille = f"Patient/{created(system, patient())['id']}"
+    with person(stack, camille) as mine:
+        mine.get(f"/{camille}")
+        latest = resources(mine.get("/AuditEvent"))[0]
+        assert mine.get(f"/AuditEvent/{latest['id']}").json() == latest
+    assert latest["agent"][0]["who"]["reference"] == camille
+    assert latest["agent"][0]["name"] == "Camille Fictive"
+    assert latest["purposeOfEvent"][0]["coding"][0]["code"] == "PATRQT"
+
+
+def test_two_people_in_one_search_learn_nothing_of_each_other(stack: Stack, practice: Practice) -> None:
+    family = f"Fictive{unique()}"
+    with practice.client() as doctor:
+        one, two = (
+            f"Patient/{created(doctor, {**patient(), 'name': [{'family': family}]})['id']}" for _ in range(2)
+        )
+        doctor.post("/Patient/_search", data={"family": family})
+        (whole,) = resources(doctor.get("/AuditEvent", params={"subtype": "search-type", "patient": one}))
+    assert patients(whole) == {one, two}, "who searched sees what the search was"
+    for mine, other in ((one, two), (two, one)):
+        with person(stack, mine) as me:
+            trail = me.get("/AuditEvent", params={"patient": mine})
+            (event,) = [e for e in resources(trail) if e["subtype"][0]["code"] == "search-type"]
+            assert patients(event) == {mine}
+            assert other not in trail.text
+            assert other not in me.get(f"/AuditEvent/{event['id']}").text
+            for query in (
+                {"patient": other},
+                {"entity": other},
+                {"patient": f"{mine},{other}"},
+                {"patient:Patient._id": other[8:]},
+                {"_filter": f"entity re {other}"},
+                {"_filter": f"not (entity re {other})"},
+                {"patient:missing": "false"},
+                {"entity:missing": "true"},
+                {"altid": "doctor"},
+                {"agent:identifier": "doctor"},
+            ):
+                assert me.get("/AuditEvent", params=query).status_code == 403, query
+            assert resources(me.get("/Patient", params={"_has:AuditEvent:patient:entity": other})) == []
+            included = me.get("/Patient", params={"_id": mine[8:], "_revinclude": "AuditEvent:patient"})
+            assert [r["resourceType"] for r in resources(included)] == ["Patient"]
+
+
+def test_a_practice_sees_what_was_done_for_it_and_nothing_else(
+    stack: Stack, system: httpx.Client, practice: Practice
+) -> None:
+    with practice.client() as doctor:
+        camille = f"Patient/{created(doctor, patient())['id']}"
+        system.get(f"/{camille}")
+        found = resources(doctor.get("/AuditEvent", params={"patient": camille}))
+        assert [event["subtype"][0]["code"] for event in found] == ["create"]
+        assert len(resources(system.get("/AuditEvent", params={"patient": camille}))) == 2
+
+
+def test_a_stranger_s_attempt_is_told_to_the_patient_and_tells_the_stranger_nothing(
+    stack: Stack, system: httpx.Client, practice: Practice
+) -> None:
+    camille = f"Patient/{created(system, patient())['id']}"
+    stranger = f"Patient/{created(system, patient())['id']}"
+    nobody = f"Patient/{unique()}"
+    for prying in (practice.client(), person(stack, stranger)):
+        with prying:
+            for reference in (camille, nobody):
+                assert prying.get(f"/{reference}").status_code == 404
+                told = prying.get("/AuditEvent", params={"_count": "50"}).text
+                assert reference not in told, "nothing that differs by whether it exists"
+    with practice.client() as neighbour:
+        for reference in (camille, nobody):
+            assert resources(neighbour.get("/AuditEvent", params={"patient": reference})) == []
+    with person(stack, camille) as mine:
+        by_stranger, by_practice = resources(mine.get("/AuditEvent", params={"outcome": "4"}))
+    assert by_practice["agent"][0]["name"] == practice.doctor
+    assert by_practice["agent"][1]["name"] == practice.name
+    assert by_stranger["agent"][0]["who"]["reference"] == stranger
+    assert "identifier" not in by_stranger["agent"][0]["who"], "the name, not the account"
+
+
+def test_messages_are_in_the_same_trail(stack: Stack, system: httpx.Client) -> None:
+    """Three services, one trail; each page of it as the person may see it."""
+    camille = f"Patient/{created(system, patient())['id']}"
+    with person(stack, camille) as mine:
+        mine.get("/Communication", params={"subject": camille})
+        mine.get("/Appointment")
+        mine.get(f"/{camille}")
+        first = mine.get("/AuditEvent", params={"_count": "1"})
+        assert len(resources(first)) == 1
+        assert link(first, "next")
+        sources = {event["source"]["observer"]["display"] for event in resources(mine.get("/AuditEvent"))}
+    assert "creneau-booking" in sources
+
+
+def test_a_counsellor_s_act_says_for_whom(stack: Stack, system: httpx.Client) -> None:
+    camille = f"Patient/{created(system, patient())['id']}"
+    with client_of(stack, Holder("counsellor", unique(), acting_for=camille)) as counsellor:
+        assert counsellor.get(f"/{camille}").status_code == 200
+    with person(stack, camille) as mine:
+        latest = resources(mine.get("/AuditEvent"))[0]
+    assert [agent["role"][0]["coding"][0]["code"] for agent in latest["agent"]] == [
+        "counsellor",
+        "represented",
+    ]
+    assert latest["agent"][1]["who"]["reference"] == camille

@@ -253,7 +253,8 @@ def _row(request: FhirRequest, event: Event) -> tuple[object, ...]:
         f"{ALTID}{principal.subject}",
         *([f"{AGENT}{agent.who}"] if agent.who else ()),
         *(f"{AGENT}Organization/{id_}" for id_ in agent.organizations),
-        *(f"{OWNER}{id_}" for id_ in agent.organizations),
+        # Whom what was refused is about, and whether it exists, is not for those to see to whom it was refused.
+        *(f"{OWNER}{id_}" for id_ in (agent.organizations if event.outcome == SUCCESS else ())),
         *([f"{ENTITY}{instance}"] if instance else ()),
         *(f"{ENTITY}{reference}" for reference in others[:ENTITIES_MAX]),
         *(f"{PATIENT}{id_}" for id_ in sorted(patients)),

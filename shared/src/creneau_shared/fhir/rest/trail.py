@@ -19,10 +19,10 @@ from creneau_shared.fhir.storage.audit_events import AuditEventStore, NameOf, as
 from creneau_shared.security.access import Access
 
 ASKED_BY_PATIENTS = frozenset(
-    {"_id", "_lastUpdated", "action", "agent", "agent-role", "altid", "date", "outcome", "subtype", "type"}
+    {"_id", "_lastUpdated", "action", "agent", "agent-role", "date", "outcome", "subtype", "type"}
 )
 """Parameters by which a Patient may search the trail, beside \"patient\". One interaction may have returned several
-people's data: to search by what else it touched would tell one of them of the others."""
+people's data: to search by what else it touched would tell one of them of the others; an account's name is its own."""
 
 
 class TrailPolicy:
@@ -52,7 +52,7 @@ def _is_theirs(condition: Condition, own: set[str]) -> bool:
     if condition.parameter.name == "patient":
         named = [r for v in condition.values if isinstance(v, ReferenceValue) for r in v.references]
         return bool(named) and own.issuperset(named)
-    return condition.parameter.name in ASKED_BY_PATIENTS
+    return condition.parameter.name in ASKED_BY_PATIENTS and condition.modifier != "identifier"
 
 
 def _flat(conditions: Iterable[Condition]) -> Iterator[Condition]:

@@ -31,7 +31,6 @@ from creneau_shared.fhir.search.request import (
 from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.security.audit import AGENT, ALTID, ENTITY, PATIENT
-from creneau_shared.security.rights import OWNER
 
 TYPE = "AuditEvent"
 EVENT_TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"
@@ -114,12 +113,12 @@ def _agents(a: str, name_of: NameOf) -> str:
         f"json_build_object('role', {_concepts(ROLES, literal('practice'))}, 'who', json_build_object('reference',"
         f" p.reference, 'display', {practice}), 'name', {practice}, 'requestor', false)"
     )
-    start = len(OWNER) - len("Organization/") + 1
+    start = len(AGENT) + 1
     return (
         f"(SELECT json_agg(e.item ORDER BY e.n) FROM (SELECT 0 AS n, {requestor} AS item UNION ALL"
         f" SELECT 1, {represented} WHERE {a}.represented IS NOT NULL UNION ALL"
         f" SELECT 1 + p.n, {practices} FROM (SELECT substr(t.term, {start}) AS reference, t.n FROM unnest({a}.terms)"
-        f" WITH ORDINALITY AS t (term, n) WHERE starts_with(t.term, {literal(OWNER)})) AS p) AS e)"
+        f" WITH ORDINALITY AS t (term, n) WHERE starts_with(t.term, {literal(f'{AGENT}Organization/')})) AS p) AS e)"
     )
 
 
@@ -180,15 +179,20 @@ def as_seen_by(patients: Collection[str], content: bytes) -> bytes:
     """The AuditEvent as these Patients (ids) may see it: what it says of other people is left out.
 
     An interaction may have returned the data of several people. What was asked, and what else came back, would tell one
-    of them of the others.
+    of them of the others. Who asked is told by name, role and practice, not by the account with which they log in.
     """
     event: dict[str, Any] = loads(content)
+    for agent in event["agent"]:
+        agent.pop("altId", None)
+        agent["who"] = {name: value for name, value in agent["who"].items() if name != "identifier"}
+        if not agent["who"]:
+            del agent["who"]
     own = {f"Patient/{id_}" for id_ in patients}
     first, *others = event["entity"]
     about = {_reference(entity) for entity in (first, *others)}
     named = {reference for reference in about if reference.startswith("Patient/")}
     if named <= own:
-        return content
+        return dumps(event)
     kept = {name: value for name, value in first.items() if name not in ("query", "detail")}
     if _reference(first) not in own:
         kept.pop("what", None)

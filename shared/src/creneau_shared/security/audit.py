@@ -251,7 +251,8 @@ def _row(request: FhirRequest, event: Event) -> tuple[object, ...]:
     agent = _Agent.of(request, patients)
     terms = [
         f"{ALTID}{principal.subject}",
-        *([f"{AGENT}{agent.who}"] if agent.who else ()),
+        # A patient as agent is found by their own data: a second entry of the index for each of their acts, for nothing.
+        *([f"{AGENT}{agent.who}"] if agent.who and not agent.who.startswith("Patient/") else ()),
         *(f"{AGENT}Organization/{id_}" for id_ in agent.organizations),
         # Whom what was refused is about, and whether it exists, is not for those to see to whom it was refused.
         *(f"{OWNER}{id_}" for id_ in (agent.organizations if event.outcome == SUCCESS else ())),

@@ -267,6 +267,22 @@ def test_their_own_reading_is_in_it_under_their_own_name(stack: Stack, system: h
     assert latest["purposeOfEvent"][0]["coding"][0]["code"] == "PATRQT"
 
 
+def test_a_search_for_appointments_for_somebody_is_in_it(stack: Stack, system: httpx.Client) -> None:
+    """`$find` for a named patient looks at their age and appointments."""
+    camille, other = (f"Patient/{created(system, patient())['id']}" for _ in range(2))
+    window = {"start": "2030-01-01", "end": "2030-01-08"}
+    with person(stack, camille) as mine:
+        for named in (camille, other):
+            assert (
+                mine.get("/Appointment/$find", params={**window, "patient-reference": named}).status_code
+                == 200
+            )
+        (event,) = resources(mine.get("/AuditEvent", params={"subtype": "operation"}))
+    assert (event["action"], patients(event)) == ("E", {camille})
+    assert asked(event).startswith("GET Appointment/$find?")
+    assert events(system, patient=other, subtype="operation") == [], "nothing of theirs was looked at"
+
+
 def test_two_people_in_one_search_learn_nothing_of_each_other(stack: Stack, practice: Practice) -> None:
     family = f"Fictive{unique()}"
     with practice.client() as doctor:

@@ -376,3 +376,5 @@ def test_a_counsellor_s_act_says_for_whom(stack: Stack, system: httpx.Client) ->
         "represented",
     ]
     assert latest["agent"][1]["who"]["reference"] == camille
+    details = {detail["type"]: detail["valueString"] for detail in latest["entity"][0]["detail"]}
+    assert details["mandate"] == "présence de la personne"

@@ -11,7 +11,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-ADDED = ("purpose", "issuer", "client", "who", "represented", "asked")
+ADDED = ("purpose", "issuer", "client", "who", "represented", "mandate", "asked")
 INTERACTION = """CASE action WHEN 'C' THEN 'create' WHEN 'U' THEN 'update' WHEN 'D' THEN 'delete' WHEN 'E' THEN 'operation'
 ELSE CASE WHEN resource_id IS NULL THEN 'search-type' ELSE 'read' END END"""
 TERMS = """array_remove(ARRAY['altid=' || agent,

@@ -134,7 +134,7 @@ def _entities(a: str) -> str:
     details = (
         "(SELECT json_agg(json_build_object('type', d.type, 'valueString', d.value) ORDER BY d.n) FROM (VALUES"
         f" (1, 'X-Correlation-Id', {a}.correlation_id), (2, 'client', nullif({a}.client, '')),"
-        f" (3, 'returned', {a}.returned::text)) AS d (n, type, value) WHERE d.value IS NOT NULL)"
+        f" (3, 'mandate', {a}.mandate), (4, 'returned', {a}.returned::text)) AS d (n, type, value) WHERE d.value IS NOT NULL)"
     )
     first = (
         f"json_build_object('what', {what}, 'type', {_coding(RESOURCE_TYPES, f'{a}.resource_type')},"

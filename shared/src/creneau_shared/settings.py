@@ -114,7 +114,9 @@ class ServiceSettings(BaseSettings):
     )
 
     cursor_secret: str = Field(
-        "", description="key that signs paging cursors, the same in all processes of a service; empty: random"
+        "",
+        description="key that seals paging cursors and the values in links, the same in all processes of a service;"
+        " empty: random",
     )
 
     request_body_bytes_max: int = Field(4 * 1024 * 1024, description="longest body, bytes")

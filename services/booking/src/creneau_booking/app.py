@@ -31,10 +31,12 @@ from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
-from creneau_shared.fhir.storage.audit_events import AuditEventTable
+from creneau_shared.fhir.storage.audit_events import AuditEventTable, names_in
 from creneau_shared.fhir.storage.generic import GenericStore
 
 SERVICE = "creneau-booking"
+NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization", "Patient": "patient"})
+"""Whom the trail can name: people and practices as the replica of the directory has them, and patients."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def create_stores(settings: BookingSettings) -> Stores:
 def create_catalog(clock: Clock | None = None) -> Catalog:
     """What can be searched here: booking's own types and its replica of the directory."""
     generic = [GenericTable.of(name) for name in (*OWN_TYPES, *REPLICA_TYPES)]
-    return Catalog([SlotTable(clock), AuditEventTable(SERVICE), *generic])
+    return Catalog([SlotTable(clock), AuditEventTable(SERVICE, NAMES), *generic])
 
 
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
@@ -105,7 +107,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
         service=SERVICE,
         database=database,
         clock=clock,
-        types=served_types(stores, settings),
+        types=served_types(stores, settings, NAMES),
         catalog=create_catalog(clock),
         operations=[
             FindOperation(

@@ -16,6 +16,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.rest.idempotency import forget_old
+from creneau_shared.logging import describe
 from creneau_shared.worker import Task
 
 log = structlog.get_logger(__name__)
@@ -55,7 +56,7 @@ class Jobs:
                 async with self._database.transaction() as connection:
                     expired += await self._expiry.expire(connection, now, [appointment_id])
             except CreneauError as error:
-                log.error("hold not expired", appointment=appointment_id, error=repr(error))
+                log.error("hold not expired", appointment=appointment_id, error=describe(error))
         if expired:
             log.info("holds expired", count=expired)
         return expired

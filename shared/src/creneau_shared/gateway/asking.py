@@ -20,7 +20,13 @@ from creneau_shared.ids import new_id
 Query = list[tuple[str, str]]
 
 FORWARDED = (
-    *("authorization", "dpop", "accept-language", "prefer", "x-request-id", "x-correlation-id"),
+    "authorization",
+    "dpop",
+    "accept-language",
+    "prefer",
+    "x-request-id",
+    "x-correlation-id",
+    "x-purpose-of-use",
     *HANDED_ON,
 )
 PASSED_ON = ("Content-Location", "Preference-Applied", "Retry-After", "WWW-Authenticate")

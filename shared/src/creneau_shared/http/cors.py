@@ -13,7 +13,7 @@ _EXPOSED = (
 )
 _ALLOWED_HEADERS = (
     b"Accept, Accept-Language, Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-Modified-Since,"
-    b" If-None-Exist, If-None-Match, Prefer, X-Provenance, X-Request-Id, X-Correlation-Id"
+    b" If-None-Exist, If-None-Match, Prefer, X-Provenance, X-Purpose-Of-Use, X-Request-Id, X-Correlation-Id"
 )
 
 

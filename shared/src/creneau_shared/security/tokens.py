@@ -21,6 +21,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import Unavailable
 from creneau_shared.http.gateway_headers import GatewayHeaders
+from creneau_shared.logging import describe
 from creneau_shared.security.claims import TokenRules, check_claims, check_type
 from creneau_shared.security.confirmation import Confirmation, Presented
 from creneau_shared.security.dpop import Proofs
@@ -148,7 +149,7 @@ class TokenVerifier:
                 self._published = await self._discover()
                 self._fetched_at = time.monotonic()
             except (httpx.HTTPError, KeyError, ValueError) as error:
-                log.warning("issuer unreachable", issuer=self._issuer, error=str(error))
+                log.warning("issuer unreachable", issuer=self._issuer, error=describe(error))
                 if self._published is not None:
                     return self._published
                 raise Unavailable(

@@ -9,14 +9,17 @@ from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.api.patients import PatientAccounts
 from creneau_booking.conformance import served_types
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
+from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
+from creneau_booking.operations.erase import EraseOperation
 from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.patients import PatientStore
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
@@ -39,7 +42,7 @@ class Stores:
     slots: SlotStore
     schedules: GenericStore
     responses: GenericStore
-    patients: GenericStore
+    patients: PatientStore
     related_persons: GenericStore
     provenances: GenericStore
     repository: AppointmentRepository
@@ -68,13 +71,27 @@ def create_stores(settings: BookingSettings, accounts: PatientAccounts) -> Store
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed),
         responses=GenericStore("AppointmentResponse", base),
-        patients=GenericStore("Patient", base, accounts.patient_changed),
+        patients=PatientStore("Patient", base, accounts.patient_changed),
         related_persons=GenericStore("RelatedPerson", base),
         provenances=GenericStore("Provenance", base),
         repository=repository,
         handlers=handlers,
         appointments=AppointmentStore(repository, handlers),
     )
+
+
+def create_erasure(settings: BookingSettings) -> PatientErasure:
+    """The command that erases a person, for the API and for the worker alike."""
+    base = settings.public_base_url.rstrip("/")
+    repository, handlers = create_handlers(settings)
+    stores = PersonalStores(
+        patients=PatientStore("Patient", base),
+        related_persons=GenericStore("RelatedPerson", base),
+        responses=GenericStore("AppointmentResponse", base),
+        provenances=GenericStore("Provenance", base),
+        repository=repository,
+    )
+    return PatientErasure(stores, handlers, settings.keeping_times, base)
 
 
 def create_catalog(clock: Clock | None = None) -> Catalog:
@@ -100,6 +117,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
+            EraseOperation(stores.patients, create_erasure(settings)).declare(),
         ],
         patient_ids=accounts,
     )

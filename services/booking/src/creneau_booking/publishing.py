@@ -92,6 +92,36 @@ def contact_event(patient_id: str, patient: Resource | None, correlation_id: str
     )
 
 
+def erasure_events(
+    patient_id: str, at: datetime, cancelled: Sequence[str], forget_by: datetime, correlation_id: str | None
+) -> list[Event]:
+    """`fr.creneau.booking.patient.erased.v1`: forget this person, once the named cancellations have been told.
+
+    Then the same as a tombstone, by which the topic itself forgets them; whoever comes too late for the first still
+    learns from the second that it was an erasure. Both travel behind the contact that they end, in its order.
+    """
+    key = f"Patient/{patient_id}"
+
+    def event(data: dict[str, Any] | None) -> Event:
+        return Event(
+            topic=CONTACTS.name,
+            key=key,
+            type="fr.creneau.booking.patient.erased.v1",
+            subject=key,
+            source=SOURCE,
+            data=data,
+            correlation_id=correlation_id,
+        )
+
+    told = {
+        "patient": key,
+        "erasedAt": instant(at),
+        "cancelled": list(cancelled),
+        "forgetBy": instant(forget_by),
+    }
+    return [event(told), event(None)]
+
+
 def _contact(patient_id: str, patient: Resource) -> dict[str, Any]:
     telecoms = [t for t in patient.get("telecom", ()) if t.get("use") != "old" and t.get("value")]
     telecoms.sort(key=lambda t: t.get("rank", 99))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from creneau_booking.publishing import contact_event
-from creneau_booking.storage.accounts import link_account, patients_of
+from creneau_booking.storage.accounts import link_account, patients_of, unlink_accounts
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.messaging.outbox import append
@@ -49,8 +49,12 @@ class PatientAccounts:
         stored: Stored,
         resource: Resource | None,
     ) -> None:
-        """The hook of Patient: one that a patient's account creates is theirs; tell whoever writes to patients."""
+        """The hook of Patient: one that a patient's account creates is theirs, until it is deleted, whatever becomes of
+        its id; tell whoever writes to patients."""
         if kind == "create" and context.patient_ids is not None:
             await link_account(connection, context.issuer, context.subject, stored.id)
             self._known.pop((context.issuer, context.subject), None)
+        if kind == "delete":
+            for account in await unlink_accounts(connection, stored.id):
+                self._known.pop(account, None)
         await append(connection, [contact_event(stored.id, resource, context.correlation_id)])

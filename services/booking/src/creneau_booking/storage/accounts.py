@@ -21,3 +21,11 @@ async def patients_of(connection: Connection, issuer: str, subject: str) -> froz
         "SELECT patient_id FROM patient_account WHERE issuer = $1 AND subject = $2", issuer, subject
     )
     return frozenset(row["patient_id"] for row in rows)
+
+
+async def unlink_accounts(connection: Connection, patient_id: str) -> list[tuple[str, str]]:
+    """Nobody acts for this Patient as themselves any more; the accounts (issuer, subject) that did."""
+    rows = await connection.fetch(
+        "DELETE FROM patient_account WHERE patient_id = $1 RETURNING issuer, subject", patient_id
+    )
+    return [(row["issuer"], row["subject"]) for row in rows]

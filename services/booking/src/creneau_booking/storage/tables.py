@@ -23,14 +23,16 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ENUM, TSTZRANGE, TSVECTOR, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZRANGE, TSVECTOR, ExcludeConstraint
 
+from creneau_booking.storage.erasures import PERSONAL_HISTORY
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.rest.idempotency import idempotency_table
 from creneau_shared.fhir.storage.async_requests import async_request_table
 from creneau_shared.fhir.storage.tables import history_table, resource_tables, words_index
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.messaging.outbox import outbox_table
+from creneau_shared.retention.job import retention_report_table
 from creneau_shared.security.audit import audit_table
 
 OWN_TYPES = ("Schedule", "Appointment", "AppointmentResponse", "Patient", "RelatedPerson", "Provenance")
@@ -52,12 +54,20 @@ metadata = new_metadata()
 
 for resource_type in (*OWN_TYPES, *REPLICA_TYPES):
     resource_tables(metadata, resource_type)
-history_table(metadata)
+resource_history = history_table(metadata)
+Index(
+    "ix_resource_history_patients",
+    text("patients_named(content)"),
+    postgresql_using="gin",
+    postgresql_where=text(PERSONAL_HISTORY),
+    _table=resource_history,
+)
 idempotency_table(metadata)
 audit_table(metadata)
 async_request_table(metadata)
 inbox_table(metadata)
 outbox_table(metadata)
+retention_report_table(metadata)
 
 slot_status = ENUM(*SLOT_STATUSES, name="slot_status", metadata=metadata)
 
@@ -167,6 +177,17 @@ patient_account = Table(
     metadata,
     Column("issuer", Text, primary_key=True),
     Column("subject", Text, primary_key=True),
-    Column("patient_id", Text(collation="C"), primary_key=True),
+    Column("patient_id", Text(collation="C"), primary_key=True, index=True),
 )
 """Which Patients the holder of a token acts for as themselves."""
+
+erased_patient = Table(
+    "erased_patient",
+    metadata,
+    Column("id", Text(collation="C"), primary_key=True),
+    Column("erased_at", DateTime(timezone=True), nullable=False),
+    Column("receipt", JSONB, nullable=False),
+    Column("swept_at", DateTime(timezone=True), nullable=True),
+    Index("ix_erased_patient_unswept", "erased_at", postgresql_where=text("swept_at IS NULL")),
+)
+"""The ids of Patients who were erased, which are used no more; `swept_at` once they were looked for a second time."""

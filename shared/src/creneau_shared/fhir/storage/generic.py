@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict
-from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.search.index import IndexEntries, index_resource
 from creneau_shared.fhir.search.registry import storage_needs
 from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement
@@ -151,6 +152,67 @@ class GenericStore:
         if current is None:
             return await self.create(connection, context, resource, id_)
         return await self.replace(connection, context, current, resource)
+
+    # -- removing for good -----------------------------------------------------------------------------------
+
+    async def forget(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        """Delete `current`, which the caller has locked, and every version before it.
+
+        Nothing is kept but that the id has been used; who is to be told of it is the caller's to say.
+        """
+        now = max(to_milliseconds(context.now), current.last_updated)
+        stored = Stored(self.resource_type, current.id, current.version + 1, now, None)
+        await self._overwrite(connection, stored, NOTHING)
+        await connection.execute(
+            "DELETE FROM resource_history WHERE resource_type = $1 AND id = $2", self.resource_type, current.id
+        )
+        return stored
+
+    async def amend(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        change: Callable[[Resource], Resource],
+    ) -> Stored:
+        """Put `change` through `current`, which the caller has locked, and through every version before it.
+
+        What it takes away is nowhere left. A current version that it changes is followed by a new one, so that
+        clients see that it changed. Doing it twice changes nothing.
+        """
+        await self._amend_past(connection, current.id, change)
+        if current.content is None:
+            return current
+        before = loads(current.content)
+        after = change(before)
+        if after == before:
+            return current
+        now = max(to_milliseconds(context.now), current.last_updated)
+        resource = stamp(after, current.id, current.version + 1, now)
+        stored = Stored(self.resource_type, current.id, current.version + 1, now, dumps(resource))
+        entries = index_resource(self.resource_type, resource, base_url=self._base_url)
+        await self._write_version(connection, replace(current, content=dumps(after)), stored, entries)
+        return stored
+
+    async def _amend_past(
+        self, connection: Connection, id_: str, change: Callable[[Resource], Resource]
+    ) -> None:
+        rows = await connection.fetch(
+            "SELECT version, content FROM resource_history"
+            " WHERE resource_type = $1 AND id = $2 AND content IS NOT NULL",
+            self.resource_type,
+            id_,
+        )
+        changed = [(row["version"], change(loads(row["content"]))) for row in rows]
+        await connection.execute(
+            "UPDATE resource_history SET content = amended.content"
+            " FROM unnest($3::integer[], $4::bytea[]) AS amended (version, content)"
+            " WHERE resource_type = $1 AND id = $2 AND resource_history.version = amended.version",
+            self.resource_type,
+            id_,
+            [version for version, _ in changed],
+            [dumps(resource) for _, resource in changed],
+        )
 
     async def _insert_version(
         self, connection: Connection, stored: Stored, entries: IndexEntries

@@ -1,0 +1,66 @@
+"""Who was erased; whom superseded versions name; reports on what retention removed"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0010"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+PATIENTS_NAMED = """CREATE OR REPLACE FUNCTION patients_named(content bytea) RETURNS text[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+  SELECT coalesce(array_agg(DISTINCT named[1]), '{}')
+  FROM regexp_matches(convert_from(content, 'UTF8'), '"(?:[^"\\s]*/)?Patient/([A-Za-z0-9.-]{1,64})', 'g') AS named
+$$"""
+
+
+def upgrade() -> None:
+    op.get_bind().exec_driver_sql(PATIENTS_NAMED)
+    op.create_index(
+        "ix_resource_history_patients",
+        "resource_history",
+        [sa.literal_column("patients_named(content)")],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_where=sa.text(
+            "resource_type IN ('Appointment', 'AppointmentResponse', 'RelatedPerson', 'Provenance')"
+        ),
+    )
+    op.create_table(
+        "erased_patient",
+        sa.Column("id", sa.Text(collation="C"), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("receipt", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("swept_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_erased_patient")),
+    )
+    op.create_index(
+        "ix_erased_patient_unswept",
+        "erased_patient",
+        ["erased_at"],
+        unique=False,
+        postgresql_where=sa.text("swept_at IS NULL"),
+    )
+    op.create_index("ix_patient_account_patient_id", "patient_account", ["patient_id"], unique=False)
+    op.create_table(
+        "retention_report",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("data_class", sa.Text(), nullable=False),
+        sa.Column("setting", sa.Text(), nullable=False),
+        sa.Column("kept_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("removed", sa.BigInteger(), nullable=False),
+        sa.Column("last_run_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("day", "data_class", name=op.f("pk_retention_report")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("retention_report")
+    op.drop_index("ix_patient_account_patient_id", table_name="patient_account")
+    op.drop_table("erased_patient")
+    op.drop_index("ix_resource_history_patients", table_name="resource_history")
+    op.execute("DROP FUNCTION patients_named(bytea)")

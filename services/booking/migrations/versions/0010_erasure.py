@@ -36,14 +36,15 @@ def upgrade() -> None:
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("receipt", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("swept_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sealed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_erased_patient")),
     )
     op.create_index(
-        "ix_erased_patient_unswept",
+        "ix_erased_patient_unsealed",
         "erased_patient",
         ["erased_at"],
         unique=False,
-        postgresql_where=sa.text("swept_at IS NULL"),
+        postgresql_where=sa.text("sealed_at IS NULL"),
     )
     op.create_index("ix_patient_account_patient_id", "patient_account", ["patient_id"], unique=False)
     op.create_table(

@@ -11,6 +11,7 @@ import structlog
 
 from creneau_booking.handlers.erasure import PatientErasure
 from creneau_booking.handlers.expiry import HoldExpiry
+from creneau_booking.publishing import erasure_tombstone
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import erasures, retention
 from creneau_booking.storage.holds import expired_holds
@@ -20,6 +21,8 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.messaging.outbox import append
+from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.rules import (
     Rule,
@@ -35,6 +38,7 @@ log = structlog.get_logger(__name__)
 HOLD_SWEEP_S = 1.0
 HOUSEKEEPING_S = 3600.0
 HOLDS_PER_SWEEP_MAX = 200
+ERASURES_MAX = 200
 DAYS_A_MONTH = 31
 
 
@@ -54,6 +58,7 @@ class Jobs:
         self._expiry = expiry
         self._erasure = erasure
         self._clock = clock
+        self._messaging = MessagingSettings()
         self.retention = Retention(database, clock, rules(settings, RetentionSettings()))
 
     def tasks(self) -> list[Task]:
@@ -62,7 +67,7 @@ class Jobs:
             Task("housekeeping", lambda stop: every(HOUSEKEEPING_S, self.keep_house, stop)),
             Task(
                 "erasures",
-                lambda stop: every(self._settings.erasure_sweep_interval_s, self.sweep_erased, stop),
+                lambda stop: every(self._settings.erasure_sweep_interval_s, self.finish_erasures, stop),
             ),
             Task("retention", self.retention.run),
         ]
@@ -84,6 +89,24 @@ class Jobs:
         if expired:
             log.info("holds expired", count=expired)
         return expired
+
+    async def finish_erasures(self) -> None:
+        await self.sweep_erased()
+        await self.seal_erased()
+
+    async def seal_erased(self) -> int:
+        """Repeat the tombstones of those whose contact the log should have compacted by now; how many.
+
+        A broker closes a segment when something is written to it, and compacts closed ones only: in a partition
+        where nothing happens any more a name would stay.
+        """
+        now = self._clock.now()
+        before = now - timedelta(hours=self._messaging.compaction_within_h)
+        async with self._database.transaction() as connection:
+            due = await erasures.unsealed(connection, before, ERASURES_MAX)
+            await append(connection, [erasure_tombstone(patient_id) for patient_id in due])
+            await erasures.mark_sealed(connection, due, now)
+        return len(due)
 
     async def sweep_erased(self) -> int:
         """Look once more for the people who were erased a while ago, each in a transaction of its own; how many.

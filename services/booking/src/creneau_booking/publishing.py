@@ -92,34 +92,38 @@ def contact_event(patient_id: str, patient: Resource | None, correlation_id: str
     )
 
 
-def erasure_events(
+def erasure_event(
     patient_id: str, at: datetime, cancelled: Sequence[str], forget_by: datetime, correlation_id: str | None
-) -> list[Event]:
+) -> Event:
     """`fr.creneau.booking.patient.erased.v1`: forget this person, once the named cancellations have been told.
 
-    Then the same as a tombstone, by which the topic itself forgets them; whoever comes too late for the first still
-    learns from the second that it was an erasure. Both travel behind the contact that they end, in its order.
+    It travels behind the contact that it ends, in its order.
     """
-    key = f"Patient/{patient_id}"
-
-    def event(data: dict[str, Any] | None) -> Event:
-        return Event(
-            topic=CONTACTS.name,
-            key=key,
-            type="fr.creneau.booking.patient.erased.v1",
-            subject=key,
-            source=SOURCE,
-            data=data,
-            correlation_id=correlation_id,
-        )
-
     told = {
-        "patient": key,
+        "patient": f"Patient/{patient_id}",
         "erasedAt": instant(at),
         "cancelled": list(cancelled),
         "forgetBy": instant(forget_by),
     }
-    return [event(told), event(None)]
+    return _erased(patient_id, told, correlation_id)
+
+
+def erasure_tombstone(patient_id: str, correlation_id: str | None = None) -> Event:
+    """The same as a tombstone, by which the topic itself forgets the person: whoever comes too late for the event
+    still learns from it that it was an erasure."""
+    return _erased(patient_id, None, correlation_id)
+
+
+def _erased(patient_id: str, data: dict[str, Any] | None, correlation_id: str | None) -> Event:
+    return Event(
+        topic=CONTACTS.name,
+        key=f"Patient/{patient_id}",
+        type="fr.creneau.booking.patient.erased.v1",
+        subject=f"Patient/{patient_id}",
+        source=SOURCE,
+        data=data,
+        correlation_id=correlation_id,
+    )
 
 
 def _contact(patient_id: str, patient: Resource) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from creneau_booking.domain.erasure import KeepingTimes, Kept, ends_with_the_person, kept
 from creneau_booking.handlers.appointments import AppointmentHandlers
-from creneau_booking.publishing import erasure_events
+from creneau_booking.publishing import erasure_event, erasure_tombstone
 from creneau_booking.storage import erasures
 from creneau_booking.storage.accounts import unlink_accounts
 from creneau_booking.storage.anonymous import Anonymiser
@@ -81,7 +81,12 @@ class PatientErasure:
         forget_by = context.now + self._times.messages
         await append(
             connection,
-            erasure_events(current.id, context.now, outcome.cancelled, forget_by, context.correlation_id),
+            [
+                erasure_event(
+                    current.id, context.now, outcome.cancelled, forget_by, context.correlation_id
+                ),
+                erasure_tombstone(current.id, context.correlation_id),
+            ],
         )
         return outcome
 

@@ -105,7 +105,7 @@ async def erasure_of(connection: Connection, patient_id: str) -> Erasure | None:
 async def unswept(connection: Connection, before: datetime, limit: int) -> list[str]:
     """Patients erased before this instant whose traces outside resources have not been looked for yet."""
     rows = await connection.fetch(
-        "SELECT id FROM erased_patient WHERE swept_at IS NULL AND erased_at <= $1"
+        "SELECT id FROM erased_patient WHERE sealed_at IS NULL AND swept_at IS NULL AND erased_at <= $1"
         " ORDER BY erased_at LIMIT $2 FOR UPDATE SKIP LOCKED",
         before,
         limit,
@@ -115,6 +115,23 @@ async def unswept(connection: Connection, before: datetime, limit: int) -> list[
 
 async def mark_swept(connection: Connection, patient_id: str, at: datetime) -> None:
     await connection.execute("UPDATE erased_patient SET swept_at = $2 WHERE id = $1", patient_id, at)
+
+
+async def unsealed(connection: Connection, before: datetime, limit: int) -> list[str]:
+    """Patients erased before this instant whose tombstone has not been repeated yet."""
+    rows = await connection.fetch(
+        "SELECT id FROM erased_patient WHERE sealed_at IS NULL AND swept_at IS NOT NULL AND erased_at <= $1"
+        " ORDER BY erased_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+        before,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def mark_sealed(connection: Connection, patient_ids: Sequence[str], at: datetime) -> None:
+    await connection.execute(
+        "UPDATE erased_patient SET sealed_at = $2 WHERE id = ANY($1::text[])", list(patient_ids), at
+    )
 
 
 # -- tables that hold no resources ---------------------------------------------------------------------------

@@ -188,6 +188,8 @@ erased_patient = Table(
     Column("erased_at", DateTime(timezone=True), nullable=False),
     Column("receipt", JSONB, nullable=False),
     Column("swept_at", DateTime(timezone=True), nullable=True),
-    Index("ix_erased_patient_unswept", "erased_at", postgresql_where=text("swept_at IS NULL")),
+    Column("sealed_at", DateTime(timezone=True), nullable=True),
+    Index("ix_erased_patient_unsealed", "erased_at", postgresql_where=text("sealed_at IS NULL")),
 )
-"""The ids of Patients who were erased, which are used no more; `swept_at` once they were looked for a second time."""
+"""The ids of Patients who were erased, which are used no more; `swept_at` once they were looked for a second time,
+`sealed_at` once the tombstone of their contact was repeated, so that the log can be compacted up to it."""

@@ -75,6 +75,7 @@ def consumers(
             database=database,
             settings=settings,
             clock=clock,
+            personal=(CONTACTS,),
         )
         for purpose, topic, handlers in (
             ("appointments", APPOINTMENTS, dict.fromkeys(APPOINTMENT_TYPES, listener.appointment)),

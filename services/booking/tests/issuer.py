@@ -13,6 +13,7 @@ from services.booking.tests.factories import NOW
 
 SCOPES = {
     "patient": "patient/Patient.crus patient/Appointment.cruds patient/Schedule.rs patient/Slot.rs",
+    "whole": "patient/*.cruds",
     "reader": "patient/Appointment.crs",
     "software": "system/*.cruds",
     "practice": "user/*.cruds",

@@ -13,6 +13,7 @@ from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.erase import EraseOperation
+from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
@@ -31,6 +32,7 @@ from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable
 from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.security.vouching import Vouchers
 
 SERVICE = "creneau-booking"
 
@@ -118,6 +120,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             BookOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
             EraseOperation(stores.patients, create_erasure(settings)).declare(),
+            *EverythingOperation(
+                stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)
+            ).declare(),
         ],
         patient_ids=accounts,
     )

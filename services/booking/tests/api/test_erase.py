@@ -58,7 +58,10 @@ class Life:
         self.canaries = Canaries()
         self.practice = practice
         self.callers = callers
-        self.caller: Caller = callers.patient(subject=unique("citoyen"))
+        subject = unique("citoyen")
+        self.caller: Caller = callers.patient(subject=subject)
+        self.whole = Caller(callers.client, callers.issuer.token("whole", subject))
+        """the same account, by a client that may read all of its types"""
         self.id = ""
         self.appointments: list[str] = []
 

@@ -11,6 +11,7 @@ from creneau_notifications.delivery.transport import EmailTransport, LoggedEmail
 from creneau_notifications.handlers import Notifications
 from creneau_notifications.jobs import Departures, rules
 from creneau_notifications.messaging.consumers import consumers
+from creneau_notifications.operations.messages import MessagesOperation
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
@@ -25,6 +26,7 @@ from creneau_shared.fhir.storage.audit_events import AuditEventTable
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.settings import RetentionSettings
+from creneau_shared.security.vouching import Vouchers
 from creneau_shared.worker import Task
 
 SERVICE = "creneau-notifications"
@@ -32,13 +34,15 @@ SERVICE = "creneau-notifications"
 
 def create_fhir(settings: NotificationsSettings, database: Database, clock: Clock) -> FhirServer:
     """Communications, read only: for the API and for the worker alike."""
+    trail = AuditEventTable(SERVICE)
     return create_fhir_server(
         settings,
         service=SERVICE,
         database=database,
         clock=clock,
         types=served_types(settings.public_base_url.rstrip("/")),
-        catalog=Catalog([GenericTable.of("Communication"), AuditEventTable(SERVICE)]),
+        catalog=Catalog([GenericTable.of("Communication"), trail]),
+        operations=[MessagesOperation(trail, Vouchers(settings.vouching_secret)).declare()],
     )
 
 

@@ -1,0 +1,44 @@
+"""What notifications keeps of a person, as sources of their record: each message with where it went, and who looked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from creneau_shared.fhir.rest.record import PLACE, Source
+from creneau_shared.fhir.search.sql import SearchTable
+
+DELIVERY = "https://creneau.sante.fr/fhir/StructureDefinition/message-delivery"
+"""Extension on a Communication of a person's own record: the address that was used, the subject line, when."""
+
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+
+_DELIVERED = f"""
+(SELECT jsonb_agg(jsonb_build_object('url', '{DELIVERY}', 'extension',
+   jsonb_build_array(jsonb_build_object('url', 'at', 'valueInstant',
+     to_char(attempt.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')))
+   || jsonb_build_array(jsonb_build_object('url', 'result', 'valueCode', attempt.result))
+   || CASE WHEN sent_to IS NULL THEN '[]'
+      ELSE jsonb_build_array(jsonb_build_object('url', 'sent-to', 'valueString', sent_to)) END
+   || CASE WHEN subject IS NULL THEN '[]'
+      ELSE jsonb_build_array(jsonb_build_object('url', 'subject', 'valueString', subject)) END)
+   ORDER BY attempt.key)
+ FROM attempt WHERE attempt.message = message.id)"""
+
+_MESSAGES = f"""
+SELECT {PLACE.format(version="version")}, main.id, version, last_updated,
+  convert_to((convert_from(content, 'UTF8')::jsonb
+    || coalesce(jsonb_build_object('extension', {_DELIVERED}), '{{}}'))::text, 'UTF8')
+FROM communication AS main JOIN message ON message.id::text = main.id
+WHERE message.recipient = $3 AND NOT deleted AND last_updated >= $4"""
+
+
+def sources(patient_id: str, trail: SearchTable, since: datetime | None) -> list[Source]:
+    """The messages to a Patient, and the trail of accesses to them."""
+    columns = trail.columns("a")
+    who = (
+        f"SELECT to_char({columns.key}, 'FM0000000000000000000'), {columns.id}, 1, {columns.last_updated},"
+        f" {columns.content} FROM {trail.source('a')} WHERE a.resource_type = 'Communication' AND a.resource_id IN"
+        " (SELECT id::text FROM message WHERE recipient = $3) AND a.recorded >= $4"
+    )
+    arguments = (f"Patient/{patient_id}", since or EARLIEST)
+    return [Source("Communication", _MESSAGES, arguments), Source("AuditEvent", who, arguments)]

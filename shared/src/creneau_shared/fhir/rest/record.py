@@ -1,0 +1,82 @@
+"""A person's whole record in one service, source by source, in pages (FHIR R4 patient-operation-everything)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.bundle import Entry
+from creneau_shared.fhir.storage.store import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Resources of one type that belong to the record.
+
+    `select` gives (place, id, version, last_updated, content), `place` being a text that orders them and tells every
+    one from the others; its arguments are `$3`, `$4` …
+    """
+
+    resource_type: str
+    select: str
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """A part of the record, and where it goes on: (number of the source, place); None at its end."""
+
+    found: tuple[Stored, ...]
+    following: tuple[int, str] | None
+
+
+async def record_page(
+    connection: Connection, sources: Sequence[Source], begin: tuple[int, str], count: int
+) -> RecordPage:
+    """At most `count` resources from `begin` on; `(0, "")` is the beginning."""
+    found: list[Stored] = []
+    first, place = begin
+    for number in range(first, len(sources)):
+        source = sources[number]
+        rows = await connection.fetch(
+            f"SELECT * FROM ({source.select}) AS record (place, id, version, last_updated, content)"
+            ' WHERE place COLLATE "C" > $1 ORDER BY place COLLATE "C" LIMIT $2',
+            place,
+            count - len(found) + 1,
+            *source.arguments,
+        )
+        room = count - len(found)
+        taken = rows[:room]
+        found += [Stored(source.resource_type, *row[1:]) for row in taken]
+        if len(rows) > room:
+            return RecordPage(tuple(found), (number, taken[-1]["place"] if taken else place))
+        place = ""
+    return RecordPage(tuple(found), None)
+
+
+def entries_of(found: Sequence[Stored], base_url: str, *, searched: bool = True) -> list[Entry]:
+    """The entries of a searchset, or of a collection; versions of one resource have one address."""
+    search = {"mode": "match"} if searched else None
+    return [Entry(f"{base_url}/{one.resource_type}/{one.id}", one.content, search) for one in found]
+
+
+PLACE = "id || '|' || to_char({version}, 'FM0000000000')"
+"""the place of a version of a resource: its versions one after the other"""
+
+
+def versions_of(resource_type: str, table: str, condition: str, *, superseded: str | None) -> str:
+    """The `select` of a generic type: current versions that meet `condition` and, unless None, the earlier ones that
+    meet `superseded` (over the columns of `resource_history`)."""
+    place = PLACE.format(version="version")
+    current = (
+        f"SELECT {place}, id, version, last_updated, content FROM {table} AS main"
+        f" WHERE NOT deleted AND ({condition})"
+    )
+    if superseded is None:
+        return current
+    return (
+        f"{current} UNION ALL SELECT {place}, id, version, last_updated, content FROM resource_history AS main"
+        f" WHERE resource_type = '{resource_type}' AND content IS NOT NULL AND ({superseded})"
+    )

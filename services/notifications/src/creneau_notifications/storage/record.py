@@ -25,11 +25,11 @@ _DELIVERED = f"""
  FROM attempt WHERE attempt.message = message.id)"""
 
 _MESSAGES = f"""
-SELECT {PLACE.format(version="version")}, main.id, version, last_updated,
-  convert_to((convert_from(content, 'UTF8')::jsonb
+SELECT {PLACE}, main.id, main.version, main.last_updated,
+  convert_to((convert_from(main.content, 'UTF8')::jsonb
     || coalesce(jsonb_build_object('extension', {_DELIVERED}), '{{}}'))::text, 'UTF8')
 FROM communication AS main JOIN message ON message.id::text = main.id
-WHERE message.recipient = $3 AND NOT deleted AND last_updated >= $4"""
+WHERE message.recipient = $3 AND NOT main.deleted AND main.last_updated >= $4"""
 
 
 def sources(patient_id: str, trail: SearchTable, since: datetime | None) -> list[Source]:

@@ -62,21 +62,20 @@ def entries_of(found: Sequence[Stored], base_url: str, *, searched: bool = True)
     return [Entry(f"{base_url}/{one.resource_type}/{one.id}", one.content, search) for one in found]
 
 
-PLACE = "id || '|' || to_char({version}, 'FM0000000000')"
-"""the place of a version of a resource: its versions one after the other"""
+PLACE = "main.id || '|' || to_char(main.version, 'FM0000000000')"
+"""the place of a version in the row `main`: those of a resource come one after the other"""
 
 
 def versions_of(resource_type: str, table: str, condition: str, *, superseded: str | None) -> str:
     """The `select` of a generic type: current versions that meet `condition` and, unless None, the earlier ones that
     meet `superseded` (over the columns of `resource_history`)."""
-    place = PLACE.format(version="version")
     current = (
-        f"SELECT {place}, id, version, last_updated, content FROM {table} AS main"
+        f"SELECT {PLACE}, id, version, last_updated, content FROM {table} AS main"
         f" WHERE NOT deleted AND ({condition})"
     )
     if superseded is None:
         return current
     return (
-        f"{current} UNION ALL SELECT {place}, id, version, last_updated, content FROM resource_history AS main"
+        f"{current} UNION ALL SELECT {PLACE}, id, version, last_updated, content FROM resource_history AS main"
         f" WHERE resource_type = '{resource_type}' AND content IS NOT NULL AND ({superseded})"
     )

@@ -24,13 +24,30 @@ SOMEONE_ELSE = "Patient/0193a5c0-0003-7000-8000-000000000009"
 
 @pytest.fixture
 async def client(service, new_database, monkeypatch) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API over the service's database; the token is `<patient id>` or `secretary`."""
+    """A client of the API over the service's database; the token is `<patient id>` or `secretary-<organisation>`."""
 
     async def verify(_: TokenVerifier, token: str) -> Principal:
-        level = "user" if token == "secretary" else "patient"
+        if token.startswith("secretary-"):
+            practice = token.removeprefix("secretary-")
+            return principal_of(
+                {
+                    "iss": "test",
+                    "sub": token,
+                    "scope": "user/Communication.rs",
+                    "creneau_role": "secretary",
+                    "creneau_organizations": [practice],
+                }
+            )
         if token == "administration":
-            level = "system"
-        claims = {"iss": "test", "sub": token, "scope": f"{level}/Communication.rs", "creneau_role": level}
+            return principal_of(
+                {
+                    "iss": "test",
+                    "sub": token,
+                    "scope": "system/Communication.rs",
+                    "creneau_role": "system",
+                }
+            )
+        claims = {"iss": "test", "sub": token, "scope": "patient/Communication.rs"}
         # An account is known to booking alone: its token names no Patient.
         return principal_of(claims if token.startswith("account") else {**claims, "patient": token})
 
@@ -102,7 +119,9 @@ async def test_a_patient_sees_nothing_of_anyone_else(client, told):
 
 
 async def test_the_practice_sees_what_its_patients_were_told(client, told):
-    assert len(await search(client, f"recipient={PATIENT}", "secretary")) == 4
+    """Its own: the practice next door, whatever its role, is shown nothing of it."""
+    assert len(await search(client, f"recipient={PATIENT}", "secretary-cabinet")) == 4
+    assert await search(client, f"recipient={PATIENT}", "secretary-voisin") == []
 
 
 async def test_without_a_token_nothing_is_seen(client, told):
@@ -113,7 +132,7 @@ async def test_without_a_token_nothing_is_seen(client, told):
 async def test_nobody_writes_communications(client, told, method):
     path = "/fhir/Communication" if method == "POST" else f"/fhir/Communication/{told[0]['id']}"
     answer = await client.request(
-        method, path, json={"resourceType": "Communication"}, headers=bearer("secretary")
+        method, path, json={"resourceType": "Communication"}, headers=bearer("secretary-cabinet")
     )
     assert answer.status_code == 405
 
@@ -155,7 +174,7 @@ async def test_a_person_s_messages_come_in_pages(client, told):
     assert len(messages) == len(set(messages)) == 4
 
 
-@pytest.mark.parametrize("token", [SOMEONE_ELSE, "secretary", "account-1"])
+@pytest.mark.parametrize("token", [SOMEONE_ELSE, "secretary-centre-1", "account-1"])
 async def test_nobody_else_gets_a_person_s_messages(client, told, token):
     answer = await client.get(MESSAGES, headers=bearer(token))
     assert answer.status_code == 403, answer.text

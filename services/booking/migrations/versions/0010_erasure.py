@@ -1,4 +1,4 @@
-"""Who was erased; whom superseded versions name; reports on what retention removed"""
+"""Who was erased; about whom superseded versions are; reports on what retention removed"""
 
 from __future__ import annotations
 
@@ -7,28 +7,19 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0010"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-PATIENTS_NAMED = """CREATE OR REPLACE FUNCTION patients_named(content bytea) RETURNS text[]
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-  SELECT coalesce(array_agg(DISTINCT named[1]), '{}')
-  FROM regexp_matches(convert_from(content, 'UTF8'), '"(?:[^"\\s]*/)?Patient/([A-Za-z0-9.-]{1,64})', 'g') AS named
-$$"""
-
 
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql(PATIENTS_NAMED)
     op.create_index(
-        "ix_resource_history_patients",
+        "ix_resource_history_compartment",
         "resource_history",
-        [sa.literal_column("patients_named(content)")],
+        ["compartment"],
         unique=False,
         postgresql_using="gin",
-        postgresql_where=sa.text(
-            "resource_type IN ('Appointment', 'AppointmentResponse', 'RelatedPerson', 'Provenance')"
-        ),
+        postgresql_with={"gin_pending_list_limit": 256},
     )
     op.create_table(
         "erased_patient",
@@ -46,7 +37,6 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("sealed_at IS NULL"),
     )
-    op.create_index("ix_patient_account_patient_id", "patient_account", ["patient_id"], unique=False)
     op.create_table(
         "retention_report",
         sa.Column("day", sa.Date(), nullable=False),
@@ -61,7 +51,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("retention_report")
-    op.drop_index("ix_patient_account_patient_id", table_name="patient_account")
     op.drop_table("erased_patient")
-    op.drop_index("ix_resource_history_patients", table_name="resource_history")
-    op.execute("DROP FUNCTION patients_named(bytea)")
+    op.drop_index("ix_resource_history_compartment", table_name="resource_history")

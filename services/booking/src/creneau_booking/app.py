@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
-from creneau_booking.api.patients import PatientAccounts
 from creneau_booking.conformance import served_types
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
+from creneau_booking.handlers.people import People, known
+from creneau_booking.handlers.statements import provenance_belonging, response_belonging
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.erase import EraseOperation
@@ -20,6 +21,7 @@ from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.ownership import schedule_belonging
 from creneau_booking.storage.patients import PatientStore
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
@@ -65,17 +67,20 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
     return repository, AppointmentHandlers(repository, holds)
 
 
-def create_stores(settings: BookingSettings, accounts: PatientAccounts) -> Stores:
+def create_stores(settings: BookingSettings) -> Stores:
     """The stores that the API writes through."""
     base = settings.public_base_url.rstrip("/")
+    people = People(base)
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
-        schedules=GenericStore("Schedule", base, schedule_changed),
-        responses=GenericStore("AppointmentResponse", base),
-        patients=PatientStore("Patient", base, accounts.patient_changed),
-        related_persons=GenericStore("RelatedPerson", base),
-        provenances=GenericStore("Provenance", base),
+        schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
+        responses=GenericStore("AppointmentResponse", base, belonging=response_belonging),
+        patients=PatientStore("Patient", base, people.patient_changed, people.patient_belonging),
+        related_persons=GenericStore(
+            "RelatedPerson", base, people.related_person_changed, people.related_person_belonging
+        ),
+        provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
         handlers=handlers,
         appointments=AppointmentStore(repository, handlers),
@@ -104,8 +109,7 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Booking's FHIR interactions, for the API and for the worker alike."""
-    accounts = PatientAccounts(database)
-    stores = create_stores(settings, accounts)
+    stores = create_stores(settings)
     desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots)
     return create_fhir_server(
         settings,
@@ -124,7 +128,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
                 stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)
             ).declare(),
         ],
-        patient_ids=accounts,
+        memberships=known,
     )
 
 

@@ -116,7 +116,7 @@ async def test_nobody_else_gets_it(life: Life, operation: str) -> None:
     assert (await stranger.get(path)).status_code == 404
     unknown = await stranger.get(f"Patient/nobody-at-all/{operation}")
     assert unknown.status_code == 404
-    practice = life.callers.with_scopes("practice", f"Patient/{life.id}")
+    practice = life.secretary()
     refused = await practice.get(path)
     assert (refused.status_code, code(refused)) == (403, "person-only")
     assert (await life.callers.nobody().get(path)).status_code == 401

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,16 @@ from asyncpg.transaction import Transaction
 from creneau_shared.database import closing
 
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+
+
+_Holder = tuple[int, int]
+_holding: ContextVar[frozenset[_Holder]] = ContextVar(
+    "pools of which a task holds a connection", default=frozenset()
+)
+
+
+class NestedConnectionError(RuntimeError):
+    """A task that holds a connection of a pool asks for another one: enough such tasks wait for each other for ever."""
 
 
 CLEAN_UP_S = 1.0
@@ -86,11 +97,16 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection outside any transaction."""
+        """A connection outside any transaction. NestedConnectionError within a block that has one already."""
+        held, me = _holding.get(), (id(self), id(asyncio.current_task()))
+        if me in held:
+            raise NestedConnectionError("this task holds a connection of the pool already")
         connection = await self.pool.acquire()
+        token = _holding.set(held | {me})
         try:
             yield connection
         finally:
+            _holding.reset(token)
             # After CLEAN_UP_S the pool ends the connection itself, and says so, which concerns nobody here.
             with suppress(TimeoutError):
                 await self.pool.release(connection, timeout=CLEAN_UP_S)

@@ -14,7 +14,7 @@ from creneau_booking.domain.erasure import KeepingTimes, Kept, ends_with_the_per
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.publishing import erasure_event, erasure_tombstone
 from creneau_booking.storage import erasures
-from creneau_booking.storage.accounts import unlink_accounts
+from creneau_booking.storage.accounts import end_links, end_proxy
 from creneau_booking.storage.anonymous import Anonymiser
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.erasures import Named, named_in
@@ -75,7 +75,7 @@ class PatientErasure:
     async def erase(self, connection: Connection, context: WriteContext, current: Stored) -> Outcome:
         """Erase the Patient `current`, whom the caller has locked."""
         outcome = await self._erase_resources(connection, context, current)
-        accounts = await unlink_accounts(connection, current.id)
+        accounts = await end_links(connection, current.id)
         await erasures.forget_accounts(connection, current.id, accounts)
         await erasures.forget_trail_agents(connection, current.id, accounts)
         forget_by = context.now + self._times.messages
@@ -113,6 +113,7 @@ class PatientErasure:
         await self._erase_responses(connection, context, named, gone)
         await self._erase_provenances(connection, context, named, gone)
         for id_ in named.related_persons:
+            await end_proxy(connection, id_)
             await _forget(self._stores.related_persons, connection, context, id_)
         if not current.deleted:
             await self._stores.patients.forget(connection, context, current)
@@ -147,7 +148,7 @@ class PatientErasure:
             if self._ends(stored, patient_id, context.now):
                 stored = await self._handlers.withdraw(connection, context, stored)
         anonymous = Anonymiser(gone, self._base_url, leaving=leaving).appointment
-        await self._stores.repository.store.amend(connection, context, stored, anonymous)
+        await self._stores.repository.store.amend(connection, context, stored, anonymous, gone)
 
     async def _erase_responses(
         self, connection: Connection, context: WriteContext, named: Named, gone: frozenset[str]
@@ -158,7 +159,7 @@ class PatientErasure:
             if await store.has_any_term(connection, id_, own):
                 await _forget(store, connection, context, id_)
             else:
-                await _amend(store, connection, context, id_, anonymous)
+                await _amend(store, connection, context, id_, anonymous, gone)
 
     async def _erase_provenances(
         self, connection: Connection, context: WriteContext, named: Named, gone: frozenset[str]
@@ -169,7 +170,7 @@ class PatientErasure:
             if await store.has_any_term(connection, id_, of_person):
                 await _forget(store, connection, context, id_)
             else:
-                await _amend(store, connection, context, id_, anonymous)
+                await _amend(store, connection, context, id_, anonymous, gone)
 
     @staticmethod
     def _people(patient_id: str, named: Named) -> frozenset[str]:
@@ -215,8 +216,9 @@ async def _amend(
     context: WriteContext,
     id_: str,
     change: Callable[[Resource], Resource],
+    gone: frozenset[str],
 ) -> None:
     current = await store.lock(connection, id_)
     if current is not None:
-        await store.amend(connection, context, current, change)
+        await store.amend(connection, context, current, change, gone)
 

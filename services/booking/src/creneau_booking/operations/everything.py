@@ -133,7 +133,7 @@ class EverythingOperation:
         self, call: OperationCall, wanted: _Wanted, begin: tuple[int, str], count: int
     ) -> RecordPage:
         assert call.id is not None
-        access = await access_to_person(call, "r")
+        access = access_to_person(call, "r")
         async with call.server.connection() as connection:
             current = await read_current(connection, self._patients, access, call.id)
             named = await named_in(connection, call.id)

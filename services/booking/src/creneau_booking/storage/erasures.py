@@ -11,10 +11,7 @@ import orjson
 from creneau_booking.publishing import APPOINTMENTS, CONTACTS
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource
-
-PERSONAL_HISTORY = "resource_type IN ('Appointment', 'AppointmentResponse', 'RelatedPerson', 'Provenance')"
-"""The superseded versions in which a Patient may be referred to."""
-
+from creneau_shared.fhir.storage.tables import table_name
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -29,45 +26,40 @@ class Named:
 async def named_in(connection: Connection, patient_id: str) -> Named:
     """Where a Patient is named, in the order in which the resources are to be locked."""
     patient = f"Patient/{patient_id}"
-    related = await _ids(connection, "related_person", "RelatedPerson", patient_id, [f"patient={patient}"])
+    related = await _ids(connection, "RelatedPerson", [f"patient={patient}"])
     people = [patient, *(f"RelatedPerson/{id_}" for id_ in related)]
     appointments = await _ids(
         connection,
-        "appointment",
         "Appointment",
-        patient_id,
         [f"{name}={p}" for p in people for name in ("patient", "actor", "supporting-info")],
     )
     of_appointments = [f"Appointment/{id_}" for id_ in appointments]
     responses = await _ids(
         connection,
-        "appointment_response",
         "AppointmentResponse",
-        patient_id,
-        [*(f"actor={p}" for p in people), *(f"appointment={a}" for a in of_appointments)],
+        [
+            f"patient={patient}",
+            *(f"actor={p}" for p in people),
+            *(f"appointment={a}" for a in of_appointments),
+        ],
     )
     changed = [*people, *of_appointments, *(f"AppointmentResponse/{id_}" for id_ in responses)]
     provenances = await _ids(
         connection,
-        "provenance",
         "Provenance",
-        patient_id,
         [*(f"target={r}" for r in changed), *(f"agent={p}" for p in people), *(f"entity={r}" for r in changed)],
     )
     return Named(appointments, related, responses, provenances)
 
 
-async def _ids(
-    connection: Connection, table: str, resource_type: str, patient_id: str, terms: Sequence[str]
-) -> tuple[str, ...]:
+async def _ids(connection: Connection, resource_type: str, terms: Sequence[str]) -> tuple[str, ...]:
+    """The resources that bear or, in a superseded version, bore one of these terms."""
     rows = await connection.fetch(
-        f"SELECT id FROM {table} WHERE terms && $1::text[]"
-        " UNION SELECT id FROM resource_history"
-        f" WHERE {PERSONAL_HISTORY} AND resource_type = $2 AND patients_named(content) @> ARRAY[$3]"
+        f"SELECT id FROM {table_name(resource_type)} WHERE terms && $1::text[]"
+        " UNION SELECT id FROM resource_history WHERE resource_type = $2 AND compartment && $1::text[]"
         " ORDER BY 1",
         list(terms),
         resource_type,
-        patient_id,
     )
     return tuple(row["id"] for row in rows)
 
@@ -150,8 +142,9 @@ async def forget_accounts(
         )
         needle = patient_id.encode() if others else b""
         await connection.execute(
-            "DELETE FROM idempotency WHERE subject = $1 AND status IS NOT NULL"
-            " AND position($2::bytea IN coalesce(content, '')) > 0",
+            "DELETE FROM idempotency WHERE issuer = $1 AND subject = $2 AND status IS NOT NULL"
+            " AND position($3::bytea IN coalesce(content, '')) > 0",
+            issuer,
             subject,
             needle,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any
 
 from creneau_booking.storage.erasures import Named
 from creneau_shared.fhir.rest.record import Source, versions_of
@@ -19,11 +18,15 @@ TYPES = (
     "Provenance",
     "AuditEvent",
 )
-"""In the order of the record; Person: an account that acts for the Patient."""
+"""In the order of the record; Person: an account that is the Patient's own."""
 
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 
-_NAMES = "patients_named(content) @> ARRAY[{id}::text]"
+_NAMES = "{terms} && ARRAY['patient=Patient/' || $5::text]"
+_NOBODY_ELSE = (
+    "NOT EXISTS (SELECT FROM unnest({terms}) AS t"
+    " WHERE starts_with(t, 'patient=Patient/') AND t <> 'patient=Patient/' || $5::text)"
+)
 _BETWEEN = (
     "EXISTS (SELECT FROM appointment_date AS began WHERE began.key = main.key AND began.parameter = 'date'"
     " AND began.low < ${until} AND began.high > ${begin})"
@@ -34,7 +37,7 @@ SELECT md5(issuer || ' ' || subject)::uuid::text, md5(issuer || ' ' || subject):
     'identifier', json_build_array(json_build_object('system', issuer, 'value', subject)), 'active', true,
     'link', json_build_array(json_build_object('target',
       json_build_object('reference', 'Patient/' || patient_id))))::text, 'UTF8')
-FROM patient_account WHERE patient_id = $3"""
+FROM patient_account WHERE patient_id = $3 AND oneself"""
 
 
 def sources(
@@ -58,7 +61,7 @@ def sources(
         _generic("RelatedPerson", "related_person", patient_id, named.related_persons, since, versions),
         _appointments(patient_id, named, since, period, versions),
         _responses(patient_id, named, since, versions),
-        _generic("Provenance", "provenance", patient_id, named.provenances, since, versions, whole=True),
+        _provenances(named, since),
         _trail(patient_id, named, trail, since),
     ]
     return [source for source in made if source.resource_type in types]
@@ -70,21 +73,21 @@ def _patient(patient_id: str, since: datetime, versions: bool) -> Source:
     return Source("Patient", versions_of("Patient", "patient", condition, superseded=past), (patient_id, since))
 
 
+def _versions(
+    resource_type: str, table: str, wanted: str, *, versions: bool, current: str = "true"
+) -> str:
+    """The `select` of resources `$3` that have changed since `$4` and whose terms (`{terms}`) are as wanted."""
+    condition = f"id = ANY($3::text[]) AND last_updated >= $4 AND {wanted}"
+    now = f"{condition.format(terms='terms')} AND {current}"
+    past = condition.format(terms="compartment") if versions else None
+    return versions_of(resource_type, table, now, superseded=past)
+
+
 def _generic(
-    resource_type: str,
-    table: str,
-    patient_id: str,
-    ids: Collection[str],
-    since: datetime,
-    versions: bool,
-    *,
-    whole: bool = False,
+    resource_type: str, table: str, patient_id: str, ids: Collection[str], since: datetime, versions: bool
 ) -> Source:
-    """`whole`: the resources themselves belong to the record, whomever a version names."""
-    condition = "id = ANY($3::text[]) AND last_updated >= $4 AND $5::text <> ''"
-    if not whole:
-        condition += f" AND {_NAMES.format(id='$5')}"
-    select = versions_of(resource_type, table, condition, superseded=condition if versions else None)
+    """Resources in whose versions the person is named."""
+    select = _versions(resource_type, table, _NAMES, versions=versions)
     return Source(resource_type, select, (list(ids), since, patient_id))
 
 
@@ -95,24 +98,23 @@ def _appointments(
     period: tuple[datetime, datetime] | None,
     versions: bool,
 ) -> Source:
-    condition = f"id = ANY($3::text[]) AND last_updated >= $4 AND {_NAMES.format(id='$5')}"
-    current = condition
-    arguments: tuple[Any, ...] = (list(named.appointments), since, patient_id)
-    if period is not None:
-        current += f" AND {_BETWEEN.format(begin=6, until=7)}"
-        arguments = (*arguments, *period)
-    past = condition if versions else None
-    return Source("Appointment", versions_of("Appointment", "appointment", current, superseded=past), arguments)
+    current = "true" if period is None else _BETWEEN.format(begin=6, until=7)
+    select = _versions("Appointment", "appointment", _NAMES, versions=versions, current=current)
+    arguments = (list(named.appointments), since, patient_id, *(period or ()))
+    return Source("Appointment", select, arguments)
 
 
 def _responses(patient_id: str, named: Named, since: datetime, versions: bool) -> Source:
     """The person's answers, and those of others to their appointments, unless they are another patient's."""
-    condition = (
-        "id = ANY($3::text[]) AND last_updated >= $4 AND patients_named(content) <@ ARRAY[$5::text]"
-    )
-    past = condition if versions else None
-    select = versions_of("AppointmentResponse", "appointment_response", condition, superseded=past)
+    select = _versions("AppointmentResponse", "appointment_response", _NOBODY_ELSE, versions=versions)
     return Source("AppointmentResponse", select, (list(named.responses), since, patient_id))
+
+
+def _provenances(named: Named, since: datetime) -> Source:
+    select = versions_of(
+        "Provenance", "provenance", "id = ANY($3::text[]) AND last_updated >= $4", superseded=None
+    )
+    return Source("Provenance", select, (list(named.provenances), since))
 
 
 def _trail(patient_id: str, named: Named, table: SearchTable, since: datetime) -> Source:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -25,7 +26,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZRANGE, TSVECTOR, ExcludeConstraint
 
-from creneau_booking.storage.erasures import PERSONAL_HISTORY
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.rest.idempotency import idempotency_table
 from creneau_shared.fhir.storage.async_requests import async_request_table
@@ -44,6 +44,7 @@ REPLICA_TYPES = (
     "HealthcareService",
     "Practitioner",
     "PractitionerRole",
+    "OrganizationAffiliation",
     "Endpoint",
 )
 """The directory's facts that booking searches and renders, kept up to date from the directory's topic."""
@@ -56,10 +57,10 @@ for resource_type in (*OWN_TYPES, *REPLICA_TYPES):
     resource_tables(metadata, resource_type)
 resource_history = history_table(metadata)
 Index(
-    "ix_resource_history_patients",
-    text("patients_named(content)"),
+    "ix_resource_history_compartment",
+    "compartment",
     postgresql_using="gin",
-    postgresql_where=text(PERSONAL_HISTORY),
+    postgresql_with={"gin_pending_list_limit": 256},
     _table=resource_history,
 )
 idempotency_table(metadata)
@@ -178,8 +179,24 @@ patient_account = Table(
     Column("issuer", Text, primary_key=True),
     Column("subject", Text, primary_key=True),
     Column("patient_id", Text(collation="C"), primary_key=True, index=True),
+    Column("oneself", Boolean, nullable=False, server_default=text("true")),
+    # What they may do for the Patient: see, book, cancel, register, manage (`security.rights.MAY_ALL`).
+    Column("may", ARRAY(Text), nullable=False, server_default=text("'{see,book,cancel,register,manage}'")),
+    # The RelatedPerson that states it, where they are not the Patient themselves; it ends with it.
+    Column("related_person", Text(collation="C"), nullable=True, index=True),
+    Column("since", DateTime(timezone=True), nullable=True),
+    Column("until", DateTime(timezone=True), nullable=True),
 )
-"""Which Patients the holder of a token acts for as themselves."""
+"""For which Patients the holder of a token acts: themselves, and those whom they represent, from when until when."""
+
+proxy_invitation = Table(
+    "proxy_invitation",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("related_person", Text(collation="C"), nullable=False, index=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
+)
+"""Codes by which another account may take up what a RelatedPerson states; only their digests are kept."""
 
 erased_patient = Table(
     "erased_patient",

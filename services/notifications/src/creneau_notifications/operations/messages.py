@@ -57,14 +57,18 @@ class MessagesOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         request = call.request
-        access = await call.server.policy.access(request.principal, "Communication", "r")
+        access = request.access("Communication", "r")
         patient_id = _patient(request)
-        if access.patient_ids is not None:
-            own = patient_id in access.patient_ids or self._vouchers.holds(
-                request.headers.get(HEADER), request.principal, patient_id, request.now
+        rights = access.rights
+        own = rights.role == "system" or (
+            rights.role == "patient"
+            and (
+                patient_id in rights.oneself
+                or self._vouchers.holds(
+                    request.headers.get(HEADER), request.principal, patient_id, request.now
+                )
             )
-        else:
-            own = request.principal.level("Communication", "r") == "system"
+        )
         if not own:
             raise Forbidden(
                 "Seule la personne concernée peut demander cela, par son propre compte ou auprès d'un humain.",

@@ -13,7 +13,7 @@ DELIVERY = "https://creneau.sante.fr/fhir/StructureDefinition/message-delivery"
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 
 _DELIVERED = f"""
-(SELECT jsonb_agg(jsonb_build_object('url', '{DELIVERY}', 'extension',
+(SELECT jsonb_build_object('extension', jsonb_agg(jsonb_build_object('url', '{DELIVERY}', 'extension',
    jsonb_build_array(jsonb_build_object('url', 'at', 'valueInstant',
      to_char(attempt.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')))
    || jsonb_build_array(jsonb_build_object('url', 'result', 'valueCode', attempt.result))
@@ -21,13 +21,13 @@ _DELIVERED = f"""
       ELSE jsonb_build_array(jsonb_build_object('url', 'sent-to', 'valueString', sent_to)) END
    || CASE WHEN subject IS NULL THEN '[]'
       ELSE jsonb_build_array(jsonb_build_object('url', 'subject', 'valueString', subject)) END)
-   ORDER BY attempt.key)
- FROM attempt WHERE attempt.message = message.id)"""
+   ORDER BY attempt.key))
+ FROM attempt WHERE attempt.message = message.id HAVING count(*) > 0)"""
 
 _MESSAGES = f"""
 SELECT {PLACE}, main.id, main.version, main.last_updated,
   convert_to((convert_from(main.content, 'UTF8')::jsonb
-    || coalesce(jsonb_build_object('extension', {_DELIVERED}), '{{}}'))::text, 'UTF8')
+    || coalesce({_DELIVERED}, '{{}}'))::text, 'UTF8')
 FROM communication AS main JOIN message ON message.id::text = main.id
 WHERE message.recipient = $3 AND NOT main.deleted AND main.last_updated >= $4"""
 

@@ -27,7 +27,7 @@ class BookingSettings(ServiceSettings):
     appointment_kept_days: int = Field(
         730,
         ge=1,
-        description="appointments, with the answers to them and what tells of their making, are kept after their end, days",
+        description="appointments, with the answers to them and what tells of their making, are kept after their date, days",
     )
     request_kept_days: int = Field(
         180,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from deploy.local.folder import REPOSITORY
+from tests.docs.settings_table import settings_classes
 
 from creneau_booking import jobs as booking
 from creneau_booking.settings import BookingSettings
@@ -14,7 +15,6 @@ from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.retention.rules import Rule
 from creneau_shared.retention.settings import RetentionSettings
-from tests.docs.settings_table import settings_classes
 
 GUIDE = REPOSITORY / "docs" / "guides" / "donnees-personnelles.md"
 UNITS = {"_days": "jours", "_h": "heures", "_kept": "mois"}

@@ -18,7 +18,13 @@ SCOPES = {
     "software": "system/*.cruds",
     "practice": "user/*.cruds",
 }
-ROLES = {"patient": "patient", "whole": "patient", "reader": "patient", "software": "system", "practice": "system"}
+ROLES = {
+    "patient": "patient",
+    "whole": "patient",
+    "reader": "patient",
+    "software": "system",
+    "practice": "system",
+}
 """What each is to Créneau, unless the test says so itself."""
 LIFETIME_S = 400 * 86400
 

@@ -11,14 +11,14 @@ import pytest
 from creneau_notifications.app import create_app
 from creneau_notifications.delivery.transport import LoggedEmails
 from creneau_notifications.settings import NotificationsSettings
-from creneau_shared.security.principal import Principal, principal_of
 from creneau_shared.fhir.validation import validate
+from creneau_shared.security.principal import Principal, principal_of
 from creneau_shared.security.tokens import TokenVerifier
 from creneau_shared.security.vouching import HEADER, Vouchers
 
 from .factories import CAMILLE, PATIENT, event
 
-SECRET = "between booking and notifications"  # noqa: S105
+SECRET = "between booking and notifications"
 SOMEONE_ELSE = "Patient/0193a5c0-0003-7000-8000-000000000009"
 
 

@@ -24,7 +24,9 @@ WORDS = ("canari", "39980077", "Patient/")
 
 def example() -> dict[str, Any]:
     events = Path(__file__).parents[3] / "shared" / "contracts" / "events"
-    data: dict[str, Any] = json.loads((events / "booking" / "examples" / "patient.erased.v1.json").read_text())
+    data: dict[str, Any] = json.loads(
+        (events / "booking" / "examples" / "patient.erased.v1.json").read_text()
+    )
     return data
 
 

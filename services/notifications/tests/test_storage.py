@@ -32,9 +32,7 @@ def retention_of(service):
     """The job, where messages are kept for 30 days; in batches of two, so that more than one is needed."""
     settings = NotificationsSettings(database_url="postgresql://unused/unused", message_retention_days=30)
     common = RetentionSettings(retention_batch_rows=2, retention_pause_s=0)
-    return Retention(
-        service.database, service.clock, rules(settings, service.communications, common), common
-    )
+    return Retention(service.database, service.clock, rules(settings, service.communications, common), common)
 
 
 async def test_the_migrations_lead_to_the_declared_tables(new_database, template):

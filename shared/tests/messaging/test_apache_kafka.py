@@ -172,8 +172,8 @@ async def test_what_a_tombstone_deletes_is_gone_from_the_log_within_the_stated_t
             ends = await reader.end_offsets(places)
             for place in places:
                 while await reader.position(place) < ends[place]:
-                    for record in (await reader.getmany(place, timeout_ms=200)).get(place, []):
-                        found.append(record.value)
+                    records = (await reader.getmany(place, timeout_ms=200)).get(place, [])
+                    found += [record.value for record in records]
         return found
 
     async def forgotten() -> bool:

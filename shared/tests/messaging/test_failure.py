@@ -152,7 +152,9 @@ async def test_a_batch_rolls_back_as_a_whole_before_its_events_are_handled_one_b
     assert [number for _, number in await bench.effects()] == list(range(9))
 
 
-async def test_what_names_people_is_buried_without_its_words_and_found_again_where_it_was(bench: Bench) -> None:
+async def test_what_names_people_is_buried_without_its_words_and_found_again_where_it_was(
+    bench: Bench,
+) -> None:
     """A dead letter cannot be edited: it holds nothing that somebody may want forgotten. Replayed it reads the log."""
     mended = asyncio.Event()
 

@@ -20,7 +20,7 @@ from creneau_shared.fhir.validation import validate
 from creneau_shared.security.principal import Principal
 from creneau_shared.security.vouching import HEADER, Vouchers
 
-SECRET = "between booking and notifications"  # noqa: S105
+SECRET = "between booking and notifications"
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,8 @@ async def test_another_s_versions_and_answers_are_not_the_person_s(life: Life) -
 async def test_looking_at_it_leaves_a_trace_and_the_next_archive_shows_it(life: Life) -> None:
     await life.callers.software().get(f"Patient/{life.id}")
     trail = of_type(
-        resources(await pages(life.caller, f"Patient/{life.id}/$everything", _type="AuditEvent")), "AuditEvent"
+        resources(await pages(life.caller, f"Patient/{life.id}/$everything", _type="AuditEvent")),
+        "AuditEvent",
     )
     who = {event["agent"][0]["altId"].split("-")[0] for event in trail}
     assert {"logiciel", "citoyen"} <= who

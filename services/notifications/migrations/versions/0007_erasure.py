@@ -28,7 +28,9 @@ def upgrade() -> None:
         sa.Column("recipient", sa.Text(collation="C"), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("forget_by", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("awaited", sa.ARRAY(sa.Text(collation="C")), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column(
+            "awaited", sa.ARRAY(sa.Text(collation="C")), server_default=sa.text("'{}'"), nullable=False
+        ),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("recipient", name=op.f("pk_departure")),
         comment="Who was erased, and which cancellations they are still told of before they are forgotten.",

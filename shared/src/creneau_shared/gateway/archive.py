@@ -196,7 +196,10 @@ def _said_of_patient(patient: Resource) -> str:
         patient.get("birthDate", ""),
         *(str(t.get("value", "")) for t in patient.get("telecom", ())),
         *(str(i.get("value", "")) for i in patient.get("identifier", ())),
-        *(" ".join([*a.get("line", ()), a.get("postalCode", ""), a.get("city", "")]) for a in patient.get("address", ())),
+        *(
+            " ".join([*a.get("line", ()), a.get("postalCode", ""), a.get("city", "")])
+            for a in patient.get("address", ())
+        ),
     ]
     return ", ".join(part.strip() for part in parts if part.strip())
 
@@ -245,7 +248,11 @@ def _access(event: Resource, words: _Words) -> list[str]:
         str(entity.get("what", {}).get("reference", "")).partition("/_history/")[0]
         for entity in event.get("entity", ())
     )
-    return [_when(event["recorded"]), str(who), f"{words.acts.get(event.get('action', ''), '')} {what}".strip()]
+    return [
+        _when(event["recorded"]),
+        str(who),
+        f"{words.acts.get(event.get('action', ''), '')} {what}".strip(),
+    ]
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], words: _Words) -> str:

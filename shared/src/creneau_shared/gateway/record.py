@@ -57,7 +57,12 @@ class PersonalRecord:
         return len(path) == 3 and path[0] == "Patient" and path[2] in OPERATIONS
 
     async def answer(
-        self, method: str, path: Sequence[str], query: Query, headers: Mapping[str, str], body: Resource | None
+        self,
+        method: str,
+        path: Sequence[str],
+        query: Query,
+        headers: Mapping[str, str],
+        body: Resource | None,
     ) -> Answer:
         """What is asked at `Patient/[id]/$everything` or `$archive`; `body` is a Parameters resource."""
         if method not in ("GET", "HEAD", "POST"):
@@ -83,7 +88,9 @@ class PersonalRecord:
             if cursor is None and with_messages:
                 cursor = _encode("notifications", "")
         else:
-            _, voucher = await self._booking(id_, "$everything", [("_type", "Patient"), ("_count", "1")], "", headers)
+            _, voucher = await self._booking(
+                id_, "$everything", [("_type", "Patient"), ("_count", "1")], "", headers
+            )
             bundle = await self._messages(id_, asked, inner, headers, voucher)
             following = next_cursor(bundle)
             cursor = _encode("notifications", following) if following else None
@@ -140,7 +147,9 @@ class PersonalRecord:
     ) -> tuple[Resource, str]:
         """Booking's part, and its voucher for the caller (empty when it writes none)."""
         pairs = [*asked, *([(CURSOR_PARAMETER, cursor)] if cursor else [])]
-        address = f"/fhir/Patient/{quote(id_, safe='')}/{operation}" + (f"?{urlencode(pairs)}" if pairs else "")
+        address = f"/fhir/Patient/{quote(id_, safe='')}/{operation}" + (
+            f"?{urlencode(pairs)}" if pairs else ""
+        )
         forwarded = at_once({name: headers[name] for name in FORWARDED if name in headers})
         forwarded["accept"] = "application/fhir+json"
         answer = await self._upstreams.call("booking", "GET", address, headers=forwarded)

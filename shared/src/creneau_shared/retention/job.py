@@ -21,8 +21,12 @@ from creneau_shared.messaging.waiting import wait
 from creneau_shared.retention.rules import Rule
 from creneau_shared.retention.settings import RetentionSettings
 
-REMOVED = Counter("creneau_retention_removed", "Rows removed because their time of keeping is over", ["data_class"])
-FAILED = Counter("creneau_retention_failed", "Rounds of retention that failed for a class of data", ["data_class"])
+REMOVED = Counter(
+    "creneau_retention_removed", "Rows removed because their time of keeping is over", ["data_class"]
+)
+FAILED = Counter(
+    "creneau_retention_failed", "Rounds of retention that failed for a class of data", ["data_class"]
+)
 
 log = structlog.get_logger(__name__)
 

@@ -82,7 +82,10 @@ def common_rules(settings: RetentionSettings, resource_types: Sequence[str]) -> 
     asynchronous = AsyncSettings()
     return [
         Rule(
-            "audit", "AUDIT_KEPT_DAYS", timedelta(days=settings.audit_kept_days), removing("audit", "recorded")
+            "audit",
+            "AUDIT_KEPT_DAYS",
+            timedelta(days=settings.audit_kept_days),
+            removing("audit", "recorded"),
         ),
         Rule(
             "superseded-versions",

@@ -82,9 +82,7 @@ class PatientErasure:
         await append(
             connection,
             [
-                erasure_event(
-                    current.id, context.now, outcome.cancelled, forget_by, context.correlation_id
-                ),
+                erasure_event(current.id, context.now, outcome.cancelled, forget_by, context.correlation_id),
                 erasure_tombstone(current.id, context.correlation_id),
             ],
         )
@@ -221,4 +219,3 @@ async def _amend(
     current = await store.lock(connection, id_)
     if current is not None:
         await store.amend(connection, context, current, change, gone)
-

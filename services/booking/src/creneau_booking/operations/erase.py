@@ -152,9 +152,7 @@ class EraseOperation:
         """The erasure itself is in the trail; of a person who leaves, under the id of their record alone."""
         request = call.request
         if access.patient_ids is not None:
-            request = replace(
-                request, principal=replace(request.principal, subject=f"Patient/{current.id}")
-            )
+            request = replace(request, principal=replace(request.principal, subject=f"Patient/{current.id}"))
         await call.server.audit(connection, request, access, "D", current)
 
 

@@ -189,9 +189,7 @@ def _types(given: OperationInput) -> tuple[str, ...]:
 
 
 def _allowed(principal: Principal, types: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(
-        name for name in types if name in _OF_THE_RECORD or principal.level(name, "r") is not None
-    )
+    return tuple(name for name in types if name in _OF_THE_RECORD or principal.level(name, "r") is not None)
 
 
 def _day(given: OperationInput, name: str) -> date | None:

@@ -13,6 +13,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.storage.tables import table_name
 
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """The resources (ids) in which a person is named, in their current version or an earlier one."""
@@ -47,7 +48,11 @@ async def named_in(connection: Connection, patient_id: str) -> Named:
     provenances = await _ids(
         connection,
         "Provenance",
-        [*(f"target={r}" for r in changed), *(f"agent={p}" for p in people), *(f"entity={r}" for r in changed)],
+        [
+            *(f"target={r}" for r in changed),
+            *(f"agent={p}" for p in people),
+            *(f"entity={r}" for r in changed),
+        ],
     )
     return Named(appointments, related, responses, provenances)
 

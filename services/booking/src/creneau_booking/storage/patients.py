@@ -21,9 +21,7 @@ class PatientStore(GenericStore):
             await self._require_same_person(connection, current, resource)
         return await super().replace(connection, context, current, resource)
 
-    async def _require_same_person(
-        self, connection: Connection, deleted: Stored, resource: Resource
-    ) -> None:
+    async def _require_same_person(self, connection: Connection, deleted: Stored, resource: Resource) -> None:
         if await erasure_of(connection, deleted.id) is not None:
             raise Gone(
                 f"Patient/{deleted.id} a été effacé à la demande de la personne : ce numéro ne sert plus. Créez un"

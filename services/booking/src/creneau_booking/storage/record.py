@@ -70,12 +70,12 @@ def sources(
 def _patient(patient_id: str, since: datetime, versions: bool) -> Source:
     condition = "id = $3 AND last_updated >= $4"
     past = condition if versions else None
-    return Source("Patient", versions_of("Patient", "patient", condition, superseded=past), (patient_id, since))
+    return Source(
+        "Patient", versions_of("Patient", "patient", condition, superseded=past), (patient_id, since)
+    )
 
 
-def _versions(
-    resource_type: str, table: str, wanted: str, *, versions: bool, current: str = "true"
-) -> str:
+def _versions(resource_type: str, table: str, wanted: str, *, versions: bool, current: str = "true") -> str:
     """The `select` of resources `$3` that have changed since `$4` and whose terms (`{terms}`) are as wanted."""
     condition = f"id = ANY($3::text[]) AND last_updated >= $4 AND {wanted}"
     now = f"{condition.format(terms='terms')} AND {current}"

@@ -248,7 +248,9 @@ class GenericStore:
         stored = Stored(self.resource_type, current.id, current.version + 1, now, None)
         await self._overwrite(connection, stored, NOTHING)
         await connection.execute(
-            "DELETE FROM resource_history WHERE resource_type = $1 AND id = $2", self.resource_type, current.id
+            "DELETE FROM resource_history WHERE resource_type = $1 AND id = $2",
+            self.resource_type,
+            current.id,
         )
         return stored
 
@@ -313,9 +315,7 @@ class GenericStore:
         stored = Stored(self.resource_type, current.id, current.version + 1, now, dumps(resource))
         entries = index_resource(self.resource_type, resource, base_url=self._base_url)
         terms = await connection.fetchval(f"SELECT terms FROM {self._table} WHERE id = $1", current.id)
-        entries.terms.extend(
-            t for t in terms if t.startswith("~") and t.partition("=")[2] not in forgotten
-        )
+        entries.terms.extend(t for t in terms if t.startswith("~") and t.partition("=")[2] not in forgotten)
         await self._write_version(connection, self._update_sql, current, stored, entries)
         return stored
 

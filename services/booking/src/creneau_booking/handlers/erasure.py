@@ -112,9 +112,9 @@ class PatientErasure:
         await self._erase_provenances(connection, context, named, gone)
         for id_ in named.related_persons:
             await end_proxy(connection, id_)
-            await _forget(self._stores.related_persons, connection, context, id_)
+            await _erase(self._stores.related_persons, connection, context, id_)
         if not current.deleted:
-            await self._stores.patients.forget(connection, context, current)
+            await self._stores.patients.erase(connection, context, current)
         await erasures.forget_events(connection, current.id, named.appointments)
         return outcome
 
@@ -155,7 +155,7 @@ class PatientErasure:
         own = [f"actor={person}" for person in gone]
         for id_ in named.responses:
             if await store.has_any_term(connection, id_, own):
-                await _forget(store, connection, context, id_)
+                await _erase(store, connection, context, id_)
             else:
                 await _amend(store, connection, context, id_, anonymous, gone)
 
@@ -166,7 +166,7 @@ class PatientErasure:
         of_person = [f"target={person}" for person in gone]
         for id_ in named.provenances:
             if await store.has_any_term(connection, id_, of_person):
-                await _forget(store, connection, context, id_)
+                await _erase(store, connection, context, id_)
             else:
                 await _amend(store, connection, context, id_, anonymous, gone)
 
@@ -202,10 +202,10 @@ class PatientErasure:
         )
 
 
-async def _forget(store: GenericStore, connection: Connection, context: WriteContext, id_: str) -> None:
+async def _erase(store: GenericStore, connection: Connection, context: WriteContext, id_: str) -> None:
     current = await store.lock(connection, id_)
     if current is not None:
-        await store.forget(connection, context, current)
+        await store.erase(connection, context, current)
 
 
 async def _amend(

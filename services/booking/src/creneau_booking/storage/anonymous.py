@@ -68,7 +68,9 @@ class Anonymiser:
         return kept
 
     def _participant(self, participant: Resource) -> Resource:
-        kept = {name: participant[name] for name in ("required", "status", "period") if name in participant}
+        kept: Resource = {
+            name: participant[name] for name in ("required", "status", "period") if name in participant
+        }
         if "type" in participant:
             kept["type"] = _several(participant["type"])
         if self._leaving and self._is_gone(participant.get("actor")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from creneau_booking.domain.erasure import is_same_person
 from creneau_booking.storage.erasures import erasure_of
 from creneau_shared.database.pool import Connection
@@ -15,11 +17,20 @@ class PatientStore(GenericStore):
     """The generic store of Patient, which restores a deleted Patient only as who they were."""
 
     async def replace(
-        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        *,
+        belonging: Sequence[str] | None = None,
+        keeping: bool = False,
     ) -> Stored:
         if current.deleted:
             await self._require_same_person(connection, current, resource)
-        return await super().replace(connection, context, current, resource)
+        return await super().replace(
+            connection, context, current, resource, belonging=belonging, keeping=keeping
+        )
 
     async def _require_same_person(self, connection: Connection, deleted: Stored, resource: Resource) -> None:
         if await erasure_of(connection, deleted.id) is not None:

@@ -239,7 +239,7 @@ class GenericStore:
 
     # -- removing for good -----------------------------------------------------------------------------------
 
-    async def forget(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+    async def erase(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Delete `current`, which the caller has locked, and every version before it.
 
         Nothing is kept but that the id has been used; who is to be told of it is the caller's to say.

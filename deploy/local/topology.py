@@ -136,6 +136,7 @@ class Topology:
             "OIDC_ISSUER": self.settings.oidc_issuer or (self.issuer.url if self.issuer else ""),
             "CURSOR_SECRET": self.folder.secret(f"cursor-{service}"),
             "VOUCHING_SECRET": self.folder.secret("vouching"),
+            "ADDRESS_SECRET": self.folder.secret("addresses"),
             "SMTP_URL": self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}",
         }
         if self._broker_is_embedded:

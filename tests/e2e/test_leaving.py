@@ -49,11 +49,13 @@ class Person:
 
     def live(self) -> None:
         slots = self._open_agenda()
-        self.id = _made(self.account.post("/Patient", json=self.canaries.patient()))["id"]
-        for variant in ("married", "moved"):
-            resource = {**self.canaries.patient(variant), "id": self.id}
-            assert self.account.put(f"/Patient/{self.id}", json=resource).status_code == 200
-        self.address = f"{self.canaries.plant('emailmoved')}@exemple.fr"
+        self.id = _made(self.account.post("/Patient", json=self.canaries.own_patient()))["id"]
+        moved = {**self.canaries.own_patient("moved"), "id": self.id}
+        assert self.account.put(f"/Patient/{self.id}", json=moved).status_code == 200
+        # The practice answers for the address: more than a few messages may go to it.
+        vouched = {**self.canaries.patient("vouched"), "id": self.id}
+        assert self.system.put(f"/Patient/{self.id}", json=vouched).status_code == 200
+        self.address = f"{self.canaries.plant('emailvouched')}@exemple.fr"
         proxy = {
             **self.canaries.related_person(f"Patient/{self.id}"),
             "relationship": [

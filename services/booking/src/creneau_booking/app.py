@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
+from creneau_booking.api.patients import PatientStore
 from creneau_booking.conformance import served_types
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
@@ -22,7 +23,6 @@ from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.ownership import schedule_belonging
-from creneau_booking.storage.patients import PatientStore
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
@@ -76,7 +76,7 @@ def create_stores(settings: BookingSettings) -> Stores:
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
         responses=GenericStore("AppointmentResponse", base, belonging=response_belonging),
-        patients=PatientStore("Patient", base, people.patient_changed, people.patient_belonging),
+        patients=PatientStore(base, people),
         related_persons=GenericStore(
             "RelatedPerson", base, people.related_person_changed, people.related_person_belonging
         ),
@@ -92,7 +92,7 @@ def create_erasure(settings: BookingSettings) -> PatientErasure:
     base = settings.public_base_url.rstrip("/")
     repository, handlers = create_handlers(settings)
     stores = PersonalStores(
-        patients=PatientStore("Patient", base),
+        patients=GenericStore("Patient", base),
         related_persons=GenericStore("RelatedPerson", base),
         responses=GenericStore("AppointmentResponse", base),
         provenances=GenericStore("Provenance", base),

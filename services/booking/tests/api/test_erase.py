@@ -74,13 +74,14 @@ class Life:
 
     async def live(self) -> None:
         canaries, caller = self.canaries, self.caller
-        made = await caller.post("Patient", canaries.patient(), Idempotency_Key=unique("k"))
+        made = await caller.post("Patient", canaries.own_patient(), Idempotency_Key=unique("k"))
         assert made.status_code == 201, made.text
-        self.id = made.json()["id"]
-        for variant in ("married", "moved"):
-            changed = await caller.put(f"Patient/{self.id}", {**canaries.patient(variant), "id": self.id})
-            assert changed.status_code == 200, changed.text
-        software = self.callers.software()
+        self.id, software = made.json()["id"], self.callers.software()
+        whole = await software.put(f"Patient/{self.id}", {**canaries.patient("married"), "id": self.id})
+        assert whole.status_code == 200, whole.text
+        own = canaries.own_patient("moved", whole.json())
+        changed = await caller.put(f"Patient/{self.id}", own)
+        assert changed.status_code == 200, changed.text
         proxy = await software.post("RelatedPerson", canaries.related_person(f"Patient/{self.id}"))
         assert proxy.status_code == 201, proxy.text
         agenda = await self.practice.open_agenda(6)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from creneau_notifications.settings import NotificationsSettings
-from creneau_notifications.storage import appointments, departures, messages
+from creneau_notifications.storage import addresses, appointments, departures, messages
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
@@ -61,7 +61,13 @@ def rules(
         await communications.remove(connection, [str(id_) for id_ in ids])
         return len(ids)
 
+    counted = timedelta(days=settings.unconfirmed_count_days)
+
+    async def remove_counts(connection: Connection, before: datetime, limit: int) -> int:
+        return await addresses.prune(connection, before + counted, counted)
+
     return [
+        Rule("address-counts", "UNCONFIRMED_COUNT_DAYS", counted, remove_counts),
         Rule("messages", "MESSAGE_RETENTION_DAYS", kept, remove_messages),
         Rule("told-appointments", "MESSAGE_RETENTION_DAYS", kept, appointments.prune),
         *common_rules(common, ("Communication",)),

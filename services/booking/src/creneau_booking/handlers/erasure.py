@@ -13,7 +13,7 @@ from datetime import datetime
 from creneau_booking.domain.erasure import KeepingTimes, Kept, ends_with_the_person, kept
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.publishing import erasure_event, erasure_tombstone
-from creneau_booking.storage import erasures
+from creneau_booking.storage import erasures, identities
 from creneau_booking.storage.accounts import end_links, end_proxy
 from creneau_booking.storage.anonymous import Anonymiser
 from creneau_booking.storage.appointments import AppointmentRepository
@@ -115,6 +115,7 @@ class PatientErasure:
             await _erase(self._stores.related_persons, connection, context, id_)
         if not current.deleted:
             await self._stores.patients.erase(connection, context, current)
+        await identities.forget(connection, current.id)
         await erasures.forget_events(connection, current.id, named.appointments)
         return outcome
 

@@ -11,7 +11,7 @@ from creneau_booking.handlers.erasure import Outcome, PatientErasure
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
 from creneau_booking.storage.erasures import erasure_of, keep_erasure
-from creneau_booking.storage.patients import PatientStore, family_names
+from creneau_booking.storage.patients import family_names
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import dumps, loads
@@ -22,7 +22,7 @@ from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import deleted_resource, require_visible, unknown_resource
 from creneau_shared.fhir.rest.writing import write_context
-from creneau_shared.fhir.storage.generic import instant
+from creneau_shared.fhir.storage.generic import GenericStore, instant
 from creneau_shared.fhir.storage.store import Resource, Stored
 from creneau_shared.security.access import Access
 
@@ -86,7 +86,7 @@ _DONE = {
 class EraseOperation:
     """`$erase` on a Patient."""
 
-    def __init__(self, patients: PatientStore, erasure: PatientErasure) -> None:
+    def __init__(self, patients: GenericStore, erasure: PatientErasure) -> None:
         self._patients = patients
         self._erasure = erasure
 

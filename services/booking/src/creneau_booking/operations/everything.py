@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
 from creneau_booking.storage.erasures import named_in
-from creneau_booking.storage.patients import PatientStore
 from creneau_booking.storage.record import TYPES, sources
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
@@ -25,6 +24,7 @@ from creneau_shared.fhir.search.bundle import Link, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.sql import Place, SearchTable
+from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.security.principal import Principal
 from creneau_shared.security.vouching import HEADER, Vouchers
 
@@ -83,7 +83,7 @@ class _Wanted:
 class EverythingOperation:
     """`$everything` and `$archive` on a Patient."""
 
-    def __init__(self, patients: PatientStore, trail: SearchTable, vouchers: Vouchers) -> None:
+    def __init__(self, patients: GenericStore, trail: SearchTable, vouchers: Vouchers) -> None:
         self._patients = patients
         self._trail = trail
         self._vouchers = vouchers

@@ -210,3 +210,19 @@ erased_patient = Table(
 )
 """The ids of Patients who were erased, which are used no more; `swept_at` once they were looked for a second time,
 `sealed_at` once the tombstone of their contact was repeated, so that the log can be compacted up to it."""
+
+patient_ins = Table(
+    "patient_ins",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("patient_id", Text(collation="C"), nullable=False, index=True),
+)
+"""Which Patient holds an INS (SHA-256 of its system and value): one, however many register it at once."""
+
+vouched_address = Table(
+    "vouched_address",
+    metadata,
+    Column("patient_id", Text(collation="C"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+)
+"""The addresses (SHA-256 with the Patient's id) that somebody other than the patient's account has given."""

@@ -184,6 +184,7 @@ async def test_afterwards_nothing_of_the_person_is_left_in_the_database(life: Li
     life.practice.clock.advance(timedelta(hours=24))
     assert await life.practice.jobs().seal_erased() == 1
     last = await life.practice.database.pool.fetchrow("SELECT key, data FROM outbox ORDER BY position DESC")
+    assert last is not None
     assert tuple(last) == (f"Patient/{life.id}", None)
     assert await life.practice.jobs().seal_erased() == 0
     subject_left = await life.practice.database.pool.fetchval(

@@ -170,6 +170,7 @@ async def test_booking_vouches_for_the_caller_and_for_nobody_else(life: Life) ->
     now = life.practice.clock.now()
     vouchers = Vouchers(SECRET)
     subject = await life.practice.database.pool.fetchrow("SELECT issuer, subject FROM patient_account")
+    assert subject is not None
     principal = Principal(subject["issuer"], subject["subject"])
     text = answer.headers[HEADER]
     assert vouchers.holds(text, principal, life.id, now)

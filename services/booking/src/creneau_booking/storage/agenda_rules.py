@@ -24,12 +24,14 @@ from creneau_booking.domain.access_rules import (
     strictest,
 )
 from creneau_booking.domain.status import SLOT_STATUS_OF
-from creneau_booking.storage.access_extensions import rules_of, understood_rules_of, zone_of
+from creneau_booking.storage.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
+from creneau_shared.fhir.zones import zone_issues, zone_of
 
 INHERITED = ("HealthcareService", "Location")
 """What of an agenda's actors its rules depend on: the offers for the rules, the places for the time zone."""
@@ -67,6 +69,8 @@ async def schedule_changed(
     if resource is None:
         await connection.execute(_FORGET, stored.id)
     else:
+        if issues := list(zone_issues(resource)):
+            raise Unprocessable(issues=issues)
         rules = rules_of(resource)
         await connection.execute(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
         await _keep(connection, stored.id, resource, rules)

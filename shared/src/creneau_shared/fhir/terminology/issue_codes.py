@@ -77,6 +77,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "unknown-patient": ("Patient inconnu", "Unknown patient"),
     "unknown-appointment": ("Rendez-vous inconnu", "Unknown appointment"),
     "unknown-target": ("Cible inconnue", "Unknown target"),
+    "time-zone": ("Fuseau horaire inconnu", "Unknown time zone"),
     "proxy": ("Représentation illisible", "Unreadable representation"),
     "status-not-yours": ("Statut que seul le cabinet peut donner", "Status that only the practice can give"),
     "use-reschedule": ("Déplacement à demander par $reschedule", "Move to be asked for by $reschedule"),

@@ -118,6 +118,11 @@ class ServiceSettings(BaseSettings):
         description="key that seals paging cursors and the values in links, the same in all processes of a service;"
         " empty: random",
     )
+    vouching_secret: str = Field(
+        "",
+        description="key by which booking tells notifications that a caller may have a person's messages, the same in"
+        " both; empty: only a token that names its Patient gets them",
+    )
 
     request_body_bytes_max: int = Field(4 * 1024 * 1024, description="longest body, bytes")
     patient_requests_per_s: float = Field(

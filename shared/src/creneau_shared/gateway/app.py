@@ -27,6 +27,7 @@ from creneau_shared.gateway.asking import RefusedError
 from creneau_shared.gateway.batch import Bundles
 from creneau_shared.gateway.conformance import ConformanceResources
 from creneau_shared.gateway.own_types import OwnTypes
+from creneau_shared.gateway.record import ZIP, PersonalRecord
 from creneau_shared.gateway.routing import SERVICE_OF
 from creneau_shared.gateway.settings import GatewaySettings
 from creneau_shared.gateway.upstreams import Upstreams
@@ -46,6 +47,7 @@ class GatewayApplication:
         self._upstreams = Upstreams(settings)
         self._whole = Whole(self._upstreams, self._base_url, QuerySeal(settings.cursor_secret))
         self._conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), self._base_url, SystemClock())
+        self._record = PersonalRecord(self._upstreams, self._base_url, SystemClock())
         self._own = OwnTypes(self._whole, self._conformance)
         self._bundles = Bundles(self._upstreams, self._own, self._base_url, settings.batch_parallel)
 
@@ -121,6 +123,9 @@ class GatewayApplication:
                 return await self._whole.metadata(query, headers, self._conformance.declarations())
             case ("_history",) if reading:
                 return Answer(200, await self._whole.history(query, headers))
+            case _ if self._record.answers(parts):
+                said = _resource(headers, body) if method == "POST" and body.strip() else None
+                return await self._record.answer(method, parts, query, headers, said)
             case _ if self._own.answers(parts):
                 parameters = None
                 if parts[-1].startswith("$") and method == "POST" and body.strip():
@@ -148,6 +153,8 @@ def _resource(headers: dict[str, str], body: bytes) -> Resource:
 
 def _encode(answer: Answer, output: Format) -> bytes:
     content = answer.content or b""
+    if answer.headers.get("Content-Type") == ZIP:
+        return content
     return to_xml(loads(content)) if output == "xml" and content else content
 
 
@@ -156,7 +163,7 @@ async def _send(send: Any, method: str, answer: Answer, body: bytes, output: For
     headers = [(b"vary", b"Accept, Accept-Language, Authorization")]
     if answer.status != 304:
         headers += [
-            (b"content-type", CONTENT_TYPE[output].encode()),
+            (b"content-type", extra.pop("content-type", CONTENT_TYPE[output]).encode()),
             (b"content-length", str(len(body)).encode()),
         ]
     extra.setdefault("cache-control", "no-store")

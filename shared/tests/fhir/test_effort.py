@@ -10,6 +10,7 @@ import pytest
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir import json, narrative, xml
+from creneau_shared.fhir.search.words import words_vector
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -55,3 +56,16 @@ def test_an_xml_element_of_attributes() -> None:
 def test_a_text_full_of_equals_signs_is_no_crowd_of_attributes() -> None:
     ruler = "=" * 2000
     assert narrative.problem(f'<div xmlns="http://www.w3.org/1999/xhtml"><pre>{ruler}</pre></div>') is None
+
+
+def test_a_narrative_of_comments_that_never_end() -> None:
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml">jardin <![CDATA[{"<!--" * MANY}]]></div>'
+    assert "'jardin'" in words_vector({"resourceType": "Patient", "text": {"div": div}})
+
+
+def test_a_comment_is_no_text() -> None:
+    div = '<div xmlns="http://www.w3.org/1999/xhtml">jardin<!-- <b>secret</b> --> <i>clos</i></div>'
+    vector = words_vector({"resourceType": "Patient", "text": {"div": div}})
+    assert "'jardin'" in vector
+    assert "'clos'" in vector
+    assert "secret" not in vector

@@ -108,5 +108,5 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
 def create_app(settings: BookingSettings | None = None, clock: Clock | None = None) -> ServiceApplication:
     """Booking's API."""
     settings = settings or BookingSettings()
-    database = open_database(settings, f"{SERVICE}-api")
+    database = open_database(settings, f"{SERVICE}-api", wait_s=settings.database_pool_wait_s)
     return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))

@@ -15,6 +15,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.rest.idempotency import forget_old
+from creneau_shared.limits.storage import forget_full
 from creneau_shared.worker import Task
 
 log = structlog.get_logger(__name__)
@@ -60,12 +61,13 @@ class Jobs:
         return expired
 
     async def keep_house(self) -> None:
-        """Make coming months' partitions, drop those past keeping, forget old idempotency keys."""
+        """Make coming months' partitions, drop those past keeping, forget old idempotency keys and full buckets."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             await ensure_partitions(connection, now, self._settings.slot_months_ahead)
             dropped = await drop_old_partitions(connection, now, self._settings.slot_months_kept)
             forgotten = await forget_old(connection)
+            await forget_full(connection)
         log.info("house kept", partitions_dropped=dropped, keys_forgotten=forgotten)
 
 

@@ -36,5 +36,5 @@ def create_fhir(settings: DirectorySettings, database: Database, clock: Clock) -
 def create_app(settings: DirectorySettings | None = None, clock: Clock | None = None) -> ServiceApplication:
     """The directory's API."""
     settings = settings or DirectorySettings()
-    database = open_database(settings, f"{SERVICE}-api")
+    database = open_database(settings, f"{SERVICE}-api", wait_s=settings.database_pool_wait_s)
     return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))

@@ -45,7 +45,7 @@ def create_app(
 ) -> ServiceApplication:
     """The API."""
     settings = settings or NotificationsSettings()
-    database = open_database(settings, f"{SERVICE}-api")
+    database = open_database(settings, f"{SERVICE}-api", wait_s=settings.database_pool_wait_s)
     return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))
 
 

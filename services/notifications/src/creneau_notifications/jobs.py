@@ -11,6 +11,7 @@ from creneau_notifications.storage import appointments, messages
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
+from creneau_shared.limits.storage import forget_full
 from creneau_shared.messaging.waiting import wait
 
 BATCH_ROWS = 1000
@@ -51,6 +52,7 @@ class Retention:
         async with self._database.transaction() as connection:
             while await appointments.prune(connection, before, BATCH_ROWS) == BATCH_ROWS:
                 pass
+            await forget_full(connection)
         if pruned:
             log.info("messages pruned", messages=pruned)
         return pruned

@@ -7,6 +7,8 @@ ends, before the response is built, so that no client is told of something that 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
@@ -14,10 +16,23 @@ from typing import Self
 
 import asyncpg
 from asyncpg.transaction import Transaction
+from prometheus_client import Counter
 
 from creneau_shared.database import closing
+from creneau_shared.errors import Unavailable
 
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+
+
+RETRY_AFTER_S = 2
+STARVED_FOR_S = 5.0
+"""how long a process says that it has no room after it has refused somebody for that"""
+
+STARVED = Counter("creneau_database_pool_starved", "Times that nobody gave a connection back in time")
+
+
+class PoolStarvedError(Exception):
+    """All connections are in use, and somebody was refused for it a moment ago."""
 
 
 CLEAN_UP_S = 1.0
@@ -47,9 +62,20 @@ class _Session(asyncpg.Connection):
 class Database:
     """A pool of connections to one PostgreSQL database. Use as an async context manager."""
 
-    def __init__(self, url: str, *, size: int, statement_timeout_s: float, name: str = "creneau") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int,
+        statement_timeout_s: float,
+        name: str = "creneau",
+        wait_s: float | None = None,
+    ) -> None:
+        """`wait_s`: how long a connection may be waited for; None: as long as it takes."""
         self._url = url
         self._size = size
+        self._wait_s = wait_s
+        self._starved_at = -math.inf
         self._settings = {
             "application_name": name,
             "statement_timeout": str(int(statement_timeout_s * 1000)),
@@ -87,13 +113,30 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection outside any transaction."""
-        connection = await self.pool.acquire()
+        connection = await self._acquire()
         try:
             yield connection
         finally:
             # After CLEAN_UP_S the pool ends the connection itself, and says so, which concerns nobody here.
             with suppress(TimeoutError):
                 await self.pool.release(connection, timeout=CLEAN_UP_S)
+
+    async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy:
+        """A connection; Unavailable (`throttled`) when all are in use for longer than may be waited."""
+        try:
+            return await self.pool.acquire(timeout=self._wait_s)
+        except TimeoutError:
+            if self.pool.get_size() < self._size:
+                raise  # it is the server that keeps us waiting
+            self._starved_at = time.monotonic()
+            STARVED.inc()
+            raise Unavailable(
+                "Le service reçoit trop de requêtes en ce moment ; réessayez dans un instant.",
+                "The service has too many requests at the moment; try again shortly.",
+                code="throttled",
+                details_code="busy",
+                headers={"Retry-After": str(RETRY_AFTER_S)},
+            ) from None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -118,3 +161,8 @@ class Database:
     async def ping(self) -> None:
         """Raise when the database does not answer."""
         await self.pool.fetchval("SELECT 1", timeout=2)
+
+    async def check_room(self) -> None:
+        """Raise while requests are refused because no connection is free."""
+        if time.monotonic() - self._starved_at < STARVED_FOR_S and not self.pool.get_idle_size():
+            raise PoolStarvedError

@@ -22,7 +22,9 @@ NICENESS = 5
 
 def main() -> None:
     """Serve the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the parent, which then closes the pipe
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a terminal's Ctrl-C is for the parent, which then closes the pipe
     os.nice(NICENESS)
     warm_up()
     gc.collect()

@@ -7,7 +7,7 @@ from typing import Any
 
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.profiles import profile_issues
-from creneau_shared.fhir.rest.judging import Question, judge
+from creneau_shared.fhir.rest.judging import Judged, Question, judge_body
 from creneau_shared.fhir.rest.negotiation import Format
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.summary import cut_down
@@ -20,9 +20,9 @@ def read(format_: Format, body: bytes) -> Resource:
     return loads(body) if format_ == "json" else from_xml(body)
 
 
-def answer_validate(format_: Format, body: bytes, question: Question) -> bytes:
-    """The OperationOutcome of a `$validate` whose body is large."""
-    return judge(read(format_, body), question)
+def validate_body(format_: Format, body: bytes, question: Question) -> Judged:
+    """What `$validate` says of a body."""
+    return judge_body(read(format_, body), question)
 
 
 def write_xml(content: bytes) -> bytes:
@@ -37,7 +37,7 @@ def cut_all(contents: Sequence[bytes], elements: Sequence[str], summary: str) ->
 
 JOBS: Mapping[str, Callable[..., Any]] = {
     "read": read,
-    "validate": answer_validate,
+    "validate": validate_body,
     "write xml": write_xml,
     "cut": cut_all,
 }

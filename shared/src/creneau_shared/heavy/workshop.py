@@ -17,14 +17,18 @@ from creneau_shared.heavy.wire import LENGTH, packed, unpacked
 END_WITHIN_S = 2.0
 RETRY_AFTER_S = 2
 
-WAITING = Gauge("creneau_heavy_waiting", "Heavy jobs that wait for the process beside, the one in hand included")
+WAITING = Gauge(
+    "creneau_heavy_waiting", "Heavy jobs that wait for the process beside, the one in hand included"
+)
 SECONDS = Histogram(
     "creneau_heavy_seconds",
     "Time of a heavy job, its wait included, seconds",
     ["job"],
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-ENDED = Counter("creneau_heavy_ended", "Processes for heavy work that were ended, or ended, in the middle of a job")
+ENDED = Counter(
+    "creneau_heavy_ended", "Processes for heavy work that were ended, or ended, in the middle of a job"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +91,9 @@ class Workshop:
             self._process = None
             with suppress(ProcessLookupError):
                 process.kill()
-            if isinstance(error, (asyncio.IncompleteReadError, OSError)) and not isinstance(error, TimeoutError):
+            if isinstance(error, (asyncio.IncompleteReadError, OSError)) and not isinstance(
+                error, TimeoutError
+            ):
                 log.error("process for heavy work ended", error=repr(error))
                 raise Unavailable(
                     "Le contenu n'a pas pu être traité ; réessayez dans un instant.",

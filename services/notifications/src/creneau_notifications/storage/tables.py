@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.storage.async_requests import async_request_table
 from creneau_shared.fhir.storage.tables import history_table, resource_tables
+from creneau_shared.limits.storage import rate_bucket_table
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.security.audit import audit_table
 
@@ -34,6 +35,7 @@ resource_history = history_table(metadata)
 inbox = inbox_table(metadata)
 audit = audit_table(metadata)
 async_request_table(metadata)
+rate_bucket_table(metadata)
 
 recipient = Table(
     "recipient",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue
-from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
@@ -17,12 +17,11 @@ from creneau_shared.fhir.rest.views import view_for
 from creneau_shared.fhir.search.bundle import Entry, searchset, write_bundle
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
-from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import Scope
 from creneau_shared.fhir.storage.store import ResourceStore
-from creneau_shared.fhir.summary import select_elements, summarise
+from creneau_shared.fhir.summary import cut_down
 from creneau_shared.security.access import COMPARTMENT, Access, AccessPolicy, terms_of
 from creneau_shared.security.principal import Principal
 
@@ -84,7 +83,7 @@ async def search(server: FhirServer, request: FhirRequest, resource_type: str) -
     if view is not None:
         result = await _run(server, request, access, view.widen(wanted, request.now), scope)
         return Answer(200, view.bundle(request, wanted, result))
-    result = await _run(server, request, access, wanted, scope)
+    result = await _cut(server, wanted, await _run(server, request, access, wanted, scope))
     return Answer(200, _bundle(server, request, wanted, result))
 
 
@@ -102,7 +101,7 @@ async def search_compartment(
         scope = Scope({**scope.required, target: member})
     elif owner != "Patient" or id_ not in (access.patient_ids or ()):
         scope = Scope({**scope.required, target: ()})
-    result = await _run(server, request, access, wanted, scope)
+    result = await _cut(server, wanted, await _run(server, request, access, wanted, scope))
     url = f"{server.base_url}/{owner}/{id_}/{target}"
     return Answer(200, _bundle(server, request, wanted, result, url))
 
@@ -115,7 +114,7 @@ async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
         access = await server.policy.access(request.principal, name, "s")
         wanted = _wanted(server, request, name, access, pairs)
         scope = await scope_of(server.policy, request.principal, name, access)
-        result = await _run(server, request, access, wanted, scope)
+        result = await _cut(server, wanted, await _run(server, request, access, wanted, scope))
         entries = list(_entries(server, request, wanted, result))
         return Part(entries, len(result.matches), result.total, result.next_cursor)
 
@@ -127,11 +126,9 @@ async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
 def _entries(
     server: FhirServer, request: FhirRequest, wanted: SearchRequest, result: SearchResult
 ) -> Iterable[Entry]:
-    transform = _transform(wanted)
     for mode, rows in (("match", result.matches), ("include", result.included)):
         for row in rows:
-            content = row.content if transform is None else transform(row)
-            yield Entry(f"{server.base_url}/{row.type}/{row.id}", content, {"mode": mode})
+            yield Entry(f"{server.base_url}/{row.type}/{row.id}", row.content, {"mode": mode})
     outcome = _outcome(result.issues, request.language)
     if outcome is not None:
         yield Entry(resource=outcome, search={"mode": "outcome"})
@@ -236,7 +233,6 @@ def _bundle(
         base_url=server.base_url,
         search_url=url,
         outcome=_outcome(result.issues, request.language),
-        transform=_transform(wanted),
     )
 
 
@@ -245,12 +241,16 @@ def _outcome(issues: Iterable[Issue], language: Language) -> bytes | None:
     return dumps(operation_outcome(found, language)) if found else None
 
 
-def _transform(wanted: SearchRequest) -> Callable[[Row], bytes] | None:
-    """How rows are cut down for `_summary` and `_elements`; None: they go out as they are stored."""
-    if wanted.elements:
-        kept = set(wanted.elements)
-        return lambda row: dumps(select_elements(loads(row.content), kept))
-    summary = wanted.summary
-    if summary == "false" or summary == "count":
-        return None
-    return lambda row: dumps(summarise(loads(row.content), summary))
+async def _cut(server: FhirServer, wanted: SearchRequest, result: SearchResult) -> SearchResult:
+    """The rows cut down for `_summary` and `_elements`, many of them in the process beside; else as they are stored."""
+    if not wanted.elements and wanted.summary in ("false", "count"):
+        return result
+    rows = [*result.matches, *result.included]
+    contents = [row.content for row in rows]
+    if sum(map(len, contents)) >= server.workshop.bytes_min:
+        contents = await server.workshop.do("cut", contents, wanted.elements, wanted.summary)
+    else:
+        contents = [cut_down(content, wanted.elements, wanted.summary) for content in contents]
+    cut = [row._replace(content=content) for row, content in zip(rows, contents, strict=True)]
+    count = len(result.matches)
+    return replace(result, matches=tuple(cut[:count]), included=tuple(cut[count:]))

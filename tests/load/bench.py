@@ -59,14 +59,15 @@ class System:
         return done.stdout.strip()
 
 
-def start(folder: Path) -> tuple[System, subprocess.Popen[str]]:
-    """A system without demonstration data, ready."""
+def start(folder: Path, **settings: str) -> tuple[System, subprocess.Popen[str]]:
+    """A system without demonstration data, ready; `settings` are those of its processes."""
     port = free_port()
     environment = {
         **os.environ,
         "CRENEAU_FOLDER": str(folder),
         "CRENEAU_PORT": str(port),
         "DEMONSTRATION": "off",
+        **settings,
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "deploy.local.run"], env=environment, stdout=subprocess.PIPE, text=True

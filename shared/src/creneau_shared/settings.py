@@ -64,7 +64,7 @@ class ServiceSettings(BaseSettings):
         description="longest text of one element that is stored, narratives and files apart, characters",
     )
     heavy_bytes_min: int = Field(
-        64 * 1024, description="bodies and answers from this size on are worked on in a process beside, bytes"
+        16 * 1024, description="bodies and answers from this size on are worked on in a process beside, bytes"
     )
     heavy_waiting_max: int = Field(
         16, description="large bodies and answers that may wait for that process before 503 `throttled`"

@@ -12,7 +12,9 @@ DEPLOYMENT = "what the processes of one deployment share"
 
 
 def callers(secret: str = DEPLOYMENT) -> Callers:
-    return Callers(ServiceSettings(database_url="postgresql://nobody@127.0.0.1/none", cursor_secret=secret))
+    return Callers.of(
+        ServiceSettings(database_url="postgresql://nobody@127.0.0.1/none", cursor_secret=secret)
+    )
 
 
 def holder(subject: str, *scopes: str) -> Principal:

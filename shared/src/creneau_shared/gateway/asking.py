@@ -15,10 +15,18 @@ from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway.routing import Service
 from creneau_shared.gateway.upstreams import Upstreams
 from creneau_shared.ids import new_id
+from creneau_shared.limits.callers import ADDRESS_HEADER
 
 Query = list[tuple[str, str]]
 
-FORWARDED = ("authorization", "accept-language", "prefer", "x-request-id", "x-correlation-id")
+FORWARDED = (
+    "authorization",
+    "accept-language",
+    "prefer",
+    "x-request-id",
+    "x-correlation-id",
+    ADDRESS_HEADER,  # for whom the services count what is asked of them through here
+)
 PASSED_ON = ("Content-Location", "Preference-Applied", "Retry-After", "WWW-Authenticate")
 
 

@@ -18,7 +18,7 @@ import ipaddress
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from creneau_shared.security.principal import Principal
 from creneau_shared.settings import ServiceSettings
@@ -70,17 +70,26 @@ class Caller:
 class Callers:
     """Tells callers apart without keeping who they are. One a process."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
-        self._secret = (settings.cursor_secret.encode() or secrets.token_bytes(32))[:64]
-        self._limits: Mapping[Standing, Limit] = {
-            "anonymous": Limit(
-                "anonymous", settings.anonymous_requests_per_s, settings.anonymous_requests_burst
-            ),
-            "patient": Limit("patient", settings.patient_requests_per_s, settings.patient_requests_burst),
-            "staff": Limit("staff", settings.staff_requests_per_s, settings.staff_requests_burst),
-            "software": Limit("software", settings.software_requests_per_s, settings.software_requests_burst),
-            "system": Limit("system", settings.system_requests_per_s, settings.system_requests_burst),
-        }
+    def __init__(self, secret: str, limits: Mapping[Standing, Limit]) -> None:
+        """`secret`: what the processes that count together share; empty: this one counts for itself."""
+        self._secret = (secret.encode() or secrets.token_bytes(32))[:64]
+        self._limits = limits
+
+    @classmethod
+    def of(cls, settings: ServiceSettings) -> Callers:
+        """The limits that a service's settings have."""
+        standings: tuple[Standing, ...] = get_args(Standing)
+        return cls(
+            settings.cursor_secret,
+            {
+                standing: Limit(
+                    standing,
+                    getattr(settings, f"{standing}_requests_per_s"),
+                    getattr(settings, f"{standing}_requests_burst"),
+                )
+                for standing in standings
+            },
+        )
 
     def caller(self, principal: Principal, address: str | None, client: str | None = None) -> Caller:
         """`address`: what the gateway says; `client`: the OAuth client's id."""

@@ -24,4 +24,4 @@ class DeploymentLimits:
     def of(cls, settings: ServiceSettings, name: str) -> DeploymentLimits:
         """As the settings have them; `name` is what PostgreSQL is told of the connection."""
         database = Database(str(settings.database_url), size=1, statement_timeout_s=ASK_WITHIN_S, name=name)
-        return cls(Callers(settings), Limiter(StoredBuckets(database).lease), database)
+        return cls(Callers.of(settings), Limiter(StoredBuckets(database).lease), database)

@@ -26,8 +26,10 @@ run: $(RUN) ## everything on this machine, in the foreground (BROKER=kafka, CREN
 stop: $(RUN) ## end a running `make run`
 	@$(BIN)/python -m deploy.local.stop
 
-token: $(RUN) ## a bearer token: ROLE=patient|practitioner|secretary|system|operator [SUB=…] [PATIENT=…]
-	@$(BIN)/python -m deploy.local.tokens $(ROLE) $(if $(SUB),"$(SUB)") $(if $(PATIENT),--patient "$(PATIENT)")
+token: $(RUN) ## a bearer token: ROLE=patient|practitioner|secretary|software|regulator|counsellor|operator|system [SUB=…] [ORGANIZATION=id,…] [PRACTITIONER=id] [PATIENT=id] [FOR=Patient/id]
+	@$(BIN)/python -m deploy.local.tokens $(ROLE) $(if $(SUB),"$(SUB)") $(if $(PATIENT),--patient "$(PATIENT)") \
+	  $(if $(ORGANIZATION),--organization "$(ORGANIZATION)") $(if $(PRACTITIONER),--practitioner "$(PRACTITIONER)") \
+	  $(if $(FOR),--for "$(FOR)")
 
 demo: $(RUN) ## the main job told on the terminal, against a running `make run`
 	@$(BIN)/python -m deploy.demo.tell

@@ -19,21 +19,73 @@ from deploy.local.ports import LOOPBACK
 AUDIENCE = "creneau"
 LIFETIME_S = 8 * 3600
 
-_PATIENT = (
-    "openid fhirUser patient/Patient.crus patient/RelatedPerson.crus patient/Appointment.cruds "
-    "patient/AppointmentResponse.crs patient/Schedule.rs patient/Slot.rs patient/Practitioner.rs "
-    "patient/PractitionerRole.rs patient/Organization.rs patient/Location.rs patient/HealthcareService.rs "
-    "patient/Endpoint.rs patient/Communication.rs"
+_OPEN = (
+    "Schedule.rs",
+    "Slot.rs",
+    "Practitioner.rs",
+    "PractitionerRole.rs",
+    "Organization.rs",
+    "OrganizationAffiliation.rs",
+    "Location.rs",
+    "HealthcareService.rs",
+    "Endpoint.rs",
+)
+_OWN = (
+    "Patient.crus",
+    "RelatedPerson.cruds",
+    "Appointment.cruds",
+    "AppointmentResponse.crus",
+    "Communication.rs",
+    "AuditEvent.rs",
 )
 
+
+def _patient(*types: str) -> str:
+    return " ".join(("openid", "fhirUser", *(f"patient/{name}" for name in types)))
+
+
 SCOPES = {
-    "patient": _PATIENT,
+    "patient": _patient(*_OWN, *_OPEN),
     "practitioner": "openid fhirUser user/*.cruds",
     "secretary": "openid fhirUser user/*.cruds",
-    "system": "system/*.cruds",
-    "operator": "openid system/*.rs creneau/operate",
+    "software": "system/*.cruds",
+    "regulator": "openid user/Slot.rs user/Schedule.rs user/Practitioner.crus user/PractitionerRole.rs"
+    " user/Organization.rs user/Location.rs user/HealthcareService.rs user/Endpoint.rs",
+    "counsellor": _patient(*_OWN[:-1], *_OPEN),
+    "operator": "openid creneau/operate",
+    "system": "system/*.cruds creneau/operate",
 }
-"""SMART App Launch 2.2 scopes of each role."""
+"""SMART App Launch 2.2 scopes of each role; docs/guides/roles.md says what each may do with them."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whose token it is, and for whom they act."""
+
+    role: str
+    subject: str | None = None
+    patient: str | None = None
+    """SMART launch context: the Patient (id) who they are"""
+    organizations: tuple[str, ...] = ()
+    """ids of the Organizations for which they speak"""
+    practitioner: str | None = None
+    """id of the Practitioner who they are"""
+    acting_for: str | None = None
+    """`Patient/id`: the person with whom, or by whose mandate, a counsellor acts"""
+
+    def claims(self) -> dict[str, object]:
+        """What the token says beside the standard's claims; what is not known is not said."""
+        mandate = "présence de la personne" if self.acting_for else None
+        said = {
+            "creneau_role": self.role,
+            "client_id": f"demonstration-{self.role}",
+            "patient": self.patient,
+            "creneau_organizations": list(self.organizations),
+            "creneau_practitioner": self.practitioner,
+            "creneau_for": self.acting_for,
+            "creneau_mandate": mandate,
+        }
+        return {name: value for name, value in said.items() if value}
 
 
 @dataclass(frozen=True)
@@ -54,20 +106,22 @@ class Issuer:
         return cls(f"http://{LOOPBACK}:{folder.port('issuer')}", key)
 
     def token(self, role: str, subject: str | None = None, patient: str | None = None) -> str:
-        """A token for eight hours; `patient` is the SMART launch context (a Patient id)."""
+        """A token for eight hours of a role and nothing else; see `token_of`."""
+        return self.token_of(Holder(role, subject, patient))
+
+    def token_of(self, holder: Holder) -> str:
+        """A token for eight hours."""
         now = int(datetime.now(UTC).timestamp())
         claims: dict[str, object] = {
             "iss": self.url,
             "aud": AUDIENCE,
-            "sub": subject or role,
+            "sub": holder.subject or holder.role,
             "iat": now,
             "exp": now + LIFETIME_S,
             "jti": str(uuid4()),
-            "scope": SCOPES[role],
-            "creneau_role": role,
+            "scope": SCOPES[holder.role],
+            **holder.claims(),
         }
-        if patient:
-            claims["patient"] = patient
         return jwt.encode({"alg": "ES256", "kid": self.key.kid, "typ": "at+jwt"}, claims, self.key)
 
 
@@ -76,12 +130,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make token", description=__doc__)
     parser.add_argument("role", choices=sorted(SCOPES), help="whose token")
     parser.add_argument("subject", nargs="?", help="the token's subject; the role's name when not given")
-    parser.add_argument("--patient", help="SMART launch context: a Patient id")
+    parser.add_argument("--patient", help="SMART launch context: the Patient (id) who they are")
+    parser.add_argument(
+        "--organization", default="", help="Organizations (ids, by comma) for which they speak"
+    )
+    parser.add_argument("--practitioner", help="the Practitioner (id) who they are")
+    parser.add_argument("--for", dest="acting_for", help="Patient/id for whom a counsellor acts")
     arguments = parser.parse_args()
     if os.environ.get("OIDC_ISSUER"):
         print("OIDC_ISSUER is set: ask that issuer for tokens", file=sys.stderr)
         return 1
-    print(Issuer.of(Folder()).token(arguments.role, arguments.subject, arguments.patient))
+    organizations = tuple(id_ for id_ in arguments.organization.split(",") if id_)
+    holder = Holder(
+        arguments.role,
+        arguments.subject,
+        arguments.patient,
+        organizations,
+        arguments.practitioner,
+        arguments.acting_for,
+    )
+    print(Issuer.of(Folder()).token_of(holder))
     return 0
 
 

@@ -87,6 +87,7 @@ def _token(key: ECKey) -> str:
         "sub": "annuaire",
         "exp": int(NOW.timestamp()) + 3600,
         "scope": "system/*.cruds",
+        "creneau_role": "system",
     }
     return jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key)
 

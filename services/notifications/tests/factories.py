@@ -52,6 +52,7 @@ def appointment(**changes: Any) -> Appointment:
         actors=(PRACTITIONER.reference, LOCATION.reference),
         mode=Mode.PRACTICE,
         sequence=0,
+        organizations=("cabinet",),
     )
     return replace(made, **changes)
 

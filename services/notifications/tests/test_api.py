@@ -20,12 +20,22 @@ SOMEONE_ELSE = "Patient/0193a5c0-0003-7000-8000-000000000009"
 
 @pytest.fixture
 async def client(service, new_database, monkeypatch) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API over the service's database; the token is `<patient id>` or `secretary`."""
+    """A client of the API over the service's database; the token is `<patient id>` or `secretary-<organisation>`."""
 
     async def verify(_: TokenVerifier, token: str) -> Principal:
-        level = "user" if token == "secretary" else "patient"
+        if token.startswith("secretary-"):
+            practice = token.removeprefix("secretary-")
+            return principal_of(
+                {
+                    "iss": "test",
+                    "sub": token,
+                    "scope": "user/Communication.rs",
+                    "creneau_role": "secretary",
+                    "creneau_organizations": [practice],
+                }
+            )
         return principal_of(
-            {"iss": "test", "sub": token, "scope": f"{level}/Communication.rs", "patient": token}
+            {"iss": "test", "sub": token, "scope": "patient/Communication.rs", "patient": token}
         )
 
     monkeypatch.setattr(TokenVerifier, "verify", verify)
@@ -95,7 +105,9 @@ async def test_a_patient_sees_nothing_of_anyone_else(client, told):
 
 
 async def test_the_practice_sees_what_its_patients_were_told(client, told):
-    assert len(await search(client, f"recipient={PATIENT}", "secretary")) == 4
+    """Its own: the practice next door, whatever its role, is shown nothing of it."""
+    assert len(await search(client, f"recipient={PATIENT}", "secretary-cabinet")) == 4
+    assert await search(client, f"recipient={PATIENT}", "secretary-voisin") == []
 
 
 async def test_without_a_token_nothing_is_seen(client, told):
@@ -106,7 +118,7 @@ async def test_without_a_token_nothing_is_seen(client, told):
 async def test_nobody_writes_communications(client, told, method):
     path = "/fhir/Communication" if method == "POST" else f"/fhir/Communication/{told[0]['id']}"
     answer = await client.request(
-        method, path, json={"resourceType": "Communication"}, headers=bearer("secretary")
+        method, path, json={"resourceType": "Communication"}, headers=bearer("secretary-cabinet")
     )
     assert answer.status_code == 405
 

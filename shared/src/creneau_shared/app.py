@@ -30,7 +30,7 @@ from creneau_shared.http.health import Check, Health
 from creneau_shared.http.protocol import PatientProtocol
 from creneau_shared.limits.deployment import DeploymentLimits
 from creneau_shared.logging import configure_logging
-from creneau_shared.security.access import AccessPolicy, PatientIds, launch_patient
+from creneau_shared.security.access import AccessPolicy, Memberships, nothing_known
 from creneau_shared.security.audit import Auditor
 from creneau_shared.security.tokens import TokenVerifier
 from creneau_shared.settings import ServiceSettings
@@ -123,7 +123,7 @@ def create_fhir_server(
     types: Sequence[ServedType],
     catalog: Catalog,
     operations: Sequence[Operation] = (),
-    patient_ids: PatientIds = launch_patient,
+    memberships: Memberships = nothing_known,
 ) -> FhirServer:
     """One service's FHIR interactions over its database: for the API, and for the worker that carries out what was
     asked asynchronously."""
@@ -132,7 +132,7 @@ def create_fhir_server(
         base_url=settings.public_base_url,
         database=database,
         clock=clock,
-        policy=AccessPolicy(patient_ids, anonymous_read=settings.anonymous_read),
+        policy=AccessPolicy(memberships, anonymous_read=settings.anonymous_read),
         auditor=Auditor(),
         types=types,
         catalog=catalog,
@@ -148,7 +148,9 @@ def create_fhir_server(
 def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceApplication:
     """The API of one service: its FHIR interactions over HTTP, and what every service has."""
     issuer = settings.oidc_issuer
-    verifier = TokenVerifier(str(issuer), settings.oidc_audience, fhir.clock) if issuer is not None else None
+    verifier = None
+    if issuer is not None:
+        verifier = TokenVerifier(str(issuer), settings.oidc_audience, fhir.clock, claims=settings.claim_names)
     return ServiceApplication(settings, fhir, fhir.database, verifier)
 
 

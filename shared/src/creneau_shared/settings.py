@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import AnyHttpUrl, Field, PostgresDsn
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from creneau_shared.security.principal import ClaimNames
+
 
 class ServiceSettings(BaseSettings):
     """Settings common to the three services; a service subclasses it and adds its own."""
@@ -39,6 +41,28 @@ class ServiceSettings(BaseSettings):
         None, description="issuer whose tokens are accepted; none: no one can log in"
     )
     oidc_audience: str = Field("creneau", description="audience that a token must name")
+    oidc_role_claim: str = Field(
+        "creneau_role",
+        description="claim that says the role: patient, practitioner, secretary, software, regulator, counsellor, operator,"
+        " system",
+    )
+    oidc_organizations_claim: str = Field(
+        "creneau_organizations",
+        description="claim with the ids of the Organizations that the token speaks for",
+    )
+    oidc_practitioner_claim: str = Field(
+        "creneau_practitioner", description="claim with the id of the Practitioner whose token it is"
+    )
+    oidc_national_id_claim: str = Field(
+        "SubjectNameID",
+        description="claim with a professional's national identifier (Pro Santé Connect), by which the directory knows them",
+    )
+    oidc_acting_for_claim: str = Field(
+        "creneau_for", description="claim with the Patient for whom a counsellor acts"
+    )
+    oidc_mandate_claim: str = Field(
+        "creneau_mandate", description="claim that says by what a counsellor may act: a mandate, or presence"
+    )
     anonymous_read: bool = Field(
         True, description="directory, Schedule and Slot may be read without a token (public information)"
     )
@@ -99,3 +123,15 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines, console for people"
     )
+
+    @property
+    def claim_names(self) -> ClaimNames:
+        """Under which names the issuer's tokens say who somebody is."""
+        return ClaimNames(
+            role=self.oidc_role_claim,
+            organizations=self.oidc_organizations_claim,
+            practitioner=self.oidc_practitioner_claim,
+            national_id=self.oidc_national_id_claim,
+            acting_for=self.oidc_acting_for_claim,
+            mandate=self.oidc_mandate_claim,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -10,7 +11,7 @@ import asyncpg
 import pytest
 
 from creneau_shared.database.closing import ClosingInsert, Savepoint
-from creneau_shared.database.pool import Database
+from creneau_shared.database.pool import Database, NestedConnectionError
 
 NOTES = ClosingInsert("note", ("text", "number"), ("text", "integer"))
 TALLIES = ClosingInsert("tally", ("text",), ("text",))
@@ -83,7 +84,23 @@ async def test_what_a_savepoint_undoes_is_forgotten(database: Database) -> None:
 
 async def test_another_connection_is_written_to_at_once(database: Database) -> None:
     """Only the transaction's own connection closes with it; one used beside it has no end to wait for."""
-    async with database.transaction(), database.connection() as other:
-        await NOTES.run(other, [("at once", 1)])
+
+    async def beside() -> None:
+        async with database.connection() as other:
+            await NOTES.run(other, [("at once", 1)])
+
+    async with database.transaction():
+        await asyncio.create_task(beside())
         assert await notes(database) == ["at once"]
     assert await notes(database) == ["at once"]
+
+
+async def test_a_task_never_asks_for_a_second_connection_of_a_pool(database: Database) -> None:
+    """Ten requests that hold a connection and wait for another would keep everybody waiting for ever: it is refused at
+    once, whatever is left in the pool."""
+    async with database.transaction():
+        with pytest.raises(NestedConnectionError):
+            async with database.connection():
+                raise AssertionError("unreachable")
+    async with database.connection():
+        pass  # given back, it may be asked for again

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from creneau_shared.limits.callers import Callers, network_of, standing_of
-from creneau_shared.security.principal import ANONYMOUS, Principal, Scope
+from creneau_shared.security.principal import ANONYMOUS, ROLES, Principal, Role
 from creneau_shared.settings import ServiceSettings
 
 DEPLOYMENT = "what the processes of one deployment share"
@@ -17,28 +17,20 @@ def callers(secret: str = DEPLOYMENT) -> Callers:
     )
 
 
-def holder(subject: str, *scopes: str) -> Principal:
-    found = tuple(scope for text in scopes if (scope := Scope.parse(text)))
-    return Principal("https://issuer.example", subject, found)
+def holder(subject: str, role: Role, client: str = "") -> Principal:
+    return Principal("https://issuer.example", subject, role=role, client=client)
 
 
-PATIENT = holder("camille", "patient/Appointment.cruds")
-SECRETARY = holder("dominique", "user/*.cruds")
+PATIENT = holder("camille", "patient", "portal")
+SECRETARY = holder("dominique", "secretary", "editor")
 
 
-@pytest.mark.parametrize(
-    ("principal", "standing"),
-    [
-        (ANONYMOUS, "anonymous"),
-        (PATIENT, "patient"),
-        (SECRETARY, "staff"),
-        (holder("loader", "system/*.cruds"), "system"),
-        (holder("nothing"), "patient"),
-    ],
-)
-def test_standing(principal: Principal, standing: str) -> None:
-    """Whose token says nothing has the least of those who have one."""
-    assert standing_of(principal) == standing
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_has_a_limit_of_its_standing(role: Role) -> None:
+    """Only `system` has none; whose token says nothing has the least of those who have one."""
+    assert (standing_of(holder("x", role)) == "system") == (role == "system")
+    assert standing_of(ANONYMOUS) == "anonymous"
+    assert standing_of(holder("x", "public")) == "patient"
 
 
 def test_an_address_is_counted_and_not_kept() -> None:
@@ -54,17 +46,17 @@ def test_an_address_is_counted_and_not_kept() -> None:
 def test_accounts_and_addresses_do_not_meet() -> None:
     """Who calls themselves like an address has no part in its bucket."""
     (address,) = callers().caller(ANONYMOUS, "198.51.100.7").counted
-    (account,) = callers().caller(holder("198.51.100.7", "patient/*.r"), "198.51.100.7").counted
+    (account,) = callers().caller(holder("198.51.100.7", "patient"), "198.51.100.7").counted
     assert address.key != account.key
 
 
 def test_the_portal_of_the_country_is_one_client_of_millions() -> None:
     """A patient counts for themselves only; who works for a practice counts for the software, too."""
-    (patient,) = callers().caller(PATIENT, None, "portal").counted
-    secretary, software = callers().caller(SECRETARY, None, "editor").counted
+    (patient,) = callers().caller(PATIENT, None).counted
+    secretary, software = callers().caller(SECRETARY, None).counted
     assert patient.limit.name == "patient"
     assert (secretary.limit.name, software.limit.name) == ("staff", "software")
-    other = callers().caller(holder("claude", "user/*.cruds"), None, "editor").counted
+    other = callers().caller(holder("claude", "secretary", "editor"), None).counted
     assert software in other
     assert secretary not in other
 

@@ -164,11 +164,10 @@ async def test_the_bucket_fills_again(database: Database) -> None:
     """By the database's clock, and never beyond its burst."""
     stored, fast = StoredBuckets(database), Limit("patient", 1.0, 40)
     assert await stored.lease(b"camille", fast, 40, 40) == (40, 0)
-    async with database.connection() as connection:
-        await connection.execute("UPDATE rate_bucket SET at = at - interval '10 seconds'")
-        given, _ = await stored.lease(b"camille", fast, 10, 10)
-        assert given == 10
-        await connection.execute("UPDATE rate_bucket SET at = at - interval '1 year'")
+    await database.pool.execute("UPDATE rate_bucket SET at = at - interval '10 seconds'")
+    given, _ = await stored.lease(b"camille", fast, 10, 10)
+    assert given == 10
+    await database.pool.execute("UPDATE rate_bucket SET at = at - interval '1 year'")
     given, left = await stored.lease(b"camille", fast, 1, 4)
     assert (given, left) == (4, 36)
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
-from creneau_booking.api.patients import PatientAccounts
 from creneau_booking.conformance import served_types
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
+from creneau_booking.handlers.people import People, known
+from creneau_booking.handlers.statements import provenance_belonging, response_belonging
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.find import FindOperation
@@ -17,6 +18,7 @@ from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.ownership import schedule_belonging
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
@@ -60,17 +62,20 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
     return repository, AppointmentHandlers(repository, holds)
 
 
-def create_stores(settings: BookingSettings, accounts: PatientAccounts) -> Stores:
+def create_stores(settings: BookingSettings) -> Stores:
     """The stores that the API writes through."""
     base = settings.public_base_url.rstrip("/")
+    people = People(base)
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
-        schedules=GenericStore("Schedule", base, schedule_changed),
-        responses=GenericStore("AppointmentResponse", base),
-        patients=GenericStore("Patient", base, accounts.patient_changed),
-        related_persons=GenericStore("RelatedPerson", base),
-        provenances=GenericStore("Provenance", base),
+        schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
+        responses=GenericStore("AppointmentResponse", base, belonging=response_belonging),
+        patients=GenericStore("Patient", base, people.patient_changed, people.patient_belonging),
+        related_persons=GenericStore(
+            "RelatedPerson", base, people.related_person_changed, people.related_person_belonging
+        ),
+        provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
         handlers=handlers,
         appointments=AppointmentStore(repository, handlers),
@@ -85,8 +90,7 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Booking's FHIR interactions, for the API and for the worker alike."""
-    accounts = PatientAccounts(database)
-    stores = create_stores(settings, accounts)
+    stores = create_stores(settings)
     desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots)
     return create_fhir_server(
         settings,
@@ -101,7 +105,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             BookOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
         ],
-        patient_ids=accounts,
+        memberships=known,
     )
 
 

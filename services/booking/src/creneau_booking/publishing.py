@@ -49,7 +49,10 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
             for c in appointment.service_type
         ],
         "sequence": appointment.sequence,
+        "organizations": sorted(event.owners),
     }
+    if appointment.hidden:
+        data["hidden"] = True
     if event.previous is not None:
         data["previous"] = {"start": instant(event.previous[0]), "end": instant(event.previous[1])}
     if event.kind == "cancelled":

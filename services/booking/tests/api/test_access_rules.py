@@ -19,8 +19,8 @@ from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.storage import access_extensions as said
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.security.access import Access
-from creneau_shared.security.principal import ANONYMOUS, Principal
+from creneau_shared.security.access import Rights
+from creneau_shared.security.principal import ANONYMOUS, Principal, Role, Scope
 
 CHILDREN = age(low=(0, "a"), high=(16, "a"))
 
@@ -363,13 +363,11 @@ async def test_a_rule_that_cannot_be_read_is_refused_with_the_agenda(
     assert (await callers.software().get(f"Schedule/{id_}")).status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("principal", "patients", "added"), [(ANONYMOUS, frozenset(), True), (ANONYMOUS, None, False)]
-)
-def test_the_sas_is_bound_as_whoever_its_token_says(
-    principal: Principal, patients: frozenset[str] | None, added: bool
-) -> None:
-    """The regulator's software books for patients as a practice does; without a token it is one of the public."""
+@pytest.mark.parametrize(("role", "added"), [("public", True), ("regulator", False), ("system", False)])
+def test_the_sas_is_bound_as_whoever_its_token_says(role: Role, added: bool) -> None:
+    """A regulator is shown every practice's slots as a practice is its own; without a token one is one of the public."""
     pairs = [("status", "free"), ("schedule.actor:Practitioner.identifier", "urn:oid:1.2.250.1.71.4.2.1|8")]
-    narrowed = ConsumersSlots(14).narrow(Access(principal, patients), pairs)
+    scopes = (Scope("user", "*", frozenset("rs")),)
+    principal = ANONYMOUS if role == "public" else Principal("test", "sas", scopes, role=role)
+    narrowed = ConsumersSlots(14).narrow(Rights(principal).access("Slot", "s"), pairs)
     assert (("bookable", "true") in narrowed) == added

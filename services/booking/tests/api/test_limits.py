@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -18,6 +18,7 @@ from services.booking.tests.practice import Practice
 
 from creneau_booking.app import create_app
 from creneau_shared.app import ServiceApplication
+from creneau_shared.database.pool import Database
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.xml import from_xml, to_xml
 
@@ -272,16 +273,9 @@ class TestWaiting:
         """503 `throttled` with Retry-After and not the end of their patience; readiness says why, until there is room."""
         async with service(practice, database_pool_size=2, database_pool_wait_s=0.05) as (callers, app):
             database = app.fhir.database
-            async with database.connection():
-                taken = asyncio.Event()
-
-                async def hold() -> None:
-                    async with database.connection():
-                        taken.set()
-                        await asyncio.Event().wait()
-
-                held = asyncio.create_task(hold())
-                await taken.wait()
+            async with AsyncExitStack() as both:
+                for _ in range(2):
+                    await both.enter_async_context(_held(database))
                 answer = await callers.nobody().get("Slot", _count="1")
                 assert answer.status_code == 503
                 assert answer.json()["issue"][0]["code"] == "throttled"
@@ -290,10 +284,25 @@ class TestWaiting:
                 ready, states = await app.health.ready()
                 assert not ready
                 assert states["database pool"] == "down (PoolStarvedError)"
-                held.cancel()
-                await asyncio.gather(held, return_exceptions=True)
-                assert (await callers.nobody().get("Slot", _count="1")).status_code == 200
+            assert (await callers.nobody().get("Slot", _count="1")).status_code == 200
             assert await app.health.ready() == (True, dict.fromkeys(states, "ok"))
+
+
+@asynccontextmanager
+async def _held(database: Database) -> AsyncIterator[None]:
+    """A connection that another task has in use meanwhile."""
+    taken, done = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with database.connection():
+            taken.set()
+            await done.wait()
+
+    holding = asyncio.create_task(hold())
+    await taken.wait()
+    yield
+    done.set()
+    await holding
 
 
 class TestEntries:

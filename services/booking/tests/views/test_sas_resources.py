@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from creneau_booking.storage.claims import SLOT_TYPE_SYSTEM
+from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.views.sas_cpts import cpts_organization, cpts_slot, service_references
 from creneau_booking.views.sas_resources import location, practitioner, role, schedule, slot
 from creneau_shared.fhir.storage.store import Resource

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from creneau_directory.conformance import served_types
 from creneau_directory.settings import DirectorySettings
 from creneau_directory.storage.tables import TYPES
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
-from creneau_shared.database.pool import Database
+from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable
+from creneau_shared.security.access import Known
+from creneau_shared.security.memberships import practices_of
+from creneau_shared.security.principal import Principal
 
 SERVICE = "creneau-directory"
 
@@ -30,7 +35,13 @@ def create_fhir(settings: DirectorySettings, database: Database, clock: Clock) -
         clock=clock,
         types=served_types(settings.public_base_url.rstrip("/")),
         catalog=create_catalog(),
+        memberships=known,
     )
+
+
+async def known(connection: Connection, principal: Principal, now: datetime) -> Known:
+    """For whom a principal acts here: the practices; the directory keeps nothing of patients."""
+    return Known(practices=await practices_of(connection, principal, now))
 
 
 def create_app(settings: DirectorySettings | None = None, clock: Clock | None = None) -> ServiceApplication:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from creneau_directory.handlers import resource_changed
+from creneau_directory.storage.ownership import entry_belonging
 from creneau_directory.storage.tables import TYPES
 from creneau_shared.fhir.profiles import profiles_of
 from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, ServedType
@@ -13,7 +14,9 @@ from creneau_shared.fhir.storage.generic import GenericStore
 def served_types(base_url: str) -> list[ServedType]:
     """The types that the directory serves."""
     public = [
-        ServedType(GenericStore(name, base_url, resource_changed), profiles=profiles_of(name))
+        ServedType(
+            GenericStore(name, base_url, resource_changed, entry_belonging), profiles=profiles_of(name)
+        )
         for name in TYPES
     ]
     trail = ServedType(

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +34,16 @@ STARVED = Counter("creneau_database_pool_starved", "Times that nobody gave a con
 
 class PoolStarvedError(Exception):
     """All connections are in use, and somebody was refused for it a moment ago."""
+
+
+_Holder = tuple[int, int]
+_holding: ContextVar[frozenset[_Holder]] = ContextVar(
+    "pools of which a task holds a connection", default=frozenset()
+)
+
+
+class NestedConnectionError(RuntimeError):
+    """A task that holds a connection of a pool asks for another one: enough such tasks wait for each other for ever."""
 
 
 CLEAN_UP_S = 1.0
@@ -112,11 +123,16 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection outside any transaction."""
+        """A connection outside any transaction. NestedConnectionError within a block that has one already."""
+        held, me = _holding.get(), (id(self), id(asyncio.current_task()))
+        if me in held:
+            raise NestedConnectionError("this task holds a connection of the pool already")
         connection = await self._acquire()
+        token = _holding.set(held | {me})
         try:
             yield connection
         finally:
+            _holding.reset(token)
             # After CLEAN_UP_S the pool ends the connection itself, and says so, which concerns nobody here.
             with suppress(TimeoutError):
                 await self.pool.release(connection, timeout=CLEAN_UP_S)

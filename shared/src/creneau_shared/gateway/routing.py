@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 from creneau_shared.fhir.rest.asynchronous import PATH as ASYNC_PATH
+from creneau_shared.fhir.type_table import SERVICE_NAMES, TYPES, ServiceName
 
-Service = Literal["booking", "directory", "notifications"]
-SERVICES: tuple[Service, ...] = get_args(Service)
+Service = ServiceName
+SERVICES: tuple[Service, ...] = SERVICE_NAMES
 
-SERVICE_OF: dict[str, Service] = {
-    **dict.fromkeys(
-        ("Organization", "Location", "HealthcareService", "Practitioner", "PractitionerRole", "Endpoint"),
-        "directory",
-    ),
-    **dict.fromkeys(
-        (
-            "Schedule",
-            "Slot",
-            "Appointment",
-            "AppointmentResponse",
-            "Patient",
-            "RelatedPerson",
-            "AuditEvent",
-            "Provenance",
-        ),
-        "booking",
-    ),
-    **dict.fromkeys(("Communication", "Subscription"), "notifications"),
-}
+SERVICE_OF: dict[str, Service] = {row.name: row.service for row in TYPES.values()}
 
 
 def service_of(path: Sequence[str]) -> Service | None:

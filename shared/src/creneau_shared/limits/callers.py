@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from creneau_shared.security.principal import Principal
+from creneau_shared.security.principal import Principal, Role
 from creneau_shared.settings import ServiceSettings
 
 Standing = Literal["anonymous", "patient", "staff", "software", "system"]
@@ -29,8 +29,8 @@ ADDRESS_HEADER: Final = "x-client-address"
 """the caller's address, which the gateway always overwrites; whoever reaches a process directly is trusted with it"""
 UNKNOWN_ADDRESS: Final = "unknown"
 
-_OF_ROLE: Final[Mapping[str, Standing]] = {
-    "public": "anonymous",
+_OF_ROLE: Final[Mapping[Role, Standing]] = {
+    "public": "patient",  # the least of those who have a token
     "patient": "patient",
     "practitioner": "staff",
     "secretary": "staff",
@@ -91,11 +91,11 @@ class Callers:
             },
         )
 
-    def caller(self, principal: Principal, address: str | None, client: str | None = None) -> Caller:
-        """`address`: what the gateway says; `client`: the OAuth client's id."""
+    def caller(self, principal: Principal, address: str | None) -> Caller:
+        """`address`: what the gateway says."""
         standing = standing_of(principal)
         account = ("account", principal.issuer, principal.subject)
-        software = ("client", principal.issuer, client) if client else None
+        software = ("client", principal.issuer, principal.client) if principal.client else None
         names: dict[tuple[str, ...], Limit]
         if standing == "anonymous":
             names = {("address", network_of(address)): self._limits["anonymous"]}
@@ -114,16 +114,8 @@ class Callers:
 
 
 def standing_of(principal: Principal) -> Standing:
-    """What kind of caller this is: by the role that the token states, else by its scopes."""
-    role = _OF_ROLE.get(str(getattr(principal, "role", "")))
-    if role is not None:
-        return role
-    if principal.anonymous:
-        return "anonymous"
-    levels = {scope.level for scope in principal.scopes}
-    if "system" in levels:
-        return "system"
-    return "staff" if "user" in levels else "patient"
+    """What kind of caller this is."""
+    return "anonymous" if principal.anonymous else _OF_ROLE[principal.role]
 
 
 def network_of(address: str | None) -> str:

@@ -1,141 +1,72 @@
-"""What a principal may do with a resource type, and which resources of it they may see."""
+"""Who a principal acts for: resolved from a token, and from what the service knows of its holder."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
 
-from creneau_shared.errors import Forbidden, Unauthenticated
-from creneau_shared.security.principal import Action, Principal
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.type_table import COMPARTMENT, PUBLIC
+from creneau_shared.security.principal import Principal
+from creneau_shared.security.rights import MAY_ALL, Access, Rights
+from creneau_shared.security.role_table import CONSUMERS, STAFF
 
-PatientIds = Callable[[Principal], Awaitable[frozenset[str]]]
-"""Resolves a principal to the Patients they act for (themselves, their children, whom they represent)."""
-
-Reach = Literal["all", "own", "none"]
-
-COMPARTMENT: dict[str, tuple[str, ...]] = {
-    "Patient": ("_id",),
-    "RelatedPerson": ("patient",),
-    "Appointment": ("patient",),
-    "AppointmentResponse": ("patient",),
-    "Communication": ("subject", "recipient"),
-}
-"""FHIR's patient compartment, for the types that a patient may reach: by which parameters a resource belongs to
-a patient (compartmentdefinition-patient.json). Schedule is in the compartment by definition, but an agenda is
-public."""
-
-CLOSED_TO_PATIENTS = frozenset({"AuditEvent", "Provenance", "Subscription"})
-PUBLIC = frozenset(
-    {
-        "Organization",
-        "Location",
-        "HealthcareService",
-        "Practitioner",
-        "PractitionerRole",
-        "Endpoint",
-        "Schedule",
-        "Slot",
-    }
-)
-"""Public information: who offers what, where, and when there is room."""
+__all__ = ["COMPARTMENT", "PUBLIC", "Access", "AccessPolicy", "Known", "Memberships", "Rights"]
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """What one request may do: decided once, before anything is read."""
+class Known:
+    """What a service knows of a token's holder beyond their token."""
 
-    principal: Principal
-    patient_ids: frozenset[str] | None
-    """None: not limited to a patient compartment"""
-
-    def sees(self, resource_type: str, terms: frozenset[str]) -> bool:
-        """Whether a resource with these search terms lies in what the request may see."""
-        required = self.required_terms(resource_type)
-        return required is None or not terms.isdisjoint(required)
-
-    def required_terms(self, resource_type: str) -> tuple[str, ...] | None:
-        """The terms of which a resource must have one; None: no limit."""
-        if self.patient_ids is None or resource_type not in COMPARTMENT:
-            return None
-        return terms_of(resource_type, self.patient_ids)
+    people: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Patients (ids) whom they represent or are, and what they may do for them"""
+    oneself: frozenset[str] = frozenset()
+    practices: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Organizations (ids) for which they work, or that have delegated something to those"""
 
 
-def terms_of(resource_type: str, patient_ids: Iterable[str]) -> tuple[str, ...]:
-    """The search terms by which a resource belongs to one of these patients."""
-    return tuple(
-        f"{parameter}={patient}" if parameter == "_id" else f"{parameter}=Patient/{patient}"
-        for parameter in COMPARTMENT[resource_type]
-        for patient in sorted(patient_ids)
-    )
+class Memberships(Protocol):
+    """Looks up what a service knows of a principal, at `now`."""
+
+    async def __call__(self, connection: Connection, principal: Principal, now: datetime) -> Known: ...
+
+
+async def nothing_known(connection: Connection, principal: Principal, now: datetime) -> Known:
+    """Of a service that keeps neither accounts nor memberships."""
+    return Known()
 
 
 class AccessPolicy:
-    """Decides from a principal's scopes (SMART v2) and the patient compartment."""
+    """Resolves the rights of a request from its principal."""
 
-    def __init__(self, patient_ids: PatientIds, *, anonymous_read: bool) -> None:
-        self._patient_ids = patient_ids
+    def __init__(self, memberships: Memberships = nothing_known, *, anonymous_read: bool = True) -> None:
+        self._memberships = memberships
         self.anonymous_read = anonymous_read
         """whether public information is open to callers without a token"""
 
-    async def access(self, principal: Principal, resource_type: str, action: Action) -> Access:
-        """The access that `principal` has for `action`; Unauthenticated or Forbidden when they have none."""
-        if self.anonymous_read and action in ("r", "s") and resource_type in PUBLIC:
-            return Access(
-                principal,
-                frozenset() if principal.anonymous else await self._limit(principal, resource_type, action),
-            )
-        if principal.anonymous:
-            raise Unauthenticated(
-                "Identifiez-vous pour accéder à cette information.",
-                "Log in to reach this information.",
-                headers={"WWW-Authenticate": 'Bearer realm="Creneau"'},
-            )
-        level = principal.level(resource_type, action)
-        if level is None or (level == "patient" and not _open_to_patients(resource_type, action)):
-            raise Forbidden(
-                f"Votre jeton ne permet pas cette action sur {resource_type}.",
-                f"Your token does not allow this action on {resource_type}.",
-                diagnostics=f"needs a scope such as patient/{resource_type}.{action} or user/{resource_type}.{action}",
-            )
-        return Access(principal, await self._limit(principal, resource_type, action))
+    def needs_memberships(self, principal: Principal) -> bool:
+        """Whether anything must be looked up: not for those whose role says all."""
+        if self._memberships is nothing_known:
+            return False
+        return principal.role in ("patient", *STAFF)
 
-    async def patients(self, principal: Principal) -> frozenset[str]:
-        """The Patients that the principal acts for."""
-        return await self._patient_ids(principal)
-
-    def reach(self, principal: Principal) -> Mapping[str, Reach]:
-        """How far a search may lead into each type: to all of it, to the patients' own, or not at all."""
-        return _reach(principal, self.anonymous_read)
-
-    async def _limit(self, principal: Principal, resource_type: str, action: Action) -> frozenset[str] | None:
-        if principal.level(resource_type, action) in ("user", "system"):
-            return None
-        return await self._patient_ids(principal)
-
-
-def _open_to_patients(resource_type: str, action: Action) -> bool:
-    """Public types are the practices' to write; what is about others' work is closed."""
-    if resource_type in CLOSED_TO_PATIENTS:
-        return False
-    return action in ("r", "s") or resource_type in COMPARTMENT
-
-
-@lru_cache(maxsize=4096)
-def _reach(principal: Principal, anonymous_read: bool) -> Mapping[str, Reach]:
-    reach: dict[str, Reach] = {}
-    for resource_type in (*PUBLIC, *COMPARTMENT, *CLOSED_TO_PATIENTS):
-        level = principal.level(resource_type, "s")
-        if resource_type in PUBLIC and (anonymous_read or level is not None):
-            reach[resource_type] = "all"
-        elif level is None or (level == "patient" and resource_type in CLOSED_TO_PATIENTS):
-            reach[resource_type] = "none"
-        else:
-            reach[resource_type] = "own" if level == "patient" else "all"
-    return reach
-
-
-async def launch_patient(principal: Principal) -> frozenset[str]:
-    """The Patient of the SMART launch context, for a service that keeps no accounts of its own."""
-    return frozenset({principal.patient} if principal.patient else ())
+    async def rights(self, connection: Connection | None, principal: Principal, now: datetime) -> Rights:
+        """The rights of a principal; `connection` where memberships must be looked up."""
+        known = Known()
+        if connection is not None and self.needs_memberships(principal):
+            known = await self._memberships(connection, principal, now)
+        people, oneself = dict(known.people), set(known.oneself)
+        if principal.role in CONSUMERS and principal.patient:
+            people[principal.patient] = MAY_ALL
+            oneself.add(principal.patient)
+        if principal.role == "counsellor":
+            # They act for whom they see or who has mandated them, and the token says which of the two it is.
+            with_mandate = principal.acting_for if principal.mandate else None
+            people = {with_mandate: MAY_ALL - {"manage"}} if with_mandate else {}
+            oneself = set()
+        practices = dict(known.practices)
+        if principal.role in STAFF:
+            practices |= dict.fromkeys(principal.organizations, MAY_ALL)
+        return Rights(principal, people, frozenset(oneself), practices, anonymous_read=self.anonymous_read)

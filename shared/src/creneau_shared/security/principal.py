@@ -1,17 +1,33 @@
-"""Who asks, and what their token allows: SMART App Launch v2 scopes."""
+"""Who asks, and what their token says of them: SMART App Launch v2 scopes, a role, and whom they speak for."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 Level = Literal["system", "user", "patient"]
 Action = Literal["c", "r", "u", "d", "s"]
+Role = Literal[
+    "public",
+    "patient",
+    "practitioner",
+    "secretary",
+    "software",
+    "regulator",
+    "counsellor",
+    "operator",
+    "system",
+]
+"""Who somebody is to Créneau; docs/guides/roles.md says what each may do. `public`: whoever has no token."""
+ROLES: frozenset[str] = frozenset(get_args(Role)) - {"public"}
 
 _SCOPE = re.compile(r"^(patient|user|system)/([A-Z][A-Za-z]*|\*)\.(c?r?u?d?s?|read|write|\*)$")
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}
 _BREADTH: dict[Level, int] = {"patient": 0, "user": 1, "system": 2}
+_REFERENCE = re.compile(r"^(?:[A-Z][A-Za-z]+/)?([A-Za-z0-9\-.]{1,64})\Z")
+_NATIONAL_ID = re.compile(r"^[0-9A-Za-z]{1,32}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +51,21 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimNames:
+    """Under which names an issuer's tokens say what SMART has no claim for."""
+
+    role: str = "creneau_role"
+    organizations: str = "creneau_organizations"
+    practitioner: str = "creneau_practitioner"
+    national_id: str = "SubjectNameID"
+    """Pro Santé Connect: the national identifier of a professional (8 and the RPPS number)"""
+    acting_for: str = "creneau_for"
+    """the Patient for whom a counsellor acts, under a mandate or in their presence"""
+    mandate: str = "creneau_mandate"
+    """the reference of that mandate, kept in the trail"""
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The holder of a verified token; `ANONYMOUS` when there is none."""
 
@@ -45,6 +76,18 @@ class Principal:
     """scopes that are no resource scopes, such as `creneau/operate`"""
     patient: str | None = None
     """SMART launch context: the Patient id that the issuer vouches for"""
+    role: Role = "public"
+    client: str = ""
+    """the OAuth client through which they ask"""
+    organizations: frozenset[str] = frozenset()
+    """ids of the Organizations that the issuer says they speak for"""
+    practitioner: str | None = None
+    """id of the Practitioner that they are"""
+    national_id: str | None = None
+    """by which the directory knows the Practitioner that they are"""
+    acting_for: str | None = None
+    """id of the Patient for whom they act, with `mandate`"""
+    mandate: str | None = None
 
     @property
     def anonymous(self) -> bool:
@@ -56,18 +99,53 @@ class Principal:
         return max(levels, key=_BREADTH.__getitem__, default=None)
 
 
+STANDARD_NAMES = ClaimNames()
 ANONYMOUS = Principal(issuer="", subject="")
 
 
-def principal_of(claims: dict[str, object]) -> Principal:
+def principal_of(claims: Mapping[str, Any], names: ClaimNames = STANDARD_NAMES) -> Principal:
     """The principal that verified token claims speak of (RFC 9068 `scope`: a blank-separated string)."""
     words = str(claims.get("scope", "")).split()
     scopes = tuple(scope for word in words if (scope := Scope.parse(word)) is not None)
-    patient = claims.get("patient")
     return Principal(
         issuer=str(claims["iss"]),
         subject=str(claims["sub"]),
         scopes=scopes,
         flags=frozenset(word for word in words if Scope.parse(word) is None),
-        patient=str(patient) if patient else None,
+        patient=_id(claims.get("patient")),
+        role=_role(claims, names, scopes),
+        client=str(claims.get("client_id") or claims.get("azp") or ""),
+        organizations=frozenset(_ids(claims.get(names.organizations))),
+        practitioner=_id(claims.get(names.practitioner)),
+        national_id=_matching(_NATIONAL_ID, claims.get(names.national_id)),
+        acting_for=_id(claims.get(names.acting_for)),
+        mandate=str(claims[names.mandate])[:200] if claims.get(names.mandate) else None,
     )
+
+
+def _role(claims: Mapping[str, Any], names: ClaimNames, scopes: Iterable[Scope]) -> Role:
+    """What the issuer says, else the least that the token can mean: nobody is `system` by a scope alone."""
+    said = claims.get(names.role)
+    if isinstance(said, str) and said in ROLES:
+        return said  # type: ignore[return-value]
+    if claims.get(names.national_id):
+        return "practitioner"
+    return "patient" if all(scope.level == "patient" for scope in scopes) else "software"
+
+
+def _id(value: object) -> str | None:
+    """A FHIR id, given bare or as a reference (`Patient/12`)."""
+    match = _REFERENCE.match(value) if isinstance(value, str) else None
+    return match[1] if match else None
+
+
+def _ids(value: object) -> list[str]:
+    """Ids in a list or a blank- or comma-separated string."""
+    several = (
+        value if isinstance(value, list) else re.split(r"[\s,]+", value) if isinstance(value, str) else []
+    )
+    return [id_ for item in several if (id_ := _id(item)) is not None]
+
+
+def _matching(pattern: re.Pattern[str], value: object) -> str | None:
+    return value if isinstance(value, str) and pattern.match(value) else None

@@ -14,7 +14,7 @@ from joserfc.jwk import KeySet
 
 from creneau_shared.clock import Clock
 from creneau_shared.errors import Unauthenticated, Unavailable
-from creneau_shared.security.principal import Principal, principal_of
+from creneau_shared.security.principal import STANDARD_NAMES, ClaimNames, Principal, principal_of
 
 log = structlog.get_logger(__name__)
 
@@ -29,11 +29,17 @@ class TokenVerifier:
     """Turns a bearer token into a `Principal`. One a process; verified tokens are remembered until they expire."""
 
     def __init__(
-        self, issuer: str, audience: str, clock: Clock, client: httpx.AsyncClient | None = None
+        self,
+        issuer: str,
+        audience: str,
+        clock: Clock,
+        client: httpx.AsyncClient | None = None,
+        claims: ClaimNames = STANDARD_NAMES,
     ) -> None:
         self._issuer = issuer.rstrip("/")
         self._audience = audience
         self._clock = clock
+        self._claim_names = claims
         self._client = client or httpx.AsyncClient(timeout=5.0)
         self._keys: KeySet | None = None
         self._fetched_at = -KEYS_REFRESH_INTERVAL_S
@@ -59,7 +65,7 @@ class TokenVerifier:
             del self._verified[token]
         claims = await self._claims(token)
         expires = self._check(claims, now)
-        principal = principal_of(claims)
+        principal = principal_of(claims, self._claim_names)
         if len(self._verified) >= CACHED_TOKENS_MAX:
             self._verified.clear()
         self._verified[token] = (expires, principal)

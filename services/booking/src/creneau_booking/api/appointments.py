@@ -25,14 +25,19 @@ class AppointmentStore:
     async def read(self, connection: Connection, id_: str) -> Stored | None:
         return await self._store.read(connection, id_)
 
-    async def read_version(self, connection: Connection, id_: str, version: int) -> Stored | None:
-        return await self._store.read_version(connection, id_, version)
+    async def read_version(
+        self, connection: Connection, id_: str, version: int, required: Sequence[str] | None = None
+    ) -> Stored | None:
+        return await self._store.read_version(connection, id_, version, required)
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
         return await self._store.lock(connection, id_)
 
     async def has_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
         return await self._store.has_any_term(connection, id_, terms)
+
+    async def had_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
+        return await self._store.had_any_term(connection, id_, terms)
 
     async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
         return await self._store.history(connection, query)

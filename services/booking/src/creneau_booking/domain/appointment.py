@@ -45,6 +45,8 @@ class Appointment:
     participants: tuple[Participant, ...]
     service_type: tuple[Code, ...] = ()
     cancelation_reason: str | None = None
+    hidden: bool = False
+    """from those who represent the patient: a minor may see a doctor without their parents' knowledge"""
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -72,3 +74,5 @@ class SlotFact:
     """the agenda's actors, as references"""
     visibility: frozenset[str]
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
+    owners: frozenset[str] = frozenset()
+    """ids of the organisations whose agenda it is"""

@@ -23,6 +23,8 @@ class AppointmentEvent:
     previous: tuple[datetime, datetime] | None = None
     by: Actor = "system"
     held_until: datetime | None = None
+    owners: frozenset[str] = frozenset()
+    """ids of the organisations whose appointment it is"""
 
 
 def event_kind(

@@ -36,6 +36,11 @@ class Claim:
     def schedules(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(f"Schedule/{slot.schedule}" for slot in self.slots))
 
+    @property
+    def owners(self) -> frozenset[str]:
+        """The organisations whose agendas it takes."""
+        return frozenset(owner for slot in self.slots for owner in slot.owners)
+
 
 def claim_for(
     appointment: Appointment,

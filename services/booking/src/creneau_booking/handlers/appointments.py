@@ -18,12 +18,14 @@ from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage import claims as claim_storage
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.claims import agendas_of
 from creneau_booking.storage.holds import extensions_of, forget_hold, keep_hold, live_holds_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import TooManyRequests, Unprocessable
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 Schedules = tuple[str, ...]
+Owners = frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class AppointmentHandlers:
     ) -> Stored:
         """Store a new appointment and take what its status claims: all of it, or nothing and a refusal."""
         identified = self._repository.identify(self._repository.without_hold(resource), id_)
-        after, identified, schedules = await self._begin(connection, context, identified, version=1)
-        stored = await self._repository.insert(connection, context, identified)
-        await self._tell_begun(connection, context, after, schedules)
+        after, identified, schedules, owners = await self._begin(connection, context, identified, version=1)
+        stored = await self._repository.insert(connection, context, identified, after, schedules, owners)
+        await self._tell_begun(connection, context, after, schedules, owners)
         return stored
 
     async def restore(
@@ -65,36 +67,46 @@ class AppointmentHandlers:
         """Store an appointment anew under the id of one that was deleted: it takes what a new one would."""
         identified = self._repository.identify(self._repository.without_hold(resource), deleted.id)
         version = deleted.version + 1
-        after, identified, schedules = await self._begin(connection, context, identified, version=version)
-        stored = await self._repository.update(connection, context, deleted, identified)
-        await self._tell_begun(connection, context, after, schedules)
+        after, identified, schedules, owners = await self._begin(
+            connection, context, identified, version=version
+        )
+        stored = await self._repository.update(
+            connection, context, deleted, identified, after, schedules, owners
+        )
+        await self._tell_begun(connection, context, after, schedules, owners)
         return stored
 
     async def _begin(
         self, connection: Connection, context: WriteContext, identified: Resource, *, version: int
-    ) -> tuple[Appointment, Resource, Schedules]:
-        """Take what a new appointment claims; its facts, its resource with the times, its agendas."""
+    ) -> tuple[Appointment, Resource, Schedules, Owners]:
+        """Take what a new appointment claims; its facts, its resource with the times, its agendas and whose they are."""
         after = self._repository.facts(identified, version=version)
         changes.require_allowed_status(after.status, by_patient=context.patient_ids is not None)
         if not claims(after.status):
-            return after, identified, ()
+            schedules, owners = await agendas_of(connection, after.slots)
+            return after, identified, schedules, owners
         return await self._take(connection, context, identified, after)
 
     async def _take(
         self, connection: Connection, context: WriteContext, resource: Resource, wanted: Appointment
-    ) -> tuple[Appointment, Resource, Schedules]:
+    ) -> tuple[Appointment, Resource, Schedules, Owners]:
         locked = await self._claiming.lock(connection, context.now, wanted)
         claim = await self._claiming.take(connection, context, wanted, locked)
         resource = self._repository.with_times(resource, claim.start, claim.end)
         after = self._repository.facts(resource, id_=wanted.id, version=wanted.version)
-        return after, resource, claim.schedules
+        return after, resource, claim.schedules, claim.owners
 
     async def _tell_begun(
-        self, connection: Connection, context: WriteContext, after: Appointment, schedules: Schedules
+        self,
+        connection: Connection,
+        context: WriteContext,
+        after: Appointment,
+        schedules: Schedules,
+        owners: Owners,
     ) -> None:
         kind = event_kind(None, after)
         if kind is not None:
-            await tell(connection, context, AppointmentEvent(kind, after, schedules))
+            await tell(connection, context, AppointmentEvent(kind, after, schedules, owners=owners))
 
     # -- holds -----------------------------------------------------------------------------------------------
 
@@ -106,10 +118,12 @@ class AppointmentHandlers:
         until = context.now + self._holds.duration
         identified = self._repository.identify(self._repository.as_held(resource, until), id_)
         wanted = self._repository.facts(identified)
-        after, identified, schedules = await self._take(connection, context, identified, wanted)
-        stored = await self._repository.insert(connection, context, identified)
+        after, identified, schedules, owners = await self._take(connection, context, identified, wanted)
+        stored = await self._repository.insert(connection, context, identified, after, schedules, owners)
         await keep_hold(connection, stored.id, until, context.subject)
-        await tell(connection, context, AppointmentEvent("held", after, schedules, held_until=until))
+        await tell(
+            connection, context, AppointmentEvent("held", after, schedules, held_until=until, owners=owners)
+        )
         return stored, until
 
     async def hold_stored(
@@ -124,14 +138,19 @@ class AppointmentHandlers:
         if context.patient_ids is not None:
             changes.require_same_patient(before, after)
         schedules: Schedules = ()
+        owners: Owners = frozenset()
         if not claims(before.status):
             await self._require_hold_quota(connection, context)
-            after, resource, schedules = await self._take(connection, context, resource, after)
+            after, resource, schedules, owners = await self._take(connection, context, resource, after)
         else:
             await self._require_extensible(connection, current.id)
-        stored = await self._repository.update(connection, context, current, resource)
+        stored = await self._repository.update(
+            connection, context, current, resource, after, schedules, owners
+        )
         await keep_hold(connection, current.id, until, context.subject)
-        await tell(connection, context, AppointmentEvent("held", after, schedules, held_until=until))
+        await tell(
+            connection, context, AppointmentEvent("held", after, schedules, held_until=until, owners=owners)
+        )
         return stored, until
 
     async def _require_hold_quota(self, connection: Connection, context: WriteContext) -> None:
@@ -184,11 +203,15 @@ class AppointmentHandlers:
             resource = self._repository.keeping_hold(resource, current)
         else:
             resource = self._repository.without_hold(resource)
-        resource, schedules = await self._exchange(connection, context, before, after, resource, move=move)
+        resource, schedules, owners = await self._exchange(
+            connection, context, before, after, resource, move=move
+        )
         if before.status == "pending" and after.status != "pending":
             await forget_hold(connection, before.id)
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
-        stored = await self._repository.update(connection, context, current, resource)
+        stored = await self._repository.update(
+            connection, context, current, resource, after, schedules, owners
+        )
         moved = changes.is_moved(before, after)
         kind = event_kind(before, after, moved=moved)
         if kind is not None:
@@ -220,25 +243,27 @@ class AppointmentHandlers:
         resource: Resource,
         *,
         move: bool,
-    ) -> tuple[Resource, Schedules]:
-        """Give back and take what lies between two versions; the resource with its times, and its agendas."""
+    ) -> tuple[Resource, Schedules, Owners]:
+        """Give back and take what lies between two versions; the resource with its times, and what agendas it took,
+        of whom."""
         if not claims(after.status):
             if claims(before.status):
                 await claim_storage.give_back(connection, before.id, before.slots, context.now)
-            return resource, ()
+            return resource, (), frozenset()
         moved = changes.is_moved(before, after)
         if claims(before.status) and not moved and not changes.takes_others(before, after):
             if SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
                 wanted = SLOT_STATUS_OF[after.status]
                 await claim_storage.set_status(connection, after.slots, wanted, context.now)
-            return resource, ()
+            return resource, (), frozenset()
         locked = await self._claiming.lock(connection, context.now, after, before)
         if move and locked.held:
             leaving, joining = await self._claiming.successors(connection, after, locked)
             resource = self._repository.with_agenda(resource, leaving, joining)
             after = self._repository.facts(resource, id_=after.id, version=after.version)
         claim = await self._claiming.take(connection, context, after, locked)
-        return self._repository.with_times(resource, claim.start, claim.end), claim.schedules
+        resource = self._repository.with_times(resource, claim.start, claim.end)
+        return resource, claim.schedules, claim.owners
 
     async def remove(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Delete a locked appointment; what it had taken is given back."""

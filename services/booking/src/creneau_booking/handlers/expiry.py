@@ -36,6 +36,6 @@ class HoldExpiry:
         await claims.give_back(connection, before.id, before.slots, now)
         await forget_hold(connection, before.id)
         resource = self._repository.as_cancelled(self._repository.resource(held.stored))
-        stored = await self._repository.update(connection, context, held.stored, resource)
-        after = self._repository.facts(resource, id_=stored.id, version=stored.version)
+        after = self._repository.facts(resource, id_=held.stored.id, version=held.stored.version + 1)
+        await self._repository.update(connection, context, held.stored, resource, after)
         await tell(connection, context, AppointmentEvent("hold-expired", after))

@@ -8,6 +8,7 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.publishing import appointment_event
 from creneau_booking.storage.claims import schedules_of
+from creneau_booking.storage.ownership import owners_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.messaging.outbox import append
@@ -22,6 +23,8 @@ async def tell(
     """Publish `event`; what it does not say itself (agendas, when it was to be) is looked up or taken from before."""
     if not event.schedules:
         event = replace(event, schedules=await schedules_of(connection, event.appointment.slots))
+    if not event.owners:
+        event = replace(event, owners=await owners_of(connection, event.appointment.id))
     after = event.appointment
     if before is not None and (after.start is None or after.end is None):
         event = replace(event, appointment=replace(after, start=before.start, end=before.end))

@@ -7,6 +7,7 @@ puts an older state over a newer one.
 from __future__ import annotations
 
 from creneau_booking.storage.agenda_rules import INHERITED, actor_changed
+from creneau_booking.storage.ownership import BELONGING_TYPES, actor_known
 from creneau_booking.storage.tables import REPLICA_TYPES
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
@@ -37,5 +38,7 @@ class DirectoryReplica:
         else:
             # Read anew rather than from `data`, so that decimals stay as they were written.
             await store.apply(connection, loads(event.raw)["resource"])
+        if resource_type in BELONGING_TYPES:
+            await actor_known(connection, event.key)
         if resource_type in INHERITED:
             await actor_changed(connection, event.key)

@@ -47,7 +47,7 @@ class Session:
 
     async def locked(self, id_: str) -> Stored:
         """The appointment that the caller may see and change, locked."""
-        access = await self.call.server.policy.access(self.call.request.principal, "Appointment", "u")
+        access = self.call.request.access("Appointment", "u")
         return await read_current(self.connection, self.desk.store, access, id_, lock=True)
 
     def own_patients(self, named: list[Resource]) -> list[Resource]:
@@ -66,7 +66,7 @@ Work = Callable[[Session], Awaitable[Answer]]
 async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: Work) -> Answer:
     """Run `work` in one transaction, once for each Idempotency-Key."""
     request, server = call.request, call.server
-    access = await server.policy.access(request.principal, "Appointment", action)
+    access = request.access("Appointment", action)
     key = request.headers.get("idempotency-key")
     said = request.resource() if request.body.strip() or request.parsed is not None else {}
     async with server.transaction() as connection:

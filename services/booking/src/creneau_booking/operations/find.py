@@ -82,10 +82,10 @@ class FindOperation:
         start, end = self._window(given, request.now)
         count = _count(given)
         pairs = slot_query(given, start, end)
-        access = await server.policy.access(request.principal, "Slot", "s")
+        access = request.access("Slot", "s")
         wanted = searching.parse(server, request, "Slot", pairs, strict=True)
         wanted = replace(wanted, count=count, total="none")
-        scope = await searching.scope_of(server.policy, request.principal, "Slot", access)
+        scope = searching.scope_of(access)
         ignored = _ignored(given)
         others = [server.catalog.table(name) for name in server.catalog.types if name != "Slot"]
         async with server.connection() as connection:

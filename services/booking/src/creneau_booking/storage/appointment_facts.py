@@ -7,6 +7,10 @@ from datetime import UTC, datetime
 from creneau_booking.domain.appointment import Appointment, Code, Participant
 from creneau_shared.fhir.storage.store import Resource
 
+CONFIDENTIALITY = "https://creneau.sante.fr/fhir/CodeSystem/confidentiality"
+HIDDEN = "HIDDEN-FROM-PROXIES"
+"""label (meta.security) of an appointment that a person's representatives are not shown"""
+
 
 def relative(reference: str, base_url: str) -> str:
     """A reference within the base as `Type/id`; others as they are."""
@@ -42,6 +46,10 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
             for participant in appointment["participant"]
         ),
         service_type=tuple(Code(c.get("system"), c.get("code"), c.get("display")) for c in codings),
+        hidden=any(
+            label.get("system") == CONFIDENTIALITY and label.get("code") == HIDDEN
+            for label in appointment.get("meta", {}).get("security", ())
+        ),
         cancelation_reason=next((c.get("code") for c in reason.get("coding", ())), None),
     )
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from copy import copy
 from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.storage.appointment_facts import facts, fhir_instant, relative
+from creneau_booking.storage.ownership import organizations_of, require_theirs, show_patients
 from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
+from creneau_shared.security.rights import AGENDA, SHARED
+
+TAKEN_TYPES = ("Practitioner", "PractitionerRole", "Device", "Location", "HealthcareService")
+"""types of actors who belong to somebody"""
 
 HELD_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/held-until"
 """Extension on Appointment: the instant until which a pending appointment keeps its slots."""
+
+
+def appointment_terms(facts: Appointment, schedules: Sequence[str], owners: Collection[str]) -> list[str]:
+    """The internal terms of an appointment: its agendas, their organisations, and whose representatives see it."""
+    agendas = [f"{AGENDA}{schedule.removeprefix('Schedule/')}" for schedule in schedules]
+    shared = [] if facts.hidden else [f"{SHARED}{p.removeprefix('Patient/')}" for p in facts.patients]
+    return [*agendas, *owned_by(owners), *shared]
 
 
 class AppointmentRepository:
@@ -39,13 +52,81 @@ class AppointmentRepository:
     def stored_facts(self, stored: Stored) -> Appointment:
         return self.facts(self.resource(stored), id_=stored.id, version=stored.version)
 
-    async def insert(self, connection: Connection, context: WriteContext, identified: Resource) -> Stored:
-        return await self.store.create(connection, context, identified, identified["id"])
+    async def insert(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        identified: Resource,
+        facts: Appointment,
+        schedules: Sequence[str],
+        owners: Collection[str],
+    ) -> Stored:
+        """Store a new appointment, in these agendas of these organisations, who see its patients from now on."""
+        if not schedules:
+            owners = await self._owners_of_people(connection, context, facts)
+        belonging = appointment_terms(facts, schedules, owners)
+        await self._require_known_patients(connection, context, facts)
+        stored = await self.store.create(
+            connection, context, identified, identified["id"], belonging=belonging
+        )
+        await show_patients(connection, facts.patients, owned_by(owners))
+        return stored
 
     async def update(
-        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        facts: Appointment,
+        schedules: Sequence[str] = (),
+        owners: Collection[str] = (),
     ) -> Stored:
-        return await self.store.replace(connection, context, current, resource)
+        """Store the next version; agendas and organisations that it comes to are named, those that it had are kept."""
+        if set(facts.patients) - set(self.stored_facts(current).patients if current.content else ()):
+            await self._require_known_patients(connection, context, facts)
+        belonging = appointment_terms(facts, schedules, owners)
+        stored = await self.store.replace(
+            connection, context, current, resource, belonging=belonging, keeping=True
+        )
+        if owners:
+            await show_patients(connection, facts.patients, owned_by(owners))
+        return stored
+
+    async def _owners_of_people(
+        self, connection: Connection, context: WriteContext, facts: Appointment
+    ) -> frozenset[str]:
+        """Whose an appointment in no agenda is: its people's and places' organisations'. A practice takes its own only."""
+        actors = [p.reference for p in facts.participants if p.reference and p.type in TAKEN_TYPES]
+        belonging = await organizations_of(connection, actors) if actors else {}
+        if context.organizations is None:
+            return frozenset().union(*belonging.values())
+        require_theirs(actors, belonging, context.organizations, "Appointment.participant")
+        theirs = frozenset().union(*belonging.values()) & context.organizations
+        return theirs or context.organizations
+
+    async def _require_known_patients(
+        self, connection: Connection, context: WriteContext, facts: Appointment
+    ) -> None:
+        """Unprocessable when a practice names a Patient whom it does not know: booking for somebody opens no record."""
+        if context.organizations is None or not facts.patients:
+            return
+        ids = [reference.removeprefix("Patient/") for reference in facts.patients]
+        rows = await connection.fetch(
+            "SELECT id FROM patient WHERE id = ANY($1) AND terms && $2::text[]",
+            ids,
+            owned_by(context.organizations),
+        )
+        unknown = set(ids) - {row["id"] for row in rows}
+        if unknown:
+            names = ", ".join(f"Patient/{id_}" for id_ in sorted(unknown))
+            raise Unprocessable(
+                f"{names} n'est pas connu de votre cabinet : inscrivez d'abord cette personne (POST Patient).",
+                f"{names} is not known to your practice: register that person first (POST Patient).",
+                code="not-found",
+                expression="Appointment.participant",
+                details_code="unknown-patient",
+            )
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         return await self.store.delete(connection, context, current)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES
 from creneau_booking.storage.bookable import Consumer
-from creneau_booking.storage.claims import VISIBILITY_TERM
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_table import SlotTable
+from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.generic import literal
 
@@ -21,10 +21,6 @@ _OPEN = """EXISTS (
   AND NOT EXISTS (SELECT FROM unnest(agenda.terms) AS term JOIN occupancy ON occupancy.actor = substr(term, 7)
     WHERE ({takes}) AND occupancy.period && tstzrange({a}.start, {a}."end"){ignoring})
 )"""
-_PUBLIC = (
-    " AND ({a}_kind.terms @> ARRAY[{public}]"
-    " OR NOT EXISTS (SELECT FROM unnest({a}_kind.terms) AS term WHERE starts_with(term, {any}) AND term <> {any}))"
-)
 
 
 class OpenSlotTable(SlotTable):
@@ -47,9 +43,7 @@ class OpenSlotTable(SlotTable):
         ignoring = f" AND occupancy.appointment_id <> {literal(self._ignored)}" if self._ignored else ""
         condition = _OPEN.format(a=alias, takes=_TAKES, ignoring=ignoring)
         if self._public_only:
-            condition += _PUBLIC.format(
-                a=alias, public=literal(f"{VISIBILITY_TERM}PUBLIC"), any=literal(VISIBILITY_TERM)
-            )
+            condition += f" AND {is_public(f'{alias}_kind')}"
         if self._consumer is not None:
             condition += f" AND {self._consumer.condition(alias)}"
         return condition

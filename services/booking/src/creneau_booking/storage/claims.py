@@ -12,14 +12,12 @@ from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.rules import Claim
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.slot_rows import slot_key
+from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
 from creneau_booking.storage.slots import SUPERSEDE
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import parse_interval
-
-SLOT_TYPE_SYSTEM = "https://mos.esante.gouv.fr/NOS/TRE_R314-TypeCreneau/FHIR/TRE-R314-TypeCreneau"
-VISIBILITY_TERM = f"_security={SLOT_TYPE_SYSTEM}|"
-"""search term of a slot's visibility (meta.security), before its code"""
+from creneau_shared.security.rights import OWNER
 
 _TAKEN: tuple[SlotStatus, ...] = ("busy", "busy-tentative")
 """the statuses that an appointment gives to its slots"""
@@ -114,6 +112,9 @@ def _slot_fact(row: Any) -> SlotFact:
             if term.startswith(VISIBILITY_TERM)
         )
         - {""},
+        owners=frozenset(
+            term.removeprefix(OWNER) for term in row["schedule_terms"] if term.startswith(OWNER)
+        ),
     )
 
 
@@ -196,6 +197,20 @@ async def schedules_of(connection: Connection, slots: Sequence[str]) -> tuple[st
         [slot_key(id_) for id_ in slots],
     )
     return tuple(f"Schedule/{row['id']}" for row in rows)
+
+
+async def agendas_of(connection: Connection, slots: Sequence[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The agendas of these slots, as references, and the organisations (ids) whose they are."""
+    if not slots:
+        return (), frozenset()
+    rows = await connection.fetch(
+        "SELECT DISTINCT schedule.id, ARRAY(SELECT t FROM unnest(schedule.terms) AS t WHERE starts_with(t, $2)) AS owners"
+        " FROM slot JOIN schedule ON schedule.key = slot.schedule_key WHERE slot.id = ANY($1::uuid[]) ORDER BY 1",
+        [slot_key(id_) for id_ in slots],
+        OWNER,
+    )
+    owners = frozenset(term.removeprefix(OWNER) for row in rows for term in row["owners"])
+    return tuple(f"Schedule/{row['id']}" for row in rows), owners
 
 
 async def unavailable_patients(connection: Connection, references: Sequence[str]) -> list[str]:

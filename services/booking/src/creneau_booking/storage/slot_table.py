@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import cast
 
+from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.bookable import is_open, rules_of_agenda, takes_age
 from creneau_booking.storage.slot_rows import UUID_PATTERN, content_sql, slot_key
 from creneau_booking.storage.tables import SLOT_STATUSES
@@ -111,9 +112,7 @@ class SlotTable:
         return f"({alias}.id = ANY(ARRAY({keys})) OR {alias}.name = ANY(ARRAY({ids})))"
 
     def bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
-        if not terms:
-            return "false"
-        return f"{alias}_kind.terms && {arguments.add(list(terms), 'text[]')}"
+        return slot_visibility.bears(terms, f"{alias}_kind", arguments)
 
     def references(self, parameters: Iterable[SearchParameter], alias: str) -> str:
         parts = []

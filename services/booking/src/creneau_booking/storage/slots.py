@@ -9,6 +9,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.slot_rows import (
     SlotKind,
     content_sql,
@@ -20,7 +21,8 @@ from creneau_booking.storage.slot_rows import (
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.storage.generic import stamp, to_milliseconds
+from creneau_shared.fhir.search.sql import Arguments
+from creneau_shared.fhir.storage.generic import require_owned, stamp, to_milliseconds
 from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
@@ -40,6 +42,7 @@ _CURRENT_VERSIONS = VersionRows(
     alias="slot",
     served_id='coalesce(slot.name, slot.id::text) COLLATE "C"',
     deletion="false",
+    bears=lambda terms, arguments: slot_visibility.bears(terms, "kind", arguments),
 )
 _PAST_VERSIONS = VersionRows(
     select=_PAST,
@@ -47,6 +50,7 @@ _PAST_VERSIONS = VersionRows(
     alias="past",
     served_id='coalesce(past.name, past.id::text) COLLATE "C"',
     deletion="past.status IS NULL",
+    bears=lambda terms, arguments: slot_visibility.bears(terms, "kind", arguments),
 )
 SUPERSEDE = """
 INSERT INTO slot_history (id, version, start, "end", kind_key, last_updated, status, name, extra)
@@ -82,18 +86,35 @@ class SlotStore:
         row = await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1 FOR UPDATE OF slot", key)
         return _stored(row) or await self._last_deletion(connection, key)
 
-    async def read_version(self, connection: Connection, id_: str, version: int) -> Stored | None:
+    async def read_version(
+        self, connection: Connection, id_: str, version: int, required: Sequence[str] | None = None
+    ) -> Stored | None:
+        arguments = Arguments()
+        key, number = arguments.add(slot_key(id_), "uuid"), arguments.add(version, "integer")
+        shown = "true" if required is None else slot_visibility.bears(required, "kind", arguments)
         row = await connection.fetchrow(
-            f"{_CURRENT} WHERE slot.id = $1 AND slot.version = $2"
-            f" UNION ALL {_PAST} WHERE past.id = $1 AND past.version = $2",
-            slot_key(id_),
-            version,
+            f"{_CURRENT} WHERE slot.id = {key} AND slot.version = {number} AND {shown}"
+            f" UNION ALL {_PAST} WHERE past.id = {key} AND past.version = {number} AND {shown}",
+            *arguments.values,
         )
         return _stored(row)
 
     async def has_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
-        """Slots are in no patient's compartment."""
-        return False
+        arguments = Arguments()
+        shown, key = slot_visibility.bears(terms, "kind", arguments), arguments.add(slot_key(id_), "uuid")
+        # The last version of a slot that is gone stands in its history only.
+        rows = f"""
+        SELECT slot.kind_key FROM slot WHERE slot.id = {key}
+        UNION ALL SELECT past.kind_key FROM slot_history past WHERE past.id = {key} AND past.status IS NULL"""
+        sql = f"SELECT EXISTS (SELECT FROM slot_kind kind WHERE kind.key IN ({rows}) AND {shown})"
+        return bool(await connection.fetchval(sql, *arguments.values))
+
+    async def had_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
+        arguments = Arguments()
+        shown, key = slot_visibility.bears(terms, "kind", arguments), arguments.add(slot_key(id_), "uuid")
+        rows = f"SELECT kind_key FROM slot WHERE id = {key} UNION SELECT kind_key FROM slot_history WHERE id = {key}"
+        sql = f"SELECT EXISTS (SELECT FROM slot_kind kind WHERE kind.key IN ({rows}) AND {shown})"
+        return bool(await connection.fetchval(sql, *arguments.values))
 
     async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
         key = slot_key(query.id) if query.id is not None else None
@@ -122,7 +143,7 @@ class SlotStore:
         await self._refuse_if_claimed(connection, current.id, key, resource)
         now = max(to_milliseconds(context.now), current.last_updated)
         row, kind = take_apart(resource, current.id, self._base_url)
-        schedule_key, kind_key = await self._keys(connection, kind)
+        schedule_key, kind_key = await self._keys(connection, context, kind)
         await connection.execute(
             f'{SUPERSEDE} SELECT id, version, start, "end", kind_key, last_updated, status, name, extra'
             " FROM slot WHERE id = $1",
@@ -158,7 +179,7 @@ class SlotStore:
     ) -> Stored:
         now = to_milliseconds(context.now)
         row, kind = take_apart(resource, id_, self._base_url)
-        schedule_key, kind_key = await self._keys(connection, kind)
+        schedule_key, kind_key = await self._keys(connection, context, kind)
         # `id` alone is not unique across partitions, so rivals with one id wait for each other here.
         inserted = await connection.fetchval(
             "WITH rivals AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0)))"
@@ -211,10 +232,11 @@ class SlotStore:
             and schedule_id(resource, self._base_url) == taken["schedule"]
         )
 
-    async def _keys(self, connection: Connection, kind: SlotKind) -> tuple[int, int]:
-        """The keys of the schedule and of the kind, made if it is new; Unprocessable without the schedule."""
+    async def _keys(self, connection: Connection, context: WriteContext, kind: SlotKind) -> tuple[int, int]:
+        """The keys of the schedule and of the kind, made if it is new; Unprocessable without the schedule, Forbidden when
+        it is another practice's."""
         row = await connection.fetchrow(
-            "SELECT schedule.key AS schedule, kind.key AS kind FROM schedule"
+            "SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind FROM schedule"
             " LEFT JOIN slot_kind kind ON kind.schedule_key = schedule.key AND kind.digest = $2"
             " WHERE schedule.id = $1 AND NOT schedule.deleted",
             kind.schedule_id,
@@ -228,6 +250,7 @@ class SlotStore:
                 code="not-found",
                 details_code="unknown-schedule",
             )
+        require_owned(context, "Slot", row["terms"])
         if row["kind"] is not None:
             return row["schedule"], row["kind"]
         kind_key = await connection.fetchval(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -43,6 +44,7 @@ REPLICA_TYPES = (
     "HealthcareService",
     "Practitioner",
     "PractitionerRole",
+    "OrganizationAffiliation",
     "Endpoint",
 )
 """The directory's facts that booking searches and renders, kept up to date from the directory's topic."""
@@ -169,6 +171,22 @@ patient_account = Table(
     metadata,
     Column("issuer", Text, primary_key=True),
     Column("subject", Text, primary_key=True),
-    Column("patient_id", Text(collation="C"), primary_key=True),
+    Column("patient_id", Text(collation="C"), primary_key=True, index=True),
+    Column("oneself", Boolean, nullable=False, server_default=text("true")),
+    # What they may do for the Patient: see, book, cancel, register, manage (`security.rights.MAY_ALL`).
+    Column("may", ARRAY(Text), nullable=False, server_default=text("'{see,book,cancel,register,manage}'")),
+    # The RelatedPerson that states it, where they are not the Patient themselves; it ends with it.
+    Column("related_person", Text(collation="C"), nullable=True, index=True),
+    Column("since", DateTime(timezone=True), nullable=True),
+    Column("until", DateTime(timezone=True), nullable=True),
 )
-"""Which Patients the holder of a token acts for as themselves."""
+"""For which Patients the holder of a token acts: themselves, and those whom they represent, from when until when."""
+
+proxy_invitation = Table(
+    "proxy_invitation",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("related_person", Text(collation="C"), nullable=False, index=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
+)
+"""Codes by which another account may take up what a RelatedPerson states; only their digests are kept."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from creneau_booking.storage.claims import SLOT_TYPE_SYSTEM
+from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.views import sas_codes as codes
 from creneau_booking.views.identifiers import (
     NATIONAL_PERSON,

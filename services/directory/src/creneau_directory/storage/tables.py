@@ -10,7 +10,15 @@ from creneau_shared.limits.storage import rate_bucket_table
 from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.security.audit import audit_table
 
-TYPES = ("Organization", "Location", "HealthcareService", "Practitioner", "PractitionerRole", "Endpoint")
+TYPES = (
+    "Organization",
+    "Location",
+    "HealthcareService",
+    "Practitioner",
+    "PractitionerRole",
+    "OrganizationAffiliation",
+    "Endpoint",
+)
 
 metadata = new_metadata()
 for resource_type in TYPES:

@@ -44,6 +44,10 @@ class Appointment:
     """references such as `Practitioner/12`, declined participants left out"""
     mode: Mode | None
     sequence: int
+    organizations: tuple[str, ...] = ()
+    """ids of the organisations whose appointment it is"""
+    hidden: bool = False
+    """from those who represent the patient, whose address the patient's may be: no message leaves"""
 
     def actors_of(self, resource_type: str) -> tuple[str, ...]:
         """The references to actors of one type, in the event's order."""

@@ -76,6 +76,8 @@ def plan(
     messages = _notice(event, kind) if kind is not None else []
     if event.appointment.status == "booked":
         messages += reminders(event, now=now, zone=zone, channels=channels, rules=rules)
+    if event.appointment.hidden:
+        messages = []
     return Plan(
         supersedes=True,
         messages=tuple(m for m in messages if m.channel in channels and now < m.expires_at),
@@ -92,7 +94,7 @@ def reminders(
 ) -> list[PlannedMessage]:
     """The reminders that lie ahead of `now`, for an appointment that `event` made or changed."""
     appointment = event.appointment
-    if appointment.patient is None:
+    if appointment.patient is None or appointment.hidden:
         return []
     found = []
     for rule in rules:

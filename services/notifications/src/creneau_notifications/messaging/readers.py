@@ -38,6 +38,8 @@ def read_appointment(
             actors=tuple(a["reference"] for a in data["actors"] if a["status"] != "declined"),
             mode=mode_of([(coding.get("system"), coding.get("code")) for coding in data["serviceType"]]),
             sequence=data["sequence"],
+            organizations=tuple(data.get("organizations", ())),
+            hidden=data.get("hidden", False),
         ),
         previous_start=datetime.fromisoformat(previous["start"]) if previous else None,
         cancelled_by=cancellation["by"] if cancellation else None,

@@ -9,8 +9,9 @@ from creneau_notifications.domain.plan import Kind
 from creneau_notifications.domain.rules import Channel
 from creneau_notifications.storage.messages import Message, Status
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.storage.generic import GenericStore, instant
+from creneau_shared.fhir.storage.generic import GenericStore, instant, owned_by
 from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.security.rights import SHARED
 
 CATEGORY_SYSTEM = "http://terminology.hl7.org/CodeSystem/communication-category"
 TOPIC_SYSTEM = "http://terminology.hl7.org/CodeSystem/communication-topic"
@@ -60,12 +61,22 @@ class Communications:
     async def announce(self, connection: Connection, message: Message, now: datetime) -> None:
         """Store the Communication of a message that has just been planned."""
         await self._store.create(
-            connection, WriteContext(now=now), communication_of(message), str(message.id)
+            connection,
+            WriteContext(now=now),
+            communication_of(message),
+            str(message.id),
+            belonging=belonging_of(message),
         )
 
     async def show(self, connection: Connection, message: Message, now: datetime) -> None:
         """Store the state of `message` as the current version of its Communication."""
-        await self._store.put(connection, WriteContext(now=now), str(message.id), communication_of(message))
+        await self._store.put(
+            connection,
+            WriteContext(now=now),
+            str(message.id),
+            communication_of(message),
+            belonging=belonging_of(message),
+        )
 
     async def remove(self, connection: Connection, ids: list[str]) -> None:
         """Take Communications and their history away for good, once their time of keeping is over."""
@@ -79,6 +90,13 @@ class Communications:
         await connection.execute(
             "DELETE FROM resource_history WHERE resource_type = 'Communication' AND id = ANY($1::text[])", ids
         )
+
+
+def belonging_of(message: Message) -> list[str]:
+    """Whose the Communication is: the practices' of the visit; the recipient's representatives see it too."""
+    appointment = message.event.appointment
+    shared = [] if appointment.hidden else [f"{SHARED}{message.recipient.removeprefix('Patient/')}"]
+    return [*owned_by(appointment.organizations), *shared]
 
 
 def communication_of(message: Message) -> dict[str, Any]:

@@ -34,6 +34,8 @@ def load_event(content: str) -> AppointmentEvent:
             actors=tuple(appointment["actors"]),
             mode=Mode(appointment["mode"]) if appointment["mode"] else None,
             sequence=appointment["sequence"],
+            organizations=tuple(appointment.get("organizations", ())),
+            hidden=appointment.get("hidden", False),
         ),
         previous_start=datetime.fromisoformat(previous_start) if previous_start else None,
         cancelled_by=values["cancelled_by"],

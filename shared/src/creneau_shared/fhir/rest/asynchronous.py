@@ -142,7 +142,7 @@ async def _check_at_once(server: FhirServer, request: FhirRequest) -> None:
     plan = server.plan(request)
     provenance_of(server, request, writes=plan.write is not None)
     for resource_type, action in _rights(server, request):
-        await server.policy.access(request.principal, resource_type, action)
+        request.access(resource_type, action)
     if request.method in ("POST", "PUT") and "_search" not in request.path and request.body.strip():
         request.resource()
     if request.method == "POST" and not request.path:

@@ -144,6 +144,7 @@ def _entry(outer: FhirRequest, index: int, entry: Resource) -> Entry:
         headers=headers,
         body=body,
         parsed=resource,
+        rights=None,
     )
     return Entry(index, entry.get("fullUrl"), request)
 
@@ -240,6 +241,9 @@ async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Ent
     _require_held(server, entries)
     answers: list[Answer | None] = [None] * len(entries)
     async with server.transaction() as connection:
+        rights = await server.resolve(outer)
+        for entry in entries:
+            entry.request.rights = rights
         given = await _give_ids(server, connection, entries)
         for entry in entries:
             if entry.request.parsed is not None:

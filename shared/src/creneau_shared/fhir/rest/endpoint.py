@@ -76,7 +76,7 @@ class FhirEndpoint:
             async with asyncio.timeout(self._timeout_s):
                 principal = await self._principal(headers)
                 path = _segments(scope)
-                caller = self._callers.caller(principal, address, getattr(principal, "client", None))
+                caller = self._callers.caller(principal, address)
                 await self._limiter.take(caller.counted, costs.of_request(path, declared_bytes(headers)))
                 request = FhirRequest(
                     method=scope["method"],

@@ -15,7 +15,8 @@ from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.negotiation import Preference, body_format
 from creneau_shared.fhir.storage.store import Resource, Stored
 from creneau_shared.fhir.xml import from_xml
-from creneau_shared.security.principal import Principal
+from creneau_shared.security.principal import Action, Principal
+from creneau_shared.security.rights import Access, Rights
 
 
 @dataclass
@@ -39,10 +40,18 @@ class FhirRequest:
     """the query of the address as it was sent; empty for an entry of a Bundle"""
     given_id: str | None = None
     """the id that a transaction gave to what this request creates"""
+    rights: Rights | None = None
+    """what the principal may do, once it is resolved (`FhirServer.handle`, before anything else)"""
 
     @property
     def prefer(self) -> Preference:
         return Preference.parse(self.headers.get("prefer"))
+
+    def access(self, resource_type: str, action: Action) -> Access:
+        """The access that this request has; Unauthenticated or Forbidden when it has none."""
+        if self.rights is None:
+            raise RuntimeError("the rights of a request are resolved before it is carried out")
+        return self.rights.access(resource_type, action)
 
     def parameter(self, name: str) -> str | None:
         """The last value of a query parameter."""

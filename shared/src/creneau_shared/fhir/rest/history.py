@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,13 +15,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import BadRequest, Gone
+from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
-from creneau_shared.fhir.rest.reading import ID, read_current, unknown_resource
+from creneau_shared.fhir.rest.reading import ID, require_once_visible
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import HistoryQuery, ResourceStore, Stored
+from creneau_shared.security.access import Access
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.server import FhirServer
@@ -116,12 +116,14 @@ async def history(
     """GET …/_history: newest first, with `_count` and either `_since` or `_at`; paged."""
     asked = _Asked.of(request)
     versions: list[Stored] = []
+    # Of the system as a whole, one sees the types that one may read.
+    readable = [s for s in stores if len(stores) == 1 or _may_read(request, s.resource_type)]
     async with server.connection() as connection:
-        for store in stores:
-            if await _may_see(server, connection, request, store, id_):
-                before = asked.place.before_for(store.resource_type) if asked.place else None
-                query = HistoryQuery(id_, asked.since, before, asked.count + 1, asked.at)
-                versions += await store.history(connection, query)
+        for store in readable or stores:
+            access = await _require_seen(server, connection, request, store, id_)
+            before = asked.place.before_for(store.resource_type) if asked.place else None
+            query = HistoryQuery(id_, asked.since, before, asked.count + 1, asked.at, access.required)
+            versions += await store.history(connection, query)
     versions.sort(key=Place.of, reverse=True)
     page = versions[: asked.count]
     links = [Link("self", request_url(request))]
@@ -164,23 +166,20 @@ def _refuse_unoffered(request: FhirRequest) -> None:
         )
 
 
-async def _may_see(
-    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str | None
-) -> bool:
-    """Whether the caller may see this history; NotFound when the one resource asked for was never there.
+def _may_read(request: FhirRequest, resource_type: str) -> bool:
+    return request.rights is not None and request.rights.reach(resource_type, "r") is not None
 
-    Whoever is limited to a patient's compartment asks resource by resource.
-    """
-    access = await server.policy.access(request.principal, store.resource_type, "r")
-    if id_ is None and access.required_terms(store.resource_type) is not None:
-        return False
+
+async def _require_seen(
+    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str | None
+) -> Access:
+    """The access to this history; NotFound when the one resource that is asked for was never there, or never for the
+    caller to see. Each version is judged for itself, by whose it was."""
+    access = request.access(store.resource_type, "r")
     if id_ is not None:
-        if not ID.match(id_):
-            raise unknown_resource(store.resource_type, id_)
-        with suppress(Gone):
-            await read_current(connection, store, access, id_)
+        await require_once_visible(connection, store, access, id_)
     await server.audit(connection, request, access, "R", None, store.resource_type, id_)
-    return True
+    return access
 
 
 def history_count(query: Sequence[tuple[str, str]]) -> int:

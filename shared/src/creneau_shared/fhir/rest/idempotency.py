@@ -21,11 +21,13 @@ RETENTION_HOURS = 48
 
 
 def idempotency_table(metadata: MetaData) -> Table:
-    """`idempotency`: what was answered to each key of each subject."""
+    """`idempotency`: what was answered to each key of each account, through each client."""
     return Table(
         "idempotency",
         metadata,
+        Column("issuer", Text, primary_key=True),
         Column("subject", Text, primary_key=True),
+        Column("client", Text, primary_key=True),
         Column("key", Text, primary_key=True),
         Column("digest", LargeBinary, nullable=False),
         Column("status", Integer, nullable=True),
@@ -41,6 +43,12 @@ def idempotency_table(metadata: MetaData) -> Table:
 def _digest(request: FhirRequest, resource: Resource) -> bytes:
     target = "/".join((request.method, *request.path)).encode()
     return hashlib.sha256(target + b"\n" + dumps(resource)).digest()
+
+
+def _account(request: FhirRequest) -> tuple[str, str, str]:
+    """Whose keys these are: two clients of one person may choose the same key."""
+    principal = request.principal
+    return principal.issuer, principal.subject, principal.client
 
 
 def check_key(key: str) -> None:
@@ -60,18 +68,20 @@ async def remembered(
     BadRequest for an unusable key, Unprocessable when the key was used for something else.
     """
     check_key(key)
-    subject, digest = request.principal.subject, _digest(request, resource)
+    account, digest = _account(request), _digest(request, resource)
     reserved = await connection.fetchval(
-        "INSERT INTO idempotency (subject, key, digest) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true",
-        subject,
+        "INSERT INTO idempotency (issuer, subject, client, key, digest) VALUES ($1, $2, $3, $4, $5)"
+        " ON CONFLICT DO NOTHING RETURNING true",
+        *account,
         key,
         digest,
     )
     if reserved:
         return None
     row = await connection.fetchrow(
-        "SELECT digest, status, location, etag, expires, content FROM idempotency WHERE subject = $1 AND key = $2",
-        subject,
+        "SELECT digest, status, location, etag, expires, content FROM idempotency"
+        " WHERE issuer = $1 AND subject = $2 AND client = $3 AND key = $4",
+        *account,
         key,
     )
     if row is None or row["digest"] != digest:
@@ -94,9 +104,9 @@ async def remember(
 ) -> None:
     """Keep the answer beside the key, in the same transaction."""
     await connection.execute(
-        "UPDATE idempotency SET status = $3, location = $4, etag = $5, content = $6, expires = $7"
-        " WHERE subject = $1 AND key = $2",
-        request.principal.subject,
+        "UPDATE idempotency SET status = $5, location = $6, etag = $7, content = $8, expires = $9"
+        " WHERE issuer = $1 AND subject = $2 AND client = $3 AND key = $4",
+        *_account(request),
         key,
         answer.status,
         answer.headers.get("Location"),

@@ -73,6 +73,13 @@ def _packed(principal: Principal) -> dict[str, Any]:
         "scopes": [[s.level, s.resource_type, "".join(sorted(s.actions))] for s in principal.scopes],
         "flags": sorted(principal.flags),
         "patient": principal.patient,
+        "role": principal.role,
+        "client": principal.client,
+        "organizations": sorted(principal.organizations),
+        "practitioner": principal.practitioner,
+        "nationalId": principal.national_id,
+        "actingFor": principal.acting_for,
+        "mandate": principal.mandate,
     }
 
 
@@ -83,4 +90,12 @@ def _unpacked(kept: dict[str, Any]) -> Principal:
         scopes=tuple(Scope(level, kind, frozenset(actions)) for level, kind, actions in kept["scopes"]),
         flags=frozenset(kept["flags"]),
         patient=kept["patient"],
+        # A request that the version before recorded has no role: it is refused like a stranger's.
+        role=kept.get("role", "public"),
+        client=kept.get("client", ""),
+        organizations=frozenset(kept.get("organizations", ())),
+        practitioner=kept.get("practitioner"),
+        national_id=kept.get("nationalId"),
+        acting_for=kept.get("actingFor"),
+        mandate=kept.get("mandate"),
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import BadRequest, Gone, NotFound
+from creneau_shared.errors import BadRequest, Forbidden, Gone, NotFound
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, parse_http_date
 from creneau_shared.fhir.storage.store import ResourceStore, Stored
 from creneau_shared.fhir.summary import SummaryMode, select_elements, summarise
-from creneau_shared.security.access import Access
+from creneau_shared.security.access import PUBLIC, Access
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.server import FhirServer
@@ -24,10 +23,11 @@ UUID_LENGTH = 36
 SUMMARIES: frozenset[SummaryMode] = frozenset(("true", "text", "data"))
 
 
-def unknown_resource(resource_type: str, id_: str) -> NotFound:
+def unknown_resource(resource_type: str, id_: str, *, advice: bool = False) -> NotFound:
+    """What is not there, or not for the caller to know of. `advice`: how to create what was to be put there."""
     return NotFound(
-        f"{resource_type}/{id_} n'existe pas.",
-        f"{resource_type}/{id_} does not exist.",
+        f"{resource_type}/{id_} n'existe pas." + (" Créez-le par POST." if advice else ""),
+        f"{resource_type}/{id_} does not exist." + (" Create it by POST." if advice else ""),
         diagnostics=None if ID.match(id_) else "the id is not a valid FHIR id",
     )
 
@@ -56,9 +56,30 @@ async def read_current(
 
 
 async def require_visible(connection: Connection, store: ResourceStore, access: Access, id_: str) -> None:
-    """NotFound unless the resource lies within the caller's compartment."""
-    required = access.required_terms(store.resource_type)
-    if required is not None and not await store.has_any_term(connection, id_, required):
+    """NotFound unless the resource lies within the caller's compartment; Forbidden for what others publish."""
+    required = access.required
+    if required is None or await store.has_any_term(connection, id_, required):
+        return
+    if store.resource_type in PUBLIC and access.action in ("c", "u", "d"):
+        # What everybody may read is no secret: it is said that it is somebody else's.
+        shown = access.rights.access(store.resource_type, "r").required
+        if shown is None or await store.has_any_term(connection, id_, shown):
+            raise Forbidden(
+                f"{store.resource_type}/{id_} appartient à un autre cabinet : vous pouvez le lire, pas le changer.",
+                f"{store.resource_type}/{id_} belongs to another practice: you may read it, not change it.",
+                expression=store.resource_type,
+                details_code="not-yours",
+            )
+    raise unknown_resource(store.resource_type, id_)
+
+
+async def require_once_visible(
+    connection: Connection, store: ResourceStore, access: Access, id_: str
+) -> None:
+    """NotFound unless some version of the resource, a deleted one's too, is within what the caller may see."""
+    known = ID.match(id_) is not None and await store.read(connection, id_) is not None
+    required = access.required
+    if not known or (required is not None and not await store.had_any_term(connection, id_, required)):
         raise unknown_resource(store.resource_type, id_)
 
 
@@ -83,8 +104,8 @@ def not_modified(request: FhirRequest, stored: Stored) -> bool:
 
 async def read(server: FhirServer, request: FhirRequest, store: ResourceStore, id_: str) -> Answer:
     """GET [type]/[id]."""
-    access = await server.policy.access(request.principal, store.resource_type, "r")
-    gathered = server.gathered_reads(store.resource_type)
+    access = request.access(store.resource_type, "r")
+    gathered = server.gathered_reads(store.resource_type) if access.required is None else None
     if gathered is not None:
         found = await gathered.read(id_) if ID.match(id_) else None
         return _answer(request, _existing(store.resource_type, id_, found))
@@ -98,12 +119,11 @@ async def vread(
     server: FhirServer, request: FhirRequest, store: ResourceStore, id_: str, version: str
 ) -> Answer:
     """GET [type]/[id]/_history/[vid]: 404 unknown, 410 when that version is the deletion."""
-    access = await server.policy.access(request.principal, store.resource_type, "r")
+    access = request.access(store.resource_type, "r")
     async with server.connection() as connection:
-        with suppress(Gone):  # the versions before a deletion stay readable
-            await read_current(connection, store, access, id_)
+        await require_once_visible(connection, store, access, id_)
         stored = (
-            await store.read_version(connection, id_, int(version))
+            await store.read_version(connection, id_, int(version), access.required)
             if version.isdigit() and len(version) < 10
             else None
         )

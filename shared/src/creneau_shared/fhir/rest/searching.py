@@ -22,64 +22,30 @@ from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import Scope
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.fhir.summary import cut_down
-from creneau_shared.security.access import COMPARTMENT, Access, AccessPolicy, terms_of
-from creneau_shared.security.principal import Principal
+from creneau_shared.fhir.type_table import COMPARTMENT, TYPES, compartment_parameters
+from creneau_shared.security.rights import Access
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.declaration import Pairs
     from creneau_shared.fhir.rest.server import FhirServer
 
-KNOWN_TYPES = frozenset(
-    {
-        "Organization",
-        "Location",
-        "HealthcareService",
-        "Practitioner",
-        "PractitionerRole",
-        "Endpoint",
-        "Schedule",
-        "Slot",
-        "Appointment",
-        "AppointmentResponse",
-        "Patient",
-        "RelatedPerson",
-        "Communication",
-        "Subscription",
-        "AuditEvent",
-        "Provenance",
-    }
-)
+KNOWN_TYPES = frozenset(TYPES)
 """The types of the whole system: what a chain or an include may name, whichever service holds it."""
 
 COMPARTMENT_PARAMETERS: dict[str, dict[str, tuple[str, ...]]] = {
-    "Patient": {
-        "Appointment": ("actor",),
-        "AppointmentResponse": ("actor",),
-        "Schedule": ("actor",),
-        "RelatedPerson": ("patient",),
-        "Communication": ("subject", "sender", "recipient"),
-    },
-    "RelatedPerson": {"Appointment": ("actor",), "AppointmentResponse": ("actor",), "Schedule": ("actor",)},
-    "Practitioner": {
-        "Appointment": ("actor",),
-        "AppointmentResponse": ("actor",),
-        "Schedule": ("actor",),
-        "PractitionerRole": ("practitioner",),
-        "Communication": ("sender", "recipient"),
-    },
-    "Device": {"Appointment": ("actor",), "AppointmentResponse": ("actor",), "Schedule": ("actor",)},
+    owner: dict(compartment_parameters(owner))
+    for owner in ("Patient", "RelatedPerson", "Practitioner", "Device")
 }
-"""compartmentdefinition-{patient,relatedperson,practitioner,device}.json, for the types that are served."""
 
 
 async def search(server: FhirServer, request: FhirRequest, resource_type: str) -> Answer:
     """GET [type]?… and POST [type]/_search."""
     view = view_for(server.served(resource_type).views, request)
-    access = await server.policy.access(request.principal, resource_type, "s")
+    access = request.access(resource_type, "s")
     wanted = _wanted(
         server, request, resource_type, access, request.query if view is None else view.pairs(request)
     )
-    scope = await scope_of(server.policy, request.principal, resource_type, access)
+    scope = scope_of(access)
     if view is not None:
         result = await _run(server, request, access, view.widen(wanted, request.now), scope)
         return Answer(200, view.bundle(request, wanted, result))
@@ -93,15 +59,11 @@ async def search_compartment(
     """GET [compartment]/[id]/[type]?…: the resources of `target` that belong to the owner."""
     parameters = COMPARTMENT_PARAMETERS[owner][target]
     wanted = parse(server, request, target, request.query)
-    access = await server.policy.access(request.principal, target, "s")
-    scope = await scope_of(server.policy, request.principal, target, access)
+    access = request.access(target, "s")
+    scope = scope_of(access)
     member = tuple(f"{parameter}={owner}/{id_}" for parameter in parameters)
-    limited = scope.required.get(target)
-    if limited is None:
-        scope = Scope({**scope.required, target: member})
-    elif owner != "Patient" or id_ not in (access.patient_ids or ()):
-        scope = Scope({**scope.required, target: ()})
-    result = await _cut(server, wanted, await _run(server, request, access, wanted, scope))
+    run = await _run(server, request, access, wanted, Scope(scope.required, {target: member}))
+    result = await _cut(server, wanted, run)
     url = f"{server.base_url}/{owner}/{id_}/{target}"
     return Answer(200, _bundle(server, request, wanted, result, url))
 
@@ -111,9 +73,9 @@ async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
     asked = SeveralTypes.of(request.query, server.types)
 
     async def one(name: str, pairs: Pairs) -> Part:
-        access = await server.policy.access(request.principal, name, "s")
+        access = request.access(name, "s")
         wanted = _wanted(server, request, name, access, pairs)
-        scope = await scope_of(server.policy, request.principal, name, access)
+        scope = scope_of(access)
         result = await _cut(server, wanted, await _run(server, request, access, wanted, scope))
         entries = list(_entries(server, request, wanted, result))
         return Part(entries, len(result.matches), result.total, result.next_cursor)
@@ -167,8 +129,8 @@ async def matching_ids(
             code="required",
         )
     wanted = parse(server, request, store.resource_type, pairs, strict=True)
-    access = await server.policy.access(request.principal, store.resource_type, "s")
-    scope = await scope_of(server.policy, request.principal, store.resource_type, access)
+    access = request.access(store.resource_type, "s")
+    scope = scope_of(access)
     wanted = replace(wanted, count=most, total="none", includes=(), sort=())
     result = await run_search(connection, server.catalog, wanted, cursor_codec=server.cursors, scope=scope)
     return [row.id for row in result.matches]
@@ -193,18 +155,15 @@ def parse(
     )
 
 
-async def scope_of(policy: AccessPolicy, principal: Principal, matched: str, access: Access) -> Scope:
+def scope_of(access: Access) -> Scope:
     """What the caller may see of each type that a search can reach, the matched one and those it leads to."""
-    required: dict[str, tuple[str, ...]] = {}
-    patients = access.patient_ids
-    for name, reach in policy.reach(principal).items():
-        if name == matched or reach == "all":
-            continue
-        if reach == "own" and patients is None:
-            patients = await policy.patients(principal)
-        required[name] = terms_of(name, patients or ()) if reach == "own" else ()
-    own = access.required_terms(matched)
-    return Scope(required if own is None else {**required, matched: own})
+    required = dict(access.rights.required())
+    own = access.required
+    if own is None:
+        required.pop(access.resource_type, None)
+    else:
+        required[access.resource_type] = own
+    return Scope(required)
 
 
 async def _run(

@@ -30,7 +30,7 @@ from creneau_shared.fhir.storage.gathering import GatheredReads, ReadsMany
 from creneau_shared.fhir.storage.store import Stored
 from creneau_shared.heavy.workshop import Workshop
 from creneau_shared.limits.deployment import DeploymentLimits
-from creneau_shared.security.access import PUBLIC, Access, AccessPolicy
+from creneau_shared.security.access import PUBLIC, Access, AccessPolicy, Rights
 from creneau_shared.security.audit import Auditor
 
 Read = Callable[[], Awaitable[Answer]]
@@ -145,6 +145,7 @@ class FhirServer:
 
     async def answer(self, request: FhirRequest) -> Answer:
         """As `handle`, for a client that may rather come back for the answer (`Prefer: respond-async`)."""
+        await self.resolve(request)
         if request.prefer.respond_async and self.asynchronous is not None:
             accepted = await self.asynchronous.accept(self, request)
             if accepted is not None:
@@ -153,6 +154,7 @@ class FhirServer:
 
     async def handle(self, request: FhirRequest) -> Answer:
         """Carry out one request; a write is committed before this returns."""
+        await self.resolve(request)
         plan = self.plan(request)
         said = provenance_of(self, request, writes=plan.write is not None)
         if plan.read is not None:
@@ -163,6 +165,17 @@ class FhirServer:
             if said is not None:
                 await keep_provenance(self, connection, request, said, answer)
             return answer
+
+    async def resolve(self, request: FhirRequest) -> Rights:
+        """Look up what the caller may do, once a request and before its transaction begins."""
+        if request.rights is None:
+            principal = request.principal
+            if self.policy.needs_memberships(principal):
+                async with self.connection() as connection:
+                    request.rights = await self.policy.rights(connection, principal, request.now)
+            else:
+                request.rights = await self.policy.rights(None, principal, request.now)
+        return request.rights
 
     def plan(self, request: FhirRequest) -> Plan:
         """The interaction that the method and the path ask for (FHIR R4 http.html#summary)."""

@@ -42,7 +42,7 @@ async def _validate(call: OperationCall) -> Answer:
     question, resource = judged.question, None
     if call.id is not None and call.type is not None:
         store = call.server.served(call.type).store
-        access = await call.server.policy.access(request.principal, call.type, "r")
+        access = request.access(call.type, "r")
         async with call.server.connection() as connection:
             stored = await read_current(connection, store, access, call.id)
         assert stored.content is not None

@@ -14,7 +14,6 @@ from creneau_shared.errors import (
     BadRequest,
     Forbidden,
     Gone,
-    MethodNotAllowed,
     NotFound,
     PreconditionFailed,
     Unprocessable,
@@ -25,12 +24,13 @@ from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.negotiation import entity_version
-from creneau_shared.fhir.rest.reading import ID, UUID, read_current, require_visible
+from creneau_shared.fhir.rest.reading import ID, UUID, read_current, require_visible, unknown_resource
 from creneau_shared.fhir.rest.searching import matching_ids
 from creneau_shared.fhir.search.index import index_resource
 from creneau_shared.fhir.storage.store import Resource, ResourceStore, Stored, WriteContext
 from creneau_shared.fhir.validation import check
-from creneau_shared.security.access import Access
+from creneau_shared.security.access import COMPARTMENT, Access
+from creneau_shared.security.rights import person_terms
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.server import FhirServer
@@ -44,7 +44,11 @@ def write_context(request: FhirRequest, access: Access) -> WriteContext:
         now=request.now,
         subject=request.principal.subject,
         issuer=request.principal.issuer,
+        role=request.principal.role,
+        client=request.principal.client,
+        practitioner=request.principal.practitioner,
         patient_ids=access.patient_ids,
+        organizations=access.organizations,
         correlation_id=request.correlation_id,
     )
 
@@ -53,7 +57,7 @@ async def create(
     server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore
 ) -> Answer:
     """POST [type]: 201 with Location; with If-None-Exist the 0/1/many rules; with Idempotency-Key once only."""
-    access = await server.policy.access(request.principal, store.resource_type, "c")
+    access = request.access(store.resource_type, "c")
     resource = request.resource()
     _check(server, resource, store)
     condition = request.headers.get("if-none-exist")
@@ -81,7 +85,7 @@ async def update(
     server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str
 ) -> Answer:
     """PUT [type]/[id]: 200, or 201 when it created; If-Match and If-None-Match: * honoured."""
-    access = await server.policy.access(request.principal, store.resource_type, "u")
+    access = request.access(store.resource_type, "u")
     resource = request.resource()
     _check(server, resource, store)
     if UUID.match(id_) and resource.get("id", "").lower() == id_:
@@ -99,7 +103,7 @@ async def conditional_update(
     server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore
 ) -> Answer:
     """PUT [type]?search: none → create (with the client's id when it gives one), one → update, many → 412."""
-    access = await server.policy.access(request.principal, store.resource_type, "u")
+    access = request.access(store.resource_type, "u")
     resource = request.resource()
     _check(server, resource, store)
     found = await _match(server, connection, request, store, request.query, "PUT")
@@ -107,7 +111,7 @@ async def conditional_update(
     if found is None:
         if id_ is not None:
             return await _put(server, connection, request, store, access, id_, resource)
-        access = await server.policy.access(request.principal, store.resource_type, "c")
+        access = request.access(store.resource_type, "c")
         require_compartment(access, store, resource, request)
         context = write_context(request, access)
         stored = await store.create(connection, context, resource)
@@ -126,7 +130,7 @@ async def patch(
     server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str | None
 ) -> Answer:
     """PATCH [type]/[id], or [type]?search: JSON Patch, FHIRPath Patch or XML Patch; the result is checked anew."""
-    access = await server.policy.access(request.principal, store.resource_type, "u")
+    access = request.access(store.resource_type, "u")
     if id_ is None:
         id_ = await _match(server, connection, request, store, request.query, "PATCH")
         if id_ is None:
@@ -149,7 +153,7 @@ async def delete(
     server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str
 ) -> Answer:
     """DELETE [type]/[id]: 204, also when it is already gone or never was."""
-    access = await server.policy.access(request.principal, store.resource_type, "d")
+    access = request.access(store.resource_type, "d")
     try:
         current = await read_current(connection, store, access, id_, lock=True)
     except Gone as gone:
@@ -167,7 +171,7 @@ async def conditional_delete(
     server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore
 ) -> Answer:
     """DELETE [type]?search: none or one as usual, many → 412 (conditionalDelete: single)."""
-    await server.policy.access(request.principal, store.resource_type, "d")
+    request.access(store.resource_type, "d")
     found = await _match(server, connection, request, store, request.query, "DELETE")
     return Answer(204) if found is None else await delete(server, connection, request, store, found)
 
@@ -189,15 +193,16 @@ async def _put(
             code="value",
         )
     current = await store.lock(connection, id_)
-    if current is not None and not current.deleted:
+    if current is not None:
         await require_visible(connection, store, access, id_)
+    if current is not None and not current.deleted:
         if request.headers.get("if-none-match", "").strip() == "*":
             raise PreconditionFailed(
                 f"{store.resource_type}/{id_} existe déjà.", f"{store.resource_type}/{id_} exists already."
             )
         _require_version(request, current)
         return await _replace(server, connection, request, store, access, current, resource)
-    _require_client_ids(access, store)
+    _require_client_ids(access, store, id_)
     if "if-match" in request.headers:
         raise PreconditionFailed(
             f"{store.resource_type}/{id_} n'existe pas : aucune version à laquelle comparer If-Match.",
@@ -222,7 +227,7 @@ async def _replace(
     current: Stored,
     resource: Resource,
 ) -> Answer:
-    require_compartment(access, store, resource, request, id_=current.id)
+    require_compartment(access, store, resource, request)
     context = write_context(request, access)
     stored = await store.replace(connection, context, current, resource)
     await server.audit(connection, request, access, "U", stored)
@@ -252,31 +257,28 @@ def _require_version(request: FhirRequest, current: Stored) -> None:
         )
 
 
-def _require_client_ids(access: Access, store: ResourceStore) -> None:
-    """Only software may choose ids; a patient's app lets the server give them."""
-    if access.patient_ids is not None:
-        raise MethodNotAllowed(
-            f"Créez {store.resource_type} par POST : le serveur lui donnera son identifiant.",
-            f"Create {store.resource_type} by POST: the server will give it its id.",
-            headers={"Allow": "GET, POST"},
-        )
+def _require_client_ids(access: Access, store: ResourceStore, id_: str) -> None:
+    """Of what is about persons only the deployment itself chooses ids: everybody else is answered as for somebody
+    else's resource, so that no id tells whether it is in use."""
+    if access.reach != "all" and store.resource_type in COMPARTMENT:
+        raise unknown_resource(store.resource_type, id_, advice=True)
 
 
 def require_compartment(
-    access: Access, store: ResourceStore, resource: Resource, request: FhirRequest, id_: str | None = None
+    access: Access, store: ResourceStore, resource: Resource, request: FhirRequest
 ) -> None:
-    """A patient may only write what belongs to them, and cannot give it away."""
-    required = access.required_terms(store.resource_type)
-    if required is None or (store.resource_type == "Patient" and id_ is None):
+    """A person may only write what is about them, or somebody whom they represent, and about nobody else. What a practice
+    writes is judged where it is known whose it will be (`generic.require_owned`)."""
+    if access.reach != "own" or store.resource_type == "Patient":
         return
-    terms = set(index_resource(store.resource_type, resource, base_url=request.base_url).terms)
-    if id_ is not None:
-        terms.add(f"_id={id_}")
-    if terms.isdisjoint(required):
+    terms = index_resource(store.resource_type, resource, base_url=request.base_url).terms
+    about = {term.partition("=Patient/")[2] for term in person_terms(store.resource_type, terms)}
+    if not about or not about <= (access.patient_ids or frozenset()):
         raise Forbidden(
             "Vous ne pouvez écrire que ce qui vous concerne, vous ou une personne que vous représentez.",
             "You can only write what concerns you or someone you represent.",
             expression=store.resource_type,
+            details_code="not-yours",
         )
 
 

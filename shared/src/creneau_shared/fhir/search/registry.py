@@ -259,6 +259,21 @@ def _practitioner_role(base: _Base) -> None:
     )
 
 
+def _organization_affiliation(base: _Base) -> None:
+    base.codes(active=("active", _BOOLEAN))
+    base.tokens(identifier="identifier", role="code", specialty="specialty")
+    base.add("date", "date", "OrganizationAffiliation.period")
+    base.telecom()
+    base.references(
+        endpoint=("endpoint", ("Endpoint",)),
+        location=("location", ("Location",)),
+        network=("network", ("Organization",)),
+        participating_organization=("participatingOrganization", ("Organization",)),
+        primary_organization=("organization", ("Organization",)),
+        service=("healthcareService", ("HealthcareService",)),
+    )
+
+
 def _endpoint(base: _Base) -> None:
     base.tokens(connection_type="connectionType", identifier="identifier", payload_type="payloadType")
     base.codes(status=("status", "http://hl7.org/fhir/endpoint-status"))
@@ -511,6 +526,7 @@ _BUILDERS = {
     "HealthcareService": _healthcare_service,
     "Practitioner": _practitioner,
     "PractitionerRole": _practitioner_role,
+    "OrganizationAffiliation": _organization_affiliation,
     "Endpoint": _endpoint,
     "Schedule": _schedule,
     "Slot": _slot,

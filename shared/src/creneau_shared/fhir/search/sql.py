@@ -203,6 +203,8 @@ class Scope:
     """
 
     required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    within: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """for the type of a compartment search, the terms by which a row belongs to the compartment's owner"""
 
 
 EVERYTHING = Scope()
@@ -249,9 +251,10 @@ class Compiler:
     def where(self, table: SearchTable, conditions: Iterable[Condition], alias: str) -> str:
         """The condition that the row is not deleted, within the scope, and fulfils the conditions."""
         parts = [table.live(alias)]
-        required = self.scope.required.get(table.resource_type)
-        if required is not None:
-            parts.append(table.bears(required, alias, self.arguments))
+        for limits in (self.scope.required, self.scope.within):
+            terms = limits.get(table.resource_type)
+            if terms is not None:
+                parts.append(table.bears(terms, alias, self.arguments))
         parts += [self._condition(table, condition, alias) for condition in conditions]
         return " AND ".join(parts)
 

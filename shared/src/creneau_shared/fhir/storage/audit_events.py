@@ -259,7 +259,11 @@ class AuditEventStore:
         row = await connection.fetchrow(f"{self._select} WHERE a.id = $1", key)
         return Stored(TYPE, *row) if row is not None else None
 
-    async def read_version(self, connection: Connection, id_: str, version: int) -> Stored | None:
+    async def read_version(
+        self, connection: Connection, id_: str, version: int, required: Sequence[str] | None = None
+    ) -> Stored | None:
+        if required is not None and not await self.has_any_term(connection, id_, required):
+            return None
         return await self.read(connection, id_) if version == 1 else None
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
@@ -267,6 +271,9 @@ class AuditEventStore:
 
     async def has_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
         return False
+
+    async def had_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
+        return await self.has_any_term(connection, id_, terms)
 
     async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
         stored = await self.read(connection, query.id) if query.id is not None else None

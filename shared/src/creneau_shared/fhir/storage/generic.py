@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Conflict
+from creneau_shared.errors import Conflict, Forbidden
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import IndexEntries, index_resource
 from creneau_shared.fhir.search.registry import storage_needs
+from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement
 from creneau_shared.fhir.storage.store import ChangeKind, HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.fhir.storage.tables import table_name
+from creneau_shared.fhir.type_table import COMPARTMENT
 from creneau_shared.ids import new_id
+from creneau_shared.security.rights import AGENDA, OWNER
 
 Changed = Callable[[Connection, WriteContext, ChangeKind, Stored, Resource | None], Awaitable[None]]
 """Called inside the transaction after each write, with the resource as stored (None for a deletion)."""
+
+Belonging = Callable[[Connection, WriteContext, Resource, Stored | None], Awaitable[Sequence[str] | None]]
+"""Called before each write with the resource, its id among it, and its current version: the internal terms that say
+whose it will be; None: whose it is already."""
 
 
 def instant(moment: datetime) -> str:
@@ -49,19 +56,49 @@ async def nothing_more(*_: object) -> None:
     """The hook of a type whose changes concern nobody else."""
 
 
+async def as_it_is(*_: object) -> None:
+    """The hook of a type whose resources belong to no organisation, or go on belonging to the one that they have."""
+
+
+def owned_by(organizations: Iterable[str]) -> list[str]:
+    """The internal terms of what belongs to these Organizations (ids)."""
+    return [f"{OWNER}{id_}" for id_ in sorted(set(organizations))]
+
+
+def require_owned(context: WriteContext, resource_type: str, belonging: Iterable[str]) -> None:
+    """Forbidden when a practice writes what would belong to none of the organisations for which it speaks."""
+    if context.organizations is None or not set(belonging).isdisjoint(owned_by(context.organizations)):
+        return
+    raise Forbidden(
+        f"Ce que vous écrivez n'appartient à aucun des cabinets pour lesquels vous agissez ({resource_type}).",
+        f"What you write belongs to none of the practices for which you act ({resource_type}).",
+        expression=resource_type,
+        details_code="not-yours",
+    )
+
+
 class GenericStore:
     """A `ResourceStore` over the tables that `resource_tables` declares for the type."""
 
-    def __init__(self, resource_type: str, base_url: str, changed: Changed = nothing_more) -> None:
+    def __init__(
+        self,
+        resource_type: str,
+        base_url: str,
+        changed: Changed = nothing_more,
+        belonging: Belonging = as_it_is,
+    ) -> None:
         self.resource_type = resource_type
         self._base_url = base_url
         self._changed = changed
+        self._belonging = belonging
         self._table = table_name(resource_type)
         self._needs = storage_needs(resource_type)
         self._current, self._past = _versions(resource_type)
         self._insert_sql = self._insert()
-        self._update_sql = self._update(keep_superseded=True)
-        self._overwrite_sql = self._update(keep_superseded=False)
+        self._update_sql = self._update(keep_superseded=True, terms="$5")
+        self._update_keeping_sql = self._update(keep_superseded=True, terms=f"$5 || {_KEPT}")
+        self._delete_sql = self._update(keep_superseded=True, terms=_compartment(resource_type, "terms"))
+        self._overwrite_sql = self._update(keep_superseded=False, terms="$5")
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -84,14 +121,20 @@ class GenericStore:
         )
         return self._stored(row)
 
-    async def read_version(self, connection: Connection, id_: str, version: int) -> Stored | None:
+    async def read_version(
+        self, connection: Connection, id_: str, version: int, required: Sequence[str] | None = None
+    ) -> Stored | None:
+        everything = required is None or f"_id={id_}" in required
         row = await connection.fetchrow(
-            f"SELECT id, version, last_updated, content FROM {self._table} WHERE id = $1 AND version = $2"
+            f"SELECT id, version, last_updated, content FROM {self._table}"
+            " WHERE id = $1 AND version = $2 AND ($4 OR terms && $5)"
             " UNION ALL SELECT id, version, last_updated, content FROM resource_history"
-            " WHERE resource_type = $3 AND id = $1 AND version = $2",
+            " WHERE resource_type = $3 AND id = $1 AND version = $2 AND ($4 OR compartment && $5)",
             id_,
             version,
             self.resource_type,
+            everything,
+            list(required or ()),
         )
         return self._stored(row)
 
@@ -101,6 +144,15 @@ class GenericStore:
         sql = f"SELECT EXISTS (SELECT FROM {self._table} WHERE id = $1 AND terms && $2)"
         return bool(await connection.fetchval(sql, id_, list(terms)))
 
+    async def had_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
+        if await self.has_any_term(connection, id_, terms):
+            return True
+        sql = (
+            "SELECT EXISTS (SELECT FROM resource_history"
+            " WHERE resource_type = $1 AND id = $2 AND compartment && $3)"
+        )
+        return bool(await connection.fetchval(sql, self.resource_type, id_, list(terms)))
+
     async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
         statement = history_statement(query, query.id, "text", self._current, self._past)
         rows = await connection.fetch(statement.sql, *statement.values)
@@ -109,12 +161,23 @@ class GenericStore:
     # -- writing ---------------------------------------------------------------------------------------------
 
     async def create(
-        self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        id_: str | None = None,
+        *,
+        belonging: Sequence[str] | None = None,
     ) -> Stored:
+        """`belonging`: the internal terms, where the caller knows them already."""
         now = to_milliseconds(context.now)
         stored_resource = stamp(resource, id_ or new_id(), 1, now)
         stored = Stored(self.resource_type, stored_resource["id"], 1, now, dumps(stored_resource))
+        if belonging is None:
+            belonging = await self._belonging(connection, context, stored_resource, None) or ()
+        require_owned(context, self.resource_type, belonging)
         entries = index_resource(self.resource_type, stored_resource, base_url=self._base_url)
+        entries.terms.extend(belonging)
         if await self._insert_version(connection, stored, entries) is None:
             raise Conflict(
                 f"L'identifiant {stored.id} vient d'être créé par une autre requête.",
@@ -125,13 +188,29 @@ class GenericStore:
         return stored
 
     async def replace(
-        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        *,
+        belonging: Sequence[str] | None = None,
+        keeping: bool = False,
     ) -> Stored:
+        """`belonging`: the internal terms, where the caller knows them already; with `keeping`, beside those that say
+        whose it is by now."""
         now = max(to_milliseconds(context.now), current.last_updated)
         stored_resource = stamp(resource, current.id, current.version + 1, now)
         stored = Stored(self.resource_type, current.id, current.version + 1, now, dumps(stored_resource))
+        if belonging is None:
+            belonging = await self._belonging(connection, context, stored_resource, current)
+            keeping = belonging is None
+        if not keeping:
+            require_owned(context, self.resource_type, belonging or ())
         entries = index_resource(self.resource_type, stored_resource, base_url=self._base_url)
-        await self._write_version(connection, current, stored, entries)
+        entries.terms.extend(belonging or ())
+        sql = self._update_keeping_sql if keeping else self._update_sql
+        await self._write_version(connection, sql, current, stored, entries)
         kind: ChangeKind = "create" if current.deleted else "update"
         await self._changed(connection, context, kind, stored, stored_resource)
         return stored
@@ -139,18 +218,24 @@ class GenericStore:
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         now = max(to_milliseconds(context.now), current.last_updated)
         stored = Stored(self.resource_type, current.id, current.version + 1, now, None)
-        await self._write_version(connection, current, stored, NOTHING)
+        await self._write_version(connection, self._delete_sql, current, stored, NOTHING)
         await self._changed(connection, context, "delete", stored, None)
         return stored
 
     async def put(
-        self, connection: Connection, context: WriteContext, id_: str, resource: Resource
+        self,
+        connection: Connection,
+        context: WriteContext,
+        id_: str,
+        resource: Resource,
+        *,
+        belonging: Sequence[str] | None = None,
     ) -> Stored:
         """Store `resource` as the current version of `id_`, whether or not there was one."""
         current = await self.lock(connection, id_)
         if current is None:
-            return await self.create(connection, context, resource, id_)
-        return await self.replace(connection, context, current, resource)
+            return await self.create(connection, context, resource, id_, belonging=belonging)
+        return await self.replace(connection, context, current, resource, belonging=belonging)
 
     async def _insert_version(
         self, connection: Connection, stored: Stored, entries: IndexEntries
@@ -182,10 +267,10 @@ class GenericStore:
         )
 
     async def _write_version(
-        self, connection: Connection, current: Stored, stored: Stored, entries: IndexEntries
+        self, connection: Connection, sql: str, current: Stored, stored: Stored, entries: IndexEntries
     ) -> None:
         await connection.execute(
-            self._update_sql,
+            sql,
             stored.id,
             stored.version,
             stored.last_updated,
@@ -258,14 +343,16 @@ class GenericStore:
         )
         return f"WITH {', '.join([resource, *ctes])} SELECT key FROM resource"
 
-    def _update(self, *, keep_superseded: bool) -> str:
+    def _update(self, *, keep_superseded: bool, terms: str) -> str:
+        """`terms`: what the row's terms become, as SQL over those that it has; $5 are the new ones."""
         ctes, after = self._side_inserts("resource", 7)
         _, _, assignments = self._position_columns(after)
         if assignments:
             after += 2
         resource = (
             f"resource AS (UPDATE {self._table} SET version = $2, last_updated = $3, content = $4::bytea,"
-            f" deleted = $4::bytea IS NULL, terms = $5, words = $6::text::tsvector{assignments} WHERE id = $1 RETURNING key)"
+            f" deleted = $4::bytea IS NULL, terms = {terms}, words = $6::text::tsvector{assignments} WHERE id = $1"
+            " RETURNING key, old.terms AS old_terms, $5::text[])"
         )
         removals = [
             f"old_{kind}s AS (DELETE FROM {self._table}_{kind} side USING {self._table} main"
@@ -276,8 +363,10 @@ class GenericStore:
         parts = [resource, *removals, *ctes]
         if keep_superseded:
             parts.append(
-                "superseded AS (INSERT INTO resource_history (resource_type, id, version, last_updated, content)"
-                f" VALUES (${after}, $1, ${after + 1}, ${after + 2}, ${after + 3}::bytea))"
+                "superseded AS (INSERT INTO resource_history"
+                " (resource_type, id, version, last_updated, content, compartment)"
+                f" SELECT ${after}, $1, ${after + 1}, ${after + 2}, ${after + 3}::bytea,"
+                f" {_compartment(self.resource_type, 'old_terms')} FROM resource)"
             )
         return f"WITH {', '.join(parts)} SELECT key FROM resource"
 
@@ -285,19 +374,46 @@ class GenericStore:
 def _versions(resource_type: str) -> tuple[VersionRows, VersionRows]:
     """Where the current and the superseded versions of a type stand."""
 
-    def rows(table: str, alias: str, only: str) -> VersionRows:
+    def rows(table: str, alias: str, terms: str, only: str) -> VersionRows:
         columns = ", ".join(f"{alias}.{name}" for name in ("id", "version", "last_updated", "content"))
+
+        def bears(required: Sequence[str], arguments: Arguments) -> str:
+            ids = [term.removeprefix("_id=") for term in required if term.startswith("_id=")]
+            return (
+                f"({alias}.id = ANY({arguments.add(ids, 'text[]')})"
+                f" OR {alias}.{terms} && {arguments.add(list(required), 'text[]')})"
+            )
+
         return VersionRows(
             select=f"SELECT {columns} FROM {table} AS {alias}",
             source=table,
             alias=alias,
             served_id=f"{alias}.id",
             deletion=f"{alias}.content IS NULL",
+            bears=bears,
             only=only,
         )
 
     of_type = f"past.resource_type = '{resource_type}'"
-    return rows(table_name(resource_type), "present", "true"), rows("resource_history", "past", of_type)
+    return (
+        rows(table_name(resource_type), "present", "terms", "true"),
+        rows("resource_history", "past", "compartment", of_type),
+    )
+
+
+_KEPT = (
+    "ARRAY(SELECT DISTINCT t FROM unnest(terms) AS t"
+    f" WHERE (starts_with(t, '{OWNER}') OR starts_with(t, '{AGENDA}')) AND t <> ALL ($5))"
+)
+"""SQL: those of a row's terms that say whose it is, beside the new ones ($5)"""
+
+
+def _compartment(resource_type: str, terms: str) -> str:
+    """SQL: those of some terms that say whose a resource is and about whom."""
+    people = COMPARTMENT.get(resource_type, ())
+    starts = ["~", *(f"{name}=" for name in people if name != "_id")]
+    wanted = " OR ".join(f"starts_with(t, '{start}')" for start in starts)
+    return f"ARRAY(SELECT t FROM unnest({terms}) AS t WHERE {wanted})"
 
 
 def _columns(entries: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

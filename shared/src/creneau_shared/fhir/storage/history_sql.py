@@ -7,6 +7,7 @@ from before it, by the version that superseded it, whose time an index knows: no
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from creneau_shared.fhir.storage.store import HistoryQuery
 class VersionRows:
     """Rows that are versions. `select` (SELECT … FROM … without WHERE) gives id, version, last_updated, content.
 
+    `bears` gives the condition that a version bears one of some terms, for those who do not see every version.
     `source` is the table under the alias `alias`, whose columns are `id`, `version`, `last_updated`; `served_id` the
     id as it is served, collated by code points; `only` and `deletion` are conditions: which rows are meant, and which
     of them are deletions.
@@ -28,6 +30,7 @@ class VersionRows:
     alias: str
     served_id: str
     deletion: str
+    bears: Callable[[Sequence[str], Arguments], str]
     only: str = "true"
 
 
@@ -54,6 +57,8 @@ class _Wanted:
 
     def __init__(self, query: HistoryQuery, arguments: Arguments, key: str | None) -> None:
         self._key = key
+        self._required = query.required
+        self._arguments = arguments
         self._since = arguments.add(query.since, "timestamptz") if query.since is not None else None
         self._before = None
         if query.before is not None:
@@ -67,6 +72,8 @@ class _Wanted:
     def part(self, rows: VersionRows, condition: str, join: str = "") -> str:
         a = rows.alias
         conditions = [rows.only, condition]
+        if self._required is not None:
+            conditions.append(rows.bears(self._required, self._arguments))
         if self._key is not None:
             conditions.append(f"{a}.id = {self._key}")
         if self._since is not None:

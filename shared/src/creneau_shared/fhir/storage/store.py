@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.security.principal import Role
 
 Resource = dict[str, Any]
 
@@ -43,8 +44,15 @@ class WriteContext:
     subject: str = "system"
     """the token's subject, `system` for the service itself"""
     issuer: str = ""
+    role: Role = "system"
+    client: str = ""
+    """the OAuth client through which they write"""
+    practitioner: str | None = None
+    """id of the Practitioner who they are"""
     patient_ids: frozenset[str] | None = None
     """the Patients this subject acts for; None: not limited to a patient compartment"""
+    organizations: frozenset[str] | None = None
+    """the Organizations (ids) to one of which what is written must belong; None: not limited to practices"""
     correlation_id: str | None = None
     answer: dict[str, str] = field(default_factory=dict)
     """response headers that the write adds (such as a hold's Expires)"""
@@ -61,6 +69,8 @@ class HistoryQuery:
     count: int
     at: tuple[datetime, datetime] | None = None
     """versions that were current at some moment of this half-open period"""
+    required: tuple[str, ...] | None = None
+    """the terms of which a version must have borne one; None: every version"""
 
 
 class ResourceStore(Protocol):
@@ -72,8 +82,10 @@ class ResourceStore(Protocol):
         """The current version, also when it is a deletion; None when the id was never used."""
         ...
 
-    async def read_version(self, connection: Connection, id_: str, version: int) -> Stored | None:
-        """One version, current or superseded."""
+    async def read_version(
+        self, connection: Connection, id_: str, version: int, required: Sequence[str] | None = None
+    ) -> Stored | None:
+        """One version, current or superseded, if it bore one of the terms `required` (None: whatever it bore)."""
         ...
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
@@ -81,7 +93,12 @@ class ResourceStore(Protocol):
         ...
 
     async def has_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
-        """Whether the resource has one of these search terms (`_id=…` included): the compartment check, in SQL."""
+        """Whether the resource has one of these terms (`_id=…` included): the compartment check, in SQL. A deleted one
+        keeps those that say whose it was."""
+        ...
+
+    async def had_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
+        """Whether a version of the resource, current or superseded, has or had one of these terms."""
         ...
 
     async def create(

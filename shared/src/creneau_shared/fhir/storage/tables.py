@@ -14,6 +14,7 @@ dates, numbers) stands in narrow side tables. The forms of a term, written by `f
     actor:identifier=sys|value      a logical reference                  (:identifier)
     telecom=phone|+33612345678      a contact point by its system or use, in one spelling
     _profile=https://…              a uri
+    ~owner=Organization/12          internal, of no parameter: whose the resource is (`security.rights`)
 
 `words` are the words of the whole resource, those of its narrative with weight A (`fhir.search.words`), for `_text`
 and `_content`.
@@ -199,5 +200,7 @@ def history_table(metadata: MetaData) -> Table:
         Column("version", Integer, primary_key=True),
         Column("last_updated", DateTime(timezone=True), nullable=False),
         Column("content", LargeBinary, nullable=True),
+        # About whom and whose this version was: its own, not its successor's, decides who may see it.
+        Column("compartment", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'")),
         Index("ix_resource_history_time", "resource_type", "last_updated"),
     )

@@ -1,0 +1,195 @@
+"""Whose an agenda is: the organisations of its actors, by what the directory says of them.
+
+A role, an offer and a place belong to one organisation each; a professional works for those of their roles. An agenda
+belongs to the organisations of its roles, offers and places, and where it names none of them, to those for which its
+professionals work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Forbidden, Unprocessable
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.fhir.storage.tables import table_name
+from creneau_shared.security.rights import AGENDA, OWNER
+
+BELONGING_TYPES = ("PractitionerRole", "HealthcareService", "Location")
+"""Types each of whose resources names its one organisation (search parameter `organization`)."""
+
+_START = "organization=Organization/"
+_OF_TYPE = f"""
+SELECT '{{name}}/' || id AS reference,
+       (SELECT substr(t, {len(_START) + 1}) FROM unnest(terms) AS t WHERE starts_with(t, '{_START}') LIMIT 1) AS organization
+FROM {{table}} WHERE id = ANY($1) AND NOT deleted
+"""
+_DIRECT = " UNION ALL ".join(
+    _OF_TYPE.format(name=name, table=table_name(name)).replace("$1", f"${n + 1}")
+    for n, name in enumerate(BELONGING_TYPES)
+)
+_OF_PRACTITIONERS = f"""
+SELECT 'Practitioner/' || person.id AS reference, substr(t, {len(_START) + 1}) AS organization
+FROM unnest($1::text[]) AS person (id)
+LEFT JOIN practitioner_role AS role ON role.terms && ARRAY['practitioner=Practitioner/' || person.id]
+  AND NOT role.deleted AND NOT role.terms @> ARRAY['active=false']
+  AND NOT EXISTS (SELECT FROM practitioner_role_date AS period WHERE period.key = role.key
+    AND period.parameter = 'date' AND (period.low > now() OR period.high <= now()))
+LEFT JOIN LATERAL unnest(role.terms) AS t ON starts_with(t, '{_START}')
+"""
+_OF_DEVICES = f"""
+SELECT DISTINCT substr(named, 7) AS reference, substr(owner, {len(OWNER) + 1}) AS organization
+FROM schedule, unnest(terms) AS named, unnest(terms) AS owner
+WHERE terms && $1::text[] AND NOT deleted AND named = ANY($1::text[]) AND starts_with(owner, '{OWNER}')
+"""
+_LOCK = "SELECT pg_advisory_xact_lock{shared}(hashtextextended('owners by ' || t, 0)) FROM unnest($1::text[]) AS t"
+
+
+async def organizations_of(connection: Connection, references: Iterable[str]) -> Mapping[str, frozenset[str]]:
+    """The organisations (ids) to which each actor (`PractitionerRole/12`) belongs; actors that nothing is known of are
+    missing, and so are those that belong to nobody."""
+    by_type: dict[str, list[str]] = {}
+    for reference in dict.fromkeys(references):
+        kind, _, id_ = reference.partition("/")
+        by_type.setdefault(kind, []).append(id_)
+    rows: list[tuple[str, str | None]] = []
+    if by_type.keys() & set(BELONGING_TYPES):
+        ids = [by_type.get(name, []) for name in BELONGING_TYPES]
+        rows += [tuple(row) for row in await connection.fetch(_DIRECT, *ids)]
+    if people := by_type.get("Practitioner"):
+        rows += [tuple(row) for row in await connection.fetch(_OF_PRACTITIONERS, people)]
+    if devices := by_type.get("Device"):
+        named = [f"actor=Device/{id_}" for id_ in devices]
+        rows += [tuple(row) for row in await connection.fetch(_OF_DEVICES, named)]
+    found: dict[str, set[str]] = {}
+    for reference, organization in rows:
+        if organization is not None:
+            found.setdefault(reference, set()).add(organization)
+    return {reference: frozenset(owners) for reference, owners in found.items()}
+
+
+def owners_of_agenda(actors: Sequence[str], belonging: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Whose an agenda with these actors is."""
+    direct = [belonging.get(a, frozenset()) for a in actors if a.split("/", 1)[0] in BELONGING_TYPES]
+    if owners := frozenset[str]().union(*direct):
+        return owners
+    return frozenset[str]().union(*(belonging.get(a, frozenset()) for a in actors))
+
+
+async def schedule_belonging(
+    connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
+) -> list[str]:
+    """The internal terms of a Schedule. A practice may only keep agendas of its own people, offers and places:
+    Forbidden for somebody else's, Unprocessable for those whom the directory does not know (yet)."""
+    actors = actors_of(resource)
+    # Whoever writes an agenda and whoever learns of one of its actors meanwhile wait for each other.
+    await connection.execute(
+        _LOCK.format(shared="_shared"), [f"actor={actor}" for actor in sorted(set(actors))]
+    )
+    belonging = await organizations_of(connection, actors)
+    owners = owners_of_agenda(actors, belonging)
+    if context.organizations is not None:
+        require_theirs(actors, belonging, context.organizations, "Schedule.actor")
+        owners = owners & context.organizations or context.organizations
+    return owned_by(owners)
+
+
+def actors_of(schedule: Resource) -> list[str]:
+    """The actors of a Schedule, as references within this base."""
+    named = (str(actor.get("reference", "")) for actor in schedule.get("actor", ()))
+    return ["/".join(name.split("/_history/")[0].split("/")[-2:]) for name in named if "/" in name]
+
+
+def require_theirs(
+    actors: Iterable[str],
+    belonging: Mapping[str, frozenset[str]],
+    organizations: Collection[str],
+    expression: str,
+) -> None:
+    """Forbidden when an actor is another organisation's, Unprocessable when it is not known whose."""
+    for actor in actors:
+        owners = belonging.get(actor, frozenset())
+        if owners and owners.isdisjoint(organizations):
+            raise Forbidden(
+                f"{actor} appartient à un autre cabinet que ceux pour lesquels vous agissez.",
+                f"{actor} belongs to another practice than those for which you act.",
+                expression=expression,
+                details_code="not-yours",
+            )
+        if not owners and not actor.startswith("Device/"):
+            raise Unprocessable(
+                f"{actor} n'est pas, ou pas encore, connu ici comme appartenant à un cabinet : publiez-le d'abord dans"
+                " l'annuaire (avec son organisation), puis recommencez dans un instant.",
+                f"{actor} is not known here, or not yet, as belonging to a practice: publish it in the directory first"
+                " (with its organisation), then try again in a moment.",
+                expression=expression,
+                details_code="unknown-actor",
+            )
+
+
+async def owners_of(connection: Connection, appointment: str) -> frozenset[str]:
+    """The organisations (ids) whose a stored appointment (id) is."""
+    terms = await connection.fetchval("SELECT terms FROM appointment WHERE id = $1", appointment)
+    return frozenset(term.removeprefix(OWNER) for term in terms or () if term.startswith(OWNER))
+
+
+async def actor_known(connection: Connection, reference: str) -> None:
+    """What the directory says of a role, an offer or a place has changed: so may whose the agendas are that name it,
+    or its professional, and with them their appointments and patients."""
+    named = [f"actor={reference}"]
+    if reference.startswith("PractitionerRole/"):
+        person = await connection.fetchval(
+            "SELECT t FROM practitioner_role, unnest(terms) AS t"
+            " WHERE id = $1 AND starts_with(t, 'practitioner=Practitioner/')",
+            reference.partition("/")[2],
+        )
+        named += [f"actor={person.partition('=')[2]}"] if person else []
+    await connection.execute(_LOCK.format(shared=""), sorted(named))
+    rows = await connection.fetch(
+        "SELECT id, terms FROM schedule WHERE terms && $1::text[] AND NOT deleted ORDER BY id FOR UPDATE",
+        named,
+    )
+    for row in rows:
+        actors = [t.partition("=")[2] for t in row["terms"] if t.startswith("actor=") and t.count("/") == 1]
+        owners = owners_of_agenda(actors, await organizations_of(connection, actors))
+        had = {t for t in row["terms"] if t.startswith(OWNER)}
+        if owners and had != set(owned_by(owners)):
+            await _hand_over(connection, row["id"], owned_by(owners))
+
+
+async def _hand_over(connection: Connection, schedule: str, owners: list[str]) -> None:
+    """The agenda is theirs from now on; of its appointments and patients, they see those that there are."""
+    await connection.execute(
+        f"UPDATE schedule SET terms = ARRAY(SELECT t FROM unnest(terms) AS t WHERE NOT starts_with(t, '{OWNER}')) || $2"
+        " WHERE id = $1",
+        schedule,
+        owners,
+    )
+    rows = await connection.fetch(
+        "UPDATE appointment SET terms = terms || ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT unnest(terms))"
+        " WHERE terms && ARRAY[$1] AND NOT terms @> $2 RETURNING terms",
+        f"{AGENDA}{schedule}",
+        owners,
+    )
+    patients = {t.partition("=")[2] for row in rows for t in row["terms"] if t.startswith("patient=Patient/")}
+    await show_patients(connection, sorted(patients), owners)
+
+
+async def show_patients(connection: Connection, patients: Sequence[str], owners: Sequence[str]) -> None:
+    """These organisations (internal terms) see these Patients (references) and their representatives from now on."""
+    if not patients or not owners:
+        return
+    new = await connection.fetch(
+        "UPDATE patient SET terms = terms || ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT unnest(terms))"
+        " WHERE id = ANY($1) AND NOT terms @> $2 AND NOT deleted RETURNING id",
+        [reference.removeprefix("Patient/") for reference in patients],
+        list(owners),
+    )
+    if new:
+        await connection.execute(
+            "UPDATE related_person SET terms = terms || ARRAY(SELECT unnest($2::text[]) EXCEPT SELECT unnest(terms))"
+            " WHERE terms && $1::text[] AND NOT terms @> $2",
+            [f"patient=Patient/{row['id']}" for row in new],
+            list(owners),
+        )

@@ -1,0 +1,68 @@
+"""Whose an entry of the directory is: the organisation that it names, or for a professional the one that entered them."""
+
+from __future__ import annotations
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Forbidden
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+
+ORGANIZATION_OF = {
+    "Location": "managingOrganization",
+    "HealthcareService": "providedBy",
+    "PractitionerRole": "organization",
+    "OrganizationAffiliation": "organization",
+    "Endpoint": "managingOrganization",
+}
+"""the element in which each type names its organisation"""
+
+
+async def entry_belonging(
+    connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
+) -> list[str] | None:
+    """The internal terms of a directory entry; None: it goes on belonging to whom it belongs.
+
+    An organisation belongs to itself and to the one that it is a part of: whoever speaks for a hospital opens a unit
+    of it, and speaks for that too.
+    """
+    kind = resource["resourceType"]
+    if kind == "Organization":
+        return owned_by(filter(None, (resource["id"], _referred(resource, "partOf", kind))))
+    if kind == "Practitioner":
+        return None if current is not None else owned_by(context.organizations or ())
+    if kind == "PractitionerRole":
+        await _require_own_professional(connection, context, resource)
+    owner = _referred(resource, ORGANIZATION_OF[kind], "Organization")
+    return owned_by([owner] if owner else ())
+
+
+async def _require_own_professional(connection: Connection, context: WriteContext, role: Resource) -> None:
+    """Forbidden when a practice gives a role to a professional whom it has not entered, who has none with it, and who
+    is not the caller: with a role their time could be taken."""
+    person = _referred(role, "practitioner", "Practitioner")
+    if context.organizations is None or person is None or person == context.practitioner:
+        return
+    theirs = owned_by(context.organizations)
+    known = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM practitioner WHERE id = $1 AND terms && $2::text[])"
+        " OR EXISTS (SELECT FROM practitioner_role WHERE terms @> ARRAY['practitioner=Practitioner/' || $1]"
+        " AND terms && $2::text[] AND NOT deleted)",
+        person,
+        theirs,
+    )
+    if not known:
+        raise Forbidden(
+            f"Practitioner/{person} n'a pas été inscrit par votre cabinet et n'y exerce pas encore : c'est à ce"
+            " professionnel, ou à l'administration du déploiement, d'ajouter ce lieu d'exercice.",
+            f"Practitioner/{person} was not entered by your practice and does not work there yet: adding this place of"
+            " work is up to that professional, or to the deployment's administration.",
+            expression="PractitionerRole.practitioner",
+            details_code="not-yours",
+        )
+
+
+def _referred(resource: Resource, element: str, expected: str) -> str | None:
+    """The id of the resource of the expected type that the element names; None when it names another, or none."""
+    reference = str(resource.get(element, {}).get("reference", "")).split("/_history/")[0]
+    kind, _, id_ = reference.rpartition("/")
+    return id_ if kind.rpartition("/")[2] == expected else None

@@ -1,0 +1,91 @@
+"""For which practices a principal speaks, by what the directory says: over its own tables or a replica of them.
+
+Those that the issuer names, and those for which a professional has a role that holds at this moment; with each of them
+its parts (Organization.partOf); and those that have delegated something to one of them (OrganizationAffiliation), which
+is not passed on to others.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.security.principal import Principal
+from creneau_shared.security.rights import MAY_ALL
+
+DELEGATIONS = "https://creneau.sante.fr/fhir/CodeSystem/delegation"
+"""OrganizationAffiliation.code: what `organization` lets `participatingOrganization` do on its behalf."""
+MAY: dict[str, frozenset[str]] = {
+    "see": frozenset({"see"}),
+    "book": frozenset({"see", "book", "cancel", "register"}),
+    "manage": MAY_ALL,
+}
+
+RPPS_SYSTEMS = ("https://rpps.esante.gouv.fr", "http://rpps.fr")
+NATIONAL_ID_SYSTEM = "urn:oid:1.2.250.1.71.4.2.1"
+"""IDNPS: the national identifier of a professional, a digit for its kind (8: RPPS) before the number itself"""
+
+_ORGANIZATION = "organization=Organization/"
+_PRIMARY = "primary-organization=Organization/"
+_HOLDS = """NOT {a}.deleted AND NOT {a}.terms @> ARRAY['active=false'] AND NOT EXISTS (
+  SELECT FROM {table}_date AS period WHERE period.key = {a}.key AND period.parameter = 'date'
+  AND (period.low > $3 OR period.high <= $3))"""
+
+_QUERY = f"""
+WITH RECURSIVE own (id) AS (
+  SELECT unnest($1::text[])
+  UNION
+  SELECT substr(t, {len(_ORGANIZATION) + 1}) FROM practitioner_role AS role, unnest(role.terms) AS t
+  WHERE role.terms && ARRAY(
+      SELECT 'practitioner=Practitioner/' || person.id FROM practitioner AS person
+      WHERE NOT person.deleted AND NOT person.terms @> ARRAY['active=false']
+      AND (person.id = ANY($2::text[]) OR person.terms && $4::text[]))
+  AND starts_with(t, '{_ORGANIZATION}') AND {_HOLDS.format(a="role", table="practitioner_role")}
+), whole (id) AS (
+  SELECT id FROM own
+  UNION
+  SELECT part.id FROM whole JOIN organization AS part
+    ON part.terms && ARRAY['partof=Organization/' || whole.id] AND NOT part.deleted
+)
+SELECT id, NULL AS may FROM whole
+UNION ALL
+SELECT substr(t, {len(_PRIMARY) + 1}), array(
+    SELECT substr(code, {len(DELEGATIONS) + 7}) FROM unnest(grant_.terms) AS code
+    WHERE starts_with(code, 'role={DELEGATIONS}|'))
+FROM organization_affiliation AS grant_, unnest(grant_.terms) AS t
+WHERE grant_.terms && ARRAY(SELECT 'participating-organization=Organization/' || id FROM whole)
+AND starts_with(t, '{_PRIMARY}') AND {_HOLDS.format(a="grant_", table="organization_affiliation")}
+AND NOT grant_.terms && ARRAY['service', 'location']
+"""
+
+
+async def practices_of(
+    connection: Connection, principal: Principal, now: datetime
+) -> dict[str, frozenset[str]]:
+    """The Organizations (ids) for which the principal may do something, and what.
+
+    A delegation that is narrowed to an offer or a place gives nothing: what it means cannot be kept to.
+    """
+    identifiers = _identifiers(principal.national_id) if principal.national_id else []
+    # An issuer that names the organisations has asked its user for which of them they act.
+    is_known = bool(principal.practitioner or identifiers) and not principal.organizations
+    rows = await connection.fetch(
+        _QUERY,
+        sorted(principal.organizations),
+        [principal.practitioner] if is_known and principal.practitioner else [],
+        now,
+        identifiers if is_known else [],
+    )
+    found: dict[str, frozenset[str]] = {}
+    for id_, codes in rows:
+        may = MAY_ALL if codes is None else frozenset().union(*(MAY.get(code, frozenset()) for code in codes))
+        if may:
+            found[id_] = found.get(id_, frozenset()) | may
+    return found
+
+
+def _identifiers(national_id: str) -> list[str]:
+    """The search terms of Practitioner.identifier by which the directory may know this professional."""
+    numbers = {national_id, national_id[1:] if len(national_id) == 12 else national_id}
+    terms = [f"identifier={NATIONAL_ID_SYSTEM}|{national_id}"]
+    return terms + [f"identifier={system}|{number}" for system in RPPS_SYSTEMS for number in sorted(numbers)]

@@ -52,6 +52,7 @@ def tell(scene: Scene) -> None:
     narrator.step("Ce qui en découle : l'événement, le courriel, le rappel")
     following.show_event(scene, first, "booked")
     confirmation = following.show_message(scene, first, "REQUEST", whole=True)
+    following.confirm_address(scene, first, confirmation)
     following.show_communications(scene, camille)
 
     narrator.step("Ce que voit le cabinet, et lui seul")

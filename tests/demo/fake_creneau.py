@@ -58,6 +58,7 @@ class FakeCreneau:
             ("POST", r"/fhir/Appointment/([^/]+)/\$reschedule", self.move),
             ("PATCH", r"/fhir/Appointment/([^/]+)", self.cancel),
             ("GET", r"/fhir/Communication", self.communications),
+            ("POST", r"/confirmer/(\w+)", self.confirm_address),
             ("GET", r"/dev/mail\.json", self.mail),
             ("GET", r"/ics/(\d+)", self.calendar),
         ]
@@ -222,6 +223,10 @@ class FakeCreneau:
                 found.append(communication(status, "Rappel d’un rendez-vous", appointment))
         return bundle([(resource, "match") for resource in found])
 
+    def confirm_address(self, request: httpx.Request, token: str) -> httpx.Response:
+        assert request.content == b"answer=confirm"
+        return httpx.Response(410 if "link ended" in self.faults else 200, text="<h1>Merci</h1>")
+
     def mail(self, request: httpx.Request) -> httpx.Response:
         wanted = request.url.params["to"]
         return httpx.Response(200, json=[mail for mail in reversed(self.mails) if mail["to"] == wanted])
@@ -282,7 +287,8 @@ class FakeCreneau:
             {
                 "to": self.patients[patient]["telecom"][0]["value"],
                 "subject": "Votre rendez-vous",
-                "text": "Bonjour Camille,\nvotre rendez-vous est noté.",
+                "text": "Bonjour,\nvotre rendez-vous est noté."
+                + ("" if "no link" in self.faults else "\nhttp://creneau/confirmer/a1\n"),
                 "url": "/dev/mail/1",
                 "attachments": [] if "no calendar" in self.faults else [attachment],
             }

@@ -67,6 +67,7 @@ def test_the_story_goes_through() -> None:
     assert "409 Conflict" in story
     assert "« Ce créneau vient d'être pris. »" in story
     assert "ce_type: fr.creneau.booking.appointment.booked.v1" in story
+    assert "POST /confirmer/a1" in story
     assert "METHOD:CANCEL" in story
     assert "prévu : Rappel d’un rendez-vous (SMS)" in story
     assert "retiré : Rappel d’un rendez-vous (SMS)" in story
@@ -93,6 +94,8 @@ def test_the_story_goes_through() -> None:
         ("broken contract", "ne respecte pas appointment.booked.v1"),
         ("no calendar", "Aucun courriel REQUEST"),
         ("wrong hour", "Le calendrier dit"),
+        ("no link", "ne demande pas de confirmer"),
+        ("link ended", "a répondu 410"),
         ("no reminder", "un rappel prévu"),
         ("reminder kept", "Le retrait de ce qui était prévu"),
         ("old slot kept", "« busy » au lieu de « free »"),

@@ -154,15 +154,16 @@ def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceAp
     return ServiceApplication(settings, fhir, fhir.database, verifier)
 
 
-def open_database(settings: ServiceSettings, name: str, *, wait_s: float | None = None) -> Database:
-    """The service's database as its settings describe it; to be entered as a context manager. `wait_s`: how long
-    somebody may be kept waiting for a connection (None in a worker, where nobody waits)."""
+def open_database(settings: ServiceSettings, name: str, *, serves: bool = False) -> Database:
+    """The service's database as its settings describe it; to be entered as a context manager. `serves`: for a process
+    where people wait, so not for long, and where who reads does not wait for all who write."""
     return Database(
         str(settings.database_url),
         size=settings.database_pool_size,
         statement_timeout_s=settings.database_statement_timeout_s,
         name=name,
-        wait_s=wait_s,
+        wait_s=settings.database_pool_wait_s if serves else None,
+        kept_for_reads=settings.database_pool_reads if serves else 0,
     )
 
 

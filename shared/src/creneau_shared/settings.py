@@ -26,6 +26,9 @@ class ServiceSettings(BaseSettings):
     database_pool_wait_s: float = Field(
         2.0, gt=0, description="longest that a request waits for one of them before 503 `throttled`, seconds"
     )
+    database_pool_reads: int = Field(
+        3, ge=0, description="of these connections, how many transactions of an api process leave to reads"
+    )
     database_statement_timeout_s: float = Field(
         20.0, description="longest that one statement may run, seconds"
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
+from creneau_booking.api.patients import PatientStore
 from creneau_booking.conformance import served_types
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.people import People, known
@@ -71,7 +72,7 @@ def create_stores(settings: BookingSettings) -> Stores:
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
         responses=GenericStore("AppointmentResponse", base, belonging=response_belonging),
-        patients=GenericStore("Patient", base, people.patient_changed, people.patient_belonging),
+        patients=PatientStore(base, people),
         related_persons=GenericStore(
             "RelatedPerson", base, people.related_person_changed, people.related_person_belonging
         ),
@@ -112,5 +113,5 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
 def create_app(settings: BookingSettings | None = None, clock: Clock | None = None) -> ServiceApplication:
     """Booking's API."""
     settings = settings or BookingSettings()
-    database = open_database(settings, f"{SERVICE}-api", wait_s=settings.database_pool_wait_s)
+    database = open_database(settings, f"{SERVICE}-api", serves=True)
     return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))

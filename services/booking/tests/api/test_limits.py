@@ -287,14 +287,26 @@ class TestWaiting:
             assert (await callers.nobody().get("Slot", _count="1")).status_code == 200
             assert await app.health.ready() == (True, dict.fromkeys(states, "ok"))
 
+    async def test_who_reads_does_not_wait_for_all_who_write(self, practice: Practice) -> None:
+        """As many transactions as there are connections, and none of them ends: reads are answered all the same, and
+        the next who writes is told so."""
+        limits = {"database_pool_size": 4, "database_pool_reads": 1, "database_pool_wait_s": 0.05}
+        async with service(practice, **limits) as (callers, app), AsyncExitStack() as writers:
+            for _ in range(3):
+                await writers.enter_async_context(_held(app.fhir.database, write=True))
+            answer = await callers.software().post("Patient", patient(0))
+            assert (answer.status_code, code(answer)) == (503, "busy")
+            assert (await callers.nobody().get("Slot", _count="1")).status_code == 200
+            assert not (await app.health.ready())[0]
+
 
 @asynccontextmanager
-async def _held(database: Database) -> AsyncIterator[None]:
-    """A connection that another task has in use meanwhile."""
+async def _held(database: Database, *, write: bool = False) -> AsyncIterator[None]:
+    """A connection that another task has in use meanwhile, for a transaction or without one."""
     taken, done = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
-        async with database.connection():
+        async with database.transaction() if write else database.connection():
             taken.set()
             await done.wait()
 

@@ -81,11 +81,14 @@ class Database:
         statement_timeout_s: float,
         name: str = "creneau",
         wait_s: float | None = None,
+        kept_for_reads: int = 0,
     ) -> None:
-        """`wait_s`: how long a connection may be waited for; None: as long as it takes."""
+        """`wait_s`: how long a connection may be waited for; None: as long as it takes. `kept_for_reads`: connections
+        that transactions leave to what is done outside of any."""
         self._url = url
         self._size = size
         self._wait_s = wait_s
+        self._writers = asyncio.Semaphore(max(1, size - kept_for_reads))
         self._starved_at = -math.inf
         self._settings = {
             "application_name": name,
@@ -144,15 +147,31 @@ class Database:
         except TimeoutError:
             if self.pool.get_size() < self._size:
                 raise  # it is the server that keeps us waiting
-            self._starved_at = time.monotonic()
-            STARVED.inc()
-            raise Unavailable(
-                "Le service reçoit trop de requêtes en ce moment ; réessayez dans un instant.",
-                "The service has too many requests at the moment; try again shortly.",
-                code="throttled",
-                details_code="busy",
-                headers={"Retry-After": str(RETRY_AFTER_S)},
-            ) from None
+            raise self._starved() from None
+
+    @asynccontextmanager
+    async def _turn_to_write(self) -> AsyncIterator[None]:
+        """One of the places for transactions: however many wait for one, reads find a connection."""
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._writers.acquire()
+        except TimeoutError:
+            raise self._starved() from None
+        try:
+            yield
+        finally:
+            self._writers.release()
+
+    def _starved(self) -> Unavailable:
+        self._starved_at = time.monotonic()
+        STARVED.inc()
+        return Unavailable(
+            "Le service reçoit trop de requêtes en ce moment ; réessayez dans un instant.",
+            "The service has too many requests at the moment; try again shortly.",
+            code="throttled",
+            details_code="busy",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -160,7 +179,7 @@ class Database:
 
         What was put off in it (see `closing`) is written before it commits.
         """
-        async with self.connection() as connection:
+        async with self._turn_to_write(), self.connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
             put_off, token = closing.begin(connection)
@@ -180,5 +199,6 @@ class Database:
 
     async def check_room(self) -> None:
         """Raise while requests are refused because no connection is free."""
-        if time.monotonic() - self._starved_at < STARVED_FOR_S and not self.pool.get_idle_size():
+        full = self._writers.locked() or not self.pool.get_idle_size()
+        if full and time.monotonic() - self._starved_at < STARVED_FOR_S:
             raise PoolStarvedError

@@ -24,6 +24,7 @@ from creneau_shared.fhir.xml import to_xml
 
 SECONDS = 8
 ATTACKERS = 4
+FLASH = 200
 NO_LIMITS = {
     f"{standing}_REQUESTS_PER_S": "0" for standing in ("ANONYMOUS", "PATIENT", "STAFF", "SOFTWARE", "SYSTEM")
 }
@@ -67,7 +68,7 @@ def batch(entries: int) -> dict[str, Any]:
 
 def attacks(system: System) -> Iterator[Attack | None]:
     """None: nobody attacks."""
-    own, many = system.token("patient", "bench-patient"), system.token("system")
+    own, many = system.token_of("patient", "bench-patient"), system.token_of("software")
     validate = "/fhir/Patient/$validate"
 
     def post(path: str, body: dict[str, Any] | bytes, token: str | None, form: str = "json") -> bytes:
@@ -119,6 +120,31 @@ async def measure_all(system: System) -> None:
         answers = dict(attackers.statuses) if attack else ""
         figures = "".join(f"{reader.percentile(share):9.1f}" for share in (0.5, 0.99, 1))
         print(f"{name:<41}{figures}   {answers}", flush=True)
+    await measure_flash(system, address)
+
+
+async def measure_flash(system: System, address: tuple[str, int]) -> None:
+    """All patients with an account register somebody in the same moment, again and again; and a reader meanwhile."""
+    tokens = [system.token_of("patient", f"flash-{number}") for number in range(FLASH)]
+    body = json.dumps({"resourceType": "Patient", "name": [{"family": "Banc"}]}).encode()
+    writes = [http_request("POST", "/fhir/Patient", system.host, token, body) for token in tokens]
+    reading = asyncio.create_task(_read_until_told(system, address, done := asyncio.Event()))
+    written = await run(address, writes, FLASH)
+    done.set()
+    reader = await reading
+    figures = "".join(f"{reader.percentile(share):9.1f}" for share in (0.5, 0.99, 1))
+    slowest = f"slowest write {written.percentile(1):.0f} ms"
+    print(f"{f'{FLASH} patients register at once':<41}{figures}   {dict(written.statuses)}, {slowest}")
+
+
+async def _read_until_told(system: System, address: tuple[str, int], done: asyncio.Event) -> Load:
+    read = http_request("GET", "/fhir/Slot?_count=1", system.host, None)
+
+    def reads() -> Iterator[bytes]:
+        while not done.is_set():
+            yield read
+
+    return await run(address, reads(), 1)
 
 
 def main() -> None:

@@ -53,15 +53,9 @@ class System:
         password = (self.folder / "postgres.secret").read_text().strip()
         return f"postgresql://postgres:{password}@127.0.0.1:{ports['postgres']}/creneau_{service}"
 
-    def token(self, role: str, subject: str = "bench") -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "deploy.local.tokens", role, subject],
-            env={**os.environ, "CRENEAU_FOLDER": str(self.folder)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
+    def token_of(self, role: str, subject: str | None = None, patient: str | None = None) -> str:
+        """A token of its issuer; `patient` is the SMART launch context."""
+        return Issuer.of(Folder(self.folder)).token(role, subject, patient)
 
     def patients(self) -> list[str]:
         """A token for each patient who has an account, each in the context of their own Patient."""
@@ -172,7 +166,7 @@ async def measure(system: System) -> None:
     """All measures, one after the other."""
     binary = POSTGRES_BIN_PATH / "pgbench"
     agenda = await data.fill(system.database("booking"), system.database("directory"))
-    token = system.token("system")
+    token = system.token_of("system")
 
     def yard(script: str, service: str = "booking") -> float:
         return pgbench(binary, system.database(service), script, seconds=SECONDS, clients=CONNECTIONS)

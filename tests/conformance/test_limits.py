@@ -72,7 +72,11 @@ async def test_what_is_asked_through_the_gateway_counts_for_who_asked(stack: Sta
             answer = await client.post(
                 gateway,
                 content=batch(1),
-                headers={"Content-Type": "application/fhir+json", "X-Client-Address": address},
+                headers={
+                    "Content-Type": "application/fhir+json",
+                    "X-Client-Address": address,
+                    "X-Gateway-Secret": stack.topology.folder.secret("gateway"),
+                },
             )
             assert answer.status_code == 200, answer.text[:300]
     after = await connection.fetchval("SELECT count(*) FROM rate_bucket")

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from services.booking.tests.client import Caller, code, reason, serving
 from services.booking.tests.conftest import Callers, settings_for
 from services.booking.tests.factories import unique
@@ -23,6 +24,12 @@ from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.xml import from_xml, to_xml
 
 KIB = 1024
+BESIDE = "the secret that nginx and the service share"
+
+
+def from_address(address: str) -> dict[str, str]:
+    """What nginx adds to a request from there."""
+    return {"X-Client-Address": address, "X-Gateway-Secret": BESIDE}
 
 
 @asynccontextmanager
@@ -30,9 +37,8 @@ async def service(practice: Practice, **changed: Any) -> AsyncIterator[tuple[Cal
     """The API with settings of its own."""
     async with running_issuer() as issuer:
         settings = settings_for(str(practice.settings.database_url), issuer.url)
-        app = create_app(
-            settings.model_copy(update={"cursor_secret": unique("secret"), **changed}), practice.clock
-        )
+        changed = {"cursor_secret": unique("secret"), "gateway_secret": SecretStr(BESIDE), **changed}
+        app = create_app(settings.model_copy(update=changed), practice.clock)
         async with serving(app) as client:
             yield Callers(client, issuer), app
 
@@ -199,7 +205,7 @@ class TestRates:
             async def ask(address: str) -> httpx.Response:
                 return await callers.client.get(
                     "/fhir/Slot?_count=1",
-                    headers={"X-Client-Address": address, "X-Forwarded-For": unique("a")},
+                    headers={**from_address(address), "X-Forwarded-For": unique("a")},
                 )
 
             assert [(await ask("198.51.100.1")).status_code for _ in range(4)] == [200, 200, 200, 429]
@@ -208,6 +214,22 @@ class TestRates:
             assert code(refused) == "rate"
             assert int(refused.headers["Retry-After"]) > 1
             assert refused.json()["issue"][0]["code"] == "throttled"
+
+    async def test_an_address_that_nginx_did_not_say(self, practice: Practice) -> None:
+        """Whoever reaches the service past the entrance is a stranger of unknown address, whatever they say."""
+        async with service(practice, anonymous_requests_burst=3, anonymous_requests_per_s=0.001) as (
+            callers,
+            _,
+        ):
+            statuses = [
+                (
+                    await callers.client.get(
+                        "/fhir/Slot?_count=1", headers={"X-Client-Address": f"198.51.100.{number}"}
+                    )
+                ).status_code
+                for number in range(4)
+            ]
+            assert statuses == [200, 200, 200, 429]
 
     async def test_what_an_account_has_used_up_in_one_process_it_has_in_the_other(
         self, practice: Practice
@@ -262,7 +284,7 @@ class TestRates:
 
     async def test_no_address_is_stored(self, practice: Practice) -> None:
         async with service(practice) as (callers, _):
-            await callers.client.get("/fhir/Slot?_count=1", headers={"X-Client-Address": "203.0.113.77"})
+            await callers.client.get("/fhir/Slot?_count=1", headers=from_address("203.0.113.77"))
             rows = await practice.database.pool.fetch("SELECT key::text FROM rate_bucket")
             assert rows
             assert all(b"203.0.113" not in bytes.fromhex(row["key"][2:]) for row in rows)

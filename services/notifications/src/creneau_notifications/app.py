@@ -16,6 +16,7 @@ from creneau_notifications.messaging.consumers import consumers
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
+from creneau_notifications.storage.facts import name_in_facts
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Database
@@ -38,8 +39,8 @@ def create_fhir(settings: NotificationsSettings, database: Database, clock: Cloc
         service=SERVICE,
         database=database,
         clock=clock,
-        types=served_types(settings.public_base_url.rstrip("/")),
-        catalog=Catalog([GenericTable.of("Communication"), AuditEventTable(SERVICE)]),
+        types=served_types(settings.public_base_url.rstrip("/"), name_in_facts),
+        catalog=Catalog([GenericTable.of("Communication"), AuditEventTable(SERVICE, name_in_facts)]),
     )
 
 
@@ -90,7 +91,7 @@ def create_email_transport(settings: NotificationsSettings) -> EmailTransport:
     if not settings.smtp_url:
         return LoggedEmails()
     return SmtpTransport(
-        settings.smtp_url, starttls=settings.smtp_starttls, timeout_s=settings.smtp_timeout_s
+        settings.smtp_url, tls=settings.smtp_tls, ca=settings.smtp_ca, timeout_s=settings.smtp_timeout_s
     )
 
 

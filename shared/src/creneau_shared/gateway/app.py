@@ -20,6 +20,7 @@ from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.incoming import declared_bytes, read_body, read_form, read_query
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format, body_format
 from creneau_shared.fhir.search.registry import REGISTRY
+from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.xml import from_xml, to_xml
 from creneau_shared.gateway.asking import RefusedError
@@ -31,9 +32,10 @@ from creneau_shared.gateway.settings import GatewaySettings
 from creneau_shared.gateway.upstreams import Upstreams
 from creneau_shared.gateway.whole import Whole
 from creneau_shared.heavy.workshop import Workshop
+from creneau_shared.http.gateway_headers import GatewayHeaders
 from creneau_shared.http.health import respond
 from creneau_shared.limits import costs
-from creneau_shared.limits.callers import ADDRESS_HEADER, Callers, Limit
+from creneau_shared.limits.callers import Callers, Limit
 from creneau_shared.limits.leases import Limiter
 from creneau_shared.metrics import exposition
 from creneau_shared.security.principal import ANONYMOUS
@@ -48,11 +50,12 @@ class GatewayApplication:
         self._settings = settings
         self._base_url = settings.public_base_url.rstrip("/")
         self._upstreams = Upstreams(settings)
-        self._whole = Whole(self._upstreams, self._base_url)
+        self._whole = Whole(self._upstreams, self._base_url, QuerySeal(settings.cursor_secret))
         self._conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), self._base_url, SystemClock())
         self._own = OwnTypes(self._whole, self._conformance)
         self._workshop = Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max)
         anonymous = Limit("anonymous", settings.anonymous_requests_per_s, settings.anonymous_requests_burst)
+        self._entrance = GatewayHeaders(settings.gateway_secret.get_secret_value())
         self._callers = Callers("", {"anonymous": anonymous})
         self._limiter = Limiter()
         self._bundles = Bundles(self._upstreams, self._own, self._base_url, settings.batch_parallel)
@@ -94,7 +97,7 @@ class GatewayApplication:
             query = read_query(scope["query_string"])
             parts = tuple(part for part in path.removeprefix("/fhir").split("/") if part)
             async with asyncio.timeout(self._settings.upstream_timeout_s):
-                body = await self._body(headers, parts, receive)
+                body = await self._body(scope, headers, parts, receive)
                 if parts[-1:] == ("_search",) and scope["method"] == "POST":
                     query += read_form(headers, body)
                 asked = next((value for name, value in reversed(query) if name == "_format"), None)
@@ -109,12 +112,15 @@ class GatewayApplication:
             content = await self._encode(answer, output)
         await _send(send, scope["method"], answer, content, output)
 
-    async def _body(self, headers: dict[str, str], parts: tuple[str, ...], receive: Any) -> bytes:
+    async def _body(
+        self, scope: dict[str, Any], headers: dict[str, str], parts: tuple[str, ...], receive: Any
+    ) -> bytes:
         """The body, as long as the caller may send. Who has a token is counted by the services, which can tell whose it
         is; who has none is counted here, too, by the address: not all that is answered here asks a service."""
         if "authorization" in headers:
             return await read_body(headers, receive, self._settings.request_body_bytes_max)
-        caller = self._callers.caller(ANONYMOUS, headers.get(ADDRESS_HEADER))
+        handed = self._entrance.read(scope["headers"])
+        caller = self._callers.caller(ANONYMOUS, handed.address if handed else None)
         await self._limiter.take(caller.counted, costs.of_request(parts, declared_bytes(headers)))
         return await read_body(headers, receive, self._settings.anonymous_body_bytes_max)
 
@@ -150,7 +156,7 @@ class GatewayApplication:
             case () if reading:
                 return Answer(200, await self._whole.search(query, headers))
             case ("_search",) if method == "POST":
-                return Answer(200, await self._whole.search(query, headers))
+                return Answer(200, await self._whole.search(self._whole.seal.close(query), headers))
             case ("metadata",) if reading:
                 return await self._whole.metadata(query, headers, self._conformance.declarations())
             case ("_history",) if reading:

@@ -14,18 +14,20 @@ from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway.routing import Service
 from creneau_shared.gateway.upstreams import Upstreams
+from creneau_shared.http.gateway_headers import HANDED_ON
 from creneau_shared.ids import new_id
-from creneau_shared.limits.callers import ADDRESS_HEADER
 
 Query = list[tuple[str, str]]
 
 FORWARDED = (
     "authorization",
+    "dpop",
     "accept-language",
     "prefer",
     "x-request-id",
     "x-correlation-id",
-    ADDRESS_HEADER,  # for whom the services count what is asked of them through here
+    "x-purpose-of-use",
+    *HANDED_ON,
 )
 PASSED_ON = ("Content-Location", "Preference-Applied", "Retry-After", "WWW-Authenticate")
 

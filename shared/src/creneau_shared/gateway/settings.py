@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,6 +20,12 @@ class GatewaySettings(BaseSettings):
     upstreams_directory: str = Field(description="base addresses of the directory")
     upstreams_notifications: str = Field(description="base addresses of notifications")
     upstream_timeout_s: float = Field(30.0, description="longest that a service may take, seconds")
+    cursor_secret: str = Field(
+        "", description="key that seals the values in links, the same in all gateway processes; empty: random"
+    )
+    gateway_secret: SecretStr = Field(
+        SecretStr(""), description="secret beside which nginx's word on the client's address is believed"
+    )
     anonymous_body_bytes_max: int = Field(64 * 1024, description="longest body without a token, bytes")
     request_body_bytes_max: int = Field(4 * 1024 * 1024, description="longest body with a token, bytes")
     heavy_bytes_min: int = Field(

@@ -25,8 +25,6 @@ from creneau_shared.settings import ServiceSettings
 
 Standing = Literal["anonymous", "patient", "staff", "software", "system"]
 
-ADDRESS_HEADER: Final = "x-client-address"
-"""the caller's address, which the gateway always overwrites; whoever reaches a process directly is trusted with it"""
 UNKNOWN_ADDRESS: Final = "unknown"
 
 _OF_ROLE: Final[Mapping[Role, Standing]] = {
@@ -92,7 +90,7 @@ class Callers:
         )
 
     def caller(self, principal: Principal, address: str | None) -> Caller:
-        """`address`: what the gateway says."""
+        """`address`: the client's, as the entrance says it (`gateway_headers`)."""
         standing = standing_of(principal)
         account = ("account", principal.issuer, principal.subject)
         software = ("client", principal.issuer, principal.client) if principal.client else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.proxies import EVERYTHING, SCOPES, Proxy, end_of_minority, is_minor
+from creneau_booking.domain.quotas import Quotas, require_few_patients
 from creneau_booking.storage import accounts
 from creneau_booking.storage.accounts import Link
 from creneau_booking.storage.agenda_rules import births_of
@@ -34,7 +35,8 @@ async def known(connection: Connection, principal: Principal, now: datetime) -> 
 class People:
     """The hooks of Patient and RelatedPerson, in the transaction of each write."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, quotas: Quotas) -> None:
+        self._quotas = quotas
         self._base_url = base_url
         self._statements = GenericStore(
             "RelatedPerson", base_url, self.related_person_changed, self.related_person_belonging
@@ -51,6 +53,8 @@ class People:
         """One that a person registers is theirs to act for; one that is deleted is nobody's any more."""
         if kind == "create" and context.role == "patient":
             await self._link(connection, context, stored.id)
+            registered = await accounts.count_patients(connection, context.issuer, context.subject)
+            require_few_patients(self._quotas, registered)
         if kind == "delete":
             await accounts.end_links(connection, stored.id)
 

@@ -10,7 +10,7 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Conflict, Issue
+from creneau_shared.errors import Conflict, Gone, Issue, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.declaration import OperationCall
@@ -50,6 +50,14 @@ class Session:
         access = self.call.request.access("Appointment", "u")
         return await read_current(self.connection, self.desk.store, access, id_, lock=True)
 
+    async def visible(self, id_: str) -> bool:
+        """Whether the caller may see an appointment of this id. What they may not is as what does not exist."""
+        try:
+            await read_current(self.connection, self.desk.store, self.access, id_)
+        except (NotFound, Gone):
+            return False
+        return True
+
     def own_patients(self, named: list[Resource]) -> list[Resource]:
         """The patients whom the call names or, when it names none, the one whom the caller can only mean."""
         own = self.access.patient_ids or frozenset()
@@ -73,6 +81,7 @@ async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: 
         if key is not None:
             earlier = await remembered(connection, request, key, said)
             if earlier is not None:
+                await server.audit_replay(connection, request, "Appointment", earlier)
                 return earlier
         answer = await work(Session(call, connection, access, write_context(request, access), desk))
         if key is not None:
@@ -97,7 +106,7 @@ async def answer_with(
     """201 with the Appointment, or 200 with a Bundle of it, as the guide whose spelling was used has it."""
     server = session.call.server
     action = "C" if created else "U"
-    await server.audit(session.connection, session.call.request, session.access, action, stored)
+    await server.audit(session.connection, session.call.request, action, stored)
     extra = {**(headers or {}), "Location": server.location(stored)}
     if not wants_bundle:
         return Answer.of(stored, 201 if created else 200, **extra)

@@ -35,6 +35,7 @@ from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Attempt, Message, Status
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.logging import describe
 from creneau_shared.messaging.waiting import wait
 
 log = structlog.get_logger(__name__)
@@ -213,7 +214,7 @@ class Sender:
             await self._failed(message, error)
         except Exception as error:
             log.exception("message could not be sent", message=str(message.id), kind=message.kind)
-            await self._failed(message, DeliveryError(f"{type(error).__name__}: {error}", permanent=False))
+            await self._failed(message, DeliveryError(describe(error), permanent=False))
         else:
             await self._close(message, Status.SENT, None, self._attempt(message, "accepted"))
             lateness = self._clock.now() - max(message.due_at, message.planned_at)

@@ -29,6 +29,8 @@ from creneau_shared.fhir.storage.tables import history_table, resource_tables
 from creneau_shared.limits.storage import rate_bucket_table
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.security.audit import audit_table
+from creneau_shared.security.revocation import revoked_token_table
+from creneau_shared.security.used_proofs import used_proof_table
 
 metadata = new_metadata()
 
@@ -36,6 +38,8 @@ communication = resource_tables(metadata, "Communication")
 resource_history = history_table(metadata)
 inbox = inbox_table(metadata)
 audit = audit_table(metadata)
+revoked_token_table(metadata)
+used_proof_table(metadata)
 async_request_table(metadata)
 rate_bucket_table(metadata)
 

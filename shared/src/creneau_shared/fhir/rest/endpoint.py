@@ -31,9 +31,10 @@ from creneau_shared.fhir.rest.returning import as_preferred
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.xml import to_xml
 from creneau_shared.http.correlation import correlation_id
+from creneau_shared.http.gateway_headers import HANDED_ON
 from creneau_shared.limits import costs
-from creneau_shared.limits.callers import ADDRESS_HEADER
 from creneau_shared.security.access import COMPARTMENT, PUBLIC
+from creneau_shared.security.confirmation import Presented
 from creneau_shared.security.principal import ANONYMOUS, Principal
 from creneau_shared.security.tokens import TokenVerifier
 
@@ -63,7 +64,8 @@ class FhirEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        address = headers.pop(ADDRESS_HEADER, None)
+        for name in HANDED_ON:
+            headers.pop(name, None)
         language = negotiate_language(headers.get("accept-language"))
         output: Format = "json"
         request: FhirRequest | None = None
@@ -74,9 +76,10 @@ class FhirEndpoint:
             )
             output = accepted_format(headers.get("accept"), asked)
             async with asyncio.timeout(self._timeout_s):
-                principal = await self._principal(headers)
+                principal = await self._principal(scope, headers)
                 path = _segments(scope)
-                caller = self._callers.caller(principal, address)
+                handed = self._server.limits.gateway.read(scope["headers"])
+                caller = self._callers.caller(principal, handed.address if handed else None)
                 await self._limiter.take(caller.counted, costs.of_request(path, declared_bytes(headers)))
                 request = FhirRequest(
                     method=scope["method"],
@@ -128,18 +131,19 @@ class FhirEndpoint:
             return written
         return to_xml(loads(content))
 
-    async def _principal(self, headers: Mapping[str, str]) -> Principal:
+    async def _principal(self, scope: Scope, headers: Mapping[str, str]) -> Principal:
         authorization = headers.get("authorization")
         if authorization is None:
             return ANONYMOUS
         scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        if scheme.lower() not in ("bearer", "dpop") or not token.strip():
             return ANONYMOUS
         if self._verifier is None:
             raise Unavailable(
                 "Aucun fournisseur d'identité n'est configuré.", "No identity provider is configured."
             )
-        return await self._verifier.verify(token.strip())
+        presented = Presented(scheme.lower(), scope["method"], scope["path"], scope["headers"])
+        return await self._verifier.verify(token.strip(), presented)
 
 
 def _segments(scope: Scope) -> tuple[str, ...]:

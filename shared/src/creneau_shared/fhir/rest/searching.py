@@ -22,7 +22,8 @@ from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import Scope
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.fhir.summary import cut_down
-from creneau_shared.fhir.type_table import COMPARTMENT, TYPES, compartment_parameters
+from creneau_shared.fhir.type_table import TYPES, compartment_parameters
+from creneau_shared.security.audit import PERSONAL, Event, Touched
 from creneau_shared.security.rights import Access
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 KNOWN_TYPES = frozenset(TYPES)
 """The types of the whole system: what a chain or an include may name, whichever service holds it."""
+
+TRAIL = "AuditEvent"
 
 COMPARTMENT_PARAMETERS: dict[str, dict[str, tuple[str, ...]]] = {
     owner: dict(compartment_parameters(owner))
@@ -49,7 +52,7 @@ async def search(server: FhirServer, request: FhirRequest, resource_type: str) -
     if view is not None:
         result = await _run(server, request, access, view.widen(wanted, request.now), scope)
         return Answer(200, view.bundle(request, wanted, result))
-    result = await _cut(server, wanted, await _run(server, request, access, wanted, scope))
+    result = await _shown(server, access, wanted, await _run(server, request, access, wanted, scope))
     return Answer(200, _bundle(server, request, wanted, result))
 
 
@@ -62,8 +65,8 @@ async def search_compartment(
     access = request.access(target, "s")
     scope = scope_of(access)
     member = tuple(f"{parameter}={owner}/{id_}" for parameter in parameters)
-    run = await _run(server, request, access, wanted, Scope(scope.required, {target: member}))
-    result = await _cut(server, wanted, run)
+    found = await _run(server, request, access, wanted, Scope(scope.required, {target: member}))
+    result = await _shown(server, access, wanted, found)
     url = f"{server.base_url}/{owner}/{id_}/{target}"
     return Answer(200, _bundle(server, request, wanted, result, url))
 
@@ -72,22 +75,25 @@ async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
     """GET [base]?_type=A,B&… and POST [base]/_search: the types one after the other, page by page."""
     asked = SeveralTypes.of(request.query, server.types)
 
+    touched: list[Touched] = []
+
     async def one(name: str, pairs: Pairs) -> Part:
         access = request.access(name, "s")
         wanted = _wanted(server, request, name, access, pairs)
-        scope = scope_of(access)
-        result = await _cut(server, wanted, await _run(server, request, access, wanted, scope))
-        entries = list(_entries(server, request, wanted, result))
+        found = await _run(server, request, access, wanted, scope_of(access), touched)
+        result = await _shown(server, access, wanted, found)
+        entries = list(_entries(server, request, result))
         return Part(entries, len(result.matches), result.total, result.next_cursor)
 
     page = await asked.page(one)
-    links = asked.links(server.base_url, page)
+    personal = next((name for name in asked.types if name in PERSONAL), "")
+    async with server.connection() as connection:
+        await server.auditor.record(connection, request, Event("R", personal, touched=tuple(touched)))
+    links = asked.links(server.base_url, page, server.shown(request, asked.asked))
     return Answer(200, write_bundle("searchset", page.entries, total=page.total, links=links))
 
 
-def _entries(
-    server: FhirServer, request: FhirRequest, wanted: SearchRequest, result: SearchResult
-) -> Iterable[Entry]:
+def _entries(server: FhirServer, request: FhirRequest, result: SearchResult) -> Iterable[Entry]:
     for mode, rows in (("match", result.matches), ("include", result.included)):
         for row in rows:
             yield Entry(f"{server.base_url}/{row.type}/{row.id}", row.content, {"mode": mode})
@@ -158,6 +164,9 @@ def parse(
 def scope_of(access: Access) -> Scope:
     """What the caller may see of each type that a search can reach, the matched one and those it leads to."""
     required = dict(access.rights.required())
+    if TRAIL in required:
+        # Nobody is led into the trail by another type: what one may ask of it is judged where it is asked for itself.
+        required[TRAIL] = ()
     own = access.required
     if own is None:
         required.pop(access.resource_type, None)
@@ -167,15 +176,28 @@ def scope_of(access: Access) -> Scope:
 
 
 async def _run(
-    server: FhirServer, request: FhirRequest, access: Access, wanted: SearchRequest, scope: Scope
+    server: FhirServer,
+    request: FhirRequest,
+    access: Access,
+    wanted: SearchRequest,
+    scope: Scope,
+    together: list[Touched] | None = None,
 ) -> SearchResult:
+    """The result, its trace left; with `together`, what it touched is added there for a trace of several searches."""
     async with server.connection() as connection:
         result = await run_search(
             connection, server.catalog, wanted, cursor_codec=server.cursors, scope=scope
         )
-        reached = {row.type for row in result.included} | {wanted.resource_type}
-        for name in sorted(reached & COMPARTMENT.keys()):
-            await server.audit(connection, request, access, "R", None, name)
+        touched = [
+            Touched(row.type, row.id, row.content)
+            for row in (*result.matches, *result.included)
+            if row.type in PERSONAL
+        ]
+        if together is None:
+            event = Event("R", wanted.resource_type, touched=tuple(touched))
+            await server.auditor.record(connection, request, event)
+        else:
+            together += touched
     return result
 
 
@@ -192,6 +214,7 @@ def _bundle(
         base_url=server.base_url,
         search_url=url,
         outcome=_outcome(result.issues, request.language),
+        shown=server.shown(request, wanted.used),
     )
 
 
@@ -200,16 +223,23 @@ def _outcome(issues: Iterable[Issue], language: Language) -> bytes | None:
     return dumps(operation_outcome(found, language)) if found else None
 
 
-async def _cut(server: FhirServer, wanted: SearchRequest, result: SearchResult) -> SearchResult:
-    """The rows cut down for `_summary` and `_elements`, many of them in the process beside; else as they are stored."""
+async def _shown(
+    server: FhirServer, access: Access, wanted: SearchRequest, result: SearchResult
+) -> SearchResult:
+    """The rows as the caller may see them, cut down for `_summary` and `_elements`: many in the process beside.
+
+    A type that is not shown whole comes as a match only (`scope_of`).
+    """
+    matches, shown = result.matches, server.types[wanted.resource_type].shown
+    if shown is not None:
+        matches = tuple(row._replace(content=shown(access, row.content)) for row in matches)
     if not wanted.elements and wanted.summary in ("false", "count"):
-        return result
-    rows = [*result.matches, *result.included]
+        return replace(result, matches=matches)
+    rows = [*matches, *result.included]
     contents = [row.content for row in rows]
     if sum(map(len, contents)) >= server.workshop.bytes_min:
         contents = await server.workshop.do("cut", contents, wanted.elements, wanted.summary)
     else:
         contents = [cut_down(content, wanted.elements, wanted.summary) for content in contents]
-    cut = [row._replace(content=content) for row, content in zip(rows, contents, strict=True)]
-    count = len(result.matches)
-    return replace(result, matches=tuple(cut[:count]), included=tuple(cut[count:]))
+    cut = tuple(row._replace(content=content) for row, content in zip(rows, contents, strict=True))
+    return replace(result, matches=cut[: len(matches)], included=cut[len(matches) :])

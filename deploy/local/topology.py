@@ -177,6 +177,7 @@ class Topology:
             "OIDC_ISSUER": self.settings.oidc_issuer or (self.issuer.url if self.issuer else ""),
             "CURSOR_SECRET": self.folder.secret(f"cursor-{service}"),
             "GATEWAY_SECRET": self._gateway_secret,
+            "VOUCHING_SECRET": self.folder.secret("vouching"),
             "ADDRESS_SECRET": self.folder.secret("addresses"),
             "SMTP_URL": self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}",
         }

@@ -124,6 +124,11 @@ class ServiceSettings(BaseSettings):
         description="key that seals paging cursors and the values in links, and hashes whom requests are counted for; the"
         " same in all processes of a service; empty: random, and each process counts for itself",
     )
+    vouching_secret: str = Field(
+        "",
+        description="key by which booking tells notifications that a caller may have a person's messages, the same in"
+        " both; empty: only a token that names its Patient gets them",
+    )
 
     anonymous_body_bytes_max: int = Field(64 * 1024, description="longest body without a token, bytes")
     patient_body_bytes_max: int = Field(256 * 1024, description="longest body with a patient's token, bytes")

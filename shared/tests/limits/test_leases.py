@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -17,7 +18,9 @@ from creneau_shared.errors import TooManyRequests
 from creneau_shared.limits import leases
 from creneau_shared.limits.callers import Counted, Limit
 from creneau_shared.limits.leases import Limiter
-from creneau_shared.limits.storage import StoredBuckets, forget_full, rate_bucket_table
+from creneau_shared.limits.storage import StoredBuckets, rate_bucket_table
+from creneau_shared.retention.rules import common_rules
+from creneau_shared.retention.settings import RetentionSettings
 
 LIMIT = Limit("patient", per_s=1.0, burst=40)
 STILL = Limit("patient", per_s=0.000_001, burst=100)
@@ -173,12 +176,14 @@ async def test_the_bucket_fills_again(database: Database) -> None:
 
 
 async def test_a_bucket_that_nobody_asks_for_is_removed(database: Database) -> None:
+    """By the job of retention, in every service."""
     stored = StoredBuckets(database)
     await stored.lease(b"camille", LIMIT, 1, 1)
     await stored.lease(b"dominique", LIMIT, 1, 1)
-    async with database.connection() as connection:
-        await connection.execute("UPDATE rate_bucket SET at = at - interval '2 hours' WHERE key = 'camille'")
-        assert await forget_full(connection) == 1
+    await database.pool.execute("UPDATE rate_bucket SET at = at - interval '2 days' WHERE key = 'camille'")
+    (rule,) = (r for r in common_rules(RetentionSettings(), ()) if r.data_class == "request-counts")
+    async with database.transaction() as connection:
+        assert await rule.remove(connection, datetime.now(UTC) - rule.kept, 10) == 1
         assert await connection.fetchval("SELECT key FROM rate_bucket") == b"dominique"
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import typer
 
-from creneau_booking.app import SERVICE, create_app, create_fhir, create_handlers
+from creneau_booking.app import SERVICE, create_app, create_erasure, create_fhir, create_handlers
 from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
@@ -98,7 +98,7 @@ async def _work() -> None:
         relay = Relay(database, settings, [APPOINTMENTS, CONTACTS], clock)
         consumer = _replica_consumer(settings, database, clock)
         _, handlers = create_handlers(settings)
-        jobs = Jobs(database, settings, handlers.expiry, clock)
+        jobs = Jobs(database, settings, handlers.expiry, create_erasure(settings), clock)
         tasks = [
             Task("relay", relay.run),
             Task("directory replica", consumer.run, consumer.stuck),

@@ -110,6 +110,40 @@ def contact_event(
     )
 
 
+def erasure_event(
+    patient_id: str, at: datetime, cancelled: Sequence[str], forget_by: datetime, correlation_id: str | None
+) -> Event:
+    """`fr.creneau.booking.patient.erased.v1`: forget this person, once the named cancellations have been told.
+
+    It travels behind the contact that it ends, in its order.
+    """
+    told = {
+        "patient": f"Patient/{patient_id}",
+        "erasedAt": instant(at),
+        "cancelled": list(cancelled),
+        "forgetBy": instant(forget_by),
+    }
+    return _erased(patient_id, told, correlation_id)
+
+
+def erasure_tombstone(patient_id: str, correlation_id: str | None = None) -> Event:
+    """The same as a tombstone, by which the topic itself forgets the person: whoever comes too late for the event
+    still learns from it that it was an erasure."""
+    return _erased(patient_id, None, correlation_id)
+
+
+def _erased(patient_id: str, data: dict[str, Any] | None, correlation_id: str | None) -> Event:
+    return Event(
+        topic=CONTACTS.name,
+        key=f"Patient/{patient_id}",
+        type="fr.creneau.booking.patient.erased.v1",
+        subject=f"Patient/{patient_id}",
+        source=SOURCE,
+        data=data,
+        correlation_id=correlation_id,
+    )
+
+
 def _contact(patient_id: str, patient: Resource, vouched: Collection[bytes], now: datetime) -> dict[str, Any]:
     telecoms = [t for t in current(patient.get("telecom", ()), now) if t.get("value")]
     email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX)

@@ -27,6 +27,7 @@ from creneau_shared.gateway.asking import RefusedError
 from creneau_shared.gateway.batch import Bundles
 from creneau_shared.gateway.conformance import ConformanceResources
 from creneau_shared.gateway.own_types import OwnTypes
+from creneau_shared.gateway.record import ZIP, PersonalRecord
 from creneau_shared.gateway.routing import SERVICE_OF
 from creneau_shared.gateway.settings import GatewaySettings
 from creneau_shared.gateway.upstreams import Upstreams
@@ -52,6 +53,7 @@ class GatewayApplication:
         self._upstreams = Upstreams(settings)
         self._whole = Whole(self._upstreams, self._base_url, QuerySeal(settings.cursor_secret))
         self._conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), self._base_url, SystemClock())
+        self._record = PersonalRecord(self._upstreams, self._base_url, SystemClock())
         self._own = OwnTypes(self._whole, self._conformance)
         self._workshop = Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max)
         anonymous = Limit("anonymous", settings.anonymous_requests_per_s, settings.anonymous_requests_burst)
@@ -133,7 +135,7 @@ class GatewayApplication:
 
     async def _encode(self, answer: Answer, output: Format) -> bytes:
         content = answer.content or b""
-        if output == "json" or not content:
+        if output == "json" or not content or answer.headers.get("Content-Type") == ZIP:
             return content
         if len(content) >= self._workshop.bytes_min:
             written: bytes = await self._workshop.do("write xml", content)
@@ -161,6 +163,9 @@ class GatewayApplication:
                 return await self._whole.metadata(query, headers, self._conformance.declarations())
             case ("_history",) if reading:
                 return Answer(200, await self._whole.history(query, headers))
+            case _ if self._record.answers(parts):
+                said = await self._resource(headers, body) if method == "POST" and body.strip() else None
+                return await self._record.answer(method, parts, query, headers, said)
             case _ if self._own.answers(parts):
                 parameters = None
                 if parts[-1].startswith("$") and method == "POST" and body.strip():
@@ -187,7 +192,7 @@ async def _send(send: Any, method: str, answer: Answer, body: bytes, output: For
     headers = [(b"vary", b"Accept, Accept-Language, Authorization")]
     if answer.status != 304:
         headers += [
-            (b"content-type", CONTENT_TYPE[output].encode()),
+            (b"content-type", extra.pop("content-type", CONTENT_TYPE[output]).encode()),
             (b"content-length", str(len(body)).encode()),
         ]
     extra.setdefault("cache-control", "no-store")

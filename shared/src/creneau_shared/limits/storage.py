@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, DateTime, Double, LargeBinary, MetaData, Table
 
-from creneau_shared.database.pool import Connection, Database
+from creneau_shared.database.pool import Database
 from creneau_shared.limits.callers import Limit
-
-FORGOTTEN_AFTER_S = 3600.0
-"""A bucket that nobody has asked for so long is full again, unless its limit is absurdly slow."""
 
 _NOW_LEFT = (
     "LEAST($3::float8, b.units + GREATEST(0, EXTRACT(EPOCH FROM statement_timestamp() - b.at)) * $2::float8)"
@@ -49,11 +46,3 @@ class StoredBuckets:
             row = await connection.fetchrow(_LEASE, key, limit.per_s, float(limit.burst), need, want)
         assert row is not None
         return row["granted"], row["units"]
-
-
-async def forget_full(connection: Connection) -> int:
-    """Remove the buckets that nobody has asked for in a long time; how many."""
-    status = await connection.execute(
-        "DELETE FROM rate_bucket WHERE at < now() - make_interval(secs => $1)", FORGOTTEN_AFTER_S
-    )
-    return int(status.rpartition(" ")[2])

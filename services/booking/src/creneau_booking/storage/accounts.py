@@ -9,6 +9,9 @@ from datetime import datetime
 from creneau_booking.domain.proxies import EVERYTHING
 from creneau_shared.database.pool import Connection
 
+Account = tuple[str, str]
+"""issuer and subject"""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -102,6 +105,9 @@ async def end_proxy(connection: Connection, related_person: str) -> None:
     await connection.execute("DELETE FROM proxy_invitation WHERE related_person = $1", related_person)
 
 
-async def end_links(connection: Connection, patient: str) -> None:
-    """Nobody acts for this Patient any more: the record is gone."""
-    await connection.execute("DELETE FROM patient_account WHERE patient_id = $1", patient)
+async def end_links(connection: Connection, patient: str) -> list[Account]:
+    """Nobody acts for this Patient any more: the record is gone. Those accounts that were the person's own."""
+    rows = await connection.fetch(
+        "DELETE FROM patient_account WHERE patient_id = $1 RETURNING issuer, subject, oneself", patient
+    )
+    return [(row["issuer"], row["subject"]) for row in rows if row["oneself"]]

@@ -8,6 +8,7 @@ from creneau_shared.fhir.storage.async_requests import async_request_table
 from creneau_shared.fhir.storage.tables import history_table, resource_tables
 from creneau_shared.limits.storage import rate_bucket_table
 from creneau_shared.messaging.outbox import outbox_table
+from creneau_shared.retention.job import retention_report_table
 from creneau_shared.security.audit import audit_table
 from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.used_proofs import used_proof_table
@@ -33,3 +34,4 @@ used_proof_table(metadata)
 async_request_table(metadata)
 rate_bucket_table(metadata)
 outbox_table(metadata)
+retention_report_table(metadata)

@@ -9,11 +9,13 @@ from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.conformance import served_types
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.people import People, known
+from creneau_booking.handlers.proxies import RelatedPersonStore
 from creneau_booking.handlers.statements import provenance_belonging, response_belonging
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
+from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.agenda_rules import schedule_changed
@@ -42,7 +44,7 @@ class Stores:
     schedules: GenericStore
     responses: GenericStore
     patients: GenericStore
-    related_persons: GenericStore
+    related_persons: RelatedPersonStore
     provenances: GenericStore
     repository: AppointmentRepository
     handlers: AppointmentHandlers
@@ -65,16 +67,15 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
 def create_stores(settings: BookingSettings) -> Stores:
     """The stores that the API writes through."""
     base = settings.public_base_url.rstrip("/")
-    people = People(base)
+    related_persons = RelatedPersonStore(base)
+    people = People(related_persons)
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
         responses=GenericStore("AppointmentResponse", base, belonging=response_belonging),
         patients=GenericStore("Patient", base, people.patient_changed, people.patient_belonging),
-        related_persons=GenericStore(
-            "RelatedPerson", base, people.related_person_changed, people.related_person_belonging
-        ),
+        related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
         handlers=handlers,
@@ -104,6 +105,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
+            InviteOperation(stores.related_persons, timedelta(days=settings.proxy_invitation_days)).declare(),
+            AcceptOperation(stores.related_persons).declare(),
+            RenounceOperation(stores.related_persons).declare(),
         ],
         memberships=known,
     )

@@ -12,6 +12,7 @@ from creneau_notifications.handlers import Notifications
 from creneau_notifications.jobs import Retention
 from creneau_notifications.messaging.consumers import consumers
 from creneau_notifications.settings import NotificationsSettings
+from creneau_notifications.storage.accounts import known
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
@@ -37,6 +38,7 @@ def create_fhir(settings: NotificationsSettings, database: Database, clock: Cloc
         clock=clock,
         types=served_types(settings.public_base_url.rstrip("/")),
         catalog=Catalog([GenericTable.of("Communication"), AuditEventTable(SERVICE)]),
+        memberships=known,
     )
 
 

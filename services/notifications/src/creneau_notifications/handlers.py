@@ -11,7 +11,8 @@ from creneau_notifications.domain.contact import Contact, channels_for
 from creneau_notifications.domain.plan import Plan, PlannedMessage, plan, reminders
 from creneau_notifications.domain.rules import Channel
 from creneau_notifications.domain.visit import Fact, visit_of
-from creneau_notifications.storage import appointments, facts, messages, recipients
+from creneau_notifications.storage import accounts, appointments, facts, messages, recipients
+from creneau_notifications.storage.accounts import Person
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Message
 from creneau_shared.clock import Clock
@@ -57,6 +58,10 @@ class Notifications:
         await recipients.forget(connection, recipient)
         withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
         await self._show(connection, withdrawn)
+
+    async def account_changed(self, connection: Connection, account: str, people: Sequence[Person]) -> None:
+        """Keep for whom the account acts; nobody: forget it."""
+        await accounts.save(connection, account, people)
 
     async def fact_changed(self, connection: Connection, fact: Fact, last_updated: datetime) -> None:
         """Keep what a directory resource says."""

@@ -35,7 +35,13 @@ async def require_bookable(
                 rules.require_age(agenda, (await births_of(connection, [id_])).get(id_), start)
             if agenda.rules.appointments_max is not None:
                 await take_turns(connection, patient, schedule)
-                counts = await future_appointments(connection, patient, context.now, besides=wanted.id)
+                counts = await future_appointments(
+                    connection,
+                    patient,
+                    context.now,
+                    besides=wanted.id,
+                    hidden_too=not context.represents(id_),
+                )
                 rules.require_room(agenda, counts.get(schedule, 0))
 
 

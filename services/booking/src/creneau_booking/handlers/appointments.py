@@ -15,6 +15,7 @@ from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.expiry import HoldExpiry
+from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage import claims as claim_storage
 from creneau_booking.storage.appointments import AppointmentRepository
@@ -81,6 +82,7 @@ class AppointmentHandlers:
     ) -> tuple[Appointment, Resource, Schedules, Owners]:
         """Take what a new appointment claims; its facts, its resource with the times, its agendas and whose they are."""
         after = self._repository.facts(identified, version=version)
+        require_may_hide(context, after)
         changes.require_allowed_status(after.status, by_patient=context.patient_ids is not None)
         if not claims(after.status):
             schedules, owners = await agendas_of(connection, after.slots)
@@ -118,6 +120,7 @@ class AppointmentHandlers:
         until = context.now + self._holds.duration
         identified = self._repository.identify(self._repository.as_held(resource, until), id_)
         wanted = self._repository.facts(identified)
+        require_may_hide(context, wanted)
         after, identified, schedules, owners = await self._take(connection, context, identified, wanted)
         stored = await self._repository.insert(connection, context, identified, after, schedules, owners)
         await keep_hold(connection, stored.id, until, context.subject)
@@ -133,7 +136,7 @@ class AppointmentHandlers:
         before = self._repository.stored_facts(current)
         changes.require_transition(before.status, "pending", by_patient=context.patient_ids is not None)
         until = context.now + self._holds.duration
-        resource = self._repository.as_held(resource, until)
+        resource = self._repository.as_held(self._heard(context, current, before, resource), until)
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         if context.patient_ids is not None:
             changes.require_same_patient(before, after)
@@ -195,6 +198,7 @@ class AppointmentHandlers:
         may move by a plain update, and then says itself who takes part.
         """
         before = self._repository.stored_facts(current)
+        resource = self._heard(context, current, before, resource)
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         self._require_allowed(context, before, after, move=move)
         if claims(before.status) and (after.status == "cancelled" or changes.is_moved(before, after)):
@@ -219,6 +223,12 @@ class AppointmentHandlers:
             event = AppointmentEvent(kind, after, schedules, previous, acting(context))
             await tell(connection, context, event, before)
         return stored
+
+    def _heard(
+        self, context: WriteContext, current: Stored, before: Appointment, resource: Resource
+    ) -> Resource:
+        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
+        return heard(context, self._repository.resource(current), before, resource, after)
 
     def _require_allowed(
         self, context: WriteContext, before: Appointment, after: Appointment, *, move: bool

@@ -26,21 +26,23 @@ def operation_definition(
     type_level: bool = True,
     instance: bool = False,
     base: str | None = None,
+    resource_type: str = "Appointment",
 ) -> Resource:
-    """An OperationDefinition on Appointment."""
+    """An OperationDefinition on Appointment, or on another type."""
+    id_ = f"{resource_type.lower()}-{code}"
     definition: Resource = {
         "resourceType": "OperationDefinition",
-        "id": f"appointment-{code}",
-        "url": f"{CANONICAL}appointment-{code}",
+        "id": id_,
+        "url": f"{CANONICAL}{id_}",
         "version": "1.0.0",
-        "name": f"Appointment{code.title()}",
+        "name": f"{resource_type}{code.title()}",
         "title": title,
         "status": "active",
         "kind": "operation",
         "description": description,
         "affectsState": affects_state,
         "code": code,
-        "resource": ["Appointment"],
+        "resource": [resource_type],
         "system": False,
         "type": type_level,
         "instance": instance,

@@ -127,7 +127,9 @@ class FindOperation:
             return None
         named = {id_of(reference) for reference in given.references("patient-reference", "patient")}
         own = sorted(named & access.patient_ids or access.patient_ids)
-        candidates = await candidates_of(connection, own, now, besides=ignored or "")
+        candidates = await candidates_of(
+            connection, own, now, besides=ignored or "", oneself=access.rights.oneself
+        )
         described = given.resource("Patient", "patient-resource")
         if described is not None and not named:
             candidates = (Candidate(_birth(described)),) if _birth(described) else ()

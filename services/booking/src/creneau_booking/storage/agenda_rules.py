@@ -30,6 +30,7 @@ from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
+from creneau_shared.security.rights import SHARED
 
 INHERITED = ("HealthcareService", "Location")
 """What of an agenda's actors its rules depend on: the offers for the rules, the places for the time zone."""
@@ -54,7 +55,7 @@ _FUTURE = """
 SELECT appointment.terms FROM appointment
 JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
 WHERE appointment.terms @> ARRAY['patient=' || $1] AND appointment.terms && $2::text[]
-  AND appointment_date.low > $3 AND appointment.id <> $4
+  AND appointment_date.low > $3 AND appointment.id <> $4 AND ($5 OR appointment.terms @> ARRAY[$6 || substr($1, 9)])
 """
 _LOCK = "hashtextextended('agenda rules', 0)"
 _TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
@@ -166,10 +167,11 @@ async def births_of(connection: Connection, patients: Sequence[str]) -> dict[str
 
 
 async def future_appointments(
-    connection: Connection, patient: str, now: datetime, *, besides: str = ""
+    connection: Connection, patient: str, now: datetime, *, besides: str = "", hidden_too: bool = True
 ) -> dict[str, int]:
-    """How many appointments to come a patient (reference) has in each agenda (id), `besides` not counted."""
-    rows = await connection.fetch(_FUTURE, patient, _TAKING, now, besides)
+    """How many appointments to come a patient (reference) has in each agenda (id), `besides` not counted; without
+    `hidden_too`, as many as their representatives see: their answers must not tell of others."""
+    rows = await connection.fetch(_FUTURE, patient, _TAKING, now, besides, hidden_too, SHARED)
     slots = [
         [t.removeprefix("slot=Slot/") for t in row["terms"] if t.startswith("slot=Slot/")] for row in rows
     ]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.handlers import Notifications
-from creneau_notifications.messaging.readers import read_appointment, read_contact, read_fact
+from creneau_notifications.messaging.readers import (
+    read_account,
+    read_appointment,
+    read_contact,
+    read_fact,
+)
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
@@ -14,9 +19,11 @@ from creneau_shared.messaging.events import ReceivedEvent
 GROUP = "creneau-notifications"
 APPOINTMENTS = "creneau.booking.appointments"
 CONTACTS = "creneau.booking.contacts"
+ACCOUNTS = "creneau.booking.accounts"
 RESOURCES = "creneau.directory.resources"
 APPOINTMENT_TYPES = tuple(f"fr.creneau.booking.appointment.{change}.v1" for change in Change)
 CONTACT_TYPE = "fr.creneau.booking.contact.changed.v1"
+ACCOUNT_TYPE = "fr.creneau.booking.account.changed.v1"
 RESOURCE_TYPE = "fr.creneau.directory.resource.changed.v1"
 
 
@@ -36,6 +43,10 @@ class Listener:
             await self._notifications.contact_deleted(connection, event.key)
         else:
             await self._notifications.contact_changed(connection, read_contact(event.data), event.time)
+
+    async def account(self, connection: Connection, event: ReceivedEvent) -> None:
+        people = read_account(event.data) if event.data is not None else []
+        await self._notifications.account_changed(connection, event.key, people)
 
     async def resource(self, connection: Connection, event: ReceivedEvent) -> None:
         if event.data is None:
@@ -63,6 +74,7 @@ def consumers(
         for purpose, topic, handlers in (
             ("appointments", APPOINTMENTS, dict.fromkeys(APPOINTMENT_TYPES, listener.appointment)),
             ("contacts", CONTACTS, {CONTACT_TYPE: listener.contact}),
+            ("accounts", ACCOUNTS, {ACCOUNT_TYPE: listener.account}),
             ("resources", RESOURCES, {RESOURCE_TYPE: listener.resource}),
         )
     ]

@@ -12,6 +12,7 @@ from typing import Any
 from creneau_notifications.domain.appointment import Appointment, AppointmentEvent, Change, mode_of
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.visit import Fact, zone_of_postal_code
+from creneau_notifications.storage.accounts import Person
 
 TIME_ZONE_EXTENSIONS = frozenset(
     {"http://hl7.org/fhir/StructureDefinition/tz-code", "http://hl7.org/fhir/StructureDefinition/timezone"}
@@ -55,6 +56,24 @@ def read_contact(data: Mapping[str, Any]) -> Contact:
         phone=data.get("phone"),
         language=data.get("language") or "fr",
     )
+
+
+def read_account(data: Mapping[str, Any]) -> list[Person]:
+    """The people of an `account.changed`."""
+    return [
+        Person(
+            patient=person["patient"].removeprefix("Patient/"),
+            may=tuple(person["may"]),
+            oneself=person["oneself"],
+            since=_moment(person.get("since")),
+            until=_moment(person.get("until")),
+        )
+        for person in data["people"]
+    ]
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def read_fact(data: Mapping[str, Any]) -> tuple[Fact, datetime]:

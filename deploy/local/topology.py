@@ -135,6 +135,7 @@ class Topology:
             "KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers or self._bootstrap_servers(),
             "OIDC_ISSUER": self.settings.oidc_issuer or (self.issuer.url if self.issuer else ""),
             "CURSOR_SECRET": self.folder.secret(f"cursor-{service}"),
+            "ADDRESS_SECRET": self.folder.secret("addresses"),
             "SMTP_URL": self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}",
         }
         if self._broker_is_embedded:

@@ -79,6 +79,16 @@ class Callers:
         id_ = reference.removeprefix("Patient/") if reference else None
         return Caller(self.client, self.issuer.token("patient", subject or unique("citoyen"), id_), language)
 
+    def staff(self, *organizations: str, role: str = "secretary", **claims: object) -> Caller:
+        """Who speaks for these Organizations (ids); without any, for no practice."""
+        said = {"creneau_role": role, "creneau_organizations": list(organizations), **claims}
+        return Caller(self.client, self.issuer.token("practice", unique(role), None, **said))
+
+    def counsellor(self, reference: str | None, mandate: str | None = "présence") -> Caller:
+        """A counsellor with somebody, or with nobody; `mandate`: by what they may act."""
+        said = {"creneau_role": "counsellor", "creneau_for": reference, "creneau_mandate": mandate}
+        return Caller(self.client, self.issuer.token("patient", unique("conseil"), None, **said))
+
     def with_scopes(self, role: str, reference: str) -> Caller:
         return Caller(
             self.client, self.issuer.token(role, unique("citoyen"), reference.removeprefix("Patient/"))

@@ -76,14 +76,21 @@ class Practice:
         """An agenda of a practitioner at a place, with `count` free slots from a week from now on."""
         practitioner = practitioner or f"Practitioner/{unique('prat')}"
         location, id_ = f"Location/{unique('lieu')}", unique("agenda")
-        start = start or self.clock.now().replace(hour=9, minute=0, second=0) + timedelta(days=7)
         await self.put(schedule(id_, [practitioner, location], **schedule_members))
+        start, ids = await self.fill(id_, count, start, **(slot_members or {}))
+        return Agenda(id_, practitioner, location, start, ids)
+
+    async def fill(
+        self, agenda: str, count: int, start: datetime | None = None, **members: Any
+    ) -> tuple[datetime, tuple[str, ...]]:
+        """`count` free slots in an agenda, one after the other; when the first starts, and their ids."""
+        start = start or self.clock.now().replace(hour=9, minute=0, second=0) + timedelta(days=7)
         ids = tuple(unique(f"creneau{index}") for index in range(count))
         async with self.database.transaction() as connection:
             for index, slot_id in enumerate(ids):
-                resource = slot(slot_id, id_, start + index * SLOT_LENGTH, **(slot_members or {}))
+                resource = slot(slot_id, agenda, start + index * SLOT_LENGTH, **members)
                 await self.slots.create(connection, self.context(), resource, slot_id)
-        return Agenda(id_, practitioner, location, start, ids)
+        return start, ids
 
     async def new_patient(self, **more: Any) -> str:
         return await self.put({**patient(**more), "id": unique("patient")})

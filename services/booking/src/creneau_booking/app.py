@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
+from creneau_booking.api.patients import PatientStore
 from creneau_booking.conformance import served_types
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.people import People, known
@@ -74,7 +75,7 @@ def create_stores(settings: BookingSettings) -> Stores:
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
         responses=GenericStore("AppointmentResponse", base, belonging=response_belonging),
-        patients=GenericStore("Patient", base, people.patient_changed, people.patient_belonging),
+        patients=PatientStore(base, people),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,

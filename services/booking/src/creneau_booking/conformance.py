@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from creneau_booking.api.slots import ConsumersSlots
+from creneau_booking.domain.own_words import OWN
 from creneau_booking.views.sas import SasView
 from creneau_shared.fhir.profiles import profiles_of
 from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, READ_ONLY, ServedType
@@ -38,7 +39,12 @@ def served_types(stores: Stores, settings: BookingSettings) -> list[ServedType]:
             documentation="Every write goes through the booking rules; see $find, $hold, $book and $reschedule.",
         ),
         ServedType(stores.responses),
-        ServedType(stores.patients, profiles=profiles_of("Patient")),
+        ServedType(
+            stores.patients,
+            profiles=profiles_of("Patient"),
+            documentation=f"One Patient holds an INS. A person's account states of it {', '.join(OWN)}; the rest is "
+            "stated by practices.",
+        ),
         ServedType(stores.related_persons, profiles=profiles_of("RelatedPerson")),
         ServedType(
             stores.provenances,

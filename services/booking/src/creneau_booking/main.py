@@ -1,4 +1,4 @@
-"""creneau-booking api | worker | migrate | rebuild-replica | replay-dead"""
+"""creneau-booking api | worker | migrate | rebuild-replica | replay-dead | republish"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import typer
 
 from creneau_booking.app import SERVICE, create_app, create_fhir, create_handlers
+from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.publishing import ACCOUNTS, APPOINTMENTS, CONTACTS, DIRECTORY
@@ -61,6 +62,12 @@ def replay_dead() -> None:
     asyncio.run(_replay())
 
 
+@main.command(name="republish")
+def republish_all() -> None:
+    """Tell again how every patient is reached, and which addresses somebody answers for."""
+    asyncio.run(_republish())
+
+
 def _replica_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
     replica = DirectoryReplica(settings.public_base_url.rstrip("/"))
     return Consumer(REPLICA, REPLICA, [DIRECTORY], replica.handlers(), database, settings, clock)
@@ -76,6 +83,11 @@ async def _replay() -> None:
     async with open_database(settings, f"{SERVICE}-replay") as database:
         done = await replay(_replica_consumer(settings, database, clock), DIRECTORY)
     typer.echo(f"{done.handled} handled, {done.failed} buried again")
+
+
+async def _republish() -> None:
+    async with open_database(BookingSettings(), f"{SERVICE}-republish") as database:
+        typer.echo(f"{await tell_all_contacts(database)} patients")
 
 
 async def _work() -> None:

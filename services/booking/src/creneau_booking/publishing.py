@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import AppointmentEvent
+from creneau_booking.domain.identity import AddressKind, address_digest, spelled
 from creneau_booking.storage.accounts import Account, Link
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.messaging.events import Event
@@ -21,6 +22,7 @@ CONTACTS = Topic(name="creneau.booking.contacts", compacted=True)
 ACCOUNTS = Topic(name="creneau.booking.accounts", compacted=True)
 DIRECTORY = "creneau.directory.resources"
 
+NAME_LENGTH_MAX = 200
 EMAIL_LENGTH_MAX = 254
 PHONE_LENGTH_MAX = 64
 _LANGUAGE = re.compile(r"^[a-z]{2,3}$")
@@ -82,9 +84,15 @@ def _actors(appointment: Appointment) -> list[dict[str, str]]:
     ]
 
 
-def contact_event(patient_id: str, patient: Resource | None, correlation_id: str | None) -> Event:
+def contact_event(
+    patient_id: str,
+    patient: Resource | None,
+    correlation_id: str | None,
+    vouched: Collection[bytes] = frozenset(),
+) -> Event:
     """How to reach a patient, for those who write to them; a tombstone once the Patient is deleted.
 
+    `vouched`: the addresses (see `address_digest`) that somebody other than the patient's account answers for.
     The only event that names a person: it travels on a compacted topic of its own, keyed by recipient.
     """
     return Event(
@@ -93,7 +101,7 @@ def contact_event(patient_id: str, patient: Resource | None, correlation_id: str
         type="fr.creneau.booking.contact.changed.v1",
         subject=f"Patient/{patient_id}",
         source=SOURCE,
-        data=_contact(patient_id, patient) if patient is not None else None,
+        data=_contact(patient_id, patient, vouched) if patient is not None else None,
         correlation_id=correlation_id,
     )
 
@@ -128,7 +136,7 @@ def account_event(account: Account, links: Sequence[Link], correlation_id: str |
     )
 
 
-def _contact(patient_id: str, patient: Resource) -> dict[str, Any]:
+def _contact(patient_id: str, patient: Resource, vouched: Collection[bytes]) -> dict[str, Any]:
     telecoms = [t for t in patient.get("telecom", ()) if t.get("use") != "old" and t.get("value")]
     telecoms.sort(key=lambda t: t.get("rank", 99))
     email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX)
@@ -139,8 +147,18 @@ def _contact(patient_id: str, patient: Resource) -> dict[str, Any]:
         "email": email,
         "phone": phone,
         "language": _language(patient),
+        "emailVouched": _vouched(patient_id, "email", email, vouched),
+        "phoneVouched": _vouched(patient_id, "phone", phone, vouched),
     }
     return {name: value for name, value in data.items() if value is not None}
+
+
+def _vouched(
+    patient_id: str, kind: AddressKind, address: str | None, vouched: Collection[bytes]
+) -> bool | None:
+    if address is None:
+        return None
+    return address_digest(patient_id, kind, spelled(kind, address)) in vouched
 
 
 def _first(telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: int) -> str | None:
@@ -150,9 +168,16 @@ def _first(telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: i
 
 
 def _display_name(patient: Resource) -> str:
+    """As the person is addressed, on one line and no longer than a name; whether it is greeted is the reader's to
+    judge."""
     names = [n for n in patient.get("name", ()) if n.get("use") != "old"]
     name = next((n for n in names if n.get("use") == "usual"), names[0] if names else {})
-    return name.get("text") or " ".join([*name.get("given", ())[:1], name.get("family", "")]).strip()
+    parts = [*name.get("given", ())[:1], name.get("family", "")]
+    # Cut before it is split, so that a million characters cost nothing; null stands where only an extension does.
+    said = [
+        str(part)[:NAME_LENGTH_MAX] for part in ([name.get("text")] if name.get("text") else parts) if part
+    ]
+    return " ".join(" ".join(said).split())[:NAME_LENGTH_MAX].rstrip()
 
 
 def _language(patient: Resource) -> str:

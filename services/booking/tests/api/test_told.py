@@ -121,7 +121,15 @@ async def test_a_request_tells_nobody(callers: Callers, practice: Practice, cami
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
-        ({}, {"name": "Camille Exemple", "email": "camille@exemple.fr", "language": "fr"}),
+        (
+            {},
+            {
+                "name": "Camille Exemple",
+                "email": "camille@exemple.fr",
+                "emailVouched": True,
+                "language": "fr",
+            },
+        ),
         (
             {
                 "name": [
@@ -140,7 +148,7 @@ async def test_a_request_tells_nobody(callers: Callers, practice: Practice, cami
                     {"language": {"coding": [{"code": "pt-BR"}]}, "preferred": True},
                 ],
             },
-            {"name": "Cam", "phone": "+33612345678", "language": "pt"},
+            {"name": "Cam", "phone": "+33612345678", "phoneVouched": True, "language": "pt"},
         ),
         (
             {"communication": [{"language": {"text": "breton"}}], "telecom": []},

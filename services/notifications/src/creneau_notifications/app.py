@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from creneau_notifications.api.confirmation import ConfirmationPages
 from creneau_notifications.conformance import served_types
+from creneau_notifications.delivery.admission import Admission
 from creneau_notifications.delivery.sender import DeliveryLimits, Identity, Sender
 from creneau_notifications.delivery.smtp import SmtpTransport
 from creneau_notifications.delivery.transport import EmailTransport, LoggedEmails, LoggedSms
@@ -13,6 +15,7 @@ from creneau_notifications.jobs import Retention
 from creneau_notifications.messaging.consumers import consumers
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage.accounts import known
+from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
@@ -47,8 +50,12 @@ def create_app(
 ) -> ServiceApplication:
     """The API."""
     settings = settings or NotificationsSettings()
+    clock = clock or SystemClock()
     database = open_database(settings, f"{SERVICE}-api")
-    return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))
+    app = create_service_app(settings, create_fhir(settings, database, clock))
+    pages = ConfirmationPages(database, clock, timedelta(days=settings.address_refusal_days))
+    pages.serve(app.rest_of_api)
+    return app
 
 
 def create_consumers(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Consumer]:
@@ -66,6 +73,7 @@ def create_tasks(settings: NotificationsSettings, database: Database, clock: Clo
         communications,
         clock,
         kept=timedelta(days=settings.message_retention_days),
+        counts_kept=timedelta(days=settings.unconfirmed_count_days),
         interval_s=settings.retention_interval_s,
     )
     return [
@@ -104,6 +112,11 @@ def _sender(
             facts_patience=timedelta(seconds=settings.facts_patience_s),
             facts_retry=timedelta(seconds=settings.facts_retry_s),
             retry=settings.retry_policy,
+        ),
+        Admission(
+            Keyring(settings.address_key),
+            settings.allowance,
+            timedelta(days=settings.confirmation_link_days),
         ),
         clock,
     )

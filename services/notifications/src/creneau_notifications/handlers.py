@@ -11,7 +11,7 @@ from creneau_notifications.domain.contact import Contact, channels_for
 from creneau_notifications.domain.plan import Plan, PlannedMessage, plan, reminders
 from creneau_notifications.domain.rules import Channel
 from creneau_notifications.domain.visit import Fact, visit_of
-from creneau_notifications.storage import accounts, appointments, facts, messages, recipients
+from creneau_notifications.storage import accounts, addresses, appointments, facts, messages, recipients
 from creneau_notifications.storage.accounts import Person
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Message
@@ -56,6 +56,7 @@ class Notifications:
     async def contact_deleted(self, connection: Connection, recipient: str) -> None:
         """Forget the recipient and withdraw what was still to be told."""
         await recipients.forget(connection, recipient)
+        await addresses.forget(connection, recipient)
         withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
         await self._show(connection, withdrawn)
 

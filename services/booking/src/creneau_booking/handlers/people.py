@@ -7,7 +7,6 @@ from datetime import datetime
 from creneau_booking.domain.proxies import SCOPES, Proxy, is_minor
 from creneau_booking.handlers.accounts import tell
 from creneau_booking.handlers.proxies import RelatedPersonStore, of_the_deployment
-from creneau_booking.publishing import contact_event
 from creneau_booking.storage import accounts
 from creneau_booking.storage.accounts import Account, Link
 from creneau_booking.storage.agenda_rules import births_of
@@ -17,7 +16,6 @@ from creneau_shared.errors import Forbidden
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
-from creneau_shared.messaging.outbox import append
 from creneau_shared.security.access import Known
 from creneau_shared.security.memberships import practices_of
 from creneau_shared.security.principal import Principal
@@ -49,8 +47,7 @@ class People:
         stored: Stored,
         resource: Resource | None,
     ) -> None:
-        """One that a person registers is theirs to act for; one that is deleted is nobody's any more. Whoever writes
-        to patients is told."""
+        """One that a person registers is theirs to act for; one that is deleted is nobody's any more."""
         if kind == "create" and context.role == "patient":
             await self._link(connection, context, stored.id)
         if kind == "update":
@@ -58,7 +55,6 @@ class People:
         if kind == "delete":
             ended = await accounts.end_links(connection, stored.id)
             await tell(connection, ended, context.now, context.correlation_id)
-        await append(connection, [contact_event(stored.id, resource, context.correlation_id)])
 
     async def patient_belonging(
         self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None

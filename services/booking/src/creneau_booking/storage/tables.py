@@ -191,3 +191,19 @@ proxy_invitation = Table(
     Column("subject", Text, nullable=False),
 )
 """Codes by which another account may take up what a RelatedPerson states; only their digests are kept."""
+
+patient_ins = Table(
+    "patient_ins",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("patient_id", Text(collation="C"), nullable=False, index=True),
+)
+"""Which Patient holds an INS (SHA-256 of its system and value): one, however many register it at once."""
+
+vouched_address = Table(
+    "vouched_address",
+    metadata,
+    Column("patient_id", Text(collation="C"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+)
+"""The addresses (SHA-256 with the Patient's id) that somebody other than the patient's account has given."""

@@ -55,6 +55,9 @@ def read_contact(data: Mapping[str, Any]) -> Contact:
         email=data.get("email"),
         phone=data.get("phone"),
         language=data.get("language") or "fr",
+        # Absent: nobody is known to answer for it.
+        email_vouched=data.get("emailVouched") is True,
+        phone_vouched=data.get("phoneVouched") is True,
     )
 
 

@@ -89,7 +89,8 @@ def _description(occasion: Occasion, wording: Wording) -> str:
 
 def _address(address: str, name: str, parameters: dict[str, str]) -> vCalAddress:
     party = vCalAddress(f"mailto:{address}")
-    for key, value in {"CN": name, **parameters}.items():
+    named = {"CN": name} if name else {}
+    for key, value in (named | parameters).items():
         party.params[key] = vText(value)
     return party
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -136,7 +136,7 @@ async def accept(who: Caller, given: str) -> httpx.Response:
 async def books(
     who: Caller, of: str, agenda: Agenda, index: int = 0, *, hidden: bool = False, **more: Any
 ) -> httpx.Response:
-    meta = {"meta": {"security": [LABEL]}} if hidden else {}
+    meta: Resource = {"meta": {"security": [LABEL]}} if hidden else {}
     wanted = appointment("booked", slots=[agenda.slots[index]], patient=of, **meta, **more)
     wanted |= {"start": agenda.at(index).isoformat(), "end": agenda.at(index + 1).isoformat()}
     return await who.post("Appointment", wanted)
@@ -205,7 +205,7 @@ async def test_codes_that_do_not_work_answer_alike(people: People) -> None:
     assert code(answers[0]) == "proxy-code"
 
 
-async def test_an_invitation_ends(new_database: Callable[..., str], fresh: Practice) -> None:
+async def test_an_invitation_ends(fresh: Practice) -> None:
     async with running_issuer() as issuer:
         settings = settings_for(str(fresh.settings.database_url), issuer.url)
         async with serving(create_app(settings, fresh.clock)) as client:
@@ -661,3 +661,35 @@ async def test_the_other_services_are_told_for_whom_an_account_acts(
         assert subject not in str(dict(row))
         if data is not None:
             closed_validator("booking/account.changed.v1").validate(data)
+
+
+async def test_what_is_told_last_is_what_holds(people: People, practice: Practice) -> None:
+    """Many changes of one account at once, each in a transaction of its own: none leaves another out."""
+    subject = unique("compte")
+    account = people.account(subject)
+    given, expected = [], set()
+    for _ in range(8):
+        person = people.account()
+        of = await people.registers(person)
+        expected.add(of)
+        given.append(await invite(person, await states(person, of, "SPS", "see")))
+    answers = await asyncio.gather(*(accept(account, one) for one in given))
+    assert {a.status_code for a in answers} == {200}
+    last = await practice.database.pool.fetchval(
+        "SELECT data FROM outbox WHERE key = $1 ORDER BY position DESC LIMIT 1",
+        account_digest(people.callers.issuer.url, subject),
+    )
+    assert {p["patient"] for p in orjson.loads(last)["people"]} == expected
+
+
+async def test_accepting_and_withdrawing_at_once(people: People) -> None:
+    """Whoever comes first, nobody acts by what is withdrawn, and nobody waits in a circle."""
+    for _ in range(5):
+        person, rival = people.account(), people.account()
+        of = await people.registers(person)
+        statement = await states(person, of, "SPS", "see")
+        given = await invite(person, statement)
+        accepted, withdrawn = await asyncio.gather(accept(rival, given), person.delete(statement))
+        assert accepted.status_code in (200, 422), accepted.text
+        assert withdrawn.status_code == 204, withdrawn.text
+        assert (await rival.get(of)).status_code == 404

@@ -95,7 +95,7 @@ def test_who_decides() -> None:
     """Nobody decides anything without `manage`; nobody but the person decides of an account that is theirs; nobody
     online decides of a guardian."""
     kinds = ("SPS", "PRN", "GUARD", "ONESELF")
-    for kind, minor, has_account, manages, is_person in product(kinds, *[(False, True)] * 4):
+    for kind, (minor, has_account, manages, is_person) in product(kinds, product((False, True), repeat=4)):
         allowed = manages
         allowed &= not (kind == "ONESELF" and has_account and not is_person)
         allowed &= kind != "GUARD"

@@ -174,7 +174,7 @@ def read(event_type: str, data: Any) -> object:
     if event_type == consumers.ACCOUNT_TYPE:
         return readers.read_account(data)
     if event_type == consumers.RESOURCE_TYPE:
-        return readers.read_fact(data)
+        return readers.read_fact(data, TIME)
     return readers.read_appointment("1", event_type, TIME, data)
 
 

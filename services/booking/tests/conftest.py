@@ -79,6 +79,10 @@ class Callers:
         id_ = reference.removeprefix("Patient/") if reference else None
         return Caller(self.client, self.issuer.token("patient", subject or unique("citoyen"), id_), language)
 
+    def answering(self, reference: str) -> Caller:
+        """A patient whose token is for AppointmentResponse."""
+        return self.with_scopes("answering", reference)
+
     def staff(self, *organizations: str, role: str = "secretary", **claims: object) -> Caller:
         """Who speaks for these Organizations (ids); without any, for no practice."""
         said = {"creneau_role": role, "creneau_organizations": list(organizations), **claims}

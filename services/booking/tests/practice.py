@@ -20,6 +20,7 @@ from creneau_shared.database.pool import Database
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.security.principal import Role
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,24 @@ class Practice:
         self.repository, self.handlers = create_handlers(self.settings)
         self.slots = SlotStore(BASE)
 
-    def context(self, subject: str = "cabinet", patients: Sequence[str] | None = None) -> WriteContext:
-        own = None if patients is None else frozenset(patients)
-        return WriteContext(now=self.clock.now(), subject=subject, issuer="test", patient_ids=own)
+    def context(
+        self,
+        subject: str = "cabinet",
+        patients: Sequence[str] | None = None,
+        *,
+        issuer: str = "test",
+        organizations: Sequence[str] | None = None,
+        role: Role = "system",
+    ) -> WriteContext:
+        """A write of this subject, limited to these patients (ids) or organizations (ids), or to none."""
+        return WriteContext(
+            now=self.clock.now(),
+            subject=subject,
+            issuer=issuer,
+            role=role,
+            patient_ids=None if patients is None else frozenset(p.removeprefix("Patient/") for p in patients),
+            organizations=None if organizations is None else frozenset(organizations),
+        )
 
     # -- filling ---------------------------------------------------------------------------------------------
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.api.patients import PatientStore
+from creneau_booking.api.responses import ResponseStore
 from creneau_booking.conformance import served_types
+from creneau_booking.domain.quotas import Quotas
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.people import People, known
 from creneau_booking.handlers.proxies import RelatedPersonStore
-from creneau_booking.handlers.statements import provenance_belonging, response_belonging
+from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.find import FindOperation
@@ -43,7 +45,7 @@ class Stores:
 
     slots: SlotStore
     schedules: GenericStore
-    responses: GenericStore
+    responses: ResponseStore
     patients: GenericStore
     related_persons: RelatedPersonStore
     provenances: GenericStore
@@ -62,19 +64,24 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
         settings.holds_per_subject_max,
         settings.holds_per_client_max,
     )
-    return repository, AppointmentHandlers(repository, holds)
+    return repository, AppointmentHandlers(repository, holds, quotas_of(settings))
+
+
+def quotas_of(settings: BookingSettings) -> Quotas:
+    """The quotas, each a setting of the same name."""
+    return Quotas(**{field.name: getattr(settings, field.name) for field in fields(Quotas)})
 
 
 def create_stores(settings: BookingSettings) -> Stores:
     """The stores that the API writes through."""
     base = settings.public_base_url.rstrip("/")
     related_persons = RelatedPersonStore(base)
-    people = People(related_persons)
+    people = People(related_persons, quotas_of(settings))
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
-        responses=GenericStore("AppointmentResponse", base, belonging=response_belonging),
+        responses=ResponseStore(base, handlers),
         patients=PatientStore(base, people),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
@@ -102,7 +109,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
         types=served_types(stores, settings),
         catalog=create_catalog(clock),
         operations=[
-            FindOperation(settings.find_window_days_max).declare(),
+            FindOperation(
+                settings.find_window_days_max, settings.future_appointments_per_agenda_max
+            ).declare(),
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
             RescheduleOperation(desk).declare(),

@@ -38,7 +38,11 @@ def served_types(stores: Stores, settings: BookingSettings) -> list[ServedType]:
             profiles=profiles_of("Appointment"),
             documentation="Every write goes through the booking rules; see $find, $hold, $book and $reschedule.",
         ),
-        ServedType(stores.responses),
+        ServedType(
+            stores.responses,
+            documentation="A patient answers for themselves or a related person on record, and the answer becomes the "
+            "status of their participant; software's responses are kept as they are.",
+        ),
         ServedType(
             stores.patients,
             profiles=profiles_of("Patient"),

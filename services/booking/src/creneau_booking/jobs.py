@@ -9,6 +9,7 @@ import structlog
 
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.settings import BookingSettings
+from creneau_booking.storage.actions import forget_actions
 from creneau_booking.storage.holds import expired_holds
 from creneau_booking.storage.invitations import forget_expired
 from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
@@ -61,13 +62,15 @@ class Jobs:
         return expired
 
     async def keep_house(self) -> None:
-        """Make coming months' partitions, drop those past keeping, forget old idempotency keys and invitations."""
+        """Make coming months' partitions, drop those past keeping, forget old idempotency keys, acts and
+        invitations."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             await ensure_partitions(connection, now, self._settings.slot_months_ahead)
             dropped = await drop_old_partitions(connection, now, self._settings.slot_months_kept)
             forgotten = await forget_old(connection)
             await forget_expired(connection, now)
+            await forget_actions(connection, now)
         log.info("house kept", partitions_dropped=dropped, keys_forgotten=forgotten)
 
 

@@ -87,7 +87,7 @@ async def _replay() -> None:
 
 async def _republish() -> None:
     async with open_database(BookingSettings(), f"{SERVICE}-republish") as database:
-        typer.echo(f"{await tell_all_contacts(database)} patients")
+        typer.echo(f"{await tell_all_contacts(database, SystemClock().now())} patients")
 
 
 async def _work() -> None:

@@ -11,6 +11,7 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.identity import AddressKind, address_digest, spelled
 from creneau_booking.storage.accounts import Account, Link
+from creneau_shared.fhir.current import current, current_name
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.messaging.events import Event
 from creneau_shared.messaging.topics import Topic
@@ -89,6 +90,8 @@ def contact_event(
     patient: Resource | None,
     correlation_id: str | None,
     vouched: Collection[bytes] = frozenset(),
+    *,
+    now: datetime,
 ) -> Event:
     """How to reach a patient, for those who write to them; a tombstone once the Patient is deleted.
 
@@ -101,7 +104,7 @@ def contact_event(
         type="fr.creneau.booking.contact.changed.v1",
         subject=f"Patient/{patient_id}",
         source=SOURCE,
-        data=_contact(patient_id, patient, vouched) if patient is not None else None,
+        data=_contact(patient_id, patient, vouched, now) if patient is not None else None,
         correlation_id=correlation_id,
     )
 
@@ -136,14 +139,13 @@ def account_event(account: Account, links: Sequence[Link], correlation_id: str |
     )
 
 
-def _contact(patient_id: str, patient: Resource, vouched: Collection[bytes]) -> dict[str, Any]:
-    telecoms = [t for t in patient.get("telecom", ()) if t.get("use") != "old" and t.get("value")]
-    telecoms.sort(key=lambda t: t.get("rank", 99))
+def _contact(patient_id: str, patient: Resource, vouched: Collection[bytes], now: datetime) -> dict[str, Any]:
+    telecoms = [t for t in current(patient.get("telecom", ()), now) if t.get("value")]
     email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX)
     phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX)
     data = {
         "recipient": f"Patient/{patient_id}",
-        "name": _display_name(patient),
+        "name": _display_name(patient, now),
         "email": email,
         "phone": phone,
         "language": _language(patient),
@@ -167,11 +169,10 @@ def _first(telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: i
     return next(found, None)
 
 
-def _display_name(patient: Resource) -> str:
+def _display_name(patient: Resource, now: datetime) -> str:
     """As the person is addressed, on one line and no longer than a name; whether it is greeted is the reader's to
     judge."""
-    names = [n for n in patient.get("name", ()) if n.get("use") != "old"]
-    name = next((n for n in names if n.get("use") == "usual"), names[0] if names else {})
+    name = current_name(patient.get("name", ()), now)
     parts = [*name.get("given", ())[:1], name.get("family", "")]
     # Cut before it is split, so that a million characters cost nothing; null stands where only an extension does.
     said = [

@@ -311,6 +311,6 @@ async def test_every_contact_can_be_told_again(fresh: Practice) -> None:
     await fresh.database.pool.execute(
         "UPDATE patient SET content = NULL, deleted = true WHERE id = $1", removed.removeprefix("Patient/")
     )
-    assert await tell_all_contacts(fresh.database) == 3
+    assert await tell_all_contacts(fresh.database, fresh.clock.now()) == 3
     for reference in handed:
         assert (await told(fresh, reference))["emailVouched"] is False

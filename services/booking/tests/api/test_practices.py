@@ -192,7 +192,7 @@ async def test_who_a_professional_is_tells_for_whom_they_work(callers: Callers, 
 
 
 @pytest.mark.parametrize(
-    ("codes", "sees", "books"), [(["see"], 200, 422), (["book"], 200, 201), (["own"], 404, 422)]
+    ("codes", "sees", "books"), [(["see"], 200, 403), (["book"], 200, 201), (["own"], 404, 403)]
 )
 async def test_a_secretariat_acts_by_delegation(
     callers: Callers, practice: Practice, codes: list[str], sees: int, books: int

@@ -28,6 +28,7 @@ SCOPE = (
     "patient/Patient.crus patient/RelatedPerson.cruds patient/Appointment.cruds patient/AppointmentResponse.crus"
     " patient/Schedule.rs patient/Slot.rs patient/Communication.rs"
 )
+REASONS = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 LABEL = {"system": CONFIDENTIALITY, "code": HIDDEN}
 CANCEL = [{"op": "replace", "path": "/status", "value": "cancelled"}]
 COMMENT = [{"op": "add", "path": "/comment", "value": "le matin"}]
@@ -307,7 +308,7 @@ async def test_who_may_cancel_does_nothing_else(people: People, agenda: Agenda) 
     ]
     assert [r.status_code for r in refused] == [403] * 5, [r.text for r in refused]
     assert code(refused[0]) == "proxy-cancels-only"
-    reason = {"text": "malade"}
+    reason = {"coding": [{"system": REASONS, "code": "pat"}]}
     assert (await carer.patch(first, CANCEL)).status_code == 200
     said = {**stored[1], "status": "cancelled", "cancelationReason": reason}
     said.pop("meta")

@@ -72,7 +72,7 @@ async def test_a_life(callers: Callers, practice: Practice, agenda: Agenda, cami
     for _, data in events:
         assert (data["appointment"], data["patient"]) == (held["id"], camille)
         assert data["schedules"] == [f"Schedule/{agenda.id}"]
-        assert data["actors"] == [{"reference": agenda.practitioner, "status": data["actors"][0]["status"]}]
+        assert [actor["reference"] for actor in data["actors"]] == [agenda.practitioner, agenda.location]
         assert "secret" not in str(data)
     assert events[0][1]["serviceType"] == CONSULTATION["coding"]
     assert events[2][1]["previous"] == {"start": utc(agenda.at(0)), "end": utc(agenda.at(1))}

@@ -163,7 +163,10 @@ def test_who_is_taken() -> None:
         *people("Practitioner/away", status="declined"),
     )
     taken = claim(
-        an_appointment(participants=participants), a_slot(), roles={"PractitionerRole/r": "Practitioner/a"}
+        an_appointment(participants=participants),
+        a_slot(),
+        by_patient=False,
+        roles={"PractitionerRole/r": "Practitioner/a"},
     )
     assert taken.actors == ("Device/d", "Practitioner/a", "Practitioner/p")
 
@@ -176,3 +179,29 @@ def test_which_roles_need_a_look_up() -> None:
     assert unresolved_roles(an_appointment(), [a_slot(actors=("PractitionerRole/r",))]) == (
         "PractitionerRole/r",
     )
+
+
+@pytest.mark.parametrize("other", ["Practitioner/q", "PractitionerRole/r", "Device/d"])
+def test_a_patient_takes_the_agendas_people_and_nobody_else(other: str) -> None:
+    """However the other is named; a role of the agenda's own Practitioner is no other."""
+    wanted = an_appointment(participants=people("Patient/c", "Practitioner/p", other))
+    roles = {"PractitionerRole/r": "Practitioner/q", "PractitionerRole/own": "Practitioner/p"}
+    with pytest.raises(Forbidden) as refused:
+        claim(wanted, a_slot(), roles=roles)
+    assert refused.value.issues[0].expression == ("Appointment.participant[2].actor",)
+    assert refused.value.issues[0].details_code == "participant-not-yours"
+    claim(wanted, a_slot(), by_patient=False, roles=roles)
+    own = an_appointment(participants=people("Patient/c", "PractitionerRole/own"))
+    assert claim(own, a_slot(), roles=roles).actors == ("Practitioner/p",)
+
+
+def test_a_patient_comes_for_what_the_slot_offers() -> None:
+    """Codes of the slot, where it says any; its silence is no limit, and the practice is free."""
+    offering = a_slot(offers={"serviceType": frozenset({"s|AMB", "AMB"})})
+    fit = an_appointment(visit={"serviceType": frozenset({"s|AMB"}), "specialty": frozenset({"s|SM54"})})
+    claim(fit, offering)
+    for said in ("s|VR", "text|en urgence"):
+        other = an_appointment(visit={"serviceType": frozenset({said})})
+        assert refusal(Forbidden, other, offering) == "element-not-yours"
+        claim(other, offering, by_patient=False)
+        claim(other, a_slot())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from creneau_booking.domain.status import AppointmentStatus
@@ -45,6 +46,8 @@ class Appointment:
     participants: tuple[Participant, ...]
     service_type: tuple[Code, ...] = ()
     cancelation_reason: str | None = None
+    visit: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """what it is for, by element (`serviceType` …): codes as `system|code`"""
     hidden: bool = False
     """from those who represent the patient: a minor may see a doctor without their parents' knowledge"""
 
@@ -76,3 +79,9 @@ class SlotFact:
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
     owners: frozenset[str] = frozenset()
     """ids of the organisations whose agenda it is"""
+    offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
+
+    @property
+    def specialties(self) -> frozenset[str]:
+        return self.offers.get("specialty", frozenset())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby, pairwise
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment, SlotFact
+from creneau_booking.domain.changes import unknown_slots
+from creneau_booking.domain.participants import require_only_agendas_people, require_said_by_slots
 from creneau_booking.domain.refusals import taken, when
 from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
 from creneau_shared.errors import Forbidden, Unprocessable
@@ -56,7 +58,8 @@ def claim_for(
     `slots` are the locked facts of the slots that it names; `roles` resolves PractitionerRole references; `kept`
     are the ids of slots that it holds already.
     Unprocessable when it can never be (unknown slot, past, outside the horizon, times that do not fit);
-    Conflict when somebody else was faster; Forbidden when the slot is not open to patients.
+    Conflict when somebody else was faster; Forbidden when the slot is not open to patients, or when a patient would
+    take others than the agendas' people.
     """
     new = [slot for slot in slots if slot.id not in kept]
     _require_known(appointment, slots)
@@ -69,11 +72,16 @@ def claim_for(
         if slot.status != "free":
             raise taken(slot)
     start, end = period(appointment, slots)
+    actors = exclusive_actors(appointment, slots, roles)
+    if by_patient:
+        agendas = exclusive_actors(replace(appointment, participants=()), slots, roles)
+        require_only_agendas_people(appointment, actors, agendas, roles)
+        require_said_by_slots(appointment, new)
     return Claim(
         slots=tuple(slots),
         slot_status=SLOT_STATUS_OF[appointment.status],
         kept=frozenset(slot.id for slot in slots if slot.id in kept),
-        actors=exclusive_actors(appointment, slots, roles),
+        actors=actors,
         start=start,
         end=end,
     )
@@ -161,14 +169,7 @@ def unresolved_roles(appointment: Appointment, slots: Sequence[SlotFact]) -> tup
 def _require_known(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
     missing = set(appointment.slots) - {slot.id for slot in slots}
     if missing:
-        names = ", ".join(f"Slot/{id_}" for id_ in sorted(missing))
-        raise Unprocessable(
-            f"Créneau inconnu : {names}.",
-            f"Unknown slot: {names}.",
-            code="not-found",
-            expression="Appointment.slot",
-            details_code="unknown-slot",
-        )
+        raise unknown_slots(missing)
 
 
 def _require_open(slots: Sequence[SlotFact]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from creneau_booking.domain.identity import address_digest, addresses_of, ins_of, registered_already
 from creneau_booking.domain.own_words import require_own_words
 from creneau_booking.publishing import contact_event
@@ -37,31 +39,31 @@ async def patient_written(
         added = addresses_of(after) - addresses_of(before)
         if added:
             await identities.vouch(connection, id_, [address_digest(id_, *address) for address in added])
-    await tell_contact(connection, id_, after, context.correlation_id)
+    await tell_contact(connection, id_, after, context.correlation_id, context.now)
 
 
 async def patient_removed(connection: Connection, context: WriteContext, id_: str) -> None:
     """Let go of the INS, and tell everybody to forget how the person was reached."""
     await identities.forget(connection, id_)
-    await append(connection, [contact_event(id_, None, context.correlation_id)])
+    await append(connection, [contact_event(id_, None, context.correlation_id, now=context.now)])
 
 
 async def tell_contact(
-    connection: Connection, id_: str, patient: Resource, correlation_id: str | None
+    connection: Connection, id_: str, patient: Resource, correlation_id: str | None, now: datetime
 ) -> None:
     """Tell how the patient is reached, and which addresses somebody answers for."""
     vouched = await identities.vouched(connection, id_)
-    await append(connection, [contact_event(id_, patient, correlation_id, vouched)])
+    await append(connection, [contact_event(id_, patient, correlation_id, vouched, now=now)])
 
 
-async def tell_all_contacts(database: Database) -> int:
+async def tell_all_contacts(database: Database, now: datetime) -> int:
     """Tell of every Patient again, a batch a transaction; how many there were."""
     told, last = 0, ""
     while True:
         async with database.transaction() as connection:
             batch = await identities.patients_after(connection, last, TOLD_TOGETHER)
             for id_, content in batch:
-                await tell_contact(connection, id_, loads(content), None)
+                await tell_contact(connection, id_, loads(content), None, now)
         if not batch:
             return told
         told, last = told + len(batch), batch[-1][0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.proxies import SCOPES, Proxy, is_minor
+from creneau_booking.domain.quotas import Quotas, require_few_patients
 from creneau_booking.handlers.accounts import tell
 from creneau_booking.handlers.proxies import RelatedPersonStore, of_the_deployment
 from creneau_booking.storage import accounts
@@ -36,8 +37,9 @@ async def known(connection: Connection, principal: Principal, now: datetime) -> 
 class People:
     """The hooks of Patient, in the transaction of each write."""
 
-    def __init__(self, related_persons: RelatedPersonStore) -> None:
+    def __init__(self, related_persons: RelatedPersonStore, quotas: Quotas) -> None:
         self._related_persons = related_persons
+        self._quotas = quotas
 
     async def patient_changed(
         self,
@@ -50,6 +52,8 @@ class People:
         """One that a person registers is theirs to act for; one that is deleted is nobody's any more."""
         if kind == "create" and context.role == "patient":
             await self._link(connection, context, stored.id)
+            registered = await accounts.count_patients(connection, Account(context.issuer, context.subject))
+            require_few_patients(self._quotas, registered)
         if kind == "update":
             await self._related_persons.end_at_majority_of(connection, context, stored.id)
         if kind == "delete":

@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from creneau_booking.domain.access_rules import Birth
+from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import slot_query
-from creneau_booking.operations.references import SAID_BY_SLOT, id_of
+from creneau_booking.operations.references import id_of
 from creneau_booking.storage.availability import OpenSlotTable, agenda_actors
 from creneau_booking.storage.bookable import Candidate, Consumer, candidates_of
 from creneau_shared.clock import PARIS
@@ -69,8 +70,9 @@ DEFINITION = operation_definition(
 class FindOperation:
     """`$find` over the slots of this service."""
 
-    def __init__(self, window_days_max: int) -> None:
+    def __init__(self, window_days_max: int, per_agenda_max: int) -> None:
         self._window_days_max = window_days_max
+        self._per_agenda_max = per_agenda_max
 
     def declare(self) -> Operation:
         return Operation(DEFINITION, self.handle, ("Slot", "s"))
@@ -128,7 +130,12 @@ class FindOperation:
         named = {id_of(reference) for reference in given.references("patient-reference", "patient")}
         own = sorted(named & access.patient_ids or access.patient_ids)
         candidates = await candidates_of(
-            connection, own, now, besides=ignored or "", oneself=access.rights.oneself
+            connection,
+            own,
+            now,
+            per_agenda_max=self._per_agenda_max,
+            besides=ignored or "",
+            oneself=access.rights.oneself,
         )
         described = given.resource("Patient", "patient-resource")
         if described is not None and not named:

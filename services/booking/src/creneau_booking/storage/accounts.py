@@ -71,6 +71,14 @@ async def keep_link(connection: Connection, account: Account, link: Link) -> lis
     return [Account(*row) for row in rows]
 
 
+async def count_patients(connection: Connection, account: Account) -> int:
+    """For how many Patients the account acts, or did until they were no longer its to act for."""
+    count = await connection.fetchval(
+        "SELECT count(*) FROM patient_account WHERE issuer = $1 AND subject = $2", *account
+    )
+    return int(count)
+
+
 async def take_turn(connection: Connection, account: Account) -> None:
     """Rivals of one account wait for each other here, until the transaction ends."""
     await connection.execute(

@@ -54,7 +54,7 @@ async def agenda_actors(connection: Connection, slot_ids: Sequence[str]) -> dict
     rows = await connection.fetch(
         "SELECT coalesce(slot.name, slot.id::text) AS id,"
         " ARRAY(SELECT substr(term, 7) FROM unnest(schedule.terms) AS term"
-        "   WHERE starts_with(term, 'actor=') AND strpos(term, '/') > 0 ORDER BY 1) AS actors"
+        "   WHERE starts_with(term, 'actor=') AND strpos(term, '/') > 0 AND strpos(term, '/_history/') = 0 ORDER BY 1) AS actors"
         " FROM slot JOIN schedule ON schedule.key = slot.schedule_key WHERE slot.id = ANY($1::uuid[])",
         [slot_key(id_) for id_ in slot_ids],
     )

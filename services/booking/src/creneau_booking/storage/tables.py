@@ -160,9 +160,26 @@ hold = Table(
     Column("appointment_id", Text(collation="C"), primary_key=True),
     Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
     Column("subject", Text, nullable=False, index=True),
+    Column("issuer", Text, nullable=False, server_default=text("''")),
     Column("extensions", Integer, nullable=False, server_default=text("0")),
 )
 """The appointments that are held, until when, for whom, and how often that was put off."""
+
+booking_action = Table(
+    "booking_action",
+    metadata,
+    # A digest of an account (issuer and subject) or of a Patient.
+    Column("key", LargeBinary, primary_key=True),
+    Column("booked", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("held", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("cancelled", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("latest", DateTime(timezone=True), nullable=False),
+)
+"""When an account or a patient last booked, held and cancelled: what the quotas by the hour and the day count.
+
+No index but the key: every act changes its row in place. The row is also whose turn it is: rivals of one account or of
+one patient wait for each other here.
+"""
 
 patient_account = Table(
     "patient_account",

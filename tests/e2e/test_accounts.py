@@ -39,7 +39,8 @@ def test_messages_are_read_by_accounts_that_only_booking_knows(full_stack: Stack
     ):
         agenda = Agenda.create(system)
         email = [{"system": "email", "value": f"{unique()}@exemple.fr"}]
-        of = created(person, patient(telecom=email))["id"]
+        registered = {n: v for n, v in patient(telecom=email).items() if n != "identifier"}
+        of = created(person, registered)["id"]
         hidden_label = {
             "system": "https://creneau.sante.fr/fhir/CodeSystem/confidentiality",
             "code": "HIDDEN-FROM-PROXIES",

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from deploy.demo.gateway import gateway_url
+from deploy.demo.gateway import gateway_url, trusted
 from deploy.demo.story import booking, changing, following, practice, searching
 from deploy.demo.story.bus import Bus
 from deploy.demo.story.dialogue import Dialogue
@@ -108,7 +108,7 @@ def main() -> int:
     narrator = Narrator(sys.stdout)
     narrator.title(f"Créneau, le parcours d'un rendez-vous – {url}/fhir")
     try:
-        with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False, verify=trusted()) as client:
             scene = Scene(
                 narrator=narrator,
                 dialogue=Dialogue(client, narrator),

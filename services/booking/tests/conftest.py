@@ -14,7 +14,7 @@ import httpx
 import pytest
 from services.booking.tests.client import Caller, serving
 from services.booking.tests.factories import BASE, NOW, unique
-from services.booking.tests.issuer import Issuer, running_issuer
+from services.booking.tests.issuer import LIFETIME_S, Issuer, running_issuer
 from services.booking.tests.practice import Practice
 
 from creneau_booking.app import create_app
@@ -42,6 +42,7 @@ def settings_for(url: str, issuer: str | None = None) -> BookingSettings:
         database_url=url,
         public_base_url=BASE,
         oidc_issuer=issuer,
+        oidc_token_lifetime_max_s=LIFETIME_S,
         holds_per_subject_max=2,
         database_pool_size=16,
     )

@@ -86,7 +86,7 @@ class Service:
         )
 
     def smtp_sender(self, mailbox: Mailbox, **options: Any) -> Sender:
-        return self.sender(SmtpTransport(mailbox.url, starttls="auto", timeout_s=5), **options)
+        return self.sender(SmtpTransport(mailbox.url, tls="opportunistic", timeout_s=5), **options)
 
     async def messages(self) -> list[asyncpg.Record]:
         return await self.database.pool.fetch("SELECT * FROM message ORDER BY due_at, kind")

@@ -11,11 +11,14 @@ from creneau_booking.api.responses import ResponseStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
+from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
 from creneau_booking.handlers.people import People, known
 from creneau_booking.handlers.proxies import RelatedPersonStore
 from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
+from creneau_booking.operations.erase import EraseOperation
+from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
@@ -33,10 +36,13 @@ from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
-from creneau_shared.fhir.storage.audit_events import AuditEventTable
+from creneau_shared.fhir.storage.audit_events import AuditEventTable, names_in
 from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.security.vouching import Vouchers
 
 SERVICE = "creneau-booking"
+NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization", "Patient": "patient"})
+"""Whom the trail can name: people and practices as the replica of the directory has them, and patients."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Stores:
     slots: SlotStore
     schedules: GenericStore
     responses: ResponseStore
-    patients: GenericStore
+    patients: PatientStore
     related_persons: RelatedPersonStore
     provenances: GenericStore
     repository: AppointmentRepository
@@ -91,10 +97,24 @@ def create_stores(settings: BookingSettings) -> Stores:
     )
 
 
+def create_erasure(settings: BookingSettings) -> PatientErasure:
+    """The command that erases a person, for the API and for the worker alike."""
+    base = settings.public_base_url.rstrip("/")
+    repository, handlers = create_handlers(settings)
+    stores = PersonalStores(
+        patients=GenericStore("Patient", base),
+        related_persons=GenericStore("RelatedPerson", base),
+        responses=GenericStore("AppointmentResponse", base),
+        provenances=GenericStore("Provenance", base),
+        repository=repository,
+    )
+    return PatientErasure(stores, handlers, settings.keeping_times, base)
+
+
 def create_catalog(clock: Clock | None = None) -> Catalog:
     """What can be searched here: booking's own types and its replica of the directory."""
     generic = [GenericTable.of(name) for name in (*OWN_TYPES, *REPLICA_TYPES)]
-    return Catalog([SlotTable(clock), AuditEventTable(SERVICE), *generic])
+    return Catalog([SlotTable(clock), AuditEventTable(SERVICE, NAMES), *generic])
 
 
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
@@ -106,7 +126,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
         service=SERVICE,
         database=database,
         clock=clock,
-        types=served_types(stores, settings),
+        types=served_types(stores, settings, NAMES),
         catalog=create_catalog(clock),
         operations=[
             FindOperation(
@@ -118,6 +138,10 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             InviteOperation(stores.related_persons, timedelta(days=settings.proxy_invitation_days)).declare(),
             AcceptOperation(stores.related_persons).declare(),
             RenounceOperation(stores.related_persons).declare(),
+            EraseOperation(stores.patients, create_erasure(settings)).declare(),
+            *EverythingOperation(
+                stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)
+            ).declare(),
         ],
         memberships=known,
     )

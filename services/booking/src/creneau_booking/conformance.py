@@ -8,15 +8,16 @@ from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.domain.own_words import OWN
 from creneau_booking.views.sas import SasView
 from creneau_shared.fhir.profiles import profiles_of
-from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, READ_ONLY, ServedType
-from creneau_shared.fhir.storage.audit_events import AuditEventStore
+from creneau_shared.fhir.rest.declaration import READ_ONLY, ServedType
+from creneau_shared.fhir.rest.trail import served_trail
+from creneau_shared.fhir.storage.audit_events import NameOf
 
 if TYPE_CHECKING:
     from creneau_booking.app import Stores
     from creneau_booking.settings import BookingSettings
 
 
-def served_types(stores: Stores, settings: BookingSettings) -> list[ServedType]:
+def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> list[ServedType]:
     """The types that booking serves."""
     consumers = ConsumersSlots(settings.find_window_days_max)
     return [
@@ -56,9 +57,5 @@ def served_types(stores: Stores, settings: BookingSettings) -> list[ServedType]:
             documentation="Who made or changed what, why and on whose behalf: sent by itself, or in the header "
             "X-Provenance of the write that it tells of. For user and system scopes.",
         ),
-        ServedType(
-            AuditEventStore("creneau-booking"),
-            interactions=READ_AND_SEARCH,
-            documentation="Who read or changed which personal data, and when. For user and system scopes.",
-        ),
+        served_trail("creneau-booking", names, "Who read or changed which personal data, when and why."),
     ]

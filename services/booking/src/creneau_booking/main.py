@@ -1,4 +1,4 @@
-"""creneau-booking api | worker | migrate | rebuild-replica | replay-dead | republish"""
+"""creneau-booking api | worker | migrate | rebuild-replica | replay-dead | republish | revoke-tokens"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import typer
 
-from creneau_booking.app import SERVICE, create_app, create_fhir, create_handlers
+from creneau_booking.app import SERVICE, create_app, create_erasure, create_fhir, create_handlers
 from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
@@ -25,10 +25,12 @@ from creneau_shared.messaging.dead_letter import replay
 from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
+from creneau_shared.security.revoke_command import add_revoke_command
 from creneau_shared.worker import Task, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 REPLICA = "booking-directory-replica"
+add_revoke_command(main, BookingSettings, SERVICE)
 
 
 @main.command()
@@ -96,7 +98,7 @@ async def _work() -> None:
         relay = Relay(database, settings, [APPOINTMENTS, CONTACTS, ACCOUNTS], clock)
         consumer = _replica_consumer(settings, database, clock)
         _, handlers = create_handlers(settings)
-        jobs = Jobs(database, settings, handlers.expiry, clock)
+        jobs = Jobs(database, settings, handlers.expiry, create_erasure(settings), clock)
         tasks = [
             Task("relay", relay.run),
             Task("directory replica", consumer.run, consumer.stuck),
@@ -113,7 +115,8 @@ async def _work() -> None:
 
 async def _migrate() -> None:
     settings = BookingSettings()
-    await run_migrations(find_migrations("creneau_booking"), str(settings.database_url))
+    path = find_migrations("creneau_booking")
+    await run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role)
     async with open_database(settings, f"{SERVICE}-migrate") as database, database.connection() as connection:
         await ensure_partitions(connection, SystemClock().now(), settings.slot_months_ahead)
 

@@ -7,12 +7,13 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.identity import AddressKind, address_digest, spelled
 from creneau_booking.storage.accounts import Account, Link
 from creneau_shared.fhir.current import current, current_name
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.terminology import display
 from creneau_shared.messaging.events import Event
 from creneau_shared.messaging.topics import Topic
 from creneau_shared.security.accounts import account_digest
@@ -26,6 +27,7 @@ DIRECTORY = "creneau.directory.resources"
 NAME_LENGTH_MAX = 200
 EMAIL_LENGTH_MAX = 254
 PHONE_LENGTH_MAX = 64
+_REFERENCE = re.compile(r"^(?:https?://[^\s?#@]+/)?[A-Z][A-Za-z]{0,63}/[A-Za-z0-9.-]{1,64}\Z")
 _LANGUAGE = re.compile(r"^[a-z]{2,3}$")
 
 
@@ -34,7 +36,11 @@ def instant(moment: datetime | None) -> str | None:
 
 
 def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Event:
-    """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patient only as a reference."""
+    """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patient only as a reference.
+
+    A code and its label are written by whoever writes the appointment: they may say anything. Told are the codes of
+    the systems that we know, each with its publisher's label.
+    """
     appointment = event.appointment
     data: dict[str, Any] = {
         "appointment": appointment.id,
@@ -47,12 +53,9 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
         "patient": next(iter(appointment.patients), None),
         "actors": _actors(appointment),
         "serviceType": [
-            {
-                name: value
-                for name, value in (("system", c.system), ("code", c.code), ("display", c.display))
-                if value
-            }
+            {"system": c.system, "code": c.code, "display": label}
             for c in appointment.service_type
+            if c.system and c.code and (label := display(c.system, c.code)) is not None
         ],
         "sequence": appointment.sequence,
         "organizations": sorted(event.owners),
@@ -62,7 +65,8 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
     if event.previous is not None:
         data["previous"] = {"start": instant(event.previous[0]), "end": instant(event.previous[1])}
     if event.kind == "cancelled":
-        reason = {"reason": appointment.cancelation_reason} if appointment.cancelation_reason else {}
+        code = appointment.cancelation_reason
+        reason = {"reason": code} if code and display(CANCELLATION_REASONS, code) is not None else {}
         data["cancellation"] = {**reason, "by": event.by}
     if event.held_until is not None:
         data["heldUntil"] = instant(event.held_until)
@@ -81,7 +85,7 @@ def _actors(appointment: Appointment) -> list[dict[str, str]]:
     return [
         {"reference": p.reference, "status": p.status}
         for p in appointment.participants
-        if p.reference and p.type not in ("Patient", "RelatedPerson")
+        if p.reference and p.type not in ("Patient", "RelatedPerson") and _REFERENCE.match(p.reference)
     ]
 
 
@@ -135,6 +139,40 @@ def account_event(account: Account, links: Sequence[Link], correlation_id: str |
         subject=f"Account/{digest}",
         source=SOURCE,
         data={"account": digest, "people": people} if people else None,
+        correlation_id=correlation_id,
+    )
+
+
+def erasure_event(
+    patient_id: str, at: datetime, cancelled: Sequence[str], forget_by: datetime, correlation_id: str | None
+) -> Event:
+    """`fr.creneau.booking.patient.erased.v1`: forget this person, once the named cancellations have been told.
+
+    It travels behind the contact that it ends, in its order.
+    """
+    told = {
+        "patient": f"Patient/{patient_id}",
+        "erasedAt": instant(at),
+        "cancelled": list(cancelled),
+        "forgetBy": instant(forget_by),
+    }
+    return _erased(patient_id, told, correlation_id)
+
+
+def erasure_tombstone(patient_id: str, correlation_id: str | None = None) -> Event:
+    """The same as a tombstone, by which the topic itself forgets the person: whoever comes too late for the event
+    still learns from it that it was an erasure."""
+    return _erased(patient_id, None, correlation_id)
+
+
+def _erased(patient_id: str, data: dict[str, Any] | None, correlation_id: str | None) -> Event:
+    return Event(
+        topic=CONTACTS.name,
+        key=f"Patient/{patient_id}",
+        type="fr.creneau.booking.patient.erased.v1",
+        subject=f"Patient/{patient_id}",
+        source=SOURCE,
+        data=data,
         correlation_id=correlation_id,
     )
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import Field
 
+from creneau_booking.domain.erasure import KeepingTimes
+from creneau_shared.retention.settings import RetentionSettings
 from creneau_shared.settings import ServiceSettings
 
 
@@ -30,24 +34,53 @@ class BookingSettings(ServiceSettings):
         description="appointments to come that a patient may book online in one agenda, unless it says another number",
     )
     bookings_per_account_per_hour_max: int = Field(
-        10, description="appointments that one patient's account may book or move in an hour"
+        30, description="appointments that one patient's account may book or move in an hour"
     )
     bookings_per_patient_per_hour_max: int = Field(
-        10, description="appointments that may be booked or moved online for one patient in an hour"
+        20, description="appointments that may be booked or moved online for one patient in an hour"
     )
     bookings_per_counsellor_per_hour_max: int = Field(
         60, description="appointments that one counsellor may book or move in an hour"
     )
     holds_begun_per_account_per_hour_max: int = Field(
-        20, description="holds that one patient's account may begin in an hour, whatever becomes of them"
+        60, description="holds that one patient's account may begin in an hour, whatever becomes of them"
     )
     cancellations_per_account_per_day_max: int = Field(
-        10, description="booked appointments cancelled in a day after which a patient's account books no more"
+        20, description="booked appointments cancelled in a day after which a patient's account books no more"
     )
     requests_per_patient_max: int = Field(
         10, description="requests (proposed, waiting list) that may wait for one patient"
     )
-    patients_per_account_max: int = Field(8, description="people whom one patient's account may register")
+    patients_per_account_max: int = Field(20, description="people whom one patient's account may register")
     find_window_days_max: int = Field(93, description="longest window that $find searches, days")
     slot_months_ahead: int = Field(15, description="months for which slot partitions are kept ready")
     slot_months_kept: int = Field(24, description="months after which past slots are dropped")
+
+    appointment_kept_days: int = Field(
+        730,
+        ge=1,
+        description="appointments, with the answers to them and what tells of their making, are kept after their date, days",
+    )
+    request_kept_days: int = Field(
+        180,
+        ge=1,
+        description="requests without a date (proposed, waitlist) are kept after their last change, days",
+    )
+    erasure_messages_within_h: float = Field(
+        24.0,
+        description="what a person who was erased is still told (cancellations) leaves within, or not at all, hours",
+    )
+    erasure_sweep_after_s: float = Field(
+        120.0,
+        description="an erased person is looked for once more after, seconds: longer than any request may take",
+    )
+    erasure_sweep_interval_s: float = Field(30.0, description="pause between two such looks, seconds")
+
+    @property
+    def keeping_times(self) -> KeepingTimes:
+        """How long what an erasure leaves is kept."""
+        return KeepingTimes(
+            appointments=timedelta(days=self.appointment_kept_days),
+            trail=timedelta(days=RetentionSettings().audit_kept_days),
+            messages=timedelta(hours=self.erasure_messages_within_h),
+        )

@@ -26,7 +26,7 @@ from creneau_shared.security.accounts import account_digest
 
 SCOPE = (
     "patient/Patient.crus patient/RelatedPerson.cruds patient/Appointment.cruds patient/AppointmentResponse.crus"
-    " patient/Schedule.rs patient/Slot.rs patient/Communication.rs"
+    " patient/Schedule.rs patient/Slot.rs patient/Communication.rs patient/AuditEvent.rs"
 )
 REASONS = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 LABEL = {"system": CONFIDENTIALITY, "code": HIDDEN}
@@ -524,6 +524,9 @@ async def test_a_hidden_appointment_is_not_there_for_a_parent(people: People, ag
         parent.get("Patient", **{"_has:Appointment:patient:slot": f"Slot/{slot}"}),
         parent.get(f"Slot/{slot}"),
         parent.get("", _type="Appointment,Patient"),
+        parent.get("AuditEvent", _count="200"),
+        parent.get(f"{teen}/$everything"),
+        parent.get(f"{teen}/$archive"),
     ):
         assert id_ not in (await asked).text
     assert (await parent.get("Patient", **{"_has:Appointment:patient:_id": id_})).json()["total"] == 0

@@ -74,10 +74,32 @@ async def test_a_life(callers: Callers, practice: Practice, agenda: Agenda, cami
         assert data["schedules"] == [f"Schedule/{agenda.id}"]
         assert [actor["reference"] for actor in data["actors"]] == [agenda.practitioner, agenda.location]
         assert "secret" not in str(data)
-    assert events[0][1]["serviceType"] == CONSULTATION["coding"]
+    (visit,) = CONSULTATION["coding"]
+    assert events[0][1]["serviceType"] == [{**visit, "display": "ambulatory"}]
     assert events[2][1]["previous"] == {"start": utc(agenda.at(0)), "end": utc(agenda.at(1))}
     assert events[2][1]["slots"] == [f"Slot/{agenda.slots[1]}"]
     assert events[4][1]["cancellation"] == {"reason": "pat", "by": "patient"}
+
+
+async def test_what_a_writer_put_into_codes_and_labels_is_not_told(
+    practice: Practice, agenda: Agenda
+) -> None:
+    """A display, a code of one's own, a reason in words: each may name a person, and an event is kept by others."""
+    (visit,) = CONSULTATION["coding"]
+    own = {"system": "https://canari.example/codes", "code": "Canari", "display": "Canari"}
+    stored = await practice.create(
+        appointment(
+            "booked",
+            slots=agenda.slots[:1],
+            serviceType=[{"coding": [{**visit, "display": "Canari"}, own], "text": "Canari"}],
+        )
+    )
+    await practice.change(
+        stored.id, status="cancelled", cancelationReason={"coding": [own], "text": "Canari"}
+    )
+    for kind, data in await told(practice, stored.id):
+        assert "canari" not in str(data).lower(), kind
+        assert [coding["code"] for coding in data["serviceType"]] == ["AMB"]
 
 
 @pytest.mark.parametrize("way", ["put", "delete"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, FilePath
 
 from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.retry import RetryPolicy
@@ -21,11 +21,16 @@ class NotificationsSettings(ServiceSettings):
 
     smtp_url: str = Field(
         "",
-        description="smtp://user:password@host:port (STARTTLS when offered) or smtps://…; empty: e-mails are "
-        "logged, not sent",
+        description="smtp://user:password@host:port (STARTTLS, see SMTP_TLS) or smtps://… (TLS from the first byte); "
+        "empty: e-mails are logged, not sent",
     )
-    smtp_starttls: Literal["auto", "required", "off"] = Field(
-        "auto", description="for smtp://: encrypt when the server offers it, always, or never"
+    smtp_tls: Literal["required", "opportunistic", "off"] = Field(
+        "required",
+        description="for smtp://: encrypt and verify the server, or send nothing; encrypt where the server offers it; "
+        "never, for a mail server on this machine",
+    )
+    smtp_ca: FilePath | None = Field(
+        None, description="file of the CAs (PEM) that vouch for the mail server; none: the system's"
     )
     smtp_timeout_s: float = Field(20.0, description="longest wait for one answer of the SMTP server, seconds")
     mail_from: str = Field(
@@ -84,7 +89,14 @@ class NotificationsSettings(ServiceSettings):
     message_retention_days: int = Field(
         730, description="how long messages, their attempts and Communications are kept after the visit, days"
     )
-    retention_interval_s: float = Field(3600.0, description="pause between two prunings, seconds")
+    erasure_interval_s: float = Field(
+        5.0, gt=0, description="pause between two looks for people who can be forgotten, seconds"
+    )
+    erasure_forget_within_h: float = Field(
+        24.0,
+        gt=0,
+        description="somebody of whom nothing but their erasure is known any more is forgotten within, hours",
+    )
 
     @property
     def channels(self) -> frozenset[Channel]:

@@ -20,12 +20,14 @@ from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.incoming import read_body, read_form, read_query
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format, body_format
 from creneau_shared.fhir.search.registry import REGISTRY
+from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.xml import from_xml, to_xml
 from creneau_shared.gateway.asking import RefusedError
 from creneau_shared.gateway.batch import Bundles
 from creneau_shared.gateway.conformance import ConformanceResources
 from creneau_shared.gateway.own_types import OwnTypes
+from creneau_shared.gateway.record import ZIP, PersonalRecord
 from creneau_shared.gateway.routing import SERVICE_OF
 from creneau_shared.gateway.settings import GatewaySettings
 from creneau_shared.gateway.upstreams import Upstreams
@@ -43,8 +45,9 @@ class GatewayApplication:
         self._settings = settings
         self._base_url = settings.public_base_url.rstrip("/")
         self._upstreams = Upstreams(settings)
-        self._whole = Whole(self._upstreams, self._base_url)
+        self._whole = Whole(self._upstreams, self._base_url, QuerySeal(settings.cursor_secret))
         self._conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), self._base_url, SystemClock())
+        self._record = PersonalRecord(self._upstreams, self._base_url, SystemClock())
         self._own = OwnTypes(self._whole, self._conformance)
         self._bundles = Bundles(self._upstreams, self._own, self._base_url, settings.batch_parallel)
 
@@ -115,11 +118,14 @@ class GatewayApplication:
             case () if reading:
                 return Answer(200, await self._whole.search(query, headers))
             case ("_search",) if method == "POST":
-                return Answer(200, await self._whole.search(query, headers))
+                return Answer(200, await self._whole.search(self._whole.seal.close(query), headers))
             case ("metadata",) if reading:
                 return await self._whole.metadata(query, headers, self._conformance.declarations())
             case ("_history",) if reading:
                 return Answer(200, await self._whole.history(query, headers))
+            case _ if self._record.answers(parts):
+                said = _resource(headers, body) if method == "POST" and body.strip() else None
+                return await self._record.answer(method, parts, query, headers, said)
             case _ if self._own.answers(parts):
                 parameters = None
                 if parts[-1].startswith("$") and method == "POST" and body.strip():
@@ -147,6 +153,8 @@ def _resource(headers: dict[str, str], body: bytes) -> Resource:
 
 def _encode(answer: Answer, output: Format) -> bytes:
     content = answer.content or b""
+    if answer.headers.get("Content-Type") == ZIP:
+        return content
     return to_xml(loads(content)) if output == "xml" and content else content
 
 
@@ -155,7 +163,7 @@ async def _send(send: Any, method: str, answer: Answer, body: bytes, output: For
     headers = [(b"vary", b"Accept, Accept-Language, Authorization")]
     if answer.status != 304:
         headers += [
-            (b"content-type", CONTENT_TYPE[output].encode()),
+            (b"content-type", extra.pop("content-type", CONTENT_TYPE[output]).encode()),
             (b"content-length", str(len(body)).encode()),
         ]
     extra.setdefault("cache-control", "no-store")

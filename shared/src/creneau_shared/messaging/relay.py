@@ -27,6 +27,7 @@ from aiokafka.errors import KafkaError
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.logging import describe
 from creneau_shared.messaging import metrics, retention
 from creneau_shared.messaging.kafka import open_consumer, open_producer
 from creneau_shared.messaging.sending import Ack, prepare, send
@@ -100,7 +101,7 @@ class Relay:
                         await self._lead(connection, stop)
             except FAILURES as error:
                 failures += 1
-                log.warning("relay interrupted", error=type(error).__name__, reason=str(error))
+                log.warning("relay interrupted", error=describe(error))
             await wait(stop, self._limits.relay_leader_retry_s + backoff_s(failures, least_s=0.1, most_s=5.0))
 
     @asynccontextmanager
@@ -146,12 +147,13 @@ class Relay:
     async def _publish_until(self, connection: Connection, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         async with (
-            TopicKeeper(self._settings, self._topics) as keeper,
+            TopicKeeper(self._settings, self._topics, self._limits) as keeper,
             open_consumer(self._settings) as reader,
             open_producer(self._settings) as producer,
         ):
             least_s, most_s = self._limits.relay_poll_min_s, self._limits.relay_poll_max_s
             check_at, pause_s = 0.0, least_s
+            await keeper.configure()
             while not stop.is_set():
                 if loop.time() >= check_at:
                     await self._check_logs(connection, keeper, reader)

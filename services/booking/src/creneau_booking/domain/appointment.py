@@ -10,6 +10,8 @@ from creneau_booking.domain.status import AppointmentStatus
 
 EXCLUSIVE_TYPES = ("Practitioner", "Device")
 """Actors that can be in one place only. A PractitionerRole stands for its Practitioner; a Location receives many."""
+CANCELLATION_REASONS = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
+"""The system of the codes that say why an appointment does not take place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,6 @@ class Code:
 
     system: str | None
     code: str | None
-    display: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Appointment:
     participants: tuple[Participant, ...]
     service_type: tuple[Code, ...] = ()
     cancelation_reason: str | None = None
+    """a code of CANCELLATION_REASONS"""
     visit: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """what it is for, by element (`serviceType` …): codes as `system|code`"""
     hidden: bool = False

@@ -278,6 +278,22 @@ class AppointmentHandlers:
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         return heard(context, self._repository.resource(current), before, resource, after)
 
+    async def withdraw(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        """Cancel a locked appointment because the person for whom it was is leaving.
+
+        No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever.
+        """
+        before = self._repository.stored_facts(current)
+        if claims(before.status):
+            await claim_storage.give_back(connection, before.id, before.slots, context.now)
+        await forget_hold(connection, before.id)
+        resource = self._repository.as_cancelled(self._repository.resource(current))
+        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
+        stored = await self._repository.update(connection, context, current, resource, after)
+        if event_kind(before, after) is not None:
+            await tell(connection, context, AppointmentEvent("cancelled", after, by="patient"), before)
+        return stored
+
     def _require_allowed(
         self, context: WriteContext, before: Appointment, after: Appointment, *, move: bool
     ) -> None:

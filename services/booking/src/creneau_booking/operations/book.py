@@ -167,7 +167,7 @@ class BookOperation:
         current = await session.locked(id_)
         resource = {**self._desk.repository.resource(current), "status": "cancelled"}
         stored = await self._desk.handlers.change(session.connection, session.context, current, resource)
-        await session.call.server.audit(session.connection, session.call.request, session.access, "U", stored)
+        await session.call.server.audit(session.connection, session.call.request, "U", stored)
         return stored.id
 
 

@@ -34,6 +34,7 @@ from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.sql import Catalog, compile_count
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import Access
+from creneau_shared.security.audit import Event
 
 PROPOSAL_PREFIX = "proposal."
 COUNT_DEFAULT = 20
@@ -102,6 +103,9 @@ class FindOperation:
                 counting = compile_count(catalog, scope, wanted, TOTAL_MAX)
                 total = await connection.fetchval(counting.sql, *counting.values)
             actors = await agenda_actors(connection, [row.id for row in result.matches])
+            judged = _named(given) & (access.patient_ids or frozenset())
+            if judged:  # the practices' rules looked at their age and appointments
+                await server.auditor.record(connection, request, Event("E", "Appointment", patients=judged))
         patients = given.references("patient-reference", "patient")
         proposals = [_proposal(row, actors.get(row.id, ()), patients) for row in result.matches]
         entries = [
@@ -127,7 +131,7 @@ class FindOperation:
         """
         if access.patient_ids is None:
             return None
-        named = {id_of(reference) for reference in given.references("patient-reference", "patient")}
+        named = _named(given)
         own = sorted(named & access.patient_ids or access.patient_ids)
         candidates = await candidates_of(
             connection,
@@ -160,6 +164,11 @@ class FindOperation:
                 details_code="window-too-long",
             )
         return max(start[0], now), end[1]
+
+
+def _named(given: OperationInput) -> frozenset[str]:
+    """The ids of the patients whom the call names."""
+    return frozenset(id_of(reference) for reference in given.references("patient-reference", "patient"))
 
 
 def _birth(patient: Resource) -> Birth | None:

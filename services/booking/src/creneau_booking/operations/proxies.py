@@ -43,7 +43,7 @@ INVITE = operation_definition(
     affects_state=True,
     type_level=False,
     instance=True,
-    resource_type=TYPE,
+    resource=TYPE,
 )
 ACCEPT = operation_definition(
     "accept",
@@ -51,7 +51,7 @@ ACCEPT = operation_definition(
     "The caller's account takes up what the RelatedPerson states to which the code invites.",
     [parameter("code", "string", minimum=1), parameter("return", TYPE, use="out", minimum=1)],
     affects_state=True,
-    resource_type=TYPE,
+    resource=TYPE,
 )
 RENOUNCE = operation_definition(
     "renounce",
@@ -61,7 +61,7 @@ RENOUNCE = operation_definition(
     affects_state=True,
     type_level=False,
     instance=True,
-    resource_type=TYPE,
+    resource=TYPE,
 )
 
 
@@ -88,7 +88,7 @@ class InviteOperation:
             await self._store.require_may_invite(connection, write_context(request, access), current)
             giver = _account_of(request)
             await invitations.keep(connection, code, current.id, giver, expires)
-            await server.audit(connection, request, access, "E", current)
+            await server.audit(connection, request, "E", current)
         answer = {
             "resourceType": "Parameters",
             "parameter": [
@@ -125,7 +125,7 @@ class AcceptOperation:
                 )
             await self._take_up(connection, context, proxy, current, account)
             stored = await self._store.accept(connection, context, current)
-            await server.audit(connection, request, access, "U", stored)
+            await server.audit(connection, request, "U", stored)
         return Answer.of(stored)
 
     async def _invitation(
@@ -191,7 +191,7 @@ class RenounceOperation:
                     details_code="proxy-not-yours",
                 )
             stored = await self._store.renounce(connection, write_context(request, access), current)
-            await server.audit(connection, request, access, "U", stored)
+            await server.audit(connection, request, "U", stored)
         return Answer.of(stored)
 
 

@@ -146,12 +146,12 @@ async def leave_to(connection: Connection, related_person: str, account: Account
     return [Account(*row) for row in rows]
 
 
-async def end_links(connection: Connection, patient: str) -> list[Account]:
-    """Nobody acts for this Patient any more: the record is gone."""
+async def end_links(connection: Connection, patient: str) -> dict[Account, bool]:
+    """Nobody acts for this Patient any more: the record is gone. Whose accounts did; True: the person's own."""
     rows = await connection.fetch(
-        "DELETE FROM patient_account WHERE patient_id = $1 RETURNING issuer, subject", patient
+        "DELETE FROM patient_account WHERE patient_id = $1 RETURNING issuer, subject, oneself", patient
     )
-    return [Account(*row) for row in rows]
+    return {Account(row["issuer"], row["subject"]): row["oneself"] for row in rows}
 
 
 async def acts_by(connection: Connection, account: Account, related_person: str) -> bool:

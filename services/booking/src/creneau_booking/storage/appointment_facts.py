@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from creneau_booking.domain.appointment import Appointment, Code, Participant
+from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Code, Participant
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_shared.fhir.storage.store import Resource
 
@@ -46,12 +46,14 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
             )
             for participant in appointment["participant"]
         ),
-        service_type=tuple(Code(c.get("system"), c.get("code"), c.get("display")) for c in codings),
+        service_type=tuple(Code(c.get("system"), c.get("code")) for c in codings),
         hidden=any(
             label.get("system") == CONFIDENTIALITY and label.get("code") == HIDDEN
             for label in appointment.get("meta", {}).get("security", ())
         ),
-        cancelation_reason=next((c.get("code") for c in reason.get("coding", ())), None),
+        cancelation_reason=next(
+            (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
+        ),
         visit=_visit(appointment),
     )
 

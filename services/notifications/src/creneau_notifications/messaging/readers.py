@@ -76,6 +76,11 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
+def read_erasure(data: Mapping[str, Any]) -> tuple[datetime, tuple[str, ...]]:
+    """By when a `patient.erased` wants the person forgotten, and the cancelled appointments to be told before."""
+    return datetime.fromisoformat(data["forgetBy"]), tuple(data["cancelled"])
+
+
 def read_fact(data: Mapping[str, Any], now: datetime) -> tuple[Fact, datetime]:
     """What the resource of a `resource.changed` says at `now` that messages need, and its `meta.lastUpdated`."""
     resource = data["resource"]

@@ -27,7 +27,10 @@ from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.storage.async_requests import async_request_table
 from creneau_shared.fhir.storage.tables import history_table, resource_tables
 from creneau_shared.messaging.inbox import inbox_table
+from creneau_shared.retention.job import retention_report_table
 from creneau_shared.security.audit import audit_table
+from creneau_shared.security.revocation import revoked_token_table
+from creneau_shared.security.used_proofs import used_proof_table
 
 metadata = new_metadata()
 
@@ -35,7 +38,10 @@ communication = resource_tables(metadata, "Communication")
 resource_history = history_table(metadata)
 inbox = inbox_table(metadata)
 audit = audit_table(metadata)
+revoked_token_table(metadata)
+used_proof_table(metadata)
 async_request_table(metadata)
+retention_report_table(metadata)
 
 recipient = Table(
     "recipient",
@@ -48,7 +54,7 @@ recipient = Table(
     Column("email_vouched", Boolean, nullable=False, server_default=text("false")),
     Column("phone_vouched", Boolean, nullable=False, server_default=text("false")),
     Column("changed_at", DateTime(timezone=True), nullable=False),
-    comment="Replica of the contacts: how each recipient is reached. No other table names a person.",
+    comment="Replica of the contacts: how each recipient is reached. But for attempt, no other table names a person.",
 )
 
 directory_fact = Table(
@@ -179,7 +185,21 @@ attempt = Table(
     Column("smtp_code", Integer),
     Column("error", Text),
     Column("message_id", Text),
+    Column("sent_to", Text),
+    Column("subject", Text),
     CheckConstraint("result IN ('accepted', 'deferred', 'refused', 'interrupted')", name="result"),
     CheckConstraint("length(error) <= 2048", name="error"),
-    comment="One row for each try of a message; message_id is the e-mail's Message-ID.",
+    comment="One row for each try of a message; message_id is the e-mail's Message-ID; sent_to the address used.",
+)
+
+departure = Table(
+    "departure",
+    metadata,
+    Column("recipient", Text(collation="C"), primary_key=True),
+    Column("asked_at", DateTime(timezone=True), nullable=False),
+    Column("forget_by", DateTime(timezone=True), nullable=False),
+    Column("awaited", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'")),
+    Column("done_at", DateTime(timezone=True)),
+    Index("ix_departure_forget_by", "forget_by", postgresql_where=text("done_at IS NULL")),
+    comment="Who was erased, and which cancellations they are still told of before they are forgotten.",
 )

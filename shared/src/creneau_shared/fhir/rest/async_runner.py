@@ -24,6 +24,7 @@ from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
 from creneau_shared.fhir.storage.async_requests import Claimed, Kept
 from creneau_shared.http.correlation import set_correlation_id
+from creneau_shared.logging import describe
 from creneau_shared.messaging.waiting import wait
 from creneau_shared.worker import Task
 
@@ -66,11 +67,10 @@ class AsyncRunner:
                 await wait(stop, POLL_S)
 
     async def keep_house(self, stop: asyncio.Event) -> None:
-        """Measure what waits and forget old answers, at each interval until `stop`."""
+        """Measure what waits, at each interval until `stop`."""
         while not stop.is_set():
             async with self._server.database.connection() as connection:
                 waiting, oldest_s = await async_requests.backlog(connection)
-                await async_requests.forget(connection, self._settings.async_answer_kept_h)
             WAITING.set(waiting)
             OLDEST_SECONDS.set(oldest_s)
             await wait(stop, HOUSEKEEPING_S)
@@ -88,7 +88,7 @@ class AsyncRunner:
                 "asynchronous request interrupted",
                 id=str(claimed.id),
                 attempt=claimed.attempts,
-                error=repr(error),
+                error=describe(error),
                 again_in_s=LEASE_S,
             )
         finally:

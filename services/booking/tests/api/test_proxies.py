@@ -265,6 +265,20 @@ async def test_codes_are_kept_as_digests_and_said_in_the_body(people: People, pr
     assert (await person.get("RelatedPerson/$accept", code=given)).status_code == 405
 
 
+async def test_codes_are_never_recorded_for_later(people: People) -> None:
+    """`Prefer: respond-async` is left aside, for an invitation, its acceptance and a Bundle that holds one."""
+    person = people.account()
+    statement = await states(person, await people.registers(person), "SPS")
+    later = {"Prefer": "respond-async"}
+    entry = {"resource": parameters(), "request": {"method": "POST", "url": f"{statement}/$invite"}}
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+    assert (await person.post("", batch, **later)).status_code == 200
+    assert (await person.post(f"{statement}/$invite", parameters(), **later)).status_code == 200
+    given = await invite(person, statement)
+    body = {"resourceType": "Parameters", "parameter": [{"name": "code", "valueString": given}]}
+    assert (await people.account().post("RelatedPerson/$accept", body, **later)).status_code == 200
+
+
 # -- scopes --------------------------------------------------------------------------------------------------
 
 

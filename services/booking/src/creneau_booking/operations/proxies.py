@@ -73,7 +73,7 @@ class InviteOperation:
         self._lasts = lasts
 
     def declare(self) -> Operation:
-        return Operation(INVITE, self.handle, (TYPE, "r"))
+        return Operation(INVITE, self.handle, (TYPE, "r"), secret=True)
 
     async def handle(self, call: OperationCall) -> Answer:
         request, server = call.request, call.server
@@ -106,7 +106,7 @@ class AcceptOperation:
         self._store = store
 
     def declare(self) -> Operation:
-        return Operation(ACCEPT, self.handle, (TYPE, "u"))
+        return Operation(ACCEPT, self.handle, (TYPE, "u"), secret=True)
 
     async def handle(self, call: OperationCall) -> Answer:
         request, server = call.request, call.server

@@ -150,5 +150,5 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
 def create_app(settings: BookingSettings | None = None, clock: Clock | None = None) -> ServiceApplication:
     """Booking's API."""
     settings = settings or BookingSettings()
-    database = open_database(settings, f"{SERVICE}-api")
+    database = open_database(settings, f"{SERVICE}-api", serves=True)
     return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))

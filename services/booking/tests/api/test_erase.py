@@ -97,13 +97,22 @@ class Life:
             actors=[agenda.practitioner],
             start=agenda.at(index),
         )
-        resource = self.canaries.appointment(wish, f"n{index}")
-        who = orjson.dumps(self.canaries.provenance(f"Patient/{self.id}")).decode()
-        by = self.callers.software() if index == 2 else self.caller
-        headers = {PROVENANCE: who} if index == 2 else {}
-        answer = await by.post("Appointment", resource, Idempotency_Key=unique("k"), **headers)
+        variant, software = f"n{index}", self.callers.software()
+        if index == 2:
+            who = orjson.dumps(self.canaries.provenance(f"Patient/{self.id}")).decode()
+            whole, headers = self.canaries.appointment(wish, variant), {PROVENANCE: who}
+            answer = await software.post("Appointment", whole, Idempotency_Key=unique("k"), **headers)
+            assert answer.status_code == 201, answer.text
+            return str(answer.json()["id"])
+        own = self.canaries.own_appointment(wish, variant)
+        answer = await self.caller.post("Appointment", own, Idempotency_Key=unique("k"))
         assert answer.status_code == 201, answer.text
-        return str(answer.json()["id"])
+        made = answer.json()
+        completed = await software.put(
+            f"Appointment/{made['id']}", self.canaries.appointment(made, f"{variant}b")
+        )
+        assert completed.status_code == 200, completed.text
+        return str(made["id"])
 
     async def _more(self, agenda: Agenda, software: Caller) -> None:
         first = f"Appointment/{self.appointments[0]}"
@@ -241,7 +250,7 @@ async def test_the_trail_of_who_looked_stays_under_the_record_s_number(life: Lif
     before = await life.practice.database.pool.fetchval("SELECT count(*) FROM audit")
     await life.erase()
     rows = await life.practice.database.pool.fetch(
-        "SELECT action, agent FROM audit WHERE resource_type = 'Patient' AND resource_id = $1 ORDER BY key",
+        "SELECT action, agent FROM audit WHERE resource_type = 'Patient' AND resource_id = $1 ORDER BY id",
         life.id,
     )
     assert rows[-1]["action"] == "D"

@@ -153,8 +153,8 @@ async def test_looking_at_it_leaves_a_trace_and_the_next_archive_shows_it(life: 
         resources(await pages(life.caller, f"Patient/{life.id}/$everything", _type="AuditEvent")),
         "AuditEvent",
     )
-    who = {event["agent"][0]["altId"].split("-")[0] for event in trail}
-    assert {"logiciel", "citoyen"} <= who
+    who = {event["agent"][0]["role"][0]["coding"][0]["code"] for event in trail}
+    assert {"system", "patient"} <= who
 
 
 async def test_types_that_the_token_may_not_read_stay_out(life: Life) -> None:

@@ -153,8 +153,8 @@ async def test_traces_and_answers_go_by_their_time(
 
 async def insert(practice: Practice, table: str, moment: datetime) -> None:
     statements = {
-        "audit": "INSERT INTO audit (id, recorded, action, agent, agent_level, resource_type)"
-        " VALUES (gen_random_uuid(), $1, 'R', 'x', 'user', 'Patient')",
+        "audit": "INSERT INTO audit (id, recorded, action, interaction, agent, role, resource_type)"
+        " VALUES (gen_random_uuid(), $1, 'R', 'read', 'x', 'system', 'Patient')",
         "idempotency": "INSERT INTO idempotency (issuer, subject, client, key, digest, created_at)"
         " VALUES ('', '', '', gen_random_uuid()::text, '', $1)",
         "async_request": "INSERT INTO async_request (id, issuer, subject, digest, finished_at)"

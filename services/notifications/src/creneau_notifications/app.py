@@ -58,7 +58,7 @@ def create_app(
     """The API."""
     settings = settings or NotificationsSettings()
     clock = clock or SystemClock()
-    database = open_database(settings, f"{SERVICE}-api")
+    database = open_database(settings, f"{SERVICE}-api", serves=True)
     app = create_service_app(settings, create_fhir(settings, database, clock))
     pages = ConfirmationPages(database, clock, timedelta(days=settings.address_refusal_days))
     pages.serve(app.rest_of_api)

@@ -100,6 +100,12 @@ def common_rules(settings: RetentionSettings, resource_types: Sequence[str]) -> 
             removing("async_request", "finished_at"),
         ),
         Rule(
+            "rate-buckets",
+            "RATE_BUCKET_KEPT_H",
+            timedelta(hours=settings.rate_bucket_kept_h),
+            removing("rate_bucket", "at"),
+        ),
+        Rule(
             "retention-reports",
             "RETENTION_REPORT_KEPT_DAYS",
             timedelta(days=settings.retention_report_kept_days),

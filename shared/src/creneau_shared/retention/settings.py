@@ -20,6 +20,9 @@ class RetentionSettings(BaseSettings):
     idempotency_kept_h: float = Field(
         48.0, gt=0, description="answers to requests with an Idempotency-Key are kept, hours"
     )
+    rate_bucket_kept_h: float = Field(
+        2.0, gt=0, description="counts of requests are kept after the last one was counted, hours"
+    )
     retention_report_kept_days: int = Field(
         1095, ge=1, description="the reports on what was removed are kept, days"
     )

@@ -82,7 +82,8 @@ async def forget(connection: Connection, recipient: str, now: datetime) -> int:
         recipient,
     )
     await connection.execute(
-        "UPDATE audit SET agent = $1, terms = array_replace(terms, 'altid=' || agent, 'altid=' || $1) WHERE role = 'patient' AND who = $1 AND agent <> $1",
+        "UPDATE audit SET agent = $1, terms = array_replace(terms, 'altid=' || agent, 'altid=' || $1)"
+        " WHERE role = 'patient' AND who = $1 AND agent <> $1",
         recipient,
     )
     await connection.execute(

@@ -24,7 +24,7 @@ from creneau_shared.fhir.rest.searching import COMPARTMENT_PARAMETERS
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
 from creneau_shared.fhir.storage.async_requests import Owner, Progress
-from creneau_shared.http.rate import TokenBuckets
+from creneau_shared.limits.callers import Counted, Limit
 from creneau_shared.security.principal import Action
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class AsyncRequests:
         """`service` is the word by which the gateway knows the service: `booking`."""
         self.service = service
         self._settings = settings
-        self._polls = TokenBuckets(settings.async_polls_per_s, settings.async_polls_burst)
+        self._polls = Limit("polls", settings.async_polls_per_s, settings.async_polls_burst)
 
     async def accept(self, server: FhirServer, request: FhirRequest) -> Answer | None:
         """202 once the request is recorded; None for what is answered at once all the same (a preference may be
@@ -72,13 +72,8 @@ class AsyncRequests:
     async def poll(self, server: FhirServer, request: FhirRequest, id_: str) -> Answer:
         """GET of the address: 202 while the request is under way, then its own answer, as often as wanted."""
         owner = _owner(request)
-        wait_s = self._polls.take((owner.issuer, owner.subject, id_))
-        if wait_s:
-            raise TooManyRequests(
-                f"Cette réponse est demandée trop souvent : revenez dans {wait_s} s.",
-                f"This answer is asked for too often: come back in {wait_s} s.",
-                headers={"Retry-After": str(wait_s)},
-            )
+        key = server.limits.callers.key("poll", owner.issuer, owner.subject, id_)
+        await server.limits.limiter.take([Counted(key, self._polls)], 1)
         async with server.connection() as connection:
             found = await _progress(connection, owner, id_)
             if found.answer is None:

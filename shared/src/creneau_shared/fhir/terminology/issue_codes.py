@@ -37,6 +37,17 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "patch-malformed": ("Correctif illisible", "Unreadable patch"),
     "patch-inapplicable": ("Correctif inapplicable", "Patch that does not apply"),
     "patch-identity": ("Identité changée par un correctif", "Identity changed by a patch"),
+    "body-too-large": ("Contenu trop volumineux", "Body too large"),
+    "resource-too-large": ("Ressource trop volumineuse", "Resource too large"),
+    "text-too-long": ("Texte trop long", "Text too long"),
+    "rate": ("Trop de requêtes à la suite", "Too many requests in a row"),
+    "rate-never": ("Plus de travail que ce qui est accordé d'un coup", "More work than is granted at once"),
+    "busy": ("Service surchargé pour le moment", "Service overloaded for the moment"),
+    "control-character": (
+        "Caractère de commande dans une valeur d'en-tête",
+        "Control character in a header value",
+    ),
+    "foreign-address": ("Adresse hors de cette base", "Address outside this base"),
     "window-order": ("Période cherchée à l'envers", "Searched period that ends before it starts"),
     "window-too-long": ("Période cherchée trop longue", "Searched period too long"),
     # Slots and agendas

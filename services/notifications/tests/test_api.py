@@ -11,13 +11,16 @@ import pytest
 from creneau_notifications.app import create_app
 from creneau_notifications.delivery.transport import LoggedEmails
 from creneau_notifications.settings import NotificationsSettings
+from creneau_notifications.storage import accounts
+from creneau_notifications.storage.accounts import Person
 from creneau_shared.fhir.validation import validate
+from creneau_shared.security.accounts import account_digest
 from creneau_shared.security.confirmation import Presented
 from creneau_shared.security.principal import Principal, principal_of
 from creneau_shared.security.tokens import TokenVerifier
 from creneau_shared.security.vouching import HEADER, Vouchers
 
-from .factories import CAMILLE, PATIENT, event
+from .factories import BOOKED_AT, CAMILLE, PATIENT, event
 
 SECRET = "between booking and notifications"
 SOMEONE_ELSE = "Patient/0193a5c0-0003-7000-8000-000000000009"
@@ -25,7 +28,8 @@ SOMEONE_ELSE = "Patient/0193a5c0-0003-7000-8000-000000000009"
 
 @pytest.fixture
 async def client(service, new_database, monkeypatch) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API over the service's database; the token is `<patient id>` or `secretary-<organisation>`."""
+    """A client of the API over the service's database; the token is `<patient id>`, `account-<subject>` or
+    `secretary-<organisation>`."""
 
     async def verify(_: TokenVerifier, token: str, __: Presented) -> Principal:
         if token.startswith("secretary-"):
@@ -146,6 +150,27 @@ async def test_the_capability_statement_promises_reading_only(client):
         assert {i["code"] for i in resource["interaction"]}.isdisjoint(
             {"create", "update", "patch", "delete"}
         )
+
+
+@pytest.mark.parametrize(
+    ("person", "count"),
+    [
+        ({"oneself": True, "may": ("see",)}, 4),
+        ({"oneself": False, "may": ("see",)}, 4),
+        ({"oneself": False, "may": ("cancel",)}, 0),
+        ({"oneself": False, "may": ("see",), "since": BOOKED_AT + timedelta(days=1)}, 0),
+        ({"oneself": False, "may": ("see",), "until": BOOKED_AT}, 0),
+    ],
+    ids=["oneself", "carer", "without see", "not yet", "no longer"],
+)
+async def test_an_account_that_only_booking_knows_reads_what_was_sent(client, service, told, person, count):
+    """By the replica, at this moment; another account of the same subject name reads nothing."""
+    digest = account_digest("test", "account-camille")
+    async with service.database.transaction() as connection:
+        person = Person(patient=PATIENT.removeprefix("Patient/"), **person)
+        await accounts.save(connection, digest, [person])
+    assert len(await search(client, "", "account-camille")) == count
+    assert await search(client, "", "account-yann") == []
 
 
 MESSAGES = f"/fhir/Communication/$messages?patient={PATIENT}"

@@ -13,6 +13,7 @@ from creneau_booking.domain.quotas import Quotas
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
 from creneau_booking.handlers.people import People, known
+from creneau_booking.handlers.proxies import RelatedPersonStore
 from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
@@ -20,6 +21,7 @@ from creneau_booking.operations.erase import EraseOperation
 from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
+from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.agenda_rules import schedule_changed
@@ -51,7 +53,7 @@ class Stores:
     schedules: GenericStore
     responses: ResponseStore
     patients: PatientStore
-    related_persons: GenericStore
+    related_persons: RelatedPersonStore
     provenances: GenericStore
     repository: AppointmentRepository
     handlers: AppointmentHandlers
@@ -79,16 +81,15 @@ def quotas_of(settings: BookingSettings) -> Quotas:
 def create_stores(settings: BookingSettings) -> Stores:
     """The stores that the API writes through."""
     base = settings.public_base_url.rstrip("/")
-    people = People(base, quotas_of(settings))
+    related_persons = RelatedPersonStore(base)
+    people = People(related_persons, quotas_of(settings))
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
         responses=ResponseStore(base, handlers),
         patients=PatientStore(base, people),
-        related_persons=GenericStore(
-            "RelatedPerson", base, people.related_person_changed, people.related_person_belonging
-        ),
+        related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
         handlers=handlers,
@@ -134,6 +135,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
+            InviteOperation(stores.related_persons, timedelta(days=settings.proxy_invitation_days)).declare(),
+            AcceptOperation(stores.related_persons).declare(),
+            RenounceOperation(stores.related_persons).declare(),
             EraseOperation(stores.patients, create_erasure(settings)).declare(),
             *EverythingOperation(
                 stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)

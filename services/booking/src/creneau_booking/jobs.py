@@ -16,6 +16,7 @@ from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import erasures, retention
 from creneau_booking.storage.actions import forget_actions
 from creneau_booking.storage.holds import expired_holds
+from creneau_booking.storage.invitations import forget_expired
 from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
 from creneau_booking.storage.tables import OWN_TYPES
 from creneau_shared.clock import Clock
@@ -130,11 +131,13 @@ class Jobs:
             swept += len(due)
 
     async def keep_house(self) -> None:
-        """Make coming months' partitions, drop those past keeping, forget who has not acted for a day."""
+        """Make coming months' partitions, drop those past keeping, forget who has not acted for a day, and invitations
+        that have ended."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             await ensure_partitions(connection, now, self._settings.slot_months_ahead)
             dropped = await drop_old_partitions(connection, now, self._settings.slot_months_kept)
+            await forget_expired(connection, now)
             await forget_actions(connection, now)
         log.info("house kept", partitions_dropped=dropped)
 

@@ -10,15 +10,18 @@ from typing import Any
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.identity import AddressKind, address_digest, spelled
+from creneau_booking.storage.accounts import Account, Link
 from creneau_shared.fhir.current import current, current_name
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
 from creneau_shared.messaging.events import Event
 from creneau_shared.messaging.topics import Topic
+from creneau_shared.security.accounts import account_digest
 
 SOURCE = "/creneau/booking"
 APPOINTMENTS = Topic(name="creneau.booking.appointments")
 CONTACTS = Topic(name="creneau.booking.contacts", compacted=True)
+ACCOUNTS = Topic(name="creneau.booking.accounts", compacted=True)
 DIRECTORY = "creneau.directory.resources"
 
 NAME_LENGTH_MAX = 200
@@ -106,6 +109,36 @@ def contact_event(
         subject=f"Patient/{patient_id}",
         source=SOURCE,
         data=_contact(patient_id, patient, vouched, now) if patient is not None else None,
+        correlation_id=correlation_id,
+    )
+
+
+def account_event(account: Account, links: Sequence[Link], correlation_id: str | None) -> Event:
+    """For whom an account acts, for those who serve it something; a tombstone once it acts for nobody.
+
+    The account only as a digest of issuer and subject, the people only as references.
+    """
+    digest = account_digest(*account)
+    people = [
+        {
+            "patient": f"Patient/{link.patient}",
+            "may": sorted(link.may),
+            "oneself": link.oneself,
+            **{
+                name: instant(moment)
+                for name, moment in (("since", link.since), ("until", link.until))
+                if moment is not None
+            },
+        }
+        for link in links
+    ]
+    return Event(
+        topic=ACCOUNTS.name,
+        key=digest,
+        type="fr.creneau.booking.account.changed.v1",
+        subject=f"Account/{digest}",
+        source=SOURCE,
+        data={"account": digest, "people": people} if people else None,
         correlation_id=correlation_id,
     )
 

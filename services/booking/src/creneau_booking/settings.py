@@ -20,6 +20,9 @@ class BookingSettings(ServiceSettings):
     )
     holds_per_client_max: int = Field(1000, description="appointments that one software may hold at once")
     hold_extensions_max: int = Field(2, description="how often one hold may be extended")
+    proxy_invitation_days: int = Field(
+        7, ge=1, description="how long an invitation to represent somebody can be accepted, days"
+    )
     future_appointments_per_patient_max: int = Field(
         30, description="appointments to come that a patient may book online"
     )

@@ -15,6 +15,7 @@ from creneau_notifications.jobs import Departures, rules
 from creneau_notifications.messaging.consumers import consumers
 from creneau_notifications.operations.messages import MessagesOperation
 from creneau_notifications.settings import NotificationsSettings
+from creneau_notifications.storage.accounts import known
 from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.facts import name_in_facts
@@ -47,6 +48,7 @@ def create_fhir(settings: NotificationsSettings, database: Database, clock: Cloc
         types=served_types(settings.public_base_url.rstrip("/"), name_in_facts),
         catalog=Catalog([GenericTable.of("Communication"), trail]),
         operations=[MessagesOperation(trail, Vouchers(settings.vouching_secret)).declare()],
+        memberships=known,
     )
 
 

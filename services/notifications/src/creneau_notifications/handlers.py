@@ -12,6 +12,7 @@ from creneau_notifications.domain.plan import Kind, Plan, PlannedMessage, plan, 
 from creneau_notifications.domain.rules import Channel
 from creneau_notifications.domain.visit import Fact, visit_of
 from creneau_notifications.storage import (
+    accounts,
     addresses,
     appointments,
     departures,
@@ -19,6 +20,7 @@ from creneau_notifications.storage import (
     messages,
     recipients,
 )
+from creneau_notifications.storage.accounts import Person
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Message
 from creneau_shared.clock import Clock
@@ -73,6 +75,10 @@ class Notifications:
         await addresses.forget(connection, recipient)
         withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
         await self._show(connection, withdrawn)
+
+    async def account_changed(self, connection: Connection, account: str, people: Sequence[Person]) -> None:
+        """Keep for whom the account acts; nobody: forget it."""
+        await accounts.save(connection, account, people)
 
     async def person_erased(
         self,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_booking.domain.erasure import KeepingTimes, Kept, ends_with_the_person, kept
+from creneau_booking.handlers.accounts import tell
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.publishing import erasure_event, erasure_tombstone
 from creneau_booking.storage import erasures, identities
@@ -75,7 +76,9 @@ class PatientErasure:
     async def erase(self, connection: Connection, context: WriteContext, current: Stored) -> Outcome:
         """Erase the Patient `current`, whom the caller has locked."""
         outcome = await self._erase_resources(connection, context, current)
-        accounts = await end_links(connection, current.id)
+        ended = await end_links(connection, current.id)
+        await tell(connection, ended, context.now, context.correlation_id)
+        accounts = [account for account, oneself in ended.items() if oneself]
         await erasures.forget_accounts(connection, current.id, accounts)
         await erasures.forget_trail_agents(connection, current.id, accounts)
         forget_by = context.now + self._times.messages
@@ -111,7 +114,8 @@ class PatientErasure:
         await self._erase_responses(connection, context, named, gone)
         await self._erase_provenances(connection, context, named, gone)
         for id_ in named.related_persons:
-            await end_proxy(connection, id_)
+            left = await end_proxy(connection, id_)
+            await tell(connection, left, context.now, context.correlation_id)
             await _erase(self._stores.related_persons, connection, context, id_)
         if not current.deleted:
             await self._stores.patients.erase(connection, context, current)

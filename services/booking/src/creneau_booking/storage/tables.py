@@ -218,6 +218,9 @@ proxy_invitation = Table(
     Column("digest", LargeBinary, primary_key=True),
     Column("related_person", Text(collation="C"), nullable=False, index=True),
     Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
+    # Who gave it, and so cannot take it.
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
 )
 """Codes by which another account may take up what a RelatedPerson states; only their digests are kept."""
 

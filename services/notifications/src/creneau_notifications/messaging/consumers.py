@@ -7,6 +7,7 @@ from datetime import timedelta
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.handlers import Notifications
 from creneau_notifications.messaging.readers import (
+    read_account,
     read_appointment,
     read_contact,
     read_erasure,
@@ -21,9 +22,11 @@ from creneau_shared.messaging.events import ReceivedEvent
 GROUP = "creneau-notifications"
 APPOINTMENTS = "creneau.booking.appointments"
 CONTACTS = "creneau.booking.contacts"
+ACCOUNTS = "creneau.booking.accounts"
 RESOURCES = "creneau.directory.resources"
 APPOINTMENT_TYPES = tuple(f"fr.creneau.booking.appointment.{change}.v1" for change in Change)
 CONTACT_TYPE = "fr.creneau.booking.contact.changed.v1"
+ACCOUNT_TYPE = "fr.creneau.booking.account.changed.v1"
 ERASED_TYPE = "fr.creneau.booking.patient.erased.v1"
 RESOURCE_TYPE = "fr.creneau.directory.resource.changed.v1"
 
@@ -45,6 +48,10 @@ class Listener:
             await self._notifications.contact_deleted(connection, event.key)
         else:
             await self._notifications.contact_changed(connection, read_contact(event.data), event.time)
+
+    async def account(self, connection: Connection, event: ReceivedEvent) -> None:
+        people = read_account(event.data) if event.data is not None else []
+        await self._notifications.account_changed(connection, event.key, people)
 
     async def erasure(self, connection: Connection, event: ReceivedEvent) -> None:
         """The tombstone says no more than that: it comes behind the event, or in its place once that is compacted."""
@@ -80,6 +87,7 @@ def consumers(
         for purpose, topic, handlers in (
             ("appointments", APPOINTMENTS, dict.fromkeys(APPOINTMENT_TYPES, listener.appointment)),
             ("contacts", CONTACTS, {CONTACT_TYPE: listener.contact, ERASED_TYPE: listener.erasure}),
+            ("accounts", ACCOUNTS, {ACCOUNT_TYPE: listener.account}),
             ("resources", RESOURCES, {RESOURCE_TYPE: listener.resource}),
         )
     ]

@@ -75,6 +75,18 @@ directory_fact = Table(
     comment="Replica of what messages say of professionals and places, fed by the directory's events.",
 )
 
+account_person = Table(
+    "account_person",
+    metadata,
+    Column("account", Text(collation="C"), primary_key=True),
+    Column("patient", Text(collation="C"), primary_key=True),
+    Column("may", ARRAY(Text), nullable=False),
+    Column("oneself", Boolean, nullable=False),
+    Column("since", DateTime(timezone=True)),
+    Column("until", DateTime(timezone=True)),
+    comment="Replica: for which Patients (ids) an account, known by a digest alone, acts, from when until when.",
+)
+
 appointment_state = Table(
     "appointment_state",
     metadata,

@@ -16,7 +16,7 @@ from creneau_shared.errors import Conflict, Issue, NotFound, TooManyRequests, Un
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.batch import check_bundle
-from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
 from creneau_shared.fhir.rest.idempotency import check_key
 from creneau_shared.fhir.rest.packing import digest, pack
 from creneau_shared.fhir.rest.provenance import provenance_of
@@ -49,6 +49,8 @@ class AsyncRequests:
         """202 once the request is recorded; None for what is answered at once all the same (a preference may be
         left aside): a read, and what comes without a token, since nobody else could come back for the answer."""
         if request.principal.anonymous or not _is_worth_waiting_for(request):
+            return None
+        if _holds_secrets(server, request):
             return None
         await _check_at_once(server, request)
         owner = _owner(request)
@@ -137,6 +139,16 @@ def _is_worth_waiting_for(request: FhirRequest) -> bool:
         return True
     reads_one = len(path) == 2 and not path[1].startswith(("_", "$"))
     return request.method == "GET" and not reads_one and not (len(path) == 4 and path[2] == "_history")
+
+
+def _holds_secrets(server: FhirServer, request: FhirRequest) -> bool:
+    """Whether the request, or an entry of its Bundle, calls an operation that leaves nothing behind."""
+    secret = {f"${operation.code}" for operation in server.operations if operation.secret}
+    if request.path or request.method != "POST":
+        return bool(secret & set(request.path[-1:]))
+    entries = request.resource().get("entry", ())
+    urls = [json_object(json_object(entry).get("request")).get("url", "") for entry in entries]
+    return any(str(url).partition("?")[0].rpartition("/")[2] in secret for url in urls)
 
 
 async def _check_at_once(server: FhirServer, request: FhirRequest) -> None:

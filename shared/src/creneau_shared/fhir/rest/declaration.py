@@ -78,6 +78,8 @@ class Operation:
     handler: Callable[[OperationCall], Awaitable[Answer]] = field(repr=False)
     right: tuple[str, Action] | None = None
     """what the caller must be allowed, where that is known before the operation is carried out: on which type, what"""
+    secret: bool = False
+    """whether what it takes or answers must be kept nowhere: it is carried out at once, never recorded"""
 
     @property
     def code(self) -> str:

@@ -48,6 +48,8 @@ def write_context(request: FhirRequest, access: Access) -> WriteContext:
         client=request.principal.client,
         practitioner=request.principal.practitioner,
         patient_ids=access.patient_ids,
+        people=access.rights.people if access.patient_ids is not None else None,
+        oneself=access.rights.oneself,
         organizations=access.organizations,
         correlation_id=request.correlation_id,
     )

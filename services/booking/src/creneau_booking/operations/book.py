@@ -68,7 +68,7 @@ class BookOperation:
         self._desk = desk
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle, ("Appointment", "c"))
+        return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare=BARE)

@@ -73,7 +73,7 @@ class FindOperation:
         self._window_days_max = window_days_max
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle, ("Slot", "s"))
+        return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
         """Search the free slots that could be booked, and propose them."""

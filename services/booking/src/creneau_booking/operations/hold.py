@@ -55,7 +55,7 @@ class HoldOperation:
         self._desk = desk
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle, ("Appointment", "c"))
+        return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare=BARE)

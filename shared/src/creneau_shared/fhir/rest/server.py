@@ -29,6 +29,7 @@ from creneau_shared.fhir.storage.gathering import GatheredReads, ReadsMany
 from creneau_shared.fhir.storage.store import Stored
 from creneau_shared.security.access import PUBLIC, Access, AccessPolicy, Rights
 from creneau_shared.security.audit import Auditor
+from creneau_shared.security.role_table import require_told
 
 Read = Callable[[], Awaitable[Answer]]
 Write = Callable[[Connection], Awaitable[Answer]]
@@ -85,6 +86,7 @@ class FhirServer:
         self.types: Mapping[str, ServedType] = {served.name: served for served in types}
         self.catalog = catalog
         self.operations = (*operations, VALIDATE)
+        require_told(self.types, (operation.code for operation in self.operations))
         self.cursors = CursorCodec(cursor_secret)
         self.asynchronous = asynchronous
         self._transaction: ContextVar[Connection | None] = ContextVar("fhir transaction", default=None)

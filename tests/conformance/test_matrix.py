@@ -8,9 +8,15 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from creneau_shared.fhir.type_table import PUBLIC
+from creneau_shared.security.principal import ROLES
+from creneau_shared.security.role_table import STAFF
+from tests.conformance.matrix.batches import in_batches
+from tests.conformance.matrix.operations import Operations
+from tests.conformance.matrix.oracles import Oracles
 from tests.conformance.matrix.questions import Asker, Question, differences, told
-from tests.conformance.matrix.reading import ALONE, Reading, in_batches
+from tests.conformance.matrix.reading import ALONE, Reading
 from tests.conformance.matrix.world import World
+from tests.conformance.matrix.writing import Writing
 
 Ways = Callable[[Reading, Reading], Iterable[Question]]
 
@@ -26,7 +32,7 @@ READING: dict[str, Ways] = {
     "histories of types and of the whole": lambda all_, _: all_.histories(),
     "searches, in batches": lambda all_, _: in_batches(all_.searches()),
     "searches of what is not everybody's": lambda _, secret: secret.searches(
-        "search", "POST _search", *PAGED
+        "search", "POST _search", *ALONE
     ),
     "searches of the whole": lambda all_, _: all_.whole_searches(),
     "compartments": lambda all_, _: in_batches(all_.compartments()),
@@ -47,3 +53,38 @@ def check(asker: Asker, questions: Iterable[Question], what: str) -> None:
     found = differences(asker.ask(questions))
     print(f"{what}: {len(questions)} requests, {time.monotonic() - begun:.1f} s")
     assert not found, told(found)
+
+
+OPERATING: dict[str, Callable[[Operations], Iterable[Question]]] = {
+    "operations on things, in batches": lambda operations: in_batches(operations.on_instances()),
+    "what $find ignores": lambda operations: operations.ignoring(),
+}
+
+
+@pytest.mark.parametrize("ways", OPERATING)
+def test_operations_do_what_the_table_says(world: World, asker: Asker, ways: str) -> None:
+    check(asker, OPERATING[ways](Operations(world, list(world.callers.values()))), ways)
+
+
+@pytest.mark.parametrize("ways", ["in_batches", "alone"])
+def test_what_is_not_the_callers_is_answered_as_what_does_not_exist(
+    world: World, asker: Asker, ways: str
+) -> None:
+    check(asker, getattr(Oracles(world), ways)(), f"oracles, {ways}")
+
+
+def test_nobody_changes_more_or_less_than_the_table_says(world: World, asker: Asker) -> None:
+    writing = Writing(world, list(world.callers.values()))
+    check(asker, in_batches(writing.changes()), "changes, in batches")
+
+
+@pytest.mark.parametrize(
+    "roles", [STAFF, tuple(sorted(ROLES - {*STAFF} | {"public"}))], ids=["practices", "others"]
+)
+def test_nobody_makes_more_or_less_than_the_table_says(
+    world: World, asker: Asker, roles: tuple[str, ...]
+) -> None:
+    """Last, and practices first: by an appointment that a person takes, a practice comes to know them."""
+    callers = list(world.callers.values())
+    check(asker, Writing(world, callers).creations(roles), "creations")
+    check(asker, Operations(world, callers).bookings(roles), "bookings")

@@ -33,6 +33,8 @@ class Question:
     json: Any = None
     form: Sequence[tuple[str, str]] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    also: Question | None = None
+    """what is asked after it, its answer being read as the second"""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Asker:
 
 
 async def _answers(client: httpx.AsyncClient, question: Question) -> list[httpx.Response]:
+    """Its answer, with those to its next pages or to what is asked after it."""
     form = {"Content-Type": "application/x-www-form-urlencoded"} if question.form is not None else {}
     headers = {**question.caller.headers, **form, **question.headers}
     answer = await client.request(
@@ -92,6 +95,8 @@ async def _answers(client: httpx.AsyncClient, question: Question) -> list[httpx.
         headers=headers,
     )
     answers = [answer]
+    if question.also is not None:
+        return [answer, *await _answers(client, question.also)]
     while (following := next_page(answers[-1])) is not None:
         assert len(answers) < PAGES_MAX, question
         answers.append(await client.get(following, headers=headers))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -292,34 +291,6 @@ class Reading:
         return [ALL_STATUSES] if kind == "Slot" else []
 
 
-ENTRIES_MAX = 200
-
-
-def in_batches(questions: Iterable[Question]) -> Iterator[Question]:
-    """The same questions as entries of batches; those that go on to next pages, or send a form, cannot be."""
-    of_caller: dict[str, list[Question]] = {}
-    for question in questions:
-        of_caller.setdefault(question.caller.name, []).append(question)
-    for asked in of_caller.values():
-        for start in range(0, len(asked), ENTRIES_MAX):
-            yield _batch(asked[start : start + ENTRIES_MAX])
-
-
-def _batch(asked: list[Question]) -> Question:
-    def read(answers: Sequence[httpx.Response]) -> Found:
-        answered = [_as_answer(entry) for entry in answers[0].json()["entry"]]
-        return _together(
-            (question, question.read([answer])) for question, answer in zip(asked, answered, strict=True)
-        )
-
-    def expected(table: Expectation) -> Found:
-        return _together((question, question.expected(table)) for question in asked)
-
-    entries = [{"request": {"method": q.method, "url": q.url.removeprefix("/")}} for q in asked]
-    bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
-    return Question(asked[0].caller, "in a batch", "POST", "", read, expected, json=bundle)
-
-
 # -- what answers say -------------------------------------------------------------------------------------------
 
 
@@ -357,14 +328,3 @@ def _versions_seen(table: Expectation, caller: Caller, items: Any) -> Iterator[s
         for number, version in enumerate(item.versions, 1):
             if table.sees(caller, item, "r", version):
                 yield f"{item.name} v{number}"
-
-
-def _as_answer(entry: dict[str, Any]) -> httpx.Response:
-    """An entry of a batch-response as an answer of its own."""
-    response = entry["response"]
-    body = entry.get("resource") or response.get("outcome") or {}
-    return httpx.Response(int(response["status"][:3]), content=json.dumps(body))
-
-
-def _together(found: Iterable[tuple[Question, Found]]) -> Found:
-    return {f"{question.way} {what}": value for question, one in found for what, value in one.items()}

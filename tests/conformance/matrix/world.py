@@ -139,11 +139,10 @@ class World:
         put("endpoint", _endpoint(whose))
         self.stack.replicate(*(dict(item.resource) for item in (place, offer, person, role)))
         put("agenda", builders.schedule(role.address))
+        put("second agenda", builders.schedule(person.address))
         for what, more in (
             ("slot", {}),
             ("slot not open", NOT_OPEN),
-            ("spare", {}),
-            ("spare 2", {}),
         ):
             put(what, self.slot(practice, **more), open=more is not NOT_OPEN)
         gone = put("slot gone", self.slot(practice, **NOT_OPEN), open=False)
@@ -156,6 +155,15 @@ class World:
             Version(version.owners, open=False, deleted=True),
         )
         return practice
+
+    def _overlapping(self, practice: Practice, appointment: str) -> None:
+        """A slot of the practice's second agenda at the time of one of its appointments, whose people are taken then."""
+        taken = self[f"slot of {appointment}"].resource
+        start = datetime.fromisoformat(taken["start"])
+        resource = builders.slot(practice["second agenda"].id, start)
+        owners = frozenset({practice.id})
+        name = f"at the time of {appointment}"
+        practice.items["overlapping"] = self._put(name, practice.software, resource, owners=owners)
 
     def slot(self, practice: Practice, **more: Any) -> Resource:
         """A slot of the practice's agenda that is not stored yet, at a time of its own."""
@@ -222,6 +230,8 @@ class World:
             ("cancelled and gone", self.a, "camille", {}),
         ):
             self._appointment(name, practice, person, **more)
+        self._overlapping(self.a, "camille at A")
+        self._overlapping(self.b, "yann at B")
         corrected = self.items["corrected"]
         said = {**corrected.resource}
         said["participant"] = builders.appointment(self["camille"].id, self["slot of corrected"].resource)[

@@ -121,17 +121,22 @@ class OperationRow:
 OPERATIONS: Mapping[str, OperationRow] = {
     "find": OperationRow(("Slot", "s"), "an appointment to ignore counts only if the caller may read it"),
     "hold": OperationRow(("Appointment", "c")),
-    "book": OperationRow(("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"),
+    "book": OperationRow(
+        ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"
+    ),
     "reschedule": OperationRow(("Appointment", "u")),
     "validate": OperationRow(
-        None, "open to everybody: what is sent is checked and not kept; of a stored resource it takes reading it"
+        None,
+        "open to everybody: what is sent is checked and not kept; of a stored resource it takes reading it",
     ),
     "erase": OperationRow(("Patient", "u"), "the person's own account, and whoever is the deployment itself"),
     "everything": OperationRow(("Patient", "r"), "the person, or whoever answers for them"),
     "archive": OperationRow(("Patient", "r"), "the person, or whoever answers for them"),
     "messages": OperationRow(("Communication", "r"), "with the voucher that booking gives for one person"),
     "invite": OperationRow(("RelatedPerson", "u"), "the person, or whoever answers for them"),
-    "accept": OperationRow(("RelatedPerson", "r"), "whoever holds the invitation's code, with an account of their own"),
+    "accept": OperationRow(
+        ("RelatedPerson", "r"), "whoever holds the invitation's code, with an account of their own"
+    ),
 }
 """By code (`$find`)."""
 

@@ -94,12 +94,13 @@ class BookOperation:
     async def _existing(self, session: Session, subject: Subject) -> Stored | None:
         """The stored appointment that the call is about, locked; None for a proposal or a new resource.
 
-        A resource with an id that is not in use is a new one (ISiK sends such ids).
+        A resource with an id that is not in use is a new one (ISiK sends such ids), and gets an id of ours; so is one
+        with an id that the caller may not see, which tells nobody whether it is in use.
         """
         if subject.id is not None:
             return None if is_proposal(subject.id) else await session.locked(subject.id)
         id_ = (subject.resource or {}).get("id")
-        if not isinstance(id_, str) or await self._desk.store.read(session.connection, id_) is None:
+        if not isinstance(id_, str) or not await session.visible(id_):
             return None
         return await session.locked(id_)
 

@@ -10,7 +10,7 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Conflict, Issue
+from creneau_shared.errors import Conflict, Gone, Issue, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.declaration import OperationCall
@@ -49,6 +49,14 @@ class Session:
         """The appointment that the caller may see and change, locked."""
         access = self.call.request.access("Appointment", "u")
         return await read_current(self.connection, self.desk.store, access, id_, lock=True)
+
+    async def visible(self, id_: str) -> bool:
+        """Whether the caller may see an appointment of this id. What they may not is as what does not exist."""
+        try:
+            await read_current(self.connection, self.desk.store, self.access, id_)
+        except (NotFound, Gone):
+            return False
+        return True
 
     def own_patients(self, named: list[Resource]) -> list[Resource]:
         """The patients whom the call names or, when it names none, the one whom the caller can only mean."""

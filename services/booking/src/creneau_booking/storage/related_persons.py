@@ -43,11 +43,19 @@ def proxy_of(resource: Resource, base_url: str) -> Proxy:
     return Proxy(
         patient=patient.removeprefix("Patient/"),
         relationships=codes,
-        may=frozenset(said) or (EVERYTHING if codes & RESPONSIBLE else frozenset({"see"})),
+        may=_may(codes, frozenset(said)),
         since=_moment(period.get("start"), 0),
         until=_moment(period.get("end"), 1),
         active=resource.get("active", True) is not False,
     )
+
+
+def _may(relationships: frozenset[str], said: frozenset[str]) -> frozenset[str]:
+    """What they may do who are so related. All the scopes of somebody who answers for the person are everything, as when
+    none is said: else what a registration states would take something away when it is written back unchanged."""
+    if relationships & RESPONSIBLE and said in (frozenset(), frozenset(SCOPES)):
+        return EVERYTHING
+    return said or frozenset({"see"})
 
 
 def resource_of(proxy: Proxy, codings: list[dict[str, Any]]) -> Resource:

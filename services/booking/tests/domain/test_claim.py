@@ -134,7 +134,19 @@ def test_visibility(visibility: tuple[str, ...], allowed: bool) -> None:
     if allowed:
         claim(an_appointment(), slot)
     else:
-        assert refusal(Forbidden, an_appointment(), slot) == "slot-not-public"
+        assert refusal(Unprocessable, an_appointment(), slot) == "unknown-slot"
+
+
+def test_a_practice_takes_slots_of_its_own_agendas_only() -> None:
+    """Each of them; of another practice's it knows those that are open, and no others."""
+    own, other = a_slot(owners=frozenset({"A"})), a_slot(owners=frozenset({"B"}))
+    claim(an_appointment(), own, by_patient=False, practices={"A"})
+    claim(an_appointment(), other, by_patient=False, practices={"A"}, kept={other.id})
+    with pytest.raises(Forbidden):
+        claim(an_appointment(), other, by_patient=False, practices={"A"})
+    unseen = a_slot(owners=frozenset({"B"}), visibility=frozenset({"PRO"}))
+    with pytest.raises(Unprocessable):
+        claim(an_appointment(), unseen, by_patient=False, practices={"A"})
 
 
 def test_a_patient_books_a_slot_for_one_person() -> None:

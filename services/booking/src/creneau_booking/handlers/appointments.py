@@ -83,7 +83,7 @@ class AppointmentHandlers:
         after = self._repository.facts(identified, version=version)
         changes.require_allowed_status(after.status, by_patient=context.patient_ids is not None)
         if not claims(after.status):
-            schedules, owners = await agendas_of(connection, after.slots)
+            schedules, owners = await agendas_of(connection, context, after.slots)
             return after, identified, schedules, owners
         return await self._take(connection, context, identified, after)
 

@@ -28,7 +28,8 @@ async def response_belonging(
     if context.organizations is not None:
         seen = seen and not set(belonging).isdisjoint(owned_by(context.organizations))
     if context.patient_ids is not None:
-        seen = seen and bool(people & context.patient_ids)
+        shared = {t.removeprefix(SHARED) for t in belonging if t.startswith(SHARED)}
+        seen = seen and bool(people & context.patient_ids & (shared | context.oneself))
     if not seen:
         raise Unprocessable(
             f"{reference or 'AppointmentResponse.appointment'} n'existe pas.",

@@ -130,7 +130,9 @@ class BookOperation:
         resource = subject.resource
         if resource is None:
             assert subject.id is not None
-            resource = await proposed_resource(session.connection, self._desk.slots, subject.id)
+            resource = await proposed_resource(
+                session.connection, session.call.request, self._desk.slots, subject.id
+            )
             patients = session.own_patients(patients)
         resource = checked(_commented(with_patients(resource, patients), given))
         if resource["status"] not in BOOKABLE:

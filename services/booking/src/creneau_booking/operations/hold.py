@@ -74,7 +74,9 @@ class HoldOperation:
         resource = subject.resource
         if resource is None:
             assert subject.id is not None
-            resource = await proposed_resource(session.connection, self._desk.slots, subject.id)
+            resource = await proposed_resource(
+                session.connection, session.call.request, self._desk.slots, subject.id
+            )
             patients = session.own_patients(patients)
         resource = checked({**with_patients(resource, patients), "status": "proposed"})
         session.require_own(resource)

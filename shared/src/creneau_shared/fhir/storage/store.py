@@ -51,6 +51,8 @@ class WriteContext:
     """id of the Practitioner who they are"""
     patient_ids: frozenset[str] | None = None
     """the Patients this subject acts for; None: not limited to a patient compartment"""
+    oneself: frozenset[str] = frozenset()
+    """those of the Patients who they are: of others, they see what is shared"""
     organizations: frozenset[str] | None = None
     """the Organizations (ids) to one of which what is written must belong; None: not limited to practices"""
     correlation_id: str | None = None

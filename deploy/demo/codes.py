@@ -31,8 +31,8 @@ LANGUAGE = "urn:ietf:bcp:47"
 
 EXTENSION_INSEE_CODE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code"
 EXTENSION_DURATION = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-service-type-duration"
-EXTENSION_TIME_ZONE = "http://hl7.org/fhir/StructureDefinition/timezone"
 OWN_EXTENSION = "https://creneau.sante.fr/fhir/StructureDefinition/"
+EXTENSION_TIME_ZONE = OWN_EXTENSION + "time-zone"
 """What Créneau's own extensions begin with."""
 
 UCUM = "http://unitsofmeasure.org"

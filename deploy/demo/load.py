@@ -23,7 +23,7 @@ import httpx
 import orjson
 
 from deploy.demo.codes import Resource
-from deploy.demo.gateway import gateway_url
+from deploy.demo.gateway import gateway_url, trusted
 from deploy.demo.progress import Progress, number
 from deploy.demo.region import Region, build
 
@@ -199,7 +199,9 @@ async def open_client(url: str, token: str) -> AsyncIterator[httpx.AsyncClient]:
         "accept-language": "fr",
         "prefer": "return=minimal",
     }
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=trusted()
+    ) as client:
         yield client
 
 

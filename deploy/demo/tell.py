@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 import httpx
 
-from deploy.demo.gateway import gateway_url
-from deploy.demo.story import booking, changing, following, searching
+from deploy.demo.gateway import gateway_url, trusted
+from deploy.demo.story import booking, changing, following, practice, searching
 from deploy.demo.story.bus import Bus
 from deploy.demo.story.dialogue import Dialogue
 from deploy.demo.story.errors import StoryError
@@ -23,7 +23,7 @@ from deploy.demo.story.mailbox import Mailbox
 from deploy.demo.story.narrator import Narrator
 from deploy.demo.story.scene import Scene
 from deploy.local.folder import Folder, read_json
-from deploy.local.tokens import Issuer
+from deploy.local.tokens import Holder, Issuer
 
 TIMEOUT_S = 30.0
 
@@ -52,7 +52,14 @@ def tell(scene: Scene) -> None:
     narrator.step("Ce qui en découle : l'événement, le courriel, le rappel")
     following.show_event(scene, first, "booked")
     confirmation = following.show_message(scene, first, "REQUEST", whole=True)
+    following.confirm_address(scene, first, confirmation)
     following.show_communications(scene, camille)
+
+    narrator.step("Ce que voit le cabinet, et lui seul")
+    practice.look_at_the_agenda(scene, first)
+    neighbour = next((p for p in professionals if p.organization != professional.organization), None)
+    if neighbour is not None:
+        practice.look_next_door(scene, first, neighbour)
 
     narrator.step("Déplacer le rendez-vous")
     moved = changing.move(scene, first, openings[-1])
@@ -88,19 +95,27 @@ def patient_token(subject: str, patient: str | None) -> str:
     return Issuer.of(Folder()).token("patient", subject, patient)
 
 
+def practice_token(organization: str) -> str:
+    """A token of the development issuer for the secretary of a practice."""
+    return Issuer.of(Folder()).token_of(
+        Holder("secretary", "demo-secretariat", organizations=(organization,))
+    )
+
+
 def main() -> int:
     """Read the environment and tell. Gives the exit code."""
     url = gateway_url()
     narrator = Narrator(sys.stdout)
     narrator.title(f"Créneau, le parcours d'un rendez-vous – {url}/fhir")
     try:
-        with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False, verify=trusted()) as client:
             scene = Scene(
                 narrator=narrator,
                 dialogue=Dialogue(client, narrator),
                 mailbox=Mailbox(client),
                 bus=Bus(bootstrap_servers()),
                 tokens=patient_token,
+                practice_tokens=practice_token,
                 now=datetime.now(UTC),
                 run=secrets.token_hex(4),
             )

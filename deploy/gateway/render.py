@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.gateway.certificates import self_signed
 from deploy.gateway.outcomes import write_outcomes
+from deploy.gateway.settings import EntranceSettings
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "nginx.conf.template"
@@ -17,6 +20,18 @@ CONTRACTS = HERE.parents[1] / "shared" / "contracts"
 
 UPSTREAM_IDLE_S = 4
 """Idle connections end before the service ends them (uvicorn: 5 s): no request meets a closed one."""
+
+
+CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+"""of TLS 1.2, as Mozilla's intermediate configuration has them; TLS 1.3 has its own"""
+
+REFUSAL_HEADERS = """            add_header Content-Language $outcome_language always;
+            add_header Retry-After $retry_after always;
+            add_header Cache-Control no-store always;
+            add_header X-Request-Id $correlation_id always;"""
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,9 @@ class Gateway:
     user: str | None = None
     mailbox: str | None = None
     status: Path | None = None
+    settings: EntranceSettings = field(default_factory=EntranceSettings)
+    certificates: Path | None = None
+    """where a self-made certificate is kept, with GATEWAY_TLS=self-signed"""
     upstreams: tuple[str, ...] = field(
         default=("directory", "booking", "notifications", "gateway"), init=False
     )
@@ -45,13 +63,24 @@ class Gateway:
 
 def render(gateway: Gateway) -> str:
     """The configuration as text."""
+    settings = gateway.settings
+    addresses = f"{settings.gateway_addresses_mib}m"
     values = {
         "USER": f"user {gateway.user};" if gateway.user else "",
         "STATE": _path(gateway.state),
         "STATIC": _path(gateway.static),
         "CONTRACTS": _path(gateway.contracts),
         "OUTCOMES": _path(gateway.outcomes),
-        "LISTEN": gateway.listen,
+        "LISTEN": _listen(gateway),
+        "HSTS": _hsts(settings),
+        "PROXIES": _proxies(settings),
+        "TRUSTED": "\n".join(f"        {n} 0;" for n in _networks(settings.gateway_trusted_addresses)),
+        "ADDRESSES": addresses,
+        "RATE": str(settings.gateway_requests_per_s),
+        "BURST": str(settings.gateway_requests_burst),
+        "CONNECTIONS": str(settings.gateway_connections_max),
+        "SECRET": _secret(settings),
+        "REFUSAL": REFUSAL_HEADERS,
         "UPSTREAMS": "\n".join(_upstream(name, getattr(gateway, name)) for name in gateway.upstreams),
         "DEVELOPMENT": _development(gateway),
     }
@@ -62,7 +91,74 @@ def write(gateway: Gateway, configuration: Path) -> None:
     """Write the configuration, the outcomes and the folders that nginx wants."""
     gateway.state.mkdir(parents=True, exist_ok=True)
     write_outcomes(gateway.outcomes)
-    configuration.write_text(render(gateway), encoding="utf-8")
+    _write_private(configuration, render(gateway))
+
+
+def _write_private(configuration: Path, text: str) -> None:
+    """The configuration holds the secret: only its owner reads it."""
+    draft = configuration.with_name(f".{configuration.name}")
+    draft.touch(0o600)
+    draft.chmod(0o600)
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(configuration)
+
+
+def _listen(gateway: Gateway) -> str:
+    settings = gateway.settings
+    if not settings.tls:
+        return f"        listen {gateway.listen};"
+    certificate, key = settings.gateway_tls_certificate, settings.gateway_tls_key
+    if certificate is None or key is None:
+        certificate, key = self_signed(
+            gateway.certificates or gateway.state, gateway.listen.rpartition(":")[0]
+        )
+    lines = [
+        f"listen {gateway.listen} ssl;",
+        "http2 on;",
+        f'ssl_certificate "{_path(certificate)}";',
+        f'ssl_certificate_key "{_path(key)}";',
+        "ssl_protocols TLSv1.2 TLSv1.3;",
+        f"ssl_ciphers {CIPHERS};",
+        "ssl_session_cache shared:tls:10m;",
+        "ssl_session_timeout 1h;",
+        "ssl_session_tickets off;",
+    ]
+    if settings.gateway_client_ca is not None:
+        lines += [
+            f'ssl_client_certificate "{_path(settings.gateway_client_ca)}";',
+            "ssl_verify_client optional;",
+            "ssl_verify_depth 4;",
+        ]
+    return "\n".join(f"        {line}" for line in lines)
+
+
+def _hsts(settings: EntranceSettings) -> str:
+    if not settings.tls or not settings.gateway_hsts_max_age_s:
+        return ""
+    return f'    add_header Strict-Transport-Security "max-age={settings.gateway_hsts_max_age_s}" always;\n'
+
+
+def _proxies(settings: EntranceSettings) -> str:
+    networks = _networks(settings.gateway_proxies)
+    lines = [f"    set_real_ip_from {network};" for network in networks]
+    return (
+        "\n".join([*lines, "    real_ip_header X-Forwarded-For;", "    real_ip_recursive on;"])
+        if lines
+        else ""
+    )
+
+
+def _networks(text: str) -> list[str]:
+    """Addresses and networks, as nginx takes them; ValueError for anything else."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    return [str(ipaddress.ip_network(word, strict=False)) for word in words]
+
+
+def _secret(settings: EntranceSettings) -> str:
+    secret = settings.gateway_secret.get_secret_value()
+    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]*", secret):
+        raise ValueError("GATEWAY_SECRET may have letters, digits and . _ ~ + / = - only")
+    return secret
 
 
 def _path(path: Path) -> str:
@@ -97,22 +193,24 @@ def _development(gateway: Gateway) -> str:
 
 
 def main() -> None:
-    """Render for containers, where each service is a host name."""
+    """Write the configuration for containers, where each service is a host name, to `--output` (a folder)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--listen", default="8080")
     parser.add_argument("--directory", nargs="+", default=["directory-api:8000"])
     parser.add_argument("--booking", nargs="+", default=["booking-api:8000"])
     parser.add_argument("--notifications", nargs="+", default=["notifications-api:8000"])
     parser.add_argument("--gateway", nargs="+", default=["gateway:8000"])
-    for folder in ("--static", "--outcomes", "--state"):
+    for folder in ("--static", "--state"):
         parser.add_argument(folder, type=Path, required=True, help="where it is when nginx runs")
     parser.add_argument("--contracts", type=Path, default=CONTRACTS, help="where they are when nginx runs")
-    parser.add_argument("--write-outcomes-to", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument(
+        "--output", type=Path, required=True, help="a folder that nginx sees at the same place"
+    )
     arguments = vars(parser.parse_args())
-    output, outcomes = arguments.pop("output"), arguments.pop("write_outcomes_to")
-    write_outcomes(outcomes)
-    output.write_text(render(Gateway(**arguments)), encoding="utf-8")
+    output: Path = arguments.pop("output")
+    write_outcomes(output / "outcomes")
+    gateway = Gateway(outcomes=output / "outcomes", certificates=output, **arguments)
+    _write_private(output / "nginx.conf", render(gateway))
 
 
 if __name__ == "__main__":

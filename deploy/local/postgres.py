@@ -23,6 +23,7 @@ from deploy.local.child import Child, Command
 from deploy.local.ports import LOOPBACK, free_port, wait_until
 
 SUPERUSER = "postgres"
+SERVICE_SQL = Path(__file__).parents[1] / "postgres" / "service.sql"
 
 
 def installation() -> Path:
@@ -42,6 +43,8 @@ DEVELOPMENT_SETTINGS: Mapping[str, str] = {
     "max_wal_size": "2GB",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # A statement that failed is told by who sent it; here its values would be written (DETAIL: Key (value)=(…)).
+    "log_min_messages": "log",
 }
 
 WITHOUT_DURABILITY: Mapping[str, str] = {
@@ -78,10 +81,11 @@ class Postgres:
         """A program of this PostgreSQL: psql, pgbench, pg_dump …"""
         return installation() / "bin" / name
 
-    def url(self, database: str) -> str:
-        """Connection URL of one database, as asyncpg and SQLAlchemy read it."""
-        secret = f":{quote(self.password, safe='')}" if self.password else ""
-        return f"postgresql://{SUPERUSER}{secret}@{LOOPBACK}:{self.port}/{database}"
+    def url(self, database: str, role: str = SUPERUSER, password: str | None = None) -> str:
+        """Connection URL of one database, as asyncpg reads it; by another role with its own password."""
+        password = self.password if role == SUPERUSER else password
+        secret = f":{quote(password, safe='')}" if password else ""
+        return f"postgresql://{role}{secret}@{LOOPBACK}:{self.port}/{database}"
 
     def command(self) -> Command:
         """How to run the server in the foreground. SIGINT is PostgreSQL's fast shutdown."""
@@ -170,6 +174,20 @@ class Postgres:
         source = f' TEMPLATE "{template}"' if template else ""
         self.execute(f'CREATE DATABASE "{name}"{source}')
         return self.url(name)
+
+    def ensure_service(self, service: str, *, owner_password: str, runtime_password: str) -> None:
+        """The database of a service with its owner and the role of its processes, whatever was there before."""
+        argv = [str(self.bin("psql")), "-Xq", "-d", self.url("postgres"), "-v", f"service={service}"]
+        secrets = {"OWNER_PASSWORD": owner_password, "RUNTIME_PASSWORD": runtime_password}
+        done = subprocess.run(
+            [*argv, "-f", str(SERVICE_SQL)],
+            env={**os.environ, **secrets, "PGOPTIONS": "-c client_min_messages=warning"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip())
 
     def ensure_database(self, name: str) -> str:
         """The URL of a database, created when it is not there."""

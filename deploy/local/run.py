@@ -57,7 +57,7 @@ class Run:
         topology, supervisor = self.topology, self.supervisor
         say("Starting PostgreSQL, the broker, the issuer and the mailbox …")
         await supervisor.start(*topology.infrastructure(), within_s=120)
-        await asyncio.to_thread(self._create_databases)
+        await asyncio.to_thread(self.topology.prepare_databases)
         say("Bringing the databases to the present schema …")
         await asyncio.gather(
             *(supervisor.run_once(f"{name}-migrate", topology.migration(name)) for name in SERVICES)
@@ -67,11 +67,6 @@ class Run:
         await supervisor.start(topology.nginx())
         await self._load_demonstration()
         self._tell_addresses()
-
-    def _create_databases(self) -> None:
-        if self.topology.postgres is not None:
-            for service in SERVICES:
-                self.topology.postgres.ensure_database(f"creneau_{service}")
 
     async def _load_demonstration(self) -> None:
         """When the directory is empty; taken up again when the last run was stopped in the middle."""
@@ -86,6 +81,8 @@ class Run:
         say("Loading the demonstration data …")
         unfinished.touch()
         environment = {**os.environ, "CRENEAU_URL": self.settings.url, "CRENEAU_TOKEN": token}
+        if self.topology.certificate is not None:
+            environment["CRENEAU_CA"] = str(self.topology.certificate)
         command = Command((sys.executable, "-m", DEMONSTRATION), environment)
         try:
             await self.supervisor.run_once("demonstration", command, to_terminal=True)
@@ -104,6 +101,10 @@ class Run:
         }
         if not self.settings.smtp_url:
             addresses["Mailbox"] = f"{url}/dev/mail"
+        if self.topology.certificate is not None:
+            addresses["Certificate"] = (
+                f"{self.topology.certificate} (CRENEAU_CA=… make demo; curl --cacert …)"
+            )
         for name, address in addresses.items():
             say(f"  {name:<20}{address}")
         say(f"Créneau is ready: {url} (Ctrl-C stops it)")

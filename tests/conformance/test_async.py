@@ -143,3 +143,15 @@ def test_item_08_what_no_one_service_does_is_answered_at_once(system: httpx.Clie
         assert "Preference-Applied" not in answer.headers
         statuses = [e["response"]["status"] for e in answer.json().get("entry", []) if "response" in e]
         assert all(status in ("200", "201", "204") for status in statuses)
+
+
+@pytest.mark.usefixtures("worker")
+def test_what_is_carried_out_and_fetched_later_is_in_the_trail(stack: Stack, system: httpx.Client) -> None:
+    """Carried out by the worker, on behalf of whoever asked; fetched by them, as often as they want."""
+    subject = unique()
+    with stack.client("system", subject=subject) as reader:
+        id_ = created(system, patient())["id"]
+        accepted = reader.get("/Patient", params={"_id": id_}, headers=ASYNC)
+        assert answered(reader, accepted).status_code == 200
+    trail = system.get("/AuditEvent", params={"altid": subject, "patient": f"Patient/{id_}"}).json()["entry"]
+    assert [entry["resource"]["subtype"][0]["code"] for entry in trail] == ["read", "search-type"]

@@ -85,7 +85,7 @@ def test_item_11_what_a_token_does_not_allow_is_403(stack: Stack) -> None:
     with stack.client("patient", subject=unique()) as person, stack.client("operator") as operator:
         for answer in (
             person.post("/Slot", json={"resourceType": "Slot"}),
-            person.get("/AuditEvent"),
+            person.get("/Provenance"),
             operator.post("/Patient", json=patient()),
             operator.delete("/Practitioner/1"),
         ):

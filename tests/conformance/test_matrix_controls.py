@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from deploy.contracts import servers
 
 import creneau_booking.app
 from creneau_booking.settings import BookingSettings
@@ -13,7 +14,6 @@ from creneau_shared.app import ServiceApplication
 from creneau_shared.security import rights, role_table
 from creneau_shared.security.principal import Action, Role
 from creneau_shared.security.role_table import Reach
-from deploy.contracts import servers
 from tests.conformance.matrix.batches import in_batches
 from tests.conformance.matrix.expectation import Expectation, ReachOf
 from tests.conformance.matrix.questions import Asker, Difference, Question, differences

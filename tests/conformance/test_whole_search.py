@@ -121,7 +121,7 @@ def test_item_99_a_patient_finds_only_their_own(stack: Stack, system: httpx.Clie
         found = [r for page in pages(answer, person) for r in resources(page)]
         assert [r["id"] for r in found if r["resourceType"] == "Patient"] == [own]
         assert answer.json()["total"] == 6
-        assert person.get("", params={"_type": "Patient,AuditEvent"}).status_code == 403
+        assert person.get("", params={"_type": "Patient,Provenance"}).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,12 @@ class FakeCreneau:
             ("POST", r"/fhir/Appointment/\$hold", self.hold),
             ("POST", r"/fhir/Appointment/([^/]+)/\$book", self.confirm),
             ("POST", r"/fhir/Appointment", self.book),
+            ("GET", r"/fhir/Appointment", self.agenda),
+            ("GET", r"/fhir/Appointment/([^/]+)", self.look),
             ("POST", r"/fhir/Appointment/([^/]+)/\$reschedule", self.move),
             ("PATCH", r"/fhir/Appointment/([^/]+)", self.cancel),
             ("GET", r"/fhir/Communication", self.communications),
+            ("POST", r"/confirmer/(\w+)", self.confirm_address),
             ("GET", r"/dev/mail\.json", self.mail),
             ("GET", r"/ics/(\d+)", self.calendar),
         ]
@@ -165,6 +168,27 @@ class FakeCreneau:
         headers = {"location": f"/fhir/Appointment/{booked['id']}/_history/1", "etag": 'W/"1"'}
         return httpx.Response(201, headers=headers, json=booked)
 
+    def agenda(self, request: httpx.Request) -> httpx.Response:
+        """The practice's own appointment, with its patient."""
+        appointment = self.appointments[request.url.params["_id"]]
+        if "nobody's" in self.faults or not self._is_its_own(request, appointment):
+            return bundle([])
+        named = [p["actor"]["reference"] for p in appointment["participant"]]
+        known = [self.patients[reference] for reference in named if reference in self.patients]
+        return bundle([(appointment, "match"), *((patient, "include") for patient in known)])
+
+    def look(self, request: httpx.Request, id_: str) -> httpx.Response:
+        appointment = self.appointments[id_]
+        if "everybody's" in self.faults or self._is_its_own(request, appointment):
+            return httpx.Response(200, json=appointment)
+        return refusal(404, f"Appointment/{id_} n'existe pas.")
+
+    def _is_its_own(self, request: httpx.Request, appointment: Resource) -> bool:
+        """Whether the practice whose secretary asks is where the appointment takes place."""
+        organization = request.headers["authorization"].rpartition("/")[2]
+        actors = [p["actor"]["reference"] for p in appointment["participant"]]
+        return f"Location/{organization}" in actors
+
     def move(self, request: httpx.Request, id_: str) -> httpx.Response:
         appointment = self.appointments[id_]
         before = {} if "no previous" in self.faults else {"start": utc(appointment["start"])}
@@ -198,6 +222,10 @@ class FakeCreneau:
                 status = "not-done" if withdrawn else "preparation"
                 found.append(communication(status, "Rappel d’un rendez-vous", appointment))
         return bundle([(resource, "match") for resource in found])
+
+    def confirm_address(self, request: httpx.Request, token: str) -> httpx.Response:
+        assert request.content == b"answer=confirm"
+        return httpx.Response(410 if "link ended" in self.faults else 200, text="<h1>Merci</h1>")
 
     def mail(self, request: httpx.Request) -> httpx.Response:
         wanted = request.url.params["to"]
@@ -259,7 +287,8 @@ class FakeCreneau:
             {
                 "to": self.patients[patient]["telecom"][0]["value"],
                 "subject": "Votre rendez-vous",
-                "text": "Bonjour Camille,\nvotre rendez-vous est noté.",
+                "text": "Bonjour,\nvotre rendez-vous est noté."
+                + ("" if "no link" in self.faults else "\nhttp://creneau/confirmer/a1\n"),
                 "url": "/dev/mail/1",
                 "attachments": [] if "no calendar" in self.faults else [attachment],
             }

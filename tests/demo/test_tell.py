@@ -48,6 +48,7 @@ def told(*faults: str) -> str:
                 mailbox=Mailbox(client),
                 bus=cast(Bus, FakeBus(creneau)),
                 tokens=lambda subject, patient: f"{subject}/{patient}",
+                practice_tokens=lambda organization: f"secretary/{organization}",
                 now=NOW,
                 run="r1",
             )
@@ -56,9 +57,9 @@ def told(*faults: str) -> str:
 
 
 def test_the_story_goes_through() -> None:
-    """Six numbered steps, with what a reader looks for in each."""
+    """Seven numbered steps, with what a reader looks for in each."""
     story = told()
-    for number in range(1, 7):
+    for number in range(1, 8):
         assert f"━━ {number}. " in story
     assert "?_include=Slot:schedule" in story
     assert "&schedule.actor:Practitioner.identifier=urn:oid:1.2.250.1.71.4.2.1|8" in story
@@ -66,6 +67,7 @@ def test_the_story_goes_through() -> None:
     assert "409 Conflict" in story
     assert "« Ce créneau vient d'être pris. »" in story
     assert "ce_type: fr.creneau.booking.appointment.booked.v1" in story
+    assert "POST /confirmer/a1" in story
     assert "METHOD:CANCEL" in story
     assert "prévu : Rappel d’un rendez-vous (SMS)" in story
     assert "retiré : Rappel d’un rendez-vous (SMS)" in story
@@ -78,6 +80,8 @@ def test_the_story_goes_through() -> None:
         ("empty", "Aucun généraliste à Rennes"),
         ("no include", "sans son Practitioner ou sa Location"),
         ("no actors", "sans Practitioner"),
+        ("everybody's", "Un autre cabinet a reçu 200"),
+        ("nobody's", "Le cabinet ne voit pas le rendez-vous"),
         ("stranger", "n'est aucun des professionnels demandés"),
         ("no previous", "L'événement dit que le rendez-vous était à"),
         ("no next page", "Pas assez de créneaux"),
@@ -90,6 +94,8 @@ def test_the_story_goes_through() -> None:
         ("broken contract", "ne respecte pas appointment.booked.v1"),
         ("no calendar", "Aucun courriel REQUEST"),
         ("wrong hour", "Le calendrier dit"),
+        ("no link", "ne demande pas de confirmer"),
+        ("link ended", "a répondu 410"),
         ("no reminder", "un rappel prévu"),
         ("reminder kept", "Le retrait de ce qui était prévu"),
         ("old slot kept", "« busy » au lieu de « free »"),

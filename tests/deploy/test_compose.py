@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -27,7 +28,8 @@ def compose() -> dict[str, Any]:
 def test_every_local_process_has_its_container(compose: dict[str, Any], tmp_path: Path) -> None:
     local = {part.name for part in Topology(Settings(), Folder(tmp_path)).services()}
     wanted = {name.rstrip("-12") for name in local} | {f"{service}-migrate" for service in SERVICES}
-    assert wanted | {"postgres", "kafka", "nginx"} == set(compose["services"])
+    prepared = {"database-roles", "entrance-configuration"}
+    assert wanted | prepared | {"postgres", "kafka", "nginx"} == set(compose["services"])
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -37,8 +39,63 @@ def test_each_service_has_its_command_and_its_own_database(
 ) -> None:
     container = compose["services"][f"{service}-{role}"]
     assert container["command"] == [f"creneau-{service}", role]
-    assert container["environment"]["DATABASE_URL"].endswith(f"/creneau_{service}")
-    assert f"CREATE DATABASE creneau_{service};" in compose["configs"]["databases"]["content"]
+    own = rf"postgresql://creneau_{service}:\$\{{{service.upper()}_PASSWORD:\?\}}@postgres:5432/creneau_{service}"
+    assert re.fullmatch(own, container["environment"]["DATABASE_URL"])
+    assert f"\nmake {service} " in f"\n{compose['services']['database-roles']['command'][0]}"
+
+
+def test_who_may_what_in_the_databases(compose: dict[str, Any]) -> None:
+    """The superuser is for making roles, the owners are for migrations; no process that stays has either."""
+    having: dict[str, set[str]] = {}
+    for name, container in compose["services"].items():
+        for value in container.get("environment", {}).values():
+            for secret in re.findall(r"\$\{([A-Z_]*PASSWORD)", str(value)):
+                having.setdefault(secret, set()).add(name)
+    assert having["POSTGRES_PASSWORD"] == {"postgres", "database-roles"}
+    for service in SERVICES:
+        owner = {f"{service}-migrate", "database-roles"}
+        assert having[f"{service.upper()}_OWNER_PASSWORD"] == owner
+        assert having[f"{service.upper()}_PASSWORD"] == owner | {f"{service}-api", f"{service}-worker"}
+
+
+def test_every_container_is_confined(compose: dict[str, Any]) -> None:
+    for name, container in compose["services"].items():
+        assert container["cap_drop"] == ["ALL"], name
+        assert container["security_opt"] == ["no-new-privileges:true"], name
+        assert container["mem_limit"], name
+        assert container["pids_limit"], name
+        assert container["user"].partition(":")[0] not in ("0", "root"), name
+        assert container["read_only"] is (name != "kafka"), name
+
+
+def test_every_image_is_named_by_digest(compose: dict[str, Any], tmp_path: Path) -> None:
+    """Ours are built; those underneath come from .env, where `pin` writes them by digest."""
+    images = {c["image"] for c in compose["services"].values()} - {"creneau/service", "creneau/entrance"}
+    assert all(re.fullmatch(r"\$\{[A-Z]+_IMAGE:\?.*\}", image) for image in images)
+    dockerfile = (COMPOSE / "Dockerfile").read_text()
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON_IMAGE}", "${NGINX_IMAGE}"}
+    pin = tmp_path / "pin"
+    pin.write_text((COMPOSE / "pin").read_text())
+    (tmp_path / ".env").write_text("CURSOR_SECRET=kept\nNGINX_IMAGE=old\n")
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\necho "sha256:$(printf %s "$4" | sha256sum | cut -d" " -f1)"\n')
+    docker.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    for _ in range(2):
+        subprocess.run(["sh", str(pin)], env={"PATH": path}, check=True)
+    written = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
+    assert written.pop("CURSOR_SECRET") == "kept"
+    used = {word for image in images for word in re.findall(r"\{([A-Z]+_IMAGE)", image)}
+    assert set(written) == used | {"PYTHON_IMAGE", "NGINX_IMAGE"}
+    assert all(re.fullmatch(r"[a-z/]+:[\w.-]+@sha256:[0-9a-f]{64}", image) for image in written.values())
+
+
+def test_the_entrance_reaches_no_database(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert services["nginx"]["networks"] == ["front"]
+    assert services["postgres"]["networks"] == services["kafka"]["networks"] == ["data"]
+    assert compose["networks"]["data"]["internal"] is True
+    assert [name for name, container in services.items() if "ports" in container] == ["nginx"]
 
 
 def test_what_is_depended_on_exists(compose: dict[str, Any]) -> None:
@@ -60,16 +117,21 @@ def test_every_file_that_the_image_copies_is_there() -> None:
 
 
 def test_the_rendered_configuration_names_the_containers(compose: dict[str, Any], tmp_path: Path) -> None:
-    output = tmp_path / "nginx.conf"
-    folders = ["--static", "/s", "--outcomes", "/o", "--state", "/c"]
-    written = ["--write-outcomes-to", str(tmp_path / "outcomes"), "--output", str(output)]
+    """By the very command of its container."""
+    container = compose["services"]["entrance-configuration"]
+    _, *arguments = container["command"][:-1]
+    environment = dict.fromkeys(container["environment"], "") | {"GATEWAY_SECRET": "secret"}
     subprocess.run(
-        [sys.executable, "-m", "deploy.gateway.render", *folders, *written], cwd=REPOSITORY, check=True
+        [sys.executable, *arguments, f"--output={tmp_path}"],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        check=True,
     )
-    servers = re.findall(r"^ +server ([a-z-]+):8000 ", output.read_text(), re.MULTILINE)
+    text = (tmp_path / "nginx.conf").read_text()
+    servers = re.findall(r"^ +server ([a-z-]+):8000 ", text, re.MULTILINE)
     assert set(servers) == {"directory-api", "booking-api", "notifications-api", "gateway"}
     assert set(servers) <= set(compose["services"])
-    assert "/dev/mail" not in output.read_text()
+    assert "/dev/mail" not in text
     assert (tmp_path / "outcomes" / "502.fr.fhir").exists()
 
 

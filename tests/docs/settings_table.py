@@ -11,7 +11,9 @@ import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import deploy.gateway
 from deploy.local.folder import REPOSITORY
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
@@ -32,6 +34,7 @@ TITLES = {
     "DirectorySettings": "Directory",
     "NotificationsSettings": "Notifications",
     "GatewaySettings": "Gateway",
+    "EntranceSettings": "nginx (where its configuration is written)",
 }
 """Settings class → its heading, in the order of the guide."""
 
@@ -39,7 +42,13 @@ TITLES = {
 def settings_classes() -> dict[str, type[BaseSettings]]:
     """Every class of settings in the product, wherever it stands."""
     found: dict[str, type[BaseSettings]] = {}
-    for package in (creneau_shared, creneau_booking, creneau_directory, creneau_notifications):
+    for package in (
+        creneau_shared,
+        creneau_booking,
+        creneau_directory,
+        creneau_notifications,
+        deploy.gateway,
+    ):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if module.name.rpartition(".")[2] == "settings":
                 found |= dict(_defined_in(module.name))
@@ -78,6 +87,8 @@ def _row(name: str, info: FieldInfo) -> str:
     else:
         value = str(info.default).lower() if isinstance(info.default, bool) else f"{info.default}"
         default = f"`{value}`"
+    if isinstance(info.default, SecretStr):
+        default = "–"
     return f"| `{name.upper()}` | {default} | {info.description} |\n"
 
 

@@ -73,8 +73,10 @@ def _book() -> str:
         "told AS (INSERT INTO outbox (event_id, topic, key, type, subject, source, data, time)"
         " VALUES (gen_random_uuid(), 'creneau.bench', gen_random_uuid()::text, 'fr.creneau.bench.v1', 'Appointment/x',"
         f" '/creneau/booking', {_bytes(b'x' * 700)}, now()))",
-        "audited AS (INSERT INTO audit (id, recorded, action, agent, agent_level, resource_type, resource_id, version)"
-        " VALUES (gen_random_uuid(), now(), 'C', 'bench', 'user', 'Appointment', 'x', 1))",
+        "audited AS (INSERT INTO audit (id, recorded, action, interaction, purpose, agent, issuer, role, resource_type,"
+        " resource_id, version, terms) VALUES (gen_random_uuid(), now(), 'C', 'create', 'PATADMIN', 'bench',"
+        " 'https://issuer.example', 'software', 'Appointment', 'x', 1,"
+        " ARRAY['altid=bench', 'entity=Appointment/x', 'patient=Patient/x']))",
     ]
     agenda = (
         f"\\set agenda random(1, {data.AGENDAS})\n\\set place random(0, {data.DAYS * data.SLOTS_A_DAY - 1})\n"

@@ -60,6 +60,15 @@ class Dialogue:
         """A read that is not told, for looking again and again."""
         return self._send("GET", path, query, None, _headers(token, accept, None))
 
+    def submit(self, path: str, fields: dict[str, str]) -> None:
+        """What a browser sends when a button of the page at `path` is pressed, which must succeed."""
+        self._narrator.request("POST", path, ())
+        started = time.perf_counter()
+        answer = self._client.post(path, data=fields, headers={"accept-language": "fr"})
+        self._narrator.answer(answer.status_code, 1000 * (time.perf_counter() - started))
+        if answer.status_code != 200:
+            raise StoryError(f"POST {path} a répondu {answer.status_code} au lieu de 200.")
+
     def pages(self, bundle: Resource, accept: str = FHIR_JSON) -> Iterator[Resource]:
         """The page at hand, then those behind its `next` links, each read when it is asked for; not told."""
         yield bundle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from deploy.demo.story.bus import TOPIC, Event, check_contract
 from deploy.demo.story.errors import StoryError, wait_for
@@ -13,6 +14,7 @@ from deploy.demo.story.scene import Booking, Patient, Scene
 COMMUNICATIONS_WITHIN_S = 20.0
 TEXT_LINES_SHOWN = 14
 CALENDAR_LINES = ("METHOD", "UID", "SEQUENCE", "DTSTART", "DTEND", "SUMMARY", "LOCATION", "STATUS")
+CONFIRMATION = re.compile(r"/confirmer/[A-Za-z0-9_-]+")
 STATUS_IN_WORDS = {
     "preparation": "prévu",
     "in-progress": "en cours d'envoi",
@@ -55,6 +57,19 @@ def show_message(
     if method == "REQUEST" and invitation.start != booking.opening.start:
         raise StoryError(f"Le calendrier dit {invitation.start}, le créneau {booking.opening.start_text}.")
     return invitation
+
+
+def confirm_address(scene: Scene, booking: Booking, invitation: Invitation) -> None:
+    """Say that the address is the patient's own, as the message asks: else few messages would follow."""
+    link = CONFIRMATION.search(invitation.text)
+    if link is None:
+        raise StoryError(
+            "Le courriel ne demande pas de confirmer l'adresse, que personne n'a encore confirmée."
+        )
+    first = booking.patient.name.split()[0]
+    scene.narrator.say(f"{first} confirme que l'adresse est la sienne :")
+    scene.dialogue.submit(link[0], {"answer": "confirm"})
+    scene.narrator.fact("adresse confirmée : les rappels partiront")
 
 
 def calendar_lines(ics: str) -> str:

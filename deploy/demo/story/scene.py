@@ -15,6 +15,8 @@ from deploy.demo.story.reading import Resource
 
 Tokens = Callable[[str, str | None], str]
 """Subject and Patient id (once known) → a bearer token of role patient."""
+PracticeTokens = Callable[[str], str]
+"""Organization id → a bearer token of that practice's secretary."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Scene:
     mailbox: Mailbox
     bus: Bus
     tokens: Tokens
+    practice_tokens: PracticeTokens
     now: datetime
     run: str
 
@@ -37,6 +40,8 @@ class Professional:
     reference: str
     name: str
     national_id: str
+    organization: str
+    """id of the practice whose agenda it is"""
     place_reference: str
     place: str
     address: str

@@ -64,6 +64,9 @@ def find_professionals(scene: Scene) -> list[Professional]:
 def _professional(role: Resource, people: dict[str, Resource], places: dict[str, Resource]) -> Professional:
     whom = references([role.get("practitioner", {})], "Practitioner")
     where = references(role.get("location", []), "Location")
+    organization = references([role.get("organization", {})], "Organization")
+    if not organization:
+        raise StoryError(f"{name(role)} ne dit pas de quelle organisation il relève.")
     if not whom or whom[0] not in people or not where or where[0] not in places:
         raise StoryError(f"{name(role)} est venu sans son Practitioner ou sa Location (_include).")
     person, place = people[whom[0]], places[where[0]]
@@ -76,6 +79,7 @@ def _professional(role: Resource, people: dict[str, Resource], places: dict[str,
         reference=whom[0],
         name=human_name(person),
         national_id=national[0],
+        organization=organization[0].partition("/")[2],
         place_reference=where[0],
         place=place.get("name", "?"),
         address=postal_address(place),

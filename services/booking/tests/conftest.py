@@ -14,7 +14,7 @@ import httpx
 import pytest
 from services.booking.tests.client import Caller, serving
 from services.booking.tests.factories import BASE, NOW, unique
-from services.booking.tests.issuer import Issuer, running_issuer
+from services.booking.tests.issuer import LIFETIME_S, Issuer, running_issuer
 from services.booking.tests.practice import Practice
 
 from creneau_booking.app import create_app
@@ -42,6 +42,7 @@ def settings_for(url: str, issuer: str | None = None) -> BookingSettings:
         database_url=url,
         public_base_url=BASE,
         oidc_issuer=issuer,
+        oidc_token_lifetime_max_s=LIFETIME_S,
         holds_per_subject_max=2,
         database_pool_size=16,
     )
@@ -78,6 +79,20 @@ class Callers:
     ) -> Caller:
         id_ = reference.removeprefix("Patient/") if reference else None
         return Caller(self.client, self.issuer.token("patient", subject or unique("citoyen"), id_), language)
+
+    def answering(self, reference: str) -> Caller:
+        """A patient whose token is for AppointmentResponse."""
+        return self.with_scopes("answering", reference)
+
+    def staff(self, *organizations: str, role: str = "secretary", **claims: object) -> Caller:
+        """Who speaks for these Organizations (ids); without any, for no practice."""
+        said = {"creneau_role": role, "creneau_organizations": list(organizations), **claims}
+        return Caller(self.client, self.issuer.token("practice", unique(role), None, **said))
+
+    def counsellor(self, reference: str | None, mandate: str | None = "présence") -> Caller:
+        """A counsellor with somebody, or with nobody; `mandate`: by what they may act."""
+        said = {"creneau_role": "counsellor", "creneau_for": reference, "creneau_mandate": mandate}
+        return Caller(self.client, self.issuer.token("patient", unique("conseil"), None, **said))
 
     def with_scopes(self, role: str, reference: str) -> Caller:
         return Caller(

@@ -13,11 +13,18 @@ from services.booking.tests.factories import NOW
 
 SCOPES = {
     "patient": "patient/Patient.crus patient/Appointment.cruds patient/Schedule.rs patient/Slot.rs",
+    "answering": "patient/Appointment.rs patient/AppointmentResponse.crus",
     "reader": "patient/Appointment.crs",
     "software": "system/*.cruds",
     "practice": "user/*.cruds",
 }
-ROLES = {"patient": "patient", "reader": "patient", "software": "system", "practice": "system"}
+ROLES = {
+    "patient": "patient",
+    "reader": "patient",
+    "answering": "patient",
+    "software": "system",
+    "practice": "system",
+}
 """What each is to Créneau, unless the test says so itself."""
 LIFETIME_S = 400 * 86400
 

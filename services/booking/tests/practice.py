@@ -20,6 +20,7 @@ from creneau_shared.database.pool import Database
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.security.principal import Role
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,24 @@ class Practice:
         self.repository, self.handlers = create_handlers(self.settings)
         self.slots = SlotStore(BASE)
 
-    def context(self, subject: str = "cabinet", patients: Sequence[str] | None = None) -> WriteContext:
-        own = None if patients is None else frozenset(patients)
-        return WriteContext(now=self.clock.now(), subject=subject, issuer="test", patient_ids=own)
+    def context(
+        self,
+        subject: str = "cabinet",
+        patients: Sequence[str] | None = None,
+        *,
+        issuer: str = "test",
+        organizations: Sequence[str] | None = None,
+        role: Role = "system",
+    ) -> WriteContext:
+        """A write of this subject, limited to these patients (ids) or organizations (ids), or to none."""
+        return WriteContext(
+            now=self.clock.now(),
+            subject=subject,
+            issuer=issuer,
+            role=role,
+            patient_ids=None if patients is None else frozenset(p.removeprefix("Patient/") for p in patients),
+            organizations=None if organizations is None else frozenset(organizations),
+        )
 
     # -- filling ---------------------------------------------------------------------------------------------
 
@@ -76,14 +92,21 @@ class Practice:
         """An agenda of a practitioner at a place, with `count` free slots from a week from now on."""
         practitioner = practitioner or f"Practitioner/{unique('prat')}"
         location, id_ = f"Location/{unique('lieu')}", unique("agenda")
-        start = start or self.clock.now().replace(hour=9, minute=0, second=0) + timedelta(days=7)
         await self.put(schedule(id_, [practitioner, location], **schedule_members))
+        start, ids = await self.fill(id_, count, start, **(slot_members or {}))
+        return Agenda(id_, practitioner, location, start, ids)
+
+    async def fill(
+        self, agenda: str, count: int, start: datetime | None = None, **members: Any
+    ) -> tuple[datetime, tuple[str, ...]]:
+        """`count` free slots in an agenda, one after the other; when the first starts, and their ids."""
+        start = start or self.clock.now().replace(hour=9, minute=0, second=0) + timedelta(days=7)
         ids = tuple(unique(f"creneau{index}") for index in range(count))
         async with self.database.transaction() as connection:
             for index, slot_id in enumerate(ids):
-                resource = slot(slot_id, id_, start + index * SLOT_LENGTH, **(slot_members or {}))
+                resource = slot(slot_id, agenda, start + index * SLOT_LENGTH, **members)
                 await self.slots.create(connection, self.context(), resource, slot_id)
-        return Agenda(id_, practitioner, location, start, ids)
+        return start, ids
 
     async def new_patient(self, **more: Any) -> str:
         return await self.put({**patient(**more), "id": unique("patient")})

@@ -33,9 +33,18 @@ class Directory:
 
     client: httpx.AsyncClient
     database: Database
+    key: ECKey
 
-    async def put(self, resource: dict[str, Any]) -> httpx.Response:
-        return await self.client.put(f"/fhir/{resource['resourceType']}/{resource['id']}", json=resource)
+    async def put(self, resource: dict[str, Any], token: str | None = None) -> httpx.Response:
+        """PUT by the deployment itself, or by the holder of `token`."""
+        path = f"/fhir/{resource['resourceType']}/{resource['id']}"
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        return await self.client.put(path, json=resource, headers=headers)
+
+    def staff(self, *organizations: str, **claims: Any) -> str:
+        """A token of software that speaks for these Organizations (ids)."""
+        said = {"creneau_role": "software", "creneau_organizations": list(organizations), **claims}
+        return _token(self.key, **said)
 
     async def ids(self, resource_type: str, **query: str) -> list[str]:
         """The matches of a search, in their order."""
@@ -68,7 +77,7 @@ async def directory(postgres_server: Any) -> AsyncIterator[Directory]:
         client.headers = httpx.Headers(
             {"Authorization": f"Bearer {_token(key)}", "Content-Type": "application/fhir+json"}
         )
-        yield Directory(client, fhir.database)
+        yield Directory(client, fhir.database, key)
 
 
 def _publishing(key: ECKey) -> httpx.AsyncClient:
@@ -80,7 +89,7 @@ def _publishing(key: ECKey) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.MockTransport(answer))
 
 
-def _token(key: ECKey) -> str:
+def _token(key: ECKey, **said: Any) -> str:
     claims = {
         "iss": ISSUER,
         "aud": "creneau",
@@ -88,6 +97,7 @@ def _token(key: ECKey) -> str:
         "exp": int(NOW.timestamp()) + 3600,
         "scope": "system/*.cruds",
         "creneau_role": "system",
+        **said,
     }
     return jwt.encode({"alg": "ES256", "kid": key.kid}, claims, key)
 

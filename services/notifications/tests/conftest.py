@@ -10,15 +10,18 @@ from typing import Any
 import asyncpg
 import pytest
 
+from creneau_notifications.delivery.admission import Admission
 from creneau_notifications.delivery.sender import DeliveryLimits, Identity, Sender
 from creneau_notifications.delivery.smtp import SmtpTransport
 from creneau_notifications.delivery.transport import EmailTransport, LoggedSms
+from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.retry import RetryPolicy
 from creneau_notifications.domain.rules import Channel
 from creneau_notifications.domain.visit import Fact
 from creneau_notifications.handlers import Notifications
+from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.migrations import find_migrations, migrate
@@ -28,6 +31,8 @@ from creneau_shared.fhir.json import loads
 from .factories import BOOKED_AT, CAMILLE, LOCATION, PRACTITIONER, SITE
 from .mailbox import Mailbox, open_mailbox
 
+ADDRESS_KEY = "a key of tests"
+LINK_LIFE = timedelta(days=30)
 SENDER = "ne-pas-repondre@creneau.example"
 
 
@@ -55,7 +60,9 @@ class Service:
             for fact in facts:
                 await self.notifications.fact_changed(connection, fact, self.clock.now())
 
-    def sender(self, email: EmailTransport, *, attempts_max: int = 5) -> Sender:
+    def sender(
+        self, email: EmailTransport, *, attempts_max: int = 5, allowance: Allowance | None = None
+    ) -> Sender:
         limits = DeliveryLimits(
             batch_rows=10,
             lease=timedelta(minutes=5),
@@ -65,12 +72,21 @@ class Service:
             retry=RetryPolicy(attempts_max=attempts_max),
         )
         identity = Identity(SENDER, "Créneau", SITE)
+        admission = Admission(Keyring(ADDRESS_KEY), allowance or Allowance(day_max=1000), LINK_LIFE)
         return Sender(
-            self.database, self.communications, email, LoggedSms(), identity, limits, self.clock, lambda: 0.5
+            self.database,
+            self.communications,
+            email,
+            LoggedSms(),
+            identity,
+            limits,
+            admission,
+            self.clock,
+            lambda: 0.5,
         )
 
     def smtp_sender(self, mailbox: Mailbox, **options: Any) -> Sender:
-        return self.sender(SmtpTransport(mailbox.url, starttls="auto", timeout_s=5), **options)
+        return self.sender(SmtpTransport(mailbox.url, tls="opportunistic", timeout_s=5), **options)
 
     async def messages(self) -> list[asyncpg.Record]:
         return await self.database.pool.fetch("SELECT * FROM message ORDER BY due_at, kind")

@@ -32,7 +32,8 @@ LOCATION = Fact(
     latitude=48.8566,
     longitude=2.3575,
 )
-CAMILLE = Contact(PATIENT, "Camille Martin", "camille.martin@example.org", "+33639980001", "fr")
+CAMILLE = Contact(PATIENT, "Camille Martin", "camille.martin@example.org", "+33639980001", "fr", True, True)
+"""Registered by her practice, which answers for both addresses."""
 
 
 instants = st.integers(0, 2 * 366 * 24 * 60).map(lambda minutes: EPOCH + timedelta(minutes=minutes))

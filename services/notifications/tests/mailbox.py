@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email import message_from_bytes
@@ -20,6 +21,8 @@ class Mailbox:
         self.mails: list[EmailMessage] = []
         self.faults: list[str] = []
         self.connections = 0
+        self.encrypted: list[bool] = []
+        """of each mail, whether it came encrypted"""
         self.port = 0
 
     @property
@@ -46,17 +49,20 @@ class Mailbox:
         mail = message_from_bytes(envelope.content, policy=default)
         assert isinstance(mail, EmailMessage)
         self.mails.append(mail)
+        self.encrypted.append(session.ssl is not None)
         if fault == "drop":
             server.transport.abort()
         return "250 accepted"
 
 
 @asynccontextmanager
-async def open_mailbox(port: int = 0) -> AsyncIterator[Mailbox]:
-    """A mailbox that listens on `port` of this machine, or on a free one."""
+async def open_mailbox(port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Mailbox]:
+    """A mailbox that listens on `port` of this machine, or on a free one; with `tls` it offers STARTTLS."""
     mailbox = Mailbox()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(mailbox, hostname="mail.test"), "127.0.0.1", port)
+    server = await loop.create_server(
+        lambda: SMTP(mailbox, hostname="mail.test", tls_context=tls), "127.0.0.1", port
+    )
     mailbox.port = server.sockets[0].getsockname()[1]
     try:
         yield mailbox

@@ -10,6 +10,7 @@ import pytest
 from creneau_notifications.app import create_app
 from creneau_notifications.delivery.transport import LoggedEmails
 from creneau_notifications.settings import NotificationsSettings
+from creneau_shared.security.confirmation import Presented
 from creneau_shared.security.principal import Principal, principal_of
 from creneau_shared.security.tokens import TokenVerifier
 
@@ -22,7 +23,7 @@ SOMEONE_ELSE = "Patient/0193a5c0-0003-7000-8000-000000000009"
 async def client(service, new_database, monkeypatch) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API over the service's database; the token is `<patient id>` or `secretary-<organisation>`."""
 
-    async def verify(_: TokenVerifier, token: str) -> Principal:
+    async def verify(_: TokenVerifier, token: str, __: Presented) -> Principal:
         if token.startswith("secretary-"):
             practice = token.removeprefix("secretary-")
             return principal_of(

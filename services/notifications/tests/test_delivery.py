@@ -61,7 +61,7 @@ async def test_refused_connections_are_tried_again_until_the_server_is_back(serv
     await service.hear(event())
     async with open_mailbox() as gone:
         port = gone.port
-    sender = service.sender(SmtpTransport(f"smtp://127.0.0.1:{port}", starttls="auto", timeout_s=5))
+    sender = service.sender(SmtpTransport(f"smtp://127.0.0.1:{port}", tls="opportunistic", timeout_s=5))
     await sender.send_due()
     assert (await service.statuses())["confirmation"] == ("planned", None)
     assert await sender.send_due() == 0, "not before its pause is over"
@@ -325,11 +325,11 @@ async def test_without_a_server_the_adapter_that_logs_takes_the_mail(service):
 @pytest.mark.parametrize("url", ["", "http://mail", "smtp://", "mail.example.org:25"])
 def test_a_bad_smtp_url_is_refused_at_once(url):
     with pytest.raises(ValueError, match="SMTP_URL"):
-        SmtpTransport(url, starttls="auto", timeout_s=1)
+        SmtpTransport(url, tls="opportunistic", timeout_s=1)
 
 
 async def test_encryption_that_is_required_and_not_offered_fails_for_now(mailbox):
-    transport = SmtpTransport(mailbox.url, starttls="required", timeout_s=5)
+    transport = SmtpTransport(mailbox.url, tls="required", timeout_s=5)
     with pytest.raises(DeliveryError) as raised:
         await transport.send(SENDER, "camille@example.org", b"Subject: x\r\n\r\nx")
     assert not raised.value.permanent

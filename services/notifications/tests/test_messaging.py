@@ -179,9 +179,9 @@ async def test_tombstones_forget(service, bus):
 
 
 def test_names_places_and_zones_are_read_from_the_resources():
-    practitioner, _ = read_fact(example("directory/resource.changed.v1.practitioner"))
-    location, _ = read_fact(example("directory/resource.changed.v1.location"))
-    overseas, _ = read_fact(example("directory/resource.changed.v1.location.overseas"))
+    practitioner, _ = read_fact(example("directory/resource.changed.v1.practitioner"), BOOKED_AT)
+    location, _ = read_fact(example("directory/resource.changed.v1.location"), BOOKED_AT)
+    overseas, _ = read_fact(example("directory/resource.changed.v1.location.overseas"), BOOKED_AT)
     assert practitioner.name == "Dr Agathe Lefèvre"
     assert location.address == ("12 rue des Exemples", "75004 Paris")
     assert (location.phone, location.zone) == ("+33199000001", "Europe/Paris")

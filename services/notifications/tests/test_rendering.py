@@ -20,7 +20,7 @@ from icalendar import Calendar
 
 from creneau_notifications.domain.appointment import Change, Mode
 from creneau_notifications.domain.plan import Kind
-from creneau_notifications.rendering.email import InvalidAddressError, build_email, single_line
+from creneau_notifications.rendering.email import InvalidAddressError, build_email
 from creneau_notifications.rendering.sms import GSM_ALPHABET, build_sms, gsm
 
 from .factories import APPOINTMENT, CAMILLE, SITE, START, event, occasion, visit
@@ -146,10 +146,10 @@ def test_text_and_page_say_the_same():
         assert line in text_of(mail)
 
 
-def test_markup_in_a_name_is_shown_and_not_obeyed():
+def test_markup_in_a_name_is_not_repeated():
     html = html_of(mail_of(occasion(contact=replace(CAMILLE, name="<script>alert(1)</script>"))))
-    assert "<script" not in html
-    assert "&lt;script&gt;" in html
+    assert "script" not in html
+    assert "Bonjour," in html
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,6 @@ def test_no_text_breaks_out_of_a_header(text):
     assert len(mail["To"].addresses) == 1
     assert mail["To"].addresses[0].addr_spec == "camille.martin@example.org"
     assert mail["Bcc"] is None
-    assert "\n" not in single_line(text)
 
 
 @pytest.mark.parametrize("address", [None, "", "camille", "a@b", "a@b.fr\r\nBcc: c@d.fr", "a@b.fr, c@d.fr"])

@@ -47,7 +47,12 @@ async def test_what_has_been_kept_long_enough_goes_with_all_its_traces(service):
     service.at(START)
     await service.sender(LoggedEmails()).send_due()
     retention = Retention(
-        service.database, service.communications, service.clock, kept=timedelta(days=30), interval_s=1
+        service.database,
+        service.communications,
+        service.clock,
+        kept=timedelta(days=30),
+        counts_kept=timedelta(days=30),
+        interval_s=1,
     )
     service.at(START + timedelta(days=29))
     await retention.prune()
@@ -62,7 +67,12 @@ async def test_what_is_still_to_be_told_is_never_pruned(service):
     await service.learn()
     await service.hear(event(start=START + timedelta(days=900)))
     retention = Retention(
-        service.database, service.communications, service.clock, kept=timedelta(days=30), interval_s=1
+        service.database,
+        service.communications,
+        service.clock,
+        kept=timedelta(days=30),
+        counts_kept=timedelta(days=30),
+        interval_s=1,
     )
     service.at(BOOKED_AT + timedelta(days=60))
     await retention.prune()

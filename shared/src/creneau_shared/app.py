@@ -29,7 +29,7 @@ from creneau_shared.http.rate import PatientRate
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, Memberships, nothing_known
 from creneau_shared.security.audit import Auditor
-from creneau_shared.security.tokens import TokenVerifier
+from creneau_shared.security.tokens import TokenVerifier, create_verifier
 from creneau_shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -135,10 +135,7 @@ def create_fhir_server(
 
 def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceApplication:
     """The API of one service: its FHIR interactions over HTTP, and what every service has."""
-    issuer = settings.oidc_issuer
-    verifier = None
-    if issuer is not None:
-        verifier = TokenVerifier(str(issuer), settings.oidc_audience, fhir.clock, claims=settings.claim_names)
+    verifier = create_verifier(settings, fhir.clock, fhir.database)
     return ServiceApplication(settings, fhir, fhir.database, verifier)
 
 

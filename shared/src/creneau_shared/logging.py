@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno as _errno
 import logging
 import re
+import sys
 import time
+import traceback
 from collections.abc import Callable, MutableMapping
 from typing import Protocol
 
@@ -43,6 +46,12 @@ PATTERNS = (
 REPEAT_S = 10.0
 NOISY_LOGGERS = ("aiokafka", "uvicorn.error")
 
+OWN_LOGGERS = ("creneau", "creneau_booking", "creneau_directory", "creneau_notifications", "creneau_shared")
+"""Speak as the settings say."""
+HARMLESS_LOGGERS = ("aiokafka", "alembic", "uvicorn")
+"""Libraries whose INFO tells of members, schemas and ports only. Every other one says no more than warnings: httpx
+tells each address that it asks for, query and all, and at DEBUG several tell bodies."""
+
 
 def redact_text(text: str) -> str:
     """`text` without credentials, national identifiers, telephone numbers and e-mail addresses."""
@@ -67,6 +76,73 @@ def redact(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool) and redact_text(str(value)) == REDACTED:
         return REDACTED
     return value
+
+
+def describe(error: BaseException) -> str:
+    """What a log may say of an exception: its class, and what its class says without a value of anybody's.
+
+    The text of an exception is not ours to trust: PostgreSQL's holds the row (`Key (value)=(…) already exists`), a
+    mail server's the recipient, a parser's the line that it could not read.
+    """
+    name = type(error).__qualname__
+    details: dict[str, object] = {
+        "sqlstate": getattr(error, "sqlstate", None),
+        "table": getattr(error, "table_name", None),
+        "constraint": getattr(error, "constraint_name", None),
+        "errno": _errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None,
+    }
+    said = ", ".join(f"{key} {value}" for key, value in details.items() if isinstance(value, str))
+    return f"{name} ({said})" if said else name
+
+
+def _traceback(error: BaseException) -> str:
+    """Where it happened and what it was, its causes first, without the text of any of them nor a line of source."""
+    lines: list[str] = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        frames = [f"  {f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(current.__traceback__)]
+        lines[:0] = [*frames, describe(current)]
+        if isinstance(current, BaseExceptionGroup):
+            lines += [describe(part) for part in current.exceptions]
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return "\n".join(lines)
+
+
+def without_texts(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """The processor that writes exceptions: as `describe` says them, wherever they stand in the event."""
+    exc_info = event.pop("exc_info", None)
+    event.pop("stack_info", None)
+    if exc_info is True:
+        exc_info = sys.exc_info()
+    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    if isinstance(error, BaseException):
+        event["exception"] = _traceback(error)
+    for key, value in event.items():
+        if isinstance(value, BaseException):
+            event[key] = describe(value)
+    return event
+
+
+def _foreign_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """A library's message: its first line (asyncio adds the repr of a task and what it died of)."""
+    event["event"] = str(event["event"]).partition("\n")[0]
+    return event
+
+
+class ArgumentsFilter(logging.Filter):
+    """Exceptions among a message's arguments, where libraries put them, are written as `describe` says them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                describe(argument) if isinstance(argument, BaseException) else argument
+                for argument in record.args
+            )
+        if isinstance(record.msg, BaseException):
+            record.msg = describe(record.msg)
+        return True
 
 
 def redaction(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -122,7 +198,7 @@ def configure_logging(settings: LogSettings, service: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        without_texts,
         add_context,
         redaction,
     ]
@@ -135,7 +211,7 @@ def configure_logging(settings: LogSettings, service: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[_foreign_text, *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _renderer(settings.log_format),
@@ -144,7 +220,13 @@ def configure_logging(settings: LogSettings, service: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.log_level.upper())
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    root.setLevel(max(level, logging.WARNING))
+    for name in OWN_LOGGERS:
+        logging.getLogger(name).setLevel(level)
+    for name in HARMLESS_LOGGERS:
+        logging.getLogger(name).setLevel(max(level, logging.INFO))
+    handler.addFilter(ArgumentsFilter())
     repeat = RepeatFilter()
     handler.addFilter(lambda record: not record.name.startswith(NOISY_LOGGERS) or repeat.filter(record))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import unquote
 
-from pydantic import AnyHttpUrl, Field, PostgresDsn
+from pydantic import AnyHttpUrl, Field, FilePath, PostgresDsn, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from creneau_shared.security.principal import ClaimNames
@@ -21,13 +22,34 @@ class ServiceSettings(BaseSettings):
         "http://127.0.0.1:8080/fhir", description="FHIR base as clients see it, no trailing slash"
     )
 
-    database_url: PostgresDsn = Field(description="this service's own PostgreSQL database")
+    database_url: PostgresDsn = Field(
+        description="this service's own PostgreSQL database, as the role that reads and writes rows; TLS: "
+        "?sslmode=verify-full&sslrootcert=/…"
+    )
+    database_owner_url: PostgresDsn | None = Field(
+        None, description="for `migrate`: the same database as its owner; none: DATABASE_URL's role owns it"
+    )
     database_pool_size: int = Field(10, description="connections that one process keeps at the most")
     database_statement_timeout_s: float = Field(
         20.0, description="longest that one statement may run, seconds"
     )
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma between several")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how brokers are spoken to: encrypted (SSL), with a login (SASL), or both"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="how one logs in, with SASL"
+    )
+    kafka_sasl_username: str = Field("", description="as whom, with SASL")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="and its password")
+    kafka_ssl_ca: FilePath | None = Field(
+        None, description="file of the CAs (PEM) that vouch for brokers; none: the system's"
+    )
+    kafka_ssl_certificate: FilePath | None = Field(
+        None, description="file of our certificate (PEM), for brokers that ask for one"
+    )
+    kafka_ssl_key: FilePath | None = Field(None, description="file of its private key (PEM)")
     kafka_idempotent_producer: bool = Field(
         True, description="off only for a broker without InitProducerId (the embedded one)"
     )
@@ -38,6 +60,33 @@ class ServiceSettings(BaseSettings):
         None, description="issuer whose tokens are accepted; none: no one can log in"
     )
     oidc_audience: str = Field("creneau", description="audience that a token must name")
+    oidc_token_type: Literal["any", "at+jwt"] = Field(
+        "any",
+        description="at+jwt: only tokens that say so in their header (RFC 9068); any: also those that say JWT or "
+        "nothing, of issuers that do not; never ID, refresh or logout tokens",
+    )
+    oidc_token_lifetime_max_s: float = Field(
+        86_400.0, description="a token that ends later than this from now is refused, seconds"
+    )
+    oidc_introspection: Literal["off", "always"] = Field(
+        "off", description="always: the issuer is asked whether each token still holds (RFC 7662)"
+    )
+    oidc_introspection_client_id: str = Field(
+        "", description="the client as which the issuer is asked, at introspection"
+    )
+    oidc_introspection_client_secret: SecretStr = Field(SecretStr(""), description="that client's secret")
+    oidc_introspection_cache_s: float = Field(
+        10.0, description="the issuer's word that a token holds is believed for, seconds"
+    )
+    revocation_refresh_s: float = Field(
+        5.0, description="tokens taken back (`revoke-tokens`) are refused by every process within, seconds"
+    )
+    dpop_proof_age_max_s: float = Field(60.0, description="a DPoP proof may be this old, seconds")
+    gateway_secret: SecretStr = Field(
+        SecretStr(""),
+        description="shared by nginx and the services: only beside it they believe what nginx says of a request (the "
+        "client's address and certificate); empty: never",
+    )
     oidc_role_claim: str = Field(
         "creneau_role",
         description="claim that says the role: patient, practitioner, secretary, software, regulator, counsellor, operator,"
@@ -65,7 +114,9 @@ class ServiceSettings(BaseSettings):
     )
 
     cursor_secret: str = Field(
-        "", description="key that signs paging cursors, the same in all processes of a service; empty: random"
+        "",
+        description="key that seals paging cursors and the values in links, the same in all processes of a service;"
+        " empty: random",
     )
 
     request_body_bytes_max: int = Field(4 * 1024 * 1024, description="longest body, bytes")
@@ -83,6 +134,17 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines, console for people"
     )
+
+    @property
+    def migration_url(self) -> str:
+        """As whom the database is migrated."""
+        return str(self.database_owner_url or self.database_url)
+
+    @property
+    def runtime_role(self) -> str | None:
+        """The role that the owner lets read and write rows; None when that is the owner itself."""
+        role = self.database_url.hosts()[0]["username"]
+        return unquote(role) if role and self.database_owner_url is not None else None
 
     @property
     def claim_names(self) -> ClaimNames:

@@ -47,7 +47,11 @@ async def test_a_poisonous_event_is_buried_with_its_reason_and_the_next_proceeds
     assert value == b'{"number":13}'
     assert headers["ce_type"] == TYPE
     assert headers["dead_reason"] == "Unprocessable"
-    assert headers["dead_message"] == "No, said [redacted]"
+    where, _, function = headers["dead_message"].partition(" in ")
+    assert where.startswith("Unprocessable at test_failure.py:"), (
+        "what died and where, not what it said of whom"
+    )
+    assert function == "refuse_13"
     assert headers["dead_topic"] == bench.topic.name
     assert headers["dead_attempts"] == "3"
 

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 
+import asyncpg
 import orjson
 import pytest
 import structlog
@@ -117,8 +118,46 @@ def test_libraries_and_exceptions_are_redacted_too(lines: Lines) -> None:
         logging.getLogger("library").exception("failed for %s", "a@exemple.fr")
     (line,) = lines()
     assert line["event"] == f"failed for {REDACTED}"
-    assert f"unknown {REDACTED}" in line["exception"]
-    assert "1850578006084" not in str(line)
+    assert line["exception"].splitlines()[-1] == "ValueError"
+    assert "test_logging.py" in line["exception"], "where it happened"
+    assert "unknown" not in str(line), "nobody knows what an exception's text holds"
+
+
+def test_what_postgresql_says_of_a_row_is_not_written(lines: Lines) -> None:
+    """A unique violation's text names the row: `Key (value)=(Canari) already exists`."""
+    error = asyncpg.UniqueViolationError("duplicate key")
+    error.detail, error.table_name, error.constraint_name = "Key (value)=(Canari)", "patient", "uq_patient"
+    try:
+        try:
+            raise error
+        except asyncpg.UniqueViolationError as cause:
+            raise RuntimeError("Canari") from cause
+    except RuntimeError as raised:
+        structlog.get_logger("creneau").exception("failed", cause=raised)
+        logging.getLogger("library").warning("died of %s", raised)
+        logging.getLogger("library").error(raised)
+    written = lines()
+    assert written[0]["cause"] == "RuntimeError"
+    assert (
+        "UniqueViolationError (sqlstate 23505, table patient, constraint uq_patient)"
+        in written[0]["exception"]
+    )
+    assert [line["event"] for line in written] == ["failed", "died of RuntimeError", "RuntimeError"]
+    assert "Canari" not in str(written)
+
+
+def test_a_task_that_died_unheard_tells_no_more_than_that(lines: Lines) -> None:
+    """asyncio adds the repr of the task and of what it died of, on further lines."""
+    logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: ValueError('Canari')")
+    assert [line["event"] for line in lines()] == ["Task exception was never retrieved"]
+
+
+def test_libraries_tell_no_addresses(lines: Lines) -> None:
+    """httpx tells each address that it asks for at INFO, with what is searched by."""
+    logging.getLogger("httpx").info('HTTP Request: GET http://x/Patient?family=Canari "200 OK"')
+    logging.getLogger("uvicorn.error").info("Started")
+    structlog.get_logger("creneau_shared.worker").info("worker started")
+    assert [line["event"] for line in lines()] == ["Started", "worker started"]
 
 
 def test_a_message_that_repeats_is_said_once_in_a_while() -> None:

@@ -17,6 +17,7 @@ from uuid import uuid4
 import httpx
 
 from creneau_shared.fhir.type_table import PUBLIC
+from creneau_shared.security.role_table import STAFF
 from tests.conformance import builders
 from tests.conformance.matrix.batches import entry_of
 from tests.conformance.matrix.expectation import READING, Caller, Expectation, Item
@@ -34,7 +35,8 @@ _WHEN = re.compile(
 )
 _HEX = re.compile(r"\b[0-9a-f]{32}\b")
 """of an OperationOutcome's id"""
-_CURSOR = re.compile(r"_cursor=[\w\-=.%]+")
+_SEALED = re.compile(r"_cursor=[\w\-=.%]+|~sealed\.[\w\-=.%]+")
+"""cursors, and what a link keeps to itself"""
 WINDOW = "start=2027-01-01T08:00:00Z&end=2027-01-02T08:00:00Z"
 
 
@@ -49,6 +51,8 @@ class Shape:
     headers: tuple[tuple[str, str], ...] = ()
     alone: bool = False
     """whether no entry of a batch can be this"""
+    by_persons: bool = False
+    """whether it is for patients to ask: to practices an unknown slot of a request is nothing"""
 
     def ask(self, caller: Caller, id_: str, read: Any, expected: Any) -> Question:
         body = None if self.body is None else json.loads(json.dumps(self.body).replace(MARK, id_))
@@ -86,13 +90,13 @@ class Oracles:
         """Each shape as a request of its own, for one thing of each type."""
         for caller in (self.world.callers[name] for name in ASKING_ALONE):
             for item in self._invisible_to(caller, most=1):
-                yield from (_compared(shape, caller, item) for shape in self._shapes(item))
+                yield from (_compared(shape, caller, item) for shape in self._shapes(caller, item))
 
     def in_batches(self) -> Iterator[Question]:
         """All shapes that can be entries: a batch for each of a few things of each type, and one for what there is not."""
         for caller in self.callers:
             for item in self._invisible_to(caller, most=2):
-                shapes = [shape for shape in self._shapes(item) if not shape.alone]
+                shapes = [shape for shape in self._shapes(caller, item) if not shape.alone]
                 yield _compared_batch(shapes, caller, item)
 
     def _invisible_to(self, caller: Caller, *, most: int) -> Iterator[Item]:
@@ -104,7 +108,7 @@ class Oracles:
                 counted[item.type] += 1
                 yield item
 
-    def _shapes(self, item: Item) -> list[Shape]:
+    def _shapes(self, caller: Caller, item: Item) -> list[Shape]:
         kind = item.type
         at, whole = f"/{kind}/{MARK}", {**item.resource, "id": MARK}
         some: list[Shape] = [
@@ -121,7 +125,11 @@ class Oracles:
             Shape("DELETE", "DELETE", at),
             Shape("DELETE by condition", "DELETE", f"/{kind}?_id={MARK}"),
             Shape("search", "GET", f"/{kind}?_id={MARK}"),
-            Shape("search for all but it", "GET", f"/{kind}?_id:not={MARK}&_summary=count"),
+            Shape(
+                "search for all but it",
+                "GET",
+                f"/{kind}?_id:not={MARK}&_lastUpdated=le{self.world.ended}&_summary=count",
+            ),
             Shape("provenance of it", "GET", f"/Provenance?target={kind}/{MARK}"),
             Shape("trail of it", "GET", f"/AuditEvent?entity={kind}/{MARK}", alone=True),
         ]
@@ -130,7 +138,8 @@ class Oracles:
             some = [shape for shape in some if shape.method != "PUT"]
         if kind in PERSONAL:
             some.append(Shape("Provenance about it", "POST", "/Provenance", _provenance(f"{kind}/{MARK}")))
-        return [*some, *getattr(self, f"_of_{kind.lower()}", list)()]
+        some += getattr(self, f"_of_{kind.lower()}", list)()
+        return [shape for shape in some if caller.role not in STAFF or not shape.by_persons]
 
     def _of_patient(self) -> list[Shape]:
         slot = self.world.b["slot"].resource
@@ -194,6 +203,16 @@ class Oracles:
                        if k not in ("start", "end")})
                 for name in ("camille", "yann", "zoe")
             ),
+            *(
+                Shape(
+                    f"proposing it for {name}",
+                    "POST",
+                    "/Appointment",
+                    builders.appointment(self.world[name].id, slot, status="proposed"),
+                    by_persons=True,
+                )
+                for name in ("camille", "yann")
+            ),
             Shape("$hold of", "POST", "/Appointment/$hold",
                   parameters(appt_id=f"proposal.{MARK}", patient_id=self.world["camille"].id)),
             Shape("$book of", "POST", "/Appointment/$book",
@@ -217,7 +236,7 @@ def _provenance(target: str) -> dict[str, Any]:
 
 def masked(text: str, id_: str) -> str:
     """The text without the id that was asked for, and without what differs from answer to answer."""
-    text = _HEX.sub("<hex>", _CURSOR.sub("<cursor>", text.replace(id_, MARK)))
+    text = _HEX.sub("<hex>", _SEALED.sub("<sealed>", text.replace(id_, MARK)))
     return _UUID.sub("<uuid>", _WHEN.sub("<when>", text))
 
 
@@ -232,7 +251,7 @@ def _alike(of_it: str, of_none: str) -> str:
         return "alike"
     same = takewhile(lambda pair: pair[0] == pair[1], zip(of_it, of_none, strict=False))
     place = max(sum(1 for _ in same) - 40, 0)
-    return f"{of_it[:24]} … {of_it[place : place + 120]} BUT OF NONE {of_none[:24]} … {of_none[place : place + 120]}"
+    return f"{of_it[:24]} … {of_it[place : place + 200]} BUT OF NONE {of_none[:24]} … {of_none[place : place + 120]}"
 
 
 def _compared(shape: Shape, caller: Caller, item: Item) -> Question:

@@ -202,17 +202,27 @@ class World:
                 self._person(name, own)
                 if name == "camille":
                     self._person("lou", own, **MINOR)
-        self._person("brune", self.b.software)
+        self._person("brune", self.b.software, frozenset({self.b.id}))
 
-    def _person(self, name: str, client: httpx.Client, **more: Any) -> None:
-        stored = created(client, narrated(builders.patient(**more)))
-        self._keep(name, stored, Version(patients=frozenset({stored["id"]})))
+    def _person(
+        self, name: str, client: httpx.Client, owners: frozenset[str] = frozenset(), **more: Any
+    ) -> None:
+        """Registered with what a person may say of themselves; the narrative is the deployment's word."""
+        said = {"resourceType": "Patient", "name": [{"family": "Fictive", "given": [name.title()]}], **more}
+        stored = self._written(narrated(created(client, said)))
+        self._keep(name, stored, *[Version(owners, frozenset({stored["id"]}))] * 2)
+
+    def _written(self, resource: Resource) -> Resource:
+        """The resource as the deployment itself has written it."""
+        answer = self.system.put(f"/{resource['resourceType']}/{resource['id']}", json=resource)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
 
     def known_to(self, person: str, *practices: Practice) -> None:
-        """These practices have, had or registered this person."""
+        """These practices have or had an appointment with this person, whose superseded versions they do not see."""
         item = self.items[person]
         owners = frozenset(practice.id for practice in practices)
-        self._keep(person, dict(item.resource), Version(owners, item.now.patients))
+        self._keep(person, dict(item.resource), *item.versions[:-1], Version(owners, item.now.patients))
 
     def _appointments(self) -> None:
         """Each in a slot of its own; one was entered for Zoé and is Camille's, one is deleted, one hidden from proxies."""
@@ -220,7 +230,6 @@ class World:
         self.known_to("lou", self.a, self.b)
         self.known_to("yann", self.b)
         self.known_to("zoe", self.a)
-        self.known_to("brune", self.b)
         for name, practice, person, more in (
             ("camille at A", self.a, "camille", {}),
             ("yann at B", self.b, "yann", {}),
@@ -234,13 +243,12 @@ class World:
         self._overlapping(self.b, "yann at B")
         corrected = self.items["corrected"]
         said = {**corrected.resource}
-        said["participant"] = builders.appointment(self["camille"].id, self["slot of corrected"].resource)[
-            "participant"
-        ]
-        answer = self.system.put(f"/{corrected.address}", json=said)
-        assert answer.status_code == 200, answer.text
+        said["participant"] = builders.appointment(
+            self["camille"].id, dict(self["slot of corrected"].resource)
+        )["participant"]
+        stored = self._written(said)
         now = Version(corrected.now.owners, self["camille"].now.patients)
-        self._keep("corrected", answer.json(), corrected.now, now)
+        self._keep("corrected", stored, corrected.now, now)
         gone = self.items["cancelled and gone"]
         self.system.delete(f"/{gone.address}").raise_for_status()
         last = Version(gone.now.owners, gone.now.patients, deleted=True)
@@ -288,7 +296,7 @@ class World:
         parent = builders.resources(
             self.system.get("/RelatedPerson", params={"patient": self["lou"].address})
         )
-        stated = self.system.put(f"/RelatedPerson/{parent[0]['id']}", json=narrated(parent[0])).json()
+        stated = self._written(narrated(parent[0]))
         of_lou = self["lou"].now
         self._keep("parent of lou", stated, *[Version(of_lou.owners, of_lou.patients)] * 2)
         for name, client, target, owners in (

@@ -118,7 +118,7 @@ class Writing:
                 yield from self._about(name, practice, self.world[person])
         for person in ("camille", "yann"):
             patient = self.world[person]
-            said = {"resourceType": "RelatedPerson", "patient": reference(patient)}
+            said: dict[str, Any] = {"resourceType": "RelatedPerson", "patient": reference(patient)}
             yield New(f"RelatedPerson of {person}", said, patient.now.owners, patient.now.patients)
         for answered, actor in (("camille at A", "camille"), ("yann at B", "yann")):
             of = self.world[answered].now
@@ -172,6 +172,9 @@ class Writing:
 
         def read(answers: Sequence[httpx.Response]) -> Found:
             status = answers[0].status_code
+            if status == 201 and kind == "Appointment":
+                # A person's requests are counted.
+                self.world.system.delete(f"/Appointment/{answers[0].json()['id']}").raise_for_status()
             said = REFUSED if status in (403, 404, 422) and not without_right(answers[0]) else status
             return {new.name: said}
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
+from creneau_booking.api.patients import PatientStore
+from creneau_booking.api.responses import ResponseStore
 from creneau_booking.conformance import served_types
+from creneau_booking.domain.quotas import Quotas
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.people import People, known
-from creneau_booking.handlers.statements import provenance_belonging, response_belonging
+from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.find import FindOperation
@@ -28,10 +31,12 @@ from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
-from creneau_shared.fhir.storage.audit_events import AuditEventTable
+from creneau_shared.fhir.storage.audit_events import AuditEventTable, names_in
 from creneau_shared.fhir.storage.generic import GenericStore
 
 SERVICE = "creneau-booking"
+NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization", "Patient": "patient"})
+"""Whom the trail can name: people and practices as the replica of the directory has them, and patients."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Stores:
 
     slots: SlotStore
     schedules: GenericStore
-    responses: GenericStore
+    responses: ResponseStore
     patients: GenericStore
     related_persons: GenericStore
     provenances: GenericStore
@@ -59,19 +64,24 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
         settings.holds_per_subject_max,
         settings.holds_per_client_max,
     )
-    return repository, AppointmentHandlers(repository, holds)
+    return repository, AppointmentHandlers(repository, holds, quotas_of(settings))
+
+
+def quotas_of(settings: BookingSettings) -> Quotas:
+    """The quotas, each a setting of the same name."""
+    return Quotas(**{field.name: getattr(settings, field.name) for field in fields(Quotas)})
 
 
 def create_stores(settings: BookingSettings) -> Stores:
     """The stores that the API writes through."""
     base = settings.public_base_url.rstrip("/")
-    people = People(base)
+    people = People(base, quotas_of(settings))
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
-        responses=GenericStore("AppointmentResponse", base, belonging=response_belonging),
-        patients=GenericStore("Patient", base, people.patient_changed, people.patient_belonging),
+        responses=ResponseStore(base, handlers),
+        patients=PatientStore(base, people),
         related_persons=GenericStore(
             "RelatedPerson", base, people.related_person_changed, people.related_person_belonging
         ),
@@ -85,7 +95,7 @@ def create_stores(settings: BookingSettings) -> Stores:
 def create_catalog(clock: Clock | None = None) -> Catalog:
     """What can be searched here: booking's own types and its replica of the directory."""
     generic = [GenericTable.of(name) for name in (*OWN_TYPES, *REPLICA_TYPES)]
-    return Catalog([SlotTable(clock), AuditEventTable(SERVICE), *generic])
+    return Catalog([SlotTable(clock), AuditEventTable(SERVICE, NAMES), *generic])
 
 
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
@@ -97,10 +107,12 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
         service=SERVICE,
         database=database,
         clock=clock,
-        types=served_types(stores, settings),
+        types=served_types(stores, settings, NAMES),
         catalog=create_catalog(clock),
         operations=[
-            FindOperation(settings.find_window_days_max).declare(),
+            FindOperation(
+                settings.find_window_days_max, settings.future_appointments_per_agenda_max
+            ).declare(),
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
             RescheduleOperation(desk).declare(),

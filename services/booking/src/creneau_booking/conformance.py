@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from creneau_booking.api.slots import ConsumersSlots
+from creneau_booking.domain.own_words import OWN
 from creneau_booking.views.sas import SasView
 from creneau_shared.fhir.profiles import profiles_of
-from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, READ_ONLY, ServedType
-from creneau_shared.fhir.storage.audit_events import AuditEventStore
+from creneau_shared.fhir.rest.declaration import READ_ONLY, ServedType
+from creneau_shared.fhir.rest.trail import served_trail
+from creneau_shared.fhir.storage.audit_events import NameOf
 
 if TYPE_CHECKING:
     from creneau_booking.app import Stores
     from creneau_booking.settings import BookingSettings
 
 
-def served_types(stores: Stores, settings: BookingSettings) -> list[ServedType]:
+def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> list[ServedType]:
     """The types that booking serves."""
     consumers = ConsumersSlots(settings.find_window_days_max)
     return [
@@ -37,8 +39,17 @@ def served_types(stores: Stores, settings: BookingSettings) -> list[ServedType]:
             profiles=profiles_of("Appointment"),
             documentation="Every write goes through the booking rules; see $find, $hold, $book and $reschedule.",
         ),
-        ServedType(stores.responses),
-        ServedType(stores.patients, profiles=profiles_of("Patient")),
+        ServedType(
+            stores.responses,
+            documentation="A patient answers for themselves or a related person on record, and the answer becomes the "
+            "status of their participant; software's responses are kept as they are.",
+        ),
+        ServedType(
+            stores.patients,
+            profiles=profiles_of("Patient"),
+            documentation=f"One Patient holds an INS. A person's account states of it {', '.join(OWN)}; the rest is "
+            "stated by practices.",
+        ),
         ServedType(stores.related_persons, profiles=profiles_of("RelatedPerson")),
         ServedType(
             stores.provenances,
@@ -46,9 +57,5 @@ def served_types(stores: Stores, settings: BookingSettings) -> list[ServedType]:
             documentation="Who made or changed what, why and on whose behalf: sent by itself, or in the header "
             "X-Provenance of the write that it tells of. For user and system scopes.",
         ),
-        ServedType(
-            AuditEventStore("creneau-booking"),
-            interactions=READ_AND_SEARCH,
-            documentation="Who read or changed which personal data, and when. For user and system scopes.",
-        ),
+        served_trail("creneau-booking", names, "Who read or changed which personal data, when and why."),
     ]

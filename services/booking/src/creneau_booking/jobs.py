@@ -9,12 +9,14 @@ import structlog
 
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.settings import BookingSettings
+from creneau_booking.storage.actions import forget_actions
 from creneau_booking.storage.holds import expired_holds
 from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.rest.idempotency import forget_old
+from creneau_shared.logging import describe
 from creneau_shared.worker import Task
 
 log = structlog.get_logger(__name__)
@@ -54,18 +56,19 @@ class Jobs:
                 async with self._database.transaction() as connection:
                     expired += await self._expiry.expire(connection, now, [appointment_id])
             except CreneauError as error:
-                log.error("hold not expired", appointment=appointment_id, error=repr(error))
+                log.error("hold not expired", appointment=appointment_id, error=describe(error))
         if expired:
             log.info("holds expired", count=expired)
         return expired
 
     async def keep_house(self) -> None:
-        """Make coming months' partitions, drop those past keeping, forget old idempotency keys."""
+        """Make coming months' partitions, drop those past keeping, forget old idempotency keys and acts."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             await ensure_partitions(connection, now, self._settings.slot_months_ahead)
             dropped = await drop_old_partitions(connection, now, self._settings.slot_months_kept)
             forgotten = await forget_old(connection)
+            await forget_actions(connection, now)
         log.info("house kept", partitions_dropped=dropped, keys_forgotten=forgotten)
 
 

@@ -1,4 +1,4 @@
-"""creneau-booking api | worker | migrate | rebuild-replica | replay-dead"""
+"""creneau-booking api | worker | migrate | rebuild-replica | replay-dead | republish | revoke-tokens"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import typer
 
 from creneau_booking.app import SERVICE, create_app, create_fhir, create_handlers
+from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.publishing import APPOINTMENTS, CONTACTS, DIRECTORY
@@ -24,10 +25,12 @@ from creneau_shared.messaging.dead_letter import replay
 from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
+from creneau_shared.security.revoke_command import add_revoke_command
 from creneau_shared.worker import Task, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 REPLICA = "booking-directory-replica"
+add_revoke_command(main, BookingSettings, SERVICE)
 
 
 @main.command()
@@ -61,6 +64,12 @@ def replay_dead() -> None:
     asyncio.run(_replay())
 
 
+@main.command(name="republish")
+def republish_all() -> None:
+    """Tell again how every patient is reached, and which addresses somebody answers for."""
+    asyncio.run(_republish())
+
+
 def _replica_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
     replica = DirectoryReplica(settings.public_base_url.rstrip("/"))
     return Consumer(REPLICA, REPLICA, [DIRECTORY], replica.handlers(), database, settings, clock)
@@ -76,6 +85,11 @@ async def _replay() -> None:
     async with open_database(settings, f"{SERVICE}-replay") as database:
         done = await replay(_replica_consumer(settings, database, clock), DIRECTORY)
     typer.echo(f"{done.handled} handled, {done.failed} buried again")
+
+
+async def _republish() -> None:
+    async with open_database(BookingSettings(), f"{SERVICE}-republish") as database:
+        typer.echo(f"{await tell_all_contacts(database, SystemClock().now())} patients")
 
 
 async def _work() -> None:
@@ -101,7 +115,8 @@ async def _work() -> None:
 
 async def _migrate() -> None:
     settings = BookingSettings()
-    await run_migrations(find_migrations("creneau_booking"), str(settings.database_url))
+    path = find_migrations("creneau_booking")
+    await run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role)
     async with open_database(settings, f"{SERVICE}-migrate") as database, database.connection() as connection:
         await ensure_partitions(connection, SystemClock().now(), settings.slot_months_ahead)
 

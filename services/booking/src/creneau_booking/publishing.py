@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment
 from creneau_booking.domain.events import AppointmentEvent
+from creneau_booking.domain.identity import AddressKind, address_digest, spelled
+from creneau_shared.fhir.current import current, current_name
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.terminology import display
 from creneau_shared.messaging.events import Event
 from creneau_shared.messaging.topics import Topic
 
@@ -18,8 +21,10 @@ APPOINTMENTS = Topic(name="creneau.booking.appointments")
 CONTACTS = Topic(name="creneau.booking.contacts", compacted=True)
 DIRECTORY = "creneau.directory.resources"
 
+NAME_LENGTH_MAX = 200
 EMAIL_LENGTH_MAX = 254
 PHONE_LENGTH_MAX = 64
+_REFERENCE = re.compile(r"^(?:https?://[^\s?#@]+/)?[A-Z][A-Za-z]{0,63}/[A-Za-z0-9.-]{1,64}\Z")
 _LANGUAGE = re.compile(r"^[a-z]{2,3}$")
 
 
@@ -28,7 +33,11 @@ def instant(moment: datetime | None) -> str | None:
 
 
 def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Event:
-    """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patient only as a reference."""
+    """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patient only as a reference.
+
+    A code and its label are written by whoever writes the appointment: they may say anything. Told are the codes of
+    the systems that we know, each with its publisher's label.
+    """
     appointment = event.appointment
     data: dict[str, Any] = {
         "appointment": appointment.id,
@@ -41,12 +50,9 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
         "patient": next(iter(appointment.patients), None),
         "actors": _actors(appointment),
         "serviceType": [
-            {
-                name: value
-                for name, value in (("system", c.system), ("code", c.code), ("display", c.display))
-                if value
-            }
+            {"system": c.system, "code": c.code, "display": label}
             for c in appointment.service_type
+            if c.system and c.code and (label := display(c.system, c.code)) is not None
         ],
         "sequence": appointment.sequence,
         "organizations": sorted(event.owners),
@@ -56,7 +62,8 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
     if event.previous is not None:
         data["previous"] = {"start": instant(event.previous[0]), "end": instant(event.previous[1])}
     if event.kind == "cancelled":
-        reason = {"reason": appointment.cancelation_reason} if appointment.cancelation_reason else {}
+        code = appointment.cancelation_reason
+        reason = {"reason": code} if code and display(CANCELLATION_REASONS, code) is not None else {}
         data["cancellation"] = {**reason, "by": event.by}
     if event.held_until is not None:
         data["heldUntil"] = instant(event.held_until)
@@ -75,13 +82,21 @@ def _actors(appointment: Appointment) -> list[dict[str, str]]:
     return [
         {"reference": p.reference, "status": p.status}
         for p in appointment.participants
-        if p.reference and p.type not in ("Patient", "RelatedPerson")
+        if p.reference and p.type not in ("Patient", "RelatedPerson") and _REFERENCE.match(p.reference)
     ]
 
 
-def contact_event(patient_id: str, patient: Resource | None, correlation_id: str | None) -> Event:
+def contact_event(
+    patient_id: str,
+    patient: Resource | None,
+    correlation_id: str | None,
+    vouched: Collection[bytes] = frozenset(),
+    *,
+    now: datetime,
+) -> Event:
     """How to reach a patient, for those who write to them; a tombstone once the Patient is deleted.
 
+    `vouched`: the addresses (see `address_digest`) that somebody other than the patient's account answers for.
     The only event that names a person: it travels on a compacted topic of its own, keyed by recipient.
     """
     return Event(
@@ -90,24 +105,33 @@ def contact_event(patient_id: str, patient: Resource | None, correlation_id: str
         type="fr.creneau.booking.contact.changed.v1",
         subject=f"Patient/{patient_id}",
         source=SOURCE,
-        data=_contact(patient_id, patient) if patient is not None else None,
+        data=_contact(patient_id, patient, vouched, now) if patient is not None else None,
         correlation_id=correlation_id,
     )
 
 
-def _contact(patient_id: str, patient: Resource) -> dict[str, Any]:
-    telecoms = [t for t in patient.get("telecom", ()) if t.get("use") != "old" and t.get("value")]
-    telecoms.sort(key=lambda t: t.get("rank", 99))
+def _contact(patient_id: str, patient: Resource, vouched: Collection[bytes], now: datetime) -> dict[str, Any]:
+    telecoms = [t for t in current(patient.get("telecom", ()), now) if t.get("value")]
     email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX)
     phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX)
     data = {
         "recipient": f"Patient/{patient_id}",
-        "name": _display_name(patient),
+        "name": _display_name(patient, now),
         "email": email,
         "phone": phone,
         "language": _language(patient),
+        "emailVouched": _vouched(patient_id, "email", email, vouched),
+        "phoneVouched": _vouched(patient_id, "phone", phone, vouched),
     }
     return {name: value for name, value in data.items() if value is not None}
+
+
+def _vouched(
+    patient_id: str, kind: AddressKind, address: str | None, vouched: Collection[bytes]
+) -> bool | None:
+    if address is None:
+        return None
+    return address_digest(patient_id, kind, spelled(kind, address)) in vouched
 
 
 def _first(telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: int) -> str | None:
@@ -116,10 +140,16 @@ def _first(telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: i
     return next(found, None)
 
 
-def _display_name(patient: Resource) -> str:
-    names = [n for n in patient.get("name", ()) if n.get("use") != "old"]
-    name = next((n for n in names if n.get("use") == "usual"), names[0] if names else {})
-    return name.get("text") or " ".join([*name.get("given", ())[:1], name.get("family", "")]).strip()
+def _display_name(patient: Resource, now: datetime) -> str:
+    """As the person is addressed, on one line and no longer than a name; whether it is greeted is the reader's to
+    judge."""
+    name = current_name(patient.get("name", ()), now)
+    parts = [*name.get("given", ())[:1], name.get("family", "")]
+    # Cut before it is split, so that a million characters cost nothing; null stands where only an extension does.
+    said = [
+        str(part)[:NAME_LENGTH_MAX] for part in ([name.get("text")] if name.get("text") else parts) if part
+    ]
+    return " ".join(" ".join(said).split())[:NAME_LENGTH_MAX].rstrip()
 
 
 def _language(patient: Resource) -> str:

@@ -16,6 +16,35 @@ class BookingSettings(ServiceSettings):
     )
     holds_per_client_max: int = Field(1000, description="appointments that one software may hold at once")
     hold_extensions_max: int = Field(2, description="how often one hold may be extended")
+    future_appointments_per_patient_max: int = Field(
+        30, description="appointments to come that a patient may book online"
+    )
+    future_appointments_per_specialty_max: int = Field(
+        20, description="appointments to come that a patient may book online in one speciality"
+    )
+    future_appointments_per_agenda_max: int = Field(
+        5,
+        description="appointments to come that a patient may book online in one agenda, unless it says another number",
+    )
+    bookings_per_account_per_hour_max: int = Field(
+        30, description="appointments that one patient's account may book or move in an hour"
+    )
+    bookings_per_patient_per_hour_max: int = Field(
+        20, description="appointments that may be booked or moved online for one patient in an hour"
+    )
+    bookings_per_counsellor_per_hour_max: int = Field(
+        60, description="appointments that one counsellor may book or move in an hour"
+    )
+    holds_begun_per_account_per_hour_max: int = Field(
+        60, description="holds that one patient's account may begin in an hour, whatever becomes of them"
+    )
+    cancellations_per_account_per_day_max: int = Field(
+        20, description="booked appointments cancelled in a day after which a patient's account books no more"
+    )
+    requests_per_patient_max: int = Field(
+        10, description="requests (proposed, waiting list) that may wait for one patient"
+    )
+    patients_per_account_max: int = Field(20, description="people whom one patient's account may register")
     find_window_days_max: int = Field(93, description="longest window that $find searches, days")
     slot_months_ahead: int = Field(15, description="months for which slot partitions are kept ready")
     slot_months_kept: int = Field(24, description="months after which past slots are dropped")

@@ -302,16 +302,14 @@ async def test_two_at_once_are_not_both_the_last_one(
         await practice.handlers.create(connection, context, booked(agenda, adult))
         second = asyncio.create_task(practice.create(booked(agenda, adult, 1), context))
         await waiting_for_a_lock(practice, second)
-    with pytest.raises(Unprocessable, match="at most 1"):
+    with pytest.raises(Unprocessable, match="has 1 appointment to come in this agenda"):
         await second
 
 
 async def waiting_for_a_lock(practice: Practice, task: asyncio.Task[Any]) -> None:
     """Until the task's transaction waits for another one, or the task has ended without waiting."""
     deadline = time.monotonic() + 10
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
-    )
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     while not task.done() and not await practice.database.pool.fetchval(waiting):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)

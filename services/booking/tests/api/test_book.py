@@ -12,7 +12,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, for_professionals, parameters, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.operations.book import REPLACES
+from creneau_booking.storage.appointments import REPLACES
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -33,12 +33,14 @@ async def test_a_held_appointment_is_confirmed(
     for index, (path, named) in enumerate(
         (("Appointment/$book", "appointment_reference"), ("Appointment/{}/$book", None))
     ):
-        context = practice.context(unique("s"), [camille[8:]])
+        subject = unique("s")
+        context = practice.context(subject, [camille], issuer=callers.issuer.url)
         held = await practice.hold(
             appointment("proposed", slots=[agenda.slots[index]], patient=camille), context
         )
         given = {named: ref(f"Appointment/{held.id}")} if named else {"comment": "merci"}
-        answer = await callers.patient(camille).post(path.format(held.id), parameters(**given))
+        caller = callers.patient(camille, subject=subject)
+        answer = await caller.post(path.format(held.id), parameters(**given))
         assert answer.status_code == 200, answer.text
         booked = answer.json()["entry"][0]["resource"] if named else answer.json()
         assert (booked["status"], "extension" in booked, booked.get("comment")) == (
@@ -230,7 +232,8 @@ async def test_ihe_modifies_and_cancels_by_book(
         "end": utc(agenda.at(2)),
     }
     answer = await caller.post("Appointment/$book", parameters(appointment_resource=moved))
-    assert answer.json()["entry"][0]["resource"]["start"] == utc(agenda.at(1))
+    moved = answer.json()["entry"][0]["resource"]
+    assert moved["start"] == utc(agenda.at(1))
     cancelled = {**moved, "status": "cancelled"}
     answer = await caller.post("Appointment/$book", parameters(appointment_resource=cancelled))
     assert answer.json()["entry"][0]["resource"]["status"] == "cancelled"

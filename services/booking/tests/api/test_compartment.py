@@ -58,13 +58,28 @@ async def test_others_appointments_do_not_exist(
         await caller.post(f"{path}/$hold", parameters()),
         await caller.post(f"{path}/$reschedule", parameters(slot=slot)),
         await caller.post("Appointment/$book", parameters(appt_resource=mine, cancelled_appt_id=path)),
-        await caller.post(
-            "Appointment/$book", parameters(appointment_resource={**mine, "id": of_camille.id})
-        ),
     ]
     assert [answer.status_code for answer in answers] == [404] * len(answers)
     await caller.delete(path)
     assert await practice.slot_statuses(agenda.slots[:2]) == ["busy", "free"]
+    assert await practice.kinds(of_camille.id) == ["booked"]
+
+
+async def test_an_id_tells_nobody_whether_it_is_in_use(
+    callers: Callers, practice: Practice, agenda: Agenda, of_camille: Stored, yann: str
+) -> None:
+    """`$book` of a resource with a stranger's id, or with one that nobody has: a new appointment with an id of ours."""
+    reader = callers.with_scopes("reader", yann)
+    for caller, id_, slot in (
+        (callers.patient(yann), of_camille.id, agenda.slots[1]),
+        (callers.patient(yann), unique("inconnu"), agenda.slots[2]),
+    ):
+        mine = {**appointment("proposed", slots=[slot], patient=yann), "id": id_}
+        answer = await caller.post("Appointment/$book", mine)
+        assert (answer.status_code, answer.json()["status"]) == (201, "booked")
+        assert answer.json()["id"] not in (of_camille.id, id_)
+    mine = {**appointment("proposed", slots=agenda.slots[:1], patient=yann), "id": of_camille.id}
+    assert (await reader.post("Appointment/$book", mine)).status_code == 409, "as for an unknown id: taken"
     assert await practice.kinds(of_camille.id) == ["booked"]
 
 

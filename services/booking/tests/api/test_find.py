@@ -161,7 +161,9 @@ async def test_time_that_is_taken_through_another_agenda_is_not_offered(
     answer = await callers.nobody().post("Appointment/$find", parameters(**free, _count="1"))
     assert (slots_of(answer.json()), answer.json()["total"]) == ([one.slots[8]], 2)
     to_move = ref(f"Appointment/{taken[3].id}")
-    moving = await callers.software().post("Appointment/$find", parameters(**free, ignore_appointment=to_move))
+    moving = await callers.software().post(
+        "Appointment/$find", parameters(**free, ignore_appointment=to_move)
+    )
     assert slots_of(moving.json()) == [one.slots[3], *one.slots[8:]]
     assert await found(callers, **free, ignore_appointment=to_move) == [*one.slots[8:]]
 

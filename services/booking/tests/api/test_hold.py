@@ -55,7 +55,11 @@ async def test_a_hold_says_how_long(
         (200, "Bundle") if bundled else (201, "Appointment")
     )
     assert held["status"] == "pending"
-    assert [p["status"] for p in held["participant"]] == ["accepted", "tentative"]
+    assert [(p["actor"]["reference"], p["status"]) for p in held["participant"]] == [
+        (camille, "accepted"),
+        (agenda.practitioner, "tentative"),
+        (agenda.location, "tentative"),
+    ]
     until = practice.clock.now() + timedelta(seconds=practice.settings.hold_duration_s)
     assert parsedate_to_datetime(answer.headers["expires"]) == until
     assert held_until(held) == utc(until)
@@ -216,13 +220,25 @@ async def test_a_hold_runs_out(callers: Callers, practice: Practice, agenda: Age
     assert await practice.kinds(held["id"]) == ["held", "hold-expired"]
 
 
-async def test_a_hold_that_nobody_else_wanted_may_be_confirmed_late(
+async def test_a_hold_that_has_run_out_is_confirmed_by_nobody(
     callers: Callers, practice: Practice, agenda: Agenda, camille: str
 ) -> None:
-    held = await hold(callers.patient(camille), agenda.slots[0], camille)
+    """Neither confirmed nor extended, though the sweeper has not come and nobody else wants it; given back it may be."""
+    caller = callers.patient(camille)
+    held = await hold(caller, agenda.slots[0], camille)
     practice.clock.advance(timedelta(seconds=practice.settings.hold_duration_s))
-    answer = await callers.patient(camille).post(f"Appointment/{held['id']}/$book", parameters())
-    assert (answer.status_code, answer.json()["status"]) == (200, "booked")
+    path = f"Appointment/{held['id']}"
+    booked = [{"op": "replace", "path": "/status", "value": "booked"}]
+    for answer in (
+        await caller.post(f"{path}/$book", parameters()),
+        await caller.post(f"{path}/$hold", parameters()),
+        await caller.patch(path, booked),
+    ):
+        assert (answer.status_code, code(answer)) == (422, "hold-expired"), answer.text
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["busy-tentative"]
+    given_back = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+    assert (await caller.patch(path, given_back)).status_code == 200
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
 
 
 @pytest.mark.parametrize(

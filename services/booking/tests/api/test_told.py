@@ -72,12 +72,34 @@ async def test_a_life(callers: Callers, practice: Practice, agenda: Agenda, cami
     for _, data in events:
         assert (data["appointment"], data["patient"]) == (held["id"], camille)
         assert data["schedules"] == [f"Schedule/{agenda.id}"]
-        assert data["actors"] == [{"reference": agenda.practitioner, "status": data["actors"][0]["status"]}]
+        assert [actor["reference"] for actor in data["actors"]] == [agenda.practitioner, agenda.location]
         assert "secret" not in str(data)
-    assert events[0][1]["serviceType"] == CONSULTATION["coding"]
+    (visit,) = CONSULTATION["coding"]
+    assert events[0][1]["serviceType"] == [{**visit, "display": "ambulatory"}]
     assert events[2][1]["previous"] == {"start": utc(agenda.at(0)), "end": utc(agenda.at(1))}
     assert events[2][1]["slots"] == [f"Slot/{agenda.slots[1]}"]
     assert events[4][1]["cancellation"] == {"reason": "pat", "by": "patient"}
+
+
+async def test_what_a_writer_put_into_codes_and_labels_is_not_told(
+    practice: Practice, agenda: Agenda
+) -> None:
+    """A display, a code of one's own, a reason in words: each may name a person, and an event is kept by others."""
+    (visit,) = CONSULTATION["coding"]
+    own = {"system": "https://canari.example/codes", "code": "Canari", "display": "Canari"}
+    stored = await practice.create(
+        appointment(
+            "booked",
+            slots=agenda.slots[:1],
+            serviceType=[{"coding": [{**visit, "display": "Canari"}, own], "text": "Canari"}],
+        )
+    )
+    await practice.change(
+        stored.id, status="cancelled", cancelationReason={"coding": [own], "text": "Canari"}
+    )
+    for kind, data in await told(practice, stored.id):
+        assert "canari" not in str(data).lower(), kind
+        assert [coding["code"] for coding in data["serviceType"]] == ["AMB"]
 
 
 @pytest.mark.parametrize("way", ["put", "delete"])
@@ -121,7 +143,15 @@ async def test_a_request_tells_nobody(callers: Callers, practice: Practice, cami
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
-        ({}, {"name": "Camille Exemple", "email": "camille@exemple.fr", "language": "fr"}),
+        (
+            {},
+            {
+                "name": "Camille Exemple",
+                "email": "camille@exemple.fr",
+                "emailVouched": True,
+                "language": "fr",
+            },
+        ),
         (
             {
                 "name": [
@@ -140,7 +170,7 @@ async def test_a_request_tells_nobody(callers: Callers, practice: Practice, cami
                     {"language": {"coding": [{"code": "pt-BR"}]}, "preferred": True},
                 ],
             },
-            {"name": "Cam", "phone": "+33612345678", "language": "pt"},
+            {"name": "Cam", "phone": "+33612345678", "phoneVouched": True, "language": "pt"},
         ),
         (
             {"communication": [{"language": {"text": "breton"}}], "telecom": []},

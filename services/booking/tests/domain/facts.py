@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from creneau_booking.domain.appointment import Appointment, Participant, SlotFact
+from creneau_booking.domain.quotas import Quotas
 
 NOW = datetime(2026, 11, 16, 8, 0, tzinfo=UTC)
 NINE = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -45,3 +46,20 @@ def an_appointment(**changed: Any) -> Appointment:
         "participants": people("Patient/c"),
     }
     return Appointment(**{**facts, **changed})
+
+
+def some_quotas(**changed: int) -> Quotas:
+    """Small numbers, each its own."""
+    numbers = {
+        "future_appointments_per_patient_max": 6,
+        "future_appointments_per_specialty_max": 4,
+        "future_appointments_per_agenda_max": 2,
+        "bookings_per_account_per_hour_max": 5,
+        "bookings_per_patient_per_hour_max": 3,
+        "bookings_per_counsellor_per_hour_max": 8,
+        "holds_begun_per_account_per_hour_max": 7,
+        "cancellations_per_account_per_day_max": 4,
+        "requests_per_patient_max": 2,
+        "patients_per_account_max": 3,
+    }
+    return Quotas(**{**numbers, **changed})

@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.booking.tests.domain.facts import some_quotas
 
 from creneau_booking.domain import access_rules as rules
 from creneau_booking.domain.access_rules import AccessRules, AgeLimit, AgendaRules, Birth, BookingWindow
+from creneau_booking.domain.quotas import Upcoming, require_room_to_come
 from creneau_booking.domain.refusals import months_in_words, time_in_words
 from creneau_shared.errors import Unprocessable
 
@@ -190,12 +192,16 @@ def test_an_unknown_birth_date_is_asked_for_only_where_it_matters() -> None:
 
 
 def test_at_most_so_many_to_come() -> None:
-    rules.require_room(agenda(appointments_max=2), 1)
-    rules.require_room(agenda(), 99)
-    assert (
-        refused(rules.require_room, agenda(appointments_max=2), 2).issues[0].details_code
-        == "too-many-appointments"
-    )
+    """What an agenda says itself holds for everybody who acts for a patient, a counsellor too."""
+    have_room(2, 1)
+    have_room(None, 99)
+    assert refused(have_room, 2, 2).issues[0].details_code == "too-many-appointments"
+
+
+def have_room(most: int | None, to_come: int) -> None:
+    """One more in an agenda that allows so many, for who has so many there."""
+    upcoming = [Upcoming(frozenset({"a"}), frozenset())] * to_come
+    require_room_to_come(some_quotas(), upcoming, {"a": most}, frozenset(), counsellor=True)
 
 
 # -- where rules come from ---------------------------------------------------------------------------------------
@@ -229,7 +235,7 @@ def test_of_several_offers_what_all_of_them_allow(
         try:
             rules.require_open(both, start, now)
             rules.require_age(both, Birth(birth, birth), start)
-            rules.require_room(both, held)
+            have_room(one.appointments_max, held)
             rules.require_changeable(both, start, now)
         except Unprocessable:
             return False

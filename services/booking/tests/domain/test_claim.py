@@ -137,16 +137,12 @@ def test_visibility(visibility: tuple[str, ...], allowed: bool) -> None:
         assert refusal(Unprocessable, an_appointment(), slot) == "unknown-slot"
 
 
-def test_a_practice_takes_slots_of_its_own_agendas_only() -> None:
-    """Each of them; of another practice's it knows those that are open, and no others."""
-    own, other = a_slot(owners=frozenset({"A"})), a_slot(owners=frozenset({"B"}))
-    claim(an_appointment(), own, by_patient=False, practices={"A"})
-    claim(an_appointment(), other, by_patient=False, practices={"A"}, kept={other.id})
-    with pytest.raises(Forbidden):
-        claim(an_appointment(), other, by_patient=False, practices={"A"})
-    unseen = a_slot(owners=frozenset({"B"}), visibility=frozenset({"PRO"}))
-    with pytest.raises(Unprocessable):
-        claim(an_appointment(), unseen, by_patient=False, practices={"A"})
+def test_another_practice_s_slot_that_is_not_open_is_as_one_that_does_not_exist() -> None:
+    slot = a_slot(owners=frozenset({"B"}), visibility=frozenset({"PRO"}))
+    claim(an_appointment(), slot, by_patient=False, practices={"B"})
+    claim(an_appointment(), slot, by_patient=False, practices={"A"}, kept={slot.id})
+    with pytest.raises(Unprocessable, match="Unknown slot"):
+        claim(an_appointment(), slot, by_patient=False, practices={"A"})
 
 
 def test_a_patient_books_a_slot_for_one_person() -> None:
@@ -175,7 +171,10 @@ def test_who_is_taken() -> None:
         *people("Practitioner/away", status="declined"),
     )
     taken = claim(
-        an_appointment(participants=participants), a_slot(), roles={"PractitionerRole/r": "Practitioner/a"}
+        an_appointment(participants=participants),
+        a_slot(),
+        by_patient=False,
+        roles={"PractitionerRole/r": "Practitioner/a"},
     )
     assert taken.actors == ("Device/d", "Practitioner/a", "Practitioner/p")
 
@@ -188,3 +187,29 @@ def test_which_roles_need_a_look_up() -> None:
     assert unresolved_roles(an_appointment(), [a_slot(actors=("PractitionerRole/r",))]) == (
         "PractitionerRole/r",
     )
+
+
+@pytest.mark.parametrize("other", ["Practitioner/q", "PractitionerRole/r", "Device/d"])
+def test_a_patient_takes_the_agendas_people_and_nobody_else(other: str) -> None:
+    """However the other is named; a role of the agenda's own Practitioner is no other."""
+    wanted = an_appointment(participants=people("Patient/c", "Practitioner/p", other))
+    roles = {"PractitionerRole/r": "Practitioner/q", "PractitionerRole/own": "Practitioner/p"}
+    with pytest.raises(Forbidden) as refused:
+        claim(wanted, a_slot(), roles=roles)
+    assert refused.value.issues[0].expression == ("Appointment.participant[2].actor",)
+    assert refused.value.issues[0].details_code == "participant-not-yours"
+    claim(wanted, a_slot(), by_patient=False, roles=roles)
+    own = an_appointment(participants=people("Patient/c", "PractitionerRole/own"))
+    assert claim(own, a_slot(), roles=roles).actors == ("Practitioner/p",)
+
+
+def test_a_patient_comes_for_what_the_slot_offers() -> None:
+    """Codes of the slot, where it says any; its silence is no limit, and the practice is free."""
+    offering = a_slot(offers={"serviceType": frozenset({"s|AMB", "AMB"})})
+    fit = an_appointment(visit={"serviceType": frozenset({"s|AMB"}), "specialty": frozenset({"s|SM54"})})
+    claim(fit, offering)
+    for said in ("s|VR", "text|en urgence"):
+        other = an_appointment(visit={"serviceType": frozenset({said})})
+        assert refusal(Forbidden, other, offering) == "element-not-yours"
+        claim(other, offering, by_patient=False)
+        claim(other, a_slot())

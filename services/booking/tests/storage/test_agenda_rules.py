@@ -22,6 +22,7 @@ from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.zones import TIME_ZONE
 from creneau_shared.messaging.events import ReceivedEvent
 
 CASES = 4000
@@ -110,7 +111,7 @@ def window(days: int, opens_at: str | None = None) -> Resource:
 
 
 def zone(name: str) -> Resource:
-    return {"url": said.TIME_ZONE, "valueCode": name}
+    return {"url": TIME_ZONE, "valueCode": name}
 
 
 async def write(practice: Practice, resource: Resource) -> None:

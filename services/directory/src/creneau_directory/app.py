@@ -13,17 +13,19 @@ from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
-from creneau_shared.fhir.storage.audit_events import AuditEventTable
+from creneau_shared.fhir.storage.audit_events import AuditEventTable, names_in
 from creneau_shared.security.access import Known
 from creneau_shared.security.memberships import practices_of
 from creneau_shared.security.principal import Principal
 
 SERVICE = "creneau-directory"
+NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization"})
+"""Whom the trail can name."""
 
 
 def create_catalog() -> Catalog:
     """What can be searched here."""
-    return Catalog([*(GenericTable.of(name) for name in TYPES), AuditEventTable(SERVICE)])
+    return Catalog([*(GenericTable.of(name) for name in TYPES), AuditEventTable(SERVICE, NAMES)])
 
 
 def create_fhir(settings: DirectorySettings, database: Database, clock: Clock) -> FhirServer:
@@ -33,7 +35,7 @@ def create_fhir(settings: DirectorySettings, database: Database, clock: Clock) -
         service=SERVICE,
         database=database,
         clock=clock,
-        types=served_types(settings.public_base_url.rstrip("/")),
+        types=served_types(settings.public_base_url.rstrip("/"), NAMES),
         catalog=create_catalog(),
         memberships=known,
     )

@@ -6,12 +6,13 @@ from creneau_directory.handlers import resource_changed
 from creneau_directory.storage.ownership import entry_belonging
 from creneau_directory.storage.tables import TYPES
 from creneau_shared.fhir.profiles import profiles_of
-from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, ServedType
-from creneau_shared.fhir.storage.audit_events import AuditEventStore
+from creneau_shared.fhir.rest.declaration import ServedType
+from creneau_shared.fhir.rest.trail import served_trail
+from creneau_shared.fhir.storage.audit_events import NameOf
 from creneau_shared.fhir.storage.generic import GenericStore
 
 
-def served_types(base_url: str) -> list[ServedType]:
+def served_types(base_url: str, names: NameOf) -> list[ServedType]:
     """The types that the directory serves."""
     public = [
         ServedType(
@@ -19,10 +20,9 @@ def served_types(base_url: str) -> list[ServedType]:
         )
         for name in TYPES
     ]
-    trail = ServedType(
-        AuditEventStore("creneau-directory"),
-        interactions=READ_AND_SEARCH,
-        documentation="Who read or changed which personal data here, and when. What the directory holds is public: "
-        "reading it leaves no trace. For user and system scopes.",
+    trail = served_trail(
+        "creneau-directory",
+        names,
+        "Who read or changed which personal data here. What the directory holds is public: reading it leaves no trace.",
     )
     return [*public, trail]

@@ -9,6 +9,7 @@ from creneau_directory.publishing import resource_event
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue, Unprocessable
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
+from creneau_shared.fhir.zones import zone_issues
 from creneau_shared.messaging.outbox import append
 
 
@@ -17,7 +18,7 @@ async def resource_changed(
 ) -> None:
     """The hook of every directory type, inside the transaction of the write."""
     if resource is not None:
-        issues = identifier_issues(resource)
+        issues = [*identifier_issues(resource), *zone_issues(resource)]
         if issues:
             raise Unprocessable(issues=issues)
     await append(connection, [resource_event(stored, context.correlation_id)])

@@ -1,4 +1,4 @@
-"""creneau-directory api | worker | migrate | republish"""
+"""creneau-directory api | worker | migrate | republish | revoke-tokens"""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.retention import republish
+from creneau_shared.security.revoke_command import add_revoke_command
 from creneau_shared.worker import Task, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+add_revoke_command(main, DirectorySettings, SERVICE)
 
 
 @main.command()
@@ -40,7 +42,9 @@ def worker() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to the current schema."""
-    asyncio.run(run_migrations(find_migrations("creneau_directory"), str(DirectorySettings().database_url)))
+    settings = DirectorySettings()
+    path = find_migrations("creneau_directory")
+    asyncio.run(run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role))
 
 
 @main.command(name="republish")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from creneau_notifications.api.confirmation import ConfirmationPages
 from creneau_notifications.conformance import served_types
+from creneau_notifications.delivery.admission import Admission
 from creneau_notifications.delivery.sender import DeliveryLimits, Identity, Sender
 from creneau_notifications.delivery.smtp import SmtpTransport
 from creneau_notifications.delivery.transport import EmailTransport, LoggedEmails, LoggedSms
@@ -12,7 +14,9 @@ from creneau_notifications.handlers import Notifications
 from creneau_notifications.jobs import Retention
 from creneau_notifications.messaging.consumers import consumers
 from creneau_notifications.settings import NotificationsSettings
+from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
+from creneau_notifications.storage.facts import name_in_facts
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Database
@@ -35,8 +39,8 @@ def create_fhir(settings: NotificationsSettings, database: Database, clock: Cloc
         service=SERVICE,
         database=database,
         clock=clock,
-        types=served_types(settings.public_base_url.rstrip("/")),
-        catalog=Catalog([GenericTable.of("Communication"), AuditEventTable(SERVICE)]),
+        types=served_types(settings.public_base_url.rstrip("/"), name_in_facts),
+        catalog=Catalog([GenericTable.of("Communication"), AuditEventTable(SERVICE, name_in_facts)]),
     )
 
 
@@ -45,8 +49,12 @@ def create_app(
 ) -> ServiceApplication:
     """The API."""
     settings = settings or NotificationsSettings()
+    clock = clock or SystemClock()
     database = open_database(settings, f"{SERVICE}-api")
-    return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))
+    app = create_service_app(settings, create_fhir(settings, database, clock))
+    pages = ConfirmationPages(database, clock, timedelta(days=settings.address_refusal_days))
+    pages.serve(app.rest_of_api)
+    return app
 
 
 def create_consumers(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Consumer]:
@@ -64,6 +72,7 @@ def create_tasks(settings: NotificationsSettings, database: Database, clock: Clo
         communications,
         clock,
         kept=timedelta(days=settings.message_retention_days),
+        counts_kept=timedelta(days=settings.unconfirmed_count_days),
         interval_s=settings.retention_interval_s,
     )
     return [
@@ -82,7 +91,7 @@ def create_email_transport(settings: NotificationsSettings) -> EmailTransport:
     if not settings.smtp_url:
         return LoggedEmails()
     return SmtpTransport(
-        settings.smtp_url, starttls=settings.smtp_starttls, timeout_s=settings.smtp_timeout_s
+        settings.smtp_url, tls=settings.smtp_tls, ca=settings.smtp_ca, timeout_s=settings.smtp_timeout_s
     )
 
 
@@ -102,6 +111,11 @@ def _sender(
             facts_patience=timedelta(seconds=settings.facts_patience_s),
             facts_retry=timedelta(seconds=settings.facts_retry_s),
             retry=settings.retry_policy,
+        ),
+        Admission(
+            Keyring(settings.address_key),
+            settings.allowance,
+            timedelta(days=settings.confirmation_link_days),
         ),
         clock,
     )

@@ -11,7 +11,7 @@ from creneau_notifications.domain.contact import Contact, channels_for
 from creneau_notifications.domain.plan import Plan, PlannedMessage, plan, reminders
 from creneau_notifications.domain.rules import Channel
 from creneau_notifications.domain.visit import Fact, visit_of
-from creneau_notifications.storage import appointments, facts, messages, recipients
+from creneau_notifications.storage import addresses, appointments, facts, messages, recipients
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Message
 from creneau_shared.clock import Clock
@@ -55,6 +55,7 @@ class Notifications:
     async def contact_deleted(self, connection: Connection, recipient: str) -> None:
         """Forget the recipient and withdraw what was still to be told."""
         await recipients.forget(connection, recipient)
+        await addresses.forget(connection, recipient)
         withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
         await self._show(connection, withdrawn)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from creneau_notifications.storage import appointments, messages
+from creneau_notifications.storage import addresses, appointments, messages
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
@@ -28,12 +28,14 @@ class Retention:
         clock: Clock,
         *,
         kept: timedelta,
+        counts_kept: timedelta,
         interval_s: float,
     ) -> None:
         self._database = database
         self._communications = communications
         self._clock = clock
         self._kept = kept
+        self._counts_kept = counts_kept
         self._interval_s = interval_s
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -51,6 +53,8 @@ class Retention:
         async with self._database.transaction() as connection:
             while await appointments.prune(connection, before, BATCH_ROWS) == BATCH_ROWS:
                 pass
+        async with self._database.transaction() as connection:
+            await addresses.prune(connection, self._clock.now(), self._counts_kept)
         if pruned:
             log.info("messages pruned", messages=pruned)
         return pruned

@@ -1,4 +1,4 @@
-"""creneau-notifications api | worker | migrate | rebuild-replicas | replay-dead"""
+"""creneau-notifications api | worker | migrate | rebuild-replicas | replay-dead | revoke-tokens"""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from creneau_shared.database.migrations import migrate as run_migrations
 from creneau_shared.messaging.dead_letter import replay
 from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
+from creneau_shared.security.revoke_command import add_revoke_command
 from creneau_shared.worker import run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+add_revoke_command(main, NotificationsSettings, SERVICE)
 
 
 @main.command()
@@ -37,8 +39,9 @@ def worker() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to the current schema."""
+    settings = NotificationsSettings()
     path = find_migrations("creneau_notifications")
-    asyncio.run(run_migrations(path, str(NotificationsSettings().database_url)))
+    asyncio.run(run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role))
 
 
 @main.command(name="rebuild-replicas")

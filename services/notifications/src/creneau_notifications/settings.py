@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, FilePath
 
+from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.retry import RetryPolicy
 from creneau_notifications.domain.rules import Channel
 from creneau_shared.settings import ServiceSettings
@@ -20,11 +21,16 @@ class NotificationsSettings(ServiceSettings):
 
     smtp_url: str = Field(
         "",
-        description="smtp://user:password@host:port (STARTTLS when offered) or smtps://…; empty: e-mails are "
-        "logged, not sent",
+        description="smtp://user:password@host:port (STARTTLS, see SMTP_TLS) or smtps://… (TLS from the first byte); "
+        "empty: e-mails are logged, not sent",
     )
-    smtp_starttls: Literal["auto", "required", "off"] = Field(
-        "auto", description="for smtp://: encrypt when the server offers it, always, or never"
+    smtp_tls: Literal["required", "opportunistic", "off"] = Field(
+        "required",
+        description="for smtp://: encrypt and verify the server, or send nothing; encrypt where the server offers it; "
+        "never, for a mail server on this machine",
+    )
+    smtp_ca: FilePath | None = Field(
+        None, description="file of the CAs (PEM) that vouch for the mail server; none: the system's"
     )
     smtp_timeout_s: float = Field(20.0, description="longest wait for one answer of the SMTP server, seconds")
     mail_from: str = Field(
@@ -52,6 +58,34 @@ class NotificationsSettings(ServiceSettings):
     )
     facts_retry_s: float = Field(2.0, description="pause between two looks for missing facts, seconds")
 
+    address_secret: str = Field(
+        "",
+        description="key of the hashes of addresses and of the links to confirm them, the same in all processes; "
+        "empty: made of DATABASE_URL",
+    )
+    unconfirmed_messages_max: int = Field(
+        3,
+        ge=0,
+        description="messages in all to an address that a patient's account gave and nobody has confirmed",
+    )
+    unconfirmed_news_reserve: int = Field(
+        1, ge=0, description="how many of these are kept for moves and cancellations"
+    )
+    unconfirmed_count_days: int = Field(
+        365,
+        ge=1,
+        description="days without a message after which what an address was sent is no longer counted",
+    )
+    confirmation_link_days: int = Field(30, ge=1, description="how long a link to confirm works, days")
+    address_refusal_days: int = Field(
+        365,
+        ge=1,
+        description="how long an address whose owner said “not me” gets nothing that no practice answers for, days",
+    )
+    messages_per_address_day_max: int = Field(
+        20, ge=1, description="messages to one address in one day (UTC), confirmed or not"
+    )
+
     message_retention_days: int = Field(
         730, description="how long messages, their attempts and Communications are kept after the visit, days"
     )
@@ -61,6 +95,18 @@ class NotificationsSettings(ServiceSettings):
     def channels(self) -> frozenset[Channel]:
         """The channels on offer."""
         return frozenset(Channel) if self.sms_sender != "off" else frozenset({Channel.EMAIL})
+
+    @property
+    def address_key(self) -> str:
+        """The key of the addresses' hashes."""
+        return self.address_secret or f"addresses of {self.database_url}"
+
+    @property
+    def allowance(self) -> Allowance:
+        """How much one address is sent."""
+        return Allowance(
+            self.unconfirmed_messages_max, self.unconfirmed_news_reserve, self.messages_per_address_day_max
+        )
 
     @property
     def retry_policy(self) -> RetryPolicy:

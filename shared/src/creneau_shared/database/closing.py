@@ -6,7 +6,7 @@ one. They are part of the transaction all the same: they are there when it commi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,14 +20,17 @@ class ClosingInsert:
     columns: tuple[str, ...]
     types: tuple[str, ...]
     """the SQL type of each column"""
+    made: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """columns that are made of what is given, and the expression that makes them"""
 
     def sql(self, first_parameter: int = 1) -> str:
         """The statement, with its arrays from `$first_parameter`; rows are inserted in their order in the arrays."""
         arrays = ", ".join(f"${first_parameter + i}::{kind}[]" for i, kind in enumerate(self.types))
         columns = ", ".join(self.columns)
+        values = ", ".join(self.made.get(name, name) for name in self.columns)
         return (
             f"INSERT INTO {self.table} ({columns}) "
-            f"SELECT {columns} FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, ordinality) "
+            f"SELECT {values} FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, ordinality) "
             "ORDER BY ordinality"
         )
 

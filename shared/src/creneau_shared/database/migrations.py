@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from alembic import command, context
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -57,8 +58,11 @@ def find_migrations(package: str) -> Path:
     raise FileNotFoundError(f"{package} has no migrations")
 
 
-async def migrate(path: Path, url: str) -> None:
-    """Bring the database at `url` to the newest version of the migrations in `path`."""
+async def migrate(path: Path, url: str, *, runtime_role: str | None = None) -> None:
+    """Bring the database at `url` to the newest version of the migrations in `path`, as its owner.
+
+    `runtime_role` may then read and write the rows of every table there is, and nothing else.
+    """
 
     def upgrade() -> None:
         # Alembic's context is global to the process.
@@ -66,6 +70,22 @@ async def migrate(path: Path, url: str) -> None:
             command.upgrade(_config(path, url), "head")
 
     await asyncio.to_thread(upgrade)
+    if runtime_role is not None:
+        await _grant_rows(url, runtime_role)
+
+
+async def _grant_rows(url: str, role: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        name = await connection.fetchval("SELECT quote_ident($1)", role)
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+            await connection.execute(
+                f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}"
+            )
+            await connection.execute(f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {name}")
+    finally:
+        await connection.close()
 
 
 async def check_migrations(path: Path, metadata: MetaData, url: str) -> None:
@@ -84,9 +104,12 @@ async def check_migrations(path: Path, metadata: MetaData, url: str) -> None:
 def run_migrations(metadata: MetaData, url: str | None = None) -> None:
     """What a service's `env.py` calls: run the migrations that are due, at `url`.
 
-    Without `url`: that of `migrate`, or `DATABASE_URL` when the `alembic` command itself is used.
+    Without `url`: that of `migrate`, or `DATABASE_OWNER_URL` or `DATABASE_URL` when the `alembic` command itself is used.
     """
-    url = url or context.config.attributes.get("url") or os.environ["DATABASE_URL"]
+    given = os.environ.get("DATABASE_OWNER_URL") or os.environ.get("DATABASE_URL")
+    url = url or context.config.attributes.get("url") or given
+    if url is None:
+        raise KeyError("DATABASE_URL")
     asyncio.run(_run(metadata, url))
 
 
@@ -98,8 +121,12 @@ def _config(path: Path, url: str) -> Config:
 
 
 def _engine(url: str) -> AsyncEngine:
+    """An engine that connects as asyncpg itself does: SQLAlchemy would not know `sslmode` and its like."""
     scheme, separator, rest = url.partition("://")
-    return create_async_engine(f"{scheme.split('+')[0]}+asyncpg{separator}{rest}", poolclass=NullPool)
+    dsn = f"{scheme.split('+')[0]}{separator}{rest}"
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+    )
 
 
 async def _run(metadata: MetaData, url: str) -> None:

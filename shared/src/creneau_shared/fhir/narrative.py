@@ -1,11 +1,14 @@
 """Narrative: what may be stored, and what may be shown.
 
 `problem` is the gate for what clients send (FHIR R4 narrative.html, invariants txt-1 and txt-2); a narrative
-that passes is kept byte for byte. `sanitise` is for showing one in a page, wherever it came from.
+that passes is kept byte for byte. Whoever shows it runs nothing and loads nothing from outside: to load something is to
+tell its server who reads whose record, and when. A link may lead outside, since a person chooses to follow it. `sanitise`
+is for showing one in a page, wherever it came from.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,8 +38,15 @@ ATTRIBUTES: Final[frozenset[str]] = words(
 )
 """Attributes that they may have: none that runs something."""
 
-_LINKS: Final = frozenset({"href", "src", "longdesc", "cite", "usemap"})
+_LINKS: Final = frozenset({"href", "longdesc", "cite", "usemap"})
 _SAFE_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel", "urn", "cid", "fhir", "ftp"})
+
+
+_LOADS: Final = re.compile(
+    r"(?<![a-z-])(?:url|src|image|-webkit-image-set|image-set|cross-fade|-webkit-cross-fade|element|paint|attr)\("
+    r"|@|expression\(|javascript:|behavior:|-moz-binding"
+)
+"""what a style sheet can load or run with, written without blanks and in lower case"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,7 @@ def _element_problem(element: etree._Element) -> Problem | None:
     for attribute, value in element.attrib.items():
         text = str(value)
         local = etree.QName(str(attribute)).localname
-        if local not in ATTRIBUTES or (local in _LINKS and not is_safe_link(text)) or _runs(local, text):
+        if local not in ATTRIBUTES or not _harmless(local, text):
             return Problem(
                 "txt-1",
                 f"l'attribut {local} y est interdit ainsi",
@@ -107,7 +117,7 @@ def _element_problem(element: etree._Element) -> Problem | None:
 
 def is_safe_link(target: str) -> bool:
     """Whether following `target` runs nothing: relative, an image in data:, or of a harmless scheme."""
-    compact = "".join(character for character in target if character > " ").lower()
+    compact = _as_browsers_read(target)
     scheme, colon, rest = compact.partition(":")
     if not colon or any(mark in scheme for mark in "/?#"):
         return True
@@ -116,12 +126,34 @@ def is_safe_link(target: str) -> bool:
     )
 
 
-def _runs(attribute: str, value: str) -> bool:
-    """Old style sheets could run script."""
-    compact = "".join(value.split()).lower()
-    return attribute == "style" and (
-        "expression(" in compact or "javascript:" in compact or "@import" in compact
-    )
+def _as_browsers_read(address: str) -> str:
+    """Without the blanks and control characters that browsers pass over, in lower case."""
+    return "".join(character for character in address if character > " ").lower()
+
+
+def is_own_image(source: str) -> bool:
+    """Whether an image comes with the narrative or from where the resource itself is: in data:, by a fragment (a
+    contained resource), by cid: or by a relative path. `//host/` and what browsers take for it is outside."""
+    compact = _as_browsers_read(source)
+    scheme, colon, _ = compact.partition(":")
+    if colon and not any(mark in scheme for mark in "/?#"):
+        return scheme in ("data", "cid") and is_safe_link(source)
+    return not compact.startswith(("/", "\\"))
+
+
+def _harmless(attribute: str, value: str) -> bool:
+    if attribute == "src":
+        return is_own_image(value)
+    if attribute == "style":
+        return _is_plain_style(value)
+    return attribute not in _LINKS or is_safe_link(value)
+
+
+def _is_plain_style(style: str) -> bool:
+    """Nothing that loads (url(), image-set(), src() …, @import) or, in old browsers, runs. Escapes could write any of
+    it otherwise, and nobody needs them here."""
+    compact = "".join(style.split()).lower()
+    return "\\" not in compact and not _LOADS.search(compact)
 
 
 def sanitise(div: str) -> str:

@@ -20,6 +20,7 @@ from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.incoming import read_body, read_form, read_query
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format, body_format
 from creneau_shared.fhir.search.registry import REGISTRY
+from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.xml import from_xml, to_xml
 from creneau_shared.gateway.asking import RefusedError
@@ -43,7 +44,7 @@ class GatewayApplication:
         self._settings = settings
         self._base_url = settings.public_base_url.rstrip("/")
         self._upstreams = Upstreams(settings)
-        self._whole = Whole(self._upstreams, self._base_url)
+        self._whole = Whole(self._upstreams, self._base_url, QuerySeal(settings.cursor_secret))
         self._conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), self._base_url, SystemClock())
         self._own = OwnTypes(self._whole, self._conformance)
         self._bundles = Bundles(self._upstreams, self._own, self._base_url, settings.batch_parallel)
@@ -115,7 +116,7 @@ class GatewayApplication:
             case () if reading:
                 return Answer(200, await self._whole.search(query, headers))
             case ("_search",) if method == "POST":
-                return Answer(200, await self._whole.search(query, headers))
+                return Answer(200, await self._whole.search(self._whole.seal.close(query), headers))
             case ("metadata",) if reading:
                 return await self._whole.metadata(query, headers, self._conformance.declarations())
             case ("_history",) if reading:

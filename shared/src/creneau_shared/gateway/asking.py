@@ -14,11 +14,21 @@ from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway.routing import Service
 from creneau_shared.gateway.upstreams import Upstreams
+from creneau_shared.http.gateway_headers import HANDED_ON
 from creneau_shared.ids import new_id
 
 Query = list[tuple[str, str]]
 
-FORWARDED = ("authorization", "accept-language", "prefer", "x-request-id", "x-correlation-id")
+FORWARDED = (
+    "authorization",
+    "dpop",
+    "accept-language",
+    "prefer",
+    "x-request-id",
+    "x-correlation-id",
+    "x-purpose-of-use",
+    *HANDED_ON,
+)
 PASSED_ON = ("Content-Location", "Preference-Applied", "Retry-After", "WWW-Authenticate")
 
 

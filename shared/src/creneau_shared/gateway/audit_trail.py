@@ -19,6 +19,7 @@ from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.several_types import page_count
 from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway.asking import (
     FORWARDED,
@@ -88,8 +89,9 @@ NOTHING = Trail([], [], 0, None)
 class AuditTrail:
     """Reads and searches the services' AuditEvents."""
 
-    def __init__(self, upstreams: Upstreams, base_url: str) -> None:
+    def __init__(self, upstreams: Upstreams, base_url: str, seal: QuerySeal) -> None:
         self._upstreams = upstreams
+        self._seal = seal
         self._base_url = base_url
 
     async def answer(
@@ -102,7 +104,7 @@ class AuditTrail:
                 return Answer(200, await self.search(query, headers))
             case ["_search"]:
                 if method == "POST":
-                    return Answer(200, await self.search(query, headers))
+                    return Answer(200, await self.search(self._seal.close(query), headers))
                 raise MethodNotAllowed.at_address(method, "POST")
             case [id_] if reading:
                 return await self.read(id_, query, headers)
@@ -126,12 +128,14 @@ class AuditTrail:
         return Answer(found.status_code, found.content or None, {**passed_on(found), **kept})
 
     async def search(self, query: Query, headers: Mapping[str, str]) -> bytes:
-        """The services' AuditEvents as one searchset, newest first unless `_sort` says otherwise."""
+        """The services' AuditEvents as one searchset, newest first unless `_sort` says otherwise. The links say the
+        query as it stands here."""
         newest_first = _newest_first(query)
         count = page_count(query)
         text = next((value for name, value in reversed(query) if name == CURSOR_PARAMETER), "")
         begin = Position.decode(text) if text else Position(dict.fromkeys(SERVICES, ""))
-        pairs = [pair for pair in query if pair[0] not in ("_count", "_format", CURSOR_PARAMETER)]
+        kept = [pair for pair in query if pair[0] not in ("_count", "_format", CURSOR_PARAMETER)]
+        pairs = self._seal.open(kept)
         trails = await self._trails(pairs, headers, {s: (c, count) for s, c in begin.cursors.items()})
         taken = _taken(trails, count, newest_first)
         parts = {s: (begin.cursors[s], n) for s, n in taken.items() if 0 < n < len(trails[s].matches)}

@@ -102,6 +102,7 @@ class Bundles:
         """What an entry is answered that the gateway answers itself."""
         wanted = entry["request"]
         path, query = split_url(wanted["url"], self._base_url, index)
+        query = self._own.as_of_an_entry(path, query)
         asked = {**headers, "if-none-match": wanted["ifNoneMatch"]} if "ifNoneMatch" in wanted else headers
         try:
             answer = await self._own.answer(

@@ -28,6 +28,10 @@ class OwnTypes:
             return False
         return path[0] in self._conformance.types or (path[0] == TRAIL and not path[-1].startswith("$"))
 
+    def as_of_an_entry(self, path: Sequence[str], query: Query) -> Query:
+        """The query of an entry of a Bundle: no link of the answer tells what came in a body."""
+        return self._whole.seal.close(query) if tuple(path) == (TRAIL,) else query
+
     async def answer(
         self,
         method: str,

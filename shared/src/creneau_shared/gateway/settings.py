@@ -20,6 +20,9 @@ class GatewaySettings(BaseSettings):
     upstreams_directory: str = Field(description="base addresses of the directory")
     upstreams_notifications: str = Field(description="base addresses of notifications")
     upstream_timeout_s: float = Field(30.0, description="longest that a service may take, seconds")
+    cursor_secret: str = Field(
+        "", description="key that seals the values in links, the same in all gateway processes; empty: random"
+    )
     request_body_bytes_max: int = Field(8 * 1024 * 1024, description="longest body, bytes")
     batch_parallel: int = Field(8, description="entries of one batch that are asked for at once")
     shutdown_grace_s: float = Field(10.0, description="time to drain after SIGTERM, seconds")

@@ -15,6 +15,7 @@ from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.history import CURSOR, Place, history_count
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
 from creneau_shared.fhir.search.bundle import query_url
+from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway import audit_trail
 from creneau_shared.gateway.asking import Query, RefusedError, address_of, ask, bundle_of, next_cursor
@@ -28,10 +29,11 @@ METADATA_KEPT_S = 10.0
 class Whole:
     """Asks each service and joins what they answer."""
 
-    def __init__(self, upstreams: Upstreams, base_url: str) -> None:
+    def __init__(self, upstreams: Upstreams, base_url: str, seal: QuerySeal) -> None:
         self._upstreams = upstreams
         self._base_url = base_url
-        self.audit_trail = audit_trail.AuditTrail(upstreams, base_url)
+        self.seal = seal
+        self.audit_trail = audit_trail.AuditTrail(upstreams, base_url, seal)
         self._metadata: tuple[float, bytes] = (0.0, b"")
 
     async def metadata(self, query: Query, headers: Mapping[str, str], own: Sequence[Resource]) -> Answer:
@@ -94,14 +96,16 @@ class Whole:
         return bundle_of("history", page, links)
 
     async def search(self, query: Query, headers: Mapping[str, str]) -> bytes:
-        """`_type=A,B`: each type where it lives, in the order asked for, page by page."""
+        """`_type=A,B`: each type where it lives, in the order asked for, page by page. The links say the query as it
+        stands here, so that what came in a body is closed by then."""
         asked = SeveralTypes.of(query, SERVICE_OF)
 
         async def one(name: str, pairs: Query) -> Part:
             if name == audit_trail.TYPE:
                 bundle = loads(await self.audit_trail.search(pairs, headers))
             else:
-                bundle = await ask(self._upstreams, SERVICE_OF[name], f"/fhir/{name}/_search", headers, pairs)
+                form = self.seal.open(pairs)
+                bundle = await ask(self._upstreams, SERVICE_OF[name], f"/fhir/{name}/_search", headers, form)
             entries = bundle.get("entry", ())
             matches = sum(entry.get("search", {}).get("mode") == "match" for entry in entries)
             return Part(entries, matches, bundle.get("total"), next_cursor(bundle))

@@ -12,8 +12,8 @@ _EXPOSED = (
     b" X-Request-Id, X-Correlation-Id"
 )
 _ALLOWED_HEADERS = (
-    b"Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since,"
-    b" If-None-Exist, If-None-Match, Prefer, X-Provenance, X-Request-Id, X-Correlation-Id"
+    b"Accept, Accept-Language, Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-Modified-Since,"
+    b" If-None-Exist, If-None-Match, Prefer, X-Provenance, X-Purpose-Of-Use, X-Request-Id, X-Correlation-Id"
 )
 
 

@@ -1,4 +1,5 @@
-"""What every HTTP answer gets, whoever gives it: the correlation id, the right of pages to read it, its measure.
+"""What every HTTP answer gets, whoever gives it: the correlation id, its protection, the right of pages to read it,
+its measure.
 
 Pure ASGI, and one wrapper rather than three: it stands around every request.
 """
@@ -11,6 +12,7 @@ from typing import Any
 
 from creneau_shared.http import correlation, cors
 from creneau_shared.http.metering import Meter
+from creneau_shared.http.protection import protected
 
 ASGIApp = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -31,7 +33,7 @@ class EdgeMiddleware:
         extra = correlation.begin(asked.get(b"x-request-id"), asked.get(b"x-correlation-id"))
         if b"origin" in asked:
             if scope["method"] == "OPTIONS":
-                await cors.answer_preflight(send, extra)
+                await cors.answer_preflight(send, protected(extra))
                 return
             extra += cors.READABLE
 
@@ -39,7 +41,7 @@ class EdgeMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *extra]
+                message["headers"] = protected([*message["headers"], *extra])
             await send(message)
 
         try:

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from creneau_shared.http.protection import protected
 from creneau_shared.metrics import exposition
 
 CHECK_TIMEOUT_S = 3.0
@@ -75,8 +76,14 @@ class HealthApp:
             return
         if scope["type"] != "http":
             return
-        if not await answer(self._health, scope, send):
-            await respond(send, 404, b'{"status":"not found"}', "application/json")
+
+        async def send_on(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = protected(message["headers"])
+            await send(message)
+
+        if not await answer(self._health, scope, send_on):
+            await respond(send_on, 404, b'{"status":"not found"}', "application/json")
 
 
 async def answer(health: Health, scope: Scope, send: Send) -> bool:

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.http.protection import PROTECTION
 
 HEAD_TIMEOUT_S: Final = 15.0
 """from a connection's beginning, or a request's first byte, to the end of its header; the body has the request's time"""
@@ -125,6 +126,7 @@ class PatientProtocol(HttpToolsProtocol):
             b"content-length: %d" % len(body),
             b"cache-control: no-store",
             b"connection: close",
+            *(b": ".join(header) for header in PROTECTION),
         ]
         self.transport.write(STATUS_LINE[status] + b"\r\n".join([*head, b"", body]))
         self.transport.close()

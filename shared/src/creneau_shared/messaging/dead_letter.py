@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,7 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from creneau_shared.clock import Clock
-from creneau_shared.logging import redact_text
+from creneau_shared.logging import describe
 from creneau_shared.messaging.kafka import open_consumer, open_producer
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import dead_letter_topic
@@ -80,7 +82,7 @@ def dead_headers(
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
     reason = {
         "reason": type(error).__name__,
-        "message": redact_text(str(error))[:MESSAGE_CHARACTERS_MAX],
+        "message": _where(error)[:MESSAGE_CHARACTERS_MAX],
         "topic": topic,
         "partition": str(record.partition),
         "offset": str(record.offset),
@@ -88,6 +90,13 @@ def dead_headers(
         "time": clock.now().isoformat(),
     }
     return kept + [(PREFIX + name, value.encode()) for name, value in reason.items()]
+
+
+def _where(error: BaseException) -> str:
+    """What died and at which line; never the text of the exception, which may hold the event's data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
+    return f"{describe(error)}{at}"
 
 
 @dataclass(frozen=True, slots=True)

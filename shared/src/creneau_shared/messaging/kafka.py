@@ -18,8 +18,10 @@ What the embedded broker (Tansu 0.6, in memory) does otherwise than Apache Kafka
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -40,6 +42,32 @@ FETCH_WAIT_MS = 100
 log = structlog.get_logger(__name__)
 
 
+def connection_options(settings: ServiceSettings) -> dict[str, Any]:
+    """Where the brokers are and how they are spoken to: the same for producer, consumer and administrator."""
+    protocol = settings.kafka_security_protocol
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "security_protocol": protocol,
+    }
+    if protocol in ("SSL", "SASL_SSL"):
+        options["ssl_context"] = _tls(settings)
+    if protocol.startswith("SASL_"):
+        options |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
+        }
+    return options
+
+
+def _tls(settings: ServiceSettings) -> ssl.SSLContext:
+    """Brokers are verified, names included."""
+    context = ssl.create_default_context(cafile=settings.kafka_ssl_ca)
+    if settings.kafka_ssl_certificate is not None:
+        context.load_cert_chain(settings.kafka_ssl_certificate, settings.kafka_ssl_key)
+    return context
+
+
 async def stop_within(name: str, stop: Callable[[], Awaitable[None]]) -> None:
     """Stop a client; leave it behind when it hangs (aiokafka #583, #647) or the broker is gone."""
     try:
@@ -53,7 +81,7 @@ async def stop_within(name: str, stop: Callable[[], Awaitable[None]]) -> None:
 async def open_producer(settings: ServiceSettings) -> AsyncIterator[AIOKafkaProducer]:
     """A started producer: every replica acknowledges, order is kept within a partition."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **connection_options(settings),
         acks="all",
         enable_idempotence=settings.kafka_idempotent_producer,
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
@@ -93,7 +121,7 @@ async def open_consumer(
     It is subscribed to nothing yet.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **connection_options(settings),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

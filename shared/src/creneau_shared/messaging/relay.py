@@ -27,6 +27,7 @@ from aiokafka.errors import KafkaError
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.logging import describe
 from creneau_shared.messaging import metrics, retention
 from creneau_shared.messaging.kafka import open_consumer, open_producer
 from creneau_shared.messaging.sending import Ack, prepare, send
@@ -100,7 +101,7 @@ class Relay:
                         await self._lead(connection, stop)
             except FAILURES as error:
                 failures += 1
-                log.warning("relay interrupted", error=type(error).__name__, reason=str(error))
+                log.warning("relay interrupted", error=describe(error))
             await wait(stop, self._limits.relay_leader_retry_s + backoff_s(failures, least_s=0.1, most_s=5.0))
 
     @asynccontextmanager

@@ -14,7 +14,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import IncompatibleBrokerVersion, TopicAlreadyExistsError, for_code
 
-from creneau_shared.messaging.kafka import REQUEST_TIMEOUT_MS, START_TIMEOUT_S, log_ends, stop_within
+from creneau_shared.messaging.kafka import (
+    REQUEST_TIMEOUT_MS,
+    START_TIMEOUT_S,
+    connection_options,
+    log_ends,
+    stop_within,
+)
 from creneau_shared.messaging.retention import Partition
 from creneau_shared.messaging.topics import Topic
 from creneau_shared.settings import ServiceSettings
@@ -32,7 +38,7 @@ class TopicKeeper:
 
     async def __aenter__(self) -> Self:
         self._admin = AIOKafkaAdminClient(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers, request_timeout_ms=REQUEST_TIMEOUT_MS
+            **connection_options(self._settings), request_timeout_ms=REQUEST_TIMEOUT_MS
         )
         try:
             async with asyncio.timeout(START_TIMEOUT_S):

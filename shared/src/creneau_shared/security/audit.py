@@ -1,116 +1,339 @@
-"""The trace of every access to personal data: narrow rows, written in the transaction of the access itself.
+"""The trace of every access to personal data: one narrow row for one interaction, written before its answer leaves.
 
-A row is served as a FHIR AuditEvent (`fhir.storage.audit_events`); it names subjects and resources, never what
-they contain.
+A row says who, in what role, for which practices, for whom and why; what was asked, with the values taken out; whose
+data came back (every Patient, as internal terms) and which resources. It never says what they contain. It is served as
+a FHIR AuditEvent (`fhir.storage.audit_events`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Computed,
-    DateTime,
-    Identity,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    func,
-)
-from sqlalchemy.dialects.postgresql import TSVECTOR, UUID
+from sqlalchemy import ARRAY, Column, DateTime, Index, Integer, MetaData, Table, Text, func, text
+from sqlalchemy.dialects.postgresql import UUID
 
 from creneau_shared.database.closing import ClosingInsert
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.storage.tables import words_index
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.search.registry import REGISTRY, parameters_of
+from creneau_shared.fhir.search.sealing import READABLE
+from creneau_shared.fhir.type_table import COMPARTMENT
 from creneau_shared.ids import new_uuid
-from creneau_shared.security.access import COMPARTMENT, Access
+from creneau_shared.logging import redact_text
+from creneau_shared.security.rights import OWNER
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.exchange import FhirRequest
 
+COLUMNS: Mapping[str, str] = {
+    "id": "uuid",
+    "recorded": "timestamptz",
+    "action": "text",
+    "interaction": "text",
+    "outcome": "text",
+    "purpose": "text",
+    "agent": "text",
+    "issuer": "text",
+    "client": "text",
+    "role": "text",
+    "who": "text",
+    "represented": "text",
+    "mandate": "text",
+    "resource_type": "text",
+    "resource_id": "text",
+    "version": "integer",
+    "asked": "text",
+    "returned": "integer",
+    "correlation_id": "text",
+    "terms": "text",
+}
+"""Column → SQL type; `terms` travels as one text, as an array of arrays cannot be ragged."""
+SEPARATOR = "\x1f"
+"""Between the terms of a row as they travel: no id, subject or reference has it."""
+
+PURPOSES = frozenset(
+    {
+        "CAREMGT", "CLINTRCH", "COVERAGE", "ETREAT", "FAMRQT", "HLEGAL", "HOPERAT", "HPAYMT", "HSYSADMIN", "PATADMIN",
+        "PATRQT", "PUBHLTH", "PWATRNY", "SUPNWK", "TREAT",
+    }
+)  # fmt: skip
+"""Codes of v3-PurposeOfUse that a caller may state."""
+PURPOSE_HEADER = "x-purpose-of-use"
+DEFAULT_PURPOSES = {
+    "patient": "PATRQT",
+    "counsellor": "PATRQT",
+    "practitioner": "TREAT",
+    "secretary": "PATADMIN",
+    "software": "PATADMIN",
+    "regulator": "ETREAT",
+}
+"""Why somebody of this role asks when they do not say; everybody else administers the system."""
+SUCCESS, REFUSED = "0", "4"
+"""AuditEvent.outcome: done, and not done because it was refused (minor failure)."""
+
+PERSONAL = frozenset(COMPARTMENT) - {"AuditEvent"}
+"""The types whose accesses are recorded. The trail itself is not one: it would grow by being read."""
+ENTITIES_MAX = 100
+"""resources that one row names; the Patients are named all"""
+PATIENT = "patient=Patient/"
+ENTITY = "entity="
+AGENT = "agent="
+"""Of the person and the practices; `OWNER` beside it is the internal term, by which practices are limited to theirs."""
+ALTID = "altid="
+_PATIENT_REFERENCE = re.compile(rb'"reference"\s*:\s*"(?:https?://[^"]*/)?Patient/([A-Za-z0-9\-.]{1,64})[/"]')
+_PATIENT_ITSELF = re.compile(rb'"resourceType"\s*:\s*"Patient"\s*,\s*"id"\s*:\s*"([A-Za-z0-9\-.]{1,64})"')
+_IDS_AND_DATES = re.compile(
+    r"^(?:(?:[A-Z][A-Za-z]{2,40}/)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:[a-z]{2})?\d{4}-\d{2}[0-9T:.Z+-]{0,30})\Z"
+)
+"""Values that say whom or when, and nothing that somebody wrote: a UUID, a reference to one, a date."""
+_ASKED_MAX = 1_000
+
+
+class Seen(Protocol):
+    """A version of a resource that was read or written: a stored one, or a row of a search."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def content(self) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A resource that an interaction read, returned or wrote. `content` tells whom it is about."""
+
+    type: str
+    id: str
+    content: bytes | None = None
+
+    @property
+    def patients(self) -> set[str]:
+        """The ids of the Patients whose data it is."""
+        if self.type == "Patient":
+            return {self.id}
+        return patients_in(self.content or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What one interaction did. `action` is C, R, U, D or E, as in AuditEvent.action."""
+
+    action: str
+    resource_type: str
+    resource_id: str | None = None
+    version: int | None = None
+    touched: tuple[Touched, ...] = ()
+    patients: frozenset[str] = frozenset()
+    """further Patients (ids) whom it concerned"""
+    outcome: str = SUCCESS
+
+
+def patients_in(content: bytes) -> set[str]:
+    """The ids of the Patients to whom a resource refers."""
+    return {match.decode() for match in _PATIENT_REFERENCE.findall(content)}
+
+
+def patients_answered(content: bytes) -> set[str]:
+    """The ids of the Patients who are in a whole answer, or to whom it refers."""
+    return patients_in(content) | {match.decode() for match in _PATIENT_ITSELF.findall(content)}
+
+
 AUDIT_INSERT = ClosingInsert(
     "audit",
-    (
-        "id",
-        "recorded",
-        "action",
-        "agent",
-        "agent_level",
-        "resource_type",
-        "resource_id",
-        "version",
-        "correlation_id",
-    ),
-    ("uuid", "timestamptz", "text", "text", "text", "text", "text", "integer", "text"),
+    tuple(COLUMNS),
+    tuple(COLUMNS.values()),
+    {"terms": f"string_to_array(terms, '{SEPARATOR}')"},
 )
-
-WORDS = """regexp_replace(regexp_replace(lower(normalize('rest ' || agent || ' ' || agent_level || ' ' || resource_type
-|| ' ' || CASE action WHEN 'C' THEN 'create' WHEN 'U' THEN 'update' WHEN 'D' THEN 'delete' WHEN 'E' THEN 'operation'
-ELSE CASE WHEN resource_id IS NULL THEN 'search type' ELSE 'read' END END, NFKD)),
-U&'[\\0300-\\036F]+', '', 'g'), '[^[:alnum:]]+', ' ', 'g')::tsvector"""
-"""What `_content` finds an AuditEvent by, in no order: who, what kind of thing, and what was done to it. PostgreSQL writes
-it, so that a trace costs no more here; correlation ids are left out, as each would be an index entry of its own.
-
-Without a text search configuration, whose parser would take `1e5b` for a number and a letter.
-"""
 
 
 def audit_table(metadata: MetaData) -> Table:
-    """`audit`: who did what (C, R, U, D, E as in AuditEvent.action) to which version of which resource, and when."""
+    """`audit`: who did what to whose data, and when. Three indexes: the row, its time, and its terms, by which it is
+    found for a Patient, a resource, an agent or a practice."""
     return Table(
         "audit",
         metadata,
         Column("id", UUID, primary_key=True),
-        Column("key", BigInteger, Identity(always=True), nullable=False, unique=True),
         Column("recorded", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("action", Text, nullable=False),
+        Column("interaction", Text, nullable=False),
+        Column("outcome", Text, nullable=False, server_default=text("'0'")),
+        Column("purpose", Text, nullable=True),
         Column("agent", Text, nullable=False),
-        Column("agent_level", Text, nullable=False),
+        Column("issuer", Text, nullable=True),
+        Column("client", Text, nullable=True),
+        Column("role", Text, nullable=False),
+        Column("who", Text, nullable=True),
+        Column("represented", Text, nullable=True),
+        Column("mandate", Text, nullable=True),
         Column("resource_type", Text, nullable=False),
         Column("resource_id", Text(collation="C"), nullable=True),
         Column("version", Integer, nullable=True),
+        Column("asked", Text, nullable=True),
+        Column("returned", Integer, nullable=True),
         Column("correlation_id", Text, nullable=True),
-        Column("words", TSVECTOR, Computed(WORDS, persisted=True)),
-        Index("ix_audit_entity", "resource_type", "resource_id"),
+        Column("terms", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'")),
         Index("ix_audit_recorded", "recorded"),
-        Index("ix_audit_agent", "agent"),
-        words_index("audit"),
+        Index(
+            "ix_audit_terms",
+            "terms",
+            postgresql_using="gin",
+            postgresql_with={"gin_pending_list_limit": 1024},
+        ),
     )
 
 
-def agent_level(access: Access) -> str:
-    """`patient` when the access is limited to a compartment, else `user`."""
-    return "user" if access.patient_ids is None else "patient"
-
-
 class Auditor:
-    """Records accesses to the types of the patient compartment; public types leave no trace."""
+    """Records accesses to what is about persons; public types leave no trace."""
 
-    async def record(
-        self,
-        connection: Connection,
-        request: FhirRequest,
-        access: Access,
-        action: str,
-        resource_type: str,
-        resource_id: str | None,
-        version: int | None,
-    ) -> None:
-        if resource_type not in COMPARTMENT:
+    async def record(self, connection: Connection, request: FhirRequest, event: Event) -> None:
+        """Leave the row of one interaction: as the transaction of `connection` closes, at once outside one."""
+        types = {event.resource_type, *(touched.type for touched in event.touched)}
+        if not (types & PERSONAL or event.patients):
             return
-        row = (
-            new_uuid(),
-            request.now,
-            action,
-            request.principal.subject,
-            agent_level(access),
-            resource_type,
-            resource_id,
-            version,
-            request.correlation_id,
+        await AUDIT_INSERT.run(connection, [_row(request, event)])
+
+
+def purpose_of(request: FhirRequest, role: str) -> str:
+    """Why it is asked: as the caller says, else as the role has it."""
+    return request.headers.get(PURPOSE_HEADER) or DEFAULT_PURPOSES.get(role, "HSYSADMIN")
+
+
+def check_purpose(request: FhirRequest) -> None:
+    """BadRequest when `X-Purpose-Of-Use` is no code that says why somebody asks."""
+    said = request.headers.get(PURPOSE_HEADER)
+    if said is not None and said not in PURPOSES:
+        known = ", ".join(sorted(PURPOSES))
+        raise BadRequest(
+            f"X-Purpose-Of-Use dit pourquoi vous demandez, par un code de v3-PurposeOfUse : {known}.",
+            f"X-Purpose-Of-Use says why you ask, by a code of v3-PurposeOfUse: {known}.",
+            code="value",
+            expression="http.X-Purpose-Of-Use",
         )
-        await AUDIT_INSERT.run(connection, [row])
+
+
+@dataclass(frozen=True, slots=True)
+class _Agent:
+    """Who asks, as far as it is known: the person, the Patient on whose behalf, the practices."""
+
+    who: str | None
+    represented: str | None
+    organizations: tuple[str, ...]
+
+    @staticmethod
+    def of(request: FhirRequest, patients: set[str]) -> _Agent:
+        """`patients`: whose data it was. A person who touches somebody else's acts on that person's behalf."""
+        principal, rights = request.principal, request.rights
+        oneself = sorted(rights.oneself) if rights is not None else []
+        others = sorted(patients - set(oneself)) if oneself else []
+        for_whom = principal.acting_for or (
+            others[0] if len(others) == 1 and principal.role == "patient" else None
+        )
+        who = f"Practitioner/{principal.practitioner}" if principal.practitioner else None
+        if who is None and len(oneself) == 1:
+            who = f"Patient/{oneself[0]}"
+        practices = tuple(sorted(rights.organizations)) if rights is not None else ()
+        return _Agent(who, f"Patient/{for_whom}" if for_whom else None, practices)
+
+
+def _row(request: FhirRequest, event: Event) -> tuple[object, ...]:
+    principal = request.principal
+    interaction = interaction_of(request, event)
+    resource_type = event.resource_type or next((touched.type for touched in event.touched), "Bundle")
+    instance = f"{resource_type}/{event.resource_id}" if event.resource_id is not None else None
+    entities = dict.fromkeys(f"{touched.type}/{touched.id}" for touched in event.touched)
+    others = [reference for reference in entities if reference != instance]
+    patients = set(event.patients).union(*(touched.patients for touched in event.touched))
+    agent = _Agent.of(request, patients)
+    terms = [
+        f"{ALTID}{principal.subject}",
+        # A patient as agent is found by their own data: a second entry of the index for each of their acts, for nothing.
+        *([f"{AGENT}{agent.who}"] if agent.who and not agent.who.startswith("Patient/") else ()),
+        *(f"{AGENT}Organization/{id_}" for id_ in agent.organizations),
+        # Whom what was refused is about, and whether it exists, is not for those to see to whom it was refused.
+        *(f"{OWNER}{id_}" for id_ in (agent.organizations if event.outcome == SUCCESS else ())),
+        *([f"{ENTITY}{instance}"] if instance else ()),
+        *(f"{ENTITY}{reference}" for reference in others[:ENTITIES_MAX]),
+        *(f"{PATIENT}{id_}" for id_ in sorted(patients)),
+    ]
+    return (
+        new_uuid(),
+        request.now,
+        event.action,
+        interaction,
+        event.outcome,
+        purpose_of(request, principal.role),
+        principal.subject,
+        principal.issuer,
+        principal.client or None,
+        principal.role,
+        agent.who,
+        agent.represented,
+        principal.mandate if principal.acting_for else None,
+        resource_type,
+        event.resource_id,
+        event.version,
+        None if interaction in _SAYS_ALL else asked_of(request),
+        len(entities) if instance is None else None,
+        request.correlation_id,
+        SEPARATOR.join(terms),
+    )
+
+
+_SAYS_ALL = frozenset({"create", "read", "vread", "update", "patch", "delete"})
+"""Interactions that the resource and the action say whole."""
+
+
+def interaction_of(request: FhirRequest, event: Event) -> str:
+    """The code of http://hl7.org/fhir/restful-interaction."""
+    path, method = request.path, request.method
+    if any(part.startswith("$") for part in path):
+        return "operation"
+    if path[:1] == ("_async",):
+        return "read"
+    if "_history" in path:
+        return {1: "history-system", 2: "history-type", 3: "history-instance"}.get(len(path), "vread")
+    if event.action == "C":
+        return "create"
+    if event.action in ("U", "D"):
+        return {"PATCH": "patch", "DELETE": "delete"}.get(method, "update")
+    if not path or path == ("_search",):
+        return "search-system"
+    if event.resource_id is not None:
+        return {"PUT": "update", "PATCH": "patch", "DELETE": "delete", "POST": "create"}.get(method, "read")
+    return "search-type"
+
+
+def asked_of(request: FhirRequest) -> str:
+    """The request's address, the values taken out of its query but for ids, codes and dates. What identifies a person
+    by itself is taken out there too."""
+    known = parameters_of(request.path[0]) if request.path and request.path[0] in REGISTRY else {}
+    query = "&".join(f"{_name(name, known)}={_said(name, value)}" for name, value in request.query)
+    address = f"{request.method} {'/'.join(request.path)}"
+    return f"{address}?{query}"[:_ASKED_MAX] if query else address
+
+
+def _name(name: str, known: Collection[str]) -> str:
+    """The parameter's name; nothing of one that does not exist, which may say anything."""
+    return name if name.startswith("_") or re.split("[:.]", name)[0] in known else "…"
+
+
+def _said(name: str, value: str) -> str:
+    if (
+        name != "_cursor"
+        and (name in READABLE or _IDS_AND_DATES.match(value))
+        and redact_text(value) == value
+    ):
+        return value
+    return "…"
+
+
+def touched_of(resource_type: str, rows: Iterable[Seen]) -> tuple[Touched, ...]:
+    """The rows of one type as an event has them."""
+    return tuple(Touched(resource_type, row.id, row.content) for row in rows)

@@ -26,7 +26,7 @@ ROLES: frozenset[str] = frozenset(get_args(Role)) - {"public"}
 _SCOPE = re.compile(r"^(patient|user|system)/([A-Z][A-Za-z]*|\*)\.(c?r?u?d?s?|read|write|\*)$")
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}
 _BREADTH: dict[Level, int] = {"patient": 0, "user": 1, "system": 2}
-_ID = re.compile(r"^[A-Za-z0-9\-.]{1,64}\Z")
+_REFERENCE = re.compile(r"^(?:[A-Z][A-Za-z]+/)?([A-Za-z0-9\-.]{1,64})\Z")
 _NATIONAL_ID = re.compile(r"^[0-9A-Za-z]{1,32}\Z")
 
 
@@ -135,7 +135,8 @@ def _role(claims: Mapping[str, Any], names: ClaimNames, scopes: Iterable[Scope])
 
 def _id(value: object) -> str | None:
     """A FHIR id, given bare or as a reference (`Patient/12`)."""
-    return _matching(_ID, str(value).rpartition("/")[2]) if value else None
+    match = _REFERENCE.match(value) if isinstance(value, str) else None
+    return match[1] if match else None
 
 
 def _ids(value: object) -> list[str]:

@@ -134,10 +134,10 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "archive": OperationRow(("Patient", "r"), "the person, or whoever answers for them"),
     "messages": OperationRow(("Communication", "r"), "with the voucher that booking gives for one person"),
     "invite": OperationRow(("RelatedPerson", "r"), "the person, or whoever answers for them"),
-    "accept": OperationRow(("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"),
-    "renounce": OperationRow(("RelatedPerson", "u"), "whoever represents the person"),
-        ("RelatedPerson", "r"), "whoever holds the invitation's code, with an account of their own"
+    "accept": OperationRow(
+        ("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"
     ),
+    "renounce": OperationRow(("RelatedPerson", "u"), "whoever represents the person"),
 }
 """By code (`$find`)."""
 

@@ -1,9 +1,14 @@
-"""Bearer tokens, checked against the issuer's published keys (OpenID Connect Discovery 1.0, RFC 9068)."""
+"""Access tokens, checked against the issuer's published keys (OpenID Connect Discovery 1.0, RFC 9068).
+
+In this order: signature, type and claims (`claims`), what the token is bound to (`confirmation`), whether it was taken
+back (`revocation`), and the issuer's own word where it is to be asked (`introspection`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -13,20 +18,52 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from creneau_shared.clock import Clock
-from creneau_shared.errors import Unauthenticated, Unavailable
+from creneau_shared.database.pool import Database
+from creneau_shared.errors import Unavailable
+from creneau_shared.http.gateway_headers import GatewayHeaders
+from creneau_shared.logging import describe
+from creneau_shared.security.claims import TokenRules, check_claims, check_type
+from creneau_shared.security.confirmation import Confirmation, Presented
+from creneau_shared.security.dpop import Proofs
+from creneau_shared.security.introspection import Introspection
 from creneau_shared.security.principal import STANDARD_NAMES, ClaimNames, Principal, principal_of
+from creneau_shared.security.refusal import ALGORITHMS, refused
+from creneau_shared.security.revocation import Revocations
+from creneau_shared.security.used_proofs import StoredProofs
+from creneau_shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
 
-ALGORITHMS = ["ES256", "RS256", "PS256", "ES384", "EdDSA"]
-CLOCK_SKEW_S = 30
 KEYS_REFRESH_INTERVAL_S = 30.0
 """an unknown key id fetches the keys again at most this often, so that a flood of forged ids costs nothing"""
 CACHED_TOKENS_MAX = 10_000
 
+AS_BEARER = Presented()
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """What the issuer publishes: its name as it writes it, its keys, and where it can be asked about tokens."""
+
+    issuer: str
+    keys: KeySet
+    introspection_endpoint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token whose signature and claims hold until `expires` (Unix seconds)."""
+
+    expires: float
+    principal: Principal
+    claims: dict[str, Any]
+
 
 class TokenVerifier:
-    """Turns a bearer token into a `Principal`. One a process; verified tokens are remembered until they expire."""
+    """Turns an access token into a `Principal`. One a process; verified tokens are remembered until they expire.
+
+    What can change meanwhile is checked at each request: its proof, and whether it was taken back.
+    """
 
     def __init__(
         self,
@@ -35,103 +72,125 @@ class TokenVerifier:
         clock: Clock,
         client: httpx.AsyncClient | None = None,
         claims: ClaimNames = STANDARD_NAMES,
+        *,
+        rules: TokenRules | None = None,
+        confirmation: Confirmation | None = None,
+        revocations: Revocations | None = None,
+        introspection: tuple[str, str, float] | None = None,
     ) -> None:
-        self._issuer = issuer.rstrip("/")
-        self._audience = audience
+        self._issuer = issuer.removesuffix("/")
+        self._rules = rules or TokenRules(audience)
         self._clock = clock
         self._claim_names = claims
         self._client = client or httpx.AsyncClient(timeout=5.0)
-        self._keys: KeySet | None = None
+        self._confirmation = confirmation or Confirmation(GatewayHeaders(""), None, "")
+        self._revocations = revocations
+        self._introspection = Introspection(self._client, *introspection) if introspection else None
+        self._published: _Published | None = None
         self._fetched_at = -KEYS_REFRESH_INTERVAL_S
         self._lock = asyncio.Lock()
-        self._verified: dict[str, tuple[float, Principal]] = {}
+        self._verified: dict[str, _Verified] = {}
 
     async def close(self) -> None:
         await self._client.aclose()
 
     async def ping(self) -> None:
         """Raise when the issuer's keys are not known and cannot be fetched."""
-        if self._keys is None:
-            await self._fetch_keys()
+        if self._published is None:
+            await self._fetch()
 
-    async def verify(self, token: str) -> Principal:
-        """The principal of `token`; Unauthenticated when it does not hold."""
+    async def verify(self, token: str, presented: Presented = AS_BEARER) -> Principal:
+        """The principal of `token` as it was presented; Unauthenticated when it does not hold."""
         now = self._clock.now().timestamp()
-        cached = self._verified.get(token)
-        if cached is not None:
-            expires, principal = cached
-            if now < expires:
-                return principal
-            del self._verified[token]
-        claims = await self._claims(token)
-        expires = self._check(claims, now)
-        principal = principal_of(claims, self._claim_names)
-        if len(self._verified) >= CACHED_TOKENS_MAX:
-            self._verified.clear()
-        self._verified[token] = (expires, principal)
-        return principal
+        verified = self._verified.get(token)
+        if verified is None or now >= verified.expires:
+            self._verified.pop(token, None)
+            verified = await self._verify(token, now)
+            if len(self._verified) >= CACHED_TOKENS_MAX:
+                self._verified.clear()
+            self._verified[token] = verified
+        await self._confirmation.check(verified.claims, token, presented, now)
+        if self._revocations is not None:
+            await self._revocations.check(verified.claims)
+        if self._introspection is not None:
+            published = self._published or await self._fetch()
+            await self._introspection.check(published.introspection_endpoint, token)
+        return verified.principal
 
-    async def _claims(self, token: str) -> dict[str, Any]:
+    async def _verify(self, token: str, now: float) -> _Verified:
+        decoded, issuer = await self._decode(token)
+        check_type(decoded.header, decoded.claims, self._rules)
+        expires = check_claims(decoded.claims, issuer, now, self._rules)
+        return _Verified(expires, principal_of(decoded.claims, self._claim_names), decoded.claims)
+
+    async def _decode(self, token: str) -> tuple[jwt.Token, str]:
+        """The signed token, and the issuer as it calls itself."""
         for attempt in ("known keys", "fresh keys"):
-            keys = self._keys or await self._fetch_keys()
+            published = self._published or await self._fetch()
             try:
-                return dict(jwt.decode(token, keys, algorithms=ALGORITHMS).claims)
+                return jwt.decode(token, published.keys, algorithms=ALGORITHMS), published.issuer
             except (JoseError, ValueError) as error:
-                if attempt == "fresh keys" or not await self._fetch_keys_if_due():
-                    raise _refused("signature", f"{type(error).__name__}: {error}") from error
+                if attempt == "fresh keys" or not await self._fetch_if_due():
+                    raise refused("signature", f"{type(error).__name__}: {error}") from error
         raise AssertionError("unreachable")
 
-    def _check(self, claims: dict[str, Any], now: float) -> float:
-        """Check issuer, audience and time; the instant (Unix seconds) until which the token holds."""
-        if str(claims.get("iss", "")).rstrip("/") != self._issuer:
-            raise _refused("issuer", "the token was issued by someone else")
-        audience = claims.get("aud")
-        audiences = audience if isinstance(audience, list) else [audience]
-        if self._audience not in audiences:
-            raise _refused("audience", "the token is meant for another service")
-        expires = claims.get("exp")
-        if not isinstance(expires, int | float) or now > expires + CLOCK_SKEW_S:
-            raise _refused("expired", "the token has expired or never says when it does")
-        not_before = claims.get("nbf", 0)
-        if not isinstance(not_before, int | float) or now < not_before - CLOCK_SKEW_S:
-            raise _refused("not yet", "the token is not valid yet")
-        if not claims.get("sub"):
-            raise _refused("subject", "the token names nobody")
-        return float(expires)
-
-    async def _fetch_keys_if_due(self) -> bool:
+    async def _fetch_if_due(self) -> bool:
         if time.monotonic() - self._fetched_at < KEYS_REFRESH_INTERVAL_S:
             return False
-        await self._fetch_keys()
+        await self._fetch()
         return True
 
-    async def _fetch_keys(self) -> KeySet:
+    async def _fetch(self) -> _Published:
         async with self._lock:
-            if self._keys is not None and time.monotonic() - self._fetched_at < KEYS_REFRESH_INTERVAL_S:
-                return self._keys
+            recent = time.monotonic() - self._fetched_at < KEYS_REFRESH_INTERVAL_S
+            if self._published is not None and recent:
+                return self._published
             try:
-                discovery = await self._client.get(f"{self._issuer}/.well-known/openid-configuration")
-                discovery.raise_for_status()
-                keys = await self._client.get(discovery.json()["jwks_uri"])
-                keys.raise_for_status()
-                self._keys = KeySet.import_key_set(keys.json())
+                self._published = await self._discover()
                 self._fetched_at = time.monotonic()
             except (httpx.HTTPError, KeyError, ValueError) as error:
-                log.warning("issuer unreachable", issuer=self._issuer, error=str(error))
-                if self._keys is not None:
-                    return self._keys
+                log.warning("issuer unreachable", issuer=self._issuer, error=describe(error))
+                if self._published is not None:
+                    return self._published
                 raise Unavailable(
                     "Le service d'identité ne répond pas ; réessayez dans un instant.",
                     "The identity provider does not answer; try again in a moment.",
                     headers={"Retry-After": "5"},
                 ) from error
-            return self._keys
+            return self._published
+
+    async def _discover(self) -> _Published:
+        """Discovery (section 4.3): the document is the issuer's own. Settings may write its name with or without the
+        last slash; tokens must write it as the issuer does."""
+        answer = await self._client.get(f"{self._issuer}/.well-known/openid-configuration")
+        answer.raise_for_status()
+        document = answer.json()
+        issuer = str(document["issuer"])
+        if issuer.removesuffix("/") != self._issuer:
+            raise ValueError("the discovery document is another issuer's")
+        keys = await self._client.get(document["jwks_uri"])
+        keys.raise_for_status()
+        return _Published(issuer, KeySet.import_key_set(keys.json()), document.get("introspection_endpoint"))
 
 
-def _refused(reason: str, diagnostics: str) -> Unauthenticated:
-    return Unauthenticated(
-        "Votre session n'est pas valable ou a expiré : reconnectez-vous.",
-        "Your session is not valid or has expired: log in again.",
-        diagnostics=f"{reason}: {diagnostics}",
-        headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+def create_verifier(settings: ServiceSettings, clock: Clock, database: Database) -> TokenVerifier | None:
+    """The verifier that the settings describe, with the service's database; None when they name no issuer."""
+    if settings.oidc_issuer is None:
+        return None
+    asked = None
+    if settings.oidc_introspection == "always":
+        secret = settings.oidc_introspection_client_secret.get_secret_value()
+        asked = (settings.oidc_introspection_client_id, secret, settings.oidc_introspection_cache_s)
+    proofs = Proofs(StoredProofs(database), settings.dpop_proof_age_max_s)
+    gateway = GatewayHeaders(settings.gateway_secret.get_secret_value())
+    rules = TokenRules(settings.oidc_audience, settings.oidc_token_type, settings.oidc_token_lifetime_max_s)
+    return TokenVerifier(
+        str(settings.oidc_issuer),
+        settings.oidc_audience,
+        clock,
+        claims=settings.claim_names,
+        rules=rules,
+        confirmation=Confirmation(gateway, proofs, settings.public_base_url),
+        revocations=Revocations(database, settings.revocation_refresh_s),
+        introspection=asked,
     )

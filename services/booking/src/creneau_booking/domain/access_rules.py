@@ -178,20 +178,6 @@ def require_age(agenda: AgendaRules, birth: Birth | None, start: datetime) -> No
         )
 
 
-def require_room(agenda: AgendaRules, future_appointments: int) -> None:
-    """Unprocessable when the patient has as many appointments to come in this agenda as one may have."""
-    most = agenda.rules.appointments_max
-    if most is not None and future_appointments >= most:
-        raise _refusal(
-            "too-many-appointments",
-            f"Cet agenda accepte au plus {most} rendez-vous à venir par patient ; celui-ci en a déjà"
-            f" {future_appointments}.",
-            f"This agenda takes at most {most} appointments to come for one patient, who has {future_appointments}"
-            " already.",
-            expression="Appointment.participant",
-        )
-
-
 def require_changeable(agenda: AgendaRules, start: datetime, now: datetime) -> None:
     """Unprocessable when it is too late for a patient to cancel or move an appointment that starts at `start`."""
     deadline = agenda.rules.change_deadline

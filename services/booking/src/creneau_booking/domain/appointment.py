@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from creneau_booking.domain.status import AppointmentStatus
 
 EXCLUSIVE_TYPES = ("Practitioner", "Device")
 """Actors that can be in one place only. A PractitionerRole stands for its Practitioner; a Location receives many."""
+CANCELLATION_REASONS = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
+"""The system of the codes that say why an appointment does not take place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,6 @@ class Code:
 
     system: str | None
     code: str | None
-    display: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,9 @@ class Appointment:
     participants: tuple[Participant, ...]
     service_type: tuple[Code, ...] = ()
     cancelation_reason: str | None = None
+    """a code of CANCELLATION_REASONS"""
+    visit: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """what it is for, by element (`serviceType` …): codes as `system|code`"""
     hidden: bool = False
     """from those who represent the patient: a minor may see a doctor without their parents' knowledge"""
 
@@ -76,3 +81,9 @@ class SlotFact:
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
     owners: frozenset[str] = frozenset()
     """ids of the organisations whose agenda it is"""
+    offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
+
+    @property
+    def specialties(self) -> frozenset[str]:
+        return self.offers.get("specialty", frozenset())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment
@@ -101,3 +102,40 @@ def require_missed(after: Appointment, now: datetime) -> None:
             expression="Appointment.status",
             details_code="not-started",
         )
+
+
+def require_own_live_hold(held: bool, own: bool, live: bool) -> None:
+    """A patient confirms and extends a hold of their own account that has not run out, and nothing else."""
+    if not held:
+        raise Forbidden(
+            "Ce rendez-vous attend l'accord du cabinet : lui seul peut le confirmer.",
+            "This appointment waits for the practice's agreement: only the practice can confirm it.",
+            expression="Appointment.status",
+            details_code="waits-for-practice",
+        )
+    if not own:
+        raise Forbidden(
+            "Cette mise en attente a été commencée par un autre compte : lui seul peut la confirmer.",
+            "This hold was begun by another account: only that account can confirm it.",
+            expression="Appointment.status",
+            details_code="hold-not-yours",
+        )
+    if not live:
+        raise Unprocessable(
+            "La mise en attente est terminée : cherchez de nouveau et choisissez un créneau.",
+            "The hold has run out: search again and choose a slot.",
+            expression="Appointment.status",
+            details_code="hold-expired",
+        )
+
+
+def unknown_slots(ids: Iterable[str]) -> Unprocessable:
+    """The refusal of slots that do not exist."""
+    names = ", ".join(f"Slot/{id_}" for id_ in sorted(ids))
+    return Unprocessable(
+        f"Créneau inconnu : {names}.",
+        f"Unknown slot: {names}.",
+        code="not-found",
+        expression="Appointment.slot",
+        details_code="unknown-slot",
+    )

@@ -55,20 +55,22 @@ def time_in_words(duration: timedelta) -> tuple[str, str]:
     minutes = int(duration.total_seconds()) // 60
     for unit, fr, en in ((1440, "jour", "day"), (60, "heure", "hour")):
         if minutes >= unit and minutes % unit == 0:
-            return _counted(minutes // unit, fr, en)
-    return _counted(minutes, "minute", "minute")
+            return counted(minutes // unit, fr, en)
+    return counted(minutes, "minute", "minute")
 
 
 def months_in_words(months: int) -> tuple[str, str]:
     """An age in French and in English: years, and months where they are not whole."""
     years, rest = divmod(months, 12)
-    years_fr, years_en = _counted(years, "an", "year")
+    years_fr, years_en = counted(years, "an", "year")
     if not rest:
         return years_fr, years_en
-    rest_en = _counted(rest, "mois", "month")[1]
+    rest_en = counted(rest, "mois", "month")[1]
     return (f"{years_fr} et {rest} mois", f"{years_en} and {rest_en}") if years else (f"{rest} mois", rest_en)
 
 
-def _counted(number: int, fr: str, en: str) -> tuple[str, str]:
-    """`1 jour`, `2 jours`; in French zero is singular."""
-    return f"{number} {fr}{'s' if number > 1 else ''}", f"{number} {en}{'s' if number != 1 else ''}"
+def counted(number: int, fr: str, en: str, en_plural: str | None = None) -> tuple[str, str]:
+    """`1 jour`, `2 jours`, `2 rendez-vous`; in French zero is singular."""
+    several_fr = fr if fr.endswith("s") else f"{fr}s"
+    several_en = en_plural or f"{en}s"
+    return f"{number} {several_fr if number > 1 else fr}", f"{number} {several_en if number != 1 else en}"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby, pairwise
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment, SlotFact
+from creneau_booking.domain.changes import unknown_slots
+from creneau_booking.domain.participants import require_only_agendas_people, require_said_by_slots
 from creneau_booking.domain.refusals import taken, when
 from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
-from creneau_shared.errors import Forbidden, Unprocessable
+from creneau_shared.errors import Unprocessable
 
 PUBLIC_VISIBILITY = "PUBLIC"
 
@@ -57,12 +59,11 @@ def claim_for(
     `slots` are the locked facts of the slots that it names; `roles` resolves PractitionerRole references; `kept`
     are the ids of slots that it holds already; `practices`, the organisations (ids) for which somebody takes them.
     Unprocessable when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
-    horizon, times that do not fit); Conflict when somebody else was faster; Forbidden for a practice when the agenda is
-    another's.
+    horizon, times that do not fit); Conflict when somebody else was faster; Forbidden when a patient would take
+    others than the agendas' people.
     """
     new = [slot for slot in slots if slot.id not in kept]
     _require_known(appointment, [s for s in slots if s not in new or _is_shown(s, by_patient, practices)])
-    _require_own_agendas(new, practices)
     _require_open(new)
     if by_patient:
         _require_one_patient(appointment)
@@ -72,11 +73,16 @@ def claim_for(
         if slot.status != "free":
             raise taken(slot)
     start, end = period(appointment, slots)
+    actors = exclusive_actors(appointment, slots, roles)
+    if by_patient:
+        agendas = exclusive_actors(replace(appointment, participants=()), slots, roles)
+        require_only_agendas_people(appointment, actors, agendas, roles)
+        require_said_by_slots(appointment, new)
     return Claim(
         slots=tuple(slots),
         slot_status=SLOT_STATUS_OF[appointment.status],
         kept=frozenset(slot.id for slot in slots if slot.id in kept),
-        actors=exclusive_actors(appointment, slots, roles),
+        actors=actors,
         start=start,
         end=end,
     )
@@ -164,14 +170,7 @@ def unresolved_roles(appointment: Appointment, slots: Sequence[SlotFact]) -> tup
 def _require_known(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
     missing = set(appointment.slots) - {slot.id for slot in slots}
     if missing:
-        names = ", ".join(f"Slot/{id_}" for id_ in sorted(missing))
-        raise Unprocessable(
-            f"Créneau inconnu : {names}.",
-            f"Unknown slot: {names}.",
-            code="not-found",
-            expression="Appointment.slot",
-            details_code="unknown-slot",
-        )
+        raise unknown_slots(missing)
 
 
 def _is_shown(slot: SlotFact, by_patient: bool, practices: Collection[str] | None) -> bool:
@@ -179,18 +178,6 @@ def _is_shown(slot: SlotFact, by_patient: bool, practices: Collection[str] | Non
     if not slot.visibility or PUBLIC_VISIBILITY in slot.visibility:
         return True
     return not by_patient and (practices is None or not slot.owners.isdisjoint(practices))
-
-
-def _require_own_agendas(slots: Sequence[SlotFact], practices: Collection[str] | None) -> None:
-    """A practice takes slots of its own agendas, each of them, and also when it moves what is its own already."""
-    for slot in slots:
-        if practices is not None and slot.owners.isdisjoint(practices):
-            raise Forbidden(
-                f"L'agenda Schedule/{slot.schedule} appartient à un autre cabinet que ceux pour lesquels vous agissez.",
-                f"The agenda Schedule/{slot.schedule} belongs to another practice than those for which you act.",
-                expression="Appointment.slot",
-                details_code="not-yours",
-            )
 
 
 def _require_open(slots: Sequence[SlotFact]) -> None:

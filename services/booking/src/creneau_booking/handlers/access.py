@@ -1,42 +1,51 @@
-"""The practice's rules, held against what a patient wants to take, cancel or move."""
+"""The practice's rules and the patient's quotas, held against what a patient wants to take, cancel or move."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from creneau_booking.domain import access_rules as rules
+from creneau_booking.domain.access_rules import AgendaRules
 from creneau_booking.domain.appointment import Appointment, SlotFact
-from creneau_booking.storage.agenda_rules import (
-    births_of,
-    future_appointments,
-    rules_of_schedules,
-    rules_of_slots,
-    take_turns,
-)
+from creneau_booking.domain.quotas import Quotas, require_room_to_come
+from creneau_booking.storage.agenda_rules import births_of, rules_of_slots, standing_of, upcoming_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 
 
 async def require_bookable(
-    connection: Connection, context: WriteContext, wanted: Appointment, slots: Sequence[SlotFact]
+    connection: Connection,
+    context: WriteContext,
+    quotas: Quotas,
+    wanted: Appointment,
+    slots: Sequence[SlotFact],
 ) -> None:
-    """Unprocessable when a rule of their agendas keeps the patient from the slots that `wanted` newly takes."""
+    """Unprocessable when a rule of their agendas, or the patient's quota, keeps the patient from the slots that `wanted`
+    newly takes. Rivals of the patient wait already: the act was counted (`storage.actions`)."""
     if context.patient_ids is None or not slots:
         return
-    agendas = await rules_of_schedules(connection, sorted({slot.schedule for slot in slots}))
+    [patient] = set(wanted.patients)
+    schedules = sorted({slot.schedule for slot in slots})
+    agendas, to_come = await standing_of(connection, schedules, patient, context.now, besides=wanted.id)
     for slot in slots:
         if slot.schedule in agendas:
             rules.require_open(agendas[slot.schedule], slot.start, context.now)
     for schedule, agenda in agendas.items():
-        start = min(slot.start for slot in slots if slot.schedule == schedule)
-        for patient in wanted.patients:
+        if agenda.rules.age is not None:
+            start = min(slot.start for slot in slots if slot.schedule == schedule)
             id_ = patient.removeprefix("Patient/")
-            if agenda.rules.age is not None:
-                rules.require_age(agenda, (await births_of(connection, [id_])).get(id_), start)
-            if agenda.rules.appointments_max is not None:
-                await take_turns(connection, patient, schedule)
-                counts = await future_appointments(connection, patient, context.now, besides=wanted.id)
-                rules.require_room(agenda, counts.get(schedule, 0))
+            rules.require_age(agenda, (await births_of(connection, [id_])).get(id_), start)
+    most = {schedule: _most(agendas, schedule) for schedule in schedules}
+    if to_come >= min([quotas.future_least, *(own for own in most.values() if own is not None)]):
+        upcoming = await upcoming_of(connection, patient, context.now, besides=wanted.id)
+        specialties = frozenset(specialty for slot in slots for specialty in slot.specialties)
+        counsellor = context.role == "counsellor"
+        require_room_to_come(quotas, upcoming, most, specialties, counsellor=counsellor)
+
+
+def _most(agendas: Mapping[str, AgendaRules], schedule: str) -> int | None:
+    agenda = agendas.get(schedule)
+    return None if agenda is None else agenda.rules.appointments_max
 
 
 async def require_changeable(connection: Connection, context: WriteContext, before: Appointment) -> None:

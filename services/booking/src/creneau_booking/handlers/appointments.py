@@ -11,15 +11,17 @@ from datetime import datetime, timedelta
 from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import AppointmentEvent, event_kind
+from creneau_booking.domain.quotas import ActionKind, Quotas
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.expiry import HoldExpiry
+from creneau_booking.handlers.own_word import Change, OwnWord, unknown_appointment
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage import claims as claim_storage
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.claims import agendas_of
-from creneau_booking.storage.holds import extensions_of, forget_hold, keep_hold, live_holds_of
+from creneau_booking.storage.holds import extensions_of, forget_hold, hold_of, keep_hold, live_holds_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import TooManyRequests, Unprocessable
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -43,20 +45,31 @@ class HoldPolicy:
 class AppointmentHandlers:
     """The commands on appointments. Stateless; one a process."""
 
-    def __init__(self, repository: AppointmentRepository, holds: HoldPolicy) -> None:
+    def __init__(self, repository: AppointmentRepository, holds: HoldPolicy, quotas: Quotas) -> None:
         self._repository = repository
         self._holds = holds
+        self._word = OwnWord(repository, quotas)
         self.expiry = HoldExpiry(repository)
-        self._claiming = Claiming(self.expiry)
+        self._claiming = Claiming(self.expiry, quotas)
 
     # -- new -------------------------------------------------------------------------------------------------
 
     async def create(
-        self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        id_: str | None = None,
+        *,
+        replaces: str | None = None,
     ) -> Stored:
-        """Store a new appointment and take what its status claims: all of it, or nothing and a refusal."""
+        """Store a new appointment and take what its status claims: all of it, or nothing and a refusal.
+
+        `replaces`: the id of the one that was cancelled for it.
+        """
         identified = self._repository.identify(self._repository.without_hold(resource), id_)
         after, identified, schedules, owners = await self._begin(connection, context, identified, version=1)
+        identified = self._repository.with_replaced(identified, replaces)
         stored = await self._repository.insert(connection, context, identified, after, schedules, owners)
         await self._tell_begun(connection, context, after, schedules, owners)
         return stored
@@ -82,15 +95,27 @@ class AppointmentHandlers:
         """Take what a new appointment claims; its facts, its resource with the times, its agendas and whose they are."""
         after = self._repository.facts(identified, version=version)
         changes.require_allowed_status(after.status, by_patient=context.patient_ids is not None)
+        kind: ActionKind = "booked" if claims(after.status) else "asked"
+        await self._word.hear_new(connection, context, identified, after, kind)
         if not claims(after.status):
+            identified = await self._word.with_asked_company(connection, context, identified, after)
+            after = self._repository.facts(identified, version=version)
             schedules, owners = await agendas_of(connection, context, after.slots)
             return after, identified, schedules, owners
         return await self._take(connection, context, identified, after)
 
     async def _take(
-        self, connection: Connection, context: WriteContext, resource: Resource, wanted: Appointment
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        wanted: Appointment,
+        before: Resource | None = None,
     ) -> tuple[Appointment, Resource, Schedules, Owners]:
+        """`before`: the stored request that becomes an appointment."""
         locked = await self._claiming.lock(connection, context.now, wanted)
+        resource = await self._word.with_company(connection, context, resource, wanted, locked.wanted, before)
+        wanted = self._repository.facts(resource, id_=wanted.id, version=wanted.version)
         claim = await self._claiming.take(connection, context, wanted, locked)
         resource = self._repository.with_times(resource, claim.start, claim.end)
         after = self._repository.facts(resource, id_=wanted.id, version=wanted.version)
@@ -114,13 +139,15 @@ class AppointmentHandlers:
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> tuple[Stored, datetime]:
         """Store a pending appointment whose slots nobody else gets until the hold runs out; until when."""
+        said = self._repository.identify(self._repository.without_hold(resource), id_)
+        await self._word.hear_new(connection, context, said, self._repository.facts(said), "held")
         await self._require_hold_quota(connection, context)
         until = context.now + self._holds.duration
-        identified = self._repository.identify(self._repository.as_held(resource, until), id_)
+        identified = self._repository.as_held(said, until)
         wanted = self._repository.facts(identified)
         after, identified, schedules, owners = await self._take(connection, context, identified, wanted)
         stored = await self._repository.insert(connection, context, identified, after, schedules, owners)
-        await keep_hold(connection, stored.id, until, context.subject)
+        await keep_hold(connection, stored.id, until, context.issuer, context.subject)
         await tell(
             connection, context, AppointmentEvent("held", after, schedules, held_until=until, owners=owners)
         )
@@ -133,21 +160,28 @@ class AppointmentHandlers:
         before = self._repository.stored_facts(current)
         changes.require_transition(before.status, "pending", by_patient=context.patient_ids is not None)
         until = context.now + self._holds.duration
-        resource = self._repository.as_held(resource, until)
+        resource = {**resource, "status": "pending"}
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         if context.patient_ids is not None:
             changes.require_same_patient(before, after)
+        said_before = self._repository.resource(current)
+        hold = await hold_of(connection, current.id) if before.status == "pending" else None
+        change = Change(said_before, before, resource, after, hold, moving=False)
+        resource = self._repository.as_held(await self._word.hear_hold(connection, context, change), until)
+        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         schedules: Schedules = ()
         owners: Owners = frozenset()
         if not claims(before.status):
             await self._require_hold_quota(connection, context)
-            after, resource, schedules, owners = await self._take(connection, context, resource, after)
+            after, resource, schedules, owners = await self._take(
+                connection, context, resource, after, said_before
+            )
         else:
             await self._require_extensible(connection, current.id)
         stored = await self._repository.update(
             connection, context, current, resource, after, schedules, owners
         )
-        await keep_hold(connection, current.id, until, context.subject)
+        await keep_hold(connection, current.id, until, context.issuer, context.subject)
         await tell(
             connection, context, AppointmentEvent("held", after, schedules, held_until=until, owners=owners)
         )
@@ -156,8 +190,9 @@ class AppointmentHandlers:
     async def _require_hold_quota(self, connection: Connection, context: WriteContext) -> None:
         by_patient = context.patient_ids is not None
         most = self._holds.per_subject_max if by_patient else self._holds.per_client_max
-        # Software has its holds counted without waiting for its other requests: its limit is there to stop a mistake.
-        held = await live_holds_of(connection, context.subject, context.now, in_turn=by_patient)
+        # A patient's account waits its turn already (`OwnWord`). Software has its holds counted without waiting for its
+        # other requests: its limit is there to stop a mistake.
+        held = await live_holds_of(connection, context.issuer, context.subject, context.now)
         if held >= most:
             raise TooManyRequests(
                 f"Vous réservez déjà {held} créneaux : confirmez-les ou rendez-les d'abord.",
@@ -188,15 +223,29 @@ class AppointmentHandlers:
         resource: Resource,
         *,
         move: bool = False,
+        book: bool = False,
+        replaces: str | None = None,
     ) -> Stored:
         """Store the next version of a locked appointment; give back and take what the change means.
 
         `move` is `$reschedule`: the one way for a patient to change when, and the agenda's people follow. Software
-        may move by a plain update, and then says itself who takes part.
+        may move by a plain update, and then says itself who takes part. `book` is `$book`: everyone whom a booked
+        appointment takes has accepted. `replaces`: the id of the one that was cancelled for it.
         """
+        by_patient = context.patient_ids is not None
         before = self._repository.stored_facts(current)
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         self._require_allowed(context, before, after, move=move)
+        said_before = self._repository.resource(current)
+        hold = None
+        if before.status == "pending":
+            leaving = after.status != "pending"
+            hold = await (forget_hold if leaving else hold_of)(connection, before.id)
+        change = Change(said_before, before, resource, after, hold, moving=move)
+        resource = await self._word.hear_change(connection, context, change)
+        if (by_patient or book) and after.status == "booked" and before.status != "booked":
+            resource = self._repository.as_booked(resource)
+        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         if claims(before.status) and (after.status == "cancelled" or changes.is_moved(before, after)):
             await require_changeable(connection, context, before)
         if before.status == after.status == "pending":
@@ -204,10 +253,9 @@ class AppointmentHandlers:
         else:
             resource = self._repository.without_hold(resource)
         resource, schedules, owners = await self._exchange(
-            connection, context, before, after, resource, move=move
+            connection, context, before, after, resource, said_before, move=move
         )
-        if before.status == "pending" and after.status != "pending":
-            await forget_hold(connection, before.id)
+        resource = self._repository.with_replaced(resource, replaces)
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         stored = await self._repository.update(
             connection, context, current, resource, after, schedules, owners
@@ -241,6 +289,7 @@ class AppointmentHandlers:
         before: Appointment,
         after: Appointment,
         resource: Resource,
+        said_before: Resource,
         *,
         move: bool,
     ) -> tuple[Resource, Schedules, Owners]:
@@ -249,6 +298,10 @@ class AppointmentHandlers:
         if not claims(after.status):
             if claims(before.status):
                 await claim_storage.give_back(connection, before.id, before.slots, context.now)
+            else:
+                resource = await self._word.with_asked_company(
+                    connection, context, resource, after, said_before
+                )
             return resource, (), frozenset()
         moved = changes.is_moved(before, after)
         if claims(before.status) and not moved and not changes.takes_others(before, after):
@@ -261,6 +314,10 @@ class AppointmentHandlers:
             leaving, joining = await self._claiming.successors(connection, after, locked)
             resource = self._repository.with_agenda(resource, leaving, joining)
             after = self._repository.facts(resource, id_=after.id, version=after.version)
+        resource = await self._word.with_company(
+            connection, context, resource, after, locked.wanted, said_before
+        )
+        after = self._repository.facts(resource, id_=after.id, version=after.version)
         claim = await self._claiming.take(connection, context, after, locked)
         resource = self._repository.with_times(resource, claim.start, claim.end)
         return resource, claim.schedules, claim.owners
@@ -268,6 +325,7 @@ class AppointmentHandlers:
     async def remove(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Delete a locked appointment; what it had taken is given back."""
         before = self._repository.stored_facts(current)
+        await self._word.hear_removal(connection, context, before)
         if not claims(before.status):
             return await self._repository.delete(connection, context, current)
         changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
@@ -279,6 +337,24 @@ class AppointmentHandlers:
         gone = self._repository.facts(cancelled, id_=current.id, version=stored.version)
         await tell(connection, context, AppointmentEvent("cancelled", gone, by=acting(context)))
         return stored
+
+    # -- answers ---------------------------------------------------------------------------------------------
+
+    async def answer(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        appointment_id: str,
+        actor: str | None,
+        status: str,
+    ) -> Stored:
+        """What a patient answers (AppointmentResponse) becomes the answer of their participant in the appointment."""
+        current = await self._repository.store.lock(connection, appointment_id)
+        if current is None or current.deleted:
+            raise unknown_appointment()
+        said = self._repository.resource(current)
+        resource = await self._word.answered(connection, context, said, actor, status)
+        return current if resource == said else await self.change(connection, context, current, resource)
 
 
 def _not_a_hold() -> Unprocessable:

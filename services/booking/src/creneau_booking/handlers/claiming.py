@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from creneau_booking.domain import rules
 from creneau_booking.domain.appointment import Appointment, SlotFact
+from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.refusals import occupied, taken
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_bookable
@@ -45,8 +46,9 @@ class LockedSlots:
 class Claiming:
     """Locks and takes slots and people for an appointment."""
 
-    def __init__(self, expiry: HoldExpiry) -> None:
+    def __init__(self, expiry: HoldExpiry, quotas: Quotas) -> None:
         self._expiry = expiry
+        self._quotas = quotas
 
     async def lock(
         self, connection: Connection, now: datetime, wanted: Appointment, before: Appointment | None = None
@@ -120,7 +122,7 @@ class Claiming:
             roles=roles,
             kept={slot.id for slot in locked.held},
         )
-        await require_bookable(connection, context, wanted, claim.new_slots)
+        await require_bookable(connection, context, self._quotas, wanted, claim.new_slots)
         return claim
 
 

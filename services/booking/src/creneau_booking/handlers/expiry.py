@@ -31,7 +31,7 @@ class HoldExpiry:
         return expired
 
     async def _cancel(self, connection: Connection, now: datetime, held: HeldAppointment) -> None:
-        context = WriteContext(now=now)
+        context = WriteContext(now=now, by_service=True)
         before = self._repository.stored_facts(held.stored)
         await claims.give_back(connection, before.id, before.slots, now)
         await forget_hold(connection, before.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.proxies import EVERYTHING, SCOPES, Proxy, end_of_minority, is_minor
-from creneau_booking.publishing import contact_event
+from creneau_booking.domain.quotas import Quotas, require_few_patients
 from creneau_booking.storage import accounts
 from creneau_booking.storage.accounts import Link
 from creneau_booking.storage.agenda_rules import births_of
@@ -15,7 +15,6 @@ from creneau_shared.errors import Forbidden, Unprocessable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
-from creneau_shared.messaging.outbox import append
 from creneau_shared.security.access import Known
 from creneau_shared.security.memberships import practices_of
 from creneau_shared.security.principal import Principal
@@ -36,7 +35,8 @@ async def known(connection: Connection, principal: Principal, now: datetime) -> 
 class People:
     """The hooks of Patient and RelatedPerson, in the transaction of each write."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, quotas: Quotas) -> None:
+        self._quotas = quotas
         self._base_url = base_url
         self._statements = GenericStore(
             "RelatedPerson", base_url, self.related_person_changed, self.related_person_belonging
@@ -50,13 +50,13 @@ class People:
         stored: Stored,
         resource: Resource | None,
     ) -> None:
-        """One that a person registers is theirs to act for; one that is deleted is nobody's any more. Whoever writes
-        to patients is told."""
+        """One that a person registers is theirs to act for; one that is deleted is nobody's any more."""
         if kind == "create" and context.role == "patient":
             await self._link(connection, context, stored.id)
+            registered = await accounts.count_patients(connection, context.issuer, context.subject)
+            require_few_patients(self._quotas, registered)
         if kind == "delete":
             await accounts.end_links(connection, stored.id)
-        await append(connection, [contact_event(stored.id, resource, context.correlation_id)])
 
     async def patient_belonging(
         self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None

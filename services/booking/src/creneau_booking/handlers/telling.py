@@ -33,6 +33,6 @@ async def tell(
 
 def acting(context: WriteContext) -> Actor:
     """Whose act a write is, as events say it."""
-    if context.subject == "system":
+    if context.by_service:
         return "system"
     return "patient" if context.patient_ids is not None else "provider"

@@ -33,8 +33,6 @@ from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource, Stored
 
-REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
-
 BOOKABLE = ("proposed", "pending", "booked", "waitlist")
 """statuses in which a new resource asks to be booked"""
 
@@ -86,9 +84,11 @@ class BookOperation:
         if existing is not None:
             stored = await self._book_existing(session, existing, subject.resource, given, replaced)
         else:
-            resource = _replacing(await self._new_resource(session, subject, given), replaced)
+            resource = await self._new_resource(session, subject, given)
             session.require_own(resource)
-            stored = await self._desk.handlers.create(session.connection, session.context, resource)
+            stored = await self._desk.handlers.create(
+                session.connection, session.context, resource, replaces=replaced
+            )
         return await answer_with(session, stored, created=existing is None, wants_bundle=subject.wants_bundle)
 
     async def _existing(self, session: Session, subject: Subject) -> Stored | None:
@@ -115,14 +115,15 @@ class BookOperation:
         """Confirm what is held, or carry out the change that a sent resource says (IHE: modify, cancel)."""
         repository = self._desk.repository
         if sent is None or checked(sent)["status"] in ("proposed", "pending"):
-            resource = repository.as_booked(with_patients(repository.resource(current), patients_of(given)))
-            resource = _commented(resource, given)
+            resource = with_patients(repository.resource(current), patients_of(given))
+            resource = {**_commented(resource, given), "status": "booked"}
         else:
             resource = {**sent, "id": current.id}
-        resource = checked(_replacing(resource, replaced))
+        resource = checked(resource)
         session.require_own(resource)
+        move = resource["status"] != "cancelled"
         return await self._desk.handlers.change(
-            session.connection, session.context, current, resource, move=resource["status"] != "cancelled"
+            session.connection, session.context, current, resource, move=move, book=True, replaces=replaced
         )
 
     async def _new_resource(self, session: Session, subject: Subject, given: OperationInput) -> Resource:
@@ -168,15 +169,8 @@ class BookOperation:
         current = await session.locked(id_)
         resource = {**self._desk.repository.resource(current), "status": "cancelled"}
         stored = await self._desk.handlers.change(session.connection, session.context, current, resource)
-        await session.call.server.audit(session.connection, session.call.request, session.access, "U", stored)
+        await session.call.server.audit(session.connection, session.call.request, "U", stored)
         return stored.id
-
-
-def _replacing(resource: Resource, replaced: str | None) -> Resource:
-    if replaced is None:
-        return resource
-    extension = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{replaced}"}}
-    return {**resource, "extension": [*resource.get("extension", ()), extension]}
 
 
 def _commented(resource: Resource, given: OperationInput) -> Resource:

@@ -81,6 +81,7 @@ async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: 
         if key is not None:
             earlier = await remembered(connection, request, key, said)
             if earlier is not None:
+                await server.audit_replay(connection, request, "Appointment", earlier)
                 return earlier
         answer = await work(Session(call, connection, access, write_context(request, access), desk))
         if key is not None:
@@ -105,7 +106,7 @@ async def answer_with(
     """201 with the Appointment, or 200 with a Bundle of it, as the guide whose spelling was used has it."""
     server = session.call.server
     action = "C" if created else "U"
-    await server.audit(session.connection, session.call.request, session.access, action, stored)
+    await server.audit(session.connection, session.call.request, action, stored)
     extra = {**(headers or {}), "Location": server.location(stored)}
     if not wants_bundle:
         return Answer.of(stored, 201 if created else 200, **extra)

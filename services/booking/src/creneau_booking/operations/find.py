@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from creneau_booking.domain.access_rules import Birth
+from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import slot_query
-from creneau_booking.operations.references import SAID_BY_SLOT, id_of
+from creneau_booking.operations.references import id_of
 from creneau_booking.storage.availability import OpenSlotTable, agenda_actors
 from creneau_booking.storage.bookable import Candidate, Consumer, candidates_of
 from creneau_shared.clock import PARIS
@@ -33,6 +34,7 @@ from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.sql import Catalog, compile_count
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import Access
+from creneau_shared.security.audit import Event
 
 PROPOSAL_PREFIX = "proposal."
 COUNT_DEFAULT = 20
@@ -69,8 +71,9 @@ DEFINITION = operation_definition(
 class FindOperation:
     """`$find` over the slots of this service."""
 
-    def __init__(self, window_days_max: int) -> None:
+    def __init__(self, window_days_max: int, per_agenda_max: int) -> None:
         self._window_days_max = window_days_max
+        self._per_agenda_max = per_agenda_max
 
     def declare(self) -> Operation:
         return Operation(DEFINITION, self.handle)
@@ -100,6 +103,9 @@ class FindOperation:
                 counting = compile_count(catalog, scope, wanted, TOTAL_MAX)
                 total = await connection.fetchval(counting.sql, *counting.values)
             actors = await agenda_actors(connection, [row.id for row in result.matches])
+            judged = _named(given) & (access.patient_ids or frozenset())
+            if judged:  # the practices' rules looked at their age and appointments
+                await server.auditor.record(connection, request, Event("E", "Appointment", patients=judged))
         patients = given.references("patient-reference", "patient")
         proposals = [_proposal(row, actors.get(row.id, ()), patients) for row in result.matches]
         entries = [
@@ -125,9 +131,11 @@ class FindOperation:
         """
         if access.patient_ids is None:
             return None
-        named = {id_of(reference) for reference in given.references("patient-reference", "patient")}
+        named = _named(given)
         own = sorted(named & access.patient_ids or access.patient_ids)
-        candidates = await candidates_of(connection, own, now, besides=ignored or "")
+        candidates = await candidates_of(
+            connection, own, now, per_agenda_max=self._per_agenda_max, besides=ignored or ""
+        )
         described = given.resource("Patient", "patient-resource")
         if described is not None and not named:
             candidates = (Candidate(_birth(described)),) if _birth(described) else ()
@@ -151,6 +159,11 @@ class FindOperation:
                 details_code="window-too-long",
             )
         return max(start[0], now), end[1]
+
+
+def _named(given: OperationInput) -> frozenset[str]:
+    """The ids of the patients whom the call names."""
+    return frozenset(id_of(reference) for reference in given.references("patient-reference", "patient"))
 
 
 def _birth(patient: Resource) -> Birth | None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
-from creneau_booking.operations.references import SAID_BY_SLOT, id_of
+from creneau_booking.operations.references import id_of
 from creneau_booking.storage.agenda import slots_between
 from creneau_booking.storage.appointment_facts import fhir_instant
 from creneau_shared.clock import PARIS

@@ -6,10 +6,9 @@ R4 has no element for them; `HealthcareService.eligibility` holds no more than a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import time, timedelta, tzinfo
+from datetime import time, timedelta
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
 from creneau_booking.domain.access_rules import MIDNIGHT, AccessRules, AgeLimit, BookingWindow
 from creneau_shared.errors import Issue, Unprocessable
@@ -26,8 +25,6 @@ APPOINTMENTS_MAX = _OWN + "patient-appointments-max"
 """positiveInt: how many appointments to come one patient may have in the agenda."""
 CHANGE_DEADLINE = _OWN + "change-deadline"
 """Duration (min, h, d): patients cancel or move no later than this before the start."""
-TIME_ZONE = "http://hl7.org/fhir/StructureDefinition/timezone"
-
 UCUM = "http://unitsofmeasure.org"
 _MINUTES = {"min": 1, "h": 60, "d": 1440}
 _MONTHS = {"mo": 1, "a": 12}
@@ -35,7 +32,6 @@ DAYS_MAX = 3660
 """the longest notice or window that makes sense, days: ten years"""
 AGE_MAX = 150
 """years"""
-_ZONES = frozenset(available_timezones())
 
 
 class BadRuleError(Exception):
@@ -60,12 +56,6 @@ def rules_of(resource: Resource) -> AccessRules:
 def understood_rules_of(resource: Resource) -> AccessRules:
     """The rules that can be read, of a resource that others have accepted."""
     return _read(resource)[0]
-
-
-def zone_of(resource: Resource) -> tzinfo | None:
-    """The time zone that a resource states (FHIR's timezone extension); None when it states none that is known."""
-    names = (e.get("valueCode") for e in resource.get("extension", ()) if e.get("url") == TIME_ZONE)
-    return next((ZoneInfo(name) for name in names if name in _ZONES), None)
 
 
 def _read(resource: Resource) -> tuple[AccessRules, list[Issue]]:

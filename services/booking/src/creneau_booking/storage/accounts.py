@@ -56,6 +56,14 @@ async def keep_link(connection: Connection, issuer: str, subject: str, link: Lin
     )
 
 
+async def count_patients(connection: Connection, issuer: str, subject: str) -> int:
+    """For how many Patients the account acts, or did until they were no longer its to act for."""
+    count = await connection.fetchval(
+        "SELECT count(*) FROM patient_account WHERE issuer = $1 AND subject = $2", issuer, subject
+    )
+    return int(count)
+
+
 async def has_oneself(connection: Connection, issuer: str, subject: str) -> bool:
     """Whether the account has a Patient who its holder is. Rivals of one account wait for each other here."""
     await connection.execute(

@@ -7,6 +7,7 @@ they for him, so that neither misses what the other has changed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,13 +24,17 @@ from creneau_booking.domain.access_rules import (
     BookingWindow,
     strictest,
 )
+from creneau_booking.domain.quotas import Upcoming
 from creneau_booking.domain.status import SLOT_STATUS_OF
-from creneau_booking.storage.access_extensions import rules_of, understood_rules_of, zone_of
+from creneau_booking.storage.access_extensions import rules_of, understood_rules_of
+from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
+from creneau_shared.fhir.zones import zone_issues, zone_of
 
 INHERITED = ("HealthcareService", "Location")
 """What of an agenda's actors its rules depend on: the offers for the rules, the places for the time zone."""
@@ -50,11 +55,21 @@ _ACTORS = """
 SELECT content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
 UNION ALL SELECT content FROM location WHERE id = ANY($2) AND NOT deleted
 """
-_FUTURE = """
-SELECT appointment.terms FROM appointment
-JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
+_TO_COME = """
+FROM appointment JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
 WHERE appointment.terms @> ARRAY['patient=' || $1] AND appointment.terms && $2::text[]
   AND appointment_date.low > $3 AND appointment.id <> $4
+"""
+_AGENDAS = """
+SELECT slot.id, schedule.id AS schedule,
+  ARRAY(SELECT substr(term, 11) FROM unnest(kind.terms) AS term WHERE term ~ '^specialty=.*[^|]$') AS specialties
+FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key JOIN schedule ON schedule.key = slot.schedule_key
+WHERE slot.id = ANY($1::uuid[]) AND slot.start > $2 AND slot.start < $3
+"""
+_STANDING = f"""
+SELECT standing.to_come, ruled.* FROM (SELECT count(*) AS to_come {_TO_COME}) AS standing
+LEFT JOIN (SELECT schedule.id, {_COLUMNS} FROM schedule JOIN agenda_rules ON schedule_key = key) AS ruled
+  ON ruled.id = ANY($5)
 """
 _LOCK = "hashtextextended('agenda rules', 0)"
 _TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
@@ -67,6 +82,8 @@ async def schedule_changed(
     if resource is None:
         await connection.execute(_FORGET, stored.id)
     else:
+        if issues := list(zone_issues(resource)):
+            raise Unprocessable(issues=issues)
         rules = rules_of(resource)
         await connection.execute(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
         await _keep(connection, stored.id, resource, rules)
@@ -143,6 +160,14 @@ async def rules_of_schedules(connection: Connection, schedules: Sequence[str]) -
     return {row["id"]: _rules(row) for row in rows}
 
 
+async def standing_of(
+    connection: Connection, schedules: Sequence[str], patient: str, now: datetime, *, besides: str
+) -> tuple[dict[str, AgendaRules], int]:
+    """The rules of those of the agendas (ids) that have any, and how many appointments to come a patient has."""
+    rows = await connection.fetch(_STANDING, patient, _TAKING, now, besides, schedules)
+    return {row["id"]: _rules(row) for row in rows if row["id"] is not None}, rows[0]["to_come"]
+
+
 async def rules_of_slots(connection: Connection, slots: Sequence[str]) -> list[AgendaRules]:
     """The rules of the agendas of these slots (ids)."""
     rows = await connection.fetch(
@@ -169,30 +194,46 @@ async def future_appointments(
     connection: Connection, patient: str, now: datetime, *, besides: str = ""
 ) -> dict[str, int]:
     """How many appointments to come a patient (reference) has in each agenda (id), `besides` not counted."""
-    rows = await connection.fetch(_FUTURE, patient, _TAKING, now, besides)
-    slots = [
-        [t.removeprefix("slot=Slot/") for t in row["terms"] if t.startswith("slot=Slot/")] for row in rows
-    ]
-    keys = [slot_key(id_) for ids in slots for id_ in ids]
-    of_slot = {
-        row["slot"]: row["id"]
-        for row in await connection.fetch(
-            "SELECT slot.id AS slot, schedule.id FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
-            " WHERE slot.id = ANY($1::uuid[])",
-            keys,
-        )
-    }
-    counts: dict[str, int] = {}
-    for ids in slots:
-        for schedule in {of_slot[key] for id_ in ids if (key := slot_key(id_)) in of_slot}:
-            counts[schedule] = counts.get(schedule, 0) + 1
-    return counts
+    upcoming = await upcoming_of(connection, patient, now, besides=besides)
+    return dict(Counter(agenda for one in upcoming for agenda in one.agendas))
 
 
-async def take_turns(connection: Connection, patient: str, schedule: str) -> None:
-    """Whoever counts this patient's appointments in this agenda waits until the transaction ends."""
-    await connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('appointments of ' || $1 || ' in ' || $2, 0))",
-        patient,
-        schedule,
+async def upcoming_of(
+    connection: Connection, patient: str, now: datetime, *, besides: str = ""
+) -> list[Upcoming]:
+    """The appointments to come of a patient (reference), `besides` left out."""
+    rows = await connection.fetch(
+        f"SELECT appointment.terms, appointment_date.low {_TO_COME}", patient, _TAKING, now, besides
     )
+    of_each = [
+        [slot_key(t.removeprefix("slot=Slot/")) for t in row["terms"] if t.startswith("slot=Slot/")]
+        for row in rows
+    ]
+    if not any(of_each):
+        return [Upcoming(frozenset(), frozenset()) for _ in rows]
+    starts = [row["low"] for row in rows]
+    slots = await connection.fetch(
+        _AGENDAS,
+        [key for keys in of_each for key in keys],
+        min(starts) - SLOT_LENGTH_MAX,
+        max(starts) + SLOT_LENGTH_MAX,
+    )
+    known = {row["id"]: (row["schedule"], row["specialties"]) for row in slots}
+    return [
+        Upcoming(
+            frozenset(known[key][0] for key in keys if key in known),
+            frozenset(specialty for key in keys if key in known for specialty in known[key][1]),
+        )
+        for keys in of_each
+    ]
+
+
+async def count_requests(connection: Connection, patient: str, *, besides: str) -> int:
+    """How many requests of a patient (reference) wait to be answered, `besides` not counted."""
+    count = await connection.fetchval(
+        "SELECT count(*) FROM appointment WHERE terms @> ARRAY['patient=' || $1] AND terms && $2::text[] AND id <> $3",
+        patient,
+        ["status=proposed", "status=waitlist"],
+        besides,
+    )
+    return int(count)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from creneau_booking.domain.appointment import Appointment, Code, Participant
+from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Code, Participant
+from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_shared.fhir.storage.store import Resource
 
 CONFIDENTIALITY = "https://creneau.sante.fr/fhir/CodeSystem/confidentiality"
@@ -45,13 +46,34 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
             )
             for participant in appointment["participant"]
         ),
-        service_type=tuple(Code(c.get("system"), c.get("code"), c.get("display")) for c in codings),
+        service_type=tuple(Code(c.get("system"), c.get("code")) for c in codings),
         hidden=any(
             label.get("system") == CONFIDENTIALITY and label.get("code") == HIDDEN
             for label in appointment.get("meta", {}).get("security", ())
         ),
-        cancelation_reason=next((c.get("code") for c in reason.get("coding", ())), None),
+        cancelation_reason=next(
+            (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
+        ),
+        visit=_visit(appointment),
     )
+
+
+def _visit(appointment: Resource) -> dict[str, frozenset[str]]:
+    """What the appointment is for, as far as it is coded; what is only said in words counts as a code of its own."""
+    found = {}
+    for element in SAID_BY_SLOT:
+        said = appointment.get(element, ())
+        concepts = [said] if isinstance(said, dict) else said
+        if concepts:
+            found[element] = frozenset(code for concept in concepts for code in _codes(concept))
+    return found
+
+
+def _codes(concept: Resource) -> list[str]:
+    codings = concept.get("coding")
+    if not codings:
+        return [f"text|{concept.get('text', '')}"]
+    return [f"{c['system']}|{c.get('code', '')}" if "system" in c else c.get("code", "") for c in codings]
 
 
 def fhir_instant(moment: datetime) -> str:

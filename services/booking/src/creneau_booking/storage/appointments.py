@@ -7,6 +7,7 @@ from copy import copy
 from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.participants import Described
 from creneau_booking.storage.appointment_facts import facts, fhir_instant, relative
 from creneau_booking.storage.ownership import organizations_of, require_theirs, show_patients
 from creneau_shared.database.pool import Connection
@@ -22,6 +23,11 @@ TAKEN_TYPES = ("Practitioner", "PractitionerRole", "Device", "Location", "Health
 
 HELD_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/held-until"
 """Extension on Appointment: the instant until which a pending appointment keeps its slots."""
+
+REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
+
+_AGREED = {"booked": "accepted", "pending": "tentative"}
+"""the answer of an agenda's people, by the status of the appointment: who publishes a free slot has agreed"""
 
 
 def appointment_terms(facts: Appointment, schedules: Sequence[str], owners: Collection[str]) -> list[str]:
@@ -175,12 +181,53 @@ class AppointmentRepository:
         status = "accepted" if resource["status"] == "booked" else "tentative"
         staying = [p for p in resource["participant"] if self._actor(p) not in leaving]
         present = {self._actor(p) for p in staying}
-        added = [
-            {"actor": {"reference": actor}, "required": "required", "status": status}
-            for actor in sorted(joining)
-            if actor not in present
-        ]
+        added = [_required(actor, status) for actor in sorted(joining) if actor not in present]
         return {**resource, "participant": [*staying, *added]}
+
+    def with_people(
+        self, resource: Resource, agenda: Collection[str], people: Collection[str], before: Resource | None
+    ) -> Resource:
+        """The resource with the agenda's people as the agenda has them: required, and agreed as far as it goes.
+
+        `people` are all whom the resource may name beside persons; what its sender says of them is left aside. Whom
+        the stored appointment (`before`) has already stays as it is there, until they agree.
+        """
+        agreed = _AGREED.get(resource["status"])
+        status = agreed or "needs-action"
+        kept = {self._actor(p): p for p in before["participant"]} if before is not None else {}
+        settled, present = [], set()
+        for participant in resource["participant"]:
+            actor = self._actor(participant)
+            present.add(actor)
+            if actor is None or actor not in people:
+                settled.append(participant)
+            elif actor in kept:
+                answer = kept[actor]["status"]
+                settled.append(
+                    {**kept[actor], "status": answer if answer == "declined" else agreed or answer}
+                )
+            else:
+                settled.append(_required(actor, status))
+        added = [_required(actor, status) for actor in agenda if actor not in present]
+        return {**resource, "participant": [*settled, *added]}
+
+    def with_answer(self, resource: Resource, actor: str, status: str) -> Resource:
+        """The resource with the answer of one participant."""
+        participants = [
+            {**p, "status": status} if self._actor(p) == actor else p for p in resource["participant"]
+        ]
+        return {**resource, "participant": participants}
+
+    def with_replaced(self, resource: Resource, replaced: str | None) -> Resource:
+        """The resource, saying which appointment (id) it replaces."""
+        if replaced is None:
+            return resource
+        extension = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{replaced}"}}
+        return {**resource, "extension": [*resource.get("extension", ()), extension]}
+
+    def described(self, resource: Resource) -> list[Described]:
+        """Each participant: its reference, as the rules see it, and all that is said of it."""
+        return [(self._actor(participant), participant) for participant in resource["participant"]]
 
     def _actor(self, participant: Resource) -> str | None:
         reference = participant.get("actor", {}).get("reference")
@@ -189,3 +236,7 @@ class AppointmentRepository:
     def as_cancelled(self, resource: Resource) -> Resource:
         """The resource as cancelled, without a word on why."""
         return {**self.without_hold(resource), "status": "cancelled"}
+
+
+def _required(reference: str, status: str) -> Resource:
+    return {"actor": {"reference": reference}, "required": "required", "status": status}

@@ -79,18 +79,22 @@ class Consumer:
 
 
 async def candidates_of(
-    connection: Connection, patients: Sequence[str], now: datetime, *, besides: str = ""
+    connection: Connection, patients: Sequence[str], now: datetime, *, per_agenda_max: int, besides: str = ""
 ) -> tuple[Candidate, ...]:
-    """The patients (ids) as candidates; the appointment `besides` does not count, for it is to be moved."""
+    """The patients (ids) as candidates; the appointment `besides` does not count, for it is to be moved.
+
+    `per_agenda_max`: how many appointments to come one may have in an agenda that says no number itself.
+    """
     births = await births_of(connection, patients)
     found = []
     for id_ in patients:
         counts = await future_appointments(connection, f"Patient/{id_}", now, besides=besides)
         agendas = await rules_of_schedules(connection, list(counts)) if counts else {}
+        said = {schedule: agenda.rules.appointments_max for schedule, agenda in agendas.items()}
         full = [
             schedule
-            for schedule, agenda in agendas.items()
-            if (most := agenda.rules.appointments_max) is not None and counts[schedule] >= most
+            for schedule, count in counts.items()
+            if count >= (per_agenda_max if (most := said.get(schedule)) is None else most)
         ]
         found.append(Candidate(births.get(id_), tuple(sorted(full))))
     return tuple(found)

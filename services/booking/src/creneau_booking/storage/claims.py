@@ -21,6 +21,14 @@ from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.security.rights import OWNER
 
+_VISIT = {
+    "service-category": "serviceCategory",
+    "service-type": "serviceType",
+    "specialty": "specialty",
+    "appointment-type": "appointmentType",
+}
+"""the search parameters that say what a slot is for, with their elements"""
+
 _TAKEN: tuple[SlotStatus, ...] = ("busy", "busy-tentative")
 """the statuses that an appointment gives to its slots"""
 
@@ -96,7 +104,9 @@ async def lock_slots(
 def _slot_fact(row: Any) -> SlotFact:
     horizon = _horizon(row["schedule_content"])
     actors = (
-        term[6:] for term in row["schedule_terms"] if term.startswith("actor=") and term.count("/") == 1
+        term[6:]
+        for term in row["schedule_terms"]
+        if term.startswith("actor=") and "/" in term and "/_history/" not in term
     )
     return SlotFact(
         id=row["id"],
@@ -114,10 +124,21 @@ def _slot_fact(row: Any) -> SlotFact:
             if term.startswith(VISIBILITY_TERM)
         )
         - {""},
+        offers=_offers(row["kind_terms"]),
         owners=frozenset(
             term.removeprefix(OWNER) for term in row["schedule_terms"] if term.startswith(OWNER)
         ),
     )
+
+
+def _offers(terms: Sequence[str]) -> dict[str, frozenset[str]]:
+    """What a slot is for: codes with their system and without."""
+    found: dict[str, set[str]] = {}
+    for term in terms:
+        parameter, equals, value = term.partition("=")
+        if equals and parameter in _VISIT and not value.endswith("|"):
+            found.setdefault(_VISIT[parameter], set()).add(value)
+    return {element: frozenset(values) for element, values in found.items()}
 
 
 def _horizon(content: bytes | None) -> tuple[datetime | None, datetime | None]:

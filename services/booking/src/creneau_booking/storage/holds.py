@@ -11,25 +11,49 @@ from creneau_shared.fhir.storage.store import Stored
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Whose hold it is, and until when."""
+
+    issuer: str
+    subject: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class HeldAppointment:
     """A pending appointment whose row this transaction has locked."""
 
     stored: Stored
 
 
-async def keep_hold(connection: Connection, appointment_id: str, until: datetime, subject: str) -> None:
+async def keep_hold(
+    connection: Connection, appointment_id: str, until: datetime, issuer: str, subject: str
+) -> None:
     """Begin a hold, or put off the end of the one that there is."""
     await connection.execute(
-        "INSERT INTO hold (appointment_id, expires_at, subject) VALUES ($1, $2, $3)"
+        "INSERT INTO hold (appointment_id, expires_at, issuer, subject) VALUES ($1, $2, $3, $4)"
         " ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at, extensions = hold.extensions + 1",
         appointment_id,
         until,
+        issuer,
         subject,
     )
 
 
-async def forget_hold(connection: Connection, appointment_id: str) -> None:
-    await connection.execute("DELETE FROM hold WHERE appointment_id = $1", appointment_id)
+async def forget_hold(connection: Connection, appointment_id: str) -> Hold | None:
+    """End a hold; the one that there was."""
+    row = await connection.fetchrow(
+        "DELETE FROM hold WHERE appointment_id = $1 RETURNING issuer, subject, expires_at", appointment_id
+    )
+    return Hold(*row) if row is not None else None
+
+
+async def hold_of(connection: Connection, appointment_id: str) -> Hold | None:
+    """The hold of an appointment; None when it is pending because the practice must agree."""
+    row = await connection.fetchrow(
+        "SELECT issuer, subject, expires_at FROM hold WHERE appointment_id = $1", appointment_id
+    )
+    return Hold(*row) if row is not None else None
 
 
 async def extensions_of(connection: Connection, appointment_id: str) -> int | None:
@@ -40,17 +64,13 @@ async def extensions_of(connection: Connection, appointment_id: str) -> int | No
     return extensions
 
 
-async def live_holds_of(connection: Connection, subject: str, now: datetime, *, in_turn: bool) -> int:
-    """How many holds a subject has that have not run out.
-
-    `in_turn`: its next hold waits until this transaction ends, so that rivals cannot both be the last one allowed.
-    """
-    if in_turn:
-        await connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('holds of ' || $1, 0))", subject
-        )
+async def live_holds_of(connection: Connection, issuer: str, subject: str, now: datetime) -> int:
+    """How many holds an account or a client has that have not run out."""
     count = await connection.fetchval(
-        "SELECT count(*) FROM hold WHERE subject = $1 AND expires_at > $2", subject, now
+        "SELECT count(*) FROM hold WHERE issuer = $1 AND subject = $2 AND expires_at > $3",
+        issuer,
+        subject,
+        now,
     )
     return int(count)
 

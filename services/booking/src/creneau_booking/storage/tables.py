@@ -33,6 +33,8 @@ from creneau_shared.fhir.storage.tables import history_table, resource_tables, w
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.security.audit import audit_table
+from creneau_shared.security.revocation import revoked_token_table
+from creneau_shared.security.used_proofs import used_proof_table
 
 OWN_TYPES = ("Schedule", "Appointment", "AppointmentResponse", "Patient", "RelatedPerson", "Provenance")
 """Types that booking keeps in generic tables; Slot has tables of its own."""
@@ -57,6 +59,8 @@ for resource_type in (*OWN_TYPES, *REPLICA_TYPES):
 history_table(metadata)
 idempotency_table(metadata)
 audit_table(metadata)
+revoked_token_table(metadata)
+used_proof_table(metadata)
 async_request_table(metadata)
 inbox_table(metadata)
 outbox_table(metadata)
@@ -160,9 +164,26 @@ hold = Table(
     Column("appointment_id", Text(collation="C"), primary_key=True),
     Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
     Column("subject", Text, nullable=False, index=True),
+    Column("issuer", Text, nullable=False, server_default=text("''")),
     Column("extensions", Integer, nullable=False, server_default=text("0")),
 )
 """The appointments that are held, until when, for whom, and how often that was put off."""
+
+booking_action = Table(
+    "booking_action",
+    metadata,
+    # A digest of an account (issuer and subject) or of a Patient.
+    Column("key", LargeBinary, primary_key=True),
+    Column("booked", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("held", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("cancelled", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("latest", DateTime(timezone=True), nullable=False),
+)
+"""When an account or a patient last booked, held and cancelled: what the quotas by the hour and the day count.
+
+No index but the key: every act changes its row in place. The row is also whose turn it is: rivals of one account or of
+one patient wait for each other here.
+"""
 
 patient_account = Table(
     "patient_account",
@@ -188,3 +209,19 @@ proxy_invitation = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
 )
 """Codes by which another account may take up what a RelatedPerson states; only their digests are kept."""
+
+patient_ins = Table(
+    "patient_ins",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("patient_id", Text(collation="C"), nullable=False, index=True),
+)
+"""Which Patient holds an INS (SHA-256 of its system and value): one, however many register it at once."""
+
+vouched_address = Table(
+    "vouched_address",
+    metadata,
+    Column("patient_id", Text(collation="C"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+)
+"""The addresses (SHA-256 with the Patient's id) that somebody other than the patient's account has given."""

@@ -8,6 +8,8 @@ from creneau_shared.fhir.storage.async_requests import async_request_table
 from creneau_shared.fhir.storage.tables import history_table, resource_tables
 from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.security.audit import audit_table
+from creneau_shared.security.revocation import revoked_token_table
+from creneau_shared.security.used_proofs import used_proof_table
 
 TYPES = (
     "Organization",
@@ -25,5 +27,7 @@ for resource_type in TYPES:
 history_table(metadata)
 idempotency_table(metadata)
 audit_table(metadata)
+revoked_token_table(metadata)
+used_proof_table(metadata)
 async_request_table(metadata)
 outbox_table(metadata)

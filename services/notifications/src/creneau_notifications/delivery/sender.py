@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
 from creneau_notifications.delivery import metrics
+from creneau_notifications.delivery.admission import Admission, Withheld
 from creneau_notifications.delivery.transport import DeliveryError, EmailTransport, SmsTransport
 from creneau_notifications.domain.civil import civil_after
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.domain.retry import RetryPolicy
 from creneau_notifications.domain.rules import Channel
-from creneau_notifications.domain.visit import Visit, visit_of
+from creneau_notifications.domain.visit import Fact, Visit, visit_of
 from creneau_notifications.rendering.email import (
     InvalidAddressError,
     build_email,
     message_id_header,
-    valid_address,
 )
 from creneau_notifications.rendering.letter import Occasion
 from creneau_notifications.rendering.sms import build_sms
@@ -34,7 +34,8 @@ from creneau_notifications.storage import facts, messages, recipients
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Attempt, Message, Status
 from creneau_shared.clock import Clock
-from creneau_shared.database.pool import Database
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.logging import describe
 from creneau_shared.messaging.waiting import wait
 
 log = structlog.get_logger(__name__)
@@ -93,6 +94,7 @@ class Sender:
         sms: SmsTransport,
         identity: Identity,
         limits: DeliveryLimits,
+        admission: Admission,
         clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -102,6 +104,7 @@ class Sender:
         self._sms = sms
         self._identity = identity
         self._limits = limits
+        self._admission = admission
         self._clock = clock
         self._chance = chance
 
@@ -158,9 +161,27 @@ class Sender:
             return Close(Status.CANCELLED, "superseded")
         if now >= message.expires_at:
             return Close(Status.EXPIRED, "too-late")
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
             contact = await recipients.find(connection, message.recipient)
             known = await facts.find(connection, message.event.appointment.actors)
+            decision = self._weigh(message, contact, known, now)
+            return await self._admit(connection, message, decision, now)
+
+    async def _admit(
+        self, connection: Connection, message: Message, decision: Decision, now: datetime
+    ) -> Decision:
+        """What is to leave asks whether its address may be written to."""
+        if not isinstance(decision, Occasion):
+            return decision
+        try:
+            admitted = await self._admission.admit(connection, message, decision, now)
+        except InvalidAddressError:
+            return Close(Status.FAILED, "invalid-address")
+        return Close(Status.CANCELLED, admitted.reason) if isinstance(admitted, Withheld) else admitted
+
+    def _weigh(
+        self, message: Message, contact: Contact | None, known: Mapping[str, Fact], now: datetime
+    ) -> Decision:
         visit = visit_of(message.event.appointment, known)
         patient_until = max(message.due_at, message.planned_at) + self._limits.facts_patience
         if contact is None or _address(contact, message.channel) is None or not visit.complete:
@@ -189,13 +210,11 @@ class Sender:
     async def _try(self, message: Message, occasion: Occasion) -> None:
         try:
             await self._send(message, occasion)
-        except InvalidAddressError:
-            await self._close(message, Status.FAILED, "invalid-address")
         except DeliveryError as error:
             await self._failed(message, error)
         except Exception as error:
             log.exception("message could not be sent", message=str(message.id), kind=message.kind)
-            await self._failed(message, DeliveryError(f"{type(error).__name__}: {error}", permanent=False))
+            await self._failed(message, DeliveryError(describe(error), permanent=False))
         else:
             await self._close(message, Status.SENT, None, self._attempt(message, "accepted"))
             lateness = self._clock.now() - max(message.due_at, message.planned_at)
@@ -207,7 +226,7 @@ class Sender:
             await self._sms.send(str(occasion.contact.phone), build_sms(occasion))
             return
         content = build_email(occasion, message.id, now, identity.sender, identity.sender_name)
-        await self._email.send(identity.sender, valid_address(occasion.contact.email), content)
+        await self._email.send(identity.sender, str(occasion.contact.email), content)
 
     # -- putting down ----------------------------------------------------------------------------------------
 

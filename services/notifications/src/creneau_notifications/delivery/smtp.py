@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
@@ -22,17 +23,26 @@ PORTS = {"smtp": 25, "smtps": 465}
 class SmtpTransport:
     """An `EmailTransport` for one sender at a time.
 
-    `url`: smtp://user:password@host:port, encrypted by STARTTLS as `starttls` says, or smtps:// (encrypted
-    from the first byte). Only what the server says of the recipient or of the content is permanent (5xx to
+    `url`: smtp://user:password@host:port, encrypted by STARTTLS as `tls` says, or smtps:// (encrypted from the first
+    byte). Who encrypts verifies the server, by the system's CAs or those of the file `ca`: neither a message nor a
+    password goes to whoever happens to answer. Only what the server says of the recipient or of the content is permanent (5xx to
     RCPT or DATA); a refused login or sender is ours to mend, and the message is worth another try.
     """
 
-    def __init__(self, url: str, *, starttls: Literal["auto", "required", "off"], timeout_s: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        tls: Literal["required", "opportunistic", "off"],
+        timeout_s: float,
+        ca: Path | None = None,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in PORTS or not parts.hostname:
             raise ValueError("SMTP_URL must be smtp://[user:password@]host[:port] or smtps://…")
         self._encrypted = parts.scheme == "smtps"
-        self._start_tls = None if starttls == "auto" else starttls == "required"
+        self._start_tls = None if tls == "opportunistic" else tls == "required"
+        self._ca = str(ca) if ca else None
         self._host = parts.hostname
         self._port = parts.port or PORTS[parts.scheme]
         self._username = unquote(parts.username) if parts.username else None
@@ -72,6 +82,7 @@ class SmtpTransport:
             timeout=self._timeout_s,
             use_tls=self._encrypted,
             start_tls=False if self._encrypted else self._start_tls,
+            cert_bundle=self._ca,
         )
         try:
             await client.connect()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from creneau_notifications.domain.rules import Channel
@@ -19,6 +19,17 @@ class Contact:
     email: str | None = None
     phone: str | None = None
     language: str = "fr"
+    email_vouched: bool = False
+    """a practice, or the deployment, gave the address; else the patient's own account did"""
+    phone_vouched: bool = False
+
+    def vouched(self, channel: Channel) -> bool:
+        """Whether somebody other than the patient's account answers for the address of this channel."""
+        return self.email_vouched if channel is Channel.EMAIL else self.phone_vouched
+
+    def at(self, channel: Channel, address: str) -> Contact:
+        """The contact with this address in the place of the one that was recorded."""
+        return replace(self, email=address) if channel is Channel.EMAIL else replace(self, phone=address)
 
     @property
     def writes_in(self) -> Language:

@@ -10,19 +10,6 @@ from creneau_notifications.domain.appointment import Appointment, Mode
 
 PARIS = ZoneInfo("Europe/Paris")
 
-OVERSEAS_ZONES = {
-    "971": "America/Guadeloupe",
-    "972": "America/Martinique",
-    "973": "America/Cayenne",
-    "974": "Indian/Reunion",
-    "975": "America/Miquelon",
-    "976": "Indian/Mayotte",
-    "986": "Pacific/Wallis",
-    "987": "Pacific/Tahiti",
-    "988": "Pacific/Noumea",
-}
-"""Zone by the first three digits of a French postal code; every other code is on Europe/Paris."""
-
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -89,11 +76,6 @@ def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
         mode=appointment.mode or Mode.PRACTICE,
         complete=len(known) == len(needed),
     )
-
-
-def zone_of_postal_code(code: str) -> str:
-    """The IANA zone of a French postal code."""
-    return OVERSEAS_ZONES.get(code[:3], "Europe/Paris")
 
 
 def _directory_actors(appointment: Appointment) -> tuple[str, ...]:

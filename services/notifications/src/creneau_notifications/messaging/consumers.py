@@ -41,7 +41,7 @@ class Listener:
         if event.data is None:
             await self._notifications.fact_deleted(connection, event.key)
         else:
-            fact, last_updated = read_fact(event.data)
+            fact, last_updated = read_fact(event.data, event.time)
             await self._notifications.fact_changed(connection, fact, last_updated)
 
 

@@ -11,12 +11,9 @@ from typing import Any
 
 from creneau_notifications.domain.appointment import Appointment, AppointmentEvent, Change, mode_of
 from creneau_notifications.domain.contact import Contact
-from creneau_notifications.domain.visit import Fact, zone_of_postal_code
-
-TIME_ZONE_EXTENSIONS = frozenset(
-    {"http://hl7.org/fhir/StructureDefinition/tz-code", "http://hl7.org/fhir/StructureDefinition/timezone"}
-)
-"""How a place says its IANA zone: R4's extension, and its successor's name in R5."""
+from creneau_notifications.domain.visit import Fact
+from creneau_shared.fhir.current import current, current_name
+from creneau_shared.fhir.zones import stated_zone, zone_of
 
 
 def read_appointment(
@@ -54,11 +51,14 @@ def read_contact(data: Mapping[str, Any]) -> Contact:
         email=data.get("email"),
         phone=data.get("phone"),
         language=data.get("language") or "fr",
+        # Absent: nobody is known to answer for it.
+        email_vouched=data.get("emailVouched") is True,
+        phone_vouched=data.get("phoneVouched") is True,
     )
 
 
-def read_fact(data: Mapping[str, Any]) -> tuple[Fact, datetime]:
-    """What the resource of a `resource.changed` says that messages need, and its `meta.lastUpdated`."""
+def read_fact(data: Mapping[str, Any], now: datetime) -> tuple[Fact, datetime]:
+    """What the resource of a `resource.changed` says at `now` that messages need, and its `meta.lastUpdated`."""
     resource = data["resource"]
     address = resource.get("address")
     # Practitioner and Organization have a list of addresses, which no message tells.
@@ -67,10 +67,10 @@ def read_fact(data: Mapping[str, Any]) -> tuple[Fact, datetime]:
     places = resource.get("location", [])
     fact = Fact(
         reference=f"{resource['resourceType']}/{resource['id']}",
-        name=_name(resource),
+        name=_name(resource, now),
         address=_address_lines(postal),
-        phone=_phone(resource),
-        zone=_zone(resource, postal),
+        phone=_phone(resource, now),
+        zone=_zone(resource),
         latitude=position.get("latitude"),
         longitude=position.get("longitude"),
         practitioner=resource.get("practitioner", {}).get("reference"),
@@ -79,11 +79,11 @@ def read_fact(data: Mapping[str, Any]) -> tuple[Fact, datetime]:
     return fact, datetime.fromisoformat(resource["meta"]["lastUpdated"])
 
 
-def _name(resource: Mapping[str, Any]) -> str | None:
+def _name(resource: Mapping[str, Any], now: datetime) -> str | None:
     name = resource.get("name")
     if not isinstance(name, list):
         return name
-    official = next((n for n in name if n.get("use") == "official"), name[0] if name else {})
+    official = current_name(name, now)
     if "text" in official:
         return str(official["text"])
     prefix = ["Dr" if p.upper() == "DR" else p for p in official.get("prefix", [])[:1]]
@@ -97,17 +97,13 @@ def _address_lines(address: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(lines) if lines else tuple(filter(None, [address.get("text")]))
 
 
-def _phone(resource: Mapping[str, Any]) -> str | None:
-    telecom = resource.get("telecom", [])
+def _phone(resource: Mapping[str, Any], now: datetime) -> str | None:
+    telecom = current(resource.get("telecom", []), now)
     phones = [entry.get("value") for entry in telecom if entry.get("system") == "phone"]
     return next((str(phone) for phone in phones if phone), None)
 
 
-def _zone(resource: Mapping[str, Any], address: Mapping[str, Any]) -> str | None:
-    """The zone that the place says; failing that, the one of its postal code."""
-    for extension in resource.get("extension", []):
-        if extension.get("url") in TIME_ZONE_EXTENSIONS and "valueCode" in extension:
-            return str(extension["valueCode"])
-    if resource["resourceType"] == "Location" and address.get("postalCode"):
-        return zone_of_postal_code(address["postalCode"])
-    return None
+def _zone(resource: Mapping[str, Any]) -> str | None:
+    """The zone that the resource says; for a place, failing that, the one of its postal code."""
+    zone = zone_of(dict(resource)) if resource["resourceType"] == "Location" else stated_zone(dict(resource))
+    return zone.key if zone is not None else None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from icalendar import Alarm, Calendar, Event, Timezone, vCalAddress, vText
+from icalendar import Alarm, Calendar, Event, vCalAddress, vText
 
-from creneau_notifications.domain.appointment import Mode
+from creneau_notifications.domain.appointment import Appointment, Mode
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.rendering.letter import Occasion
+from creneau_notifications.rendering.timezone import timezone_bytes
 from creneau_notifications.rendering.wording import WORDINGS, Wording
 
 PRODID = "-//Creneau//Notifications 1.0//FR"
@@ -36,7 +37,7 @@ def calendar_file(occasion: Occasion, organizer: str, organizer_name: str) -> by
     calendar.add("method", method_of(occasion.kind))
     calendar.add_component(_event(occasion, organizer, organizer_name))
     content: bytes = calendar.to_ical()
-    timezone = _timezone(occasion.visit.zone.key, occasion.event.appointment.start.year)
+    timezone = timezone_bytes(occasion.visit.zone.key, occasion.event.appointment.start.year)
     return content.replace(BEGIN_EVENT, timezone + BEGIN_EVENT, 1)
 
 
@@ -47,8 +48,8 @@ def _event(occasion: Occasion, organizer: str, organizer_name: str) -> Event:
     event.add("uid", f"{appointment.id}@creneau")
     event.add("sequence", appointment.sequence)
     event.add("dtstamp", occasion.event.time)
-    event.add("dtstart", appointment.start.astimezone(visit.zone))
-    event.add("dtend", appointment.end.astimezone(visit.zone))
+    for name, moment in zip(("dtstart", "dtend"), _times(appointment, visit.zone), strict=True):
+        event.add(name, moment)
     event.add("summary", _summary(occasion, wording))
     event.add("description", _description(occasion, wording))
     event.add("url", occasion.page_url)
@@ -63,6 +64,15 @@ def _event(occasion: Occasion, organizer: str, organizer_name: str) -> Event:
         for before in ALARMS_BEFORE:
             event.add_component(_alarm(before, wording))
     return event
+
+
+def _times(appointment: Appointment, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Start and end by the clock of the place, or in UTC where that clock shows one of them a second time: a local
+    time that occurs twice means its first occurrence (RFC 5545 §3.3.5)."""
+    local = appointment.start.astimezone(zone), appointment.end.astimezone(zone)
+    if any(moment.fold for moment in local):
+        return appointment.start.astimezone(UTC), appointment.end.astimezone(UTC)
+    return local
 
 
 def _add_place(event: Event, occasion: Occasion) -> None:
@@ -89,7 +99,8 @@ def _description(occasion: Occasion, wording: Wording) -> str:
 
 def _address(address: str, name: str, parameters: dict[str, str]) -> vCalAddress:
     party = vCalAddress(f"mailto:{address}")
-    for key, value in {"CN": name, **parameters}.items():
+    named = {"CN": name} if name else {}
+    for key, value in (named | parameters).items():
         party.params[key] = vText(value)
     return party
 
@@ -108,11 +119,3 @@ def _alarm(before: timedelta, wording: Wording) -> Alarm:
     alarm.add("trigger", -before)
     alarm.add("description", wording.alarm)
     return alarm
-
-
-@lru_cache(maxsize=64)
-def _timezone(zone: str, year: int) -> bytes:
-    """The VTIMEZONE with the clock changes around `year`, kept as bytes: it is half of every file."""
-    first, last = date(year - 1, 1, 1), date(year + 2, 1, 1)
-    content: bytes = Timezone.from_tzid(zone, first_date=first, last_date=last).to_ical()
-    return content

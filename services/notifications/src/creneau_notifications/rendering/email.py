@@ -17,6 +17,7 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 
 from creneau_notifications.domain.contact import Contact
+from creneau_notifications.domain.greeting import addressed_as
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.rendering.calendar import calendar_file, method_of
 from creneau_notifications.rendering.letter import Letter, Occasion, compose
@@ -58,8 +59,9 @@ def message_id_header(message: UUID, sender: str) -> str:
 
 
 def clean_contact(contact: Contact) -> Contact:
-    """The contact with a name on one line and an address in normal form. Raises InvalidAddressError."""
-    return replace(contact, name=single_line(contact.name), email=valid_address(contact.email))
+    """The contact with a name that may be repeated, or none, and an address in normal form. Raises
+    InvalidAddressError."""
+    return replace(contact, name=addressed_as(contact.name) or "", email=valid_address(contact.email))
 
 
 def valid_address(address: str | None) -> str:
@@ -72,11 +74,6 @@ def valid_address(address: str | None) -> str:
     except EmailNotValidError as error:
         raise InvalidAddressError(str(error)) from error
     return f"{valid.local_part}@{valid.ascii_domain}"
-
-
-def single_line(text: str) -> str:
-    """`text` without line breaks and other control characters, which must not reach a header."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _mailbox(name: str, address: str) -> str:

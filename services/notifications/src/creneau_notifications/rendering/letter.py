@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from creneau_notifications.domain.appointment import AppointmentEvent, Mode
 from creneau_notifications.domain.contact import Contact, Language
+from creneau_notifications.domain.greeting import addressed_as
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.domain.visit import Visit
 from creneau_notifications.rendering.dates import moment
@@ -30,6 +31,8 @@ class Letter:
     action: tuple[str, str]
     """(label, URL)"""
     remarks: tuple[str, ...]
+    confirmation: tuple[tuple[str, ...], tuple[str, str]] | None
+    """to an address that nobody has confirmed: sentences, and (label, URL) to say whose it is"""
     footer: str
 
 
@@ -43,6 +46,8 @@ class Occasion:
     contact: Contact
     site_url: str
     """pages for the public, no trailing slash"""
+    confirm_url: str | None = None
+    """where the reader says whether the address is theirs, when nobody has said so yet"""
 
     @property
     def page_url(self) -> str:
@@ -62,13 +67,25 @@ def compose(occasion: Occasion) -> Letter:
         language=language,
         colon=wording.colon,
         subject=wording.subject[occasion.kind].format(when=moment(start, occasion.visit, language)),
-        greeting=wording.greeting.format(name=occasion.contact.name),
+        greeting=_greeting(occasion.contact, wording),
         lead=_lead(occasion, wording, language),
         details=_details(occasion, wording, language),
         action=_action(occasion, wording),
         remarks=_remarks(occasion, wording),
+        confirmation=_confirmation(occasion, wording),
         footer=wording.footer,
     )
+
+
+def _greeting(contact: Contact, wording: Wording) -> str:
+    name = addressed_as(contact.name)
+    return wording.greeting_alone if name is None else wording.greeting.format(name=name)
+
+
+def _confirmation(occasion: Occasion, wording: Wording) -> tuple[tuple[str, ...], tuple[str, str]] | None:
+    if occasion.confirm_url is None:
+        return None
+    return (wording.confirm_why, wording.confirm_not_me), (wording.confirm, occasion.confirm_url)
 
 
 def _lead(occasion: Occasion, wording: Wording, language: Language) -> tuple[str, ...]:

@@ -24,7 +24,10 @@ def build_sms(occasion: Occasion) -> str:
     wording = WORDINGS[language]
     when = moment(occasion.event.appointment.start, occasion.visit, language)
     sentence = wording.sms[occasion.kind].format(when=when)
-    return gsm(f"{sentence}. {wording.sms_manage.format(url=occasion.page_url)}")
+    text = f"{sentence}. {wording.sms_manage.format(url=occasion.page_url)}"
+    if occasion.confirm_url is not None:
+        text += f". {wording.sms_confirm.format(url=occasion.confirm_url)}"
+    return gsm(text)
 
 
 def gsm(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The two templates of a letter."""
+"""The templates: the two of a letter, and the page that a letter may lead to."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _environment = Environment(
 )
 _text = _environment.get_template("message.txt.j2")
 _html = _environment.get_template("message.html.j2")
+_page = _environment.get_template("confirmation.html.j2")
 
 
 def as_text(letter: Letter) -> str:
@@ -25,3 +26,8 @@ def as_text(letter: Letter) -> str:
 def as_html(letter: Letter) -> str:
     """The letter as one HTML page without scripts, images or anything fetched from elsewhere."""
     return _html.render(letter=letter)
+
+
+def as_page(**values: object) -> str:
+    """The page on which an address is confirmed."""
+    return _page.render(**values)

@@ -17,6 +17,8 @@ class Wording:
     subject: Mapping[Kind, str]
     lead: Mapping[Kind, str]
     greeting: str
+    greeting_alone: str
+    """to someone whose name is not known, not to be repeated, or no name at all"""
     previously: str
     cancelled_by_patient: str
     cancelled_by_provider: str
@@ -34,9 +36,13 @@ class Wording:
     phone: str
     phone_rebook: str
     phone_unknown: str
+    confirm: str
+    confirm_why: str
+    confirm_not_me: str
     footer: str
     sms: Mapping[Kind, str]
     sms_manage: str
+    sms_confirm: str
     event_summary: str
     event_summary_alone: str
     alarm: str
@@ -56,6 +62,7 @@ FRENCH = Wording(
         Kind.REMINDER: "Nous vous rappelons votre rendez-vous.",
     },
     greeting="Bonjour {name},",
+    greeting_alone="Bonjour,",
     previously="Il était prévu le {when}.",
     cancelled_by_patient="Il a été annulé à votre demande.",
     cancelled_by_provider="Il a été annulé par le cabinet.",
@@ -77,6 +84,10 @@ FRENCH = Wording(
     phone_rebook="Pour un autre rendez-vous, vous pouvez aussi appeler le {phone}.",
     phone_unknown="Vous préférez parler à quelqu’un ? Appelez le cabinet, ou rendez-vous dans une maison "
     "France services : un conseiller peut faire la démarche avec vous.",
+    confirm="Dire si cette adresse est la mienne",
+    confirm_why="Cette adresse nous a été donnée en ligne et n’est pas encore confirmée : dites-nous qu’elle est la "
+    "vôtre, sinon nos prochains messages, rappels compris, ne partiront pas.",
+    confirm_not_me="Vous n’avez rien demandé ? La même page permet de le dire : nous n’écrirons plus à cette adresse.",
     footer="Message automatique de Créneau : les réponses à cette adresse ne sont pas lues.",
     sms={
         Kind.CONFIRMATION: "Rendez-vous confirmé : {when}",
@@ -85,6 +96,7 @@ FRENCH = Wording(
         Kind.REMINDER: "Rappel : rendez-vous {when}",
     },
     sms_manage="Déplacer ou annuler : {url}",
+    sms_confirm="Ce numéro est-il le vôtre ? {url}",
     event_summary="Rendez-vous avec {name}",
     event_summary_alone="Rendez-vous",
     alarm="Votre rendez-vous approche",
@@ -104,6 +116,7 @@ ENGLISH = Wording(
         Kind.REMINDER: "This is a reminder of your appointment.",
     },
     greeting="Hello {name},",
+    greeting_alone="Hello,",
     previously="It had been planned for {when}.",
     cancelled_by_patient="It was cancelled at your request.",
     cancelled_by_provider="It was cancelled by the practice.",
@@ -125,6 +138,10 @@ ENGLISH = Wording(
     phone_rebook="For another appointment you can also call {phone}.",
     phone_unknown="Would you rather speak to someone? Call the practice, or visit a France services house: "
     "an adviser can do it with you.",
+    confirm="Say whether this address is mine",
+    confirm_why="This address was given to us online and is not confirmed yet: tell us that it is yours, or our next "
+    "messages, reminders included, will not be sent.",
+    confirm_not_me="You asked for nothing? Say so on the same page: we shall not write to this address any more.",
     footer="Automatic message from Créneau: replies to this address are not read.",
     sms={
         Kind.CONFIRMATION: "Appointment confirmed: {when}",
@@ -133,6 +150,7 @@ ENGLISH = Wording(
         Kind.REMINDER: "Reminder: appointment {when}",
     },
     sms_manage="Move or cancel: {url}",
+    sms_confirm="Is this number yours? {url}",
     event_summary="Appointment with {name}",
     event_summary_alone="Appointment",
     alarm="Your appointment is coming up",

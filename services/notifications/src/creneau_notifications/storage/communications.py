@@ -46,6 +46,11 @@ REASONS = {
     "no-contact": ("recipient-unavailable", "Coordonnées inconnues"),
     "no-address": ("recipient-unavailable", "Aucune adresse connue pour ce canal"),
     "invalid-address": ("recipient-unavailable", "Adresse invalide"),
+    "address-unconfirmed": (
+        "recipient-unavailable",
+        "L’adresse n’a pas été confirmée par la personne qui la lit",
+    ),
+    "too-many-messages": ("unknown", "Trop de messages à cette adresse le même jour"),
     "refused": ("recipient-unavailable", "Refusé par le serveur du destinataire"),
     "exhausted": ("system-error", "Échec après plusieurs essais"),
 }

@@ -52,6 +52,11 @@ async def find(connection: Connection, references: Iterable[str]) -> Mapping[str
     return {row["reference"]: _fact(row) for row in rows}
 
 
+def name_in_facts(reference: str) -> str:
+    """SQL of the name of whom the SQL of a reference refers to."""
+    return f"(SELECT f.name FROM directory_fact AS f WHERE f.reference = {reference})"
+
+
 def _fact(row: asyncpg.Record) -> Fact:
     values = dict(row)
     for name in ("address", "locations"):

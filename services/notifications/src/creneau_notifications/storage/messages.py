@@ -55,6 +55,8 @@ class Message:
     """claims so far, the present one included; the number of a claim, as long as it holds"""
     superseded: bool
     finished_at: datetime | None
+    counted_for: bytes | None
+    """the letter box (a keyed hash) whose allowance it has been counted against"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ _FIELDS = (
     "attempts",
     "superseded",
     "finished_at",
+    "counted_for",
 )
 _COLUMNS = ", ".join(_FIELDS)
 
@@ -160,6 +163,11 @@ async def claim(connection: Connection, now: datetime, lease: timedelta, limit: 
         limit,
     )
     return [_message(row) for row in rows]
+
+
+async def count_for(connection: Connection, claimed: Message, mailbox: bytes) -> None:
+    """Put down that a claimed message has its place in the allowance of this letter box."""
+    await connection.execute("UPDATE message SET counted_for = $2 WHERE id = $1", claimed.id, mailbox)
 
 
 async def release(connection: Connection, claimed: Message, next_attempt_at: datetime) -> None:

@@ -8,12 +8,14 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
     Identity,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     Uuid,
@@ -26,6 +28,8 @@ from creneau_shared.fhir.storage.async_requests import async_request_table
 from creneau_shared.fhir.storage.tables import history_table, resource_tables
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.security.audit import audit_table
+from creneau_shared.security.revocation import revoked_token_table
+from creneau_shared.security.used_proofs import used_proof_table
 
 metadata = new_metadata()
 
@@ -33,6 +37,8 @@ communication = resource_tables(metadata, "Communication")
 resource_history = history_table(metadata)
 inbox = inbox_table(metadata)
 audit = audit_table(metadata)
+revoked_token_table(metadata)
+used_proof_table(metadata)
 async_request_table(metadata)
 
 recipient = Table(
@@ -43,6 +49,8 @@ recipient = Table(
     Column("email", Text),
     Column("phone", Text),
     Column("language", Text, nullable=False),
+    Column("email_vouched", Boolean, nullable=False, server_default=text("false")),
+    Column("phone_vouched", Boolean, nullable=False, server_default=text("false")),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     comment="Replica of the contacts: how each recipient is reached. No other table names a person.",
 )
@@ -95,6 +103,8 @@ message = Table(
     Column("next_attempt_at", DateTime(timezone=True), nullable=False),
     Column("lease_until", DateTime(timezone=True)),
     Column("superseded", Boolean, nullable=False, server_default=text("false")),
+    # The letter box (a keyed hash) whose allowance this message has been counted against.
+    Column("counted_for", LargeBinary),
     Column("finished_at", DateTime(timezone=True)),
     CheckConstraint(
         "status IN ('planned', 'sending', 'sent', 'failed', 'cancelled', 'expired')", name="status"
@@ -110,6 +120,45 @@ message = Table(
     Index("ix_message_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     postgresql_with={"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"},
     comment="What is to be told, to whom, by which way and by when, and what became of it.",
+)
+
+address_standing = Table(
+    "address_standing",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("mailbox", LargeBinary, primary_key=True),
+    Column("unconfirmed", Integer, nullable=False, server_default=text("0")),
+    Column("day", Date, nullable=False),
+    Column("day_sent", Integer, nullable=False, server_default=text("0")),
+    Column("last_at", DateTime(timezone=True), nullable=False),
+    Column("refused_until", DateTime(timezone=True)),
+    Index("ix_address_standing_last_at", "last_at"),
+    comment="How many messages have gone to each letter box (a keyed hash), and whether its owner wants none.",
+)
+
+address_confirmation = Table(
+    "address_confirmation",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("address", LargeBinary, primary_key=True),
+    Column("recipient", Text(collation="C"), primary_key=True),
+    Column("confirmed_at", DateTime(timezone=True), nullable=False),
+    Index("ix_address_confirmation_recipient", "recipient"),
+    comment="The owner of the address (a keyed hash) has said that messages for the recipient are for them.",
+)
+
+address_link = Table(
+    "address_link",
+    metadata,
+    Column("token", LargeBinary, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("mailbox", LargeBinary, nullable=False),
+    Column("address", LargeBinary, nullable=False),
+    Column("recipient", Text(collation="C"), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("ix_address_link_recipient", "recipient"),
+    Index("ix_address_link_expires_at", "expires_at"),
+    comment="The links of messages to unconfirmed addresses: SHA-256 of the token, and what it speaks of.",
 )
 
 attempt = Table(

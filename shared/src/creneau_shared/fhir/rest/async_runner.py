@@ -24,6 +24,7 @@ from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
 from creneau_shared.fhir.storage.async_requests import Claimed, Kept
 from creneau_shared.http.correlation import set_correlation_id
+from creneau_shared.logging import describe
 from creneau_shared.messaging.waiting import wait
 from creneau_shared.worker import Task
 
@@ -88,7 +89,7 @@ class AsyncRunner:
                 "asynchronous request interrupted",
                 id=str(claimed.id),
                 attempt=claimed.attempts,
-                error=repr(error),
+                error=describe(error),
                 again_in_s=LEASE_S,
             )
         finally:

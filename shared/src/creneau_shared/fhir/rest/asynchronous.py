@@ -79,9 +79,11 @@ class AsyncRequests:
             )
         async with server.connection() as connection:
             found = await _progress(connection, owner, id_)
-        if found.answer is None:
-            return _under_way(found, request)
-        return Answer(found.answer.status, found.answer.content, dict(found.answer.headers))
+            if found.answer is None:
+                return _under_way(found, request)
+            answer = Answer(found.answer.status, found.answer.content, dict(found.answer.headers))
+            await server.audit_replay(connection, request, "Bundle", answer)
+        return answer
 
     async def cancel(self, server: FhirServer, request: FhirRequest, id_: str) -> Answer:
         """DELETE of the address: what has not begun will not, what is finished is forgotten; 202. What is being

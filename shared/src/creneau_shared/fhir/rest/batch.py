@@ -27,6 +27,7 @@ from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 from creneau_shared.ids import new_id
+from creneau_shared.security.audit import PURPOSE_HEADER
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.server import FhirServer
@@ -116,7 +117,7 @@ def _entry(outer: FhirRequest, index: int, entry: Resource) -> Entry:
     headers = {
         name: value
         for name, value in outer.headers.items()
-        if name in ("authorization", "accept-language", "prefer")
+        if name in ("authorization", "accept-language", "prefer", PURPOSE_HEADER)
     }
     headers |= {header: wanted[name] for name, header in PRECONDITIONS.items() if name in wanted}
     headers["content-type"] = "application/fhir+json"
@@ -209,6 +210,7 @@ async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Ent
                     await plan.write(connection) if plan.write else await plan.read()  # type: ignore[misc]
                 )
             except CreneauError as error:
+                outer.refused = entry.request
                 raise _located(error, entry.index) from error
             _require_once(entry, answers[entry.index], written)
     return [answer for answer in answers if answer is not None]

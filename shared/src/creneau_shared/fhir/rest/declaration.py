@@ -52,6 +52,8 @@ class ServedType:
     views: Sequence[SearchView] = ()
     """profile families that a search may ask for instead of the stored bytes"""
     search_policy: SearchPolicy | None = None
+    shown: Callable[[Access, bytes], bytes] | None = None
+    """a resource of the type as the caller may see it, where they may not see the whole of what is stored"""
     documentation: str = ""
 
     @property

@@ -25,6 +25,7 @@ from creneau_shared.fhir.xml import to_xml
 from creneau_shared.http.correlation import correlation_id
 from creneau_shared.http.rate import PatientRate
 from creneau_shared.security.access import COMPARTMENT, PUBLIC
+from creneau_shared.security.confirmation import Presented
 from creneau_shared.security.principal import ANONYMOUS, Principal
 from creneau_shared.security.tokens import TokenVerifier
 
@@ -64,7 +65,7 @@ class FhirEndpoint:
             )
             output = accepted_format(headers.get("accept"), asked)
             async with asyncio.timeout(self._timeout_s):
-                principal = await self._principal(headers)
+                principal = await self._principal(scope, headers)
                 self._rate.take(principal)
                 request = FhirRequest(
                     method=scope["method"],
@@ -90,18 +91,19 @@ class FhirEndpoint:
             body = _encode(answer.content, output)
         await _send(send, scope["method"], answer, body, output, _cache_control(request))
 
-    async def _principal(self, headers: Mapping[str, str]) -> Principal:
+    async def _principal(self, scope: Scope, headers: Mapping[str, str]) -> Principal:
         authorization = headers.get("authorization")
         if authorization is None:
             return ANONYMOUS
         scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        if scheme.lower() not in ("bearer", "dpop") or not token.strip():
             return ANONYMOUS
         if self._verifier is None:
             raise Unavailable(
                 "Aucun fournisseur d'identité n'est configuré.", "No identity provider is configured."
             )
-        return await self._verifier.verify(token.strip())
+        presented = Presented(scheme.lower(), scope["method"], scope["path"], scope["headers"])
+        return await self._verifier.verify(token.strip(), presented)
 
 
 def _segments(scope: Scope) -> tuple[str, ...]:

@@ -40,12 +40,21 @@ class FhirRequest:
     """the query of the address as it was sent; empty for an entry of a Bundle"""
     given_id: str | None = None
     """the id that a transaction gave to what this request creates"""
+    refused: FhirRequest | None = None
+    """the entry of a transaction for whose sake the whole was refused"""
+    sealed: bool = False
+    """whether the address had sealed values, which have been opened"""
     rights: Rights | None = None
     """what the principal may do, once it is resolved (`FhirServer.handle`, before anything else)"""
 
     @property
     def prefer(self) -> Preference:
         return Preference.parse(self.headers.get("prefer"))
+
+    @property
+    def query_is_private(self) -> bool:
+        """Whether what is searched by came where no address tells it: in a body, an entry of a Bundle, or sealed."""
+        return self.sealed or self.method == "POST" or not self.raw_query
 
     def access(self, resource_type: str, action: Action) -> Access:
         """The access that this request has; Unauthenticated or Forbidden when it has none."""

@@ -10,6 +10,7 @@ from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.http.correlation import correlation_id
+from creneau_shared.logging import describe
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +29,7 @@ def failure(error: Exception, language: Language) -> Answer:
     """The answer that tells of `error`; what nobody foresaw is logged and says no more than its number."""
     known = _known(error)
     if known.status in (500, 503):
-        log.error("request failed", error=repr(error), exc_info=error if known.status == 500 else None)
+        log.error("request failed", error=describe(error), exc_info=error if known.status == 500 else None)
     outcome = operation_outcome(known.issues, language, id=correlation_id())
     return Answer(known.status, dumps(outcome), dict(known.headers))
 

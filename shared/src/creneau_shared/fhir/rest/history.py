@@ -23,6 +23,7 @@ from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bund
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import HistoryQuery, ResourceStore, Stored
 from creneau_shared.security.access import Access
+from creneau_shared.security.audit import PERSONAL, Event, Touched
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.server import FhirServer
@@ -120,12 +121,15 @@ async def history(
     readable = [s for s in stores if len(stores) == 1 or _may_read(request, s.resource_type)]
     async with server.connection() as connection:
         for store in readable or stores:
-            access = await _require_seen(server, connection, request, store, id_)
+            access = await _require_seen(connection, request, store, id_)
             before = asked.place.before_for(store.resource_type) if asked.place else None
             query = HistoryQuery(id_, asked.since, before, asked.count + 1, asked.at, access.required)
             versions += await store.history(connection, query)
-    versions.sort(key=Place.of, reverse=True)
-    page = versions[: asked.count]
+        versions.sort(key=Place.of, reverse=True)
+        page = versions[: asked.count]
+        touched = tuple(Touched(v.resource_type, v.id, v.content) for v in page)
+        read = next((s.resource_type for s in stores if s.resource_type in PERSONAL), "")
+        await server.auditor.record(connection, request, Event("R", read, id_, touched=touched))
     links = [Link("self", request_url(request))]
     if len(versions) > asked.count:
         links.append(Link("next", request_url(request, **{CURSOR: Place.of(page[-1]).encode()})))
@@ -171,14 +175,13 @@ def _may_read(request: FhirRequest, resource_type: str) -> bool:
 
 
 async def _require_seen(
-    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str | None
+    connection: Connection, request: FhirRequest, store: ResourceStore, id_: str | None
 ) -> Access:
     """The access to this history; NotFound when the one resource that is asked for was never there, or never for the
     caller to see. Each version is judged for itself, by whose it was."""
     access = request.access(store.resource_type, "r")
     if id_ is not None:
         await require_once_visible(connection, store, access, id_)
-    await server.audit(connection, request, access, "R", None, store.resource_type, id_)
     return access
 
 

@@ -22,6 +22,7 @@ KEPT_HEADERS = (
     "if-none-match",
     "prefer",
     "x-provenance",
+    "x-purpose-of-use",
 )
 """The headers by which a request is carried out; how its answer is written is for whoever comes for it to say."""
 

@@ -114,8 +114,8 @@ async def read(server: FhirServer, request: FhirRequest, store: ResourceStore, i
         return _answer(request, _existing(store.resource_type, id_, found))
     async with server.connection() as connection:
         stored = await read_current(connection, store, access, id_)
-        await server.audit(connection, request, access, "R", stored)
-    return _answer(request, stored)
+        await server.audit(connection, request, "R", stored)
+    return _answer(request, server.as_shown(access, stored))
 
 
 async def vread(
@@ -135,10 +135,10 @@ async def vread(
                 f"{store.resource_type}/{id_} n'a pas de version {version}.",
                 f"{store.resource_type}/{id_} has no version {version}.",
             )
-        await server.audit(connection, request, access, "R", stored)
+        await server.audit(connection, request, "R", stored)
     if stored.deleted:
         raise deleted_resource(stored)
-    return _answer(request, stored)
+    return _answer(request, server.as_shown(access, stored))
 
 
 def _answer(request: FhirRequest, stored: Stored) -> Answer:

@@ -23,7 +23,8 @@ from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import Scope
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.fhir.summary import select_elements, summarise
-from creneau_shared.fhir.type_table import COMPARTMENT, TYPES, compartment_parameters
+from creneau_shared.fhir.type_table import TYPES, compartment_parameters
+from creneau_shared.security.audit import PERSONAL, Event, Touched
 from creneau_shared.security.rights import Access
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 KNOWN_TYPES = frozenset(TYPES)
 """The types of the whole system: what a chain or an include may name, whichever service holds it."""
+
+TRAIL = "AuditEvent"
 
 COMPARTMENT_PARAMETERS: dict[str, dict[str, tuple[str, ...]]] = {
     owner: dict(compartment_parameters(owner))
@@ -51,7 +54,7 @@ async def search(server: FhirServer, request: FhirRequest, resource_type: str) -
         result = await _run(server, request, access, view.widen(wanted, request.now), scope)
         return Answer(200, view.bundle(request, wanted, result))
     result = await _run(server, request, access, wanted, scope)
-    return Answer(200, _bundle(server, request, wanted, result))
+    return Answer(200, _bundle(server, request, access, wanted, result))
 
 
 async def search_compartment(
@@ -65,30 +68,34 @@ async def search_compartment(
     member = tuple(f"{parameter}={owner}/{id_}" for parameter in parameters)
     result = await _run(server, request, access, wanted, Scope(scope.required, {target: member}))
     url = f"{server.base_url}/{owner}/{id_}/{target}"
-    return Answer(200, _bundle(server, request, wanted, result, url))
+    return Answer(200, _bundle(server, request, access, wanted, result, url))
 
 
 async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
     """GET [base]?_type=A,B&… and POST [base]/_search: the types one after the other, page by page."""
     asked = SeveralTypes.of(request.query, server.types)
 
+    touched: list[Touched] = []
+
     async def one(name: str, pairs: Pairs) -> Part:
         access = request.access(name, "s")
         wanted = _wanted(server, request, name, access, pairs)
-        scope = scope_of(access)
-        result = await _run(server, request, access, wanted, scope)
-        entries = list(_entries(server, request, wanted, result))
+        result = await _run(server, request, access, wanted, scope_of(access), touched)
+        entries = list(_entries(server, request, access, wanted, result))
         return Part(entries, len(result.matches), result.total, result.next_cursor)
 
     page = await asked.page(one)
-    links = asked.links(server.base_url, page)
+    personal = next((name for name in asked.types if name in PERSONAL), "")
+    async with server.connection() as connection:
+        await server.auditor.record(connection, request, Event("R", personal, touched=tuple(touched)))
+    links = asked.links(server.base_url, page, server.shown(request, asked.asked))
     return Answer(200, write_bundle("searchset", page.entries, total=page.total, links=links))
 
 
 def _entries(
-    server: FhirServer, request: FhirRequest, wanted: SearchRequest, result: SearchResult
+    server: FhirServer, request: FhirRequest, access: Access, wanted: SearchRequest, result: SearchResult
 ) -> Iterable[Entry]:
-    transform = _transform(wanted)
+    transform = _transform(server, access, wanted)
     for mode, rows in (("match", result.matches), ("include", result.included)):
         for row in rows:
             content = row.content if transform is None else transform(row)
@@ -160,6 +167,9 @@ def parse(
 def scope_of(access: Access) -> Scope:
     """What the caller may see of each type that a search can reach, the matched one and those it leads to."""
     required = dict(access.rights.required())
+    if TRAIL in required:
+        # Nobody is led into the trail by another type: what one may ask of it is judged where it is asked for itself.
+        required[TRAIL] = ()
     own = access.required
     if own is None:
         required.pop(access.resource_type, None)
@@ -169,21 +179,35 @@ def scope_of(access: Access) -> Scope:
 
 
 async def _run(
-    server: FhirServer, request: FhirRequest, access: Access, wanted: SearchRequest, scope: Scope
+    server: FhirServer,
+    request: FhirRequest,
+    access: Access,
+    wanted: SearchRequest,
+    scope: Scope,
+    together: list[Touched] | None = None,
 ) -> SearchResult:
+    """The result, its trace left; with `together`, what it touched is added there for a trace of several searches."""
     async with server.connection() as connection:
         result = await run_search(
             connection, server.catalog, wanted, cursor_codec=server.cursors, scope=scope
         )
-        reached = {row.type for row in result.included} | {wanted.resource_type}
-        for name in sorted(reached & COMPARTMENT.keys()):
-            await server.audit(connection, request, access, "R", None, name)
+        touched = [
+            Touched(row.type, row.id, row.content)
+            for row in (*result.matches, *result.included)
+            if row.type in PERSONAL
+        ]
+        if together is None:
+            event = Event("R", wanted.resource_type, touched=tuple(touched))
+            await server.auditor.record(connection, request, event)
+        else:
+            together += touched
     return result
 
 
 def _bundle(
     server: FhirServer,
     request: FhirRequest,
+    access: Access,
     wanted: SearchRequest,
     result: SearchResult,
     url: str | None = None,
@@ -194,7 +218,8 @@ def _bundle(
         base_url=server.base_url,
         search_url=url,
         outcome=_outcome(result.issues, request.language),
-        transform=_transform(wanted),
+        transform=_transform(server, access, wanted),
+        shown=server.shown(request, wanted.used),
     )
 
 
@@ -203,8 +228,25 @@ def _outcome(issues: Iterable[Issue], language: Language) -> bytes | None:
     return dumps(operation_outcome(found, language)) if found else None
 
 
-def _transform(wanted: SearchRequest) -> Callable[[Row], bytes] | None:
-    """How rows are cut down for `_summary` and `_elements`; None: they go out as they are stored."""
+def _transform(server: FhirServer, access: Access, wanted: SearchRequest) -> Callable[[Row], bytes] | None:
+    """How rows become what the caller may see and asked for; None: they go out as they are stored.
+
+    A type that is not shown whole comes as a match only (`scope_of`).
+    """
+    cut, shown = _cut(wanted), server.types[wanted.resource_type].shown
+    if shown is None:
+        return cut
+
+    def transform(row: Row) -> bytes:
+        if row.type == wanted.resource_type:
+            row = row._replace(content=shown(access, row.content))
+        return row.content if cut is None else cut(row)
+
+    return transform
+
+
+def _cut(wanted: SearchRequest) -> Callable[[Row], bytes] | None:
+    """How rows are cut down for `_summary` and `_elements`."""
     if wanted.elements:
         kept = set(wanted.elements)
         return lambda row: dumps(select_elements(loads(row.content), kept))

@@ -9,27 +9,46 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+import structlog
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.closing import Savepoint
 from creneau_shared.database.pool import Connection, Database
-from creneau_shared.errors import MethodNotAllowed, NotFound, NotImplementedByServer
+from creneau_shared.errors import CreneauError, MethodNotAllowed, NotFound, NotImplementedByServer
 from creneau_shared.fhir.rest import batch, capability, history, reading, searching, writing
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.declaration import Interaction, Operation, OperationCall, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.failure import UNREACHABLE
 from creneau_shared.fhir.rest.provenance import keep_provenance, provenance_of
 from creneau_shared.fhir.rest.reading import ID, UUID, UUID_LENGTH, unknown_resource
 from creneau_shared.fhir.rest.validate import VALIDATE
 from creneau_shared.fhir.search.cursor import CursorCodec
+from creneau_shared.fhir.search.sealing import QuerySeal, is_sealed
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.gathering import GatheredReads, ReadsMany
 from creneau_shared.fhir.storage.store import Stored
+from creneau_shared.logging import describe
 from creneau_shared.security.access import PUBLIC, Access, AccessPolicy, Rights
-from creneau_shared.security.audit import Auditor
+from creneau_shared.security.audit import (
+    PERSONAL,
+    REFUSED,
+    Auditor,
+    Event,
+    Touched,
+    check_purpose,
+    patients_answered,
+)
 from creneau_shared.security.role_table import require_told
+
+log = structlog.get_logger(__name__)
+
+TRACED_REFUSALS = frozenset({403, 404, 409, 410, 412, 422})
+"""statuses that say that something was asked for and not done; others say that it could not be understood"""
+_ACTIONS: Mapping[str, str] = {"POST": "E", "PUT": "U", "PATCH": "U", "DELETE": "D"}
 
 Read = Callable[[], Awaitable[Answer]]
 Write = Callable[[Connection], Awaitable[Answer]]
@@ -88,6 +107,7 @@ class FhirServer:
         self.operations = (*operations, VALIDATE)
         require_told(self.types, (operation.code for operation in self.operations))
         self.cursors = CursorCodec(cursor_secret)
+        self.query_seal = QuerySeal(cursor_secret)
         self.asynchronous = asynchronous
         self._transaction: ContextVar[Connection | None] = ContextVar("fhir transaction", default=None)
         self._gathered = {
@@ -147,7 +167,17 @@ class FhirServer:
 
     async def handle(self, request: FhirRequest) -> Answer:
         """Carry out one request; a write is committed before this returns."""
+        check_purpose(request)
+        if is_sealed(request.query):
+            request.query, request.sealed = self.query_seal.open(request.query), True
         await self.resolve(request)
+        try:
+            return await self._carry_out(request)
+        except CreneauError as refusal:
+            await self.audit_refusal(request.refused or request, refusal)
+            raise
+
+    async def _carry_out(self, request: FhirRequest) -> Answer:
         plan = self.plan(request)
         said = provenance_of(self, request, writes=plan.write is not None)
         if plan.read is not None:
@@ -226,26 +256,75 @@ class FhirServer:
         """The address of one version, for `Location`."""
         return f"{self.base_url}/{stored.resource_type}/{stored.id}/_history/{stored.version}"
 
+    def shown(self, request: FhirRequest, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        """The pairs of a query as a link may say them."""
+        return self.query_seal.close(pairs) if request.query_is_private else pairs
+
     async def audit(
         self,
         connection: Connection,
         request: FhirRequest,
-        access: Access,
         action: str,
-        stored: Stored | None,
-        resource_type: str | None = None,
-        id_: str | None = None,
+        stored: Stored,
     ) -> None:
-        """Leave a trace of an access to personal data, in the transaction of the access itself."""
-        await self.auditor.record(
-            connection,
-            request,
-            access,
+        """Leave the trace of an interaction with one resource, in the transaction of the access itself."""
+        event = Event(
             action,
-            stored.resource_type if stored else resource_type or "",
-            stored.id if stored else id_,
-            stored.version if stored else None,
+            stored.resource_type,
+            stored.id,
+            stored.version,
+            (Touched(stored.resource_type, stored.id, stored.content),),
         )
+        await self.auditor.record(connection, request, event)
+
+    def as_shown(self, access: Access, stored: Stored) -> Stored:
+        """A version as the caller may see it."""
+        shown = self.types[stored.resource_type].shown
+        if shown is None or stored.content is None:
+            return stored
+        return replace(stored, content=shown(access, stored.content))
+
+    async def audit_replay(
+        self,
+        connection: Connection,
+        request: FhirRequest,
+        resource_type: str,
+        answer: Answer,
+    ) -> None:
+        """Leave the trace of an answer that is given once more."""
+        patients = patients_answered(answer.content or b"")
+        id_ = answer.headers.get("Location", "").partition(f"/{resource_type}/")[2].partition("/")[0] or None
+        event = Event("R", resource_type, id_, patients=frozenset(patients))
+        await self.auditor.record(connection, request, event)
+
+    async def audit_refusal(self, request: FhirRequest, refusal: CreneauError) -> None:
+        """Leave the trace of a refusal, once what was begun is undone: of somebody who is known, about one resource
+        that is about persons. Whether the resource exists makes no difference to the work that is done, nor to the
+        answer, so that neither tells it. A refusal gives no data away: it is answered also when this cannot be written.
+        """
+        path = request.path
+        if (
+            refusal.status not in TRACED_REFUSALS
+            or request.principal.anonymous
+            or len(path) < 2
+            or path[0] not in PERSONAL
+            or path[0] not in self.types
+            or not ID.match(path[1])
+        ):
+            return
+        try:
+            async with self.connection() as connection:
+                store = self.types[path[0]].store
+                found = await store.read(connection, path[1])
+                if found is not None and found.deleted and found.version > 1:
+                    found = await store.read_version(connection, path[1], found.version - 1)
+                touched = (Touched(path[0], path[1], found.content),) if found is not None else ()
+                event = Event(
+                    _ACTIONS.get(request.method, "R"), path[0], path[1], touched=touched, outcome=REFUSED
+                )
+                await self.auditor.record(connection, request, event)
+        except UNREACHABLE as error:
+            log.warning("refusal not recorded", error=describe(error))
 
     # -- planning --------------------------------------------------------------------------------------------
 

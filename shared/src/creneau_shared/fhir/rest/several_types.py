@@ -149,10 +149,11 @@ class SeveralTypes:
         following = Position(tuple(ahead), cursor, total).encode() if ahead else None
         return Page(entries, total, following)
 
-    def links(self, url: str, page: Page) -> list[Link]:
-        """self, first and next."""
-        links = [Link("self", query_url(url, self.asked))]
-        again = [pair for pair in self.asked if pair[0] != CURSOR_PARAMETER]
+    def links(self, url: str, page: Page, shown: Pairs | None = None) -> list[Link]:
+        """self, first and next, which say the query as it is `shown`."""
+        asked = self.asked if shown is None else shown
+        links = [Link("self", query_url(url, asked))]
+        again = [pair for pair in asked if pair[0] != CURSOR_PARAMETER]
         if not self.first:
             links.append(Link("first", query_url(url, again)))
         if page.next_cursor is not None:

@@ -62,6 +62,7 @@ async def _validate(call: OperationCall) -> Answer:
         access = request.access(call.type, "r")
         async with call.server.connection() as connection:
             stored = await read_current(connection, store, access, call.id)
+            await call.server.audit(connection, request, "R", stored)
         assert stored.content is not None
         resource = loads(stored.content)
     if resource is None and mode != "delete":

@@ -66,16 +66,18 @@ async def create(
         found = await _match(server, connection, request, store, condition.lstrip("?"), "If-None-Exist")
         if found is not None:
             stored = await read_current(connection, store, access, found)
+            await server.audit(connection, request, "R", stored)
             return Answer.of(stored, 200, Location=server.location(stored))
     key = request.headers.get("idempotency-key")
     if key is not None:
         earlier = await remembered(connection, request, key, resource)
         if earlier is not None:
+            await server.audit_replay(connection, request, store.resource_type, earlier)
             return earlier
     require_compartment(access, store, resource, request)
     context = write_context(request, access)
     stored = await store.create(connection, context, resource, request.given_id)
-    await server.audit(connection, request, access, "C", stored)
+    await server.audit(connection, request, "C", stored)
     answer = Answer.of(stored, 201, Location=server.location(stored), **context.answer)
     if key is not None:
         await remember(connection, request, key, resource, answer)
@@ -116,7 +118,7 @@ async def conditional_update(
         require_compartment(access, store, resource, request)
         context = write_context(request, access)
         stored = await store.create(connection, context, resource)
-        await server.audit(connection, request, access, "C", stored)
+        await server.audit(connection, request, "C", stored)
         return Answer.of(stored, 201, Location=server.location(stored), **context.answer)
     if id_ is not None and id_ != found:
         raise BadRequest(
@@ -164,7 +166,7 @@ async def delete(
     _require_version(request, current)
     context = write_context(request, access)
     stored = await store.delete(connection, context, current)
-    await server.audit(connection, request, access, "D", stored)
+    await server.audit(connection, request, "D", stored)
     return Answer(204, headers={"ETag": stored.etag}, stored=stored)
 
 
@@ -215,7 +217,7 @@ async def _put(
         if current is None
         else await store.replace(connection, context, current, resource)
     )
-    await server.audit(connection, request, access, "C", stored)
+    await server.audit(connection, request, "C", stored)
     return Answer.of(stored, 201, Location=server.location(stored), **context.answer)
 
 
@@ -231,7 +233,7 @@ async def _replace(
     require_compartment(access, store, resource, request)
     context = write_context(request, access)
     stored = await store.replace(connection, context, current, resource)
-    await server.audit(connection, request, access, "U", stored)
+    await server.audit(connection, request, "U", stored)
     return Answer.of(stored, 200, **context.answer)
 
 

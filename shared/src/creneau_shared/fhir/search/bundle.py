@@ -96,12 +96,14 @@ def searchset(
     outcome: bytes | None = None,
     transform: Callable[[Row], bytes] | None = None,
     timestamp: datetime | None = None,
+    shown: Sequence[tuple[str, str]] | None = None,
 ) -> bytes:
     """The answer to a search.
 
     `base_url` is the FHIR base without a trailing slash; `search_url` what was searched, when it is not
     `base/Type` (a compartment). `outcome` is an OperationOutcome that tells `result.issues`, as JSON bytes.
     `transform` gives the bytes of a row when they are not those stored (`_summary`, `_elements`, a view).
+    `shown` is what the links say of the query, when it is not `request.used` as it is.
     """
     url = search_url or f"{base_url}/{request.resource_type}"
     start = b'{"fullUrl":"' + base_url.encode()
@@ -118,7 +120,7 @@ def searchset(
             )
     if outcome is not None:
         written.append(b'{"resource":%b,"search":{"mode":"outcome"}}' % outcome)
-    return _write("searchset", written, result.total, search_links(request, result, url), timestamp)
+    return _write("searchset", written, result.total, search_links(request, result, url, shown), timestamp)
 
 
 def _near_search(mode: str, distance_m: float) -> dict[str, Any]:
@@ -132,21 +134,24 @@ def _near_search(mode: str, distance_m: float) -> dict[str, Any]:
     return {"extension": [{"url": _DISTANCE, "valueDistance": distance}], "mode": mode}
 
 
-def search_links(request: SearchRequest, result: SearchResult, url: str) -> list[Link]:
-    """self (with what was used), first, previous, next and last."""
-    own = [*request.used, (CURSOR_PARAMETER, request.cursor)] if request.cursor else request.used
+def search_links(
+    request: SearchRequest, result: SearchResult, url: str, shown: Sequence[tuple[str, str]] | None = None
+) -> list[Link]:
+    """self (with what was used, or what is `shown` of it), first, previous, next and last."""
+    used = request.used if shown is None else shown
+    own = [*used, (CURSOR_PARAMETER, request.cursor)] if request.cursor else used
     links = [Link("self", query_url(url, own))]
     if request.count_only:
         return links
     if request.cursor:
-        links.append(Link("first", query_url(url, request.used)))
+        links.append(Link("first", query_url(url, used)))
     for relation, cursor in (
         ("previous", result.previous_cursor),
         ("next", result.next_cursor),
         ("last", result.last_cursor),
     ):
         if cursor is not None:
-            links.append(Link(relation, query_url(url, [*request.used, (CURSOR_PARAMETER, cursor)])))
+            links.append(Link(relation, query_url(url, [*used, (CURSOR_PARAMETER, cursor)])))
     return links
 
 

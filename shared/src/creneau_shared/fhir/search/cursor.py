@@ -1,12 +1,11 @@
-"""Cursors: where a page ends, opaque and signed, good for one query only."""
+"""Cursors: where a page ends, sealed, good for one query only.
+
+A place holds the values that the page was sorted by, which may be a name or an INS: nobody on the way can read them.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
-import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +16,8 @@ from uuid import UUID
 import orjson
 
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.search.sealing import Seal, UnsealableError
 from creneau_shared.fhir.search.sql import Place
-
-_SIGNATURE_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +39,26 @@ class CursorCodec:
 
     def __init__(self, secret: str) -> None:
         """An empty secret makes a random one: the cursors then live as long as this process."""
-        self._key = secret.encode() or secrets.token_bytes(32)
+        self._seal = Seal(secret, "cursor")
 
     def encode(self, cursor: Cursor, digest: bytes) -> str:
         """URL-safe text."""
         values = [_packed(value) for value in cursor.place.values]
         payload = orjson.dumps([values, cursor.place.backward, cursor.total])
-        return urlsafe_b64encode(self._signature(payload, digest) + payload).rstrip(b"=").decode()
+        return self._seal.close(payload, digest)
 
     def decode(self, text: str, digest: bytes) -> Cursor:
         """Raises BadRequest for what was not encoded here for the same query."""
         try:
-            raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-        except (UnicodeEncodeError, Base64Error, ValueError):
-            raw = b""
-        signature, payload = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
-        if not payload or not hmac.compare_digest(signature, self._signature(payload, digest)):
+            values, backward, total = orjson.loads(self._seal.open(text, digest))
+        except UnsealableError as error:
             raise BadRequest(
                 "Ce lien de page ne vaut pas pour cette recherche ; repartez de la première page",
                 "This page link does not belong to this search; start again from the first page",
                 expression="http._cursor",
                 details_code="cursor",
-            )
-        values, backward, total = orjson.loads(payload)
+            ) from error
         return Cursor(Place(tuple(_unpacked(value) for value in values), backward), total)
-
-    def _signature(self, payload: bytes, digest: bytes) -> bytes:
-        return hmac.digest(self._key, digest + payload, "sha256")[:_SIGNATURE_BYTES]
 
 
 def _packed(value: Any) -> Any:

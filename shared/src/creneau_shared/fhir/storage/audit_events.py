@@ -1,19 +1,21 @@
 """The rows of `audit`, served as FHIR AuditEvents: read and searched, never written through FHIR.
 
-An AuditEvent is put together by SQL from its narrow row. It names who (the token's subject, as a logical reference),
-what (the resource and its version), when and by which interaction; never what the resource holds.
+An AuditEvent is put together by SQL from its narrow row. It names who (the token's subject, the person and the practices
+where they are known), what (the resource, whose data came back, what was asked), when, why and with what outcome;
+never what the resources hold. Names are looked up when the event is read: the row has none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import NoReturn, cast
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, cast
 from uuid import UUID
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import MethodNotAllowed
-from creneau_shared.fhir.search.generic import instant_condition, literal, words_condition
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.search.generic import instant_condition, literal
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import (
@@ -28,6 +30,7 @@ from creneau_shared.fhir.search.request import (
 )
 from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
+from creneau_shared.security.audit import AGENT, ALTID, ENTITY, PATIENT
 
 TYPE = "AuditEvent"
 EVENT_TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"
@@ -35,72 +38,182 @@ INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
 ACTIONS = "http://hl7.org/fhir/audit-event-action"
 OUTCOMES = "http://hl7.org/fhir/audit-event-outcome"
 RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
-LEVELS = "https://creneau.sante.fr/fhir/CodeSystem/access-level"
+OBJECT_ROLES = "http://terminology.hl7.org/CodeSystem/object-role"
+PURPOSES = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+ROLES = "https://creneau.sante.fr/fhir/CodeSystem/access-level"
 
-_INTERACTION = (
-    "CASE {a}.action WHEN 'C' THEN 'create' WHEN 'U' THEN 'update' WHEN 'D' THEN 'delete' WHEN 'E' THEN 'operation'"
-    " ELSE CASE WHEN {a}.resource_id IS NULL THEN 'search-type' ELSE 'read' END END"
-)
+NameOf = Callable[[str], str]
+"""From the SQL of a reference (`Practitioner/12`) to that of the name of who it refers to, NULL where it is not known."""
+
 _RECORDED = """to_char({a}.recorded AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
-_WHAT = (
-    "CASE WHEN {a}.resource_id IS NOT NULL THEN json_build_object('reference', {a}.resource_type || '/' ||"
-    " {a}.resource_id || coalesce('/_history/' || {a}.version, '')) END"
-)
-_DETAIL = (
-    "CASE WHEN {a}.correlation_id IS NOT NULL THEN json_build_array(json_build_object("
-    "'type', 'X-Correlation-Id', 'valueString', {a}.correlation_id)) END"
-)
-
 _CODES = {
     "action": ("{a}.action", ACTIONS),
-    "agent-role": ("{a}.agent_level", LEVELS),
+    "agent-role": ("{a}.role", ROLES),
     "altid": ("{a}.agent", ""),
     "entity-type": ("{a}.resource_type", RESOURCE_TYPES),
-    "outcome": ("'0'", OUTCOMES),
-    "subtype": (_INTERACTION, INTERACTIONS),
+    "outcome": ("{a}.outcome", OUTCOMES),
+    "subtype": ("{a}.interaction", INTERACTIONS),
     "type": ("'rest'", EVENT_TYPES),
 }
 """Token parameters that every row answers: SQL expression and system."""
+_REFERENCES = {"agent": AGENT, "entity": ENTITY, "patient": "patient="}
+"""Reference parameters: what the terms by which they are answered begin with."""
 _INSTANTS = ("date", "_lastUpdated")
 _UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
-def _content(alias: str, source: str) -> str:
+def nobody_known(reference: str) -> str:
+    """Of a service that knows no names."""
+    return "NULL"
+
+
+def names_in(tables: Mapping[str, str]) -> NameOf:
+    """Names from the tables of these resource types (type → table), as their current versions have them."""
+
+    def name_of(reference: str) -> str:
+        ways = [
+            f"WHEN {literal(kind)} THEN (SELECT {_NAMES.get(kind, _HUMAN)} FROM (SELECT convert_from(n.content, 'UTF8')"
+            f"::json AS r FROM {table} AS n WHERE n.id = split_part({reference}, '/', 2) AND NOT n.deleted) AS named)"
+            for kind, table in tables.items()
+        ]
+        return f"(CASE split_part({reference}, '/', 1) {' '.join(ways)} END)"
+
+    return name_of
+
+
+_HUMAN = (
+    "coalesce(r #>> '{name,0,text}', nullif(concat_ws(' ', r #>> '{name,0,prefix,0}', r #>> '{name,0,given,0}',"
+    " r #>> '{name,0,family}'), ''))"
+)
+_NAMES = {"Organization": "r ->> 'name'"}
+
+
+def _coding(system: str, code: str) -> str:
+    return f"json_build_object('system', {literal(system)}, 'code', {code})"
+
+
+def _concepts(system: str, code: str) -> str:
+    return f"json_build_array(json_build_object('coding', json_build_array({_coding(system, code)})))"
+
+
+def _agents(a: str, name_of: NameOf) -> str:
+    """The requestor, whom they represent, and the practices for which they spoke."""
+    own, practice = name_of(f"{a}.who"), name_of("p.reference")
+    identifier = f"json_build_object('system', {a}.issuer, 'value', {a}.agent)"
+    requestor = (
+        f"json_build_object('role', {_concepts(ROLES, f'{a}.role')}, 'who', json_build_object('reference', {a}.who,"
+        f" 'identifier', {identifier}, 'display', {own}), 'altId', {a}.agent, 'name', coalesce({own}, {a}.client),"
+        " 'requestor', true)"
+    )
+    represented = (
+        f"json_build_object('role', {_concepts(ROLES, literal('represented'))}, 'who',"
+        f" json_build_object('reference', {a}.represented), 'requestor', false)"
+    )
+    practices = (
+        f"json_build_object('role', {_concepts(ROLES, literal('practice'))}, 'who', json_build_object('reference',"
+        f" p.reference, 'display', {practice}), 'name', {practice}, 'requestor', false)"
+    )
+    start = len(AGENT) + 1
+    return (
+        f"(SELECT json_agg(e.item ORDER BY e.n) FROM (SELECT 0 AS n, {requestor} AS item UNION ALL"
+        f" SELECT 1, {represented} WHERE {a}.represented IS NOT NULL UNION ALL"
+        f" SELECT 1 + p.n, {practices} FROM (SELECT substr(t.term, {start}) AS reference, t.n FROM unnest({a}.terms)"
+        f" WITH ORDINALITY AS t (term, n) WHERE starts_with(t.term, {literal(f'{AGENT}Organization/')})) AS p) AS e)"
+    )
+
+
+def _entities(a: str) -> str:
+    """What was asked for, then whose data came back, then what else."""
+    main = (
+        f"CASE WHEN {a}.resource_id IS NOT NULL THEN {a}.resource_type || '/' || {a}.resource_id ELSE '' END"
+    )
+    what = (
+        f"CASE WHEN {a}.resource_id IS NOT NULL THEN json_build_object('reference', {a}.resource_type || '/' ||"
+        f" {a}.resource_id || coalesce('/_history/' || {a}.version, '')) END"
+    )
+    details = (
+        "(SELECT json_agg(json_build_object('type', d.type, 'valueString', d.value) ORDER BY d.n) FROM (VALUES"
+        f" (1, 'X-Correlation-Id', {a}.correlation_id), (2, 'client', nullif({a}.client, '')),"
+        f" (3, 'mandate', {a}.mandate), (4, 'returned', {a}.returned::text)) AS d (n, type, value) WHERE d.value IS NOT NULL)"
+    )
+    first = (
+        f"json_build_object('what', {what}, 'type', {_coding(RESOURCE_TYPES, f'{a}.resource_type')},"
+        f" 'role', CASE WHEN {a}.resource_type = 'Patient' AND {a}.resource_id IS NOT NULL THEN {_AS_PATIENT} END,"
+        f" 'query', replace(encode(convert_to({a}.asked, 'UTF8'), 'base64'), E'\\n', ''), 'detail', {details})"
+    )
+    others = (
+        "json_build_object('what', json_build_object('reference', o.reference), 'type',"
+        f" {_coding(RESOURCE_TYPES, _TYPE_OF_OTHER)},"
+        f" 'role', CASE WHEN starts_with(o.reference, 'Patient/') THEN {_AS_PATIENT} END)"
+    )
+    return (
+        f"(SELECT json_agg(e.item ORDER BY e.n) FROM (SELECT 0 AS n, {first} AS item UNION ALL"
+        f" SELECT o.n, {others} FROM (SELECT split_part(t.term, '=', 2) AS reference, min(t.n) AS n FROM"
+        f" unnest({a}.terms) WITH ORDINALITY AS t (term, n) WHERE starts_with(t.term, {literal(ENTITY)})"
+        f" OR starts_with(t.term, {literal(PATIENT)}) GROUP BY 1) AS o WHERE o.reference <> {main}) AS e)"
+    )
+
+
+_TYPE_OF_OTHER = "split_part(o.reference, '/', 1)"
+_AS_PATIENT = _coding(OBJECT_ROLES, literal("1"))
+
+
+def _content(alias: str, source: str, name_of: NameOf) -> str:
     """The SQL expression (bytea) of the AuditEvent as it is served."""
     a = alias
     recorded = _RECORDED.format(a=a)
-
-    def coding(system: str, code: str) -> str:
-        return f"json_build_object('system', {literal(system)}, 'code', {code})"
-
-    agent = (
-        f"json_build_object('role', json_build_array(json_build_object('coding', json_build_array("
-        f"{coding(LEVELS, f'{a}.agent_level')}))), 'who', json_build_object('identifier', json_build_object("
-        f"'value', {a}.agent)), 'altId', {a}.agent, 'requestor', true)"
-    )
-    entity = (
-        f"json_build_object('what', {_WHAT.format(a=a)}, 'type', {coding(RESOURCE_TYPES, f'{a}.resource_type')},"
-        f" 'detail', {_DETAIL.format(a=a)})"
-    )
     return (
         f"convert_to(json_strip_nulls(json_build_object('resourceType', 'AuditEvent', 'id', {a}.id::text,"
         f" 'meta', json_build_object('versionId', '1', 'lastUpdated', {recorded}),"
-        f" 'type', {coding(EVENT_TYPES, literal('rest'))},"
-        f" 'subtype', json_build_array({coding(INTERACTIONS, _INTERACTION.format(a=a))}),"
-        f" 'action', {a}.action, 'recorded', {recorded}, 'outcome', '0', 'agent', json_build_array({agent}),"
+        f" 'type', {_coding(EVENT_TYPES, literal('rest'))},"
+        f" 'subtype', json_build_array({_coding(INTERACTIONS, f'{a}.interaction')}),"
+        f" 'action', {a}.action, 'recorded', {recorded}, 'outcome', {a}.outcome,"
+        f" 'purposeOfEvent', CASE WHEN {a}.purpose IS NOT NULL THEN {_concepts(PURPOSES, f'{a}.purpose')} END,"
+        f" 'agent', {_agents(a, name_of)},"
         f" 'source', json_build_object('observer', json_build_object('display', {literal(source)})),"
-        f" 'entity', json_build_array({entity})))::text, 'UTF8')"
+        f" 'entity', {_entities(a)}))::text, 'UTF8')"
     )
+
+
+def as_seen_by(patients: Collection[str], content: bytes) -> bytes:
+    """The AuditEvent as these Patients (ids) may see it: what it says of other people is left out.
+
+    An interaction may have returned the data of several people. What was asked, and what else came back, would tell one
+    of them of the others. Who asked is told by name, role and practice, not by the account with which they log in.
+    """
+    event: dict[str, Any] = loads(content)
+    for agent in event["agent"]:
+        agent.pop("altId", None)
+        agent["who"] = {name: value for name, value in agent["who"].items() if name != "identifier"}
+        if not agent["who"]:
+            del agent["who"]
+    own = {f"Patient/{id_}" for id_ in patients}
+    first, *others = event["entity"]
+    about = {_reference(entity) for entity in (first, *others)}
+    named = {reference for reference in about if reference.startswith("Patient/")}
+    if named <= own:
+        return dumps(event)
+    kept = {name: value for name, value in first.items() if name not in ("query", "detail")}
+    if _reference(first) not in own:
+        kept.pop("what", None)
+        kept.pop("role", None)
+    event["entity"] = [kept, *(entity for entity in others if _reference(entity) in own)]
+    return dumps(event)
+
+
+def _reference(entity: Mapping[str, Any]) -> str:
+    return str(entity.get("what", {}).get("reference", "")).partition("/_history/")[0]
 
 
 class AuditEventTable:
     """The `SearchTable` of AuditEvent over `audit`. `source` names the service that observed."""
 
     resource_type = TYPE
-    key_type = "bigint"
+    key_type = "uuid"
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, name_of: NameOf = nobody_known) -> None:
         self._source = source
+        self._name_of = name_of
 
     @property
     def default_sort(self) -> tuple[SortKey, ...]:
@@ -112,11 +225,11 @@ class AuditEventTable:
 
     def columns(self, alias: str) -> Columns:
         return Columns(
-            key=f"{alias}.key",
+            key=f"{alias}.id",
             id=f"{alias}.id::text",
             version="1",
             last_updated=f"{alias}.recorded",
-            content=_content(alias, self._source),
+            content=_content(alias, self._source, self._name_of),
         )
 
     def live(self, alias: str) -> str:
@@ -127,40 +240,42 @@ class AuditEventTable:
             return _missing(clause, alias)
         name = clause.parameter.name
         if clause.parameter.full_text:
-            # No AuditEvent has a narrative, and what has no position has no weight by which it could be told apart.
-            column = f"{alias}.words" if name == "_content" else "''::tsvector"
-            return words_condition(clause, column, arguments, in_order=False)
+            return "false"  # nobody has written anything in it: it has codes, ids and dates
         if name in _INSTANTS:
             return _instants(clause, alias, arguments)
         found = _matches(clause, alias, arguments)
         return f"NOT ({found})" if clause.modifier == "not" else found
 
     def refers_to(self, parameter: SearchParameter, selection: Selection, alias: str) -> str:
-        if parameter.name not in ("entity", "patient"):
+        start = _REFERENCES.get(parameter.name)
+        if start is None:
             return "false"
         target = selection.table
-        ids = selection.select(target.columns(selection.alias).id)
-        return f"({alias}.resource_type = {literal(target.resource_type)} AND {alias}.resource_id IN ({ids}))"
+        term = f"{literal(f'{start}{target.resource_type}/')} || {target.columns(selection.alias).id}"
+        return f"{alias}.terms && ARRAY({selection.select(term)})::text[]"
 
     def referred_ids(self, parameter: SearchParameter, target_type: str, selection: Selection) -> str:
-        wanted = "true" if parameter.name in ("entity", "patient") else "false"
-        of_type = f"{selection.alias}.resource_type = {literal(target_type)}"
-        return f"{selection.select(f'{selection.alias}.resource_id')} AND {of_type} AND {wanted}"
+        start = f"{_REFERENCES.get(parameter.name, '=')}{target_type}/"
+        terms = selection.select("t.term", f"unnest({selection.alias}.terms) AS t (term)")
+        return (
+            f"SELECT substr(named.term, {len(start) + 1}) FROM ({terms}) AS named (term)"
+            f" WHERE starts_with(named.term, {literal(start)})"
+        )
 
     def has_id(self, ids: str, alias: str) -> str:
         keys = f"SELECT CASE WHEN id ~ {literal(_UUID_PATTERN)} THEN id::uuid END FROM ({ids}) AS named (id)"
         return f"{alias}.id IN ({keys})"
 
     def bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
-        """AuditEvents are in nobody's compartment."""
-        return "false"
+        """A Patient's are those that concern them, a practice's those of whoever spoke for it."""
+        return f"{alias}.terms && {arguments.add(list(terms), 'text[]')}"
 
     def references(self, parameters: Iterable[SearchParameter], alias: str) -> str:
-        names = [p.index_name for p in parameters if p.name in ("entity", "patient")]
-        parts = [
-            f"{literal(name + '=')} || {alias}.resource_type || '/' || {alias}.resource_id" for name in names
-        ]
-        return f"array_remove(ARRAY[{', '.join(parts)}]::text[], NULL)"
+        starts = [literal(_REFERENCES[p.name]) for p in parameters if p.name in _REFERENCES]
+        if not starts:
+            return "ARRAY[]::text[]"
+        wanted = " OR ".join(f"starts_with(t.term, {start})" for start in starts)
+        return f"ARRAY(SELECT t.term FROM unnest({alias}.terms) AS t (term) WHERE {wanted})"
 
     def sort_value(self, key: SortKey, alias: str, arguments: Arguments) -> SortValue:
         if key.parameter.name in _INSTANTS:
@@ -187,10 +302,9 @@ def _missing(clause: Clause, alias: str) -> str:
     present = "false"
     if name in _CODES or name in _INSTANTS or name in ("_id", "agent", "source"):
         present = "true"
-    elif name == "entity":
-        present = f"{alias}.resource_id IS NOT NULL"
-    elif name == "patient":
-        present = f"({alias}.resource_id IS NOT NULL AND {alias}.resource_type = 'Patient')"
+    elif name in _REFERENCES:
+        start = literal(_REFERENCES[name])
+        present = f"EXISTS (SELECT FROM unnest({alias}.terms) AS t (term) WHERE starts_with(t.term, {start}))"
     return f"NOT {present}" if True in wanted else present
 
 
@@ -211,12 +325,22 @@ def _matches(clause: Clause, alias: str, arguments: Arguments) -> str:
     if name == "_id":
         ids = [id_ for value in tokens if value.system is None and (id_ := _uuid(value.code or ""))]
         return f"{alias}.id = ANY({arguments.add(ids, 'uuid[]')})"
-    if name in ("entity", "patient"):
+    if name in _REFERENCES and clause.modifier != "identifier":
         references = [r for v in clause.values if isinstance(v, ReferenceValue) for r in v.references]
-        return _entities(references, alias, arguments)
-    if name == "agent" and clause.modifier == "identifier":
-        codes = [value.code for value in tokens if not value.system]
-        return f"{alias}.agent = ANY({arguments.add(codes, 'text[]')})"
+        named = [f"{_REFERENCES[name]}{reference.partition('/_history/')[0]}" for reference in references]
+        return f"{alias}.terms && {arguments.add(named, 'text[]')}"
+    if (name == "agent" and clause.modifier == "identifier") or (name == "altid" and clause.modifier is None):
+        # Of an identifier, the system is the issuer, which the row's agent is the subject of.
+        subjects = [
+            f"{ALTID}{value.code}" for value in tokens if value.code and (name == "agent" or not value.system)
+        ]
+        found = f"{alias}.terms && {arguments.add(subjects, 'text[]')}"
+        issuers = [value.system for value in tokens if value.system]
+        return (
+            f"{found} AND {alias}.issuer = ANY({arguments.add(issuers, 'text[]')})"
+            if issuers and name == "agent"
+            else found
+        )
     if name in _CODES and clause.modifier in (None, "not"):
         expression, system = _CODES[name]
         own = [value for value in tokens if value.system in (None, system)]
@@ -224,19 +348,6 @@ def _matches(clause: Clause, alias: str, arguments: Arguments) -> str:
             return "true"
         return f"({expression.format(a=alias)}) = ANY({arguments.add([v.code for v in own], 'text[]')})"
     return "false"
-
-
-def _entities(references: Sequence[str], alias: str, arguments: Arguments) -> str:
-    by_type: dict[str, list[str]] = {}
-    for reference in references:
-        kind, _, id_ = reference.partition("/_history/")[0].partition("/")
-        by_type.setdefault(kind, []).append(id_)
-    ways = [
-        f"({alias}.resource_type = {arguments.add(kind, 'text')}"
-        f" AND {alias}.resource_id = ANY({arguments.add(ids, 'text[]')}))"
-        for kind, ids in by_type.items()
-    ]
-    return f"({' OR '.join(ways)})" if ways else "false"
 
 
 def _uuid(text: str) -> UUID | None:
@@ -249,8 +360,8 @@ class AuditEventStore:
 
     resource_type = TYPE
 
-    def __init__(self, source: str) -> None:
-        self._select = f"SELECT a.id::text, 1, a.recorded, {_content('a', source)} FROM audit AS a"
+    def __init__(self, source: str, name_of: NameOf = nobody_known) -> None:
+        self._select = f"SELECT a.id::text, 1, a.recorded, {_content('a', source, name_of)} FROM audit AS a"
 
     async def read(self, connection: Connection, id_: str) -> Stored | None:
         key = _uuid(id_)
@@ -270,7 +381,11 @@ class AuditEventStore:
         return await self.read(connection, id_)
 
     async def has_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
-        return False
+        key = _uuid(id_)
+        if key is None:
+            return False
+        borne = "SELECT EXISTS (SELECT FROM audit WHERE id = $1 AND terms && $2::text[])"
+        return bool(await connection.fetchval(borne, key, list(terms)))
 
     async def had_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
         return await self.has_any_term(connection, id_, terms)

@@ -45,6 +45,8 @@ class WriteContext:
     """the token's subject, `system` for the service itself"""
     issuer: str = ""
     role: Role = "system"
+    by_service: bool = False
+    """the service itself, of its own accord (a hold that runs out): never said by a token"""
     client: str = ""
     """the OAuth client through which they write"""
     practitioner: str | None = None

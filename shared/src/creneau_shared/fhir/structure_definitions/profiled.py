@@ -48,6 +48,10 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Patient dont l'âge convient à l'agenda du créneau ; calculé à la recherche, jamais enregistré.",
         "A patient whose age suits the slot's agenda; computed when searched by, never stored.",
     ),
+    "time-zone": (
+        "Fuseau horaire (base IANA) du lieu ou de l'agenda.",
+        "The time zone (IANA database) of the place or the agenda.",
+    ),
     "proxy-scope": (
         "Ce que cette personne peut faire en ligne pour le patient : voir, prendre ou annuler ses rendez-vous.",
         "What this person may do online for the patient: see, book or cancel their appointments.",

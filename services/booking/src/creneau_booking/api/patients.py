@@ -1,0 +1,56 @@
+"""The Patient type: each write is held against what its author may say, and brings identity and contact with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from creneau_booking.handlers.patients import patient_removed, patient_written, require_writable
+from creneau_booking.handlers.people import People
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+
+
+class PatientStore(GenericStore):
+    """The generic store of Patients, with the rules on who states what."""
+
+    def __init__(self, base_url: str, people: People) -> None:
+        super().__init__("Patient", base_url, people.patient_changed, people.patient_belonging)
+
+    async def create(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        id_: str | None = None,
+        *,
+        belonging: Sequence[str] | None = None,
+    ) -> Stored:
+        require_writable(context, None, resource)
+        stored = await super().create(connection, context, resource, id_, belonging=belonging)
+        await patient_written(connection, context, stored.id, None, resource)
+        return stored
+
+    async def replace(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        *,
+        belonging: Sequence[str] | None = None,
+        keeping: bool = False,
+    ) -> Stored:
+        before = None if current.content is None else loads(current.content)
+        require_writable(context, before, resource)
+        stored = await super().replace(
+            connection, context, current, resource, belonging=belonging, keeping=keeping
+        )
+        await patient_written(connection, context, stored.id, before, resource)
+        return stored
+
+    async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        stored = await super().delete(connection, context, current)
+        await patient_removed(connection, context, stored.id)
+        return stored

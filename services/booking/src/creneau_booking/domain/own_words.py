@@ -1,0 +1,106 @@
+"""What a patient's account may say of its own Patient: a short list, published in the guide for frontends.
+
+Who somebody is for a practice (identifiers, the INS, how reliable the identity is, links between records, whether the
+record is in use) is stated by those who have seen the person's papers; so is what could give somebody rights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from creneau_shared.errors import Forbidden, Issue
+
+Members = Mapping[str, Any]
+
+OWN = ("name", "telecom", "address", "birthDate", "gender", "communication", "contact", "language", "text")
+"""The elements that a patient's account states and changes."""
+
+BIRTH_PLACE = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
+OWN_EXTENSIONS = frozenset({BIRTH_PLACE, "http://hl7.org/fhir/StructureDefinition/patient-nationality"})
+OWN_META = frozenset({"profile", "versionId", "lastUpdated"})
+"""Parts of `meta`: what a resource claims to follow; the other two are the server's, whatever is sent."""
+
+VERIFIED_TRAITS = ("birthDate", "gender")
+"""With the official name and the place of birth: what staff have verified stays as they verified it."""
+VERIFIED = frozenset({"VALI"})
+RELIABILITY = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability"
+
+_MEANT_WHEN_ABSENT = {"active": True, "deceasedBoolean": False}
+_SERVERS = frozenset({"resourceType", "id"})
+
+
+def require_own_words(before: Members | None, after: Members) -> None:
+    """Forbidden, with one issue for each element, when an account changes `before` (None: registers) by more than
+    its own words."""
+    old = before or {}
+    touched = [*_others_changed(old, after), *(_verified_changed(old, after) if is_verified(old) else ())]
+    if touched:
+        raise Forbidden(issues=[_issue(element) for element in touched])
+
+
+def is_verified(patient: Members) -> bool:
+    """Whether staff have put down that they verified the identity (identityStatus of FR Core)."""
+    return any(
+        part.get("valueCoding", {}).get("code") in VERIFIED or part.get("valueCode") in VERIFIED
+        for extension in patient.get("extension", ())
+        if extension.get("url") == RELIABILITY
+        for part in extension.get("extension", ())
+        if part.get("url") == "identityStatus"
+    )
+
+
+def _others_changed(old: Members, new: Members) -> Iterator[str]:
+    """The elements beside the own ones that differ."""
+    for element in sorted({name.removeprefix("_") for name in (*old, *new)} - _SERVERS - set(OWN)):
+        if element == "meta":
+            for part in sorted({*old.get("meta", {}), *new.get("meta", {})} - OWN_META):
+                if old.get("meta", {}).get(part) != new.get("meta", {}).get(part):
+                    yield f"meta.{part}"
+        elif element == "extension":
+            if _extensions(old, own=False) != _extensions(new, own=False):
+                yield element
+        elif _said(old, element) != _said(new, element):
+            yield element
+
+
+def _verified_changed(old: Members, new: Members) -> Iterator[str]:
+    """What was verified and differs."""
+    yield from (trait for trait in VERIFIED_TRAITS if _said(old, trait) != _said(new, trait))
+    if _official_names(old) != _official_names(new):
+        yield "name"
+    if _extensions(old, url=BIRTH_PLACE) != _extensions(new, url=BIRTH_PLACE):
+        yield "extension"
+
+
+def _said(patient: Members, element: str) -> tuple[Any, Any]:
+    """The element's value, what goes without saying included, and the extensions of a primitive."""
+    return patient.get(element, _MEANT_WHEN_ABSENT.get(element)), patient.get(f"_{element}")
+
+
+def _extensions(patient: Members, *, own: bool | None = None, url: str | None = None) -> list[Any]:
+    """The extensions of the patient: those that are (not) the account's to state, or those of one `url`."""
+    return [
+        extension
+        for extension in patient.get("extension", ())
+        if (extension.get("url") == url if url else (extension.get("url") in OWN_EXTENSIONS) is own)
+    ]
+
+
+def _official_names(patient: Members) -> list[Any]:
+    return [name for name in patient.get("name", ()) if name.get("use") == "official"]
+
+
+def _issue(element: str) -> Issue:
+    if element in OWN:
+        fr, en = "a été vérifié par un professionnel", "was verified by a professional"
+    else:
+        fr, en = "est établi par un cabinet ou un professionnel", "is stated by a practice or a professional"
+    return Issue(
+        code="forbidden",
+        fr=f"Patient.{element} {fr} : adressez-vous à lui pour le faire corriger. Vous pouvez changer vous-même : "
+        f"{', '.join(OWN)}.",
+        en=f"Patient.{element} {en}: ask them to correct it. What you can change yourself: {', '.join(OWN)}.",
+        expression=(f"Patient.{element}",),
+        details_code="stated-by-staff",
+    )

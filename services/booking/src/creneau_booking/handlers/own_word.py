@@ -1,0 +1,298 @@
+"""A caller's word gives rights only over the caller: what is said of an appointment, held against who says it.
+
+Patients take the agenda's people and nobody else, say what is on the published list, confirm their own live holds and
+stay within the quotas; software of a practice takes the actors of its organizations. The deployment's own software is
+not limited. All of it happens before slots are locked, but for the people, whom only the locked slots tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from creneau_booking.domain import changes, participants, patient_elements, quotas
+from creneau_booking.domain.appointment import Appointment, SlotFact
+from creneau_booking.domain.quotas import ActionKind, Quotas
+from creneau_booking.domain.status import claims
+from creneau_booking.storage import belonging
+from creneau_booking.storage.actions import account_key, act, patient_key
+from creneau_booking.storage.agenda_rules import count_requests
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.availability import agenda_actors
+from creneau_booking.storage.claims import roles_of
+from creneau_booking.storage.holds import Hold
+from creneau_booking.storage.related import relatives_of, with_an_agenda
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Unprocessable
+from creneau_shared.fhir.storage.store import Resource, WriteContext
+
+OF_PERSONS = ("Patient", "RelatedPerson")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of an appointment: what was and what is said now, as resources and as facts."""
+
+    said_before: Resource
+    before: Appointment
+    said: Resource
+    after: Appointment
+    hold: Hold | None
+    """the hold that the appointment was in"""
+    moving: bool
+    """`$reschedule`, or a `$book` that moves"""
+
+
+class OwnWord:
+    """Hears what callers say of appointments; refuses what is not theirs to say."""
+
+    def __init__(self, repository: AppointmentRepository, limits: Quotas) -> None:
+        self._repository = repository
+        self._quotas = limits
+
+    # -- what is said ----------------------------------------------------------------------------------------
+
+    async def hear_new(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        said: Resource,
+        wanted: Appointment,
+        kind: ActionKind,
+    ) -> None:
+        """Refuse a new appointment that is not the caller's to make, or one too many."""
+        if context.patient_ids is None:
+            await self._require_actors(connection, context, wanted, None)
+            return
+        patient_elements.require_sayable(said)
+        patient = participants.require_one_own_patient(wanted, context.patient_ids)
+        await self._count(connection, context, patient, kind, besides=wanted.id)
+
+    async def hear_change(self, connection: Connection, context: WriteContext, change: Change) -> Resource:
+        """The resource as the caller may say it. What they may not say is refused, naming each element."""
+        before, after = change.before, change.after
+        if context.patient_ids is None:
+            await self._require_actors(connection, context, after, before)
+            return change.said
+        moving = change.moving and changes.is_moved(before, after)
+        if before.status == "pending" and (after.status == "booked" or (moving and change.hold is not None)):
+            changes.require_own_live_hold(*_whose(change.hold, context))
+        shared = len(set(before.patients)) > 1
+        own_hold = change.hold is not None and all(_whose(change.hold, context)[1:])
+        phase = patient_elements.phase_of(before.status, held=own_hold, shared=shared)
+        repository = self._repository
+        said_before = repository.without_hold(change.said_before)
+        said = repository.without_hold(patient_elements.keeping_meta(change.said_before, change.said))
+        patient_elements.require_changeable(said_before, said, phase, moving=moving)
+        await self._require_own_answers(connection, context, change, phase, moving=moving)
+        if not shared:
+            participants.require_one_own_patient(after, context.patient_ids)
+        kind = _kind_of(before, after)
+        if kind is not None:
+            await self._count(connection, context, after.patients[0], kind, besides=after.id)
+        return said
+
+    async def hear_hold(self, connection: Connection, context: WriteContext, change: Change) -> Resource:
+        """The resource of a stored request that is to be held, or of a hold that is to be extended."""
+        if context.patient_ids is not None and claims(change.before.status):
+            changes.require_own_live_hold(*_whose(change.hold, context))
+        return await self.hear_change(connection, context, change)
+
+    async def hear_removal(self, connection: Connection, context: WriteContext, before: Appointment) -> None:
+        """Refuse to delete what is another patient's as well; count what was booked as cancelled."""
+        if context.patient_ids is None:
+            return
+        patient = participants.require_one_own_patient(before, context.patient_ids)
+        if before.status == "booked":
+            await self._count(connection, context, patient, "cancelled", besides=before.id)
+
+    async def _require_own_answers(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        change: Change,
+        phase: patient_elements.Phase,
+        *,
+        moving: bool,
+    ) -> None:
+        # What is asked for may name others, and a move brings them: those are judged as the agenda's people.
+        if phase == "request" or moving:
+            return
+        before = self._repository.described(change.said_before)
+        after = self._repository.described(change.said)
+        own: frozenset[str] = frozenset()
+        relatives: frozenset[str] = frozenset()
+        if before != after and change.before.status in ("pending", "booked"):
+            named = {r for r, _ in (*before, *after) if r is not None and r.startswith("RelatedPerson/")}
+            relatives = await self._relatives(connection, context, change.before.patients, named)
+            own = relatives | {f"Patient/{id_}" for id_ in context.patient_ids or ()}
+        joining = relatives if phase == "held" else ()
+        participants.require_others_untouched(before, after, own, may_join=joining)
+
+    # -- who takes part --------------------------------------------------------------------------------------
+
+    async def with_company(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        said: Resource,
+        wanted: Appointment,
+        slots: Sequence[SlotFact],
+        before: Resource | None = None,
+    ) -> Resource:
+        """A patient's appointment with exactly the actors of the agendas of its locked slots, beside the patient.
+
+        Whom `before` had already may stay; who is taken is judged again with the claim.
+        """
+        if context.patient_ids is None or not slots or len(slots) < len(wanted.slots):
+            return said  # a slot that is missing is refused with the claim
+        agenda = tuple(dict.fromkeys(actor for slot in slots for actor in slot.actors))
+        return await self._with_agenda(connection, context, said, wanted, agenda, before)
+
+    async def with_asked_company(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        said: Resource,
+        wanted: Appointment,
+        before: Resource | None = None,
+    ) -> Resource:
+        """The same for a request, which takes nothing: without slots it may say for whom of those with an agenda."""
+        if context.patient_ids is None:
+            return said
+        found = await agenda_actors(connection, wanted.slots, public_only=True) if wanted.slots else {}
+        had = self._repository.facts(before).slots if before is not None else ()
+        missing = sorted(set(wanted.slots) - set(found) - set(had))
+        if missing:
+            raise changes.unknown_slots(missing)
+        agenda = tuple(dict.fromkeys(actor for actors in found.values() for actor in actors))
+        if not wanted.slots:
+            asked = {p.reference for p in wanted.participants if p.reference and p.type not in OF_PERSONS}
+            agenda = tuple(sorted(await with_an_agenda(connection, asked)))
+        return await self._with_agenda(connection, context, said, wanted, agenda, before)
+
+    async def _with_agenda(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        said: Resource,
+        wanted: Appointment,
+        agenda: tuple[str, ...],
+        before: Resource | None,
+    ) -> Resource:
+        had = {actor for actor, _ in self._repository.described(before)} if before is not None else set()
+        allowed: set[str | None] = {*agenda, *wanted.patients, *had}
+        unfit = participants.strangers(wanted, allowed)
+        if unfit:
+            named = participants.named_at(wanted, unfit, "RelatedPerson")
+            allowed |= await self._relatives(connection, context, wanted.patients, named)
+            if participants.named_at(wanted, unfit, "Practitioner"):
+                allowed |= set((await roles_of(connection, agenda)).values())
+            unfit = participants.strangers(wanted, allowed)
+        if unfit:
+            raise participants.not_yours(unfit)
+        people = [actor for actor in allowed if actor and actor.split("/", 1)[0] not in OF_PERSONS]
+        return self._repository.with_people(said, agenda, people, before)
+
+    async def _relatives(
+        self, connection: Connection, context: WriteContext, patients: Collection[str], named: Collection[str]
+    ) -> frozenset[str]:
+        ids = {patient.removeprefix("Patient/") for patient in patients} & (
+            context.patient_ids or frozenset()
+        )
+        return await relatives_of(connection, ids, named)
+
+    async def _require_actors(
+        self, connection: Connection, context: WriteContext, after: Appointment, before: Appointment | None
+    ) -> None:
+        """Software that speaks for practices takes actors of theirs only."""
+        if context.organizations is None:
+            return
+        had = {p.reference for p in before.participants} if before is not None else set()
+        named = {
+            p.reference
+            for p in after.participants
+            if p.reference and p.type not in OF_PERSONS and p.reference not in had
+        }
+        slots = sorted(set(after.slots) - set(before.slots if before is not None else ()))
+        if before is not None and not named and not slots:
+            return
+        actors = await belonging.actors_of(connection, context.organizations, named, slots)
+        participants.require_actors_known(after, actors.unknown)
+        participants.require_actors_theirs(after, actors.foreign)
+        if before is None and not after.slots:
+            participants.require_one_of_theirs(actors.theirs)
+
+    # -- answers ---------------------------------------------------------------------------------------------
+
+    async def answered(
+        self, connection: Connection, context: WriteContext, said: Resource, actor: str | None, status: str
+    ) -> Resource:
+        """The appointment with the answer that a patient gives for themselves or their relative."""
+        appointment = self._repository.facts(said)
+        may_see = context.oneself if appointment.hidden else context.patient_ids or ()
+        if not set(appointment.patients) & {f"Patient/{id_}" for id_ in may_see}:
+            raise unknown_appointment()
+        own = {p for p in appointment.patients if p.removeprefix("Patient/") in (context.patient_ids or ())}
+        present = {p.reference for p in appointment.participants if p.reference}
+        relatives = {r for r in present if r.startswith("RelatedPerson/")}
+        own |= (
+            await self._relatives(connection, context, appointment.patients, relatives)
+            if relatives
+            else set()
+        )
+        participants.require_answerable(actor, own, status)
+        assert actor is not None
+        return self._repository.with_answer(said, actor, status)
+
+    # -- quotas ----------------------------------------------------------------------------------------------
+
+    async def _count(
+        self, connection: Connection, context: WriteContext, patient: str, kind: ActionKind, *, besides: str
+    ) -> None:
+        """Count the act; refuse it when it is one too many. From here on rivals of this account and patient wait."""
+        counsellor = context.role == "counsellor"
+        account, of_patient = await act(
+            connection, kind, account_key(context.issuer, context.subject), patient_key(patient), context.now
+        )
+        if kind == "asked":
+            if not counsellor:
+                waiting = await count_requests(connection, patient, besides=besides)
+                quotas.require_few_requests(self._quotas, waiting)
+            return
+        if kind == "cancelled":
+            return
+        quotas.require_rate(self._quotas, account, of_patient, context.now, counsellor=counsellor)
+        if not counsellor:
+            quotas.require_few_cancellations(self._quotas, account, context.now)
+
+
+def _whose(hold: Hold | None, context: WriteContext) -> tuple[bool, bool, bool]:
+    """Whether there is a hold, whether it is the caller's, and whether it has not run out."""
+    if hold is None:
+        return False, False, False
+    own = (hold.issuer, hold.subject) == (context.issuer, context.subject)
+    return True, own, hold.expires_at > context.now
+
+
+def _kind_of(before: Appointment, after: Appointment) -> ActionKind | None:
+    """What a patient's change counts as; None: as nothing that is limited."""
+    if after.status == "booked":
+        return "booked" if before.status != "booked" or changes.is_moved(before, after) else None
+    if after.status == "pending":
+        return "held" if before.status != "pending" else "booked" if changes.is_moved(before, after) else None
+    if before.status == "booked" and after.status == "cancelled":
+        return "cancelled"
+    asked = ("proposed", "waitlist")
+    return "asked" if after.status in asked and before.status not in asked else None
+
+
+def unknown_appointment() -> Unprocessable:
+    """The refusal of an answer to an appointment that the caller may not see, which is one that does not exist."""
+    return Unprocessable(
+        "Ce rendez-vous n'existe pas.",
+        "This appointment does not exist.",
+        code="not-found",
+        expression="AppointmentResponse.appointment",
+        details_code="unknown-appointment",
+    )

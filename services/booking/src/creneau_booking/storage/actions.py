@@ -1,0 +1,58 @@
+"""What accounts and patients have done lately, counted in the transaction of what they do.
+
+One statement adds the act, drops what is too old and returns the rest; its row lock makes rivals of one account or of
+one patient wait for each other until the transaction ends. A refusal undoes it with everything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from creneau_booking.domain.quotas import DAY, HOUR, ActionKind, Actions
+from creneau_shared.database.pool import Connection
+
+KEY_BYTES = 16
+
+_ADD = """
+INSERT INTO booking_action AS known (key, booked, held, cancelled, latest)
+SELECT key, $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5
+FROM unnest($1::bytea[]) AS acting (key) ORDER BY key
+ON CONFLICT (key) DO UPDATE SET
+  booked = ARRAY(SELECT moment FROM unnest(known.booked || excluded.booked) moment WHERE moment > $6),
+  held = ARRAY(SELECT moment FROM unnest(known.held || excluded.held) moment WHERE moment > $6),
+  cancelled = ARRAY(SELECT moment FROM unnest(known.cancelled || excluded.cancelled) moment WHERE moment > $7),
+  latest = greatest(known.latest, excluded.latest)
+RETURNING key, booked, held, cancelled
+"""
+
+
+def account_key(issuer: str, subject: str) -> bytes:
+    """The key of the holder of a token."""
+    return _digest("account", issuer, subject)
+
+
+def patient_key(reference: str) -> bytes:
+    """The key of a Patient."""
+    return _digest("patient", reference)
+
+
+def _digest(*parts: str) -> bytes:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=KEY_BYTES).digest()
+
+
+async def act(
+    connection: Connection, kind: ActionKind, account: bytes, patient: bytes | None, now: datetime
+) -> tuple[Actions, Actions]:
+    """Count an act of an account for a patient; what each has done lately, this act included."""
+    keys = [account] if patient is None else [account, patient]
+    moments = {name: [now] if name == kind else [] for name in ("booked", "held", "cancelled")}
+    rows = await connection.fetch(_ADD, keys, *moments.values(), now, now - HOUR, now - DAY)
+    found = {bytes(row["key"]): Actions(row["booked"], row["held"], row["cancelled"]) for row in rows}
+    return found[account], found[patient] if patient is not None else Actions()
+
+
+async def forget_actions(connection: Connection, now: datetime) -> int:
+    """Drop the rows of who has not acted for a day; how many."""
+    result: str = await connection.execute("DELETE FROM booking_action WHERE latest < $1", now - DAY)
+    return int(result.rsplit(" ", 1)[-1])

@@ -1,0 +1,316 @@
+"""Who somebody is: one registration for an INS, stated by staff; and who answers for an address."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from services.booking.tests.client import Caller, code, reason
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import patient, unique
+from services.booking.tests.practice import Practice
+from tests.contract.closing import closed_validator
+
+from creneau_booking.domain.identity import ins_of
+from creneau_booking.handlers.patients import tell_all_contacts
+from creneau_shared.fhir.storage.store import Resource
+
+TEST_INS = "urn:oid:1.2.250.1.213.1.4.10"
+REAL_INS = "urn:oid:1.2.250.1.213.1.4.8"
+
+
+def ins(value: str | None = None, system: str = TEST_INS, **more: Any) -> Resource:
+    """An identifier of the range of tests."""
+    return {"system": system, "value": value or new_value(), "use": "official", **more}
+
+
+def new_value() -> str:
+    return "2" + str(int(unique("x").rpartition("-")[2], 16)).zfill(15)[:12]
+
+
+# -- one registration --------------------------------------------------------------------------------------------
+
+
+async def test_a_second_registration_is_led_to_the_first(callers: Callers) -> None:
+    """However it is written: with its key, with blanks."""
+    software, value = callers.software(), new_value()
+    first = await software.post("Patient", patient(identifier=[ins(value)]))
+    assert first.status_code == 201, first.text
+    for spelled in (value, f"{value[:1]} {value[1:]}", f"{value}97"):
+        again = await software.post("Patient", patient("Yann", identifier=[ins(spelled)]))
+        assert (again.status_code, code(again)) == (409, "ins-registered-already")
+        assert f"Patient/{first.json()['id']}" in reason(again)
+        assert value not in again.text
+
+
+async def test_of_many_at_once_one_registers(callers: Callers) -> None:
+    """Whatever process they reach: the key of a table decides."""
+    body = patient(identifier=[ins(), ins()])
+    reverse = {**body, "identifier": body["identifier"][::-1]}
+    software = callers.software()
+    answers = await asyncio.gather(*(software.post("Patient", reverse if n % 2 else body) for n in range(30)))
+    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 29]
+
+
+async def test_an_ins_is_not_moved_to_a_second_person_either(callers: Callers) -> None:
+    software, value = callers.software(), new_value()
+    await software.post("Patient", patient(identifier=[ins(value)]))
+    other = (await software.post("Patient", patient("Yann"))).json()
+    path = f"Patient/{other['id']}"
+    for answer in (
+        await software.put(path, {**other, "identifier": [ins(value)]}),
+        await software.patch(path, [{"op": "add", "path": "/identifier", "value": [ins(value)]}]),
+    ):
+        assert (answer.status_code, code(answer)) == (409, "ins-registered-already")
+    assert (await software.get(path)).json() == other
+
+
+def secretary(callers: Callers, organization: str) -> Caller:
+    """Who speaks for one practice, and sees no other's patients."""
+    token = callers.issuer.token(
+        "practice", unique("secretaire"), creneau_role="secretary", creneau_organizations=[organization]
+    )
+    return Caller(callers.client, token)
+
+
+async def test_another_practice_learns_that_there_is_a_registration_and_no_more(callers: Callers) -> None:
+    number, here, elsewhere = ins(), unique("cabinet"), unique("cabinet")
+    first = await secretary(callers, here).post("Patient", patient(identifier=[number]))
+    assert first.status_code == 201, first.text
+    id_ = first.json()["id"]
+    for organization, told in ((here, True), (elsewhere, False)):
+        again = await secretary(callers, organization).post("Patient", patient(identifier=[number]))
+        assert (again.status_code, code(again)) == (409, "ins-registered-already")
+        assert (id_ in again.text) is told
+
+
+async def test_an_ins_is_free_again_once_nobody_holds_it(callers: Callers) -> None:
+    """Taken off, out of use, or deleted; and whoever comes back finds it taken."""
+    software, number = callers.software(), ins()
+    holder = (await software.post("Patient", patient(identifier=[number]))).json()
+    assert (await software.put(f"Patient/{holder['id']}", {**holder, "active": False})).status_code == 200
+    second = (await software.post("Patient", patient(identifier=[number]))).json()
+    back = await software.put(f"Patient/{holder['id']}", {**holder, "active": True})
+    assert back.status_code == 409
+    without = {name: value for name, value in second.items() if name != "identifier"}
+    assert (await software.put(f"Patient/{second['id']}", without)).status_code == 200
+    third = (await software.post("Patient", patient(identifier=[number]))).json()
+    assert (await software.delete(f"Patient/{third['id']}")).status_code == 204
+    assert (await software.put(f"Patient/{holder['id']}", {**holder, "active": True})).status_code == 200
+
+
+async def test_the_same_digits_of_another_system_are_another_ins(callers: Callers) -> None:
+    software, value = callers.software(), new_value()
+    for system in (TEST_INS, "urn:oid:1.2.250.1.213.1.4.11", "urn:example:local"):
+        answer = await software.post("Patient", patient(identifier=[ins(value, system)]))
+        assert answer.status_code == 201, answer.text
+    assert ins_of(patient(identifier=[ins(value, "urn:example:local")])) == frozenset()
+
+
+async def test_no_ins_stands_in_the_table(callers: Callers, practice: Practice) -> None:
+    value = new_value()
+    await callers.software().post("Patient", patient(identifier=[ins(value)]))
+    dump = await practice.database.pool.fetchval("SELECT string_agg(t::text, ' ') FROM patient_ins t")
+    assert value not in dump
+    assert value.encode().hex() not in dump
+
+
+# -- a patient's account -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("system", [TEST_INS, REAL_INS, "urn:example:local"])
+async def test_an_account_states_no_number_and_learns_of_none(callers: Callers, system: str) -> None:
+    """Registered or not, the answer is the same: nobody asks who is here by registering them."""
+    known = ins(system=system)
+    await callers.software().post("Patient", patient(identifier=[known]))
+    answers = [
+        await callers.patient(subject=unique("citoyen")).post("Patient", patient(identifier=[number]))
+        for number in (known, ins(system=system))
+    ]
+    assert [(answer.status_code, code(answer)) for answer in answers] == [(403, "stated-by-staff")] * 2
+    assert answers[0].json()["issue"] == answers[1].json()["issue"]
+    assert answers[0].json()["issue"][0]["expression"] == ["Patient.identifier"]
+
+
+@pytest.fixture
+async def camille(practice: Practice) -> str:
+    """A Patient that her practice registered, with her INS."""
+    return await practice.new_patient(identifier=[ins()])
+
+
+async def changed(callers: Callers, reference: str, **members: Any) -> httpx.Response:
+    """What the patient's own account is answered when it puts these members."""
+    caller = callers.patient(reference)
+    current = (await caller.get(reference)).json()
+    return await caller.put(reference, {**current, **members})
+
+
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("identifier", []),
+        ("identifier", [{"system": TEST_INS, "value": "255069999900002"}]),
+        ("active", False),
+        ("deceasedBoolean", True),
+        ("link", [{"other": {"reference": "Patient/x"}, "type": "seealso"}]),
+        ("managingOrganization", {"reference": "Organization/x"}),
+        ("generalPractitioner", [{"reference": "Practitioner/x"}]),
+    ],
+)
+async def test_an_account_changes_nothing_of_the_practices_words(
+    callers: Callers, camille: str, element: str, value: Any
+) -> None:
+    before = (await callers.patient(camille).get(camille)).json()
+    if value == []:
+        path = [{"op": "remove", "path": f"/{element}"}]
+        answer = await callers.patient(camille).patch(camille, path)
+    else:
+        answer = await changed(callers, camille, **{element: value})
+    assert (answer.status_code, code(answer)) == (403, "stated-by-staff"), answer.text
+    assert answer.json()["issue"][0]["expression"] == [f"Patient.{element}"]
+    assert (await callers.patient(camille).get(camille)).json() == before
+
+
+async def test_an_account_labels_nothing(callers: Callers, camille: str) -> None:
+    tag = {"security": [{"system": "urn:x", "code": "x"}]}
+    assert (await changed(callers, camille, meta=tag)).status_code == 403
+    created = await callers.patient(subject=unique("citoyen")).post("Patient", patient(meta=tag))
+    assert created.status_code == 403
+
+
+async def test_an_account_changes_its_own_words(callers: Callers, camille: str) -> None:
+    answer = await changed(
+        callers,
+        camille,
+        name=[{"family": "Autre", "given": ["Camille"]}],
+        telecom=[{"system": "email", "value": "nouvelle@exemple.fr"}],
+        birthDate="1990-02-03",
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["identifier"]
+
+
+# -- who answers for an address ----------------------------------------------------------------------------------
+
+
+async def told(practice: Practice, reference: str) -> Resource:
+    """The last that was told of how the patient is reached, held against the contract."""
+    rows = await practice.database.pool.fetch(
+        "SELECT data FROM outbox WHERE key = $1 ORDER BY position DESC LIMIT 1", reference
+    )
+    data: Resource = orjson.loads(rows[0]["data"])
+    closed_validator("booking/contact.changed.v1").validate(data)
+    return data
+
+
+MAIL = {"system": "email", "value": "camille@exemple.fr"}
+PHONE = {"system": "phone", "value": "06 39 98 00 01"}
+
+
+async def test_what_an_account_gives_nobody_answers_for(callers: Callers, practice: Practice) -> None:
+    caller = callers.patient(subject=unique("citoyen"))
+    created = await caller.post("Patient", patient(telecom=[MAIL, PHONE]))
+    data = await told(practice, f"Patient/{created.json()['id']}")
+    assert (data["emailVouched"], data["phoneVouched"]) == (False, False)
+
+
+async def test_what_a_practice_gives_it_answers_for(callers: Callers, practice: Practice) -> None:
+    created = await callers.software().post("Patient", patient(telecom=[MAIL]))
+    data = await told(practice, f"Patient/{created.json()['id']}")
+    assert data["emailVouched"] is True
+    assert "phoneVouched" not in data
+
+
+async def test_a_practice_that_saves_again_answers_for_nothing_new(
+    callers: Callers, practice: Practice
+) -> None:
+    """It answers for what it adds, not for what it repeats, however it is spelled; nor does changing something else."""
+    account = callers.patient(subject=unique("citoyen"))
+    created = (await account.post("Patient", patient(telecom=[MAIL, PHONE]))).json()
+    path, software = f"Patient/{created['id']}", callers.software()
+    again = [
+        {**MAIL, "value": "Camille@Exemple.FR", "use": "home"},
+        {**PHONE, "value": "+33 6 39 98 00 01"},
+    ]
+    await software.put(path, {**created, "telecom": again, "generalPractitioner": [{"display": "Dr X"}]})
+    data = await told(practice, path)
+    assert (data["emailVouched"], data["phoneVouched"]) == (False, False)
+    await software.put(path, {**created, "telecom": [{**MAIL, "value": "verifiee@exemple.fr"}, PHONE]})
+    data = await told(practice, path)
+    assert (data["emailVouched"], data["phoneVouched"]) == (True, False)
+
+
+async def test_an_account_that_changes_the_address_answers_for_itself(
+    callers: Callers, practice: Practice
+) -> None:
+    """The new address is nobody's; the one that the practice had given stays answered for, for this Patient only."""
+    reference = f"Patient/{(await callers.software().post('Patient', patient(telecom=[MAIL]))).json()['id']}"
+    await changed(callers, reference, telecom=[{**MAIL, "value": "etrangere@exemple.fr"}])
+    assert (await told(practice, reference))["emailVouched"] is False
+    await changed(callers, reference, telecom=[MAIL])
+    assert (await told(practice, reference))["emailVouched"] is True
+    other = await callers.patient(subject=unique("citoyen")).post("Patient", patient(telecom=[MAIL]))
+    assert (await told(practice, f"Patient/{other.json()['id']}"))["emailVouched"] is False
+
+
+async def test_a_counsellor_answers_for_the_address_and_not_for_the_identity(
+    callers: Callers, practice: Practice
+) -> None:
+    """They sit beside the person, whose address they have seen; they have no INSi."""
+    id_ = (await callers.patient(subject=unique("citoyen")).post("Patient", patient())).json()["id"]
+    claims = {
+        "creneau_role": "counsellor",
+        "creneau_for": id_,
+        "creneau_mandate": "m1",
+        "scope": "user/*.cruds",
+    }
+    caller = Caller(callers.client, callers.issuer.token("practice", unique("conseil"), **claims))
+    path = f"Patient/{id_}"
+    current = (await caller.get(path)).json()
+    changed = await caller.put(path, {**current, "telecom": [{**MAIL, "value": "vue@exemple.fr"}]})
+    assert changed.status_code == 200, changed.text
+    assert (await told(practice, path))["emailVouched"] is True
+    refused = await caller.put(path, {**changed.json(), "identifier": [ins()]})
+    assert (refused.status_code, code(refused)) == (403, "stated-by-staff")
+
+
+async def test_deleting_a_patient_forgets_who_answered(callers: Callers, practice: Practice) -> None:
+    software = callers.software()
+    id_ = (await software.post("Patient", patient(telecom=[MAIL]))).json()["id"]
+    await software.delete(f"Patient/{id_}")
+    kept = await practice.database.pool.fetchval(
+        "SELECT count(*) FROM vouched_address WHERE patient_id = $1", id_
+    )
+    assert kept == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ({"text": "x" * 100_000}, "x" * 200),
+        ({"text": "Eve\r\nBcc: victim@example.org"}, "Eve Bcc: victim@example.org"),
+        ({"family": "a" * 10_000, "given": ["b" * 10_000]}, "b" * 200),
+        ({"given": ["Camille"]}, "Camille"),
+    ],
+)
+async def test_names_on_the_bus_are_bounded(
+    callers: Callers, practice: Practice, name: Resource, expected: str
+) -> None:
+    created = await callers.patient(subject=unique("citoyen")).post("Patient", patient() | {"name": [name]})
+    assert created.status_code == 201, created.text
+    assert (await told(practice, f"Patient/{created.json()['id']}"))["name"] == expected
+
+
+async def test_every_contact_can_be_told_again(fresh: Practice) -> None:
+    """After an upgrade: what was told before nobody knew who answers for an address."""
+    handed = [await fresh.new_patient() for _ in range(3)]
+    removed = await fresh.new_patient()
+    await fresh.database.pool.execute(
+        "UPDATE patient SET content = NULL, deleted = true WHERE id = $1", removed.removeprefix("Patient/")
+    )
+    assert await tell_all_contacts(fresh.database, fresh.clock.now()) == 3
+    for reference in handed:
+        assert (await told(fresh, reference))["emailVouched"] is False

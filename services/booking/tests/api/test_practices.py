@@ -1,0 +1,301 @@
+"""What a practice sees and changes is its own: its agendas, their appointments, and the patients who have one."""
+
+from __future__ import annotations
+
+import pytest
+from services.booking.tests.client import Caller, code
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import (
+    appointment,
+    for_professionals,
+    parameters,
+    patient,
+    ref,
+    schedule,
+    slot,
+    unique,
+)
+from services.booking.tests.practice import Practice
+from services.booking.tests.surgery import Surgery, hear, open_surgery, role_resource
+
+from creneau_shared.fhir.storage.store import Resource
+
+
+async def someone(callers: Callers) -> tuple[Caller, str]:
+    """A person with an account of their own, and their Patient."""
+    caller = callers.patient()
+    answer = await caller.post("Patient", patient())
+    return caller, f"Patient/{answer.json()['id']}"
+
+
+async def booked(caller: Caller, surgery: Surgery, who: str, index: int = 0) -> Resource:
+    wanted = appointment("booked", slots=surgery.slots[index : index + 1], patient=who)
+    answer = await caller.post(
+        "Appointment/$book", parameters(appt_resource={**wanted, "status": "proposed"})
+    )
+    assert answer.status_code in (200, 201), answer.text
+    found: Resource = answer.json()
+    return found["entry"][0]["resource"] if found["resourceType"] == "Bundle" else found
+
+
+async def ids(caller: Caller, path: str) -> list[str]:
+    answer = await caller.get(path)
+    assert answer.status_code == 200, answer.text
+    return [entry["resource"]["id"] for entry in answer.json().get("entry", ())]
+
+
+async def test_a_practice_sees_the_appointments_of_its_agendas_and_their_patients(
+    callers: Callers, practice: Practice
+) -> None:
+    """From the booking on, by every way of looking; the practice next door sees neither, by none of them."""
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    camille, who = await someone(callers)
+    us, them = callers.staff(ours.organization), callers.staff(theirs.organization)
+    assert (await us.get(who)).status_code == 404  # not yet
+    id_ = (await booked(camille, ours, who))["id"]
+    for path in (f"Appointment/{id_}", f"Appointment/{id_}/_history/1", f"Appointment/{id_}/_history", who):
+        assert (await us.get(path)).status_code == 200, path
+        assert (await them.get(path)).status_code == 404, path
+    for path, found in (
+        (f"Appointment?_id={id_}", [id_]),
+        (f"Patient?_has:Appointment:patient:_id={id_}", [who.partition("/")[2]]),
+        (f"{who}/Appointment", [id_]),
+        ("Appointment/_history?_count=500", [id_]),
+        (f"Appointment?patient.name=Exemple&_id={id_}", [id_]),
+    ):
+        assert await ids(us, path) == found, path
+        assert await ids(them, path) == [], path
+
+
+async def test_a_practice_changes_what_is_its_own_and_nothing_else(
+    callers: Callers, practice: Practice
+) -> None:
+    """An appointment of another answers like one that is not there; an agenda of another, which all may read, by 403."""
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    camille, who = await someone(callers)
+    id_ = (await booked(camille, ours, who))["id"]
+    them = callers.staff(theirs.organization)
+    off = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+    for path in (f"Appointment/{id_}", f"Appointment/{unique('inconnu')}"):
+        assert (await them.patch(path, off)).status_code == 404
+    for path, resource in (
+        (f"Schedule/{ours.agenda}", schedule(ours.agenda, [ours.practitioner], active=False)),
+        (f"Slot/{ours.slots[1]}", slot(ours.slots[1], ours.agenda, ours.start, status="busy-unavailable")),
+    ):
+        answer = await them.put(path, resource)
+        assert (answer.status_code, code(answer)) == (403, "not-yours"), path
+    new = slot("", ours.agenda, ours.start)
+    answer = await them.post("Slot", {n: v for n, v in new.items() if n != "id"})
+    assert (answer.status_code, code(answer)) == (403, "not-yours")
+    answer = await callers.staff(ours.organization).patch(f"Appointment/{id_}", off)
+    assert answer.status_code == 200
+    assert await practice.slot_statuses(ours.slots[:1]) == ["free"]
+
+
+async def test_an_agenda_names_ones_own_people_only(callers: Callers, practice: Practice) -> None:
+    """With another's professional in an agenda of one's own, their time could be taken."""
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    us = callers.staff(ours.organization, role="software")
+    for actors, status, said in (
+        ([ours.role, ours.practitioner], 201, ""),
+        ([ours.role, theirs.practitioner], 403, "not-yours"),
+        ([theirs.role], 403, "not-yours"),
+        ([ours.role, "Practitioner/nobody-knows"], 422, "unknown-actor"),
+        (["PractitionerRole/nobody-knows"], 422, "unknown-actor"),
+    ):
+        body = {n: v for n, v in schedule("", actors).items() if n != "id"}
+        answer = await us.post("Schedule", body)
+        assert answer.status_code == status, answer.text
+        assert status == 201 or code(answer) == said
+
+
+async def test_a_device_is_whose_agenda_it_is_in(callers: Callers, practice: Practice) -> None:
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    scanner = f"Device/{unique('irm')}"
+    mine = {n: v for n, v in schedule("", [ours.role, scanner]).items() if n != "id"}
+    assert (await callers.staff(ours.organization).post("Schedule", mine)).status_code == 201
+    stolen = {n: v for n, v in schedule("", [theirs.role, scanner]).items() if n != "id"}
+    answer = await callers.staff(theirs.organization).post("Schedule", stolen)
+    assert (answer.status_code, code(answer)) == (403, "not-yours")
+
+
+async def test_a_practice_books_for_its_own_patients(callers: Callers, practice: Practice) -> None:
+    """Whom it registered, or who has been there. Naming somebody's Patient in an appointment opens no record."""
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    us, them = callers.staff(ours.organization), callers.staff(theirs.organization)
+    mine = f"Patient/{(await us.post('Patient', patient('Yann'))).json()['id']}"
+    wanted = appointment("booked", slots=ours.slots[:1], patient=mine, start=ours.start)
+    assert (await us.post("Appointment", wanted)).status_code == 201
+    for stranger in (mine, f"Patient/{unique('inconnu')}"):
+        wanted = appointment("booked", slots=theirs.slots[:1], patient=stranger, start=theirs.start)
+        answer = await them.post("Appointment", wanted)
+        assert (answer.status_code, code(answer)) == (422, "unknown-patient")
+    assert (await them.get(mine)).status_code == 404
+    assert await practice.slot_statuses(theirs.slots[:1]) == ["free"]
+
+
+async def test_slots_for_professionals_are_the_practices_and_the_regulators(
+    callers: Callers, practice: Practice
+) -> None:
+    """To everybody else they do not exist: in searches, reads and histories."""
+    ours, theirs = (
+        await open_surgery(practice, 1, meta=for_professionals()),
+        await open_surgery(practice, 1),
+    )
+    who_sees = {
+        "us": (callers.staff(ours.organization), True),
+        "the regulator": (callers.staff(role="regulator"), True),
+        "the neighbour": (callers.staff(theirs.organization), False),
+        "a secretary of nobody": (callers.staff(), False),
+        "a patient": (callers.patient(), False),
+        "the public": (callers.nobody(), False),
+    }
+    for name, (caller, sees) in who_sees.items():
+        found = await ids(caller, f"Slot?schedule={ours.agenda}&status=free,busy")
+        assert found == (list(ours.slots) if sees else []), name
+        for path in (
+            f"Slot/{ours.slots[0]}",
+            f"Slot/{ours.slots[0]}/_history",
+            f"Slot/{ours.slots[0]}/_history/1",
+        ):
+            assert (await caller.get(path)).status_code == (200 if sees else 404), (name, path)
+
+
+async def test_without_a_practice_a_secretary_is_one_of_the_public(
+    callers: Callers, practice: Practice
+) -> None:
+    ours = await open_surgery(practice)
+    secretary = callers.staff()
+    assert (await secretary.get(f"Schedule/{ours.agenda}")).status_code == 200
+    for path in ("Appointment", "Patient", "RelatedPerson", "AppointmentResponse"):
+        answer = await secretary.get(path)
+        assert (answer.status_code, code(answer)) == (403, "no-practice")
+    agenda = {name: value for name, value in schedule("", [ours.role]).items() if name != "id"}
+    assert (await secretary.post("Schedule", agenda)).status_code == 403
+
+
+async def test_who_a_professional_is_tells_for_whom_they_work(callers: Callers, practice: Practice) -> None:
+    """By the directory's roles, as long as they hold: a locum's ends with its period."""
+    ours = await open_surgery(practice)
+    camille, who = await someone(callers)
+    id_ = (await booked(camille, ours, who))["id"]
+    locum = f"Practitioner/{unique('remplacant')}"
+    await practice.put({"resourceType": "Practitioner", "id": locum.partition("/")[2], "active": True})
+    doctor = callers.staff(role="practitioner", creneau_practitioner=locum)
+    assert (await doctor.get(f"Appointment/{id_}")).status_code == 403
+    held = role_resource(unique("role"), locum, ours.organization, period={"end": "2026-12-31"})
+    await hear(practice, held)
+    assert (await doctor.get(f"Appointment/{id_}")).status_code == 200
+    over = {**held, "meta": {**held["meta"], "versionId": "2"}, "period": {"end": "2026-11-01"}}
+    await hear(practice, over)
+    assert (await doctor.get(f"Appointment/{id_}")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("codes", "sees", "books"), [(["see"], 200, 403), (["book"], 200, 201), (["own"], 404, 403)]
+)
+async def test_a_secretariat_acts_by_delegation(
+    callers: Callers, practice: Practice, codes: list[str], sees: int, books: int
+) -> None:
+    """What the practice has delegated, and no more; a code that there is not delegates nothing."""
+    ours, secretariat = await open_surgery(practice), unique("secretariat")
+    camille, who = await someone(callers)
+    id_ = (await booked(camille, ours, who))["id"]
+    await hear(
+        practice,
+        {
+            "resourceType": "OrganizationAffiliation",
+            "id": unique("delegation"),
+            "meta": {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"},
+            "active": True,
+            "period": {"start": "2026-01-01", "end": "2027-01-01"},
+            "organization": ref(f"Organization/{ours.organization}"),
+            "participatingOrganization": ref(f"Organization/{secretariat}"),
+            "code": [
+                {"coding": [{"system": "https://creneau.sante.fr/fhir/CodeSystem/delegation", "code": c}]}
+                for c in codes
+            ],
+        },
+    )
+    desk = callers.staff(secretariat)
+    assert (await desk.get(f"Appointment/{id_}")).status_code == sees
+    wanted = appointment("booked", slots=ours.slots[1:2], patient=who, start=ours.start.replace(minute=20))
+    assert (await desk.post("Appointment", wanted)).status_code == books
+    answer = await desk.put(f"Schedule/{ours.agenda}", schedule(ours.agenda, [ours.role], active=False))
+    assert answer.status_code == 403, "agendas are not for the secretariat to close"
+
+
+async def test_an_agenda_of_a_role_that_comes_later_is_its_practices(
+    callers: Callers, practice: Practice
+) -> None:
+    """Booking hears of the role after the agenda was published and booked: from then on the practice sees all of it."""
+    ours = await open_surgery(practice, known=False)
+    camille, who = await someone(callers)
+    id_ = (await booked(camille, ours, who))["id"]
+    us = callers.staff(ours.organization)
+    assert (await us.get(f"Appointment/{id_}")).status_code == 404
+    await hear(practice, role_resource(ours.role.partition("/")[2], ours.practitioner, ours.organization))
+    assert (await us.get(f"Appointment/{id_}")).status_code == 200
+    assert (await us.get(who)).status_code == 200
+
+
+async def test_a_counsellor_acts_for_one_person_under_a_mandate(callers: Callers, practice: Practice) -> None:
+    """For whom the token names, if it says by what right; for nobody else, and never by having registered them."""
+    ours = await open_surgery(practice)
+    _, who = await someone(callers)
+    yann, stranger = await someone(callers)
+    id_ = (await booked(yann, ours, stranger))["id"]
+    with_camille = callers.counsellor(who)
+    assert (await with_camille.get(who)).status_code == 200
+    await booked(with_camille, ours, who, 1)
+    assert (await with_camille.get(f"Appointment/{id_}")).status_code == 404
+    assert (await with_camille.get(stranger)).status_code == 404
+    for alone in (callers.counsellor(None), callers.counsellor(who, mandate=None)):
+        assert (await alone.get(who)).status_code == 404
+        new = await alone.post("Patient", patient("Solenn"))
+        assert new.status_code == 201
+        assert (await alone.get(f"Patient/{new.json()['id']}")).status_code == 404
+
+
+async def test_every_version_is_judged_by_whose_it_was(callers: Callers, practice: Practice) -> None:
+    """An appointment that was first given to the wrong person: neither sees the other's part of its history."""
+    ours = await open_surgery(practice)
+    camille, who = await someone(callers)
+    yann, other = await someone(callers)
+    wanted = appointment("booked", slots=ours.slots[:1], patient=other, start=ours.start)
+    id_ = (await callers.software().post("Appointment", wanted)).json()["id"]
+    current = (await callers.software().get(f"Appointment/{id_}")).json()
+    corrected = {**current, "participant": [{"actor": ref(who), "status": "accepted"}]}
+    assert (await callers.software().put(f"Appointment/{id_}", corrected)).status_code == 200
+    assert await ids(camille, f"Appointment/{id_}/_history") == [id_]
+    for caller, seen in ((camille, {1: 404, 2: 200}), (yann, {1: 200, 2: 404})):
+        for version, status in seen.items():
+            assert (await caller.get(f"Appointment/{id_}/_history/{version}")).status_code == status
+    for caller, versions in ((camille, ["2"]), (yann, ["1"])):
+        for path in (
+            f"Appointment/{id_}/_history",
+            "Appointment/_history",
+            f"Appointment/{id_}/_history?_at=2026",
+        ):
+            bundle = (await caller.get(path)).json()
+            shown = [
+                e["resource"]["meta"]["versionId"]
+                for e in bundle.get("entry", ())
+                if e["resource"]["id"] == id_
+            ]
+            assert shown == versions, path
+    assert (await yann.get(f"Appointment/{id_}")).status_code == 404
+    assert await ids(yann, f"Appointment?_id={id_}") == []
+
+
+async def test_the_same_key_of_two_clients_is_two_keys(callers: Callers, practice: Practice) -> None:
+    """An Idempotency-Key is one account's through one client: another's is another request."""
+    subject, key = unique("citoyen"), unique("cle")
+    tokens = [callers.issuer.token("patient", subject, None, client_id=client) for client in ("a", "a", "b")]
+    answers = [
+        await Caller(callers.client, token).post("Patient", patient("Camille"), idempotency_key=key)
+        for token in tokens
+    ]
+    first, again, other = (answer.json()["id"] for answer in answers)
+    assert first == again
+    assert other != first

@@ -1,0 +1,101 @@
+"""Who may take part on whose word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from services.booking.tests.domain.facts import an_appointment, people
+
+from creneau_booking.domain import participants as rules
+from creneau_booking.domain.appointment import Participant
+from creneau_booking.domain.participants import Described
+from creneau_booking.domain.status import APPOINTMENT_STATUSES
+from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
+
+
+def code(refused: pytest.ExceptionInfo[CreneauError]) -> str | None:
+    return refused.value.issues[0].details_code
+
+
+@pytest.mark.parametrize("status", APPOINTMENT_STATUSES)
+def test_one_patient_of_ones_own_whatever_the_status(status: str) -> None:
+    mine = an_appointment(status=status)
+    assert rules.require_one_own_patient(mine, {"c", "d"}) == "Patient/c"
+    with pytest.raises(Forbidden) as refused:
+        rules.require_one_own_patient(mine, {"d"})
+    assert refused.value.issues[0].expression == ("Appointment.participant[0].actor",)
+    for several in (
+        people("Patient/c", "Patient/x"),
+        people("Patient/c", "Patient/d"),
+        people("Practitioner/p"),
+    ):
+        with pytest.raises(Unprocessable) as unfit:
+            rules.require_one_own_patient(an_appointment(status=status, participants=several), {"c", "d"})
+        assert code(unfit) == "one-patient"
+
+
+def test_strangers_are_named_by_their_place() -> None:
+    wanted = an_appointment(
+        participants=(*people("Patient/c", "Practitioner/x", "Location/l"), Participant(None, "accepted"))
+    )
+    found = rules.strangers(wanted, {"Patient/c", "Location/l"})
+    assert found == (1, 3)
+    assert rules.named_at(wanted, found, "Practitioner") == ("Practitioner/x",)
+    assert [issue.expression for issue in rules.not_yours(found).issues] == [
+        ("Appointment.participant[1].actor",),
+        ("Appointment.participant[3].actor",),
+    ]
+
+
+def said(reference: str | None, status: str = "accepted", **more: Any) -> Described:
+    return reference, {"actor": {"reference": reference}, "status": status, **more}
+
+
+BEFORE = [said("Patient/c"), said("Practitioner/p"), said("Location/l")]
+
+
+@pytest.mark.parametrize(
+    ("after", "allowed"),
+    [
+        ([said("Location/l"), said("Patient/c", "declined"), said("Practitioner/p")], True),
+        ([said("Patient/c"), said("Practitioner/p", "declined"), said("Location/l")], False),
+        ([said("Patient/c", required="optional"), *BEFORE[1:]], False),
+        (BEFORE[:2], False),
+        ([*BEFORE, said("Practitioner/p")], False),
+        ([*BEFORE, said("Device/d")], False),
+        ([*BEFORE, said(None)], False),
+        ([*BEFORE, said("RelatedPerson/r")], True),
+    ],
+)
+def test_ones_own_answer_and_nothing_else(after: list[Described], allowed: bool) -> None:
+    own = {"Patient/c", "RelatedPerson/r"}
+    if allowed:
+        rules.require_others_untouched(BEFORE, after, own, may_join={"RelatedPerson/r"})
+        return
+    with pytest.raises(Forbidden) as refused:
+        rules.require_others_untouched(BEFORE, after, own, may_join={"RelatedPerson/r"})
+    assert code(refused) == "element-not-yours"
+
+
+def test_a_relative_joins_only_where_they_may() -> None:
+    with pytest.raises(Forbidden):
+        rules.require_others_untouched(BEFORE, [*BEFORE, said("RelatedPerson/r")], {"RelatedPerson/r"})
+
+
+@pytest.mark.parametrize(
+    ("actor", "status", "expected"),
+    [
+        ("Patient/c", "declined", None),
+        ("Patient/c", "needs-action", "status-not-yours"),
+        ("Practitioner/p", "accepted", "participant-not-yours"),
+        (None, "accepted", "participant-not-yours"),
+    ],
+)
+def test_answers(actor: str | None, status: str, expected: str | None) -> None:
+    if expected is None:
+        rules.require_answerable(actor, {"Patient/c"}, status)
+        return
+    with pytest.raises(Forbidden) as refused:
+        rules.require_answerable(actor, {"Patient/c"}, status)
+    assert code(refused) == expected

@@ -1,0 +1,119 @@
+"""What an organisation may change of the directory is its own."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from services.directory.tests.conftest import Directory
+
+OWN = {
+    "Location": "managingOrganization",
+    "HealthcareService": "providedBy",
+    "PractitionerRole": "organization",
+    "Endpoint": "managingOrganization",
+    "OrganizationAffiliation": "organization",
+}
+MORE: dict[str, dict[str, Any]] = {
+    "Endpoint": {
+        "status": "active",
+        "connectionType": {
+            "system": "http://terminology.hl7.org/CodeSystem/endpoint-connection-type",
+            "code": "hl7-fhir-rest",
+        },
+        "payloadType": [{"text": "agenda"}],
+        "address": "https://agenda.example/fhir",
+    },
+}
+
+
+def unique(prefix: str) -> str:
+    return f"{prefix}-{uuid4().hex[:12]}"
+
+
+def code(answer: httpx.Response) -> str:
+    return str(answer.json()["issue"][0]["details"]["coding"][0]["code"])
+
+
+async def practice(directory: Directory) -> str:
+    """A new organisation, which its own software enters."""
+    id_ = unique("cabinet")
+    answer = await directory.put(
+        {"resourceType": "Organization", "id": id_, "name": "Cabinet"}, directory.staff(id_)
+    )
+    assert answer.status_code == 201
+    return id_
+
+
+def entry(kind: str, organization: str, **more: Any) -> dict[str, Any]:
+    owner = {OWN[kind]: {"reference": f"Organization/{organization}"}}
+    return {"resourceType": kind, "id": unique("entree"), **MORE.get(kind, {}), **owner, **more}
+
+
+@pytest.mark.parametrize("kind", sorted(OWN))
+async def test_entries_belong_to_the_organisation_that_they_name(directory: Directory, kind: str) -> None:
+    """Created, changed and deleted by it; not by another, nor given to or taken from another."""
+    ours, theirs = await practice(directory), await practice(directory)
+    mine = entry(kind, ours)
+    assert (await directory.put(mine, directory.staff(ours))).status_code == 201
+    for token, resource in (
+        (directory.staff(theirs), {**mine, OWN[kind]: {"reference": f"Organization/{theirs}"}}),
+        (directory.staff(ours), {**mine, OWN[kind]: {"reference": f"Organization/{theirs}"}}),
+        (directory.staff(ours), entry(kind, theirs)),
+        (directory.staff(), mine),
+    ):
+        answer = await directory.put(resource, token)
+        assert answer.status_code == 403, answer.text
+    path, headers = f"/fhir/{kind}/{mine['id']}", {"Authorization": f"Bearer {directory.staff(theirs)}"}
+    assert (await directory.client.delete(path, headers=headers)).status_code == 403
+    assert (await directory.client.get(path, headers=headers)).status_code == 200, "everybody may read it"
+    headers = {"Authorization": f"Bearer {directory.staff(ours)}"}
+    assert (await directory.client.delete(path, headers=headers)).status_code == 204
+
+
+async def test_an_organisation_opens_parts_of_itself_and_speaks_for_them(directory: Directory) -> None:
+    ours, theirs = await practice(directory), await practice(directory)
+    part = {
+        "resourceType": "Organization",
+        "id": unique("unite"),
+        "name": "Unité",
+        "partOf": {"reference": f"Organization/{ours}"},
+    }
+    assert (await directory.put(part, directory.staff(theirs))).status_code == 403
+    assert (await directory.put(part, directory.staff(ours))).status_code == 201
+    assert (await directory.put(entry("Location", part["id"]), directory.staff(ours))).status_code == 201
+    alien = {"resourceType": "Organization", "id": unique("autre"), "name": "Autre"}
+    assert (await directory.put(alien, directory.staff(ours))).status_code == 403
+
+
+async def test_a_professional_is_bound_by_themselves_or_by_whom_entered_them(directory: Directory) -> None:
+    """With a role for somebody else's professional, a practice could take that person's time."""
+    ours, theirs = await practice(directory), await practice(directory)
+    person = {"resourceType": "Practitioner", "id": unique("prat"), "name": [{"family": "Exemple"}]}
+    assert (await directory.put(person, directory.staff(ours))).status_code == 201
+    bound = {"practitioner": {"reference": f"Practitioner/{person['id']}"}}
+    assert (
+        await directory.put(entry("PractitionerRole", ours, **bound), directory.staff(ours))
+    ).status_code == 201
+    answer = await directory.put(entry("PractitionerRole", theirs, **bound), directory.staff(theirs))
+    assert (answer.status_code, code(answer)) == (403, "not-yours")
+    renamed = {**person, "name": [{"family": "Autre"}]}
+    assert (await directory.put(renamed, directory.staff(theirs))).status_code == 403
+    themselves = directory.staff(theirs, creneau_role="practitioner", creneau_practitioner=person["id"])
+    assert (await directory.put(entry("PractitionerRole", theirs, **bound), themselves)).status_code == 201
+    assert (await directory.put(renamed, themselves)).status_code == 200
+
+
+async def test_the_regulation_keeps_its_regulators(directory: Directory) -> None:
+    """SAS INT_R02: it writes its own accounts, and nobody else's professionals."""
+    ours = await practice(directory)
+    regulation = directory.staff(creneau_role="regulator")
+    person = {"resourceType": "Practitioner", "id": unique("regulateur"), "name": [{"family": "Exemple"}]}
+    assert (await directory.put(person, regulation)).status_code == 201
+    assert (await directory.put({**person, "active": False}, regulation)).status_code == 200
+    assert (await directory.put({**person, "active": True}, directory.staff(ours))).status_code == 403
+    doctor = {**person, "id": unique("prat")}
+    assert (await directory.put(doctor, directory.staff(ours))).status_code == 201
+    assert (await directory.put({**doctor, "active": False}, regulation)).status_code == 403

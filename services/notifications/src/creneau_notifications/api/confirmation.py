@@ -1,0 +1,121 @@
+"""/confirmer/<token>: the owner of an address says that it is theirs, or that it is not.
+
+GET shows a page with two buttons and changes nothing, so that whatever follows links before the reader does (mail
+scanners) says nothing in their name. POST says it, as often as one likes. Who holds the token has read the message;
+nothing else is asked, and the page names nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+from urllib.parse import parse_qs
+
+from fastapi import FastAPI, Request
+from starlette.responses import HTMLResponse, Response
+
+from creneau_notifications.domain.contact import Language
+from creneau_notifications.rendering.page import PAGE_STYLE, Situation, page
+from creneau_notifications.storage import addresses
+from creneau_notifications.storage.addresses import Link
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Database
+from creneau_shared.fhir.outcome import negotiate_language
+
+PATH = "/confirmer/{token}"
+FORM_BYTES_MAX = 256
+ANSWERS = ("confirm", "refuse")
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
+_STYLE_HASH = b64encode(hashlib.sha256(PAGE_STYLE.encode()).digest()).decode()
+_HEADERS = {
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Cache-Control": "no-store",
+    "Vary": "Accept-Language",
+}
+_STATUS: dict[Situation, int] = {"unknown": 404, "ended": 410, "unclear": 400}
+
+
+@dataclass(frozen=True)
+class ConfirmationPages:
+    """Serves the pages over the service's database. `refusal`: how long “not me” holds."""
+
+    database: Database
+    clock: Clock
+    refusal: timedelta
+
+    def serve(self, app: FastAPI) -> None:
+        """Add the routes: the reader's language, or the one that the address ends with."""
+        for path in (PATH, f"{PATH}/{{language}}"):
+            app.add_api_route(path, self.show, methods=["GET", "HEAD"], include_in_schema=False)
+            app.add_api_route(path, self.answer, methods=["POST"], include_in_schema=False)
+
+    async def show(self, request: Request, token: str, language: str | None = None) -> Response:
+        """What can be said, and what has been said already."""
+        async with self.database.connection() as connection:
+            link = await addresses.find_link(connection, token) if _TOKEN.fullmatch(token) else None
+            situation = self._unusable(link)
+            if link is not None and situation is None:
+                situation = await addresses.state_of(connection, link, self.clock.now())
+        return self._page(request, token, language, situation or "unknown")
+
+    async def answer(self, request: Request, token: str, language: str | None = None) -> Response:
+        """Put down what the owner says; the page then shows it, with the way back."""
+        said = await _answer_of(request)
+        now = self.clock.now()
+        async with self.database.transaction() as connection:
+            link = await addresses.find_link(connection, token) if _TOKEN.fullmatch(token) else None
+            situation = self._unusable(link)
+            if link is not None and situation is None:
+                match said:
+                    case "confirm":
+                        await addresses.confirm(connection, link, now)
+                    case "refuse":
+                        await addresses.refuse(connection, link, now, now + self.refusal)
+                    case None:
+                        situation = "unclear"
+                situation = situation or await addresses.state_of(connection, link, now)
+        return self._page(request, token, language, situation or "unknown")
+
+    def _unusable(self, link: Link | None) -> Situation | None:
+        if link is None:
+            return "unknown"
+        return "ended" if link.expires_at <= self.clock.now() else None
+
+    @staticmethod
+    def _page(request: Request, token: str, language: str | None, situation: Situation) -> Response:
+        if language not in (None, "fr", "en"):
+            situation = "unknown"
+        chosen: Language = (
+            language  # type: ignore[assignment]
+            if language in ("fr", "en")
+            else negotiate_language(request.headers.get("accept-language"))
+        )
+        path = f"/confirmer/{token}" if _TOKEN.fullmatch(token) else "/confirmer/-"
+        return HTMLResponse(
+            page(situation, chosen, path),
+            _STATUS.get(situation, 200),
+            headers={**_HEADERS, "Content-Language": chosen},
+        )
+
+
+async def _answer_of(request: Request) -> Literal["confirm", "refuse"] | None:
+    """The button that was pressed (application/x-www-form-urlencoded); None for anything else."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_BYTES_MAX:
+            return None
+    try:
+        values = parse_qs(body.decode("ascii"), max_num_fields=4).get("answer", [])
+    except ValueError:
+        return None
+    return values[0] if len(values) == 1 and values[0] in ANSWERS else None  # type: ignore[return-value]

@@ -1,0 +1,216 @@
+"""What was sent to which address, what its owner said, and the links by which they say it.
+
+Addresses stand here as keyed hashes (HMAC-SHA-256): of the address itself, and of the letter box where it arrives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from creneau_notifications.domain.address import Address
+from creneau_notifications.domain.allowance import Standing
+from creneau_shared.database.pool import Connection
+
+TOKEN_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """One address, as it is kept."""
+
+    channel: str
+    mailbox: bytes
+    exact: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What one link of a message speaks of."""
+
+    address: Hashed
+    recipient: str
+    expires_at: datetime
+
+
+State = Literal["open", "confirmed", "refused"]
+
+
+class Keyring:
+    """Hashes addresses and makes the tokens of links, with one key for all processes of a deployment."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+
+    def hashed(self, address: Address) -> Hashed:
+        channel = str(address.channel)
+        return Hashed(
+            channel,
+            self._digest("mailbox", channel, address.mailbox),
+            self._digest("address", channel, address.exact),
+        )
+
+    def token(self, message: UUID, address: Hashed) -> str:
+        """128 bits, base64url. The same at each attempt of a message, so that it need not be kept to be repeated."""
+        digest = self._digest("token", str(message), address.exact.hex())
+        return urlsafe_b64encode(digest[:TOKEN_BYTES]).decode().rstrip("=")
+
+    def _digest(self, *parts: str) -> bytes:
+        return hmac.digest(self._secret, "\0".join(parts).encode(), "sha256")
+
+
+def token_hash(token: str) -> bytes:
+    """As a token is kept."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+# -- counting ----------------------------------------------------------------------------------------------------
+
+
+async def lock_standing(connection: Connection, address: Hashed, now: datetime) -> Standing:
+    """What has gone to the letter box, locked against every other sender until the transaction ends."""
+    row = await connection.fetchrow(
+        "INSERT INTO address_standing AS kept (channel, mailbox, day, last_at) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (channel, mailbox) DO UPDATE SET channel = kept.channel"
+        " RETURNING unconfirmed, CASE WHEN day = $3 THEN day_sent ELSE 0 END AS today,"
+        " coalesce(refused_until > $4, false) AS refused",
+        address.channel,
+        address.mailbox,
+        now.date(),
+        now,
+    )
+    assert row is not None
+    return Standing(row["unconfirmed"], row["today"], row["refused"])
+
+
+async def count(connection: Connection, address: Hashed, now: datetime, *, unconfirmed: bool) -> None:
+    """One more message to the letter box."""
+    await connection.execute(
+        "UPDATE address_standing SET unconfirmed = unconfirmed + $5::int,"
+        " day_sent = CASE WHEN day = $3 THEN day_sent + 1 ELSE 1 END, day = $3, last_at = $4"
+        " WHERE channel = $1 AND mailbox = $2",
+        address.channel,
+        address.mailbox,
+        now.date(),
+        now,
+        int(unconfirmed),
+    )
+
+
+# -- what the owner of the address said --------------------------------------------------------------------------
+
+
+async def is_confirmed(connection: Connection, address: Hashed, recipient: str) -> bool:
+    """Whether the owner of the address has said that messages for `recipient` are for them."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM address_confirmation"
+            " WHERE channel = $1 AND address = $2 AND recipient = $3)",
+            address.channel,
+            address.exact,
+            recipient,
+        )
+    )
+
+
+async def keep_link(connection: Connection, token: str, link: Link) -> None:
+    """Make `token` speak for the address; a link made before keeps its end."""
+    await connection.execute(
+        "INSERT INTO address_link (token, channel, mailbox, address, recipient, expires_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (token) DO NOTHING",
+        token_hash(token),
+        link.address.channel,
+        link.address.mailbox,
+        link.address.exact,
+        link.recipient,
+        link.expires_at,
+    )
+
+
+async def find_link(connection: Connection, token: str) -> Link | None:
+    """What the token speaks of, also when it has ended."""
+    row = await connection.fetchrow(
+        "SELECT channel, mailbox, address, recipient, expires_at FROM address_link WHERE token = $1",
+        token_hash(token),
+    )
+    if row is None:
+        return None
+    return Link(Hashed(row["channel"], row["mailbox"], row["address"]), row["recipient"], row["expires_at"])
+
+
+async def state_of(connection: Connection, link: Link, now: datetime) -> State:
+    """What has been said about the address so far; confirming it for a person outlasts refusing all others."""
+    if await is_confirmed(connection, link.address, link.recipient):
+        return "confirmed"
+    refused = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM address_standing"
+        " WHERE channel = $1 AND mailbox = $2 AND refused_until > $3)",
+        link.address.channel,
+        link.address.mailbox,
+        now,
+    )
+    return "refused" if refused else "open"
+
+
+async def confirm(connection: Connection, link: Link, now: datetime) -> None:
+    """The owner says yes: messages for this recipient go on, and the few for others are counted anew.
+
+    Saying it again changes nothing, so that one link cannot be used to count anew for ever.
+    """
+    added = await connection.fetchval(
+        "INSERT INTO address_confirmation (channel, address, recipient, confirmed_at) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT DO NOTHING RETURNING true",
+        link.address.channel,
+        link.address.exact,
+        link.recipient,
+        now,
+    )
+    if added:
+        await connection.execute(
+            "UPDATE address_standing SET unconfirmed = 0 WHERE channel = $1 AND mailbox = $2",
+            link.address.channel,
+            link.address.mailbox,
+        )
+
+
+async def refuse(connection: Connection, link: Link, now: datetime, until: datetime) -> None:
+    """The owner says: not me. Nothing more until then, for anyone whom neither they nor a practice has named."""
+    await connection.execute(
+        "INSERT INTO address_standing AS kept (channel, mailbox, day, last_at, refused_until)"
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (channel, mailbox) DO UPDATE SET refused_until = $5",
+        link.address.channel,
+        link.address.mailbox,
+        now.date(),
+        now,
+        until,
+    )
+    await connection.execute(
+        "DELETE FROM address_confirmation WHERE channel = $1 AND address = $2 AND recipient = $3",
+        link.address.channel,
+        link.address.exact,
+        link.recipient,
+    )
+
+
+# -- forgetting --------------------------------------------------------------------------------------------------
+
+
+async def forget(connection: Connection, recipient: str) -> None:
+    """Forget what was said about a recipient who is no longer known; what an address was sent stays counted."""
+    for table in ("address_confirmation", "address_link"):
+        await connection.execute(f"DELETE FROM {table} WHERE recipient = $1", recipient)
+
+
+async def prune(connection: Connection, now: datetime, kept: timedelta) -> None:
+    """Forget counts of letter boxes that nothing was sent to for `kept`, and links that ended as long ago."""
+    await connection.execute(
+        "DELETE FROM address_standing WHERE last_at < $1 AND (refused_until IS NULL OR refused_until <= $2)",
+        now - kept,
+        now,
+    )
+    await connection.execute("DELETE FROM address_link WHERE expires_at < $1", now - kept)

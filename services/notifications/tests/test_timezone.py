@@ -1,0 +1,84 @@
+"""What a calendar file says of the clock is read as it was meant, by Outlook too."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from icalendar import Calendar, Timezone
+
+from creneau_notifications.rendering.calendar import calendar_file
+from creneau_notifications.rendering.timezone import changes_between, timezone_bytes
+
+from .factories import event, occasion, visit
+
+STEADY = (
+    "Indian/Reunion",
+    "Indian/Mayotte",
+    "America/Cayenne",
+    "America/Martinique",
+    "Pacific/Noumea",
+    "Pacific/Tahiti",
+)
+
+
+def observances(zone: str, year: int = 2026) -> dict[str, list[Timezone]]:
+    component = Timezone.from_ical(timezone_bytes(zone, year))
+    found: dict[str, list[Timezone]] = {"STANDARD": [], "DAYLIGHT": []}
+    for part in component.subcomponents:
+        found[part.name].append(part)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("zone", "spring", "autumn"),
+    [
+        (
+            "Europe/Paris",
+            ("FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3", "02:00"),
+            ("FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10", "03:00"),
+        ),
+        (
+            "America/Miquelon",
+            ("FREQ=YEARLY;BYDAY=2SU;BYMONTH=3", "02:00"),
+            ("FREQ=YEARLY;BYDAY=1SU;BYMONTH=11", "02:00"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("year", range(2025, 2032))
+def test_each_change_is_a_yearly_rule_from_its_local_onset(
+    zone: str, spring: tuple[str, str], autumn: tuple[str, str], year: int
+) -> None:
+    found = observances(zone, year)
+    for parts, (rule, clock) in ((found["DAYLIGHT"], spring), (found["STANDARD"], autumn)):
+        assert len(parts) == 1
+        said = dict(pair.split("=") for pair in parts[0]["rrule"].to_ical().decode().split(";"))
+        assert said == dict(pair.split("=") for pair in rule.split(";"))
+        onset = parts[0]["dtstart"].dt
+        assert f"{onset:%H:%M}" == clock
+        before = parts[0]["tzoffsetfrom"].td
+        assert (onset - before).replace(tzinfo=UTC) in {
+            change.at for change in changes_between(ZoneInfo(zone), year - 1, year + 2)
+        }
+
+
+@pytest.mark.parametrize("zone", STEADY)
+def test_a_clock_that_never_changes_is_one_offset(zone: str) -> None:
+    found = observances(zone)
+    assert (len(found["STANDARD"]), len(found["DAYLIGHT"])) == (1, 0)
+    offset = datetime(2026, 6, 1, tzinfo=UTC).astimezone(ZoneInfo(zone)).utcoffset()
+    assert found["STANDARD"][0]["tzoffsetto"].td == offset
+
+
+@pytest.mark.parametrize("minute", [0, 30, 60, 90, 120])
+def test_every_instant_of_the_repeated_hour_is_told_apart(minute: int) -> None:
+    """The night of 25 October 2026 in Paris: 02:30 comes twice, and a bare local time means the first of them."""
+    start = datetime(2026, 10, 25, 0, 0, tzinfo=UTC) + timedelta(minutes=minute)
+    told = occasion(event=event(start=start, end=start + timedelta(minutes=20)), visit=visit())
+    calendar = Calendar.from_ical(calendar_file(told, "rdv@example.org", "Créneau"))
+    (component,) = calendar.walk("VEVENT")
+    for name, instant in (("dtstart", start), ("dtend", start + timedelta(minutes=20))):
+        said = component[name].dt
+        read = said if said.tzinfo is UTC or "TZID" not in component[name].params else said.replace(fold=0)
+        assert read.astimezone(UTC) == instant, name

@@ -1,0 +1,41 @@
+"""Which of several names, addresses or numbers holds now: `period` and `use` decide, then `rank`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from creneau_shared.clock import PARIS
+from creneau_shared.fhir.datatypes import parse_interval
+
+Json = dict[str, Any]
+
+NAME_USES = ("usual", "official", None, "temp", "nickname")
+"""by which use somebody is addressed, the first that there is; never by a maiden, former or hidden name"""
+
+
+def holds(period: Json | None, now: datetime) -> bool:
+    """Whether a Period covers `now`; one that cannot be read says nothing."""
+    period = period or {}
+    try:
+        begun = "start" not in period or parse_interval(period["start"], PARIS)[0] <= now
+        return begun and ("end" not in period or now < parse_interval(period["end"], PARIS)[1])
+    except (ValueError, TypeError):
+        return True
+
+
+def current(elements: Iterable[Json], now: datetime) -> list[Json]:
+    """Those of ContactPoints, Addresses or HumanNames that hold at `now`, by rank, else in their order."""
+    held = [e for e in elements if e.get("use") != "old" and holds(e.get("period"), now)]
+    return sorted(held, key=lambda e: e.get("rank", 99) if isinstance(e.get("rank"), int) else 99)
+
+
+def current_name(names: Sequence[Json], now: datetime) -> Json:
+    """The name by which somebody is addressed at `now`; of several of one use, the one that began last. Empty: none."""
+    held = current(names, now)
+    for use in NAME_USES:
+        of_use = [name for name in held if name.get("use") == use]
+        if of_use:
+            return max(of_use, key=lambda name: str((name.get("period") or {}).get("start", "")))
+    return held[0] if held else {}

@@ -1,0 +1,82 @@
+"""How a service serves its trail: to a Patient what concerns them and nobody else, to a practice what was done for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from creneau_shared.errors import Forbidden
+from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, Pairs, ServedType
+from creneau_shared.fhir.search.request import (
+    And,
+    Clause,
+    Condition,
+    Not,
+    Or,
+    ReferenceValue,
+    SearchRequest,
+)
+from creneau_shared.fhir.storage.audit_events import AuditEventStore, NameOf, as_seen_by
+from creneau_shared.security.access import Access
+
+ASKED_BY_PATIENTS = frozenset(
+    {"_id", "_lastUpdated", "action", "agent", "agent-role", "date", "outcome", "subtype", "type"}
+)
+"""Parameters by which a Patient may search the trail, beside \"patient\". One interaction may have returned several
+people's data: to search by what else it touched would tell one of them of the others; an account's name is its own."""
+
+
+class TrailPolicy:
+    """What a search of the trail is for a Patient."""
+
+    def narrow(self, access: Access, pairs: Pairs) -> Pairs:
+        return pairs
+
+    def check(self, access: Access, wanted: SearchRequest) -> None:
+        """Forbidden for a Patient's search by anything but themselves, who, when, how and with what outcome."""
+        if access.patient_ids is None:
+            return
+        own = {f"Patient/{id_}" for id_ in access.patient_ids}
+        for condition in _flat(wanted.conditions):
+            if not _is_theirs(condition, own):
+                raise Forbidden(
+                    "Cherchez dans la trace de vos données par patient (vous), date, action, agent ou outcome.",
+                    "Search the trail of your data by patient (yourself), date, action, agent or outcome.",
+                    expression="AuditEvent",
+                    details_code="trail-search",
+                )
+
+
+def _is_theirs(condition: Condition, own: set[str]) -> bool:
+    if not isinstance(condition, Clause):
+        return False
+    if condition.parameter.name == "patient":
+        named = [r for v in condition.values if isinstance(v, ReferenceValue) for r in v.references]
+        return bool(named) and own.issuperset(named)
+    return condition.parameter.name in ASKED_BY_PATIENTS and condition.modifier != "identifier"
+
+
+def _flat(conditions: Iterable[Condition]) -> Iterator[Condition]:
+    """The conditions, those of a `_filter` one by one."""
+    for condition in conditions:
+        if isinstance(condition, And | Or):
+            yield from _flat(condition.conditions)
+        elif isinstance(condition, Not):
+            yield from _flat((condition.condition,))
+        else:
+            yield condition
+
+
+def shown(access: Access, content: bytes) -> bytes:
+    """The AuditEvent as the caller may see it."""
+    return content if access.patient_ids is None else as_seen_by(access.patient_ids, content)
+
+
+def served_trail(source: str, name_of: NameOf, documentation: str) -> ServedType:
+    """AuditEvent as a service serves it."""
+    return ServedType(
+        AuditEventStore(source, name_of),
+        interactions=READ_AND_SEARCH,
+        search_policy=TrailPolicy(),
+        shown=shown,
+        documentation=f"{documentation} Patients see what concerns them, practices what was done for them.",
+    )

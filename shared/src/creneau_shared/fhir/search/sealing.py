@@ -1,0 +1,101 @@
+"""What a link says and nobody on its way may read: cursors hold the values that a page ended with, and a search that
+came in a body (`POST _search`, an entry of a Bundle) came there so that no address tells what was searched by.
+
+Addresses are logged by proxies, kept by browsers and sent on as referrers. So a link carries such values sealed:
+AES-256-GCM under a key that only the service has, each tied to what it was sealed for.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Iterable
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from creneau_shared.errors import BadRequest
+
+MARK = "~sealed."
+"""What a sealed value in a query begins with."""
+READABLE = frozenset(
+    {
+        "_count", "_cursor", "_elements", "_format", "_include", "_include:iterate", "_include:recurse",
+        "_lastUpdated", "_maxresults", "_pretty", "_revinclude", "_revinclude:iterate", "_revinclude:recurse",
+        "_score", "_since", "_sort", "_summary", "_total", "_type",
+    }
+)  # fmt: skip
+"""Parameters that say how to answer and name nobody: they stay as they are."""
+
+_NONCE_BYTES = 12
+_KEY_BYTES = 32
+
+
+class UnsealableError(ValueError):
+    """It was not sealed here, or for something else."""
+
+
+class Seal:
+    """Seals text under a key made of a secret that all processes of a service share."""
+
+    def __init__(self, secret: str, purpose: str) -> None:
+        """An empty secret makes a random key: what it seals can be opened as long as this process lives."""
+        key = secret.encode() or secrets.token_bytes(_KEY_BYTES)
+        self._cipher = AESGCM(hmac.digest(key, f"creneau {purpose}".encode(), "sha256"))
+
+    def close(self, content: bytes, bound: bytes) -> str:
+        """URL-safe text, good only together with `bound`."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return urlsafe_b64encode(nonce + self._cipher.encrypt(nonce, content, bound)).rstrip(b"=").decode()
+
+    def open(self, text: str, bound: bytes) -> bytes:
+        """What `close` was given; raises UnsealableError."""
+        try:
+            raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+            return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound)
+        except (Base64Error, ValueError, InvalidTag) as error:
+            raise UnsealableError from error
+
+
+Pairs = Iterable[tuple[str, str]]
+
+
+class QuerySeal:
+    """Seals the values of a query, parameter by parameter: the link still says which were understood, in order."""
+
+    def __init__(self, secret: str) -> None:
+        self._seal = Seal(secret, "query")
+
+    def close(self, pairs: Pairs) -> list[tuple[str, str]]:
+        """The pairs, with every value sealed that may say whom or what was searched for."""
+        return [
+            (
+                name,
+                text
+                if name in READABLE or not text
+                else MARK + self._seal.close(text.encode(), name.encode()),
+            )
+            for name, text in pairs
+        ]
+
+    def open(self, pairs: Pairs) -> list[tuple[str, str]]:
+        """The pairs as they were; BadRequest for a seal that is not ours."""
+        return [(name, self._opened(name, text) if text.startswith(MARK) else text) for name, text in pairs]
+
+    def _opened(self, name: str, text: str) -> str:
+        try:
+            return self._seal.open(text.removeprefix(MARK), name.encode()).decode()
+        except UnsealableError as error:
+            raise BadRequest(
+                "Ce lien ne vaut plus ; refaites la recherche.",
+                "This link is no longer good; search again.",
+                expression=f"http.{name}",
+                details_code="cursor",
+            ) from error
+
+
+def is_sealed(pairs: Pairs) -> bool:
+    """Whether some value of the query is sealed."""
+    return any(text.startswith(MARK) for _, text in pairs)

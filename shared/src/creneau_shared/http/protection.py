@@ -1,0 +1,26 @@
+"""What tells a browser to make nothing of an answer but what it is: on every answer of every process.
+
+The answers here are data. Pages have a policy of their own: those of nginx from nginx, which gives these headers to
+what it says itself, others from who serves them. Strict-Transport-Security is nginx's to say: it knows whether there is TLS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+"""an answer of an API that is opened as a page loads nothing, runs nothing and stands in no frame"""
+
+PROTECTION: Final[tuple[tuple[bytes, bytes], ...]] = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+def protected(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, with those of these that it does not have yet."""
+    given = list(headers)
+    names = {name for name, _ in given}
+    return given + [header for header in PROTECTION if header[0] not in names]

@@ -1,0 +1,55 @@
+"""Token introspection (RFC 7662): the issuer is asked whether a token still holds, at most every `cache_s`."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+
+import httpx
+import structlog
+
+from creneau_shared.errors import Unavailable
+from creneau_shared.security.refusal import refused
+
+log = structlog.get_logger(__name__)
+
+ANSWERS_REMEMBERED_MAX = 10_000
+
+
+class Introspection:
+    """Asks the issuer as the client that it knows us by."""
+
+    def __init__(self, client: httpx.AsyncClient, client_id: str, secret: str, cache_s: float) -> None:
+        self._client = client
+        self._credentials = (client_id, secret)
+        self._cache_s = cache_s
+        self._active_until: OrderedDict[bytes, float] = OrderedDict()
+
+    async def check(self, endpoint: str | None, token: str) -> None:
+        """Unauthenticated when the issuer says that the token holds no more; Unavailable when it says nothing."""
+        key, now = hashlib.sha256(token.encode()).digest(), time.monotonic()
+        if self._active_until.get(key, 0.0) > now:
+            return
+        if not await self._is_active(endpoint, token):
+            raise refused("revoked", "the issuer says that the token is not active")
+        self._active_until[key] = now + self._cache_s
+        self._active_until.move_to_end(key)
+        if len(self._active_until) > ANSWERS_REMEMBERED_MAX:
+            self._active_until.popitem(last=False)
+
+    async def _is_active(self, endpoint: str | None, token: str) -> bool:
+        try:
+            if endpoint is None:
+                raise ValueError("the issuer names no introspection_endpoint")
+            form = {"token": token, "token_type_hint": "access_token"}
+            answer = await self._client.post(endpoint, data=form, auth=self._credentials)
+            answer.raise_for_status()
+            return answer.json()["active"] is True
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            log.warning("introspection failed", error=type(error).__name__)
+            raise Unavailable(
+                "Le service d'identité ne répond pas ; réessayez dans un instant.",
+                "The identity provider does not answer; try again in a moment.",
+                headers={"Retry-After": "5"},
+            ) from error

@@ -1,0 +1,19 @@
+"""How a token that does not hold is refused (RFC 6750, RFC 9449)."""
+
+from __future__ import annotations
+
+from creneau_shared.errors import Unauthenticated
+
+ALGORITHMS = ["ES256", "RS256", "PS256", "ES384", "EdDSA"]
+"""what tokens and proofs may be signed with: nothing symmetric, nothing unsigned"""
+
+
+def refused(reason: str, diagnostics: str, *, scheme: str = "Bearer") -> Unauthenticated:
+    """The 401 for a token; `reason` is a word for programs, `diagnostics` says more, never what the token holds."""
+    algorithms = f', algs="{" ".join(ALGORITHMS)}"' if scheme == "DPoP" else ""
+    return Unauthenticated(
+        "Votre session n'est pas valable ou a expiré : reconnectez-vous.",
+        "Your session is not valid or has expired: log in again.",
+        diagnostics=f"{reason}: {diagnostics}",
+        headers={"WWW-Authenticate": f'{scheme} error="invalid_token"{algorithms}'},
+    )

@@ -1,0 +1,117 @@
+"""Which clock a place lives by, and which of several names or addresses holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from creneau_shared.fhir.current import current, current_name
+from creneau_shared.fhir.zones import READ_TOO, TIME_ZONE, postal_code, zone_issues, zone_of
+
+NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
+
+
+def place(**members: Any) -> dict[str, Any]:
+    return {"resourceType": "Location", **members}
+
+
+def stating(name: object, url: str = TIME_ZONE) -> dict[str, Any]:
+    return place(extension=[{"url": url, "valueCode": name}])
+
+
+@pytest.mark.parametrize(
+    "spelled", ["97400", "97 400", " 97400", "F-97400", "FR 97400", "97400\u200b", "f - 97400", "97.400"]
+)
+def test_a_postal_code_in_any_spelling_is_that_code(spelled: str) -> None:
+    zone = zone_of(place(address={"postalCode": spelled}))
+    assert zone is not None
+    assert zone.key == "Indian/Reunion"
+
+
+@pytest.mark.parametrize(
+    ("code", "zone"),
+    [
+        ("35000", "Europe/Paris"),
+        ("20000", "Europe/Paris"),
+        ("97133", "America/St_Barthelemy"),
+        ("97110", "America/Guadeloupe"),
+        ("97500", "America/Miquelon"),
+        ("98742", "Pacific/Marquesas"),
+        ("98713", "Pacific/Tahiti"),
+        ("98800", "Pacific/Noumea"),
+        ("1000", "Europe/Paris"),
+    ],
+)
+def test_every_french_place_has_its_clock(code: str, zone: str) -> None:
+    found = zone_of(place(address={"postalCode": code}))
+    assert found is not None
+    assert found.key == zone
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_a_postal_code_or_none(text: str) -> None:
+    code = postal_code(text)
+    assert code is None or (len(code) == 5 and code.isdigit())
+
+
+@pytest.mark.parametrize("name", ["Europe/Parys", "../../etc/passwd", "UTC+4", "", None, "europe/paris "])
+@pytest.mark.parametrize("url", [TIME_ZONE, *sorted(READ_TOO)])
+def test_a_zone_that_does_not_exist_is_refused_and_never_used(name: object, url: str) -> None:
+    """In ours and in HL7's spelling; where it was accepted before, the postal code decides."""
+    assert [issue.details_code for issue in zone_issues(stating(name, url))] == ["time-zone"]
+    assert zone_of(stating(name, url)) is None
+    fallen_back = zone_of(stating(name, url) | {"address": {"postalCode": "97400"}})
+    assert fallen_back is not None
+    assert fallen_back.key == "Indian/Reunion"
+
+
+def test_what_is_stated_is_above_the_postal_code() -> None:
+    said = stating("Indian/Mayotte") | {"address": {"postalCode": "97400"}}
+    assert not list(zone_issues(said))
+    assert str(zone_of(said)) == "Indian/Mayotte"
+
+
+FORMER = {"value": "a", "period": {"start": "2015-01-01", "end": "2020-06-30"}}
+TO_COME = {"value": "b", "period": {"start": "2099-01-01"}}
+PRESENT = {"value": "c", "period": {"start": "2020-07-01"}}
+
+
+def test_an_address_holds_within_its_period() -> None:
+    assert current([FORMER, TO_COME, PRESENT], NOW) == [PRESENT]
+    assert current(
+        [{"value": "d", "rank": 2}, {"value": "e", "rank": 1}, {"value": "f", "use": "old"}], NOW
+    ) == [
+        {"value": "e", "rank": 1},
+        {"value": "d", "rank": 2},
+    ]
+    today = {"value": "g", "period": {"end": "2026-11-28"}}
+    assert current([today], NOW) == [today], "the last day is a day of it"
+
+
+@pytest.mark.parametrize(
+    ("uses", "called"),
+    [
+        (["maiden", "official"], "official"),
+        (["old", "usual"], "usual"),
+        (["official", "usual"], "usual"),
+        (["nickname", None], None),
+        (["maiden"], "maiden"),
+        (["old"], "nobody"),
+    ],
+)
+def test_people_are_addressed_by_the_name_they_use(uses: list[str | None], called: str | None) -> None:
+    names = [{"family": str(use), **({"use": use} if use else {})} for use in uses]
+    assert current_name(names, NOW).get("family", "nobody") == str(called)
+
+
+def test_of_two_usual_names_the_later_one_holds() -> None:
+    names = [
+        {"use": "usual", "family": "Avant", "period": {"start": "2001"}},
+        {"use": "usual", "family": "Depuis", "period": {"start": "2020-05"}},
+        {"use": "usual", "family": "Demain", "period": {"start": "2090"}},
+    ]
+    assert current_name(names, NOW)["family"] == "Depuis"

@@ -1,0 +1,171 @@
+"""Which access tokens hold: nothing of another type, issuer, audience or time, and nobody without a proper name."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from shared.tests.security.conftest import ISSUER, NOW, FakeIssuer
+
+from creneau_shared.clock import FixedClock
+from creneau_shared.errors import CreneauError, Unauthenticated, Unavailable
+from creneau_shared.security.claims import TokenRules
+from creneau_shared.security.tokens import TokenVerifier
+
+NOW_S = int(NOW.timestamp())
+
+
+async def test_a_token_names_its_principal(verifier: TokenVerifier, issuer: FakeIssuer) -> None:
+    principal = await verifier.verify(issuer.token(scope="patient/Slot.rs"))
+    assert (principal.issuer, principal.subject) == (ISSUER, "camille")
+    assert principal.level("Slot", "r") == "patient"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": float("nan")},
+        {"exp": float("inf")},
+        {"exp": -1},
+        {"exp": 0},
+        {"exp": True},
+        {"exp": "9999999999"},
+        {"exp": None},
+        {"exp": ...},
+        {"exp": 253402300799},
+        {"exp": 10**400},
+        {"exp": NOW_S + 86_400 + 31},
+        {"exp": NOW_S - 31},
+        {"iat": NOW_S + 3600},
+        {"iat": "yesterday"},
+        {"iat": float("nan")},
+        {"nbf": NOW_S + 3600},
+        {"nbf": float("nan")},
+        {"sub": ""},
+        {"sub": ...},
+        {"sub": 7},
+        {"sub": True},
+        {"sub": ["camille"]},
+        {"sub": "x" * 256},
+        {"sub": "a\nb"},
+        {"sub": "a\u202eb"},
+        {"aud": "elsewhere"},
+        {"aud": ...},
+        {"aud": [["creneau"]]},
+        {"iss": f"{ISSUER}/"},
+        {"iss": f"{ISSUER}//"},
+        {"iss": [ISSUER]},
+        {"iss": ...},
+    ],
+    ids=lambda claims: ",".join(f"{name}={str(value)[:20]!r}" for name, value in claims.items()),
+)
+async def test_absurd_claims_are_refused(
+    verifier: TokenVerifier, issuer: FakeIssuer, claims: dict[str, Any]
+) -> None:
+    with pytest.raises(Unauthenticated) as refusal:
+        await verifier.verify(issuer.token(**claims))
+    assert 'error="invalid_token"' in refusal.value.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("configured", [ISSUER, f"{ISSUER}/"])
+@pytest.mark.parametrize("published", [ISSUER, f"{ISSUER}/"])
+async def test_an_issuer_has_one_name(
+    new_verifier: Callable[..., TokenVerifier], issuer: FakeIssuer, configured: str, published: str
+) -> None:
+    """Accounts hang on issuer and subject: two spellings would be two people. The issuer's own is the one."""
+    issuer.name = published
+    verifier = new_verifier(configured)
+    assert (await verifier.verify(issuer.token())).issuer == published
+    other = ISSUER if published.endswith("/") else f"{ISSUER}/"
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(issuer.token(iss=other))
+
+
+async def test_a_discovery_document_of_somebody_else_is_not_believed(
+    new_verifier: Callable[..., TokenVerifier], issuer: FakeIssuer
+) -> None:
+    issuer.name = "https://issuer.example/realms/autre"
+    with pytest.raises(Unavailable):
+        await new_verifier().verify(issuer.token())
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "AT+JWT", "JWT", ...])
+async def test_access_tokens_of_any_issuer_are_accepted(
+    verifier: TokenVerifier, issuer: FakeIssuer, typ: Any
+) -> None:
+    header = {"typ": typ} if typ is not ... else {"cty": "x"}
+    assert (await verifier.verify(issuer.token(header))).subject == "camille"
+
+
+@pytest.mark.parametrize(
+    "typ", ["dpop+jwt", "logout+jwt", "secevent+jwt", "id+jwt", "token-introspection+jwt"]
+)
+async def test_what_was_signed_for_another_purpose_is_refused(
+    verifier: TokenVerifier, issuer: FakeIssuer, typ: str
+) -> None:
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(issuer.token({"typ": typ}))
+
+
+@pytest.mark.parametrize(
+    "mark", [{"at_hash": "x"}, {"c_hash": "x"}, {"events": {}}, {"typ": "ID"}, {"typ": "Refresh"}]
+)
+async def test_other_tokens_that_say_jwt_are_refused(
+    verifier: TokenVerifier, issuer: FakeIssuer, mark: dict[str, Any]
+) -> None:
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(issuer.token({"typ": "JWT"}, **mark))
+
+
+async def test_strictly_only_access_tokens_that_say_so(
+    new_verifier: Callable[..., TokenVerifier], issuer: FakeIssuer
+) -> None:
+    strict = new_verifier(rules=TokenRules("creneau", "at+jwt"))
+    assert (await strict.verify(issuer.token())).subject == "camille"
+    with pytest.raises(Unauthenticated):
+        await strict.verify(issuer.token({"typ": "JWT"}))
+
+
+async def test_a_remembered_token_ends_in_time(
+    verifier: TokenVerifier, issuer: FakeIssuer, clock: FixedClock
+) -> None:
+    token = issuer.token()
+    await verifier.verify(token)
+    clock.instant = NOW + timedelta(seconds=600 + 31)
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(token)
+
+
+async def test_a_header_that_nests_without_end_is_refused(verifier: TokenVerifier) -> None:
+    """Before any signature is looked at: a 401, not a 500."""
+    header = b'{"alg":"ES256","x":' + b"[" * 9000 + b"]" * 9000 + b"}"
+    token = f"{base64.urlsafe_b64encode(header).rstrip(b'=').decode()}.e30.AAAA"
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(token)
+
+
+async def test_introspection_is_asked_and_believed_for_a_while(
+    new_verifier: Callable[..., TokenVerifier], issuer: FakeIssuer
+) -> None:
+    verifier = new_verifier(introspection=("creneau-api", "secret", 60.0))
+    token = issuer.token()
+    for _ in range(3):
+        await verifier.verify(token)
+    assert len(issuer.introspected) == 1
+    assert issuer.introspected[0].startswith("Basic ")
+    issuer.active = False
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(issuer.token(jti="another"))
+
+
+async def test_without_the_issuer_s_word_nobody_is_let_in(
+    new_verifier: Callable[..., TokenVerifier], issuer: FakeIssuer
+) -> None:
+    issuer.active = None
+    with pytest.raises(CreneauError) as refusal:
+        await new_verifier(introspection=("creneau-api", "secret", 60.0)).verify(issuer.token())
+    assert refusal.value.status == 503
+    assert "Retry-After" in refusal.value.headers

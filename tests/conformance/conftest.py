@@ -33,6 +33,6 @@ def agenda(system: httpx.Client) -> Agenda:
 
 
 @pytest.fixture(scope="module")
-def world(stack: Stack) -> World:
+def world(unlimited_stack: Stack) -> World:
     """The practices, persons and things that the matrix of rights is about; new for each file, as creating changes it."""
-    return World(stack)
+    return World(unlimited_stack)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+import httpx
 import pytest
 
 from creneau_shared.fhir.type_table import PUBLIC
 from creneau_shared.security.principal import ROLES
 from creneau_shared.security.role_table import STAFF
 from tests.conformance.matrix.batches import in_batches
+from tests.conformance.matrix.expectation import Expectation
 from tests.conformance.matrix.operations import Operations
 from tests.conformance.matrix.oracles import Oracles
 from tests.conformance.matrix.questions import Asker, Question, differences, told
@@ -88,3 +90,31 @@ def test_nobody_makes_more_or_less_than_the_table_says(
     callers = list(world.callers.values())
     check(asker, Writing(world, callers).creations(roles), "creations")
     check(asker, Operations(world, callers).bookings(roles), "bookings")
+
+
+def test_the_trail_shows_each_what_is_about_them(world: World) -> None:
+    """Of what was done so far: patients see events about those for whom they act and read nothing of others in them,
+    practices see what they did, whoever else is refused."""
+    table, people = Expectation(), {item.address for item in world.of("Patient")}
+    for caller in world.callers.values():
+        answer = httpx.get(f"{world.stack.fhir}/AuditEvent?_count=200", headers=caller.headers, timeout=60)
+        refused = table.refusal(caller, "AuditEvent", "s")
+        assert answer.status_code == (refused or 200), caller.name
+        events = [] if refused else [entry["resource"] for entry in answer.json().get("entry", ())]
+        seen = [
+            {
+                e["what"]["reference"].partition("/_history")[0]
+                for e in event["entity"]
+                if "reference" in e.get("what", {})
+            }
+            for event in events
+        ]
+        reach = table.reach(caller, "AuditEvent", "s")
+        if reach == "own":
+            own = {f"Patient/{id_}" for id_ in caller.people}
+            assert all(named & own and not (named & people) - own for named in seen), caller.name
+        if reach == "practice":
+            theirs = {f"Organization/{id_}" for id_ in caller.practices}
+            spoken = [{agent["who"].get("reference") for agent in event["agent"]} for event in events]
+            assert all(who & theirs for who in spoken), caller.name
+        assert events or reach in ("none", "own", "practice"), caller.name

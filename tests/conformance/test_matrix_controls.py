@@ -72,6 +72,12 @@ def booking(stack: Stack) -> ServiceApplication:
         oidc_issuer=stack.issuer.url,
         public_base_url=stack.fhir,
         database_pool_size=4,
+        anonymous_requests_per_s=0,
+        patient_requests_per_s=0,
+        staff_requests_per_s=0,
+        software_requests_per_s=0,
+        anonymous_body_bytes_max=8_000_000,
+        patient_body_bytes_max=8_000_000,
     )
     return creneau_booking.app.create_app(settings)
 
@@ -95,9 +101,12 @@ async def test_a_table_that_is_loosened_is_caught(
 
 async def _answered_here(stack: Stack, asked: list[Question], table: Expectation) -> list[Difference]:
     app = booking(stack)
-    async with app.fhir.database:
+    async with app.fhir.database, app.fhir.limits.database:
         asker = Asker(stack.fhir, httpx.ASGITransport(app))
-        return differences(await asker.ask_all(asked), table)
+        try:
+            return differences(await asker.ask_all(asked), table)
+        finally:
+            await app.fhir.workshop.close()
 
 
 def test_a_type_or_an_operation_without_a_row_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

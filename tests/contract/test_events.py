@@ -146,6 +146,7 @@ def test_what_a_consumer_requires_is_promised_and_what_it_may_use_is_declared(fi
 def test_every_event_type_that_a_consumer_handles_has_its_expectation(consumer):
     expected = {json.loads(f.read_text())["type"] for f in EXPECTATIONS if f.parent.name == consumer}
     handled = {*consumers.APPOINTMENT_TYPES, consumers.CONTACT_TYPE, consumers.RESOURCE_TYPE}
+    handled |= {consumers.ERASED_TYPE, consumers.ACCOUNT_TYPE}
     assert handled == expected
 
 
@@ -166,8 +167,12 @@ def read(event_type: str, data: Any) -> object:
     """What notifications makes of an event."""
     if event_type == consumers.CONTACT_TYPE:
         return readers.read_contact(data)
+    if event_type == consumers.ACCOUNT_TYPE:
+        return readers.read_account(data)
+    if event_type == consumers.ERASED_TYPE:
+        return readers.read_erasure(data)
     if event_type == consumers.RESOURCE_TYPE:
-        return readers.read_fact(data)
+        return readers.read_fact(data, TIME)
     return readers.read_appointment("1", event_type, TIME, data)
 
 
@@ -217,7 +222,8 @@ def test_asyncapi_and_notifications_agree_on_topics_and_types():
     }
     assert types_by_topic == {
         consumers.APPOINTMENTS: set(consumers.APPOINTMENT_TYPES),
-        consumers.CONTACTS: {consumers.CONTACT_TYPE},
+        consumers.CONTACTS: {consumers.CONTACT_TYPE, consumers.ERASED_TYPE},
+        consumers.ACCOUNTS: {consumers.ACCOUNT_TYPE},
         consumers.RESOURCES: {consumers.RESOURCE_TYPE},
     }
 

@@ -30,6 +30,7 @@ TITLES = {
     "ServiceSettings": "Every process of the three services",
     "AsyncSettings": "Asynchronous requests",
     "MessagingSettings": "The workers' messaging",
+    "RetentionSettings": "What every service keeps, and how long",
     "BookingSettings": "Booking",
     "DirectorySettings": "Directory",
     "NotificationsSettings": "Notifications",

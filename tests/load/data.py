@@ -18,6 +18,8 @@ AGENDAS = 60
 DAYS = 40
 SLOTS_A_DAY = 24
 PROFESSIONALS = 3000
+PATIENTS = 3000
+"""enough that no patient's account books more than a person would"""
 SPECIALTIES = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
 ACT_CODES = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 FIRST_DAY = datetime.now(UTC).replace(hour=7, minute=0, second=0, microsecond=0) + timedelta(days=2)
@@ -52,9 +54,9 @@ class Agenda:
     slots: list[Slot]
     practitioner: str
 
-    def appointment(self, slot: Slot) -> dict[str, Any]:
+    def appointment(self, slot: Slot, patient: str = "bench") -> dict[str, Any]:
         """A booking of the slot, as a frontend sends it."""
-        return appointment(slot)
+        return appointment(slot, patient)
 
     def week_query(self) -> str:
         """One practitioner's free slots of the week after next, the agenda included."""
@@ -64,7 +66,7 @@ class Agenda:
         return f"/fhir/Slot?schedule=bench-{AGENDAS - 1}&status=free&start=ge{low}&start=lt{high}&_count=50&_total=none"
 
 
-def appointment(slot: Slot) -> dict[str, Any]:
+def appointment(slot: Slot, patient: str = "bench") -> dict[str, Any]:
     """An Appointment of ordinary size."""
     return {
         "resourceType": "Appointment",
@@ -78,13 +80,27 @@ def appointment(slot: Slot) -> dict[str, Any]:
         "end": slot.end,
         "slot": [{"reference": f"Slot/{slot.id}"}],
         "participant": [
-            {"actor": {"reference": "Patient/bench"}, "required": "required", "status": "accepted"},
+            {"actor": {"reference": f"Patient/{patient}"}, "required": "required", "status": "accepted"},
             {
                 "actor": {"reference": f"Practitioner/bench-{slot.agenda}"},
                 "required": "required",
                 "status": "accepted",
             },
         ],
+    }
+
+
+def patient_id(number: int) -> str:
+    """The id of a patient with an account."""
+    return f"bench-{number % PATIENTS}"
+
+
+def patient(number: int) -> dict[str, Any]:
+    """A patient with an account."""
+    return {
+        "resourceType": "Patient",
+        "name": [{"family": FAMILIES[number % len(FAMILIES)], "given": [f"Prénom{number}"]}],
+        "birthDate": f"19{number % 90 + 10}-01-01",
     }
 
 
@@ -162,8 +178,11 @@ async def _fill_booking(url: str) -> list[Slot]:
     connection = await asyncpg.connect(url)
     context = WriteContext(now=datetime.now(UTC))
     schedules, slots = GenericStore("Schedule", BASE), SlotStore(BASE)
+    patients = GenericStore("Patient", BASE)
     made: list[Slot] = []
     async with connection.transaction():
+        for number in range(PATIENTS):
+            await patients.create(connection, context, patient(number), patient_id(number))
         for agenda in range(AGENDAS):
             actor = [{"reference": f"Practitioner/bench-{agenda}"}]
             schedule = {"resourceType": "Schedule", "active": True, "actor": actor}

@@ -116,6 +116,13 @@ def free_slots(agenda: data.Agenda) -> str:
 BOOK = _book()
 TRANSACTION = _transaction()
 READ = "SELECT id, version, last_updated, content FROM practitioner WHERE id = 'bench-1';\n"
+READ_OWN = (
+    f"\\set patient random(0, {data.PATIENTS - 1})\n"
+    "WITH audited AS (INSERT INTO audit (id, recorded, action, agent, agent_level, resource_type, resource_id, version)"
+    " VALUES (gen_random_uuid(), now(), 'R', 'bench', 'patient', 'Patient', 'bench-' || :patient, 1))"
+    " SELECT id, version, last_updated, content FROM patient WHERE id = 'bench-' || :patient;\n"
+)
+"""what is read of a person leaves a row in the trail"""
 SEARCH = (
     "SELECT key, id, version, last_updated, content FROM practitioner WHERE NOT deleted AND key IN"
     " (SELECT key FROM practitioner_string WHERE parameter = 'family' AND value >= 'durand' AND value < 'durane')"

@@ -14,12 +14,14 @@ from services.booking.tests.factories import NOW
 SCOPES = {
     "patient": "patient/Patient.crus patient/Appointment.cruds patient/Schedule.rs patient/Slot.rs",
     "answering": "patient/Appointment.rs patient/AppointmentResponse.crus",
+    "whole": "patient/*.cruds",
     "reader": "patient/Appointment.crs",
     "software": "system/*.cruds",
     "practice": "user/*.cruds",
 }
 ROLES = {
     "patient": "patient",
+    "whole": "patient",
     "reader": "patient",
     "answering": "patient",
     "software": "system",

@@ -10,8 +10,9 @@ from typing import Any
 from asyncpg import Record
 from services.booking.tests.factories import BASE, SLOT_LENGTH, patient, schedule, slot, unique
 
-from creneau_booking.app import create_handlers
+from creneau_booking.app import create_erasure, create_handlers
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.jobs import Jobs
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
@@ -69,6 +70,11 @@ class Practice:
             patient_ids=None if patients is None else frozenset(p.removeprefix("Patient/") for p in patients),
             organizations=None if organizations is None else frozenset(organizations),
         )
+
+    def jobs(self, settings: BookingSettings | None = None) -> Jobs:
+        """What time brings."""
+        settings = settings or self.settings
+        return Jobs(self.database, settings, self.handlers.expiry, create_erasure(settings), self.clock)
 
     # -- filling ---------------------------------------------------------------------------------------------
 

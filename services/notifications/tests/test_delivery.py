@@ -311,8 +311,7 @@ async def test_an_error_of_ours_does_not_stop_the_others(service, mailbox):
 
     await service.sender(Broken()).send_due()
     error = await service.database.pool.fetchval("SELECT error FROM attempt")
-    assert error.startswith("RuntimeError")
-    assert len(error) == 2048
+    assert error == "RuntimeError", "what it says may hold somebody's words"
 
 
 async def test_without_a_server_the_adapter_that_logs_takes_the_mail(service):

@@ -12,6 +12,8 @@ import pytest
 
 from creneau_notifications.domain.appointment import Mode
 from creneau_notifications.messaging.consumers import (
+    ACCOUNT_TYPE,
+    ACCOUNTS,
     APPOINTMENTS,
     CONTACT_TYPE,
     CONTACTS,
@@ -194,3 +196,15 @@ def test_declined_participants_are_not_told_of():
     read = read_appointment("1", "fr.creneau.booking.appointment.booked.v1", BOOKED_AT, data)
     assert read.appointment.actors == ("Location/lieu-marais",)
     assert read.appointment.mode is Mode.PRACTICE
+
+
+async def test_for_whom_an_account_acts_is_as_the_last_event_says(service) -> None:
+    """The whole of it each time; a tombstone leaves nothing."""
+    bus = Bus(service)
+    rows = "SELECT patient, oneself, until FROM account_person ORDER BY patient"
+    for variant, count in (("", 1), (".parent-and-carer", 3), ("", 1)):
+        data = example(f"booking/account.changed.v1{variant}")
+        await bus.tell(ACCOUNTS, ACCOUNT_TYPE, data["account"], data)
+        assert len(await service.database.pool.fetch(rows)) == count
+    await bus.tell(ACCOUNTS, ACCOUNT_TYPE, data["account"], None)
+    assert await service.database.pool.fetch(rows) == []

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.domain.plan import Kind, plan
 from creneau_notifications.domain.rules import REMINDER_RULES, Channel
-from creneau_notifications.domain.visit import OVERSEAS_ZONES
+from creneau_shared.fhir.zones import OVERSEAS
 
 from .factories import BOOKED_AT, START, appointment, event, instants
 
 PARIS = ZoneInfo("Europe/Paris")
 BOTH = frozenset(Channel)
 EMAIL_ONLY = frozenset({Channel.EMAIL})
-ZONES = [PARIS, *(ZoneInfo(name) for name in OVERSEAS_ZONES.values())]
+ZONES = [PARIS, *(ZoneInfo(name) for name in sorted(set(OVERSEAS.values())))]
 
 
 def planned(made, *, known=None, now=None, zone=PARIS, channels=BOTH):

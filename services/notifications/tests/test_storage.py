@@ -8,10 +8,13 @@ import asyncpg
 import pytest
 
 from creneau_notifications.delivery.transport import LoggedEmails
-from creneau_notifications.jobs import Retention
+from creneau_notifications.jobs import rules
+from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage.tables import metadata
 from creneau_shared.database.migrations import check_migrations, find_migrations
 from creneau_shared.fhir.validation import validate
+from creneau_shared.retention.job import Retention
+from creneau_shared.retention.settings import RetentionSettings
 
 from .factories import BOOKED_AT, START, event
 
@@ -23,6 +26,13 @@ TABLES = (
     "communication_date",
     "resource_history",
 )
+
+
+def retention_of(service):
+    """The job, where messages are kept for 30 days; in batches of two, so that more than one is needed."""
+    settings = NotificationsSettings(database_url="postgresql://unused/unused", message_retention_days=30)
+    common = RetentionSettings(retention_batch_rows=2, retention_pause_s=0)
+    return Retention(service.database, service.clock, rules(settings, service.communications, common), common)
 
 
 async def test_the_migrations_lead_to_the_declared_tables(new_database, template):
@@ -46,19 +56,16 @@ async def test_what_has_been_kept_long_enough_goes_with_all_its_traces(service):
     await service.sender(LoggedEmails()).send_due()
     service.at(START)
     await service.sender(LoggedEmails()).send_due()
-    retention = Retention(
-        service.database,
-        service.communications,
-        service.clock,
-        kept=timedelta(days=30),
-        counts_kept=timedelta(days=30),
-        interval_s=1,
-    )
+    retention = retention_of(service)
     service.at(START + timedelta(days=29))
-    await retention.prune()
+    await retention.apply()
     assert await service.database.pool.fetchval("SELECT count(*) FROM message") == 3
     service.at(START + timedelta(days=31))
-    assert await retention.prune() == 3
+    assert (await retention.apply())["messages"] == 3
+    report = await service.database.pool.fetchrow(
+        "SELECT removed, setting FROM retention_report WHERE data_class = 'messages' ORDER BY day DESC LIMIT 1"
+    )
+    assert tuple(report) == (3, "MESSAGE_RETENTION_DAYS")
     for table in TABLES:
         assert await service.database.pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
 
@@ -66,16 +73,9 @@ async def test_what_has_been_kept_long_enough_goes_with_all_its_traces(service):
 async def test_what_is_still_to_be_told_is_never_pruned(service):
     await service.learn()
     await service.hear(event(start=START + timedelta(days=900)))
-    retention = Retention(
-        service.database,
-        service.communications,
-        service.clock,
-        kept=timedelta(days=30),
-        counts_kept=timedelta(days=30),
-        interval_s=1,
-    )
+    retention = retention_of(service)
     service.at(BOOKED_AT + timedelta(days=60))
-    await retention.prune()
+    await retention.apply()
     assert await service.database.pool.fetchval("SELECT count(*) FROM message WHERE status = 'planned'") == 4
 
 

@@ -15,17 +15,20 @@ from fastapi import FastAPI
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
+from creneau_shared.fhir.rest.bounds import ResourceBounds
 from creneau_shared.fhir.rest.declaration import Operation, ServedType
 from creneau_shared.fhir.rest.endpoint import BASE_PATH, FhirEndpoint
+from creneau_shared.fhir.rest.incoming import BodyLimits
 from creneau_shared.fhir.rest.openapi import openapi
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.heavy.workshop import Workshop
 from creneau_shared.http import health as health_http
 from creneau_shared.http.edge import EdgeMiddleware
 from creneau_shared.http.health import Check, Health
 from creneau_shared.http.protocol import PatientProtocol
-from creneau_shared.http.rate import PatientRate
+from creneau_shared.limits.deployment import DeploymentLimits
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, Memberships, nothing_known
 from creneau_shared.security.audit import Auditor
@@ -53,9 +56,13 @@ class ServiceApplication:
         self._endpoint = FhirEndpoint(
             fhir,
             verifier,
-            body_bytes_max=settings.request_body_bytes_max,
+            bodies=BodyLimits(
+                anonymous=settings.anonymous_body_bytes_max,
+                patient=settings.patient_body_bytes_max,
+                others=settings.request_body_bytes_max,
+                resource=settings.resource_bytes_max,
+            ),
             timeout_s=settings.request_timeout_s,
-            rate=PatientRate(settings.patient_requests_per_s, settings.patient_requests_burst),
         )
         self.rest_of_api = FastAPI(
             title=f"Créneau – {fhir.name}", docs_url=None, redoc_url=None, openapi_url=None
@@ -85,6 +92,8 @@ class ServiceApplication:
             await receive()
             try:
                 await stack.enter_async_context(self._database)
+                await stack.enter_async_context(self.fhir.limits.database)
+                stack.push_async_callback(self.fhir.workshop.close)
                 if self._verifier is not None:
                     stack.push_async_callback(self._verifier.close)
             except Exception as error:
@@ -99,7 +108,7 @@ class ServiceApplication:
 
     @staticmethod
     def _readiness(database: Database, verifier: TokenVerifier | None) -> dict[str, Check]:
-        checks: dict[str, Check] = {"database": database.ping}
+        checks: dict[str, Check] = {"database": database.ping, "database pool": database.check_room}
         if verifier is not None:
             checks["identity provider"] = verifier.ping
         return checks
@@ -130,6 +139,9 @@ def create_fhir_server(
         operations=operations,
         cursor_secret=settings.cursor_secret,
         asynchronous=AsyncRequests(service.removeprefix("creneau-"), AsyncSettings()),
+        workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),
+        limits=DeploymentLimits.of(settings, f"{service}-limits"),
+        bounds=ResourceBounds(settings.resource_bytes_max, settings.text_characters_max),
     )
 
 
@@ -139,13 +151,16 @@ def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceAp
     return ServiceApplication(settings, fhir, fhir.database, verifier)
 
 
-def open_database(settings: ServiceSettings, name: str) -> Database:
-    """The service's database as its settings describe it; to be entered as a context manager."""
+def open_database(settings: ServiceSettings, name: str, *, serves: bool = False) -> Database:
+    """The service's database as its settings describe it; to be entered as a context manager. `serves`: for a process
+    where people wait, so not for long, and where who reads does not wait for all who write."""
     return Database(
         str(settings.database_url),
         size=settings.database_pool_size,
         statement_timeout_s=settings.database_statement_timeout_s,
         name=name,
+        wait_s=settings.database_pool_wait_s if serves else None,
+        kept_for_reads=settings.database_pool_reads if serves else 0,
     )
 
 

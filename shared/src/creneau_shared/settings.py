@@ -30,6 +30,12 @@ class ServiceSettings(BaseSettings):
         None, description="for `migrate`: the same database as its owner; none: DATABASE_URL's role owns it"
     )
     database_pool_size: int = Field(10, description="connections that one process keeps at the most")
+    database_pool_wait_s: float = Field(
+        2.0, gt=0, description="longest that a request waits for one of them before 503 `throttled`, seconds"
+    )
+    database_pool_reads: int = Field(
+        3, ge=0, description="of these connections, how many transactions of an api process leave to reads"
+    )
     database_statement_timeout_s: float = Field(
         20.0, description="longest that one statement may run, seconds"
     )
@@ -115,18 +121,58 @@ class ServiceSettings(BaseSettings):
 
     cursor_secret: str = Field(
         "",
-        description="key that seals paging cursors and the values in links, the same in all processes of a service;"
-        " empty: random",
+        description="key that seals paging cursors and the values in links, and hashes whom requests are counted for; the"
+        " same in all processes of a service; empty: random, and each process counts for itself",
+    )
+    vouching_secret: str = Field(
+        "",
+        description="key by which booking tells notifications that a caller may have a person's messages, the same in"
+        " both; empty: only a token that names its Patient gets them",
     )
 
-    request_body_bytes_max: int = Field(4 * 1024 * 1024, description="longest body, bytes")
+    anonymous_body_bytes_max: int = Field(64 * 1024, description="longest body without a token, bytes")
+    patient_body_bytes_max: int = Field(256 * 1024, description="longest body with a patient's token, bytes")
+    request_body_bytes_max: int = Field(
+        4 * 1024 * 1024, description="longest body with another token (a Bundle, `$validate`), bytes"
+    )
+    resource_bytes_max: int = Field(
+        256 * 1024,
+        le=800_000,
+        description="largest resource that is stored, or judged within a Bundle, bytes",
+    )
+    text_characters_max: int = Field(
+        10_000,
+        description="longest text of one element that is stored, narratives and files apart, characters",
+    )
+    heavy_bytes_min: int = Field(
+        16 * 1024, description="bodies and answers from this size on are worked on in a process beside, bytes"
+    )
+    heavy_waiting_max: int = Field(
+        16, description="large bodies and answers that may wait for that process before 503 `throttled`"
+    )
+
+    anonymous_requests_per_s: float = Field(
+        30.0, description="requests a second from one address without a token, after the burst; 0: no limit"
+    )
+    anonymous_requests_burst: int = Field(600, ge=1, description="requests from one address at once")
     patient_requests_per_s: float = Field(
-        20.0,
-        description="requests a second that one patient's token may make of one process, after the burst",
+        20.0, description="requests a second of one patient's account, after the burst; 0: no limit"
     )
-    patient_requests_burst: int = Field(
-        200, description="requests that one patient's token may make of one process at once"
+    patient_requests_burst: int = Field(200, ge=1, description="requests of one patient's account at once")
+    staff_requests_per_s: float = Field(
+        50.0,
+        description="requests a second of one professional, counsellor or operator, after the burst; 0: no limit",
     )
+    staff_requests_burst: int = Field(1_000, ge=1, description="requests of one of these at once")
+    software_requests_per_s: float = Field(
+        500.0,
+        description="requests a second of one software (OAuth client), patients' tokens apart, after the burst; 0: no limit",
+    )
+    software_requests_burst: int = Field(5_000, ge=1, description="requests of one software at once")
+    system_requests_per_s: float = Field(
+        0.0, description="requests a second of one `system` account (trusted loaders); 0: no limit"
+    )
+    system_requests_burst: int = Field(10_000, ge=1, description="requests of one of these at once")
     request_timeout_s: float = Field(30.0, description="longest that a request may take, seconds")
     shutdown_grace_s: float = Field(10.0, description="time to drain after SIGTERM, seconds")
 

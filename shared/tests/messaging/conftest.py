@@ -134,6 +134,8 @@ class Bench:
         name: str = "test",
         handlers: dict[str, Handler] | None = None,
         messaging: MessagingSettings = QUICK,
+        *,
+        personal: bool = False,
     ) -> Consumer:
         """A consumer in a group of its own name."""
         return Consumer(
@@ -145,6 +147,7 @@ class Bench:
             self.settings,
             self.clock,
             messaging,
+            personal=[self.topic.name] if personal else (),
         )
 
     @asynccontextmanager

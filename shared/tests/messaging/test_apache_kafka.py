@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from deploy.kafka.kafka import Kafka
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.messaging import outbox
 from creneau_shared.messaging.dead_letter import Replayed, replay
 from creneau_shared.messaging.events import ReceivedEvent
+from creneau_shared.messaging.kafka import open_consumer
+from creneau_shared.messaging.relay import Relay
+from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 
 from .conftest import (
     PARTITIONS,
+    QUICK,
     TYPE,
     Bench,
     OpenBench,
@@ -128,3 +135,59 @@ async def test_a_rebalance_loses_and_repeats_nothing(kafka_bench: Bench) -> None
         await bench.arrived(300)
         await bench.settled()
     assert sorted(number for _, number in await bench.effects()) == list(range(300))
+
+
+async def test_a_topic_that_exists_is_brought_to_its_configuration(kafka_bench: Bench, kafka: Kafka) -> None:
+    """A topic of an earlier release learns how long things are kept; what an operator has set beside it stays."""
+    bench = kafka_bench
+    operator = {"retention.ms": "1000", "max.message.bytes": "777777"}
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(bench.topic.name, PARTITIONS, 1, topic_configs=operator)])
+        limits = MessagingSettings(event_retention_days=3)
+        async with TopicKeeper(bench.settings, [bench.topic], limits) as keeper:
+            assert await keeper.configure() == [bench.topic.name]
+            assert await keeper.configure() == []
+            present = await keeper._own_configuration(bench.topic.name)
+    finally:
+        await admin.close()
+    assert present["retention.ms"] == str(3 * 24 * 3600 * 1000)
+    assert present["max.message.bytes"] == "777777"
+
+
+async def test_what_a_tombstone_deletes_is_gone_from_the_log_within_the_stated_time(
+    open_bench: OpenBench, kafka: Kafka
+) -> None:
+    """Compaction really happens: a log of a few records would by default keep a deleted name for years."""
+    bench = await open_bench(kafka, compacted=True, idempotent=True)
+    quick = QUICK.model_copy(update={"compaction_within_h": 1 / 3600})
+    relay = Relay(bench.database, bench.settings, [bench.topic], bench.clock, quick)
+
+    async def seen() -> list[bytes | None]:
+        found: list[bytes | None] = []
+        async with open_consumer(bench.settings) as reader:
+            places = [TopicPartition(bench.topic.name, number) for number in range(PARTITIONS)]
+            reader.assign(places)
+            ends = await reader.end_offsets(places)
+            for place in places:
+                while await reader.position(place) < ends[place]:
+                    records = (await reader.getmany(place, timeout_ms=200)).get(place, [])
+                    found += [record.value for record in records]
+        return found
+
+    async def forgotten() -> bool:
+        await asyncio.sleep(1)
+        return not any(b"Canari" in (value or b"") for value in await seen())
+
+    async with bench.running(relay):
+        for event in (bench.event("p", 1), bench.event("p", 2, tombstone=True)):
+            named = replace(event, data={"name": "Canari"}) if event.data else event
+            async with bench.database.transaction() as connection:
+                await outbox.append(connection, [named])
+            await bench.published()
+        assert not await forgotten()
+        await asyncio.sleep(1.5)  # the segment may be closed by what comes from now on
+        async with bench.database.transaction() as connection:
+            await outbox.append(connection, [bench.event("p", 3, tombstone=True)])
+        await eventually(forgotten, "the name is compacted away", within_s=120)

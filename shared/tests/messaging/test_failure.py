@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from aiokafka import ConsumerRecord
+
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
-from creneau_shared.messaging.dead_letter import Replayed, replay
+from creneau_shared.messaging.dead_letter import DeadLetters, Replayed, replay
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer, open_producer
 from creneau_shared.messaging.topics import dead_letter_topic
@@ -152,3 +154,57 @@ async def test_a_batch_rolls_back_as_a_whole_before_its_events_are_handled_one_b
         await eventually(tried, "the failing event is tried in the batch and by itself")
     assert attempts.count(0) == 2
     assert [number for _, number in await bench.effects()] == list(range(9))
+
+
+async def test_what_names_people_is_buried_without_its_words_and_found_again_where_it_was(
+    bench: Bench,
+) -> None:
+    """A dead letter cannot be edited: it holds nothing that somebody may want forgotten. Replayed it reads the log."""
+    mended = asyncio.Event()
+
+    async def refuse_13(connection: Connection, event: ReceivedEvent) -> None:
+        if number_of(event) == 13 and not mended.is_set():
+            raise Unprocessable("Non.", "Jeanne Canari cannot be stored")
+        await leave_effect(connection, event)
+
+    consumer = bench.consumer(handlers={TYPE: refuse_13}, personal=True)
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(30, keys=1)
+        await bench.arrived(29)
+        ((value, headers),) = await dead_letters(bench, consumer.group, 1)
+    assert value is None
+    assert "Canari" not in repr(headers)
+    assert headers["dead_reason"] == "Unprocessable"
+    assert headers["dead_value"] == "reference"
+    assert await replay(consumer, bench.topic.name) == Replayed(handled=0, failed=1)
+    mended.set()
+    assert await replay(consumer, bench.topic.name) == Replayed(handled=1, failed=0)
+    assert sorted(number for _, number in await bench.effects()) == list(range(30))
+
+
+async def test_a_letter_whose_record_is_gone_has_nothing_left_to_say(bench: Bench) -> None:
+    """The log was emptied or compacted meanwhile: the state that it told of has been superseded."""
+
+    async def refuse(connection: Connection, event: ReceivedEvent) -> None:
+        raise Unprocessable("Non.", "No.")
+
+    consumer = bench.consumer(handlers={TYPE: refuse}, personal=True)
+    letter = ConsumerRecord(
+        topic=bench.topic.name,
+        partition=0,
+        offset=10_000,
+        timestamp=0,
+        timestamp_type=0,
+        key=b"k0",
+        value=None,
+        checksum=None,
+        serialized_key_size=2,
+        serialized_value_size=0,
+        headers=[("ce_id", b"1")],
+    )
+    async with bench.running(bench.relay()):
+        await bench.happen(1)
+        await bench.published()
+    async with DeadLetters(bench.settings, consumer.group, bench.clock) as letters:
+        await letters.bury(letter, ValueError("x"), topic=bench.topic.name, attempts=1, by_reference=True)
+    assert await replay(consumer, bench.topic.name) == Replayed(handled=1, failed=0)

@@ -11,7 +11,9 @@ from aiokafka import TopicPartition
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer
+from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
+from creneau_shared.messaging.topics import dead_letter_topic
 
 from .conftest import (
     PARTITIONS,
@@ -209,9 +211,19 @@ async def test_a_batch_that_arrived_early_in_an_emptied_log_has_its_effect_once(
 
 def test_settings_of_a_topic_name_what_the_broker_should_do(bench: Bench) -> None:
     """Compaction and retention reach a broker that heeds them."""
-    compacted = replace(bench.topic, compacted=True).configuration()
-    assert compacted["cleanup.policy"] == "compact"
-    assert bench.topic.configuration() == {
-        "cleanup.policy": "delete",
-        "retention.ms": str(7 * 24 * 3600 * 1000),
+    limits = MessagingSettings(
+        event_retention_days=7,
+        dead_letter_retention_days=30,
+        compaction_within_h=24,
+        tombstone_retention_days=30,
+    )
+    day_ms = 24 * 3600 * 1000
+    assert replace(bench.topic, compacted=True).configuration(limits) == {
+        "cleanup.policy": "compact",
+        "delete.retention.ms": str(30 * day_ms),
+        "max.compaction.lag.ms": str(day_ms),
+        "segment.ms": str(day_ms),
     }
+    assert bench.topic.configuration(limits) == {"cleanup.policy": "delete", "retention.ms": str(7 * day_ms)}
+    dead = dead_letter_topic(bench.topic.name, "group").configuration(limits)
+    assert dead == {"cleanup.policy": "delete", "retention.ms": str(30 * day_ms)}

@@ -91,8 +91,8 @@ def _references(value: Any) -> set[str]:
 
 
 def known_by(caller: Caller, kind: str) -> Caller:
-    """The caller as the type's service knows them: notifications keeps neither accounts nor the directory, and takes what
-    the token says."""
+    """The caller as the type's service knows them: notifications learns of accounts from the bus, which carries nothing
+    here, and of a practice's people nothing at all: it takes what the token says."""
     if TYPES[kind].service != "notifications":
         return caller
     people, practices = caller.by_token

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from deploy.local.topology import SERVICES
 
 from creneau_shared.fhir.type_table import PUBLIC
 from creneau_shared.security.role_table import STAFF
@@ -85,6 +86,11 @@ class Oracles:
     def __init__(self, world: World) -> None:
         self.world = world
         self.callers = [world.callers[name] for name in ASKING]
+        self._definitions = [
+            definition
+            for service in SERVICES
+            for definition in httpx.get(f"{world.stack.service_url(service)}/operation-definitions").json()
+        ]
 
     def alone(self) -> Iterator[Question]:
         """Each shape as a request of its own, for one thing of each type."""
@@ -115,7 +121,6 @@ class Oracles:
             Shape("read", "GET", at),
             Shape("vread", "GET", f"{at}/_history/1"),
             Shape("history", "GET", f"{at}/_history"),
-            Shape("$validate", "GET", f"{at}/$validate"),
             Shape("PUT", "PUT", at, whole),
             Shape("PUT if it is version 1", "PUT", at, whole, (("If-Match", 'W/"1"'),)),
             Shape("PUT if there is none", "PUT", at, whole, (("If-None-Match", "*"),)),
@@ -133,6 +138,7 @@ class Oracles:
             Shape("provenance of it", "GET", f"/Provenance?target={kind}/{MARK}"),
             Shape("trail of it", "GET", f"/AuditEvent?entity={kind}/{MARK}", alone=True),
         ]
+        some += self._operations(kind)
         if kind in PUBLIC:
             # Who publishes chooses the ids (their software feeds agendas by PUT): that one is in use cannot be hidden.
             some = [shape for shape in some if shape.method != "PUT"]
@@ -140,6 +146,15 @@ class Oracles:
             some.append(Shape("Provenance about it", "POST", "/Provenance", _provenance(f"{kind}/{MARK}")))
         some += getattr(self, f"_of_{kind.lower()}", list)()
         return [shape for shape in some if caller.role not in STAFF or not shape.by_persons]
+
+    def _operations(self, kind: str) -> Iterator[Shape]:
+        """Every operation that the services say they have on a thing of this type."""
+        for definition in self._definitions:
+            types = definition.get("resource") or self.world.types
+            if definition["instance"] and kind in types:
+                at = f"/{kind}/{MARK}/${definition['code']}"
+                yield Shape(f"POST ${definition['code']}", "POST", at, {"resourceType": "Parameters"})
+                yield Shape(f"GET ${definition['code']}", "GET", at)
 
     def _of_patient(self) -> list[Shape]:
         slot = self.world.b["slot"].resource
@@ -179,9 +194,7 @@ class Oracles:
             Shape("messages about", "GET", f"/Communication?based-on=Appointment/{MARK}"),
             Shape("slots of", "GET", f"/Slot?_has:Appointment:slot:_id={MARK}"),
             Shape("POST AppointmentResponse to", "POST", "/AppointmentResponse", response),
-            Shape("$hold", "POST", f"{at}/$hold", {"resourceType": "Parameters"}),
             Shape("$hold by reference", "POST", "/Appointment/$hold", parameters(appt_id=MARK)),
-            Shape("$book", "POST", f"{at}/$book", {"resourceType": "Parameters"}),
             Shape("$book by reference", "POST", "/Appointment/$book", parameters(appt_id=MARK)),
             Shape("$book a resource", "POST", "/Appointment/$book", {**nowhere, "id": MARK}),
             Shape(

@@ -30,7 +30,7 @@ SLOT_TYPE = "https://mos.esante.gouv.fr/NOS/TRE_R314-TypeCreneau/FHIR/TRE-R314-T
 CONFIDENTIALITY = "https://creneau.sante.fr/fhir/CodeSystem/confidentiality"
 NOT_OPEN = {"meta": {"security": [{"system": SLOT_TYPE, "code": "PRO"}]}}
 HIDDEN = {"meta": {"security": [{"system": CONFIDENTIALITY, "code": "HIDDEN-FROM-PROXIES"}]}}
-MINOR = {"birthDate": f"{datetime.now(UTC).year - 9}-01-01"}
+MINOR: dict[str, Any] = {"birthDate": f"{datetime.now(UTC).year - 9}-01-01"}
 
 
 def reference(item: Item | str) -> dict[str, str]:
@@ -202,10 +202,10 @@ class World:
                 self._person(name, own)
                 if name == "camille":
                     self._person("lou", own, **MINOR)
-        self._person("brune", self.b.software, frozenset({self.b.id}))
+        self._person("brune", self.b.software, owners=frozenset({self.b.id}))
 
     def _person(
-        self, name: str, client: httpx.Client, owners: frozenset[str] = frozenset(), **more: Any
+        self, name: str, client: httpx.Client, *, owners: frozenset[str] = frozenset(), **more: Any
     ) -> None:
         """Registered with what a person may say of themselves; the narrative is the deployment's word."""
         said = {"resourceType": "Patient", "name": [{"family": "Fictive", "given": [name.title()]}], **more}

@@ -11,12 +11,17 @@ from creneau_booking.api.responses import ResponseStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
+from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
 from creneau_booking.handlers.people import People, known
+from creneau_booking.handlers.proxies import RelatedPersonStore
 from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
+from creneau_booking.operations.erase import EraseOperation
+from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
+from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.agenda_rules import schedule_changed
@@ -33,6 +38,7 @@ from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable, names_in
 from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.security.vouching import Vouchers
 
 SERVICE = "creneau-booking"
 NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization", "Patient": "patient"})
@@ -46,8 +52,8 @@ class Stores:
     slots: SlotStore
     schedules: GenericStore
     responses: ResponseStore
-    patients: GenericStore
-    related_persons: GenericStore
+    patients: PatientStore
+    related_persons: RelatedPersonStore
     provenances: GenericStore
     repository: AppointmentRepository
     handlers: AppointmentHandlers
@@ -75,21 +81,34 @@ def quotas_of(settings: BookingSettings) -> Quotas:
 def create_stores(settings: BookingSettings) -> Stores:
     """The stores that the API writes through."""
     base = settings.public_base_url.rstrip("/")
-    people = People(base, quotas_of(settings))
+    related_persons = RelatedPersonStore(base)
+    people = People(related_persons, quotas_of(settings))
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
         schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
         responses=ResponseStore(base, handlers),
         patients=PatientStore(base, people),
-        related_persons=GenericStore(
-            "RelatedPerson", base, people.related_person_changed, people.related_person_belonging
-        ),
+        related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
         handlers=handlers,
         appointments=AppointmentStore(repository, handlers),
     )
+
+
+def create_erasure(settings: BookingSettings) -> PatientErasure:
+    """The command that erases a person, for the API and for the worker alike."""
+    base = settings.public_base_url.rstrip("/")
+    repository, handlers = create_handlers(settings)
+    stores = PersonalStores(
+        patients=GenericStore("Patient", base),
+        related_persons=GenericStore("RelatedPerson", base),
+        responses=GenericStore("AppointmentResponse", base),
+        provenances=GenericStore("Provenance", base),
+        repository=repository,
+    )
+    return PatientErasure(stores, handlers, settings.keeping_times, base)
 
 
 def create_catalog(clock: Clock | None = None) -> Catalog:
@@ -116,6 +135,13 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
+            InviteOperation(stores.related_persons, timedelta(days=settings.proxy_invitation_days)).declare(),
+            AcceptOperation(stores.related_persons).declare(),
+            RenounceOperation(stores.related_persons).declare(),
+            EraseOperation(stores.patients, create_erasure(settings)).declare(),
+            *EverythingOperation(
+                stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)
+            ).declare(),
         ],
         memberships=known,
     )
@@ -124,5 +150,5 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
 def create_app(settings: BookingSettings | None = None, clock: Clock | None = None) -> ServiceApplication:
     """Booking's API."""
     settings = settings or BookingSettings()
-    database = open_database(settings, f"{SERVICE}-api")
+    database = open_database(settings, f"{SERVICE}-api", serves=True)
     return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))

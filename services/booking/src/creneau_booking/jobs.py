@@ -1,22 +1,39 @@
-"""What time brings: holds run out, partitions are made ready and dropped, idempotency keys are forgotten."""
+"""What time brings: holds run out, partitions are made ready and dropped, the erased are looked for once more, and what
+is past keeping goes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import structlog
 
+from creneau_booking.handlers.erasure import PatientErasure
 from creneau_booking.handlers.expiry import HoldExpiry
+from creneau_booking.publishing import erasure_tombstone
 from creneau_booking.settings import BookingSettings
+from creneau_booking.storage import erasures, retention
 from creneau_booking.storage.actions import forget_actions
 from creneau_booking.storage.holds import expired_holds
+from creneau_booking.storage.invitations import forget_expired
 from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
+from creneau_booking.storage.tables import OWN_TYPES
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import CreneauError
-from creneau_shared.fhir.rest.idempotency import forget_old
+from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.logging import describe
+from creneau_shared.messaging.outbox import append
+from creneau_shared.messaging.settings import MessagingSettings
+from creneau_shared.retention.job import Retention
+from creneau_shared.retention.rules import (
+    Rule,
+    common_rules,
+    idempotency_rule,
+    removing,
+)
+from creneau_shared.retention.settings import RetentionSettings
 from creneau_shared.worker import Task
 
 log = structlog.get_logger(__name__)
@@ -24,23 +41,38 @@ log = structlog.get_logger(__name__)
 HOLD_SWEEP_S = 1.0
 HOUSEKEEPING_S = 3600.0
 HOLDS_PER_SWEEP_MAX = 200
+ERASURES_MAX = 200
+DAYS_A_MONTH = 31
 
 
 class Jobs:
     """Booking's recurring work. Several workers may run it at once: what one has locked, another skips."""
 
     def __init__(
-        self, database: Database, settings: BookingSettings, expiry: HoldExpiry, clock: Clock
+        self,
+        database: Database,
+        settings: BookingSettings,
+        expiry: HoldExpiry,
+        erasure: PatientErasure,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._settings = settings
         self._expiry = expiry
+        self._erasure = erasure
         self._clock = clock
+        self._messaging = MessagingSettings()
+        self.retention = Retention(database, clock, rules(settings, RetentionSettings()))
 
     def tasks(self) -> list[Task]:
         return [
             Task("hold expiry", lambda stop: every(HOLD_SWEEP_S, self.expire_holds, stop)),
             Task("housekeeping", lambda stop: every(HOUSEKEEPING_S, self.keep_house, stop)),
+            Task(
+                "erasures",
+                lambda stop: every(self._settings.erasure_sweep_interval_s, self.finish_erasures, stop),
+            ),
+            Task("retention", self.retention.run),
         ]
 
     async def expire_holds(self) -> int:
@@ -61,15 +93,79 @@ class Jobs:
             log.info("holds expired", count=expired)
         return expired
 
+    async def finish_erasures(self) -> None:
+        await self.sweep_erased()
+        await self.seal_erased()
+
+    async def seal_erased(self) -> int:
+        """Repeat the tombstones of those whose contact the log should have compacted by now; how many.
+
+        A broker closes a segment when something is written to it, and compacts closed ones only: in a partition
+        where nothing happens any more a name would stay.
+        """
+        now = self._clock.now()
+        before = now - timedelta(hours=self._messaging.compaction_within_h)
+        async with self._database.transaction() as connection:
+            due = await erasures.unsealed(connection, before, ERASURES_MAX)
+            await append(connection, [erasure_tombstone(patient_id) for patient_id in due])
+            await erasures.mark_sealed(connection, due, now)
+        return len(due)
+
+    async def sweep_erased(self) -> int:
+        """Look once more for the people who were erased a while ago, each in a transaction of its own; how many.
+
+        A request that was in hand when somebody was erased may have written of them since; and the answers that are
+        kept for others' repeats are looked through here, where nobody waits.
+        """
+        now, swept = self._clock.now(), 0
+        before = now - timedelta(seconds=self._settings.erasure_sweep_after_s)
+        while True:
+            async with self._database.transaction() as connection:
+                due = await erasures.unswept(connection, before, 1)
+                for patient_id in due:
+                    left = await self._erasure.sweep(connection, WriteContext(now=now), patient_id)
+                    await erasures.mark_swept(connection, patient_id, now)
+                    log.info("erased person swept", patient=patient_id, left=left)
+            if not due:
+                return swept
+            swept += len(due)
+
     async def keep_house(self) -> None:
-        """Make coming months' partitions, drop those past keeping, forget old idempotency keys and acts."""
+        """Make coming months' partitions, drop those past keeping, forget who has not acted for a day, and invitations
+        that have ended."""
         now = self._clock.now()
         async with self._database.connection() as connection:
             await ensure_partitions(connection, now, self._settings.slot_months_ahead)
             dropped = await drop_old_partitions(connection, now, self._settings.slot_months_kept)
-            forgotten = await forget_old(connection)
+            await forget_expired(connection, now)
             await forget_actions(connection, now)
-        log.info("house kept", partitions_dropped=dropped, keys_forgotten=forgotten)
+        log.info("house kept", partitions_dropped=dropped)
+
+
+def rules(settings: BookingSettings, common: RetentionSettings) -> list[Rule]:
+    """How long booking keeps what."""
+    return [
+        Rule(
+            "appointments",
+            "APPOINTMENT_KEPT_DAYS",
+            timedelta(days=settings.appointment_kept_days),
+            retention.remove_past_appointments,
+        ),
+        Rule(
+            "undated-requests",
+            "REQUEST_KEPT_DAYS",
+            timedelta(days=settings.request_kept_days),
+            retention.remove_undated_requests,
+        ),
+        Rule(
+            "slot-versions",
+            "SLOT_MONTHS_KEPT",
+            timedelta(days=settings.slot_months_kept * DAYS_A_MONTH),
+            removing("slot_history", "last_updated"),
+        ),
+        idempotency_rule(common),
+        *common_rules(common, OWN_TYPES),
+    ]
 
 
 async def every(pause_s: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:

@@ -6,11 +6,11 @@ import asyncio
 
 import typer
 
-from creneau_booking.app import SERVICE, create_app, create_fhir, create_handlers
+from creneau_booking.app import SERVICE, create_app, create_erasure, create_fhir, create_handlers
 from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
-from creneau_booking.publishing import APPOINTMENTS, CONTACTS, DIRECTORY
+from creneau_booking.publishing import ACCOUNTS, APPOINTMENTS, CONTACTS, DIRECTORY
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.partitions import ensure_partitions
 from creneau_shared.app import open_database, run_api
@@ -95,10 +95,10 @@ async def _republish() -> None:
 async def _work() -> None:
     settings, clock = BookingSettings(), SystemClock()
     async with open_database(settings, f"{SERVICE}-worker") as database:
-        relay = Relay(database, settings, [APPOINTMENTS, CONTACTS], clock)
+        relay = Relay(database, settings, [APPOINTMENTS, CONTACTS, ACCOUNTS], clock)
         consumer = _replica_consumer(settings, database, clock)
         _, handlers = create_handlers(settings)
-        jobs = Jobs(database, settings, handlers.expiry, clock)
+        jobs = Jobs(database, settings, handlers.expiry, create_erasure(settings), clock)
         tasks = [
             Task("relay", relay.run),
             Task("directory replica", consumer.run, consumer.stuck),

@@ -10,15 +10,18 @@ from typing import Any
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.identity import AddressKind, address_digest, spelled
+from creneau_booking.storage.accounts import Account, Link
 from creneau_shared.fhir.current import current, current_name
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
 from creneau_shared.messaging.events import Event
 from creneau_shared.messaging.topics import Topic
+from creneau_shared.security.accounts import account_digest
 
 SOURCE = "/creneau/booking"
 APPOINTMENTS = Topic(name="creneau.booking.appointments")
 CONTACTS = Topic(name="creneau.booking.contacts", compacted=True)
+ACCOUNTS = Topic(name="creneau.booking.accounts", compacted=True)
 DIRECTORY = "creneau.directory.resources"
 
 NAME_LENGTH_MAX = 200
@@ -106,6 +109,70 @@ def contact_event(
         subject=f"Patient/{patient_id}",
         source=SOURCE,
         data=_contact(patient_id, patient, vouched, now) if patient is not None else None,
+        correlation_id=correlation_id,
+    )
+
+
+def account_event(account: Account, links: Sequence[Link], correlation_id: str | None) -> Event:
+    """For whom an account acts, for those who serve it something; a tombstone once it acts for nobody.
+
+    The account only as a digest of issuer and subject, the people only as references.
+    """
+    digest = account_digest(*account)
+    people = [
+        {
+            "patient": f"Patient/{link.patient}",
+            "may": sorted(link.may),
+            "oneself": link.oneself,
+            **{
+                name: instant(moment)
+                for name, moment in (("since", link.since), ("until", link.until))
+                if moment is not None
+            },
+        }
+        for link in links
+    ]
+    return Event(
+        topic=ACCOUNTS.name,
+        key=digest,
+        type="fr.creneau.booking.account.changed.v1",
+        subject=f"Account/{digest}",
+        source=SOURCE,
+        data={"account": digest, "people": people} if people else None,
+        correlation_id=correlation_id,
+    )
+
+
+def erasure_event(
+    patient_id: str, at: datetime, cancelled: Sequence[str], forget_by: datetime, correlation_id: str | None
+) -> Event:
+    """`fr.creneau.booking.patient.erased.v1`: forget this person, once the named cancellations have been told.
+
+    It travels behind the contact that it ends, in its order.
+    """
+    told = {
+        "patient": f"Patient/{patient_id}",
+        "erasedAt": instant(at),
+        "cancelled": list(cancelled),
+        "forgetBy": instant(forget_by),
+    }
+    return _erased(patient_id, told, correlation_id)
+
+
+def erasure_tombstone(patient_id: str, correlation_id: str | None = None) -> Event:
+    """The same as a tombstone, by which the topic itself forgets the person: whoever comes too late for the event
+    still learns from it that it was an erasure."""
+    return _erased(patient_id, None, correlation_id)
+
+
+def _erased(patient_id: str, data: dict[str, Any] | None, correlation_id: str | None) -> Event:
+    return Event(
+        topic=CONTACTS.name,
+        key=f"Patient/{patient_id}",
+        type="fr.creneau.booking.patient.erased.v1",
+        subject=f"Patient/{patient_id}",
+        source=SOURCE,
+        data=data,
         correlation_id=correlation_id,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.retention.rules import removing
 
 ASYNC = {"Prefer": "respond-async"}
 
@@ -95,8 +97,10 @@ async def test_what_was_asked_is_erased_once_it_is_answered(
     rows = await practice.database.pool.fetch("SELECT request, body, status FROM async_request")
     assert [tuple(row) for row in rows] == [(None, None, 201)]
     async with practice.database.connection() as connection:
-        assert await async_requests.forget(connection, 24) == 0
-        assert await async_requests.forget(connection, 0) == 1
+        forget = removing("async_request", "finished_at")
+        finished = await connection.fetchval("SELECT finished_at FROM async_request")
+        assert await forget(connection, finished, 10) == 0
+        assert await forget(connection, finished + timedelta(seconds=1), 10) == 1
 
 
 async def test_a_failure_is_an_answer_too(

@@ -11,7 +11,6 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.jobs import Jobs
 from creneau_booking.storage.appointments import HELD_UNTIL
 from creneau_shared.errors import TooManyRequests
 from creneau_shared.fhir.storage.store import Resource
@@ -211,7 +210,7 @@ async def test_a_hold_runs_out(callers: Callers, practice: Practice, agenda: Age
     """The sweeper cancels it, frees the slot and tells of it once."""
     held = await hold(callers.patient(camille), agenda.slots[0], camille)
     practice.clock.advance(timedelta(seconds=practice.settings.hold_duration_s))
-    jobs = Jobs(practice.database, practice.settings, practice.handlers.expiry, practice.clock)
+    jobs = practice.jobs()
     await jobs.expire_holds()
     await jobs.expire_holds()
     now = (await callers.patient(camille).get(f"Appointment/{held['id']}")).json()

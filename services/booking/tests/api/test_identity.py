@@ -290,7 +290,7 @@ async def test_deleting_a_patient_forgets_who_answered(callers: Callers, practic
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ({"text": "x" * 100_000}, "x" * 200),
+        ({"text": "x" * 10_000}, "x" * 200),
         ({"text": "Eve\r\nBcc: victim@example.org"}, "Eve Bcc: victim@example.org"),
         ({"family": "a" * 10_000, "given": ["b" * 10_000]}, "b" * 200),
         ({"given": ["Camille"]}, "Camille"),

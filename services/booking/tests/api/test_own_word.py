@@ -415,12 +415,10 @@ class TestWhatIsSaid:
     async def test_what_is_the_patients(
         self, callers: Callers, practice: Practice, camille: str, booked: Stored
     ) -> None:
-        """A comment, the one label, their own answer; and to cancel with a reason that is theirs to give."""
+        """A comment, their own answer; and to cancel with a reason that is theirs to give."""
         caller, path = callers.patient(camille), f"Appointment/{booked.id}"
         for change in (
             {"op": "add", "path": "/comment", "value": "au 2e étage ?"},
-            {"op": "add", "path": "/meta/security", "value": [HIDDEN]},
-            {"op": "remove", "path": "/meta/security"},
             {"op": "replace", "path": "/participant/0/status", "value": "tentative"},
             {"op": "replace", "path": "/participant/0/status", "value": "accepted"},
         ):

@@ -27,7 +27,6 @@ from services.booking.tests.conftest import settings_for
 from services.booking.tests.factories import NOW, appointment
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.jobs import Jobs
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import Conflict
@@ -147,7 +146,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         practice = self.practice
-        jobs = Jobs(practice.database, practice.settings, practice.handlers.expiry, practice.clock)
+        jobs = practice.jobs()
         self.loop.run(jobs.expire_holds())
         self.taken = {id_: place for id_, place in self.taken.items() if not self.run_out(id_)}
 

@@ -9,7 +9,6 @@ import pytest
 from services.booking.tests.factories import NOW, slot, unique
 from services.booking.tests.practice import Practice
 
-from creneau_booking.jobs import Jobs
 from creneau_booking.storage.partitions import add_months, drop_old_partitions, ensure_partitions
 
 NAMES = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'slot'::regclass ORDER BY 1"
@@ -55,7 +54,7 @@ async def test_old_months_are_dropped_and_no_others(fresh: Practice) -> None:
     agenda = await fresh.open_agenda(2)
     settings = fresh.settings.model_copy(update={"slot_months_kept": 1})
     fresh.clock.advance(timedelta(days=31))
-    await Jobs(fresh.database, settings, fresh.handlers.expiry, fresh.clock).keep_house()
+    await fresh.jobs(settings).keep_house()
     assert (await names(fresh))[:2] == ["slot_2026_11", "slot_2026_12"]
     assert await fresh.slot_statuses(agenda.slots) == ["free", "free"]
     async with fresh.database.connection() as connection:

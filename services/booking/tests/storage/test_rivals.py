@@ -16,7 +16,6 @@ import pytest
 from services.booking.tests.factories import appointment, utc
 from services.booking.tests.practice import Practice
 
-from creneau_booking.jobs import Jobs
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.storage.store import Resource
@@ -141,7 +140,7 @@ async def test_sweepers_and_confirmations_race(fresh: Practice) -> None:
     agenda = await fresh.open_agenda(30)
     held = [await fresh.hold(appointment("proposed", slots=[id_])) for id_ in agenda.slots]
     fresh.clock.advance(timedelta(seconds=fresh.settings.hold_duration_s))
-    jobs = [Jobs(fresh.database, fresh.settings, fresh.handlers.expiry, fresh.clock) for _ in range(3)]
+    jobs = [fresh.jobs() for _ in range(3)]
 
     async def confirm(id_: str) -> None:
         with suppress(Unprocessable):  # it has been cancelled meanwhile

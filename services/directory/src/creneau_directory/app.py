@@ -49,5 +49,5 @@ async def known(connection: Connection, principal: Principal, now: datetime) -> 
 def create_app(settings: DirectorySettings | None = None, clock: Clock | None = None) -> ServiceApplication:
     """The directory's API."""
     settings = settings or DirectorySettings()
-    database = open_database(settings, f"{SERVICE}-api")
+    database = open_database(settings, f"{SERVICE}-api", serves=True)
     return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))

@@ -1,19 +1,21 @@
-"""What time brings: idempotency keys are forgotten once they are past use."""
+"""What time brings: what is past keeping goes."""
 
 from __future__ import annotations
 
-import asyncio
-
+from creneau_directory.storage.tables import TYPES
+from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
-from creneau_shared.fhir.rest.idempotency import forget_old
-from creneau_shared.messaging.waiting import wait
+from creneau_shared.retention.job import Retention
+from creneau_shared.retention.rules import Rule, common_rules, idempotency_rule
+from creneau_shared.retention.settings import RetentionSettings
 
-HOUSEKEEPING_S = 3600.0
+
+def rules(common: RetentionSettings) -> list[Rule]:
+    """How long the directory keeps what; the directory itself is public, and kept as long as it is true."""
+    return [idempotency_rule(common), *common_rules(common, TYPES)]
 
 
-async def keep_house(database: Database, stop: asyncio.Event) -> None:
-    """Forget old idempotency keys, now and at each hour, until stopped."""
-    while not stop.is_set():
-        async with database.connection() as connection:
-            await forget_old(connection)
-        await wait(stop, HOUSEKEEPING_S)
+def retention(database: Database, clock: Clock) -> Retention:
+    """The directory's job of retention."""
+    settings = RetentionSettings()
+    return Retention(database, clock, rules(settings), settings)

@@ -7,7 +7,7 @@ import asyncio
 import typer
 
 from creneau_directory.app import SERVICE, create_app, create_fhir
-from creneau_directory.jobs import keep_house
+from creneau_directory.jobs import retention
 from creneau_directory.publishing import RESOURCES
 from creneau_directory.settings import DirectorySettings
 from creneau_shared.app import open_database, run_api
@@ -59,7 +59,7 @@ async def _work() -> None:
         relay = Relay(database, settings, [RESOURCES], clock)
         tasks = [
             Task("relay", relay.run),
-            Task("housekeeping", lambda stop: keep_house(database, stop)),
+            Task("retention", retention(database, clock).run),
             *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),
         ]
         await run_worker(

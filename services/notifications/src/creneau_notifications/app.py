@@ -11,9 +11,11 @@ from creneau_notifications.delivery.sender import DeliveryLimits, Identity, Send
 from creneau_notifications.delivery.smtp import SmtpTransport
 from creneau_notifications.delivery.transport import EmailTransport, LoggedEmails, LoggedSms
 from creneau_notifications.handlers import Notifications
-from creneau_notifications.jobs import Retention
+from creneau_notifications.jobs import Departures, rules
 from creneau_notifications.messaging.consumers import consumers
+from creneau_notifications.operations.messages import MessagesOperation
 from creneau_notifications.settings import NotificationsSettings
+from creneau_notifications.storage.accounts import known
 from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.facts import name_in_facts
@@ -27,6 +29,9 @@ from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable
 from creneau_shared.messaging.consumer import Consumer
+from creneau_shared.retention.job import Retention
+from creneau_shared.retention.settings import RetentionSettings
+from creneau_shared.security.vouching import Vouchers
 from creneau_shared.worker import Task
 
 SERVICE = "creneau-notifications"
@@ -34,13 +39,16 @@ SERVICE = "creneau-notifications"
 
 def create_fhir(settings: NotificationsSettings, database: Database, clock: Clock) -> FhirServer:
     """Communications, read only: for the API and for the worker alike."""
+    trail = AuditEventTable(SERVICE)
     return create_fhir_server(
         settings,
         service=SERVICE,
         database=database,
         clock=clock,
         types=served_types(settings.public_base_url.rstrip("/"), name_in_facts),
-        catalog=Catalog([GenericTable.of("Communication"), AuditEventTable(SERVICE, name_in_facts)]),
+        catalog=Catalog([GenericTable.of("Communication"), trail]),
+        operations=[MessagesOperation(trail, Vouchers(settings.vouching_secret)).declare()],
+        memberships=known,
     )
 
 
@@ -50,7 +58,7 @@ def create_app(
     """The API."""
     settings = settings or NotificationsSettings()
     clock = clock or SystemClock()
-    database = open_database(settings, f"{SERVICE}-api")
+    database = open_database(settings, f"{SERVICE}-api", serves=True)
     app = create_service_app(settings, create_fhir(settings, database, clock))
     pages = ConfirmationPages(database, clock, timedelta(days=settings.address_refusal_days))
     pages.serve(app.rest_of_api)
@@ -65,22 +73,17 @@ def create_consumers(settings: NotificationsSettings, database: Database, clock:
 
 
 def create_tasks(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Task]:
-    """What the worker runs: the consumers, the senders, retention and asynchronous requests."""
+    """What the worker runs: the consumers, the senders, what time brings and asynchronous requests."""
     communications = Communications(settings.public_base_url.rstrip("/"))
-    retention = Retention(
-        database,
-        communications,
-        clock,
-        kept=timedelta(days=settings.message_retention_days),
-        counts_kept=timedelta(days=settings.unconfirmed_count_days),
-        interval_s=settings.retention_interval_s,
-    )
+    common = RetentionSettings()
+    retention = Retention(database, clock, rules(settings, communications, common), common)
     return [
         *(Task(c.name, c.run, c.stuck) for c in create_consumers(settings, database, clock)),
         *(
             Task(f"sender {number}", _sender(settings, database, communications, clock).run)
             for number in range(1, settings.delivery_senders + 1)
         ),
+        Task("departures", Departures(database, clock, settings.erasure_interval_s).run),
         Task("retention", retention.run),
         *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),
     ]

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.contact import Contact, channels_for
-from creneau_notifications.domain.plan import Plan, PlannedMessage, plan, reminders
+from creneau_notifications.domain.plan import Kind, Plan, PlannedMessage, plan, reminders
 from creneau_notifications.domain.rules import Channel
 from creneau_notifications.domain.visit import Fact, visit_of
-from creneau_notifications.storage import addresses, appointments, facts, messages, recipients
+from creneau_notifications.storage import (
+    accounts,
+    addresses,
+    appointments,
+    departures,
+    facts,
+    messages,
+    recipients,
+)
+from creneau_notifications.storage.accounts import Person
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Message
 from creneau_shared.clock import Clock
@@ -28,6 +37,9 @@ class Notifications:
 
     async def appointment_changed(self, connection: Connection, event: AppointmentEvent) -> None:
         """Plan what `event` calls for. An event that is not newer than what is known has no effect."""
+        patient = event.appointment.patient
+        if patient is not None and await departures.is_gone(connection, patient):
+            event = replace(event, appointment=replace(event.appointment, patient=None))
         known = await appointments.lock(connection, event.appointment.id)
         decided = await self._decide(connection, event, known)
         if known is not None and not decided.supersedes:
@@ -41,7 +53,12 @@ class Notifications:
         await self._plan(connection, event, decided.messages)
 
     async def contact_changed(self, connection: Connection, contact: Contact, at: datetime) -> None:
-        """Keep the contact, and plan the reminders that it makes possible (a telephone number was added)."""
+        """Keep the contact, and plan the reminders that it makes possible (a telephone number was added).
+
+        Of somebody who was erased nothing is kept any more: this is a log that is read again.
+        """
+        if await departures.is_leaving(connection, contact.recipient):
+            return
         await recipients.save(connection, contact, at)
         channels = channels_for(contact, self._channels)
         now = self._clock.now()
@@ -57,6 +74,25 @@ class Notifications:
         await recipients.forget(connection, recipient)
         await addresses.forget(connection, recipient)
         withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
+        await self._show(connection, withdrawn)
+
+    async def account_changed(self, connection: Connection, account: str, people: Sequence[Person]) -> None:
+        """Keep for whom the account acts; nobody: forget it."""
+        await accounts.save(connection, account, people)
+
+    async def person_erased(
+        self,
+        connection: Connection,
+        recipient: str,
+        at: datetime,
+        forget_by: datetime,
+        awaited: Collection[str] | None,
+    ) -> None:
+        """Withdraw all that was to be told but cancellations; once those have left, the recipient is forgotten."""
+        await departures.begin(connection, recipient, at, forget_by, awaited)
+        withdrawn = await messages.cancel_for(
+            connection, recipient, "contact-deleted", self._clock.now(), besides=(Kind.CANCELLATION,)
+        )
         await self._show(connection, withdrawn)
 
     async def fact_changed(self, connection: Connection, fact: Fact, last_updated: datetime) -> None:

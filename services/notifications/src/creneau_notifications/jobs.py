@@ -1,4 +1,4 @@
-"""What time brings: messages, their Communications and what they told of are not kept for ever."""
+"""What time brings: people who leave are forgotten once they have been told; what is past keeping goes."""
 
 from __future__ import annotations
 
@@ -7,60 +7,68 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from creneau_notifications.storage import addresses, appointments, messages
+from creneau_notifications.settings import NotificationsSettings
+from creneau_notifications.storage import addresses, appointments, departures, messages
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.clock import Clock
-from creneau_shared.database.pool import Database
+from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging.waiting import wait
+from creneau_shared.retention.rules import Rule, common_rules
+from creneau_shared.retention.settings import RetentionSettings
 
-BATCH_ROWS = 1000
+DEPARTURES_MAX = 100
 
 log = structlog.get_logger(__name__)
 
 
-class Retention:
-    """Deletes what has been kept long enough, in batches."""
+class Departures:
+    """Forgets whoever was erased, once the cancellations have left, or when they can wait no longer."""
 
-    def __init__(
-        self,
-        database: Database,
-        communications: Communications,
-        clock: Clock,
-        *,
-        kept: timedelta,
-        counts_kept: timedelta,
-        interval_s: float,
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, interval_s: float) -> None:
         self._database = database
-        self._communications = communications
         self._clock = clock
-        self._kept = kept
-        self._counts_kept = counts_kept
         self._interval_s = interval_s
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Prune at each interval until `stop` is set."""
+        """Look at each interval until `stop` is set."""
         while not stop.is_set():
-            await self.prune()
+            await self.forget_due()
             await wait(stop, self._interval_s)
 
-    async def prune(self) -> int:
-        """Delete what is too old now; how many messages there were."""
-        before = self._clock.now() - self._kept
-        pruned = 0
-        while batch := await self._prune_messages(before):
-            pruned += batch
-        async with self._database.transaction() as connection:
-            while await appointments.prune(connection, before, BATCH_ROWS) == BATCH_ROWS:
-                pass
-        async with self._database.transaction() as connection:
-            await addresses.prune(connection, self._clock.now(), self._counts_kept)
-        if pruned:
-            log.info("messages pruned", messages=pruned)
-        return pruned
+    async def forget_due(self) -> int:
+        """Forget those who can be forgotten now, each in a transaction of its own; how many."""
+        forgotten = 0
+        while forgotten < DEPARTURES_MAX:
+            async with self._database.transaction() as connection:
+                due = await departures.due(connection, self._clock.now(), 1)
+                for reference in due:
+                    count = await departures.forget(connection, reference, self._clock.now())
+                    log.info("person forgotten", person=reference, messages=count)
+            if not due:
+                break
+            forgotten += 1
+        return forgotten
 
-    async def _prune_messages(self, before: datetime) -> int:
-        async with self._database.transaction() as connection:
-            ids = await messages.prune(connection, before, BATCH_ROWS)
-            await self._communications.remove(connection, [str(id_) for id_ in ids])
-            return len(ids)
+
+def rules(
+    settings: NotificationsSettings, communications: Communications, common: RetentionSettings
+) -> list[Rule]:
+    """How long notifications keeps what."""
+    kept = timedelta(days=settings.message_retention_days)
+
+    async def remove_messages(connection: Connection, before: datetime, limit: int) -> int:
+        ids = await messages.prune(connection, before, limit)
+        await communications.remove(connection, [str(id_) for id_ in ids])
+        return len(ids)
+
+    counted = timedelta(days=settings.unconfirmed_count_days)
+
+    async def remove_counts(connection: Connection, before: datetime, limit: int) -> int:
+        return await addresses.prune(connection, before + counted, counted)
+
+    return [
+        Rule("address-counts", "UNCONFIRMED_COUNT_DAYS", counted, remove_counts),
+        Rule("messages", "MESSAGE_RETENTION_DAYS", kept, remove_messages),
+        Rule("told-appointments", "MESSAGE_RETENTION_DAYS", kept, appointments.prune),
+        *common_rules(common, ("Communication",)),
+    ]

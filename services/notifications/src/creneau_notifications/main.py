@@ -46,7 +46,7 @@ def migrate() -> None:
 
 @main.command(name="rebuild-replicas")
 def rebuild_replicas() -> None:
-    """Read the contacts and the directory again from their beginning; running workers take it up by themselves."""
+    """Read the contacts, the accounts and the directory again from their beginning; running workers take it up by themselves."""
     asyncio.run(_rebuild())
 
 

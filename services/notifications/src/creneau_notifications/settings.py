@@ -89,7 +89,14 @@ class NotificationsSettings(ServiceSettings):
     message_retention_days: int = Field(
         730, description="how long messages, their attempts and Communications are kept after the visit, days"
     )
-    retention_interval_s: float = Field(3600.0, description="pause between two prunings, seconds")
+    erasure_interval_s: float = Field(
+        5.0, gt=0, description="pause between two looks for people who can be forgotten, seconds"
+    )
+    erasure_forget_within_h: float = Field(
+        24.0,
+        gt=0,
+        description="somebody of whom nothing but their erasure is known any more is forgotten within, hours",
+    )
 
     @property
     def channels(self) -> frozenset[Channel]:

@@ -7,6 +7,8 @@ ends, before the response is built, so that no client is told of something that 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
@@ -15,10 +17,23 @@ from typing import Self
 
 import asyncpg
 from asyncpg.transaction import Transaction
+from prometheus_client import Counter
 
 from creneau_shared.database import closing
+from creneau_shared.errors import Unavailable
 
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+
+
+RETRY_AFTER_S = 2
+STARVED_FOR_S = 5.0
+"""how long a process says that it has no room after it has refused somebody for that"""
+
+STARVED = Counter("creneau_database_pool_starved", "Times that nobody gave a connection back in time")
+
+
+class PoolStarvedError(Exception):
+    """All connections are in use, and somebody was refused for it a moment ago."""
 
 
 _Holder = tuple[int, int]
@@ -58,9 +73,23 @@ class _Session(asyncpg.Connection):
 class Database:
     """A pool of connections to one PostgreSQL database. Use as an async context manager."""
 
-    def __init__(self, url: str, *, size: int, statement_timeout_s: float, name: str = "creneau") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int,
+        statement_timeout_s: float,
+        name: str = "creneau",
+        wait_s: float | None = None,
+        kept_for_reads: int = 0,
+    ) -> None:
+        """`wait_s`: how long a connection may be waited for; None: as long as it takes. `kept_for_reads`: connections
+        that transactions leave to what is done outside of any."""
         self._url = url
         self._size = size
+        self._wait_s = wait_s
+        self._writers = asyncio.Semaphore(max(1, size - kept_for_reads))
+        self._starved_at = -math.inf
         self._settings = {
             "application_name": name,
             "statement_timeout": str(int(statement_timeout_s * 1000)),
@@ -101,7 +130,7 @@ class Database:
         held, me = _holding.get(), (id(self), id(asyncio.current_task()))
         if me in held:
             raise NestedConnectionError("this task holds a connection of the pool already")
-        connection = await self.pool.acquire()
+        connection = await self._acquire()
         token = _holding.set(held | {me})
         try:
             yield connection
@@ -111,13 +140,46 @@ class Database:
             with suppress(TimeoutError):
                 await self.pool.release(connection, timeout=CLEAN_UP_S)
 
+    async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy:
+        """A connection; Unavailable (`throttled`) when all are in use for longer than may be waited."""
+        try:
+            return await self.pool.acquire(timeout=self._wait_s)
+        except TimeoutError:
+            if self.pool.get_size() < self._size:
+                raise  # it is the server that keeps us waiting
+            raise self._starved() from None
+
+    @asynccontextmanager
+    async def _turn_to_write(self) -> AsyncIterator[None]:
+        """One of the places for transactions: however many wait for one, reads find a connection."""
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._writers.acquire()
+        except TimeoutError:
+            raise self._starved() from None
+        try:
+            yield
+        finally:
+            self._writers.release()
+
+    def _starved(self) -> Unavailable:
+        self._starved_at = time.monotonic()
+        STARVED.inc()
+        return Unavailable(
+            "Le service reçoit trop de requêtes en ce moment ; réessayez dans un instant.",
+            "The service has too many requests at the moment; try again shortly.",
+            code="throttled",
+            details_code="busy",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        )
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside a transaction: commits when the block ends, rolls back when it raises.
 
         What was put off in it (see `closing`) is written before it commits.
         """
-        async with self.connection() as connection:
+        async with self._turn_to_write(), self.connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
             put_off, token = closing.begin(connection)
@@ -134,3 +196,9 @@ class Database:
     async def ping(self) -> None:
         """Raise when the database does not answer."""
         await self.pool.fetchval("SELECT 1", timeout=2)
+
+    async def check_room(self) -> None:
+        """Raise while requests are refused because no connection is free."""
+        full = self._writers.locked() or not self.pool.get_idle_size()
+        if full and time.monotonic() - self._starved_at < STARVED_FOR_S:
+            raise PoolStarvedError

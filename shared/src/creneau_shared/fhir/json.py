@@ -7,6 +7,7 @@ A resource is a plain `dict`. A JSON number that is not a plain integer becomes 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn
 
@@ -82,8 +83,7 @@ def _fragment(value: object) -> orjson.Fragment:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
+        repeated = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise _unreadable(
             f"La propriété « {repeated} » est donnée deux fois dans le même objet.",
             f"The property “{repeated}” is given twice in the same object.",

@@ -16,6 +16,7 @@ import nh3
 from lxml import etree
 
 from creneau_shared.fhir.bindings import words
+from creneau_shared.fhir.markup import ATTRIBUTES_MAX, has_crowded_element
 
 XHTML_NAMESPACE: Final = "http://www.w3.org/1999/xhtml"
 
@@ -66,6 +67,12 @@ def problem(div: str) -> Problem | None:
     """What keeps `div` from being a FHIR narrative, None when nothing does."""
     if "<!DOCTYPE" in div or "<!ENTITY" in div:
         return Problem("txt-1", "une DTD n'y a pas sa place", "a DTD has no place in it")
+    if has_crowded_element(div):
+        return Problem(
+            "txt-1",
+            f"un élément y a plus de {ATTRIBUTES_MAX} attributs",
+            f"an element has more than {ATTRIBUTES_MAX} attributes in it",
+        )
     try:
         root = etree.fromstring(div.encode("utf-8"), _parser())
     except (etree.XMLSyntaxError, ValueError) as error:

@@ -7,9 +7,10 @@ SUBSETTED, so that nobody takes it for the whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from creneau_shared.fhir.definitions import ElementDefinition, TypeDefinition, type_definition
+from creneau_shared.fhir.json import dumps, loads
 
 SummaryMode = Literal["true", "text", "data"]
 
@@ -21,6 +22,14 @@ SUBSETTED: Final = {
 
 _ALWAYS: Final = frozenset({"id", "meta"})
 """Elements of a resource that stay in every part of it."""
+
+
+def cut_down(content: bytes, elements: Collection[str], summary: str) -> bytes:
+    """A resource's bytes as `_elements` (when there are any) or `_summary` (`true`, `text` or `data`) wants them."""
+    resource = loads(content)
+    if elements:
+        return dumps(select_elements(resource, frozenset(elements)))
+    return dumps(summarise(resource, cast("SummaryMode", summary)))
 
 
 def summarise(resource: dict[str, Any], mode: SummaryMode) -> dict[str, Any]:

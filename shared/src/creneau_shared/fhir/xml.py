@@ -21,6 +21,7 @@ from creneau_shared.fhir.definitions import (
     is_resource_type,
     type_definition,
 )
+from creneau_shared.fhir.markup import ATTRIBUTES_MAX, has_crowded_element
 from creneau_shared.fhir.narrative import XHTML_NAMESPACE
 
 FHIR_NAMESPACE: Final = "http://hl7.org/fhir"
@@ -45,6 +46,11 @@ def parse(body: bytes) -> etree._Element:
         ) from None
     if "<!DOCTYPE" in text:
         raise _unreadable("Une DTD n'est pas admise.", "A DTD is not admitted.")
+    if has_crowded_element(text):
+        raise _unreadable(
+            f"Un élément a plus de {ATTRIBUTES_MAX} attributs.",
+            f"An element has more than {ATTRIBUTES_MAX} attributes.",
+        )
     parser = etree.XMLParser(
         # The declaration's encoding must not make another text of what was just checked.
         encoding="utf-8",
@@ -134,14 +140,17 @@ class _Reader:
         if definition.kind != "primitive":
             into.setdefault(name, []).append(value)
             return
-        values: list[Any] = into.pop(name, [])
-        extensions: list[Any] = into.pop(f"_{name}", [None] * len(values))
-        values = [*(values or [None] * len(extensions)), value]
-        extensions = [*extensions, extension]
-        if any(item is not None for item in values):
-            into[name] = values
-        if any(item is not None for item in extensions):
-            into[f"_{name}"] = extensions
+        # Both lists grow in step; the one that says nothing is not written until it does.
+        values, extensions = into.get(name), into.get(f"_{name}")
+        count = len(values if values is not None else extensions or ())
+        if values is None and value is not None:
+            values = into[name] = [None] * count
+        if extensions is None and extension is not None:
+            extensions = into[f"_{name}"] = [None] * count
+        if values is not None:
+            values.append(value)
+        if extensions is not None:
+            extensions.append(extension)
 
     def value(
         self, element: etree._Element, definition: ElementDefinition, depth: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -23,7 +23,24 @@ class GatewaySettings(BaseSettings):
     cursor_secret: str = Field(
         "", description="key that seals the values in links, the same in all gateway processes; empty: random"
     )
-    request_body_bytes_max: int = Field(8 * 1024 * 1024, description="longest body, bytes")
+    gateway_secret: SecretStr = Field(
+        SecretStr(""), description="secret beside which nginx's word on the client's address is believed"
+    )
+    anonymous_body_bytes_max: int = Field(64 * 1024, description="longest body without a token, bytes")
+    request_body_bytes_max: int = Field(4 * 1024 * 1024, description="longest body with a token, bytes")
+    heavy_bytes_min: int = Field(
+        16 * 1024, description="bodies and answers from this size on are worked on in a process beside, bytes"
+    )
+    heavy_waiting_max: int = Field(
+        16, description="large bodies and answers that may wait for that process before 503 `throttled`"
+    )
+    anonymous_requests_per_s: float = Field(
+        30.0,
+        description="requests a second to one gateway process from one address without a token, after the burst; 0: no limit",
+    )
+    anonymous_requests_burst: int = Field(
+        600, ge=1, description="requests to one gateway process from one address at once"
+    )
     batch_parallel: int = Field(8, description="entries of one batch that are asked for at once")
     shutdown_grace_s: float = Field(10.0, description="time to drain after SIGTERM, seconds")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")

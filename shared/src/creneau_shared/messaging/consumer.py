@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -79,7 +79,8 @@ class Consumer:
 
     `name` is the purpose, as the inbox knows it: one consumer for one purpose, so that it can be rebuilt
     without touching another's effects. `group` is its Kafka consumer group; any number of processes share the
-    partitions. `handlers` gives the handler of each event type; events of other types are skipped.
+    partitions. `handlers` gives the handler of each event type; events of other types are skipped. `personal` are
+    those of the topics whose events name people: what cannot be handled of them is put aside without its value.
     """
 
     def __init__(
@@ -92,6 +93,8 @@ class Consumer:
         settings: ServiceSettings,
         clock: Clock,
         messaging: MessagingSettings | None = None,
+        *,
+        personal: Collection[str] = (),
     ) -> None:
         self.name = name
         self.group = group
@@ -99,6 +102,7 @@ class Consumer:
         self.settings = settings
         self.clock = clock
         self._handlers = dict(handlers)
+        self._personal = frozenset(personal)
         self._database = database
         self._limits = messaging or MessagingSettings()
         self._generations: dict[TopicPartition, int] = {}
@@ -223,7 +227,13 @@ class Consumer:
                 error = await self._attempts(record, place)
                 if error is not None:
                     attempts = self._limits.consumer_attempts_max
-                    await letters.bury(record, error, topic=record.topic, attempts=attempts)
+                    await letters.bury(
+                        record,
+                        error,
+                        topic=record.topic,
+                        attempts=attempts,
+                        by_reference=record.topic in self._personal,
+                    )
                     metrics.DEAD.labels(self.name, record.topic).inc()
                     log.error(
                         "event buried",

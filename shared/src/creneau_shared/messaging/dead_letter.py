@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 
 from creneau_shared.clock import Clock
 from creneau_shared.logging import describe
-from creneau_shared.messaging.kafka import open_consumer, open_producer
+from creneau_shared.messaging.kafka import log_ends, open_consumer, open_producer
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import dead_letter_topic
 from creneau_shared.settings import ServiceSettings
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from creneau_shared.messaging.consumer import Consumer
 
 PREFIX = "dead_"
+REFERENCE = "reference"
+"""Header `dead_value` of a dead letter whose value stands where it was first, if it still does."""
 SEND_TIMEOUT_S = 10.0
 MESSAGE_CHARACTERS_MAX = 500
 
@@ -51,10 +53,19 @@ class DeadLetters:
         await self._clients.aclose()
         self._producer = None
 
-    async def bury(self, record: ConsumerRecord, error: BaseException, *, topic: str, attempts: int) -> None:
+    async def bury(
+        self,
+        record: ConsumerRecord,
+        error: BaseException,
+        *,
+        topic: str,
+        attempts: int,
+        by_reference: bool = False,
+    ) -> None:
         """Put `record` on the dead-letter topic of `topic`; it is there when this returns.
 
-        Raises KafkaError, OSError or TimeoutError when it is not.
+        `by_reference`: without its value, which names somebody and must be forgotten where it is; where it was found
+        is kept, and the kind of the failure without its words. Raises KafkaError, OSError or TimeoutError when it is not.
         """
         dead = dead_letter_topic(topic, self._group)
         async with asyncio.timeout(SEND_TIMEOUT_S):
@@ -65,9 +76,16 @@ class DeadLetters:
                 self._created.add(dead.name)
             await producer.send_and_wait(
                 dead.name,
-                value=record.value,
+                value=None if by_reference else record.value,
                 key=record.key,
-                headers=dead_headers(record, error, topic=topic, attempts=attempts, clock=self._clock),
+                headers=dead_headers(
+                    record,
+                    error,
+                    topic=topic,
+                    attempts=attempts,
+                    clock=self._clock,
+                    by_reference=by_reference,
+                ),
             )
 
     async def _open(self) -> AIOKafkaProducer:
@@ -76,7 +94,13 @@ class DeadLetters:
 
 
 def dead_headers(
-    record: ConsumerRecord, error: BaseException, *, topic: str, attempts: int, clock: Clock
+    record: ConsumerRecord,
+    error: BaseException,
+    *,
+    topic: str,
+    attempts: int,
+    clock: Clock,
+    by_reference: bool = False,
 ) -> list[tuple[str, bytes]]:
     """The record's own headers, less those of an earlier death, and why it died, where from and when."""
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
@@ -89,6 +113,9 @@ def dead_headers(
         "attempts": str(attempts),
         "time": clock.now().isoformat(),
     }
+    if by_reference:
+        del reason["message"]
+        reason["value"] = REFERENCE
     return kept + [(PREFIX + name, value.encode()) for name, value in reason.items()]
 
 
@@ -112,7 +139,8 @@ async def replay(consumer: Consumer, topic: str) -> Replayed:
 
     Nothing is sent to the topic itself: no other consumer is concerned. What fails again is buried again.
     Their order is lost by then: a handler compares versions, and the replica of a compacted topic is better
-    rebuilt (`rebuild.rebuild`). Raises what passes (`consumer.TRANSIENT`); what was handled until then stays
+    rebuilt (`rebuild.rebuild`). A letter that refers to a record which is there no more (it has been superseded) has
+    nothing left to be handled. Raises what passes (`consumer.TRANSIENT`); what was handled until then stays
     handled.
     """
     handled = failed = 0
@@ -125,15 +153,45 @@ async def replay(consumer: Consumer, topic: str) -> Replayed:
         partitions = (await keeper.sizes()).get(dead.name, 0)
         places = [TopicPartition(dead.name, number) for number in range(partitions)]
         async for record in _until_now(reader, places):
-            error = await consumer.attempt(record, topic=topic)
-            if error is None:
+            by_reference = _header(record, "value") == REFERENCE
+            found = await _referred_to(consumer, record, topic) if by_reference else record
+            error = await consumer.attempt(found, topic=topic) if found is not None else None
+            if found is None or error is None:
                 handled += 1
             else:
                 failed += 1
-                await letters.bury(record, error, topic=topic, attempts=1)
+                await letters.bury(found, error, topic=topic, attempts=1, by_reference=by_reference)
             await reader.commit({TopicPartition(record.topic, record.partition): record.offset + 1})
     log.info("dead letters replayed", topic=topic, group=consumer.group, handled=handled, failed=failed)
     return Replayed(handled, failed)
+
+
+def _header(record: ConsumerRecord, name: str) -> str | None:
+    return next((value.decode() for key, value in record.headers if key == PREFIX + name), None)
+
+
+async def _referred_to(consumer: Consumer, letter: ConsumerRecord, topic: str) -> ConsumerRecord | None:
+    """The record that a letter refers to; None when the log does not hold it any more."""
+    partition, offset = _header(letter, "partition"), _header(letter, "offset")
+    if partition is None or offset is None:
+        return None
+    place = TopicPartition(topic, int(partition))
+    async with open_consumer(consumer.settings) as reader:
+        reader.assign([place])
+        end = (await log_ends(consumer.settings, reader, {place: int(offset) + 1}))[place]
+        begin = (await reader.beginning_offsets([place]))[place]
+        if not begin <= int(offset) < end:
+            return None
+        reader.seek(place, int(offset))
+        while await reader.position(place) < end:
+            for record in (await reader.getmany(place, timeout_ms=200, max_records=1)).get(place, []):
+                same = record.offset == int(offset) and _event_id(record) == _event_id(letter)
+                return record if same else None
+    return None
+
+
+def _event_id(record: ConsumerRecord) -> bytes | None:
+    return next((value for name, value in record.headers if name == "ce_id"), None)
 
 
 async def _until_now(reader: AIOKafkaConsumer, places: list[TopicPartition]) -> AsyncIterator[ConsumerRecord]:

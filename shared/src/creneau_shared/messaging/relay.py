@@ -147,12 +147,13 @@ class Relay:
     async def _publish_until(self, connection: Connection, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         async with (
-            TopicKeeper(self._settings, self._topics) as keeper,
+            TopicKeeper(self._settings, self._topics, self._limits) as keeper,
             open_consumer(self._settings) as reader,
             open_producer(self._settings) as producer,
         ):
             least_s, most_s = self._limits.relay_poll_min_s, self._limits.relay_poll_max_s
             check_at, pause_s = 0.0, least_s
+            await keeper.configure()
             while not stop.is_set():
                 if loop.time() >= check_at:
                     await self._check_logs(connection, keeper, reader)

@@ -13,6 +13,19 @@ class MessagingSettings(BaseSettings):
 
     outbox_retention_days: float = Field(7.0, description="published events are kept for republishing, days")
     outbox_prune_interval_s: float = Field(600.0, description="pause between two prunings, seconds")
+    event_retention_days: float = Field(
+        7.0, description="events are kept on topics that are not compacted, days"
+    )
+    dead_letter_retention_days: float = Field(
+        30.0, description="what a consumer could not handle is kept on its dead-letter topic, days"
+    )
+    compaction_within_h: float = Field(
+        24.0, description="superseded and deleted state is gone from compacted topics within, hours"
+    )
+    tombstone_retention_days: float = Field(
+        30.0,
+        description="that something was deleted is kept on compacted topics, days: longer than a consumer may be away",
+    )
     inbox_retention_days: float = Field(30.0, description="handled events are remembered, days")
     inbox_prune_interval_s: float = Field(3600.0, description="pause between two prunings, seconds")
 

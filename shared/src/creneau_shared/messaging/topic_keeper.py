@@ -12,7 +12,8 @@ from typing import Self
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
-from aiokafka.errors import IncompatibleBrokerVersion, TopicAlreadyExistsError, for_code
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
 from creneau_shared.messaging.kafka import (
     REQUEST_TIMEOUT_MS,
@@ -22,8 +23,12 @@ from creneau_shared.messaging.kafka import (
     stop_within,
 )
 from creneau_shared.messaging.retention import Partition
+from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topics import Topic
 from creneau_shared.settings import ServiceSettings
+
+TOPIC_CONFIG = 1
+"""DescribeConfigs' source of a value that is set on the topic itself (DYNAMIC_TOPIC_CONFIG)"""
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +36,11 @@ log = structlog.get_logger(__name__)
 class TopicKeeper:
     """Creates topics and tells where their logs end. Use as an async context manager."""
 
-    def __init__(self, settings: ServiceSettings, topics: Sequence[Topic]) -> None:
+    def __init__(
+        self, settings: ServiceSettings, topics: Sequence[Topic], limits: MessagingSettings | None = None
+    ) -> None:
         self._settings = settings
+        self._limits = limits or MessagingSettings()
         self._topics = {topic.name: topic for topic in topics}
         self._admin: AIOKafkaAdminClient | None = None
 
@@ -88,6 +96,41 @@ class TopicKeeper:
         if missing:
             await self._create(missing)
 
+    async def configure(self) -> list[str]:
+        """Bring the topics that exist to their declared configuration, which settings may have changed since; which.
+
+        What else an operator has set on a topic stays. A broker that knows no configurations is left as it is.
+        """
+        assert self._admin is not None
+        changed = []
+        for name in sorted(await self.sizes()):
+            wanted = self._topics[name].configuration(self._limits)
+            try:
+                async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+                    present = await self._own_configuration(name)
+                    if wanted.items() <= present.items():
+                        continue
+                    (answer,) = await self._admin.alter_configs(
+                        [ConfigResource(ConfigResourceType.TOPIC, name, present | wanted)]
+                    )
+            except (KafkaError, TimeoutError) as error:
+                log.info("topic not configured", topic=name, error=type(error).__name__)
+                continue
+            for code, reason, *_ in answer.resources:
+                if code:
+                    log.warning("topic not configured", topic=name, code=code, reason=reason)
+                else:
+                    log.info("topic configured", topic=name)
+                    changed.append(name)
+        return changed
+
+    async def _own_configuration(self, name: str) -> dict[str, str]:
+        """What is set on the topic itself, not by the broker's defaults."""
+        assert self._admin is not None
+        (answer,) = await self._admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+        entries = [entry for resource in answer.resources for entry in resource[4]]
+        return {str(e[0]): str(e[1]) for e in entries if e[3] == TOPIC_CONFIG}
+
     async def sizes(self) -> dict[str, int]:
         """The number of partitions of each of our topics that exists.
 
@@ -111,7 +154,7 @@ class TopicKeeper:
                     topic.name,
                     self._partitions(topic),
                     self._settings.kafka_replication_factor,
-                    topic_configs=topic.configuration(),
+                    topic_configs=topic.configuration(self._limits),
                 )
                 for topic in topics
             ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from creneau_booking.handlers.patients import patient_removed, patient_written, require_writable
 from creneau_booking.handlers.people import People
+from creneau_booking.storage.patients import require_same_person
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -42,6 +43,8 @@ class PatientStore(GenericStore):
         belonging: Sequence[str] | None = None,
         keeping: bool = False,
     ) -> Stored:
+        if current.deleted:
+            await require_same_person(connection, current, resource)
         before = None if current.content is None else loads(current.content)
         require_writable(context, before, resource)
         stored = await super().replace(

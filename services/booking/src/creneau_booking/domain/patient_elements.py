@@ -33,7 +33,6 @@ class Right:
 _UNTIL_BOOKED: frozenset[Phase] = frozenset({"request", "held"})
 _ASKING: frozenset[Phase] = frozenset({"request"})
 _LIVING: frozenset[Phase] = frozenset({"request", "held", "booked"})
-_ALWAYS: frozenset[Phase] = frozenset({"request", "held", "booked", "closed"})
 _BY_THE_SLOT = "one of those that the slot offers"
 
 RIGHTS: Mapping[str, Right] = {
@@ -59,7 +58,9 @@ RIGHTS: Mapping[str, Right] = {
     "cancelationReason": Right(
         frozenset(), note="with `status` `cancelled`: a code of the list below, without text"
     ),
-    "meta.security": Right(_ALWAYS, note="the label `HIDDEN-FROM-PROXIES` and no other"),
+    "meta.security": Right(
+        _ASKING, note="the label `HIDDEN-FROM-PROXIES` and no other, by the person themselves; it stays"
+    ),
 }
 """Element → when. What is not here is the practice's, extensions included."""
 

@@ -1,4 +1,8 @@
-"""Who represents whom: a parent until majority, a legal representative, a carer; what each may do, and until when."""
+"""Who represents whom: a parent until majority, a legal representative, a carer; what each may do, and until when.
+
+A person decides who represents them. Parents decide for a child until its majority; a guardian comes from a judge, and
+is therefore stated by a practice. Nobody but the person decides about the account that is their own.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +11,52 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.access_rules import Birth, local_instant, months_later
+from creneau_shared.errors import Forbidden
 
 MAJORITY_MONTHS = 18 * 12
-SCOPES = ("see", "book", "cancel")
-"""what a person lets somebody do for them"""
-EVERYTHING = frozenset({"see", "book", "cancel", "register", "manage"})
-"""what oneself, a parent or a legal representative may do"""
-RESPONSIBLE = frozenset({"PRN", "MTH", "FTH", "GUARD", "POWATT", "ONESELF"})
-"""relationships (v3-RoleCode) of those who answer for a person: parents, guardians, mandataries; and oneself"""
+SCOPES = ("see", "book", "cancel", "register")
+"""what a person lets somebody do for them; `register`: keep the record up to date"""
+EVERYTHING = frozenset({*SCOPES, "manage"})
+"""what oneself, a parent or a legal representative may do; `manage`: say who else represents the person"""
+VISITS = frozenset({"see", "book", "cancel"})
+PARENTS = frozenset({"PRN", "MTH", "FTH"})
+"""relationships (v3-RoleCode) of those who answer for a minor"""
+GUARDIAN = "GUARD"
+RESPONSIBLE = frozenset({GUARDIAN, "POWATT", "ONESELF"})
+"""relationships of those who answer for a person of any age: guardians, mandataries; and oneself"""
 _CIVIL_ZONE = ZoneInfo("Europe/Paris")
 _MIDNIGHT = datetime.min.time()
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """What a RelatedPerson states: for whom (Patient id), as what (v3-RoleCode), what they may do, from when until when
-    (half-open; None: open)."""
+    """What a RelatedPerson states: for whom (Patient id), as what (v3-RoleCode), the scopes that it names (none: what
+    the relationship means by itself), from when until when (half-open; None: open)."""
 
     patient: str
     relationships: frozenset[str]
-    may: frozenset[str]
+    scopes: frozenset[str]
     since: datetime | None
     until: datetime | None
     active: bool = True
+    ends_at_majority: bool = False
+    """the end is the patient's majority, and moves with it"""
 
     @property
     def is_oneself(self) -> bool:
         """The person's own account, where somebody else had registered them."""
         return "ONESELF" in self.relationships
+
+    def may(self, *, minor: bool) -> frozenset[str]:
+        """What it lets somebody do. Whoever answers for the person may do everything, unless they are given less."""
+        answers_for = self.relationships & (RESPONSIBLE | PARENTS if minor else RESPONSIBLE)
+        if self.is_oneself or (answers_for and (not self.scopes or self.scopes >= VISITS)):
+            return EVERYTHING
+        return self.scopes | {"see"}
+
+    def has_ended(self, now: datetime) -> bool:
+        """Whether it lets nobody do anything any more."""
+        return not self.active or (self.until is not None and self.until <= now)
 
 
 def majority(birth: Birth) -> date:
@@ -42,11 +64,74 @@ def majority(birth: Birth) -> date:
     return months_later(birth.last, MAJORITY_MONTHS)
 
 
-def is_minor(birth: Birth, now: datetime) -> bool:
-    """Whether a person is under age at `now`, by the civil day in France."""
-    return now.astimezone(_CIVIL_ZONE).date() < majority(birth)
+def is_minor(birth: Birth | None, now: datetime) -> bool:
+    """Whether a person is known to be under age at `now`, by the civil day in France."""
+    return birth is not None and now.astimezone(_CIVIL_ZONE).date() < majority(birth)
 
 
 def end_of_minority(birth: Birth) -> datetime:
     """The instant at which parents no longer answer for their child."""
     return local_instant(majority(birth), _MIDNIGHT, _CIVIL_ZONE)
+
+
+def majority_ending(proxy: Proxy, birth: Birth | None, now: datetime) -> datetime | None:
+    """The end that majority sets to a parent's proxy; None: it sets none, or the stated one comes before it."""
+    if birth is None or not (proxy.relationships & PARENTS and is_minor(birth, now)):
+        return None
+    end = end_of_minority(birth)
+    return end if proxy.until is None or proxy.until >= end else None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The person about whose representatives somebody decides."""
+
+    minor: bool
+    has_account: bool
+    """an account is theirs: of somebody who is them"""
+
+
+def require_may_decide(
+    relationships: frozenset[str], person: Person, *, manages: bool, is_person: bool
+) -> None:
+    """Forbidden when a consumer may not state, change or end a proxy with these relationships (before and after).
+
+    `manages`: they may say who represents the person; `is_person`: they are the person.
+    """
+    if not manages:
+        raise Forbidden(
+            "Seuls la personne elle-même, ses parents ou son représentant légal décident de qui la représente. Pour ne"
+            " plus la représenter vous-même : $renounce.",
+            "Only the person, their parents or their legal representative decide who represents them. To represent"
+            " them no longer yourself: $renounce.",
+            expression="RelatedPerson",
+            details_code="proxy-not-yours",
+        )
+    if "ONESELF" in relationships and person.has_account and not is_person:
+        raise Forbidden(
+            "Cette personne a son propre compte : elle seule, ou son cabinet, en décide.",
+            "This person has an account of their own: only they, or their practice, decide about it.",
+            expression="RelatedPerson.relationship",
+            details_code="proxy-oneself",
+        )
+    if GUARDIAN in relationships:
+        raise Forbidden(
+            "Une mesure de protection se déclare, se change et se termine au cabinet.",
+            "A protective measure is stated, changed and ended at the practice.",
+            expression="RelatedPerson.relationship",
+            details_code="proxy-guardian",
+        )
+    if is_person and person.minor and relationships & PARENTS:
+        raise Forbidden(
+            "Un mineur ne décide pas de qui sont ses parents ; un rendez-vous peut leur être caché"
+            " (HIDDEN-FROM-PROXIES).",
+            "A minor does not decide who their parents are; an appointment can be hidden from them"
+            " (HIDDEN-FROM-PROXIES).",
+            expression="RelatedPerson.relationship",
+            details_code="proxy-parent",
+        )
+
+
+def same_person(one: Birth | None, other: Birth | None) -> bool:
+    """Whether two records can be one person's: their birth dates do not contradict each other."""
+    return one is None or other is None or (one.first <= other.last and other.first <= one.last)

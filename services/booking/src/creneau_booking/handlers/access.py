@@ -26,18 +26,23 @@ async def require_bookable(
         return
     [patient] = set(wanted.patients)
     schedules = sorted({slot.schedule for slot in slots})
-    agendas, to_come = await standing_of(connection, schedules, patient, context.now, besides=wanted.id)
+    id_ = patient.removeprefix("Patient/")
+    hidden_too = not context.represents(id_)
+    agendas, to_come = await standing_of(
+        connection, schedules, patient, context.now, besides=wanted.id, hidden_too=hidden_too
+    )
     for slot in slots:
         if slot.schedule in agendas:
             rules.require_open(agendas[slot.schedule], slot.start, context.now)
     for schedule, agenda in agendas.items():
         if agenda.rules.age is not None:
             start = min(slot.start for slot in slots if slot.schedule == schedule)
-            id_ = patient.removeprefix("Patient/")
             rules.require_age(agenda, (await births_of(connection, [id_])).get(id_), start)
     most = {schedule: _most(agendas, schedule) for schedule in schedules}
     if to_come >= min([quotas.future_least, *(own for own in most.values() if own is not None)]):
-        upcoming = await upcoming_of(connection, patient, context.now, besides=wanted.id)
+        upcoming = await upcoming_of(
+            connection, patient, context.now, besides=wanted.id, hidden_too=hidden_too
+        )
         specialties = frozenset(specialty for slot in slots for specialty in slot.specialties)
         counsellor = context.role == "counsellor"
         require_room_to_come(quotas, upcoming, most, specialties, counsellor=counsellor)

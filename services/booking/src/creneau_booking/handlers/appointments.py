@@ -17,6 +17,7 @@ from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.handlers.own_word import Change, OwnWord, unknown_appointment
+from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage import claims as claim_storage
 from creneau_booking.storage.appointments import AppointmentRepository
@@ -94,6 +95,7 @@ class AppointmentHandlers:
     ) -> tuple[Appointment, Resource, Schedules, Owners]:
         """Take what a new appointment claims; its facts, its resource with the times, its agendas and whose they are."""
         after = self._repository.facts(identified, version=version)
+        require_may_hide(context, after)
         changes.require_allowed_status(after.status, by_patient=context.patient_ids is not None)
         kind: ActionKind = "booked" if claims(after.status) else "asked"
         await self._word.hear_new(connection, context, identified, after, kind)
@@ -145,6 +147,7 @@ class AppointmentHandlers:
         until = context.now + self._holds.duration
         identified = self._repository.as_held(said, until)
         wanted = self._repository.facts(identified)
+        require_may_hide(context, wanted)
         after, identified, schedules, owners = await self._take(connection, context, identified, wanted)
         stored = await self._repository.insert(connection, context, identified, after, schedules, owners)
         await keep_hold(connection, stored.id, until, context.issuer, context.subject)
@@ -160,7 +163,7 @@ class AppointmentHandlers:
         before = self._repository.stored_facts(current)
         changes.require_transition(before.status, "pending", by_patient=context.patient_ids is not None)
         until = context.now + self._holds.duration
-        resource = {**resource, "status": "pending"}
+        resource = {**self._heard(context, current, before, resource), "status": "pending"}
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         if context.patient_ids is not None:
             changes.require_same_patient(before, after)
@@ -234,6 +237,7 @@ class AppointmentHandlers:
         """
         by_patient = context.patient_ids is not None
         before = self._repository.stored_facts(current)
+        resource = self._heard(context, current, before, resource)
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         self._require_allowed(context, before, after, move=move)
         said_before = self._repository.resource(current)
@@ -266,6 +270,28 @@ class AppointmentHandlers:
             previous = (before.start, before.end) if kind == "moved" and before.start and before.end else None
             event = AppointmentEvent(kind, after, schedules, previous, acting(context))
             await tell(connection, context, event, before)
+        return stored
+
+    def _heard(
+        self, context: WriteContext, current: Stored, before: Appointment, resource: Resource
+    ) -> Resource:
+        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
+        return heard(context, self._repository.resource(current), before, resource, after)
+
+    async def withdraw(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        """Cancel a locked appointment because the person for whom it was is leaving.
+
+        No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever.
+        """
+        before = self._repository.stored_facts(current)
+        if claims(before.status):
+            await claim_storage.give_back(connection, before.id, before.slots, context.now)
+        await forget_hold(connection, before.id)
+        resource = self._repository.as_cancelled(self._repository.resource(current))
+        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
+        stored = await self._repository.update(connection, context, current, resource, after)
+        if event_kind(before, after) is not None:
+            await tell(connection, context, AppointmentEvent("cancelled", after, by="patient"), before)
         return stored
 
     def _require_allowed(

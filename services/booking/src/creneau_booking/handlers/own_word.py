@@ -66,7 +66,7 @@ class OwnWord:
             return
         patient_elements.require_sayable(said)
         patient = participants.require_one_own_patient(wanted, context.patient_ids)
-        await self._count(connection, context, patient, kind, besides=wanted.id)
+        await self._count(connection, context, patient, kind, wanted)
 
     async def hear_change(self, connection: Connection, context: WriteContext, change: Change) -> Resource:
         """The resource as the caller may say it. What they may not say is refused, naming each element."""
@@ -89,7 +89,7 @@ class OwnWord:
             participants.require_one_own_patient(after, context.patient_ids)
         kind = _kind_of(before, after)
         if kind is not None:
-            await self._count(connection, context, after.patients[0], kind, besides=after.id)
+            await self._count(connection, context, after.patients[0], kind, after)
         return said
 
     async def hear_hold(self, connection: Connection, context: WriteContext, change: Change) -> Resource:
@@ -104,7 +104,7 @@ class OwnWord:
             return
         patient = participants.require_one_own_patient(before, context.patient_ids)
         if before.status == "booked":
-            await self._count(connection, context, patient, "cancelled", besides=before.id)
+            await self._count(connection, context, patient, "cancelled", before)
 
     async def _require_own_answers(
         self,
@@ -230,8 +230,10 @@ class OwnWord:
     ) -> Resource:
         """The appointment with the answer that a patient gives for themselves or their relative."""
         appointment = self._repository.facts(said)
-        may_see = context.oneself if appointment.hidden else context.patient_ids or ()
-        if not set(appointment.patients) & {f"Patient/{id_}" for id_ in may_see}:
+        seen = {f"Patient/{id_}" for id_ in context.patient_ids or ()}
+        if appointment.hidden:
+            seen = {r for r in seen if not context.represents(r.removeprefix("Patient/"))}
+        if not set(appointment.patients) & seen:
             raise unknown_appointment()
         own = {p for p in appointment.patients if p.removeprefix("Patient/") in (context.patient_ids or ())}
         present = {p.reference for p in appointment.participants if p.reference}
@@ -248,16 +250,31 @@ class OwnWord:
     # -- quotas ----------------------------------------------------------------------------------------------
 
     async def _count(
-        self, connection: Connection, context: WriteContext, patient: str, kind: ActionKind, *, besides: str
+        self,
+        connection: Connection,
+        context: WriteContext,
+        patient: str,
+        kind: ActionKind,
+        appointment: Appointment,
     ) -> None:
-        """Count the act; refuse it when it is one too many. From here on rivals of this account and patient wait."""
+        """Count the act; refuse it when it is one too many. From here on rivals of this account and patient wait.
+
+        What is hidden from the patient's representatives counts by itself, so that no refusal tells them of it.
+        """
         counsellor = context.role == "counsellor"
         account, of_patient = await act(
-            connection, kind, account_key(context.issuer, context.subject), patient_key(patient), context.now
+            connection,
+            kind,
+            account_key(context.issuer, context.subject),
+            patient_key(patient, hidden=appointment.hidden),
+            context.now,
         )
         if kind == "asked":
             if not counsellor:
-                waiting = await count_requests(connection, patient, besides=besides)
+                hidden_too = not context.represents(patient.removeprefix("Patient/"))
+                waiting = await count_requests(
+                    connection, patient, besides=appointment.id, hidden_too=hidden_too
+                )
                 quotas.require_few_requests(self._quotas, waiting)
             return
         if kind == "cancelled":

@@ -1,19 +1,21 @@
-"""Patients and who acts for them: what a registration, a statement or its end means for the accounts concerned."""
+"""Patients and who acts for them: what a registration, a correction or an end means for the accounts concerned."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from creneau_booking.domain.proxies import EVERYTHING, SCOPES, Proxy, end_of_minority, is_minor
+from creneau_booking.domain.proxies import SCOPES, Proxy, is_minor
 from creneau_booking.domain.quotas import Quotas, require_few_patients
+from creneau_booking.handlers.accounts import tell
+from creneau_booking.handlers.proxies import RelatedPersonStore, of_the_deployment
 from creneau_booking.storage import accounts
-from creneau_booking.storage.accounts import Link
+from creneau_booking.storage.accounts import Account, Link
 from creneau_booking.storage.agenda_rules import births_of
-from creneau_booking.storage.related_persons import CARER, PARENT, proxy_of, resource_of
+from creneau_booking.storage.related_persons import CARER, PARENT, UNTIL_MAJORITY, resource_of
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Forbidden, Unprocessable
+from creneau_shared.errors import Forbidden
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.storage.generic import GenericStore, owned_by
+from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.security.access import Known
 from creneau_shared.security.memberships import practices_of
@@ -33,14 +35,11 @@ async def known(connection: Connection, principal: Principal, now: datetime) -> 
 
 
 class People:
-    """The hooks of Patient and RelatedPerson, in the transaction of each write."""
+    """The hooks of Patient, in the transaction of each write."""
 
-    def __init__(self, base_url: str, quotas: Quotas) -> None:
+    def __init__(self, related_persons: RelatedPersonStore, quotas: Quotas) -> None:
+        self._related_persons = related_persons
         self._quotas = quotas
-        self._base_url = base_url
-        self._statements = GenericStore(
-            "RelatedPerson", base_url, self.related_person_changed, self.related_person_belonging
-        )
 
     async def patient_changed(
         self,
@@ -53,77 +52,58 @@ class People:
         """One that a person registers is theirs to act for; one that is deleted is nobody's any more."""
         if kind == "create" and context.role == "patient":
             await self._link(connection, context, stored.id)
-            registered = await accounts.count_patients(connection, context.issuer, context.subject)
+            registered = await accounts.count_patients(connection, Account(context.issuer, context.subject))
             require_few_patients(self._quotas, registered)
+        if kind == "update":
+            await self._related_persons.end_at_majority_of(connection, context, stored.id)
         if kind == "delete":
-            await accounts.end_links(connection, stored.id)
+            ended = await accounts.end_links(connection, stored.id)
+            await tell(connection, ended, context.now, context.correlation_id)
 
     async def patient_belonging(
         self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
     ) -> list[str] | None:
         """A Patient is of the practice that registers them; others come to know them by an appointment."""
-        return None if current is not None else owned_by(context.organizations or ())
+        if current is None:
+            return owned_by(context.organizations or ())
+        if context.people is not None and current.content is not None:
+            await self._require_same_majority(connection, loads(current.content), resource)
+        return None
 
-    async def related_person_changed(
-        self,
-        connection: Connection,
-        context: WriteContext,
-        kind: ChangeKind,
-        stored: Stored,
-        resource: Resource | None,
-    ) -> None:
-        """What is stated holds at once, and what is withdrawn holds no longer."""
-        if resource is None:
-            await accounts.end_proxy(connection, stored.id)
+    async def _require_same_majority(self, connection: Connection, before: Resource, after: Resource) -> None:
+        """Forbidden when a consumer's correction of the birth date would move the end of a parent's authority, once
+        somebody else knows the person: a practice, or the account that is their own."""
+        if before.get("birthDate") == after.get("birthDate"):
             return
-        proxy = proxy_of(resource, self._base_url)
-        if not proxy.active:
-            await accounts.end_proxy(connection, stored.id)
-        elif kind == "update":
-            await accounts.follow(connection, stored.id, may=proxy.may, since=proxy.since, until=proxy.until)
-
-    async def related_person_belonging(
-        self, connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
-    ) -> list[str]:
-        """A RelatedPerson is known to the practices that know the Patient."""
-        patient = proxy_of(resource, self._base_url).patient
-        owners = await connection.fetchval(
-            "SELECT ARRAY(SELECT t FROM unnest(terms) AS t WHERE starts_with(t, $2))"
-            " FROM patient WHERE id = $1 AND NOT deleted",
+        patient = str(after["id"])
+        is_settled = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM related_person WHERE terms @> ARRAY['patient=Patient/' || $1]"
+            " AND NOT deleted AND position(convert_to($2, 'UTF8') IN content) > 0)"
+            " AND EXISTS (SELECT FROM patient, unnest(terms) AS t WHERE id = $1 AND starts_with(t, $3)"
+            " UNION ALL SELECT FROM patient_account WHERE patient_id = $1 AND oneself)",
             patient,
+            UNTIL_MAJORITY,
             OWNER,
         )
-        if owners is None and context.organizations is None and context.patient_ids is None:
-            raise Unprocessable(
-                f"Patient/{patient} n'existe pas.",
-                f"Patient/{patient} does not exist.",
-                code="not-found",
-                expression="RelatedPerson.patient",
-                details_code="unknown-patient",
+        if is_settled:
+            raise Forbidden(
+                "Un parent agit pour cette personne jusqu'à sa majorité : seul un cabinet corrige sa date de naissance.",
+                "A parent acts for this person until their majority: only a practice corrects their birth date.",
+                expression="Patient.birthDate",
+                details_code="proxy-birth-date",
             )
-        if current is not None and current.content is not None:
-            before = proxy_of(loads(current.content), self._base_url).patient
-            if before != patient:
-                raise Forbidden(
-                    "Un RelatedPerson ne change pas de Patient : supprimez-le et créez-en un autre.",
-                    "A RelatedPerson does not change its Patient: delete it and create another one.",
-                    expression="RelatedPerson.patient",
-                    details_code="other-patient",
-                )
-        return list(owners or ())
 
     async def _link(self, connection: Connection, context: WriteContext, patient: str) -> None:
         """The first Patient of an account is its holder; further ones are whom they represent, which is stated."""
-        if not await accounts.has_oneself(connection, context.issuer, context.subject):
-            await accounts.keep_link(connection, context.issuer, context.subject, Link(patient))
-            return
-        birth = (await births_of(connection, [patient])).get(patient)
-        if birth is not None and is_minor(birth, context.now):
-            proxy = Proxy(patient, frozenset({"PRN"}), EVERYTHING, None, end_of_minority(birth))
-            said = resource_of(proxy, PARENT)
-        else:
-            proxy = Proxy(patient, frozenset(), frozenset({*SCOPES, "register"}), None, None)
-            said = resource_of(proxy, CARER)
-        stated = await self._statements.create(connection, context, said)
-        link = Link(patient, False, proxy.may, stated.id, proxy.since, proxy.until)
-        await accounts.keep_link(connection, context.issuer, context.subject, link)
+        account = Account(context.issuer, context.subject)
+        link = Link(patient)
+        if await accounts.has_oneself(connection, account):
+            birth = (await births_of(connection, [patient])).get(patient)
+            minor = is_minor(birth, context.now)
+            kind, codings = ("PRN", PARENT) if minor else ("CAREGIVER", CARER)
+            said = resource_of(Proxy(patient, frozenset({kind}), frozenset(SCOPES), None, None), codings)
+            stated = await self._related_persons.create(connection, of_the_deployment(context), said)
+            proxy = self._related_persons.proxy(stated)
+            link = Link(patient, False, proxy.may(minor=minor), stated.id, proxy.since, proxy.until)
+        linked = await accounts.keep_link(connection, account, link)
+        await tell(connection, linked, context.now, context.correlation_id)

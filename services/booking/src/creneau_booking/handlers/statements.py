@@ -28,8 +28,9 @@ async def response_belonging(
     if context.organizations is not None:
         seen = seen and not set(belonging).isdisjoint(owned_by(context.organizations))
     if context.patient_ids is not None:
-        shared = {t.removeprefix(SHARED) for t in belonging if t.startswith(SHARED)}
-        seen = seen and bool(people & context.patient_ids & (shared | context.oneself))
+        own = people & context.patient_ids
+        shared = {p for p in own if f"{SHARED}{p}" in belonging or not context.represents(p)}
+        seen = seen and bool(shared)
     if not seen:
         raise Unprocessable(
             f"{reference or 'AppointmentResponse.appointment'} n'existe pas.",

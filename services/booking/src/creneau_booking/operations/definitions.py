@@ -10,10 +10,11 @@ CANONICAL = "https://creneau.sante.fr/fhir/OperationDefinition/"
 
 
 def parameter(
-    name: str, type_: str, *, use: str = "in", minimum: int = 0, maximum: str = "1", **more: Any
+    name: str, type_: str | None, *, use: str = "in", minimum: int = 0, maximum: str = "1", **more: Any
 ) -> Resource:
-    """One OperationDefinition.parameter."""
-    return {"name": name, "use": use, "min": minimum, "max": maximum, "type": type_, **more}
+    """One OperationDefinition.parameter; without a type it has parts."""
+    kind = {} if type_ is None else {"type": type_}
+    return {"name": name, "use": use, "min": minimum, "max": maximum, **kind, **more}
 
 
 def operation_definition(
@@ -26,21 +27,23 @@ def operation_definition(
     type_level: bool = True,
     instance: bool = False,
     base: str | None = None,
+    resource: str = "Appointment",
 ) -> Resource:
-    """An OperationDefinition on Appointment."""
+    """An OperationDefinition on Appointment, or on another type."""
+    id_ = f"{resource.lower()}-{code}"
     definition: Resource = {
         "resourceType": "OperationDefinition",
-        "id": f"appointment-{code}",
-        "url": f"{CANONICAL}appointment-{code}",
+        "id": id_,
+        "url": f"{CANONICAL}{id_}",
         "version": "1.0.0",
-        "name": f"Appointment{code.title()}",
+        "name": f"{resource}{code.title()}",
         "title": title,
         "status": "active",
         "kind": "operation",
         "description": description,
         "affectsState": affects_state,
         "code": code,
-        "resource": ["Appointment"],
+        "resource": [resource],
         "system": False,
         "type": type_level,
         "instance": instance,

@@ -134,7 +134,12 @@ class FindOperation:
         named = _named(given)
         own = sorted(named & access.patient_ids or access.patient_ids)
         candidates = await candidates_of(
-            connection, own, now, per_agenda_max=self._per_agenda_max, besides=ignored or ""
+            connection,
+            own,
+            now,
+            per_agenda_max=self._per_agenda_max,
+            besides=ignored or "",
+            oneself=access.rights.oneself,
         )
         described = given.resource("Patient", "patient-resource")
         if described is not None and not named:

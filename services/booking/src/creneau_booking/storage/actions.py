@@ -32,9 +32,9 @@ def account_key(issuer: str, subject: str) -> bytes:
     return _digest("account", issuer, subject)
 
 
-def patient_key(reference: str) -> bytes:
-    """The key of a Patient."""
-    return _digest("patient", reference)
+def patient_key(reference: str, *, hidden: bool = False) -> bytes:
+    """The key of a Patient; `hidden`: for what their representatives are not shown."""
+    return _digest("patient, hidden" if hidden else "patient", reference)
 
 
 def _digest(*parts: str) -> bytes:

@@ -35,6 +35,7 @@ from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.fhir.zones import zone_issues, zone_of
+from creneau_shared.security.rights import SHARED
 
 INHERITED = ("HealthcareService", "Location")
 """What of an agenda's actors its rules depend on: the offers for the rules, the places for the time zone."""
@@ -58,7 +59,7 @@ UNION ALL SELECT content FROM location WHERE id = ANY($2) AND NOT deleted
 _TO_COME = """
 FROM appointment JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
 WHERE appointment.terms @> ARRAY['patient=' || $1] AND appointment.terms && $2::text[]
-  AND appointment_date.low > $3 AND appointment.id <> $4
+  AND appointment_date.low > $3 AND appointment.id <> $4 AND ($5 OR appointment.terms @> ARRAY[$6 || substr($1, 9)])
 """
 _AGENDAS = """
 SELECT slot.id, schedule.id AS schedule,
@@ -69,7 +70,7 @@ WHERE slot.id = ANY($1::uuid[]) AND slot.start > $2 AND slot.start < $3
 _STANDING = f"""
 SELECT standing.to_come, ruled.* FROM (SELECT count(*) AS to_come {_TO_COME}) AS standing
 LEFT JOIN (SELECT schedule.id, {_COLUMNS} FROM schedule JOIN agenda_rules ON schedule_key = key) AS ruled
-  ON ruled.id = ANY($5)
+  ON ruled.id = ANY($7)
 """
 _LOCK = "hashtextextended('agenda rules', 0)"
 _TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
@@ -161,10 +162,17 @@ async def rules_of_schedules(connection: Connection, schedules: Sequence[str]) -
 
 
 async def standing_of(
-    connection: Connection, schedules: Sequence[str], patient: str, now: datetime, *, besides: str
+    connection: Connection,
+    schedules: Sequence[str],
+    patient: str,
+    now: datetime,
+    *,
+    besides: str,
+    hidden_too: bool,
 ) -> tuple[dict[str, AgendaRules], int]:
-    """The rules of those of the agendas (ids) that have any, and how many appointments to come a patient has."""
-    rows = await connection.fetch(_STANDING, patient, _TAKING, now, besides, schedules)
+    """The rules of those of the agendas (ids) that have any, and how many appointments to come a patient has;
+    `hidden_too`: see `upcoming_of`."""
+    rows = await connection.fetch(_STANDING, patient, _TAKING, now, besides, hidden_too, SHARED, schedules)
     return {row["id"]: _rules(row) for row in rows if row["id"] is not None}, rows[0]["to_come"]
 
 
@@ -191,19 +199,27 @@ async def births_of(connection: Connection, patients: Sequence[str]) -> dict[str
 
 
 async def future_appointments(
-    connection: Connection, patient: str, now: datetime, *, besides: str = ""
+    connection: Connection, patient: str, now: datetime, *, besides: str = "", hidden_too: bool = True
 ) -> dict[str, int]:
-    """How many appointments to come a patient (reference) has in each agenda (id), `besides` not counted."""
-    upcoming = await upcoming_of(connection, patient, now, besides=besides)
+    """How many appointments to come a patient (reference) has in each agenda (id), `besides` not counted; `hidden_too`:
+    see `upcoming_of`."""
+    upcoming = await upcoming_of(connection, patient, now, besides=besides, hidden_too=hidden_too)
     return dict(Counter(agenda for one in upcoming for agenda in one.agendas))
 
 
 async def upcoming_of(
-    connection: Connection, patient: str, now: datetime, *, besides: str = ""
+    connection: Connection, patient: str, now: datetime, *, besides: str = "", hidden_too: bool
 ) -> list[Upcoming]:
-    """The appointments to come of a patient (reference), `besides` left out."""
+    """The appointments to come of a patient (reference), `besides` left out; without `hidden_too`, those that their
+    representatives see: an answer to them must not tell of others."""
     rows = await connection.fetch(
-        f"SELECT appointment.terms, appointment_date.low {_TO_COME}", patient, _TAKING, now, besides
+        f"SELECT appointment.terms, appointment_date.low {_TO_COME}",
+        patient,
+        _TAKING,
+        now,
+        besides,
+        hidden_too,
+        SHARED,
     )
     of_each = [
         [slot_key(t.removeprefix("slot=Slot/")) for t in row["terms"] if t.startswith("slot=Slot/")]
@@ -228,12 +244,16 @@ async def upcoming_of(
     ]
 
 
-async def count_requests(connection: Connection, patient: str, *, besides: str) -> int:
-    """How many requests of a patient (reference) wait to be answered, `besides` not counted."""
+async def count_requests(connection: Connection, patient: str, *, besides: str, hidden_too: bool) -> int:
+    """How many requests of a patient (reference) wait to be answered, `besides` not counted; `hidden_too`: see
+    `upcoming_of`."""
     count = await connection.fetchval(
-        "SELECT count(*) FROM appointment WHERE terms @> ARRAY['patient=' || $1] AND terms && $2::text[] AND id <> $3",
+        "SELECT count(*) FROM appointment WHERE terms @> ARRAY['patient=' || $1] AND terms && $2::text[] AND id <> $3"
+        " AND ($4 OR terms @> ARRAY[$5 || substr($1, 9)])",
         patient,
         ["status=proposed", "status=waitlist"],
         besides,
+        hidden_too,
+        SHARED,
     )
     return int(count)

@@ -6,7 +6,7 @@ has no row there. They say what `domain.access_rules` says: `domain` judges one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,16 +79,25 @@ class Consumer:
 
 
 async def candidates_of(
-    connection: Connection, patients: Sequence[str], now: datetime, *, per_agenda_max: int, besides: str = ""
+    connection: Connection,
+    patients: Sequence[str],
+    now: datetime,
+    *,
+    per_agenda_max: int,
+    besides: str = "",
+    oneself: Collection[str] = (),
 ) -> tuple[Candidate, ...]:
-    """The patients (ids) as candidates; the appointment `besides` does not count, for it is to be moved.
+    """The patients (ids) as candidates, those of `oneself` with what is hidden from others; the appointment `besides`
+    does not count, for it is to be moved.
 
     `per_agenda_max`: how many appointments to come one may have in an agenda that says no number itself.
     """
     births = await births_of(connection, patients)
     found = []
     for id_ in patients:
-        counts = await future_appointments(connection, f"Patient/{id_}", now, besides=besides)
+        counts = await future_appointments(
+            connection, f"Patient/{id_}", now, besides=besides, hidden_too=id_ in oneself
+        )
         agendas = await rules_of_schedules(connection, list(counts)) if counts else {}
         said = {schedule: agenda.rules.appointments_max for schedule, agenda in agendas.items()}
         full = [

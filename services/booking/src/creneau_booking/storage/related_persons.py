@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from creneau_booking.domain.proxies import EVERYTHING, RESPONSIBLE, SCOPES, Proxy
+from creneau_booking.domain.proxies import SCOPES, Proxy
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import Issue, Unprocessable
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.storage.store import Resource
 
 PROXY_SCOPE = "https://creneau.sante.fr/fhir/StructureDefinition/proxy-scope"
-"""code, once for each: see, book, cancel. What the person lets this RelatedPerson do for them online."""
+"""code, once for each: see, book, cancel, register. What the person lets this RelatedPerson do for them online."""
+UNTIL_MAJORITY = "https://creneau.sante.fr/fhir/StructureDefinition/proxy-until-majority"
+"""boolean: the end of the period is the Patient's majority. The server's own."""
+ACCEPTED_ON = "https://creneau.sante.fr/fhir/StructureDefinition/proxy-accepted-on"
+"""instant: when an account took it up by an invitation. The server's own."""
 ROLE_CODE = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 ROLE_CLASS = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
 
@@ -43,19 +47,12 @@ def proxy_of(resource: Resource, base_url: str) -> Proxy:
     return Proxy(
         patient=patient.removeprefix("Patient/"),
         relationships=codes,
-        may=_may(codes, frozenset(said)),
+        scopes=frozenset(said),
         since=_moment(period.get("start"), 0),
         until=_moment(period.get("end"), 1),
         active=resource.get("active", True) is not False,
+        ends_at_majority=_has(resource, UNTIL_MAJORITY),
     )
-
-
-def _may(relationships: frozenset[str], said: frozenset[str]) -> frozenset[str]:
-    """What they may do who are so related. All the scopes of somebody who answers for the person are everything, as when
-    none is said: else what a registration states would take something away when it is written back unchanged."""
-    if relationships & RESPONSIBLE and said in (frozenset(), frozenset(SCOPES)):
-        return EVERYTHING
-    return said or frozenset({"see"})
 
 
 def resource_of(proxy: Proxy, codings: list[dict[str, Any]]) -> Resource:
@@ -71,12 +68,60 @@ def resource_of(proxy: Proxy, codings: list[dict[str, Any]]) -> Resource:
         "patient": {"reference": f"Patient/{proxy.patient}"},
         "relationship": [{"coding": codings}],
         **({"period": period} if period else {}),
-        "extension": [{"url": PROXY_SCOPE, "valueCode": s} for s in SCOPES if s in proxy.may],
+        "extension": [{"url": PROXY_SCOPE, "valueCode": s} for s in SCOPES if s in proxy.scopes],
     }
 
 
 PARENT = [{"system": ROLE_CODE, "code": "PRN", "display": "parent"}]
 CARER = [{"system": ROLE_CLASS, "code": "CAREGIVER", "display": "caregiver"}]
+
+
+def with_majority(resource: Resource, end: datetime | None) -> Resource:
+    """The RelatedPerson whose period ends with the Patient's majority; None: when it says itself.
+
+    A period's end is its last day: that before the majority.
+    """
+    rest = _without(resource, UNTIL_MAJORITY)
+    if end is None:
+        return rest
+    last = end.astimezone(PARIS).date() - timedelta(days=1)
+    period = {**resource.get("period", {}), "end": last.isoformat()}
+    return _with({**rest, "period": period}, {"url": UNTIL_MAJORITY, "valueBoolean": True})
+
+
+def with_acceptance_of(resource: Resource, current: Resource | None) -> Resource:
+    """The RelatedPerson with what the stored one says of its acceptance, whatever it says itself."""
+    said = [e for e in (current or {}).get("extension", ()) if e.get("url") == ACCEPTED_ON]
+    return _with(_without(resource, ACCEPTED_ON), *said)
+
+
+def accepted(resource: Resource, now: datetime) -> Resource:
+    """The RelatedPerson once an account has taken it up."""
+    return _with(
+        _without(resource, ACCEPTED_ON),
+        {"url": ACCEPTED_ON, "valueInstant": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")},
+    )
+
+
+def renounced(resource: Resource) -> Resource:
+    """The RelatedPerson who represents the Patient no longer."""
+    return {**resource, "active": False}
+
+
+def _has(resource: Resource, url: str) -> bool:
+    return any(e.get("url") == url for e in resource.get("extension", ()))
+
+
+def _without(resource: Resource, url: str) -> Resource:
+    extensions = [e for e in resource.get("extension", ()) if e.get("url") != url]
+    rest = {name: value for name, value in resource.items() if name != "extension"}
+    return {**rest, "extension": extensions} if extensions else rest
+
+
+def _with(resource: Resource, *extensions: Resource) -> Resource:
+    if not extensions:
+        return resource
+    return {**resource, "extension": [*resource.get("extension", ()), *extensions]}
 
 
 def _moment(text: str | None, end: int) -> datetime | None:

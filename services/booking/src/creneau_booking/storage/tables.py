@@ -24,14 +24,16 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ENUM, TSTZRANGE, TSVECTOR, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZRANGE, TSVECTOR, ExcludeConstraint
 
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.rest.idempotency import idempotency_table
 from creneau_shared.fhir.storage.async_requests import async_request_table
 from creneau_shared.fhir.storage.tables import history_table, resource_tables, words_index
+from creneau_shared.limits.storage import rate_bucket_table
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.messaging.outbox import outbox_table
+from creneau_shared.retention.job import retention_report_table
 from creneau_shared.security.audit import audit_table
 from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.used_proofs import used_proof_table
@@ -56,14 +58,23 @@ metadata = new_metadata()
 
 for resource_type in (*OWN_TYPES, *REPLICA_TYPES):
     resource_tables(metadata, resource_type)
-history_table(metadata)
+resource_history = history_table(metadata)
+Index(
+    "ix_resource_history_compartment",
+    "compartment",
+    postgresql_using="gin",
+    postgresql_with={"gin_pending_list_limit": 256},
+    _table=resource_history,
+)
 idempotency_table(metadata)
 audit_table(metadata)
 revoked_token_table(metadata)
 used_proof_table(metadata)
 async_request_table(metadata)
+rate_bucket_table(metadata)
 inbox_table(metadata)
 outbox_table(metadata)
+retention_report_table(metadata)
 
 slot_status = ENUM(*SLOT_STATUSES, name="slot_status", metadata=metadata)
 
@@ -207,8 +218,24 @@ proxy_invitation = Table(
     Column("digest", LargeBinary, primary_key=True),
     Column("related_person", Text(collation="C"), nullable=False, index=True),
     Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
+    # Who gave it, and so cannot take it.
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
 )
 """Codes by which another account may take up what a RelatedPerson states; only their digests are kept."""
+
+erased_patient = Table(
+    "erased_patient",
+    metadata,
+    Column("id", Text(collation="C"), primary_key=True),
+    Column("erased_at", DateTime(timezone=True), nullable=False),
+    Column("receipt", JSONB, nullable=False),
+    Column("swept_at", DateTime(timezone=True), nullable=True),
+    Column("sealed_at", DateTime(timezone=True), nullable=True),
+    Index("ix_erased_patient_unsealed", "erased_at", postgresql_where=text("sealed_at IS NULL")),
+)
+"""The ids of Patients who were erased, which are used no more; `swept_at` once they were looked for a second time,
+`sealed_at` once the tombstone of their contact was repeated, so that the log can be compacted up to it."""
 
 patient_ins = Table(
     "patient_ins",

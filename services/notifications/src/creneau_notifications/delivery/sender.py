@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -28,7 +28,7 @@ from creneau_notifications.rendering.email import (
     build_email,
     message_id_header,
 )
-from creneau_notifications.rendering.letter import Occasion
+from creneau_notifications.rendering.letter import Occasion, compose
 from creneau_notifications.rendering.sms import build_sms
 from creneau_notifications.storage import facts, messages, recipients
 from creneau_notifications.storage.communications import Communications
@@ -209,24 +209,29 @@ class Sender:
 
     async def _try(self, message: Message, occasion: Occasion) -> None:
         try:
-            await self._send(message, occasion)
+            sent_to, subject = await self._send(message, occasion)
         except DeliveryError as error:
             await self._failed(message, error)
         except Exception as error:
             log.exception("message could not be sent", message=str(message.id), kind=message.kind)
             await self._failed(message, DeliveryError(describe(error), permanent=False))
         else:
-            await self._close(message, Status.SENT, None, self._attempt(message, "accepted"))
+            accepted = replace(self._attempt(message, "accepted"), sent_to=sent_to, subject=subject)
+            await self._close(message, Status.SENT, None, accepted)
             lateness = self._clock.now() - max(message.due_at, message.planned_at)
             metrics.LATENESS_SECONDS.observe(lateness.total_seconds())
 
-    async def _send(self, message: Message, occasion: Occasion) -> None:
+    async def _send(self, message: Message, occasion: Occasion) -> tuple[str, str | None]:
+        """Hand it to the transport; the address used and, of an e-mail, its subject."""
         identity, now = self._identity, self._clock.now()
         if message.channel is Channel.SMS:
-            await self._sms.send(str(occasion.contact.phone), build_sms(occasion))
-            return
+            phone = str(occasion.contact.phone)
+            await self._sms.send(phone, build_sms(occasion))
+            return phone, None
         content = build_email(occasion, message.id, now, identity.sender, identity.sender_name)
-        await self._email.send(identity.sender, str(occasion.contact.email), content)
+        address = str(occasion.contact.email)
+        await self._email.send(identity.sender, address, content)
+        return address, compose(occasion).subject
 
     # -- putting down ----------------------------------------------------------------------------------------
 

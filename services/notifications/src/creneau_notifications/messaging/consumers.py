@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.handlers import Notifications
-from creneau_notifications.messaging.readers import read_appointment, read_contact, read_fact
+from creneau_notifications.messaging.readers import (
+    read_account,
+    read_appointment,
+    read_contact,
+    read_erasure,
+    read_fact,
+)
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
@@ -14,17 +22,21 @@ from creneau_shared.messaging.events import ReceivedEvent
 GROUP = "creneau-notifications"
 APPOINTMENTS = "creneau.booking.appointments"
 CONTACTS = "creneau.booking.contacts"
+ACCOUNTS = "creneau.booking.accounts"
 RESOURCES = "creneau.directory.resources"
 APPOINTMENT_TYPES = tuple(f"fr.creneau.booking.appointment.{change}.v1" for change in Change)
 CONTACT_TYPE = "fr.creneau.booking.contact.changed.v1"
+ACCOUNT_TYPE = "fr.creneau.booking.account.changed.v1"
+ERASED_TYPE = "fr.creneau.booking.patient.erased.v1"
 RESOURCE_TYPE = "fr.creneau.directory.resource.changed.v1"
 
 
 class Listener:
     """The handlers of the event types, each in the consumer's transaction."""
 
-    def __init__(self, notifications: Notifications) -> None:
+    def __init__(self, notifications: Notifications, forget_within: timedelta) -> None:
         self._notifications = notifications
+        self._forget_within = forget_within
 
     async def appointment(self, connection: Connection, event: ReceivedEvent) -> None:
         if event.data is not None:
@@ -36,6 +48,17 @@ class Listener:
             await self._notifications.contact_deleted(connection, event.key)
         else:
             await self._notifications.contact_changed(connection, read_contact(event.data), event.time)
+
+    async def account(self, connection: Connection, event: ReceivedEvent) -> None:
+        people = read_account(event.data) if event.data is not None else []
+        await self._notifications.account_changed(connection, event.key, people)
+
+    async def erasure(self, connection: Connection, event: ReceivedEvent) -> None:
+        """The tombstone says no more than that: it comes behind the event, or in its place once that is compacted."""
+        forget_by, awaited = event.time + self._forget_within, None
+        if event.data is not None:
+            forget_by, awaited = read_erasure(event.data)
+        await self._notifications.person_erased(connection, event.key, event.time, forget_by, awaited)
 
     async def resource(self, connection: Connection, event: ReceivedEvent) -> None:
         if event.data is None:
@@ -49,7 +72,7 @@ def consumers(
     notifications: Notifications, database: Database, settings: NotificationsSettings, clock: Clock
 ) -> list[Consumer]:
     """The service's consumers, ready to run."""
-    listener = Listener(notifications)
+    listener = Listener(notifications, timedelta(hours=settings.erasure_forget_within_h))
     return [
         Consumer(
             name=f"notifications-{purpose}",
@@ -59,10 +82,12 @@ def consumers(
             database=database,
             settings=settings,
             clock=clock,
+            personal=(CONTACTS,),
         )
         for purpose, topic, handlers in (
             ("appointments", APPOINTMENTS, dict.fromkeys(APPOINTMENT_TYPES, listener.appointment)),
-            ("contacts", CONTACTS, {CONTACT_TYPE: listener.contact}),
+            ("contacts", CONTACTS, {CONTACT_TYPE: listener.contact, ERASED_TYPE: listener.erasure}),
+            ("accounts", ACCOUNTS, {ACCOUNT_TYPE: listener.account}),
             ("resources", RESOURCES, {RESOURCE_TYPE: listener.resource}),
         )
     ]

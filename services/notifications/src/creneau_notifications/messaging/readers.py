@@ -12,6 +12,7 @@ from typing import Any
 from creneau_notifications.domain.appointment import Appointment, AppointmentEvent, Change, mode_of
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.visit import Fact
+from creneau_notifications.storage.accounts import Person
 from creneau_shared.fhir.current import current, current_name
 from creneau_shared.fhir.zones import stated_zone, zone_of
 
@@ -55,6 +56,29 @@ def read_contact(data: Mapping[str, Any]) -> Contact:
         email_vouched=data.get("emailVouched") is True,
         phone_vouched=data.get("phoneVouched") is True,
     )
+
+
+def read_account(data: Mapping[str, Any]) -> list[Person]:
+    """The people of an `account.changed`."""
+    return [
+        Person(
+            patient=person["patient"].removeprefix("Patient/"),
+            may=tuple(person["may"]),
+            oneself=person["oneself"],
+            since=_moment(person.get("since")),
+            until=_moment(person.get("until")),
+        )
+        for person in data["people"]
+    ]
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def read_erasure(data: Mapping[str, Any]) -> tuple[datetime, tuple[str, ...]]:
+    """By when a `patient.erased` wants the person forgotten, and the cancelled appointments to be told before."""
+    return datetime.fromisoformat(data["forgetBy"]), tuple(data["cancelled"])
 
 
 def read_fact(data: Mapping[str, Any], now: datetime) -> tuple[Fact, datetime]:

@@ -206,11 +206,12 @@ async def forget(connection: Connection, recipient: str) -> None:
         await connection.execute(f"DELETE FROM {table} WHERE recipient = $1", recipient)
 
 
-async def prune(connection: Connection, now: datetime, kept: timedelta) -> None:
-    """Forget counts of letter boxes that nothing was sent to for `kept`, and links that ended as long ago."""
-    await connection.execute(
+async def prune(connection: Connection, now: datetime, kept: timedelta) -> int:
+    """Forget counts of letter boxes that nothing was sent to for `kept`, and links that ended as long ago; how many."""
+    counts: str = await connection.execute(
         "DELETE FROM address_standing WHERE last_at < $1 AND (refused_until IS NULL OR refused_until <= $2)",
         now - kept,
         now,
     )
-    await connection.execute("DELETE FROM address_link WHERE expires_at < $1", now - kept)
+    links: str = await connection.execute("DELETE FROM address_link WHERE expires_at < $1", now - kept)
+    return sum(int(status.rpartition(" ")[2]) for status in (counts, links))

@@ -10,6 +10,7 @@ from creneau_notifications.domain.rules import Channel
 from creneau_notifications.storage.messages import Message, Status
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore, instant, owned_by
+from creneau_shared.fhir.storage.purging import purge
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.security.rights import SHARED
 
@@ -85,16 +86,7 @@ class Communications:
 
     async def remove(self, connection: Connection, ids: list[str]) -> None:
         """Take Communications and their history away for good, once their time of keeping is over."""
-        for kind in ("string", "date"):
-            await connection.execute(
-                f"DELETE FROM communication_{kind} side USING communication main"
-                " WHERE side.key = main.key AND main.id = ANY($1::text[])",
-                ids,
-            )
-        await connection.execute("DELETE FROM communication WHERE id = ANY($1::text[])", ids)
-        await connection.execute(
-            "DELETE FROM resource_history WHERE resource_type = 'Communication' AND id = ANY($1::text[])", ids
-        )
+        await purge(connection, "Communication", ids)
 
 
 def belonging_of(message: Message) -> list[str]:

@@ -7,7 +7,7 @@ changes nothing any more. Times come from the caller's clock, never from the dat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -68,6 +68,9 @@ class Attempt:
     smtp_code: int | None = None
     error: str | None = None
     message_id: str | None = None
+    sent_to: str | None = None
+    """the address that was used, and the subject line; of an accepted e-mail"""
+    subject: str | None = None
 
 
 _FIELDS = (
@@ -133,14 +136,18 @@ async def supersede(connection: Connection, appointment: str, now: datetime) -> 
     return [message for row in rows if (message := _message(row)).status is Status.CANCELLED]
 
 
-async def cancel_for(connection: Connection, recipient: str, reason: str, now: datetime) -> list[Message]:
-    """Withdraw what is planned for a recipient who is no longer known; the messages cancelled."""
+async def cancel_for(
+    connection: Connection, recipient: str, reason: str, now: datetime, besides: Collection[Kind] = ()
+) -> list[Message]:
+    """Withdraw what is planned for a recipient who is no longer known, but for these kinds; the messages cancelled."""
     rows = await connection.fetch(
         "UPDATE message SET status = 'cancelled', reason = $2, finished_at = $3"
-        f" WHERE recipient = $1 AND status = 'planned' RETURNING {_COLUMNS}",
+        " WHERE recipient = $1 AND status = 'planned' AND NOT kind = ANY($4::text[])"
+        f" RETURNING {_COLUMNS}",
         recipient,
         reason,
         now,
+        list(besides),
     )
     return [_message(row) for row in rows]
 
@@ -224,14 +231,16 @@ async def finish(
 async def add_attempt(connection: Connection, message: UUID, attempt: Attempt) -> None:
     """Put down one try; the error is cut to `ERROR_CHARS_MAX` characters."""
     await connection.execute(
-        "INSERT INTO attempt (message, at, result, smtp_code, error, message_id)"
-        " VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO attempt (message, at, result, smtp_code, error, message_id, sent_to, subject)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         message,
         attempt.at,
         attempt.result,
         attempt.smtp_code,
         attempt.error[:ERROR_CHARS_MAX].replace("\0", "") if attempt.error else None,
         attempt.message_id,
+        attempt.sent_to,
+        attempt.subject,
     )
 
 

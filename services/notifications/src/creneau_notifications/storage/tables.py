@@ -26,7 +26,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.storage.async_requests import async_request_table
 from creneau_shared.fhir.storage.tables import history_table, resource_tables
+from creneau_shared.limits.storage import rate_bucket_table
 from creneau_shared.messaging.inbox import inbox_table
+from creneau_shared.retention.job import retention_report_table
 from creneau_shared.security.audit import audit_table
 from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.used_proofs import used_proof_table
@@ -40,6 +42,8 @@ audit = audit_table(metadata)
 revoked_token_table(metadata)
 used_proof_table(metadata)
 async_request_table(metadata)
+retention_report_table(metadata)
+rate_bucket_table(metadata)
 
 recipient = Table(
     "recipient",
@@ -52,7 +56,7 @@ recipient = Table(
     Column("email_vouched", Boolean, nullable=False, server_default=text("false")),
     Column("phone_vouched", Boolean, nullable=False, server_default=text("false")),
     Column("changed_at", DateTime(timezone=True), nullable=False),
-    comment="Replica of the contacts: how each recipient is reached. No other table names a person.",
+    comment="Replica of the contacts: how each recipient is reached. But for attempt, no other table names a person.",
 )
 
 directory_fact = Table(
@@ -69,6 +73,18 @@ directory_fact = Table(
     Column("practitioner", Text),
     Column("locations", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     comment="Replica of what messages say of professionals and places, fed by the directory's events.",
+)
+
+account_person = Table(
+    "account_person",
+    metadata,
+    Column("account", Text(collation="C"), primary_key=True),
+    Column("patient", Text(collation="C"), primary_key=True),
+    Column("may", ARRAY(Text), nullable=False),
+    Column("oneself", Boolean, nullable=False),
+    Column("since", DateTime(timezone=True)),
+    Column("until", DateTime(timezone=True)),
+    comment="Replica: for which Patients (ids) an account, known by a digest alone, acts, from when until when.",
 )
 
 appointment_state = Table(
@@ -171,7 +187,21 @@ attempt = Table(
     Column("smtp_code", Integer),
     Column("error", Text),
     Column("message_id", Text),
+    Column("sent_to", Text),
+    Column("subject", Text),
     CheckConstraint("result IN ('accepted', 'deferred', 'refused', 'interrupted')", name="result"),
     CheckConstraint("length(error) <= 2048", name="error"),
-    comment="One row for each try of a message; message_id is the e-mail's Message-ID.",
+    comment="One row for each try of a message; message_id is the e-mail's Message-ID; sent_to the address used.",
+)
+
+departure = Table(
+    "departure",
+    metadata,
+    Column("recipient", Text(collation="C"), primary_key=True),
+    Column("asked_at", DateTime(timezone=True), nullable=False),
+    Column("forget_by", DateTime(timezone=True), nullable=False),
+    Column("awaited", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'")),
+    Column("done_at", DateTime(timezone=True)),
+    Index("ix_departure_forget_by", "forget_by", postgresql_where=text("done_at IS NULL")),
+    comment="Who was erased, and which cancellations they are still told of before they are forgotten.",
 )

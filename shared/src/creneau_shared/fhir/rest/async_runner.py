@@ -67,11 +67,10 @@ class AsyncRunner:
                 await wait(stop, POLL_S)
 
     async def keep_house(self, stop: asyncio.Event) -> None:
-        """Measure what waits and forget old answers, at each interval until `stop`."""
+        """Measure what waits, at each interval until `stop`."""
         while not stop.is_set():
             async with self._server.database.connection() as connection:
                 waiting, oldest_s = await async_requests.backlog(connection)
-                await async_requests.forget(connection, self._settings.async_answer_kept_h)
             WAITING.set(waiting)
             OLDEST_SECONDS.set(oldest_s)
             await wait(stop, HOUSEKEEPING_S)

@@ -16,7 +16,7 @@ from creneau_shared.errors import Conflict, Issue, NotFound, TooManyRequests, Un
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.batch import check_bundle
-from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
 from creneau_shared.fhir.rest.idempotency import check_key
 from creneau_shared.fhir.rest.packing import digest, pack
 from creneau_shared.fhir.rest.provenance import provenance_of
@@ -24,7 +24,7 @@ from creneau_shared.fhir.rest.searching import COMPARTMENT_PARAMETERS
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
 from creneau_shared.fhir.storage.async_requests import Owner, Progress
-from creneau_shared.http.rate import TokenBuckets
+from creneau_shared.limits.callers import Counted, Limit
 from creneau_shared.security.principal import Action
 
 if TYPE_CHECKING:
@@ -43,12 +43,14 @@ class AsyncRequests:
         """`service` is the word by which the gateway knows the service: `booking`."""
         self.service = service
         self._settings = settings
-        self._polls = TokenBuckets(settings.async_polls_per_s, settings.async_polls_burst)
+        self._polls = Limit("polls", settings.async_polls_per_s, settings.async_polls_burst)
 
     async def accept(self, server: FhirServer, request: FhirRequest) -> Answer | None:
         """202 once the request is recorded; None for what is answered at once all the same (a preference may be
         left aside): a read, and what comes without a token, since nobody else could come back for the answer."""
         if request.principal.anonymous or not _is_worth_waiting_for(request):
+            return None
+        if _holds_secrets(server, request):
             return None
         await _check_at_once(server, request)
         owner = _owner(request)
@@ -70,13 +72,8 @@ class AsyncRequests:
     async def poll(self, server: FhirServer, request: FhirRequest, id_: str) -> Answer:
         """GET of the address: 202 while the request is under way, then its own answer, as often as wanted."""
         owner = _owner(request)
-        wait_s = self._polls.take((owner.issuer, owner.subject, id_))
-        if wait_s:
-            raise TooManyRequests(
-                f"Cette réponse est demandée trop souvent : revenez dans {wait_s} s.",
-                f"This answer is asked for too often: come back in {wait_s} s.",
-                headers={"Retry-After": str(wait_s)},
-            )
+        key = server.limits.callers.key("poll", owner.issuer, owner.subject, id_)
+        await server.limits.limiter.take([Counted(key, self._polls)], 1)
         async with server.connection() as connection:
             found = await _progress(connection, owner, id_)
             if found.answer is None:
@@ -142,6 +139,16 @@ def _is_worth_waiting_for(request: FhirRequest) -> bool:
         return True
     reads_one = len(path) == 2 and not path[1].startswith(("_", "$"))
     return request.method == "GET" and not reads_one and not (len(path) == 4 and path[2] == "_history")
+
+
+def _holds_secrets(server: FhirServer, request: FhirRequest) -> bool:
+    """Whether the request, or an entry of its Bundle, calls an operation that leaves nothing behind."""
+    secret = {f"${operation.code}" for operation in server.operations if operation.secret}
+    if request.path or request.method != "POST":
+        return bool(secret & set(request.path[-1:]))
+    entries = request.resource().get("entry", ())
+    urls = [json_object(json_object(entry).get("request")).get("url", "") for entry in entries]
+    return any(str(url).partition("?")[0].rpartition("/")[2] in secret for url in urls)
 
 
 async def _check_at_once(server: FhirServer, request: FhirRequest) -> None:

@@ -70,6 +70,12 @@ async def process(server: FhirServer, request: FhirRequest) -> Answer:
     return Answer(200, response_bundle(bundle["type"], parts))
 
 
+def entry_count(bundle: Resource) -> int:
+    """How many entries a Bundle says it has, whatever else is wrong with it."""
+    entries = bundle.get("entry")
+    return min(len(entries), ENTRIES_MAX) if isinstance(entries, list) else 0
+
+
 def check_bundle(bundle: Resource) -> None:
     """Refuse what is no batch or transaction, what is too long, and entries without a usable request.
 
@@ -119,13 +125,17 @@ def _entry(outer: FhirRequest, index: int, entry: Resource) -> Entry:
         for name, value in outer.headers.items()
         if name in ("authorization", "accept-language", "prefer", PURPOSE_HEADER)
     }
-    headers |= {header: wanted[name] for name, header in PRECONDITIONS.items() if name in wanted}
+    headers |= {
+        header: _header_value(wanted[name], name, index)
+        for name, header in PRECONDITIONS.items()
+        if name in wanted
+    }
     headers["content-type"] = "application/fhir+json"
     body = b""
     resource = entry.get("resource")
     if isinstance(resource, dict) and resource.get("resourceType") == "Binary":
         # JSON Patch travels in a Bundle as a Binary (FHIR R4 http.html#jsonpatch)
-        headers["content-type"] = str(resource.get("contentType", ""))
+        headers["content-type"] = _header_value(str(resource.get("contentType", "")), None, index)
         body, resource = _base64(resource.get("data", ""), index), None
     request = replace(
         outer,
@@ -140,6 +150,23 @@ def _entry(outer: FhirRequest, index: int, entry: Resource) -> Entry:
     return Entry(index, entry.get("fullUrl"), request)
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def _header_value(value: str, name: str | None, index: int) -> str:
+    """What an entry gives in place of a header; BadRequest for what no header could hold (RFC 9110 5.5)."""
+    if _CONTROL.search(value):
+        where = f"request.{name}" if name else "resource.contentType"
+        raise BadRequest(
+            f"Bundle.entry[{index}].{where} contient un caractère de commande.",
+            f"Bundle.entry[{index}].{where} holds a control character.",
+            expression=f"Bundle.entry[{index}].{where}",
+            code="value",
+            details_code="control-character",
+        )
+    return value
+
+
 def _base64(data: str, index: int) -> bytes:
     try:
         return base64.b64decode(data, validate=True)
@@ -151,10 +178,23 @@ def _base64(data: str, index: int) -> bytes:
         ) from error
 
 
+_ELSEWHERE = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:|//|\\)")
+"""an address with a scheme or a host of its own (RFC 3986 4.2)"""
+
+
 def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     """The path segments and the parameters of an entry's `request.url`, which may be absolute in our own base."""
+    below = url.removeprefix(base_url)
+    if _ELSEWHERE.match(url) and (below == url or below[:1] not in ("/", "?", "")):
+        raise BadRequest(
+            f"L'adresse « {url} » n'est pas dans cette base ({base_url}) ; donnez-la relative : Slot/12.",
+            f"The address “{url}” is not in this base ({base_url}); give it relative: Slot/12.",
+            expression=f"Bundle.entry[{index}].request.url",
+            code="value",
+            details_code="foreign-address",
+        )
     try:
-        parts = urlsplit(url.removeprefix(base_url).lstrip("/"))
+        parts = urlsplit(below.lstrip("/"))
         query = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=URL_PARAMETERS_MAX)
     except ValueError as error:
         raise BadRequest(
@@ -174,7 +214,7 @@ async def _batch(server: FhirServer, entries: list[Entry]) -> list[Answer]:
     async def one(entry: Entry) -> Answer:
         async with places:
             try:
-                return await server.handle(entry.request)
+                return await _handle(server, entry)
             except Exception as error:
                 return failure(error, entry.request.language)
 
@@ -185,9 +225,16 @@ async def _apart(server: FhirServer, entry: Entry) -> Answer:
     """One entry of a batch that shares its transaction with the others: what fails undoes itself alone."""
     try:
         async with server.transaction():
-            return await server.handle(entry.request)
+            return await _handle(server, entry)
     except Exception as error:
         return failure(error, entry.request.language)
+
+
+async def _handle(server: FhirServer, entry: Entry) -> Answer:
+    """One entry, as a request of its own; its resource is no larger than such a request's could be."""
+    if entry.request.parsed is not None:
+        server.bounds.check_size(entry.request.parsed)
+    return await server.handle(entry.request)
 
 
 async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Entry]) -> list[Answer]:

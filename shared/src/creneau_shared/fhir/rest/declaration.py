@@ -77,6 +77,8 @@ class Operation:
 
     definition: Resource
     handler: Callable[[OperationCall], Awaitable[Answer]] = field(repr=False)
+    secret: bool = False
+    """whether what it takes or answers must be kept nowhere: it is carried out at once, never recorded"""
 
     @property
     def code(self) -> str:

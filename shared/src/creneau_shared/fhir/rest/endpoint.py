@@ -15,15 +15,24 @@ from urllib.parse import unquote
 from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import negotiate_language
+from creneau_shared.fhir.rest.batch import entry_count
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
-from creneau_shared.fhir.rest.incoming import Receive, read_body, read_form, read_query
-from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format
+from creneau_shared.fhir.rest.incoming import (
+    BodyLimits,
+    Receive,
+    declared_bytes,
+    read_body,
+    read_form,
+    read_query,
+)
+from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format, body_format
 from creneau_shared.fhir.rest.returning import as_preferred
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.xml import to_xml
 from creneau_shared.http.correlation import correlation_id
-from creneau_shared.http.rate import PatientRate
+from creneau_shared.http.gateway_headers import HANDED_ON
+from creneau_shared.limits import costs
 from creneau_shared.security.access import COMPARTMENT, PUBLIC
 from creneau_shared.security.confirmation import Presented
 from creneau_shared.security.principal import ANONYMOUS, Principal
@@ -43,18 +52,20 @@ class FhirEndpoint:
         server: FhirServer,
         verifier: TokenVerifier | None,
         *,
-        body_bytes_max: int,
+        bodies: BodyLimits,
         timeout_s: float,
-        rate: PatientRate,
     ) -> None:
         self._server = server
         self._verifier = verifier
-        self._body_bytes_max = body_bytes_max
+        self._bodies = bodies
         self._timeout_s = timeout_s
-        self._rate = rate
+        self._callers = server.limits.callers
+        self._limiter = server.limits.limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        for name in HANDED_ON:
+            headers.pop(name, None)
         language = negotiate_language(headers.get("accept-language"))
         output: Format = "json"
         request: FhirRequest | None = None
@@ -66,14 +77,17 @@ class FhirEndpoint:
             output = accepted_format(headers.get("accept"), asked)
             async with asyncio.timeout(self._timeout_s):
                 principal = await self._principal(scope, headers)
-                self._rate.take(principal)
+                path = _segments(scope)
+                handed = self._server.limits.gateway.read(scope["headers"])
+                caller = self._callers.caller(principal, handed.address if handed else None)
+                await self._limiter.take(caller.counted, costs.of_request(path, declared_bytes(headers)))
                 request = FhirRequest(
                     method=scope["method"],
-                    path=_segments(scope),
+                    path=path,
                     query=query,
                     raw_query=scope["query_string"].decode("ascii"),
                     headers=headers,
-                    body=await read_body(headers, receive, self._body_bytes_max),
+                    body=await read_body(headers, receive, self._bodies.bytes_max(caller.standing, path)),
                     principal=principal,
                     now=self._server.clock.now(),
                     base_url=self._server.base_url,
@@ -83,13 +97,39 @@ class FhirEndpoint:
                 if request.method == "POST" and "_search" in request.path:
                     request.query = request.query + read_form(headers, request.body)
                     output = accepted_format(headers.get("accept"), request.parameter("_format"))
+                await self._read_large(request)
+                if request.method == "POST" and not path:
+                    await self._limiter.take(caller.counted, entry_count(request.resource()))
                 answer = await self._server.answer(request)
                 as_preferred(answer, request)
-                body = _encode(answer.content, output)
+                body = await self._encode(answer.content, output)
+                self._limiter.charge(caller.counted, costs.of_answer(len(body)))
         except Exception as error:
             answer = failure(error, language)
-            body = _encode(answer.content, output)
+            body = await self._encode(answer.content, output)
         await _send(send, scope["method"], answer, body, output, _cache_control(request))
+
+    async def _read_large(self, request: FhirRequest) -> None:
+        """Have a large resource read in the process beside; one to be judged is judged there, too."""
+        large = len(request.body) >= self._server.workshop.bytes_min
+        if (
+            not large
+            or request.method not in ("POST", "PUT")
+            or request.path[-1:] in (("_search",), ("$validate",))
+        ):
+            return
+        format_ = body_format(request.headers.get("content-type"))
+        request.parsed = await self._server.workshop.do("read", format_, request.body)
+
+    async def _encode(self, content: bytes | None, output: Format) -> bytes:
+        if content is None:
+            return b""
+        if output == "json":
+            return content
+        if len(content) >= self._server.workshop.bytes_min:
+            written: bytes = await self._server.workshop.do("write xml", content)
+            return written
+        return to_xml(loads(content))
 
     async def _principal(self, scope: Scope, headers: Mapping[str, str]) -> Principal:
         authorization = headers.get("authorization")
@@ -111,12 +151,6 @@ def _segments(scope: Scope) -> tuple[str, ...]:
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     below = raw.decode("latin-1").partition("?")[0].removeprefix(BASE_PATH)
     return tuple([unquote(part) if "%" in part else part for part in below.split("/") if part])
-
-
-def _encode(content: bytes | None, output: Format) -> bytes:
-    if content is None:
-        return b""
-    return to_xml(loads(content)) if output == "xml" else content
 
 
 def _cache_control(request: FhirRequest | None) -> bytes:

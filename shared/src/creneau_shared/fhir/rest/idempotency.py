@@ -17,7 +17,6 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.storage.store import Resource
 
 KEY_LENGTH_MAX = 255
-RETENTION_HOURS = 48
 
 
 def idempotency_table(metadata: MetaData) -> Table:
@@ -114,11 +113,3 @@ async def remember(
         answer.content,
         answer.headers.get("Expires"),
     )
-
-
-async def forget_old(connection: Connection) -> int:
-    """Drop keys older than the retention; how many."""
-    result: str = await connection.execute(
-        "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => $1)", RETENTION_HOURS
-    )
-    return int(result.rsplit(" ", 1)[-1])

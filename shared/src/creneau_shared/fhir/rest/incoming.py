@@ -3,17 +3,41 @@ answers HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from creneau_shared.errors import BadRequest, TooLarge, UnsupportedMedia
+from creneau_shared.limits.callers import Standing
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Pairs = list[tuple[str, str]]
 
 QUERY_PARAMETERS_MAX = 200
 FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Longest bodies, bytes: without a token, with a patient's, with another; and of one resource, whoever sends it."""
+
+    anonymous: int
+    patient: int
+    others: int
+    resource: int
+
+    def bytes_max(self, standing: Standing, path: Sequence[str]) -> int:
+        """The longest body of a request to the path: Bundles, and what is to be judged, may be longer than a resource."""
+        of_caller = {"anonymous": self.anonymous, "patient": self.patient}.get(standing, self.others)
+        takes_bundles = not path or path[-1] == "$validate"
+        return of_caller if takes_bundles else min(of_caller, self.resource)
+
+
+def declared_bytes(headers: Mapping[str, str]) -> int:
+    """The length that a request says its body has; 0 when it says none."""
+    text = headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 def read_query(raw: bytes) -> Pairs:
@@ -45,10 +69,9 @@ def read_form(headers: Mapping[str, str], body: bytes) -> Pairs:
 
 async def read_body(headers: Mapping[str, str], receive: Receive, bytes_max: int) -> bytes:
     """The whole body; TooLarge as soon as it is longer, BadRequest when the client leaves before its end."""
-    declared = headers.get("content-length", "0")
-    if declared == "0" and "transfer-encoding" not in headers:
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
         return b""
-    if declared.isdigit() and int(declared) > bytes_max:
+    if declared_bytes(headers) > bytes_max:
         raise _too_large(bytes_max)
     chunks, size, more = [], 0, True
     while more:
@@ -67,6 +90,7 @@ async def read_body(headers: Mapping[str, str], receive: Receive, bytes_max: int
 def _too_large(bytes_max: int) -> TooLarge:
     limit = bytes_max // 1024
     return TooLarge(
-        f"Le contenu dépasse {limit} Kio ; découpez-le en plusieurs requêtes.",
-        f"The body is longer than {limit} KiB; split it over several requests.",
+        f"Le contenu dépasse {limit} Kio, le plus qui soit accepté de vous à cette adresse ; découpez-le en plusieurs requêtes.",
+        f"The body is longer than {limit} KiB, the most that is taken from you at this address; split it over several requests.",
+        details_code="body-too-large",
     )

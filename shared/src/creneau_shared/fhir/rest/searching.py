@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue
-from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
@@ -17,12 +17,11 @@ from creneau_shared.fhir.rest.views import view_for
 from creneau_shared.fhir.search.bundle import Entry, searchset, write_bundle
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
-from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import Scope
 from creneau_shared.fhir.storage.store import ResourceStore
-from creneau_shared.fhir.summary import select_elements, summarise
+from creneau_shared.fhir.summary import cut_down
 from creneau_shared.fhir.type_table import TYPES, compartment_parameters
 from creneau_shared.security.audit import PERSONAL, Event, Touched
 from creneau_shared.security.rights import Access
@@ -53,8 +52,8 @@ async def search(server: FhirServer, request: FhirRequest, resource_type: str) -
     if view is not None:
         result = await _run(server, request, access, view.widen(wanted, request.now), scope)
         return Answer(200, view.bundle(request, wanted, result))
-    result = await _run(server, request, access, wanted, scope)
-    return Answer(200, _bundle(server, request, access, wanted, result))
+    result = await _shown(server, access, wanted, await _run(server, request, access, wanted, scope))
+    return Answer(200, _bundle(server, request, wanted, result))
 
 
 async def search_compartment(
@@ -66,9 +65,10 @@ async def search_compartment(
     access = request.access(target, "s")
     scope = scope_of(access)
     member = tuple(f"{parameter}={owner}/{id_}" for parameter in parameters)
-    result = await _run(server, request, access, wanted, Scope(scope.required, {target: member}))
+    found = await _run(server, request, access, wanted, Scope(scope.required, {target: member}))
+    result = await _shown(server, access, wanted, found)
     url = f"{server.base_url}/{owner}/{id_}/{target}"
-    return Answer(200, _bundle(server, request, access, wanted, result, url))
+    return Answer(200, _bundle(server, request, wanted, result, url))
 
 
 async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
@@ -80,8 +80,9 @@ async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
     async def one(name: str, pairs: Pairs) -> Part:
         access = request.access(name, "s")
         wanted = _wanted(server, request, name, access, pairs)
-        result = await _run(server, request, access, wanted, scope_of(access), touched)
-        entries = list(_entries(server, request, access, wanted, result))
+        found = await _run(server, request, access, wanted, scope_of(access), touched)
+        result = await _shown(server, access, wanted, found)
+        entries = list(_entries(server, request, result))
         return Part(entries, len(result.matches), result.total, result.next_cursor)
 
     page = await asked.page(one)
@@ -92,14 +93,10 @@ async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
     return Answer(200, write_bundle("searchset", page.entries, total=page.total, links=links))
 
 
-def _entries(
-    server: FhirServer, request: FhirRequest, access: Access, wanted: SearchRequest, result: SearchResult
-) -> Iterable[Entry]:
-    transform = _transform(server, access, wanted)
+def _entries(server: FhirServer, request: FhirRequest, result: SearchResult) -> Iterable[Entry]:
     for mode, rows in (("match", result.matches), ("include", result.included)):
         for row in rows:
-            content = row.content if transform is None else transform(row)
-            yield Entry(f"{server.base_url}/{row.type}/{row.id}", content, {"mode": mode})
+            yield Entry(f"{server.base_url}/{row.type}/{row.id}", row.content, {"mode": mode})
     outcome = _outcome(result.issues, request.language)
     if outcome is not None:
         yield Entry(resource=outcome, search={"mode": "outcome"})
@@ -207,7 +204,6 @@ async def _run(
 def _bundle(
     server: FhirServer,
     request: FhirRequest,
-    access: Access,
     wanted: SearchRequest,
     result: SearchResult,
     url: str | None = None,
@@ -218,7 +214,6 @@ def _bundle(
         base_url=server.base_url,
         search_url=url,
         outcome=_outcome(result.issues, request.language),
-        transform=_transform(server, access, wanted),
         shown=server.shown(request, wanted.used),
     )
 
@@ -228,29 +223,23 @@ def _outcome(issues: Iterable[Issue], language: Language) -> bytes | None:
     return dumps(operation_outcome(found, language)) if found else None
 
 
-def _transform(server: FhirServer, access: Access, wanted: SearchRequest) -> Callable[[Row], bytes] | None:
-    """How rows become what the caller may see and asked for; None: they go out as they are stored.
+async def _shown(
+    server: FhirServer, access: Access, wanted: SearchRequest, result: SearchResult
+) -> SearchResult:
+    """The rows as the caller may see them, cut down for `_summary` and `_elements`: many in the process beside.
 
     A type that is not shown whole comes as a match only (`scope_of`).
     """
-    cut, shown = _cut(wanted), server.types[wanted.resource_type].shown
-    if shown is None:
-        return cut
-
-    def transform(row: Row) -> bytes:
-        if row.type == wanted.resource_type:
-            row = row._replace(content=shown(access, row.content))
-        return row.content if cut is None else cut(row)
-
-    return transform
-
-
-def _cut(wanted: SearchRequest) -> Callable[[Row], bytes] | None:
-    """How rows are cut down for `_summary` and `_elements`."""
-    if wanted.elements:
-        kept = set(wanted.elements)
-        return lambda row: dumps(select_elements(loads(row.content), kept))
-    summary = wanted.summary
-    if summary == "false" or summary == "count":
-        return None
-    return lambda row: dumps(summarise(loads(row.content), summary))
+    matches, shown = result.matches, server.types[wanted.resource_type].shown
+    if shown is not None:
+        matches = tuple(row._replace(content=shown(access, row.content)) for row in matches)
+    if not wanted.elements and wanted.summary in ("false", "count"):
+        return replace(result, matches=matches)
+    rows = [*matches, *result.included]
+    contents = [row.content for row in rows]
+    if sum(map(len, contents)) >= server.workshop.bytes_min:
+        contents = await server.workshop.do("cut", contents, wanted.elements, wanted.summary)
+    else:
+        contents = [cut_down(content, wanted.elements, wanted.summary) for content in contents]
+    cut = tuple(row._replace(content=content) for row, content in zip(rows, contents, strict=True))
+    return replace(result, matches=cut[: len(matches)], included=cut[len(matches) :])

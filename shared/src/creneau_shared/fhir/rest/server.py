@@ -20,6 +20,7 @@ from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import CreneauError, MethodNotAllowed, NotFound, NotImplementedByServer
 from creneau_shared.fhir.rest import batch, capability, history, reading, searching, writing
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
+from creneau_shared.fhir.rest.bounds import ResourceBounds
 from creneau_shared.fhir.rest.declaration import Interaction, Operation, OperationCall, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import UNREACHABLE
@@ -31,6 +32,8 @@ from creneau_shared.fhir.search.sealing import QuerySeal, is_sealed
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.gathering import GatheredReads, ReadsMany
 from creneau_shared.fhir.storage.store import Stored
+from creneau_shared.heavy.workshop import Workshop
+from creneau_shared.limits.deployment import DeploymentLimits
 from creneau_shared.logging import describe
 from creneau_shared.security.access import PUBLIC, Access, AccessPolicy, Rights
 from creneau_shared.security.audit import (
@@ -95,6 +98,9 @@ class FhirServer:
         operations: Sequence[Operation] = (),
         cursor_secret: str = "",
         asynchronous: AsyncRequests | None = None,
+        limits: DeploymentLimits,
+        workshop: Workshop,
+        bounds: ResourceBounds,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
@@ -109,6 +115,9 @@ class FhirServer:
         self.cursors = CursorCodec(cursor_secret)
         self.query_seal = QuerySeal(cursor_secret)
         self.asynchronous = asynchronous
+        self.limits = limits
+        self.workshop = workshop
+        self.bounds = bounds
         self._transaction: ContextVar[Connection | None] = ContextVar("fhir transaction", default=None)
         self._gathered = {
             served.name: GatheredReads(database, served.store)

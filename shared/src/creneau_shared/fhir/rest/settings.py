@@ -18,9 +18,9 @@ class AsyncSettings(BaseSettings):
         24.0, description="the answer to an asynchronous request is kept after it is finished, hours"
     )
     async_polls_per_s: float = Field(
-        1.0, description="polls a second of one asynchronous request in one process, after the burst"
+        1.0, description="polls a second of one asynchronous request, after the burst"
     )
-    async_polls_burst: int = Field(10, description="polls of one asynchronous request in one process at once")
+    async_polls_burst: int = Field(10, description="polls of one asynchronous request at once")
     async_parallel: int = Field(2, description="asynchronous requests that one worker carries out at once")
     async_timeout_s: float = Field(
         300.0, description="longest that an asynchronous request may take, seconds"

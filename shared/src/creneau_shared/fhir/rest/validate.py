@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from creneau_shared.errors import BadRequest, CreneauError, Issue
-from creneau_shared.fhir.json import dumps, loads
-from creneau_shared.fhir.outcome import operation_outcome
-from creneau_shared.fhir.profiles import profile_issues
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.declaration import Operation, OperationCall
-from creneau_shared.fhir.rest.exchange import Answer, json_object
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.judging import Judged, Question, check_question, judge, judge_body
+from creneau_shared.fhir.rest.negotiation import body_format
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.fhir.validation import validate
 
 DEFINITION: Resource = {
     "resourceType": "OperationDefinition",
@@ -31,33 +30,17 @@ DEFINITION: Resource = {
         {"name": "return", "use": "out", "min": 1, "max": "1", "type": "OperationOutcome"},
     ],
 }
-MODES = ("create", "update", "delete", "profile")
-
-
-def _parameter(parameters: Resource, name: str) -> Resource:
-    entries = parameters.get("parameter", [])
-    return next((json_object(entry) for entry in entries if json_object(entry).get("name") == name), {})
 
 
 async def _validate(call: OperationCall) -> Answer:
     """The outcome is 200 whatever it says: the question was answered."""
-    request, mode, profile = call.request, call.request.parameter("mode"), call.request.parameter("profile")
-    resource: Resource | None = None
-    if request.method == "POST" and (request.body.strip() or request.parsed):
-        resource = request.resource()
-        if resource.get("resourceType") == "Parameters":
-            mode = _parameter(resource, "mode").get("valueCode", mode)
-            asked = _parameter(resource, "profile")
-            profile = asked.get("valueUri", asked.get("valueCanonical", profile))
-            resource = _parameter(resource, "resource").get("resource")
-    if mode is not None and mode not in MODES:
-        raise BadRequest(
-            f"mode vaut « {mode} » ; valeurs possibles : {', '.join(MODES)}.",
-            f"mode is “{mode}”; possible values: {', '.join(MODES)}.",
-            expression="mode",
-            code="value",
-        )
-    if resource is None and call.id is not None and call.type is not None:
+    request = call.request
+    question = Question(call.type, request.parameter("mode"), request.parameter("profile"), request.language)
+    judged = await _judge_body(call, question)
+    if judged.outcome is not None:
+        return Answer(200, judged.outcome)
+    question, resource = judged.question, None
+    if call.id is not None and call.type is not None:
         store = call.server.served(call.type).store
         access = request.access(call.type, "r")
         async with call.server.connection() as connection:
@@ -65,34 +48,26 @@ async def _validate(call: OperationCall) -> Answer:
             await call.server.audit(connection, request, "R", stored)
         assert stored.content is not None
         resource = loads(stored.content)
-    if resource is None and mode != "delete":
+    if resource is None and question.mode != "delete":
         raise BadRequest(
             "Envoyez la ressource à vérifier, seule ou dans Parameters.parameter « resource ».",
             "Send the resource to check, bare or in Parameters.parameter “resource”.",
             code="required",
         )
-    issues = list(_issues(resource, call.type, profile)) if resource is not None else []
-    if not issues:
-        issues = [
-            Issue(
-                "informational",
-                "La ressource est conforme.",
-                "The resource is valid.",
-                severity="information",
-            )
-        ]
-    return Answer(200, dumps(operation_outcome(issues, request.language)))
+    return Answer(200, judge(resource, question))
 
 
-def _issues(resource: Resource, expected_type: str | None, profile: str | None) -> list[Issue]:
-    try:
-        found = validate(resource, expected_type)
-    except CreneauError as error:
-        return list(error.issues)
-    claimed = [profile] if profile else []
-    return found + (
-        [] if any(issue.severity == "error" for issue in found) else profile_issues(resource, claimed)
-    )
+async def _judge_body(call: OperationCall, question: Question) -> Judged:
+    """What the body says, a large one judged in the process beside."""
+    request, workshop = call.request, call.server.workshop
+    if request.method == "POST" and request.parsed is None and len(request.body) >= workshop.bytes_min:
+        format_ = body_format(request.headers.get("content-type"))
+        judged: Judged = await workshop.do("validate", format_, request.body, question)
+        return judged
+    if request.method == "POST" and (request.body.strip() or request.parsed):
+        return judge_body(request.resource(), question)
+    check_question(question)
+    return Judged(None, question)
 
 
 VALIDATE = Operation(DEFINITION, _validate)

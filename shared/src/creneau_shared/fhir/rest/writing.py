@@ -48,6 +48,7 @@ def write_context(request: FhirRequest, access: Access) -> WriteContext:
         client=request.principal.client,
         practitioner=request.principal.practitioner,
         patient_ids=access.patient_ids,
+        people=access.rights.people if access.patient_ids is not None else None,
         oneself=access.rights.oneself,
         organizations=access.organizations,
         correlation_id=request.correlation_id,
@@ -60,7 +61,7 @@ async def create(
     """POST [type]: 201 with Location; with If-None-Exist the 0/1/many rules; with Idempotency-Key once only."""
     access = request.access(store.resource_type, "c")
     resource = request.resource()
-    _check(resource, store)
+    _check(server, resource, store)
     condition = request.headers.get("if-none-exist")
     if condition is not None:
         found = await _match(server, connection, request, store, condition.lstrip("?"), "If-None-Exist")
@@ -90,7 +91,7 @@ async def update(
     """PUT [type]/[id]: 200, or 201 when it created; If-Match and If-None-Match: * honoured."""
     access = request.access(store.resource_type, "u")
     resource = request.resource()
-    _check(resource, store)
+    _check(server, resource, store)
     if UUID.match(id_) and resource.get("id", "").lower() == id_:
         resource["id"] = id_
     if resource.get("id") != id_:
@@ -108,7 +109,7 @@ async def conditional_update(
     """PUT [type]?search: none → create (with the client's id when it gives one), one → update, many → 412."""
     access = request.access(store.resource_type, "u")
     resource = request.resource()
-    _check(resource, store)
+    _check(server, resource, store)
     found = await _match(server, connection, request, store, request.query, "PUT")
     id_ = resource.get("id")
     if found is None:
@@ -148,7 +149,7 @@ async def patch(
     else:
         content_type, body = request.headers.get("content-type", ""), request.body
     patched = apply_patch(content_type, body, loads(current.content))
-    _check(patched, store)
+    _check(server, patched, store)
     return await _replace(server, connection, request, store, access, current, patched)
 
 
@@ -237,8 +238,9 @@ async def _replace(
     return Answer.of(stored, 200, **context.answer)
 
 
-def _check(resource: Resource, store: ResourceStore) -> None:
-    """The type's definition and invariants, then the profiles that the resource claims."""
+def _check(server: FhirServer, resource: Resource, store: ResourceStore) -> None:
+    """The size, the type's definition and invariants, then the profiles that the resource claims."""
+    server.bounds.check(resource)
     check(resource, store.resource_type)
     broken = [issue for issue in profile_issues(resource) if issue.severity == "error"]
     if broken:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -11,7 +11,6 @@ from urllib.parse import quote
 import orjson
 
 from creneau_shared.fhir.search.execute import SearchResult
-from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.ids import new_id
@@ -94,7 +93,6 @@ def searchset(
     base_url: str,
     search_url: str | None = None,
     outcome: bytes | None = None,
-    transform: Callable[[Row], bytes] | None = None,
     timestamp: datetime | None = None,
     shown: Sequence[tuple[str, str]] | None = None,
 ) -> bytes:
@@ -102,7 +100,6 @@ def searchset(
 
     `base_url` is the FHIR base without a trailing slash; `search_url` what was searched, when it is not
     `base/Type` (a compartment). `outcome` is an OperationOutcome that tells `result.issues`, as JSON bytes.
-    `transform` gives the bytes of a row when they are not those stored (`_summary`, `_elements`, a view).
     `shown` is what the links say of the query, when it is not `request.used` as it is.
     """
     url = search_url or f"{base_url}/{request.resource_type}"
@@ -111,12 +108,11 @@ def searchset(
     for mode, rows in (("match", result.matches), ("include", result.included)):
         plain = orjson.dumps({"mode": mode})
         for row in rows:
-            content = row.content if transform is None else transform(row)
             search = plain if row.distance_m is None else orjson.dumps(_near_search(mode, row.distance_m))
             # A type and an id have no character that JSON would escape.
             written.append(
                 b'%b/%b/%b","resource":%b,"search":%b}'
-                % (start, row.type.encode(), row.id.encode(), content, search)
+                % (start, row.type.encode(), row.id.encode(), row.content, search)
             )
     if outcome is not None:
         written.append(b'{"resource":%b,"search":{"mode":"outcome"}}' % outcome)

@@ -37,12 +37,24 @@ _SOUNDS = tuple(
 )
 
 
-@lru_cache(maxsize=16_384)
+REMEMBERED_CHARACTERS_MAX = 200
+"""longer texts are not met twice, and 16,384 of them would be much to remember"""
+
+
 def fold(text: str) -> str:
     """`text` in lower case without accents or ligatures, each run of punctuation and blanks as one blank.
 
     `"L’Haÿ-les-Roses"` → `"l hay les roses"`; `"Sacré-Cœur"` → `"sacre coeur"`.
     """
+    return _folded(text) if len(text) <= REMEMBERED_CHARACTERS_MAX else _fold(text)
+
+
+def phonetic(text: str) -> str:
+    """How a French speaker hears `text`, roughly: Lefèvre meets Lefebvre, Tibaud meets Thibault."""
+    return _heard(text) if len(text) <= REMEMBERED_CHARACTERS_MAX else _hear(text)
+
+
+def _fold(text: str) -> str:
     lowered = text.casefold()
     if not lowered.isascii():
         decomposed = unicodedata.normalize("NFKD", lowered.translate(_LIGATURES))
@@ -50,14 +62,15 @@ def fold(text: str) -> str:
     return _NOT_WORD.sub(" ", lowered).strip()
 
 
-@lru_cache(maxsize=16_384)
-def phonetic(text: str) -> str:
-    """How a French speaker hears `text`, roughly: Lefèvre meets Lefebvre, Tibaud meets Thibault."""
+def _hear(text: str) -> str:
     sound = fold(text).replace("ault", "o")
     for pattern, replacement in _SOUNDS:
         sound = pattern.sub(replacement, sound)
     return sound.lower()
 
+
+_folded = lru_cache(maxsize=16_384)(_fold)
+_heard = lru_cache(maxsize=16_384)(_hear)
 
 _PHONE = re.compile(r"\+?[\d\s.()/-]{6,}")
 _FRENCH_NATIONAL = re.compile(r"0[1-9]\d{8}")

@@ -11,7 +11,7 @@ leaves out what only machines follow (`_UNREAD`), URIs, dates and what is neithe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from html import unescape
 from typing import Any
@@ -53,7 +53,7 @@ _UNREAD = frozenset(
 
 # A URI is one word with a scheme; a date may have a time. Both have parameters of their own.
 _NOT_TEXT = re.compile(r"[a-z][a-z0-9+.\-]*:\S+|\d{4}-\d\d-\d\d(T\S*)?")
-_MARKUP = re.compile(r"<!--.*?-->|<[^<>]*>", re.DOTALL)
+_TAG = re.compile(r"<[^<>]*>")
 
 
 def words_vector(resource: Mapping[str, Any]) -> str:
@@ -99,12 +99,21 @@ def _collect(name: str, value: Any, texts: list[tuple[str, str]]) -> None:
 
 
 def _plain(div: str) -> str:
-    """XHTML without its tags."""
-    return unescape(_MARKUP.sub(" ", div))
+    """XHTML without its comments and tags."""
+    return unescape(_TAG.sub(" ", " ".join(_uncommented(div))))
+
+
+def _uncommented(div: str) -> Iterator[str]:
+    """The parts between the comments. By hand: a pattern would look for the end of each that has none (in CDATA)."""
+    place = 0
+    while (begin := div.find("<!--", place)) >= 0 and (end := div.find("-->", begin)) >= 0:
+        yield div[place:begin]
+        place = end + 3
+    yield div[place:]
 
 
 def _split(text: str) -> list[str]:
-    return [word[:WORD_CHARACTERS] for word in fold.__wrapped__(text[:CHARACTERS_MAX]).split()]
+    return [word[:WORD_CHARACTERS] for word in fold(text[:CHARACTERS_MAX]).split()]
 
 
 _words = lru_cache(maxsize=16_384)(_split)

@@ -197,14 +197,6 @@ async def remove(connection: Connection, owner: Owner, id_: UUID) -> bool:
     return bool(removed)
 
 
-async def forget(connection: Connection, kept_h: float) -> int:
-    """Delete the answers that have been kept for `kept_h` hours; how many."""
-    result: str = await connection.execute(
-        "DELETE FROM async_request WHERE finished_at < now() - make_interval(secs => $1)", kept_h * 3600
-    )
-    return int(result.rsplit(" ", 1)[-1])
-
-
 async def backlog(connection: Connection) -> tuple[int, float]:
     """How many requests are not finished, and the age of the oldest in seconds (0 without any)."""
     row = await connection.fetchrow(

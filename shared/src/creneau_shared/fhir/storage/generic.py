@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Forbidden
-from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.search.index import IndexEntries, index_resource
 from creneau_shared.fhir.search.registry import storage_needs
 from creneau_shared.fhir.search.sql import Arguments
@@ -236,6 +236,88 @@ class GenericStore:
         if current is None:
             return await self.create(connection, context, resource, id_, belonging=belonging)
         return await self.replace(connection, context, current, resource, belonging=belonging)
+
+    # -- removing for good -----------------------------------------------------------------------------------
+
+    async def erase(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        """Delete `current`, which the caller has locked, and every version before it.
+
+        Nothing is kept but that the id has been used; who is to be told of it is the caller's to say.
+        """
+        now = max(to_milliseconds(context.now), current.last_updated)
+        stored = Stored(self.resource_type, current.id, current.version + 1, now, None)
+        await self._overwrite(connection, stored, NOTHING)
+        await connection.execute(
+            "DELETE FROM resource_history WHERE resource_type = $1 AND id = $2",
+            self.resource_type,
+            current.id,
+        )
+        return stored
+
+    async def amend(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        change: Callable[[Resource], Resource],
+        forgotten: Collection[str],
+    ) -> Stored:
+        """Put `change` through `current`, which the caller has locked, and through every version before it; none of
+        them is about the people `forgotten` (references) any more.
+
+        What it takes away is nowhere left. A current version that it changes is followed by a new one, so that
+        clients see that it changed. Doing it twice changes nothing.
+        """
+        stored = await self._amend_current(connection, context, current, change, forgotten)
+        rows = await connection.fetch(
+            "SELECT version, content FROM resource_history"
+            " WHERE resource_type = $1 AND id = $2 AND content IS NOT NULL",
+            self.resource_type,
+            current.id,
+        )
+        changed = [(row["version"], change(loads(row["content"]))) for row in rows]
+        await connection.execute(
+            "UPDATE resource_history SET content = amended.content,"
+            " compartment = ARRAY(SELECT t FROM unnest(compartment) AS t WHERE split_part(t, '=', 2) <> ALL ($5))"
+            " FROM unnest($3::integer[], $4::bytea[]) AS amended (version, content)"
+            " WHERE resource_type = $1 AND id = $2 AND resource_history.version = amended.version",
+            self.resource_type,
+            current.id,
+            [version for version, _ in changed],
+            [dumps(resource) for _, resource in changed],
+            list(forgotten),
+        )
+        return stored
+
+    async def _amend_current(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        change: Callable[[Resource], Resource],
+        forgotten: Collection[str],
+    ) -> Stored:
+        if current.content is None:
+            # A deleted resource keeps the terms that say about whom it was.
+            await connection.execute(
+                f"UPDATE {self._table} SET terms ="
+                " ARRAY(SELECT t FROM unnest(terms) AS t WHERE split_part(t, '=', 2) <> ALL ($2)) WHERE id = $1",
+                current.id,
+                list(forgotten),
+            )
+            return current
+        before = loads(current.content)
+        after = change(before)
+        if after == before:
+            return current
+        now = max(to_milliseconds(context.now), current.last_updated)
+        resource = stamp(after, current.id, current.version + 1, now)
+        stored = Stored(self.resource_type, current.id, current.version + 1, now, dumps(resource))
+        entries = index_resource(self.resource_type, resource, base_url=self._base_url)
+        terms = await connection.fetchval(f"SELECT terms FROM {self._table} WHERE id = $1", current.id)
+        entries.terms.extend(t for t in terms if t.startswith("~") and t.partition("=")[2] not in forgotten)
+        await self._write_version(connection, self._update_sql, current, stored, entries)
+        return stored
 
     async def _insert_version(
         self, connection: Connection, stored: Stored, entries: IndexEntries

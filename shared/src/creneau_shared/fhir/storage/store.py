@@ -6,7 +6,7 @@ The REST layer knows types only through `ResourceStore`: the generic one keeps a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -53,13 +53,23 @@ class WriteContext:
     """id of the Practitioner who they are"""
     patient_ids: frozenset[str] | None = None
     """the Patients this subject acts for; None: not limited to a patient compartment"""
+    people: Mapping[str, frozenset[str]] | None = None
+    """what they may do for which Patient (see, book, cancel, register, manage); None: they do not act as a consumer"""
     oneself: frozenset[str] = frozenset()
-    """those of the Patients who they are: of others, they see what is shared"""
+    """those of the Patients who they are"""
     organizations: frozenset[str] | None = None
     """the Organizations (ids) to one of which what is written must belong; None: not limited to practices"""
     correlation_id: str | None = None
     answer: dict[str, str] = field(default_factory=dict)
     """response headers that the write adds (such as a hold's Expires)"""
+
+    def may(self, what: str, patient: str) -> bool:
+        """Whether they may do this for a Patient (id); whoever does not act as a consumer is not limited so."""
+        return self.people is None or what in self.people.get(patient, ())
+
+    def represents(self, patient: str) -> bool:
+        """Whether they act for this Patient (id) without being them."""
+        return self.people is not None and patient not in self.oneself
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,20 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "The time zone (IANA database) of the place or the agenda.",
     ),
     "proxy-scope": (
-        "Ce que cette personne peut faire en ligne pour le patient : voir, prendre ou annuler ses rendez-vous.",
-        "What this person may do online for the patient: see, book or cancel their appointments.",
+        "Ce que cette personne peut faire en ligne pour le patient : voir, prendre ou annuler ses rendez-vous,"
+        " tenir à jour son dossier.",
+        "What this person may do online for the patient: see, book or cancel their appointments, keep"
+        " their record up to date.",
+    ),
+    "proxy-until-majority": (
+        "La fin de la période est la majorité du patient : le serveur l'écrit, et la déplace quand la date de naissance"
+        " est corrigée.",
+        "The period ends as the patient comes of age: the server writes it, and moves it when the birth date is"
+        " corrected.",
+    ),
+    "proxy-accepted-on": (
+        "Quand un compte a repris cette représentation par son invitation ; le serveur l'écrit.",
+        "When an account took this up by its invitation; the server writes it.",
     ),
 }
 """What our own extensions mean, by their id."""

@@ -37,6 +37,17 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "patch-malformed": ("Correctif illisible", "Unreadable patch"),
     "patch-inapplicable": ("Correctif inapplicable", "Patch that does not apply"),
     "patch-identity": ("Identité changée par un correctif", "Identity changed by a patch"),
+    "body-too-large": ("Contenu trop volumineux", "Body too large"),
+    "resource-too-large": ("Ressource trop volumineuse", "Resource too large"),
+    "text-too-long": ("Texte trop long", "Text too long"),
+    "rate": ("Trop de requêtes à la suite", "Too many requests in a row"),
+    "rate-never": ("Plus de travail que ce qui est accordé d'un coup", "More work than is granted at once"),
+    "busy": ("Service surchargé pour le moment", "Service overloaded for the moment"),
+    "control-character": (
+        "Caractère de commande dans une valeur d'en-tête",
+        "Control character in a header value",
+    ),
+    "foreign-address": ("Adresse hors de cette base", "Address outside this base"),
     "window-order": ("Période cherchée à l'envers", "Searched period that ends before it starts"),
     "window-too-long": ("Période cherchée trop longue", "Searched period too long"),
     # Slots and agendas
@@ -52,6 +63,26 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "unknown-schedule": ("Agenda inconnu", "Unknown agenda"),
     "schedule-inactive": ("Agenda fermé à la réservation", "Agenda closed for booking"),
     "outside-horizon": ("Hors de la période de l'agenda", "Outside the agenda's period"),
+    # Who represents whom
+    "proxy-code": ("Code d'invitation inutilisable", "Unusable invitation code"),
+    "proxy-own-code": ("Invitation donnée par soi-même", "Invitation given by oneself"),
+    "proxy-already": (
+        "Compte qui agit déjà pour cette personne",
+        "Account that acts for this person already",
+    ),
+    "proxy-birth": ("Dates de naissance différentes", "Different birth dates"),
+    "proxy-ended": ("Représentation terminée", "Representation that has ended"),
+    "proxy-not-yours": ("Représentation qu'un autre décide", "Representation that is others' to decide"),
+    "proxy-oneself": ("Compte de la personne elle-même", "The person's own account"),
+    "proxy-guardian": ("Mesure de protection : au cabinet", "Protective measure: at the practice"),
+    "proxy-parent": ("Parent d'un mineur : au cabinet", "Parent of a minor: at the practice"),
+    "proxy-birth-date": (
+        "Date de naissance corrigée par le cabinet seulement",
+        "Birth date that only the practice corrects",
+    ),
+    "proxy-cancels-only": ("Représentant qui peut seulement annuler", "Representative who may only cancel"),
+    "hidden-not-yours": ("Masquage réservé à la personne", "Hiding that is the person's own to ask for"),
+    "hidden-late": ("Masquage demandé trop tard", "Hiding asked for too late"),
     # Appointments
     "no-time": ("Rendez-vous sans horaire", "Appointment without a time"),
     "appointment-order": (

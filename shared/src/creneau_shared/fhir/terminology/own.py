@@ -14,6 +14,7 @@ BASE = "https://creneau.sante.fr/fhir/"
 PUBLISHER = "Créneau"
 VERSION = "1.0.0"
 ACCESS_LEVELS = BASE + "CodeSystem/access-level"
+CONFIDENTIALITY = BASE + "CodeSystem/confidentiality"
 SPECIALTIES = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
 VISIT_TYPES = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 BOOKABLE_VISITS = ("AMB", "HH", "VR")
@@ -59,7 +60,7 @@ def _issue_concepts() -> Iterable[tuple[str, str, str]]:
 
 
 def own_code_systems() -> tuple[CodeSystem, ...]:
-    """What our OperationOutcomes and our audit trail say in codes."""
+    """What our OperationOutcomes, our audit trail and our labels say in codes."""
     return (
         CodeSystem(
             ISSUE_SYSTEM,
@@ -105,6 +106,24 @@ def own_code_systems() -> tuple[CodeSystem, ...]:
             VERSION,
             "Créneau : niveaux d'accès",
             language="fr",
+        ),
+        CodeSystem(
+            CONFIDENTIALITY,
+            "CreneauConfidentiality",
+            PUBLISHER,
+            _concepts(
+                (
+                    (
+                        "HIDDEN-FROM-PROXIES",
+                        "Rendez-vous que les représentants de la personne ne voient pas",
+                        "Appointment that the person's representatives are not shown",
+                    ),
+                )
+            ),
+            VERSION,
+            "Créneau : étiquettes de confidentialité",
+            language="fr",
+            contexts=("Appointment",),
         ),
     )
 

@@ -1,0 +1,29 @@
+"""Whose right an operation on a person's whole record is: the person's own, and the deployment's administration's."""
+
+from __future__ import annotations
+
+from creneau_shared.errors import Forbidden
+from creneau_shared.fhir.rest.declaration import OperationCall
+from creneau_shared.fhir.rest.reading import unknown_resource
+from creneau_shared.security.access import Access
+from creneau_shared.security.principal import Action
+
+
+def access_to_person(call: OperationCall, action: Action) -> Access:
+    """The access of the person themselves, or of the administration; Forbidden for whoever acts for others.
+
+    Who represents somebody sees what that person shares with them, which is not all; and whoever works for a practice
+    has that practice's own software. A Patient whom the caller has nothing to do with is not found.
+    """
+    assert call.id is not None
+    access = call.request.access("Patient", action)
+    rights = access.rights
+    if rights.role == "system" or (rights.role == "patient" and call.id in rights.oneself):
+        return access
+    if rights.role == "patient" and call.id not in rights.people:
+        raise unknown_resource("Patient", call.id)
+    raise Forbidden(
+        "Seule la personne concernée peut demander cela, par son propre compte ou auprès d'un humain.",
+        "Only the person concerned can ask for this, by their own account or through a human being.",
+        details_code="person-only",
+    )

@@ -1,0 +1,247 @@
+"""Representing somebody: `RelatedPerson/[id]/$invite`, `RelatedPerson/$accept`, `RelatedPerson/[id]/$renounce`.
+
+A RelatedPerson states who represents the Patient; whoever decides about that gives a code, and the account that sends it
+back acts by the statement from then on. The code is shown once and works once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from creneau_booking.domain.access_rules import Birth
+from creneau_booking.domain.proxies import Proxy, is_minor, same_person
+from creneau_booking.handlers.accounts import tell
+from creneau_booking.handlers.proxies import RelatedPersonStore
+from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.storage import accounts, invitations
+from creneau_booking.storage.accounts import Account, Link
+from creneau_booking.storage.agenda_rules import births_of
+from creneau_booking.storage.appointment_facts import fhir_instant
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import BadRequest, Forbidden, Unprocessable
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.declaration import Operation, OperationCall
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.reading import read_current
+from creneau_shared.fhir.rest.writing import write_context
+from creneau_shared.fhir.storage.store import Stored, WriteContext
+from creneau_shared.security.access import Access
+
+TYPE = "RelatedPerson"
+
+INVITE = operation_definition(
+    "invite",
+    "Invite somebody to represent a patient",
+    "Gives a code by which one account takes up what the RelatedPerson states. It is shown once, works once and ends.",
+    [
+        parameter("code", "string", use="out", minimum=1),
+        parameter("expires", "instant", use="out", minimum=1),
+    ],
+    affects_state=True,
+    type_level=False,
+    instance=True,
+    resource=TYPE,
+)
+ACCEPT = operation_definition(
+    "accept",
+    "Accept to represent a patient",
+    "The caller's account takes up what the RelatedPerson states to which the code invites.",
+    [parameter("code", "string", minimum=1), parameter("return", TYPE, use="out", minimum=1)],
+    affects_state=True,
+    resource=TYPE,
+)
+RENOUNCE = operation_definition(
+    "renounce",
+    "Represent a patient no longer",
+    "Ends the RelatedPerson by which the caller's account acts, at once.",
+    [parameter("return", TYPE, use="out", minimum=1)],
+    affects_state=True,
+    type_level=False,
+    instance=True,
+    resource=TYPE,
+)
+
+
+class InviteOperation:
+    """`$invite`: by whoever decides who represents the Patient, or in whose presence they do."""
+
+    def __init__(self, store: RelatedPersonStore, lasts: timedelta) -> None:
+        self._store = store
+        self._lasts = lasts
+
+    def declare(self) -> Operation:
+        return Operation(INVITE, self.handle, secret=True)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        request, server = call.request, call.server
+        assert call.id is not None
+        # A practice invites for those whom it may register, and a counsellor for the one whom they help.
+        seen = request.access(TYPE, "r")
+        access = seen if request.principal.role == "counsellor" else request.access(TYPE, "u")
+        found_by = seen if access.reach == "own" else access
+        expires, code = request.now + self._lasts, invitations.new_code()
+        async with server.transaction() as connection:
+            current = await read_current(connection, self._store, found_by, call.id, lock=True)
+            await self._store.require_may_invite(connection, write_context(request, access), current)
+            giver = _account_of(request)
+            await invitations.keep(connection, code, current.id, giver, expires)
+            await server.audit(connection, request, "E", current)
+        answer = {
+            "resourceType": "Parameters",
+            "parameter": [
+                {"name": "code", "valueString": code},
+                {"name": "expires", "valueInstant": fhir_instant(expires)},
+            ],
+        }
+        return Answer(200, dumps(answer))
+
+
+class AcceptOperation:
+    """`$accept`: by the account to which the code was given."""
+
+    def __init__(self, store: RelatedPersonStore) -> None:
+        self._store = store
+
+    def declare(self) -> Operation:
+        return Operation(ACCEPT, self.handle, secret=True)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        request, server = call.request, call.server
+        access = _persons_access(request)
+        code = _code(request)
+        context = write_context(request, access)
+        async with server.transaction() as connection:
+            current, giver = await self._invitation(connection, code, context)
+            account, proxy = _account_of(request), self._store.proxy(current)
+            if giver == account:
+                raise Forbidden(
+                    "Ce code vient de vous : donnez-le à la personne que vous invitez.",
+                    "This code comes from you: give it to the person whom you invite.",
+                    expression="Parameters.parameter.where(name='code')",
+                    details_code="proxy-own-code",
+                )
+            await self._take_up(connection, context, proxy, current, account)
+            stored = await self._store.accept(connection, context, current)
+            await server.audit(connection, request, "U", stored)
+        return Answer.of(stored)
+
+    async def _invitation(
+        self, connection: Connection, code: str, context: WriteContext
+    ) -> tuple[Stored, Account]:
+        """The locked RelatedPerson to which the code invites, and who gave it; used up from now on."""
+        id_ = await invitations.invited_to(connection, code, context.now)
+        current = await self._store.lock(connection, id_) if id_ is not None else None
+        if current is None or current.deleted or self._store.proxy(current).has_ended(context.now):
+            raise _unusable()
+        giver = await invitations.use(connection, code, current.id, context.now)
+        if giver is None:
+            raise _unusable()
+        return current, giver
+
+    async def _take_up(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        proxy: Proxy,
+        current: Stored,
+        account: Account,
+    ) -> None:
+        births = await births_of(connection, [proxy.patient, *context.oneself])
+        may = proxy.may(minor=is_minor(births.get(proxy.patient), context.now))
+        acts = (context.people or {}).get(proxy.patient)
+        if acts is not None and (proxy.is_oneself or proxy.patient in context.oneself or not may > acts):
+            raise Unprocessable(
+                "Votre compte agit déjà pour cette personne.",
+                "Your account acts for this person already.",
+                code="duplicate",
+                details_code="proxy-already",
+            )
+        if proxy.is_oneself:
+            _require_same_person(proxy.patient, context.oneself, births)
+        link = Link(proxy.patient, proxy.is_oneself, may, current.id, proxy.since, proxy.until)
+        left = await accounts.leave_to(connection, current.id, account)
+        await accounts.keep_link(connection, account, link)
+        await tell(connection, left, context.now, context.correlation_id)
+
+
+class RenounceOperation:
+    """`$renounce`: by whoever acts by the RelatedPerson."""
+
+    def __init__(self, store: RelatedPersonStore) -> None:
+        self._store = store
+
+    def declare(self) -> Operation:
+        return Operation(RENOUNCE, self.handle)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        request, server = call.request, call.server
+        assert call.id is not None
+        access = _persons_access(request)
+        async with server.transaction() as connection:
+            seen = request.access(TYPE, "r")
+            current = await read_current(connection, self._store, seen, call.id, lock=True)
+            if not await accounts.acts_by(connection, _account_of(request), current.id):
+                raise Forbidden(
+                    "Ce n'est pas par cette représentation que votre compte agit.",
+                    "It is not by this statement that your account acts.",
+                    expression=TYPE,
+                    details_code="proxy-not-yours",
+                )
+            stored = await self._store.renounce(connection, write_context(request, access), current)
+            await server.audit(connection, request, "U", stored)
+        return Answer.of(stored)
+
+
+def _persons_access(request: FhirRequest) -> Access:
+    """The access of a person's account; Forbidden for everybody else: nobody represents somebody as a practice."""
+    access = request.access(TYPE, "u")
+    if request.principal.role != "patient":
+        raise Forbidden(
+            "Cette opération est pour le compte d'une personne.",
+            "This operation is for a person's account.",
+            details_code="proxy-not-yours",
+        )
+    return access
+
+
+def _account_of(request: FhirRequest) -> Account:
+    return Account(request.principal.issuer, request.principal.subject)
+
+
+def _code(request: FhirRequest) -> str:
+    """The code in the body: in an address it would be kept by whoever logs addresses."""
+    code = OperationInput.of(replace(request, query=[])).first("code")
+    if not isinstance(code, str) or not code:
+        raise BadRequest(
+            "Indiquez le code de l'invitation dans le corps de la requête.",
+            "Give the code of the invitation in the body of the request.",
+            code="required",
+            expression="Parameters.parameter.where(name='code')",
+        )
+    return code
+
+
+def _require_same_person(patient: str, oneself: Iterable[str], births: Mapping[str, Birth]) -> None:
+    """An account whose holder was born on another day is not this person's."""
+    if all(same_person(births.get(patient), births.get(own)) for own in oneself):
+        return
+    raise Unprocessable(
+        "Ce compte est celui d'une personne née un autre jour : la personne invitée se connecte avec le sien.",
+        "This account is of somebody born on another day: the person who is invited logs in with their own.",
+        code="business-rule",
+        details_code="proxy-birth",
+    )
+
+
+def _unusable() -> Unprocessable:
+    """The same for a code that never was, that has ended, that was used, or whose statement has ended."""
+    return Unprocessable(
+        "Ce code n'est pas utilisable : il est inconnu, déjà utilisé ou expiré. Demandez-en un autre.",
+        "This code cannot be used: it is unknown, used already or expired. Ask for another one.",
+        code="not-found",
+        expression="Parameters.parameter.where(name='code')",
+        details_code="proxy-code",
+    )

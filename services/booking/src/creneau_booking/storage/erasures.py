@@ -1,0 +1,210 @@
+"""Who was erased, what names a person in booking's tables, and how it is taken out of those that hold no resources."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from creneau_booking.publishing import APPOINTMENTS, CONTACTS
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.storage.tables import table_name
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The resources (ids) in which a person is named, in their current version or an earlier one."""
+
+    appointments: tuple[str, ...]
+    related_persons: tuple[str, ...]
+    responses: tuple[str, ...]
+    provenances: tuple[str, ...]
+
+
+async def named_in(connection: Connection, patient_id: str) -> Named:
+    """Where a Patient is named, in the order in which the resources are to be locked."""
+    patient = f"Patient/{patient_id}"
+    related = await _ids(connection, "RelatedPerson", [f"patient={patient}"])
+    people = [patient, *(f"RelatedPerson/{id_}" for id_ in related)]
+    appointments = await _ids(
+        connection,
+        "Appointment",
+        [f"{name}={p}" for p in people for name in ("patient", "actor", "supporting-info")],
+    )
+    of_appointments = [f"Appointment/{id_}" for id_ in appointments]
+    responses = await _ids(
+        connection,
+        "AppointmentResponse",
+        [
+            f"patient={patient}",
+            *(f"actor={p}" for p in people),
+            *(f"appointment={a}" for a in of_appointments),
+        ],
+    )
+    changed = [*people, *of_appointments, *(f"AppointmentResponse/{id_}" for id_ in responses)]
+    provenances = await _ids(
+        connection,
+        "Provenance",
+        [
+            *(f"target={r}" for r in changed),
+            *(f"agent={p}" for p in people),
+            *(f"entity={r}" for r in changed),
+        ],
+    )
+    return Named(appointments, related, responses, provenances)
+
+
+async def _ids(connection: Connection, resource_type: str, terms: Sequence[str]) -> tuple[str, ...]:
+    """The resources that bear or, in a superseded version, bore one of these terms."""
+    rows = await connection.fetch(
+        f"SELECT id FROM {table_name(resource_type)} WHERE terms && $1::text[]"
+        " UNION SELECT id FROM resource_history WHERE resource_type = $2 AND compartment && $1::text[]"
+        " ORDER BY 1",
+        list(terms),
+        resource_type,
+    )
+    return tuple(row["id"] for row in rows)
+
+
+# -- who was erased ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """One erasure: of whom, when, and the receipt that was given (it names nobody)."""
+
+    patient_id: str
+    erased_at: datetime
+    receipt: Resource
+
+
+async def keep_erasure(connection: Connection, patient_id: str, at: datetime, receipt: Resource) -> None:
+    """Put down that a Patient was erased. An id once erased stays so."""
+    await connection.execute(
+        "INSERT INTO erased_patient (id, erased_at, receipt) VALUES ($1, $2, $3::jsonb) ON CONFLICT DO NOTHING",
+        patient_id,
+        at,
+        orjson.dumps(receipt).decode(),
+    )
+
+
+async def erasure_of(connection: Connection, patient_id: str) -> Erasure | None:
+    """The erasure of a Patient; None when it was not erased."""
+    row = await connection.fetchrow(
+        "SELECT id, erased_at, receipt FROM erased_patient WHERE id = $1", patient_id
+    )
+    return None if row is None else Erasure(row["id"], row["erased_at"], orjson.loads(row["receipt"]))
+
+
+async def unswept(connection: Connection, before: datetime, limit: int) -> list[str]:
+    """Patients erased before this instant whose traces outside resources have not been looked for yet."""
+    rows = await connection.fetch(
+        "SELECT id FROM erased_patient WHERE sealed_at IS NULL AND swept_at IS NULL AND erased_at <= $1"
+        " ORDER BY erased_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+        before,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def mark_swept(connection: Connection, patient_id: str, at: datetime) -> None:
+    await connection.execute("UPDATE erased_patient SET swept_at = $2 WHERE id = $1", patient_id, at)
+
+
+async def unsealed(connection: Connection, before: datetime, limit: int) -> list[str]:
+    """Patients erased before this instant whose tombstone has not been repeated yet."""
+    rows = await connection.fetch(
+        "SELECT id FROM erased_patient WHERE sealed_at IS NULL AND swept_at IS NOT NULL AND erased_at <= $1"
+        " ORDER BY erased_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+        before,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def mark_sealed(connection: Connection, patient_ids: Sequence[str], at: datetime) -> None:
+    await connection.execute(
+        "UPDATE erased_patient SET sealed_at = $2 WHERE id = ANY($1::text[])", list(patient_ids), at
+    )
+
+
+# -- tables that hold no resources ---------------------------------------------------------------------------
+
+
+async def forget_accounts(
+    connection: Connection, patient_id: str, accounts: Collection[tuple[str, str]]
+) -> None:
+    """Take away what is kept of the requests of these accounts: answers to repeats, and to asynchronous requests.
+
+    Of an account that still acts for somebody else: what names this Patient. What is being carried out stays.
+    """
+    for issuer, subject in accounts:
+        others = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM patient_account WHERE issuer = $1 AND subject = $2)", issuer, subject
+        )
+        needle = patient_id.encode() if others else b""
+        await connection.execute(
+            "DELETE FROM idempotency WHERE issuer = $1 AND subject = $2 AND status IS NOT NULL"
+            " AND position($3::bytea IN coalesce(content, '')) > 0",
+            issuer,
+            subject,
+            needle,
+        )
+        await connection.execute(
+            "DELETE FROM async_request WHERE issuer = $1 AND subject = $2 AND finished_at IS NOT NULL"
+            " AND position($3::bytea IN coalesce(content, '')) > 0",
+            issuer,
+            subject,
+            needle,
+        )
+
+
+async def forget_trail_agents(
+    connection: Connection, patient_id: str, accounts: Collection[tuple[str, str]]
+) -> None:
+    """In the trail, have these accounts stand under the record's id: who they are elsewhere is not kept here.
+
+    An account that still acts for another Patient keeps its name in it.
+    """
+    for issuer, subject in accounts:
+        await connection.execute(
+            "UPDATE audit SET agent = $3, terms = array_replace(terms, 'altid=' || $2, 'altid=' || $3)"
+            " WHERE terms @> ARRAY['altid=' || $2] AND agent = $2 AND coalesce(issuer, $1) = $1 AND NOT EXISTS"
+            " (SELECT FROM patient_account WHERE issuer = $1 AND subject = $2)",
+            issuer,
+            subject,
+            f"Patient/{patient_id}",
+        )
+
+
+async def forget_events(connection: Connection, patient_id: str, appointments: Collection[str]) -> None:
+    """Take the person's contact events out of the outbox, and what was published of their appointments."""
+    await connection.execute(
+        "DELETE FROM outbox WHERE topic = $1 AND key = $2 AND data IS NOT NULL",
+        CONTACTS.name,
+        f"Patient/{patient_id}",
+    )
+    await connection.execute(
+        "DELETE FROM outbox WHERE topic = $1 AND key = ANY($2::text[]) AND published_at IS NOT NULL",
+        APPOINTMENTS.name,
+        list(appointments),
+    )
+
+
+async def sweep_answers(connection: Connection, patient_id: str) -> int:
+    """Take away the answers kept for anybody's repeats and asynchronous requests that name this Patient; how many.
+
+    Both tables are small (they forget by themselves within days) and are read from end to end: for a worker.
+    """
+    needle = patient_id.encode()
+    removed = 0
+    for statement in (
+        "DELETE FROM idempotency WHERE status IS NOT NULL AND position($1::bytea IN content) > 0",
+        "DELETE FROM async_request WHERE finished_at IS NOT NULL AND position($1::bytea IN content) > 0",
+    ):
+        status: str = await connection.execute(statement, needle)
+        removed += int(status.rpartition(" ")[2])
+    return removed

@@ -1,0 +1,53 @@
+"""Which appointments are past keeping, and how they go: with the answers to them and what tells of their making."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.purging import purge
+
+_PAST = (
+    "SELECT appointment.id FROM appointment_date AS began JOIN appointment ON appointment.key = began.key"
+    " WHERE began.parameter = 'date' AND began.high < $1 ORDER BY began.high LIMIT $2"
+    " FOR UPDATE OF appointment SKIP LOCKED"
+)
+_UNDATED = (
+    "SELECT id FROM appointment WHERE terms && ARRAY['status=proposed', 'status=waitlist']"
+    " AND last_updated < $1 AND NOT EXISTS (SELECT FROM appointment_date AS began"
+    " WHERE began.key = appointment.key AND began.parameter = 'date')"
+    " ORDER BY last_updated LIMIT $2 FOR UPDATE SKIP LOCKED"
+)
+
+
+async def remove_past_appointments(connection: Connection, before: datetime, limit: int) -> int:
+    """Remove appointments that began before the instant; how many."""
+    return await _remove(connection, await connection.fetch(_PAST, before, limit))
+
+
+async def remove_undated_requests(connection: Connection, before: datetime, limit: int) -> int:
+    """Remove requests that name no date and have not changed since the instant; how many."""
+    return await _remove(connection, await connection.fetch(_UNDATED, before, limit))
+
+
+async def _remove(connection: Connection, rows: Sequence[object]) -> int:
+    ids = [str(row["id"]) for row in rows]  # type: ignore[index]
+    if not ids:
+        return 0
+    references = [f"Appointment/{id_}" for id_ in ids]
+    responses = await _found(
+        connection, "appointment_response", [f"appointment={reference}" for reference in references]
+    )
+    await purge(connection, "AppointmentResponse", responses)
+    told_of = [*references, *(f"AppointmentResponse/{id_}" for id_ in responses)]
+    provenances = await _found(connection, "provenance", [f"target={reference}" for reference in told_of])
+    await purge(connection, "Provenance", provenances)
+    for table in ("occupancy", "hold"):
+        await connection.execute(f"DELETE FROM {table} WHERE appointment_id = ANY($1::text[])", ids)
+    return await purge(connection, "Appointment", ids)
+
+
+async def _found(connection: Connection, table: str, terms: list[str]) -> list[str]:
+    rows = await connection.fetch(f"SELECT id FROM {table} WHERE terms && $1::text[]", terms)
+    return [row["id"] for row in rows]

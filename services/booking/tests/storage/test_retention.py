@@ -1,0 +1,185 @@
+"""What booking keeps, and no longer: each class of data by its setting, in batches, with a report."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from services.booking.tests.factories import appointment, unique
+from services.booking.tests.practice import Practice
+
+from creneau_booking.jobs import rules
+from creneau_booking.settings import BookingSettings
+from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.retention.job import Retention
+from creneau_shared.retention.settings import RetentionSettings
+
+
+def retention(practice: Practice, **settings: Any) -> Retention:
+    """The job, in batches of two."""
+    own = {k: v for k, v in settings.items() if k in BookingSettings.model_fields}
+    common = RetentionSettings(
+        retention_batch_rows=2, retention_pause_s=0, **{k: v for k, v in settings.items() if k not in own}
+    )
+    booking = practice.settings.model_copy(update=own)
+    return Retention(practice.database, practice.clock, rules(booking, common), common)
+
+
+async def count(practice: Practice, table: str, where: str = "true", *values: object) -> int:
+    return int(await practice.database.pool.fetchval(f"SELECT count(*) FROM {table} WHERE {where}", *values))
+
+
+async def past_visits(practice: Practice, number: int) -> list[str]:
+    """Appointments at one practice, an answer and a Provenance for each."""
+    agenda = await practice.open_agenda(number)
+    camille = await practice.new_patient()
+    made = []
+    for index in range(number):
+        wish = appointment(
+            "booked",
+            slots=[agenda.slots[index]],
+            patient=camille,
+            actors=[agenda.practitioner],
+            start=agenda.at(index),
+        )
+        made.append((await practice.create(wish)).id)
+        said = {"appointment": {"reference": f"Appointment/{made[-1]}"}, "actor": {"reference": camille}}
+        await practice.put(
+            {
+                "resourceType": "AppointmentResponse",
+                "id": unique("reponse"),
+                "participantStatus": "accepted",
+                **said,
+            }
+        )
+        await practice.put(
+            {
+                "resourceType": "Provenance",
+                "id": unique("trace"),
+                "target": [{"reference": f"Appointment/{made[-1]}"}],
+                "recorded": "2026-11-16T08:00:00Z",
+                "agent": [{"who": {"reference": camille}}],
+            }
+        )
+    return made
+
+
+async def test_appointments_go_when_their_time_is_over_with_all_that_is_about_them(fresh: Practice) -> None:
+    """A day before none goes, a day later all do: their answers, Provenances, versions and what they took."""
+    ids = await past_visits(fresh, 5)
+    await fresh.change(ids[0], comment="une version de plus")
+    began = fresh.clock.now() + timedelta(days=7)
+    fresh.clock.instant = began + timedelta(days=99)
+    job = retention(fresh, appointment_kept_days=100)
+    assert (await job.apply())["appointments"] == 0
+    fresh.clock.advance(timedelta(days=3))
+    assert (await job.apply())["appointments"] == 5
+    for table in ("appointment", "appointment_date", "appointment_response", "provenance", "occupancy"):
+        assert await count(fresh, table) == 0, table
+    assert await count(fresh, "resource_history", "resource_type = 'Appointment'") == 0
+    assert await count(fresh, "patient") == 1
+    assert (await job.apply())["appointments"] == 0
+
+
+async def test_what_was_removed_is_reported_for_the_operator(fresh: Practice) -> None:
+    await past_visits(fresh, 3)
+    fresh.clock.advance(timedelta(days=300))
+    await retention(fresh, appointment_kept_days=100).apply()
+    row = await fresh.database.pool.fetchrow(
+        "SELECT * FROM retention_report WHERE data_class = 'appointments'"
+    )
+    assert row is not None
+    assert (row["removed"], row["setting"]) == (3, "APPOINTMENT_KEPT_DAYS")
+    assert row["kept_from"] == fresh.clock.now() - timedelta(days=100)
+    reported = {
+        r["data_class"] for r in await fresh.database.pool.fetch("SELECT data_class FROM retention_report")
+    }
+    assert reported == {rule.data_class for rule in retention(fresh).rules}
+
+
+async def test_requests_without_a_date_go_after_their_last_change(fresh: Practice) -> None:
+    camille = await fresh.new_patient()
+    await fresh.create(appointment("waitlist", patient=camille))
+    fresh.clock.advance(timedelta(days=60))
+    await fresh.create(appointment("proposed", patient=camille))
+    fresh.clock.advance(timedelta(days=50))
+    job = retention(fresh, request_kept_days=100)
+    assert (await job.apply())["undated-requests"] == 1
+    assert await count(fresh, "appointment") == 1
+
+
+async def test_a_version_is_kept_from_when_it_was_replaced_not_from_when_it_was_made(fresh: Practice) -> None:
+    """What was true for years and was corrected yesterday is still needed to understand yesterday."""
+    id_ = (await fresh.new_patient()).removeprefix("Patient/")
+    store = GenericStore("Patient", str(fresh.settings.public_base_url))
+    names = iter(("Deux", "Trois"))
+
+    async def rename() -> None:
+        async with fresh.database.transaction() as connection:
+            current = await store.lock(connection, id_)
+            assert current is not None
+            resource = {"resourceType": "Patient", "id": id_, "name": [{"family": next(names)}]}
+            await store.replace(connection, fresh.context(), current, resource)
+
+    fresh.clock.advance(timedelta(days=500))
+    await rename()
+    job = retention(fresh, superseded_kept_days=100)
+    assert (await job.apply())["superseded-versions"] == 0
+    fresh.clock.advance(timedelta(days=99))
+    await rename()
+    assert (await job.apply())["superseded-versions"] == 0
+    fresh.clock.advance(timedelta(days=2))
+    assert (await job.apply())["superseded-versions"] == 1
+    left = await fresh.database.pool.fetch("SELECT version FROM resource_history WHERE id = $1", id_)
+    assert [row["version"] for row in left] == [2]
+
+
+@pytest.mark.parametrize(
+    ("table", "data_class", "days"),
+    [("audit", "audit", 1095), ("idempotency", "idempotency-keys", 2), ("async_request", "async-answers", 1)],
+)
+async def test_traces_and_answers_go_by_their_time(
+    fresh: Practice, table: str, data_class: str, days: int
+) -> None:
+    """With the settings as they are shipped: what is a minute too old goes, what is a minute younger stays."""
+    limit = fresh.clock.now() - timedelta(days=days)
+    for moment in (limit - timedelta(minutes=1), limit + timedelta(minutes=1)):
+        await insert(fresh, table, moment)
+    removed = (await retention(fresh).apply())[data_class]
+    assert (removed, await count(fresh, table)) == (1, 1)
+
+
+async def insert(practice: Practice, table: str, moment: datetime) -> None:
+    statements = {
+        "audit": "INSERT INTO audit (id, recorded, action, interaction, agent, role, resource_type)"
+        " VALUES (gen_random_uuid(), $1, 'R', 'read', 'x', 'system', 'Patient')",
+        "idempotency": "INSERT INTO idempotency (issuer, subject, client, key, digest, created_at)"
+        " VALUES ('', '', '', gen_random_uuid()::text, '', $1)",
+        "async_request": "INSERT INTO async_request (id, issuer, subject, digest, finished_at)"
+        " VALUES (gen_random_uuid(), '', '', '', $1)",
+    }
+    await practice.database.pool.execute(statements[table], moment)
+
+
+async def test_whoever_holds_a_row_is_not_waited_for_and_the_row_goes_later(fresh: Practice) -> None:
+    """No user waits for the job, and the job for no user."""
+    ids = await past_visits(fresh, 3)
+    fresh.clock.advance(timedelta(days=300))
+    job = retention(fresh, appointment_kept_days=100)
+    user = await asyncpg.connect(str(fresh.settings.database_url))
+    async with user.transaction():
+        await user.fetchval("SELECT id FROM appointment WHERE id = $1 FOR UPDATE", ids[0])
+        assert (await job.apply())["appointments"] == 2
+    await user.close()
+    assert (await job.apply())["appointments"] == 1
+
+
+async def test_a_class_that_fails_keeps_none_of_the_others(fresh: Practice) -> None:
+    await past_visits(fresh, 1)
+    await fresh.database.pool.execute("DROP TABLE slot_history")
+    fresh.clock.advance(timedelta(days=800))
+    removed = await retention(fresh).apply()
+    assert "slot-versions" not in removed
+    assert removed["appointments"] == 1

@@ -1,0 +1,94 @@
+"""Who is leaving: what they are still told of, and taking out all that is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from creneau_notifications.storage import addresses, recipients
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.purging import purge
+
+_DUE = """
+SELECT recipient FROM departure AS leaving
+WHERE done_at IS NULL
+  AND NOT EXISTS (SELECT FROM message WHERE message.recipient = leaving.recipient
+                  AND status = 'sending' AND lease_until > $1)
+  AND (forget_by <= $1 OR (
+    NOT EXISTS (SELECT FROM message WHERE message.recipient = leaving.recipient AND status IN ('planned', 'sending'))
+    AND NOT EXISTS (SELECT FROM unnest(awaited) AS expected (appointment)
+                    WHERE NOT EXISTS (SELECT FROM appointment_state AS known
+                                      WHERE known.appointment = expected.appointment
+                                      AND known.event -> 'appointment' ->> 'status' = 'cancelled'))))
+ORDER BY asked_at LIMIT $2 FOR UPDATE SKIP LOCKED"""
+"""Whoever has been told all that was to be told, or can wait no longer; a message in a sender's hands is waited for."""
+
+
+async def begin(
+    connection: Connection,
+    recipient: str,
+    asked_at: datetime,
+    forget_by: datetime,
+    awaited: Collection[str] | None,
+) -> None:
+    """Put down that a recipient leaves. `awaited`: the cancelled appointments of which they are still told; None when
+    that is not known (any more), which changes nothing for one who is leaving already."""
+    await connection.execute(
+        "INSERT INTO departure (recipient, asked_at, forget_by, awaited) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (recipient) DO UPDATE SET awaited = excluded.awaited, forget_by = excluded.forget_by"
+        " WHERE $5 AND departure.done_at IS NULL",
+        recipient,
+        asked_at,
+        forget_by,
+        list(awaited or ()),
+        awaited is not None,
+    )
+
+
+async def is_leaving(connection: Connection, recipient: str) -> bool:
+    """Whether the recipient was erased, forgotten yet or not: nothing new is learnt about them."""
+    return bool(
+        await connection.fetchval("SELECT EXISTS (SELECT FROM departure WHERE recipient = $1)", recipient)
+    )
+
+
+async def is_gone(connection: Connection, recipient: str) -> bool:
+    """Whether the recipient has been forgotten: nothing is told to them any more."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM departure WHERE recipient = $1 AND done_at IS NOT NULL)", recipient
+        )
+    )
+
+
+async def due(connection: Connection, now: datetime, limit: int) -> list[str]:
+    """Recipients to be forgotten now, locked."""
+    return [row["recipient"] for row in await connection.fetch(_DUE, now, limit)]
+
+
+async def forget(connection: Connection, recipient: str, now: datetime) -> int:
+    """Take out all that is kept of a recipient who is leaving; how many messages there were.
+
+    What appointments have told stays, so that no event has its effect twice, without saying whose they were.
+    """
+    await recipients.forget(connection, recipient)
+    await addresses.forget(connection, recipient)
+    rows = await connection.fetch("DELETE FROM message WHERE recipient = $1 RETURNING id", recipient)
+    communications = [str(row["id"]) for row in rows]
+    await purge(connection, "Communication", communications)
+    await connection.execute(
+        "UPDATE appointment_state SET recipient = NULL, event = jsonb_set(event, '{appointment,patient}', 'null')"
+        " WHERE recipient = $1",
+        recipient,
+    )
+    await connection.execute(
+        "UPDATE audit SET agent = $1, terms = array_replace(terms, 'altid=' || agent, 'altid=' || $1)"
+        " WHERE role = 'patient' AND who = $1 AND agent <> $1",
+        recipient,
+    )
+    await connection.execute(
+        "DELETE FROM async_request WHERE finished_at IS NOT NULL AND position($1::bytea IN content) > 0",
+        recipient.encode(),
+    )
+    await connection.execute("UPDATE departure SET done_at = $2 WHERE recipient = $1", recipient, now)
+    return len(communications)

@@ -1,0 +1,63 @@
+"""How much one resource may hold: what is stored is indexed, kept in a history, told on the bus and shown to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from creneau_shared.errors import TooLarge, Unprocessable
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.storage.store import Resource
+
+_LONG_BY_NATURE = frozenset({"div", "data"})
+"""narratives and base64: bounded with the resource, and in no index as they are"""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceBounds:
+    """`bytes_max` of a resource as JSON, `text_characters_max` of any one text in it."""
+
+    bytes_max: int
+    text_characters_max: int
+
+    def check_size(self, resource: Resource) -> int:
+        """The bytes of the resource; TooLarge when there are too many."""
+        size = len(dumps(resource))
+        if size > self.bytes_max:
+            raise TooLarge(
+                f"La ressource fait {size // 1024} Kio ; {self.bytes_max // 1024} Kio au plus.",
+                f"The resource has {size // 1024} KiB; {self.bytes_max // 1024} KiB at the most.",
+                expression=str(resource.get("resourceType", "")),
+                details_code="resource-too-large",
+            )
+        return size
+
+    def check(self, resource: Resource) -> None:
+        """What `check_size` does; and Unprocessable, naming the element, for a text that is too long."""
+        if self.check_size(resource) <= self.text_characters_max:
+            return
+        for path, text in _texts(resource):
+            if len(text) > self.text_characters_max:
+                raise Unprocessable(
+                    f"{path} a {len(text)} caractères ; {self.text_characters_max} au plus.",
+                    f"{path} has {len(text)} characters; {self.text_characters_max} at the most.",
+                    code="too-long",
+                    expression=path,
+                    details_code="text-too-long",
+                )
+
+
+def _texts(resource: Resource) -> Iterator[tuple[str, str]]:
+    """The texts of a resource with their paths, but those that are long by nature."""
+    pending: list[tuple[str, Any]] = [(str(resource.get("resourceType", "")), resource)]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, str):
+            yield path, value
+        elif isinstance(value, list):
+            pending += [(f"{path}[{index}]", item) for index, item in enumerate(value)]
+        elif isinstance(value, dict):
+            pending += [
+                (f"{path}.{name}", item) for name, item in value.items() if name not in _LONG_BY_NATURE
+            ]

@@ -1,0 +1,81 @@
+"""What `$validate` says of a body: pure, so that it can be said in another process when the body is large."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from creneau_shared.errors import BadRequest, CreneauError, Issue
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.outcome import Language, operation_outcome
+from creneau_shared.fhir.profiles import profile_issues
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.validation import validate
+
+MODES = ("create", "update", "delete", "profile")
+VALID = Issue("informational", "La ressource est conforme.", "The resource is valid.", severity="information")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a resource: whether it is of the type, and of the profile, for what it is meant."""
+
+    expected_type: str | None
+    mode: str | None
+    profile: str | None
+    language: Language
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The OperationOutcome as JSON bytes, None when the body held no resource; the question as the body put it."""
+
+    outcome: bytes | None
+    question: Question
+
+
+def judge_body(body: Resource, question: Question) -> Judged:
+    """Judge a body: a resource, or Parameters that hold one and may put the question themselves."""
+    resource: Any = body
+    if body.get("resourceType") == "Parameters":
+        asked = _parameter(body, "profile")
+        question = replace(
+            question,
+            mode=_parameter(body, "mode").get("valueCode", question.mode),
+            profile=asked.get("valueUri", asked.get("valueCanonical", question.profile)),
+        )
+        resource = _parameter(body, "resource").get("resource")
+    check_question(question)
+    return Judged(None if resource is None else judge(resource, question), question)
+
+
+def check_question(question: Question) -> None:
+    """BadRequest for a mode that there is not."""
+    if question.mode is not None and question.mode not in MODES:
+        raise BadRequest(
+            f"mode vaut « {question.mode} » ; valeurs possibles : {', '.join(MODES)}.",
+            f"mode is “{question.mode}”; possible values: {', '.join(MODES)}.",
+            expression="mode",
+            code="value",
+        )
+
+
+def judge(resource: Resource | None, question: Question) -> bytes:
+    """The OperationOutcome about a resource (none: about an intention to delete)."""
+    issues = _issues(resource, question) if resource is not None else []
+    return dumps(operation_outcome(issues or [VALID], question.language))
+
+
+def _issues(resource: Resource, question: Question) -> list[Issue]:
+    try:
+        found = validate(resource, question.expected_type)
+    except CreneauError as error:
+        return list(error.issues)
+    if any(issue.severity == "error" for issue in found):
+        return found
+    return found + profile_issues(resource, [question.profile] if question.profile else [])
+
+
+def _parameter(parameters: Resource, name: str) -> Resource:
+    entries = parameters.get("parameter", [])
+    return next((e for e in entries if isinstance(e, dict) and e.get("name") == name), {})

@@ -1,0 +1,29 @@
+"""Taking resources away for good, with their versions: for what is past keeping. Nobody is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.registry import storage_needs
+from creneau_shared.fhir.storage.tables import table_name
+
+
+async def purge(connection: Connection, resource_type: str, ids: Sequence[str]) -> int:
+    """Remove these resources of a generic type, what they are found by and their superseded versions; how many."""
+    needs, table = storage_needs(resource_type), table_name(resource_type)
+    sides = (("string", needs.strings), ("date", needs.dates), ("number", needs.numbers))
+    for kind, wanted in sides:
+        if wanted:
+            await connection.execute(
+                f"DELETE FROM {table}_{kind} AS side USING {table} AS main"
+                " WHERE side.key = main.key AND main.id = ANY($1::text[])",
+                list(ids),
+            )
+    status: str = await connection.execute(f"DELETE FROM {table} WHERE id = ANY($1::text[])", list(ids))
+    await connection.execute(
+        "DELETE FROM resource_history WHERE resource_type = $1 AND id = ANY($2::text[])",
+        resource_type,
+        list(ids),
+    )
+    return int(status.rpartition(" ")[2])

@@ -1,0 +1,51 @@
+"""What can be done in the process beside: bytes and plain values in, bytes and plain values out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.profiles import profile_issues
+from creneau_shared.fhir.rest.judging import Judged, Question, judge_body
+from creneau_shared.fhir.rest.negotiation import Format
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.summary import cut_down
+from creneau_shared.fhir.validation import validate
+from creneau_shared.fhir.xml import from_xml, to_xml
+
+
+def read(format_: Format, body: bytes) -> Resource:
+    """The resource in a body; BadRequest as its reader raises it."""
+    return loads(body) if format_ == "json" else from_xml(body)
+
+
+def validate_body(format_: Format, body: bytes, question: Question) -> Judged:
+    """What `$validate` says of a body."""
+    return judge_body(read(format_, body), question)
+
+
+def write_xml(content: bytes) -> bytes:
+    """A resource in JSON as XML."""
+    return to_xml(loads(content))
+
+
+def cut_all(contents: Sequence[bytes], elements: Sequence[str], summary: str) -> list[bytes]:
+    """Resources cut down for `_elements` or `_summary`."""
+    return [cut_down(content, elements, summary) for content in contents]
+
+
+JOBS: Mapping[str, Callable[..., Any]] = {
+    "read": read,
+    "validate": validate_body,
+    "write xml": write_xml,
+    "cut": cut_all,
+}
+
+
+def warm_up() -> None:
+    """Read the definitions that every job needs, before the first one comes."""
+    patient = {"resourceType": "Patient", "active": True}
+    validate(patient)
+    profile_issues(patient)
+    to_xml(loads(dumps(patient)))

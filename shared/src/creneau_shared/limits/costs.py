@@ -1,0 +1,29 @@
+"""What a request counts for. docs/guides/integrator.md has the table for those who are counted.
+
+| | counts for |
+|---|---|
+| any request | 1 |
+| an operation (`$find`, `$hold` …) | 1 more |
+| each 16 KiB of body after the first | 1 more |
+| each entry of a batch or transaction | 1 more, before any is carried out |
+| each 64 KiB of answer after the first | 1 more, afterwards |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+BODY_BYTES_A_UNIT: Final = 16 * 1024
+ANSWER_BYTES_A_UNIT: Final = 64 * 1024
+
+
+def of_request(path: Sequence[str], body_bytes: int) -> int:
+    """What a request counts for before it is looked into; `body_bytes` as far as they are known."""
+    operation = 1 if path and path[-1].startswith("$") else 0
+    return 1 + operation + body_bytes // BODY_BYTES_A_UNIT
+
+
+def of_answer(answer_bytes: int) -> int:
+    """What its answer adds."""
+    return answer_bytes // ANSWER_BYTES_A_UNIT

@@ -1,0 +1,110 @@
+"""The job that removes what is past keeping, class by class, and puts down how much that was.
+
+In batches, each a short transaction that skips what others hold: nobody waits for it. Any number of workers may run
+it at once. What it removed is in the log, in a metric and in the table `retention_report`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, Table, Text
+
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.messaging.waiting import wait
+from creneau_shared.retention.rules import Rule
+from creneau_shared.retention.settings import RetentionSettings
+
+REMOVED = Counter(
+    "creneau_retention_removed", "Rows removed because their time of keeping is over", ["data_class"]
+)
+FAILED = Counter(
+    "creneau_retention_failed", "Rounds of retention that failed for a class of data", ["data_class"]
+)
+
+log = structlog.get_logger(__name__)
+
+
+def retention_report_table(metadata: MetaData) -> Table:
+    """`retention_report`: for each day and class of data how much was removed, and what was older than when."""
+    return Table(
+        "retention_report",
+        metadata,
+        Column("day", Date, primary_key=True),
+        Column("data_class", Text, primary_key=True),
+        Column("setting", Text, nullable=False),
+        Column("kept_from", DateTime(timezone=True), nullable=False),
+        Column("removed", BigInteger, nullable=False),
+        Column("last_run_at", DateTime(timezone=True), nullable=False),
+    )
+
+
+class Retention:
+    """Applies the rules of one service at each interval."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        rules: Sequence[Rule],
+        settings: RetentionSettings | None = None,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._rules = tuple(rules)
+        self._settings = settings or RetentionSettings()
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return self._rules
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Apply the rules at each interval until `stop` is set."""
+        while not stop.is_set():
+            await self.apply(stop)
+            await wait(stop, self._settings.retention_interval_s)
+
+    async def apply(self, stop: asyncio.Event | None = None) -> dict[str, int]:
+        """One round: what was removed, by class of data. A class that fails is logged; the others go on."""
+        removed: dict[str, int] = {}
+        for rule in self._rules:
+            before = self._clock.now() - rule.kept
+            try:
+                removed[rule.data_class] = await self._apply(rule, before, stop or asyncio.Event())
+            except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+                FAILED.labels(rule.data_class).inc()
+                log.warning("retention failed", data_class=rule.data_class, error=type(error).__name__)
+        log.info("retention applied", removed={name: count for name, count in removed.items() if count})
+        return removed
+
+    async def _apply(self, rule: Rule, before: datetime, stop: asyncio.Event) -> int:
+        total, limit = 0, self._settings.retention_batch_rows
+        while True:
+            async with self._database.transaction() as connection:
+                removed = await rule.remove(connection, before, limit)
+                await self._report(connection, rule, before, removed)
+            REMOVED.labels(rule.data_class).inc(removed)
+            total += removed
+            if removed < limit or await wait(stop, self._settings.retention_pause_s):
+                return total
+
+    async def _report(self, connection: Connection, rule: Rule, before: datetime, removed: int) -> None:
+        now = self._clock.now()
+        await connection.execute(
+            "INSERT INTO retention_report AS report (day, data_class, setting, kept_from, removed, last_run_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (day, data_class) DO UPDATE SET"
+            " setting = excluded.setting, kept_from = excluded.kept_from,"
+            " removed = report.removed + excluded.removed, last_run_at = excluded.last_run_at",
+            now.date(),
+            rule.data_class,
+            rule.setting,
+            before,
+            removed,
+            now,
+        )

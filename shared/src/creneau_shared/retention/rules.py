@@ -1,0 +1,124 @@
+"""The rules of retention that every service has, and the statement that most of them are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.rest.settings import AsyncSettings
+from creneau_shared.fhir.storage.tables import table_name
+from creneau_shared.retention.settings import RetentionSettings
+
+Remove = Callable[[Connection, datetime, int], Awaitable[int]]
+"""Removes at most so many rows from before an instant, in the connection's transaction; how many there were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One class of data: how long it is kept, by which setting, and how it is removed."""
+
+    data_class: str
+    setting: str
+    kept: timedelta
+    remove: Remove
+
+
+def removing(table: str, by: str, *, only: str = "true") -> Remove:
+    """Removes rows of `table` whose column `by` lies before the instant, the oldest first, skipping what others hold.
+
+    `by` needs an index in that order.
+    """
+    statement = (
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {by} < $1 AND {only}"
+        f" ORDER BY {by} LIMIT $2 FOR UPDATE SKIP LOCKED))"
+    )
+
+    async def remove(connection: Connection, before: datetime, limit: int) -> int:
+        status: str = await connection.execute(statement, before, limit)
+        return int(status.rpartition(" ")[2])
+
+    return remove
+
+
+def superseded_versions(resource_types: Sequence[str]) -> Remove:
+    """Removes versions that were replaced before the instant: it is their successor's time that counts.
+
+    A version without a successor in the tables was replaced when its resource was removed.
+    """
+
+    async def remove(connection: Connection, before: datetime, limit: int) -> int:
+        removed = 0
+        for resource_type in resource_types:
+            removed += await _superseded_of(connection, resource_type, before, limit - removed)
+            if removed >= limit:
+                break
+        return removed
+
+    return remove
+
+
+async def _superseded_of(connection: Connection, resource_type: str, before: datetime, limit: int) -> int:
+    main = table_name(resource_type)
+    status: str = await connection.execute(
+        "DELETE FROM resource_history AS past WHERE (resource_type, id, version) IN"
+        " (SELECT past.resource_type, past.id, past.version FROM resource_history AS past"
+        f" LEFT JOIN {main} AS present ON present.id = past.id"
+        " LEFT JOIN resource_history AS next ON next.resource_type = $1 AND next.id = past.id"
+        " AND next.version = past.version + 1"
+        " WHERE past.resource_type = $1 AND past.last_updated < $2"
+        " AND coalesce(next.last_updated, present.last_updated, past.last_updated) < $2"
+        " ORDER BY past.last_updated LIMIT $3 FOR UPDATE OF past SKIP LOCKED)",
+        resource_type,
+        before,
+        limit,
+    )
+    return int(status.rpartition(" ")[2])
+
+
+def common_rules(settings: RetentionSettings, resource_types: Sequence[str]) -> list[Rule]:
+    """Of every service: the trail, superseded versions, asynchronous answers, and the reports themselves."""
+    asynchronous = AsyncSettings()
+    return [
+        Rule(
+            "audit",
+            "AUDIT_KEPT_DAYS",
+            timedelta(days=settings.audit_kept_days),
+            removing("audit", "recorded"),
+        ),
+        Rule(
+            "superseded-versions",
+            "SUPERSEDED_KEPT_DAYS",
+            timedelta(days=settings.superseded_kept_days),
+            superseded_versions(resource_types),
+        ),
+        Rule(
+            "async-answers",
+            "ASYNC_ANSWER_KEPT_H",
+            timedelta(hours=asynchronous.async_answer_kept_h),
+            removing("async_request", "finished_at"),
+        ),
+        Rule(
+            "rate-buckets",
+            "RATE_BUCKET_KEPT_H",
+            timedelta(hours=settings.rate_bucket_kept_h),
+            removing("rate_bucket", "at"),
+        ),
+        Rule(
+            "retention-reports",
+            "RETENTION_REPORT_KEPT_DAYS",
+            timedelta(days=settings.retention_report_kept_days),
+            removing("retention_report", "day"),
+        ),
+    ]
+
+
+def idempotency_rule(settings: RetentionSettings) -> Rule:
+    """Of services that are written to."""
+    return Rule(
+        "idempotency-keys",
+        "IDEMPOTENCY_KEPT_H",
+        timedelta(hours=settings.idempotency_kept_h),
+        removing("idempotency", "created_at"),
+    )

@@ -1,0 +1,44 @@
+"""Vouchers: booking, which knows whose account is whose, tells notifications that a caller may have a person's messages.
+
+Services do not call each other; the gateway carries the voucher from the one's answer to the other's request. It is
+good for one caller, one Patient and a minute, and is signed with a key that both services share.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+
+from creneau_shared.security.principal import Principal
+
+HEADER = "x-creneau-voucher"
+LIFETIME_S = 60
+
+
+class Vouchers:
+    """Writes and checks vouchers."""
+
+    def __init__(self, secret: str) -> None:
+        """Without a secret none is written, and none holds."""
+        self._key = secret.encode()
+
+    def write(self, principal: Principal, patient_id: str, now: datetime) -> str | None:
+        """That this caller may have what is kept of this Patient."""
+        if not self._key:
+            return None
+        until = str(int(now.timestamp()) + LIFETIME_S)
+        return f"{until}.{self._signature(principal, patient_id, until)}"
+
+    def holds(self, text: str | None, principal: Principal, patient_id: str, now: datetime) -> bool:
+        """Whether `text` was written for this caller and Patient, not long ago."""
+        until, _, signature = (text or "").partition(".")
+        if not self._key or not (until.isascii() and until.isdigit() and len(until) < 15):
+            return False
+        if int(until) < now.timestamp():
+            return False
+        expected = self._signature(principal, patient_id, until)
+        return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+
+    def _signature(self, principal: Principal, patient_id: str, until: str) -> str:
+        said = "\n".join((principal.issuer, principal.subject, patient_id, until))
+        return hmac.new(self._key, said.encode(), "sha256").hexdigest()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -101,20 +102,24 @@ def test_the_trail_shows_each_what_is_about_them(world: World) -> None:
         refused = table.refusal(caller, "AuditEvent", "s")
         assert answer.status_code == (refused or 200), caller.name
         events = [] if refused else [entry["resource"] for entry in answer.json().get("entry", ())]
-        seen = [
-            {
-                e["what"]["reference"].partition("/_history")[0]
-                for e in event["entity"]
-                if "reference" in e.get("what", {})
-            }
-            for event in events
-        ]
+        seen = [set(references(event["entity"])) for event in events]
         reach = table.reach(caller, "AuditEvent", "s")
         if reach == "own":
             own = {f"Patient/{id_}" for id_ in caller.people}
             assert all(named & own and not (named & people) - own for named in seen), caller.name
         if reach == "practice":
             theirs = {f"Organization/{id_}" for id_ in caller.practices}
-            spoken = [{agent["who"].get("reference") for agent in event["agent"]} for event in events]
+            spoken = [set(references(event["agent"])) for event in events]
             assert all(who & theirs for who in spoken), caller.name
         assert events or reach in ("none", "own", "practice"), caller.name
+
+
+def references(value: Any) -> Iterator[str]:
+    """Every reference within a value, to whichever version."""
+    if isinstance(value, dict):
+        if isinstance(value.get("reference"), str):
+            yield value["reference"].partition("/_history")[0]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from references(item)

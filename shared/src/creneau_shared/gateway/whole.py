@@ -18,7 +18,7 @@ from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway import audit_trail
-from creneau_shared.gateway.asking import Query, RefusedError, address_of, ask, bundle_of, next_cursor
+from creneau_shared.gateway.asking import CLOSED, Query, RefusedError, address_of, ask, bundle_of, next_cursor
 from creneau_shared.gateway.routing import SERVICE_OF, Service
 from creneau_shared.gateway.upstreams import Upstreams
 
@@ -119,7 +119,7 @@ class Whole:
         answers = await asyncio.gather(*asked, return_exceptions=True)
         bundles = [answer for answer in answers if not isinstance(answer, BaseException)]
         failed = [answer for answer in answers if isinstance(answer, BaseException)]
-        closed = [f for f in failed if isinstance(f, RefusedError) and f.answer.status in (401, 403)]
+        closed = [f for f in failed if isinstance(f, RefusedError) and f.answer.status in CLOSED]
         if failed and not (bundles and len(closed) == len(failed)):
             raise next((failure for failure in failed if failure not in closed), failed[0])
         return bundles

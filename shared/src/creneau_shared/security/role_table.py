@@ -129,11 +129,14 @@ OPERATIONS: Mapping[str, OperationRow] = {
         None,
         "open to everybody: what is sent is checked and not kept; of a stored resource it takes reading it",
     ),
-    "erase": OperationRow(("Patient", "u"), "the person's own account, and whoever is the deployment itself"),
-    "everything": OperationRow(("Patient", "r"), "the person, or whoever answers for them"),
-    "archive": OperationRow(("Patient", "r"), "the person, or whoever answers for them"),
+    "erase": OperationRow(("Patient", "u"), "the person's own account, or the deployment itself"),
+    "everything": OperationRow(("Patient", "r"), "the person's own account, or the deployment itself"),
+    "archive": OperationRow(("Patient", "r"), "the person's own account, or the deployment itself"),
     "messages": OperationRow(("Communication", "r"), "with the voucher that booking gives for one person"),
-    "invite": OperationRow(("RelatedPerson", "r"), "the person, or whoever answers for them"),
+    "invite": OperationRow(
+        ("RelatedPerson", "r"),
+        "whoever decides about it: the person, who answers for them, a practice that knows them",
+    ),
     "accept": OperationRow(
         ("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"
     ),

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.conformance.builders import Agenda
+from tests.conformance.matrix.world import World
 from tests.fixtures.stack import Stack
 
 
@@ -29,3 +30,9 @@ def anonymous(stack: Stack) -> Iterator[httpx.Client]:
 def agenda(system: httpx.Client) -> Agenda:
     """A fresh agenda of a professional who is nobody else's."""
     return Agenda.create(system)
+
+
+@pytest.fixture(scope="module")
+def world(unlimited_stack: Stack) -> World:
+    """The practices, persons and things that the matrix of rights is about; new for each file, as creating changes it."""
+    return World(unlimited_stack)

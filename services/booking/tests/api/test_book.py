@@ -166,7 +166,7 @@ async def test_a_practitioner_who_joins_later_is_taken_too(
 @pytest.mark.parametrize(
     ("slot_members", "schedule_members", "status", "expected"),
     [
-        ({"meta": for_professionals()}, {}, 403, "slot-not-public"),
+        ({"meta": for_professionals()}, {}, 422, "unknown-slot"),
         ({}, {"active": False}, 422, "schedule-inactive"),
         ({}, {"planningHorizon": {"end": "2026-11-20"}}, 422, "outside-horizon"),
         ({"status": "busy-unavailable"}, {}, 409, "slot-taken"),

@@ -134,7 +134,15 @@ def test_visibility(visibility: tuple[str, ...], allowed: bool) -> None:
     if allowed:
         claim(an_appointment(), slot)
     else:
-        assert refusal(Forbidden, an_appointment(), slot) == "slot-not-public"
+        assert refusal(Unprocessable, an_appointment(), slot) == "unknown-slot"
+
+
+def test_another_practice_s_slot_that_is_not_open_is_as_one_that_does_not_exist() -> None:
+    slot = a_slot(owners=frozenset({"B"}), visibility=frozenset({"PRO"}))
+    claim(an_appointment(), slot, by_patient=False, practices={"B"})
+    claim(an_appointment(), slot, by_patient=False, practices={"A"}, kept={slot.id})
+    with pytest.raises(Unprocessable, match="Unknown slot"):
+        claim(an_appointment(), slot, by_patient=False, practices={"A"})
 
 
 def test_a_patient_books_a_slot_for_one_person() -> None:

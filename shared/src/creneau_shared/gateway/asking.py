@@ -29,6 +29,8 @@ FORWARDED = (
     "x-purpose-of-use",
     *HANDED_ON,
 )
+CLOSED = (401, 403)
+"""statuses by which a service says that the caller has nothing to read there"""
 PASSED_ON = ("Content-Location", "Preference-Applied", "Retry-After", "WWW-Authenticate")
 
 

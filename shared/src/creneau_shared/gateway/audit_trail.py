@@ -22,6 +22,7 @@ from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway.asking import (
+    CLOSED,
     FORWARDED,
     Query,
     RefusedError,
@@ -121,7 +122,10 @@ class AuditTrail:
                 for service in SERVICES
             )
         )
-        found = next((answer for answer in answers if answer.status_code != 404), None)
+        known = [answer for answer in answers if answer.status_code != 404]
+        opened = (answer for answer in known if answer.status_code not in CLOSED)
+        # A service that refuses the caller says nothing of what the others have; where all refuse, that is the answer.
+        found = next(opened, known[0] if len(known) == len(answers) else None)
         if found is None:
             raise NotFound(f"{TYPE}/{id_} n'existe pas.", f"{TYPE}/{id_} does not exist.")
         kept = {name: found.headers[name] for name in READ_HEADERS if name in found.headers}
@@ -160,7 +164,7 @@ class AuditTrail:
         self, pairs: Query, headers: Mapping[str, str], wanted: Mapping[Service, tuple[str, int]]
     ) -> dict[Service, Trail]:
         """From each service so many events from a cursor on. One that does not hold a type which the search leads
-        through has nothing to give; RefusedError when that is so of all."""
+        through, or knows nothing of whom the caller acts for, has nothing to give; RefusedError when that is so of all."""
         asked = [
             self._trail(
                 service, [*pairs, ("_count", str(count)), *([(CURSOR_PARAMETER, c)] if c else [])], headers
@@ -180,7 +184,8 @@ class AuditTrail:
         try:
             bundle = await ask(self._upstreams, service, f"/fhir/{TYPE}/_search", headers, pairs)
         except RefusedError as refused:
-            if b'"type-not-held"' not in (refused.answer.content or b""):
+            not_held = b'"type-not-held"' in (refused.answer.content or b"")
+            if not not_held and refused.answer.status not in CLOSED:
                 raise
             return refused
         entries: list[Resource] = bundle.get("entry", [])

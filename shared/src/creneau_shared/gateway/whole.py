@@ -18,7 +18,7 @@ from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway import audit_trail
-from creneau_shared.gateway.asking import Query, address_of, ask, bundle_of, next_cursor
+from creneau_shared.gateway.asking import CLOSED, Query, RefusedError, address_of, ask, bundle_of, next_cursor
 from creneau_shared.gateway.routing import SERVICE_OF, Service
 from creneau_shared.gateway.upstreams import Upstreams
 
@@ -78,9 +78,12 @@ class Whole:
         return list({definition["id"]: definition for part in found for definition in part}.values())
 
     async def history(self, query: Query, headers: Mapping[str, str]) -> bytes:
-        """The services' system histories as one, newest first; a page ends at a place in the order of them all."""
+        """The services' system histories as one, newest first; a page ends at a place in the order of them all.
+
+        A service that has nothing for this caller to read adds nothing; RefusedError when that is so of all.
+        """
         count = history_count(query)
-        bundles = await self._ask_each(address_of("_history", query), headers)
+        bundles = await self._ask_those_that_may(address_of("_history", query), headers)
         entries = [entry for bundle in bundles for entry in bundle.get("entry", ())]
         entries.sort(key=_place, reverse=True)
         more = len(entries) > count or any(_has_next(bundle) for bundle in bundles)
@@ -110,6 +113,16 @@ class Whole:
         page = await asked.page(one)
         links = [{"relation": link.relation, "url": link.url} for link in asked.links(self._base_url, page)]
         return bundle_of("searchset", list(page.entries), links, page.total)
+
+    async def _ask_those_that_may(self, address: str, headers: Mapping[str, str]) -> list[Resource]:
+        asked = (ask(self._upstreams, service, address, headers) for service in self._upstreams.services)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        bundles = [answer for answer in answers if not isinstance(answer, BaseException)]
+        failed = [answer for answer in answers if isinstance(answer, BaseException)]
+        closed = [f for f in failed if isinstance(f, RefusedError) and f.answer.status in CLOSED]
+        if failed and not (bundles and len(closed) == len(failed)):
+            raise next((failure for failure in failed if failure not in closed), failed[0])
+        return bundles
 
     async def _ask_each(self, address: str, headers: Mapping[str, str]) -> list[Resource]:
         return list(

@@ -1,5 +1,6 @@
-"""The one table of who may do what: role × type × interaction → how far. The rights of a request, the documentation
-(docs/guides/roles.md) and the expectation of the generated matrix test are all made from it.
+"""The one table of who may do what: role × type × interaction → how far, and what each operation needs. The rights of
+a request, the documentation (docs/guides/roles.md) and the expectation of the generated matrix test are all made from it.
+A server refuses to be built with a type or an operation that the table does not know.
 
 How far (`Reach`):
 
@@ -12,10 +13,10 @@ How far (`Reach`):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal, get_args
 
-from creneau_shared.fhir.type_table import TYPES
 from creneau_shared.security.principal import Action, Role
 
 Reach = Literal["all", "public", "own", "practice", "none"]
@@ -107,6 +108,45 @@ def needed(resource_type: str, action: Action) -> str:
     return "see" if action in ("r", "s") else NEEDED.get(resource_type, "manage")
 
 
-def untold() -> frozenset[str]:
-    """Types that the base serves and the table says nothing of: a mistake."""
-    return frozenset(TYPES) - frozenset(_TABLE)
+@dataclass(frozen=True, slots=True)
+class OperationRow:
+    """What an operation needs."""
+
+    right: tuple[str, Action] | None
+    """on which type, what; None: see `otherwise`"""
+    otherwise: str = ""
+    """what stands in for a right, or narrows it"""
+
+
+OPERATIONS: Mapping[str, OperationRow] = {
+    "find": OperationRow(("Slot", "s"), "an appointment to ignore counts only if the caller may read it"),
+    "hold": OperationRow(("Appointment", "c")),
+    "book": OperationRow(
+        ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"
+    ),
+    "reschedule": OperationRow(("Appointment", "u")),
+    "validate": OperationRow(
+        None,
+        "open to everybody: what is sent is checked and not kept; of a stored resource it takes reading it",
+    ),
+    "erase": OperationRow(("Patient", "u"), "the person's own account, or the deployment itself"),
+    "everything": OperationRow(("Patient", "r"), "the person's own account, or the deployment itself"),
+    "archive": OperationRow(("Patient", "r"), "the person's own account, or the deployment itself"),
+    "messages": OperationRow(("Communication", "r"), "with the voucher that booking gives for one person"),
+    "invite": OperationRow(
+        ("RelatedPerson", "r"),
+        "whoever decides about it: the person, who answers for them, a practice that knows them",
+    ),
+    "accept": OperationRow(
+        ("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"
+    ),
+    "renounce": OperationRow(("RelatedPerson", "u"), "whoever represents the person"),
+}
+"""By code (`$find`)."""
+
+
+def require_told(types: Iterable[str], operations: Iterable[str]) -> None:
+    """ValueError for a type, or for an operation (its code), of which the table says nothing."""
+    untold = sorted({*types} - {*_TABLE}) + sorted(f"${code}" for code in {*operations} - {*OPERATIONS})
+    if untold:
+        raise ValueError(f"security/role_table.py does not say who may use {', '.join(untold)}")

@@ -12,7 +12,7 @@ from creneau_booking.domain.changes import unknown_slots
 from creneau_booking.domain.participants import require_only_agendas_people, require_said_by_slots
 from creneau_booking.domain.refusals import taken, when
 from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
-from creneau_shared.errors import Forbidden, Unprocessable
+from creneau_shared.errors import Unprocessable
 
 PUBLIC_VISIBILITY = "PUBLIC"
 
@@ -52,17 +52,18 @@ def claim_for(
     now: datetime,
     roles: Mapping[str, str] = {},
     kept: Collection[str] = (),
+    practices: Collection[str] | None = None,
 ) -> Claim:
     """What `appointment` must take to have its status.
 
     `slots` are the locked facts of the slots that it names; `roles` resolves PractitionerRole references; `kept`
-    are the ids of slots that it holds already.
-    Unprocessable when it can never be (unknown slot, past, outside the horizon, times that do not fit);
-    Conflict when somebody else was faster; Forbidden when the slot is not open to patients, or when a patient would
-    take others than the agendas' people.
+    are the ids of slots that it holds already; `practices`, the organisations (ids) for which somebody takes them.
+    Unprocessable when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
+    horizon, times that do not fit); Conflict when somebody else was faster; Forbidden when a patient would take
+    others than the agendas' people.
     """
     new = [slot for slot in slots if slot.id not in kept]
-    _require_known(appointment, slots)
+    _require_known(appointment, [s for s in slots if s not in new or _is_shown(s, by_patient, practices)])
     _require_open(new)
     if by_patient:
         _require_one_patient(appointment)
@@ -172,6 +173,13 @@ def _require_known(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
         raise unknown_slots(missing)
 
 
+def _is_shown(slot: SlotFact, by_patient: bool, practices: Collection[str] | None) -> bool:
+    """Whether whoever takes a slot may see it: one that is not is as one that does not exist."""
+    if not slot.visibility or PUBLIC_VISIBILITY in slot.visibility:
+        return True
+    return not by_patient and (practices is None or not slot.owners.isdisjoint(practices))
+
+
 def _require_open(slots: Sequence[SlotFact]) -> None:
     for slot in slots:
         if not slot.schedule_active:
@@ -213,13 +221,6 @@ def _require_open_to_patients(slots: Sequence[SlotFact], now: datetime) -> None:
                 f"The slot of {when(slot.start)} is in the past.",
                 expression="Appointment.slot",
                 details_code="slot-in-the-past",
-            )
-        if slot.visibility and PUBLIC_VISIBILITY not in slot.visibility:
-            raise Forbidden(
-                "Ce créneau est réservé aux professionnels.",
-                "This slot is for professionals only.",
-                expression="Appointment.slot",
-                details_code="slot-not-public",
             )
 
 

@@ -102,7 +102,7 @@ class AppointmentHandlers:
         if not claims(after.status):
             identified = await self._word.with_asked_company(connection, context, identified, after)
             after = self._repository.facts(identified, version=version)
-            schedules, owners = await agendas_of(connection, after.slots)
+            schedules, owners = await agendas_of(connection, context, after.slots)
             return after, identified, schedules, owners
         return await self._take(connection, context, identified, after)
 

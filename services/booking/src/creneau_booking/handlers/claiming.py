@@ -117,6 +117,7 @@ class Claiming:
             wanted,
             locked.wanted,
             by_patient=context.patient_ids is not None,
+            practices=context.organizations,
             now=context.now,
             roles=roles,
             kept={slot.id for slot in locked.held},

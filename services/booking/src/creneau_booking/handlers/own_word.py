@@ -160,7 +160,7 @@ class OwnWord:
         """The same for a request, which takes nothing: without slots it may say for whom of those with an agenda."""
         if context.patient_ids is None:
             return said
-        found = await agenda_actors(connection, wanted.slots) if wanted.slots else {}
+        found = await agenda_actors(connection, wanted.slots, public_only=True) if wanted.slots else {}
         had = self._repository.facts(before).slots if before is not None else ()
         missing = sorted(set(wanted.slots) - set(found) - set(had))
         if missing:

@@ -15,7 +15,9 @@ PERSONAL = ("Appointment", "AppointmentResponse", "Patient", "RelatedPerson")
 async def response_belonging(
     connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str]:
-    """The internal terms of an AppointmentResponse: its appointment's. Unprocessable when the caller does not see that."""
+    """The internal terms of an AppointmentResponse: its appointment's, and of the person's representatives where it is
+    the person who answers, so that those see no more than the person. Unprocessable when the caller does not see the
+    appointment."""
     reference = _relative(resource["appointment"].get("reference", ""))
     terms = await connection.fetchval(
         "SELECT terms FROM appointment WHERE id = $1 AND NOT deleted", reference.removeprefix("Appointment/")
@@ -37,7 +39,8 @@ async def response_belonging(
             expression="AppointmentResponse.appointment",
             details_code="unknown-appointment",
         )
-    return belonging
+    actor = _relative(resource.get("actor", {}).get("reference", "")).partition("Patient/")[2]
+    return [t for t in belonging if t.startswith(OWNER) or t == f"{SHARED}{actor}"]
 
 
 async def provenance_belonging(

@@ -66,7 +66,7 @@ class BookOperation:
         self._desk = desk
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle, ("Appointment", "c"))
+        return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare=BARE)
@@ -131,7 +131,9 @@ class BookOperation:
         resource = subject.resource
         if resource is None:
             assert subject.id is not None
-            resource = await proposed_resource(session.connection, self._desk.slots, subject.id)
+            resource = await proposed_resource(
+                session.connection, session.call.request, self._desk.slots, subject.id
+            )
             patients = session.own_patients(patients)
         resource = checked(_commented(with_patients(resource, patients), given))
         if resource["status"] not in BOOKABLE:

@@ -91,7 +91,7 @@ class EraseOperation:
         self._erasure = erasure
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle, ("Patient", "u"))
+        return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
         call.request.access("Patient", "u")

@@ -90,8 +90,8 @@ class EverythingOperation:
 
     def declare(self) -> list[Operation]:
         return [
-            Operation(EVERYTHING, self.everything, ("Patient", "r")),
-            Operation(ARCHIVE, self.archive, ("Patient", "r")),
+            Operation(EVERYTHING, self.everything),
+            Operation(ARCHIVE, self.archive),
         ]
 
     async def everything(self, call: OperationCall) -> Answer:

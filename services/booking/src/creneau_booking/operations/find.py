@@ -76,7 +76,7 @@ class FindOperation:
         self._per_agenda_max = per_agenda_max
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle, ("Slot", "s"))
+        return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
         """Search the free slots that could be booked, and propose them."""
@@ -89,9 +89,9 @@ class FindOperation:
         wanted = searching.parse(server, request, "Slot", pairs, strict=True)
         wanted = replace(wanted, count=count, total="none")
         scope = searching.scope_of(access)
-        ignored = _ignored(given)
         others = [server.catalog.table(name) for name in server.catalog.types if name != "Slot"]
         async with server.connection() as connection:
+            ignored = await _ignored(connection, call, given)
             consumer = await self._consumer(connection, access, given, request.now, ignored)
             open_slots = OpenSlotTable(
                 public_only=consumer is not None, ignored_appointment=ignored, consumer=consumer
@@ -180,10 +180,17 @@ def _birth(patient: Resource) -> Birth | None:
     return Birth(low.date(), (high - timedelta(days=1)).date())
 
 
-def _ignored(given: OperationInput) -> str | None:
-    """The appointment whose people count as free, because it is to be moved (Medplum)."""
+async def _ignored(connection: Connection, call: OperationCall, given: OperationInput) -> str | None:
+    """The appointment whose people count as free, because it is to be moved (Medplum). One that the caller may not read
+    is as one that does not exist: else this would tell when somebody else's is."""
     id_ = next((id_of(reference) for reference in given.references("ignore-appointment")), "")
-    return id_ if ID.match(id_) else None
+    rights = call.request.rights
+    if not ID.match(id_) or rights is None or rights.reach("Appointment", "r") is None:
+        return None
+    required = rights.access("Appointment", "r").required
+    store = call.server.served("Appointment").store
+    seen = required is None or await store.has_any_term(connection, id_, required)
+    return id_ if seen else None
 
 
 def _moment(given: OperationInput, name: str) -> tuple[datetime, datetime]:

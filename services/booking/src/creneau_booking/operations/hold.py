@@ -55,7 +55,7 @@ class HoldOperation:
         self._desk = desk
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle, ("Appointment", "c"))
+        return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request, bare=BARE)
@@ -74,7 +74,9 @@ class HoldOperation:
         resource = subject.resource
         if resource is None:
             assert subject.id is not None
-            resource = await proposed_resource(session.connection, self._desk.slots, subject.id)
+            resource = await proposed_resource(
+                session.connection, session.call.request, self._desk.slots, subject.id
+            )
             patients = session.own_patients(patients)
         resource = checked({**with_patients(resource, patients), "status": "proposed"})
         session.require_own(resource)

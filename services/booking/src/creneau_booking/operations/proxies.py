@@ -73,7 +73,7 @@ class InviteOperation:
         self._lasts = lasts
 
     def declare(self) -> Operation:
-        return Operation(INVITE, self.handle, (TYPE, "r"), secret=True)
+        return Operation(INVITE, self.handle, secret=True)
 
     async def handle(self, call: OperationCall) -> Answer:
         request, server = call.request, call.server
@@ -106,7 +106,7 @@ class AcceptOperation:
         self._store = store
 
     def declare(self) -> Operation:
-        return Operation(ACCEPT, self.handle, (TYPE, "u"), secret=True)
+        return Operation(ACCEPT, self.handle, secret=True)
 
     async def handle(self, call: OperationCall) -> Answer:
         request, server = call.request, call.server
@@ -174,7 +174,7 @@ class RenounceOperation:
         self._store = store
 
     def declare(self) -> Operation:
-        return Operation(RENOUNCE, self.handle, (TYPE, "u"))
+        return Operation(RENOUNCE, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
         request, server = call.request, call.server

@@ -50,7 +50,7 @@ class RescheduleOperation:
         self._desk = desk
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle, ("Appointment", "u"))
+        return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request)

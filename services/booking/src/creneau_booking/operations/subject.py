@@ -21,7 +21,7 @@ from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.exchange import json_object
+from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
 
@@ -61,11 +61,16 @@ def is_proposal(id_: str) -> bool:
     return id_.startswith(PROPOSAL_PREFIX)
 
 
-async def proposed_resource(connection: Connection, slots: SlotStore, id_: str) -> Resource:
-    """The appointment that a proposal of `$find` stands for; NotFound when its slot is gone."""
+async def proposed_resource(
+    connection: Connection, request: FhirRequest, slots: SlotStore, id_: str
+) -> Resource:
+    """The appointment that a proposal of `$find` stands for; NotFound when its slot is gone, or not for the caller to
+    see."""
     slot_id = id_.removeprefix(PROPOSAL_PREFIX)
     stored = await slots.read(connection, slot_id)
-    if stored is None or stored.content is None:
+    required = request.access("Slot", "r").required
+    shown = required is None or await slots.has_any_term(connection, slot_id, required)
+    if stored is None or stored.content is None or not shown:
         raise NotFound(
             "Cette proposition n'existe plus ; cherchez de nouveau.",
             "This proposal no longer exists; search again.",

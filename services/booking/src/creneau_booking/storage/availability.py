@@ -49,13 +49,17 @@ class OpenSlotTable(SlotTable):
         return condition
 
 
-async def agenda_actors(connection: Connection, slot_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The actors of each slot's agenda, as references."""
+async def agenda_actors(
+    connection: Connection, slot_ids: Sequence[str], *, public_only: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """The actors of each slot's agenda, as references; with `public_only`, of the slots that are open to everybody."""
+    shown = is_public("kind") if public_only else "true"
     rows = await connection.fetch(
         "SELECT coalesce(slot.name, slot.id::text) AS id,"
         " ARRAY(SELECT substr(term, 7) FROM unnest(schedule.terms) AS term"
         "   WHERE starts_with(term, 'actor=') AND strpos(term, '/') > 0 AND strpos(term, '/_history/') = 0 ORDER BY 1) AS actors"
-        " FROM slot JOIN schedule ON schedule.key = slot.schedule_key WHERE slot.id = ANY($1::uuid[])",
+        " FROM slot JOIN schedule ON schedule.key = slot.schedule_key JOIN slot_kind kind ON kind.key = slot.kind_key"
+        f" WHERE slot.id = ANY($1::uuid[]) AND {shown}",
         [slot_key(id_) for id_ in slot_ids],
     )
     return {row["id"]: tuple(row["actors"]) for row in rows}

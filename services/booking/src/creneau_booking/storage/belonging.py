@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from creneau_booking.storage.slot_rows import slot_key
+from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import owned_by
 
@@ -40,8 +41,9 @@ _KNOWN = """CASE split_part(ref, '/', 1)
   ELSE false END OR EXISTS (SELECT FROM schedule WHERE terms @> ARRAY['actor=' || ref] AND NOT deleted)"""
 _JUDGE = f"""
 WITH agenda AS MATERIALIZED (
-  SELECT schedule.terms FROM schedule
-  WHERE schedule.key IN (SELECT slot.schedule_key FROM slot WHERE slot.id = ANY($2::uuid[]))
+  SELECT schedule.terms FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
+  JOIN schedule ON schedule.key = slot.schedule_key
+  WHERE slot.id = ANY($2::uuid[]) AND ({is_public("kind")} OR schedule.terms && $4)
 ), of_agendas AS MATERIALIZED (
   SELECT substr(term, 7) AS ref, bool_or({_AGENDA_BELONGS.format(agenda="agenda")}) AS theirs
   FROM agenda, unnest(agenda.terms) AS term
@@ -72,7 +74,8 @@ class Actors:
 async def actors_of(
     connection: Connection, organizations: Collection[str], references: Collection[str], slots: Sequence[str]
 ) -> Actors:
-    """Which of these actors, and of those of the agendas of these slots (ids), are the organizations' (ids)."""
+    """Which of these actors, and of those of the agendas of these slots (ids), are the organizations' (ids). Slots that
+    they may not see say nothing: they are refused as slots that do not exist."""
     names = [f"Organization/{id_}" for id_ in sorted(organizations)]
     rows = await connection.fetch(
         _JUDGE,

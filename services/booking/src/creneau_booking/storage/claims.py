@@ -12,11 +12,13 @@ from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.rules import Claim
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.slot_rows import slot_key
-from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
+from creneau_booking.storage.slot_visibility import VISIBILITY_TERM, is_public
 from creneau_booking.storage.slots import SUPERSEDE
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import parse_interval
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.security.rights import OWNER
 
 _VISIT = {
@@ -220,15 +222,21 @@ async def schedules_of(connection: Connection, slots: Sequence[str]) -> tuple[st
     return tuple(f"Schedule/{row['id']}" for row in rows)
 
 
-async def agendas_of(connection: Connection, slots: Sequence[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The agendas of these slots, as references, and the organisations (ids) whose they are."""
+async def agendas_of(
+    connection: Connection, context: WriteContext, slots: Sequence[str]
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The agendas of these slots, as references, and the organisations (ids) whose they are. A slot that the writer may
+    not see is as one that does not exist."""
     if not slots:
         return (), frozenset()
     rows = await connection.fetch(
         "SELECT DISTINCT schedule.id, ARRAY(SELECT t FROM unnest(schedule.terms) AS t WHERE starts_with(t, $2)) AS owners"
-        " FROM slot JOIN schedule ON schedule.key = slot.schedule_key WHERE slot.id = ANY($1::uuid[]) ORDER BY 1",
+        " FROM slot JOIN schedule ON schedule.key = slot.schedule_key JOIN slot_kind ON slot_kind.key = slot.kind_key"
+        f" WHERE slot.id = ANY($1::uuid[]) AND ($3 OR schedule.terms && $4 OR {is_public('slot_kind')}) ORDER BY 1",
         [slot_key(id_) for id_ in slots],
         OWNER,
+        context.patient_ids is None and context.organizations is None,
+        owned_by(context.organizations or ()),
     )
     owners = frozenset(term.removeprefix(OWNER) for row in rows for term in row["owners"])
     return tuple(f"Schedule/{row['id']}" for row in rows), owners

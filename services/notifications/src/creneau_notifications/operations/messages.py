@@ -53,7 +53,7 @@ class MessagesOperation:
         self._vouchers = vouchers
 
     def declare(self) -> Operation:
-        return Operation(DEFINITION, self.handle, ("Communication", "r"))
+        return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
         request = call.request

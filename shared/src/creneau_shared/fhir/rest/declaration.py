@@ -12,6 +12,7 @@ from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.storage.store import Resource, ResourceStore
 from creneau_shared.security.access import Access
 from creneau_shared.security.principal import Action
+from creneau_shared.security.role_table import OPERATIONS
 
 if TYPE_CHECKING:
     from creneau_shared.fhir.rest.server import FhirServer
@@ -76,14 +77,17 @@ class Operation:
 
     definition: Resource
     handler: Callable[[OperationCall], Awaitable[Answer]] = field(repr=False)
-    right: tuple[str, Action] | None = None
-    """what the caller must be allowed, where that is known before the operation is carried out: on which type, what"""
     secret: bool = False
     """whether what it takes or answers must be kept nowhere: it is carried out at once, never recorded"""
 
     @property
     def code(self) -> str:
         return str(self.definition["code"])
+
+    @property
+    def right(self) -> tuple[str, Action] | None:
+        """What the caller must be allowed, where that is known before the operation is carried out: on which type, what."""
+        return OPERATIONS[self.code].right
 
     @property
     def types(self) -> tuple[str, ...]:

@@ -55,8 +55,11 @@ async def read_current(
     return _existing(store.resource_type, id_, stored)
 
 
-async def require_visible(connection: Connection, store: ResourceStore, access: Access, id_: str) -> None:
-    """NotFound unless the resource lies within the caller's compartment; Forbidden for what others publish."""
+async def require_visible(
+    connection: Connection, store: ResourceStore, access: Access, id_: str, *, advice: bool = False
+) -> None:
+    """NotFound (with `advice` as of `unknown_resource`) unless the resource lies within the caller's compartment;
+    Forbidden for what others publish."""
     required = access.required
     if required is None or await store.has_any_term(connection, id_, required):
         return
@@ -70,7 +73,7 @@ async def require_visible(connection: Connection, store: ResourceStore, access: 
                 expression=store.resource_type,
                 details_code="not-yours",
             )
-    raise unknown_resource(store.resource_type, id_)
+    raise unknown_resource(store.resource_type, id_, advice=advice)
 
 
 async def require_once_visible(

@@ -45,6 +45,7 @@ from creneau_shared.security.audit import (
     check_purpose,
     patients_answered,
 )
+from creneau_shared.security.role_table import require_told
 
 log = structlog.get_logger(__name__)
 
@@ -110,6 +111,7 @@ class FhirServer:
         self.types: Mapping[str, ServedType] = {served.name: served for served in types}
         self.catalog = catalog
         self.operations = (*operations, VALIDATE)
+        require_told(self.types, (operation.code for operation in self.operations))
         self.cursors = CursorCodec(cursor_secret)
         self.query_seal = QuerySeal(cursor_secret)
         self.asynchronous = asynchronous

@@ -198,7 +198,7 @@ async def _put(
         )
     current = await store.lock(connection, id_)
     if current is not None:
-        await require_visible(connection, store, access, id_)
+        await require_visible(connection, store, access, id_, advice=not _chooses_ids(access, store))
     if current is not None and not current.deleted:
         if request.headers.get("if-none-match", "").strip() == "*":
             raise PreconditionFailed(
@@ -261,10 +261,14 @@ def _require_version(request: FhirRequest, current: Stored) -> None:
         )
 
 
+def _chooses_ids(access: Access, store: ResourceStore) -> bool:
+    """Of what is about persons only the deployment itself chooses ids."""
+    return access.reach == "all" or store.resource_type not in COMPARTMENT
+
+
 def _require_client_ids(access: Access, store: ResourceStore, id_: str) -> None:
-    """Of what is about persons only the deployment itself chooses ids: everybody else is answered as for somebody
-    else's resource, so that no id tells whether it is in use."""
-    if access.reach != "all" and store.resource_type in COMPARTMENT:
+    """Who may not choose ids is answered as for somebody else's resource, so that no id tells whether it is in use."""
+    if not _chooses_ids(access, store):
         raise unknown_resource(store.resource_type, id_, advice=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from services.booking.tests.factories import BASE, ref, schedule, unique
 from services.booking.tests.practice import Practice
@@ -60,7 +61,7 @@ async def hear(practice: Practice, resource: Resource) -> None:
 
 
 async def open_surgery(
-    practice: Practice, count: int = 3, *, known: bool = True, **slot_members: object
+    practice: Practice, count: int = 3, *, known: bool = True, **slot_members: Any
 ) -> Surgery:
     """A practice with `count` free slots from a week from now on; `known`: the directory has said who works there."""
     organization, practitioner = unique("cabinet"), f"Practitioner/{unique('prat')}"

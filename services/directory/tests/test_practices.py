@@ -75,7 +75,7 @@ async def test_entries_belong_to_the_organisation_that_they_name(directory: Dire
 
 async def test_an_organisation_opens_parts_of_itself_and_speaks_for_them(directory: Directory) -> None:
     ours, theirs = await practice(directory), await practice(directory)
-    part = {
+    part: dict[str, Any] = {
         "resourceType": "Organization",
         "id": unique("unite"),
         "name": "Unité",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-from creneau_shared.security.principal import Role
 from tests.docs.roles_table import GUIDE, table, written
+
+from creneau_shared.security.principal import Role
 
 
 def test_the_guide_has_the_code_s_table() -> None:

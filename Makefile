@@ -15,7 +15,7 @@ DEV := .venv/.dev-$(DEV_KEY)
 export BROKER CRENEAU_PORT CRENEAU_HOST CRENEAU_FOLDER
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop clean token demo test test-slow resilience lint bench lock
+.PHONY: help run stop clean token demo test test-slow fuzz resilience lint bench lock
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ run: $(RUN) ## everything on this machine, in the foreground (BROKER=kafka, CREN
 stop: $(RUN) ## end a running `make run`
 	@$(BIN)/python -m deploy.local.stop
 
-token: $(RUN) ## a bearer token: ROLE=patient|practitioner|secretary|software|regulator|counsellor|operator|system [SUB=…] [ORGANIZATION=id,…] [PRACTITIONER=id] [PATIENT=id] [FOR=Patient/id]
+token: $(RUN) ## a bearer token: ROLE=patient [SUB=…] (ORGANIZATION, PRACTITIONER, PATIENT, FOR: docs/guides/roles.md)
 	@$(BIN)/python -m deploy.local.tokens $(ROLE) $(if $(SUB),"$(SUB)") $(if $(PATIENT),--patient "$(PATIENT)") \
 	  $(if $(ORGANIZATION),--organization "$(ORGANIZATION)") $(if $(PRACTITIONER),--practitioner "$(PRACTITIONER)") \
 	  $(if $(FOR),--for "$(FOR)")

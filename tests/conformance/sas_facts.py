@@ -45,6 +45,7 @@ class Sas:
     def __init__(self, stack: Stack) -> None:
         self.base = stack.fhir
         self._entrance = urlsplit(stack.url).netloc
+        self._token = stack.token("regulator")
 
     def get(
         self, query: str, path: str = "/fhir/Slot", accept: str | None = "application/json+fhir"
@@ -52,7 +53,8 @@ class Sas:
         """GET with the query exactly as given: nothing is encoded or put in order on the way."""
         connection = HTTPConnection(self._entrance, timeout=30)
         try:
-            connection.request("GET", f"{path}?{query}", headers={"Accept": accept} if accept else {})
+            headers = {"Authorization": f"Bearer {self._token}", **({"Accept": accept} if accept else {})}
+            connection.request("GET", f"{path}?{query}", headers=headers)
             answer: HTTPResponse = connection.getresponse()
             body = answer.read().decode("utf-8")
             return RawAnswer(answer.status, answer.getheader("Content-Type", ""), json.loads(body))

@@ -90,7 +90,7 @@ def test_item_11_what_a_token_does_not_allow_is_403(stack: Stack) -> None:
             operator.delete("/Practitioner/1"),
         ):
             assert answer.status_code in (400, 403), answer.text
-        assert issue(person.get("/AuditEvent"))["code"] == "forbidden"
+        assert issue(person.get("/Provenance"))["code"] == "forbidden"
         assert issue(operator.post("/Patient", json=patient()))["code"] == "forbidden"
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import datetime
 
 import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from services.booking.tests.client import serving
 from services.booking.tests.conftest import settings_for
-from services.booking.tests.factories import BASE, NOW, unique
+from services.booking.tests.factories import BASE, unique
 from services.booking.tests.issuer import running_issuer
 from services.booking.tests.practice import Practice
 
@@ -19,12 +20,12 @@ from creneau_booking.settings import BookingSettings
 from creneau_shared.security.revoke_command import _revoke
 
 
-def proof(key: ECKey, token: str, method: str, path: str) -> str:
+def proof(key: ECKey, token: str, method: str, path: str, at: datetime) -> str:
     claims = {
         "jti": unique("preuve"),
         "htm": method,
         "htu": f"{BASE}/{path}",
-        "iat": int(NOW.timestamp()),
+        "iat": int(at.timestamp()),
         "ath": base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode(),
     }
     header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": key.as_dict(private=False)}
@@ -44,7 +45,7 @@ async def test_a_stolen_bound_token_opens_nothing(practice: Practice) -> None:
                     "/fhir/Appointment", headers={"Authorization": f"{scheme} {token}", **headers}
                 )
 
-            shown = proof(key, token, "GET", "Appointment")
+            shown = proof(key, token, "GET", "Appointment", practice.clock.now())
             for answer in (await ask("Bearer"), await ask("DPoP"), await ask("Bearer", DPoP=shown)):
                 assert answer.status_code == 401
                 assert 'error="invalid_token"' in answer.headers["www-authenticate"]
@@ -67,5 +68,5 @@ async def test_the_operator_s_word_ends_a_session(practice: Practice) -> None:
                 return answer.status_code
 
             assert await status(token) == 200
-            await _revoke(settings, "test", "subject", citizen, NOW)
+            await _revoke(settings, "test", "subject", citizen, practice.clock.now())
             assert (await status(token), await status(other)) == (401, 200)

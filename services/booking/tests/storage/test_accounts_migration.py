@@ -35,7 +35,7 @@ async def test_every_account_is_told_of_as_a_change_would_have_told(
         for link in (*LINKS, Link("3", False, until=datetime(2020, 1, 1, tzinfo=UTC))):
             await keep_link(connection, ACCOUNT, link)
         await keep_link(connection, OTHER, Link("4"))
-    await asyncio.to_thread(command.downgrade, config, "0061")
+    await asyncio.to_thread(command.downgrade, config, "0011")
     await asyncio.to_thread(command.upgrade, config, "head")
     expected = [account_event(ACCOUNT, LINKS, None), account_event(OTHER, [Link("4")], None)]
     async with Database(url, size=2, statement_timeout_s=20) as database:

@@ -52,6 +52,10 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Fuseau horaire (base IANA) du lieu ou de l'agenda.",
         "The time zone (IANA database) of the place or the agenda.",
     ),
+    "message-delivery": (
+        "Un envoi de ce message : quand, à quelle adresse, sous quel objet, et ce qu'il en est advenu.",
+        "A try of this message: when, to which address, under which subject, and what became of it.",
+    ),
     "proxy-scope": (
         "Ce que cette personne peut faire en ligne pour le patient : voir, prendre ou annuler ses rendez-vous,"
         " tenir à jour son dossier.",

@@ -149,6 +149,17 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "hold-not-yours": ("Mise en attente d'un autre compte", "Hold of another account"),
     "hold-expired": ("Mise en attente terminée", "Hold that has run out"),
     "too-many-holds": ("Trop de créneaux en attente", "Too many slots held"),
+    # The person's own rights over their data
+    "ins-registered-already": ("INS déjà enregistrée", "INS registered already"),
+    "person-only": ("Demande réservée à la personne", "Request that only the person can make"),
+    "trail-search": ("Recherche de la trace d'une autre personne", "Search of another person's trail"),
+    "patient-erased": ("Patient effacé à sa demande", "Patient erased at their request"),
+    "confirmation-differs": ("Confirmation différente du nom", "Confirmation other than the name"),
+    "id-of-another-person": ("Identifiant d'une autre personne", "Id of another person"),
+    "stated-by-staff": (
+        "Élément établi par le personnel",
+        "Element that the staff established",
+    ),
     # Terminology
     "unknown-code-system": ("Système de codes inconnu ici", "Code system not known here"),
     "unknown-value-set": ("Jeu de valeurs inconnu ici", "Value set not known here"),

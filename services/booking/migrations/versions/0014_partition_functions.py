@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0061"
-down_revision = "0060"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

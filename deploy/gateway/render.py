@@ -129,6 +129,8 @@ def _listen(gateway: Gateway) -> str:
             "ssl_verify_client optional;",
             "ssl_verify_depth 4;",
         ]
+        if settings.gateway_client_crl is not None:
+            lines.append(f'ssl_crl "{_path(settings.gateway_client_crl)}";')
     return "\n".join(f"        {line}" for line in lines)
 
 

@@ -30,6 +30,10 @@ class EntranceSettings(BaseSettings):
         description="file of the CAs (PEM) whose client certificates are accepted, for mTLS; needs TLS; none: no client "
         "is asked for one",
     )
+    gateway_client_crl: Path | None = Field(
+        None,
+        description="file of the lists of revoked certificates (PEM) of each of these CAs; nginx reads it when it reloads",
+    )
     gateway_hsts_max_age_s: int = Field(
         31_536_000, description="with TLS: how long browsers shall insist on it (HSTS), seconds; 0: not said"
     )
@@ -63,6 +67,8 @@ class EntranceSettings(BaseSettings):
             )
         if self.gateway_client_ca is not None and not self.tls:
             raise ValueError("GATEWAY_CLIENT_CA needs TLS")
+        if self.gateway_client_crl is not None and self.gateway_client_ca is None:
+            raise ValueError("GATEWAY_CLIENT_CRL needs GATEWAY_CLIENT_CA")
         return self
 
     @property

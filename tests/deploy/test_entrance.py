@@ -303,16 +303,20 @@ def test_trusted_addresses_are_not_counted(upstream: str, tmp_path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def editor(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CA, a client certificate of it (client.pem with its key), and one of a stranger (stranger.pem)."""
+    """A CA, two client certificates of it with their keys (client.pem, and revoked.pem, which is on its list revoked.crl),
+    and one of a stranger (stranger.pem)."""
     folder = tmp_path_factory.mktemp("editor")
     ca_key, ca = certificate("CA des éditeurs", None)
     (folder / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    for name, issuer in (("client", (ca_key, ca)), ("stranger", None)):
+    for name, issuer in (("client", (ca_key, ca)), ("revoked", (ca_key, ca)), ("stranger", None)):
         key, made = certificate(name, issuer)
         secret = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         (folder / f"{name}.pem").write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+        if name == "revoked":
+            revoked = revocation_list(made, ca_key, ca)
+            (folder / "revoked.crl").write_bytes(revoked.public_bytes(serialization.Encoding.PEM))
     return folder
 
 
@@ -335,6 +339,18 @@ def certificate(
     return key, builder.sign(issuer[0] if issuer else key, hashes.SHA256())
 
 
+def revocation_list(
+    made: x509.Certificate, key: ec.EllipticCurvePrivateKey, ca: x509.Certificate
+) -> x509.CertificateRevocationList:
+    now = datetime.now(UTC)
+    entry = x509.RevokedCertificateBuilder().serial_number(made.serial_number).revocation_date(now).build()
+    times = x509.CertificateRevocationListBuilder().last_update(now - timedelta(minutes=1))
+    builder = (
+        times.next_update(now + timedelta(days=1)).issuer_name(ca.subject).add_revoked_certificate(entry)
+    )
+    return builder.sign(key, hashes.SHA256())
+
+
 def trusting(entrance: Entrance, client: Path | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(entrance.folder / "certificate.pem"))
     if client is not None:
@@ -346,7 +362,11 @@ def trusting(entrance: Entrance, client: Path | None = None) -> ssl.SSLContext:
 def encrypted(upstream: str, editor: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Entrance]:
     folder = tmp_path_factory.mktemp("encrypted")
     with running_entrance(
-        folder, upstream, gateway_tls="self-signed", gateway_client_ca=editor / "ca.pem"
+        folder,
+        upstream,
+        gateway_tls="self-signed",
+        gateway_client_ca=editor / "ca.pem",
+        gateway_client_crl=editor / "revoked.crl",
     ) as running:
         yield running
 
@@ -382,10 +402,13 @@ def _hex(base64url: str) -> str:
     return base64.urlsafe_b64decode(base64url + "=").hex()
 
 
-def test_a_stranger_s_certificate_is_refused_and_none_is_none(encrypted: Entrance, editor: Path) -> None:
-    answer = encrypted.get("/fhir/Slot", verify=trusting(encrypted, editor / "stranger.pem"))
-    assert answer.status_code == 400
-    assert answer.json()["issue"][0]["code"] == "security"
+def test_a_stranger_s_and_a_revoked_certificate_are_refused_and_none_is_none(
+    encrypted: Entrance, editor: Path
+) -> None:
+    for refused in ("stranger", "revoked"):
+        answer = encrypted.get("/fhir/Slot", verify=trusting(encrypted, editor / f"{refused}.pem"))
+        assert answer.status_code == 400
+        assert answer.json()["issue"][0]["code"] == "security"
     forged = {"X-Client-Certificate": "forged"}
     told = encrypted.told("/fhir/Slot", verify=trusting(encrypted), headers=forged)
     assert "x-client-certificate" not in told
@@ -405,6 +428,7 @@ def test_a_self_made_certificate_is_kept_and_its_key_is_private(tmp_path: Path) 
         {"gateway_tls_key": "k.pem"},
         {"gateway_tls": "self-signed", "gateway_tls_certificate": "c.pem", "gateway_tls_key": "k.pem"},
         {"gateway_client_ca": "ca.pem"},
+        {"gateway_tls": "self-signed", "gateway_client_crl": "revoked.crl"},
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any]) -> None:

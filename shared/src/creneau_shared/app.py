@@ -32,6 +32,7 @@ from creneau_shared.limits.deployment import DeploymentLimits
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, Memberships, nothing_known
 from creneau_shared.security.audit import Auditor
+from creneau_shared.security.certificates import Regulators
 from creneau_shared.security.tokens import TokenVerifier, create_verifier
 from creneau_shared.settings import ServiceSettings
 
@@ -56,6 +57,7 @@ class ServiceApplication:
         self._endpoint = FhirEndpoint(
             fhir,
             verifier,
+            Regulators(fhir.limits.gateway, settings.regulation_certificates),
             bodies=BodyLimits(
                 anonymous=settings.anonymous_body_bytes_max,
                 patient=settings.patient_body_bytes_max,

@@ -93,6 +93,11 @@ class ServiceSettings(BaseSettings):
         description="shared by nginx and the services: only beside it they believe what nginx says of a request (the "
         "client's address and certificate); empty: never",
     )
+    regulation_certificates: str = Field(
+        "",
+        description="`CN/OU` of the client certificates by which the regulation of unscheduled care (SAS) is known"
+        " without a token, comma between several; needs GATEWAY_SECRET and GATEWAY_CLIENT_CA",
+    )
     oidc_role_claim: str = Field(
         "creneau_role",
         description="claim that says the role: patient, practitioner, secretary, software, regulator, counsellor, operator,"

@@ -34,6 +34,7 @@ from creneau_shared.http.correlation import correlation_id
 from creneau_shared.http.gateway_headers import HANDED_ON
 from creneau_shared.limits import costs
 from creneau_shared.security.access import COMPARTMENT, PUBLIC
+from creneau_shared.security.certificates import Regulators
 from creneau_shared.security.confirmation import Presented
 from creneau_shared.security.principal import ANONYMOUS, Principal
 from creneau_shared.security.tokens import TokenVerifier
@@ -51,12 +52,14 @@ class FhirEndpoint:
         self,
         server: FhirServer,
         verifier: TokenVerifier | None,
+        regulators: Regulators,
         *,
         bodies: BodyLimits,
         timeout_s: float,
     ) -> None:
         self._server = server
         self._verifier = verifier
+        self._regulators = regulators
         self._bodies = bodies
         self._timeout_s = timeout_s
         self._callers = server.limits.callers
@@ -134,7 +137,7 @@ class FhirEndpoint:
     async def _principal(self, scope: Scope, headers: Mapping[str, str]) -> Principal:
         authorization = headers.get("authorization")
         if authorization is None:
-            return ANONYMOUS
+            return self._regulators.principal(scope["headers"]) or ANONYMOUS
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() not in ("bearer", "dpop") or not token.strip():
             return ANONYMOUS

@@ -1,0 +1,68 @@
+"""Callers who have no token, only a TLS client certificate: the regulation of unscheduled care (SAS).
+
+Its platform asks editors over mTLS and names itself by the CN and the OU of its certificate (SAS, security page; INT_R01
+and INT_R02). The entrance verifies the chain; who the holder is to Créneau is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from creneau_shared.http.gateway_headers import GatewayHeaders
+from creneau_shared.security.principal import Principal, Scope
+
+COMMON_NAME = "urn:oid:2.5.4.3"
+"""Issuer of a principal who is known by the common name of a certificate."""
+
+_SEEN = (
+    "Schedule",
+    "Slot",
+    "Practitioner",
+    "PractitionerRole",
+    "Organization",
+    "Location",
+    "HealthcareService",
+    "Endpoint",
+)
+_SCOPES = (
+    *(Scope("system", name, frozenset("rs")) for name in _SEEN),
+    Scope("system", "Practitioner", frozenset("cru")),
+)
+
+
+class Regulators:
+    """Knows the regulation's certificates by their names, `CN/OU`. Without names, nobody."""
+
+    def __init__(self, gateway: GatewayHeaders, names: str) -> None:
+        self._gateway = gateway
+        self._names = frozenset(name.strip() for name in names.split(",") if name.strip())
+
+    def principal(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal | None:
+        """The regulation, when the request came through the entrance with a verified certificate of theirs."""
+        if not self._names:
+            return None
+        handed = self._gateway.read(headers)
+        if handed is None or not handed.certificate:
+            return None
+        name = certificate_name(handed.certificate)
+        if name not in self._names:
+            return None
+        return Principal(COMMON_NAME, name.partition("/")[0], _SCOPES, role="regulator", client=name)
+
+
+def certificate_name(escaped_pem: str) -> str:
+    """`CN/OU` of the subject of a certificate (percent-encoded PEM); empty unless it has exactly
+    one of each, and no slash in the CN."""
+    try:
+        subject = x509.load_pem_x509_certificate(unquote(escaped_pem).encode()).subject
+    except ValueError:
+        return ""
+    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    units = subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    if len(names) != 1 or len(units) != 1 or "/" in str(names[0].value):
+        return ""
+    return f"{names[0].value!s}/{units[0].value!s}"

@@ -20,6 +20,7 @@ from asyncpg.transaction import Transaction
 from prometheus_client import Counter
 
 from creneau_shared.database import closing
+from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.errors import Unavailable
 
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
@@ -55,7 +56,7 @@ async def _roll_back(connection: Connection, transaction: Transaction) -> None:
     try:
         async with asyncio.timeout(CLEAN_UP_S):
             await transaction.rollback()
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except DATABASE_FAILURES:
         connection.terminate()
 
 

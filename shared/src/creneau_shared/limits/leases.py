@@ -12,10 +12,10 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-import asyncpg
 import structlog
 from prometheus_client import Counter
 
+from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.errors import TooManyRequests
 from creneau_shared.limits.callers import Counted, Limit
 
@@ -134,13 +134,8 @@ class Limiter:
             try:
                 async with asyncio.timeout(ASK_WITHIN_S):
                     return await self._lease(one.key, one.limit, need, want)
-            except (
-                OSError,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                asyncpg.InternalClientError,
-            ) as error:
-                # TimeoutError is an OSError. A service without its count is better than none.
+            except DATABASE_FAILURES as error:
+                # A service without its count is better than none.
                 UNAVAILABLE.inc()
                 self._alone_until = time.monotonic() + ALONE_S
                 log.warning("limits are counted by this process alone", error=repr(error), for_s=ALONE_S)

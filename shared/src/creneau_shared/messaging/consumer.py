@@ -22,6 +22,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from creneau_shared.clock import Clock
+from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import Unavailable
 from creneau_shared.http.correlation import set_correlation_id
@@ -37,15 +38,10 @@ Handler = Callable[[Connection, ReceivedEvent], Awaitable[None]]
 """Gives one event its effect, in the connection's transaction. It sends nothing and calls no one."""
 
 TRANSIENT: tuple[type[Exception], ...] = (
-    OSError,
-    TimeoutError,
+    *UNREACHABLE,
     KafkaError,
     Unavailable,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection that the dying server has ended, taken before asyncpg knows
-    asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
 )

@@ -20,12 +20,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import asyncpg
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from creneau_shared.clock import Clock
+from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.logging import describe
 from creneau_shared.messaging import metrics, retention
@@ -40,7 +40,7 @@ from creneau_shared.settings import ServiceSettings
 LEADER_LOCK = 0x6372656E_72656C61
 """Key of the advisory lock, in the service's own database."""
 
-FAILURES = (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+FAILURES = (KafkaError, *DATABASE_FAILURES)
 """What ends a term of leadership; the next one begins by looking at the logs again."""
 
 SELECT_UNPUBLISHED = """

@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-import asyncpg
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, Table, Text
 
 from creneau_shared.clock import Clock
+from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging.waiting import wait
 from creneau_shared.retention.rules import Rule
@@ -77,7 +77,7 @@ class Retention:
             before = self._clock.now() - rule.kept
             try:
                 removed[rule.data_class] = await self._apply(rule, before, stop or asyncio.Event())
-            except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+            except DATABASE_FAILURES as error:
                 FAILED.labels(rule.data_class).inc()
                 log.warning("retention failed", data_class=rule.data_class, error=type(error).__name__)
         log.info("retention applied", removed={name: count for name, count in removed.items() if count})

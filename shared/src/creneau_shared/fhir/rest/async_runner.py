@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 
-import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from creneau_shared.database.failures import DATABASE_FAILURES, UNREACHABLE
 from creneau_shared.errors import CreneauError, Unavailable
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.exchange import Answer
-from creneau_shared.fhir.rest.failure import RIVALS, UNREACHABLE, failure
+from creneau_shared.fhir.rest.failure import RIVALS, failure
 from creneau_shared.fhir.rest.packing import unpack
 from creneau_shared.fhir.rest.returning import as_preferred
 from creneau_shared.fhir.rest.server import FhirServer
@@ -44,6 +44,10 @@ DURATION = Histogram(
 GIVEN_UP = Counter("creneau_async_given_up", "Asynchronous requests that ended the process too often")
 
 log = structlog.get_logger(__name__)
+
+
+INTERRUPTIONS: tuple[type[Exception], ...] = (CreneauError, *DATABASE_FAILURES)
+"""after which a request is taken up again when its lease has ended"""
 
 
 class AsyncRunner:
@@ -83,7 +87,7 @@ class AsyncRunner:
             return False
         try:
             await self._carry_out(claimed)
-        except (CreneauError, asyncpg.PostgresError, *UNREACHABLE) as error:
+        except INTERRUPTIONS as error:
             log.warning(
                 "asynchronous request interrupted",
                 id=str(claimed.id),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 import structlog
 
+from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.errors import BadRequest, CreneauError, Unavailable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
@@ -14,14 +15,6 @@ from creneau_shared.logging import describe
 
 log = structlog.get_logger(__name__)
 
-UNREACHABLE = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection that the dying server has ended, taken before asyncpg knows
-    asyncpg.TooManyConnectionsError,
-    asyncpg.OperatorInterventionError,
-)
 RIVALS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
 

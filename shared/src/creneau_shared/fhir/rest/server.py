@@ -16,6 +16,7 @@ import structlog
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.closing import Savepoint
+from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import CreneauError, MethodNotAllowed, NotFound, NotImplementedByServer
 from creneau_shared.fhir.rest import batch, capability, history, reading, searching, writing
@@ -23,7 +24,6 @@ from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.bounds import ResourceBounds
 from creneau_shared.fhir.rest.declaration import Interaction, Operation, OperationCall, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
-from creneau_shared.fhir.rest.failure import UNREACHABLE
 from creneau_shared.fhir.rest.provenance import keep_provenance, provenance_of
 from creneau_shared.fhir.rest.reading import ID, UUID, UUID_LENGTH, unknown_resource
 from creneau_shared.fhir.rest.validate import VALIDATE

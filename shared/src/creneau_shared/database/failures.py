@@ -1,0 +1,19 @@
+"""How a statement can end badly, in asyncpg's words: what has nothing to do with the statement, and everything."""
+
+from __future__ import annotations
+
+import asyncpg
+
+UNREACHABLE: tuple[type[Exception], ...] = (
+    OSError,  # TimeoutError is one
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that the dying server has ended, taken before asyncpg knows
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,  # a primary that was demoted a moment ago
+    asyncpg.TooManyConnectionsError,
+)
+"""The database cannot be reached, or is about to be another one: the same statement will do later."""
+
+DATABASE_FAILURES: tuple[type[Exception], ...] = (asyncpg.PostgresError, *UNREACHABLE)
+"""Whatever the database can answer with."""

@@ -11,7 +11,18 @@ import orjson
 import pytest
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import BASE, SKIN, VIDEO, appointment, parameters, ref, unique, utc
+from services.booking.tests.factories import (
+    BASE,
+    CONSULTATION,
+    SKIN,
+    VIDEO,
+    appointment,
+    parameters,
+    ref,
+    slot,
+    unique,
+    utc,
+)
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.domain.patient_elements import CANCELATION_SYSTEM, HIDDEN_FROM_PROXIES, RIGHTS
@@ -476,6 +487,24 @@ class TestWhatIsSaid:
         kept = (await practice.slot(agenda.slots[0]))["serviceType"]
         answer = await callers.patient(camille).post("Appointment", {**wanted, "serviceType": kept})
         assert answer.status_code == 201
+
+    async def test_what_a_slot_says_only_in_words_is_offered_too(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """Many agendas name their reasons for coming without a code: one books by them, moves by them, and no others."""
+        said: list[Resource] = [CONSULTATION, {"text": "Bilan initial"}]
+        ids = [unique("creneau") for _ in range(2)]
+        for place, id_ in enumerate(ids):
+            await practice.put(slot(id_, agenda.id, agenda.at(20 + place), serviceType=said))
+        wanted = appointment("booked", slots=ids[:1], patient=camille, start=agenda.at(20))
+        other = {**wanted, "serviceType": [{"text": "Tout autre chose"}]}
+        answer = await callers.patient(camille).post("Appointment", other)
+        assert (answer.status_code, expressions(answer)) == (403, ["Appointment.serviceType"])
+        booked = await callers.patient(camille).post("Appointment", {**wanted, "serviceType": said})
+        assert booked.status_code == 201, booked.text
+        path = f"Appointment/{booked.json()['id']}/$reschedule"
+        moved = await callers.patient(camille).post(path, parameters(slot=ref(f"Slot/{ids[1]}")))
+        assert (moved.status_code, moved.json()["serviceType"]) == (200, said), moved.text
 
     async def test_while_it_is_held_the_reason_may_still_be_given(
         self, callers: Callers, agenda: Agenda, camille: str

@@ -12,6 +12,9 @@ CONFIDENTIALITY = "https://creneau.sante.fr/fhir/CodeSystem/confidentiality"
 HIDDEN = "HIDDEN-FROM-PROXIES"
 """label (meta.security) of an appointment that a person's representatives are not shown"""
 
+WORDS = "text|"
+"""before what a concept without a coding says"""
+
 
 def relative(reference: str, base_url: str) -> str:
     """A reference within the base as `Type/id`; others as they are."""
@@ -54,25 +57,34 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         cancelation_reason=next(
             (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
         ),
-        visit=_visit(appointment),
+        visit=visit_of(appointment),
     )
 
 
-def _visit(appointment: Resource) -> dict[str, frozenset[str]]:
-    """What the appointment is for, as far as it is coded; what is only said in words counts as a code of its own."""
+def visit_of(resource: Resource) -> dict[str, frozenset[str]]:
+    """What an Appointment or a Slot is for, as codes (`system|code`); what is only said in words counts as a code of
+    its own."""
     found = {}
     for element in SAID_BY_SLOT:
-        said = appointment.get(element, ())
+        said = resource.get(element, ())
         concepts = [said] if isinstance(said, dict) else said
         if concepts:
             found[element] = frozenset(code for concept in concepts for code in _codes(concept))
     return found
 
 
+def offered(slot: Resource) -> dict[str, frozenset[str]]:
+    """What a Slot is for: codes with their system and, for whoever leaves it out, without."""
+    return {
+        element: codes | {code.partition("|")[2] for code in codes if not code.startswith(WORDS)} - {""}
+        for element, codes in visit_of(slot).items()
+    }
+
+
 def _codes(concept: Resource) -> list[str]:
     codings = concept.get("coding")
     if not codings:
-        return [f"text|{concept.get('text', '')}"]
+        return [f"{WORDS}{concept.get('text', '')}"]
     return [f"{c['system']}|{c.get('code', '')}" if "system" in c else c.get("code", "") for c in codings]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.rules import Claim
 from creneau_booking.domain.status import SlotStatus
+from creneau_booking.storage.appointment_facts import offered
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import VISIBILITY_TERM, is_public
 from creneau_booking.storage.slots import SUPERSEDE
@@ -21,21 +22,13 @@ from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.security.rights import OWNER
 
-_VISIT = {
-    "service-category": "serviceCategory",
-    "service-type": "serviceType",
-    "specialty": "specialty",
-    "appointment-type": "appointmentType",
-}
-"""the search parameters that say what a slot is for, with their elements"""
-
 _TAKEN: tuple[SlotStatus, ...] = ("busy", "busy-tentative")
 """the statuses that an appointment gives to its slots"""
 
 _LOCK = """
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status,
-       kind.terms AS kind_terms, schedule.id AS schedule, schedule.terms AS schedule_terms,
-       schedule.content AS schedule_content
+       kind.terms AS kind_terms, kind.members AS kind_members,
+       schedule.id AS schedule, schedule.terms AS schedule_terms, schedule.content AS schedule_content
 FROM slot
 JOIN slot_kind kind ON kind.key = slot.kind_key
 JOIN schedule ON schedule.key = slot.schedule_key
@@ -124,21 +117,11 @@ def _slot_fact(row: Any) -> SlotFact:
             if term.startswith(VISIBILITY_TERM)
         )
         - {""},
-        offers=_offers(row["kind_terms"]),
+        offers=offered(json.loads("{" + row["kind_members"] + "}")),
         owners=frozenset(
             term.removeprefix(OWNER) for term in row["schedule_terms"] if term.startswith(OWNER)
         ),
     )
-
-
-def _offers(terms: Sequence[str]) -> dict[str, frozenset[str]]:
-    """What a slot is for: codes with their system and without."""
-    found: dict[str, set[str]] = {}
-    for term in terms:
-        parameter, equals, value = term.partition("=")
-        if equals and parameter in _VISIT and not value.endswith("|"):
-            found.setdefault(_VISIT[parameter], set()).add(value)
-    return {element: frozenset(values) for element, values in found.items()}
 
 
 def _horizon(content: bytes | None) -> tuple[datetime | None, datetime | None]:

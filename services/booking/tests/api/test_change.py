@@ -49,6 +49,30 @@ async def reschedule(caller: Caller, id_: str, **given: object) -> Resource:
     return moved
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "/comment", "value": "après coup"},
+        {"path": "/start", "value": "2030-01-01T09:00:00Z"},
+        {"path": "/slot/0/reference", "value": "Slot/un-autre"},
+        {"path": "/participant/1/status", "value": "tentative"},
+    ],
+)
+async def test_what_is_cancelled_is_not_amended(
+    callers: Callers, booked: Stored, camille: str, change: dict[str, str]
+) -> None:
+    """Nor by software: a list would show a cancelled visit at a time that never was. Its reason may follow."""
+    path, software = f"Appointment/{booked.id}", callers.software()
+    assert (await software.patch(path, CANCELLED)).status_code == 200
+    kept = (await software.get(path)).json()
+    for caller in (software, callers.patient(camille)):
+        answer = await caller.patch(path, [{"op": "add", **change}])
+        assert (answer.status_code, code(answer)) == (422, "already-ended"), answer.text
+    assert (await software.get(path)).json() == kept
+    why = {"op": "add", "path": "/cancelationReason", "value": {"text": "cabinet fermé"}}
+    assert (await software.patch(path, [why])).status_code == 200
+
+
 class TestReschedule:
     async def test_to_another_slot(
         self, callers: Callers, practice: Practice, agenda: Agenda, booked: Stored, camille: str

@@ -454,7 +454,7 @@ class TestWhatIsSaid:
         }
         assert (await caller.patch(path, [cancelled, given])).status_code == 200
         late = await caller.patch(path, [{"op": "add", "path": "/comment", "value": "trop tard"}])
-        assert (late.status_code, code(late)) == (403, "element-not-yours")
+        assert (late.status_code, code(late)) == (422, "already-ended")
 
     async def test_no_extension_hides_within(
         self, callers: Callers, agenda: Agenda, camille: str, booked: Stored

@@ -60,6 +60,17 @@ def test_an_appointment_keeps_its_patient() -> None:
         changes.require_same_patient(BOOKED, an_appointment(participants=people("Patient/d")))
 
 
+def test_of_what_took_place_or_was_missed_when_and_who_are_fixed() -> None:
+    said = {"status": "fulfilled", "start": "2026-12-01T08:00:00Z", "comment": "à jeun"}
+    for status in ("fulfilled", "noshow"):
+        changes.require_unended(status, said, {**said, "comment": "vu"})
+        with pytest.raises(Unprocessable):
+            changes.require_unended(status, said, {**said, "start": "2026-12-02T08:00:00Z"})
+        with pytest.raises(Unprocessable):
+            changes.require_unended(status, said, {"status": "fulfilled", "comment": "à jeun"})
+    changes.require_unended("booked", said, {**said, "start": "2026-12-02T08:00:00Z"})
+
+
 def test_a_patient_cancels_only_what_is_to_come() -> None:
     changes.require_cancellable(BOOKED, NINE - timedelta(seconds=1), by_patient=True)
     changes.require_cancellable(BOOKED, NINE, by_patient=False)

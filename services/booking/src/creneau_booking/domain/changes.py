@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment
-from creneau_booking.domain.status import PATIENT_MAY_SET, AppointmentStatus, claims, may_follow
+from creneau_booking.domain.status import ENDED, PATIENT_MAY_SET, AppointmentStatus, claims, may_follow
 from creneau_shared.errors import Forbidden, Unprocessable
 
+_WHEN_AND_WHO = frozenset({"start", "end", "slot", "minutesDuration", "requestedPeriod", "participant"})
+_AFTER_A_CANCELLATION = frozenset({"status", "cancelationReason", "meta", "text"})
 _WHO_IS_TAKEN = (*EXCLUSIVE_TYPES, "PractitionerRole")
 
 
@@ -37,6 +39,32 @@ def require_allowed_status(status: AppointmentStatus, *, by_patient: bool, allow
             f"Only the practice can give this appointment the status “{status}”.",
             expression="Appointment.status",
             details_code="status-not-yours",
+        )
+
+
+def require_unended(
+    status: AppointmentStatus, before: Mapping[str, object], after: Mapping[str, object]
+) -> None:
+    """Unprocessable when what is over is amended, naming each element (GP Connect: a cancelled appointment is not).
+
+    `before` and `after`: what is said, by element. Why it was cancelled may be said later; of a visit that took place
+    or was missed, only when, where and who are fixed.
+    """
+    if status not in ENDED:
+        return
+    amendable = _AFTER_A_CANCELLATION if status in ("cancelled", "entered-in-error") else None
+    touched = [
+        name
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+        and (name in _WHEN_AND_WHO if amendable is None else name not in amendable)
+    ]
+    if touched:
+        raise Unprocessable(
+            f"Un rendez-vous « {status} » ne se modifie plus ({', '.join(touched)}) : prenez-en un autre.",
+            f"An appointment that is “{status}” is not amended any more ({', '.join(touched)}): book another one.",
+            expression=[f"Appointment.{name}" for name in touched],
+            details_code="already-ended",
         )
 
 

@@ -48,6 +48,9 @@ SLOT_STATUS_OF: dict[AppointmentStatus, SlotStatus] = {
 }
 """What an appointment makes of its slots while it has this status. A status that is not here claims nothing."""
 
+ENDED: frozenset[AppointmentStatus] = frozenset({"fulfilled", "cancelled", "noshow", "entered-in-error"})
+"""An appointment of this status is over: what is said of it is what was."""
+
 PATIENT_MAY_SET: frozenset[AppointmentStatus] = frozenset(
     {"proposed", "pending", "booked", "cancelled", "waitlist"}
 )

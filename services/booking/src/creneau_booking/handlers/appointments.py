@@ -241,6 +241,7 @@ class AppointmentHandlers:
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         self._require_allowed(context, before, after, move=move)
         said_before = self._repository.resource(current)
+        changes.require_unended(before.status, said_before, resource)
         hold = None
         if before.status == "pending":
             leaving = after.status != "pending"

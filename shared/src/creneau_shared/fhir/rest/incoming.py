@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from creneau_shared.errors import BadRequest, TooLarge, UnsupportedMedia
+from creneau_shared.fhir.rest.content_coding import decoded
 from creneau_shared.limits.callers import Standing
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -68,7 +69,7 @@ def read_form(headers: Mapping[str, str], body: bytes) -> Pairs:
 
 
 async def read_body(headers: Mapping[str, str], receive: Receive, bytes_max: int) -> bytes:
-    """The whole body; TooLarge as soon as it is longer, BadRequest when the client leaves before its end."""
+    """The whole body, decompressed; TooLarge as soon as it is longer, BadRequest when the client leaves before its end."""
     if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
         return b""
     if declared_bytes(headers) > bytes_max:
@@ -84,7 +85,7 @@ async def read_body(headers: Mapping[str, str], receive: Receive, bytes_max: int
             raise _too_large(bytes_max)
         chunks.append(chunk)
         more = message.get("more_body", False)
-    return b"".join(chunks)
+    return decoded(headers.get("content-encoding", ""), b"".join(chunks), _too_large(bytes_max), bytes_max)
 
 
 def _too_large(bytes_max: int) -> TooLarge:

@@ -112,6 +112,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "status-not-yours": ("Statut que seul le cabinet peut donner", "Status that only the practice can give"),
     "use-reschedule": ("Déplacement à demander par $reschedule", "Move to be asked for by $reschedule"),
     "not-movable": ("Rendez-vous qui ne peut être déplacé", "Appointment that cannot be moved"),
+    "already-ended": ("Rendez-vous terminé ou annulé", "Appointment ended or cancelled"),
     "already-started": ("Rendez-vous déjà commencé", "Appointment already started"),
     "not-started": ("Rendez-vous pas encore commencé", "Appointment not started yet"),
     "not-a-hold": ("Pas de mise en attente à prolonger", "No hold to extend"),
@@ -160,6 +161,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Élément établi par le personnel",
         "Element that the staff established",
     ),
+    "content-coding": ("Codage de contenu illisible", "Unreadable content coding"),
     # Terminology
     "unknown-code-system": ("Système de codes inconnu ici", "Code system not known here"),
     "unknown-value-set": ("Jeu de valeurs inconnu ici", "Value set not known here"),

@@ -55,6 +55,16 @@ def _side_inserts(table: str, source: str, entries: Any) -> list[str]:
     return parts
 
 
+def _audited(action: str, interaction: str, role: str, resource_type: str, resource_id: str) -> str:
+    """The CTE that leaves one row in the trail."""
+    return (
+        "audited AS (INSERT INTO audit (id, recorded, action, interaction, purpose, agent, issuer, role, resource_type,"
+        f" resource_id, version, terms) VALUES (gen_random_uuid(), now(), '{action}', '{interaction}', 'PATADMIN',"
+        f" 'bench', 'https://issuer.example', '{role}', {resource_type}, {resource_id}, 1,"
+        " ARRAY['altid=bench', 'entity=Appointment/x', 'patient=Patient/x']))"
+    )
+
+
 def _book() -> str:
     resource = data.appointment(_SAMPLE)
     entries = index_resource("Appointment", resource)
@@ -73,10 +83,7 @@ def _book() -> str:
         "told AS (INSERT INTO outbox (event_id, topic, key, type, subject, source, data, time)"
         " VALUES (gen_random_uuid(), 'creneau.bench', gen_random_uuid()::text, 'fr.creneau.bench.v1', 'Appointment/x',"
         f" '/creneau/booking', {_bytes(b'x' * 700)}, now()))",
-        "audited AS (INSERT INTO audit (id, recorded, action, interaction, purpose, agent, issuer, role, resource_type,"
-        " resource_id, version, terms) VALUES (gen_random_uuid(), now(), 'C', 'create', 'PATADMIN', 'bench',"
-        " 'https://issuer.example', 'software', 'Appointment', 'x', 1,"
-        " ARRAY['altid=bench', 'entity=Appointment/x', 'patient=Patient/x']))",
+        _audited("C", "create", "software", "'Appointment'", "'x'"),
     ]
     agenda = (
         f"\\set agenda random(1, {data.AGENDAS})\n\\set place random(0, {data.DAYS * data.SLOTS_A_DAY - 1})\n"
@@ -116,10 +123,10 @@ def free_slots(agenda: data.Agenda) -> str:
 BOOK = _book()
 TRANSACTION = _transaction()
 READ = "SELECT id, version, last_updated, content FROM practitioner WHERE id = 'bench-1';\n"
+_PATIENT_TYPE, _PATIENT_ID = "'Patient'", "'bench-' || :patient"
 READ_OWN = (
     f"\\set patient random(0, {data.PATIENTS - 1})\n"
-    "WITH audited AS (INSERT INTO audit (id, recorded, action, agent, agent_level, resource_type, resource_id, version)"
-    " VALUES (gen_random_uuid(), now(), 'R', 'bench', 'patient', 'Patient', 'bench-' || :patient, 1))"
+    f"WITH {_audited('R', 'read', 'patient', _PATIENT_TYPE, _PATIENT_ID)}"
     " SELECT id, version, last_updated, content FROM patient WHERE id = 'bench-' || :patient;\n"
 )
 """what is read of a person leaves a row in the trail"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -20,6 +20,7 @@ from services.booking.tests.practice import Practice
 from creneau_booking.app import create_app
 from creneau_shared.app import ServiceApplication
 from creneau_shared.database.pool import Database
+from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.xml import from_xml, to_xml
 
@@ -324,13 +325,16 @@ class TestWaiting:
 
 @asynccontextmanager
 async def _held(database: Database, *, write: bool = False) -> AsyncIterator[None]:
-    """A connection that another task has in use meanwhile, for a transaction or without one."""
+    """A connection that another task has in use meanwhile, for a transaction or without one. On a busy machine one may
+    take longer to open than these tests let anybody wait: it is asked for until it is there."""
     taken, done = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
-        async with database.transaction() if write else database.connection():
-            taken.set()
-            await done.wait()
+        while not done.is_set():
+            with suppress(Unavailable):
+                async with database.transaction() if write else database.connection():
+                    taken.set()
+                    await done.wait()
 
     holding = asyncio.create_task(hold())
     await taken.wait()

@@ -16,10 +16,10 @@ from creneau_booking.domain.quotas import ActionKind, Quotas
 from creneau_booking.domain.status import claims
 from creneau_booking.storage import belonging
 from creneau_booking.storage.actions import account_key, act, patient_key
+from creneau_booking.storage.agenda import agenda_actors
 from creneau_booking.storage.agenda_rules import count_requests
 from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.availability import agenda_actors
-from creneau_booking.storage.claims import roles_of
+from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import Hold
 from creneau_booking.storage.related import relatives_of, with_an_agenda
 from creneau_shared.database.pool import Connection
@@ -187,7 +187,7 @@ class OwnWord:
             named = participants.named_at(wanted, unfit, "RelatedPerson")
             allowed |= await self._relatives(connection, context, wanted.patients, named)
             if participants.named_at(wanted, unfit, "Practitioner"):
-                allowed |= set((await roles_of(connection, agenda)).values())
+                allowed |= set((await resolve(connection, agenda)).values())
             unfit = participants.strangers(wanted, allowed)
         if unfit:
             raise participants.not_yours(unfit)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.participants import Described
+from creneau_booking.domain.status import claims
 from creneau_booking.storage.appointment_facts import facts, fhir_instant, relative
 from creneau_booking.storage.ownership import organizations_of, require_theirs, show_patients
 from creneau_shared.database.pool import Connection
@@ -57,6 +58,13 @@ class AppointmentRepository:
 
     def stored_facts(self, stored: Stored) -> Appointment:
         return self.facts(self.resource(stored), id_=stored.id, version=stored.version)
+
+    def is_to_come(self, stored: Stored, now: datetime) -> bool:
+        """Whether the appointment takes time that has not begun."""
+        if stored.content is None:
+            return False
+        facts = self.stored_facts(stored)
+        return claims(facts.status) and facts.start is not None and facts.start > now
 
     async def insert(
         self,

@@ -63,6 +63,8 @@ class OwnWord:
         """Refuse a new appointment that is not the caller's to make, or one too many."""
         if context.patient_ids is None:
             await self._require_actors(connection, context, wanted, None)
+            # Before anything is taken: whether a stranger is free at some hour is nobody's to learn.
+            await self._repository.require_known_patients(connection, context, wanted)
             return
         patient_elements.require_sayable(said)
         patient = participants.require_one_own_patient(wanted, context.patient_ids)
@@ -73,6 +75,8 @@ class OwnWord:
         before, after = change.before, change.after
         if context.patient_ids is None:
             await self._require_actors(connection, context, after, before)
+            if set(after.patients) - set(before.patients):
+                await self._repository.require_known_patients(connection, context, after)
             return change.said
         moving = change.moving and changes.is_moved(before, after)
         if before.status == "pending" and (after.status == "booked" or (moving and change.hold is not None)):

@@ -79,7 +79,6 @@ class AppointmentRepository:
         if not schedules:
             owners = await self._owners_of_people(connection, context, facts)
         belonging = appointment_terms(facts, schedules, owners)
-        await self._require_known_patients(connection, context, facts)
         stored = await self.store.create(
             connection, context, identified, identified["id"], belonging=belonging
         )
@@ -97,8 +96,6 @@ class AppointmentRepository:
         owners: Collection[str] = (),
     ) -> Stored:
         """Store the next version; agendas and organisations that it comes to are named, those that it had are kept."""
-        if set(facts.patients) - set(self.stored_facts(current).patients if current.content else ()):
-            await self._require_known_patients(connection, context, facts)
         belonging = appointment_terms(facts, schedules, owners)
         stored = await self.store.replace(
             connection, context, current, resource, belonging=belonging, keeping=True
@@ -119,7 +116,7 @@ class AppointmentRepository:
         theirs = frozenset().union(*belonging.values()) & context.organizations
         return theirs or context.organizations
 
-    async def _require_known_patients(
+    async def require_known_patients(
         self, connection: Connection, context: WriteContext, facts: Appointment
     ) -> None:
         """Unprocessable when a practice names a Patient whom it does not know: booking for somebody opens no record."""

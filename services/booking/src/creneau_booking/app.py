@@ -120,7 +120,7 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Booking's FHIR interactions, for the API and for the worker alike."""
     stores = create_stores(settings)
-    desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots)
+    desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots, stores.patients)
     return create_fhir_server(
         settings,
         service=SERVICE,

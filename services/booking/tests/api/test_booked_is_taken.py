@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from services.booking.tests.client import code
@@ -166,7 +167,7 @@ class TestAPartOfALargerSlot:
         half = timedelta(minutes=30)
         edges = [start, three, three + half, start + timedelta(hours=11)]
         assert [(s["start"], s["end"]) for s in slots] == [
-            (utc(a), utc(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)
+            (utc(a), utc(b)) for a, b in pairwise(edges)
         ]
         assert [s["status"] for s in slots] == ["free", "busy", "free"]
         assert all(s["serviceType"] == [CONSULTATION] for s in slots)
@@ -176,7 +177,11 @@ class TestAPartOfALargerSlot:
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
     ) -> None:
         wanted = appointment(
-            "booked", patient=camille, slots=agenda.slots[:1], start=agenda.start, length=timedelta(minutes=18)
+            "booked",
+            patient=camille,
+            slots=agenda.slots[:1],
+            start=agenda.start,
+            length=timedelta(minutes=18),
         )
         refused = await callers.patient(camille).post("Appointment", wanted)
         assert (refused.status_code, code(refused)) == (422, "part-of-slot")

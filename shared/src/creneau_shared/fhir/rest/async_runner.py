@@ -55,6 +55,7 @@ class AsyncRunner:
 
     def __init__(self, server: FhirServer, settings: AsyncSettings) -> None:
         self._server = server
+        self._service = server.service
         self._settings = settings
 
     def tasks(self) -> list[Task]:
@@ -73,7 +74,7 @@ class AsyncRunner:
     async def keep_house(self, stop: asyncio.Event) -> None:
         """Measure what waits, at each interval until `stop`."""
         while not stop.is_set():
-            async with self._server.database.connection() as connection:
+            async with self._service.database.connection() as connection:
                 waiting, oldest_s = await async_requests.backlog(connection)
             WAITING.set(waiting)
             OLDEST_SECONDS.set(oldest_s)
@@ -81,7 +82,7 @@ class AsyncRunner:
 
     async def run_next(self) -> bool:
         """Carry out the request that has waited longest; False when none waits."""
-        async with self._server.database.connection() as connection:
+        async with self._service.database.connection() as connection:
             claimed = await async_requests.claim(connection, LEASE_S)
         if claimed is None:
             return False
@@ -101,26 +102,26 @@ class AsyncRunner:
 
     async def _carry_out(self, claimed: Claimed) -> None:
         """One transaction: the lock, the effect, the answer."""
-        async with self._server.transaction() as connection:
+        async with self._service.transaction() as connection:
             if not await async_requests.hold(connection, claimed):
                 return
             answer = await self._answer(claimed)
             await async_requests.keep(
                 connection, claimed.id, Kept(answer.status, answer.headers, answer.content)
             )
-        age_s = (self._server.clock.now() - claimed.created_at).total_seconds()
+        age_s = (self._service.clock.now() - claimed.created_at).total_seconds()
         DURATION.labels(str(answer.status)).observe(max(age_s, 0.0))
 
     async def _answer(self, claimed: Claimed) -> Answer:
         """What the request answers, a failure too. Raises what may pass, as long as there are attempts left."""
-        server = self._server
-        request = unpack(claimed.request, claimed.body, now=server.clock.now(), base_url=server.base_url)
+        service = self._service
+        request = unpack(claimed.request, claimed.body, now=service.clock.now(), base_url=service.base_url)
         set_correlation_id(request.correlation_id)
         if claimed.attempts > self._settings.async_attempts_max:
             return _given_up(claimed, request.language)
         try:
-            async with asyncio.timeout(self._settings.async_timeout_s), server.transaction():
-                answer = await server.handle(request)
+            async with asyncio.timeout(self._settings.async_timeout_s), service.transaction():
+                answer = await self._server.handle(request)
         except Exception as error:
             if _may_pass(error) and claimed.attempts < self._settings.async_attempts_max:
                 raise

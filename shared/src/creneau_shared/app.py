@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
+from creneau_shared.fhir.audit import Auditor
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.bounds import ResourceBounds
 from creneau_shared.fhir.rest.declaration import ServedType
@@ -33,7 +34,6 @@ from creneau_shared.http.protocol import PatientProtocol
 from creneau_shared.limits.deployment import DeploymentLimits
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, Memberships, nothing_known
-from creneau_shared.security.audit import Auditor
 from creneau_shared.security.certificates import Regulators
 from creneau_shared.security.tokens import TokenVerifier, create_verifier
 from creneau_shared.settings import ServiceSettings

@@ -16,10 +16,11 @@ from creneau_shared.fhir.search.cursor import CursorCodec
 from creneau_shared.fhir.search.execute import SearchResult, search
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.index import IndexEntries, index_resource
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, Scope
-from creneau_shared.fhir.storage.tables import SEARCH_EXTENSIONS, resource_tables, table_name
+from creneau_shared.fhir.storage.tables import SEARCH_EXTENSIONS, resource_tables
 
 BASE_URL = "https://creneau.example/fhir"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

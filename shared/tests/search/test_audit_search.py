@@ -13,12 +13,12 @@ import pytest
 from shared.tests.search.store import CODEC, KNOWN_TYPES, NOW, create_statements, pairs
 
 from creneau_shared.database.metadata import new_metadata
+from creneau_shared.fhir.audit import audit_table
 from creneau_shared.fhir.search.execute import search
 from creneau_shared.fhir.search.pages import compile_matches
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, Place
 from creneau_shared.fhir.storage.audit_events import AuditEventTable
-from creneau_shared.security.audit import audit_table
 
 CATALOG = Catalog([AuditEventTable("booking")])
 AGENT = "0199aaaa-1e5b-7ccc-8ddd-00000000000"

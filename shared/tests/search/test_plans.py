@@ -12,11 +12,11 @@ import orjson
 import pytest
 from shared.tests.search.store import KNOWN_TYPES, NOW, catalog, ddl, pairs
 
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.pages import can_walk, compile_matches
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.registry import REGISTRY, parameters_of, storage_needs
 from creneau_shared.fhir.search.sql import EVERYTHING, Arguments, Place, Statement, compile_count
-from creneau_shared.fhir.storage.tables import table_name
 
 ROWS = 20_000
 VALUES = {

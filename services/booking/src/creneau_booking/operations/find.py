@@ -20,6 +20,7 @@ from creneau_booking.storage.bookable import Candidate, Consumer, candidates_of
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue, Unprocessable
+from creneau_shared.fhir.audit import Event
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import Language, operation_outcome
@@ -34,7 +35,6 @@ from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.sql import Catalog, compile_count
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import Access
-from creneau_shared.security.audit import Event
 
 PROPOSAL_PREFIX = "proposal."
 COUNT_DEFAULT = 20

@@ -12,6 +12,7 @@ import asyncio
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from creneau_shared.correlation import set_correlation_id
 from creneau_shared.database.failures import DATABASE_FAILURES, UNREACHABLE
 from creneau_shared.errors import CreneauError, Unavailable
 from creneau_shared.fhir.outcome import Language
@@ -23,10 +24,9 @@ from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
 from creneau_shared.fhir.storage.async_requests import Claimed, Kept
-from creneau_shared.http.correlation import set_correlation_id
 from creneau_shared.logging import describe
 from creneau_shared.messaging.waiting import wait
-from creneau_shared.worker import Task
+from creneau_shared.tasks import Task
 
 LEASE_S = 5.0
 """A claimed request that is not locked by then is claimed again; also the pause before another attempt."""

@@ -20,6 +20,7 @@ import orjson
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
+from creneau_shared.fhir.audit import PURPOSE_HEADER
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.searching import matching_ids
@@ -28,7 +29,6 @@ from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 from creneau_shared.ids import new_id
-from creneau_shared.security.audit import PURPOSE_HEADER
 
 ENTRIES_MAX = 1000
 URL_PARAMETERS_MAX = 200

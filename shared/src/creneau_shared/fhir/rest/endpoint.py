@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
+from creneau_shared.correlation import correlation_id
 from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import negotiate_language
@@ -30,12 +31,11 @@ from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_
 from creneau_shared.fhir.rest.returning import as_preferred
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.xml import to_xml
-from creneau_shared.http.correlation import correlation_id
-from creneau_shared.http.gateway_headers import HANDED_ON
 from creneau_shared.limits import costs
 from creneau_shared.security.access import COMPARTMENT, PUBLIC
 from creneau_shared.security.certificates import Regulators
 from creneau_shared.security.confirmation import Presented
+from creneau_shared.security.gateway_headers import HANDED_ON
 from creneau_shared.security.principal import ANONYMOUS, Principal
 from creneau_shared.security.tokens import TokenVerifier
 

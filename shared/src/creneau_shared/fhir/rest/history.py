@@ -15,6 +15,7 @@ import orjson
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.audit import PERSONAL, Event, Touched
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
 from creneau_shared.fhir.rest.reading import ID, require_once_visible
@@ -23,7 +24,6 @@ from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bund
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import HistoryQuery, ResourceStore, Stored
 from creneau_shared.security.access import Access
-from creneau_shared.security.audit import PERSONAL, Event, Touched
 
 COUNT_DEFAULT = 50
 COUNT_MAX = 500

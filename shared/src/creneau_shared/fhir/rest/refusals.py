@@ -8,11 +8,11 @@ import structlog
 
 from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.errors import CreneauError
+from creneau_shared.fhir.audit import PERSONAL, REFUSED, Event, Touched
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.rest.reading import ID
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.logging import describe
-from creneau_shared.security.audit import PERSONAL, REFUSED, Event, Touched
 
 log = structlog.get_logger(__name__)
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue
+from creneau_shared.fhir.audit import PERSONAL, Event, Touched
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.declaration import Pairs
@@ -23,9 +24,8 @@ from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import Scope
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.fhir.summary import cut_down
-from creneau_shared.fhir.type_table import TYPES, compartment_parameters
-from creneau_shared.security.audit import PERSONAL, Event, Touched
 from creneau_shared.security.rights import Access
+from creneau_shared.type_table import TYPES, compartment_parameters
 
 KNOWN_TYPES = frozenset(TYPES)
 """The types of the whole system: what a chain or an include may name, whichever service holds it."""

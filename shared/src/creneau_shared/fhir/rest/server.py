@@ -17,6 +17,7 @@ from functools import partial
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import CreneauError
+from creneau_shared.fhir.audit import check_purpose
 from creneau_shared.fhir.rest import accepting, batch
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
@@ -26,7 +27,6 @@ from creneau_shared.fhir.rest.refusals import audit_refusal
 from creneau_shared.fhir.rest.router import Plan, Router
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.validate import VALIDATE
-from creneau_shared.security.audit import check_purpose
 from creneau_shared.security.role_table import require_told
 
 

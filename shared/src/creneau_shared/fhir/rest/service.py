@@ -13,18 +13,18 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.database.taking_part import Transactions
 from creneau_shared.errors import NotFound
+from creneau_shared.fhir.audit import Auditor, Event, Touched, patients_answered
 from creneau_shared.fhir.rest.bounds import ResourceBounds
 from creneau_shared.fhir.rest.declaration import ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.heavy_work import HeavyWork
 from creneau_shared.fhir.search.cursor import CursorCodec
 from creneau_shared.fhir.search.sealing import QuerySeal, is_sealed
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.gathering import GatheredReads, ReadsMany
 from creneau_shared.fhir.storage.store import Stored
-from creneau_shared.heavy.workshop import Workshop
 from creneau_shared.limits.deployment import DeploymentLimits
 from creneau_shared.security.access import PUBLIC, Access, AccessPolicy
-from creneau_shared.security.audit import Auditor, Event, Touched, patients_answered
 
 
 class FhirService:
@@ -43,7 +43,7 @@ class FhirService:
         catalog: Catalog,
         cursor_secret: str = "",
         limits: DeploymentLimits,
-        workshop: Workshop,
+        workshop: HeavyWork,
         bounds: ResourceBounds,
     ) -> None:
         self.name = name

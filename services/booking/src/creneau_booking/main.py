@@ -10,9 +10,9 @@ from creneau_booking.app import SERVICE, create_app, create_erasure, create_fhir
 from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
-from creneau_booking.publishing import ACCOUNTS, APPOINTMENTS, CONTACTS, DIRECTORY
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.partitions import ensure_partitions
+from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS, DIRECTORY
 from creneau_shared.app import open_database, run_api
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.migrations import find_migrations

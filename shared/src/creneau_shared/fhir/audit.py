@@ -91,7 +91,7 @@ _IDS_AND_DATES = re.compile(
 _ASKED_MAX = 1_000
 
 
-class Asked(Protocol):
+class TracedRequest(Protocol):
     """A request, as far as the trail tells of it (`rest.exchange.FhirRequest`)."""
 
     @property
@@ -219,7 +219,7 @@ def audit_table(metadata: MetaData) -> Table:
 class Auditor:
     """Records accesses to what is about persons; public types leave no trace."""
 
-    async def record(self, connection: Connection, request: Asked, event: Event) -> None:
+    async def record(self, connection: Connection, request: TracedRequest, event: Event) -> None:
         """Leave the row of one interaction: as the transaction of `connection` closes, at once outside one."""
         types = {event.resource_type, *(touched.type for touched in event.touched)}
         if not (types & PERSONAL or event.patients):
@@ -227,12 +227,12 @@ class Auditor:
         await AUDIT_INSERT.run(connection, [_row(request, event)])
 
 
-def purpose_of(request: Asked, role: str) -> str:
+def purpose_of(request: TracedRequest, role: str) -> str:
     """Why it is asked: as the caller says, else as the role has it."""
     return request.headers.get(PURPOSE_HEADER) or DEFAULT_PURPOSES.get(role, "HSYSADMIN")
 
 
-def check_purpose(request: Asked) -> None:
+def check_purpose(request: TracedRequest) -> None:
     """BadRequest when `X-Purpose-Of-Use` is no code that says why somebody asks."""
     said = request.headers.get(PURPOSE_HEADER)
     if said is not None and said not in PURPOSES:
@@ -254,7 +254,7 @@ class _Agent:
     organizations: tuple[str, ...]
 
     @staticmethod
-    def of(request: Asked, patients: set[str]) -> _Agent:
+    def of(request: TracedRequest, patients: set[str]) -> _Agent:
         """`patients`: whose data it was. A person who touches somebody else's acts on that person's behalf."""
         principal, rights = request.principal, request.rights
         oneself = sorted(rights.oneself) if rights is not None else []
@@ -269,7 +269,7 @@ class _Agent:
         return _Agent(who, f"Patient/{for_whom}" if for_whom else None, practices)
 
 
-def _row(request: Asked, event: Event) -> tuple[object, ...]:
+def _row(request: TracedRequest, event: Event) -> tuple[object, ...]:
     principal = request.principal
     interaction = interaction_of(request, event)
     resource_type = event.resource_type or next((touched.type for touched in event.touched), "Bundle")
@@ -317,7 +317,7 @@ _SAYS_ALL = frozenset({"create", "read", "vread", "update", "patch", "delete"})
 """Interactions that the resource and the action say whole."""
 
 
-def interaction_of(request: Asked, event: Event) -> str:
+def interaction_of(request: TracedRequest, event: Event) -> str:
     """The code of http://hl7.org/fhir/restful-interaction."""
     path, method = request.path, request.method
     if any(part.startswith("$") for part in path):
@@ -337,7 +337,7 @@ def interaction_of(request: Asked, event: Event) -> str:
     return "search-type"
 
 
-def asked_of(request: Asked) -> str:
+def asked_of(request: TracedRequest) -> str:
     """The request's address, the values taken out of its query but for ids, codes and dates. What identifies a person
     by itself is taken out there too."""
     known = parameters_of(request.path[0]) if request.path and request.path[0] in REGISTRY else {}

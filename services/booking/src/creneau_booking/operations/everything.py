@@ -23,7 +23,7 @@ from creneau_shared.fhir.rest.record import RecordPage, entries_of, record_page
 from creneau_shared.fhir.search.bundle import Link, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
-from creneau_shared.fhir.search.sql import Place, SearchTable
+from creneau_shared.fhir.search.sql import RowPlace, SearchTable
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.security.principal import Principal
 from creneau_shared.security.vouching import HEADER, Vouchers
@@ -107,7 +107,7 @@ class EverythingOperation:
         url = f"{call.service.base_url}/Patient/{call.id}/$everything"
         links = [Link("self", query_url(url, wanted.pairs))]
         if page.following is not None:
-            cursor = call.service.cursors.encode(Cursor(Place(page.following)), digest)
+            cursor = call.service.cursors.encode(Cursor(RowPlace(page.following)), digest)
             links.append(Link("next", query_url(url, [*wanted.pairs, (CURSOR_PARAMETER, cursor)])))
         entries = entries_of(page.found, call.service.base_url)
         return Answer(200, write_bundle("searchset", entries, links=links), self._voucher(call))

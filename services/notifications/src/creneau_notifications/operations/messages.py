@@ -12,7 +12,7 @@ from creneau_shared.fhir.rest.record import entries_of, record_page
 from creneau_shared.fhir.search.bundle import Link, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
-from creneau_shared.fhir.search.sql import Place, SearchTable
+from creneau_shared.fhir.search.sql import RowPlace, SearchTable
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.vouching import HEADER, Vouchers
 
@@ -92,7 +92,7 @@ class MessagesOperation:
         url = f"{call.service.base_url}/Communication/$messages"
         links = [Link("self", query_url(url, pairs))]
         if page.following is not None:
-            cursor = call.service.cursors.encode(Cursor(Place(page.following)), digest)
+            cursor = call.service.cursors.encode(Cursor(RowPlace(page.following)), digest)
             following = [*pairs, ("_count", str(count)), (CURSOR_PARAMETER, cursor)]
             links.append(Link("next", query_url(url, following)))
         entries = entries_of(page.found, call.service.base_url)

@@ -9,7 +9,7 @@ from creneau_shared.fhir.rest.batch import check_bundle
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.provenance import provenance_of
-from creneau_shared.fhir.rest.router import Plan
+from creneau_shared.fhir.rest.router import Route
 from creneau_shared.fhir.rest.service import FhirService
 
 
@@ -24,13 +24,13 @@ def can_wait(request: FhirRequest, operations: Sequence[Operation]) -> bool:
     )
 
 
-def check_at_once(service: FhirService, request: FhirRequest, plan: Plan) -> None:
-    """Refuse now what would only be refused later: beside the address and the right to it, which the plan has shown,
+def check_at_once(service: FhirService, request: FhirRequest, route: Route) -> None:
+    """Refuse now what would only be refused later: beside the address and the right to it, which the route has shown,
     a Provenance that cannot be kept and an unreadable body.
 
     A Bundle's entries fail one by one, and a search over the system asks type by type: both later.
     """
-    provenance_of(service, request, writes=plan.write is not None)
+    provenance_of(service, request, writes=route.write is not None)
     if request.method in ("POST", "PUT") and "_search" not in request.path and request.body.strip():
         request.resource()
     if request.method == "POST" and not request.path:

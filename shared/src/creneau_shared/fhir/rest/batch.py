@@ -44,7 +44,7 @@ PRECONDITIONS = {
 
 
 @dataclass
-class Entry:
+class RequestEntry:
     """One entry of the Bundle, with its place in it."""
 
     index: int
@@ -127,7 +127,7 @@ def _bare(entry: Any) -> Any:
     return rest or {"request": None}
 
 
-def _entry(outer: FhirRequest, index: int, entry: Resource) -> Entry:
+def _entry(outer: FhirRequest, index: int, entry: Resource) -> RequestEntry:
     wanted = entry["request"]
     path, query = split_url(wanted["url"], outer.base_url, index)
     headers = {
@@ -157,7 +157,7 @@ def _entry(outer: FhirRequest, index: int, entry: Resource) -> Entry:
         parsed=resource,
         rights=None,
     )
-    return Entry(index, entry.get("fullUrl"), request)
+    return RequestEntry(index, entry.get("fullUrl"), request)
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -216,12 +216,12 @@ def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], lis
     return tuple(unquote(part) for part in parts.path.split("/") if part), query
 
 
-async def _batch(service: FhirService, carrier: Carrier, entries: list[Entry]) -> list[Answer]:
+async def _batch(service: FhirService, carrier: Carrier, entries: list[RequestEntry]) -> list[Answer]:
     if service.in_transaction:
         return [await _apart(service, carrier, entry) for entry in entries]
     places = asyncio.Semaphore(BATCH_PARALLEL)
 
-    async def one(entry: Entry) -> Answer:
+    async def one(entry: RequestEntry) -> Answer:
         async with places:
             try:
                 return await _handle(service, carrier, entry)
@@ -231,7 +231,7 @@ async def _batch(service: FhirService, carrier: Carrier, entries: list[Entry]) -
     return list(await asyncio.gather(*(one(entry) for entry in entries)))
 
 
-async def _apart(service: FhirService, carrier: Carrier, entry: Entry) -> Answer:
+async def _apart(service: FhirService, carrier: Carrier, entry: RequestEntry) -> Answer:
     """One entry of a batch that shares its transaction with the others: what fails undoes itself alone."""
     try:
         async with service.transaction():
@@ -240,7 +240,7 @@ async def _apart(service: FhirService, carrier: Carrier, entry: Entry) -> Answer
         return failure(error, entry.request.language)
 
 
-async def _handle(service: FhirService, carrier: Carrier, entry: Entry) -> Answer:
+async def _handle(service: FhirService, carrier: Carrier, entry: RequestEntry) -> Answer:
     """One entry, as a request of its own; its resource is no larger than such a request's could be."""
     if entry.request.parsed is not None:
         service.bounds.check_size(entry.request.parsed)
@@ -248,7 +248,7 @@ async def _handle(service: FhirService, carrier: Carrier, entry: Entry) -> Answe
 
 
 async def _transaction(
-    service: FhirService, carrier: Carrier, outer: FhirRequest, entries: list[Entry]
+    service: FhirService, carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]
 ) -> list[Answer]:
     _require_distinct(entries)
     _require_held(service, entries)
@@ -271,13 +271,13 @@ async def _transaction(
     return [answer for answer in answers if answer is not None]
 
 
-def _in_order(entries: list[Entry], given: Mapping[str, str]) -> list[Entry]:
+def _in_order(entries: list[RequestEntry], given: Mapping[str, str]) -> list[RequestEntry]:
     """FHIR's order of methods; among those that write, what another entry refers to stands before it."""
     named = {given[entry.full_url]: entry for entry in entries if entry.full_url and entry.full_url in given}
-    ordered: list[Entry] = []
+    ordered: list[RequestEntry] = []
     begun: set[int] = set()
 
-    def place(first: Entry) -> None:
+    def place(first: RequestEntry) -> None:
         pending = [(first, iter(sorted(first.refers_to)))]
         begun.add(first.index)
         while pending:
@@ -316,7 +316,7 @@ def _within(where: str, expression: str) -> str:
     return f"{where}.resource.{rest}" if rest else f"{where}.resource"
 
 
-def _require_distinct(entries: list[Entry]) -> None:
+def _require_distinct(entries: list[RequestEntry]) -> None:
     """The same resource may be named by one writing entry only."""
     seen: dict[tuple[str, ...], int] = {}
     for entry in entries:
@@ -326,7 +326,7 @@ def _require_distinct(entries: list[Entry]) -> None:
                 raise _twice(earlier, entry.index)
 
 
-def _require_once(entry: Entry, answer: Answer | None, written: dict[tuple[str, str], int]) -> None:
+def _require_once(entry: RequestEntry, answer: Answer | None, written: dict[tuple[str, str], int]) -> None:
     """The same for entries whose resource a search designated: it is known once they have been carried out."""
     stored = answer.stored if answer is not None else None
     if stored is None or entry.request.method in ("GET", "HEAD"):
@@ -346,7 +346,7 @@ def _twice(earlier: int, later: int) -> BadRequest:
     )
 
 
-def _require_held(service: FhirService, entries: list[Entry]) -> None:
+def _require_held(service: FhirService, entries: list[RequestEntry]) -> None:
     """A transaction is one database's: types that live elsewhere are named, and nothing is done."""
     elsewhere = sorted(
         {e.request.path[0] for e in entries if e.request.path and e.request.path[0] not in service.types}
@@ -362,7 +362,9 @@ def _require_held(service: FhirService, entries: list[Entry]) -> None:
         )
 
 
-async def _give_ids(service: FhirService, connection: Connection, entries: list[Entry]) -> Mapping[str, str]:
+async def _give_ids(
+    service: FhirService, connection: Connection, entries: list[RequestEntry]
+) -> Mapping[str, str]:
     """What each entry's fullUrl will be called once stored: `urn:uuid:…` → `Patient/0199…`.
 
     A POST becomes a PUT under the id that is given here, so that references to it can be written before it is;
@@ -403,7 +405,7 @@ _CONDITIONAL_REFERENCE = re.compile(r"^([A-Z][A-Za-z]+)\?(.+)$")
 
 
 async def _rewrite(
-    service: FhirService, connection: Connection, entry: Entry, given: Mapping[str, str]
+    service: FhirService, connection: Connection, entry: RequestEntry, given: Mapping[str, str]
 ) -> None:
     """Rewrite, in place, the references to other entries and the conditional references of one resource.
 
@@ -430,7 +432,7 @@ async def _rewrite(
 
 
 async def _resolve_condition(
-    service: FhirService, connection: Connection, entry: Entry, resource_type: str, query: str
+    service: FhirService, connection: Connection, entry: RequestEntry, resource_type: str, query: str
 ) -> str:
     store = service.served(resource_type).store
     found = await matching_ids(service, connection, entry.request, store, query, 2)

@@ -42,7 +42,7 @@ class ServedType:
     store: ResourceStore
     interactions: frozenset[Interaction] = READ_WRITE
     profiles: Sequence[str] = ()
-    """canonical URLs of the profiles that resources of the type may claim and are then checked against"""
+    """canonical URLs of the profiles that resources of the type may declare and are then checked against"""
     views: Sequence[SearchView] = ()
     """profile families that a search may ask for instead of the stored bytes"""
     search_policy: SearchPolicy | None = None

@@ -39,7 +39,7 @@ from creneau_shared.security.gateway_headers import HANDED_ON
 from creneau_shared.security.principal import ANONYMOUS, Principal
 from creneau_shared.security.tokens import TokenVerifier
 
-Scope = dict[str, Any]
+AsgiScope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 BASE_PATH = "/fhir"
@@ -66,7 +66,7 @@ class FhirEndpoint:
         self._callers = server.service.limits.callers
         self._limiter = server.service.limits.limiter
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         for name in HANDED_ON:
             headers.pop(name, None)
@@ -135,7 +135,7 @@ class FhirEndpoint:
             return written
         return to_xml(loads(content))
 
-    async def _principal(self, scope: Scope, headers: Mapping[str, str]) -> Principal:
+    async def _principal(self, scope: AsgiScope, headers: Mapping[str, str]) -> Principal:
         authorization = headers.get("authorization")
         if authorization is None:
             return self._regulators.principal(scope["headers"]) or ANONYMOUS
@@ -150,7 +150,7 @@ class FhirEndpoint:
         return await self._verifier.verify(token.strip(), presented)
 
 
-def _segments(scope: Scope) -> tuple[str, ...]:
+def _segments(scope: AsgiScope) -> tuple[str, ...]:
     """The segments below the base, decoded one by one, so that an encoded slash stays within its own."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     below = raw.decode("latin-1").partition("?")[0].removeprefix(BASE_PATH)

@@ -1,6 +1,6 @@
 """Which interaction a request asks for (FHIR R4 http.html#summary), and whether the caller may have it.
 
-Nothing is read or written here: the access is decided from the rights that were looked up before, and the plan says
+Nothing is read or written here: the access is decided from the rights that were looked up before, and the route says
 what is to be done with it. Bundles are not routed; they hold requests that are (`batch.py`).
 """
 
@@ -68,7 +68,7 @@ _INSTANCE_WRITES: Mapping[str, tuple[Action, WriteOfInstance]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Route:
     """What a request will do: exactly one of the two; a write is given the connection of its transaction."""
 
     read: Read | None = None
@@ -85,7 +85,7 @@ class Router:
         self._operations = operations
         self._asynchronous = asynchronous
 
-    def plan(self, request: FhirRequest) -> Plan:
+    def route(self, request: FhirRequest) -> Route:
         """What the request will do. NotFound, MethodNotAllowed or NotImplementedByServer for what there is not,
         Unauthenticated or Forbidden for what the caller may not."""
         path = tuple([p.lower() if len(p) == UUID_LENGTH and UUID.match(p) else p for p in request.path])
@@ -114,7 +114,7 @@ class Router:
             case (id_, "_history", version):
                 _require_interaction(served, "vread", method, "GET")
                 access = request.access(served.name, "r")
-                return Plan(
+                return Route(
                     read=partial(reading.vread, self._service, request, access, served.store, id_, version)
                 )
             case (id_, code) if code.startswith("$"):
@@ -127,23 +127,23 @@ class Router:
                 )
         raise _unknown_address(path)
 
-    def _of_system(self, request: FhirRequest, method: str, path: Path) -> Plan:
+    def _of_system(self, request: FhirRequest, method: str, path: Path) -> Route:
         service = self._service
         match method, path:
             case ("GET", ()) | ("POST", ("_search",)):
-                return Plan(read=partial(searching.search_system, service, request))
+                return Route(read=partial(searching.search_system, service, request))
             case "GET", ("metadata",):
-                return Plan(read=partial(capability.metadata, service, self._operations, request))
+                return Route(read=partial(capability.metadata, service, self._operations, request))
             case "GET", ("_history",):
                 stores = [s.store for s in service.types.values() if "history-type" in s.interactions]
-                return Plan(read=partial(history.history, service, request, stores))
+                return Route(read=partial(history.history, service, request, stores))
             case _, ("_async", name, id_):
                 return self._polling(request, method, name, id_)
             case _, (code,) if code.startswith("$"):
                 return self._operation(request, method, None, None, code)
         raise MethodNotAllowed.at_address(method, _OF_SYSTEM.get(path, "POST"))
 
-    def _polling(self, request: FhirRequest, method: str, name: str, id_: str) -> Plan:
+    def _polling(self, request: FhirRequest, method: str, name: str, id_: str) -> Route:
         asynchronous = self._asynchronous
         if asynchronous is None or name != asynchronous.service:
             raise NotFound(
@@ -151,31 +151,31 @@ class Router:
                 f"No request waits for its answer below _async/{name}.",
             )
         if method == "GET":
-            return Plan(read=partial(asynchronous.poll, self._service, request, id_))
+            return Route(read=partial(asynchronous.poll, self._service, request, id_))
         if method == "DELETE":
-            return Plan(read=partial(asynchronous.cancel, self._service, request, id_))
+            return Route(read=partial(asynchronous.cancel, self._service, request, id_))
         raise MethodNotAllowed.at_address(method, "GET, HEAD, DELETE")
 
-    def _of_type(self, request: FhirRequest, method: str, served: ServedType) -> Plan:
+    def _of_type(self, request: FhirRequest, method: str, served: ServedType) -> Route:
         _require_method(_OF_TYPE, served, method)
         if method == "GET":
             return self._search(request, served)
         service, store = self._service, served.store
         action, write = _TYPE_WRITES[method]
         access = request.access(served.name, action)
-        return Plan(write=lambda connection: write(service, connection, request, access, store))
+        return Route(write=lambda connection: write(service, connection, request, access, store))
 
-    def _of_instance(self, request: FhirRequest, method: str, served: ServedType, id_: str) -> Plan:
+    def _of_instance(self, request: FhirRequest, method: str, served: ServedType, id_: str) -> Route:
         _require_method(_OF_INSTANCE, served, method)
         service, store = self._service, served.store
         if method == "GET":
             access = request.access(served.name, "r")
-            return Plan(read=lambda: reading.read(service, request, access, store, id_))
+            return Route(read=lambda: reading.read(service, request, access, store, id_))
         action, write = _INSTANCE_WRITES[method]
         access = request.access(served.name, action)
-        return Plan(write=lambda connection: write(service, connection, request, access, store, id_))
+        return Route(write=lambda connection: write(service, connection, request, access, store, id_))
 
-    def _of_compartment(self, request: FhirRequest, method: str, path: Path) -> Plan:
+    def _of_compartment(self, request: FhirRequest, method: str, path: Path) -> Route:
         """`Patient/12/Appointment`, also where the owner itself is another service's."""
         owner, id_, target, *by_form = path
         if not ID.match(id_):
@@ -185,19 +185,19 @@ class Router:
         served = self._service.served(target)
         _require_interaction(served, "search-type", method, "POST" if by_form else "GET")
         access = request.access(target, "s")
-        return Plan(read=partial(searching.search_compartment, self._service, request, access, owner, id_))
+        return Route(read=partial(searching.search_compartment, self._service, request, access, owner, id_))
 
-    def _search(self, request: FhirRequest, served: ServedType) -> Plan:
+    def _search(self, request: FhirRequest, served: ServedType) -> Route:
         access = request.access(served.name, "s")
-        return Plan(read=lambda: searching.search(self._service, request, access))
+        return Route(read=lambda: searching.search(self._service, request, access))
 
-    def _history(self, request: FhirRequest, served: ServedType, id_: str | None) -> Plan:
+    def _history(self, request: FhirRequest, served: ServedType, id_: str | None) -> Route:
         request.access(served.name, "r")
-        return Plan(read=partial(history.history, self._service, request, [served.store], id_))
+        return Route(read=partial(history.history, self._service, request, [served.store], id_))
 
     def _operation(
         self, request: FhirRequest, method: str, resource_type: str | None, id_: str | None, code: str
-    ) -> Plan:
+    ) -> Route:
         for operation in self._operations:
             if f"${operation.code}" == code and operation.allows(resource_type, id_):
                 affects_state = bool(operation.definition.get("affectsState"))
@@ -206,7 +206,7 @@ class Router:
                 if operation.right is not None:
                     request.access(*operation.right)
                 call = OperationCall(self._service, request, resource_type, id_)
-                return Plan(read=partial(operation.handler, call))
+                return Route(read=partial(operation.handler, call))
         raise NotImplementedByServer(
             f"L'opération {code} n'existe pas ici.",
             f"The operation {code} does not exist here.",

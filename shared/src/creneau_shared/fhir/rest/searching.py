@@ -21,7 +21,7 @@ from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import SearchRequest
-from creneau_shared.fhir.search.sql import Scope
+from creneau_shared.fhir.search.sql import SearchScope
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.fhir.summary import cut_down
 from creneau_shared.security.rights import Access
@@ -59,7 +59,7 @@ async def search_compartment(
     wanted = parse(service, request, target, request.query)
     scope = scope_of(access)
     member = tuple(f"{parameter}={owner}/{id_}" for parameter in parameters)
-    found = await _run(service, request, access, wanted, Scope(scope.required, {target: member}))
+    found = await _run(service, request, access, wanted, SearchScope(scope.required, {target: member}))
     result = await _shown(service, access, wanted, found)
     url = f"{service.base_url}/{owner}/{id_}/{target}"
     return Answer(200, _bundle(service, request, wanted, result, url))
@@ -153,7 +153,7 @@ def parse(
     )
 
 
-def scope_of(access: Access) -> Scope:
+def scope_of(access: Access) -> SearchScope:
     """What the caller may see of each type that a search can reach, the matched one and those it leads to."""
     required = dict(access.rights.required())
     if TRAIL in required:
@@ -164,7 +164,7 @@ def scope_of(access: Access) -> Scope:
         required.pop(access.resource_type, None)
     else:
         required[access.resource_type] = own
-    return Scope(required)
+    return SearchScope(required)
 
 
 async def _run(
@@ -172,7 +172,7 @@ async def _run(
     request: FhirRequest,
     access: Access,
     wanted: SearchRequest,
-    scope: Scope,
+    scope: SearchScope,
     together: list[Touched] | None = None,
 ) -> SearchResult:
     """The result, its trace left; with `together`, what it touched is added there for a trace of several searches."""

@@ -24,7 +24,7 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.provenance import keep_provenance, provenance_of
 from creneau_shared.fhir.rest.refusals import audit_refusal
-from creneau_shared.fhir.rest.router import Plan, Router
+from creneau_shared.fhir.rest.router import Route, Router
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.validate import VALIDATE
 from creneau_shared.security.role_table import require_told
@@ -55,7 +55,7 @@ class FhirServer:
         ):
             return await self.handle(request)
         await self.service.resolve(request)
-        accepting.check_at_once(self.service, request, self._plan(request))
+        accepting.check_at_once(self.service, request, self._route(request))
         return await asynchronous.accept(self.service, request)
 
     async def handle(self, request: FhirRequest) -> Answer:
@@ -71,25 +71,25 @@ class FhirServer:
 
     async def take_part(self, connection: Connection, request: FhirRequest) -> Answer:
         """Carry out one request, whose rights are known, as a part of the transaction of `connection`."""
-        plan = self._plan(request)
-        if plan.read is not None:
-            return await plan.read()
-        assert plan.write is not None
-        return await plan.write(connection)
+        route = self._route(request)
+        if route.read is not None:
+            return await route.read()
+        assert route.write is not None
+        return await route.write(connection)
 
     async def _carry_out(self, request: FhirRequest) -> Answer:
-        plan = self._plan(request)
-        said = provenance_of(self.service, request, writes=plan.write is not None)
-        if plan.read is not None:
-            return await plan.read()
-        assert plan.write is not None
+        route = self._route(request)
+        said = provenance_of(self.service, request, writes=route.write is not None)
+        if route.read is not None:
+            return await route.read()
+        assert route.write is not None
         async with self.service.transaction() as connection:
-            answer = await plan.write(connection)
+            answer = await route.write(connection)
             if said is not None:
                 await keep_provenance(self.service, connection, request, said, answer)
             return answer
 
-    def _plan(self, request: FhirRequest) -> Plan:
+    def _route(self, request: FhirRequest) -> Route:
         if not request.path and request.method == "POST":
-            return Plan(read=partial(batch.process, self.service, self, request))
-        return self._router.plan(request)
+            return Route(read=partial(batch.process, self.service, self, request))
+        return self._router.route(request)

@@ -249,7 +249,7 @@ async def _replace(
 
 
 def _check(service: FhirService, resource: Resource, store: ResourceStore) -> None:
-    """The size, the type's definition and invariants, then the profiles that the resource claims."""
+    """The size, the type's definition and invariants, then the profiles that the resource declares."""
     service.bounds.check(resource)
     check(resource, store.resource_type)
     broken = [issue for issue in profile_issues(resource) if issue.severity == "error"]

@@ -166,9 +166,7 @@ class TestAPartOfALargerSlot:
         slots = [entry["resource"] for entry in found["entry"]]
         half = timedelta(minutes=30)
         edges = [start, three, three + half, start + timedelta(hours=11)]
-        assert [(s["start"], s["end"]) for s in slots] == [
-            (utc(a), utc(b)) for a, b in pairwise(edges)
-        ]
+        assert [(s["start"], s["end"]) for s in slots] == [(utc(a), utc(b)) for a, b in pairwise(edges)]
         assert [s["status"] for s in slots] == ["free", "busy", "free"]
         assert all(s["serviceType"] == [CONSULTATION] for s in slots)
         assert booked.json()["slot"] == [{"reference": f"Slot/{whole['id']}"}]

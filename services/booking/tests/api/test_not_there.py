@@ -155,7 +155,12 @@ async def test_visits_with_who_is_deleted_are_cancelled(practice: Practice, kind
             "proposed", slots=agenda.slots[1:], patient=await practice.new_patient(), start=agenda.at(1)
         )
     )
+    over = await practice.create(
+        appointment("booked", slots=(await practice.fill(agenda.id, 1, agenda.at(4)))[1], start=agenda.at(4))
+    )
+    await practice.change(over.id, status="fulfilled")
     await deliver(practice, f"{kind}/{ids[kind]}", None)
+    assert await practice.kinds(over.id) == ["booked", "updated"], "what is over is not cancelled"
     for id_ in (booked.id, held.id):
         async with practice.database.connection() as connection:
             stored = await practice.repository.store.read(connection, id_)

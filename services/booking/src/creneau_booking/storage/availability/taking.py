@@ -89,6 +89,20 @@ WITH wanted AS MATERIALIZED (
 ), taken AS ({_OCCUPY})
 SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{}}') FROM taken) AS taken
 """
+_OCCUPY_TOO = f"""
+WITH taken AS ({_OCCUPY}), displaced AS (
+  UPDATE slot SET status = 'busy-unavailable', version = slot.version + 1, last_updated = $5
+  FROM (
+    SELECT DISTINCT schedule_key, start, id FROM (
+      {_IN_THAT_TIME.format(people="taken", begin="$2", until="$3", status="free")}
+    ) AS near
+  ) AS near WHERE {_FULL_KEY.format(row="near")}
+  RETURNING {SUPERSEDED}
+), superseded AS (
+  {SUPERSEDE} SELECT * FROM displaced
+)
+SELECT actor FROM taken
+"""
 _CUT = f"""
 WITH whole AS MATERIALIZED (
   SELECT slot.*, cut.begin, cut.until, cut.before, cut.after
@@ -247,10 +261,10 @@ async def _cut(connection: Connection, cuts: Sequence[Cut], now: datetime) -> No
 
 
 async def occupy(
-    connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim
+    connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim, now: datetime
 ) -> tuple[str, ...]:
-    """Take these people for the claim's period; those who are taken by someone else."""
-    rows = await connection.fetch(_OCCUPY, appointment_id, claim.start, claim.end, list(actors))
+    """Take these people, too, for the claim's period; those who are taken by someone else."""
+    rows = await connection.fetch(_OCCUPY_TOO, appointment_id, claim.start, claim.end, list(actors), now)
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
 
 

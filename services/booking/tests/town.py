@@ -446,7 +446,7 @@ class Town:
 
     async def _speak(self) -> str:
         """Somebody goes, for a while or for good; a room becomes a site."""
-        name, members = self.chance.choice(
+        words: list[tuple[str, dict[str, Any] | None]] = (
             [
                 ("Practitioner.one", {"active": False}),
                 ("Practitioner.three", {"active": False}),
@@ -463,6 +463,7 @@ class Town:
                 ("Location.b", None),
             ]
         )  # fmt: skip
+        name, members = self.chance.choice(words)
         await (self.forget(name) if members is None else self.state(name, **members))
         return f"{name} {members}"
 

@@ -59,7 +59,9 @@ class ConsumersSlots:
             may_see_patients = access.principal.level("Patient", "s") is not None
             if access.patient_ids and may_see_patients and "bookable-by" not in named:
                 asked.append((PATIENT, ",".join(sorted(access.patient_ids))))
-        elif "status" in named:
+        elif (
+            "status" in named and ("_filter", BOOKABLE_IF_FREE) not in asked
+        ):  # as the links of a page have it
             asked.append(("_filter", BOOKABLE_IF_FREE))
         return asked
 

@@ -455,11 +455,11 @@ class Town:
 
     async def _speak(self) -> str:
         """Somebody goes, for a while or for good; a room becomes a site."""
-        others = [
+        others: list[tuple[str, Resource | None]] = [
             ("Location.room", {"physicalType": SITE}),
             ("PractitionerRole.two", {"practitioner": self._to("Practitioner.three")}),
         ]
-        name, members = self.chance.choice([
+        words: list[tuple[str, Resource | None]] = [
             ("Practitioner.one", {"active": False}),
             ("Practitioner.three", {"active": False}),
             ("PractitionerRole.one", {"active": False}),
@@ -471,8 +471,8 @@ class Town:
             ("Organization.a", {"active": False}),
             ("Practitioner.two", None),
             ("Location.b", None),
-            *(others if self.hands_change else []),
-        ])  # fmt: skip
+        ]
+        name, members = self.chance.choice([*words, *(others if self.hands_change else [])])
         await (self.forget(name) if members is None else self.state(name, **members))
         return f"{name} {members}"
 

@@ -5,6 +5,7 @@ Whatever happens is drawn by `Town.chance`, so that a seed tells a whole story a
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,6 +95,9 @@ class Town:
     agendas: dict[str, tuple[str, ...]] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
     story: list[str] = field(default_factory=list)
+    hands_change: bool = True
+    """whether agendas get other people now"""
+    _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
     _versions: dict[str, int] = field(default_factory=dict)
     _facts: dict[str, Resource] = field(default_factory=dict)
 
@@ -104,11 +108,10 @@ class Town:
 
     def is_for_sas(self, row: Mapping[str, Any]) -> bool:
         """Whether the SAS is told of a slot: it says to whom it is open, in an agenda of one professional in one
-        situation."""
+        situation, at a place."""
         kinds = [actor.partition(".")[0] for actor in self.agendas[row["agenda"]]]
-        return bool(row["labelled"]) and all(
-            kinds.count(kind) == 1 for kind in ("Practitioner", "PractitionerRole")
-        )
+        ones = all(kinds.count(kind) == 1 for kind in ("Practitioner", "PractitionerRole"))
+        return bool(row["labelled"]) and ones and "Location" in kinds
 
     # -- who is there ----------------------------------------------------------------------------------------
 
@@ -179,13 +182,15 @@ class Town:
     # -- the directory's word --------------------------------------------------------------------------------
 
     async def state(self, name: str, /, **members: Any) -> None:
-        """The directory says this of somebody, beside what it said before."""
+        """The directory says this of somebody, beside what it said before: of each one after the other, as a topic does."""
         kind, _, id_ = self.ref(name).partition("/")
         version = self._versions[name] = self._versions.get(name, 0) + 1
         facts = {**self._facts.get(name, {}), **members}
         self._facts[name] = {n: v for n, v in facts.items() if v is not None}
         meta = {"versionId": str(version), "lastUpdated": "2026-11-01T08:00:00Z"}
-        await hear(self.practice, {"resourceType": kind, "id": id_, "meta": meta, **self._facts[name]})
+        said_now = {"resourceType": kind, "id": id_, "meta": meta, **self._facts[name]}
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            await hear(self.practice, said_now)
 
     async def forget(self, name: str) -> None:
         """The directory has deleted somebody."""
@@ -194,7 +199,10 @@ class Town:
             topic=DIRECTORY, key=key, type=RESOURCE_CHANGED, subject=key, source="/creneau/directory", data=None,
             partition=0, offset=0, raw=None,
         )  # fmt: skip
-        async with self.practice.database.transaction() as connection:
+        async with (
+            self._turns.setdefault(name, asyncio.Lock()),
+            self.practice.database.transaction() as connection,
+        ):
             await self.practice.replica().apply(connection, event)
 
     async def write_agenda(self, name: str, **members: Any) -> None:
@@ -314,11 +322,12 @@ class Town:
             ("a visit without a slot", self._book_without_slot),
             (f"{agenda} is written anew", lambda: self.write_agenda(agenda)),
             (f"{agenda} closes", lambda: self.write_agenda(agenda, active=False)),
-            (f"{agenda} changes hands", lambda: self._change_hands(agenda)),
             ("the directory speaks", self._speak),
             ("the directory takes it back", self._take_back),
             ("time passes", self._wait),
         ]
+        if self.hands_change:
+            sometimes.append((f"{agenda} changes hands", lambda: self._change_hands(agenda)))
         return [*often, *often, *often, *sometimes]
 
     def patient_context(self, person: Person) -> WriteContext:
@@ -446,24 +455,24 @@ class Town:
 
     async def _speak(self) -> str:
         """Somebody goes, for a while or for good; a room becomes a site."""
-        words: list[tuple[str, dict[str, Any] | None]] = (
-            [
-                ("Practitioner.one", {"active": False}),
-                ("Practitioner.three", {"active": False}),
-                ("PractitionerRole.one", {"active": False}),
-                ("PractitionerRole.two", {"period": {"end": "2026-11-17"}}),
-                ("PractitionerRole.two", {"practitioner": self._to("Practitioner.three")}),
-                ("PractitionerRole.three", {"period": {"start": "2026-11-17", "end": "2027-11-17"}}),
-                ("Location.a", {"status": "suspended"}),
-                ("Location.room", {"status": "inactive"}),
-                ("Location.room", {"physicalType": SITE}),
-                ("HealthcareService.a", {"active": False}),
-                ("Organization.a", {"active": False}),
-                ("Practitioner.two", None),
-                ("Location.b", None),
-            ]
-        )  # fmt: skip
-        name, members = self.chance.choice(words)
+        others: list[tuple[str, Resource | None]] = [
+            ("Location.room", {"physicalType": SITE}),
+            ("PractitionerRole.two", {"practitioner": self._to("Practitioner.three")}),
+        ]
+        words: list[tuple[str, Resource | None]] = [
+            ("Practitioner.one", {"active": False}),
+            ("Practitioner.three", {"active": False}),
+            ("PractitionerRole.one", {"active": False}),
+            ("PractitionerRole.two", {"period": {"end": "2026-11-17"}}),
+            ("PractitionerRole.three", {"period": {"start": "2026-11-17", "end": "2027-11-17"}}),
+            ("Location.a", {"status": "suspended"}),
+            ("Location.room", {"status": "inactive"}),
+            ("HealthcareService.a", {"active": False}),
+            ("Organization.a", {"active": False}),
+            ("Practitioner.two", None),
+            ("Location.b", None),
+        ]
+        name, members = self.chance.choice([*words, *(others if self.hands_change else [])])
         await (self.forget(name) if members is None else self.state(name, **members))
         return f"{name} {members}"
 

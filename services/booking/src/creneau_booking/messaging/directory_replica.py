@@ -15,6 +15,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.replica import ReplicaStore
+from creneau_shared.fhir.storage.store import Stored
 from creneau_shared.messaging.consumer import Handler
 from creneau_shared.messaging.events import ReceivedEvent
 
@@ -38,8 +39,11 @@ class DirectoryReplica:
         store = self._stores.get(resource_type)
         if store is None:
             return
+        now = self._clock.now()
+        visits: tuple[Stored, ...] = ()
         was_gone = await is_gone(connection, event.key)
         if event.raw is None:
+            visits = await self._departures.foresee(connection, event.key, now)
             await store.forget(connection, id_)
         else:
             # Read anew rather than from `data`, so that decimals stay as they were written.
@@ -48,7 +52,5 @@ class DirectoryReplica:
             await actor_known(connection, event.key)
         if resource_type in INHERITED:
             await actor_changed(connection, event.key)
-        now = self._clock.now()
         await actor_stated(connection, event.key, now, was_gone=was_gone)
-        if event.raw is None:
-            await self._departures.cancel_visits(connection, event.key, now)
+        await self._departures.cancel(connection, visits, now)

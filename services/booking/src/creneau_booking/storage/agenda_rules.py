@@ -27,7 +27,7 @@ from creneau_booking.domain.quotas import Upcoming
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
-from creneau_booking.storage.availability.agendas import ALONE, BESIDE, keep_agendas
+from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
@@ -80,7 +80,7 @@ async def schedule_changed(
     if resource is not None and (issues := list(zone_issues(resource))):
         raise Unprocessable(issues=issues)
     rules = rules_of(resource) if resource is not None else None
-    await connection.execute(BESIDE)
+    await beside_others(connection)
     key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", stored.id)
     await keep_agendas(connection, [key], context.now)
     if resource is not None and rules is not None:
@@ -89,7 +89,7 @@ async def schedule_changed(
 
 async def actor_changed(connection: Connection, reference: str) -> None:
     """An offer or a place (`HealthcareService/12`) has changed: so may the rules of the agendas that name it."""
-    await connection.execute(ALONE)
+    await alone(connection)
     rows = await connection.fetch(
         "SELECT id, content FROM schedule WHERE terms && ARRAY['actor=' || $1] AND NOT deleted ORDER BY id",
         reference,

@@ -43,9 +43,10 @@ WITH turn AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
     SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM slot WHERE id = $1)
     ORDER BY actor) AS people
+), locked AS MATERIALIZED (
+  SELECT slot.* FROM turn CROSS JOIN slot WHERE slot.id = $1 AND turn.waited >= 0 FOR UPDATE OF slot
 )
-SELECT {_COLUMNS} FROM turn CROSS JOIN slot {_OF_KIND.format(row="slot")}
-WHERE slot.id = $1 AND turn.waited >= 0 FOR UPDATE OF slot
+SELECT {_COLUMNS} FROM locked AS slot LEFT {_OF_KIND.format(row="slot")}
 """
 _KEYS = f"""
 WITH longer AS (
@@ -144,7 +145,10 @@ class SlotStore:
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
         """The current version, locked, and beside it whoever takes or frees the agenda's people is waited for."""
         key = slot_key(id_)
-        return _stored(await connection.fetchrow(_LOCK, key)) or await self._gone(connection, key)
+        row = await connection.fetchrow(_LOCK, key)
+        if row is not None and row[3] is None:  # of a kind that is newer than the statement, which waited
+            row = await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1", key)
+        return _stored(row) or await self._gone(connection, key)
 
     async def read_version(
         self, connection: Connection, id_: str, version: int, required: Sequence[str] | None = None

@@ -14,6 +14,14 @@ TURN = "hashtextextended('time of ' || {actor}, 0)"
 """The advisory lock of an actor's time: shared for whoever writes slots as an agenda says them, exclusive for whoever
 takes or frees."""
 
+CONCERNED = """(
+  SELECT actor FROM {people}
+  UNION SELECT beside.actor FROM {people} JOIN agenda_actor AS own USING (actor)
+    JOIN agenda_actor AS beside USING (schedule_key)
+  ORDER BY actor)"""
+"""FROM item: these people (a FROM item with `actor`), and those who share an agenda with one of them. Whether a slot is free
+depends on everybody of its agenda: who takes one of them while another is freed must know of it."""
+
 _RESOLVE = f"""
 SELECT 'PractitionerRole/' || id AS named, substr(t, 14) AS exclusive
 FROM practitioner_role, unnest(terms) AS t WHERE id = ANY($1) AND starts_with(t, 'practitioner=Practitioner/')
@@ -21,7 +29,15 @@ UNION ALL
 SELECT 'Location/' || id, 'Location/' || id FROM location AS place
 WHERE id = ANY($2) AND content IS NOT NULL AND {ROOM.format(place="place")}
 """
-_TAKEN = "(SELECT DISTINCT actor FROM occupancy WHERE appointment_id = ANY($1) ORDER BY actor) AS taken"
+_TAKEN = (
+    CONCERNED.format(
+        people="""(
+          SELECT actor FROM occupancy WHERE appointment_id = ANY($1)
+          UNION SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = schedule_key
+            WHERE schedule.terms @> ARRAY['actor=' || $2]) AS taken"""
+    )
+    + " AS people"
+)
 _WAIT = f"SELECT count(pg_advisory_xact_lock({TURN.format(actor='actor')})) FROM {_TAKEN}"
 _TRY = (
     f"SELECT coalesce(bool_and(pg_try_advisory_xact_lock({TURN.format(actor='actor')})), true) FROM {_TAKEN}"
@@ -41,15 +57,15 @@ async def resolve(connection: Connection, references: Sequence[str]) -> dict[str
     return {row["named"]: row["exclusive"] for row in await connection.fetch(_RESOLVE, roles, places)}
 
 
-async def wait_for_turn(connection: Connection, *appointments: str) -> None:
-    """Wait until nobody else disposes of the time of those whom these appointments (ids) take. Whoever frees several
-    waits for all of them at once, their rows locked."""
-    await connection.execute(_WAIT, list(appointments))
+async def wait_for_turn(connection: Connection, *appointments: str, beside: str | None = None) -> None:
+    """Wait until nobody else disposes of the time of those whom these appointments (ids) take, nor of those who share an
+    agenda with an actor (`beside`). Whoever frees several waits for all of them at once, their rows locked."""
+    await connection.execute(_WAIT, list(appointments), beside)
 
 
 async def try_turn(connection: Connection, appointment_id: str) -> bool:
     """Whether it is our turn at once. Whoever holds slots already must not wait for people as well."""
-    return bool(await connection.fetchval(_TRY, [appointment_id]))
+    return bool(await connection.fetchval(_TRY, [appointment_id], None))
 
 
 async def write_beside(connection: Connection, schedules: Sequence[int]) -> None:

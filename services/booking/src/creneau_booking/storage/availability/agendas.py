@@ -120,8 +120,16 @@ THERE_OR_GONE = {
 RULES = "hashtextextended('agenda rules', 0)"
 """The advisory lock of what agendas are made of: shared for whoever writes a Schedule, exclusive for whoever writes agendas
 because of what the directory says."""
-ALONE = f"SELECT pg_advisory_xact_lock({RULES})"
-BESIDE = f"SELECT pg_advisory_xact_lock_shared({RULES})"
+
+
+async def alone(connection: Connection) -> None:
+    """Wait until nobody else writes what agendas are made of."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock({RULES})")
+
+
+async def beside_others(connection: Connection) -> None:
+    """Wait until nobody writes agendas because of what the directory says; others may write Schedules meanwhile."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock_shared({RULES})")
 
 
 async def keep_agendas(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
@@ -155,7 +163,7 @@ async def actor_stated(connection: Connection, reference: str, now: datetime, *,
     if kind in THERE_OR_GONE:
         if await is_gone(connection, reference) == was_gone:
             return
-        await connection.execute(ALONE)
+        await alone(connection)
     through = [f"{kind.lower()}={reference}"] if kind in ("Organization", "Practitioner") else []
     rows = await connection.fetch(_DEPENDING, reference, through)
     await keep_agendas(connection, [row["key"] for row in rows], now)

@@ -28,7 +28,9 @@ _LOCK = f"""
 WITH found AS MATERIALIZED (
   SELECT schedule_key, start, id FROM slot WHERE id = ANY($1::uuid[]) {{pruned}}
 ), own_people AS MATERIALIZED (
-  SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found) UNION SELECT unnest($2::text[])
+  SELECT actor FROM (
+    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found) UNION SELECT unnest($2::text[])
+  ) AS named {{whole}}
 ), turn AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited
   FROM {CONCERNED.format(people="own_people")} AS people
@@ -44,12 +46,17 @@ JOIN slot USING (schedule_key, start, id)
 JOIN slot_kind kind ON kind.key = slot.kind_key
 JOIN schedule ON schedule.key = slot.schedule_key
 JOIN agenda ON agenda.schedule_key = slot.schedule_key
-WHERE turn.waited >= 0
+{{whole}} {{and_where}} turn.waited >= 0
 ORDER BY slot.schedule_key, slot.start, slot.id
 FOR UPDATE OF slot
 """
-_LOCK_ANYWHERE = _LOCK.format(pruned="")
-_LOCK_AT = _LOCK.format(pruned="AND start >= $3 AND start < $4")
+_LOCK_ANYWHERE = _LOCK.format(pruned="", whole="", and_where="WHERE")
+# Nothing is locked unless all are found: who has locked some would lock the others, and their people, out of order.
+_LOCK_AT = _LOCK.format(
+    pruned="AND start >= $3 AND start < $4",
+    whole="WHERE (SELECT count(*) FROM found) = cardinality($1::uuid[])",
+    and_where="AND",
+)
 
 _DISPLACED_BY_OTHERS = f"""
 SELECT coalesce(name, id::text) AS id FROM slot

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from services.booking.tests.client import code
@@ -104,7 +105,10 @@ class TestHoweverTheSlotIsNamed:
         """A slot for professionals, named by time or by identifier: a patient and a neighbouring practice are told the
         same as of a slot that there is not."""
         value = unique("n")
-        members = {"meta": for_professionals(), "identifier": [{"system": "urn:logiciel", "value": value}]}
+        members: dict[str, Any] = {
+            "meta": for_professionals(),
+            "identifier": [{"system": "urn:logiciel", "value": value}],
+        }
         ours = await open_surgery(practice, 1, **members)
         theirs = await open_surgery(practice, 1)
         neighbour = callers.staff(theirs.organization)

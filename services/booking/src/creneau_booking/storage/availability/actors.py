@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from creneau_shared.database.pool import Connection
 
@@ -42,6 +43,16 @@ _WAIT = f"SELECT count(pg_advisory_xact_lock({TURN.format(actor='actor')})) FROM
 _TRY = (
     f"SELECT coalesce(bool_and(pg_try_advisory_xact_lock({TURN.format(actor='actor')})), true) FROM {_TAKEN}"
 )
+_STOP_PEOPLE = f"""
+SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) FROM (
+  SELECT unnest($1::text[]) AS actor
+  UNION SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = schedule_key WHERE schedule.id = $2
+  ORDER BY actor) AS people
+"""
+_STOP_SLOTS = """
+SELECT FROM slot WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1) AND "end" > $2
+ORDER BY schedule_key, start, id FOR UPDATE
+"""
 _OF_AGENDA = f"""
 SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")}))
 FROM (SELECT actor FROM agenda_actor WHERE schedule_key = ANY($1) ORDER BY actor) AS people
@@ -66,6 +77,16 @@ async def wait_for_turn(connection: Connection, *appointments: str, beside: str 
 async def try_turn(connection: Connection, appointment_id: str) -> bool:
     """Whether it is our turn at once. Whoever holds slots already must not wait for people as well."""
     return bool(await connection.fetchval(_TRY, [appointment_id], None))
+
+
+async def stop_taking(
+    connection: Connection, *, people: Sequence[str] = (), schedule: str | None = None, now: datetime
+) -> None:
+    """Wait until nobody is taking time of these people, nor slots of this agenda (id); from then on nobody does, until we
+    have ended. Who waits for us finds what we leave."""
+    await connection.execute(_STOP_PEOPLE, list(people), schedule)
+    if schedule is not None:
+        await connection.execute(_STOP_SLOTS, schedule, now)
 
 
 async def write_beside(connection: Connection, schedules: Sequence[int]) -> None:

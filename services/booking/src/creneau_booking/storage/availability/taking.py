@@ -83,6 +83,7 @@ WITH wanted AS MATERIALIZED (
 ), claimed AS (
   UPDATE slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
   FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND slot.status = 'free'
+    AND EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = wanted.schedule_key AND agenda.open)
   RETURNING {SUPERSEDED}
 ), displaced AS (
   UPDATE slot SET status = 'busy-unavailable', version = slot.version + 1, last_updated = $7

@@ -65,9 +65,9 @@ class Claiming:
         named = sorted({reference for version in both for reference in rules.to_resolve(version)})
         resolved = await resolve(connection, named) if named else {}
         people = sorted({p for v in both for p in rules.exclusive_actors(v, (), resolved)})
-        facts = await storage.lock_slots(connection, ids, near, people)
+        facts = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
         if await self._clear(connection, now, [slot for slot in facts if slot.id not in had]):
-            facts = await storage.lock_slots(connection, ids, near, people)
+            facts = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
         facts = await self._undisplaced(connection, wanted, facts)
         return LockedSlots(_named(facts, wanted.slots), _named(facts, had), resolved)
 

@@ -24,38 +24,47 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.ids import new_id
 from creneau_shared.security.rights import OWNER
 
-_LOCK = f"""
+# A slot that another appointment has, whose hold has not run out, or that its agenda does not offer: whoever wants it is
+# refused whatever happens meanwhile, and so need not wait for their turn.
+_FOUND = """
 WITH found AS MATERIALIZED (
-  SELECT schedule_key, start, id FROM slot WHERE id = ANY($1::uuid[]) {{pruned}}
-), own_people AS MATERIALIZED (
-  SELECT actor FROM (
-    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found) UNION SELECT unnest($2::text[])
-  ) AS named {{whole}}
-), turn AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited
-  FROM {CONCERNED.format(people="own_people")} AS people
-)
+  SELECT schedule_key, start, id, CASE WHEN taken_by IS NULL THEN said <> 'free' ELSE taken_by <> $2 AND NOT EXISTS (
+      SELECT FROM hold WHERE hold.appointment_id = slot.taken_by AND hold.expires_at <= $3) END AS out_of_reach
+  FROM slot WHERE id = ANY($1::uuid[]) {pruned}
+)"""
+_FACTS = """
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status, slot.taken_by,
-       slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced,
+       slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced, found.out_of_reach,
        kind.terms AS kind_terms, kind.members AS kind_members,
        schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open,
        nullif(agenda.horizon_start, '-infinity') AS horizon_start, nullif(agenda.horizon_end, 'infinity') AS horizon_end,
        ARRAY(SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = agenda.schedule_key ORDER BY 1) AS exclusive
-FROM turn CROSS JOIN found
+FROM found
 JOIN slot USING (schedule_key, start, id)
 JOIN slot_kind kind ON kind.key = slot.kind_key
 JOIN schedule ON schedule.key = slot.schedule_key
 JOIN agenda ON agenda.schedule_key = slot.schedule_key
-{{whole}} {{and_where}} turn.waited >= 0
+"""
+_LOOK = f"{_FOUND.format(pruned='')}{_FACTS}"
+_LOCK = f"""{_FOUND}, own_people AS MATERIALIZED (
+  SELECT actor FROM (
+    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found) UNION SELECT unnest($4::text[])
+  ) AS named WHERE {{whole}}
+), turn AS MATERIALIZED (
+  SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited
+  FROM {CONCERNED.format(people="own_people")} AS people
+)
+{_FACTS} CROSS JOIN turn
+WHERE {{whole}} AND turn.waited >= 0
 ORDER BY slot.schedule_key, slot.start, slot.id
 FOR UPDATE OF slot
 """
-_LOCK_ANYWHERE = _LOCK.format(pruned="", whole="", and_where="WHERE")
+_IN_REACH = "NOT EXISTS (SELECT FROM found WHERE out_of_reach)"
+_LOCK_ANYWHERE = _LOCK.format(pruned="", whole=_IN_REACH)
 # Nothing is locked unless all are found: who has locked some would lock the others, and their people, out of order.
 _LOCK_AT = _LOCK.format(
-    pruned="AND start >= $3 AND start < $4",
-    whole="WHERE (SELECT count(*) FROM found) = cardinality($1::uuid[])",
-    and_where="AND",
+    pruned="AND start >= $5 AND start < $6",
+    whole=f"{_IN_REACH} AND (SELECT count(*) FROM found) = cardinality($1::uuid[])",
 )
 
 _DISPLACED_BY_OTHERS = f"""
@@ -180,20 +189,31 @@ async def lock_slots(
     ids: Sequence[str],
     near: tuple[datetime, datetime] | None,
     people: Sequence[str],
+    *,
+    by: str,
+    now: datetime,
 ) -> list[SlotFact]:
-    """The facts of these slots, locked, and with them the time of their agendas' people and of `people` (actors that are
-    in one place only); slots that do not exist are missing.
+    """The facts of these slots, locked for the appointment `by` (id), and with them the time of their agendas' people and
+    of `people` (actors that are in one place only); slots that do not exist are missing. Where one is out of reach,
+    because somebody else has it, nothing is locked: a thousand who want it are refused side by side.
 
     `near`, the appointment's own period, lets PostgreSQL look into one partition; slots that are not found there
     (a part of a larger slot starts before its appointment) are looked for everywhere.
     """
-    keys = [slot_key(id_) for id_ in ids]
-    rows: Sequence[Any] = await connection.fetch(_LOCK_AT, keys, list(people), *near) if near and keys else []
-    if len(rows) < len(keys) or not keys:
-        rows = await connection.fetch(_LOCK_ANYWHERE, keys, list(people))
-    if len(rows) < len(keys):
-        # One whose kind or time a feed has written meanwhile is locked, and left out: PostgreSQL joins it as it was.
-        rows = await connection.fetch(_LOCK_ANYWHERE, keys, list(people))
+    keys, turns = [slot_key(id_) for id_ in ids], list(people)
+    if near and keys:
+        rows: Sequence[Any] = await connection.fetch(_LOCK_AT, keys, by, now, turns, *near)
+        if len(rows) == len(keys):
+            return [_slot_fact(row) for row in rows]
+    looked = await connection.fetch(_LOOK, keys, by, now) if keys else []
+    if any(row["out_of_reach"] for row in looked):
+        return [_slot_fact(row) for row in looked]
+    rows = await connection.fetch(_LOCK_ANYWHERE, keys, by, now, turns)
+    if len(rows) < len(looked):
+        # One whose kind or time a feed has written meanwhile is locked, and left out: PostgreSQL joins it as it was. One
+        # that has been taken meanwhile is not locked.
+        rows = await connection.fetch(_LOCK_ANYWHERE, keys, by, now, turns)
+        rows = rows or await connection.fetch(_LOOK, keys, by, now)
     return [_slot_fact(row) for row in rows]
 
 

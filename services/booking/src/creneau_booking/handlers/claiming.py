@@ -6,7 +6,7 @@ rivals wait for each other and never in a circle. A hold that has run out gives 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -37,6 +37,8 @@ class LockedSlots:
     held: tuple[SlotFact, ...] = ()
     resolved: Mapping[str, str] = field(default_factory=dict)
     """who is taken with the roles and rooms that are named as participants"""
+    asked_after: Collection[str] = ()
+    """the roles and places that were looked up for it"""
 
     def leaving(self) -> frozenset[str]:
         """The actors of the agendas that the appointment leaves, who have no part in those that it goes to."""
@@ -69,7 +71,7 @@ class Claiming:
         if await self._clear(connection, now, [slot for slot in facts if slot.id not in had]):
             facts = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
         facts = await self._undisplaced(connection, wanted, facts)
-        return LockedSlots(_named(facts, wanted.slots), _named(facts, had), resolved)
+        return LockedSlots(_named(facts, wanted.slots), _named(facts, had), resolved, named)
 
     async def _clear(self, connection: Connection, now: datetime, slots: Sequence[SlotFact]) -> bool:
         """Whether holds that have run out stood in the way of some of these slots; they do no longer."""
@@ -123,7 +125,7 @@ class Claiming:
         claim = await self._judge(connection, context, wanted, locked)
         if locked.held:
             left = [slot.id for slot in locked.held if slot.id not in claim.kept]
-            await storage.give_back(connection, wanted.id, left, context.now)
+            await storage.give_back(connection, wanted.id, left, context.now, to_take=True)
             await storage.set_status(
                 connection, wanted.id, sorted(claim.kept), claim.slot_status, context.now
             )
@@ -145,9 +147,7 @@ class Claiming:
     async def _judge(
         self, connection: Connection, context: WriteContext, wanted: Appointment, locked: LockedSlots
     ) -> rules.Claim:
-        if wanted.patients:
-            await _require_available(connection, wanted.patients)
-        unknown = sorted(set(rules.to_resolve(wanted)) - set(locked.resolved))
+        unknown = sorted(set(rules.to_resolve(wanted)) - set(locked.asked_after))
         resolved = {**locked.resolved, **(await resolve(connection, unknown) if unknown else {})}
         claim = rules.claim_for(
             wanted,
@@ -158,6 +158,8 @@ class Claiming:
             resolved=resolved,
             kept={slot.id for slot in locked.held},
         )
+        if wanted.patients:
+            await _require_available(connection, wanted.patients)
         await require_bookable(connection, context, self._quotas, wanted, claim.new_slots)
         return claim
 

@@ -16,7 +16,7 @@ from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.appointment_mapper import offered
-from creneau_booking.storage.availability.actors import CONCERNED, TURN
+from creneau_booking.storage.availability.actors import CONCERNED, PLANNED_AS_EVER, PLANNED_ONCE, TURN
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
 from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
@@ -30,7 +30,7 @@ _FOUND = """
 WITH found AS MATERIALIZED (
   SELECT schedule_key, start, id, CASE WHEN taken_by IS NULL THEN said <> 'free' ELSE taken_by <> $2 AND NOT EXISTS (
       SELECT FROM hold WHERE hold.appointment_id = slot.taken_by AND hold.expires_at <= $3) END AS out_of_reach
-  FROM slot WHERE id = ANY($1::uuid[]) {pruned}
+  FROM slot WHERE id = ANY($1::uuid[]) {within}
 )"""
 _FACTS = """
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status, slot.taken_by,
@@ -40,12 +40,16 @@ SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.st
        nullif(agenda.horizon_start, '-infinity') AS horizon_start, nullif(agenda.horizon_end, 'infinity') AS horizon_end,
        ARRAY(SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = agenda.schedule_key ORDER BY 1) AS exclusive
 FROM found
-JOIN slot USING (schedule_key, start, id)
+JOIN slot ON (slot.schedule_key, slot.start, slot.id) = (found.schedule_key, found.start, found.id) {within}
 JOIN slot_kind kind ON kind.key = slot.kind_key
 JOIN schedule ON schedule.key = slot.schedule_key
 JOIN agenda ON agenda.schedule_key = slot.schedule_key
 """
-_LOOK = f"{_FOUND.format(pruned='')}{_FACTS}"
+# Said of each mention of the table, so that plans are made for one month, not for all that there are.
+_WITHIN = "AND slot.start >= ${first} AND slot.start < ${last}"
+_LOOK = f"{_FOUND}{_FACTS}"
+_LOOK_ANYWHERE = _LOOK.format(within="")
+_LOOK_AT = _LOOK.format(within=_WITHIN.format(first=4, last=5))
 _LOCK = f"""{_FOUND}, own_people AS MATERIALIZED (
   SELECT actor FROM (
     SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found) UNION SELECT unnest($4::text[])
@@ -60,10 +64,10 @@ ORDER BY slot.schedule_key, slot.start, slot.id
 FOR UPDATE OF slot
 """
 _IN_REACH = "NOT EXISTS (SELECT FROM found WHERE out_of_reach)"
-_LOCK_ANYWHERE = _LOCK.format(pruned="", whole=_IN_REACH)
+_LOCK_ANYWHERE = _LOCK.format(within="", whole=_IN_REACH)
 # Nothing is locked unless all are found: who has locked some would lock the others, and their people, out of order.
 _LOCK_AT = _LOCK.format(
-    pruned="AND start >= $5 AND start < $6",
+    within=_WITHIN.format(first=5, last=6),
     whole=f"{_IN_REACH} AND (SELECT count(*) FROM found) = cardinality($1::uuid[])",
 )
 
@@ -105,7 +109,8 @@ WITH wanted AS MATERIALIZED (
 ), superseded AS (
   {SUPERSEDE} SELECT * FROM claimed UNION ALL SELECT * FROM displaced
 ), taken AS ({_OCCUPY})
-SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{}}') FROM taken) AS taken
+SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{}}') FROM taken) AS taken,
+  {PLANNED_AS_EVER}
 """
 _OCCUPY_TOO = f"""
 WITH taken AS ({_OCCUPY}), displaced AS (
@@ -160,8 +165,10 @@ WITH own AS MATERIALIZED (
   RETURNING {SUPERSEDED}
 ), superseded AS (
   {SUPERSEDE} SELECT * FROM freed UNION ALL SELECT * FROM replaced
+), nobody AS (
+  DELETE FROM occupancy WHERE appointment_id = $1
 )
-DELETE FROM occupancy WHERE appointment_id = $1
+SELECT CASE WHEN $4 THEN {PLANNED_ONCE} ELSE {PLANNED_AS_EVER} END
 """
 _SET_STATUS = f"""
 WITH own AS MATERIALIZED (
@@ -201,11 +208,15 @@ async def lock_slots(
     (a part of a larger slot starts before its appointment) are looked for everywhere.
     """
     keys, turns = [slot_key(id_) for id_ in ids], list(people)
+    await connection.execute(f"SELECT {PLANNED_ONCE}")
+    looked: Sequence[Any] = []
     if near and keys:
         rows: Sequence[Any] = await connection.fetch(_LOCK_AT, keys, by, now, turns, *near)
         if len(rows) == len(keys):
             return [_slot_fact(row) for row in rows]
-    looked = await connection.fetch(_LOOK, keys, by, now) if keys else []
+        looked = await connection.fetch(_LOOK_AT, keys, by, now, *near)
+    if len(looked) < len(keys):
+        looked = await connection.fetch(_LOOK_ANYWHERE, keys, by, now)
     if any(row["out_of_reach"] for row in looked):
         return [_slot_fact(row) for row in looked]
     rows = await connection.fetch(_LOCK_ANYWHERE, keys, by, now, turns)
@@ -213,7 +224,7 @@ async def lock_slots(
         # One whose kind or time a feed has written meanwhile is locked, and left out: PostgreSQL joins it as it was. One
         # that has been taken meanwhile is not locked.
         rows = await connection.fetch(_LOCK_ANYWHERE, keys, by, now, turns)
-        rows = rows or await connection.fetch(_LOOK, keys, by, now)
+        rows = rows or await connection.fetch(_LOOK_ANYWHERE, keys, by, now)
     return [_slot_fact(row) for row in rows]
 
 
@@ -300,10 +311,12 @@ async def occupy(
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
 
 
-async def give_back(connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime) -> None:
+async def give_back(
+    connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime, *, to_take: bool = False
+) -> None:
     """Give back those of the slots that an appointment has, and the time of its people. What their agendas say of them
-    holds again; other slots in that time are free again, unless somebody else is taken then."""
-    await connection.execute(_GIVE_BACK, appointment_id, [slot_key(id_) for id_ in slots], now)
+    holds again; other slots in that time are free again, unless somebody else is taken then. `to_take`: to take others."""
+    await connection.execute(_GIVE_BACK, appointment_id, [slot_key(id_) for id_ in slots], now, to_take)
 
 
 async def set_status(

@@ -31,7 +31,7 @@ NEAR = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class LockedSlots:
-    """The slots that an appointment wants, and those that it has: all locked."""
+    """The slots that an appointment wants, and those that it has: all locked, or one of them somebody else's."""
 
     wanted: tuple[SlotFact, ...]
     held: tuple[SlotFact, ...] = ()
@@ -59,10 +59,15 @@ class Claiming:
     async def lock(
         self, connection: Connection, now: datetime, wanted: Appointment, before: Appointment | None = None
     ) -> LockedSlots:
-        """Lock the slots of `wanted` and those that `before`, its last version, holds."""
+        """Lock the slots of `wanted` and those that `before`, its last version, holds; what somebody else has is only
+        looked at, to be refused."""
         had = before.slots if before is not None and claims(before.status) else ()
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
         near = (wanted.start - NEAR, wanted.start + NEAR) if wanted.start is not None else None
+        facts, out_of_reach = await storage.look(connection, ids, near, by=wanted.id, now=now)
+        if out_of_reach:
+            asked_after = rules.to_resolve(wanted)  # nobody is, who will not be taken
+            return LockedSlots(_named(facts, wanted.slots), _named(facts, had), asked_after=asked_after)
         both = [version for version in (wanted, before) if version is not None]
         named = sorted({reference for version in both for reference in rules.to_resolve(version)})
         resolved = await resolve(connection, named) if named else {}

@@ -183,6 +183,9 @@ WITH own AS MATERIALIZED (
 """
 
 
+Period = tuple[datetime, datetime]
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a claim got: whether every slot was still free, and the actors whom someone else has."""
@@ -191,38 +194,45 @@ class Taken:
     missing_actors: tuple[str, ...]
 
 
+async def look(
+    connection: Connection, ids: Sequence[str], near: Period | None, *, by: str, now: datetime
+) -> tuple[list[SlotFact], bool]:
+    """The facts of these slots as they are, for the appointment `by` (id), and whether one is out of reach because somebody
+    else has it; slots that do not exist are missing. Nothing is locked: a thousand who want one slot are refused side by
+    side.
+
+    `near`, the appointment's own period, lets PostgreSQL look into one month; slots that are not found there (a part of a
+    larger slot starts before its appointment) are looked for everywhere.
+    """
+    await connection.execute(f"SELECT {PLANNED_ONCE}")
+    keys = [slot_key(id_) for id_ in ids]
+    rows: Sequence[Any] = []
+    if keys and near:
+        rows = await connection.fetch(_LOOK_AT, keys, by, now, *near)
+    if len(rows) < len(keys):
+        rows = await connection.fetch(_LOOK_ANYWHERE, keys, by, now)
+    return [_slot_fact(row) for row in rows], any(row["out_of_reach"] for row in rows)
+
+
 async def lock_slots(
     connection: Connection,
     ids: Sequence[str],
-    near: tuple[datetime, datetime] | None,
+    near: Period | None,
     people: Sequence[str],
     *,
     by: str,
     now: datetime,
 ) -> list[SlotFact]:
-    """The facts of these slots, locked for the appointment `by` (id), and with them the time of their agendas' people and
-    of `people` (actors that are in one place only); slots that do not exist are missing. Where one is out of reach,
-    because somebody else has it, nothing is locked: a thousand who want it are refused side by side.
-
-    `near`, the appointment's own period, lets PostgreSQL look into one partition; slots that are not found there
-    (a part of a larger slot starts before its appointment) are looked for everywhere.
-    """
+    """The same, locked, and with them the time of their agendas' people and of `people` (actors that are in one place
+    only). One that is out of reach by now is not locked, nor the others: they are as they were looked at."""
     keys, turns = [slot_key(id_) for id_ in ids], list(people)
-    await connection.execute(f"SELECT {PLANNED_ONCE}")
-    looked: Sequence[Any] = []
-    if near and keys:
-        rows: Sequence[Any] = await connection.fetch(_LOCK_AT, keys, by, now, turns, *near)
-        if len(rows) == len(keys):
-            return [_slot_fact(row) for row in rows]
-        looked = await connection.fetch(_LOOK_AT, keys, by, now, *near)
-    if len(looked) < len(keys):
-        looked = await connection.fetch(_LOOK_ANYWHERE, keys, by, now)
-    if any(row["out_of_reach"] for row in looked):
-        return [_slot_fact(row) for row in looked]
-    rows = await connection.fetch(_LOCK_ANYWHERE, keys, by, now, turns)
-    if len(rows) < len(looked):
-        # One whose kind or time a feed has written meanwhile is locked, and left out: PostgreSQL joins it as it was. One
-        # that has been taken meanwhile is not locked.
+    rows: Sequence[Any] = []
+    if keys and near:
+        rows = await connection.fetch(_LOCK_AT, keys, by, now, turns, *near)
+    if len(rows) < len(keys) or not keys:
+        rows = await connection.fetch(_LOCK_ANYWHERE, keys, by, now, turns)
+    if len(rows) < len(keys):
+        # One whose kind or time a feed has written meanwhile is locked, and left out: PostgreSQL joins it as it was.
         rows = await connection.fetch(_LOCK_ANYWHERE, keys, by, now, turns)
         rows = rows or await connection.fetch(_LOOK_ANYWHERE, keys, by, now)
     return [_slot_fact(row) for row in rows]

@@ -350,7 +350,7 @@ async def test_a_batch_that_outlasts_its_lease_is_not_sent_twice(service):
     await service.sender(slow).send_due()
     assert rival.mails, "the lease did run out"
     assert len(slow.mails) + len(rival.mails) == 5
-    assert len({mail for mail in [*slow.mails, *rival.mails]}) == 5
+    assert len({*slow.mails, *rival.mails}) == 5
 
 
 async def test_an_error_of_ours_does_not_stop_the_others(service, mailbox):

@@ -12,7 +12,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, for_professionals, parameters, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.appointments import REPLACES
+from creneau_booking.storage.appointment_mapper import REPLACES
 from creneau_shared.fhir.storage.store import Resource
 
 
@@ -142,7 +142,7 @@ async def test_a_practitioner_who_is_elsewhere(callers: Callers, practice: Pract
     )
     assert (answer.status_code, code(answer)) == (409, "actor-occupied")
     assert agenda.practitioner in reason(answer)
-    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["busy-unavailable"]
 
 
 async def test_a_practitioner_who_joins_later_is_taken_too(

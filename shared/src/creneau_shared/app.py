@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import orjson
 import structlog
-import uvicorn
 from fastapi import FastAPI
 
 from creneau_shared.clock import Clock
@@ -27,7 +26,7 @@ from creneau_shared.heavy.workshop import Workshop
 from creneau_shared.http import health as health_http
 from creneau_shared.http.edge import EdgeMiddleware
 from creneau_shared.http.health import Check, Health
-from creneau_shared.http.protocol import PatientProtocol
+from creneau_shared.http.serving import serve
 from creneau_shared.limits.deployment import DeploymentLimits
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, Memberships, nothing_known
@@ -169,31 +168,4 @@ def open_database(settings: ServiceSettings, name: str, *, serves: bool = False)
 def run_api(settings: ServiceSettings, service: str, create: Callable[[], ServiceApplication]) -> None:
     """Serve until SIGTERM: readiness fails first, requests in hand are finished, then the process ends."""
     configure_logging(settings, f"{service}-api")
-    app = create()
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        date_header=True,
-        lifespan="on",
-        timeout_graceful_shutdown=int(settings.shutdown_grace_s),
-        timeout_keep_alive=75,
-        http=PatientProtocol,
-    )
-    _DrainingServer(config, app.health).run()
-
-
-class _DrainingServer(uvicorn.Server):
-    """Tells readiness of the coming end before it stops accepting."""
-
-    def __init__(self, config: uvicorn.Config, health: Health) -> None:
-        super().__init__(config)
-        self._health = health
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        self._health.draining = True
-        super().handle_exit(sig, frame)
+    serve(create(), settings)

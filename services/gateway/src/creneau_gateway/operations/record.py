@@ -14,15 +14,8 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from creneau_shared.clock import Clock
-from creneau_shared.errors import BadRequest, MethodNotAllowed
-from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.exchange import Answer, asked_count
-from creneau_shared.fhir.search.bundle import query_url
-from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
-from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway.archive import archive_of, name_of, named_references
-from creneau_shared.gateway.asking import (
+from creneau_gateway.operations.archive import archive_of, name_of, named_references
+from creneau_gateway.upstreams.asking import (
     FORWARDED,
     Query,
     RefusedError,
@@ -32,8 +25,15 @@ from creneau_shared.gateway.asking import (
     next_cursor,
     passed_on,
 )
-from creneau_shared.gateway.routing import Service
-from creneau_shared.gateway.upstreams import Upstreams
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import Service
+from creneau_shared.clock import Clock
+from creneau_shared.errors import BadRequest, MethodNotAllowed
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.rest.exchange import Answer, asked_count
+from creneau_shared.fhir.search.bundle import query_url
+from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.vouching import HEADER
 
 OPERATIONS: Final = ("$everything", "$archive")

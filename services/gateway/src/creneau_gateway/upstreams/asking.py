@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import Service
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway.routing import Service
-from creneau_shared.gateway.upstreams import Upstreams
 from creneau_shared.http.gateway_headers import HANDED_ON
 from creneau_shared.ids import new_id
 

@@ -10,6 +10,10 @@ from typing import Any
 import httpx
 import orjson
 
+from creneau_gateway.upstreams.asking import FORWARDED, RefusedError, at_once, passed_on
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import Service, service_of
+from creneau_gateway.whole.own_types import OwnTypes
 from creneau_shared.errors import BadRequest, CreneauError, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
@@ -17,10 +21,6 @@ from creneau_shared.fhir.rest.batch import check_bundle, response_bundle, split_
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway.asking import FORWARDED, RefusedError, at_once, passed_on
-from creneau_shared.gateway.own_types import OwnTypes
-from creneau_shared.gateway.routing import Service, service_of
-from creneau_shared.gateway.upstreams import Upstreams
 
 
 class Bundles:

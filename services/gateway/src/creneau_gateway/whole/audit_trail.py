@@ -14,14 +14,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from creneau_shared.errors import BadRequest, MethodNotAllowed, NotFound
-from creneau_shared.fhir.rest.exchange import Answer
-from creneau_shared.fhir.rest.several_types import page_count
-from creneau_shared.fhir.search.bundle import query_url
-from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
-from creneau_shared.fhir.search.sealing import QuerySeal
-from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway.asking import (
+from creneau_gateway.upstreams.asking import (
     CLOSED,
     FORWARDED,
     Query,
@@ -33,8 +26,15 @@ from creneau_shared.gateway.asking import (
     next_cursor,
     passed_on,
 )
-from creneau_shared.gateway.routing import SERVICES, Service
-from creneau_shared.gateway.upstreams import Upstreams
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import SERVICES, Service
+from creneau_shared.errors import BadRequest, MethodNotAllowed, NotFound
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.several_types import page_count
+from creneau_shared.fhir.search.bundle import query_url
+from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.search.sealing import QuerySeal
+from creneau_shared.fhir.storage.store import Resource
 
 TYPE = "AuditEvent"
 BY_TIME = {"": True, "-date": True, "-_lastUpdated": True, "date": False, "_lastUpdated": False}

@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from creneau_shared.fhir.type_table import ServiceName
+
 
 class GatewaySettings(BaseSettings):
     """Where the services are and how long they may take."""
@@ -47,3 +49,13 @@ class GatewaySettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines, console for people"
     )
+
+    @property
+    def upstreams(self) -> dict[ServiceName, list[str]]:
+        """The base addresses of each service's processes."""
+        lists: dict[ServiceName, str] = {
+            "booking": self.upstreams_booking,
+            "directory": self.upstreams_directory,
+            "notifications": self.upstreams_notifications,
+        }
+        return {name: [a.strip() for a in text.split(",") if a.strip()] for name, text in lists.items()}

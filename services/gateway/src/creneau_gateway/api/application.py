@@ -116,11 +116,9 @@ class GatewayApplication:
                 output = accepted_format(headers.get("accept"), asked)
                 answer = await self._answer(scope["method"], parts, query, headers, body, language)
                 content = await self._encode(answer, output)
-        except RefusedError as refused:
-            answer = refused.answer
-            content = await self._encode(answer, output)
         except Exception as error:
-            answer = failure(error, language)
+            # What a service refuses is its answer, not a failure here.
+            answer = error.answer if isinstance(error, RefusedError) else failure(error, language)
             content = await self._encode(answer, output)
         await _send(send, scope["method"], answer, content, output)
 

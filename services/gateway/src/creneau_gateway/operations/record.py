@@ -23,7 +23,7 @@ from creneau_gateway.upstreams.asking import (
     at_once,
     bundle_of,
     next_cursor,
-    passed_on,
+    refusal,
 )
 from creneau_gateway.upstreams.calls import Upstreams
 from creneau_gateway.upstreams.routing import Service
@@ -154,7 +154,7 @@ class PersonalRecord:
         forwarded["accept"] = "application/fhir+json"
         answer = await self._upstreams.call("booking", "GET", address, headers=forwarded)
         if answer.status_code != 200:
-            raise RefusedError(Answer(answer.status_code, answer.content, passed_on(answer)))
+            raise RefusedError(refusal("booking", answer))
         return loads(answer.content), answer.headers.get(HEADER, "")
 
     async def _messages(
@@ -172,7 +172,7 @@ class PersonalRecord:
         if answer.status_code == 403:
             return {}
         if answer.status_code != 200:
-            raise RefusedError(Answer(answer.status_code, answer.content, passed_on(answer)))
+            raise RefusedError(refusal("notifications", answer))
         return loads(answer.content)
 
 

@@ -41,17 +41,18 @@ class Upstreams:
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 last = error
             except httpx.HTTPError as error:
-                raise _unavailable(service) from error
-        raise _unavailable(service) from last
+                raise unavailable(service) from error
+        raise unavailable(service) from last
 
     async def check(self, service: Service) -> None:
         """Unavailable unless a process of the service says that it is ready."""
         answer = await self.call(service, "GET", "/health/ready", headers={})
         if answer.status_code != 200:
-            raise _unavailable(service)
+            raise unavailable(service)
 
 
-def _unavailable(service: Service) -> Unavailable:
+def unavailable(service: Service) -> Unavailable:
+    """Of a service that does not answer, or nothing that can be read."""
     return Unavailable(
         f"Le service {service} ne répond pas ; réessayez dans un instant.",
         f"The service {service} does not answer; try again in a moment.",

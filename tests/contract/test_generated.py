@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from creneau_shared.fhir.type_table import SERVICE_NAMES as SERVICES
-from creneau_shared.fhir.type_table import TYPES
 from creneau_shared.fhir.validation import validate
+from creneau_shared.type_table import SERVICE_NAMES as SERVICES
+from creneau_shared.type_table import TYPES
 from deploy import contracts
 
 

@@ -14,7 +14,7 @@ import pytest
 from creneau_gateway.app import create_app
 from creneau_gateway.settings import GatewaySettings
 from creneau_shared.clock import FixedClock
-from creneau_shared.fhir.type_table import SERVICE_NAMES
+from creneau_shared.type_table import SERVICE_NAMES
 
 BASE = "https://creneau.example/fhir"
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)

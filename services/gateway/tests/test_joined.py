@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from creneau_shared.fhir.type_table import SERVICE_NAMES, TYPES
+from creneau_shared.type_table import SERVICE_NAMES, TYPES
 
 from .conftest import BASE, FHIR, Asked, Services, bundle, match, outcome
 

@@ -8,7 +8,7 @@ import pytest
 from creneau_gateway.upstreams.calls import Upstreams
 from creneau_gateway.upstreams.routing import Service, service_of
 from creneau_shared.errors import Unavailable
-from creneau_shared.fhir.type_table import TYPES
+from creneau_shared.type_table import TYPES
 
 from .conftest import Services
 

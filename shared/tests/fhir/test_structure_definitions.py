@@ -16,8 +16,8 @@ from creneau_shared.fhir.profiles import SUPPORTED, profiles_of
 from creneau_shared.fhir.profiles.catalogue import profile_catalogue
 from creneau_shared.fhir.structure_definitions import structure_definitions
 from creneau_shared.fhir.structure_definitions.base import base_definition
-from creneau_shared.fhir.type_table import TYPES
 from creneau_shared.fhir.validation import validate
+from creneau_shared.type_table import TYPES
 
 ROOT = Path(__file__).parents[3]
 OFFICIAL = ROOT.parent / "shared" / "fhir"

@@ -17,9 +17,9 @@ from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.fhir.search.registry import REGISTRY
 from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.heavy.workshop import Workshop
-from creneau_shared.http.gateway_headers import GatewayHeaders
 from creneau_shared.limits.callers import Callers, Limit
 from creneau_shared.limits.leases import Limiter
+from creneau_shared.security.gateway_headers import GatewayHeaders
 
 SERVICE = "creneau-gateway"
 CONNECTIONS_MAX, CONNECTIONS_IDLE_MAX, CONNECTION_IDLE_S = 100, 50, 30.0

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from creneau_shared.fhir.type_table import ServiceName
+from creneau_shared.type_table import ServiceName
 
 
 class GatewaySettings(BaseSettings):

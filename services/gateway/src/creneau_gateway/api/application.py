@@ -28,11 +28,11 @@ from creneau_shared.fhir.xml import from_xml, to_xml
 from creneau_shared.heavy.workshop import Workshop
 from creneau_shared.http import health as health_http
 from creneau_shared.http.edge import EdgeMiddleware
-from creneau_shared.http.gateway_headers import GatewayHeaders
 from creneau_shared.http.health import Health
 from creneau_shared.limits import costs
 from creneau_shared.limits.callers import Callers
 from creneau_shared.limits.leases import Limiter
+from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.principal import ANONYMOUS
 
 MEASURED = frozenset({"metadata", "_history", "_search", "_async", "AuditEvent", *ConformanceResources.types})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from deploy.gateway.certificates import self_signed
 from deploy.gateway.outcomes import write_outcomes
+from deploy.gateway.routes import routes
 from deploy.gateway.settings import EntranceSettings
 
 HERE = Path(__file__).parent
@@ -82,6 +83,7 @@ def render(gateway: Gateway) -> str:
         "SECRET": _secret(settings),
         "REFUSAL": REFUSAL_HEADERS,
         "UPSTREAMS": "\n".join(_upstream(name, getattr(gateway, name)) for name in gateway.upstreams),
+        "ROUTES": routes(),
         "DEVELOPMENT": _development(gateway),
     }
     return re.sub(r"@([A-Z]+)@", lambda match: values[match[1]], TEMPLATE.read_text(encoding="utf-8"))

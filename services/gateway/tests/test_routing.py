@@ -25,7 +25,8 @@ from .conftest import Services
         ("_async/notifications/12", "notifications"),
         ("_async/elsewhere/12", None),
         ("Observation/12", None),
-        ("Observation/12/Slot", "booking"),
+        ("Observation/12/Slot", None),
+        ("Observation/12/Schedule", "booking"),
         ("", None),
     ],
 )

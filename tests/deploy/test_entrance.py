@@ -314,6 +314,9 @@ def test_what_a_service_refuses_passes_as_it_is(entrance: Entrance, status: int)
         ("POST", "/", 405),
         ("DELETE", "/style.css", 405),
         ("GET", "/fhirx", 404),
+        ("GET", "/confirmer/", 404),
+        ("GET", "/confirmer/token/fr/more", 404),
+        ("DELETE", "/confirmer/token", 405),
     ],
 )
 @pytest.mark.parametrize("language", ["fr", "en"])
@@ -335,6 +338,12 @@ def test_a_page_that_is_not_there_can_be_read_by_everybody(
     assert other is not None
     assert other.get("lang") == ("en" if language == "fr" else "fr")
     assert "nginx" not in answer.text
+
+
+def test_the_page_of_an_address_is_the_service_s(entrance: Entrance) -> None:
+    for path in ("/confirmer/token", "/confirmer/token/en", "/confirmer/token)"):
+        assert entrance.get(path).json()["path"] == path
+    assert httpx.post(f"{entrance.url}/confirmer/token", data={"answer": "confirm"}).status_code == 200
 
 
 @pytest.mark.parametrize("mark", ["", ")", "%3E", ".", ",", "%C2%A0", "/"])

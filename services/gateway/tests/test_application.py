@@ -83,3 +83,29 @@ async def test_ready_when_every_service_is(services: Services) -> None:
         assert answer.json()["checks"]["booking"].startswith("down")
         assert (await client.get("/health/live")).status_code == 200
         assert b"creneau_" in (await client.get("/metrics")).content
+
+
+@pytest.mark.parametrize(
+    "path", ["/.well-known/smart-configuration", "/fhir/.well-known/smart-configuration"]
+)
+async def test_how_to_get_a_token_is_told_below_the_base_and_at_the_root(
+    services: Services, path: str
+) -> None:
+    published = {"issuer": "https://issuer.example", "token_endpoint": "https://issuer.example/token"}
+    issuer = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=published)))
+    told = settings(oidc_issuer="https://issuer.example")
+    app = create_app(told, FixedClock(NOW), httpx.MockTransport(services.handle), issuer)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        answer = await client.get(
+            path, headers={"Accept": "application/fhir+xml", "Origin": "https://app.example"}
+        )
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.json()["token_endpoint"] == published["token_endpoint"]
+        assert (await client.head(path)).content == b""
+        assert (await client.post(path)).headers["allow"] == "GET, HEAD"
+    async with stranger(services) as client:
+        answer = await client.get(path, headers={"Accept-Language": "en"})
+        assert answer.status_code == 404
+        assert answer.json()["issue"][0]["details"]["text"] == "No identity provider is configured here."

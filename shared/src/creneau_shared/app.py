@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.audit import Auditor
+from creneau_shared.fhir.rest import well_known
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.bounds import ResourceBounds
 from creneau_shared.fhir.rest.declaration import ServedType
@@ -34,6 +35,7 @@ from creneau_shared.limits.deployment import DeploymentLimits
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, Memberships, nothing_known
 from creneau_shared.security.certificates import Regulators
+from creneau_shared.security.smart import SmartConfiguration
 from creneau_shared.security.tokens import TokenVerifier, create_verifier
 from creneau_shared.settings import ServiceSettings
 
@@ -70,6 +72,7 @@ class ServiceApplication:
         self.rest_of_api = FastAPI(
             title=f"Créneau – {fhir.service.name}", docs_url=None, redoc_url=None, openapi_url=None
         )
+        self._smart = SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None)
         self._app = EdgeMiddleware(self._dispatch, frozenset(fhir.service.types))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
@@ -80,7 +83,9 @@ class ServiceApplication:
 
     async def _dispatch(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         path = scope["path"]
-        if path == BASE_PATH or path.startswith(f"{BASE_PATH}/"):
+        if path in well_known.PATHS:
+            await well_known.answer(self._smart, scope, send)
+        elif path == BASE_PATH or path.startswith(f"{BASE_PATH}/"):
             await self._endpoint(scope, receive, send)
         elif path == "/openapi.json":
             await health_http.respond(send, 200, orjson.dumps(openapi(self.fhir)), "application/json")
@@ -97,6 +102,7 @@ class ServiceApplication:
                 await stack.enter_async_context(self._database)
                 await stack.enter_async_context(self.fhir.service.limits.database)
                 stack.push_async_callback(self.fhir.service.workshop.close)
+                stack.push_async_callback(self._smart.close)
                 if self._verifier is not None:
                     stack.push_async_callback(self._verifier.close)
             except Exception as error:

@@ -20,6 +20,7 @@ from creneau_shared.heavy.workshop import Workshop
 from creneau_shared.limits.callers import Callers, Limit
 from creneau_shared.limits.leases import Limiter
 from creneau_shared.security.gateway_headers import GatewayHeaders
+from creneau_shared.security.smart import SmartConfiguration
 
 SERVICE = "creneau-gateway"
 CONNECTIONS_MAX, CONNECTIONS_IDLE_MAX, CONNECTION_IDLE_S = 100, 50, 30.0
@@ -29,8 +30,9 @@ def create_app(
     settings: GatewaySettings | None = None,
     clock: Clock | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    issuer: httpx.AsyncClient | None = None,
 ) -> GatewayApplication:
-    """The API. `transport` stands in for the way to the services."""
+    """The API. `transport` stands in for the way to the services, `issuer` for the way to the issuer."""
     settings = settings or GatewaySettings()
     clock = clock or SystemClock()
     base_url = settings.public_base_url.rstrip("/")
@@ -45,6 +47,7 @@ def create_app(
         own=own,
         record=PersonalRecord(upstreams, base_url, clock),
         bundles=Bundles(upstreams, own, base_url, settings.batch_parallel),
+        smart=SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None, issuer),
         workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),
         entrance=_entrance(settings),
         bodies=BodyLimits(settings.anonymous_body_bytes_max, settings.request_body_bytes_max),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AnyHttpUrl, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from creneau_shared.type_table import ServiceName
@@ -22,6 +22,9 @@ class GatewaySettings(BaseSettings):
     upstreams_directory: str = Field(description="base addresses of the directory")
     upstreams_notifications: str = Field(description="base addresses of notifications")
     upstream_timeout_s: float = Field(30.0, description="longest that a service may take, seconds")
+    oidc_issuer: AnyHttpUrl | None = Field(
+        None, description="issuer whose tokens the services accept, for `.well-known/smart-configuration`"
+    )
     cursor_secret: str = Field(
         "", description="key that seals the values in links, the same in all gateway processes; empty: random"
     )

@@ -19,6 +19,7 @@ from creneau_gateway.whole.own_types import OwnTypes
 from creneau_shared.errors import MethodNotAllowed, NotFound, NotImplementedByServer
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import Language, negotiate_language
+from creneau_shared.fhir.rest import well_known
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.incoming import declared_bytes, read_body, read_form, read_query
@@ -34,6 +35,7 @@ from creneau_shared.limits.callers import Callers
 from creneau_shared.limits.leases import Limiter
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.principal import ANONYMOUS
+from creneau_shared.security.smart import SmartConfiguration
 
 MEASURED = frozenset({"metadata", "_history", "_search", "_async", "AuditEvent", *ConformanceResources.types})
 """what has a measure of its own below the base"""
@@ -68,6 +70,7 @@ class GatewayApplication:
         own: OwnTypes,
         record: PersonalRecord,
         bundles: Bundles,
+        smart: SmartConfiguration,
         workshop: Workshop,
         entrance: Entrance,
         bodies: BodyLimits,
@@ -80,6 +83,7 @@ class GatewayApplication:
         self._own = own
         self._record = record
         self._bundles = bundles
+        self._smart = smart
         self._workshop = workshop
         self._entrance = entrance
         self._bodies = bodies
@@ -92,13 +96,16 @@ class GatewayApplication:
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await self._upstreams.close()
+            await self._smart.close()
             await self._workshop.close()
             await send({"type": "lifespan.shutdown.complete"})
         elif scope["type"] == "http":
             await self._app(cast("dict[str, Any]", scope), receive, send)
 
     async def _http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if not await health_http.answer(self.health, scope, send):
+        if scope["path"] in well_known.PATHS:
+            await well_known.answer(self._smart, scope, send)
+        elif not await health_http.answer(self.health, scope, send):
             await self._fhir(scope, scope["path"].rstrip("/"), receive, send)
 
     async def _fhir(self, scope: dict[str, Any], path: str, receive: Any, send: Any) -> None:

@@ -57,8 +57,8 @@ REFUSALS = (
     Refusal(
         405,
         "not-supported",
-        "Cette adresse ne se lit que par GET.",
-        "This address can only be read, by GET.",
+        "Cette méthode HTTP n'est pas permise à cette adresse.",
+        "This HTTP method is not allowed at this address.",
     ),
     Refusal(
         408,

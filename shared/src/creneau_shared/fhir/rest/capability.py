@@ -19,6 +19,7 @@ FHIR_VERSION = "4.0.1"
 SOFTWARE_VERSION = "0.1.0"
 PUBLISHED = "2026-11-22"
 MODES = ("full", "normative", "terminology")
+SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 PATCH_FORMATS = (
     "application/json-patch+json",
     "application/fhir+json",
@@ -89,16 +90,11 @@ def capability_statement(
         "security": {
             "cors": True,
             "service": [
-                {
-                    "coding": [
-                        {
-                            "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
-                            "code": "SMART-on-FHIR",
-                        }
-                    ]
-                }
+                {"coding": [{"system": SECURITY_SERVICE, "code": code}]}
+                for code in ("OAuth", "SMART-on-FHIR")
             ],
-            "description": "OAuth 2 bearer tokens of the configured OpenID Connect issuer, with SMART v2 scopes.",
+            "description": "OAuth 2 bearer tokens of the configured OpenID Connect issuer, with SMART v2 scopes: see"
+            f" {base_url}/.well-known/smart-configuration",
         },
         "resource": list(resources),
         "interaction": [

@@ -15,7 +15,7 @@ import orjson
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.audit import PERSONAL, Event, Touched
+from creneau_shared.fhir.audit import Event, Touched
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
 from creneau_shared.fhir.rest.reading import ID, require_once_visible
@@ -24,6 +24,7 @@ from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bund
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import HistoryQuery, ResourceStore, Stored
 from creneau_shared.security.access import Access
+from creneau_shared.type_table import RECORDED
 
 COUNT_DEFAULT = 50
 COUNT_MAX = 500
@@ -125,7 +126,7 @@ async def history(
         versions.sort(key=Place.of, reverse=True)
         page = versions[: asked.count]
         touched = tuple(Touched(v.resource_type, v.id, v.content) for v in page)
-        read = next((s.resource_type for s in stores if s.resource_type in PERSONAL), "")
+        read = next((s.resource_type for s in stores if s.resource_type in RECORDED), "")
         await service.auditor.record(connection, request, Event("R", read, id_, touched=touched))
     links = [Link("self", request_url(request))]
     if len(versions) > asked.count:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue
-from creneau_shared.fhir.audit import PERSONAL, Event, Touched
+from creneau_shared.fhir.audit import Event, Touched
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.declaration import Pairs
@@ -25,17 +25,12 @@ from creneau_shared.fhir.search.sql import Catalog, SearchScope
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.fhir.summary import cut_down
 from creneau_shared.security.rights import Access
-from creneau_shared.type_table import TYPES, compartment_parameters
+from creneau_shared.type_table import COMPARTMENT_PARAMETERS, RECORDED, TYPES
 
 KNOWN_TYPES = frozenset(TYPES)
 """The types of the whole system: what a chain or an include may name, whichever service holds it."""
 
 TRAIL = "AuditEvent"
-
-COMPARTMENT_PARAMETERS: dict[str, dict[str, tuple[str, ...]]] = {
-    owner: dict(compartment_parameters(owner))
-    for owner in ("Patient", "RelatedPerson", "Practitioner", "Device")
-}
 
 
 async def search(service: FhirService, request: FhirRequest, access: Access) -> Answer:
@@ -80,7 +75,7 @@ async def search_system(service: FhirService, request: FhirRequest) -> Answer:
         return Part(entries, len(result.matches), result.total, result.next_cursor)
 
     page = await asked.page(one)
-    personal = next((name for name in asked.types if name in PERSONAL), "")
+    personal = next((name for name in asked.types if name in RECORDED), "")
     async with service.connection() as connection:
         await service.auditor.record(connection, request, Event("R", personal, touched=tuple(touched)))
     links = asked.links(service.base_url, page, service.shown(request, asked.asked))
@@ -182,7 +177,7 @@ async def _run(
         touched = [
             Touched(row.type, row.id, row.content)
             for row in (*result.matches, *result.included)
-            if row.type in PERSONAL
+            if row.type in RECORDED
         ]
         if together is None:
             event = Event("R", wanted.resource_type, touched=tuple(touched))

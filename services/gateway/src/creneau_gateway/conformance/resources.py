@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
+from creneau_gateway.conformance.search import PARAMETERS, Query, check_criteria, matches, sorted_by
 from creneau_shared.clock import Clock
 from creneau_shared.errors import BadRequest, NotFound, NotImplementedByServer
 from creneau_shared.fhir.json import dumps
@@ -21,7 +22,6 @@ from creneau_shared.fhir.summary import SummaryMode, select_elements, summarise
 from creneau_shared.fhir.terminology import code_systems, value_sets
 from creneau_shared.fhir.terminology.operations import OPERATIONS, Call
 from creneau_shared.fhir.validation import check
-from creneau_shared.gateway.conformance_search import PARAMETERS, Query, check_criteria, matches, sorted_by
 
 COUNT_DEFAULT: Final = 200
 COUNT_MAX: Final = 1_000

@@ -9,6 +9,18 @@ from datetime import datetime
 
 import orjson
 
+from creneau_gateway.upstreams.asking import (
+    CLOSED,
+    Query,
+    RefusedError,
+    address_of,
+    ask,
+    bundle_of,
+    next_cursor,
+)
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import SERVICE_OF, Service
+from creneau_gateway.whole import audit_trail
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.capability import capability_statement, check_mode, with_etag
 from creneau_shared.fhir.rest.exchange import Answer
@@ -17,10 +29,6 @@ from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
 from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway import audit_trail
-from creneau_shared.gateway.asking import CLOSED, Query, RefusedError, address_of, ask, bundle_of, next_cursor
-from creneau_shared.gateway.routing import SERVICE_OF, Service
-from creneau_shared.gateway.upstreams import Upstreams
 
 METADATA_KEPT_S = 10.0
 """what the services can do changes with their release only; asking them for each reader would cost 30 ms"""

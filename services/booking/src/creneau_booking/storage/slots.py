@@ -23,7 +23,7 @@ from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import require_owned, stamp, to_milliseconds
-from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement
+from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
 
@@ -121,6 +121,11 @@ class SlotStore:
         statement = history_statement(query, key, "uuid", _CURRENT_VERSIONS, _PAST_VERSIONS)
         rows = await connection.fetch(statement.sql, *statement.values)
         return [Stored("Slot", *row) for row in rows]
+
+    async def history_total(self, connection: Connection, query: HistoryQuery, most: int | None) -> int:
+        key = slot_key(query.id) if query.id is not None else None
+        statement = total_statement(query, key, "uuid", _CURRENT_VERSIONS, _PAST_VERSIONS, most)
+        return int(await connection.fetchval(statement.sql, *statement.values))
 
     async def _last_deletion(self, connection: Connection, key: UUID) -> Stored | None:
         row = await connection.fetchrow(f"{_PAST} WHERE past.id = $1 ORDER BY past.version DESC LIMIT 1", key)

@@ -20,6 +20,7 @@ import orjson
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
+from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.searching import matching_ids
@@ -302,6 +303,8 @@ def _within(where: str, expression: str) -> str:
     """`Patient.name` → `Bundle.entry[0].resource.name`; what is about the address (`http.…`) → its request.url."""
     if expression.startswith("Bundle."):
         return expression
+    if expression == EXPRESSION:
+        return f"{where}.request.ifNoneExist"
     head, _, rest = expression.partition(".")
     if not head[:1].isupper():
         return f"{where}.request.url"
@@ -365,9 +368,9 @@ async def _give_ids(server: FhirServer, connection: Connection, entries: list[En
         request = entry.request
         if len(request.path) == 1 and request.method == "POST" and request.parsed is not None:
             store = server.served(request.path[0]).store
-            condition = request.headers.get("if-none-exist")
+            condition = asked_condition(request, store.resource_type)
             found = (
-                await matching_ids(server, connection, request, store, condition.lstrip("?"), 2)
+                await matching_ids(server, connection, request, store, condition, 2)
                 if condition
                 else []
             )

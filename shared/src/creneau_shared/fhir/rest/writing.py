@@ -21,6 +21,7 @@ from creneau_shared.errors import (
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.patch import apply_patch
 from creneau_shared.fhir.profiles import profile_issues
+from creneau_shared.fhir.rest.conditions import asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.negotiation import entity_version
@@ -62,13 +63,13 @@ async def create(
     access = request.access(store.resource_type, "c")
     resource = request.resource()
     _check(server, resource, store)
-    condition = request.headers.get("if-none-exist")
+    condition = asked_condition(request, store.resource_type)
     if condition is not None:
-        found = await _match(server, connection, request, store, condition.lstrip("?"), "If-None-Exist")
+        found = await _match(server, connection, request, store, condition, "If-None-Exist")
         if found is not None:
             stored = await read_current(connection, store, access, found)
             await server.audit(connection, request, "R", stored)
-            return Answer.of(stored, 200, Location=server.location(stored))
+            return _with_address(server, stored, 200)
     key = request.headers.get("idempotency-key")
     if key is not None:
         earlier = await remembered(connection, request, key, resource)
@@ -79,7 +80,7 @@ async def create(
     context = write_context(request, access)
     stored = await store.create(connection, context, resource, request.given_id)
     await server.audit(connection, request, "C", stored)
-    answer = Answer.of(stored, 201, Location=server.location(stored), **context.answer)
+    answer = _with_address(server, stored, 201, **context.answer)
     if key is not None:
         await remember(connection, request, key, resource, answer)
     return answer
@@ -88,7 +89,7 @@ async def create(
 async def update(
     server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str
 ) -> Answer:
-    """PUT [type]/[id]: 200, or 201 when it created; If-Match and If-None-Match: * honoured."""
+    """PUT [type]/[id]: 200, or 201 when it created, with Location; If-Match and If-None-Match: * honoured."""
     access = request.access(store.resource_type, "u")
     resource = request.resource()
     _check(server, resource, store)
@@ -120,7 +121,7 @@ async def conditional_update(
         context = write_context(request, access)
         stored = await store.create(connection, context, resource)
         await server.audit(connection, request, "C", stored)
-        return Answer.of(stored, 201, Location=server.location(stored), **context.answer)
+        return _with_address(server, stored, 201, **context.answer)
     if id_ is not None and id_ != found:
         raise BadRequest(
             f"La recherche désigne {store.resource_type}/{found}, mais le contenu porte l'identifiant {id_}.",
@@ -219,7 +220,7 @@ async def _put(
         else await store.replace(connection, context, current, resource)
     )
     await server.audit(connection, request, "C", stored)
-    return Answer.of(stored, 201, Location=server.location(stored), **context.answer)
+    return _with_address(server, stored, 201, **context.answer)
 
 
 async def _replace(
@@ -235,7 +236,13 @@ async def _replace(
     context = write_context(request, access)
     stored = await store.replace(connection, context, current, resource)
     await server.audit(connection, request, "U", stored)
-    return Answer.of(stored, 200, **context.answer)
+    return _with_address(server, stored, 200, **context.answer)
+
+
+def _with_address(server: FhirServer, stored: Stored, status: int, **more: str) -> Answer:
+    """The answer to a write: where the version stands that is now current, and that the body is that version."""
+    address = server.location(stored)
+    return Answer.of(stored, status, **{"Location": address, "Content-Location": address}, **more)
 
 
 def _check(server: FhirServer, resource: Resource, store: ResourceStore) -> None:

@@ -118,7 +118,9 @@ def test_several_periods_are_what_they_have_in_common() -> None:
         asked_period(["ge2026-04", "lt2026-04"])
 
 
-@pytest.mark.parametrize("text", ["hier", "ne2026", "sa2026", "ge", "gege2026", "2026-13", "ge2026-02-30", "ge2026-1"])
+@pytest.mark.parametrize(
+    "text", ["hier", "ne2026", "sa2026", "ge", "gege2026", "2026-13", "ge2026-02-30", "ge2026-1"]
+)
 def test_what_is_no_period_is_a_bad_request(text: str) -> None:
     with pytest.raises(BadRequest):
         asked_period([text])

@@ -105,9 +105,7 @@ async def test_backward_is_forward_turned_round_and_the_total_is_all(
         whole = await store.history(connection, HistoryQuery(None, None, None, 10_000, at))
         back: list[Stored] = []
         before = OLDEST.before_for(kind)
-        while page := await store.history(
-            connection, HistoryQuery(None, None, before, 7, at, backward=True)
-        ):
+        while page := await store.history(connection, HistoryQuery(None, None, before, 7, at, backward=True)):
             back = [*page, *back]
             before = (page[0].last_updated, page[0].id, page[0].version)
         assert back == whole

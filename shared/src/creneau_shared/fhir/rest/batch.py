@@ -25,7 +25,7 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.searching import matching_ids
 from creneau_shared.fhir.storage.generic import instant
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.storage.store import Resource, ResourceStore
 from creneau_shared.fhir.validation import check
 from creneau_shared.ids import new_id
 from creneau_shared.security.audit import PURPOSE_HEADER
@@ -368,12 +368,7 @@ async def _give_ids(server: FhirServer, connection: Connection, entries: list[En
         request = entry.request
         if len(request.path) == 1 and request.method == "POST" and request.parsed is not None:
             store = server.served(request.path[0]).store
-            condition = asked_condition(request, store.resource_type)
-            found = (
-                await matching_ids(server, connection, request, store, condition, 2)
-                if condition
-                else []
-            )
+            found = await _existing(server, connection, entry, store)
             id_ = found[0] if len(found) == 1 else new_id()
             if not found:
                 request.given_id = id_
@@ -391,6 +386,19 @@ async def _give_ids(server: FhirServer, connection: Connection, entries: list[En
                 )
             given[entry.full_url] = reference
     return given
+
+
+async def _existing(
+    server: FhirServer, connection: Connection, entry: Entry, store: ResourceStore
+) -> list[str]:
+    """The ids, at most two, of what meets the condition of a conditional create; a bad condition is the entry's."""
+    try:
+        condition = asked_condition(entry.request, store.resource_type)
+        if condition is None:
+            return []
+        return await matching_ids(server, connection, entry.request, store, condition, 2)
+    except CreneauError as error:
+        raise _located(error, entry.index) from error
 
 
 _RESTFUL = re.compile(r"^(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")

@@ -14,7 +14,6 @@ from creneau_shared.fhir.rest.capability import capability_statement, check_mode
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.history import Cursor, Place, history_count, one_page, page_links
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
-from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway import audit_trail

@@ -22,7 +22,7 @@ def asked_condition(request: FhirRequest, resource_type: str) -> str | None:
     if text is None:
         return None
     address, mark, query = text.strip().partition("?")
-    if "=" in address or not mark and "/" not in address:
+    if "=" in address or (not mark and "/" not in address):
         return text.strip()
     named = _below_a_base(address, request)
     if named not in ("", resource_type):

@@ -122,7 +122,7 @@ async def test_a_kind_of_an_undone_transaction_is_made_anew(practice: Practice, 
     ("changed", "code"),
     [
         ({"end": "2026-11-23T09:00:00Z"}, "slot-order"),
-        ({"start": "2026-11-23T09:00:00.500Z"}, "slot-fraction"),
+        ({"start": "2026-11-23T08:00:00.1234567Z"}, "slot-fraction"),
         ({"schedule": {"reference": "Schedule/inconnu"}}, "unknown-schedule"),
     ],
 )

@@ -13,6 +13,7 @@ from creneau_booking.storage.appointment_facts import facts, fhir_instant, relat
 from creneau_booking.storage.ownership import organizations_of, require_theirs, show_patients
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
+from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -146,7 +147,7 @@ class AppointmentRepository:
         """The resource with the start and end of what it took, where it did not say them itself."""
         if "start" in resource and "end" in resource:
             return resource
-        return {**resource, "start": fhir_instant(start), "end": fhir_instant(end)}
+        return {**resource, "start": exact_instant(start), "end": exact_instant(end)}
 
     def as_held(self, resource: Resource, until: datetime) -> Resource:
         """The resource as a hold: pending, its participants tentative unless they answered, its end stated."""

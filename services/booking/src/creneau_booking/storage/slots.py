@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from creneau_booking.storage.slot_rows import (
 )
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
+from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import require_owned, stamp, to_milliseconds
@@ -315,6 +316,5 @@ def _as_served(resource: Resource, id_: str, version: int, now: datetime) -> Sto
     """The version just written, as reading it back gives it: instants in UTC."""
     served = stamp(resource, id_, version, now)
     for name in ("start", "end"):
-        moment = datetime.fromisoformat(served[name])
-        served[name] = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        served[name] = exact_instant(datetime.fromisoformat(served[name]))
     return Stored("Slot", id_, version, now, dumps(served))

@@ -10,7 +10,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.errors import BadRequest, NotFound, NotImplementedByServer
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
-from creneau_shared.fhir.rest.capability import with_etag
+from creneau_shared.fhir.rest.capability import COUNT, with_etag
 from creneau_shared.fhir.rest.exchange import Answer, asked_count, json_object
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
 from creneau_shared.fhir.search.parameters import SearchParameter
@@ -160,7 +160,7 @@ def _declaration(name: str) -> Resource:
         "conditionalUpdate": False,
         "conditionalDelete": "not-supported",
         "referencePolicy": ["literal"],
-        "searchParam": [parameter.declaration() for parameter in PARAMETERS[name].values()],
+        "searchParam": [*(parameter.declaration() for parameter in PARAMETERS[name].values()), COUNT],
     }
     offered = [
         {"name": code, "definition": str(operation.definition["url"])}

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from creneau_shared.errors import BadRequest, Unprocessable
+from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import index_resource
 from creneau_shared.fhir.search.words import words_vector
@@ -97,7 +97,7 @@ def take_apart(slot: Resource, id_: str, base_url: str) -> tuple[SlotRow, SlotKi
     """The row and the kind of a valid Slot.
 
     Unprocessable when it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit), or when
-    an instant is finer than a microsecond; BadRequest when its schedule is no reference to a Schedule of this base.
+    an instant is finer than a microsecond, or when its schedule is no reference to a Schedule of this base.
     """
     start, end = _instant(slot, "start"), _instant(slot, "end")
     if end <= start:
@@ -164,11 +164,12 @@ def schedule_id(slot: Resource, base_url: str) -> str:
     reference: str = slot["schedule"].get("reference", "")
     relative = reference.removeprefix(base_url.rstrip("/") + "/")
     if not relative.startswith("Schedule/"):
-        raise BadRequest(
+        raise Unprocessable(
             f"Slot.schedule doit désigner un agenda d'ici (Schedule/<id>) ; reçu « {reference or 'sans référence'} ».",
             f"Slot.schedule must name an agenda of this base (Schedule/<id>); got “{reference or 'no reference'}”.",
             expression="Slot.schedule.reference",
-            code="value",
+            code="not-found",
+            details_code="unknown-schedule",
         )
     return relative.removeprefix("Schedule/").split("/_history/")[0]
 

@@ -135,6 +135,20 @@ async def test_an_expired_hold_in_another_agenda_gives_way_too(fresh: Practice) 
     assert await fresh.kinds(held.id) == ["held", "hold-expired"]
 
 
+async def test_an_expired_hold_on_somebody_who_comes_too_gives_way(fresh: Practice) -> None:
+    """Whoever is taken beside the slot's own people is unavailable in all their agendas, although a hold that had run out
+    had them until then."""
+    one = await fresh.open_agenda(1)
+    two = await fresh.open_agenda(1, start=one.start)
+    three = await fresh.open_agenda(1, practitioner=two.practitioner, start=one.start)
+    await fresh.hold(appointment("proposed", slots=two.slots))
+    fresh.clock.advance(timedelta(hours=1))
+    booked = await fresh.create(appointment("booked", slots=one.slots, actors=[two.practitioner]))
+    assert await fresh.slot_statuses([*two.slots, *three.slots]) == ["busy-unavailable", "busy-unavailable"]
+    await fresh.change(booked.id, status="cancelled")
+    assert await fresh.slot_statuses([*one.slots, *two.slots, *three.slots]) == ["free"] * 3
+
+
 async def test_sweepers_and_confirmations_race(fresh: Practice) -> None:
     """Each hold is confirmed or expires, never both, with one event of its end, however many sweepers run."""
     agenda = await fresh.open_agenda(30)

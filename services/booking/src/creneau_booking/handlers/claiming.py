@@ -134,7 +134,7 @@ class Claiming:
                 connection, missing, claim.start, claim.end, context.now
             )
             if await self._expiry.expire_at_once(connection, context.now, in_the_way):
-                missing = await storage.occupy(connection, wanted.id, missing, claim)
+                missing = await storage.occupy(connection, wanted.id, missing, claim, context.now)
         missing = rules.not_overruled(wanted, missing, by_patient=context.patient_ids is not None)
         if missing:
             raise occupied(missing, claim.start)

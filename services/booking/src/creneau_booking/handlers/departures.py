@@ -10,6 +10,7 @@ from datetime import datetime
 
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.upcoming import visits_with
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
@@ -25,10 +26,10 @@ class Departures:
     async def cancel_visits(self, connection: Connection, reference: str, now: datetime) -> int:
         """Cancel the visits to come of an actor (`Practitioner/12`), and of the agendas that name it; how many."""
         context = WriteContext(now=now, by_service=True)
-        cancelled = 0
-        for id_ in await visits_with(connection, reference, now):
-            current = await self._repository.store.lock(connection, id_)
-            if current is not None and self._repository.is_to_come(current, now):
-                await self._handlers.withdraw(connection, context, current, by="provider")
-                cancelled += 1
-        return cancelled
+        visits = await visits_with(connection, reference, now)
+        locked = [await self._repository.store.lock(connection, id_) for id_ in visits]
+        to_come = [visit for visit in locked if visit and self._repository.is_to_come(visit, now)]
+        await wait_for_turn(connection, *(visit.id for visit in to_come))
+        for current in to_come:
+            await self._handlers.withdraw(connection, context, current, by="provider")
+        return len(to_come)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.storage.agenda_rules import INHERITED, actor_changed
-from creneau_booking.storage.availability.agendas import actor_stated
+from creneau_booking.storage.availability.agendas import actor_stated, is_gone
 from creneau_booking.storage.ownership import BELONGING_TYPES, actor_known
 from creneau_booking.storage.tables import REPLICA_TYPES
 from creneau_shared.clock import Clock
@@ -38,6 +38,7 @@ class DirectoryReplica:
         store = self._stores.get(resource_type)
         if store is None:
             return
+        was_gone = await is_gone(connection, event.key)
         if event.raw is None:
             await store.forget(connection, id_)
         else:
@@ -48,6 +49,6 @@ class DirectoryReplica:
         if resource_type in INHERITED:
             await actor_changed(connection, event.key)
         now = self._clock.now()
-        await actor_stated(connection, event.key, now)
+        await actor_stated(connection, event.key, now, was_gone=was_gone)
         if event.raw is None:
             await self._departures.cancel_visits(connection, event.key, now)

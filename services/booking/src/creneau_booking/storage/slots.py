@@ -49,13 +49,18 @@ SELECT {_COLUMNS} FROM turn CROSS JOIN slot {_OF_KIND.format(row="slot")}
 WHERE slot.id = $1 AND turn.waited >= 0 FOR UPDATE OF slot
 """
 _KEYS = f"""
-SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind, agenda.slot_length_max, (
-    SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) FROM (
-      SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = schedule.key ORDER BY actor) AS people
-  ) AS waited
-FROM schedule JOIN agenda ON agenda.schedule_key = schedule.key
+WITH longer AS (
+  UPDATE agenda SET slot_length_max = $3 FROM schedule
+  WHERE schedule.id = $1 AND agenda.schedule_key = schedule.key AND slot_length_max < $3 RETURNING agenda.schedule_key
+), turn AS MATERIALIZED (
+  SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
+    SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = agenda_actor.schedule_key
+    WHERE schedule.id = $1 AND (SELECT count(*) FROM longer) >= 0 ORDER BY actor) AS people
+)
+SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind
+FROM turn CROSS JOIN schedule
 LEFT JOIN slot_kind kind ON kind.schedule_key = schedule.key AND kind.digest = $2
-WHERE schedule.id = $1 AND NOT schedule.deleted
+WHERE schedule.id = $1 AND NOT schedule.deleted AND turn.waited >= 0
 """
 _INSERT = f"""
 WITH rivals AS MATERIALIZED (
@@ -276,7 +281,7 @@ class SlotStore:
     ) -> tuple[int, int]:
         """The keys of the schedule and of the kind, made if it is new; Unprocessable without the schedule, Forbidden when
         it is another practice's. From here on nobody takes or frees the agenda's people."""
-        row = await connection.fetchrow(_KEYS, kind.schedule_id, kind.digest)
+        row = await connection.fetchrow(_KEYS, kind.schedule_id, kind.digest, length)
         if row is None:
             raise Unprocessable(
                 f"L'agenda Schedule/{kind.schedule_id} n'existe pas ; créez-le avant ses créneaux.",
@@ -286,12 +291,6 @@ class SlotStore:
                 details_code="unknown-schedule",
             )
         require_owned(context, "Slot", row["terms"])
-        if length > row["slot_length_max"]:
-            await connection.execute(
-                "UPDATE agenda SET slot_length_max = $2 WHERE schedule_key = $1 AND slot_length_max < $2",
-                row["schedule"],
-                length,
-            )
         if row["kind"] is not None:
             return row["schedule"], row["kind"]
         kind_key = await connection.fetchval(

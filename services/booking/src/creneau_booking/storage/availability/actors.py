@@ -21,7 +21,7 @@ UNION ALL
 SELECT 'Location/' || id, 'Location/' || id FROM location AS place
 WHERE id = ANY($2) AND content IS NOT NULL AND {ROOM.format(place="place")}
 """
-_TAKEN = "(SELECT DISTINCT actor FROM occupancy WHERE appointment_id = $1 ORDER BY actor) AS taken"
+_TAKEN = "(SELECT DISTINCT actor FROM occupancy WHERE appointment_id = ANY($1) ORDER BY actor) AS taken"
 _WAIT = f"SELECT count(pg_advisory_xact_lock({TURN.format(actor='actor')})) FROM {_TAKEN}"
 _TRY = (
     f"SELECT coalesce(bool_and(pg_try_advisory_xact_lock({TURN.format(actor='actor')})), true) FROM {_TAKEN}"
@@ -41,14 +41,15 @@ async def resolve(connection: Connection, references: Sequence[str]) -> dict[str
     return {row["named"]: row["exclusive"] for row in await connection.fetch(_RESOLVE, roles, places)}
 
 
-async def wait_for_turn(connection: Connection, appointment_id: str) -> None:
-    """Wait until nobody else disposes of the time of those whom an appointment takes."""
-    await connection.execute(_WAIT, appointment_id)
+async def wait_for_turn(connection: Connection, *appointments: str) -> None:
+    """Wait until nobody else disposes of the time of those whom these appointments (ids) take. Whoever frees several
+    waits for all of them at once, their rows locked."""
+    await connection.execute(_WAIT, list(appointments))
 
 
 async def try_turn(connection: Connection, appointment_id: str) -> bool:
     """Whether it is our turn at once. Whoever holds slots already must not wait for people as well."""
-    return bool(await connection.fetchval(_TRY, appointment_id))
+    return bool(await connection.fetchval(_TRY, [appointment_id]))
 
 
 async def write_beside(connection: Connection, schedules: Sequence[int]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
-from creneau_booking.storage.appointment_facts import offered
+from creneau_booking.storage.appointment_mapper import offered
 from creneau_booking.storage.availability.actors import TURN
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
@@ -88,6 +88,20 @@ WITH wanted AS MATERIALIZED (
   {SUPERSEDE} SELECT * FROM claimed UNION ALL SELECT * FROM displaced
 ), taken AS ({_OCCUPY})
 SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{}}') FROM taken) AS taken
+"""
+_OCCUPY_TOO = f"""
+WITH taken AS ({_OCCUPY}), displaced AS (
+  UPDATE slot SET status = 'busy-unavailable', version = slot.version + 1, last_updated = $5
+  FROM (
+    SELECT DISTINCT schedule_key, start, id FROM (
+      {_IN_THAT_TIME.format(people="taken", begin="$2", until="$3", status="free")}
+    ) AS near
+  ) AS near WHERE {_FULL_KEY.format(row="near")}
+  RETURNING {SUPERSEDED}
+), superseded AS (
+  {SUPERSEDE} SELECT * FROM displaced
+)
+SELECT actor FROM taken
 """
 _CUT = f"""
 WITH whole AS MATERIALIZED (
@@ -247,10 +261,10 @@ async def _cut(connection: Connection, cuts: Sequence[Cut], now: datetime) -> No
 
 
 async def occupy(
-    connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim
+    connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim, now: datetime
 ) -> tuple[str, ...]:
-    """Take these people for the claim's period; those who are taken by someone else."""
-    rows = await connection.fetch(_OCCUPY, appointment_id, claim.start, claim.end, list(actors))
+    """Take these people, too, for the claim's period; those who are taken by someone else."""
+    rows = await connection.fetch(_OCCUPY_TOO, appointment_id, claim.start, claim.end, list(actors), now)
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
 
 

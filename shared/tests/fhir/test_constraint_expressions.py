@@ -10,7 +10,7 @@ import pytest
 from creneau_shared.fhir.invariants import all_invariants
 from creneau_shared.fhir.structure_definitions import structure_definitions
 from creneau_shared.fhir.structure_definitions.expressions import EXPRESSIONS
-from creneau_shared.fhir.type_table import TYPES
+from creneau_shared.type_table import TYPES
 
 CODE = {"coding": [{"code": "x"}]}
 QUANTITY = {"value": 1, "code": "min"}

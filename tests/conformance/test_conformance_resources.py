@@ -66,6 +66,8 @@ def test_every_declared_parameter_is_understood(
 ) -> None:
     declared = next(r for r in statement["rest"][0]["resource"] if r["type"] == kind)
     for parameter in declared["searchParam"]:
+        if parameter["name"] == "_count":
+            continue  # bounds the page; it matches nothing
         name = parameter["name"]
         assert total(anonymous, kind, **{name: "zzz-none"}) == 0
         missing = total(anonymous, kind, **{f"{name}:missing": "true"})

@@ -13,6 +13,7 @@ from creneau_booking.domain.identity import AddressKind, address_digest, mended_
 from creneau_booking.storage.accounts import Account, Link
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
 from creneau_shared.fhir.current import current, current_name
+from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
 from creneau_shared.messaging.events import Event
@@ -31,6 +32,11 @@ def instant(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
+def _exact(moment: datetime | None) -> str | None:
+    """A visit's time, which may have a fraction of a second."""
+    return exact_instant(moment) if moment else None
+
+
 def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Event:
     """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patient only as a reference.
 
@@ -42,8 +48,8 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
         "appointment": appointment.id,
         "version": appointment.version,
         "status": appointment.status,
-        "start": instant(appointment.start),
-        "end": instant(appointment.end),
+        "start": _exact(appointment.start),
+        "end": _exact(appointment.end),
         "slots": [f"Slot/{id_}" for id_ in appointment.slots],
         "schedules": list(event.schedules),
         "patient": next(iter(appointment.patients), None),
@@ -59,7 +65,7 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
     if appointment.hidden:
         data["hidden"] = True
     if event.previous is not None:
-        data["previous"] = {"start": instant(event.previous[0]), "end": instant(event.previous[1])}
+        data["previous"] = {"start": _exact(event.previous[0]), "end": _exact(event.previous[1])}
     if event.kind == "cancelled":
         code = appointment.cancelation_reason
         reason = {"reason": code} if code and display(CANCELLATION_REASONS, code) is not None else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,10 +24,11 @@ from creneau_booking.storage.slot_rows import (
 )
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
+from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import require_owned, stamp, to_milliseconds
-from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement
+from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
 
@@ -190,6 +191,11 @@ class SlotStore:
         rows = await connection.fetch(statement.sql, *statement.values)
         return [Stored("Slot", *row) for row in rows]
 
+    async def history_total(self, connection: Connection, query: HistoryQuery, most: int | None) -> int:
+        key = slot_key(query.id) if query.id is not None else None
+        statement = total_statement(query, key, "uuid", _CURRENT_VERSIONS, _PAST_VERSIONS, most)
+        return int(await connection.fetchval(statement.sql, *statement.values))
+
     async def _gone(self, connection: Connection, key: UUID) -> Stored | None:
         """The last that is known of a slot that is no more: deleted, or dropped with its month."""
         return _stored(await connection.fetchrow(_GONE, key))
@@ -313,6 +319,5 @@ def _as_served(resource: Resource, id_: str, version: int, now: datetime) -> Sto
     """The version just written, as reading it back gives it: instants in UTC."""
     served = stamp(resource, id_, version, now)
     for name in ("start", "end"):
-        moment = datetime.fromisoformat(served[name])
-        served[name] = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        served[name] = exact_instant(datetime.fromisoformat(served[name]))
     return Stored("Slot", id_, version, now, dumps(served))

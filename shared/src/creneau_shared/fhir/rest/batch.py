@@ -21,16 +21,17 @@ import orjson
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
 from creneau_shared.fhir.audit import PURPOSE_HEADER
+from creneau_shared.fhir.rest.bounds import BUNDLE_ENTRIES_MAX
+from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.searching import matching_ids
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.storage.generic import instant
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.storage.store import Resource, ResourceStore
 from creneau_shared.fhir.validation import check
 from creneau_shared.ids import new_id
 
-ENTRIES_MAX = 1000
 URL_PARAMETERS_MAX = 200
 BATCH_PARALLEL = 4
 """entries of a batch that are carried out at once"""
@@ -83,7 +84,7 @@ async def process(service: FhirService, carrier: Carrier, request: FhirRequest) 
 def entry_count(bundle: Resource) -> int:
     """How many entries a Bundle says it has, whatever else is wrong with it."""
     entries = bundle.get("entry")
-    return min(len(entries), ENTRIES_MAX) if isinstance(entries, list) else 0
+    return min(len(entries), BUNDLE_ENTRIES_MAX) if isinstance(entries, list) else 0
 
 
 def check_bundle(bundle: Resource) -> None:
@@ -101,10 +102,10 @@ def check_bundle(bundle: Resource) -> None:
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         raise BadRequest("Bundle.entry est une liste.", "Bundle.entry is a list.", expression="Bundle.entry")
-    if len(entries) > ENTRIES_MAX:
+    if len(entries) > BUNDLE_ENTRIES_MAX:
         raise BadRequest(
-            f"Un Bundle porte au plus {ENTRIES_MAX} entrées ; celui-ci en a {len(entries)}.",
-            f"A Bundle holds at most {ENTRIES_MAX} entries; this one has {len(entries)}.",
+            f"Un Bundle porte au plus {BUNDLE_ENTRIES_MAX} entrées ; celui-ci en a {len(entries)}.",
+            f"A Bundle holds at most {BUNDLE_ENTRIES_MAX} entries; this one has {len(entries)}.",
             code="too-costly",
             expression="Bundle.entry",
         )
@@ -310,6 +311,8 @@ def _within(where: str, expression: str) -> str:
     """`Patient.name` → `Bundle.entry[0].resource.name`; what is about the address (`http.…`) → its request.url."""
     if expression.startswith("Bundle."):
         return expression
+    if expression == EXPRESSION:
+        return f"{where}.request.ifNoneExist"
     head, _, rest = expression.partition(".")
     if not head[:1].isupper():
         return f"{where}.request.url"
@@ -375,12 +378,7 @@ async def _give_ids(
         request = entry.request
         if len(request.path) == 1 and request.method == "POST" and request.parsed is not None:
             store = service.served(request.path[0]).store
-            condition = request.headers.get("if-none-exist")
-            found = (
-                await matching_ids(service, connection, request, store, condition.lstrip("?"), 2)
-                if condition
-                else []
-            )
+            found = await _existing(service, connection, entry, store)
             id_ = found[0] if len(found) == 1 else new_id()
             if not found:
                 request.given_id = id_
@@ -398,6 +396,19 @@ async def _give_ids(
                 )
             given[entry.full_url] = reference
     return given
+
+
+async def _existing(
+    service: FhirService, connection: Connection, entry: RequestEntry, store: ResourceStore
+) -> list[str]:
+    """The ids, at most two, of what meets the condition of a conditional create; a bad condition is the entry's."""
+    try:
+        condition = asked_condition(entry.request, store.resource_type)
+        if condition is None:
+            return []
+        return await matching_ids(service, connection, entry.request, store, condition, 2)
+    except CreneauError as error:
+        raise _located(error, entry.index) from error
 
 
 _RESTFUL = re.compile(r"^(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")

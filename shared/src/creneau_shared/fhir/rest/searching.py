@@ -16,7 +16,7 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
 from creneau_shared.fhir.rest.views import view_for
-from creneau_shared.fhir.search.bundle import Entry, searchset, write_bundle
+from creneau_shared.fhir.search.bundle import Entry, outcome_entry, searchset, write_bundle
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.parse import parse_search
@@ -88,7 +88,7 @@ def _entries(service: FhirService, request: FhirRequest, result: SearchResult) -
             yield Entry(f"{service.base_url}/{row.type}/{row.id}", row.content, {"mode": mode})
     outcome = _outcome(result.issues, request.language)
     if outcome is not None:
-        yield Entry(resource=outcome, search={"mode": "outcome"})
+        yield outcome_entry(outcome)
 
 
 def _wanted(service: FhirService, request: FhirRequest, access: Access, pairs: Pairs) -> SearchRequest:

@@ -20,6 +20,7 @@ from creneau_shared.errors import (
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.patch import apply_patch
 from creneau_shared.fhir.profiles import profile_issues
+from creneau_shared.fhir.rest.conditions import asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.negotiation import entity_version
@@ -58,13 +59,13 @@ async def create(
     """POST [type]: 201 with Location; with If-None-Exist the 0/1/many rules; with Idempotency-Key once only."""
     resource = request.resource()
     _check(service, resource, store)
-    condition = request.headers.get("if-none-exist")
+    condition = asked_condition(request, store.resource_type)
     if condition is not None:
-        found = await _match(service, connection, request, store, condition.lstrip("?"), "If-None-Exist")
+        found = await _match(service, connection, request, store, condition, "If-None-Exist")
         if found is not None:
             stored = await read_current(connection, store, access, found)
             await service.audit(connection, request, "R", stored)
-            return Answer.of(stored, 200, Location=service.location(stored))
+            return _with_address(service, stored, 200)
     key = request.headers.get("idempotency-key")
     if key is not None:
         earlier = await remembered(connection, request, key, resource)
@@ -75,7 +76,7 @@ async def create(
     context = write_context(request, access)
     stored = await store.create(connection, context, resource, request.given_id)
     await service.audit(connection, request, "C", stored)
-    answer = Answer.of(stored, 201, Location=service.location(stored), **context.answer)
+    answer = _with_address(service, stored, 201, **context.answer)
     if key is not None:
         await remember(connection, request, key, resource, answer)
     return answer
@@ -89,7 +90,7 @@ async def update(
     store: ResourceStore,
     id_: str,
 ) -> Answer:
-    """PUT [type]/[id]: 200, or 201 when it created; If-Match and If-None-Match: * honoured."""
+    """PUT [type]/[id]: 200, or 201 when it created, with Location; If-Match and If-None-Match: * honoured."""
     resource = request.resource()
     _check(service, resource, store)
     if UUID.match(id_) and resource.get("id", "").lower() == id_:
@@ -119,7 +120,7 @@ async def conditional_update(
         context = write_context(request, access)
         stored = await store.create(connection, context, resource)
         await service.audit(connection, request, "C", stored)
-        return Answer.of(stored, 201, Location=service.location(stored), **context.answer)
+        return _with_address(service, stored, 201, **context.answer)
     if id_ is not None and id_ != found:
         raise BadRequest(
             f"La recherche désigne {store.resource_type}/{found}, mais le contenu porte l'identifiant {id_}.",
@@ -229,7 +230,7 @@ async def _put(
         else await store.replace(connection, context, current, resource)
     )
     await service.audit(connection, request, "C", stored)
-    return Answer.of(stored, 201, Location=service.location(stored), **context.answer)
+    return _with_address(service, stored, 201, **context.answer)
 
 
 async def _replace(
@@ -245,7 +246,13 @@ async def _replace(
     context = write_context(request, access)
     stored = await store.replace(connection, context, current, resource)
     await service.audit(connection, request, "U", stored)
-    return Answer.of(stored, 200, **context.answer)
+    return _with_address(service, stored, 200, **context.answer)
+
+
+def _with_address(service: FhirService, stored: Stored, status: int, **more: str) -> Answer:
+    """The answer to a write: where the version stands that is now current, and that the body is that version."""
+    address = service.location(stored)
+    return Answer.of(stored, status, **{"Location": address, "Content-Location": address}, **more)
 
 
 def _check(service: FhirService, resource: Resource, store: ResourceStore) -> None:

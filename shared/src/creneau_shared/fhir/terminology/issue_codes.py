@@ -48,6 +48,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Control character in a header value",
     ),
     "foreign-address": ("Adresse hors de cette base", "Address outside this base"),
+    "condition-elsewhere": (
+        "Condition qui cherche ailleurs que parmi ce qui serait créé",
+        "Condition that searches elsewhere than among what would be created",
+    ),
     "window-order": ("Période cherchée à l'envers", "Searched period that ends before it starts"),
     "window-too-long": ("Période cherchée trop longue", "Searched period too long"),
     # Slots and agendas
@@ -55,7 +59,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "slot-held": ("Créneau en cours de réservation", "Slot being booked by someone else"),
     "slot-claimed": ("Créneau lié à un rendez-vous", "Slot tied to an appointment"),
     "slot-order": ("Créneau qui finit avant de commencer", "Slot that ends before it starts"),
-    "slot-fraction": ("Créneau à une fraction de seconde", "Slot at a fraction of a second"),
+    "slot-fraction": (
+        "Créneau plus fin que la microseconde",
+        "Slot finer than a microsecond",
+    ),
     "slot-in-the-past": ("Créneau passé", "Slot in the past"),
     "visits-to-come": ("Rendez-vous à venir", "Appointments to come"),
     "no-patient": ("Rendez-vous pris pour personne", "Appointment booked for nobody"),

@@ -138,7 +138,7 @@ async def test_a_version_is_kept_from_when_it_was_replaced_not_from_when_it_was_
 
 @pytest.mark.parametrize(
     ("table", "data_class", "days"),
-    [("audit", "audit", 1095), ("idempotency", "idempotency-keys", 2), ("async_request", "async-answers", 1)],
+    [("audit", "audit", 1064), ("idempotency", "idempotency-keys", 2), ("async_request", "async-answers", 1)],
 )
 async def test_traces_and_answers_go_by_their_time(
     fresh: Practice, table: str, data_class: str, days: int

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from creneau_shared.database.partitions import drop_months, remainders
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage.tables import table_name
@@ -42,16 +43,20 @@ def removing(table: str, by: str, *, only: str = "true") -> Remove:
     return remove
 
 
-def superseded_versions(resource_types: Sequence[str]) -> Remove:
-    """Removes versions that were replaced before the instant: it is their successor's time that counts.
+def by_months(table: str, one_by_one: Callable[[str], Remove]) -> Remove:
+    """Drops the months of `table` that are wholly past, and removes what lies in no month as `one_by_one` does, given
+    a partition.
 
-    A version without a successor in the tables was replaced when its resource was removed.
+    A round that drops does no more: everybody waits for its lock. It may remove more than it was asked to.
     """
 
     async def remove(connection: Connection, before: datetime, limit: int) -> int:
+        dropped = await drop_months(connection, table, before)
+        if dropped.partitions:
+            return dropped.rows
         removed = 0
-        for resource_type in resource_types:
-            removed += await _superseded_of(connection, resource_type, before, limit - removed)
+        for partition in await remainders(connection, table):
+            removed += await one_by_one(partition)(connection, before, limit - removed)
             if removed >= limit:
                 break
         return removed
@@ -59,11 +64,36 @@ def superseded_versions(resource_types: Sequence[str]) -> Remove:
     return remove
 
 
-async def _superseded_of(connection: Connection, resource_type: str, before: datetime, limit: int) -> int:
+def superseded_versions(resource_types: Sequence[str]) -> Remove:
+    """Removes versions that were replaced before the instant.
+
+    Those that lie in no month, by the time of their successor: what there was before the months does not say when it
+    was replaced. A version without a successor in the tables was replaced when its resource was removed.
+    """
+
+    def one_by_one(partition: str) -> Remove:
+        async def remove(connection: Connection, before: datetime, limit: int) -> int:
+            removed = 0
+            for resource_type in resource_types:
+                removed += await _superseded_of(
+                    connection, partition, resource_type, before, limit - removed
+                )
+                if removed >= limit:
+                    break
+            return removed
+
+        return remove
+
+    return by_months("resource_history", one_by_one)
+
+
+async def _superseded_of(
+    connection: Connection, partition: str, resource_type: str, before: datetime, limit: int
+) -> int:
     main = table_name(resource_type)
     status: str = await connection.execute(
-        "DELETE FROM resource_history AS past WHERE (resource_type, id, version) IN"
-        " (SELECT past.resource_type, past.id, past.version FROM resource_history AS past"
+        f"DELETE FROM {partition} AS past WHERE (resource_type, id, version) IN"
+        f" (SELECT past.resource_type, past.id, past.version FROM {partition} AS past"
         f" LEFT JOIN {main} AS present ON present.id = past.id"
         " LEFT JOIN resource_history AS next ON next.resource_type = $1 AND next.id = past.id"
         " AND next.version = past.version + 1"
@@ -77,6 +107,10 @@ async def _superseded_of(connection: Connection, resource_type: str, before: dat
     return int(status.rpartition(" ")[2])
 
 
+MONTHLY = ("audit", "resource_history")
+"""the tables of every service that are partitioned by month"""
+
+
 def common_rules(settings: RetentionSettings, resource_types: Sequence[str]) -> list[Rule]:
     """Of every service: the trail, superseded versions, asynchronous answers, and the reports themselves."""
     asynchronous = AsyncSettings()
@@ -85,7 +119,7 @@ def common_rules(settings: RetentionSettings, resource_types: Sequence[str]) -> 
             "audit",
             "AUDIT_KEPT_DAYS",
             timedelta(days=settings.audit_kept_days),
-            removing("audit", "recorded"),
+            by_months("audit", lambda partition: removing(partition, "recorded")),
         ),
         Rule(
             "superseded-versions",

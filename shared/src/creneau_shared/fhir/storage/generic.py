@@ -446,9 +446,9 @@ class GenericStore:
         if keep_superseded:
             parts.append(
                 "superseded AS (INSERT INTO resource_history"
-                " (resource_type, id, version, last_updated, content, compartment)"
+                " (resource_type, id, version, last_updated, content, compartment, superseded_at)"
                 f" SELECT ${after}, $1, ${after + 1}, ${after + 2}, ${after + 3}::bytea,"
-                f" {_compartment(self.resource_type, 'old_terms')} FROM resource)"
+                f" {_compartment(self.resource_type, 'old_terms')}, $3 FROM resource)"
             )
         return f"WITH {', '.join(parts)} SELECT key FROM resource"
 
@@ -456,7 +456,7 @@ class GenericStore:
 def _versions(resource_type: str) -> tuple[VersionRows, VersionRows]:
     """Where the current and the superseded versions of a type stand."""
 
-    def rows(table: str, alias: str, terms: str, only: str) -> VersionRows:
+    def rows(table: str, alias: str, terms: str, only: str, ended: str | None) -> VersionRows:
         columns = ", ".join(f"{alias}.{name}" for name in ("id", "version", "last_updated", "content"))
 
         def bears(required: Sequence[str], arguments: Arguments) -> str:
@@ -474,12 +474,13 @@ def _versions(resource_type: str) -> tuple[VersionRows, VersionRows]:
             deletion=f"{alias}.content IS NULL",
             bears=bears,
             only=only,
+            ended=ended,
         )
 
     of_type = f"past.resource_type = '{resource_type}'"
     return (
-        rows(table_name(resource_type), "present", "terms", "true"),
-        rows("resource_history", "past", "compartment", of_type),
+        rows(table_name(resource_type), "present", "terms", "true", None),
+        rows("resource_history", "past", "compartment", of_type, "superseded_at"),
     )
 
 

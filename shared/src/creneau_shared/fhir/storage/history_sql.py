@@ -22,7 +22,8 @@ class VersionRows:
     `bears` gives the condition that a version bears one of some terms, for those who do not see every version.
     `source` is the table under the alias `alias`, whose columns are `id`, `version`, `last_updated`; `served_id` the
     id as it is served, collated by code points; `only` and `deletion` are conditions: which rows are meant, and which
-    of them are deletions.
+    of them are deletions. `ended`: the column, if there is one, that says when the version was superseded, or a later
+    moment; what is partitioned by it is looked for in the months that may have it.
     """
 
     select: str
@@ -32,6 +33,7 @@ class VersionRows:
     deletion: str
     bears: Callable[[Sequence[str], Arguments], str]
     only: str = "true"
+    ended: str | None = None
 
 
 ORDER = "ORDER BY last_updated DESC, id DESC, version DESC LIMIT $1::bigint"
@@ -77,7 +79,7 @@ class _Wanted:
         if self._key is not None:
             conditions.append(f"{a}.id = {self._key}")
         if self._since is not None:
-            conditions.append(f"{a}.last_updated >= {self._since}")
+            conditions += [f"{a}.last_updated >= {self._since}", *_ended(rows, f">= {self._since}")]
         if self._before is not None:
             conditions.append(f"({a}.last_updated, {rows.served_id}, {a}.version) < ({self._before})")
         order = f"ORDER BY {a}.last_updated DESC, {rows.served_id} DESC, {a}.version DESC LIMIT $1"
@@ -97,16 +99,26 @@ class _Wanted:
         if self._low is None:
             return "true"
         a = rows.alias
-        return f"{a}.last_updated >= {self._low} AND {a}.last_updated < {self._high}"
+        began = [f"{a}.last_updated >= {self._low}", f"{a}.last_updated < {self._high}"]
+        return " AND ".join([*began, *_ended(rows, f">= {self._low}")])
 
     def superseded(self, current: VersionRows, past: VersionRows) -> tuple[str, str]:
         """Condition and join: the version became current before the period and was superseded after its begin."""
         newer = " UNION ALL ".join(
             f"SELECT {rows.alias}.id, {rows.alias}.version FROM {rows.source} AS {rows.alias}"
-            f" WHERE {rows.only} AND {rows.alias}.last_updated > {self._low}"
+            " WHERE "
+            + " AND ".join(
+                [rows.only, f"{rows.alias}.last_updated > {self._low}", *_ended(rows, f"> {self._low}")]
+            )
             + (f" AND {rows.alias}.id = {self._key}" if self._key is not None else "")
             for rows in (current, past)
         )
         a = past.alias
         join = f" JOIN ({newer}) AS newer ON newer.id = {a}.id AND newer.version = {a}.version + 1"
-        return f"{a}.last_updated < {self._low} AND NOT ({past.deletion})", join
+        wanted = [f"{a}.last_updated < {self._low}", f"NOT ({past.deletion})", *_ended(past, f"> {self._low}")]
+        return " AND ".join(wanted), join
+
+
+def _ended(rows: VersionRows, condition: str) -> list[str]:
+    """What a condition on the version's time, or on its successor's, means for when it ended."""
+    return [f"{rows.alias}.{rows.ended} {condition}"] if rows.ended is not None else []

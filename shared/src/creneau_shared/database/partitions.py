@@ -49,7 +49,11 @@ async def drop_months(connection: Connection, table: str, before: datetime) -> D
     return Dropped(row["partitions"], row["rows"])
 
 
-async def remainders(connection: Connection, table: str) -> list[str]:
-    """The partitions of `table` that are not months, whose rows go one by one."""
-    rows = await connection.fetch("SELECT name FROM partitions_of($1) WHERE low IS NULL ORDER BY name", table)
+async def remainders(connection: Connection, table: str, before: datetime) -> list[str]:
+    """The partitions of `table` that are not months, and that `drop_months` leaves: their rows go one by one."""
+    rows = await connection.fetch(
+        "SELECT name FROM partitions_of($1) WHERE low IS NULL AND (high > $2) IS NOT FALSE ORDER BY name",
+        table,
+        before,
+    )
     return [row["name"] for row in rows]

@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, Table, Text
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.failures import DATABASE_FAILURES
-from creneau_shared.database.partitions import make_months
+from creneau_shared.database.partitions import drop_months, make_months
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging.waiting import wait
 from creneau_shared.retention.rules import MONTHLY, Rule
@@ -106,8 +106,21 @@ class Retention:
                 await self._report(connection, rule, before, removed)
             REMOVED.labels(rule.data_class).inc(removed)
             total += removed
-            if removed < limit or await wait(stop, self._settings.retention_pause_s):
+            if removed < limit:
+                return total + await self._drop(rule, before)
+            if await wait(stop, self._settings.retention_pause_s):
                 return total
+
+    async def _drop(self, rule: Rule, before: datetime) -> int:
+        """Drop the months that are wholly past, in a transaction of its own: everybody waits for its lock."""
+        if rule.months_of is None:
+            return 0
+        async with self._database.transaction() as connection:
+            dropped = await drop_months(connection, rule.months_of, before)
+            if dropped.partitions:
+                await self._report(connection, rule, before, dropped.rows)
+        REMOVED.labels(rule.data_class).inc(dropped.rows)
+        return dropped.rows
 
     async def _report(self, connection: Connection, rule: Rule, before: datetime, removed: int) -> None:
         now = self._clock.now()

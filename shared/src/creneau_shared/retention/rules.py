@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from creneau_shared.database.partitions import drop_months, remainders
+from creneau_shared.database.partitions import remainders
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage.tables import table_name
@@ -24,6 +24,8 @@ class Rule:
     setting: str
     kept: timedelta
     remove: Remove
+    months_of: str | None = None
+    """the table of which those months are dropped, after what `remove` does, that are wholly past keeping"""
 
 
 def removing(table: str, by: str, *, only: str = "true") -> Remove:
@@ -43,19 +45,12 @@ def removing(table: str, by: str, *, only: str = "true") -> Remove:
     return remove
 
 
-def by_months(table: str, one_by_one: Callable[[str], Remove]) -> Remove:
-    """Drops the months of `table` that are wholly past, and removes what lies in no month as `one_by_one` does, given
-    a partition.
-
-    A round that drops does no more: everybody waits for its lock. It may remove more than it was asked to.
-    """
+def outside_months(table: str, one_by_one: Callable[[str], Remove]) -> Remove:
+    """Removes the rows of `table` that lie in no month, as `one_by_one` does, given a partition."""
 
     async def remove(connection: Connection, before: datetime, limit: int) -> int:
-        dropped = await drop_months(connection, table, before)
-        if dropped.partitions:
-            return dropped.rows
         removed = 0
-        for partition in await remainders(connection, table):
+        for partition in await remainders(connection, table, before):
             removed += await one_by_one(partition)(connection, before, limit - removed)
             if removed >= limit:
                 break
@@ -65,26 +60,24 @@ def by_months(table: str, one_by_one: Callable[[str], Remove]) -> Remove:
 
 
 def superseded_versions(resource_types: Sequence[str]) -> Remove:
-    """Removes versions that were replaced before the instant.
+    """Removes versions that lie in no month and were replaced before the instant: it is their successor's time that
+    counts, as what there was before the months does not say when it was replaced.
 
-    Those that lie in no month, by the time of their successor: what there was before the months does not say when it
-    was replaced. A version without a successor in the tables was replaced when its resource was removed.
+    A version without a successor in the tables was replaced when its resource was removed.
     """
 
     def one_by_one(partition: str) -> Remove:
         async def remove(connection: Connection, before: datetime, limit: int) -> int:
             removed = 0
             for resource_type in resource_types:
-                removed += await _superseded_of(
-                    connection, partition, resource_type, before, limit - removed
-                )
+                removed += await _superseded_of(connection, partition, resource_type, before, limit - removed)
                 if removed >= limit:
                     break
             return removed
 
         return remove
 
-    return by_months("resource_history", one_by_one)
+    return outside_months("resource_history", one_by_one)
 
 
 async def _superseded_of(
@@ -107,6 +100,8 @@ async def _superseded_of(
     return int(status.rpartition(" ")[2])
 
 
+WHOLE_MONTH = timedelta(days=31)
+"""how much longer than it must a row of these is kept at the most, until its month is wholly past"""
 MONTHLY = ("audit", "resource_history")
 """the tables of every service that are partitioned by month"""
 
@@ -119,13 +114,15 @@ def common_rules(settings: RetentionSettings, resource_types: Sequence[str]) -> 
             "audit",
             "AUDIT_KEPT_DAYS",
             timedelta(days=settings.audit_kept_days),
-            by_months("audit", lambda partition: removing(partition, "recorded")),
+            outside_months("audit", lambda partition: removing(partition, "recorded")),
+            months_of="audit",
         ),
         Rule(
             "superseded-versions",
             "SUPERSEDED_KEPT_DAYS",
             timedelta(days=settings.superseded_kept_days),
             superseded_versions(resource_types),
+            months_of="resource_history",
         ),
         Rule(
             "async-answers",

@@ -115,7 +115,11 @@ class _Wanted:
         )
         a = past.alias
         join = f" JOIN ({newer}) AS newer ON newer.id = {a}.id AND newer.version = {a}.version + 1"
-        wanted = [f"{a}.last_updated < {self._low}", f"NOT ({past.deletion})", *_ended(past, f"> {self._low}")]
+        wanted = [
+            f"{a}.last_updated < {self._low}",
+            f"NOT ({past.deletion})",
+            *_ended(past, f"> {self._low}"),
+        ]
         return " AND ".join(wanted), join
 
 

@@ -45,8 +45,10 @@ async def make_months(connection: Connection, table: str, now: datetime, ahead: 
 
 async def drop_months(connection: Connection, table: str, before: datetime) -> Dropped:
     """Drop the partitions of `table` that hold nothing from `before` on."""
-    row = await connection.fetchrow("SELECT partitions, rows FROM drop_months($1, $2)", table, before)
-    return Dropped(row["partitions"], row["rows"])
+    ((partitions, rows),) = await connection.fetch(
+        "SELECT partitions, rows FROM drop_months($1, $2)", table, before
+    )
+    return Dropped(partitions, rows)
 
 
 async def remainders(connection: Connection, table: str, before: datetime) -> list[str]:

@@ -20,7 +20,7 @@ from creneau_shared.database.partitioning import (
 )
 
 revision = "0016"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,10 @@ from services.booking.tests.practice import Practice
 
 from creneau_booking.jobs import rules
 from creneau_booking.settings import BookingSettings
+from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.retention.job import Retention
+from creneau_shared.retention.rules import Rule
 from creneau_shared.retention.settings import RetentionSettings
 
 
@@ -154,13 +157,13 @@ async def test_traces_and_answers_go_by_their_time(
 async def test_the_trail_and_superseded_versions_go_by_whole_months(fresh: Practice) -> None:
     """A month whose last day is past keeping is gone, not emptied; the one before its end keeps every row."""
     job = retention(fresh, audit_kept_days=100, superseded_kept_days=100)
-    fresh.clock.instant = datetime(2031, 3, 20, tzinfo=UTC)
+    fresh.clock.instant = datetime(2091, 3, 20, tzinfo=UTC)
     assert await job.make_ready() == 10  # of two tables, from last month to three ahead
     assert await job.make_ready() == 0
     for moment in (
-        datetime(2031, 3, 1, tzinfo=UTC),
-        datetime(2031, 3, 31, tzinfo=UTC),
-        datetime(2031, 4, 1, tzinfo=UTC),
+        datetime(2091, 3, 1, tzinfo=UTC),
+        datetime(2091, 3, 31, tzinfo=UTC),
+        datetime(2091, 4, 1, tzinfo=UTC),
     ):
         await insert(fresh, "audit", moment)
         await fresh.database.pool.execute(
@@ -168,31 +171,47 @@ async def test_the_trail_and_superseded_versions_go_by_whole_months(fresh: Pract
             " VALUES ('Patient', gen_random_uuid()::text, 1, '2001-01-01', '{}', $1)",
             moment,
         )
-    fresh.clock.instant = datetime(2031, 4, 1, tzinfo=UTC) + timedelta(days=100) - timedelta(minutes=1)
+    fresh.clock.instant = datetime(2091, 4, 1, tzinfo=UTC) + timedelta(days=100) - timedelta(minutes=1)
     assert {name: n for name, n in (await job.apply()).items() if n} == {}
     fresh.clock.advance(timedelta(minutes=1))
     assert {name: n for name, n in (await job.apply()).items() if n} == {"audit": 2, "superseded-versions": 2}
     for table in ("audit", "resource_history"):
         names = await fresh.database.pool.fetch("SELECT name FROM partitions_of($1)", table)
-        assert {f"{table}_2031_03", f"{table}_2031_04"} & {row["name"] for row in names} == {
-            f"{table}_2031_04"
+        assert {f"{table}_2091_03", f"{table}_2091_04"} & {row["name"] for row in names} == {
+            f"{table}_2091_04"
         }
-        assert await count(fresh, f"{table}_2031_04") == 1
+        assert await count(fresh, f"{table}_2091_04") == 1
     report = "SELECT removed FROM retention_report WHERE data_class = 'audit' AND day = $1"
     assert await fresh.database.pool.fetchval(report, fresh.clock.now().date()) == 2
+
+
+async def test_a_round_makes_the_coming_months_ready_before_anything_is_removed(fresh: Practice) -> None:
+    stop = asyncio.Event()
+    fresh.clock.instant = datetime(2091, 3, 20, tzinfo=UTC)
+
+    async def end(connection: Connection, before: datetime, limit: int) -> int:
+        stop.set()
+        return 0
+
+    await Retention(
+        fresh.database, fresh.clock, [Rule("nothing", "NOTHING_KEPT_DAYS", timedelta(days=1), end)]
+    ).run(stop)
+    for table in ("audit", "resource_history"):
+        names = await fresh.database.pool.fetch("SELECT name FROM partitions_of($1)", table)
+        assert {f"{table}_2091_{month:02}" for month in range(2, 7)} <= {row["name"] for row in names}
 
 
 async def test_a_year_without_the_job_loses_and_keeps_nothing_too_long(fresh: Practice) -> None:
     """Its rows stand in the default partition, and go one by one; the months that follow are made as ever."""
     job = retention(fresh, audit_kept_days=100)
-    begin = datetime(2031, 1, 15, tzinfo=UTC)
+    begin = datetime(2091, 1, 15, tzinfo=UTC)
     for month in range(12):
         await insert(fresh, "audit", begin + timedelta(days=30 * month))
     assert await count(fresh, "audit_default") == 12
     fresh.clock.instant = begin + timedelta(days=330)
     await job.make_ready()
     names = await fresh.database.pool.fetch("SELECT name FROM partitions_of('audit')")
-    assert {"audit_2032_01", "audit_2032_02"} <= {row["name"] for row in names}
+    assert {"audit_2092_01", "audit_2092_02"} <= {row["name"] for row in names}
     removed = 0
     while gone := (await job.apply())["audit"]:
         removed += gone

@@ -26,7 +26,7 @@ ROW = (
 STORED = "SELECT pg_relation_filenode('{}')"
 VERSION = (
     "INSERT INTO resource_history (resource_type, id, version, last_updated, content)"
-    " VALUES ('Patient', $1, 1, $2, '{}')"
+    " VALUES ('Patient', $1, $2, $3, '{}')"
 )
 
 
@@ -75,19 +75,20 @@ async def test_versions_from_before_go_by_their_successor_s_time(fresh: Practice
         await store.put(connection, fresh.context(), id_, {**patient(), "gender": "other"})
     await _migrate(fresh, "0014", back=True)
     old = unique("p")
-    for version in (1, 2):
-        await fresh.database.pool.execute(
-            VERSION.replace(", 1, $2", f", {version}, $2"),
-            old,
-            fresh.clock.now() - timedelta(days=400 - version),
-        )
+    for version, age in enumerate((399, 398, 10), 1):
+        made = fresh.clock.now() - timedelta(days=age)
+        await fresh.database.pool.execute(VERSION, old, version, made)
     await _migrate(fresh, "head")
-    assert await count(fresh, "resource_history_before") == 3
+    assert await count(fresh, "resource_history_before") == 4
     async with fresh.database.connection() as connection:
         query = HistoryQuery(id_, None, None, 10)
         versions = await store.history(connection, query)
     assert [version.version for version in versions] == [2, 1]
-    assert (await retention(fresh, superseded_kept_days=100).apply())["superseded-versions"] == 2
+    assert (await retention(fresh, superseded_kept_days=100).apply())["superseded-versions"] == 1
+    left = await fresh.database.pool.fetch(
+        "SELECT version FROM resource_history WHERE id = $1 ORDER BY 1", old
+    )
+    assert [row["version"] for row in left] == [2, 3]
     assert await count(fresh, "resource_history", "id = $1", id_) == 1
 
 

@@ -17,6 +17,7 @@ from creneau_shared.database.partitioning import (
     join_together,
     make_functions,
     partition,
+    refuse_deletes,
 )
 
 revision = "0016"
@@ -37,6 +38,7 @@ def upgrade() -> None:
     make_functions()
     add_superseded_at()
     partition(AUDIT, OWN_HISTORY)
+    refuse_deletes(AUDIT)
 
 
 def downgrade() -> None:

@@ -12,6 +12,7 @@ from creneau_shared.database.partitioning import (
     join_together,
     make_functions,
     partition,
+    refuse_deletes,
 )
 
 revision = "0012"
@@ -24,6 +25,7 @@ def upgrade() -> None:
     make_functions()
     add_superseded_at()
     partition(AUDIT, HISTORY)
+    refuse_deletes(AUDIT)
 
 
 def downgrade() -> None:

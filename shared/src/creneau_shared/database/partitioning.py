@@ -89,8 +89,19 @@ END
 $$
 """
 
-FUNCTIONS = (PARTITIONS_OF, MAKE, DROP)
+REFUSE = """
+CREATE OR REPLACE FUNCTION refuse_delete() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of % are deleted in a partition', TG_TABLE_NAME USING ERRCODE = 'feature_not_supported';
+END
+$$
+"""
+
+FUNCTIONS = (PARTITIONS_OF, MAKE, DROP, REFUSE)
 REMOVALS = (
+    "DROP FUNCTION refuse_delete()",
     "DROP FUNCTION drop_months(text, timestamptz)",
     "DROP FUNCTION make_month(text, timestamptz)",
     "DROP FUNCTION partitions_of(text)",
@@ -156,6 +167,18 @@ def partition(*tables: Partitioned) -> None:
         _exchange(table, bounds[table.name])
         for offset in range(READY_MONTHS + 1):
             op.execute(f"SELECT make_month('{table.name}', now() + interval '{offset} months')")
+
+
+def refuse_deletes(table: Partitioned) -> None:
+    """Rows are deleted in one partition or another, never in the table as a whole.
+
+    The retention of a version that knew one table names rows by their `ctid`, which each partition gives anew: it would
+    take today's rows for those of three years ago.
+    """
+    op.execute(
+        f"CREATE TRIGGER refuse_delete BEFORE DELETE ON {table.name}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_delete()"
+    )
 
 
 def join_together(table: Partitioned) -> None:

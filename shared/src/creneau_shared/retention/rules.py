@@ -31,7 +31,7 @@ class Rule:
 def removing(table: str, by: str, *, only: str = "true") -> Remove:
     """Removes rows of `table` whose column `by` lies before the instant, the oldest first, skipping what others hold.
 
-    `by` needs an index in that order.
+    `by` needs an index in that order. `table` is one table or one partition: rows are named by their place in it.
     """
     statement = (
         f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {by} < $1 AND {only}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -136,6 +137,7 @@ class Bench:
         messaging: MessagingSettings = QUICK,
         *,
         personal: bool = False,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> Consumer:
         """A consumer in a group of its own name."""
         return Consumer(
@@ -148,6 +150,7 @@ class Bench:
             self.clock,
             messaging,
             personal=[self.topic.name] if personal else (),
+            seconds=seconds,
         )
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -143,15 +144,29 @@ async def test_the_inbox_forgets_what_it_handled_long_ago(bench: Bench) -> None:
         assert not await inbox.first_time(connection, "test", new)
 
 
-async def test_a_running_consumer_reports_that_it_polls(bench: Bench) -> None:
-    """Liveness rests on the age of the last poll."""
-    consumer = bench.consumer()
-    async with bench.running(consumer):
+async def test_a_consumer_reports_that_it_polls_and_when_it_hangs(bench: Bench) -> None:
+    """Liveness rests on the age of its last move, by the clock that it is given."""
+    now, hangs = 0.0, asyncio.Event()
+
+    async def hang(connection: Connection, event: ReceivedEvent) -> None:
+        hangs.set()
+        await asyncio.Event().wait()
+
+    consumer = bench.consumer(handlers={TYPE: hang}, seconds=lambda: now)
+    running = asyncio.create_task(consumer.run(asyncio.Event()))
+    try:
+        now += 3600
 
         async def polls() -> bool:
             return consumer.poll_age_s() < 1
 
         await eventually(polls, "the consumer polls")
         assert not consumer.stuck()
-    consumer._polled_at -= 3600
-    assert consumer.stuck()
+        async with bench.running(bench.relay()):
+            await bench.happen(1)
+            await asyncio.wait_for(hangs.wait(), 60)
+        now += 3600
+        assert consumer.stuck()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -6,7 +6,7 @@ often it arrives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -66,6 +66,13 @@ async def first_times(connection: Connection, consumer: str, event_ids: Sequence
         list(event_ids),
     )
     return {row["event_id"] for row in rows}
+
+
+async def forget(connection: Connection, consumer: str, event_ids: Collection[UUID]) -> None:
+    """`consumer` has not handled these after all: they are to come once more."""
+    await connection.execute(
+        "DELETE FROM inbox WHERE consumer = $1 AND event_id = ANY($2::uuid[])", consumer, list(event_ids)
+    )
 
 
 async def prune(database: Database, consumer: str, before: datetime) -> int:

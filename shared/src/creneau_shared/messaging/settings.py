@@ -48,6 +48,10 @@ class MessagingSettings(BaseSettings):
     consumer_session_timeout_s: float = Field(
         10.0, description="a silent member leaves its group after, seconds"
     )
+    consumer_round_s: float = Field(
+        15.0,
+        description="longest that fetched events are worked on before the next poll; the rest is read again, seconds",
+    )
     consumer_stuck_after_s: float = Field(
-        60.0, description="a consumer that has not polled for is stuck, seconds"
+        60.0, description="a consumer that has neither polled nor done with an event for is stuck, seconds"
     )

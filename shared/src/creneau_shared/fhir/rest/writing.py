@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from creneau_shared.database.barrier import commit_barrier
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import (
     BadRequest,
@@ -67,6 +68,7 @@ async def create(
         found = await _match(server, connection, request, store, condition.lstrip("?"), "If-None-Exist")
         if found is not None:
             stored = await read_current(connection, store, access, found)
+            await commit_barrier(connection)
             await server.audit(connection, request, "R", stored)
             return Answer.of(stored, 200, Location=server.location(stored))
     key = request.headers.get("idempotency-key")

@@ -127,8 +127,8 @@ class Bench:
             await outbox.append(connection, events)
         return events
 
-    def relay(self) -> Relay:
-        return Relay(self.database, self.settings, [self.topic], self.clock, QUICK)
+    def relay(self, messaging: MessagingSettings = QUICK) -> Relay:
+        return Relay(self.database, self.settings, [self.topic], self.clock, messaging)
 
     def consumer(
         self,

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from structlog.testing import capture_logs
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import outbox
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.relay import LEADER_LOCK
 from creneau_shared.messaging.sending import Ack, Batch, send
+from creneau_shared.messaging.settings import MessagingSettings
 
-from .conftest import TYPE, Bench, eventually, in_order_for_each_key, leave_effect
+from .conftest import QUICK, TYPE, Bench, eventually, in_order_for_each_key, leave_effect
 
 
 async def test_every_event_arrives_once_and_in_order_for_each_key(bench: Bench) -> None:
@@ -133,32 +135,66 @@ async def test_a_relay_whose_client_gives_up_what_it_waits_for_goes_on(
     assert len(await bench.effects()) == 10
 
 
+async def test_a_batch_that_nobody_answers_is_sent_once_more_by_the_relay_that_leads(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that dies answers nothing; by the second attempt another leads. A new term would only cost more time."""
+    attempts = 0
+
+    async def silent_once(producer: AIOKafkaProducer, batches: Mapping[TopicPartition, Batch]) -> list[Ack]:
+        nonlocal attempts
+        attempts += 1
+        acks = await send(producer, batches)
+        if attempts == 1:
+            await asyncio.Event().wait()
+        return acks
+
+    monkeypatch.setattr("creneau_shared.messaging.relay.send", silent_once)
+    await bench.happen(10)
+    relay = bench.relay(QUICK.model_copy(update={"relay_send_timeout_s": 2.0}))
+    with capture_logs() as said:
+        async with bench.running(relay, bench.consumer()):
+            await bench.settled()
+    assert attempts >= 2
+    assert [line["event"] for line in said if line["event"].startswith("relay ")] == ["relay leads"]
+    assert sorted(number for _, number in await bench.effects()) == list(range(10))
+
+
+def test_two_attempts_at_a_batch_take_less_than_ten_seconds() -> None:
+    limits = MessagingSettings()
+    assert limits.relay_send_timeout_s < 5
+    assert limits.relay_send_attempts_max == 2
+
+
 async def test_only_one_relay_leads_and_another_takes_over_when_its_connection_dies(bench: Bench) -> None:
     relays = [bench.relay(), bench.relay()]
 
     async def one_leads() -> bool:
         return sum(relay.leads for relay in relays) == 1
 
-    async with bench.running(*relays, bench.consumer()):
-        await eventually(one_leads, "one relay leads")
-        first = next(relay for relay in relays if relay.leads)
-        second = next(relay for relay in relays if not relay.leads)
-        await bench.happen(50)
-        await bench.arrived(50)
+    with capture_logs() as said:
+        async with bench.running(*relays, bench.consumer()):
+            await eventually(one_leads, "one relay leads")
+            first = next(relay for relay in relays if relay.leads)
+            second = next(relay for relay in relays if not relay.leads)
+            await bench.happen(50)
+            await bench.arrived(50)
 
-        async def taken_over() -> bool:
-            await bench.database.pool.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1",
-                LEADER_LOCK & 0xFFFFFFFF,
-            )
-            await asyncio.sleep(0.3)
-            return second.leads
+            async def taken_over() -> bool:
+                if first.leads:
+                    await bench.database.pool.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1",
+                        LEADER_LOCK & 0xFFFFFFFF,
+                    )
+                return second.leads
 
-        await eventually(taken_over, "the other relay leads")
-        assert not first.leads
-        await bench.happen(50)
-        await bench.arrived(100)
-        await bench.settled()
+            await eventually(taken_over, "the other relay leads")
+            assert not first.leads
+            await bench.happen(50)
+            await bench.arrived(100)
+            await bench.settled()
+    reasons = {line["error"] for line in said if line["event"] == "relay interrupted"}
+    assert reasons == {"ConnectionError"}, "the reason is told, not what the clean-up stumbled over"
     effects = await bench.effects()
     assert sorted(number for _, number in effects) == list(range(100))
     assert in_order_for_each_key(effects)

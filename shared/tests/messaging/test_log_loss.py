@@ -13,7 +13,7 @@ from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
-from creneau_shared.messaging.topics import dead_letter_topic
+from creneau_shared.messaging.topics import Topic, dead_letter_topic
 
 from .conftest import (
     PARTITIONS,
@@ -227,3 +227,14 @@ def test_settings_of_a_topic_name_what_the_broker_should_do(bench: Bench) -> Non
     assert bench.topic.configuration(limits) == {"cleanup.policy": "delete", "retention.ms": str(7 * day_ms)}
     dead = dead_letter_topic(bench.topic.name, "group").configuration(limits)
     assert dead == {"cleanup.policy": "delete", "retention.ms": str(30 * day_ms)}
+
+
+@pytest.mark.parametrize(("replicas", "in_sync"), [(1, None), (2, None), (3, "2"), (5, "2")])
+@pytest.mark.parametrize("compacted", [False, True])
+def test_what_is_acknowledged_is_in_two_replicas_where_there_are_three(
+    compacted: bool, replicas: int, in_sync: str | None
+) -> None:
+    """`acks=all` waits for those in sync, and by a broker's own default one that is alone is enough."""
+    topic = Topic(name="t", compacted=compacted)
+    configuration = topic.configuration(MessagingSettings(), replicas)
+    assert configuration.get("min.insync.replicas") == in_sync

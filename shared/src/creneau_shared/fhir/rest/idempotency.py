@@ -1,7 +1,8 @@
 """`Idempotency-Key`: a create that is sent twice happens once, and both callers get the same answer.
 
 The key is kept in the transaction of the create itself, per subject, with a digest of what was sent; a rival with
-the same key waits for the first to end. Nothing is repeated from a commit that no standby has. (IETF draft-ietf-httpapi-idempotency-key-header.)
+the same key waits for the first to end. (IETF draft-ietf-httpapi-idempotency-key-header.) Nothing is repeated from a
+commit that no standby has.
 """
 
 from __future__ import annotations

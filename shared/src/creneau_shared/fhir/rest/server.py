@@ -18,6 +18,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.closing import Savepoint
 from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.database.standby import STANDBY_FAILURES, may_be_older, older_state_will_do
 from creneau_shared.errors import CreneauError, MethodNotAllowed, NotFound, NotImplementedByServer
 from creneau_shared.fhir.rest import batch, capability, history, reading, searching, writing
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
@@ -154,9 +155,10 @@ class FhirServer:
                 self._transaction.reset(token)
 
     def gathered_reads(self, resource_type: str) -> GatheredReads | None:
-        """How resources of a public type are read together; None within a transaction, which reads for itself, and
-        for types whose every access is recorded."""
-        return self._gathered.get(resource_type) if self._transaction.get() is None else None
+        """How resources of a public type are read together; None within a transaction, which reads for itself, from
+        a standby, and for types whose every access is recorded."""
+        alone = self._transaction.get() is not None or may_be_older()
+        return None if alone else self._gathered.get(resource_type)
 
     @property
     def in_transaction(self) -> bool:
@@ -190,13 +192,26 @@ class FhirServer:
         plan = self.plan(request)
         said = provenance_of(self, request, writes=plan.write is not None)
         if plan.read is not None:
-            return await plan.read()
+            return await self._read(request, plan.read)
         assert plan.write is not None
         async with self.transaction() as connection:
             answer = await plan.write(connection)
             if said is not None:
                 await keep_provenance(self, connection, request, said, answer)
             return answer
+
+    async def _read(self, request: FhirRequest, read: Read) -> Answer:
+        """Read; for nobody in particular from a standby, if one is there, and from the primary when it fails."""
+        standby = self.database.standby
+        if standby is None or not request.principal.anonymous or self.in_transaction:
+            return await read()
+        try:
+            with older_state_will_do():
+                return await read()
+        except STANDBY_FAILURES as error:
+            standby.doubt()
+            log.warning("read again from the primary", error=describe(error))
+            return await read()
 
     async def resolve(self, request: FhirRequest) -> Rights:
         """Look up what the caller may do, once a request and before its transaction begins."""

@@ -142,7 +142,17 @@ class Postgres:
         if self.user is not None:
             _open_path_to(self.data)
             shutil.chown(self.data, self.user, pwd.getpwnam(self.user).pw_gid)
-        argv = [str(self.bin("pg_basebackup")), "-D", str(self.data), "-d", primary.url(""), "-R", "-c", "fast", "--no-sync"]
+        argv = [
+            str(self.bin("pg_basebackup")),
+            "-D",
+            str(self.data),
+            "-d",
+            primary.url(""),
+            "-R",
+            "-c",
+            "fast",
+            "--no-sync",
+        ]
         done = subprocess.run(
             argv, capture_output=True, text=True, check=False, **self.command().popen_arguments()
         )

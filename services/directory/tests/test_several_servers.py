@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
+from deploy.local.ports import wait_until
 from deploy.local.postgres import Postgres
 from services.directory.tests.conftest import Directory, opened
+from tests.fixtures.local_run import eventually
+from tests.fixtures.postgres import running_postgres, running_standby
 
 from creneau_directory.settings import DirectorySettings
 from creneau_shared.database.migrations import find_migrations, migrate
@@ -30,27 +33,34 @@ class Pair:
     @property
     def url(self) -> str:
         """Both, the standby first: whoever took the first would find that it writes nothing."""
-        first, second = (server.url(NAME).partition("@")[2].partition("/")[0] for server in (self.standby, self.primary))
+        first, second = (
+            server.url(NAME).partition("@")[2].partition("/")[0] for server in (self.standby, self.primary)
+        )
         return f"postgresql://postgres@{first},{second}/{NAME}?target_session_attrs=primary"
 
-    async def caught_up(self) -> None:
+    def caught_up(self) -> None:
         """Wait until the standby shows what the primary has."""
-        primary = await asyncpg.connect(self.primary.url(NAME))
-        standby = await asyncpg.connect(self.standby.url(NAME))
-        try:
-            at = await primary.fetchval("SELECT pg_current_wal_lsn()")
-            while not await standby.fetchval("SELECT pg_last_wal_replay_lsn() >= $1", at):
-                await asyncio.sleep(0)
-        finally:
-            await primary.close()
-            await standby.close()
+        at = self.primary.execute("SELECT pg_current_wal_lsn()")
+        wait_until(
+            lambda: self.standby.execute(f"SELECT pg_last_wal_replay_lsn() >= '{at}'") == "t",
+            within_s=60,
+            what="the standby caught up",
+            every_s=0.05,
+        )
 
 
-@pytest.fixture
-def pair(new_postgres_server: Callable[[], Postgres], new_standby: Callable[[Postgres], Postgres]) -> Pair:
-    primary = new_postgres_server()
-    primary.create_database(NAME)
-    return Pair(primary, new_standby(primary))
+@pytest.fixture(scope="module")
+async def pair() -> AsyncIterator[Pair]:
+    """One for all tests of this file: the last of them ends its primary."""
+    with running_postgres(durable=True) as primary:
+        primary.create_database(NAME)
+        with running_standby(primary) as standby:
+            pair = Pair(primary, standby)
+            settings = DirectorySettings(database_url=pair.url, database_owner_url=pair.url)
+            assert settings.runtime_role == "postgres"
+            await migrate(find_migrations("creneau_directory"), settings.migration_url)
+            pair.caught_up()
+            yield pair
 
 
 class Address:
@@ -94,47 +104,22 @@ async def address(pair: Pair) -> AsyncIterator[Address]:
     await address.close()
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], what: str) -> None:
-    async with asyncio.timeout(60):
-        while not await holds():
-            await asyncio.sleep(0.05)
-
-
-async def test_a_url_that_names_several_servers_migrates_and_serves_and_follows_the_primary(pair: Pair) -> None:
-    """The standby is named first; after the primary has died and the standby was promoted, nothing is told anew."""
-    settings = DirectorySettings(database_url=pair.url, database_owner_url=pair.url)
-    assert settings.runtime_role == "postgres"
-    await migrate(find_migrations("creneau_directory"), settings.migration_url)
-    async with opened(pair.url) as directory:
-        assert (await create(directory, "avant")).status_code == 201
-        await pair.caught_up()
-        pair.primary.kill()
-        pair.standby.promote()
-        answers: list[int] = []
-
-        async def written() -> bool:
-            answers.append((await create(directory, "après")).status_code)
-            return answers[-1] == 201
-
-        await eventually(written, "the new primary is found")
-        assert set(answers) <= {201, 503}
-        assert len(await directory.ids("Organization", name="avant")) == 1
-
-
 async def test_sessions_on_a_demoted_primary_are_dropped(pair: Pair, address: Address) -> None:
     """They outlive the demotion (behind an address or a pooler), still read, and would refuse writes for ever."""
-    await migrate(find_migrations("creneau_directory"), pair.primary.url(NAME))
-    await pair.caught_up()
     address.server = pair.standby
     async with opened(await address.open()) as directory:
         assert await directory.ids("Organization", name="x") == []
         refused = await create(directory, "trop-tôt")
         assert refused.status_code == 503
         address.server = pair.primary
-        assert (await create(directory, "puis")).status_code == 201, "the session that could not write is gone"
+        assert (await create(directory, "puis")).status_code == 201, (
+            "the session that could not write is gone"
+        )
 
 
-async def test_every_session_is_dropped_when_one_finds_itself_on_a_demoted_primary(pair: Pair, address: Address) -> None:
+async def test_every_session_is_dropped_when_one_finds_itself_on_a_demoted_primary(
+    pair: Pair, address: Address
+) -> None:
     address.server = pair.standby
     async with Database(await address.open(), size=3, statement_timeout_s=20) as database:
         old = [await database.pool.acquire() for _ in range(3)]
@@ -153,13 +138,11 @@ async def test_every_session_is_dropped_when_one_finds_itself_on_a_demoted_prima
 
 async def test_who_has_no_token_is_answered_by_the_standby_and_who_has_one_by_the_primary(pair: Pair) -> None:
     """Seen by what each shows while the standby applies nothing; it falls back when it is too old, and when it is gone."""
-    await migrate(find_migrations("creneau_directory"), pair.primary.url(NAME))
-    await pair.caught_up()
     reads = {"database_read_url": pair.standby.url(NAME), "database_read_lag_max_s": 3600.0}
     async with opened(pair.primary.url(NAME), **reads) as directory:
         first, second = f"premier{uuid4().hex}", f"second{uuid4().hex}"
         id_ = (await create(directory, first)).json()["id"]
-        await pair.caught_up()
+        pair.caught_up()
         assert await found(directory, first) == 1
         pair.standby.execute("SELECT pg_wal_replay_pause()")
         later = (await create(directory, second)).json()["id"]
@@ -170,23 +153,44 @@ async def test_who_has_no_token_is_answered_by_the_standby_and_who_has_one_by_th
         pair.standby.kill()
         assert await found(directory, second) == 1, "the primary answers in its place"
         assert (await read(directory, later)).status_code == 200
+    pair.standby.start()
 
 
 async def test_a_standby_that_lags_is_not_read_from(pair: Pair) -> None:
-    await migrate(find_migrations("creneau_directory"), pair.primary.url(NAME))
-    await pair.caught_up()
     pair.standby.execute("SELECT pg_wal_replay_pause()")
     reads = {"database_read_url": pair.standby.url(NAME), "database_read_lag_max_s": 1e-6}
-    async with opened(pair.primary.url(NAME), **reads) as directory:
-        name = f"neuf{uuid4().hex}"
-        assert (await create(directory, name)).status_code == 201
-        assert await found(directory, name) == 1
+    try:
+        async with opened(pair.primary.url(NAME), **reads) as directory:
+            name = f"neuf{uuid4().hex}"
+            assert (await create(directory, name)).status_code == 201
+            assert await found(directory, name) == 1
+    finally:
+        pair.standby.execute("SELECT pg_wal_replay_resume()")
 
 
 async def test_a_standby_that_was_never_there_hinders_nobody(pair: Pair) -> None:
-    await migrate(find_migrations("creneau_directory"), pair.primary.url(NAME))
-    async with opened(pair.primary.url(NAME), database_read_url="postgresql://postgres@127.0.0.1:9/x") as directory:
+    async with opened(
+        pair.primary.url(NAME), database_read_url="postgresql://postgres@127.0.0.1:9/x"
+    ) as directory:
         assert await found(directory, "x") == 0
+
+
+async def test_a_url_that_names_several_servers_follows_the_primary(pair: Pair) -> None:
+    """The standby is named first; after the primary has died and the standby was promoted, nothing is told anew."""
+    async with opened(pair.url) as directory:
+        assert (await create(directory, "avant")).status_code == 201
+        pair.caught_up()
+        pair.primary.kill()
+        pair.standby.promote()
+        answers: list[int] = []
+
+        async def written() -> bool:
+            answers.append((await create(directory, "après")).status_code)
+            return answers[-1] == 201
+
+        await eventually(written, "the new primary is found", within_s=60)
+        assert set(answers) <= {201, 503}
+        assert len(await directory.ids("Organization", name="avant")) == 1
 
 
 async def create(directory: Directory, name: str) -> httpx.Response:

@@ -106,6 +106,22 @@ async def test_appointments_that_change_places_do_not_deadlock(fresh: Practice) 
         assert ended == {"slot-taken": 2}
 
 
+async def test_an_expired_hold_that_several_want_parts_of_makes_nobody_wait_in_a_circle(
+    fresh: Practice,
+) -> None:
+    """Who wants its second slot, and has that locked, frees the first as well; who wants both locks the first and then
+    waits for the second. Nobody may wait for a slot out of its turn."""
+    agenda = await fresh.open_agenda(60)
+    pairs = [agenda.slots[first : first + 2] for first in range(0, 60, 2)]
+    for pair in pairs:
+        await fresh.hold(appointment("proposed", slots=pair))
+    fresh.clock.advance(timedelta(seconds=fresh.settings.hold_duration_s))
+    wanted = [part for pair in pairs for part in (pair[1:], pair, pair[:1], pair[1:], pair)]
+    ended = await outcomes([fresh.create(appointment("booked", slots=part)) for part in wanted], at_once=16)
+    assert set(ended) <= {"won", "slot-taken", "slot-held"}
+    assert ended["won"] > 0
+
+
 async def test_an_expired_hold_gives_way_without_the_sweeper(fresh: Practice) -> None:
     """Held until ten past; at ten past it is the next one's, who gets it while the holder's is cancelled."""
     agenda = await fresh.open_agenda(1)

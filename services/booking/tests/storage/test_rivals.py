@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from services.booking.tests.factories import appointment, utc
+from services.booking.tests.factories import appointment, schedule, unique, utc
 from services.booking.tests.practice import Practice
 
 from creneau_shared.database.pool import Connection
@@ -106,13 +106,16 @@ async def test_appointments_that_change_places_do_not_deadlock(fresh: Practice) 
         assert ended == {"slot-taken": 2}
 
 
+@pytest.mark.parametrize("whose", ["Practitioner", "HealthcareService"])
 async def test_an_expired_hold_that_several_want_parts_of_makes_nobody_wait_in_a_circle(
-    fresh: Practice,
+    fresh: Practice, whose: str
 ) -> None:
     """Who wants its second slot, and has that locked, frees the first as well; who wants both locks the first and then
-    waits for the second. Nobody may wait for a slot out of its turn."""
-    agenda = await fresh.open_agenda(60)
-    pairs = [agenda.slots[first : first + 2] for first in range(0, 60, 2)]
+    waits for the second. Nobody may wait for a slot out of its turn; an offer's agenda has nobody whose turn it is."""
+    agenda = unique("agenda")
+    await fresh.put(schedule(agenda, [f"{whose}/{unique('qui')}"]))
+    _, slots = await fresh.fill(agenda, 60)
+    pairs = [slots[first : first + 2] for first in range(0, 60, 2)]
     for pair in pairs:
         await fresh.hold(appointment("proposed", slots=pair))
     fresh.clock.advance(timedelta(seconds=fresh.settings.hold_duration_s))
@@ -147,7 +150,7 @@ async def test_an_expired_hold_in_another_agenda_gives_way_too(fresh: Practice) 
     fresh.clock.advance(timedelta(hours=1))
     booked = await fresh.create(appointment("booked", slots=two.slots))
     assert [row[2] for row in await fresh.occupied(one.practitioner)] == [booked.id]
-    assert await fresh.slot_statuses(one.slots) == ["free"]
+    assert await fresh.slot_statuses(one.slots) == ["busy-unavailable"]
     assert await fresh.kinds(held.id) == ["held", "hold-expired"]
 
 

@@ -1,8 +1,4 @@
-"""Holds that run out: cancelled by the sweeper, or by the next one who wants what they held.
-
-The next one has slots locked already, and those of the hold may come before them in the order of locks. So nothing is
-waited for here: a hold whose appointment or one of whose slots somebody else has locked is left for the next look.
-"""
+"""Holds that run out: cancelled by the sweeper, or by the next one who wants what they held."""
 
 from __future__ import annotations
 
@@ -11,8 +7,9 @@ from datetime import datetime
 
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.handlers.telling import tell
-from creneau_booking.storage import claims
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.availability.actors import try_turn, wait_for_turn
+from creneau_booking.storage.availability.taking import give_back
 from creneau_booking.storage.holds import HeldAppointment, forget_hold, lock_expired_hold
 from creneau_booking.storage.slot_locks import lock_at_once
 from creneau_shared.database.pool import Connection
@@ -26,24 +23,39 @@ class HoldExpiry:
         self._repository = repository
 
     async def expire(self, connection: Connection, now: datetime, appointment_ids: Iterable[str]) -> int:
-        """Cancel those of the appointments whose hold has run out, that nobody is changing and of whose slots nobody
-        is taking one; how many."""
+        """Cancel those of the appointments whose hold has run out and that nobody is changing; how many."""
         expired = 0
         for appointment_id in appointment_ids:
             held = await lock_expired_hold(connection, appointment_id, now)
-            if held is not None and await self._cancel(connection, now, held):
+            if held is not None:
+                await wait_for_turn(connection, appointment_id)
+                await self._cancel(connection, now, held)
                 expired += 1
         return expired
 
-    async def _cancel(self, connection: Connection, now: datetime, held: HeldAppointment) -> bool:
+    async def expire_at_once(
+        self, connection: Connection, now: datetime, appointment_ids: Iterable[str]
+    ) -> int:
+        """The same for whoever has locked slots already, and so must wait for nobody: what is not to be had at once
+        stays. (Its people's turn covers its slots, where it has people; an agenda of a place or an offer has none.)"""
+        expired = 0
+        for appointment_id in appointment_ids:
+            if not await try_turn(connection, appointment_id):
+                continue
+            held = await lock_expired_hold(connection, appointment_id, now)
+            if held is not None and await lock_at_once(
+                connection, self._repository.stored_facts(held.stored).slots
+            ):
+                await self._cancel(connection, now, held)
+                expired += 1
+        return expired
+
+    async def _cancel(self, connection: Connection, now: datetime, held: HeldAppointment) -> None:
         context = WriteContext(now=now, by_service=True)
         before = self._repository.stored_facts(held.stored)
-        if not await lock_at_once(connection, before.slots):
-            return False
-        await claims.give_back(connection, before.id, before.slots, now)
+        await give_back(connection, before.id, before.slots, now)
         await forget_hold(connection, before.id)
         resource = self._repository.as_cancelled(self._repository.resource(held.stored))
         after = self._repository.facts(resource, id_=held.stored.id, version=held.stored.version + 1)
         await self._repository.update(connection, context, held.stored, resource, after)
         await tell(connection, context, AppointmentEvent("hold-expired", after))
-        return True

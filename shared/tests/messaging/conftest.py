@@ -137,6 +137,7 @@ class Bench:
         messaging: MessagingSettings = QUICK,
         *,
         personal: bool = False,
+        alone: Callable[[ReceivedEvent], bool] = lambda _: False,
         seconds: Callable[[], float] = time.monotonic,
     ) -> Consumer:
         """A consumer in a group of its own name."""
@@ -150,6 +151,7 @@ class Bench:
             self.clock,
             messaging,
             personal=[self.topic.name] if personal else (),
+            alone=alone,
             seconds=seconds,
         )
 

@@ -16,7 +16,7 @@ from creneau_shared.messaging.relay import LEADER_LOCK
 from creneau_shared.messaging.sending import Ack, Batch, send
 from creneau_shared.messaging.settings import MessagingSettings
 
-from .conftest import QUICK, TYPE, Bench, eventually, in_order_for_each_key, leave_effect
+from .conftest import QUICK, TYPE, Bench, eventually, in_order_for_each_key, leave_effect, number_of
 
 
 async def test_every_event_arrives_once_and_in_order_for_each_key(bench: Bench) -> None:
@@ -198,6 +198,20 @@ async def test_only_one_relay_leads_and_another_takes_over_when_its_connection_d
     effects = await bench.effects()
     assert sorted(number for _, number in effects) == list(range(100))
     assert in_order_for_each_key(effects)
+
+
+async def test_an_event_that_others_wait_for_has_a_transaction_of_its_own(bench: Bench) -> None:
+    """The locks that its handler takes are not held for as long as its whole batch takes."""
+    await bench.happen(10, keys=1)
+    async with bench.running(bench.relay()):
+        await bench.published()
+    async with bench.running(bench.consumer(alone=lambda event: number_of(event) in (0, 4, 5))):
+        await bench.arrived(10)
+        await bench.settled()
+    rows = await bench.database.pool.fetch(
+        "SELECT array_agg((data->>'number')::int ORDER BY position) AS numbers FROM effect GROUP BY xmin::text ORDER BY 1"
+    )
+    assert [row["numbers"] for row in rows] == [[0], [1, 2, 3], [4], [5], [6, 7, 8, 9]]
 
 
 async def test_two_consumers_share_the_partitions_and_nothing_is_lost_when_one_leaves(bench: Bench) -> None:

@@ -24,9 +24,8 @@ from creneau_booking.operations.hold import HoldOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.ownership import schedule_belonging
+from creneau_booking.storage.schedules import ScheduleStore
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
@@ -86,7 +85,7 @@ def create_stores(settings: BookingSettings) -> Stores:
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
-        schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
+        schedules=ScheduleStore(base),
         responses=ResponseStore(base, handlers),
         patients=PatientStore(base, people),
         related_persons=related_persons,

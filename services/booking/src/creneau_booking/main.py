@@ -74,7 +74,9 @@ def republish_all() -> None:
 def _replica_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
     departures = Departures(*create_handlers(settings))
     replica = DirectoryReplica(settings.public_base_url.rstrip("/"), departures, clock)
-    return Consumer(REPLICA, REPLICA, [DIRECTORY], replica.handlers(), database, settings, clock)
+    return Consumer(
+        REPLICA, REPLICA, [DIRECTORY], replica.handlers(), database, settings, clock, alone=replica.alone
+    )
 
 
 async def _rebuild() -> None:

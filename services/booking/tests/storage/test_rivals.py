@@ -13,9 +13,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-from services.booking.tests.factories import appointment, schedule, unique, utc
+from services.booking.tests.factories import BASE, appointment, schedule, unique, utc
 from services.booking.tests.practice import Practice
+from services.booking.tests.surgery import hear, open_surgery, role_resource
 
+from creneau_booking.storage.schedules import ScheduleStore
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.storage.store import Resource
@@ -253,3 +255,25 @@ async def test_a_crash_between_any_two_statements_leaves_nothing(fresh: Practice
             statements += 1
     assert statements >= 5
     assert await rows(fresh) != before
+
+
+async def test_agendas_are_written_while_the_directory_is_heard_and_nobody_waits_in_a_circle(
+    fresh: Practice,
+) -> None:
+    """Who writes a Schedule locks its row and waits for the directory's word, which waits for the rows of all agendas
+    of an actor: in one order, or they wait for each other."""
+    surgery = await open_surgery(fresh)
+    role = role_resource(surgery.role.partition("/")[2], surgery.practitioner, surgery.organization)
+    store = ScheduleStore(BASE)
+
+    async def write() -> None:
+        async with fresh.database.transaction() as connection:
+            said = schedule(surgery.agenda, [surgery.practitioner, surgery.role])
+            await store.put(connection, fresh.context(), surgery.agenda, said)
+
+    async def learn(version: int) -> None:
+        said = {**role, "meta": {**role["meta"], "versionId": str(version)}}
+        await hear(fresh, said)
+
+    attempts = [write() if number % 2 else learn(number) for number in range(2, 82)]
+    assert await outcomes(attempts) == {"won": 80}

@@ -89,6 +89,7 @@ class Consumer:
     without touching another's effects. `group` is its Kafka consumer group; any number of processes share the
     partitions. `handlers` gives the handler of each event type; events of other types are skipped. `personal` are
     those of the topics whose events name people: what cannot be handled of them is put aside without its value.
+    `alone` names the events that take locks for which others wait: each gets a transaction of its own, a short one.
     `seconds` is the clock by which it measures its own pace.
     """
 
@@ -104,6 +105,7 @@ class Consumer:
         messaging: MessagingSettings | None = None,
         *,
         personal: Collection[str] = (),
+        alone: Callable[[ReceivedEvent], bool] = lambda _: False,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -113,6 +115,7 @@ class Consumer:
         self.clock = clock
         self._handlers = dict(handlers)
         self._personal = frozenset(personal)
+        self._alone = alone
         self._database = database
         self._limits = messaging or MessagingSettings()
         self._generations: dict[TopicPartition, int] = {}
@@ -221,20 +224,32 @@ class Consumer:
         if newest > self._generations.setdefault(place, newest):
             await self._rewind(kafka, place, newest)
             return
+        done = 0
         try:
-            done = await self._apply([_read(record, record.topic) for record in records], place, until)
-            offsets[place] = records[done - 1].offset + 1
-            if done < len(records):
-                self._later(kafka, place, records[done].offset)
+            events = [_read(record, record.topic) for record in records]
+            while done < len(events):
+                if done and self._seconds() >= until:
+                    self._later(kafka, place, records[done].offset)
+                    return
+                together = events[done : done + self._together(events[done:])]
+                done += await self._apply(together, place, until)
+                offsets[place] = records[done - 1].offset + 1
         except Rewound:
+            offsets.pop(place, None)
             await self._rewind(kafka, place, None)
         except TRANSIENT as error:
             if isinstance(error, COLLISIONS) and len(records) > 1:
-                await self._one_by_one(kafka, letters, place, records, offsets, until)
+                await self._one_by_one(kafka, letters, place, records[done:], offsets, until)
             else:
-                self._again(kafka, place, records[0].offset, error)
+                self._again(kafka, place, records[done].offset, error)
         except Exception:
-            await self._one_by_one(kafka, letters, place, records, offsets, until)
+            await self._one_by_one(kafka, letters, place, records[done:], offsets, until)
+
+    def _together(self, events: Sequence[ReceivedEvent]) -> int:
+        """How many of these events, from the first on, may share a transaction."""
+        if self._alone(events[0]):
+            return 1
+        return next((n for n, event in enumerate(events) if self._alone(event)), len(events))
 
     async def _one_by_one(
         self,

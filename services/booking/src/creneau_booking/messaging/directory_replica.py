@@ -21,6 +21,10 @@ from creneau_shared.messaging.events import ReceivedEvent
 RESOURCE_CHANGED = "fr.creneau.directory.resource.changed.v1"
 
 
+FOLLOWED = frozenset((*BELONGING_TYPES, *INHERITED))
+"""What the owners and the rules of agendas are made of: while they are made anew, no Schedule is written."""
+
+
 class DirectoryReplica:
     """Applies `resource.changed` events to the replica tables."""
 
@@ -31,6 +35,12 @@ class DirectoryReplica:
 
     def handlers(self) -> dict[str, Handler]:
         return {RESOURCE_CHANGED: self.apply}
+
+    @staticmethod
+    def alone(event: ReceivedEvent) -> bool:
+        """Whether others wait for what the event brings about: agendas that follow, visits that are cancelled. With 499
+        others in its transaction they would wait for seconds."""
+        return event.raw is None or event.key.partition("/")[0] in FOLLOWED
 
     async def apply(self, connection: Connection, event: ReceivedEvent) -> None:
         """Store the resource as it is now, or forget it when the event is a tombstone."""

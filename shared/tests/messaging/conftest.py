@@ -26,6 +26,7 @@ from creneau_shared.messaging.consumer import Consumer, Handler
 from creneau_shared.messaging.events import Event, ReceivedEvent
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.messaging.outbox import outbox_table
+from creneau_shared.messaging.rebuild import Replica
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topics import Topic
@@ -138,6 +139,7 @@ class Bench:
         *,
         personal: bool = False,
         alone: Callable[[ReceivedEvent], bool] = lambda _: False,
+        replica: Replica | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> Consumer:
         """A consumer in a group of its own name."""
@@ -152,6 +154,7 @@ class Bench:
             messaging,
             personal=[self.topic.name] if personal else (),
             alone=alone,
+            replica=replica,
             seconds=seconds,
         )
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 1.0
 
-STANDBY_FAILURES = (*UNREACHABLE, asyncpg.SerializationError)
+STANDBY_FAILURES: tuple[type[Exception], ...] = (*UNREACHABLE, asyncpg.SerializationError)
 """What may happen on a standby and not on the primary: it goes, or what it applies removes what is being read."""
 
 _AGE = """

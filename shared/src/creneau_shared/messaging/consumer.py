@@ -31,10 +31,11 @@ from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import Unavailable
 from creneau_shared.http.correlation import set_correlation_id
-from creneau_shared.messaging import cloudevents, inbox, metrics
+from creneau_shared.messaging import cloudevents, inbox, metrics, rebuild
 from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.events import ReceivedEvent
-from creneau_shared.messaging.kafka import open_consumer
+from creneau_shared.messaging.kafka import log_ends, open_consumer
+from creneau_shared.messaging.rebuild import Replica
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
 from creneau_shared.settings import ServiceSettings
@@ -90,6 +91,7 @@ class Consumer:
     partitions. `handlers` gives the handler of each event type; events of other types are skipped. `personal` are
     those of the topics whose events name people: what cannot be handled of them is put aside without its value.
     `alone` names the events that take locks for which others wait: each gets a transaction of its own, a short one.
+    `replica` is what it keeps of compacted topics, so that a rebuild can find what is gone from them.
     `seconds` is the clock by which it measures its own pace.
     """
 
@@ -106,6 +108,7 @@ class Consumer:
         *,
         personal: Collection[str] = (),
         alone: Callable[[ReceivedEvent], bool] = lambda _: False,
+        replica: Replica | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -116,6 +119,7 @@ class Consumer:
         self._handlers = dict(handlers)
         self._personal = frozenset(personal)
         self._alone = alone
+        self._replica = replica
         self._database = database
         self._limits = messaging or MessagingSettings()
         self._generations: dict[TopicPartition, int] = {}
@@ -291,6 +295,10 @@ class Consumer:
             attempts=self._limits.consumer_attempts_max,
             by_reference=record.topic in self._personal,
         )
+        if self._replica is not None and record.key is not None:
+            # It could not be handled, but it is there: a rebuild leaves alone what was known of it.
+            async with self._database.transaction() as connection:
+                await rebuild.mark(connection, self.name, [record.key.decode("utf-8", "replace")])
         metrics.DEAD.labels(self.name, record.topic).inc()
         log.error(
             "event buried",
@@ -347,6 +355,9 @@ class Consumer:
                     handled.append(event)
                     self._moved()
             if place is not None:
+                if self._replica is not None:
+                    said = [event.key for event in events[:done] if event.raw is not None]
+                    await rebuild.mark(connection, self.name, said)
                 generation = max(event.generation for event in events[:done])
                 if not await inbox.advance(
                     connection, self.name, place.topic, place.partition, events[done - 1].offset, generation
@@ -417,14 +428,27 @@ class Consumer:
             log.info("log not checked", consumer=self.name, error=type(error).__name__)
             return
         lag = dict.fromkeys(self.topics, 0)
+        read: dict[rebuild.Place, int] = {}
         for place, position in positions.items():
             end = kafka.highwater(place)
             lag[place.topic] += max(0, (end or 0) - position)
             emptied = end is not None and position > end
             if emptied or stored.get((place.topic, place.partition)) == inbox.REBUILD:
                 await self._rewind(kafka, place, None)
+            else:
+                read[place.topic, place.partition] = position
         for topic, events in lag.items():
             metrics.CONSUMER_LAG_EVENTS.labels(self.name, topic).set(events)
+        await self._sweep(read)
+
+    async def _sweep(self, read: Mapping[rebuild.Place, int]) -> None:
+        """Forget what a rebuild has not found in the topics, once it has read them."""
+        if self._replica is None:
+            return
+        try:
+            await rebuild.sweep_when_read(self._database, self.name, read, self._replica)
+        except TRANSIENT as error:
+            log.info("replica not swept yet", consumer=self.name, error=type(error).__name__)
 
     async def _prune(self) -> None:
         before = self.clock.now() - timedelta(days=self._limits.inbox_retention_days)
@@ -441,8 +465,10 @@ class Consumer:
         try:
             async with asyncio.timeout(KAFKA_CALL_TIMEOUT_S):
                 start = (await kafka.beginning_offsets([place]))[place]
+                if self._replica is not None:
+                    await self._begin_rebuild(kafka, place, generation)
             kafka.seek(place, start)
-        except (IllegalStateError, KafkaError, TimeoutError) as error:
+        except (IllegalStateError, *TRANSIENT) as error:
             log.info("partition not rewound yet", consumer=self.name, error=type(error).__name__)
             return
         if await self._commit(kafka, {place: start}):
@@ -452,6 +478,17 @@ class Consumer:
                 self._generations[place] = generation
             metrics.REWINDS.labels(self.name).inc()
             log.warning("partition rewound", consumer=self.name, topic=place.topic, partition=place.partition)
+
+    async def _begin_rebuild(
+        self, kafka: AIOKafkaConsumer, place: TopicPartition, generation: int | None
+    ) -> None:
+        """If the partition is read again for a rebuild: up to where it is to be read, before anything is forgotten."""
+        if generation is not None:
+            await rebuild.abandon(self._database, self.name)
+            return
+        handled = await inbox.handled(self._database, self.name, place.topic, place.partition)
+        end = (await log_ends(self.settings, kafka, {place: handled + 1}))[place]
+        await rebuild.begun(self._database, self.name, (place.topic, place.partition), end, handled)
 
 
 def _once(events: Sequence[ReceivedEvent], fresh: set[UUID]) -> list[ReceivedEvent]:

@@ -11,6 +11,7 @@ from typing import Protocol
 from uuid import uuid4
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from deploy.kafka.kafka import Kafka
 from deploy.local.broker import Broker
 from deploy.local.postgres import Postgres
@@ -173,6 +174,23 @@ class Bench:
             assert not late, "a part did not stop in time"
             for task in done:
                 task.result()
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        """An administrator of the broker, as an operator has one."""
+        client = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap_servers)
+        await client.start()
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    async def flow_until(self, condition: Callable[[], bool]) -> None:
+        """Let events happen, a few at a time, until the condition holds."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():
+                await self.happen(20)
+                await self.published()
 
     async def unpublished(self) -> int:
         return int(

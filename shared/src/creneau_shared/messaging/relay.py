@@ -125,20 +125,19 @@ class Relay:
         """Publish and prune until `stop`, or until the connection (and with it the lock) is lost."""
         work = asyncio.ensure_future(self._publish_until(connection, stop))
         pruning = asyncio.ensure_future(self._prune_until(stop))
-        lost = False
 
         def give_up(_: object) -> None:
-            nonlocal lost
-            lost = True
             work.cancel()
 
         connection.add_termination_listener(give_up)
         try:
             await work
-        except asyncio.CancelledError:
-            if lost:
+        except (asyncio.CancelledError, *FAILURES) as error:
+            if is_cancelled():
+                raise
+            if _is_lost(connection):
                 raise ConnectionError("the connection that holds the relay's lock is lost") from None
-            if not is_cancelled():
+            if isinstance(error, asyncio.CancelledError):
                 raise ConnectionError("the Kafka client has given up what was waited for") from None
             raise
         finally:
@@ -290,3 +289,11 @@ async def _unlock(connection: Connection) -> None:
     except DATABASE_FAILURES:
         with suppress(asyncpg.InterfaceError):  # lost, and no longer ours
             connection.terminate()
+
+
+def _is_lost(connection: Connection) -> bool:
+    """Whether the session has ended; a pooled connection cannot be asked once it has gone back to its pool by itself."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True

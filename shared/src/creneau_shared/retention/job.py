@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, Table, Text
 from creneau_shared.clock import Clock
 from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Connection, Database
-from creneau_shared.messaging.waiting import wait
+from creneau_shared.messaging.waiting import every, wait
 from creneau_shared.retention.rules import Rule
 from creneau_shared.retention.settings import RetentionSettings
 
@@ -66,9 +66,7 @@ class Retention:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply the rules at each interval until `stop` is set."""
-        while not stop.is_set():
-            await self.apply(stop)
-            await wait(stop, self._settings.retention_interval_s)
+        await every(self._settings.retention_interval_s, lambda: self.apply(stop), stop)
 
     async def apply(self, stop: asyncio.Event | None = None) -> dict[str, int]:
         """One round: what was removed, by class of data. A class that fails is logged; the others go on."""

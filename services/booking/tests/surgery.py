@@ -9,9 +9,9 @@ from typing import Any
 from services.booking.tests.factories import BASE, ref, schedule, unique
 from services.booking.tests.practice import Practice
 
+from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
-from creneau_booking.publishing import DIRECTORY
-from creneau_booking.storage.schedules import ScheduleStore
+from creneau_booking.topics import DIRECTORY
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.messaging.events import ReceivedEvent

@@ -193,7 +193,9 @@ async def test_only_one_relay_leads_and_another_takes_over_when_its_connection_d
             await bench.arrived(100)
             await bench.settled()
     reasons = {line["error"] for line in said if line["event"] == "relay interrupted"}
-    assert reasons <= {"ConnectionError", "InternalClientError"}, "the reason is told, not what the clean-up stumbled over"
+    assert reasons <= {"ConnectionError", "InternalClientError"}, (
+        "the reason is told, not what the clean-up stumbled over"
+    )
     effects = await bench.effects()
     assert sorted(number for _, number in effects) == list(range(100))
     assert in_order_for_each_key(effects)

@@ -17,7 +17,7 @@ from services.booking.tests.factories import BASE, appointment, schedule, unique
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
 
-from creneau_booking.storage.schedules import ScheduleStore
+from creneau_booking.api.schedules import ScheduleStore
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.storage.store import Resource

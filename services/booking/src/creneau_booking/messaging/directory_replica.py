@@ -14,8 +14,8 @@ from creneau_booking.storage.tables import REPLICA_TYPES
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.replica import ReplicaStore
-from creneau_shared.fhir.storage.tables import table_name
 from creneau_shared.messaging.consumer import Handler
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.rebuild import Replica

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import Any, Protocol
 
 import asyncpg
 import structlog
 
 from creneau_shared.database.failures import UNREACHABLE
-
-if TYPE_CHECKING:
-    from creneau_shared.database.pool import Database
 
 LOOK_EVERY_S = 1.0
 
@@ -50,11 +48,23 @@ def may_be_older() -> bool:
     return _will_do.get()
 
 
+class Connections(Protocol):
+    """A pool of connections, opened and closed as a context (`pool.Database`)."""
+
+    async def __aenter__(self) -> Any: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def connection(self) -> AbstractAsyncContextManager[Any]: ...
+
+
 class Standby:
     """Standbys behind one URL, with a pool of their own (which needs none of them to be there)."""
 
     def __init__(
-        self, database: Database, *, lag_max_s: float, seconds: Callable[[], float] = time.monotonic
+        self, database: Connections, *, lag_max_s: float, seconds: Callable[[], float] = time.monotonic
     ) -> None:
         self.database = database
         self._lag_max_s = lag_max_s

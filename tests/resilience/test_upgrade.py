@@ -18,6 +18,7 @@ from typing import Any
 import asyncpg
 import pytest
 from deploy.local.postgres import Postgres
+from deploy.local.topology import SERVICES
 from services.booking.tests.client import Caller, serving
 from services.booking.tests.conftest import settings_for
 from services.booking.tests.factories import BASE
@@ -29,7 +30,6 @@ from creneau_directory.settings import DirectorySettings
 from creneau_notifications.app import create_app as create_notifications
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.clock import FixedClock
-from tests.fixtures.stack import SERVICES
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -93,7 +93,11 @@ async def upgraded(postgres_server: Postgres) -> AsyncIterator[Upgraded]:
         migrate(service, urls[service])
     async with running_issuer() as issuer:
         clock = FixedClock(NOW)
-        own = {"public_base_url": BASE, "oidc_issuer": issuer.url, "oidc_token_lifetime_max_s": LIFETIME_S}
+        own: dict[str, Any] = {
+            "public_base_url": BASE,
+            "oidc_issuer": issuer.url,
+            "oidc_token_lifetime_max_s": LIFETIME_S,
+        }
         apps = {
             "booking": create_booking(settings_for(urls["booking"], issuer.url), clock),
             "directory": create_directory(DirectorySettings(database_url=urls["directory"], **own), clock),
@@ -154,10 +158,11 @@ async def test_nothing_is_free_in_the_time_of_somebody_who_is_taken(upgraded: Up
     agendas = {
         s["id"]: {a["reference"] for a in s["actor"]} for s in await upgraded.all("booking", "Schedule")
     }
-    free = [
+    free: list[tuple[set[str], datetime, datetime]] = [
         (
             agendas[slot["schedule"]["reference"].partition("/")[2]],
-            *(parsed(slot[end]) for end in ("start", "end")),
+            parsed(slot["start"]),
+            parsed(slot["end"]),
         )
         for slot in await upgraded.all("booking", "Slot", status="free")
     ]

@@ -127,8 +127,8 @@ async def test_every_session_is_dropped_when_one_finds_itself_on_a_demoted_prima
         for connection in old:
             await database.pool.release(connection)
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-            async with database.transaction() as connection:
-                await connection.execute("CREATE TABLE t ()")
+            async with database.transaction() as writing:
+                await writing.execute("CREATE TABLE t ()")
         address.server = pair.primary
         new = [await database.pool.acquire() for _ in range(3)]
         assert not any([await connection.fetchval("SELECT pg_is_in_recovery()") for connection in new]), pids

@@ -275,5 +275,5 @@ async def test_agendas_are_written_while_the_directory_is_heard_and_nobody_waits
         said = {**role, "meta": {**role["meta"], "versionId": str(version)}}
         await hear(fresh, said)
 
-    attempts = [write() if number % 2 else learn(number) for number in range(2, 82)]
+    attempts: list[Awaitable[Any]] = [write() if number % 2 else learn(number) for number in range(2, 82)]
     assert await outcomes(attempts) == {"won": 80}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
 
+from creneau_shared.database.conditions import FALSE, TRUE, all_of, any_of
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import StorageNeeds, storage_needs
@@ -28,8 +29,6 @@ from creneau_shared.fhir.search.request import (
 from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
 from creneau_shared.fhir.search.terms import bounded, escape, token_term
 from creneau_shared.fhir.storage.tables import STRING_INDEX_CHARACTERS, table_name
-
-_FALSE = "false"
 
 
 def literal(text: str) -> str:
@@ -85,7 +84,7 @@ class GenericTable:
         if parameter.type in ("number", "quantity"):
             return self._side("number", clause, number_condition, alias, arguments)
         if parameter.type == "special":
-            return " OR ".join(_near(cast(NearValue, value), alias, arguments) for value in clause.values)
+            return any_of(_near(cast(NearValue, value), alias, arguments) for value in clause.values)
         if clause.modifier == "below":
             return _below(clause, alias, arguments)
         found = _bears(clause_terms(clause), alias, arguments)
@@ -111,12 +110,12 @@ class GenericTable:
         ways = [_bears(others, alias, arguments)] if others else []
         if ids:
             ways.append(f"{alias}.id = ANY({arguments.add(ids, 'text[]')})")
-        return f"({' OR '.join(ways)})" if ways else _FALSE
+        return any_of(ways)
 
     def references(self, parameters: Iterable[SearchParameter], alias: str) -> str:
         starts = dict.fromkeys(f"{parameter.index_name}=" for parameter in parameters)
-        wanted = " OR ".join(f"starts_with(t, {literal(start)})" for start in starts)
-        return f"ARRAY(SELECT t FROM unnest({alias}.terms) AS t WHERE {wanted or _FALSE})"
+        wanted = any_of(f"starts_with(t, {literal(start)})" for start in starts)
+        return f"ARRAY(SELECT t FROM unnest({alias}.terms) AS t WHERE {wanted})"
 
     def sort_value(self, key: SortKey, alias: str, arguments: Arguments) -> SortValue:
         parameter, descending = key.parameter, key.descending
@@ -162,19 +161,15 @@ class GenericTable:
         answered = [c for c in conditions if _bounds(c, parameter)]
         for clause in answered:
             where += [
-                "("
-                + " OR ".join(date_condition(cast(DateValue, v), parameter, arguments, row) for v in group)
-                + ")"
+                any_of(date_condition(cast(DateValue, v), parameter, arguments, row) for v in group)
                 for group in clause.groups
             ]
         absent = (
-            f"NOT EXISTS (SELECT FROM {side} AS {row} WHERE {' AND '.join(where[:2])})"
-            if not answered
-            else None
+            f"NOT EXISTS (SELECT FROM {side} AS {row} WHERE {all_of(where[:2])})" if not answered else None
         )
         return Walk(
             source=f"{side} AS {row}",
-            where=" AND ".join(where),
+            where=all_of(where),
             value=SortValue(value, sql_type, nullable=False, descending=descending),
             absent=absent,
             rest=tuple(c for c in conditions if c not in answered),
@@ -200,7 +195,7 @@ class GenericTable:
         ways = [_string_condition(cast(StringValue, v), clause.modifier, arguments) for v in clause.values]
         return (
             f"{alias}.key IN (SELECT x.key FROM {self.name}_string AS x "
-            f"WHERE x.parameter = {literal(name)} AND ({' OR '.join(ways)}))"
+            f"WHERE x.parameter = {literal(name)} AND {any_of(ways)})"
         )
 
     def _side(
@@ -212,13 +207,13 @@ class GenericTable:
         arguments: Arguments,
     ) -> str:
         self._check(clause.parameter, kind)
-        groups = [
-            "(" + " OR ".join(condition(value, clause.parameter, arguments) for value in group) + ")"
+        groups = all_of(
+            any_of(condition(value, clause.parameter, arguments) for value in group)
             for group in clause.groups
-        ]
+        )
         return (
             f"{alias}.key IN (SELECT x.key FROM {self.name}_{kind} AS x "
-            f"WHERE x.parameter = {literal(clause.parameter.index_name)} AND {' AND '.join(groups)})"
+            f"WHERE x.parameter = {literal(clause.parameter.index_name)} AND {groups})"
         )
 
 
@@ -268,6 +263,14 @@ def instant_condition(value: DateValue, expression: str, arguments: Arguments) -
     if value.prefix == "ne":
         return f"({expression} < {low} OR {expression} >= {high})"
     return f"({expression} >= {low} AND {expression} < {high})"
+
+
+def instants_condition(clause: Clause, expression: str, arguments: Arguments) -> str:
+    """The clause's condition on a point in time, `expression`."""
+    return all_of(
+        any_of(instant_condition(cast(DateValue, value), expression, arguments) for value in group)
+        for group in clause.groups
+    )
 
 
 def number_condition(value: NumberValue, parameter: SearchParameter, arguments: Arguments) -> str:
@@ -335,7 +338,7 @@ def _below(clause: Clause, alias: str, arguments: Arguments) -> str:
 def _missing_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
     wanted = {cast(MissingValue, value).missing for value in clause.values}
     if len(wanted) == 2:
-        return "true"
+        return TRUE
     present = _bears([clause.parameter.index_name], alias, arguments)
     return f"NOT {present}" if True in wanted else present
 
@@ -361,9 +364,9 @@ def _bounds(condition: Condition, parameter: SearchParameter) -> TypeGuard[Claus
 
 def _id_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
     if clause.modifier == "missing":
-        return "true" if MissingValue(False) in clause.values else _FALSE
+        return TRUE if MissingValue(False) in clause.values else FALSE
     if clause.modifier in ("text", "of-type"):
-        return _FALSE
+        return FALSE
     tokens = [value for value in clause.values if isinstance(value, TokenValue)]
     ids = [value.code for value in tokens if value.system is None]
     found = f"{alias}.id = ANY({arguments.add(ids, 'text[]')})"
@@ -372,12 +375,8 @@ def _id_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
 
 def _column_predicate(clause: Clause, expression: str, arguments: Arguments) -> str:
     if clause.modifier == "missing":
-        return "true" if MissingValue(False) in clause.values else _FALSE
-    groups = [
-        "(" + " OR ".join(instant_condition(cast(DateValue, v), expression, arguments) for v in group) + ")"
-        for group in clause.groups
-    ]
-    return " AND ".join(groups)
+        return TRUE if MissingValue(False) in clause.values else FALSE
+    return instants_condition(clause, expression, arguments)
 
 
 def _like(text: str) -> str:
@@ -403,7 +402,7 @@ def _string_condition(value: StringValue, modifier: str | None, arguments: Argum
         same = arguments.add(start, "text")
         return f"({_indexed('x.value')} = {same} AND x.exact = {arguments.add(value.text, 'text')})"
     if not value.folded:
-        return _FALSE
+        return FALSE
     if modifier in _ORDERED:
         return _ordered_string(value, modifier, arguments)
     if modifier == "ends":

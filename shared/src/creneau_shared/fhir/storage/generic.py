@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from datetime import datetime
 from typing import Any
 
+from creneau_shared.database.conditions import any_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Forbidden
 from creneau_shared.fhir.json import dumps, loads
@@ -461,10 +462,8 @@ def _versions(resource_type: str) -> tuple[VersionRows, VersionRows]:
 
         def bears(required: Sequence[str], arguments: Arguments) -> str:
             ids = [term.removeprefix("_id=") for term in required if term.startswith("_id=")]
-            return (
-                f"({alias}.id = ANY({arguments.add(ids, 'text[]')})"
-                f" OR {alias}.{terms} && {arguments.add(list(required), 'text[]')})"
-            )
+            of_id = f"{alias}.id = ANY({arguments.add(ids, 'text[]')})"
+            return any_of((of_id, f"{alias}.{terms} && {arguments.add(list(required), 'text[]')}"))
 
         return VersionRows(
             select=f"SELECT {columns} FROM {table} AS {alias}",
@@ -494,7 +493,7 @@ def _compartment(resource_type: str, terms: str) -> str:
     """SQL: those of some terms that say whose a resource is and about whom."""
     people = COMPARTMENT.get(resource_type, ())
     starts = ["~", *(f"{name}=" for name in people if name != "_id")]
-    wanted = " OR ".join(f"starts_with(t, '{start}')" for start in starts)
+    wanted = any_of(f"starts_with(t, '{start}')" for start in starts)
     return f"ARRAY(SELECT t FROM unnest({terms}) AS t WHERE {wanted})"
 
 

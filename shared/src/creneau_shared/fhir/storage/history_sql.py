@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from creneau_shared.database.conditions import all_of
 from creneau_shared.fhir.search.sql import Arguments, Statement
 from creneau_shared.fhir.storage.store import HistoryQuery
 
@@ -81,7 +82,7 @@ class _Wanted:
         if self._before is not None:
             conditions.append(f"({a}.last_updated, {rows.served_id}, {a}.version) < ({self._before})")
         order = f"ORDER BY {a}.last_updated DESC, {rows.served_id} DESC, {a}.version DESC LIMIT $1"
-        return f"{rows.select}{join} WHERE {' AND '.join(conditions)} {order}"
+        return f"{rows.select}{join} WHERE {all_of(conditions)} {order}"
 
     def lived_on(self, rows: VersionRows) -> str:
         """The version is current to this day. A deletion is told when it happened, not for ever after."""

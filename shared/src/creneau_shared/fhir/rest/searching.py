@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -12,7 +13,7 @@ from creneau_shared.errors import BadRequest, Issue
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
-from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
+from creneau_shared.fhir.rest.several_types import Part, SeveralTypes, understood
 from creneau_shared.fhir.rest.views import view_for
 from creneau_shared.fhir.search.bundle import Entry, searchset, write_bundle
 from creneau_shared.fhir.search.execute import SearchResult
@@ -89,7 +90,8 @@ async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
     personal = next((name for name in asked.types if name in PERSONAL), "")
     async with server.connection() as connection:
         await server.auditor.record(connection, request, Event("R", personal, touched=tuple(touched)))
-    links = asked.links(server.base_url, page, server.shown(request, asked.asked))
+    known = understood(asked.types, asked.asked)
+    links = asked.links(server.base_url, page, server.shown(request, list(compress(asked.asked, known))))
     return Answer(200, write_bundle("searchset", page.entries, total=page.total, links=links))
 
 

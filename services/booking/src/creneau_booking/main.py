@@ -7,6 +7,7 @@ import asyncio
 import typer
 
 from creneau_booking.app import SERVICE, create_app, create_erasure, create_fhir, create_handlers
+from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
@@ -71,7 +72,8 @@ def republish_all() -> None:
 
 
 def _replica_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
-    replica = DirectoryReplica(settings.public_base_url.rstrip("/"))
+    departures = Departures(*create_handlers(settings))
+    replica = DirectoryReplica(settings.public_base_url.rstrip("/"), departures, clock)
     return Consumer(REPLICA, REPLICA, [DIRECTORY], replica.handlers(), database, settings, clock)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
 
-from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment, SlotFact
+from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment, SlotFact, patient_actor
 from creneau_booking.domain.changes import unknown_slots
 from creneau_booking.domain.participants import require_only_agendas_people, require_said_by_slots
-from creneau_booking.domain.refusals import taken, when
+from creneau_booking.domain.refusals import occupied, taken, when
 from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
 from creneau_shared.errors import Unprocessable
 
@@ -50,17 +50,18 @@ def claim_for(
     *,
     by_patient: bool,
     now: datetime,
-    roles: Mapping[str, str] = {},
+    resolved: Mapping[str, str] = {},
     kept: Collection[str] = (),
     practices: Collection[str] | None = None,
 ) -> Claim:
     """What `appointment` must take to have its status.
 
-    `slots` are the locked facts of the slots that it names; `roles` resolves PractitionerRole references; `kept`
-    are the ids of slots that it holds already; `practices`, the organisations (ids) for which somebody takes them.
+    `slots` are the locked facts of the slots that it names; `resolved` says who is taken with the roles and rooms that
+    its participants name; `kept` are the ids of slots that it holds already; `practices`, the organisations (ids) for
+    which somebody takes them.
     Unprocessable when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
     horizon, times that do not fit); Conflict when somebody else was faster; Forbidden when a patient would take
-    others than the agendas' people.
+    others than the agendas' people. What is said is judged before what is so: who repeats it learns nothing new.
     """
     new = [slot for slot in slots if slot.id not in kept]
     _require_known(appointment, [s for s in slots if s not in new or _is_shown(s, by_patient, practices)])
@@ -69,14 +70,18 @@ def claim_for(
         _require_one_patient(appointment)
         _require_slot(slots)
         _require_open_to_patients(new, now)
+    _require_of_one_kind(slots)
+    start, end = period(appointment, slots)
     for slot in new:
+        if slot.displaced and slot.status != "free":
+            raise occupied(slot.exclusive, slot.start)
         if slot.status != "free":
             raise taken(slot)
-    start, end = period(appointment, slots)
-    actors = exclusive_actors(appointment, slots, roles)
+    actors = exclusive_actors(appointment, slots, resolved)
     if by_patient:
-        agendas = exclusive_actors(replace(appointment, participants=()), slots, roles)
-        require_only_agendas_people(appointment, actors, agendas, roles)
+        agendas = [actor for slot in slots for actor in slot.exclusive]
+        people = [actor for actor in actors if not actor.startswith("Patient/")]
+        require_only_agendas_people(appointment, people, agendas, resolved)
         require_said_by_slots(appointment, new)
     return Claim(
         slots=tuple(slots),
@@ -142,29 +147,57 @@ def _span(slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:
 
 
 def exclusive_actors(
-    appointment: Appointment, slots: Sequence[SlotFact], roles: Mapping[str, str]
+    appointment: Appointment, slots: Sequence[SlotFact], resolved: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """The people and devices that the appointment takes: its agendas' and its own, who have not declined."""
-    mentioned = [actor for slot in slots for actor in slot.actors]
-    mentioned += [p.reference for p in appointment.participants if p.reference and p.status != "declined"]
-    resolved = (roles.get(reference, reference) for reference in mentioned)
-    return tuple(sorted({actor for actor in resolved if actor.split("/", 1)[0] in EXCLUSIVE_TYPES}))
-
-
-def unresolved_roles(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[str, ...]:
-    """The PractitionerRoles that must be resolved to know who is taken.
-
-    A role in an agenda that names its Practitioner too needs no look-up: that Practitioner is the one.
-    """
-    accompanied = {
-        actor
-        for slot in slots
-        if any(a.startswith("Practitioner/") for a in slot.actors)
-        for actor in slot.actors
+    """Who is in one place only for the appointment: its agendas' people, rooms and devices, and its own, who have not
+    declined; its patients among them."""
+    agendas = {actor for slot in slots for actor in slot.exclusive}
+    named = {p.reference for p in appointment.participants if p.reference and p.status != "declined"}
+    own = {resolved.get(reference, reference) for reference in named}
+    people = {
+        actor for actor in own if actor.split("/", 1)[0] in EXCLUSIVE_TYPES or actor in resolved.values()
     }
-    mentioned = {actor for slot in slots for actor in slot.actors}
-    mentioned |= {p.reference for p in appointment.participants if p.reference and p.status != "declined"}
-    return tuple(sorted(a for a in mentioned - accompanied if a.startswith("PractitionerRole/")))
+    patients = {
+        patient_actor(p.reference, hidden=appointment.hidden)
+        for p in appointment.participants
+        if p.reference and p.type == "Patient" and p.status != "declined"
+    }
+    return tuple(sorted(agendas | people | patients))
+
+
+def not_overruled(appointment: Appointment, missing: Sequence[str], *, by_patient: bool) -> tuple[str, ...]:
+    """Those of the actors who are taken elsewhere that stand in the way. Whoever is no patient may give a person two
+    visits at one time, for a reason that stays with the appointment; nobody may give anybody else two."""
+    if by_patient or not appointment.double_booking_reason:
+        return tuple(missing)
+    return tuple(actor for actor in missing if not actor.startswith("Patient/"))
+
+
+def to_resolve(appointment: Appointment) -> tuple[str, ...]:
+    """The participants of whom only the directory knows whether somebody is taken with them: roles, and places."""
+    return tuple(
+        sorted(
+            p.reference
+            for p in appointment.participants
+            if p.reference and p.type in ("PractitionerRole", "Location") and p.status != "declined"
+        )
+    )
+
+
+def _require_of_one_kind(slots: Sequence[SlotFact]) -> None:
+    """Slots of one agenda that make one visit are for the same: service, mode, speciality, and to whom they are open."""
+    first: dict[str, SlotFact] = {}
+    for slot in slots:
+        other = first.setdefault(slot.schedule, slot)
+        if (slot.offers, slot.visibility) != (other.offers, other.visibility):
+            raise Unprocessable(
+                f"Les créneaux Slot/{other.id} et Slot/{slot.id} ne sont pas pour la même chose : ils ne font pas un"
+                " seul rendez-vous.",
+                f"The slots Slot/{other.id} and Slot/{slot.id} are not for the same thing: they do not make one"
+                " appointment.",
+                expression="Appointment.slot",
+                details_code="slots-of-two-kinds",
+            )
 
 
 def _require_known(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
@@ -182,7 +215,7 @@ def _is_shown(slot: SlotFact, by_patient: bool, practices: Collection[str] | Non
 
 def _require_open(slots: Sequence[SlotFact]) -> None:
     for slot in slots:
-        if not slot.schedule_active:
+        if not slot.schedule_open:
             raise Unprocessable(
                 f"L'agenda Schedule/{slot.schedule} n'est plus ouvert à la réservation.",
                 f"The agenda Schedule/{slot.schedule} is no longer open for booking.",

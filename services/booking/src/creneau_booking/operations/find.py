@@ -15,8 +15,9 @@ from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import slot_query
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.availability import OpenSlotTable, agenda_actors
-from creneau_booking.storage.bookable import Candidate, Consumer, candidates_of
+from creneau_booking.storage.agenda import agenda_actors
+from creneau_booking.storage.availability.candidates import Candidate, Consumer, candidates_of
+from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue, Unprocessable
@@ -84,8 +85,10 @@ class FindOperation:
         given = OperationInput.of(request)
         start, end = self._window(given, request.now)
         count = _count(given)
-        pairs = slot_query(given, start, end)
         access = request.access("Slot", "s")
+        pairs = slot_query(given, start, end)
+        if access.patient_ids is not None:
+            pairs.append(("bookable", "true"))
         wanted = searching.parse(server, request, "Slot", pairs, strict=True)
         wanted = replace(wanted, count=count, total="none")
         scope = searching.scope_of(access)
@@ -93,10 +96,7 @@ class FindOperation:
         async with server.connection() as connection:
             ignored = await _ignored(connection, call, given)
             consumer = await self._consumer(connection, access, given, request.now, ignored)
-            open_slots = OpenSlotTable(
-                public_only=consumer is not None, ignored_appointment=ignored, consumer=consumer
-            )
-            catalog = Catalog([open_slots, *others])
+            catalog = Catalog([SlotTable(consumer=consumer, besides=ignored), *others])
             result = await run_search(connection, catalog, wanted, cursor_codec=server.cursors, scope=scope)
             total = len(result.matches)
             if result.next_cursor is not None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.find import PROPOSAL_PREFIX
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.availability import agenda_actors
+from creneau_booking.storage.agenda import agenda_actors
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, NotFound

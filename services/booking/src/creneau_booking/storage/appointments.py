@@ -8,6 +8,7 @@ from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.participants import Described
+from creneau_booking.domain.status import claims
 from creneau_booking.storage.appointment_facts import facts, fhir_instant, relative
 from creneau_booking.storage.ownership import organizations_of, require_theirs, show_patients
 from creneau_shared.database.pool import Connection
@@ -58,6 +59,13 @@ class AppointmentRepository:
     def stored_facts(self, stored: Stored) -> Appointment:
         return self.facts(self.resource(stored), id_=stored.id, version=stored.version)
 
+    def is_to_come(self, stored: Stored, now: datetime) -> bool:
+        """Whether the appointment takes time that has not begun."""
+        if stored.content is None:
+            return False
+        facts = self.stored_facts(stored)
+        return claims(facts.status) and facts.start is not None and facts.start > now
+
     async def insert(
         self,
         connection: Connection,
@@ -71,7 +79,6 @@ class AppointmentRepository:
         if not schedules:
             owners = await self._owners_of_people(connection, context, facts)
         belonging = appointment_terms(facts, schedules, owners)
-        await self._require_known_patients(connection, context, facts)
         stored = await self.store.create(
             connection, context, identified, identified["id"], belonging=belonging
         )
@@ -89,8 +96,6 @@ class AppointmentRepository:
         owners: Collection[str] = (),
     ) -> Stored:
         """Store the next version; agendas and organisations that it comes to are named, those that it had are kept."""
-        if set(facts.patients) - set(self.stored_facts(current).patients if current.content else ()):
-            await self._require_known_patients(connection, context, facts)
         belonging = appointment_terms(facts, schedules, owners)
         stored = await self.store.replace(
             connection, context, current, resource, belonging=belonging, keeping=True
@@ -111,7 +116,7 @@ class AppointmentRepository:
         theirs = frozenset().union(*belonging.values()) & context.organizations
         return theirs or context.organizations
 
-    async def _require_known_patients(
+    async def require_known_patients(
         self, connection: Connection, context: WriteContext, facts: Appointment
     ) -> None:
         """Unprocessable when a practice names a Patient whom it does not know: booking for somebody opens no record."""

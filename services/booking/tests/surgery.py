@@ -10,9 +10,9 @@ from services.booking.tests.factories import BASE, ref, schedule, unique
 from services.booking.tests.practice import Practice
 
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
-from creneau_booking.publishing import DIRECTORY
 from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.ownership import schedule_belonging
+from creneau_booking.topics import DIRECTORY
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource

@@ -7,12 +7,12 @@ from base64 import urlsafe_b64encode
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from creneau_shared.fhir.type_table import TYPES
 from hypothesis import given
 from hypothesis import strategies as st
 
 from creneau_shared.errors import BadRequest, NotFound
-from creneau_shared.fhir.rest.several_types import Part, Position, SeveralTypes, understood
-from creneau_shared.fhir.type_table import TYPES
+from creneau_shared.fhir.rest.several_types import PageStart, Part, SeveralTypes, understood
 
 SERVED = ("A", "B", "C", "D")
 
@@ -89,7 +89,7 @@ async def test_counting_alone() -> None:
         ([("_type", "A"), ("_count", "-1")], BadRequest),
         ([("_type", "A"), ("_count", "²")], BadRequest),
         ([("_type", "A"), ("_cursor", "x")], BadRequest),
-        ([("_type", "A"), ("_cursor", Position(("B",), None, 1).encode())], BadRequest),
+        ([("_type", "A"), ("_cursor", PageStart(("B",), None, 1).encode())], BadRequest),
     ],
 )
 def test_what_cannot_be_answered_is_refused(query: list[tuple[str, str]], error: type[Exception]) -> None:
@@ -111,7 +111,7 @@ def test_no_link_is_read_but_ours(text: str) -> None:
     """Anything else is a 400, never a failure."""
     for link in (text, urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")):
         try:
-            position = Position.decode(link, SERVED)
+            position = PageStart.decode(link, SERVED)
         except BadRequest:
             continue
         assert set(position.types) <= set(SERVED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
@@ -30,6 +30,7 @@ from creneau_booking.storage.ownership import schedule_belonging
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
+from creneau_booking.stores import Stores
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Database
@@ -43,21 +44,6 @@ from creneau_shared.security.vouching import Vouchers
 SERVICE = "creneau-booking"
 NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization", "Patient": "patient"})
 """Whom the trail can name: people and practices as the replica of the directory has them, and patients."""
-
-
-@dataclass(frozen=True)
-class Stores:
-    """Everything through which the API writes in booking's database."""
-
-    slots: SlotStore
-    schedules: GenericStore
-    responses: ResponseStore
-    patients: PatientStore
-    related_persons: RelatedPersonStore
-    provenances: GenericStore
-    repository: AppointmentRepository
-    handlers: AppointmentHandlers
-    appointments: AppointmentStore
 
 
 def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, AppointmentHandlers]:

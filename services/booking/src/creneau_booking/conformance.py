@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.domain.own_words import OWN
+from creneau_booking.settings import BookingSettings
+from creneau_booking.stores import Stores
 from creneau_booking.views.sas import SasView
 from creneau_shared.fhir.profiles import profiles_of
 from creneau_shared.fhir.rest.declaration import READ_ONLY, ServedType
 from creneau_shared.fhir.rest.trail import served_trail
 from creneau_shared.fhir.storage.audit_events import NameOf
-
-if TYPE_CHECKING:
-    from creneau_booking.app import Stores
-    from creneau_booking.settings import BookingSettings
 
 
 def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> list[ServedType]:

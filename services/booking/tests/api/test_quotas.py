@@ -82,7 +82,9 @@ async def agendas(
     """Each at another hour, so that one person can go to all of them."""
     first = offices.practice.clock.now().replace(hour=9, minute=0) + timedelta(days=7)
     return [
-        await offices.practice.open_agenda(slots, slot_members=slot_members, start=first + n * timedelta(hours=6))
+        await offices.practice.open_agenda(
+            slots, slot_members=slot_members, start=first + n * timedelta(hours=6)
+        )
         for n in range(count)
     ]
 

@@ -28,8 +28,8 @@ from creneau_booking.operations.subject import (
 )
 from creneau_booking.storage.agenda import slots_between
 from creneau_shared.errors import BadRequest, Conflict, Unprocessable
-from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource, Stored
 
@@ -169,7 +169,7 @@ class BookOperation:
         current = await session.locked(id_)
         resource = {**self._desk.repository.resource(current), "status": "cancelled"}
         stored = await self._desk.handlers.change(session.connection, session.context, current, resource)
-        await session.call.server.audit(session.connection, session.call.request, "U", stored)
+        await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id
 
 

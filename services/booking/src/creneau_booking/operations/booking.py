@@ -13,9 +13,9 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Gone, Issue, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
-from creneau_shared.fhir.rest.declaration import OperationCall
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.idempotency import remember, remembered
+from creneau_shared.fhir.rest.operation import OperationCall
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import require_compartment, write_context
 from creneau_shared.fhir.search.bundle import Entry, Link, write_bundle
@@ -73,15 +73,15 @@ Work = Callable[[Session], Awaitable[Answer]]
 
 async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: Work) -> Answer:
     """Run `work` in one transaction, once for each Idempotency-Key."""
-    request, server = call.request, call.server
+    request, service = call.request, call.service
     access = request.access("Appointment", action)
     key = request.headers.get("idempotency-key")
     said = request.resource() if request.body.strip() or request.parsed is not None else {}
-    async with server.transaction() as connection:
+    async with service.transaction() as connection:
         if key is not None:
             earlier = await remembered(connection, request, key, said)
             if earlier is not None:
-                await server.audit_replay(connection, request, "Appointment", earlier)
+                await service.audit_replay(connection, request, "Appointment", earlier)
                 return earlier
         answer = await work(Session(call, connection, access, write_context(request, access), desk))
         if key is not None:
@@ -104,14 +104,14 @@ async def answer_with(
     headers: dict[str, str] | None = None,
 ) -> Answer:
     """201 with the Appointment, or 200 with a Bundle of it, as the guide whose spelling was used has it."""
-    server = session.call.server
+    service = session.call.service
     action = "C" if created else "U"
-    await server.audit(session.connection, session.call.request, action, stored)
-    extra = {**(headers or {}), "Location": server.location(stored)}
+    await service.audit(session.connection, session.call.request, action, stored)
+    extra = {**(headers or {}), "Location": service.location(stored)}
     if not wants_bundle:
         return Answer.of(stored, 201 if created else 200, **extra)
-    entry = Entry(f"{server.base_url}/Appointment/{stored.id}", stored.content, {"mode": "match"})
-    links = [Link("self", f"{server.base_url}/{'/'.join(session.call.request.path)}")]
+    entry = Entry(f"{service.base_url}/Appointment/{stored.id}", stored.content, {"mode": "match"})
+    links = [Link("self", f"{service.base_url}/{'/'.join(session.call.request.path)}")]
     return Answer(200, write_bundle("searchset", [entry], total=1, links=links), extra)
 
 

@@ -24,8 +24,8 @@ from creneau_booking.operations.subject import (
     with_patients,
 )
 from creneau_shared.errors import Conflict
-from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer, http_date
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 
 DEFINITION = operation_definition(

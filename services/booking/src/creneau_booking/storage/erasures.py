@@ -8,10 +8,10 @@ from datetime import datetime
 
 import orjson
 
-from creneau_booking.publishing import APPOINTMENTS, CONTACTS
+from creneau_booking.topics import APPOINTMENTS, CONTACTS
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.fhir.storage.tables import table_name
 
 
 @dataclass(frozen=True, slots=True)

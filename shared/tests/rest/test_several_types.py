@@ -7,12 +7,12 @@ from base64 import urlsafe_b64encode
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from creneau_shared.fhir.type_table import TYPES
 from hypothesis import given
 from hypothesis import strategies as st
 
 from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.rest.several_types import PageStart, Part, SeveralTypes, understood
+from creneau_shared.type_table import TYPES
 
 SERVED = ("A", "B", "C", "D")
 

@@ -18,7 +18,7 @@ from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.rest.exchange import asked_count
 from creneau_shared.fhir.search.bundle import Link, query_url
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER, has_element, understands
-from creneau_shared.fhir.type_table import TYPES
+from creneau_shared.type_table import TYPES
 
 COUNT_DEFAULT = 20
 COUNT_MAX = 200

@@ -23,7 +23,7 @@ from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
 from creneau_shared.fhir.audit import PURPOSE_HEADER
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
-from creneau_shared.fhir.rest.searching import matching_ids
+from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Resource
@@ -310,6 +310,8 @@ def _within(where: str, expression: str) -> str:
     """`Patient.name` → `Bundle.entry[0].resource.name`; what is about the address (`http.…`) → its request.url."""
     if expression.startswith("Bundle."):
         return expression
+    if expression == "http.If-None-Exist":
+        return f"{where}.request.ifNoneExist"
     head, _, rest = expression.partition(".")
     if not head[:1].isupper():
         return f"{where}.request.url"
@@ -368,25 +370,20 @@ async def _give_ids(
     """What each entry's fullUrl will be called once stored: `urn:uuid:…` → `Patient/0199…`.
 
     A POST becomes a PUT under the id that is given here, so that references to it can be written before it is;
-    a conditional create that finds its match refers to the match.
+    a conditional create or update that finds its match refers to the match. Rivals of the conditions wait from here to
+    the end of the transaction, so that what is found now is what will be found.
     """
+    criteria = _conditions(service, entries)
+    await take_turn(connection, criteria.values())
     given: dict[str, str] = {}
+    by_meaning: dict[str, str] = {}
     for entry in entries:
         request = entry.request
-        if len(request.path) == 1 and request.method == "POST" and request.parsed is not None:
-            store = service.served(request.path[0]).store
-            condition = request.headers.get("if-none-exist")
-            found = (
-                await matching_ids(service, connection, request, store, condition.lstrip("?"), 2)
-                if condition
-                else []
-            )
-            id_ = found[0] if len(found) == 1 else new_id()
-            if not found:
-                request.given_id = id_
-            reference = f"{request.path[0]}/{id_}"
-        elif len(request.path) == 2 and request.method == "PUT":
+        if len(request.path) == 2 and request.method == "PUT":
             reference = "/".join(request.path)
+        elif len(request.path) == 1 and request.method in ("POST", "PUT") and request.parsed is not None:
+            await _designate(service, connection, entry, criteria.get(entry.index), by_meaning)
+            reference = f"{request.path[0]}/{request.meant_id or request.given_id}"
         else:
             continue
         if entry.full_url:
@@ -398,6 +395,53 @@ async def _give_ids(
                 )
             given[entry.full_url] = reference
     return given
+
+
+def _conditions(service: FhirService, entries: list[RequestEntry]) -> dict[int, Criteria]:
+    """The conditions of the entries that write by one."""
+    found: dict[int, Criteria] = {}
+    for entry in entries:
+        request = entry.request
+        if len(request.path) != 1:
+            continue
+        query: Query | None = None
+        if request.method == "POST":
+            query = (request.headers.get("if-none-exist") or "").lstrip("?") or None
+        elif request.method in ("PUT", "PATCH", "DELETE"):
+            query = request.query
+        if query is not None:
+            try:
+                resource_type = service.served(request.path[0]).store.resource_type
+                found[entry.index] = read_criteria(service, request, resource_type, query)
+            except CreneauError as error:
+                raise _located(error, entry.index) from error
+    return found
+
+
+async def _designate(
+    service: FhirService,
+    connection: Connection,
+    entry: RequestEntry,
+    criteria: Criteria | None,
+    by_meaning: dict[str, str],
+) -> None:
+    """Say by which id the entry's resource will be known: that of its match, or one that is given to it here. Entries
+    with the same condition are about the same resource."""
+    request = entry.request
+    if criteria is None:
+        request.given_id = new_id()
+        return
+    try:
+        found = await matching_ids(service, connection, request, criteria)
+    except CreneauError as error:
+        raise _located(error, entry.index) from error
+    if len(found) > 1:
+        return  # which the entry is refused for, when its turn comes
+    if found:
+        request.meant_id = found[0]
+        return
+    own = (request.parsed or {}).get("id") if request.method == "PUT" else None
+    request.given_id = request.meant_id = by_meaning.setdefault(criteria.meaning, own or new_id())
 
 
 _RESTFUL = re.compile(r"^(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")
@@ -434,8 +478,8 @@ async def _rewrite(
 async def _resolve_condition(
     service: FhirService, connection: Connection, entry: RequestEntry, resource_type: str, query: str
 ) -> str:
-    store = service.served(resource_type).store
-    found = await matching_ids(service, connection, entry.request, store, query, 2)
+    criteria = read_criteria(service, entry.request, service.served(resource_type).name, query)
+    found = await matching_ids(service, connection, entry.request, criteria)
     if len(found) != 1:
         how_many_fr, how_many_en = (
             ("aucune ressource", "no resource") if not found else ("plusieurs", "several")

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import compress
-from urllib.parse import parse_qsl
 
-from creneau_shared.database.pool import Connection
-from creneau_shared.errors import BadRequest, Issue
+from creneau_shared.errors import Issue
 from creneau_shared.fhir.audit import PERSONAL, Event, Touched
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
@@ -23,7 +21,6 @@ from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import SearchScope
-from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.fhir.summary import cut_down
 from creneau_shared.security.rights import Access
 from creneau_shared.type_table import TYPES, compartment_parameters
@@ -106,34 +103,6 @@ def _wanted(service: FhirService, request: FhirRequest, access: Access, pairs: P
     wanted = parse(service, request, access.resource_type, policy.narrow(access, pairs))
     policy.check(access, wanted)
     return wanted
-
-
-async def matching_ids(
-    service: FhirService,
-    connection: Connection,
-    request: FhirRequest,
-    store: ResourceStore,
-    query: str | Sequence[tuple[str, str]],
-    most: int,
-) -> list[str]:
-    """The ids, at most `most`, of what a conditional interaction designates, within what the caller may see.
-
-    A condition must be understood whole: an unknown parameter is an error, not a wider match.
-    """
-    pairs = parse_qsl(query, keep_blank_values=True) if isinstance(query, str) else list(query)
-    pairs = [(name, value) for name, value in pairs if name not in ("_format", "_pretty")]
-    if not any(value for _, value in pairs):
-        raise BadRequest(
-            "Une interaction conditionnelle a besoin d'au moins un critère de recherche.",
-            "A conditional interaction needs at least one search criterion.",
-            code="required",
-        )
-    wanted = parse(service, request, store.resource_type, pairs, strict=True)
-    access = request.access(store.resource_type, "s")
-    scope = scope_of(access)
-    wanted = replace(wanted, count=most, total="none", includes=(), sort=())
-    result = await run_search(connection, service.catalog, wanted, cursor_codec=service.cursors, scope=scope)
-    return [row.id for row in result.matches]
 
 
 def parse(

@@ -63,8 +63,13 @@ def test_a_part_of_a_slot_may_be_taken_but_nothing_beyond_it(first: int, minutes
     if minutes <= 0:
         assert refusal(Unprocessable, appointment, a_slot()) == "appointment-order"
     elif first >= 0 and first + minutes <= 20:
-        taken = claim(appointment, a_slot())
+        rest = (minutes, first, 20 - first - minutes)
+        if any(0 < length < 5 for length in rest):
+            assert refusal(Unprocessable, appointment, a_slot()) == "part-of-slot"
+        by_patient = not any(0 < length < 5 for length in rest)
+        taken = claim(appointment, a_slot(), by_patient=by_patient)
         assert (taken.start, taken.end) == (start, end)
+        assert len(taken.cuts) == (minutes < 20)
     else:
         assert refusal(Unprocessable, appointment, a_slot()) == "outside-slot"
 

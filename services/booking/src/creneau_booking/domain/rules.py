@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment, SlotFact, patient_actor
@@ -15,6 +15,19 @@ from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
 from creneau_shared.errors import Unprocessable
 
 PUBLIC_VISIBILITY = "PUBLIC"
+
+
+PART_MIN = timedelta(minutes=5)
+"""A consumer takes no shorter part of a slot, and leaves no shorter rest: nobody could use it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A slot of which only a part is taken: it becomes `[start, end)`, and the rest of its time slots of their own."""
+
+    slot: SlotFact
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,7 @@ class Claim:
     """in sorted order, so that rivals take them in the same order"""
     start: datetime
     end: datetime
+    cuts: tuple[Cut, ...] = ()
 
     @property
     def new_slots(self) -> tuple[SlotFact, ...]:
@@ -72,6 +86,9 @@ def claim_for(
         _require_open_to_patients(new, now)
     _require_of_one_kind(slots)
     start, end = period(appointment, slots)
+    cuts = _cuts(new, start, end)
+    if by_patient:
+        _require_usable_parts(cuts)
     for slot in new:
         if slot.displaced and slot.status != "free":
             raise occupied(slot.exclusive, slot.start)
@@ -90,6 +107,7 @@ def claim_for(
         actors=actors,
         start=start,
         end=end,
+        cuts=cuts,
     )
 
 
@@ -128,6 +146,32 @@ def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetim
                 details_code="outside-slot",
             )
     return start, end
+
+
+def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cut, ...]:
+    """Which of the slots reach beyond `[start, end)`. Unprocessable when one has no part in it at all."""
+    for slot in slots:
+        if slot.end <= start or slot.start >= end:
+            raise Unprocessable(
+                f"Le créneau Slot/{slot.id} n'a pas de part au rendez-vous ({when(start)} – {when(end)}).",
+                f"The slot Slot/{slot.id} has no part in the appointment ({when(start)} – {when(end)}).",
+                expression="Appointment.slot",
+                details_code="outside-slot",
+            )
+    parts = [Cut(slot, max(slot.start, start), min(slot.end, end)) for slot in slots]
+    return tuple(part for part in parts if (part.start, part.end) != (part.slot.start, part.slot.end))
+
+
+def _require_usable_parts(cuts: Sequence[Cut]) -> None:
+    for cut in cuts:
+        lengths = (cut.end - cut.start, cut.start - cut.slot.start, cut.slot.end - cut.end)
+        if any(timedelta(0) < length < PART_MIN for length in lengths):
+            raise Unprocessable(
+                f"Prenez le créneau Slot/{cut.slot.id} en entier, ou une part qui laisse au moins cinq minutes.",
+                f"Take the slot Slot/{cut.slot.id} whole, or a part that leaves five minutes at least.",
+                expression="Appointment.start",
+                details_code="part-of-slot",
+            )
 
 
 def _agenda_order(slot: SlotFact) -> tuple[str, datetime]:

@@ -24,6 +24,7 @@ from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back, set_status
 from creneau_booking.storage.holds import extensions_of, forget_hold, hold_of, keep_hold, live_holds_of
+from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import TooManyRequests, Unprocessable
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -69,6 +70,7 @@ class AppointmentHandlers:
 
         `replaces`: the id of the one that was cancelled for it.
         """
+        resource = await self._understood(connection, resource)
         identified = self._repository.identify(self._repository.without_hold(resource), id_)
         after, identified, schedules, owners = await self._begin(connection, context, identified, version=1)
         identified = self._repository.with_replaced(identified, replaces)
@@ -80,6 +82,7 @@ class AppointmentHandlers:
         self, connection: Connection, context: WriteContext, deleted: Stored, resource: Resource
     ) -> Stored:
         """Store an appointment anew under the id of one that was deleted: it takes what a new one would."""
+        resource = await self._understood(connection, resource)
         identified = self._repository.identify(self._repository.without_hold(resource), deleted.id)
         version = deleted.version + 1
         after, identified, schedules, owners = await self._begin(
@@ -90,6 +93,9 @@ class AppointmentHandlers:
         )
         await self._tell_begun(connection, context, after, schedules, owners)
         return stored
+
+    async def _understood(self, connection: Connection, resource: Resource) -> Resource:
+        return await with_known_slots(connection, resource, self._repository.base_url)
 
     async def _begin(
         self, connection: Connection, context: WriteContext, identified: Resource, *, version: int
@@ -142,6 +148,7 @@ class AppointmentHandlers:
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> tuple[Stored, datetime]:
         """Store a pending appointment whose slots nobody else gets until the hold runs out; until when."""
+        resource = await self._understood(connection, resource)
         said = self._repository.identify(self._repository.without_hold(resource), id_)
         await self._word.hear_new(connection, context, said, self._repository.facts(said), "held")
         await self._require_hold_quota(connection, context)
@@ -238,6 +245,8 @@ class AppointmentHandlers:
         """
         by_patient = context.patient_ids is not None
         before = self._repository.stored_facts(current)
+        if resource.get("slot") != self._repository.resource(current).get("slot"):
+            resource = await self._understood(connection, resource)
         resource = self._heard(context, current, before, resource)
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         self._require_allowed(context, before, after, move=move)

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from creneau_booking.api.appointments import AppointmentStore
+from creneau_booking.api.patients import PatientStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Conflict, Gone, Issue, NotFound
+from creneau_shared.errors import Conflict, Gone, Issue, NotFound, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer
@@ -33,6 +34,7 @@ class Desk:
     repository: AppointmentRepository
     handlers: AppointmentHandlers
     slots: SlotStore
+    patients: PatientStore
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,30 @@ class Session:
         except (NotFound, Gone):
             return False
         return True
+
+    async def registered(self, patient: Resource) -> Resource:
+        """A reference to a Patient that the call brings as a resource: the one of that id where the caller may see it,
+        else a new one. Unprocessable for a person's own account, which registers (POST Patient) before it books."""
+        id_ = patient.get("id")
+        if isinstance(id_, str):
+            access = self.call.request.access("Patient", "r")
+            try:
+                await read_current(self.connection, self.desk.patients, access, id_)
+                return {"reference": f"Patient/{id_}"}
+            except (NotFound, Gone):
+                pass
+        if self.access.patient_ids is not None:
+            raise Unprocessable(
+                "Inscrivez d'abord cette personne (POST Patient), puis donnez sa référence (patient-reference).",
+                "Register that person first (POST Patient), then give a reference (patient-reference).",
+                expression="Parameters.parameter.where(name='patient-resource')",
+                details_code="unknown-patient",
+            )
+        check(patient, "Patient")
+        context = write_context(self.call.request, self.call.request.access("Patient", "c"))
+        stored = await self.desk.patients.create(self.connection, context, patient)
+        await self.call.service.audit(self.connection, self.call.request, "C", stored)
+        return {"reference": f"Patient/{stored.id}"}
 
     def own_patients(self, named: list[Resource]) -> list[Resource]:
         """The patients whom the call names or, when it names none, the one whom the caller can only mean."""

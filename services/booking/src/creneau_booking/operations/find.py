@@ -16,7 +16,7 @@ from creneau_booking.operations.definitions import operation_definition, paramet
 from creneau_booking.operations.find_query import slot_query
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.agenda import agenda_actors
-from creneau_booking.storage.availability.candidates import Candidate, Consumer, candidates_of
+from creneau_booking.storage.candidates import Candidate, Consumer, candidates_of
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection

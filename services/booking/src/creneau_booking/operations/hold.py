@@ -40,6 +40,7 @@ DEFINITION = operation_definition(
         parameter("appointment", "Appointment"),
         parameter("patient-id", "uri", maximum="*"),
         parameter("patient-reference", "Reference", maximum="*"),
+        parameter("patient-resource", "Patient"),
         parameter("return", "Appointment", use="out", minimum=1),
     ],
     affects_state=True,
@@ -70,7 +71,7 @@ class HoldOperation:
         subject = subject_of(given, session.call.id)
         if subject.id is not None and not is_proposal(subject.id):
             return await self._hold_stored(session, subject.id, subject.wants_bundle)
-        patients = patients_of(given)
+        patients = await patients_of(session, given)
         resource = subject.resource
         if resource is None:
             assert subject.id is not None

@@ -43,14 +43,14 @@ class AppointmentRepository:
 
     def __init__(self, store: GenericStore, base_url: str) -> None:
         self.store = store
-        self._base_url = base_url
+        self.base_url = base_url
 
     def identify(self, resource: Resource, id_: str | None) -> Resource:
         """The resource under the id that it will have, so that what it takes can name it."""
         return {**resource, "id": id_ or new_id()}
 
     def facts(self, resource: Resource, *, id_: str | None = None, version: int = 1) -> Appointment:
-        return facts(resource, self._base_url, id_=id_, version=version)
+        return facts(resource, self.base_url, id_=id_, version=version)
 
     def resource(self, stored: Stored) -> Resource:
         assert stored.content is not None
@@ -236,7 +236,7 @@ class AppointmentRepository:
 
     def _actor(self, participant: Resource) -> str | None:
         reference = participant.get("actor", {}).get("reference")
-        return relative(reference, self._base_url) if reference else None
+        return relative(reference, self.base_url) if reference else None
 
     def as_cancelled(self, resource: Resource) -> Resource:
         """The resource as cancelled, without a word on why."""

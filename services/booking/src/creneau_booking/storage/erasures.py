@@ -131,6 +131,13 @@ async def mark_sealed(connection: Connection, patient_ids: Sequence[str], at: da
     )
 
 
+async def forget_occupancies(connection: Connection, patient_id: str) -> None:
+    """When the person was where is nobody's to know any more."""
+    await connection.execute(
+        "DELETE FROM occupancy WHERE actor IN ($1, $1 || '#hidden')", f"Patient/{patient_id}"
+    )
+
+
 # -- tables that hold no resources ---------------------------------------------------------------------------
 
 

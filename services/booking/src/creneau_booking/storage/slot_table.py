@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 from creneau_booking.storage import slot_visibility
-from creneau_booking.storage.availability.candidates import Consumer
 from creneau_booking.storage.availability.rule import JUDGED, agenda_of, is_free, is_open, takes_age
+from creneau_booking.storage.candidates import Consumer
 from creneau_booking.storage.slot_rows import KEY_SQL, content_sql, slot_key
 from creneau_booking.storage.tables import SLOT_STATUSES
 from creneau_shared.clock import PARIS, Clock, SystemClock

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from creneau_booking.domain.appointment import SlotFact
-from creneau_booking.domain.rules import Claim
+from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.appointment_facts import offered
 from creneau_booking.storage.availability.actors import TURN
@@ -21,6 +21,7 @@ from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
 from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
 from creneau_shared.database.pool import Connection
+from creneau_shared.ids import new_id
 from creneau_shared.security.rights import OWNER
 
 _LOCK = f"""
@@ -87,6 +88,25 @@ WITH wanted AS MATERIALIZED (
   {SUPERSEDE} SELECT * FROM claimed UNION ALL SELECT * FROM displaced
 ), taken AS ({_OCCUPY})
 SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{}}') FROM taken) AS taken
+"""
+_CUT = f"""
+WITH whole AS MATERIALIZED (
+  SELECT slot.*, cut.begin, cut.until, cut.before, cut.after
+  FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::uuid[], $6::uuid[])
+    AS cut (id, start, begin, until, before, after)
+  JOIN slot ON slot.id = cut.id AND slot.start = cut.start
+), part AS (
+  UPDATE slot SET start = whole.begin, "end" = whole.until, version = slot.version + 1, last_updated = $7
+  FROM whole WHERE {_FULL_KEY.format(row="whole")}
+  RETURNING {SUPERSEDED}
+), superseded AS (
+  {SUPERSEDE} SELECT * FROM part
+)
+INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status, said)
+SELECT rest.id, rest.start, rest.until, schedule_key, kind_key, $7, 1, status, said
+FROM whole CROSS JOIN LATERAL (
+  VALUES (before, whole.start, begin), (after, whole.until, whole."end")) AS rest (id, start, until)
+WHERE rest.start < rest.until
 """
 _GIVE_BACK = f"""
 WITH own AS MATERIALIZED (
@@ -193,6 +213,9 @@ def _slot_fact(row: Any) -> SlotFact:
 
 async def take(connection: Connection, appointment_id: str, claim: Claim, now: datetime) -> Taken:
     """Take the slots and the people of `claim`. The caller raises when that was not all: raising undoes it."""
+    if claim.cuts:
+        await _cut(connection, claim.cuts, now)
+    starts = {cut.slot.id: cut.start for cut in claim.cuts}
     row = await connection.fetchrow(
         _TAKE,
         appointment_id,
@@ -202,11 +225,25 @@ async def take(connection: Connection, appointment_id: str, claim: Claim, now: d
         [slot_key(slot.id) for slot in claim.new_slots],
         claim.slot_status,
         now,
-        [slot.start for slot in claim.new_slots],
+        [starts.get(slot.id, slot.start) for slot in claim.new_slots],
     )
     assert row is not None
     missing = sorted(set(claim.actors) - set(row["taken"]))
     return Taken(all_slots=row["claimed"] == len(claim.new_slots), missing_actors=tuple(missing))
+
+
+async def _cut(connection: Connection, cuts: Sequence[Cut], now: datetime) -> None:
+    """Shorten locked slots to the parts that are taken; the rest of their time becomes slots of its own."""
+    await connection.execute(
+        _CUT,
+        [slot_key(cut.slot.id) for cut in cuts],
+        [cut.slot.start for cut in cuts],
+        [cut.start for cut in cuts],
+        [cut.end for cut in cuts],
+        [new_id() for _ in cuts],
+        [new_id() for _ in cuts],
+        now,
+    )
 
 
 async def occupy(

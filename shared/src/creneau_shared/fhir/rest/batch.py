@@ -35,6 +35,8 @@ URL_PARAMETERS_MAX = 200
 BATCH_PARALLEL = 4
 """entries of a batch that are carried out at once"""
 METHOD_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+GIVING_RIGHTS = frozenset({"Patient", "RelatedPerson"})
+"""types whose creation may let its author do more: whoever registers a person acts for them from then on"""
 PRECONDITIONS = {
     "ifMatch": "if-match",
     "ifNoneMatch": "if-none-match",
@@ -268,6 +270,10 @@ async def _transaction(
                 outer.refused = entry.request
                 raise _located(error, entry.index) from error
             _require_once(entry, answers[entry.index], written)
+            if entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS:
+                await service.resolve_again(connection, outer)
+                for other in entries:
+                    other.request.rights = outer.rights
     return [answer for answer in answers if answer is not None]
 
 

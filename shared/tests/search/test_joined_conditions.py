@@ -17,7 +17,7 @@ import creneau_shared
 from creneau_shared.database.conditions import all_of, any_of
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.registry import parameters_of
-from creneau_shared.fhir.search.sql import Scope
+from creneau_shared.fhir.search.sql import SearchScope
 
 NOBODY = "_id=nobody"
 EVERYWHERE = "48.8566|2.3522|500|km"
@@ -59,8 +59,8 @@ async def test_near_several_points_stays_within_the_scope(graph: Store) -> None:
     """What the caller may see, and the compartment that is searched, hold for every point."""
     query = f"Location?near={EVERYWHERE},45.76|4.83"
     assert await graph.ids(query)
-    assert await graph.ids(query, scope=Scope({"Location": ("_id=nobody",)})) == []
-    assert await graph.ids(query, scope=Scope({}, {"Location": ("_id=nobody",)})) == []
+    assert await graph.ids(query, scope=SearchScope({"Location": ("_id=nobody",)})) == []
+    assert await graph.ids(query, scope=SearchScope({}, {"Location": ("_id=nobody",)})) == []
 
 
 _VALUES = {"true": True, "false": False}

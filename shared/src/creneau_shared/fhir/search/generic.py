@@ -9,6 +9,13 @@ from typing import Any, TypeGuard, cast
 from creneau_shared.database.conditions import FALSE, TRUE, all_of, any_of
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.layout import STRING_INDEX_CHARACTERS, table_name
+from creneau_shared.fhir.search.name_words import (
+    START,
+    found_by_words,
+    found_in_any_order,
+    phrases,
+    same_saint,
+)
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import StorageNeeds, storage_needs
 from creneau_shared.fhir.search.request import (
@@ -191,12 +198,47 @@ class GenericTable:
 
     def _strings(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         self._check(clause.parameter, "string")
+        if clause.modifier in (None, "contains") and found_by_words(
+            self.resource_type, clause.parameter.name
+        ):
+            return self._names(clause, alias, arguments)
         name = clause.parameter.index_name + (":text" if clause.modifier == "text" else "")
         ways = [_string_condition(cast(StringValue, v), clause.modifier, arguments) for v in clause.values]
         return (
             f"{alias}.key IN (SELECT x.key FROM {self.name}_string AS x "
             f"WHERE x.parameter = {literal(name)} AND {any_of(ways)})"
         )
+
+    def _names(self, clause: Clause, alias: str, arguments: Arguments) -> str:
+        """A clause on names, which are found from each word on: as a union, so that each way has its index."""
+        values = [cast(StringValue, value) for value in clause.values]
+        ways = [self._name(clause, value.folded, arguments) for value in values]
+        return f"{alias}.key IN ({' UNION ALL '.join(ways)})"
+
+    def _name(self, clause: Clause, folded: str, arguments: Arguments) -> str:
+        """SELECT of the keys of what is named so; of a person, all the phrases hold, wherever in the name they stand."""
+        name = clause.parameter.index_name
+        stored = f"ANY(ARRAY[{literal(name)}, {literal(name + START)}])"
+        asked = [folded]
+        if clause.modifier is None and found_in_any_order(self.resource_type, clause.parameter.name):
+            asked = phrases(folded) or [folded]
+        first, *others = (
+            f"{row}.parameter = {stored} AND "
+            + any_of(
+                _begins(spelling, arguments, row)
+                if clause.modifier is None
+                else f"{row}.value LIKE {arguments.add(f'%{_like(spelling)}%', 'text')}"
+                for spelling in dict.fromkeys((phrase, same_saint(phrase)))
+            )
+            if phrase
+            else FALSE
+            for row, phrase in ((f"x{number}", phrase) for number, phrase in enumerate(asked))
+        )
+        also = [
+            f"EXISTS (SELECT FROM {self.name}_string AS x{number} WHERE x{number}.key = x0.key AND {other})"
+            for number, other in enumerate(others, 1)
+        ]
+        return f"SELECT x0.key FROM {self.name}_string AS x0 WHERE {all_of([first, *also])}"
 
     def _side(
         self,
@@ -397,9 +439,8 @@ def _indexed(column: str) -> str:
 
 
 def _string_condition(value: StringValue, modifier: str | None, arguments: Arguments) -> str:
-    start = value.folded[:STRING_INDEX_CHARACTERS]
     if modifier == "exact":
-        same = arguments.add(start, "text")
+        same = arguments.add(value.folded[:STRING_INDEX_CHARACTERS], "text")
         return f"({_indexed('x.value')} = {same} AND x.exact = {arguments.add(value.text, 'text')})"
     if not value.folded:
         return FALSE
@@ -409,11 +450,17 @@ def _string_condition(value: StringValue, modifier: str | None, arguments: Argum
         return f"x.value LIKE {arguments.add(f'%{_like(value.folded)}', 'text')}"
     if modifier == "contains":
         return f"x.value LIKE {arguments.add(f'%{_like(value.folded)}%', 'text')}"
+    return _begins(value.folded, arguments, "x")
+
+
+def _begins(folded: str, arguments: Arguments, row: str) -> str:
+    """Condition: the column `value` of `row` begins so, by a range of the index."""
+    start = folded[:STRING_INDEX_CHARACTERS]
     low, high = arguments.add(start, "text"), arguments.add(_after(start), "text")
-    prefix = f"{_indexed('x.value')} >= {low} AND {_indexed('x.value')} < {high}"
-    if len(value.folded) > len(start):
-        prefix += f" AND starts_with(x.value, {arguments.add(value.folded, 'text')})"
-    return f"({prefix})"
+    conditions = [f"{_indexed(f'{row}.value')} >= {low}", f"{_indexed(f'{row}.value')} < {high}"]
+    if len(folded) > len(start):
+        conditions.append(f"starts_with({row}.value, {arguments.add(folded, 'text')})")
+    return all_of(conditions)
 
 
 _ORDERED = {"equal": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}

@@ -15,7 +15,7 @@ from creneau_shared.fhir.storage.audit_events import NameOf
 
 def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> list[ServedType]:
     """The types that booking serves."""
-    consumers = ConsumersSlots(settings.find_window_days_max)
+    consumers = ConsumersSlots(settings.find_window_days_max, settings.future_appointments_per_agenda_max)
     return [
         ServedType(
             stores.schedules,

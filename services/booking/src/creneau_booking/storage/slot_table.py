@@ -236,7 +236,8 @@ class SlotTable:
             opened = is_open(alias, arguments.add(self._clock.now(), "timestamptz"))
         else:
             opened = self._consumer.condition(alias)
-        return f"({opened})" if ("true" in wanted) == (clause.modifier is None) else f"NOT ({opened})"
+        could = f"({self._free(alias)} AND {opened})"
+        return could if ("true" in wanted) == (clause.modifier is None) else f"NOT {could}"
 
     def _schedule(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         if clause.modifier == "identifier":

@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.rest.views import SearchView
 from creneau_shared.fhir.search.request import SearchRequest
+from creneau_shared.fhir.search.sql import SearchTable
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.security.access import Access
 
@@ -32,6 +35,12 @@ class SearchPolicy(Protocol):
 
     def check(self, access: Access, wanted: SearchRequest) -> None:
         """Raise Unprocessable for a search that asks for too much."""
+        ...
+
+    async def table(
+        self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
+    ) -> SearchTable | None:
+        """The type's table as it is for this caller at this moment; None: as it is for everybody."""
         ...
 
 

@@ -20,7 +20,7 @@ from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import SearchRequest
-from creneau_shared.fhir.search.sql import SearchScope
+from creneau_shared.fhir.search.sql import Catalog, SearchScope
 from creneau_shared.fhir.summary import cut_down
 from creneau_shared.security.rights import Access
 from creneau_shared.type_table import TYPES, compartment_parameters
@@ -148,9 +148,8 @@ async def _run(
 ) -> SearchResult:
     """The result, its trace left; with `together`, what it touched is added there for a trace of several searches."""
     async with service.connection() as connection:
-        result = await run_search(
-            connection, service.catalog, wanted, cursor_codec=service.cursors, scope=scope
-        )
+        catalog = await _catalog(service, connection, request, access, wanted)
+        result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
         touched = [
             Touched(row.type, row.id, row.content)
             for row in (*result.matches, *result.included)
@@ -162,6 +161,19 @@ async def _run(
         else:
             together += touched
     return result
+
+
+async def _catalog(
+    service: FhirService,
+    connection: Connection,
+    request: FhirRequest,
+    access: Access,
+    wanted: SearchRequest,
+) -> Catalog:
+    """What is searched, with the type's own table as its policy has it for this caller."""
+    policy = service.served(wanted.resource_type).search_policy
+    table = await policy.table(connection, access, request, wanted) if policy is not None else None
+    return service.catalog if table is None else service.catalog.with_table(table)
 
 
 def _bundle(

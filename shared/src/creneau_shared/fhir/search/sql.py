@@ -173,6 +173,10 @@ class Catalog:
     def __init__(self, tables: Iterable[SearchTable]) -> None:
         self._tables = {table.resource_type: table for table in tables}
 
+    def with_table(self, table: SearchTable) -> Catalog:
+        """The same with another table of one type."""
+        return Catalog([*self._tables.values(), table])
+
     @property
     def types(self) -> frozenset[str]:
         """The types held here."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import compress
 
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.audit import PERSONAL, Event, Touched
 from creneau_shared.fhir.json import dumps

@@ -10,10 +10,10 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from creneau_shared.clock import PARIS
+from creneau_shared.fhir.paths.extraction import Path, compile_expression, referenced_type
 from creneau_shared.fhir.search.dates import NotADateError, value_interval
 from creneau_shared.fhir.search.name_words import START, found_by_words, text_starts
 from creneau_shared.fhir.search.parameters import SearchParameter
-from creneau_shared.fhir.search.paths import Path, compile_expression, referenced_type
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
 from creneau_shared.fhir.search.words import words_vector

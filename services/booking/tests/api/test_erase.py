@@ -319,10 +319,9 @@ async def test_a_request_in_hand_that_writes_after_the_erasure_is_found_by_the_w
     await life.erase()
     late = life.canaries.appointment(appointment("waitlist", patient=f"Patient/{life.id}"), "late")
     repository = life.practice.repository  # what was judged before the erasure is only written after it
-    identified = repository.identify(late, None)
     async with life.practice.database.transaction() as connection:
         await repository.insert(
-            connection, life.practice.context(), identified, repository.facts(identified), (), ()
+            connection, life.practice.context(), late, repository.facts(late, id_=unique("late")), (), ()
         )
     assert await everywhere(life) != []
     life.practice.clock.advance(timedelta(seconds=life.practice.settings.erasure_sweep_after_s + 1))

@@ -21,6 +21,7 @@ import orjson
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
 from creneau_shared.fhir.audit import PURPOSE_HEADER
+from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
@@ -316,7 +317,7 @@ def _within(where: str, expression: str) -> str:
     """`Patient.name` → `Bundle.entry[0].resource.name`; what is about the address (`http.…`) → its request.url."""
     if expression.startswith("Bundle."):
         return expression
-    if expression == "http.If-None-Exist":
+    if expression == EXPRESSION:
         return f"{where}.request.ifNoneExist"
     head, _, rest = expression.partition(".")
     if not head[:1].isupper():
@@ -410,17 +411,17 @@ def _conditions(service: FhirService, entries: list[RequestEntry]) -> dict[int, 
         request = entry.request
         if len(request.path) != 1:
             continue
-        query: Query | None = None
-        if request.method == "POST":
-            query = (request.headers.get("if-none-exist") or "").lstrip("?") or None
-        elif request.method in ("PUT", "PATCH", "DELETE"):
-            query = request.query
-        if query is not None:
-            try:
-                resource_type = service.served(request.path[0]).store.resource_type
+        try:
+            resource_type = service.served(request.path[0]).store.resource_type
+            query: Query | None = request.query
+            if request.method == "POST":
+                query = asked_condition(request, resource_type)
+            elif request.method not in ("PUT", "PATCH", "DELETE"):
+                query = None
+            if query is not None:
                 found[entry.index] = read_criteria(service, request, resource_type, query)
-            except CreneauError as error:
-                raise _located(error, entry.index) from error
+        except CreneauError as error:
+            raise _located(error, entry.index) from error
     return found
 
 

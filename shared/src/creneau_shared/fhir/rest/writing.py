@@ -19,6 +19,7 @@ from creneau_shared.errors import (
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.patch import apply_patch
 from creneau_shared.fhir.profiles import profile_issues
+from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.matching import designated
@@ -54,10 +55,10 @@ async def create(
     """POST [type]: 201 with Location; with If-None-Exist the 0/1/many rules; with Idempotency-Key once only."""
     resource = request.resource()
     _check(service, resource, store)
-    condition = request.headers.get("if-none-exist")
+    condition = asked_condition(request, store.resource_type)
     if condition is not None:
         found = await designated(
-            service, connection, request, store.resource_type, condition.lstrip("?"), "If-None-Exist"
+            service, connection, request, store.resource_type, condition, "If-None-Exist"
         )
         require_meant(request, found)
         if found is not None:
@@ -290,7 +291,7 @@ def require_meant(request: FhirRequest, found: str | None) -> None:
     raise Conflict(
         "Ce que la condition désigne a changé pendant la transaction : rien n'a été écrit. Renvoyez-la.",
         "What the condition designates has changed during the transaction: nothing was written. Send it again.",
-        expression="http.If-None-Exist" if request.method == "POST" else "http.url",
+        expression=EXPRESSION if request.method == "POST" else "http.url",
         details_code="designated-meanwhile",
     )
 

@@ -53,6 +53,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Control character in a header value",
     ),
     "foreign-address": ("Adresse hors de cette base", "Address outside this base"),
+    "condition-elsewhere": (
+        "Condition qui cherche ailleurs que parmi ce qui serait créé",
+        "Condition that searches elsewhere than among what would be created",
+    ),
     "window-order": ("Période cherchée à l'envers", "Searched period that ends before it starts"),
     "window-too-long": ("Période cherchée trop longue", "Searched period too long"),
     # Slots and agendas

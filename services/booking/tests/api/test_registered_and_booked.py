@@ -186,10 +186,10 @@ async def test_nothing_is_said_of_nobody(callers: Callers, practice: Practice, h
     moved = {**stored, "participant": [*others, {"actor": ref(who), "status": "accepted"}]}
     for refused in (
         await system.post("RelatedPerson", related),
-        await us.post("RelatedPerson", related),
         await system.post("AppointmentResponse", response),
         await us.post("AppointmentResponse", response),
         await system.post("Provenance", statement),
         await system.put(f"Appointment/{stored['id']}", moved),
     ):
         assert (refused.status_code, code(refused)) == (422, "unknown-patient"), refused.text
+    assert (await us.post("RelatedPerson", related)).status_code == 403, "as of who is not theirs"

@@ -188,7 +188,8 @@ class RelatedPersonStore(GenericStore):
             patient,
             OWNER,
         )
-        if owners is None:
+        if owners is None and context.organizations is None and context.patient_ids is None:
+            # Others are told the same of who is not theirs and of who is not there.
             await require_registered(connection, (patient,), "RelatedPerson.patient")
         if current is not None and current.content is not None and self.proxy(current).patient != patient:
             raise Forbidden(

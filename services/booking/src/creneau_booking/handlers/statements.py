@@ -41,7 +41,7 @@ async def response_belonging(
             details_code="unknown-appointment",
         )
     actor = _relative(resource.get("actor", {}).get("reference", "")).partition("Patient/")[2]
-    await require_registered(connection, [actor] if actor else [], "AppointmentResponse.actor")
+    await _require_people(connection, context, [actor] if actor else [], "AppointmentResponse.actor")
     return [t for t in belonging if t.startswith(OWNER) or t == f"{SHARED}{actor}"]
 
 
@@ -50,7 +50,7 @@ async def provenance_belonging(
 ) -> list[str]:
     """A Provenance is of the practice that says it, which says it of what is its own. Who did or asked for something is
     there; what it was done to may be so no longer."""
-    await require_registered(connection, _people_named(resource), "Provenance")
+    await _require_people(connection, context, _people_named(resource), "Provenance")
     if context.organizations is None:
         return []
     for index, target in enumerate(resource.get("target", ())):
@@ -68,6 +68,14 @@ async def provenance_belonging(
                 details_code="unknown-target",
             )
     return owned_by(context.organizations)
+
+
+async def _require_people(
+    connection: Connection, context: WriteContext, ids: list[str], expression: str
+) -> None:
+    """Unprocessable when one of the Patients (ids) is not there or, to a practice, is not known to it."""
+    owners = None if context.organizations is None else owned_by(context.organizations)
+    await require_registered(connection, ids, expression, owners)
 
 
 def _people_named(provenance: Resource) -> list[str]:

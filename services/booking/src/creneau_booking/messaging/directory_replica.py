@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.storage.agenda_rules import INHERITED, actor_changed
-from creneau_booking.storage.availability.agendas import actor_stated
+from creneau_booking.storage.availability.agendas import actor_stated, is_gone
 from creneau_booking.storage.ownership import BELONGING_TYPES, actor_known
 from creneau_booking.storage.tables import REPLICA_TYPES
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.replica import ReplicaStore
+from creneau_shared.fhir.storage.store import Stored
 from creneau_shared.messaging.consumer import Handler
 from creneau_shared.messaging.events import ReceivedEvent
 
@@ -38,7 +39,11 @@ class DirectoryReplica:
         store = self._stores.get(resource_type)
         if store is None:
             return
+        now = self._clock.now()
+        visits: tuple[Stored, ...] = ()
+        was_gone = await is_gone(connection, event.key)
         if event.raw is None:
+            visits = await self._departures.foresee(connection, event.key, now)
             await store.forget(connection, id_)
         else:
             # Read anew rather than from `data`, so that decimals stay as they were written.
@@ -47,7 +52,5 @@ class DirectoryReplica:
             await actor_known(connection, event.key)
         if resource_type in INHERITED:
             await actor_changed(connection, event.key)
-        now = self._clock.now()
-        await actor_stated(connection, event.key, now)
-        if event.raw is None:
-            await self._departures.cancel_visits(connection, event.key, now)
+        await actor_stated(connection, event.key, now, was_gone=was_gone)
+        await self._departures.cancel(connection, visits, now)

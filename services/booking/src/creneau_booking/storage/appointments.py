@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
-from creneau_booking.domain.status import claims
+from creneau_booking.domain.status import ENDED, claims
 from creneau_booking.storage.appointment_mapper import facts, said
 from creneau_booking.storage.ownership import organizations_of, require_theirs, show_patients
 from creneau_booking.storage.patients import require_registered
@@ -57,11 +57,16 @@ class AppointmentRepository:
         return self.facts(self.resource(stored), id_=stored.id, version=stored.version)
 
     def is_to_come(self, stored: Stored, now: datetime) -> bool:
-        """Whether the appointment takes time that has not begun."""
+        """Whether the appointment takes time that has not begun, and is not over already."""
         if stored.content is None:
             return False
         facts = self.stored_facts(stored)
-        return claims(facts.status) and facts.start is not None and facts.start > now
+        return (
+            claims(facts.status)
+            and facts.status not in ENDED
+            and facts.start is not None
+            and facts.start > now
+        )
 
     async def insert(
         self,

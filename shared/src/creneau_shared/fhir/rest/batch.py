@@ -21,6 +21,7 @@ import orjson
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
 from creneau_shared.fhir.audit import PURPOSE_HEADER
+from creneau_shared.fhir.rest.bounds import BUNDLE_ENTRIES_MAX
 from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
@@ -31,7 +32,6 @@ from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 from creneau_shared.ids import new_id
 
-ENTRIES_MAX = 1000
 URL_PARAMETERS_MAX = 200
 BATCH_PARALLEL = 4
 """entries of a batch that are carried out at once"""
@@ -86,7 +86,7 @@ async def process(service: FhirService, carrier: Carrier, request: FhirRequest) 
 def entry_count(bundle: Resource) -> int:
     """How many entries a Bundle says it has, whatever else is wrong with it."""
     entries = bundle.get("entry")
-    return min(len(entries), ENTRIES_MAX) if isinstance(entries, list) else 0
+    return min(len(entries), BUNDLE_ENTRIES_MAX) if isinstance(entries, list) else 0
 
 
 def check_bundle(bundle: Resource) -> None:
@@ -104,10 +104,10 @@ def check_bundle(bundle: Resource) -> None:
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         raise BadRequest("Bundle.entry est une liste.", "Bundle.entry is a list.", expression="Bundle.entry")
-    if len(entries) > ENTRIES_MAX:
+    if len(entries) > BUNDLE_ENTRIES_MAX:
         raise BadRequest(
-            f"Un Bundle porte au plus {ENTRIES_MAX} entrées ; celui-ci en a {len(entries)}.",
-            f"A Bundle holds at most {ENTRIES_MAX} entries; this one has {len(entries)}.",
+            f"Un Bundle porte au plus {BUNDLE_ENTRIES_MAX} entrées ; celui-ci en a {len(entries)}.",
+            f"A Bundle holds at most {BUNDLE_ENTRIES_MAX} entries; this one has {len(entries)}.",
             code="too-costly",
             expression="Bundle.entry",
         )

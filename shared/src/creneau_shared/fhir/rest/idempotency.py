@@ -91,6 +91,7 @@ async def remembered(
         )
     headers = {
         "Location": row["location"],
+        "Content-Location": row["location"],
         "ETag": row["etag"],
         "Expires": row["expires"],
         "Idempotency-Replayed": "true",

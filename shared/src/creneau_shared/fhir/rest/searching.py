@@ -8,7 +8,7 @@ from itertools import compress
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
-from creneau_shared.fhir.audit import PERSONAL, Event, Touched
+from creneau_shared.fhir.audit import Event, Touched
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.declaration import Pairs
@@ -16,7 +16,7 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes, understood
 from creneau_shared.fhir.rest.views import view_for
-from creneau_shared.fhir.search.bundle import Entry, searchset, write_bundle
+from creneau_shared.fhir.search.bundle import Entry, outcome_entry, searchset, write_bundle
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.parse import parse_search
@@ -24,17 +24,12 @@ from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import Catalog, SearchScope
 from creneau_shared.fhir.summary import cut_down
 from creneau_shared.security.rights import Access
-from creneau_shared.type_table import TYPES, compartment_parameters
+from creneau_shared.type_table import COMPARTMENT_PARAMETERS, RECORDED, TYPES
 
 KNOWN_TYPES = frozenset(TYPES)
 """The types of the whole system: what a chain or an include may name, whichever service holds it."""
 
 TRAIL = "AuditEvent"
-
-COMPARTMENT_PARAMETERS: dict[str, dict[str, tuple[str, ...]]] = {
-    owner: dict(compartment_parameters(owner))
-    for owner in ("Patient", "RelatedPerson", "Practitioner", "Device")
-}
 
 
 async def search(service: FhirService, request: FhirRequest, access: Access) -> Answer:
@@ -79,7 +74,7 @@ async def search_system(service: FhirService, request: FhirRequest) -> Answer:
         return Part(entries, len(result.matches), result.total, result.next_cursor)
 
     page = await asked.page(one)
-    personal = next((name for name in asked.types if name in PERSONAL), "")
+    personal = next((name for name in asked.types if name in RECORDED), "")
     async with service.connection() as connection:
         await service.auditor.record(connection, request, Event("R", personal, touched=tuple(touched)))
     known = understood(asked.types, asked.asked)
@@ -93,7 +88,7 @@ def _entries(service: FhirService, request: FhirRequest, result: SearchResult) -
             yield Entry(f"{service.base_url}/{row.type}/{row.id}", row.content, {"mode": mode})
     outcome = _outcome(result.issues, request.language)
     if outcome is not None:
-        yield Entry(resource=outcome, search={"mode": "outcome"})
+        yield outcome_entry(outcome)
 
 
 def _wanted(service: FhirService, request: FhirRequest, access: Access, pairs: Pairs) -> SearchRequest:
@@ -154,7 +149,7 @@ async def _run(
         touched = [
             Touched(row.type, row.id, row.content)
             for row in (*result.matches, *result.included)
-            if row.type in PERSONAL
+            if row.type in RECORDED
         ]
         if together is None:
             event = Event("R", wanted.resource_type, touched=tuple(touched))

@@ -64,7 +64,7 @@ async def create(
         if found is not None:
             stored = await read_current(connection, store, access, found)
             await service.audit(connection, request, "R", stored)
-            return Answer.of(stored, 200, Location=service.location(stored))
+            return _with_address(service, stored, 200)
     key = request.headers.get("idempotency-key")
     if key is not None:
         earlier = await remembered(connection, request, key, resource)
@@ -75,7 +75,7 @@ async def create(
     context = write_context(request, access)
     stored = await store.create(connection, context, resource, request.given_id)
     await service.audit(connection, request, "C", stored)
-    answer = Answer.of(stored, 201, Location=service.location(stored), **context.answer)
+    answer = _with_address(service, stored, 201, **context.answer)
     if key is not None:
         await remember(connection, request, key, resource, answer)
     return answer
@@ -89,7 +89,7 @@ async def update(
     store: ResourceStore,
     id_: str,
 ) -> Answer:
-    """PUT [type]/[id]: 200, or 201 when it created; If-Match and If-None-Match: * honoured."""
+    """PUT [type]/[id]: 200, or 201 when it created, with Location; If-Match and If-None-Match: * honoured."""
     resource = request.resource()
     _check(service, resource, store)
     if UUID.match(id_) and resource.get("id", "").lower() == id_:
@@ -120,7 +120,7 @@ async def conditional_update(
         context = write_context(request, access)
         stored = await store.create(connection, context, resource, request.given_id)
         await service.audit(connection, request, "C", stored)
-        return Answer.of(stored, 201, Location=service.location(stored), **context.answer)
+        return _with_address(service, stored, 201, **context.answer)
     if id_ is not None and id_ != found:
         raise BadRequest(
             f"La recherche désigne {store.resource_type}/{found}, mais le contenu porte l'identifiant {id_}.",
@@ -230,7 +230,7 @@ async def _put(
         else await store.replace(connection, context, current, resource)
     )
     await service.audit(connection, request, "C", stored)
-    return Answer.of(stored, 201, Location=service.location(stored), **context.answer)
+    return _with_address(service, stored, 201, **context.answer)
 
 
 async def _replace(
@@ -246,7 +246,13 @@ async def _replace(
     context = write_context(request, access)
     stored = await store.replace(connection, context, current, resource)
     await service.audit(connection, request, "U", stored)
-    return Answer.of(stored, 200, **context.answer)
+    return _with_address(service, stored, 200, **context.answer)
+
+
+def _with_address(service: FhirService, stored: Stored, status: int, **more: str) -> Answer:
+    """The answer to a write: where the version stands that is now current, and that the body is that version."""
+    address = service.location(stored)
+    return Answer.of(stored, status, **{"Location": address, "Content-Location": address}, **more)
 
 
 def _check(service: FhirService, resource: Resource, store: ResourceStore) -> None:

@@ -384,6 +384,9 @@ class AuditEventStore:
         stored = await self.read(connection, query.id) if query.id is not None else None
         return [stored] if stored is not None else []
 
+    async def history_total(self, connection: Connection, query: HistoryQuery, most: int | None) -> int:
+        return len(await self.history(connection, query))
+
     async def create(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> Stored:

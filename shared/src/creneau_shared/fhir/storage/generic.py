@@ -14,7 +14,7 @@ from creneau_shared.fhir.search.index import IndexEntries, index_resource
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.registry import storage_needs
 from creneau_shared.fhir.search.sql import Arguments
-from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement
+from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
 from creneau_shared.fhir.storage.store import ChangeKind, HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
 from creneau_shared.security.rights import AGENDA, OWNER
@@ -158,6 +158,10 @@ class GenericStore:
         statement = history_statement(query, query.id, "text", self._current, self._past)
         rows = await connection.fetch(statement.sql, *statement.values)
         return [Stored(self.resource_type, *row) for row in rows]
+
+    async def history_total(self, connection: Connection, query: HistoryQuery, most: int | None) -> int:
+        statement = total_statement(query, query.id, "text", self._current, self._past, most)
+        return int(await connection.fetchval(statement.sql, *statement.values))
 
     # -- writing ---------------------------------------------------------------------------------------------
 

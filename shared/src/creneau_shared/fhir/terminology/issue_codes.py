@@ -64,7 +64,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "slot-held": ("Créneau en cours de réservation", "Slot being booked by someone else"),
     "slot-claimed": ("Créneau lié à un rendez-vous", "Slot tied to an appointment"),
     "slot-order": ("Créneau qui finit avant de commencer", "Slot that ends before it starts"),
-    "slot-fraction": ("Créneau à une fraction de seconde", "Slot at a fraction of a second"),
+    "slot-fraction": (
+        "Créneau plus fin que la microseconde",
+        "Slot finer than a microsecond",
+    ),
     "slot-in-the-past": ("Créneau passé", "Slot in the past"),
     "visits-to-come": ("Rendez-vous à venir", "Appointments to come"),
     "no-patient": ("Rendez-vous pris pour personne", "Appointment booked for nobody"),

@@ -10,6 +10,10 @@ from typing import Any
 import httpx
 import orjson
 
+from creneau_gateway.upstreams.asking import FORWARDED, RefusedError, at_once, passed_on, refusal
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import Service, service_of
+from creneau_gateway.whole.own_types import OwnTypes
 from creneau_shared.errors import BadRequest, CreneauError, NotFound
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
@@ -17,10 +21,6 @@ from creneau_shared.fhir.rest.batch import check_bundle, response_bundle, split_
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway.asking import FORWARDED, RefusedError, at_once, passed_on
-from creneau_shared.gateway.own_types import OwnTypes
-from creneau_shared.gateway.routing import Service, service_of
-from creneau_shared.gateway.upstreams import Upstreams
 
 
 class Bundles:
@@ -52,6 +52,8 @@ class Bundles:
             raise _mixed([self._type(entry, index) for index, entry in enumerate(bundle["entry"])], services)
         service = next(iter(services), None) or "booking"
         answer = await self._upstreams.call(service, "POST", "/fhir", headers=headers, content=dumps(bundle))
+        if answer.status_code >= 400:
+            return refusal(service, answer)
         return Answer(answer.status_code, answer.content, passed_on(answer))
 
     async def _split(
@@ -85,7 +87,7 @@ class Bundles:
                     answer = await self._upstreams.call(
                         service, "POST", "/fhir", headers=headers, content=dumps(bundle)
                     )
-                    answered = _entries(answer)
+                    answered = _answered(service, answer, len(indexes))
                 except CreneauError as error:
                     answered = [_failed(error, language)] * len(indexes)
             for place, part in zip(indexes, answered, strict=True):
@@ -112,15 +114,7 @@ class Bundles:
             answer = refused.answer
         except CreneauError as error:
             return _failed(error, language)
-        response: dict[str, Any] = {"status": str(answer.status)}
-        if "ETag" in answer.headers:
-            response["etag"] = answer.headers["ETag"]
-        if answer.content is None:
-            return {"response": response}
-        content = orjson.Fragment(answer.content)
-        if answer.status != 200:
-            return {"response": {**response, "outcome": content}}
-        return {"resource": content, "response": response}
+        return _entry(answer)
 
     def _is_own(self, entry: Resource) -> bool:
         """Whether the gateway answers the entry itself."""
@@ -134,28 +128,29 @@ class Bundles:
         return path[0] if path else ""
 
 
-def _entries(answer: httpx.Response) -> list[dict[str, Any]]:
-    """The entries of a service's batch-response; its refusal of the whole is the answer to each."""
-    body = orjson.loads(answer.content)
-    if answer.status_code == 200 and body.get("resourceType") == "Bundle":
-        return list(body.get("entry", ()))
-    raise UpstreamRefusalError(answer.status_code, body)
+def _answered(service: Service, answer: httpx.Response, count: int) -> list[dict[str, Any]]:
+    """The entries of a service's batch-response; what it refuses the whole with is the answer to each."""
+    if answer.status_code != 200:
+        return [_entry(refusal(service, answer))] * count
+    entries = orjson.loads(answer.content).get("entry", [])
+    return list(entries)
 
 
-class UpstreamRefusalError(CreneauError):
-    """A service refused a whole batch; its OperationOutcome is passed on for each entry."""
-
-    def __init__(self, status: int, outcome: Resource) -> None:
-        texts = [issue.get("details", {}).get("text", "") for issue in outcome.get("issue", ())]
-        super().__init__("; ".join(texts), "; ".join(texts))
-        self.refused_status = status
+def _entry(answer: Answer) -> dict[str, Any]:
+    """An answer as an entry of a batch-response tells it."""
+    response: dict[str, Any] = {"status": str(answer.status)}
+    if "ETag" in answer.headers:
+        response["etag"] = answer.headers["ETag"]
+    if answer.content is None:
+        return {"response": response}
+    content = orjson.Fragment(answer.content)
+    if answer.status != 200:
+        return {"response": {**response, "outcome": content}}
+    return {"resource": content, "response": response}
 
 
 def _failed(error: CreneauError, language: Language) -> dict[str, Any]:
-    answer = failure(error, language)
-    status = getattr(error, "refused_status", answer.status)
-    assert answer.content is not None
-    return {"response": {"status": str(status), "outcome": orjson.Fragment(answer.content)}}
+    return _entry(failure(error, language))
 
 
 def _unknown(entry: Resource, index: int) -> NotFound:

@@ -10,18 +10,25 @@ from itertools import compress
 
 import orjson
 
+from creneau_gateway.upstreams.asking import (
+    CLOSED,
+    Query,
+    RefusedError,
+    address_of,
+    ask,
+    bundle_of,
+    next_cursor,
+)
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import SERVICE_OF, Service
+from creneau_gateway.whole import audit_trail
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.capability import capability_statement, check_mode, with_etag
 from creneau_shared.fhir.rest.exchange import Answer
-from creneau_shared.fhir.rest.history import CURSOR, Place, history_count
+from creneau_shared.fhir.rest.history import Cursor, Place, history_count, one_page, page_links
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes, understood
-from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway import audit_trail
-from creneau_shared.gateway.asking import CLOSED, Query, RefusedError, address_of, ask, bundle_of, next_cursor
-from creneau_shared.gateway.routing import SERVICE_OF, Service
-from creneau_shared.gateway.upstreams import Upstreams
 
 METADATA_KEPT_S = 10.0
 """what the services can do changes with their release only; asking them for each reader would cost 30 ms"""
@@ -83,18 +90,18 @@ class Whole:
 
         A service that has nothing for this caller to read adds nothing; RefusedError when that is so of all.
         """
-        count = history_count(query)
+        cursor = Cursor.of(query)
         bundles = await self._ask_those_that_may(address_of("_history", query), headers)
         entries = [entry for bundle in bundles for entry in bundle.get("entry", ())]
         entries.sort(key=_place, reverse=True)
-        more = len(entries) > count or any(_has_next(bundle) for bundle in bundles)
-        page = entries[:count]
-        links = [{"relation": "self", "url": query_url(f"{self._base_url}/_history", query)}]
-        if more and page:
-            following = [(name, value) for name, value in query if name != CURSOR]
-            following.append((CURSOR, _place(page[-1]).encode()))
-            links.append({"relation": "next", "url": query_url(f"{self._base_url}/_history", following)})
-        return bundle_of("history", page, links)
+        page, more = one_page(entries, history_count(query), cursor)
+        further = "previous" if cursor is not None and cursor.backward else "next"
+        more = more or any(_has_link(bundle, further) for bundle in bundles)
+        total = cursor.total if cursor is not None else _sum([bundle.get("total") for bundle in bundles])
+        places = [_place(entry) for entry in page]
+        found = page_links(f"{self._base_url}/_history", query, cursor, places, more, total)
+        links = [{"relation": link.relation, "url": link.url} for link in found]
+        return bundle_of("history", list(page), links, total)
 
     async def search(self, query: Query, headers: Mapping[str, str]) -> bytes:
         """`_type=A,B`: each type where it lives, in the order asked for, page by page. The links say the query as it
@@ -143,5 +150,11 @@ def _place(entry: Resource) -> Place:
     return Place(moment, resource_type, id_, int(response["etag"].removeprefix("W/").strip('"')))
 
 
-def _has_next(bundle: Resource) -> bool:
-    return any(link["relation"] == "next" for link in bundle.get("link", ()))
+def _has_link(bundle: Resource, relation: str) -> bool:
+    return any(link["relation"] == relation for link in bundle.get("link", ()))
+
+
+def _sum(totals: Sequence[int | None]) -> int | None:
+    """What there is in all; None when it is not known of one of them."""
+    known = [total for total in totals if total is not None]
+    return sum(known) if len(known) == len(totals) else None

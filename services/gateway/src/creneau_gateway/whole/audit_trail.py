@@ -14,14 +14,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from creneau_shared.errors import BadRequest, MethodNotAllowed, NotFound
-from creneau_shared.fhir.rest.exchange import Answer
-from creneau_shared.fhir.rest.several_types import page_count
-from creneau_shared.fhir.search.bundle import query_url
-from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
-from creneau_shared.fhir.search.sealing import QuerySeal
-from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway.asking import (
+from creneau_gateway.upstreams.asking import (
     CLOSED,
     FORWARDED,
     Query,
@@ -32,9 +25,17 @@ from creneau_shared.gateway.asking import (
     bundle_of,
     next_cursor,
     passed_on,
+    refusal,
 )
-from creneau_shared.gateway.routing import SERVICES, Service
-from creneau_shared.gateway.upstreams import Upstreams
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import SERVICES, Service
+from creneau_shared.errors import BadRequest, MethodNotAllowed, NotFound
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.several_types import page_count
+from creneau_shared.fhir.search.bundle import query_url
+from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.search.sealing import QuerySeal
+from creneau_shared.fhir.storage.store import Resource
 
 TYPE = "AuditEvent"
 BY_TIME = {"": True, "-date": True, "-_lastUpdated": True, "date": False, "_lastUpdated": False}
@@ -122,12 +123,14 @@ class AuditTrail:
                 for service in SERVICES
             )
         )
-        known = [answer for answer in answers if answer.status_code != 404]
-        opened = (answer for answer in known if answer.status_code not in CLOSED)
+        known = [said for said in zip(SERVICES, answers, strict=True) if said[1].status_code != 404]
+        opened = (said for said in known if said[1].status_code not in CLOSED)
         # A service that refuses the caller says nothing of what the others have; where all refuse, that is the answer.
-        found = next(opened, known[0] if len(known) == len(answers) else None)
-        if found is None:
+        service, found = next(opened, known[0] if len(known) == len(answers) else (None, None))
+        if service is None or found is None:
             raise NotFound(f"{TYPE}/{id_} n'existe pas.", f"{TYPE}/{id_} does not exist.")
+        if found.status_code >= 400:
+            return refusal(service, found)
         kept = {name: found.headers[name] for name in READ_HEADERS if name in found.headers}
         return Answer(found.status_code, found.content or None, {**passed_on(found), **kept})
 

@@ -7,13 +7,14 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
+import orjson
 
+from creneau_gateway.upstreams.calls import Upstreams, unavailable
+from creneau_gateway.upstreams.routing import Service
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway.routing import Service
-from creneau_shared.gateway.upstreams import Upstreams
 from creneau_shared.ids import new_id
 from creneau_shared.security.gateway_headers import HANDED_ON
 
@@ -66,8 +67,23 @@ async def ask(
         forwarded["content-type"] = "application/x-www-form-urlencoded"
     answer = await upstreams.call(service, method, address, headers=forwarded, content=content)
     if answer.status_code != 200:
-        raise RefusedError(Answer(answer.status_code, answer.content, passed_on(answer)))
+        raise RefusedError(refusal(service, answer))
     return loads(answer.content)
+
+
+def refusal(service: Service, answer: httpx.Response) -> Answer:
+    """What a service refused with, as it said it; Unavailable where that is no OperationOutcome."""
+    if not _is_outcome(answer.content):
+        raise unavailable(service)
+    return Answer(answer.status_code, answer.content, passed_on(answer))
+
+
+def _is_outcome(content: bytes) -> bool:
+    try:
+        said = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(said, dict) and said.get("resourceType") == "OperationOutcome"
 
 
 def at_once(headers: Mapping[str, str]) -> dict[str, str]:

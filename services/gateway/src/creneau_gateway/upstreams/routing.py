@@ -1,4 +1,4 @@
-"""Which service serves which type: the same table as the gateway's nginx configuration."""
+"""Which service serves which type, by the table from which nginx's routes are made too."""
 
 from __future__ import annotations
 
@@ -21,5 +21,7 @@ def service_of(path: Sequence[str]) -> Service | None:
     """
     if len(path) > 1 and path[0] == ASYNC_PATH:
         return next((service for service in SERVICES if service == path[1]), None)
-    kind = path[2] if len(path) > 2 and path[2] in SERVICE_OF else next(iter(path), "")
-    return SERVICE_OF.get(kind)
+    within = TYPES.get(path[2]) if len(path) > 2 else None
+    if within is not None and within.compartments:
+        return within.service
+    return SERVICE_OF.get(next(iter(path), ""))

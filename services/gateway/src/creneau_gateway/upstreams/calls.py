@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import httpx
 
+from creneau_gateway.upstreams.routing import Service
 from creneau_shared.errors import Unavailable
-from creneau_shared.gateway.routing import Service
-from creneau_shared.gateway.settings import GatewaySettings
 
 
 class Upstreams:
     """The services as the gateway reaches them. One a process; to be closed."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        lists: dict[Service, str] = {
-            "booking": settings.upstreams_booking,
-            "directory": settings.upstreams_directory,
-            "notifications": settings.upstreams_notifications,
-        }
-        self._addresses = {
-            name: [a.strip() for a in text.split(",") if a.strip()] for name, text in lists.items()
-        }
-        self._turns = {name: itertools.cycle(addresses) for name, addresses in self._addresses.items()}
-        limits = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=30)
-        self._client = httpx.AsyncClient(timeout=settings.upstream_timeout_s, limits=limits)
+    def __init__(self, addresses: Mapping[Service, Sequence[str]], client: httpx.AsyncClient) -> None:
+        self._addresses = addresses
+        self._turns = {name: itertools.cycle(several) for name, several in addresses.items()}
+        self._client = client
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -50,19 +41,18 @@ class Upstreams:
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 last = error
             except httpx.HTTPError as error:
-                raise _unavailable(service) from error
-        raise _unavailable(service) from last
+                raise unavailable(service) from error
+        raise unavailable(service) from last
 
-    async def is_ready(self, service: Service) -> bool:
-        """Whether a process of the service says that it is ready."""
-        try:
-            response = await self.call(service, "GET", "/health/ready", headers={})
-        except Unavailable:
-            return False
-        return response.status_code == 200
+    async def check(self, service: Service) -> None:
+        """Unavailable unless a process of the service says that it is ready."""
+        answer = await self.call(service, "GET", "/health/ready", headers={})
+        if answer.status_code != 200:
+            raise unavailable(service)
 
 
-def _unavailable(service: Service) -> Unavailable:
+def unavailable(service: Service) -> Unavailable:
+    """Of a service that does not answer, or nothing that can be read."""
     return Unavailable(
         f"Le service {service} ne répond pas ; réessayez dans un instant.",
         f"The service {service} does not answer; try again in a moment.",

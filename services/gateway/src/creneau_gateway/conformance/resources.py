@@ -6,22 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
+from creneau_gateway.conformance.search import PARAMETERS, Query, check_criteria, matches, sorted_by
 from creneau_shared.clock import Clock
 from creneau_shared.errors import BadRequest, NotFound, NotImplementedByServer
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language
-from creneau_shared.fhir.rest.capability import with_etag
+from creneau_shared.fhir.rest.capability import COUNT, with_etag
 from creneau_shared.fhir.rest.exchange import Answer, asked_count, json_object
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.search.published import search_parameters
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.structure_definitions import structure_definitions
 from creneau_shared.fhir.summary import SummaryMode, select_elements, summarise
 from creneau_shared.fhir.terminology import code_systems, value_sets
 from creneau_shared.fhir.terminology.operations import OPERATIONS, Call
 from creneau_shared.fhir.validation import check
-from creneau_shared.gateway.conformance_search import PARAMETERS, Query, check_criteria, matches, sorted_by
 
 COUNT_DEFAULT: Final = 200
 COUNT_MAX: Final = 1_000
@@ -59,11 +60,7 @@ class ConformanceResources:
     def _fixed(self) -> Mapping[str, Sequence[Resource]]:
         """What does not hang on the services; made at first use."""
         return {
-            "SearchParameter": [
-                parameter.to_resource()
-                for parameters in self._registry.values()
-                for parameter in parameters.values()
-            ],
+            "SearchParameter": search_parameters(self._registry),
             "StructureDefinition": structure_definitions(self._served),
             "CodeSystem": code_systems(),
             "ValueSet": value_sets(),
@@ -163,7 +160,7 @@ def _declaration(name: str) -> Resource:
         "conditionalUpdate": False,
         "conditionalDelete": "not-supported",
         "referencePolicy": ["literal"],
-        "searchParam": [parameter.declaration() for parameter in PARAMETERS[name].values()],
+        "searchParam": [*(parameter.declaration() for parameter in PARAMETERS[name].values()), COUNT],
     }
     offered = [
         {"name": code, "definition": str(operation.definition["url"])}

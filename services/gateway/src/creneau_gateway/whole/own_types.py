@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from creneau_gateway.conformance.resources import ConformanceResources
+from creneau_gateway.upstreams.asking import Query
+from creneau_gateway.whole.audit_trail import TYPE as TRAIL
+from creneau_gateway.whole.joined import Whole
 from creneau_shared.errors import MethodNotAllowed
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway.asking import Query
-from creneau_shared.gateway.audit_trail import TYPE as TRAIL
-from creneau_shared.gateway.conformance import ConformanceResources
-from creneau_shared.gateway.whole import Whole
 
 
 class OwnTypes:

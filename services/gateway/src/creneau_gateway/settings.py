@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AnyHttpUrl, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from creneau_shared.type_table import ServiceName
 
 
 class GatewaySettings(BaseSettings):
@@ -20,6 +22,9 @@ class GatewaySettings(BaseSettings):
     upstreams_directory: str = Field(description="base addresses of the directory")
     upstreams_notifications: str = Field(description="base addresses of notifications")
     upstream_timeout_s: float = Field(30.0, description="longest that a service may take, seconds")
+    oidc_issuer: AnyHttpUrl | None = Field(
+        None, description="issuer whose tokens the services accept, for `.well-known/smart-configuration`"
+    )
     cursor_secret: str = Field(
         "", description="key that seals the values in links, the same in all gateway processes; empty: random"
     )
@@ -47,3 +52,13 @@ class GatewaySettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines, console for people"
     )
+
+    @property
+    def upstreams(self) -> dict[ServiceName, list[str]]:
+        """The base addresses of each service's processes."""
+        lists: dict[ServiceName, str] = {
+            "booking": self.upstreams_booking,
+            "directory": self.upstreams_directory,
+            "notifications": self.upstreams_notifications,
+        }
+        return {name: [a.strip() for a in text.split(",") if a.strip()] for name, text in lists.items()}

@@ -3,93 +3,110 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
 
-import orjson
-
-from creneau_shared.clock import SystemClock
-from creneau_shared.errors import (
-    MethodNotAllowed,
-    NotFound,
-    NotImplementedByServer,
-)
+from creneau_gateway.conformance.resources import ConformanceResources
+from creneau_gateway.operations.record import ZIP, PersonalRecord
+from creneau_gateway.upstreams.asking import Query, RefusedError
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import SERVICE_OF
+from creneau_gateway.whole.bundles import Bundles
+from creneau_gateway.whole.joined import Whole
+from creneau_gateway.whole.own_types import OwnTypes
+from creneau_shared.errors import MethodNotAllowed, NotFound, NotImplementedByServer
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import Language, negotiate_language
+from creneau_shared.fhir.rest import well_known
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.incoming import declared_bytes, read_body, read_form, read_query
 from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format, body_format
-from creneau_shared.fhir.search.registry import REGISTRY
-from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.xml import from_xml, to_xml
-from creneau_shared.gateway.asking import RefusedError
-from creneau_shared.gateway.batch import Bundles
-from creneau_shared.gateway.conformance import ConformanceResources
-from creneau_shared.gateway.own_types import OwnTypes
-from creneau_shared.gateway.record import ZIP, PersonalRecord
-from creneau_shared.gateway.routing import SERVICE_OF
-from creneau_shared.gateway.settings import GatewaySettings
-from creneau_shared.gateway.upstreams import Upstreams
-from creneau_shared.gateway.whole import Whole
 from creneau_shared.heavy.workshop import Workshop
-from creneau_shared.http.health import respond
+from creneau_shared.http import health as health_http
+from creneau_shared.http.edge import EdgeMiddleware
+from creneau_shared.http.health import Health
 from creneau_shared.limits import costs
-from creneau_shared.limits.callers import Callers, Limit
+from creneau_shared.limits.callers import Callers
 from creneau_shared.limits.leases import Limiter
-from creneau_shared.metrics import exposition
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.principal import ANONYMOUS
+from creneau_shared.security.smart import SmartConfiguration
 
-Query = list[tuple[str, str]]
+MEASURED = frozenset({"metadata", "_history", "_search", "_async", "AuditEvent", *ConformanceResources.types})
+"""what has a measure of its own below the base"""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """The longest body without a token and with one, bytes."""
+
+    anonymous: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """By what strangers are counted."""
+
+    headers: GatewayHeaders
+    callers: Callers
+    limiter: Limiter
 
 
 class GatewayApplication:
     """Splits Bundles, joins CapabilityStatements, histories and system searches, serves conformance resources."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        self._settings = settings
-        self._base_url = settings.public_base_url.rstrip("/")
-        self._upstreams = Upstreams(settings)
-        self._whole = Whole(self._upstreams, self._base_url, QuerySeal(settings.cursor_secret))
-        self._conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), self._base_url, SystemClock())
-        self._record = PersonalRecord(self._upstreams, self._base_url, SystemClock())
-        self._own = OwnTypes(self._whole, self._conformance)
-        self._workshop = Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max)
-        anonymous = Limit("anonymous", settings.anonymous_requests_per_s, settings.anonymous_requests_burst)
-        self._entrance = GatewayHeaders(settings.gateway_secret.get_secret_value())
-        self._callers = Callers("", {"anonymous": anonymous})
-        self._limiter = Limiter()
-        self._bundles = Bundles(self._upstreams, self._own, self._base_url, settings.batch_parallel)
+    def __init__(
+        self,
+        *,
+        upstreams: Upstreams,
+        whole: Whole,
+        conformance: ConformanceResources,
+        own: OwnTypes,
+        record: PersonalRecord,
+        bundles: Bundles,
+        smart: SmartConfiguration,
+        workshop: Workshop,
+        entrance: Entrance,
+        bodies: BodyLimits,
+        timeout_s: float,
+    ) -> None:
+        self.health = Health({name: partial(upstreams.check, name) for name in upstreams.services})
+        self._upstreams = upstreams
+        self._whole = whole
+        self._conformance = conformance
+        self._own = own
+        self._record = record
+        self._bundles = bundles
+        self._smart = smart
+        self._workshop = workshop
+        self._entrance = entrance
+        self._bodies = bodies
+        self._timeout_s = timeout_s
+        self._app = EdgeMiddleware(self._http, MEASURED)
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await receive()
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await self._upstreams.close()
+            await self._smart.close()
             await self._workshop.close()
             await send({"type": "lifespan.shutdown.complete"})
         elif scope["type"] == "http":
-            await self._http(scope, receive, send)
+            await self._app(cast("dict[str, Any]", scope), receive, send)
 
     async def _http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        path = scope["path"].rstrip("/")
-        if path == "/health/live":
-            await respond(send, 200, b'{"status":"ok"}', "application/json")
-        elif path == "/health/ready":
-            await self._ready(send)
-        elif path == "/metrics":
-            await respond(send, 200, *exposition())
-        else:
-            await self._fhir(scope, path, receive, send)
-
-    async def _ready(self, send: Any) -> None:
-        services = self._upstreams.services
-        ready = await asyncio.gather(*(self._upstreams.is_ready(service) for service in services))
-        checks = {service: "ok" if good else "down" for service, good in zip(services, ready, strict=True)}
-        body = orjson.dumps({"status": "ok" if all(ready) else "unavailable", "checks": checks})
-        await respond(send, 200 if all(ready) else 503, body, "application/json")
+        if scope["path"] in well_known.PATHS:
+            await well_known.answer(self._smart, scope, send)
+        elif not await health_http.answer(self.health, scope, send):
+            await self._fhir(scope, scope["path"].rstrip("/"), receive, send)
 
     async def _fhir(self, scope: dict[str, Any], path: str, receive: Any, send: Any) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -98,7 +115,7 @@ class GatewayApplication:
         try:
             query = read_query(scope["query_string"])
             parts = tuple(part for part in path.removeprefix("/fhir").split("/") if part)
-            async with asyncio.timeout(self._settings.upstream_timeout_s):
+            async with asyncio.timeout(self._timeout_s):
                 body = await self._body(scope, headers, parts, receive)
                 if parts[-1:] == ("_search",) and scope["method"] == "POST":
                     query += read_form(headers, body)
@@ -106,11 +123,9 @@ class GatewayApplication:
                 output = accepted_format(headers.get("accept"), asked)
                 answer = await self._answer(scope["method"], parts, query, headers, body, language)
                 content = await self._encode(answer, output)
-        except RefusedError as refused:
-            answer = refused.answer
-            content = await self._encode(answer, output)
         except Exception as error:
-            answer = failure(error, language)
+            # What a service refuses is its answer, not a failure here.
+            answer = error.answer if isinstance(error, RefusedError) else failure(error, language)
             content = await self._encode(answer, output)
         await _send(send, scope["method"], answer, content, output)
 
@@ -120,11 +135,11 @@ class GatewayApplication:
         """The body, as long as the caller may send. Who has a token is counted by the services, which can tell whose it
         is; who has none is counted here, too, by the address: not all that is answered here asks a service."""
         if "authorization" in headers:
-            return await read_body(headers, receive, self._settings.request_body_bytes_max)
-        handed = self._entrance.read(scope["headers"])
-        caller = self._callers.caller(ANONYMOUS, handed.address if handed else None)
-        await self._limiter.take(caller.counted, costs.of_request(parts, declared_bytes(headers)))
-        return await read_body(headers, receive, self._settings.anonymous_body_bytes_max)
+            return await read_body(headers, receive, self._bodies.others)
+        handed = self._entrance.headers.read(scope["headers"])
+        caller = self._entrance.callers.caller(ANONYMOUS, handed.address if handed else None)
+        await self._entrance.limiter.take(caller.counted, costs.of_request(parts, declared_bytes(headers)))
+        return await read_body(headers, receive, self._bodies.anonymous)
 
     async def _resource(self, headers: dict[str, str], body: bytes) -> Resource:
         format_ = body_format(headers.get("content-type"))

@@ -14,15 +14,8 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from creneau_shared.clock import Clock
-from creneau_shared.errors import BadRequest, MethodNotAllowed
-from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.exchange import Answer, asked_count
-from creneau_shared.fhir.search.bundle import query_url
-from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
-from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.gateway.archive import archive_of, name_of, named_references
-from creneau_shared.gateway.asking import (
+from creneau_gateway.operations.archive import archive_of, name_of, named_references
+from creneau_gateway.upstreams.asking import (
     FORWARDED,
     Query,
     RefusedError,
@@ -30,10 +23,17 @@ from creneau_shared.gateway.asking import (
     at_once,
     bundle_of,
     next_cursor,
-    passed_on,
+    refusal,
 )
-from creneau_shared.gateway.routing import Service
-from creneau_shared.gateway.upstreams import Upstreams
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import Service
+from creneau_shared.clock import Clock
+from creneau_shared.errors import BadRequest, MethodNotAllowed
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.rest.exchange import Answer, asked_count
+from creneau_shared.fhir.search.bundle import query_url
+from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.vouching import HEADER
 
 OPERATIONS: Final = ("$everything", "$archive")
@@ -154,7 +154,7 @@ class PersonalRecord:
         forwarded["accept"] = "application/fhir+json"
         answer = await self._upstreams.call("booking", "GET", address, headers=forwarded)
         if answer.status_code != 200:
-            raise RefusedError(Answer(answer.status_code, answer.content, passed_on(answer)))
+            raise RefusedError(refusal("booking", answer))
         return loads(answer.content), answer.headers.get(HEADER, "")
 
     async def _messages(
@@ -172,7 +172,7 @@ class PersonalRecord:
         if answer.status_code == 403:
             return {}
         if answer.status_code != 200:
-            raise RefusedError(Answer(answer.status_code, answer.content, passed_on(answer)))
+            raise RefusedError(refusal("notifications", answer))
         return loads(answer.content)
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import asyncpg
 import pytest
 from services.booking.tests.factories import BASE, appointment, schedule, unique, utc
-from services.booking.tests.practice import Practice
+from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
 
 from creneau_booking.api.schedules import ScheduleStore
+from creneau_booking.app import create_stores
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.storage.store import Resource
@@ -156,6 +157,20 @@ async def test_an_expired_hold_in_another_agenda_gives_way_too(fresh: Practice) 
     assert await fresh.kinds(held.id) == ["held", "hold-expired"]
 
 
+async def test_an_expired_hold_on_somebody_who_comes_too_gives_way(fresh: Practice) -> None:
+    """Whoever is taken beside the slot's own people is unavailable in all their agendas, although a hold that had run out
+    had them until then."""
+    one = await fresh.open_agenda(1)
+    two = await fresh.open_agenda(1, start=one.start)
+    three = await fresh.open_agenda(1, practitioner=two.practitioner, start=one.start)
+    await fresh.hold(appointment("proposed", slots=two.slots))
+    fresh.clock.advance(timedelta(hours=1))
+    booked = await fresh.create(appointment("booked", slots=one.slots, actors=[two.practitioner]))
+    assert await fresh.slot_statuses([*two.slots, *three.slots]) == ["busy-unavailable", "busy-unavailable"]
+    await fresh.change(booked.id, status="cancelled")
+    assert await fresh.slot_statuses([*one.slots, *two.slots, *three.slots]) == ["free"] * 3
+
+
 async def test_sweepers_and_confirmations_race(fresh: Practice) -> None:
     """Each hold is confirmed or expires, never both, with one event of its end, however many sweepers run."""
     agenda = await fresh.open_agenda(30)
@@ -277,3 +292,36 @@ async def test_agendas_are_written_while_the_directory_is_heard_and_nobody_waits
 
     attempts: list[Awaitable[Any]] = [write() if number % 2 else learn(number) for number in range(2, 82)]
     assert await outcomes(attempts) == {"won": 80}
+
+
+@pytest.mark.parametrize("kind", ["Schedule", "Schedule of nobody", "Patient"])
+async def test_what_is_deleted_while_it_is_booked(fresh: Practice, kind: str) -> None:
+    """Either goes first: the deletion is refused, or the booking is. Never a visit in what is gone."""
+    stores = create_stores(fresh.settings)
+    people = "HealthcareService/offre" if kind == "Schedule of nobody" else None
+    agendas = [await fresh.open_agenda(1, practitioner=people) for _ in range(30)]
+    patients = [await fresh.new_patient() for _ in agendas]
+    store, ids = (
+        (stores.patients, [reference.partition("/")[2] for reference in patients])
+        if kind == "Patient"
+        else (stores.schedules, [agenda.id for agenda in agendas])
+    )
+
+    async def delete(id_: str) -> None:
+        await asyncio.sleep(0)
+        async with fresh.database.transaction() as connection:
+            current = await store.lock(connection, id_)
+            assert current is not None
+            await store.delete(connection, fresh.context(), current)
+
+    async def book(agenda: Agenda, who: str) -> None:
+        await fresh.create(appointment("booked", slots=agenda.slots, patient=who, start=agenda.start))
+
+    for agenda, who, id_ in zip(agendas, patients, ids, strict=True):
+        both: list[Any] = [book(agenda, who), delete(id_)]
+        ended = await asyncio.gather(*both, return_exceptions=True)
+        refused = [one for one in ended if isinstance(one, BaseException)]
+        assert len(refused) == 1, (kind, ended)
+        assert isinstance(refused[0], Conflict | Unprocessable), refused
+        booked = (await fresh.slot_statuses(agenda.slots)) == ["busy"]
+        assert booked is (refused[0] is ended[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from creneau_booking.domain.refusals import require_no_visits
 from creneau_booking.storage.agenda_rules import schedule_changed
+from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.ownership import schedule_belonging, write_beside_the_directory
 from creneau_booking.storage.upcoming import visits_in
 from creneau_shared.database.pool import Connection
@@ -23,6 +24,7 @@ class ScheduleStore(GenericStore):
         return await super().lock(connection, id_)
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        """Conflict while there are visits to come in it."""
+        """Conflict while there are visits to come in it, those that are being booked at this moment among them."""
+        await stop_taking(connection, schedule=current.id, now=context.now)
         require_no_visits("Schedule", current.id, await visits_in(connection, current.id, context.now))
         return await super().delete(connection, context, current)

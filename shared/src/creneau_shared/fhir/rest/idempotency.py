@@ -94,6 +94,7 @@ async def remembered(
     await commit_barrier(connection)
     headers = {
         "Location": row["location"],
+        "Content-Location": row["location"],
         "ETag": row["etag"],
         "Expires": row["expires"],
         "Idempotency-Replayed": "true",

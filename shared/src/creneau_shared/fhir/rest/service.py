@@ -97,6 +97,11 @@ class FhirService:
         else:
             request.rights = await self.policy.rights(None, principal, request.now)
 
+    async def resolve_again(self, connection: Connection, request: FhirRequest) -> None:
+        """The same within a transaction that has just written what rights are made of, as its `connection` sees it."""
+        if self.policy.needs_memberships(request.principal):
+            request.rights = await self.policy.rights(connection, request.principal, request.now)
+
     def as_shown(self, access: Access, stored: Stored) -> Stored:
         """A version as the caller may see it."""
         shown = self.types[stored.resource_type].shown

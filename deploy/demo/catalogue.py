@@ -35,7 +35,8 @@ class Profession:
 
     `minutes`: durations of a visit, one of which each professional keeps. `openness`: share of the visits
     that are still free far ahead; nearer than `median_wait_days` (days) most are taken. `video`, `home`,
-    `unscheduled` (kept for the regulators of unscheduled care), `walk_in`: shares of the free visits.
+    `walk_in`: shares of the sessions; `unscheduled`: of an ordinary session's visits, kept for the regulators of
+    unscheduled care.
     `weeks`: opening patterns, see `agenda.parse_week`. `ages`: those of its patients, years, both included;
     `change_hours`: until when patients cancel or move online, hours before the visit (0: until it begins).
     """

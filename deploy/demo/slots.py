@@ -4,13 +4,58 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 
-from deploy.demo.agenda import draw, is_absent, is_public_holiday
+from deploy.demo.agenda import Session, draw, is_absent, is_public_holiday
 from deploy.demo.codes import APPOINTMENT_TYPE, SLOT_VISIBILITY, SPECIALTY, VISIT, Resource, coding, concept
 from deploy.demo.population import Post
 
 AGENDA_URL = "https://agenda.exemple.fr/"
+OPENINGS_MAX = 5
+"""kinds of openings that one agenda has: a practice thinks in sessions, not in single visits"""
+COLLEAGUES = 0.15
+"""share of the agendas that are open to colleagues as well"""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a session is for: to whom it is open, how one comes, why, and whether with an appointment."""
+
+    visibility: tuple[str, ...]
+    visits: tuple[str, ...]
+    reason: str
+    appointment: str = "ROUTINE"
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How an agenda is used: the special openings with the share of its sessions that each has, the ordinary ones among
+    which the others are shared out, and what the end of an ordinary session is kept for."""
+
+    special: tuple[tuple[float, Opening], ...]
+    ordinary: tuple[Opening, ...]
+    kept: Opening | None
+
+
+@cache
+def habits(post: Post) -> Habits:
+    """Those of one agenda: home visits, video and walk-in as its profession has them, unscheduled care for the
+    regulators, and as many reasons as leave it at `OPENINGS_MAX` openings."""
+    profession = post.professional.profession
+    reasons = sorted(profession.reasons, key=lambda reason: draw("reason", post.id, reason))
+    public = ("PUBLIC", "PRO") if draw("colleagues", post.id) < COLLEAGUES else ("PUBLIC",)
+    by_video = ("VR",) if draw("video", post.id) < 0.5 else ("AMB", "VR")
+    special = (
+        (profession.home, Opening(public, ("HH",), reasons[0])),
+        (profession.video, Opening(public, by_video, reasons[0])),
+        (profession.walk_in, Opening(public, ("AMB",), reasons[0], "WALKIN")),
+    )
+    chosen = tuple((share, opening) for share, opening in special if share)
+    kept = Opening(("SNP",), ("AMB",), reasons[0]) if profession.unscheduled else None
+    room = OPENINGS_MAX - len(chosen) - (kept is not None)
+    return Habits(chosen, tuple(Opening(public, ("AMB",), reason) for reason in reasons[:room]), kept)
 
 
 def free_slots(post: Post, start: datetime, days: int) -> Iterator[Resource]:
@@ -22,9 +67,9 @@ def free_slots(post: Post, start: datetime, days: int) -> Iterator[Resource]:
         if is_public_holiday(day, post.practice.commune) or is_absent(post.professional.id, day):
             continue
         chance_of_free = openness(post, offset)
-        for moment in _visits(post, day):
+        for moment, opening in _visits(post, day):
             if moment >= start and draw("free", post.id, moment.isoformat()) < chance_of_free:
-                yield _slot(post, moment)
+                yield _slot(post, moment, opening)
 
 
 def openness(post: Post, days_ahead: int) -> float:
@@ -33,67 +78,52 @@ def openness(post: Post, days_ahead: int) -> float:
     return profession.openness * (1 - math.exp(-(days_ahead + 1) / profession.median_wait_days))
 
 
-def _visits(post: Post, day: date) -> Iterator[datetime]:
-    """The starts of all the visits of a day, in the place's own time."""
+def _visits(post: Post, day: date) -> Iterator[tuple[datetime, Opening]]:
+    """The starts of all the visits of a day, in the place's own time, and what each is for."""
     zone = post.practice.commune.time_zone
     length = timedelta(minutes=post.professional.minutes)
     for session in post.sessions:
         if session.weekday != day.weekday():
             continue
-        moment = datetime.combine(day, session.start, zone)
-        close = datetime.combine(day, session.end, zone)
-        while moment + length <= close:
-            yield moment
-            moment += length
+        first, close = (datetime.combine(day, moment, zone) for moment in (session.start, session.end))
+        count = (close - first) // length
+        yield from zip(
+            (first + n * length for n in range(count)), _openings(post, day, session, count), strict=True
+        )
 
 
-def _slot(post: Post, moment: datetime) -> Resource:
+def _openings(post: Post, day: date, session: Session, count: int) -> Iterator[Opening]:
+    """What the visits of a session are for, one after the other: all the same, but for those kept at its end."""
+    own = habits(post)
+    drawn = draw("session", post.id, day.isoformat(), session.start.isoformat())
+    for share, opening in own.special:
+        if drawn < share:
+            yield from [opening] * count
+            return
+        drawn -= share
+    ordinary = own.ordinary[
+        int(draw("reason", post.id, day.isoformat(), session.start.isoformat()) * len(own.ordinary))
+    ]
+    kept = math.ceil(post.professional.profession.unscheduled * count) if own.kept else 0
+    yield from [ordinary] * (count - kept)
+    if own.kept:
+        yield from [own.kept] * kept
+
+
+def _slot(post: Post, moment: datetime, opening: Opening) -> Resource:
     profession = post.professional.profession
     resource: Resource = {
         "resourceType": "Slot",
         "id": f"{post.id}-{moment:%Y%m%d-%H%M}",
-        "meta": {"security": [coding(SLOT_VISIBILITY, code) for code in _visibility(post, moment)]},
-        "serviceType": [concept(VISIT, code) for code in _visit_kinds(post, moment)],
-        "appointmentType": concept(APPOINTMENT_TYPE, _appointment_type(post, moment)),
+        "meta": {"security": [coding(SLOT_VISIBILITY, code) for code in opening.visibility]},
+        "serviceType": [*(concept(VISIT, code) for code in opening.visits), {"text": opening.reason}],
+        "appointmentType": concept(APPOINTMENT_TYPE, opening.appointment),
         "schedule": {"reference": f"Schedule/{post.id}"},
         "status": "free",
         "start": moment.isoformat(),
         "end": (moment + timedelta(minutes=post.professional.minutes)).isoformat(),
         "comment": f"{AGENDA_URL}{post.professional.id.removeprefix('demo-')}",
     }
-    resource["serviceType"].append({"text": _reason(post, moment)})
     if profession.specialty is not None:
         resource["specialty"] = [concept(SPECIALTY, *profession.specialty)]
     return resource
-
-
-def _visibility(post: Post, moment: datetime) -> tuple[str, ...]:
-    """Who may take it: everyone, everyone and colleagues, or the regulators of unscheduled care alone."""
-    drawn = draw("visibility", post.id, moment.isoformat())
-    if drawn < post.professional.profession.unscheduled:
-        return ("SNP",)
-    return ("PUBLIC", "PRO") if drawn > 0.85 else ("PUBLIC",)
-
-
-def _visit_kinds(post: Post, moment: datetime) -> tuple[str, ...]:
-    """At the practice, by video (half of them as well at the practice), or at the patient's home."""
-    profession = post.professional.profession
-    drawn = draw("kind", post.id, moment.isoformat())
-    if drawn < profession.home:
-        return ("HH",)
-    if drawn < profession.home + profession.video / 2:
-        return ("VR",)
-    if drawn < profession.home + profession.video:
-        return ("AMB", "VR")
-    return ("AMB",)
-
-
-def _appointment_type(post: Post, moment: datetime) -> str:
-    """Some half-days are without appointment."""
-    drawn = draw("walk-in", post.id, f"{moment:%Y%m%d%p}")
-    return "WALKIN" if drawn < post.professional.profession.walk_in else "ROUTINE"
-
-
-def _reason(post: Post, moment: datetime) -> str:
-    reasons = post.professional.profession.reasons
-    return reasons[int(draw("reason", post.id, moment.isoformat()) * len(reasons))]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.gateway.certificates import self_signed
-from deploy.gateway.outcomes import write_outcomes
+from deploy.gateway.outcomes import error_pages, write_outcomes
+from deploy.gateway.routes import routes
 from deploy.gateway.settings import EntranceSettings
 
 HERE = Path(__file__).parent
@@ -27,11 +28,6 @@ CIPHERS = (
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
 """of TLS 1.2, as Mozilla's intermediate configuration has them; TLS 1.3 has its own"""
-
-REFUSAL_HEADERS = """            add_header Content-Language $outcome_language always;
-            add_header Retry-After $retry_after always;
-            add_header Cache-Control no-store always;
-            add_header X-Request-Id $correlation_id always;"""
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def render(gateway: Gateway) -> str:
         "STATE": _path(gateway.state),
         "STATIC": _path(gateway.static),
         "CONTRACTS": _path(gateway.contracts),
-        "OUTCOMES": _path(gateway.outcomes),
+        "REFUSALS": error_pages().replace("@OUTCOMES@", _path(gateway.outcomes)),
         "LISTEN": _listen(gateway),
         "HSTS": _hsts(settings),
         "PROXIES": _proxies(settings),
@@ -80,8 +76,8 @@ def render(gateway: Gateway) -> str:
         "BURST": str(settings.gateway_requests_burst),
         "CONNECTIONS": str(settings.gateway_connections_max),
         "SECRET": _secret(settings),
-        "REFUSAL": REFUSAL_HEADERS,
         "UPSTREAMS": "\n".join(_upstream(name, getattr(gateway, name)) for name in gateway.upstreams),
+        "ROUTES": routes(),
         "DEVELOPMENT": _development(gateway),
     }
     return re.sub(r"@([A-Z]+)@", lambda match: values[match[1]], TEMPLATE.read_text(encoding="utf-8"))

@@ -13,45 +13,28 @@ from uuid import uuid4
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from creneau_shared.roles import ACTIONS, Role
+from creneau_shared.type_table import TYPES, reach_of
 from deploy.local.folder import Folder, keep_once, read_json
 from deploy.local.ports import LOOPBACK
 
 AUDIENCE = "creneau"
 LIFETIME_S = 8 * 3600
 
-_OPEN = (
-    "Schedule.rs",
-    "Slot.rs",
-    "Practitioner.rs",
-    "PractitionerRole.rs",
-    "Organization.rs",
-    "OrganizationAffiliation.rs",
-    "Location.rs",
-    "HealthcareService.rs",
-    "Endpoint.rs",
-)
-_OWN = (
-    "Patient.crus",
-    "RelatedPerson.cruds",
-    "Appointment.cruds",
-    "AppointmentResponse.crus",
-    "Communication.rs",
-    "AuditEvent.rs",
-)
 
-
-def _patient(*types: str) -> str:
-    return " ".join(("openid", "fhirUser", *(f"patient/{name}" for name in types)))
+def _reached(role: Role, level: str) -> str:
+    """A scope for each type into which the role reaches, with the interactions in which it does."""
+    letters = {n: "".join(a for a in ACTIONS if reach_of(role, n, a) != "none") for n in TYPES}
+    return " ".join(f"{level}/{name}.{allowed}" for name, allowed in letters.items() if allowed)
 
 
 SCOPES = {
-    "patient": _patient(*_OWN, *_OPEN),
+    "patient": f"openid fhirUser {_reached('patient', 'patient')}",
     "practitioner": "openid fhirUser user/*.cruds",
     "secretary": "openid fhirUser user/*.cruds",
     "software": "system/*.cruds",
-    "regulator": "openid user/Slot.rs user/Schedule.rs user/Practitioner.crus user/PractitionerRole.rs"
-    " user/Organization.rs user/Location.rs user/HealthcareService.rs user/Endpoint.rs",
-    "counsellor": _patient(*_OWN[:-1], *_OPEN),
+    "regulator": f"openid {_reached('regulator', 'user')}",
+    "counsellor": f"openid fhirUser {_reached('counsellor', 'patient')}",
     "operator": "openid creneau/operate",
     "system": "system/*.cruds creneau/operate",
 }

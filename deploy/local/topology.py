@@ -45,10 +45,8 @@ Programs = Mapping[str, tuple[str, ...]]
 
 
 def installed_programs() -> Programs:
-    """The commands installed beside this Python."""
-    commands = Path(sys.executable).parent
-    programs = {name: (str(commands / f"creneau-{name}"),) for name in SERVICES}
-    return programs | {"gateway": (sys.executable, "-m", "creneau_shared.gateway")}
+    """`creneau-booking` and so on, as this Python finds them: installed, or in a working copy."""
+    return {name: (sys.executable, "-m", f"creneau_{name}.main") for name in (*SERVICES, "gateway")}
 
 
 class ImpossibleError(Exception):
@@ -284,7 +282,9 @@ class Topology:
         }
         environment = self.service_environment("gateway", "gateway") | upstreams
         del environment["DATABASE_URL"]
-        return Part("gateway", Command(self.programs["gateway"], environment), probes.http(port), port)
+        return Part(
+            "gateway", Command((*self.programs["gateway"], "api"), environment), probes.http(port), port
+        )
 
     def servers(self, service: str) -> list[str]:
         """`host:port` of each api process of a service."""

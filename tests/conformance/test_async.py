@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from collections.abc import Iterator
 
@@ -11,7 +12,9 @@ from deploy.local import probes
 from deploy.local.child import Child, Command
 from deploy.local.supervisor import Part
 
+from creneau_shared.fhir.json import dumps
 from tests.conformance.builders import (
+    JSON,
     XML,
     Agenda,
     Resource,
@@ -124,6 +127,27 @@ def test_item_08_every_service_takes_part(stack: Stack, system: httpx.Client) ->
         assert system.delete(at).status_code == 202
         assert system.get(at).status_code == 404
     assert system.get("/_async/unknown/1").status_code == 404
+
+
+def test_item_13_compressed_bodies_take_every_way(stack: Stack, system: httpx.Client, worker: None) -> None:
+    """A resource at its service, a Bundle split by the gateway, and a request that is carried out later."""
+
+    def send(address: str, body: Resource, **headers: str) -> httpx.Response:
+        sent = {"Content-Type": JSON, "Content-Encoding": "gzip", **headers}
+        return system.post(address, content=gzip.compress(dumps(body)), headers=sent)
+
+    assert send("/Organization", organization()).status_code == 201
+    entries = [
+        {"resource": resource, "request": {"method": "POST", "url": resource["resourceType"]}}
+        for resource in (organization(), patient())
+    ]
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    split = send("", bundle).json()["entry"]
+    assert [entry["response"]["status"] for entry in split] == ["201", "201"]
+    whole = send("", {**bundle, "type": "transaction", "entry": entries[1:]})
+    assert whole.status_code == 200, whole.text
+    later = answered(system, send("/Patient", patient(), **ASYNC))
+    assert later.status_code in (200, 201), later.text
 
 
 def test_item_08_what_no_one_service_does_is_answered_at_once(system: httpx.Client) -> None:

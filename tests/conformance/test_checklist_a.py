@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -227,6 +229,62 @@ def test_item_05_conditional_create(system: httpx.Client) -> None:
     for nonsense in ("", "nonsense=1", "identifier="):
         answer = system.post("/Organization", json=organization(), headers={"If-None-Exist": nonsense})
         assert answer.status_code == 400, nonsense
+
+
+def test_item_05_the_condition_may_be_the_whole_address_of_a_search(
+    system: httpx.Client, stack: Stack
+) -> None:
+    """As HAPI's client sends it, alone, in a batch and in a transaction; one of another server or type is refused."""
+    value = unique()
+    first = created(system, organization(value))
+    query = f"identifier={SYSTEM}%7C{value}"
+    forms = [f"?{query}", f"Organization?{query}", f"{stack.fhir}/Organization?{query}"]
+    wrong = [f"Patient?{query}", f"https://elsewhere.example/fhir/Organization?{query}"]
+    for form, status in [*((f, 200) for f in forms), *((f, 400) for f in wrong)]:
+        alone = system.post("/Organization", json=organization(value), headers={"If-None-Exist": form})
+        assert alone.status_code == status, form
+        request = {"method": "POST", "url": "Organization", "ifNoneExist": form}
+        entry = {"fullUrl": f"urn:uuid:{uuid4()}", "resource": organization(value), "request": request}
+        bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+        response = system.post("", json=bundle).json()["entry"][0]["response"]
+        assert response["status"] == str(status), form
+        whole = system.post("", json={**bundle, "type": "transaction"})
+        assert whole.status_code == status, form
+        if status == 200:
+            assert alone.headers["Location"].startswith(f"{stack.fhir}/Organization/{first['id']}/")
+            assert response["location"] == alone.headers["Location"]
+        else:
+            assert issue(whole)["expression"] == ["Bundle.entry[0].request.ifNoneExist"]
+
+
+def test_item_02_every_write_says_where_its_version_stands(system: httpx.Client, stack: Stack) -> None:
+    """Location and, as the body is that version, Content-Location; in a batch the same in the response."""
+    made = system.post("/Patient", json=patient())
+    stored = made.json()
+    address = f"/Patient/{stored['id']}"
+    put = system.put(address, json=stored)
+    headers = {"Content-Type": JSON_PATCH}
+    patched = system.patch(address, json=replace_op("/name/0/family", "Autre"), headers=headers)
+    for number, answer in enumerate((made, put, patched), 1):
+        where = f"{stack.fhir}{address}/_history/{number}"
+        assert answer.headers["Location"] == answer.headers["Content-Location"] == where
+        assert answer.headers["ETag"] == f'W/"{number}"'
+        assert "Last-Modified" in answer.headers
+    silent = system.put(address, json=stored, headers={"Prefer": "return=minimal"})
+    assert silent.headers["Location"] == f"{stack.fhir}{address}/_history/4"
+    assert "Content-Location" not in silent.headers
+    operations = b64encode(dumps(replace_op("/name/0/family", "Encore"))).decode()
+    binary = {"resourceType": "Binary", "contentType": JSON_PATCH, "data": operations}
+    entries = [
+        {"resource": stored, "request": {"method": "PUT", "url": address[1:]}},
+        {"resource": binary, "request": {"method": "PATCH", "url": address[1:]}},
+    ]
+    for entry, number in zip(entries, (5, 6), strict=True):
+        bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+        response = system.post("", json=bundle).json()["entry"][0]["response"]
+        assert response["location"] == f"{stack.fhir}{address}/_history/{number}"
+        assert (response["status"], response["etag"]) == ("200", f'W/"{number}"')
+        assert "lastModified" in response
 
 
 def test_item_05_conditional_create_race_makes_one(system: httpx.Client) -> None:

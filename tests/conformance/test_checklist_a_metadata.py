@@ -3,6 +3,7 @@ what the server does, no more and no less."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -116,7 +117,35 @@ def test_item_12_statement_is_complete(statement: dict[str, Any], stack: Stack) 
         assert {"conditionalRead", "conditionalUpdate", "conditionalDelete", "referencePolicy"} <= set(
             resource
         )
-        assert all({"name", "type", "definition"} <= set(p) for p in resource["searchParam"])
+        parameters = {parameter["name"]: parameter for parameter in resource["searchParam"]}
+        assert parameters.pop("_count")["type"] == "number"
+        assert all({"name", "type", "definition"} <= set(p) for p in parameters.values())
+
+
+def test_item_12_what_is_named_is_there(
+    system: httpx.Client, statement: dict[str, Any], anonymous: httpx.Client
+) -> None:
+    """Each canonical of an operation, and of a parameter of a type that a service serves, leads to one resource; the
+    longest Bundle is stated, and is the longest."""
+    rest = statement["rest"][0]
+    assert {"_count", "_sort", "_include"} <= {parameter["name"] for parameter in rest["searchParam"]}
+    operations = [*rest.get("operation", ()), *(o for r in rest["resource"] for o in r.get("operation", ()))]
+    named = {("OperationDefinition", operation["definition"]) for operation in operations}
+    for resource in rest["resource"]:
+        if {"code": "create"} in resource["interaction"]:
+            named |= {
+                ("SearchParameter", parameter["definition"])
+                for parameter in resource["searchParam"]
+                if "definition" in parameter
+            }
+    for kind, canonical in sorted(named):
+        found = anonymous.get(f"/{kind}", params={"url": canonical, "_summary": "count"}).json()
+        assert found["total"] == 1, canonical
+    stated = re.search(r"at most (\d+) entries", rest["documentation"])
+    assert stated is not None
+    entries = [{"request": {"method": "GET", "url": "metadata"}}] * (int(stated[1]) + 1)
+    refused = system.post("", json={"resourceType": "Bundle", "type": "batch", "entry": entries})
+    assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "too-costly")
 
 
 def test_item_12_every_interaction_of_every_type_is_as_declared(

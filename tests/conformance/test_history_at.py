@@ -75,7 +75,9 @@ def test_item_01_at_with_a_day_is_the_whole_day_over_the_base(agenda: Agenda, sy
 @pytest.mark.parametrize(
     ("query", "code"),
     [
-        ({"_at": "2026-01-01", "_since": "2026-01-01T00:00:00Z"}, "value"),
+        ({"_at": "sa2026-01-01"}, "value"),
+        ({"_since": "ge2026-01-01"}, "value"),
+        ({"_since": "2026-01-01"}, "value"),
         ({"_at": "hier"}, "value"),
         ({"_list": "List/1"}, "not-supported"),
         ({"_sort": "_lastUpdated"}, "not-supported"),

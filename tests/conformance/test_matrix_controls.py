@@ -112,8 +112,8 @@ async def _answered_here(stack: Stack, asked: list[Question], table: Expectation
 def test_a_type_or_an_operation_without_a_row_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever adds one and forgets the table does not get a server."""
     for table, row in (
-        ("_TABLE", "Slot"),
-        ("_TABLE", "Location"),
+        ("TYPES", "Slot"),
+        ("TYPES", "Location"),
         ("OPERATIONS", "find"),
         ("OPERATIONS", "validate"),
     ):

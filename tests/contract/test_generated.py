@@ -10,10 +10,9 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from creneau_shared.fhir.validation import validate
-from creneau_shared.gateway.routing import SERVICE_OF
+from creneau_shared.type_table import SERVICE_NAMES as SERVICES
+from creneau_shared.type_table import TYPES
 from deploy import contracts
-
-SERVICES = ("booking", "directory", "notifications")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +70,7 @@ def test_each_service_declares_only_types_that_are_routed_to_it(service: str) ->
     """But for its audit trail: every service keeps one of its own, which the gateway reads as one."""
     types = {resource["type"] for resource in read("capability", service)["rest"][0]["resource"]}
     assert types - {"AuditEvent"}
-    assert {SERVICE_OF[name] for name in types - {"AuditEvent"}} == {service}
+    assert {TYPES[name].service for name in types - {"AuditEvent"}} == {service}
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -21,7 +21,7 @@ from deploy.demo.story.bus import Event
 Resource = dict[str, Any]
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
-PAGE_SLOTS = 10
+PAGE_SLOTS = 3
 """So few that the first page is over before the first day that the story wants."""
 
 

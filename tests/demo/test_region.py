@@ -16,7 +16,7 @@ from deploy.demo.agenda import Session, is_absent, is_public_holiday, parse_week
 from deploy.demo.catalogue import communes, professions
 from deploy.demo.codes import SLOT_VISIBILITY, SPECIALTY, VISIT
 from deploy.demo.region import DAYS, Region, build, population
-from deploy.demo.slots import free_slots, openness
+from deploy.demo.slots import OPENINGS_MAX, free_slots, openness
 from fhir.resources.R4B import get_fhir_model_class
 from stdnum import luhn
 
@@ -153,6 +153,20 @@ def test_slots_say_what_a_publisher_says(region: Region) -> None:
         assert slot["appointmentType"]["coding"][0]["code"] in ("ROUTINE", "WALKIN")
         assert slot["status"] == "free"
         assert slot.get("comment", "https://agenda.exemple.fr/").startswith("https://agenda.exemple.fr/")
+
+
+def test_a_day_reads_like_a_real_one(region: Region) -> None:
+    """An agenda has few kinds of openings, each session one of them, but for what is kept at its end; and in the region
+    there is everything: by video, at home, without appointment, for colleagues, for the regulators."""
+    own = ("id", "start", "end", "status")
+    kinds: dict[str, set[bytes]] = {}
+    for slot in region["Slot"]:
+        said = orjson.dumps({name: value for name, value in slot.items() if name not in own})
+        kinds.setdefault(slot["schedule"]["reference"], set()).add(said)
+    assert max(map(len, kinds.values())) <= OPENINGS_MAX
+    everything = b"".join(said for of_agenda in kinds.values() for said in of_agenda)
+    for code in ("AMB", "VR", "HH", "PUBLIC", "PRO", "SNP", "ROUTINE", "WALKIN"):
+        assert f'"{code}"'.encode() in everything
 
 
 def test_slots_of_one_professional_never_overlap(region: Region) -> None:

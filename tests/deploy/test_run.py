@@ -47,7 +47,7 @@ class System:
         own = {
             "CRENEAU_FOLDER": str(self.folder),
             "CRENEAU_PORT": str(self.port),
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(REPOSITORY)))),
             "VANISH_LOG": str(self.folder / "vanished"),
         }
         return {**os.environ, **own}

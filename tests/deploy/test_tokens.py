@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -93,7 +94,7 @@ async def test_other_grants_are_refused(client: httpx.AsyncClient) -> None:
 
 def test_the_command_prints_the_token_and_nothing_else(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "deploy.local.tokens", "practitioner", "dr-martin"]
-    environment = {"CRENEAU_FOLDER": str(tmp_path)}
+    environment = {"CRENEAU_FOLDER": str(tmp_path), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     done = subprocess.run(argv, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.count("\n") == 1
     key = Issuer.of(Folder(tmp_path)).key

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings
 
 import creneau_booking
 import creneau_directory
+import creneau_gateway
 import creneau_notifications
 import creneau_shared
 from creneau_shared.settings import ServiceSettings
@@ -47,6 +48,7 @@ def settings_classes() -> dict[str, type[BaseSettings]]:
         creneau_shared,
         creneau_booking,
         creneau_directory,
+        creneau_gateway,
         creneau_notifications,
         deploy.gateway,
     ):

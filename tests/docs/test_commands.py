@@ -52,7 +52,7 @@ def test_every_role_that_is_named_gets_a_token(file: Path) -> None:
     assert roles <= set(SCOPES)
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, "gateway"])
 @pytest.mark.parametrize("file", PAGES, ids=str)
 def test_every_service_command_that_is_named_exists(file: Path, service: str) -> None:
     named = re.findall(rf"creneau-{service} ((?:[a-z]+(?: \| )?)+)", said(file))

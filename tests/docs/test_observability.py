@@ -96,7 +96,7 @@ def test_every_process_of_the_deployment_is_scraped() -> None:
     ours = {
         name
         for name, container in compose["services"].items()
-        if container["image"] == "creneau/service" and container["restart"] != "no"
+        if container.get("build", {}).get("target") == "service" and container["restart"] != "no"
     }
     assert set(SCRAPING["scrape_configs"][0]["dns_sd_configs"][0]["names"]) == ours
 

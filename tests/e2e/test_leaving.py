@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -228,7 +229,20 @@ async def test_afterwards_nothing_is_left_anywhere_and_they_were_told(city: Stac
         return not left
 
     await eventually(nowhere, f"nothing left in the databases, but {left}", within_s=WITHIN_S)
+    await eventually(lambda: all_told(city), "everything in the outboxes published", within_s=WITHIN_S)
     assert await on_the_bus(city, person.canaries) == []
+
+
+async def all_told(city: Stack) -> bool:
+    """Whether the relays have published all that happened, the tombstones among it."""
+    waiting = 0
+    for service in ("booking", "directory"):  # notifications publishes nothing
+        connection = await asyncpg.connect(city.database_url(service))
+        try:
+            waiting += await connection.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL")
+        finally:
+            await connection.close()
+    return waiting == 0
 
 
 async def on_the_bus(city: Stack, canaries: Canaries) -> list[tuple[str, str]]:

@@ -217,7 +217,7 @@ async def measure(system: System) -> None:
     book = yard(yardsticks.BOOK)
     report(
         "software books one slot",
-        await measure_bookings(system, agenda, slots, [token], ["bench"]),
+        await measure_bookings(system, agenda, slots, [token], ids),
         book,
         0.15,
     )

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import asyncpg
 
+from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import WriteContext
@@ -177,12 +178,13 @@ async def _fill_directory(url: str) -> None:
 async def _fill_booking(url: str) -> list[Slot]:
     connection = await asyncpg.connect(url)
     context = WriteContext(now=datetime.now(UTC))
-    schedules, slots = GenericStore("Schedule", BASE), SlotStore(BASE)
+    schedules, slots = ScheduleStore(BASE), SlotStore(BASE)
     patients = GenericStore("Patient", BASE)
     made: list[Slot] = []
     async with connection.transaction():
         for number in range(PATIENTS):
             await patients.create(connection, context, patient(number), patient_id(number))
+        await patients.create(connection, context, patient(0), "bench")  # for whom a practice books
         for agenda in range(AGENDAS):
             actor = [{"reference": f"Practitioner/bench-{agenda}"}]
             schedule = {"resourceType": "Schedule", "active": True, "actor": actor}
@@ -190,8 +192,9 @@ async def _fill_booking(url: str) -> list[Slot]:
             first = _slot(agenda, FIRST_DAY)
             await slots.create(connection, context, first)
             await connection.execute(
-                'INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status)'
-                " SELECT gen_random_uuid(), at, at + interval '15 minutes', schedule_key, kind_key, last_updated, 1, 'free'"
+                'INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status, said)'
+                " SELECT gen_random_uuid(), at, at + interval '15 minutes', schedule_key, kind_key, last_updated, 1,"
+                " 'free', 'free'"
                 " FROM slot, generate_series(0, $1 - 1) day, generate_series(0, $2 - 1) number,"
                 " LATERAL (SELECT $3::timestamptz + day * interval '1 day' + number * interval '15 minutes' AS at)"
                 " WHERE schedule_key = (SELECT key FROM schedule WHERE id = $4) AND (day, number) <> (0, 0)",

@@ -69,11 +69,15 @@ def _book() -> str:
     resource = data.appointment(_SAMPLE)
     entries = index_resource("Appointment", resource)
     ctes = [
-        "chosen AS (SELECT id, start FROM slot WHERE schedule_key = :agenda ORDER BY start OFFSET :place LIMIT 1)",
-        "claimed AS (UPDATE slot SET status = 'busy', version = slot.version + 1, last_updated = clock_timestamp()"
-        " FROM chosen WHERE slot.id = chosen.id AND slot.start = chosen.start RETURNING old.*)",
-        'past AS (INSERT INTO slot_history (id, version, start, "end", kind_key, last_updated, status, name, extra)'
-        ' SELECT id, version, start, "end", kind_key, last_updated, status, name, extra FROM claimed)',
+        "chosen AS (SELECT schedule_key, start, id FROM slot WHERE schedule_key = :agenda"
+        " ORDER BY start OFFSET :place LIMIT 1)",
+        "claimed AS (UPDATE slot SET status = 'busy', taken_by = gen_random_uuid()::text, version = slot.version + 1,"
+        " last_updated = clock_timestamp() FROM chosen"
+        " WHERE (slot.schedule_key, slot.start, slot.id) = (chosen.schedule_key, chosen.start, chosen.id)"
+        " RETURNING old.*)",
+        "past AS (INSERT INTO slot_history"
+        ' (schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra)'
+        ' SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra FROM claimed)',
         "taken AS (INSERT INTO occupancy (appointment_id, actor, period)"
         " VALUES (gen_random_uuid()::text, 'Practitioner/' || gen_random_uuid(), tstzrange(now(), now() + interval '15 min'))"
         " ON CONFLICT ON CONSTRAINT ex_occupancy DO NOTHING)",

@@ -62,10 +62,12 @@ async def serving(app: ServiceApplication) -> AsyncIterator[httpx.AsyncClient]:
     inbox.put_nowait({"type": "lifespan.startup"})
     assert (await outbox.get())["type"] == "lifespan.startup.complete"
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
-        yield client
-    inbox.put_nowait({"type": "lifespan.shutdown"})
-    await running
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+            yield client
+    finally:
+        inbox.put_nowait({"type": "lifespan.shutdown"})
+        await running
 
 
 async def _run(

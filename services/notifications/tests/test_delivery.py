@@ -301,6 +301,58 @@ async def test_a_sender_that_is_told_to_stop_gives_back_what_it_has_not_begun(se
     assert [tuple(row) for row in counts] == [("planned", 4), ("sent", 1)]
 
 
+class DuringTheFirst(LoggedEmails):
+    """A mail server so slow that something happens while it takes the first mail."""
+
+    def __init__(self, happens):
+        self.happens, self.mails = happens, []
+
+    async def send(self, sender, recipient, content):
+        self.mails.append(content)
+        if len(self.mails) == 1:
+            await self.happens()
+
+
+async def test_a_cancellation_stops_what_is_claimed_and_not_begun(service):
+    """A batch is claimed at once; what is cancelled while its first message is sent must not be told any more."""
+    await service.learn()
+    for number in (1, 2):
+        await service.hear(event(number=number, id=f"appointment-{number}"))
+
+    async def both_are_cancelled():
+        for number in (1, 2):
+            cancelled = event(Change.CANCELLED, number + 2, version=2, id=f"appointment-{number}")
+            await service.hear(cancelled)
+
+    transport = DuringTheFirst(both_are_cancelled)
+    await service.sender(transport).send_due()
+    assert len(transport.mails) == 1
+    closed = await service.database.pool.fetch(
+        "SELECT status, reason FROM message WHERE kind = 'confirmation' ORDER BY status"
+    )
+    assert [tuple(row) for row in closed] == [("cancelled", "superseded"), ("sent", None)]
+
+
+async def test_a_batch_that_outlasts_its_lease_is_not_sent_twice(service):
+    """Each mail takes two of the five minutes of a lease; a rival looks for work after every one."""
+    await service.learn()
+    for number in range(1, 6):
+        await service.hear(event(number=number, id=f"appointment-{number}"))
+    rival = DuringTheFirst(lambda: asyncio.sleep(0))
+
+    class Slow(DuringTheFirst):
+        async def send(self, sender, recipient, content):
+            self.mails.append(content)
+            service.clock.advance(timedelta(minutes=2))
+            await service.sender(rival).send_due()
+
+    slow = Slow(lambda: asyncio.sleep(0))
+    await service.sender(slow).send_due()
+    assert rival.mails, "the lease did run out"
+    assert len(slow.mails) + len(rival.mails) == 5
+    assert len({*slow.mails, *rival.mails}) == 5
+
+
 async def test_an_error_of_ours_does_not_stop_the_others(service, mailbox):
     await service.learn()
     await service.hear(event())

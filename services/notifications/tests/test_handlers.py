@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from creneau_notifications.domain.appointment import Change
 
@@ -108,3 +111,27 @@ async def test_no_message_row_holds_personal_data(service):
     for row in await service.messages():
         assert "Camille" not in repr(row)
         assert "@" not in repr(row)
+
+
+@pytest.mark.parametrize("contact_first", [True, False])
+async def test_who_registers_and_books_at_once_is_reminded_by_every_channel(service, contact_first):
+    """Two consumers, neither of which sees what the other has not committed: the later one waits, then sees it."""
+    waiting = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory')"
+    )
+
+    async def first(connection):
+        if contact_first:
+            await service.notifications.contact_changed(connection, CAMILLE, service.clock.now())
+        else:
+            await service.notifications.appointment_changed(connection, event())
+
+    async with asyncio.TaskGroup() as rivals, service.database.transaction() as connection:
+        await first(connection)
+        second = rivals.create_task(
+            service.hear(event()) if contact_first else service.learn(contact=CAMILLE, facts=())
+        )
+        while not second.done() and not await service.database.pool.fetchval(waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert "2-hours" in await service.statuses()

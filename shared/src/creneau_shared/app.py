@@ -9,12 +9,13 @@ from typing import Any, cast
 
 import orjson
 import structlog
-import uvicorn
 from fastapi import FastAPI
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
+from creneau_shared.database.standby import Standby
 from creneau_shared.fhir.audit import Auditor
+from creneau_shared.fhir.rest import well_known
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.bounds import ResourceBounds
 from creneau_shared.fhir.rest.declaration import ServedType
@@ -30,11 +31,12 @@ from creneau_shared.heavy.workshop import Workshop
 from creneau_shared.http import health as health_http
 from creneau_shared.http.edge import EdgeMiddleware
 from creneau_shared.http.health import Check, Health
-from creneau_shared.http.protocol import PatientProtocol
+from creneau_shared.http.serving import serve
 from creneau_shared.limits.deployment import DeploymentLimits
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, Memberships, nothing_known
 from creneau_shared.security.certificates import Regulators
+from creneau_shared.security.smart import SmartConfiguration
 from creneau_shared.security.tokens import TokenVerifier, create_verifier
 from creneau_shared.settings import ServiceSettings
 
@@ -71,6 +73,7 @@ class ServiceApplication:
         self.rest_of_api = FastAPI(
             title=f"Créneau – {fhir.service.name}", docs_url=None, redoc_url=None, openapi_url=None
         )
+        self._smart = SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None)
         self._app = EdgeMiddleware(self._dispatch, frozenset(fhir.service.types))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
@@ -81,7 +84,9 @@ class ServiceApplication:
 
     async def _dispatch(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         path = scope["path"]
-        if path == BASE_PATH or path.startswith(f"{BASE_PATH}/"):
+        if path in well_known.PATHS:
+            await well_known.answer(self._smart, scope, send)
+        elif path == BASE_PATH or path.startswith(f"{BASE_PATH}/"):
             await self._endpoint(scope, receive, send)
         elif path == "/openapi.json":
             await health_http.respond(send, 200, orjson.dumps(openapi(self.fhir)), "application/json")
@@ -98,6 +103,7 @@ class ServiceApplication:
                 await stack.enter_async_context(self._database)
                 await stack.enter_async_context(self.fhir.service.limits.database)
                 stack.push_async_callback(self.fhir.service.workshop.close)
+                stack.push_async_callback(self._smart.close)
                 if self._verifier is not None:
                     stack.push_async_callback(self._verifier.close)
             except Exception as error:
@@ -157,44 +163,30 @@ def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceAp
 def open_database(settings: ServiceSettings, name: str, *, serves: bool = False) -> Database:
     """The service's database as its settings describe it; to be entered as a context manager. `serves`: for a process
     where people wait, so not for long, and where who reads does not wait for all who write."""
+    size, timeout_s = settings.database_pool_size, settings.database_statement_timeout_s
+    standby = None
+    if serves and settings.database_read_url is not None:
+        replicas = Database(
+            str(settings.database_read_url),
+            size=size,
+            statement_timeout_s=timeout_s,
+            name=f"{name}-reads",
+            wait_s=settings.database_pool_wait_s,
+            opened_at_once=0,
+        )
+        standby = Standby(replicas, lag_max_s=settings.database_read_lag_max_s)
     return Database(
         str(settings.database_url),
-        size=settings.database_pool_size,
-        statement_timeout_s=settings.database_statement_timeout_s,
+        size=size,
+        statement_timeout_s=timeout_s,
         name=name,
         wait_s=settings.database_pool_wait_s if serves else None,
         kept_for_reads=settings.database_pool_reads if serves else 0,
+        standby=standby,
     )
 
 
 def run_api(settings: ServiceSettings, service: str, create: Callable[[], ServiceApplication]) -> None:
     """Serve until SIGTERM: readiness fails first, requests in hand are finished, then the process ends."""
     configure_logging(settings, f"{service}-api")
-    app = create()
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        date_header=True,
-        lifespan="on",
-        timeout_graceful_shutdown=int(settings.shutdown_grace_s),
-        timeout_keep_alive=75,
-        http=PatientProtocol,
-    )
-    _DrainingServer(config, app.health).run()
-
-
-class _DrainingServer(uvicorn.Server):
-    """Tells readiness of the coming end before it stops accepting."""
-
-    def __init__(self, config: uvicorn.Config, health: Health) -> None:
-        super().__init__(config)
-        self._health = health
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        self._health.draining = True
-        super().handle_exit(sig, frame)
+    serve(create(), settings)

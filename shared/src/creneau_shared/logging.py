@@ -46,7 +46,9 @@ PATTERNS = (
 REPEAT_S = 10.0
 NOISY_LOGGERS = ("aiokafka", "uvicorn.error")
 
-OWN_LOGGERS = ("creneau", "creneau_booking", "creneau_directory", "creneau_notifications", "creneau_shared")
+OWN_LOGGERS = (
+    "creneau", "creneau_booking", "creneau_directory", "creneau_gateway", "creneau_notifications", "creneau_shared",
+)  # fmt: skip
 """Speak as the settings say."""
 HARMLESS_LOGGERS = ("aiokafka", "alembic", "uvicorn")
 """Libraries whose INFO tells of members, schemas and ports only. Every other one says no more than warnings: httpx

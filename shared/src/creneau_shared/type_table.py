@@ -1,5 +1,13 @@
-"""The one table of the resource types of the whole base: who serves a type, whether it is public, to which compartments
-it belongs. Routes, access, compartments and descriptions are made from it."""
+"""The one table of the resource types of the whole base. What else speaks of every type is made from its rows:
+
+    routes       nginx (deploy/gateway/routes.py), the gateway's batches, searches and metadata
+    access       who may do what (security/role_table.py, rights.py), the regulation's and the development tokens
+    compartments which searches there are within somebody's, and where
+    the trail    which accesses are recorded
+    caches       what may be kept on the way
+
+A new type is a row here, its search parameters (fhir/search/registry.py, as FHIR has them), and its service.
+"""
 
 from __future__ import annotations
 
@@ -7,52 +15,149 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from creneau_shared.roles import EVERY_ROLE, STAFF, Action, Reach, Role
+
 ServiceName = Literal["booking", "directory", "notifications"]
 SERVICE_NAMES: tuple[ServiceName, ...] = get_args(ServiceName)
+
+Allowance = Literal["book", "register", "manage"]
+"""What a delegation (of a practice) or a mandate (of a person) must allow for a write."""
+Share = Literal["whole", "shared", "nothing"]
+"""What those who represent a person see of what is about that person."""
+Reaches = Mapping[Role, Mapping[str, Reach]]
+"""Role → letters of interactions → how far. What is not said is `none`; `system` reaches all."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """One type. `compartments`: by which parameters a resource is in the compartment of an owner's type
-    (compartmentdefinition-{patient,relatedperson,practitioner,device}.json)."""
+    """One type."""
 
     name: str
     service: ServiceName
+    reaches: Reaches = field(default_factory=dict)
     public: bool = False
     """who offers what, where, and when there is room"""
+    partly: bool = False
+    """of a public type: only what bears the internal term for it is open to everybody"""
     personal: tuple[str, ...] = ()
     """by which parameters a resource belongs to a person, where that decides who may see it; none: to nobody"""
+    share: Share = "shared"
+    takes: Allowance = "manage"
     compartments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """by which parameters a resource is in the compartment of an owner's type
+    (compartmentdefinition-{patient,relatedperson,practitioner,device}.json)"""
+    trail: bool = False
+    """each service keeps one of its own, which the gateway reads as one; reading it leaves no trace"""
+
+
+def _everybody(reach: Reach) -> Reaches:
+    return {role: {"rs": reach} for role in EVERY_ROLE}
+
+
+def _staff(**of_actions: Reach) -> Reaches:
+    return {role: dict(of_actions) for role in STAFF}
+
+
+def _and(*several: Reaches) -> Reaches:
+    """Several together; a later one stands for the same letters of an earlier one."""
+    together: dict[Role, dict[str, Reach]] = {}
+    for one in several:
+        for role, reaches in one.items():
+            together.setdefault(role, {}).update(reaches)
+    return together
 
 
 _ACTOR = dict.fromkeys(("Patient", "RelatedPerson", "Practitioner", "Device"), ("actor",))
+# What an organisation changes in the directory is its own.
+_DIRECTORY = _and(_everybody("public"), _staff(cud="practice"))
 
 TYPES: Mapping[str, ResourceType] = {
     row.name: row
     for row in (
-        ResourceType("Organization", "directory", public=True),
-        ResourceType("Location", "directory", public=True),
-        ResourceType("HealthcareService", "directory", public=True),
-        ResourceType("Practitioner", "directory", public=True),
+        ResourceType("Organization", "directory", _DIRECTORY, public=True),
+        ResourceType("Location", "directory", _DIRECTORY, public=True),
+        ResourceType("HealthcareService", "directory", _DIRECTORY, public=True),
         ResourceType(
-            "PractitionerRole", "directory", public=True, compartments={"Practitioner": ("practitioner",)}
+            "Practitioner",
+            "directory",
+            # SAS keeps its regulators' accounts here (INT_R02): they belong to the regulation and to nobody else.
+            _and(_DIRECTORY, {"regulator": {"cu": "practice"}}),
+            public=True,
         ),
-        ResourceType("Endpoint", "directory", public=True),
-        ResourceType("OrganizationAffiliation", "directory", public=True),
-        ResourceType("Schedule", "booking", public=True, compartments=_ACTOR),
-        ResourceType("Slot", "booking", public=True),
-        ResourceType("Appointment", "booking", personal=("patient",), compartments=_ACTOR),
-        ResourceType("AppointmentResponse", "booking", personal=("patient",), compartments=_ACTOR),
-        ResourceType("Patient", "booking", personal=("_id",)),
         ResourceType(
-            "RelatedPerson", "booking", personal=("patient",), compartments={"Patient": ("patient",)}
+            "PractitionerRole",
+            "directory",
+            _DIRECTORY,
+            public=True,
+            compartments={"Practitioner": ("practitioner",)},
         ),
-        ResourceType("Provenance", "booking"),
-        # Each service has a trail of its own; the gateway reads them as one.
-        ResourceType("AuditEvent", "booking", personal=("patient",)),
+        ResourceType("Endpoint", "directory", _DIRECTORY, public=True),
+        ResourceType("OrganizationAffiliation", "directory", _DIRECTORY, public=True),
+        ResourceType(
+            "Schedule",
+            "booking",
+            _and(_everybody("public"), _staff(cud="practice")),
+            public=True,
+            compartments=_ACTOR,
+        ),
+        ResourceType(
+            "Slot",
+            "booking",
+            _and(
+                _everybody("public"),
+                _staff(rs="practice", cud="practice"),
+                # A regulator sees every practice's slots, those kept for unscheduled care among them (SAS INT_R01).
+                {"regulator": {"rs": "all"}},
+            ),
+            public=True,
+            partly=True,
+        ),
+        ResourceType(
+            "Appointment",
+            "booking",
+            _and({"patient": {"cruds": "own"}, "counsellor": {"crus": "own"}}, _staff(cruds="practice")),
+            personal=("patient",),
+            takes="book",
+            compartments=_ACTOR,
+        ),
+        ResourceType(
+            "AppointmentResponse",
+            "booking",
+            _and({"patient": {"crus": "own"}, "counsellor": {"crs": "own"}}, _staff(crus="practice")),
+            personal=("patient",),
+            takes="book",
+            compartments=_ACTOR,
+        ),
+        ResourceType(
+            "Patient",
+            "booking",
+            _and({"patient": {"crus": "own"}, "counsellor": {"crus": "own"}}, _staff(crus="practice")),
+            personal=("_id",),
+            share="whole",
+            takes="register",
+        ),
+        ResourceType(
+            "RelatedPerson",
+            "booking",
+            _and({"patient": {"cruds": "own"}, "counsellor": {"rs": "own"}}, _staff(crus="practice")),
+            personal=("patient",),
+            share="whole",
+            takes="register",
+            compartments={"Patient": ("patient",)},
+        ),
+        ResourceType("Provenance", "booking", _staff(crs="practice"), takes="book"),
+        ResourceType(
+            "AuditEvent",
+            "booking",
+            _and({"patient": {"rs": "own"}}, _staff(rs="practice")),
+            personal=("patient",),
+            share="nothing",
+            trail=True,
+        ),
         ResourceType(
             "Communication",
             "notifications",
+            _and({"patient": {"rs": "own"}, "counsellor": {"rs": "own"}}, _staff(rs="practice")),
             personal=("subject", "recipient"),
             compartments={
                 "Patient": ("subject", "sender", "recipient"),
@@ -68,8 +173,29 @@ COMPARTMENT: Mapping[str, tuple[str, ...]] = {
     row.name: row.personal for row in TYPES.values() if row.personal
 }
 """The types that are about a person, and the parameters by which a resource is about one."""
+RECORDED = frozenset(row.name for row in TYPES.values() if row.personal and not row.trail)
+"""The types whose accesses the trail records. The trail itself is not one: it would grow by being read."""
+COMPARTMENT_PARAMETERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    owner: {row.name: row.compartments[owner] for row in TYPES.values() if owner in row.compartments}
+    for owner in sorted({owner for row in TYPES.values() for owner in row.compartments})
+}
+"""Owner's type → the types that can be searched in its compartment, and by which parameters."""
 
 
-def compartment_parameters(owner: str) -> Mapping[str, tuple[str, ...]]:
-    """The types that can be searched in the compartment of an owner's type, and by which parameters."""
-    return {row.name: row.compartments[owner] for row in TYPES.values() if owner in row.compartments}
+def reach_of(role: Role, resource_type: str, action: Action) -> Reach:
+    """How far `role` reaches with `action` into a type; a type that the table does not know is nobody's."""
+    row = TYPES.get(resource_type)
+    if row is None:
+        return "none"
+    if role == "system":
+        return "all"
+    found: Reach = "none"
+    for letters, reach in row.reaches.get(role, {}).items():
+        if action in letters:
+            found = reach
+    return found
+
+
+def types_of(service: ServiceName) -> tuple[str, ...]:
+    """The types that are routed to a service."""
+    return tuple(row.name for row in TYPES.values() if row.service == service)

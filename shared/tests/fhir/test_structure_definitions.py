@@ -17,14 +17,14 @@ from creneau_shared.fhir.profiles.catalogue import profile_catalogue
 from creneau_shared.fhir.structure_definitions import structure_definitions
 from creneau_shared.fhir.structure_definitions.base import base_definition
 from creneau_shared.fhir.validation import validate
-from creneau_shared.gateway.routing import SERVICE_OF
+from creneau_shared.type_table import TYPES
 
 ROOT = Path(__file__).parents[3]
 OFFICIAL = ROOT.parent / "shared" / "fhir"
 OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
 
 DEFINITIONS: Mapping[str, dict[str, Any]] = {
-    definition["url"]: definition for definition in structure_definitions(tuple(sorted(SERVICE_OF)))
+    definition["url"]: definition for definition in structure_definitions(tuple(sorted(TYPES)))
 }
 
 
@@ -44,17 +44,17 @@ def test_ids_are_the_definitions_own() -> None:
 
 
 def test_every_type_served_has_its_definition() -> None:
-    for name in (*SERVICE_OF, "Reference", "CodeableConcept", "Timing", "Extension"):
+    for name in (*TYPES, "Reference", "CodeableConcept", "Timing", "Extension"):
         assert f"http://hl7.org/fhir/StructureDefinition/{name}" in DEFINITIONS
 
 
 def test_every_profile_that_is_checked_has_its_definition() -> None:
     assert set(DEFINITIONS) >= SUPPORTED
-    claimed = {url for name in SERVICE_OF for url in profiles_of(name)}
+    claimed = {url for name in TYPES for url in profiles_of(name)}
     assert claimed == SUPPORTED, "and belongs to a type that is served"
 
 
-@pytest.mark.parametrize("name", sorted(SERVICE_OF))
+@pytest.mark.parametrize("name", sorted(TYPES))
 def test_a_base_definition_has_what_validation_asks_for(name: str) -> None:
     """Cardinality, types and targets of the first level, from the table that the validator walks."""
     known = elements(base_definition(name))

@@ -5,15 +5,26 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.rest.history import Place
+from creneau_shared.fhir.rest.history import (
+    CURSOR,
+    OLDEST,
+    Cursor,
+    Place,
+    asked_period,
+    one_page,
+    page_links,
+)
+from creneau_shared.fhir.search.dates import EARLIEST, LATEST
 
 MOMENTS = [datetime(2026, 3, 2, tzinfo=UTC) + timedelta(milliseconds=n) for n in range(2)]
+URL = "https://creneau.test/fhir/_history"
 PLACES = [Place(*parts) for parts in product(MOMENTS, ("Appointment", "Patient"), ("1", "A-.z"), (1, 2))]
 
 
@@ -29,12 +40,87 @@ def test_each_types_keyset_gives_what_stands_after_the_place(place: Place) -> No
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
-def test_a_link_leads_back_to_its_place(place: Place) -> None:
-    assert Place.decode(place.encode()) == place
+def test_each_types_keyset_gives_what_stands_before_the_place(place: Place) -> None:
+    """The same for a page that goes backward."""
+    for kind in ("Appointment", "Patient"):
+        after = place.before_for(kind)
+        given_by_keyset = {
+            p for p in PLACES if p.resource_type == kind and (p.last_updated, p.id, p.version) > after
+        }
+        assert given_by_keyset == {p for p in PLACES if p.resource_type == kind and p > place}
+
+
+@pytest.mark.parametrize("cursor", [Cursor(PLACES[0]), Cursor(PLACES[-1], True, 7), Cursor(OLDEST, True, 0)])
+def test_a_link_leads_back_to_its_place(cursor: Cursor) -> None:
+    assert Cursor.decode(cursor.encode()) == cursor
 
 
 @given(st.one_of(st.text(max_size=60), st.from_regex(r"[A-Za-z0-9_-]{0,80}", fullmatch=True)))
 def test_what_is_no_link_is_a_bad_request(text: str) -> None:
     with suppress(BadRequest):
-        place = Place.decode(text)
-        assert Place.decode(place.encode()) == place
+        cursor = Cursor.decode(text)
+        assert Cursor.decode(cursor.encode()) == cursor
+
+
+def _walked(relation: str, query: list[tuple[str, str]], count: int) -> tuple[list[Place], list[str]]:
+    """The places on all the pages that the links `relation` lead through, and the relations of the last one."""
+    seen: list[Place] = []
+    for _ in range(len(PLACES) + 1):
+        cursor = Cursor.of(query)
+        at, backward = (cursor.place, cursor.backward) if cursor else (None, False)
+        beyond = [p for p in PLACES if at is None or (p > at if backward else p < at)]
+        fetched = sorted(sorted(beyond, reverse=not backward)[: count + 1], reverse=True)
+        page, more = one_page(fetched, count, cursor)
+        seen += page
+        links = {link.relation: link.url for link in page_links(URL, query, cursor, page, more, len(PLACES))}
+        if relation not in links:
+            return seen, list(links)
+        query = parse_qsl(urlsplit(links[relation]).query)
+        assert query[0] == ("_count", str(count))
+    raise AssertionError("the links lead round and round")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, len(PLACES) - 1])
+def test_links_lead_through_all_pages_and_back(count: int) -> None:
+    asked = [("_count", str(count))]
+    newest_first = sorted(PLACES, reverse=True)
+    forward, at_the_end = _walked("next", asked, count)
+    assert forward == newest_first
+    assert at_the_end == ["self", "first", "previous"]
+    back, at_the_begin = _walked("previous", [*asked, (CURSOR, Cursor(OLDEST, True).encode())], count)
+    assert sorted(back, reverse=True) == newest_first, "the last page is where it goes back from"
+    assert "previous" not in at_the_begin
+
+
+PERIODS = {
+    "2026-03": ("2026-02-28T23:00Z", "2026-03-31T22:00Z"),
+    "eq2026-03-29": ("2026-03-28T23:00Z", "2026-03-29T22:00Z"),
+    "ge2026": ("2025-12-31T23:00Z", None),
+    "gt2026": ("2026-12-31T23:00Z", None),
+    "le2026-03-29": (None, "2026-03-29T22:00Z"),
+    "lt2026-03-29": (None, "2026-03-28T23:00Z"),
+    "ge2026-03-29T10:00:00 02:00": ("2026-03-29T08:00Z", None),
+}
+
+
+@pytest.mark.parametrize(("text", "bounds"), PERIODS.items())
+def test_a_prefix_says_on_which_side_of_its_value_the_period_lies(
+    text: str, bounds: tuple[str | None, str | None]
+) -> None:
+    low, high = (datetime.fromisoformat(bound) if bound else None for bound in bounds)
+    assert asked_period([text]) == (low or EARLIEST, high or LATEST)
+
+
+def test_several_periods_are_what_they_have_in_common() -> None:
+    assert asked_period([]) is None
+    assert asked_period(["ge2026-03-01", "lt2026-04-01"]) == asked_period(["2026-03"])
+    with pytest.raises(BadRequest):
+        asked_period(["ge2026-04", "lt2026-04"])
+
+
+@pytest.mark.parametrize(
+    "text", ["hier", "ne2026", "sa2026", "ge", "gege2026", "2026-13", "ge2026-02-30", "ge2026-1"]
+)
+def test_what_is_no_period_is_a_bad_request(text: str) -> None:
+    with pytest.raises(BadRequest):
+        asked_period([text])

@@ -103,6 +103,7 @@ def test_outcome_and_distance() -> None:
     )
     match, outcome = bundle["entry"]
     assert match["search"]["extension"][0]["valueDistance"]["value"] == 1.235
+    assert outcome.pop("fullUrl").startswith("urn:uuid:"), "every entry of a searchset has one"
     assert outcome == {"resource": {"resourceType": "OperationOutcome"}, "search": {"mode": "outcome"}}
     assert bundle["link"][0]["url"] == f"{BASE_URL}/Patient/1/Slot"
     assert bundle["timestamp"] == "2026-01-01T00:00:00.000+00:00"

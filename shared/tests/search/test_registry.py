@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from creneau_shared.fhir.search.published import search_parameters
 from creneau_shared.fhir.search.registry import REGISTRY, find_parameter, parameters_of, storage_needs
 
 _TABLE = Path(__file__).parents[4] / "shared" / "specs" / "r4-searchparams.md"
@@ -77,15 +79,30 @@ def test_canonicals(resource_type: str, name: str, url: str) -> None:
 
 
 def test_published_as_search_parameters() -> None:
-    """Each renders to a SearchParameter with all that R4 requires of one."""
-    for parameters in REGISTRY.values():
-        for parameter in parameters.values():
-            resource = parameter.to_resource()
-            for required in ("url", "name", "status", "description", "code", "base", "type"):
-                assert resource[required], (parameter.base, parameter.name, required)
-            assert ("expression" in resource) == (parameter.name not in ("_text", "_content", "_filter"))
-            assert re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", resource["id"])
-            assert ("target" in resource) == (parameter.type == "reference")
+    """Each canonical once, with all that R4 requires of a SearchParameter, under a name that a program can use."""
+    published = search_parameters(REGISTRY)
+    for resource in published:
+        for required in ("url", "name", "status", "description", "code", "base", "type"):
+            assert resource[required], (resource["id"], required)
+        code = resource["code"]
+        assert ("expression" in resource) == (code not in ("_text", "_content", "_filter"))
+        assert re.fullmatch(r"[A-Za-z0-9\-.]{1,64}", resource["id"])
+        assert re.fullmatch(r"[A-Z][A-Za-z0-9_]*", resource["name"]), "spd-0"
+        assert ("target" in resource) == (resource["type"] == "reference")
+    for element in ("id", "url"):
+        assert max(Counter(resource[element] for resource in published).values()) == 1, element
+    offered = {parameter.url for parameters in REGISTRY.values() for parameter in parameters.values()}
+    assert {resource["url"] for resource in published} == offered
+
+
+def test_a_parameter_of_several_types_tells_where_it_looks_in_each() -> None:
+    published = {resource["id"]: resource for resource in search_parameters(REGISTRY)}
+    family = published["individual-family"]
+    assert (family["base"], family["name"]) == (["Practitioner", "Patient"], "IndividualFamily")
+    assert family["expression"] == "Practitioner.name.family | Patient.name.family"
+    every = published["Resource-lastUpdated"]
+    assert (every["base"], every["expression"]) == (["Resource"], "Resource.meta.lastUpdated")
+    assert published["Resource-content"]["base"] == ["Resource"]
 
 
 def test_storage_needs_follow_from_the_parameters() -> None:

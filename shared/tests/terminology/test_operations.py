@@ -9,6 +9,7 @@ import pytest
 
 from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.outcome import Language
+from creneau_shared.fhir.terminology import code_systems
 from creneau_shared.fhir.terminology.operations import OPERATIONS, Call
 from creneau_shared.fhir.validation import validate
 
@@ -58,6 +59,29 @@ def test_expand_pages_without_gap_or_overlap() -> None:
     first = ask("ValueSet/$expand", url=BOOKABLE, count=0)["expansion"]
     assert first["total"] == len(whole)
     assert "contains" not in first
+
+
+def test_expand_says_what_it_was_made_from_and_what_of_it_is_shown() -> None:
+    """With the versions that are held here, through value sets within value sets; an offset only where it pages."""
+    nested = "https://hl7.fr/ig/fhir/core/ValueSet/fr-core-vs-patient-identifier-use-pi"
+    expansion = ask("ValueSet/$expand", url=nested)["expansion"]
+    assert [(part["name"], part["valueUri"]) for part in expansion["parameter"]] == [
+        ("used-codesystem", "http://hl7.org/fhir/identifier-use|4.0.1"),
+        ("used-valueset", "http://hl7.org/fhir/ValueSet/identifier-use|4.0.1"),
+    ]
+    assert "offset" not in expansion
+    paged = ask("ValueSet/$expand", url=nested, offset=2, count=2)["expansion"]
+    assert (paged["total"], paged["offset"]) == (len(expansion["contains"]), 2)
+    assert paged["contains"] == expansion["contains"][2:4]
+    beyond = ask("ValueSet/$expand", url=nested, offset=1000)["expansion"]
+    assert (beyond["total"], beyond["offset"], "contains" in beyond) == (paged["total"], 1000, False)
+
+
+def test_a_fragment_does_not_count_what_it_does_not_know() -> None:
+    for resource in code_systems():
+        complete = resource["content"] == "complete"
+        assert ("count" in resource) == complete, resource["id"]
+        assert not complete or resource["count"] == len(resource["concept"])
 
 
 def test_expand_leaves_out_closed_codes_when_asked() -> None:

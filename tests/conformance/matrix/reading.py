@@ -12,7 +12,7 @@ from tests.conformance.matrix.expectation import Caller, Expectation, Item
 from tests.conformance.matrix.questions import Found, Question
 from tests.conformance.matrix.world import WORD, World
 
-ALL_STATUSES = ("status", "free,busy,busy-tentative")
+ALL_STATUSES = ("status", "free,busy,busy-tentative,busy-unavailable")
 """Of slots, consumers are shown the free ones unless they say which they mean."""
 INCLUDES = (
     ("Appointment", "patient", "Patient"),

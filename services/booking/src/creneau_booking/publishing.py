@@ -9,10 +9,11 @@ from typing import Any
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment
 from creneau_booking.domain.events import AppointmentEvent
-from creneau_booking.domain.identity import AddressKind, address_digest, spelled
+from creneau_booking.domain.identity import AddressKind, address_digest, mended_email, spelled
 from creneau_booking.storage.accounts import Account, Link
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
 from creneau_shared.fhir.current import current, current_name
+from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
 from creneau_shared.messaging.events import Event
@@ -31,6 +32,11 @@ def instant(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
+def _exact(moment: datetime | None) -> str | None:
+    """A visit's time, which may have a fraction of a second."""
+    return exact_instant(moment) if moment else None
+
+
 def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Event:
     """`fr.creneau.booking.appointment.<kind>.v1`: no name, no free text; the patient only as a reference.
 
@@ -42,8 +48,8 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
         "appointment": appointment.id,
         "version": appointment.version,
         "status": appointment.status,
-        "start": instant(appointment.start),
-        "end": instant(appointment.end),
+        "start": _exact(appointment.start),
+        "end": _exact(appointment.end),
         "slots": [f"Slot/{id_}" for id_ in appointment.slots],
         "schedules": list(event.schedules),
         "patient": next(iter(appointment.patients), None),
@@ -59,7 +65,7 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
     if appointment.hidden:
         data["hidden"] = True
     if event.previous is not None:
-        data["previous"] = {"start": instant(event.previous[0]), "end": instant(event.previous[1])}
+        data["previous"] = {"start": _exact(event.previous[0]), "end": _exact(event.previous[1])}
     if event.kind == "cancelled":
         code = appointment.cancelation_reason
         reason = {"reason": code} if code and display(CANCELLATION_REASONS, code) is not None else {}
@@ -93,7 +99,7 @@ def contact_event(
     *,
     now: datetime,
 ) -> Event:
-    """How to reach a patient, for those who write to them; a tombstone once the Patient is deleted.
+    """How to reach a patient, for those who write to them; a tombstone once nobody is to write to them any more.
 
     `vouched`: the addresses (see `address_digest`) that somebody other than the patient's account answers for.
     The only event that names a person: it travels on a compacted topic of its own, keyed by recipient.
@@ -104,9 +110,18 @@ def contact_event(
         type="fr.creneau.booking.contact.changed.v1",
         subject=f"Patient/{patient_id}",
         source=SOURCE,
-        data=_contact(patient_id, patient, vouched, now) if patient is not None else None,
+        data=_contact(patient_id, patient, vouched, now)
+        if patient is not None and _is_written_to(patient)
+        else None,
         correlation_id=correlation_id,
     )
+
+
+def _is_written_to(patient: Resource) -> bool:
+    """Not the dead, nor a record that is out of use or that another has replaced (Patient.link)."""
+    dead = patient.get("deceasedBoolean") is True or "deceasedDateTime" in patient
+    replaced = any(link.get("type") == "replaced-by" for link in patient.get("link", ()))
+    return patient.get("active") is not False and not dead and not replaced
 
 
 def account_event(account: Account, links: Sequence[Link], correlation_id: str | None) -> Event:
@@ -176,6 +191,7 @@ def _erased(patient_id: str, data: dict[str, Any] | None, correlation_id: str | 
 def _contact(patient_id: str, patient: Resource, vouched: Collection[bytes], now: datetime) -> dict[str, Any]:
     telecoms = [t for t in current(patient.get("telecom", ()), now) if t.get("value")]
     email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX)
+    email = (mended_email(email) or None) if email is not None else None
     phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX)
     data = {
         "recipient": f"Patient/{patient_id}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from services.booking.tests.client import code
@@ -12,6 +13,7 @@ from services.booking.tests.factories import (
     CONSULTATION,
     VIDEO,
     appointment,
+    for_professionals,
     parameters,
     patient,
     ref,
@@ -20,6 +22,7 @@ from services.booking.tests.factories import (
     utc,
 )
 from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.surgery import open_surgery
 
 from creneau_shared.fhir.storage.store import Resource
 
@@ -96,6 +99,37 @@ class TestHoweverTheSlotIsNamed:
             assert refused.json()["issue"][0]["expression"] == ["Appointment.slot[0]"]
         assert await practice.slot_statuses(agenda.slots) == ["free"] * 3
 
+    async def test_what_one_does_not_see_is_as_what_is_not_there(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """A slot for professionals, named by time or by identifier: a patient and a neighbouring practice are told the
+        same as of a slot that there is not."""
+        value = unique("n")
+        members: dict[str, Any] = {
+            "meta": for_professionals(),
+            "identifier": [{"system": "urn:logiciel", "value": value}],
+        }
+        ours = await open_surgery(practice, 1, **members)
+        theirs = await open_surgery(practice, 1)
+        neighbour = callers.staff(theirs.organization)
+        who = (await neighbour.post("Patient", patient("Lou"))).json()["id"]
+        agenda = Agenda(ours.agenda, ours.practitioner, "", ours.start, ours.slots)
+        for caller, person in ((callers.patient(camille), camille), (neighbour, f"Patient/{who}")):
+            wanted = appointment("booked", patient=person, start=ours.start)
+            told = []
+            for named in (
+                contained(agenda, 0),
+                contained(agenda, 5),
+                {"slot": [{"identifier": {"system": "urn:logiciel", "value": value}}]},
+                {"slot": [{"identifier": {"system": "urn:logiciel", "value": "personne"}}]},
+            ):
+                refused = await caller.post("Appointment", {**wanted, **named})
+                assert refused.status_code == 422, refused.text
+                told.append(refused.json()["issue"])
+            assert told[0] == told[1]
+            assert told[2] == told[3]
+        assert await practice.slot_statuses(ours.slots) == ["free"]
+
     async def test_a_change_is_read_the_same_way(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
     ) -> None:
@@ -171,7 +205,7 @@ class TestAPartOfALargerSlot:
         assert all(s["serviceType"] == [CONSULTATION] for s in slots)
         assert booked.json()["slot"] == [{"reference": f"Slot/{whole['id']}"}]
 
-    async def test_a_patient_leaves_no_rest_that_is_of_no_use(
+    async def test_a_patient_takes_no_visit_to_pieces(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
     ) -> None:
         wanted = appointment(
@@ -179,7 +213,7 @@ class TestAPartOfALargerSlot:
             patient=camille,
             slots=agenda.slots[:1],
             start=agenda.start,
-            length=timedelta(minutes=18),
+            length=timedelta(minutes=10),
         )
         refused = await callers.patient(camille).post("Appointment", wanted)
         assert (refused.status_code, code(refused)) == (422, "part-of-slot")

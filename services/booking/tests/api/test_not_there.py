@@ -155,7 +155,12 @@ async def test_visits_with_who_is_deleted_are_cancelled(practice: Practice, kind
             "proposed", slots=agenda.slots[1:], patient=await practice.new_patient(), start=agenda.at(1)
         )
     )
+    over = await practice.create(
+        appointment("booked", slots=(await practice.fill(agenda.id, 1, agenda.at(4)))[1], start=agenda.at(4))
+    )
+    await practice.change(over.id, status="fulfilled")
     await deliver(practice, f"{kind}/{ids[kind]}", None)
+    assert await practice.kinds(over.id) == ["booked", "updated"], "what is over is not cancelled"
     for id_ in (booked.id, held.id):
         async with practice.database.connection() as connection:
             stored = await practice.repository.store.read(connection, id_)
@@ -166,3 +171,18 @@ async def test_visits_with_who_is_deleted_are_cancelled(practice: Practice, kind
     assert await practice.slot_statuses(agenda.slots) == ["free", "free"]
     await deliver(practice, f"{kind}/{ids[kind]}", None)
     assert await practice.kinds(booked.id) == ["booked", "cancelled"], "told once"
+
+
+async def test_every_page_is_answered_as_the_first_was(callers: Callers, practice: Practice) -> None:
+    """What is added to a patient's search for several statuses stands in the links already, and is not added again."""
+    agenda = await practice.open_agenda(3)
+    caller = callers.patient(await practice.new_patient())
+    answer, found = await caller.get(f"Slot?schedule={agenda.id}&status=free,busy&_count=1"), []
+    while True:
+        assert answer.status_code == 200, answer.text
+        found += [e["resource"]["id"] for e in answer.json()["entry"] if e["search"]["mode"] == "match"]
+        following = [link["url"] for link in answer.json()["link"] if link["relation"] == "next"]
+        if not following:
+            break
+        answer = await caller.get("Slot?" + following[0].partition("?")[2])
+    assert found == list(agenda.slots)

@@ -63,15 +63,28 @@ def test_a_part_of_a_slot_may_be_taken_but_nothing_beyond_it(first: int, minutes
     if minutes <= 0:
         assert refusal(Unprocessable, appointment, a_slot()) == "appointment-order"
     elif first >= 0 and first + minutes <= 20:
-        rest = (minutes, first, 20 - first - minutes)
-        if any(0 < length < 5 for length in rest):
+        by_patient = minutes == 20
+        if not by_patient:
             assert refusal(Unprocessable, appointment, a_slot()) == "part-of-slot"
-        by_patient = not any(0 < length < 5 for length in rest)
         taken = claim(appointment, a_slot(), by_patient=by_patient)
         assert (taken.start, taken.end) == (start, end)
         assert len(taken.cuts) == (minutes < 20)
     else:
         assert refusal(Unprocessable, appointment, a_slot()) == "outside-slot"
+
+
+@given(st.integers(0, 179), st.integers(1, 180))
+def test_a_patient_takes_of_open_time_what_leaves_something_of_use(first: int, minutes: int) -> None:
+    """Three hours are no visit: a part of them is, unless it or a rest is shorter than five minutes."""
+    morning = a_slot(end=NINE + timedelta(hours=3))
+    start = NINE + timedelta(minutes=first)
+    appointment = an_appointment(start=start, end=start + timedelta(minutes=minutes))
+    if first + minutes > 180:
+        assert refusal(Unprocessable, appointment, morning) == "outside-slot"
+    elif any(0 < length < 5 for length in (minutes, first, 180 - first - minutes)):
+        assert refusal(Unprocessable, appointment, morning) == "part-of-slot"
+    else:
+        assert len(claim(appointment, morning).cuts) == (minutes < 180)
 
 
 def test_several_agendas_must_all_cover_the_appointment() -> None:

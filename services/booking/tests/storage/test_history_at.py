@@ -13,8 +13,9 @@ from services.booking.tests.factories import BASE, NOW, patient, schedule, slot,
 from services.booking.tests.practice import Practice
 
 from creneau_shared.database.partitions import make_months
+from creneau_shared.fhir.rest.history import OLDEST
 from creneau_shared.fhir.storage.generic import GenericStore
-from creneau_shared.fhir.storage.store import HistoryQuery, Resource, WriteContext
+from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 
 TICK = timedelta(minutes=1)
 MOMENTS = [NOW + n * TICK for n in range(8)]
@@ -86,6 +87,37 @@ async def test_at_gives_what_was_current(practice: Practice, kind: str) -> None:
                 assert found.get(id_, []) == wanted, (life, low, high)
                 own = await store.history(connection, HistoryQuery(id_, None, None, 10, (low, high)))
                 assert [version.version for version in own] == wanted
+
+
+@pytest.mark.parametrize("kind", ["Patient", "Slot"])
+@pytest.mark.parametrize("at", [None, (MOMENTS[1], MOMENTS[3])], ids=["all", "at"])
+async def test_backward_is_forward_turned_round_and_the_total_is_all(
+    practice: Practice, kind: str, at: tuple[datetime, datetime] | None
+) -> None:
+    agenda = unique("agenda")
+    await practice.put(schedule(agenda, ["Practitioner/1"]))
+    store: Any = practice.slots if kind == "Slot" else GenericStore("Patient", BASE)
+    make = (
+        (lambda: slot(unique("s"), agenda, NOW + timedelta(days=9)))
+        if kind == "Slot"
+        else (lambda: {**patient(), "id": unique("p")})
+    )
+    await live(practice, store, make)
+    async with practice.database.connection() as connection:
+        whole = await store.history(connection, HistoryQuery(None, None, None, 10_000, at))
+        back: list[Stored] = []
+        before = OLDEST.before_for(kind)
+        while page := await store.history(connection, HistoryQuery(None, None, before, 7, at, backward=True)):
+            back = [*page, *back]
+            before = (page[0].last_updated, page[0].id, page[0].version)
+        assert back == whole
+        second = (whole[1].last_updated, whole[1].id, whole[1].version)
+        query = HistoryQuery(None, None, second, 1, at)
+        assert await store.history_total(connection, query, None) == len(whole) > 2
+        assert await store.history_total(connection, query, 1) > 1
+        id_ = whole[0].id
+        own = HistoryQuery(id_, None, None, 1, at)
+        assert await store.history_total(connection, own, 10) == sum(v.id == id_ for v in whole)
 
 
 async def plan_of(connection: Any, store: Any, query: HistoryQuery) -> str:

@@ -13,9 +13,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from services.booking.tests.factories import appointment, utc
-from services.booking.tests.practice import Practice
+from services.booking.tests.factories import BASE, appointment, schedule, unique, utc
+from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.surgery import hear, open_surgery, role_resource
 
+from creneau_booking.api.schedules import ScheduleStore
+from creneau_booking.app import create_stores
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.storage.store import Resource
@@ -106,6 +109,25 @@ async def test_appointments_that_change_places_do_not_deadlock(fresh: Practice) 
         assert ended == {"slot-taken": 2}
 
 
+@pytest.mark.parametrize("whose", ["Practitioner", "HealthcareService"])
+async def test_an_expired_hold_that_several_want_parts_of_makes_nobody_wait_in_a_circle(
+    fresh: Practice, whose: str
+) -> None:
+    """Who wants its second slot, and has that locked, frees the first as well; who wants both locks the first and then
+    waits for the second. Nobody may wait for a slot out of its turn; an offer's agenda has nobody whose turn it is."""
+    agenda = unique("agenda")
+    await fresh.put(schedule(agenda, [f"{whose}/{unique('qui')}"]))
+    _, slots = await fresh.fill(agenda, 60)
+    pairs = [slots[first : first + 2] for first in range(0, 60, 2)]
+    for pair in pairs:
+        await fresh.hold(appointment("proposed", slots=pair))
+    fresh.clock.advance(timedelta(seconds=fresh.settings.hold_duration_s))
+    wanted = [part for pair in pairs for part in (pair[1:], pair, pair[:1], pair[1:], pair)]
+    ended = await outcomes([fresh.create(appointment("booked", slots=part)) for part in wanted], at_once=16)
+    assert set(ended) <= {"won", "slot-taken", "slot-held"}
+    assert ended["won"] > 0
+
+
 async def test_an_expired_hold_gives_way_without_the_sweeper(fresh: Practice) -> None:
     """Held until ten past; at ten past it is the next one's, who gets it while the holder's is cancelled."""
     agenda = await fresh.open_agenda(1)
@@ -133,6 +155,20 @@ async def test_an_expired_hold_in_another_agenda_gives_way_too(fresh: Practice) 
     assert [row[2] for row in await fresh.occupied(one.practitioner)] == [booked.id]
     assert await fresh.slot_statuses(one.slots) == ["busy-unavailable"]
     assert await fresh.kinds(held.id) == ["held", "hold-expired"]
+
+
+async def test_an_expired_hold_on_somebody_who_comes_too_gives_way(fresh: Practice) -> None:
+    """Whoever is taken beside the slot's own people is unavailable in all their agendas, although a hold that had run out
+    had them until then."""
+    one = await fresh.open_agenda(1)
+    two = await fresh.open_agenda(1, start=one.start)
+    three = await fresh.open_agenda(1, practitioner=two.practitioner, start=one.start)
+    await fresh.hold(appointment("proposed", slots=two.slots))
+    fresh.clock.advance(timedelta(hours=1))
+    booked = await fresh.create(appointment("booked", slots=one.slots, actors=[two.practitioner]))
+    assert await fresh.slot_statuses([*two.slots, *three.slots]) == ["busy-unavailable", "busy-unavailable"]
+    await fresh.change(booked.id, status="cancelled")
+    assert await fresh.slot_statuses([*one.slots, *two.slots, *three.slots]) == ["free"] * 3
 
 
 async def test_sweepers_and_confirmations_race(fresh: Practice) -> None:
@@ -234,3 +270,58 @@ async def test_a_crash_between_any_two_statements_leaves_nothing(fresh: Practice
             statements += 1
     assert statements >= 5
     assert await rows(fresh) != before
+
+
+async def test_agendas_are_written_while_the_directory_is_heard_and_nobody_waits_in_a_circle(
+    fresh: Practice,
+) -> None:
+    """Who writes a Schedule locks its row and waits for the directory's word, which waits for the rows of all agendas
+    of an actor: in one order, or they wait for each other."""
+    surgery = await open_surgery(fresh)
+    role = role_resource(surgery.role.partition("/")[2], surgery.practitioner, surgery.organization)
+    store = ScheduleStore(BASE)
+
+    async def write() -> None:
+        async with fresh.database.transaction() as connection:
+            said = schedule(surgery.agenda, [surgery.practitioner, surgery.role])
+            await store.put(connection, fresh.context(), surgery.agenda, said)
+
+    async def learn(version: int) -> None:
+        said = {**role, "meta": {**role["meta"], "versionId": str(version)}}
+        await hear(fresh, said)
+
+    attempts: list[Awaitable[Any]] = [write() if number % 2 else learn(number) for number in range(2, 82)]
+    assert await outcomes(attempts) == {"won": 80}
+
+
+@pytest.mark.parametrize("kind", ["Schedule", "Schedule of nobody", "Patient"])
+async def test_what_is_deleted_while_it_is_booked(fresh: Practice, kind: str) -> None:
+    """Either goes first: the deletion is refused, or the booking is. Never a visit in what is gone."""
+    stores = create_stores(fresh.settings)
+    people = "HealthcareService/offre" if kind == "Schedule of nobody" else None
+    agendas = [await fresh.open_agenda(1, practitioner=people) for _ in range(30)]
+    patients = [await fresh.new_patient() for _ in agendas]
+    store, ids = (
+        (stores.patients, [reference.partition("/")[2] for reference in patients])
+        if kind == "Patient"
+        else (stores.schedules, [agenda.id for agenda in agendas])
+    )
+
+    async def delete(id_: str) -> None:
+        await asyncio.sleep(0)
+        async with fresh.database.transaction() as connection:
+            current = await store.lock(connection, id_)
+            assert current is not None
+            await store.delete(connection, fresh.context(), current)
+
+    async def book(agenda: Agenda, who: str) -> None:
+        await fresh.create(appointment("booked", slots=agenda.slots, patient=who, start=agenda.start))
+
+    for agenda, who, id_ in zip(agendas, patients, ids, strict=True):
+        both: list[Any] = [book(agenda, who), delete(id_)]
+        ended = await asyncio.gather(*both, return_exceptions=True)
+        refused = [one for one in ended if isinstance(one, BaseException)]
+        assert len(refused) == 1, (kind, ended)
+        assert isinstance(refused[0], Conflict | Unprocessable), refused
+        booked = (await fresh.slot_statuses(agenda.slots)) == ["busy"]
+        assert booked is (refused[0] is ended[1])

@@ -122,8 +122,10 @@ async def test_a_kind_of_an_undone_transaction_is_made_anew(practice: Practice, 
     ("changed", "code"),
     [
         ({"end": "2026-11-23T09:00:00Z"}, "slot-order"),
-        ({"start": "2026-11-23T09:00:00.500Z"}, "slot-fraction"),
+        ({"start": "2026-11-23T08:00:00.1234567Z"}, "slot-fraction"),
         ({"schedule": {"reference": "Schedule/inconnu"}}, "unknown-schedule"),
+        ({"schedule": {"reference": "https://ailleurs.example/fhir/Schedule/1"}}, "unknown-schedule"),
+        ({"schedule": {"display": "Dr Fictif"}}, "unknown-schedule"),
     ],
 )
 async def test_refusals(practice: Practice, agenda: Agenda, changed: Resource, code: str) -> None:

@@ -16,7 +16,7 @@ from creneau_shared.database.partitioning import (
 )
 
 revision = "0012"
-down_revision = "0009"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

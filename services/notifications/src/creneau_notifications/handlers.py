@@ -38,6 +38,8 @@ class Notifications:
     async def appointment_changed(self, connection: Connection, event: AppointmentEvent) -> None:
         """Plan what `event` calls for. An event that is not newer than what is known has no effect."""
         patient = event.appointment.patient
+        if patient is not None:
+            await recipients.lock(connection, patient)
         if patient is not None and await departures.is_gone(connection, patient):
             event = replace(event, appointment=replace(event.appointment, patient=None))
         known = await appointments.lock(connection, event.appointment.id)
@@ -57,6 +59,7 @@ class Notifications:
 
         Of somebody who was erased nothing is kept any more: this is a log that is read again.
         """
+        await recipients.lock(connection, contact.recipient)
         if await departures.is_leaving(connection, contact.recipient):
             return
         await recipients.save(connection, contact, at)
@@ -71,6 +74,7 @@ class Notifications:
 
     async def contact_deleted(self, connection: Connection, recipient: str) -> None:
         """Forget the recipient and withdraw what was still to be told."""
+        await recipients.lock(connection, recipient)
         await recipients.forget(connection, recipient)
         await addresses.forget(connection, recipient)
         withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())

@@ -25,7 +25,7 @@ from creneau_shared.ids import new_uuid
 from creneau_shared.logging import redact_text
 from creneau_shared.security.principal import Principal
 from creneau_shared.security.rights import OWNER, Rights
-from creneau_shared.type_table import COMPARTMENT
+from creneau_shared.type_table import RECORDED
 
 COLUMNS: Mapping[str, str] = {
     "id": "uuid",
@@ -73,8 +73,6 @@ DEFAULT_PURPOSES = {
 SUCCESS, REFUSED = "0", "4"
 """AuditEvent.outcome: done, and not done because it was refused (minor failure)."""
 
-PERSONAL = frozenset(COMPARTMENT) - {"AuditEvent"}
-"""The types whose accesses are recorded. The trail itself is not one: it would grow by being read."""
 ENTITIES_MAX = 100
 """resources that one row names; the Patients are named all"""
 PATIENT = "patient=Patient/"
@@ -226,7 +224,7 @@ class Auditor:
     async def record(self, connection: Connection, request: TracedRequest, event: Event) -> None:
         """Leave the row of one interaction: as the transaction of `connection` closes, at once outside one."""
         types = {event.resource_type, *(touched.type for touched in event.touched)}
-        if not (types & PERSONAL or event.patients):
+        if not (types & RECORDED or event.patients):
             return
         await AUDIT_INSERT.run(connection, [_row(request, event)])
 

@@ -235,6 +235,14 @@ _QUERY_DATE = re.compile(
 )
 
 
+def exact_instant(moment: datetime) -> str:
+    """An instant in UTC, with as many digits of a second as it has."""
+    text = moment.astimezone(UTC).isoformat(timespec="microseconds" if moment.microsecond else "seconds")
+    whole, _, fraction = text.removesuffix("+00:00").partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}Z" if fraction else f"{whole}Z"
+
+
 def parse_interval(value: str, zone: tzinfo = PARIS) -> tuple[datetime, datetime]:
     """The half-open interval [low, high) that a FHIR date, dateTime or instant means, in UTC.
 

@@ -19,7 +19,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.partitions import drop_months, make_months
 from creneau_shared.database.pool import Connection, Database
-from creneau_shared.messaging.waiting import wait
+from creneau_shared.messaging.waiting import every, wait
 from creneau_shared.retention.rules import MONTHLY, Rule
 from creneau_shared.retention.settings import RetentionSettings
 
@@ -68,10 +68,12 @@ class Retention:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Make months ready and apply the rules at each interval until `stop` is set."""
-        while not stop.is_set():
+
+        async def once() -> None:
             await self.make_ready()
             await self.apply(stop)
-            await wait(stop, self._settings.retention_interval_s)
+
+        await every(self._settings.retention_interval_s, once, stop)
 
     async def make_ready(self) -> int:
         """Make the partitions of the coming months; how many. A table that fails is logged: its rows go to its default

@@ -14,22 +14,13 @@ from cryptography.x509.oid import NameOID
 
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.principal import Principal, Scope
+from creneau_shared.type_table import PUBLIC
 
 COMMON_NAME = "urn:oid:2.5.4.3"
 """Issuer of a principal who is known by the common name of a certificate."""
 
-_SEEN = (
-    "Schedule",
-    "Slot",
-    "Practitioner",
-    "PractitionerRole",
-    "Organization",
-    "Location",
-    "HealthcareService",
-    "Endpoint",
-)
 _SCOPES = (
-    *(Scope("system", name, frozenset("rs")) for name in _SEEN),
+    *(Scope("system", name, frozenset("rs")) for name in sorted(PUBLIC)),
     Scope("system", "Practitioner", frozenset("cru")),
 )
 

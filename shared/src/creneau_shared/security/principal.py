@@ -5,23 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
+
+from creneau_shared.roles import EVERY_ROLE
+from creneau_shared.roles import Action as Action
+from creneau_shared.roles import Role as Role
 
 Level = Literal["system", "user", "patient"]
-Action = Literal["c", "r", "u", "d", "s"]
-Role = Literal[
-    "public",
-    "patient",
-    "practitioner",
-    "secretary",
-    "software",
-    "regulator",
-    "counsellor",
-    "operator",
-    "system",
-]
-"""Who somebody is to Créneau; docs/guides/roles.md says what each may do. `public`: whoever has no token."""
-ROLES: frozenset[str] = frozenset(get_args(Role)) - {"public"}
+ROLES: frozenset[str] = frozenset(EVERY_ROLE) - {"public"}
 
 _SCOPE = re.compile(r"^(patient|user|system)/([A-Z][A-Za-z]*|\*)\.(c?r?u?d?s?|read|write|\*)$")
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}

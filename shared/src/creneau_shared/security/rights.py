@@ -156,31 +156,31 @@ class Access:
         """`required`, for the type that the access was decided for."""
         if resource_type != self.resource_type:
             raise ValueError(f"access to {self.resource_type} says nothing of {resource_type}")
-        reads_slots = resource_type == "Slot" and self.action in ("r", "s")
+        row = TYPES.get(resource_type)
+        partly = row is not None and row.partly and self.action in ("r", "s")
         if self.reach == "own":
             return terms_of(resource_type, self._allowed(self.rights.people), self.rights.oneself)
         if self.reach == "practice":
             owners = sorted(self.organizations or ())
             own = self.principal.practitioner if resource_type == "Practitioner" else None
             return (
-                *((OPEN,) if reads_slots else ()),
+                *((OPEN,) if partly else ()),
                 *(f"{OWNER}{owner}" for owner in owners),
                 *((f"_id={own}",) if own else ()),
             )
         if self.reach == "public":
-            return (OPEN,) if reads_slots else None
+            return (OPEN,) if partly else None
         return None
 
 
 def terms_of(resource_type: str, patients: Iterable[str], oneself: frozenset[str]) -> tuple[str, ...]:
     """The terms by which a resource is about one of these patients. What is about oneself is seen whole; of what is
     about somebody whom one represents, that which is shared."""
-    found: list[str] = []
+    row, found = TYPES[resource_type], list[str]()
     for patient in sorted(patients):
-        if resource_type in ("Patient", "RelatedPerson") or patient in oneself:
-            names = COMPARTMENT[resource_type]
-            found += [f"{n}={patient}" if n == "_id" else f"{n}=Patient/{patient}" for n in names]
-        elif resource_type != "AuditEvent":
+        if row.share == "whole" or patient in oneself:
+            found += [f"{n}={patient}" if n == "_id" else f"{n}=Patient/{patient}" for n in row.personal]
+        elif row.share == "shared":
             found.append(f"{SHARED}{patient}")
     return tuple(found)
 

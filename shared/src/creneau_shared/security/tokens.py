@@ -23,6 +23,7 @@ from creneau_shared.errors import Unavailable
 from creneau_shared.logging import describe
 from creneau_shared.security.claims import TokenRules, check_claims, check_type
 from creneau_shared.security.confirmation import Confirmation, Presented
+from creneau_shared.security.discovery import DISCOVERY_FAILURES, discover
 from creneau_shared.security.dpop import Proofs
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.introspection import Introspection
@@ -148,7 +149,7 @@ class TokenVerifier:
             try:
                 self._published = await self._discover()
                 self._fetched_at = time.monotonic()
-            except (httpx.HTTPError, KeyError, ValueError) as error:
+            except DISCOVERY_FAILURES as error:
                 log.warning("issuer unreachable", issuer=self._issuer, error=describe(error))
                 if self._published is not None:
                     return self._published
@@ -160,17 +161,12 @@ class TokenVerifier:
             return self._published
 
     async def _discover(self) -> _Published:
-        """Discovery (section 4.3): the document is the issuer's own. Settings may write its name with or without the
-        last slash; tokens must write it as the issuer does."""
-        answer = await self._client.get(f"{self._issuer}/.well-known/openid-configuration")
-        answer.raise_for_status()
-        document = answer.json()
-        issuer = str(document["issuer"])
-        if issuer.removesuffix("/") != self._issuer:
-            raise ValueError("the discovery document is another issuer's")
+        """Tokens must write the issuer's name as the issuer does."""
+        document = await discover(self._client, self._issuer)
         keys = await self._client.get(document["jwks_uri"])
         keys.raise_for_status()
-        return _Published(issuer, KeySet.import_key_set(keys.json()), document.get("introspection_endpoint"))
+        endpoint = document.get("introspection_endpoint")
+        return _Published(str(document["issuer"]), KeySet.import_key_set(keys.json()), endpoint)
 
 
 def create_verifier(settings: ServiceSettings, clock: Clock, database: Database) -> TokenVerifier | None:

@@ -42,6 +42,9 @@ class AppointmentStore:
     async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
         return await self._store.history(connection, query)
 
+    async def history_total(self, connection: Connection, query: HistoryQuery, most: int | None) -> int:
+        return await self._store.history_total(connection, query, most)
+
     async def create(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> Stored:

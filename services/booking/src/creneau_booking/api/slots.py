@@ -12,7 +12,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.rest.declaration import Pairs
 from creneau_shared.fhir.rest.exchange import FhirRequest
-from creneau_shared.fhir.search.request import DateValue, SearchRequest, clauses_of
+from creneau_shared.fhir.search.request import DateValue, SearchRequest, clauses_of, every_clause_of
 from creneau_shared.fhir.search.sql import SearchTable
 from creneau_shared.security.access import Access
 
@@ -59,7 +59,9 @@ class ConsumersSlots:
             may_see_patients = access.principal.level("Patient", "s") is not None
             if access.patient_ids and may_see_patients and "bookable-by" not in named:
                 asked.append((PATIENT, ",".join(sorted(access.patient_ids))))
-        elif "status" in named:
+        elif (
+            "status" in named and ("_filter", BOOKABLE_IF_FREE) not in asked
+        ):  # as the links of a page have it
             asked.append(("_filter", BOOKABLE_IF_FREE))
         return asked
 
@@ -67,9 +69,8 @@ class ConsumersSlots:
         self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
     ) -> SearchTable | None:
         """For a patient, what `bookable` is judged by: those for whom they act, or those of them who are named."""
-        if not access.patient_ids or "bookable" not in {
-            c.parameter.name for c in clauses_of(wanted.conditions)
-        }:
+        asked = {clause.parameter.name for clause in every_clause_of(wanted.conditions)}
+        if not access.patient_ids or "bookable" not in asked:
             return None
         named = {
             part.strip().rpartition("/")[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -42,9 +43,15 @@ def addresses_of(patient: Mapping[str, Any] | None) -> frozenset[tuple[AddressKi
 def spelled(kind: AddressKind, address: str) -> str:
     """One spelling for an address: small letters; a French number with its country."""
     if kind == "email":
-        return address.strip().lower()
+        return mended_email(address).lower()
     digits = re.sub(r"[^0-9+]", "", address.replace("(0)", ""))
     return re.sub(r"^0(?=[1-9][0-9]{8}$)", "+33", re.sub(r"^00", "+", digits))
+
+
+def mended_email(text: str) -> str:
+    """An e-mail address without what was typed or pasted with it: `mailto:`, blanks around it, what cannot be seen."""
+    visible = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc"))
+    return re.sub(r"^mailto:\s*", "", visible.strip(), flags=re.IGNORECASE)
 
 
 def address_digest(patient_id: str, kind: AddressKind, address: str) -> bytes:

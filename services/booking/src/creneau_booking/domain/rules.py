@@ -17,8 +17,11 @@ from creneau_shared.errors import Unprocessable
 PUBLIC_VISIBILITY = "PUBLIC"
 
 
+VISIT_MAX = timedelta(hours=2)
+"""A slot that is no longer is one visit, which a patient takes whole: a cut slot stays cut, and an agenda is not theirs to
+take to pieces. A longer one is open time, of which they take what their visit needs."""
 PART_MIN = timedelta(minutes=5)
-"""A consumer takes no shorter part of a slot, and leaves no shorter rest: nobody could use it."""
+"""Of open time a patient takes no shorter part, and leaves no shorter rest: nobody could use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +168,13 @@ def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cu
 def _require_usable_parts(cuts: Sequence[Cut]) -> None:
     for cut in cuts:
         lengths = (cut.end - cut.start, cut.start - cut.slot.start, cut.slot.end - cut.end)
-        if any(timedelta(0) < length < PART_MIN for length in lengths):
+        one_visit = cut.slot.end - cut.slot.start <= VISIT_MAX
+        if one_visit or any(timedelta(0) < length < PART_MIN for length in lengths):
             raise Unprocessable(
-                f"Prenez le créneau Slot/{cut.slot.id} en entier, ou une part qui laisse au moins cinq minutes.",
-                f"Take the slot Slot/{cut.slot.id} whole, or a part that leaves five minutes at least.",
+                f"Prenez le créneau Slot/{cut.slot.id} en entier ; d'un créneau de plus de deux heures, une part qui laisse"
+                " au moins cinq minutes.",
+                f"Take the slot Slot/{cut.slot.id} whole; of a slot of more than two hours, a part that leaves five minutes"
+                " at least.",
                 expression="Appointment.start",
                 details_code="part-of-slot",
             )

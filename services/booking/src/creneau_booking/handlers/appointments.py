@@ -72,7 +72,7 @@ class AppointmentHandlers:
 
         `replaces`: the id of the one that was cancelled for it.
         """
-        resource, wanted = self._repository.new(await self._understood(connection, resource), id_)
+        resource, wanted = self._repository.new(await self._understood(connection, context, resource), id_)
         after, schedules, owners = await self._begin(connection, context, resource, wanted)
         after = after.replacing(replaces)
         stored = await self._repository.insert(connection, context, resource, after, schedules, owners)
@@ -83,7 +83,7 @@ class AppointmentHandlers:
         self, connection: Connection, context: WriteContext, deleted: Stored, resource: Resource
     ) -> Stored:
         """Store an appointment anew under the id of one that was deleted: it takes what a new one would."""
-        resource = await self._understood(connection, resource)
+        resource = await self._understood(connection, context, resource)
         resource, wanted = self._repository.new(resource, deleted.id, deleted.version + 1)
         after, schedules, owners = await self._begin(connection, context, resource, wanted)
         stored = await self._repository.update(
@@ -92,8 +92,10 @@ class AppointmentHandlers:
         await self._tell_begun(connection, context, after, schedules, owners)
         return stored
 
-    async def _understood(self, connection: Connection, resource: Resource) -> Resource:
-        return await with_known_slots(connection, resource, self._repository.base_url)
+    async def _understood(
+        self, connection: Connection, context: WriteContext, resource: Resource
+    ) -> Resource:
+        return await with_known_slots(connection, context, resource, self._repository.base_url)
 
     async def _begin(
         self, connection: Connection, context: WriteContext, resource: Resource, wanted: Appointment
@@ -139,7 +141,7 @@ class AppointmentHandlers:
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> tuple[Stored, datetime]:
         """Store a pending appointment whose slots nobody else gets until the hold runs out; until when."""
-        resource, wanted = self._repository.new(await self._understood(connection, resource), id_)
+        resource, wanted = self._repository.new(await self._understood(connection, context, resource), id_)
         await self._word.hear_new(connection, context, resource, wanted, "held")
         await self._require_hold_quota(connection, context)
         require_may_hide(context, wanted)
@@ -239,7 +241,7 @@ class AppointmentHandlers:
         said_before = self._repository.resource(current)
         before = self._repository.stored_facts(current)
         if resource.get("slot") != said_before.get("slot"):
-            resource = await self._understood(connection, resource)
+            resource = await self._understood(connection, context, resource)
         resource = self._heard(context, current, before, resource)
         after = self._repository.next(current, resource)
         self._require_allowed(context, before, after, move=move)

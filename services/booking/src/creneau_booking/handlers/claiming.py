@@ -6,7 +6,7 @@ rivals wait for each other and never in a circle. A hold that has run out gives 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -31,12 +31,14 @@ NEAR = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class LockedSlots:
-    """The slots that an appointment wants, and those that it has: all locked."""
+    """The slots that an appointment wants, and those that it has: all locked, or one of them somebody else's."""
 
     wanted: tuple[SlotFact, ...]
     held: tuple[SlotFact, ...] = ()
     resolved: Mapping[str, str] = field(default_factory=dict)
     """who is taken with the roles and rooms that are named as participants"""
+    asked_after: Collection[str] = ()
+    """the roles and places that were looked up for it"""
 
     def leaving(self) -> frozenset[str]:
         """The actors of the agendas that the appointment leaves, who have no part in those that it goes to."""
@@ -57,19 +59,24 @@ class Claiming:
     async def lock(
         self, connection: Connection, now: datetime, wanted: Appointment, before: Appointment | None = None
     ) -> LockedSlots:
-        """Lock the slots of `wanted` and those that `before`, its last version, holds."""
+        """Lock the slots of `wanted` and those that `before`, its last version, holds; what somebody else has is only
+        looked at, to be refused."""
         had = before.slots if before is not None and claims(before.status) else ()
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
         near = (wanted.start - NEAR, wanted.start + NEAR) if wanted.start is not None else None
+        facts, out_of_reach = await storage.look(connection, ids, near, by=wanted.id, now=now)
+        if out_of_reach:
+            asked_after = rules.to_resolve(wanted)  # nobody is, who will not be taken
+            return LockedSlots(_named(facts, wanted.slots), _named(facts, had), asked_after=asked_after)
         both = [version for version in (wanted, before) if version is not None]
         named = sorted({reference for version in both for reference in rules.to_resolve(version)})
         resolved = await resolve(connection, named) if named else {}
         people = sorted({p for v in both for p in rules.exclusive_actors(v, (), resolved)})
-        facts = await storage.lock_slots(connection, ids, near, people)
+        facts = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
         if await self._clear(connection, now, [slot for slot in facts if slot.id not in had]):
-            facts = await storage.lock_slots(connection, ids, near, people)
+            facts = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
         facts = await self._undisplaced(connection, wanted, facts)
-        return LockedSlots(_named(facts, wanted.slots), _named(facts, had), resolved)
+        return LockedSlots(_named(facts, wanted.slots), _named(facts, had), resolved, named)
 
     async def _clear(self, connection: Connection, now: datetime, slots: Sequence[SlotFact]) -> bool:
         """Whether holds that have run out stood in the way of some of these slots; they do no longer."""
@@ -123,7 +130,7 @@ class Claiming:
         claim = await self._judge(connection, context, wanted, locked)
         if locked.held:
             left = [slot.id for slot in locked.held if slot.id not in claim.kept]
-            await storage.give_back(connection, wanted.id, left, context.now)
+            await storage.give_back(connection, wanted.id, left, context.now, to_take=True)
             await storage.set_status(
                 connection, wanted.id, sorted(claim.kept), claim.slot_status, context.now
             )
@@ -134,7 +141,7 @@ class Claiming:
                 connection, missing, claim.start, claim.end, context.now
             )
             if await self._expiry.expire_at_once(connection, context.now, in_the_way):
-                missing = await storage.occupy(connection, wanted.id, missing, claim)
+                missing = await storage.occupy(connection, wanted.id, missing, claim, context.now)
         missing = rules.not_overruled(wanted, missing, by_patient=context.patient_ids is not None)
         if missing:
             raise occupied(missing, claim.start)
@@ -145,9 +152,7 @@ class Claiming:
     async def _judge(
         self, connection: Connection, context: WriteContext, wanted: Appointment, locked: LockedSlots
     ) -> rules.Claim:
-        if wanted.patients:
-            await _require_available(connection, wanted.patients)
-        unknown = sorted(set(rules.to_resolve(wanted)) - set(locked.resolved))
+        unknown = sorted(set(rules.to_resolve(wanted)) - set(locked.asked_after))
         resolved = {**locked.resolved, **(await resolve(connection, unknown) if unknown else {})}
         claim = rules.claim_for(
             wanted,
@@ -158,6 +163,8 @@ class Claiming:
             resolved=resolved,
             kept={slot.id for slot in locked.held},
         )
+        if wanted.patients:
+            await _require_available(connection, wanted.patients)
         await require_bookable(connection, context, self._quotas, wanted, claim.new_slots)
         return claim
 

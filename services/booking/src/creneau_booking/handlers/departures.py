@@ -6,13 +6,16 @@ are: the practice moves or cancels them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.availability.actors import wait_for_turn
+from creneau_booking.storage.availability.agendas import alone
 from creneau_booking.storage.upcoming import visits_with
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.fhir.storage.store import Stored, WriteContext
 
 
 class Departures:
@@ -22,13 +25,18 @@ class Departures:
         self._repository = repository
         self._handlers = handlers
 
-    async def cancel_visits(self, connection: Connection, reference: str, now: datetime) -> int:
-        """Cancel the visits to come of an actor (`Practitioner/12`), and of the agendas that name it; how many."""
+    async def foresee(self, connection: Connection, reference: str, now: datetime) -> tuple[Stored, ...]:
+        """The visits to come of an actor (`Practitioner/12`), and of the agendas that name it, locked; and it is our turn to
+        dispose of everybody's time whom its going concerns. Before anything else is written because of it."""
+        await alone(connection)
+        visits = await visits_with(connection, reference, now)
+        locked = [await self._repository.store.lock(connection, id_) for id_ in visits]
+        to_come = tuple(visit for visit in locked if visit and self._repository.is_to_come(visit, now))
+        await wait_for_turn(connection, *(visit.id for visit in to_come), beside=reference)
+        return to_come
+
+    async def cancel(self, connection: Connection, visits: Iterable[Stored], now: datetime) -> None:
+        """Cancel these visits, which are locked."""
         context = WriteContext(now=now, by_service=True)
-        cancelled = 0
-        for id_ in await visits_with(connection, reference, now):
-            current = await self._repository.store.lock(connection, id_)
-            if current is not None and self._repository.is_to_come(current, now):
-                await self._handlers.withdraw(connection, context, current, by="provider")
-                cancelled += 1
-        return cancelled
+        for current in visits:
+            await self._handlers.withdraw(connection, context, current, by="provider")

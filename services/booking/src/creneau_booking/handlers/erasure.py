@@ -18,6 +18,7 @@ from creneau_booking.storage import erasures, identities
 from creneau_booking.storage.accounts import end_links, end_proxy
 from creneau_booking.storage.anonymous import Anonymiser
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.erasures import Named, named_in
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -109,6 +110,7 @@ class PatientErasure:
         ending = [a for a in appointments if self._ends(a, current.id, context.now)]
         outcome = self._outcome(current.id, named, [a.id for a in ending], appointments, context.now)
         gone = self._people(current.id, named)
+        await wait_for_turn(connection, *(a.id for a in ending))
         for appointment in appointments:
             await self._erase_appointment(connection, context, appointment, current.id, gone)
         await self._erase_responses(connection, context, named, gone)

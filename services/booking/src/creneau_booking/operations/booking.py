@@ -19,7 +19,7 @@ from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.operation import OperationCall
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import require_compartment, write_context
-from creneau_shared.fhir.search.bundle import Entry, Link, write_bundle
+from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, write_bundle
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.fhir.validation import check
 from creneau_shared.security.access import Access
@@ -150,6 +150,4 @@ def refused_for_ihe(conflict: Conflict, call: OperationCall) -> Answer:
         for issue in conflict.issues
     ]
     outcome = dumps(operation_outcome(issues, call.request.language))
-    return Answer(
-        200, write_bundle("searchset", [Entry(resource=outcome, search={"mode": "outcome"})], total=0)
-    )
+    return Answer(200, write_bundle("searchset", [outcome_entry(outcome)], total=0))

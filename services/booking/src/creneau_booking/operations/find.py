@@ -30,7 +30,7 @@ from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import ID
-from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
+from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.sql import Catalog, compile_count
@@ -112,7 +112,7 @@ class FindOperation:
             Entry(f"{service.base_url}/Appointment/{p['id']}", dumps(p), {"mode": "match"}) for p in proposals
         ]
         if total > len(proposals):
-            entries.append(Entry(resource=_more(total, request.language), search={"mode": "outcome"}))
+            entries.append(outcome_entry(_more(total, request.language)))
         links = [Link("self", query_url(f"{service.base_url}/Appointment/$find", request.query))]
         return Answer(200, write_bundle("searchset", entries, total=total, links=links))
 

@@ -16,10 +16,9 @@ from creneau_booking.operations.booking import Desk, Session, answer_with, in_tr
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.agenda import slots_between
-from creneau_booking.storage.appointment_mapper import fhir_instant
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.datatypes import parse_interval
+from creneau_shared.fhir.datatypes import exact_instant, parse_interval
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
@@ -75,7 +74,7 @@ class RescheduleOperation:
         period = _period(given, before)
         slots = [id_of(reference) for reference in given.references("slot")]
         if period is not None:
-            rest |= {"start": fhir_instant(period[0]), "end": fhir_instant(period[1])}
+            rest |= {"start": exact_instant(period[0]), "end": exact_instant(period[1])}
             for schedule in given.references("schedule") if not slots else ():
                 slots += await slots_between(session.connection, id_of(schedule), *period)
         if not slots:

@@ -27,7 +27,7 @@ from creneau_booking.domain.quotas import Upcoming
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
-from creneau_booking.storage.availability.agendas import keep_agendas
+from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
@@ -69,7 +69,6 @@ SELECT standing.to_come, ruled.* FROM (SELECT count(*) AS to_come {_TO_COME}) AS
 LEFT JOIN (SELECT schedule.id, {_COLUMNS} FROM schedule JOIN agenda ON schedule_key = key) AS ruled
   ON ruled.id = ANY($7)
 """
-_LOCK = "hashtextextended('agenda rules', 0)"
 _TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
 
 
@@ -81,7 +80,7 @@ async def schedule_changed(
     if resource is not None and (issues := list(zone_issues(resource))):
         raise Unprocessable(issues=issues)
     rules = rules_of(resource) if resource is not None else None
-    await connection.execute(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
+    await beside_others(connection)
     key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", stored.id)
     await keep_agendas(connection, [key], context.now)
     if resource is not None and rules is not None:
@@ -90,7 +89,7 @@ async def schedule_changed(
 
 async def actor_changed(connection: Connection, reference: str) -> None:
     """An offer or a place (`HealthcareService/12`) has changed: so may the rules of the agendas that name it."""
-    await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    await alone(connection)
     rows = await connection.fetch(
         "SELECT id, content FROM schedule WHERE terms && ARRAY['actor=' || $1] AND NOT deleted ORDER BY id",
         reference,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Code, Participant
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
 
 CONFIDENTIALITY = "https://creneau.sante.fr/fhir/CodeSystem/confidentiality"
@@ -72,7 +73,7 @@ def said(appointment: Appointment, resource: Resource) -> Resource:
     written = {**resource, "status": appointment.status, "participant": _participants(appointment)}
     for name, moment in (("start", appointment.start), ("end", appointment.end)):
         if moment is not None and _instant(resource.get(name)) != moment:
-            written[name] = fhir_instant(moment)
+            written[name] = exact_instant(moment)
     extensions = [e for e in resource.get("extension", ()) if e.get("url") != HELD_UNTIL]
     if appointment.held_until is not None:
         extensions.append({"url": HELD_UNTIL, "valueInstant": fhir_instant(appointment.held_until)})

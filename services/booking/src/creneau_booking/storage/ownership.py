@@ -49,6 +49,12 @@ and takes that lock too; a writer who waited for them in another order would wai
 _LOCK = "SELECT pg_advisory_xact_lock{shared}(hashtextextended('owners by ' || t, 0)) FROM unnest($1::text[]) AS t"
 
 
+async def write_beside_the_directory(connection: Connection) -> None:
+    """Wait until nobody is applying what the directory says of an actor; others may write agendas meanwhile. Before any
+    row of `schedule` is locked."""
+    await connection.execute(_RULES_FIRST.format(shared="_shared"))
+
+
 async def organizations_of(connection: Connection, references: Iterable[str]) -> Mapping[str, frozenset[str]]:
     """The organisations (ids) to which each actor (`PractitionerRole/12`) belongs; actors that nothing is known of are
     missing, and so are those that belong to nobody."""
@@ -87,7 +93,7 @@ async def schedule_belonging(
     Forbidden for somebody else's, Unprocessable for those whom the directory does not know (yet)."""
     actors = actors_of(resource)
     # Whoever writes an agenda and whoever learns of one of its actors meanwhile wait for each other.
-    await connection.execute(_RULES_FIRST.format(shared="_shared"))
+    await write_beside_the_directory(connection)
     await connection.execute(
         _LOCK.format(shared="_shared"), [f"actor={actor}" for actor in sorted(set(actors))]
     )

@@ -16,27 +16,36 @@ from datetime import datetime
 from asyncpg import Record
 
 from creneau_booking.storage.appointment_mapper import relative
+from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue, Unprocessable
 from creneau_shared.fhir.search.terms import bounded, token_term
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import Resource, WriteContext
 
-_OF_AGENDA = """
+Sees = tuple[bool, list[str]]
+"""Whether the writer sees every slot; if not, the terms of the agendas whose slots they see beside those open to all."""
+
+_SHOWN = f"""
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.status = 'free' AS free
-FROM slot JOIN schedule ON schedule.key = slot.schedule_key
-WHERE schedule.id = $1 AND slot.start = $2 AND slot."end" = $3 AND slot.status <> 'entered-in-error'
+FROM slot JOIN schedule ON schedule.key = slot.schedule_key JOIN slot_kind kind ON kind.key = slot.kind_key
+WHERE slot.status <> 'entered-in-error' AND ($1 OR schedule.terms && $2::text[] OR {is_public("kind")})
 """
-_BEARING = """
-SELECT coalesce(slot.name, slot.id::text) AS id, slot.status = 'free' AS free
-FROM slot WHERE slot.terms @> ARRAY[$1] AND slot.status <> 'entered-in-error'
-"""
+_OF_AGENDA = f'{_SHOWN} AND schedule.id = $3 AND slot.start = $4 AND slot."end" = $5'
+_BEARING = f"{_SHOWN} AND slot.terms @> ARRAY[$3]"
 
 
-async def with_known_slots(connection: Connection, appointment: Resource, base_url: str) -> Resource:
+async def with_known_slots(
+    connection: Connection, context: WriteContext, appointment: Resource, base_url: str
+) -> Resource:
     """The appointment with every slot as `Slot/[id]`, its contained slots gone. Unprocessable, naming each, when one
-    cannot be found."""
+    cannot be found. A slot that the writer may not see is as one that does not exist."""
     references = appointment.get("slot", [])
-    found = [await _slot(connection, appointment, reference, base_url) for reference in references]
+    sees = (
+        context.patient_ids is None and context.organizations is None,
+        owned_by(context.organizations or ()),
+    )
+    found = [await _slot(connection, sees, appointment, reference, base_url) for reference in references]
     unknown = [index for index, id_ in enumerate(found) if id_ is None]
     if unknown:
         raise Unprocessable(issues=[_unknown(index, references[index]) for index in unknown])
@@ -50,29 +59,29 @@ async def with_known_slots(connection: Connection, appointment: Resource, base_u
 
 
 async def _slot(
-    connection: Connection, appointment: Resource, reference: Resource, base_url: str
+    connection: Connection, sees: Sees, appointment: Resource, reference: Resource, base_url: str
 ) -> str | None:
     text = relative(reference.get("reference", ""), base_url)
     if text.startswith("Slot/"):
         return text.removeprefix("Slot/")
     if text.startswith("#"):
         inner: Resource = next((r for r in appointment.get("contained", ()) if r.get("id") == text[1:]), {})
-        return await _contained(connection, inner, base_url)
+        return await _contained(connection, sees, inner, base_url)
     identifier = reference.get("identifier", {})
     if not text and identifier.get("value"):
         term = bounded(token_term("identifier", identifier.get("system", ""), identifier["value"]))
-        return _only(await connection.fetch(_BEARING, term))
+        return _only(await connection.fetch(_BEARING, *sees, term))
     return None
 
 
-async def _contained(connection: Connection, slot: Resource, base_url: str) -> str | None:
+async def _contained(connection: Connection, sees: Sees, slot: Resource, base_url: str) -> str | None:
     agenda = relative(slot.get("schedule", {}).get("reference", ""), base_url)
     if slot.get("resourceType") != "Slot" or not agenda.startswith("Schedule/"):
         return None
     if "start" not in slot or "end" not in slot:
         return None
     times = [datetime.fromisoformat(slot[name]) for name in ("start", "end")]
-    return _only(await connection.fetch(_OF_AGENDA, agenda.removeprefix("Schedule/"), *times))
+    return _only(await connection.fetch(_OF_AGENDA, *sees, agenda.removeprefix("Schedule/"), *times))
 
 
 def _only(rows: Sequence[Record]) -> str | None:

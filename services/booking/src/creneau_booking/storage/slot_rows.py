@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from creneau_shared.errors import BadRequest, Unprocessable
+from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import index_resource
 from creneau_shared.fhir.search.words import words_vector
@@ -97,8 +97,7 @@ def take_apart(slot: Resource, id_: str, base_url: str) -> tuple[SlotRow, SlotKi
     """The row and the kind of a valid Slot.
 
     Unprocessable when it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit), or when
-    an instant has a fraction of a second;
-    BadRequest when its schedule is no reference to a Schedule of this base.
+    an instant is finer than a microsecond, or when its schedule is no reference to a Schedule of this base.
     """
     start, end = _instant(slot, "start"), _instant(slot, "end")
     if end <= start:
@@ -144,12 +143,16 @@ def _of_meta(term: str) -> bool:
     return term.startswith(("_tag", "_profile", "_security", "_source"))
 
 
+_FINER = re.compile(r"\.\d{6}\d*[1-9]")
+"""a fraction of a second that no column keeps, and that would not be served as it was sent"""
+
+
 def _instant(slot: Resource, name: str) -> datetime:
     moment = datetime.fromisoformat(slot[name])
-    if moment.microsecond:
+    if _FINER.search(slot[name]):
         raise Unprocessable(
-            f"Un créneau commence et finit à une seconde entière ; reçu « {slot[name]} ».",
-            f"A slot starts and ends on a whole second; got “{slot[name]}”.",
+            f"Un créneau commence et finit à la microseconde près au plus ; reçu « {slot[name]} ».",
+            f"A slot starts and ends on a microsecond at the finest; got “{slot[name]}”.",
             expression=f"Slot.{name}",
             details_code="slot-fraction",
         )
@@ -161,17 +164,21 @@ def schedule_id(slot: Resource, base_url: str) -> str:
     reference: str = slot["schedule"].get("reference", "")
     relative = reference.removeprefix(base_url.rstrip("/") + "/")
     if not relative.startswith("Schedule/"):
-        raise BadRequest(
+        raise Unprocessable(
             f"Slot.schedule doit désigner un agenda d'ici (Schedule/<id>) ; reçu « {reference or 'sans référence'} ».",
             f"Slot.schedule must name an agenda of this base (Schedule/<id>); got “{reference or 'no reference'}”.",
             expression="Slot.schedule.reference",
-            code="value",
+            code="not-found",
+            details_code="unknown-schedule",
         )
     return relative.removeprefix("Schedule/").split("/_history/")[0]
 
 
 LAST_UPDATED = """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
-INSTANT = """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
+_WHOLE = """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
+_FRACTION = """rtrim(to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '0') || 'Z'"""
+INSTANT = f"CASE WHEN date_trunc('second', {{column}}) = {{column}} THEN {_WHOLE} ELSE {_FRACTION} END"
+"""`exact_instant` in SQL; nearly every slot is at a whole second"""
 
 
 def content_sql(row: str, kind: str) -> str:

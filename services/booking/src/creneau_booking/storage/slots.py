@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,10 +24,11 @@ from creneau_booking.storage.slot_rows import (
 )
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
+from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import require_owned, stamp, to_milliseconds
-from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement
+from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
 
@@ -43,18 +44,24 @@ WITH turn AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
     SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM slot WHERE id = $1)
     ORDER BY actor) AS people
+), locked AS MATERIALIZED (
+  SELECT slot.* FROM turn CROSS JOIN slot WHERE slot.id = $1 AND turn.waited >= 0 FOR UPDATE OF slot
 )
-SELECT {_COLUMNS} FROM turn CROSS JOIN slot {_OF_KIND.format(row="slot")}
-WHERE slot.id = $1 AND turn.waited >= 0 FOR UPDATE OF slot
+SELECT {_COLUMNS} FROM locked AS slot LEFT {_OF_KIND.format(row="slot")}
 """
 _KEYS = f"""
-SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind, agenda.slot_length_max, (
-    SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) FROM (
-      SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = schedule.key ORDER BY actor) AS people
-  ) AS waited
-FROM schedule JOIN agenda ON agenda.schedule_key = schedule.key
+WITH longer AS (
+  UPDATE agenda SET slot_length_max = $3 FROM schedule
+  WHERE schedule.id = $1 AND agenda.schedule_key = schedule.key AND slot_length_max < $3 RETURNING agenda.schedule_key
+), turn AS MATERIALIZED (
+  SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
+    SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = agenda_actor.schedule_key
+    WHERE schedule.id = $1 AND (SELECT count(*) FROM longer) >= 0 ORDER BY actor) AS people
+)
+SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind
+FROM turn CROSS JOIN schedule
 LEFT JOIN slot_kind kind ON kind.schedule_key = schedule.key AND kind.digest = $2
-WHERE schedule.id = $1 AND NOT schedule.deleted
+WHERE schedule.id = $1 AND NOT schedule.deleted AND turn.waited >= 0
 """
 _INSERT = f"""
 WITH rivals AS MATERIALIZED (
@@ -139,7 +146,10 @@ class SlotStore:
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
         """The current version, locked, and beside it whoever takes or frees the agenda's people is waited for."""
         key = slot_key(id_)
-        return _stored(await connection.fetchrow(_LOCK, key)) or await self._gone(connection, key)
+        row = await connection.fetchrow(_LOCK, key)
+        if row is not None and row[3] is None:  # of a kind that is newer than the statement, which waited
+            row = await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1", key)
+        return _stored(row) or await self._gone(connection, key)
 
     async def read_version(
         self, connection: Connection, id_: str, version: int, required: Sequence[str] | None = None
@@ -180,6 +190,11 @@ class SlotStore:
         statement = history_statement(query, key, "uuid", _CURRENT_VERSIONS, _PAST_VERSIONS)
         rows = await connection.fetch(statement.sql, *statement.values)
         return [Stored("Slot", *row) for row in rows]
+
+    async def history_total(self, connection: Connection, query: HistoryQuery, most: int | None) -> int:
+        key = slot_key(query.id) if query.id is not None else None
+        statement = total_statement(query, key, "uuid", _CURRENT_VERSIONS, _PAST_VERSIONS, most)
+        return int(await connection.fetchval(statement.sql, *statement.values))
 
     async def _gone(self, connection: Connection, key: UUID) -> Stored | None:
         """The last that is known of a slot that is no more: deleted, or dropped with its month."""
@@ -270,7 +285,7 @@ class SlotStore:
     ) -> tuple[int, int]:
         """The keys of the schedule and of the kind, made if it is new; Unprocessable without the schedule, Forbidden when
         it is another practice's. From here on nobody takes or frees the agenda's people."""
-        row = await connection.fetchrow(_KEYS, kind.schedule_id, kind.digest)
+        row = await connection.fetchrow(_KEYS, kind.schedule_id, kind.digest, length)
         if row is None:
             raise Unprocessable(
                 f"L'agenda Schedule/{kind.schedule_id} n'existe pas ; créez-le avant ses créneaux.",
@@ -280,12 +295,6 @@ class SlotStore:
                 details_code="unknown-schedule",
             )
         require_owned(context, "Slot", row["terms"])
-        if length > row["slot_length_max"]:
-            await connection.execute(
-                "UPDATE agenda SET slot_length_max = $2 WHERE schedule_key = $1 AND slot_length_max < $2",
-                row["schedule"],
-                length,
-            )
         if row["kind"] is not None:
             return row["schedule"], row["kind"]
         kind_key = await connection.fetchval(
@@ -310,6 +319,5 @@ def _as_served(resource: Resource, id_: str, version: int, now: datetime) -> Sto
     """The version just written, as reading it back gives it: instants in UTC."""
     served = stamp(resource, id_, version, now)
     for name in ("start", "end"):
-        moment = datetime.fromisoformat(served[name])
-        served[name] = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        served[name] = exact_instant(datetime.fromisoformat(served[name]))
     return Stored("Slot", id_, version, now, dumps(served))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from creneau_booking.domain.status import SLOT_STATUS_OF
+from creneau_booking.domain.status import ENDED, SLOT_STATUS_OF
 from creneau_shared.database.pool import Connection
 from creneau_shared.security.rights import AGENDA
 
-_TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
+_TAKING = [f"status={status}" for status in SLOT_STATUS_OF if status not in ENDED]
 _TO_COME = """
 SELECT appointment.id FROM appointment
 JOIN appointment_date AS began ON began.key = appointment.key AND began.parameter = 'date'

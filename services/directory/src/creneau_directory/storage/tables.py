@@ -12,16 +12,9 @@ from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.retention.job import retention_report_table
 from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.used_proofs import used_proof_table
+from creneau_shared.type_table import types_of
 
-TYPES = (
-    "Organization",
-    "Location",
-    "HealthcareService",
-    "Practitioner",
-    "PractitionerRole",
-    "OrganizationAffiliation",
-    "Endpoint",
-)
+TYPES = types_of("directory")
 
 metadata = new_metadata()
 for resource_type in TYPES:

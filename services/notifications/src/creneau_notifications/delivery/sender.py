@@ -80,7 +80,12 @@ class Later:
     at: datetime
 
 
-Decision = Close | Later | Occasion
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A decision: the lease ran out while others of the batch were sent, and another sender has the message."""
+
+
+Decision = Close | Later | Lost | Occasion
 
 
 class Sender:
@@ -150,18 +155,27 @@ class Sender:
             case Later(at):
                 async with self._database.transaction() as connection:
                     await messages.release(connection, message, at)
+            case Lost():
+                log.warning("lease lost before sending", message=str(message.id), kind=message.kind)
             case Occasion() as occasion:
                 await self._try(message, occasion)
 
     # -- deciding --------------------------------------------------------------------------------------------
 
     async def _decide(self, message: Message) -> Decision:
+        """What becomes of the message as it stands now: much may have happened since its batch was claimed.
+
+        The lease begins anew with each message, so that it need outlast one sending and not a whole batch.
+        """
         now = self._clock.now()
-        if message.superseded:
-            return Close(Status.CANCELLED, "superseded")
-        if now >= message.expires_at:
-            return Close(Status.EXPIRED, "too-late")
         async with self._database.transaction() as connection:
+            superseded = await messages.keep(connection, message, now + self._limits.lease)
+            if superseded is None:
+                return Lost()
+            if superseded:
+                return Close(Status.CANCELLED, "superseded")
+            if now >= message.expires_at:
+                return Close(Status.EXPIRED, "too-late")
             contact = await recipients.find(connection, message.recipient)
             known = await facts.find(connection, message.event.appointment.actors)
             decision = self._weigh(message, contact, known, now)

@@ -172,6 +172,22 @@ async def claim(connection: Connection, now: datetime, lease: timedelta, limit: 
     return [_message(row) for row in rows]
 
 
+async def keep(connection: Connection, claimed: Message, lease_until: datetime) -> bool | None:
+    """Hold a claimed message until `lease_until`; whether it has been superseded since it was claimed.
+
+    None when the claim holds no longer: somebody else has the message. Its row stays locked until the end of the
+    transaction, so that whoever withdraws it meanwhile waits.
+    """
+    superseded: bool | None = await connection.fetchval(
+        "UPDATE message SET lease_until = $3 WHERE id = $1 AND status = 'sending' AND attempts = $2"
+        " RETURNING superseded",
+        claimed.id,
+        claimed.attempts,
+        lease_until,
+    )
+    return superseded
+
+
 async def count_for(connection: Connection, claimed: Message, mailbox: bytes) -> None:
     """Put down that a claimed message has its place in the allowance of this letter box."""
     await connection.execute("UPDATE message SET counted_for = $2 WHERE id = $1", claimed.id, mailbox)

@@ -27,6 +27,16 @@ async def save(connection: Connection, contact: Contact, changed_at: datetime) -
     )
 
 
+async def lock(connection: Connection, reference: str) -> None:
+    """Let one transaction at a time change what is known of the recipient, be it known already or not.
+
+    Contacts and appointments arrive by topics of their own: each plans from what the other has written.
+    """
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('recipient ' || $1, 0))", reference
+    )
+
+
 async def forget(connection: Connection, reference: str) -> None:
     """Forget the recipient altogether."""
     await connection.execute("DELETE FROM recipient WHERE reference = $1", reference)

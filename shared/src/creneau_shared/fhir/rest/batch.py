@@ -21,20 +21,23 @@ import orjson
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
 from creneau_shared.fhir.audit import PURPOSE_HEADER
+from creneau_shared.fhir.rest.bounds import BUNDLE_ENTRIES_MAX
+from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
-from creneau_shared.fhir.rest.searching import matching_ids
+from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 from creneau_shared.ids import new_id
 
-ENTRIES_MAX = 1000
 URL_PARAMETERS_MAX = 200
 BATCH_PARALLEL = 4
 """entries of a batch that are carried out at once"""
 METHOD_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+GIVING_RIGHTS = frozenset({"Patient", "RelatedPerson"})
+"""types whose creation may let its author do more: whoever registers a person acts for them from then on"""
 PRECONDITIONS = {
     "ifMatch": "if-match",
     "ifNoneMatch": "if-none-match",
@@ -83,7 +86,7 @@ async def process(service: FhirService, carrier: Carrier, request: FhirRequest) 
 def entry_count(bundle: Resource) -> int:
     """How many entries a Bundle says it has, whatever else is wrong with it."""
     entries = bundle.get("entry")
-    return min(len(entries), ENTRIES_MAX) if isinstance(entries, list) else 0
+    return min(len(entries), BUNDLE_ENTRIES_MAX) if isinstance(entries, list) else 0
 
 
 def check_bundle(bundle: Resource) -> None:
@@ -101,10 +104,10 @@ def check_bundle(bundle: Resource) -> None:
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         raise BadRequest("Bundle.entry est une liste.", "Bundle.entry is a list.", expression="Bundle.entry")
-    if len(entries) > ENTRIES_MAX:
+    if len(entries) > BUNDLE_ENTRIES_MAX:
         raise BadRequest(
-            f"Un Bundle porte au plus {ENTRIES_MAX} entrées ; celui-ci en a {len(entries)}.",
-            f"A Bundle holds at most {ENTRIES_MAX} entries; this one has {len(entries)}.",
+            f"Un Bundle porte au plus {BUNDLE_ENTRIES_MAX} entrées ; celui-ci en a {len(entries)}.",
+            f"A Bundle holds at most {BUNDLE_ENTRIES_MAX} entries; this one has {len(entries)}.",
             code="too-costly",
             expression="Bundle.entry",
         )
@@ -268,6 +271,10 @@ async def _transaction(
                 outer.refused = entry.request
                 raise _located(error, entry.index) from error
             _require_once(entry, answers[entry.index], written)
+            if entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS:
+                await service.resolve_again(connection, outer)
+                for other in entries:
+                    other.request.rights = outer.rights
     return [answer for answer in answers if answer is not None]
 
 
@@ -310,6 +317,8 @@ def _within(where: str, expression: str) -> str:
     """`Patient.name` → `Bundle.entry[0].resource.name`; what is about the address (`http.…`) → its request.url."""
     if expression.startswith("Bundle."):
         return expression
+    if expression == EXPRESSION:
+        return f"{where}.request.ifNoneExist"
     head, _, rest = expression.partition(".")
     if not head[:1].isupper():
         return f"{where}.request.url"
@@ -368,25 +377,20 @@ async def _give_ids(
     """What each entry's fullUrl will be called once stored: `urn:uuid:…` → `Patient/0199…`.
 
     A POST becomes a PUT under the id that is given here, so that references to it can be written before it is;
-    a conditional create that finds its match refers to the match.
+    a conditional create or update that finds its match refers to the match. Rivals of the conditions wait from here to
+    the end of the transaction, so that what is found now is what will be found.
     """
+    criteria = _conditions(service, entries)
+    await take_turn(connection, criteria.values())
     given: dict[str, str] = {}
+    by_meaning: dict[str, str] = {}
     for entry in entries:
         request = entry.request
-        if len(request.path) == 1 and request.method == "POST" and request.parsed is not None:
-            store = service.served(request.path[0]).store
-            condition = request.headers.get("if-none-exist")
-            found = (
-                await matching_ids(service, connection, request, store, condition.lstrip("?"), 2)
-                if condition
-                else []
-            )
-            id_ = found[0] if len(found) == 1 else new_id()
-            if not found:
-                request.given_id = id_
-            reference = f"{request.path[0]}/{id_}"
-        elif len(request.path) == 2 and request.method == "PUT":
+        if len(request.path) == 2 and request.method == "PUT":
             reference = "/".join(request.path)
+        elif len(request.path) == 1 and request.method in ("POST", "PUT") and request.parsed is not None:
+            await _designate(service, connection, entry, criteria.get(entry.index), by_meaning)
+            reference = f"{request.path[0]}/{request.meant_id or request.given_id}"
         else:
             continue
         if entry.full_url:
@@ -398,6 +402,53 @@ async def _give_ids(
                 )
             given[entry.full_url] = reference
     return given
+
+
+def _conditions(service: FhirService, entries: list[RequestEntry]) -> dict[int, Criteria]:
+    """The conditions of the entries that write by one."""
+    found: dict[int, Criteria] = {}
+    for entry in entries:
+        request = entry.request
+        if len(request.path) != 1:
+            continue
+        try:
+            resource_type = service.served(request.path[0]).store.resource_type
+            query: Query | None = request.query
+            if request.method == "POST":
+                query = asked_condition(request, resource_type)
+            elif request.method not in ("PUT", "PATCH", "DELETE"):
+                query = None
+            if query is not None:
+                found[entry.index] = read_criteria(service, request, resource_type, query)
+        except CreneauError as error:
+            raise _located(error, entry.index) from error
+    return found
+
+
+async def _designate(
+    service: FhirService,
+    connection: Connection,
+    entry: RequestEntry,
+    criteria: Criteria | None,
+    by_meaning: dict[str, str],
+) -> None:
+    """Say by which id the entry's resource will be known: that of its match, or one that is given to it here. Entries
+    with the same condition are about the same resource."""
+    request = entry.request
+    if criteria is None:
+        request.given_id = new_id()
+        return
+    try:
+        found = await matching_ids(service, connection, request, criteria)
+    except CreneauError as error:
+        raise _located(error, entry.index) from error
+    if len(found) > 1:
+        return  # which the entry is refused for, when its turn comes
+    if found:
+        request.meant_id = found[0]
+        return
+    own = (request.parsed or {}).get("id") if request.method == "PUT" else None
+    request.given_id = request.meant_id = by_meaning.setdefault(criteria.meaning, own or new_id())
 
 
 _RESTFUL = re.compile(r"^(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")
@@ -434,8 +485,8 @@ async def _rewrite(
 async def _resolve_condition(
     service: FhirService, connection: Connection, entry: RequestEntry, resource_type: str, query: str
 ) -> str:
-    store = service.served(resource_type).store
-    found = await matching_ids(service, connection, entry.request, store, query, 2)
+    criteria = read_criteria(service, entry.request, service.served(resource_type).name, query)
+    found = await matching_ids(service, connection, entry.request, criteria)
     if len(found) != 1:
         how_many_fr, how_many_en = (
             ("aucune ressource", "no resource") if not found else ("plusieurs", "several")

@@ -1,4 +1,5 @@
-"""How much one resource may hold: what is stored is indexed, kept in a history, told on the bus and shown to people."""
+"""How much one resource, or a Bundle of requests, may hold: what is stored is indexed, kept in a history, told on the bus
+and shown to people."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from creneau_shared.errors import TooLarge, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.storage.store import Resource
 
+BUNDLE_ENTRIES_MAX = 1000
+"""entries of a batch or transaction"""
 _LONG_BY_NATURE = frozenset({"div", "data"})
 """narratives and base64: bounded with the resource, and in no index as they are"""
 

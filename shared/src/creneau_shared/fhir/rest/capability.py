@@ -8,6 +8,7 @@ from typing import Any
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.bounds import BUNDLE_ENTRIES_MAX
 from creneau_shared.fhir.rest.declaration import Interaction, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation
@@ -19,6 +20,7 @@ FHIR_VERSION = "4.0.1"
 SOFTWARE_VERSION = "0.1.0"
 PUBLISHED = "2026-11-22"
 MODES = ("full", "normative", "terminology")
+SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 PATCH_FORMATS = (
     "application/json-patch+json",
     "application/fhir+json",
@@ -32,8 +34,34 @@ REST = (
     " token: 202 with Content-Location, where the answer is then asked for with GET (202 with Retry-After and X-Progress"
     " until it is there; 429 when asked for too often) or withdrawn with DELETE. X-Provenance is kept with the writes"
     " of a service that serves Provenance. A search over several types (_type) gives one type after the other and"
-    " cannot be sorted over them; a history takes _since or _at."
+    " cannot be sorted over them; a history takes _since, _at (with eq, ge, gt, le or lt) and _total. If-None-Exist takes"
+    " the parameters alone or the whole address of the search."
+    f" A batch or transaction Bundle holds at most {BUNDLE_ENTRIES_MAX} entries, and a transaction only types of one"
+    f" service. / Un Bundle batch ou transaction porte au plus {BUNDLE_ENTRIES_MAX} entrées, et une transaction"
+    " seulement des types d'un même service."
 )
+
+COUNT = {
+    "name": "_count",
+    "type": "number",
+    "documentation": "Matches on a page; 0 gives the total only. / Résultats par page ; 0 ne donne que le total.",
+}
+"""A parameter of every search, which R4 defines in words only: it has no SearchParameter to be named."""
+RESULT_PARAMETERS = (
+    COUNT,
+    *(
+        {"name": name, "type": "string", "documentation": said}
+        for name, said in (
+            ("_sort", "Names of parameters, `-` for descending. / Noms de paramètres, `-` pour décroissant."),
+            ("_summary", "true, text, data, count or false. / true, text, data, count ou false."),
+            ("_elements", "Names of elements. / Noms d'éléments."),
+            ("_total", "none, estimate or accurate. / none, estimate ou accurate."),
+            ("_include", "See searchInclude of the type. / Voir searchInclude du type."),
+            ("_revinclude", "See searchRevInclude of the type. / Voir searchRevInclude du type."),
+        )
+    ),
+)
+"""What every search takes beside its criteria (R4 search.html#return)"""
 
 
 async def metadata(service: FhirService, operations: Sequence[Operation], request: FhirRequest) -> Answer:
@@ -89,18 +117,14 @@ def capability_statement(
         "security": {
             "cors": True,
             "service": [
-                {
-                    "coding": [
-                        {
-                            "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
-                            "code": "SMART-on-FHIR",
-                        }
-                    ]
-                }
+                {"coding": [{"system": SECURITY_SERVICE, "code": code}]}
+                for code in ("OAuth", "SMART-on-FHIR")
             ],
-            "description": "OAuth 2 bearer tokens of the configured OpenID Connect issuer, with SMART v2 scopes.",
+            "description": "OAuth 2 bearer tokens of the configured OpenID Connect issuer, with SMART v2 scopes: see"
+            f" {base_url}/.well-known/smart-configuration",
         },
         "resource": list(resources),
+        "searchParam": list(RESULT_PARAMETERS),
         "interaction": [
             {"code": code} for code in ("batch", "transaction", "history-system", "search-system")
         ],
@@ -145,7 +169,8 @@ def _resource(
         "conditionalDelete": "single" if "delete" in interactions else "not-supported",
         "referencePolicy": ["literal", "logical", "local"],
         "searchParam": [
-            {"name": p.name, "definition": p.url, "type": p.type} for p in parameters_of(name).values()
+            *({"name": p.name, "definition": p.url, "type": p.type} for p in parameters_of(name).values()),
+            COUNT,
         ],
     }
     both = zip(("searchInclude", "searchRevInclude"), includes[name], strict=True)

@@ -1,33 +1,44 @@
 """history at instance, type and system level (FHIR R4 http.html#history).
 
-Versions stand in one order, newest first: by time, then type, id and version. A page link says where in that order
-the page before ended; it holds nothing that needs protection, and several services' pages can be joined by it.
+Versions stand in one order, newest first: by time, then type, id and version. A page link says from which place in
+that order the page goes on, in which direction, and how many versions there are in all; it holds nothing that needs
+protection, and several services' pages can be joined by it.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import TypeVar
 
 import orjson
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.audit import PERSONAL, Event, Touched
+from creneau_shared.fhir.audit import Event, Touched
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
 from creneau_shared.fhir.rest.reading import ID, require_once_visible
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
+from creneau_shared.fhir.search.dates import EARLIEST, LATEST
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import HistoryQuery, ResourceStore, Stored
 from creneau_shared.security.access import Access
+from creneau_shared.type_table import RECORDED
 
 COUNT_DEFAULT = 50
 COUNT_MAX = 500
+TOTAL_COUNTED_MAX = 100_000
+"""versions up to which an unasked-for total is counted"""
+TOTALS = ("none", "estimate", "accurate")
 CURSOR = "_cursor"
+
+T = TypeVar("T")
+Pairs = Sequence[tuple[str, str]]
 
 _BEFORE_EVERY_ID, _AFTER_EVERY_ID = "", "~"
 """In the order of code points, against the characters that an id may have."""
@@ -47,19 +58,44 @@ class Place:
     def of(stored: Stored) -> Place:
         return Place(stored.last_updated, stored.resource_type, stored.id, stored.version)
 
+    def before_for(self, resource_type: str) -> tuple[datetime, str, int]:
+        """The keyset (time, id, version) that parts this type's older versions from its newer ones."""
+        if resource_type == self.resource_type:
+            return self.last_updated, self.id, self.version
+        if resource_type < self.resource_type:
+            return self.last_updated, _AFTER_EVERY_ID, 0
+        return self.last_updated, _BEFORE_EVERY_ID, 0
+
+
+OLDEST = Place(datetime(1, 1, 1, tzinfo=UTC), "", "0", 0)
+"""Before every version: the last page goes backward from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page goes on: with what is older than `place`, or `backward` with what is newer."""
+
+    place: Place
+    backward: bool = False
+    total: int | None = None
+    """the versions of all pages, as the first page counted them"""
+
     def encode(self) -> str:
         """URL-safe text."""
-        parts = [self.last_updated.isoformat(), self.resource_type, self.id, self.version]
+        at = self.place
+        parts = [at.last_updated.isoformat(), at.resource_type, at.id, at.version, self.backward, self.total]
         return urlsafe_b64encode(orjson.dumps(parts)).rstrip(b"=").decode()
 
     @staticmethod
-    def decode(text: str) -> Place:
+    def decode(text: str) -> Cursor:
         """BadRequest for what `encode` did not write."""
         try:
             raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-            moment, resource_type, id_, version = orjson.loads(raw)
+            moment, resource_type, id_, version, backward, total = orjson.loads(raw)
             place = Place(datetime.fromisoformat(moment), str(resource_type), str(id_), int(version))
             if place.last_updated.tzinfo is None or not ID.match(place.id) or place.version > _VERSION_MAX:
+                raise ValueError(text)
+            if backward not in (False, True) or not (total is None or 0 <= int(total) <= _VERSION_MAX):
                 raise ValueError(text)
         except (ValueError, TypeError) as error:
             raise BadRequest(
@@ -68,15 +104,13 @@ class Place:
                 expression=f"http.{CURSOR}",
                 details_code="cursor",
             ) from error
-        return place
+        return Cursor(place, bool(backward), None if total is None else int(total))
 
-    def before_for(self, resource_type: str) -> tuple[datetime, str, int]:
-        """The keyset (time, id, version) before which this type's older versions lie."""
-        if resource_type == self.resource_type:
-            return self.last_updated, self.id, self.version
-        if resource_type < self.resource_type:
-            return self.last_updated, _AFTER_EVERY_ID, 0
-        return self.last_updated, _BEFORE_EVERY_ID, 0
+    @staticmethod
+    def of(query: Pairs) -> Cursor | None:
+        """The one that a query carries; None on the first page."""
+        text = next((value for name, value in reversed(query) if name == CURSOR), "")
+        return Cursor.decode(text) if text else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,67 +120,173 @@ class _Asked:
     count: int
     since: datetime | None
     at: tuple[datetime, datetime] | None
-    place: Place | None
+    cursor: Cursor | None
+    total: str
 
     @staticmethod
     def of(request: FhirRequest) -> _Asked:
-        cursor = request.parameter(CURSOR)
-        asked = _Asked(
-            count=history_count(request.query),
-            since=request.instant_parameter("_since"),
-            at=_period(request.parameter("_at")),
-            place=Place.decode(cursor) if cursor else None,
-        )
-        if asked.since and asked.at:
+        total = request.parameter("_total") or "default"
+        if total not in ("default", *TOTALS):
             raise BadRequest(
-                "_since et _at s'excluent : _since dit depuis quand, _at ce qui valait à un moment.",
-                "_since and _at exclude each other: _since says from when on, _at what held at some time.",
+                f"_total vaut « {total} » ; valeurs possibles : {', '.join(TOTALS)}.",
+                f"_total is “{total}”; possible values: {', '.join(TOTALS)}.",
                 code="value",
-                expression="http._at",
+                expression="http._total",
             )
         _refuse_unoffered(request)
-        return asked
+        return _Asked(
+            count=history_count(request.query),
+            since=request.instant_parameter("_since"),
+            at=asked_period([value for name, value in request.query if name == "_at" and value]),
+            cursor=Cursor.of(request.query),
+            total=total,
+        )
+
+    def of_type(self, resource_type: str, id_: str | None, access: Access) -> HistoryQuery:
+        """What this asks of one type's store, and one version more, which tells whether there is a further page."""
+        cursor = self.cursor
+        return HistoryQuery(
+            id_,
+            self.since,
+            cursor.place.before_for(resource_type) if cursor else None,
+            self.count + 1,
+            self.at,
+            access.required,
+            backward=cursor is not None and cursor.backward,
+        )
+
+    @property
+    def counted_max(self) -> int | None:
+        """Up to how many versions are counted; None: all."""
+        return None if self.total == "accurate" else TOTAL_COUNTED_MAX
 
 
 async def history(
     service: FhirService, request: FhirRequest, stores: Sequence[ResourceStore], id_: str | None = None
 ) -> Answer:
-    """GET …/_history: newest first, with `_count` and either `_since` or `_at`; paged."""
+    """GET …/_history: newest first, with `_count`, `_since`, `_at` and `_total`; paged."""
     asked = _Asked.of(request)
     versions: list[Stored] = []
     # Of the system as a whole, one sees the types that one may read.
     readable = [s for s in stores if len(stores) == 1 or _may_read(request, s.resource_type)]
     async with service.connection() as connection:
+        queries: list[tuple[ResourceStore, HistoryQuery]] = []
         for store in readable or stores:
             access = await _require_seen(connection, request, store, id_)
-            before = asked.place.before_for(store.resource_type) if asked.place else None
-            query = HistoryQuery(id_, asked.since, before, asked.count + 1, asked.at, access.required)
+            query = asked.of_type(store.resource_type, id_, access)
+            queries.append((store, query))
             versions += await store.history(connection, query)
         versions.sort(key=Place.of, reverse=True)
-        page = versions[: asked.count]
+        page, more = one_page(versions, asked.count, asked.cursor)
+        total = await _total(connection, asked, queries, None if more else len(page))
         touched = tuple(Touched(v.resource_type, v.id, v.content) for v in page)
-        read = next((s.resource_type for s in stores if s.resource_type in PERSONAL), "")
+        read = next((s.resource_type for s in stores if s.resource_type in RECORDED), "")
         await service.auditor.record(connection, request, Event("R", read, id_, touched=touched))
-    links = [Link("self", request_url(request))]
-    if len(versions) > asked.count:
-        links.append(Link("next", request_url(request, **{CURSOR: Place.of(page[-1]).encode()})))
+    url = "/".join((request.base_url, *request.path))
+    links = page_links(url, request.query, asked.cursor, [Place.of(v) for v in page], more, total)
     entries = [history_entry(stored, request.base_url) for stored in page]
-    return Answer(200, write_bundle("history", entries, links=links))
+    return Answer(200, write_bundle("history", entries, total=total, links=links))
 
 
-def _period(at: str | None) -> tuple[datetime, datetime] | None:
-    """The half-open period that `_at` names: as long as its value is precise, in Europe/Paris without an offset."""
-    if not at:
+async def _total(
+    connection: Connection,
+    asked: _Asked,
+    queries: Sequence[tuple[ResourceStore, HistoryQuery]],
+    on_the_only_page: int | None,
+) -> int | None:
+    """The versions that match, on whatever page (R4 Bundle.total); None where nobody wants to know, or where they are
+    too many to be counted unasked."""
+    if asked.total == "none":
         return None
+    if asked.cursor is not None:
+        return asked.cursor.total
+    if on_the_only_page is not None:
+        return on_the_only_page
+    total = 0
+    for store, query in queries:
+        total += await store.history_total(connection, query, asked.counted_max)
+        if asked.counted_max is not None and total > asked.counted_max:
+            return None
+    return total
+
+
+def one_page(versions: Sequence[T], count: int, cursor: Cursor | None) -> tuple[Sequence[T], bool]:
+    """Of versions, newest first, the page of at most `count` next to the cursor, and whether others lie beyond it."""
+    if cursor is not None and cursor.backward:
+        return versions[-count:], len(versions) > count
+    return versions[:count], len(versions) > count
+
+
+def page_links(
+    url: str, query: Pairs, cursor: Cursor | None, page: Sequence[Place], more: bool, total: int | None
+) -> list[Link]:
+    """self, first, previous, next and last of a page (newest first); `more`: there is a page beyond it, in the
+    direction in which it was asked for."""
+    bare = [(name, value) for name, value in query if name != CURSOR]
+    links = [Link("self", query_url(url, query))]
+
+    def add(relation: str, place: Place, *, backward: bool = False) -> None:
+        following = Cursor(place, backward, total).encode()
+        links.append(Link(relation, query_url(url, [*bare, (CURSOR, following)])))
+
+    backward = cursor is not None and cursor.backward
+    has_previous = more if backward else cursor is not None
+    has_next = more if not backward else cursor is not None and cursor.place != OLDEST
+    if cursor is not None:
+        links.append(Link("first", query_url(url, bare)))
+    if has_previous and page:
+        add("previous", page[0], backward=True)
+    if has_next and page:
+        add("next", page[-1])
+        add("last", OLDEST, backward=True)
+    return links
+
+
+_AT = re.compile(r"(eq|ge|gt|le|lt)?(.+)", re.DOTALL)
+_EVER = (EARLIEST, LATEST)
+
+
+def asked_period(values: Sequence[str]) -> tuple[datetime, datetime] | None:
+    """The half-open period that the values of `_at` name together; None without any.
+
+    A value is as long as it is precise, in Europe/Paris without an offset. With a prefix it is what lies from its begin
+    on (`ge`), after it (`gt`), before its end (`le`) or before it (`lt`). BadRequest for what is no such value, and for
+    periods that have no moment in common.
+    """
+    low, high = _EVER
+    for value in values:
+        begin, end = _period(value)
+        low, high = max(low, begin), min(high, end)
+    if not values:
+        return None
+    if low >= high:
+        raise BadRequest(
+            f"Les valeurs de _at ({', '.join(values)}) n'ont aucun moment en commun.",
+            f"The values of _at ({', '.join(values)}) have no moment in common.",
+            code="value",
+            expression="http._at",
+        )
+    return low, high
+
+
+def _period(at: str) -> tuple[datetime, datetime]:
+    match = _AT.fullmatch(at)
+    assert match is not None
     try:
-        return parse_interval(at)
+        begin, end = parse_interval(match[2])
     except ValueError as error:
         raise BadRequest(
-            f"_at attend une date ou un instant ; reçu « {at} ».",
-            f"_at takes a date or an instant; got “{at}”.",
+            "_at attend une date ou un instant, seul ou après eq, ge, gt, le ou lt (ge2026-03-29T10:00:00Z) ;"
+            f" reçu « {at} ».",
+            "_at takes a date or an instant, alone or after eq, ge, gt, le or lt (ge2026-03-29T10:00:00Z);"
+            f" got “{at}”.",
             code="value",
             expression="http._at",
         ) from error
+    first, last = _EVER
+    return {"ge": (begin, last), "gt": (end, last), "le": (first, end), "lt": (first, begin)}.get(
+        match[1], (begin, end)
+    )
 
 
 def _refuse_unoffered(request: FhirRequest) -> None:
@@ -182,15 +322,9 @@ async def _require_seen(
     return access
 
 
-def history_count(query: Sequence[tuple[str, str]]) -> int:
+def history_count(query: Pairs) -> int:
     """The entries on a page: `_count`, at least one."""
     return asked_count(query, COUNT_DEFAULT, COUNT_MAX) or 1
-
-
-def request_url(request: FhirRequest, **changed: str) -> str:
-    """The address of the request, with some parameters set."""
-    pairs = [(name, value) for name, value in request.query if name not in changed] + list(changed.items())
-    return query_url("/".join((request.base_url, *request.path)), pairs)
 
 
 def history_entry(stored: Stored, base_url: str) -> Entry:

@@ -10,12 +10,12 @@ from creneau_shared.fhir.rest.capability import SOFTWARE_VERSION
 from creneau_shared.fhir.rest.declaration import Interaction, ServedType
 from creneau_shared.fhir.rest.openapi_schemas import PRIMITIVES, Schema, reference, schemas_of
 from creneau_shared.fhir.rest.operation import Operation
-from creneau_shared.fhir.rest.searching import COMPARTMENT_PARAMETERS
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import PUBLIC
+from creneau_shared.type_table import COMPARTMENT_PARAMETERS
 
 JSON, XML, FORM = "application/fhir+json", "application/fhir+xml", "application/x-www-form-urlencoded"
 PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", JSON, XML)

@@ -8,11 +8,12 @@ import structlog
 
 from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.errors import CreneauError
-from creneau_shared.fhir.audit import PERSONAL, REFUSED, Event, Touched
+from creneau_shared.fhir.audit import REFUSED, Event, Touched
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.rest.reading import ID
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.logging import describe
+from creneau_shared.type_table import RECORDED
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ def _is_personal(service: FhirService, request: FhirRequest) -> bool:
     return (
         not request.principal.anonymous
         and len(path) >= 2
-        and path[0] in PERSONAL
+        and path[0] in RECORDED
         and path[0] in service.types
         and ID.match(path[1]) is not None
     )

@@ -16,6 +16,7 @@ def as_preferred(answer: Answer, request: FhirRequest) -> None:
         _as_outcome(answer, request.language)
     elif request.prefer.returning == "minimal" and answer.stored is not None:
         answer.content = None
+        answer.headers.pop("Content-Location", None)
 
 
 def _as_outcome(answer: Answer, language: Language) -> None:
@@ -24,5 +25,6 @@ def _as_outcome(answer: Answer, language: Language) -> None:
     said = Issue("informational", "C'est fait.", "Done.", severity="information")
     answer.content = dumps(operation_outcome([said], language))
     answer.stored = None
+    answer.headers.pop("Content-Location", None)
     if answer.status == 204:
         answer.status = 200

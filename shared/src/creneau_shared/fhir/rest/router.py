@@ -22,6 +22,7 @@ from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.security.access import Access
 from creneau_shared.security.principal import Action
+from creneau_shared.type_table import COMPARTMENT_PARAMETERS
 
 Path = tuple[str, ...]
 Read = Callable[[], Awaitable[Answer]]
@@ -92,7 +93,7 @@ class Router:
         method = "GET" if request.method == "HEAD" else request.method
         if not path or path[0].startswith(("_", "$")) or path == ("metadata",):
             return self._of_system(request, method, path)
-        if len(path) in (3, 4) and path[2] in searching.COMPARTMENT_PARAMETERS.get(path[0], ()):
+        if len(path) in (3, 4) and path[2] in COMPARTMENT_PARAMETERS.get(path[0], ()):
             return self._of_compartment(request, method, path)
         served = self._service.served(path[0])
         match path[1:]:

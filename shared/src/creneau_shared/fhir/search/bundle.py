@@ -39,6 +39,12 @@ class Entry:
     response: dict[str, Any] | None = None
 
 
+def outcome_entry(outcome: bytes) -> Entry:
+    """What a searchset remarks on itself. The OperationOutcome stands nowhere else, but each entry has a fullUrl
+    (FHIR R4 bundle.html#bundle-unique)."""
+    return Entry(f"urn:uuid:{new_id()}", outcome, {"mode": "outcome"})
+
+
 def write_bundle(
     kind: BundleType,
     entries: Iterable[Entry],
@@ -115,7 +121,7 @@ def searchset(
                 % (start, row.type.encode(), row.id.encode(), row.content, search)
             )
     if outcome is not None:
-        written.append(b'{"resource":%b,"search":{"mode":"outcome"}}' % outcome)
+        written.append(_write_entry(outcome_entry(outcome)))
     return _write("searchset", written, result.total, search_links(request, result, url, shown), timestamp)
 
 

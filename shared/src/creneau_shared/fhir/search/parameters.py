@@ -1,14 +1,14 @@
 """Search parameters: what a client may search by, and where in a resource the values stand.
 
-The FHIRPath expression is the single source: `paths.py` compiles it to an extractor, `index.py` writes what
-that extracts, `parse.py` reads the client's values by the parameter's type, `to_resource` publishes it.
+The FHIRPath expression is the single source: `fhir.paths` compiles it to an extractor, `index.py` writes what
+that extracts, `parse.py` reads the client's values by the parameter's type, `published.py` publishes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 ParameterType = Literal["token", "string", "date", "reference", "uri", "quantity", "number", "special"]
 
@@ -21,7 +21,6 @@ FULL_TEXT = frozenset({"_text", "_content"})
 ANY_TYPE = "Resource"
 """The target of a reference that may name a resource of any type."""
 
-_COMPARATORS = ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 _OF_STORED = ("text", "ofType")
 """modifiers that look at what is stored beside a code"""
 _MODIFIERS: Mapping[ParameterType, tuple[str, ...]] = {
@@ -90,29 +89,3 @@ class SearchParameter:
     def allows_target(self, resource_type: str) -> bool:
         """Whether the reference may name a resource of this type."""
         return resource_type in self.targets or ANY_TYPE in self.targets
-
-    def to_resource(self) -> dict[str, Any]:
-        """The parameter as a FHIR SearchParameter (R4), as a dict in JSON shape."""
-        resource: dict[str, Any] = {
-            "resourceType": "SearchParameter",
-            "id": f"{self.base}-{self.name.lstrip('_')}",
-            "url": self.url,
-            "version": "4.0.1" if self.url.startswith(HL7_CANONICAL) else "1.0.0",
-            "name": self.name,
-            "status": "active",
-            "description": self.description,
-            "code": self.name,
-            "base": [self.base],
-            "type": self.type,
-            "multipleOr": self.name != "_filter",
-            "multipleAnd": True,
-        }
-        if self.expression:
-            resource |= {"expression": self.expression, "xpathUsage": "normal"}
-        if self.modifiers:
-            resource["modifier"] = list(self.modifiers)
-        if self.targets:
-            resource["target"] = list(self.targets)
-        if self.type in ("date", "number", "quantity"):
-            resource["comparator"] = list(_COMPARATORS)
-        return resource

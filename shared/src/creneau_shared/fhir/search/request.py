@@ -289,6 +289,17 @@ def clauses_of(conditions: tuple[Condition, ...]) -> Iterator[Clause]:
     return (condition for condition in conditions if isinstance(condition, Clause))
 
 
+def every_clause_of(conditions: tuple[Condition, ...]) -> Iterator[Clause]:
+    """The conditions on the resource itself, and those of them that a `_filter` joins by and, or, not."""
+    for condition in conditions:
+        if isinstance(condition, Clause):
+            yield condition
+        elif isinstance(condition, And | Or):
+            yield from every_clause_of(condition.conditions)
+        elif isinstance(condition, Not):
+            yield from every_clause_of((condition.condition,))
+
+
 def merge_reverse_chains(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
     """Join the `_has` of one type and reference into one: the *same* resource fulfils them all.
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from datetime import datetime
 from typing import Any
 
+from creneau_shared.database.conditions import any_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Forbidden
 from creneau_shared.fhir.json import dumps, loads
@@ -13,7 +14,7 @@ from creneau_shared.fhir.search.index import IndexEntries, index_resource
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.registry import storage_needs
 from creneau_shared.fhir.search.sql import Arguments
-from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement
+from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
 from creneau_shared.fhir.storage.store import ChangeKind, HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
 from creneau_shared.security.rights import AGENDA, OWNER
@@ -157,6 +158,10 @@ class GenericStore:
         statement = history_statement(query, query.id, "text", self._current, self._past)
         rows = await connection.fetch(statement.sql, *statement.values)
         return [Stored(self.resource_type, *row) for row in rows]
+
+    async def history_total(self, connection: Connection, query: HistoryQuery, most: int | None) -> int:
+        statement = total_statement(query, query.id, "text", self._current, self._past, most)
+        return int(await connection.fetchval(statement.sql, *statement.values))
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -461,10 +466,8 @@ def _versions(resource_type: str) -> tuple[VersionRows, VersionRows]:
 
         def bears(required: Sequence[str], arguments: Arguments) -> str:
             ids = [term.removeprefix("_id=") for term in required if term.startswith("_id=")]
-            return (
-                f"({alias}.id = ANY({arguments.add(ids, 'text[]')})"
-                f" OR {alias}.{terms} && {arguments.add(list(required), 'text[]')})"
-            )
+            of_id = f"{alias}.id = ANY({arguments.add(ids, 'text[]')})"
+            return any_of((of_id, f"{alias}.{terms} && {arguments.add(list(required), 'text[]')}"))
 
         return VersionRows(
             select=f"SELECT {columns} FROM {table} AS {alias}",
@@ -495,7 +498,7 @@ def _compartment(resource_type: str, terms: str) -> str:
     """SQL: those of some terms that say whose a resource is and about whom."""
     people = COMPARTMENT.get(resource_type, ())
     starts = ["~", *(f"{name}=" for name in people if name != "_id")]
-    wanted = " OR ".join(f"starts_with(t, '{start}')" for start in starts)
+    wanted = any_of(f"starts_with(t, '{start}')" for start in starts)
     return f"ARRAY(SELECT t FROM unnest({terms}) AS t WHERE {wanted})"
 
 

@@ -7,10 +7,11 @@ from before it, by the version that superseded it, whose time an index knows: no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from creneau_shared.database.conditions import all_of
 from creneau_shared.fhir.search.sql import Arguments, Statement
 from creneau_shared.fhir.storage.store import HistoryQuery
 
@@ -36,31 +37,46 @@ class VersionRows:
     ended: str | None = None
 
 
-ORDER = "ORDER BY last_updated DESC, id DESC, version DESC LIMIT $1::bigint"
-
-
 def history_statement(
     query: HistoryQuery, key: Any, key_type: str, current: VersionRows, past: VersionRows
 ) -> Statement:
     """At most `query.count` versions, newest first. `key` is the value of the column `id` for `query.id`."""
-    arguments = Arguments()
-    arguments.add(query.count, "bigint")
-    wanted = _Wanted(query, arguments, arguments.add(key, key_type) if query.id is not None else None)
-    parts = [wanted.part(current, wanted.lived_on(current)), wanted.part(past, wanted.began(past))]
-    if query.at is not None:
-        parts.append(wanted.part(past, *wanted.superseded(current, past)))
-    versions = " UNION ALL ".join(f"({part})" for part in parts)
-    sql = f"SELECT * FROM ({versions}) AS version (id, version, last_updated, content) {ORDER}"
-    return Statement(sql, tuple(arguments.values))
+    wanted = _Wanted(query, key, key_type)
+    limit = wanted.arguments.add(query.count, "bigint")
+    versions = " UNION ALL ".join(
+        f"({rows.select}{join} WHERE {condition} {wanted.order(rows)} LIMIT {limit})"
+        for rows, join, condition in wanted.parts(current, past)
+    )
+    way = "ASC" if query.backward else "DESC"
+    nearest = (
+        f"SELECT * FROM ({versions}) AS version (id, version, last_updated, content)"
+        f" ORDER BY last_updated {way}, id {way}, version {way} LIMIT {limit}"
+    )
+    sql = f"SELECT * FROM ({nearest}) AS page ORDER BY last_updated DESC, id DESC, version DESC"
+    return Statement(sql, tuple(wanted.arguments.values))
+
+
+def total_statement(
+    query: HistoryQuery, key: Any, key_type: str, current: VersionRows, past: VersionRows, most: int | None
+) -> Statement:
+    """How many versions the query asks for, whatever its place; each part of them counted to one more than `most`."""
+    wanted = _Wanted(replace(query, before=None), key, key_type)
+    limit = "" if most is None else f" LIMIT {wanted.arguments.add(most + 1, 'bigint')}"
+    counts = [
+        f"(SELECT count(*) FROM (SELECT FROM ({rows.select}{join} WHERE {condition}) AS version{limit}) AS counted)"
+        for rows, join, condition in wanted.parts(current, past)
+    ]
+    return Statement(f"SELECT {' + '.join(counts)}", tuple(wanted.arguments.values))
 
 
 class _Wanted:
     """The conditions of one query, its arguments numbered once for all the parts of the statement."""
 
-    def __init__(self, query: HistoryQuery, arguments: Arguments, key: str | None) -> None:
-        self._key = key
+    def __init__(self, query: HistoryQuery, key: Any, key_type: str) -> None:
+        self.arguments = arguments = Arguments()
+        self._key = arguments.add(key, key_type) if query.id is not None else None
         self._required = query.required
-        self._arguments = arguments
+        self._backward = query.backward
         self._since = arguments.add(query.since, "timestamptz") if query.since is not None else None
         self._before = None
         if query.before is not None:
@@ -71,19 +87,32 @@ class _Wanted:
         if query.at is not None:
             self._low, self._high = (arguments.add(moment, "timestamptz") for moment in query.at)
 
-    def part(self, rows: VersionRows, condition: str, join: str = "") -> str:
+    def parts(self, current: VersionRows, past: VersionRows) -> Iterator[tuple[VersionRows, str, str]]:
+        """The rows of which no version is in two parts, what is joined to them, and the condition."""
+        yield current, "", self._where(current, self.lived_on(current))
+        yield past, "", self._where(past, self.began(past))
+        if self._low is not None:
+            condition, join = self.superseded(current, past)
+            yield past, join, self._where(past, condition)
+
+    def order(self, rows: VersionRows) -> str:
+        """The order of one part, in the direction of the page."""
+        a, way = rows.alias, "ASC" if self._backward else "DESC"
+        return f"ORDER BY {a}.last_updated {way}, {rows.served_id} {way}, {a}.version {way}"
+
+    def _where(self, rows: VersionRows, condition: str) -> str:
         a = rows.alias
         conditions = [rows.only, condition]
         if self._required is not None:
-            conditions.append(rows.bears(self._required, self._arguments))
+            conditions.append(rows.bears(self._required, self.arguments))
         if self._key is not None:
             conditions.append(f"{a}.id = {self._key}")
         if self._since is not None:
             conditions += [f"{a}.last_updated >= {self._since}", *_ended(rows, f">= {self._since}")]
         if self._before is not None:
-            conditions.append(f"({a}.last_updated, {rows.served_id}, {a}.version) < ({self._before})")
-        order = f"ORDER BY {a}.last_updated DESC, {rows.served_id} DESC, {a}.version DESC LIMIT $1"
-        return f"{rows.select}{join} WHERE {' AND '.join(conditions)} {order}"
+            beyond = ">" if self._backward else "<"
+            conditions.append(f"({a}.last_updated, {rows.served_id}, {a}.version) {beyond} ({self._before})")
+        return all_of(conditions)
 
     def lived_on(self, rows: VersionRows) -> str:
         """The version is current to this day. A deletion is told when it happened, not for ever after."""

@@ -79,12 +79,14 @@ class HistoryQuery:
     id: str | None
     since: datetime | None
     before: tuple[Any, ...] | None
-    """keyset: versions older than (last_updated, id, version)"""
+    """keyset: versions older than (last_updated, id, version), or `backward` newer"""
     count: int
     at: tuple[datetime, datetime] | None = None
     """versions that were current at some moment of this half-open period"""
     required: tuple[str, ...] | None = None
     """the terms of which a version must have borne one; None: every version"""
+    backward: bool = False
+    """whether the `count` oldest of those newer than `before` are wanted"""
 
 
 class ResourceStore(Protocol):
@@ -133,6 +135,10 @@ class ResourceStore(Protocol):
 
     async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
         """At most `query.count` versions, newest first."""
+        ...
+
+    async def history_total(self, connection: Connection, query: HistoryQuery, most: int | None) -> int:
+        """The number of versions that match, wherever a page begins; with `most`, counted up to somewhat above it."""
         ...
 
 

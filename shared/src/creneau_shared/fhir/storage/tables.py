@@ -2,7 +2,8 @@
 
 One row of the main table is the current version of one resource: the bytes that are served, and `terms`, the
 array that answers every token, reference and uri search through one GIN index. What needs an order (strings,
-dates, numbers) stands in narrow side tables. The forms of a term, written by `fhir.search.index` and read by
+dates, numbers) stands in narrow side tables; names stand there once more from each of their words on, under
+`name:start` (`search.name_words`). The forms of a term, written by `fhir.search.index` and read by
 `fhir.search.sql`:
 
     status                          the parameter has a value            (:missing)

@@ -16,6 +16,7 @@ import orjson
 from creneau_shared.fhir.bindings import DATA_TYPES
 from creneau_shared.fhir.definitions import ElementDefinition, TypeDefinition, type_definition
 from creneau_shared.fhir.invariants import Invariant, of_element, of_type
+from creneau_shared.fhir.structure_definitions.expressions import EXPRESSIONS
 
 Resource = dict[str, Any]
 
@@ -186,6 +187,12 @@ def _constraints(rules: tuple[Invariant, ...]) -> Resource:
         return {}
     return {
         "constraint": [
-            {"key": rule.key, "severity": "error", "human": f"{rule.fr} / {rule.en}"} for rule in rules
+            {
+                "key": rule.key,
+                "severity": "error",
+                "human": f"{rule.fr} / {rule.en}",
+                "expression": EXPRESSIONS[rule.key],
+            }
+            for rule in rules
         ]
     }

@@ -38,6 +38,35 @@ def expansion(canonical: str) -> tuple[Member, ...] | None:
     return tuple(included.values())
 
 
+@lru_cache(1024)
+def sources(canonical: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What an expansion was made from: the code systems and the other value sets of the composition, as canonicals with
+    the version that is held here."""
+    systems: dict[str, None] = {}
+    value_sets: dict[str, None] = {}
+    waiting = [canonical]
+    while waiting:
+        value_set = value_set_catalogue().get(waiting.pop(0).partition("|")[0])
+        if value_set is None:
+            continue
+        for part in (*value_set.compose["include"], *value_set.compose.get("exclude", ())):
+            if "system" in part:
+                held = catalogue().get(part["system"])
+                version = part.get("version") or (held.version if held else None)
+                systems[_versioned(part["system"], version)] = None
+            for url in part.get("valueSet", ()):
+                other = value_set_catalogue().get(url.partition("|")[0])
+                used = _versioned(url.partition("|")[0], other.version if other else None)
+                if used not in value_sets:
+                    value_sets[used] = None
+                    waiting.append(url)
+    return tuple(systems), tuple(value_sets)
+
+
+def _versioned(url: str, version: str | None) -> str:
+    return f"{url}|{version}" if version else url
+
+
 def _members(part: Mapping[str, Any]) -> Iterator[Member]:
     """The codes of one `include` or `exclude`: of its system, or those that all of its value sets have."""
     if "system" in part:

@@ -33,6 +33,11 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     # Requests
     "cursor": ("Lien de page inutilisable", "Unusable page link"),
     "type-not-held": ("Type que ce service ne détient pas", "Type that this service does not hold"),
+    "designated-meanwhile": (
+        "Condition qui désigne autre chose depuis le début de la transaction",
+        "Condition that designates something else since the transaction began",
+    ),
+    "ignored": ("Nom inconnu, laissé de côté", "Unknown name, left out"),
     "includes-cut": ("Ressources liées incomplètes", "Related resources incomplete"),
     "patch-malformed": ("Correctif illisible", "Unreadable patch"),
     "patch-inapplicable": ("Correctif inapplicable", "Patch that does not apply"),
@@ -48,6 +53,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Control character in a header value",
     ),
     "foreign-address": ("Adresse hors de cette base", "Address outside this base"),
+    "condition-elsewhere": (
+        "Condition qui cherche ailleurs que parmi ce qui serait créé",
+        "Condition that searches elsewhere than among what would be created",
+    ),
     "window-order": ("Période cherchée à l'envers", "Searched period that ends before it starts"),
     "window-too-long": ("Période cherchée trop longue", "Searched period too long"),
     # Slots and agendas
@@ -55,7 +64,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "slot-held": ("Créneau en cours de réservation", "Slot being booked by someone else"),
     "slot-claimed": ("Créneau lié à un rendez-vous", "Slot tied to an appointment"),
     "slot-order": ("Créneau qui finit avant de commencer", "Slot that ends before it starts"),
-    "slot-fraction": ("Créneau à une fraction de seconde", "Slot at a fraction of a second"),
+    "slot-fraction": (
+        "Créneau plus fin que la microseconde",
+        "Slot finer than a microsecond",
+    ),
     "slot-in-the-past": ("Créneau passé", "Slot in the past"),
     "visits-to-come": ("Rendez-vous à venir", "Appointments to come"),
     "no-patient": ("Rendez-vous pris pour personne", "Appointment booked for nobody"),

@@ -14,7 +14,7 @@ from uuid import NAMESPACE_URL, uuid5
 from creneau_shared.errors import NotFound
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.terminology.catalogue import catalogue, value_set_catalogue
-from creneau_shared.fhir.terminology.expansion import Member, expansion
+from creneau_shared.fhir.terminology.expansion import Member, expansion, sources
 from creneau_shared.fhir.terminology.model import CodeSystem, Concept, ValueSet
 from creneau_shared.fhir.terminology.resources import value_set_resource
 from creneau_shared.fhir.text import fold
@@ -88,20 +88,29 @@ def expand(
     members = expansion(of.url) or ()
     kept = [m for m in members if _finds(text, m) and not (active_only and m.closed)]
     page = kept[offset:] if count is None else kept[offset : offset + count]
-    asked: list[Resource] = [{"name": "offset", "valueInteger": offset}]
+    asked: list[Resource] = []
+    paging: Resource = {}
+    if offset or count is not None:
+        # Only an expansion that is paged has an offset (R4 ValueSet.expansion.offset).
+        asked.append({"name": "offset", "valueInteger": offset})
+        paging = {"offset": offset}
     if text:
         asked.append({"name": "filter", "valueString": text})
     if count is not None:
         asked.append({"name": "count", "valueInteger": count})
     if active_only:
         asked.append({"name": "activeOnly", "valueBoolean": True})
+    systems, value_sets = sources(of.url)
+    asked += [{"name": "used-codesystem", "valueUri": canonical} for canonical in systems]
+    asked += [{"name": "used-valueset", "valueUri": canonical} for canonical in value_sets]
     expanded: Resource = {
         "identifier": f"urn:uuid:{uuid5(NAMESPACE_URL, f'{of.url}|{text}|{active_only}')}",
         "timestamp": now.isoformat(timespec="seconds"),
         "total": len(kept),
-        "offset": offset,
-        "parameter": asked,
+        **paging,
     }
+    if asked:
+        expanded["parameter"] = asked
     if page:
         expanded["contains"] = [_contained(member, language) for member in page]
     resource = {name: part for name, part in value_set_resource(of).items() if name != "compose"}

@@ -29,7 +29,10 @@ def code_system_resource(system: CodeSystem) -> Resource:
     resource |= _metadata(system, system.contexts) | {"caseSensitive": True}
     if hierarchical:
         resource["hierarchyMeaning"] = "is-a"
-    resource |= {"content": system.content, "count": len(system.concepts)}
+    resource["content"] = system.content
+    if system.content == "complete":
+        # The count is of all that the system defines (R4 CodeSystem.count), which a fragment does not know.
+        resource["count"] = len(system.concepts)
     properties = []
     if hierarchical:
         uri = "http://hl7.org/fhir/concept-properties#parent"

@@ -54,18 +54,19 @@ WITH {_NAMED}, period AS (
   JOIN practitioner_role_date AS within ON within.key = role.key AND within.parameter = 'date'
 ), horizon AS (
   SELECT key, max(low) AS first, min(high) AS last FROM period GROUP BY key
+), state AS MATERIALIZED (
+  SELECT schedule.key AS schedule_key,
+    NOT schedule.deleted AND NOT schedule.terms @> ARRAY['active=false']
+      AND NOT EXISTS (SELECT FROM named WHERE named.key = schedule.key AND {_GONE}) AS open,
+    coalesce(horizon.first, '-infinity') AS horizon_start, coalesce(horizon.last, 'infinity') AS horizon_end
+  FROM schedule LEFT JOIN horizon USING (key) WHERE schedule.key = ANY($1)
 )
 INSERT INTO agenda (schedule_key, open, horizon_start, horizon_end)
-SELECT schedule.key,
-  NOT schedule.deleted AND NOT schedule.terms @> ARRAY['active=false']
-    AND NOT EXISTS (SELECT FROM named WHERE named.key = schedule.key AND {_GONE}),
-  coalesce(horizon.first, '-infinity'), coalesce(horizon.last, 'infinity')
-FROM schedule LEFT JOIN horizon USING (key) WHERE schedule.key = ANY($1)
-ORDER BY schedule.key
+SELECT * FROM (SELECT * FROM state EXCEPT
+  SELECT schedule_key, open, horizon_start, horizon_end FROM agenda WHERE schedule_key = ANY($1)) AS changed
+ORDER BY schedule_key
 ON CONFLICT (schedule_key) DO UPDATE
 SET open = excluded.open, horizon_start = excluded.horizon_start, horizon_end = excluded.horizon_end
-WHERE (agenda.open, agenda.horizon_start, agenda.horizon_end)
-  IS DISTINCT FROM (excluded.open, excluded.horizon_start, excluded.horizon_end)
 """
 _KEEP_ACTORS = f"""
 WITH {_NAMED}, wanted AS MATERIALIZED (
@@ -90,7 +91,7 @@ SELECT DISTINCT schedule_key FROM (SELECT * FROM left_out UNION ALL SELECT * FRO
 _REJUDGE = f"""
 WITH judged AS MATERIALIZED (
   SELECT slot.schedule_key, slot.start, slot.id, {JUDGED.format(slot="slot", besides="''")} AS status
-  FROM slot WHERE slot.schedule_key = ANY($1) AND slot."end" > $2 AND slot.taken_by IS NULL
+  FROM slot WHERE slot.schedule_key = ANY($1) AND slot.taken_by IS NULL
 ), stale AS MATERIALIZED (
   SELECT slot.schedule_key, slot.start, slot.id, judged.status FROM slot JOIN judged USING (schedule_key, start, id)
   WHERE slot.status <> judged.status ORDER BY 1, 2, 3 FOR UPDATE OF slot
@@ -111,6 +112,25 @@ SELECT key FROM schedule WHERE terms && (
   ) AS named) ORDER BY key
 """
 
+THERE_OR_GONE = {
+    "Practitioner": f"SELECT {_INACTIVE.format(row='practitioner')} FROM practitioner WHERE id = $1",
+    "Organization": f"SELECT {_INACTIVE.format(row='organization')} FROM organization WHERE id = $1",
+}
+"""Of whom an agenda depends on this alone: whether they are there."""
+RULES = "hashtextextended('agenda rules', 0)"
+"""The advisory lock of what agendas are made of: shared for whoever writes a Schedule, exclusive for whoever writes agendas
+because of what the directory says."""
+
+
+async def alone(connection: Connection) -> None:
+    """Wait until nobody else writes what agendas are made of."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock({RULES})")
+
+
+async def beside_others(connection: Connection) -> None:
+    """Wait until nobody writes agendas because of what the directory says; others may write Schedules meanwhile."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock_shared({RULES})")
+
 
 async def keep_agendas(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
     """Bring the rows of these agendas (keys) up to what their Schedules and the directory say."""
@@ -125,11 +145,25 @@ async def keep_agendas(connection: Connection, schedules: Sequence[int], now: da
         await connection.execute(_REJUDGE, changed, now)
 
 
-async def actor_stated(connection: Connection, reference: str, now: datetime) -> None:
-    """The directory has said something of an actor, or of the organisation of one: the agendas that depend on it follow."""
+async def is_gone(connection: Connection, reference: str) -> bool:
+    """Whether a person or an organisation has gone, as far as the directory has said; nobody else is looked for."""
+    kind, _, id_ = reference.partition("/")
+    return kind in THERE_OR_GONE and bool(await connection.fetchval(THERE_OR_GONE[kind], id_))
+
+
+async def actor_stated(connection: Connection, reference: str, now: datetime, *, was_gone: bool) -> None:
+    """The directory has said something of an actor, or of the organisation of one: the agendas that depend on it follow.
+
+    `was_gone`: `is_gone`, before it said so. Of people and organisations nothing else matters, and little is ever said;
+    then, as with the others, no Schedule is written meanwhile that would not know it.
+    """
     kind = reference.partition("/")[0]
     if kind not in STATED:
         return
+    if kind in THERE_OR_GONE:
+        if await is_gone(connection, reference) == was_gone:
+            return
+        await alone(connection)
     through = [f"{kind.lower()}={reference}"] if kind in ("Organization", "Practitioner") else []
     rows = await connection.fetch(_DEPENDING, reference, through)
     await keep_agendas(connection, [row["key"] for row in rows], now)

@@ -16,7 +16,7 @@ from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.appointment_mapper import offered
-from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.actors import CONCERNED, PLANNED_AS_EVER, PLANNED_ONCE, TURN
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
 from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
@@ -24,31 +24,52 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.ids import new_id
 from creneau_shared.security.rights import OWNER
 
-_LOCK = f"""
+# A slot that another appointment has, whose hold has not run out, or that its agenda does not offer: whoever wants it is
+# refused whatever happens meanwhile, and so need not wait for their turn.
+_FOUND = """
 WITH found AS MATERIALIZED (
-  SELECT schedule_key, start, id FROM slot WHERE id = ANY($1::uuid[]) {{pruned}}
-), turn AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited FROM (
-    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found)
-    UNION SELECT unnest($2::text[]) ORDER BY 1) AS people
-)
+  SELECT schedule_key, start, id, CASE WHEN taken_by IS NULL THEN said <> 'free' ELSE taken_by <> $2 AND NOT EXISTS (
+      SELECT FROM hold WHERE hold.appointment_id = slot.taken_by AND hold.expires_at <= $3) END AS out_of_reach
+  FROM slot WHERE id = ANY($1::uuid[]) {within}
+)"""
+_FACTS = """
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status, slot.taken_by,
-       slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced,
+       slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced, found.out_of_reach,
        kind.terms AS kind_terms, kind.members AS kind_members,
        schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open,
        nullif(agenda.horizon_start, '-infinity') AS horizon_start, nullif(agenda.horizon_end, 'infinity') AS horizon_end,
        ARRAY(SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = agenda.schedule_key ORDER BY 1) AS exclusive
-FROM turn CROSS JOIN found
-JOIN slot USING (schedule_key, start, id)
+FROM found
+JOIN slot ON (slot.schedule_key, slot.start, slot.id) = (found.schedule_key, found.start, found.id) {within}
 JOIN slot_kind kind ON kind.key = slot.kind_key
 JOIN schedule ON schedule.key = slot.schedule_key
 JOIN agenda ON agenda.schedule_key = slot.schedule_key
-WHERE turn.waited >= 0
+"""
+# Said of each mention of the table, so that plans are made for one month, not for all that there are.
+_WITHIN = "AND slot.start >= ${first} AND slot.start < ${last}"
+_LOOK = f"{_FOUND}{_FACTS}"
+_LOOK_ANYWHERE = _LOOK.format(within="")
+_LOOK_AT = _LOOK.format(within=_WITHIN.format(first=4, last=5))
+_LOCK = f"""{_FOUND}, own_people AS MATERIALIZED (
+  SELECT actor FROM (
+    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found) UNION SELECT unnest($4::text[])
+  ) AS named WHERE {{whole}}
+), turn AS MATERIALIZED (
+  SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited
+  FROM {CONCERNED.format(people="own_people")} AS people
+)
+{_FACTS} CROSS JOIN turn
+WHERE {{whole}} AND turn.waited >= 0
 ORDER BY slot.schedule_key, slot.start, slot.id
 FOR UPDATE OF slot
 """
-_LOCK_ANYWHERE = _LOCK.format(pruned="")
-_LOCK_AT = _LOCK.format(pruned="AND start >= $3 AND start < $4")
+_IN_REACH = "NOT EXISTS (SELECT FROM found WHERE out_of_reach)"
+_LOCK_ANYWHERE = _LOCK.format(within="", whole=_IN_REACH)
+# Nothing is locked unless all are found: who has locked some would lock the others, and their people, out of order.
+_LOCK_AT = _LOCK.format(
+    within=_WITHIN.format(first=5, last=6),
+    whole=f"{_IN_REACH} AND (SELECT count(*) FROM found) = cardinality($1::uuid[])",
+)
 
 _DISPLACED_BY_OTHERS = f"""
 SELECT coalesce(name, id::text) AS id FROM slot
@@ -75,6 +96,7 @@ WITH wanted AS MATERIALIZED (
 ), claimed AS (
   UPDATE slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
   FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND slot.status = 'free'
+    AND EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = wanted.schedule_key AND agenda.open)
   RETURNING {SUPERSEDED}
 ), displaced AS (
   UPDATE slot SET status = 'busy-unavailable', version = slot.version + 1, last_updated = $7
@@ -87,7 +109,22 @@ WITH wanted AS MATERIALIZED (
 ), superseded AS (
   {SUPERSEDE} SELECT * FROM claimed UNION ALL SELECT * FROM displaced
 ), taken AS ({_OCCUPY})
-SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{}}') FROM taken) AS taken
+SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{}}') FROM taken) AS taken,
+  {PLANNED_AS_EVER}
+"""
+_OCCUPY_TOO = f"""
+WITH taken AS ({_OCCUPY}), displaced AS (
+  UPDATE slot SET status = 'busy-unavailable', version = slot.version + 1, last_updated = $5
+  FROM (
+    SELECT DISTINCT schedule_key, start, id FROM (
+      {_IN_THAT_TIME.format(people="taken", begin="$2", until="$3", status="free")}
+    ) AS near
+  ) AS near WHERE {_FULL_KEY.format(row="near")}
+  RETURNING {SUPERSEDED}
+), superseded AS (
+  {SUPERSEDE} SELECT * FROM displaced
+)
+SELECT actor FROM taken
 """
 _CUT = f"""
 WITH whole AS MATERIALIZED (
@@ -128,8 +165,10 @@ WITH own AS MATERIALIZED (
   RETURNING {SUPERSEDED}
 ), superseded AS (
   {SUPERSEDE} SELECT * FROM freed UNION ALL SELECT * FROM replaced
+), nobody AS (
+  DELETE FROM occupancy WHERE appointment_id = $1
 )
-DELETE FROM occupancy WHERE appointment_id = $1
+SELECT CASE WHEN $4 THEN {PLANNED_ONCE} ELSE {PLANNED_AS_EVER} END
 """
 _SET_STATUS = f"""
 WITH own AS MATERIALIZED (
@@ -144,6 +183,9 @@ WITH own AS MATERIALIZED (
 """
 
 
+Period = tuple[datetime, datetime]
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a claim got: whether every slot was still free, and the actors whom someone else has."""
@@ -152,22 +194,47 @@ class Taken:
     missing_actors: tuple[str, ...]
 
 
+async def look(
+    connection: Connection, ids: Sequence[str], near: Period | None, *, by: str, now: datetime
+) -> tuple[list[SlotFact], bool]:
+    """The facts of these slots as they are, for the appointment `by` (id), and whether one is out of reach because somebody
+    else has it; slots that do not exist are missing. Nothing is locked: a thousand who want one slot are refused side by
+    side.
+
+    `near`, the appointment's own period, lets PostgreSQL look into one month; slots that are not found there (a part of a
+    larger slot starts before its appointment) are looked for everywhere.
+    """
+    await connection.execute(f"SELECT {PLANNED_ONCE}")
+    keys = [slot_key(id_) for id_ in ids]
+    rows: Sequence[Any] = []
+    if keys and near:
+        rows = await connection.fetch(_LOOK_AT, keys, by, now, *near)
+    if len(rows) < len(keys):
+        rows = await connection.fetch(_LOOK_ANYWHERE, keys, by, now)
+    return [_slot_fact(row) for row in rows], any(row["out_of_reach"] for row in rows)
+
+
 async def lock_slots(
     connection: Connection,
     ids: Sequence[str],
-    near: tuple[datetime, datetime] | None,
+    near: Period | None,
     people: Sequence[str],
+    *,
+    by: str,
+    now: datetime,
 ) -> list[SlotFact]:
-    """The facts of these slots, locked, and with them the time of their agendas' people and of `people` (actors that are
-    in one place only); slots that do not exist are missing.
-
-    `near`, the appointment's own period, lets PostgreSQL look into one partition; slots that are not found there
-    (a part of a larger slot starts before its appointment) are looked for everywhere.
-    """
-    keys = [slot_key(id_) for id_ in ids]
-    rows: Sequence[Any] = await connection.fetch(_LOCK_AT, keys, list(people), *near) if near and keys else []
+    """The same, locked, and with them the time of their agendas' people and of `people` (actors that are in one place
+    only). One that is out of reach by now is not locked, nor the others: they are as they were looked at."""
+    keys, turns = [slot_key(id_) for id_ in ids], list(people)
+    rows: Sequence[Any] = []
+    if keys and near:
+        rows = await connection.fetch(_LOCK_AT, keys, by, now, turns, *near)
     if len(rows) < len(keys) or not keys:
-        rows = await connection.fetch(_LOCK_ANYWHERE, keys, list(people))
+        rows = await connection.fetch(_LOCK_ANYWHERE, keys, by, now, turns)
+    if len(rows) < len(keys):
+        # One whose kind or time a feed has written meanwhile is locked, and left out: PostgreSQL joins it as it was.
+        rows = await connection.fetch(_LOCK_ANYWHERE, keys, by, now, turns)
+        rows = rows or await connection.fetch(_LOOK_ANYWHERE, keys, by, now)
     return [_slot_fact(row) for row in rows]
 
 
@@ -247,17 +314,19 @@ async def _cut(connection: Connection, cuts: Sequence[Cut], now: datetime) -> No
 
 
 async def occupy(
-    connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim
+    connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim, now: datetime
 ) -> tuple[str, ...]:
-    """Take these people for the claim's period; those who are taken by someone else."""
-    rows = await connection.fetch(_OCCUPY, appointment_id, claim.start, claim.end, list(actors))
+    """Take these people, too, for the claim's period; those who are taken by someone else."""
+    rows = await connection.fetch(_OCCUPY_TOO, appointment_id, claim.start, claim.end, list(actors), now)
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
 
 
-async def give_back(connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime) -> None:
+async def give_back(
+    connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime, *, to_take: bool = False
+) -> None:
     """Give back those of the slots that an appointment has, and the time of its people. What their agendas say of them
-    holds again; other slots in that time are free again, unless somebody else is taken then."""
-    await connection.execute(_GIVE_BACK, appointment_id, [slot_key(id_) for id_ in slots], now)
+    holds again; other slots in that time are free again, unless somebody else is taken then. `to_take`: to take others."""
+    await connection.execute(_GIVE_BACK, appointment_id, [slot_key(id_) for id_ in slots], now, to_take)
 
 
 async def set_status(

@@ -1,0 +1,311 @@
+"""One truth about a slot: what is shown as free to somebody is exactly what they could book at that moment.
+
+Anything happens in a small town (`services.booking.tests.town`). Every now and then somebody looks: by every way of
+looking, they are shown what a booking of theirs would get, slot by slot; each is tried, and undone.
+
+A hold that has run out gives way to whoever wants its time, and the worker ends it within a second. Until then what it
+takes is not shown, although it could be had: less is shown than could be booked, never more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from services.booking.tests.client import Caller, serving
+from services.booking.tests.conftest import Callers, settings_for
+from services.booking.tests.factories import NOW, parameters, ref, utc
+from services.booking.tests.issuer import running_issuer
+from services.booking.tests.practice import Practice
+from services.booking.tests.town import Town, boundless
+
+from creneau_booking.app import create_app
+from creneau_booking.domain.status import SLOT_STATUS_OF
+from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.views import sas_codes
+from creneau_booking.views.identifiers import NATIONAL_PERSON
+from creneau_shared.clock import FixedClock
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.errors import CreneauError
+from creneau_shared.fhir.storage.store import WriteContext
+
+STEPS = 110
+SEEDS = (1, 2, 3)
+ROUNDS, RIVALS, STEPS_OF_A_RIVAL = 4, 12, 20
+NOT_THEIRS = ("actor-not-yours", "not-yours")
+Row = Mapping[str, Any]
+Ways = Callable[[], list[tuple[WriteContext, str | None]]]
+
+
+class Undo(Exception):  # noqa: N818 - it was only tried
+    pass
+
+
+@dataclass(frozen=True)
+class Onlooker:
+    """Who looks, and as whom they would book: (context, Patient or None), any of which will do."""
+
+    name: str
+    caller: Caller
+    ways: Ways
+    organization: str | None = None
+    """the practice (id) for which they look"""
+    is_system: bool = False
+    for_patient: str | None = None
+    """the one of the patients for whom they look (bookable-by)"""
+
+    @property
+    def is_consumer(self) -> bool:
+        return self.organization is None and not self.is_system
+
+    def shown(self, row: Row) -> bool:
+        """Whether they may see a slot at all."""
+        return not row["hidden"] or self.is_system or self.organization in row["owners"]
+
+
+def onlookers(town: Town, callers: Callers) -> list[Onlooker]:
+    practice = town.practice
+    a, b = (town.ref(f"Organization.{letter}").partition("/")[2] for letter in "ab")
+
+    def of(name: str, number: int | None = None) -> Ways:
+        person = town.people[name]
+        patients = person.patients if number is None else person.patients[number : number + 1]
+        return lambda: [(town.patient_context(person), id_) for id_ in patients]
+
+    def staff(organization: str | None) -> Ways:
+        organizations = None if organization is None else [organization]
+        return lambda: [(practice.context("cabinet", organizations=organizations), None)]
+
+    def account(name: str) -> Caller:
+        person = town.people[name]
+        return callers.patient(person.patients[0], subject=person.subject)
+
+    child = town.people["parent"].patients[1]
+    return [
+        Onlooker("nobody", callers.nobody(), of("stranger")),
+        *(Onlooker(name, account(name), of(name)) for name in ("adult", "child", "visitor", "parent")),
+        Onlooker("a parent for the child", account("parent"), of("parent", 1), for_patient=child),
+        Onlooker("practice a", callers.staff(a), staff(a), organization=a),
+        Onlooker("practice b", callers.staff(b), staff(b), organization=b),
+        Onlooker("software", callers.software(), staff(None), is_system=True),
+    ]
+
+
+async def could_book(connection: Connection, town: Town, who: Onlooker, row: Row) -> str:
+    """What a booking of this slot alone would be answered: nothing, or why not. It is undone.
+
+    Whoever takes appointments in their own agendas only is shown in others' what these could book.
+    """
+    why = "nobody"
+    for context, patient in who.ways():
+        why = await _attempt(connection, town, context, row, patient)
+        if why in NOT_THEIRS and who.shown(row):
+            why = await _attempt(connection, town, replace(context, organizations=None), row, patient)
+        if not why:
+            break
+    return why
+
+
+async def _attempt(
+    connection: Connection, town: Town, context: WriteContext, row: Row, patient: str | None
+) -> str:
+    try:
+        async with connection.transaction():
+            await town.practice.handlers.create(connection, context, town.wanted([row["id"]], patient))
+            raise Undo
+    except Undo:
+        return ""
+    except CreneauError as refused:
+        return refused.issues[0].details_code or refused.issues[0].en
+
+
+async def bookable(town: Town, who: Onlooker, rows: list[Row]) -> dict[str, str]:
+    """For each slot: nothing when they could book it, else why not."""
+    found: dict[str, str] = {}
+    try:
+        async with town.practice.database.transaction() as connection:
+            for row in rows:
+                found[row["id"]] = await could_book(connection, town, who, row)
+            raise Undo
+    except Undo:
+        return found
+
+
+async def shown_free(town: Town, who: Onlooker) -> dict[str, tuple[set[str], Callable[[Row], bool]]]:
+    """What each reader shows as free, and which slots it is about at all."""
+    now = town.practice.clock.now()
+    agendas = ",".join(town.agenda(name) for name in town.agendas)
+    queries = {"free": "status=free", "free and others": "status=free,busy,busy-tentative,busy-unavailable"}
+    if who.is_consumer:
+        queries |= {
+            "plain": "",
+            "not busy": "status:not=busy",
+            "bookable": "bookable=true",
+            "filtered": "_filter=status eq free or status eq busy",
+            "with includes": "status=free&_include=Slot:schedule&_include:iterate=Schedule:actor&_sort=-start",
+        }
+    if who.for_patient:
+        queries = {name: f"{query}&bookable-by={who.for_patient}" for name, query in queries.items()}
+    found: dict[str, tuple[set[str], Callable[[Row], bool]]] = {}
+    for name, query in queries.items():
+        answer = await who.caller.get(f"Slot?schedule={agendas}&{query}&_count=500".replace("&&", "&"))
+        assert answer.status_code == 200, (name, answer.text)
+        found[name] = _free(answer.json()), lambda row: True
+    window = {"start": utc(now), "end": utc(now + timedelta(days=30)), "_count": "500"}
+    named = {"patient_reference": ref(who.for_patient)} if who.for_patient else {}
+    schedules = [ref(f"Schedule/{town.agenda(name)}") for name in town.agendas]
+    answer = await who.caller.post("Appointment/$find", parameters(**window, schedule=schedules, **named))
+    assert answer.status_code == 200, answer.text
+    proposals = [
+        e["resource"]["slot"][0]["reference"] for e in answer.json().get("entry", ()) if "search" in e
+    ]
+    found["$find"] = {p.removeprefix("Slot/") for p in proposals}, lambda row: row["start"] >= now
+    if not who.for_patient:
+        day = f"start=ge{now - timedelta(days=1):%Y-%m-%d}&start=le{now + timedelta(days=9):%Y-%m-%d}"
+        people = ",".join(f"{NATIONAL_PERSON}|{number}" for number in town.national)
+        query = f"_profile={sas_codes.SLOT}&{day}&status=free&schedule.actor:Practitioner.identifier={people}"
+        query += "&_include=Slot:schedule&_include:iterate=Schedule:actor"
+        answer = await who.caller.get(f"Slot?{query}")
+        assert answer.status_code == 200, answer.text
+        found["SAS"] = _free(answer.json()), lambda row: town.is_for_sas(row) and row["start"] >= now
+    return found
+
+
+def _free(bundle: Any) -> set[str]:
+    assert not any(link["relation"] == "next" for link in bundle["link"])
+    slots = [e["resource"] for e in bundle.get("entry", ()) if e["resource"]["resourceType"] == "Slot"]
+    return {slot["id"] for slot in slots if slot["status"] == "free"}
+
+
+async def look(town: Town, who: Onlooker, *, swept: bool) -> int:
+    """Compare what they are shown with what they could book; how many slots were free to them."""
+    rows = await town.slots()
+    answers = await bookable(town, who, rows)
+    for reader, (shown, concerns) in (await shown_free(town, who)).items():
+        could = {row["id"] for row in rows if concerns(row) and not answers[row["id"]]}
+        wrong = {row["id"]: (dict(row), answers[row["id"]]) for row in rows if row["id"] in shown - could}
+        lost = {row["id"]: dict(row) for row in rows if row["id"] in could - shown}
+        told = f"{who.name} by {reader} at {town.practice.clock.now()}, {swept=}\n{town.tell()}"
+        assert not wrong, f"shown, and cannot be booked: {wrong}\n{told}"
+        assert not lost or not swept, f"could be booked, and is not shown: {lost}\n{told}"
+    return sum(not why for why in answers.values())
+
+
+STATUSES = f"""
+SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot.status::text, slot.said::text, slot.taken_by,
+  {JUDGED.format(slot="slot", besides="''")}::text AS judged
+FROM slot
+"""
+CLAIMS = """
+SELECT appointment.id, substr(status, 8) AS status, substr(t, 11) AS slot
+FROM appointment, unnest(terms) AS status, unnest(terms) AS t
+WHERE NOT deleted AND starts_with(status, 'status=') AND strpos(status, '|') = 0 AND starts_with(t, 'slot=Slot/')
+"""
+OVERLAPS = """
+SELECT one.actor, one.appointment_id, other.appointment_id AS besides FROM occupancy AS one JOIN occupancy AS other
+ON one.actor = other.actor AND one.period && other.period AND one.ctid < other.ctid
+"""
+ORPHANS = """
+SELECT appointment_id FROM occupancy LEFT JOIN appointment ON appointment.id = appointment_id AND NOT deleted
+WHERE appointment.id IS NULL OR NOT terms && $1::text[]
+"""
+
+
+async def check_tables(town: Town) -> None:
+    """Nobody in two places; a slot's status is what it must be; slots and appointments say the same of each other."""
+    pool, now = town.practice.database.pool, town.practice.clock.now()
+    assert [dict(row) for row in await pool.fetch(OVERLAPS)] == []
+    assert await pool.fetch(ORPHANS, [f"status={status}" for status in SLOT_STATUS_OF]) == []
+    claims = {
+        row["slot"]: (row["id"], SLOT_STATUS_OF[row["status"]])
+        for row in await pool.fetch(CLAIMS)
+        if row["status"] in SLOT_STATUS_OF
+    }
+    for row in await pool.fetch(STATUSES):
+        claim = claims.pop(row["id"], None)
+        if row["taken_by"] is not None:
+            assert claim == (row["taken_by"], row["status"]), f"{dict(row)}\n{town.tell()}"
+        else:
+            assert claim is None, f"{dict(row)} {claim}\n{town.tell()}"
+            assert row["status"] == row["judged"] or row["start"] < now, f"{dict(row)}\n{town.tell()}"
+    assert claims == {}, town.tell()
+
+
+@asynccontextmanager
+async def a_town(url: str, seed: int) -> AsyncIterator[tuple[Town, Callers]]:
+    async with (
+        Database(url, size=20, statement_timeout_s=20, name="test") as database,
+        running_issuer() as issuer,
+    ):
+        settings = boundless(settings_for(url, issuer.url))
+        town = Town(Practice(database, settings, FixedClock(NOW)), issuer.url, random.Random(seed))
+        async with serving(create_app(settings, town.practice.clock)) as client:
+            callers = Callers(client, issuer)
+            await town.build(callers)
+            yield town, callers
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_what_is_shown_can_be_booked_and_the_other_way_round(
+    new_database: Callable[..., str], template: str, seed: int
+) -> None:
+    """To everybody, by every reader, whatever has happened; and the tables agree with each other."""
+    free = 0
+    async with a_town(new_database(template=template), seed) as (town, callers):
+        watching = onlookers(town, callers)
+        for number in range(STEPS):
+            await town.step()
+            if number % 2:
+                continue
+            swept = town.chance.random() < 0.8
+            if swept:
+                await town.sweep()
+            await check_tables(town)
+            free += await look(town, watching[number // 2 % len(watching)], swept=swept)
+    assert free > STEPS  # there was something to see
+
+
+async def test_what_is_shown_can_be_booked_after_rivals(
+    new_database: Callable[..., str], template: str
+) -> None:
+    """Everybody at once, through two pools: nobody waits in a circle, and when all is quiet it all agrees again.
+
+    While agendas get other people, a feed that writes their slots at that moment may have to try again; so they do
+    between the rounds.
+    """
+    url = new_database(template=template)
+    async with (
+        a_town(url, 1) as (town, callers),
+        Database(url, size=20, statement_timeout_s=20, name="other") as database,
+    ):
+        watching = onlookers(town, callers)
+        for _ in range(ROUNDS):
+            for _ in range(STEPS_OF_A_RIVAL):
+                await town.step()
+            here = replace(town, hands_change=False)
+            there = replace(here, practice=Practice(database, town.practice.settings, town.practice.clock))
+            rivals = [_live(here if number % 2 else there) for number in range(RIVALS)]
+            circles = [circle for found in await asyncio.gather(*rivals) for circle in found]
+            assert circles == [], "\n\n".join(circles)
+            await town.sweep()
+            await check_tables(town)
+            for who in town.chance.sample(watching, 3):
+                await look(town, who, swept=True)
+
+
+async def _live(town: Town) -> list[str]:
+    """Many steps, one after the other; the circles that PostgreSQL had to break."""
+    circles = []
+    for _ in range(STEPS_OF_A_RIVAL):
+        try:
+            await town.step()
+        except asyncpg.DeadlockDetectedError as circle:
+            circles.append(f"{circle} {circle.detail} {circle.context}")
+    return circles

@@ -1,0 +1,216 @@
+"""The gateway process: an ASGI application for the system level of the FHIR base."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from creneau_gateway.conformance.resources import ConformanceResources
+from creneau_gateway.operations.record import ZIP, PersonalRecord
+from creneau_gateway.upstreams.asking import Query, RefusedError
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import SERVICE_OF
+from creneau_gateway.whole.bundles import Bundles
+from creneau_gateway.whole.joined import Whole
+from creneau_gateway.whole.own_types import OwnTypes
+from creneau_shared.errors import MethodNotAllowed, NotFound, NotImplementedByServer
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.outcome import Language, negotiate_language
+from creneau_shared.fhir.rest import well_known
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.failure import failure
+from creneau_shared.fhir.rest.incoming import declared_bytes, read_body, read_form, read_query
+from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format, body_format
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.xml import from_xml, to_xml
+from creneau_shared.heavy.workshop import Workshop
+from creneau_shared.http import health as health_http
+from creneau_shared.http.edge import EdgeMiddleware
+from creneau_shared.http.health import Health
+from creneau_shared.limits import costs
+from creneau_shared.limits.callers import Callers
+from creneau_shared.limits.leases import Limiter
+from creneau_shared.security.gateway_headers import GatewayHeaders
+from creneau_shared.security.principal import ANONYMOUS
+from creneau_shared.security.smart import SmartConfiguration
+
+MEASURED = frozenset({"metadata", "_history", "_search", "_async", "AuditEvent", *ConformanceResources.types})
+"""what has a measure of its own below the base"""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """The longest body without a token and with one, bytes."""
+
+    anonymous: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """By what strangers are counted."""
+
+    headers: GatewayHeaders
+    callers: Callers
+    limiter: Limiter
+
+
+class GatewayApplication:
+    """Splits Bundles, joins CapabilityStatements, histories and system searches, serves conformance resources."""
+
+    def __init__(
+        self,
+        *,
+        upstreams: Upstreams,
+        whole: Whole,
+        conformance: ConformanceResources,
+        own: OwnTypes,
+        record: PersonalRecord,
+        bundles: Bundles,
+        smart: SmartConfiguration,
+        workshop: Workshop,
+        entrance: Entrance,
+        bodies: BodyLimits,
+        timeout_s: float,
+    ) -> None:
+        self.health = Health({name: partial(upstreams.check, name) for name in upstreams.services})
+        self._upstreams = upstreams
+        self._whole = whole
+        self._conformance = conformance
+        self._own = own
+        self._record = record
+        self._bundles = bundles
+        self._smart = smart
+        self._workshop = workshop
+        self._entrance = entrance
+        self._bodies = bodies
+        self._timeout_s = timeout_s
+        self._app = EdgeMiddleware(self._http, MEASURED)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await self._upstreams.close()
+            await self._smart.close()
+            await self._workshop.close()
+            await send({"type": "lifespan.shutdown.complete"})
+        elif scope["type"] == "http":
+            await self._app(cast("dict[str, Any]", scope), receive, send)
+
+    async def _http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["path"] in well_known.PATHS:
+            await well_known.answer(self._smart, scope, send)
+        elif not await health_http.answer(self.health, scope, send):
+            await self._fhir(scope, scope["path"].rstrip("/"), receive, send)
+
+    async def _fhir(self, scope: dict[str, Any], path: str, receive: Any, send: Any) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        language = negotiate_language(headers.get("accept-language"))
+        output: Format = "json"
+        try:
+            query = read_query(scope["query_string"])
+            parts = tuple(part for part in path.removeprefix("/fhir").split("/") if part)
+            async with asyncio.timeout(self._timeout_s):
+                body = await self._body(scope, headers, parts, receive)
+                if parts[-1:] == ("_search",) and scope["method"] == "POST":
+                    query += read_form(headers, body)
+                asked = next((value for name, value in reversed(query) if name == "_format"), None)
+                output = accepted_format(headers.get("accept"), asked)
+                answer = await self._answer(scope["method"], parts, query, headers, body, language)
+                content = await self._encode(answer, output)
+        except Exception as error:
+            # What a service refuses is its answer, not a failure here.
+            answer = error.answer if isinstance(error, RefusedError) else failure(error, language)
+            content = await self._encode(answer, output)
+        await _send(send, scope["method"], answer, content, output)
+
+    async def _body(
+        self, scope: dict[str, Any], headers: dict[str, str], parts: tuple[str, ...], receive: Any
+    ) -> bytes:
+        """The body, as long as the caller may send. Who has a token is counted by the services, which can tell whose it
+        is; who has none is counted here, too, by the address: not all that is answered here asks a service."""
+        if "authorization" in headers:
+            return await read_body(headers, receive, self._bodies.others)
+        handed = self._entrance.headers.read(scope["headers"])
+        caller = self._entrance.callers.caller(ANONYMOUS, handed.address if handed else None)
+        await self._entrance.limiter.take(caller.counted, costs.of_request(parts, declared_bytes(headers)))
+        return await read_body(headers, receive, self._bodies.anonymous)
+
+    async def _resource(self, headers: dict[str, str], body: bytes) -> Resource:
+        format_ = body_format(headers.get("content-type"))
+        if len(body) >= self._workshop.bytes_min:
+            read: Resource = await self._workshop.do("read", format_, body)
+            return read
+        return loads(body) if format_ == "json" else from_xml(body)
+
+    async def _encode(self, answer: Answer, output: Format) -> bytes:
+        content = answer.content or b""
+        if output == "json" or not content or answer.headers.get("Content-Type") == ZIP:
+            return content
+        if len(content) >= self._workshop.bytes_min:
+            written: bytes = await self._workshop.do("write xml", content)
+            return written
+        return to_xml(loads(content))
+
+    async def _answer(
+        self,
+        method: str,
+        parts: tuple[str, ...],
+        query: Query,
+        headers: dict[str, str],
+        body: bytes,
+        language: Language,
+    ) -> Answer:
+        reading = method in ("GET", "HEAD")
+        match parts:
+            case () if method == "POST":
+                return await self._bundles.process(await self._resource(headers, body), headers, language)
+            case () if reading:
+                return Answer(200, await self._whole.search(query, headers))
+            case ("_search",) if method == "POST":
+                return Answer(200, await self._whole.search(self._whole.seal.close(query), headers))
+            case ("metadata",) if reading:
+                return await self._whole.metadata(query, headers, self._conformance.declarations())
+            case ("_history",) if reading:
+                return Answer(200, await self._whole.history(query, headers))
+            case _ if self._record.answers(parts):
+                said = await self._resource(headers, body) if method == "POST" and body.strip() else None
+                return await self._record.answer(method, parts, query, headers, said)
+            case _ if self._own.answers(parts):
+                parameters = None
+                if parts[-1].startswith("$") and method == "POST" and body.strip():
+                    parameters = await self._resource(headers, body)
+                return await self._own.answer(method, parts, query, headers, parameters, language)
+            case () | ("_search",) | ("metadata",) | ("_history",):
+                allowed = {(): "GET, HEAD, POST", ("_search",): "POST"}.get(parts, "GET, HEAD")
+                raise MethodNotAllowed.at_address(method, allowed)
+        if parts[-1].startswith("$"):
+            raise NotImplementedByServer(
+                f"L'opération {parts[-1]} n'existe pas ici.",
+                f"The operation {parts[-1]} does not exist here.",
+            )
+        known = ", ".join(sorted(SERVICE_OF))
+        raise NotFound(
+            f"« {parts[0]} » n'est pas servi ici. Types servis : {known}.",
+            f"“{parts[0]}” is not served here. Types served: {known}.",
+            code="not-supported",
+        )
+
+
+async def _send(send: Any, method: str, answer: Answer, body: bytes, output: Format) -> None:
+    extra = {name.lower(): value for name, value in answer.headers.items()}
+    headers = [(b"vary", b"Accept, Accept-Language, Authorization")]
+    if answer.status != 304:
+        headers += [
+            (b"content-type", extra.pop("content-type", CONTENT_TYPE[output]).encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
+    extra.setdefault("cache-control", "no-store")
+    headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})

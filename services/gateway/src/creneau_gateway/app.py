@@ -1,0 +1,73 @@
+"""The composition root: settings → the services as they are reached → what is put together of them → the application."""
+
+from __future__ import annotations
+
+import httpx
+
+from creneau_gateway.api.application import BodyLimits, Entrance, GatewayApplication
+from creneau_gateway.conformance.resources import ConformanceResources
+from creneau_gateway.operations.record import PersonalRecord
+from creneau_gateway.settings import GatewaySettings
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import SERVICE_OF
+from creneau_gateway.whole.bundles import Bundles
+from creneau_gateway.whole.joined import Whole
+from creneau_gateway.whole.own_types import OwnTypes
+from creneau_shared.clock import Clock, SystemClock
+from creneau_shared.fhir.search.registry import REGISTRY
+from creneau_shared.fhir.search.sealing import QuerySeal
+from creneau_shared.heavy.workshop import Workshop
+from creneau_shared.limits.callers import Callers, Limit
+from creneau_shared.limits.leases import Limiter
+from creneau_shared.security.gateway_headers import GatewayHeaders
+from creneau_shared.security.smart import SmartConfiguration
+
+SERVICE = "creneau-gateway"
+CONNECTIONS_MAX, CONNECTIONS_IDLE_MAX, CONNECTION_IDLE_S = 100, 50, 30.0
+
+
+def create_app(
+    settings: GatewaySettings | None = None,
+    clock: Clock | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    issuer: httpx.AsyncClient | None = None,
+) -> GatewayApplication:
+    """The API. `transport` stands in for the way to the services, `issuer` for the way to the issuer."""
+    settings = settings or GatewaySettings()
+    clock = clock or SystemClock()
+    base_url = settings.public_base_url.rstrip("/")
+    upstreams = Upstreams(settings.upstreams, _client(settings, transport))
+    whole = Whole(upstreams, base_url, QuerySeal(settings.cursor_secret))
+    conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), base_url, clock)
+    own = OwnTypes(whole, conformance)
+    return GatewayApplication(
+        upstreams=upstreams,
+        whole=whole,
+        conformance=conformance,
+        own=own,
+        record=PersonalRecord(upstreams, base_url, clock),
+        bundles=Bundles(upstreams, own, base_url, settings.batch_parallel),
+        smart=SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None, issuer),
+        workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),
+        entrance=_entrance(settings),
+        bodies=BodyLimits(settings.anonymous_body_bytes_max, settings.request_body_bytes_max),
+        timeout_s=settings.upstream_timeout_s,
+    )
+
+
+def _client(settings: GatewaySettings, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    limits = httpx.Limits(
+        max_connections=CONNECTIONS_MAX,
+        max_keepalive_connections=CONNECTIONS_IDLE_MAX,
+        keepalive_expiry=CONNECTION_IDLE_S,
+    )
+    return httpx.AsyncClient(timeout=settings.upstream_timeout_s, limits=limits, transport=transport)
+
+
+def _entrance(settings: GatewaySettings) -> Entrance:
+    anonymous = Limit("anonymous", settings.anonymous_requests_per_s, settings.anonymous_requests_burst)
+    return Entrance(
+        GatewayHeaders(settings.gateway_secret.get_secret_value()),
+        Callers("", {"anonymous": anonymous}),
+        Limiter(),
+    )

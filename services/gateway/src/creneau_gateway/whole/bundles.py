@@ -1,0 +1,179 @@
+"""Bundles over the whole base: a batch is split by entry, a transaction goes whole to the one service that has
+all its types, or is refused by name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import orjson
+
+from creneau_gateway.upstreams.asking import FORWARDED, RefusedError, at_once, passed_on, refusal
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import Service, service_of
+from creneau_gateway.whole.own_types import OwnTypes
+from creneau_shared.errors import BadRequest, CreneauError, NotFound
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.outcome import Language
+from creneau_shared.fhir.rest.batch import check_bundle, response_bundle, split_url
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.failure import failure
+from creneau_shared.fhir.storage.store import Resource
+
+
+class Bundles:
+    """Carries out Bundles that are POSTed to the base."""
+
+    def __init__(self, upstreams: Upstreams, own: OwnTypes, base_url: str, parallel: int) -> None:
+        self._upstreams = upstreams
+        self._own = own
+        self._base_url = base_url
+        self._parallel = parallel
+
+    async def process(self, bundle: Resource, headers: Mapping[str, str], language: Language) -> Answer:
+        """The answer to a batch or transaction Bundle."""
+        check_bundle(bundle)
+        forwarded = {name: headers[name] for name in (*FORWARDED, "idempotency-key") if name in headers}
+        forwarded["content-type"] = forwarded["accept"] = "application/fhir+json"
+        entries = bundle.get("entry", [])
+        services = [self._service(entry, index) for index, entry in enumerate(entries)]
+        of_one = len(set(services)) == 1 and None not in services
+        if bundle["type"] == "transaction" or (of_one and not any(map(self._is_own, entries))):
+            return await self._whole(bundle, services, forwarded)
+        return Answer(200, await self._split(entries, services, at_once(forwarded), language))
+
+    async def _whole(
+        self, bundle: Resource, services: list[Service | None], headers: Mapping[str, str]
+    ) -> Answer:
+        """To the one service that has every type of the Bundle, untouched."""
+        if len(set(services)) > 1:
+            raise _mixed([self._type(entry, index) for index, entry in enumerate(bundle["entry"])], services)
+        service = next(iter(services), None) or "booking"
+        answer = await self._upstreams.call(service, "POST", "/fhir", headers=headers, content=dumps(bundle))
+        if answer.status_code >= 400:
+            return refusal(service, answer)
+        return Answer(answer.status_code, answer.content, passed_on(answer))
+
+    async def _split(
+        self,
+        entries: list[Resource],
+        services: list[Service | None],
+        headers: Mapping[str, str],
+        language: Language,
+    ) -> bytes:
+        """Each run of a service's entries as a batch of its own; the answers in the order of the entries."""
+        by_service: dict[Service, list[int]] = {}
+        own: list[int] = []
+        parts: list[dict[str, Any] | None] = [None] * len(entries)
+        for index, service in enumerate(services):
+            if self._is_own(entries[index]):
+                own.append(index)
+            elif service is None:
+                parts[index] = _failed(_unknown(entries[index], index), language)
+            else:
+                by_service.setdefault(service, []).append(index)
+        places = asyncio.Semaphore(self._parallel)
+
+        async def answer(index: int) -> None:
+            async with places:
+                parts[index] = await self._answer(entries[index], index, headers, language)
+
+        async def ask(service: Service, indexes: list[int]) -> None:
+            async with places:
+                bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entries[i] for i in indexes]}
+                try:
+                    answer = await self._upstreams.call(
+                        service, "POST", "/fhir", headers=headers, content=dumps(bundle)
+                    )
+                    answered = _answered(service, answer, len(indexes))
+                except CreneauError as error:
+                    answered = [_failed(error, language)] * len(indexes)
+            for place, part in zip(indexes, answered, strict=True):
+                parts[place] = part
+
+        await asyncio.gather(
+            *(ask(service, indexes) for service, indexes in by_service.items()), *map(answer, own)
+        )
+        return response_bundle("batch", [part for part in parts if part is not None])
+
+    async def _answer(
+        self, entry: Resource, index: int, headers: Mapping[str, str], language: Language
+    ) -> dict[str, Any]:
+        """What an entry is answered that the gateway answers itself."""
+        wanted = entry["request"]
+        path, query = split_url(wanted["url"], self._base_url, index)
+        query = self._own.as_of_an_entry(path, query)
+        asked = {**headers, "if-none-match": wanted["ifNoneMatch"]} if "ifNoneMatch" in wanted else headers
+        try:
+            answer = await self._own.answer(
+                wanted["method"], path, query, asked, entry.get("resource"), language
+            )
+        except RefusedError as refused:
+            answer = refused.answer
+        except CreneauError as error:
+            return _failed(error, language)
+        return _entry(answer)
+
+    def _is_own(self, entry: Resource) -> bool:
+        """Whether the gateway answers the entry itself."""
+        return self._own.answers(split_url(entry["request"]["url"], self._base_url, 0)[0])
+
+    def _service(self, entry: Resource, index: int) -> Service | None:
+        return service_of(split_url(entry["request"]["url"], self._base_url, index)[0])
+
+    def _type(self, entry: Resource, index: int) -> str:
+        path, _ = split_url(entry["request"]["url"], self._base_url, index)
+        return path[0] if path else ""
+
+
+def _answered(service: Service, answer: httpx.Response, count: int) -> list[dict[str, Any]]:
+    """The entries of a service's batch-response; what it refuses the whole with is the answer to each."""
+    if answer.status_code != 200:
+        return [_entry(refusal(service, answer))] * count
+    entries = orjson.loads(answer.content).get("entry", [])
+    return list(entries)
+
+
+def _entry(answer: Answer) -> dict[str, Any]:
+    """An answer as an entry of a batch-response tells it."""
+    response: dict[str, Any] = {"status": str(answer.status)}
+    if "ETag" in answer.headers:
+        response["etag"] = answer.headers["ETag"]
+    if answer.content is None:
+        return {"response": response}
+    content = orjson.Fragment(answer.content)
+    if answer.status != 200:
+        return {"response": {**response, "outcome": content}}
+    return {"resource": content, "response": response}
+
+
+def _failed(error: CreneauError, language: Language) -> dict[str, Any]:
+    return _entry(failure(error, language))
+
+
+def _unknown(entry: Resource, index: int) -> NotFound:
+    return NotFound(
+        f"L'adresse « {entry['request']['url']} » ne désigne aucun type servi ici.",
+        f"The address “{entry['request']['url']}” names no type that is served here.",
+        expression=f"Bundle.entry[{index}].request.url",
+        code="not-supported",
+    )
+
+
+def _mixed(names: list[str], services: list[Service | None]) -> BadRequest:
+    types: dict[str, list[str]] = {}
+    for name, service in zip(names, services, strict=True):
+        types.setdefault(str(service or "unknown"), []).append(name)
+    said = " ; ".join(
+        f"{service} : {', '.join(sorted(set(names)))}" for service, names in sorted(types.items())
+    )
+    return BadRequest(
+        f"Une transaction ne peut porter que sur les types d'un même service ({said})."
+        " Envoyez un batch, ou une transaction par service. Rien n'a été fait.",
+        f"A transaction can only be about the types of one service ({said})."
+        " Send a batch, or one transaction a service. Nothing was done.",
+        code="not-supported",
+        expression="Bundle.entry",
+    )

@@ -1,0 +1,160 @@
+"""What is put together from the services' answers: CapabilityStatement, history and search of the whole system."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import compress
+
+import orjson
+
+from creneau_gateway.upstreams.asking import (
+    CLOSED,
+    Query,
+    RefusedError,
+    address_of,
+    ask,
+    bundle_of,
+    next_cursor,
+)
+from creneau_gateway.upstreams.calls import Upstreams
+from creneau_gateway.upstreams.routing import SERVICE_OF, Service
+from creneau_gateway.whole import audit_trail
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.rest.capability import capability_statement, check_mode, with_etag
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.history import Cursor, Place, history_count, one_page, page_links
+from creneau_shared.fhir.rest.several_types import Part, SeveralTypes, understood
+from creneau_shared.fhir.search.sealing import QuerySeal
+from creneau_shared.fhir.storage.store import Resource
+
+METADATA_KEPT_S = 10.0
+"""what the services can do changes with their release only; asking them for each reader would cost 30 ms"""
+
+
+class Whole:
+    """Asks each service and joins what they answer."""
+
+    def __init__(self, upstreams: Upstreams, base_url: str, seal: QuerySeal) -> None:
+        self._upstreams = upstreams
+        self._base_url = base_url
+        self.seal = seal
+        self.audit_trail = audit_trail.AuditTrail(upstreams, base_url, seal)
+        self._metadata: tuple[float, bytes] = (0.0, b"")
+
+    async def metadata(self, query: Query, headers: Mapping[str, str], own: Sequence[Resource]) -> Answer:
+        """The CapabilityStatement of the base: each type as the service that it is routed to declares it, and `own`,
+        the types that the gateway itself answers for."""
+        check_mode(next((value for name, value in reversed(query) if name == "mode"), None))
+        until, content = self._metadata
+        if time.monotonic() >= until:
+            content = dumps(await self._statement(own))
+            self._metadata = (time.monotonic() + METADATA_KEPT_S, content)
+        return with_etag(headers.get("if-none-match"), content)
+
+    async def _statement(self, own: Sequence[Resource]) -> Resource:
+        services = self._upstreams.services
+        statements = await self._ask_each("/fhir/metadata", {})
+        rests = [statement["rest"][0] for statement in statements]
+        resources = [
+            resource
+            for service, rest in zip(services, rests, strict=True)
+            for resource in rest["resource"]
+            if SERVICE_OF.get(resource["type"]) == service
+        ]
+        resources += own
+        operations = {
+            operation["definition"]: operation for rest in rests for operation in rest.get("operation", ())
+        }
+        return capability_statement(
+            name="creneau",
+            base_url=self._base_url,
+            resources=sorted(resources, key=lambda resource: str(resource["type"])),
+            operations=list(operations.values()),
+        )
+
+    async def operations(self) -> list[Resource]:
+        """The OperationDefinitions that the services have."""
+
+        async def one(service: Service) -> list[Resource]:
+            answer = await self._upstreams.call(service, "GET", "/operation-definitions", headers={})
+            return list(orjson.loads(answer.content)) if answer.status_code == 200 else []
+
+        found = await asyncio.gather(*(one(service) for service in self._upstreams.services))
+        return list({definition["id"]: definition for part in found for definition in part}.values())
+
+    async def history(self, query: Query, headers: Mapping[str, str]) -> bytes:
+        """The services' system histories as one, newest first; a page ends at a place in the order of them all.
+
+        A service that has nothing for this caller to read adds nothing; RefusedError when that is so of all.
+        """
+        cursor = Cursor.of(query)
+        bundles = await self._ask_those_that_may(address_of("_history", query), headers)
+        entries = [entry for bundle in bundles for entry in bundle.get("entry", ())]
+        entries.sort(key=_place, reverse=True)
+        page, more = one_page(entries, history_count(query), cursor)
+        further = "previous" if cursor is not None and cursor.backward else "next"
+        more = more or any(_has_link(bundle, further) for bundle in bundles)
+        total = cursor.total if cursor is not None else _sum([bundle.get("total") for bundle in bundles])
+        places = [_place(entry) for entry in page]
+        found = page_links(f"{self._base_url}/_history", query, cursor, places, more, total)
+        links = [{"relation": link.relation, "url": link.url} for link in found]
+        return bundle_of("history", list(page), links, total)
+
+    async def search(self, query: Query, headers: Mapping[str, str]) -> bytes:
+        """`_type=A,B`: each type where it lives, in the order asked for, page by page. The links say the query as it
+        stands here, so that what came in a body is closed by then."""
+        asked = SeveralTypes.of(query, SERVICE_OF)
+
+        async def one(name: str, pairs: Query) -> Part:
+            if name == audit_trail.TYPE:
+                bundle = loads(await self.audit_trail.search(pairs, headers))
+            else:
+                form = self.seal.open(pairs)
+                bundle = await ask(self._upstreams, SERVICE_OF[name], f"/fhir/{name}/_search", headers, form)
+            entries = bundle.get("entry", ())
+            matches = sum(entry.get("search", {}).get("mode") == "match" for entry in entries)
+            return Part(entries, matches, bundle.get("total"), next_cursor(bundle))
+
+        page = await asked.page(one)
+        shown = list(compress(query, understood(asked.types, self.seal.open(query))))
+        told = asked.links(self._base_url, page, shown)
+        links = [{"relation": link.relation, "url": link.url} for link in told]
+        return bundle_of("searchset", list(page.entries), links, page.total)
+
+    async def _ask_those_that_may(self, address: str, headers: Mapping[str, str]) -> list[Resource]:
+        asked = (ask(self._upstreams, service, address, headers) for service in self._upstreams.services)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        bundles = [answer for answer in answers if not isinstance(answer, BaseException)]
+        failed = [answer for answer in answers if isinstance(answer, BaseException)]
+        closed = [f for f in failed if isinstance(f, RefusedError) and f.answer.status in CLOSED]
+        if failed and not (bundles and len(closed) == len(failed)):
+            raise next((failure for failure in failed if failure not in closed), failed[0])
+        return bundles
+
+    async def _ask_each(self, address: str, headers: Mapping[str, str]) -> list[Resource]:
+        return list(
+            await asyncio.gather(
+                *(ask(self._upstreams, service, address, headers) for service in self._upstreams.services)
+            )
+        )
+
+
+def _place(entry: Resource) -> Place:
+    """Where a history entry stands in the order of the whole."""
+    resource_type, id_ = entry["fullUrl"].rsplit("/", 2)[1:]
+    response = entry["response"]
+    moment = datetime.fromisoformat(response["lastModified"])
+    return Place(moment, resource_type, id_, int(response["etag"].removeprefix("W/").strip('"')))
+
+
+def _has_link(bundle: Resource, relation: str) -> bool:
+    return any(link["relation"] == relation for link in bundle.get("link", ()))
+
+
+def _sum(totals: Sequence[int | None]) -> int | None:
+    """What there is in all; None when it is not known of one of them."""
+    known = [total for total in totals if total is not None]
+    return sum(known) if len(known) == len(totals) else None

@@ -1,0 +1,59 @@
+"""The types that the gateway answers for itself, asked alone or as an entry of a Bundle: definitions, terminology,
+and the audit trail of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from creneau_gateway.conformance.resources import ConformanceResources
+from creneau_gateway.upstreams.asking import Query
+from creneau_gateway.whole.audit_trail import TYPE as TRAIL
+from creneau_gateway.whole.joined import Whole
+from creneau_shared.errors import MethodNotAllowed
+from creneau_shared.fhir.outcome import Language
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.storage.store import Resource
+
+
+class OwnTypes:
+    """Answers at `[type]/…`, for the types that no service is asked for."""
+
+    def __init__(self, whole: Whole, conformance: ConformanceResources) -> None:
+        self._whole = whole
+        self._conformance = conformance
+
+    def answers(self, path: Sequence[str]) -> bool:
+        """Whether this address is the gateway's own. An operation on AuditEvent is booking's."""
+        if not path:
+            return False
+        return path[0] in self._conformance.types or (path[0] == TRAIL and not path[-1].startswith("$"))
+
+    def as_of_an_entry(self, path: Sequence[str], query: Query) -> Query:
+        """The query of an entry of a Bundle: no link of the answer tells what came in a body."""
+        return self._whole.seal.close(query) if tuple(path) == (TRAIL,) else query
+
+    async def answer(
+        self,
+        method: str,
+        path: Sequence[str],
+        query: Query,
+        headers: Mapping[str, str],
+        parameters: Resource | None,
+        language: Language,
+    ) -> Answer:
+        """What is asked at `path`. `query` has a search form's fields, too; `parameters` is an operation's body."""
+        kind, *rest = path
+        if kind == TRAIL:
+            return await self._whole.audit_trail.answer(method, rest, query, headers)
+        if path[-1].startswith("$"):
+            if method not in ("GET", "HEAD", "POST"):
+                raise MethodNotAllowed.at_address(method, "GET, HEAD, POST")
+            return self._conformance.operate(path, query, parameters, language)
+        if rest == ["_search"]:
+            if method != "POST":
+                raise MethodNotAllowed.at_address(method, "POST")
+            rest = []
+        elif method not in ("GET", "HEAD") or "_history" in rest:
+            raise MethodNotAllowed.at_address(method, "" if "_history" in rest else "GET, HEAD")
+        operations = await self._whole.operations() if kind == "OperationDefinition" else []
+        return self._conformance.read(kind, rest, query, headers.get("if-none-match"), operations)

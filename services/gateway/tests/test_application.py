@@ -1,0 +1,111 @@
+"""The gateway's own HTTP: what is not there, forms of an answer, how much strangers may send, health."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+import structlog
+
+from creneau_gateway.app import create_app
+from creneau_shared.clock import FixedClock
+
+from .conftest import NOW, Services, outcome, settings
+
+
+def stranger(services: Services, **given: object) -> httpx.AsyncClient:
+    app = create_app(settings(**given), FixedClock(NOW), httpx.MockTransport(services.handle))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/Observation", 404, "not-supported"),
+        ("GET", "/Patient/1/$nothing", 501, "not-supported"),
+        ("DELETE", "/metadata", 405, "not-supported"),
+        ("PUT", "", 405, "not-supported"),
+        ("GET", "/_search", 405, "not-supported"),
+        ("POST", "/AuditEvent", 405, "not-supported"),
+        ("GET", "/metadata?mode=x", 400, "value"),
+        ("GET", "/CodeSystem/nothing", 404, "not-found"),
+    ],
+)
+async def test_what_cannot_be_had_is_told_in_fhir(
+    client: httpx.AsyncClient, method: str, path: str, status: int, code: str
+) -> None:
+    with structlog.testing.capture_logs() as logged:
+        answer = await client.request(method, path, headers={"Accept-Language": "en"})
+        assert answer.status_code == status
+        assert answer.json()["issue"][0]["code"] == code
+        assert ("allow" in answer.headers) is (status == 405)
+        xml = await client.request(method, path, headers={"Accept": "application/fhir+xml"})
+    assert xml.status_code == status
+    assert xml.text.startswith("<OperationOutcome") or "<OperationOutcome" in xml.text
+    assert logged == []
+
+
+async def test_head_says_what_get_would(client: httpx.AsyncClient) -> None:
+    got, headed = await client.get("/CodeSystem"), await client.head("/CodeSystem")
+    assert headed.content == b""
+    assert headed.headers["content-length"] == str(len(got.content))
+
+
+async def test_every_answer_has_its_number_and_its_protection(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/nothing", headers={"X-Request-Id": "mine-1"})
+    assert answer.headers["x-request-id"] == "mine-1"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_stranger_sends_little_and_asks_a_limited_number_of_times(services: Services) -> None:
+    async with stranger(services, anonymous_body_bytes_max=100, anonymous_requests_burst=5) as client:
+        long = await client.post(
+            "/fhir", content=b"x" * 101, headers={"Content-Type": "application/fhir+json"}
+        )
+        assert long.status_code == 413
+        statuses = [(await client.get("/fhir/CodeSystem/nothing")).status_code for _ in range(8)]
+        assert statuses[-1] == 429
+        known = {"Authorization": "Bearer x"}
+        assert (await client.get("/fhir/CodeSystem/nothing", headers=known)).status_code == 404
+
+
+async def test_ready_when_every_service_is(services: Services) -> None:
+    for service in ("booking", "directory", "notifications"):
+        services.answer(service, "/health/ready", {"status": "ok"})
+    async with stranger(services) as client:
+        assert (await client.get("/health/ready")).json()["checks"] == {
+            "booking": "ok",
+            "directory": "ok",
+            "notifications": "ok",
+        }
+        services.answer("booking", "/health/ready", outcome("transient"), 503)
+        answer = await client.get("/health/ready")
+        assert answer.status_code == 503
+        assert answer.json()["checks"]["booking"].startswith("down")
+        assert (await client.get("/health/live")).status_code == 200
+        assert b"creneau_" in (await client.get("/metrics")).content
+
+
+@pytest.mark.parametrize(
+    "path", ["/.well-known/smart-configuration", "/fhir/.well-known/smart-configuration"]
+)
+async def test_how_to_get_a_token_is_told_below_the_base_and_at_the_root(
+    services: Services, path: str
+) -> None:
+    published = {"issuer": "https://issuer.example", "token_endpoint": "https://issuer.example/token"}
+    issuer = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=published)))
+    told = settings(oidc_issuer="https://issuer.example")
+    app = create_app(told, FixedClock(NOW), httpx.MockTransport(services.handle), issuer)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        answer = await client.get(
+            path, headers={"Accept": "application/fhir+xml", "Origin": "https://app.example"}
+        )
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.json()["token_endpoint"] == published["token_endpoint"]
+        assert (await client.head(path)).content == b""
+        assert (await client.post(path)).headers["allow"] == "GET, HEAD"
+    async with stranger(services) as client:
+        answer = await client.get(path, headers={"Accept-Language": "en"})
+        assert answer.status_code == 404
+        assert answer.json()["issue"][0]["details"]["text"] == "No identity provider is configured here."

@@ -1,0 +1,126 @@
+"""Bundles that are POSTed to the base: a batch is split by service, a transaction is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+
+from .conftest import FHIR, Asked, Services, bundle, outcome
+
+
+def get(url: str, **request: str) -> dict[str, Any]:
+    return {"request": {"method": "GET", "url": url, **request}}
+
+
+def says_who(asked: Asked) -> httpx.Response:
+    """Each entry answered with its own address."""
+    entries = [
+        {"response": {"status": "200"}, "resource": {"resourceType": "Basic", "id": entry["request"]["url"]}}
+        for entry in json.loads(asked.content)["entry"]
+    ]
+    return httpx.Response(200, headers=FHIR, json=bundle("batch-response", *entries))
+
+
+async def post(
+    client: httpx.AsyncClient, *entries: dict[str, Any], kind: str = "batch", **headers: str
+) -> Any:
+    body = {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
+    return await client.post("", json=body, headers={"Content-Type": "application/fhir+json", **headers})
+
+
+async def test_a_batch_is_split_by_service_and_answered_in_its_own_order(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    for service in ("booking", "directory"):
+        services.says[service, "/fhir"] = says_who
+    urls = ["Slot/1", "Location/2", "Slot/3", "Practitioner/4/Schedule"]
+    answer = await post(client, *map(get, urls), Prefer="respond-async,return=minimal")
+    assert answer.status_code == 200
+    assert [entry["resource"]["id"] for entry in answer.json()["entry"]] == urls
+    assert [len(json.loads(asked.content)["entry"]) for asked in services.of("booking")] == [3]
+    for asked in services.asked:
+        assert asked.headers["authorization"] == "Bearer someone's"
+        assert asked.headers["prefer"] == "return=minimal", "what is put together is answered at once"
+
+
+async def test_a_bundle_of_one_service_goes_there_as_it_is(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    """Also with the wish for a later answer, which that service can fulfil."""
+    accepted = httpx.Response(202, headers={"Content-Location": "http://x/_async/booking/1"})
+    services.says["booking", "/fhir"] = lambda _: accepted
+    for kind in ("batch", "transaction"):
+        answer = await post(client, get("Slot/1"), get("Slot/2"), kind=kind, Prefer="respond-async")
+        assert answer.status_code == 202
+        assert answer.headers["content-location"] == "http://x/_async/booking/1"
+    assert [asked.headers["prefer"] for asked in services.asked] == ["respond-async"] * 2
+
+
+async def test_a_transaction_over_services_is_refused_by_name_and_nothing_is_asked(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    answer = await post(client, get("Slot/1"), get("Location/2"), kind="transaction")
+    assert answer.status_code == 400
+    said = answer.json()["issue"][0]["details"]["text"]
+    assert "booking : Slot" in said
+    assert "directory : Location" in said
+    assert services.asked == []
+
+
+async def test_what_nobody_serves_is_refused_alone(services: Services, client: httpx.AsyncClient) -> None:
+    services.says["booking", "/fhir"] = says_who
+    answer = await post(client, get("Observation/1"), get("Slot/2"))
+    first, second = answer.json()["entry"]
+    assert first["response"]["status"] == "404"
+    assert first["response"]["outcome"]["issue"][0]["expression"] == ["Bundle.entry[0].request.url"]
+    assert second["resource"]["id"] == "Slot/2"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 413, 429])
+async def test_a_service_s_refusal_is_told_as_it_is_and_is_no_failure_of_the_gateway(
+    services: Services, client: httpx.AsyncClient, status: int
+) -> None:
+    """It was logged as an error with a traceback, and told as an internal one."""
+    services.says["directory", "/fhir"] = says_who
+    refused = outcome("throttled", "Trop de requêtes.", "rate")
+    services.answer("booking", "/fhir", refused, status)
+    with structlog.testing.capture_logs() as logged:
+        answer = await post(client, get("Slot/1"), get("Location/2"), get("Slot/3"))
+    assert answer.status_code == 200
+    entries = answer.json()["entry"]
+    assert [entry["response"]["status"] for entry in entries] == [str(status), "200", str(status)]
+    assert entries[0]["response"]["outcome"] == entries[2]["response"]["outcome"] == refused
+    assert logged == []
+
+
+@pytest.mark.parametrize("content", [b"", b"Internal Server Error", b"<html>", b'{"status":"down"}', b"[]"])
+async def test_a_service_that_says_nothing_readable_is_away_for_its_entries_alone(
+    services: Services, client: httpx.AsyncClient, content: bytes
+) -> None:
+    services.says["directory", "/fhir"] = says_who
+    services.answer("booking", "/fhir", content, 500)
+    answer = await post(client, get("Slot/1"), get("Location/2"))
+    first, second = answer.json()["entry"]
+    assert first["response"]["status"] == "503"
+    assert first["response"]["outcome"]["issue"][0]["code"] == "transient"
+    assert second["response"]["status"] == "200"
+
+
+async def test_definitions_are_answered_here_beside_the_rest(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    services.says["booking", "/fhir"] = says_who
+    answer = await post(client, get("CodeSystem/nothing"), get("Slot/1"), get("SearchParameter?_count=1"))
+    first, second, third = answer.json()["entry"]
+    assert first["response"]["status"] == "404"
+    assert second["resource"]["id"] == "Slot/1"
+    assert third["resource"]["type"] == "searchset"
+    etag = (await post(client, get("StructureDefinition/Slot"), get("Slot/1"))).json()["entry"][0][
+        "response"
+    ]["etag"]
+    again = await post(client, get("StructureDefinition/Slot", ifNoneMatch=etag), get("Slot/1"))
+    assert again.json()["entry"][0]["response"] == {"status": "304", "etag": etag}

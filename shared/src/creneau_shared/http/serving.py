@@ -1,0 +1,63 @@
+"""A process that answers HTTP, from its first request to the last one in hand."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any, Protocol
+
+import uvicorn
+
+from creneau_shared.http.health import Health
+from creneau_shared.http.protocol import PatientProtocol
+
+KEEP_ALIVE_S = 75
+
+
+class Listening(Protocol):
+    """The settings of every process that answers HTTP."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def shutdown_grace_s(self) -> float: ...
+
+
+class Application(Protocol):
+    """An ASGI application that can tell whether it is ready."""
+
+    health: Health
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None: ...
+
+
+def serve(app: Application, settings: Listening) -> None:
+    """Serve until SIGTERM: readiness fails first, requests in hand are finished, then the process ends."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        date_header=True,
+        lifespan="on",
+        timeout_graceful_shutdown=int(settings.shutdown_grace_s),
+        timeout_keep_alive=KEEP_ALIVE_S,
+        http=PatientProtocol,
+    )
+    _DrainingServer(config, app.health).run()
+
+
+class _DrainingServer(uvicorn.Server):
+    """Tells readiness of the coming end before it stops accepting."""
+
+    def __init__(self, config: uvicorn.Config, health: Health) -> None:
+        super().__init__(config)
+        self._health = health
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._health.draining = True
+        super().handle_exit(sig, frame)

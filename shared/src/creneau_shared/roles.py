@@ -1,0 +1,32 @@
+"""The words in which rights are said: who somebody is, what they want to do, how far they reach."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Action = Literal["c", "r", "u", "d", "s"]
+Role = Literal[
+    "public",
+    "patient",
+    "practitioner",
+    "secretary",
+    "software",
+    "regulator",
+    "counsellor",
+    "operator",
+    "system",
+]
+"""Who somebody is to Créneau; docs/guides/roles.md says what each may do. `public`: whoever has no token."""
+Reach = Literal["all", "public", "own", "practice", "none"]
+"""all        every resource of the type
+public     what is open to everybody: the directory, agendas, slots that are not reserved
+own        what is about the persons for whom the caller acts (themselves, and whom they represent)
+practice   what belongs to the organisations for which the caller speaks; of slots and agendas also what is public
+none       nothing"""
+
+ACTIONS: tuple[Action, ...] = get_args(Action)
+EVERY_ROLE: tuple[Role, ...] = get_args(Role)
+STAFF: tuple[Role, ...] = ("practitioner", "secretary", "software")
+"""Who speaks for practices."""
+CONSUMERS: tuple[Role, ...] = ("public", "patient", "counsellor", "operator")
+"""Who takes appointments as a patient does, or only looks."""

@@ -135,6 +135,34 @@ class Postgres:
         if done.returncode:
             raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
 
+    def follow(self, primary: Postgres) -> None:
+        """Make the data directory a copy of `primary`'s, to be started as its standby."""
+        self.data.mkdir(parents=True)
+        self.data.chmod(0o700)
+        if self.user is not None:
+            _open_path_to(self.data)
+            shutil.chown(self.data, self.user, pwd.getpwnam(self.user).pw_gid)
+        argv = [
+            str(self.bin("pg_basebackup")),
+            "-D",
+            str(self.data),
+            "-d",
+            primary.url(""),
+            "-R",
+            "-c",
+            "fast",
+            "--no-sync",
+        ]
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=False, **self.command().popen_arguments()
+        )
+        if done.returncode:
+            raise RuntimeError(f"pg_basebackup failed: {done.stderr.strip()}")
+
+    def promote(self) -> None:
+        """Make a standby a primary; it is one when this returns."""
+        self.execute("SELECT pg_promote()")
+
     def start(self, within_s: float = 30.0) -> None:
         """Prepare, start and wait until it answers."""
         self.prepare()

@@ -184,6 +184,7 @@ async def _fill_booking(url: str) -> list[Slot]:
     async with connection.transaction():
         for number in range(PATIENTS):
             await patients.create(connection, context, patient(number), patient_id(number))
+        await patients.create(connection, context, patient(0), "bench")  # for whom a practice books
         for agenda in range(AGENDAS):
             actor = [{"reference": f"Practitioner/bench-{agenda}"}]
             schedule = {"resourceType": "Schedule", "active": True, "actor": actor}

@@ -233,11 +233,11 @@ async def _searches(caller: Caller, planted: Canaries, patient: str) -> None:
         whole = await caller.ask("GET", following)
     later = await caller.form("/Patient/_search", {"family": planted.family}, Prefer="respond-async")
     if "content-location" in later.headers:
-        for _ in range(40):
-            done = await caller.ask("GET", later.headers["content-location"])
-            if done.status_code != 202:
-                break
-            await asyncio.sleep(0.5)
+
+        async def done() -> bool:
+            return (await caller.ask("GET", later.headers["content-location"])).status_code != 202
+
+        await eventually(done, "the search is carried out", within_s=120)
     entries = [
         {"request": {"method": "GET", "url": f"Patient?family={planted.family}&_count=1"}},
         {"request": {"method": "GET", "url": f"Appointment?patient.family={planted.family}"}},

@@ -64,11 +64,14 @@ async def directory(postgres_server: Any) -> AsyncIterator[Directory]:
     """One directory for the session; tests stay apart by ids of their own."""
     url = postgres_server.create_database("directory_shared")
     await migrate(find_migrations("creneau_directory"), url)
-    settings = DirectorySettings(
-        database_url=url,
-        public_base_url=BASE,
-        oidc_issuer=ISSUER,
-    )
+    async with opened(url) as running:
+        yield running
+
+
+@asynccontextmanager
+async def opened(url: str, **changed: Any) -> AsyncIterator[Directory]:
+    """The API over a migrated database, with some of its settings changed."""
+    settings = DirectorySettings(database_url=url, public_base_url=BASE, oidc_issuer=ISSUER, **changed)
     clock = FixedClock(NOW)
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
     fhir = create_app(settings, clock).fhir

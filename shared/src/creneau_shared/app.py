@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
+from creneau_shared.database.standby import Standby
 from creneau_shared.fhir.audit import Auditor
 from creneau_shared.fhir.rest import well_known
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
@@ -162,13 +163,26 @@ def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceAp
 def open_database(settings: ServiceSettings, name: str, *, serves: bool = False) -> Database:
     """The service's database as its settings describe it; to be entered as a context manager. `serves`: for a process
     where people wait, so not for long, and where who reads does not wait for all who write."""
+    size, timeout_s = settings.database_pool_size, settings.database_statement_timeout_s
+    standby = None
+    if serves and settings.database_read_url is not None:
+        replicas = Database(
+            str(settings.database_read_url),
+            size=size,
+            statement_timeout_s=timeout_s,
+            name=f"{name}-reads",
+            wait_s=settings.database_pool_wait_s,
+            opened_at_once=0,
+        )
+        standby = Standby(replicas, lag_max_s=settings.database_read_lag_max_s)
     return Database(
         str(settings.database_url),
-        size=settings.database_pool_size,
-        statement_timeout_s=settings.database_statement_timeout_s,
+        size=size,
+        statement_timeout_s=timeout_s,
         name=name,
         wait_s=settings.database_pool_wait_s if serves else None,
         kept_for_reads=settings.database_pool_reads if serves else 0,
+        standby=standby,
     )
 
 

@@ -22,10 +22,18 @@ class ServiceSettings(BaseSettings):
 
     database_url: PostgresDsn = Field(
         description="this service's own PostgreSQL database, as the role that reads and writes rows; TLS: "
-        "?sslmode=verify-full&sslrootcert=/…"
+        "?sslmode=verify-full&sslrootcert=/…; several servers: //h1:5432,h2:5432/db?target_session_attrs=primary"
     )
     database_owner_url: PostgresDsn | None = Field(
         None, description="for `migrate`: the same database as its owner; none: DATABASE_URL's role owns it"
+    )
+    database_read_url: PostgresDsn | None = Field(
+        None,
+        description="standbys of the same database, for api processes: what is read without a token is read there, and"
+        " from the primary while none is usable; none: always from DATABASE_URL",
+    )
+    database_read_lag_max_s: float = Field(
+        5.0, gt=0, description="a standby that has applied nothing for longer is not read from, seconds"
     )
     database_pool_size: int = Field(10, description="connections that one process keeps at the most")
     database_pool_wait_s: float = Field(

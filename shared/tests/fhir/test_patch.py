@@ -12,7 +12,6 @@ from shared.tests.fhir.resources import appointment, patient
 from creneau_shared.errors import BadRequest, Unprocessable, UnsupportedMedia
 from creneau_shared.fhir import json
 from creneau_shared.fhir.patch import apply_patch
-from creneau_shared.fhir.patch.path import PathError, parse_path, select
 from creneau_shared.fhir.xml import to_xml
 
 
@@ -286,35 +285,6 @@ def test_fhirpath_patch_refused(patch: dict[str, Any], error: type[Exception]) -
 def test_fhirpath_patch_is_a_parameters_resource() -> None:
     with pytest.raises(BadRequest):
         apply_patch("application/fhir+json", json.dumps(patient()), patient())
-
-
-@pytest.mark.parametrize(
-    ("path", "values"),
-    [
-        ("Patient.name.given", ["Camille", "Anne"]),
-        ("name.given[1]", ["Anne"]),
-        ("Patient.name . given . last( )", ["Anne"]),
-        ("Patient.name.where( family = 'Martin' ).given.first()", ["Camille"]),
-        ("Patient.name.where(family = 'O\\'Neill').given", []),
-        ("Patient.name.where(family = 'Martin' and given[0] = 'Zoé').family", []),
-        ("Patient.`name`.family", ["Martin"]),
-        ("Patient.deceased", []),
-        ("Patient.name[5]", []),
-        ("Patient.birthDate.where($this = 1)", None),
-        ("Patient..name", None),
-        ("Patient.name[x]", None),
-        ("Patient.name.where(family)", None),
-        ("", None),
-        ("Patient.name)", None),
-        ("Patient." + "name." * 500 + "given", None),
-    ],
-)
-def test_path(path: str, values: list[str] | None) -> None:
-    if values is None:
-        with pytest.raises(PathError):
-            parse_path(path)
-    else:
-        assert [node.value for node in select(patient(), parse_path(path))] == values
 
 
 # XML Patch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from shared.tests.fhir.resources import appointment, patient
 
 from creneau_shared.fhir.summary import SUBSETTED, select_elements, summarise
@@ -53,3 +54,53 @@ def test_part_is_still_valid() -> None:
     """Mandatory elements stay, so what is returned is FHIR."""
     assert validate(summarise(appointment(), "true")) == []
     assert validate(select_elements(appointment(), {"start", "end"})) == []
+
+
+INSURER = {"resourceType": "Organization", "id": "o1", "name": "Caisse", "partOf": {"reference": "#o2"}}
+PARENT = {"resourceType": "Organization", "id": "o2", "name": "Caisse nationale"}
+DOCTOR = {"resourceType": "Practitioner", "id": "p1", "name": [{"family": "Martin"}]}
+CONTAINING = patient(
+    contained=[INSURER, PARENT, DOCTOR],
+    managingOrganization={"reference": "#o1"},
+    generalPractitioner=[{"reference": "#p1"}],
+)
+
+
+@pytest.mark.parametrize(
+    ("elements", "kept"),
+    [
+        ({"managingOrganization"}, ["o1", "o2"]),
+        ({"generalPractitioner"}, ["p1"]),
+        ({"generalPractitioner", "managingOrganization"}, ["o1", "o2", "p1"]),
+        ({"birthDate"}, []),
+        ({"contained", "birthDate"}, ["o1", "o2", "p1"]),
+    ],
+)
+def test_what_is_kept_keeps_what_it_contains(elements: set[str], kept: list[str]) -> None:
+    """No local reference points to nothing (ref-1), and what nothing points to any more goes (dom-3)."""
+    part = select_elements(CONTAINING, elements)
+    assert [resource["id"] for resource in part.get("contained", [])] == kept
+    if "contained" not in elements:
+        assert validate(part) == []
+
+
+def test_summaries_keep_what_they_contain() -> None:
+    """`_summary=true` shows the managing organisation, not the general practitioner."""
+    part = summarise(CONTAINING, "true")
+    assert [resource["id"] for resource in part["contained"]] == ["o1", "o2"]
+    assert "generalPractitioner" not in part
+    assert "contained" not in summarise(CONTAINING, "text")
+    assert summarise(CONTAINING, "data")["contained"] == CONTAINING["contained"]
+    assert validate(part) == []
+
+
+def test_a_mandatory_element_keeps_what_it_contains() -> None:
+    """Appointment.participant stays whatever is asked for, and with it the patient inside."""
+    inside = {"resourceType": "Location", "id": "l1", "name": "Salle 2"}
+    whole = appointment(
+        contained=[inside],
+        participant=[{"actor": {"reference": "#l1"}, "status": "accepted"}],
+    )
+    for part in (select_elements(whole, {"start", "end"}), summarise(whole, "true")):
+        assert part["contained"] == [inside]
+        assert validate(part) == []

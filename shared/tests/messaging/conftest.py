@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Protocol
 from uuid import uuid4
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from deploy.kafka.kafka import Kafka
 from deploy.local.broker import Broker
 from deploy.local.postgres import Postgres
@@ -25,6 +27,7 @@ from creneau_shared.messaging.consumer import Consumer, Handler
 from creneau_shared.messaging.events import Event, ReceivedEvent
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.messaging.outbox import outbox_table
+from creneau_shared.messaging.rebuild import Replica
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topics import Topic
@@ -126,8 +129,8 @@ class Bench:
             await outbox.append(connection, events)
         return events
 
-    def relay(self) -> Relay:
-        return Relay(self.database, self.settings, [self.topic], self.clock, QUICK)
+    def relay(self, messaging: MessagingSettings = QUICK) -> Relay:
+        return Relay(self.database, self.settings, [self.topic], self.clock, messaging)
 
     def consumer(
         self,
@@ -136,6 +139,9 @@ class Bench:
         messaging: MessagingSettings = QUICK,
         *,
         personal: bool = False,
+        alone: Callable[[ReceivedEvent], bool] = lambda _: False,
+        replica: Replica | None = None,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> Consumer:
         """A consumer in a group of its own name."""
         return Consumer(
@@ -148,6 +154,9 @@ class Bench:
             self.clock,
             messaging,
             personal=[self.topic.name] if personal else (),
+            alone=alone,
+            replica=replica,
+            seconds=seconds,
         )
 
     @asynccontextmanager
@@ -165,6 +174,23 @@ class Bench:
             assert not late, "a part did not stop in time"
             for task in done:
                 task.result()
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        """An administrator of the broker, as an operator has one."""
+        client = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap_servers)
+        await client.start()
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    async def flow_until(self, condition: Callable[[], bool]) -> None:
+        """Let events happen, a few at a time, until the condition holds."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():
+                await self.happen(20)
+                await self.published()
 
     async def unpublished(self) -> int:
         return int(

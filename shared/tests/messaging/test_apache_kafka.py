@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from deploy.kafka.kafka import Kafka
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import outbox
-from creneau_shared.messaging.events import ReceivedEvent
+from creneau_shared.messaging.consumer import Handler
+from creneau_shared.messaging.events import Event, ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.replay import Replayed, replay
@@ -33,6 +34,13 @@ from .conftest import (
 )
 
 pytestmark = pytest.mark.kafka
+
+
+async def configuration(bench: Bench) -> dict[str, str]:
+    """What the broker says of the topic's configuration."""
+    async with bench.admin() as admin:
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, bench.topic.name)])
+    return {entry[0]: entry[1] for entry in answer.resources[0][4]}
 
 
 @pytest.fixture
@@ -68,9 +76,8 @@ async def test_a_topic_that_was_deleted_is_created_and_filled_again(kafka_bench:
     async with bench.running(bench.relay(), bench.consumer()):
         await bench.happen(60)
         await bench.arrived(60)
-        async with TopicKeeper(bench.settings, [bench.topic]) as keeper:
-            assert keeper._admin is not None
-            await keeper._admin.delete_topics([bench.topic.name])
+        async with bench.admin() as admin:
+            await admin.delete_topics([bench.topic.name])
 
         async def refilled() -> bool:
             generation = await bench.database.pool.fetchval("SELECT max(generation) FROM outbox_log")
@@ -91,15 +98,7 @@ async def test_a_topic_is_created_as_it_was_declared(open_bench: OpenBench, kafk
         await bench.published()
         async with TopicKeeper(bench.settings, [bench.topic]) as keeper:
             assert await keeper.sizes() == {bench.topic.name: PARTITIONS}
-        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-        await admin.start()
-        try:
-            (answer,) = await admin.describe_configs(
-                [ConfigResource(ConfigResourceType.TOPIC, bench.topic.name)]
-            )
-        finally:
-            await admin.close()
-    values = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+    values = await configuration(bench)
     assert values["cleanup.policy"] == "compact"
 
 
@@ -123,35 +122,39 @@ async def test_poison_is_buried_and_replayed(kafka_bench: Bench) -> None:
 
 async def test_a_rebalance_loses_and_repeats_nothing(kafka_bench: Bench) -> None:
     bench = kafka_bench
-    async with bench.running(bench.relay(), bench.consumer()):
+    handled: set[str] = set()
+
+    def by(name: str) -> Handler:
+        async def handle(connection: Connection, event: ReceivedEvent) -> None:
+            handled.add(name)
+            await leave_effect(connection, event)
+
+        return handle
+
+    stay, leave = bench.consumer(handlers={TYPE: by("stay")}), bench.consumer(handlers={TYPE: by("leave")})
+    async with bench.running(bench.relay(), stay):
         await bench.happen(50)
         await bench.arrived(50)
-        async with bench.running(bench.consumer()):
-            for _ in range(10):
-                await bench.happen(20)
-                await asyncio.sleep(0.05)
-            await bench.arrived(250)
+        async with bench.running(leave):
+            await bench.flow_until(lambda: handled == {"stay", "leave"})
+            await bench.arrived(bench.made)
         await bench.happen(50)
-        await bench.arrived(300)
+        await bench.arrived(bench.made)
         await bench.settled()
-    assert sorted(number for _, number in await bench.effects()) == list(range(300))
+    assert sorted(number for _, number in await bench.effects()) == list(range(bench.made))
 
 
-async def test_a_topic_that_exists_is_brought_to_its_configuration(kafka_bench: Bench, kafka: Kafka) -> None:
+async def test_a_topic_that_exists_is_brought_to_its_configuration(kafka_bench: Bench) -> None:
     """A topic of an earlier release learns how long things are kept; what an operator has set beside it stays."""
     bench = kafka_bench
     operator = {"retention.ms": "1000", "max.message.bytes": "777777"}
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    try:
+    async with bench.admin() as admin:
         await admin.create_topics([NewTopic(bench.topic.name, PARTITIONS, 1, topic_configs=operator)])
-        limits = MessagingSettings(event_retention_days=3)
-        async with TopicKeeper(bench.settings, [bench.topic], limits) as keeper:
-            assert await keeper.configure() == [bench.topic.name]
-            assert await keeper.configure() == []
-            present = await keeper._own_configuration(bench.topic.name)
-    finally:
-        await admin.close()
+    limits = MessagingSettings(event_retention_days=3)
+    async with TopicKeeper(bench.settings, [bench.topic], limits) as keeper:
+        assert await keeper.configure() == [bench.topic.name]
+        assert await keeper.configure() == []
+    present = await configuration(bench)
     assert present["retention.ms"] == str(3 * 24 * 3600 * 1000)
     assert present["max.message.bytes"] == "777777"
 
@@ -176,18 +179,21 @@ async def test_what_a_tombstone_deletes_is_gone_from_the_log_within_the_stated_t
                     found += [record.value for record in records]
         return found
 
+    async def tell(event: Event) -> None:
+        async with bench.database.transaction() as connection:
+            await outbox.append(connection, [event])
+        await bench.published()
+
+    async def named() -> bool:
+        return any(b"Canari" in (value or b"") for value in await seen())
+
     async def forgotten() -> bool:
-        await asyncio.sleep(1)
-        return not any(b"Canari" in (value or b"") for value in await seen())
+        # A segment is closed by what is written to it once it is old enough, and compacted then.
+        await tell(bench.event("p", 3, tombstone=True))
+        return not await named()
 
     async with bench.running(relay):
-        for event in (bench.event("p", 1), bench.event("p", 2, tombstone=True)):
-            named = replace(event, data={"name": "Canari"}) if event.data else event
-            async with bench.database.transaction() as connection:
-                await outbox.append(connection, [named])
-            await bench.published()
-        assert not await forgotten()
-        await asyncio.sleep(1.5)  # the segment may be closed by what comes from now on
-        async with bench.database.transaction() as connection:
-            await outbox.append(connection, [bench.event("p", 3, tombstone=True)])
+        await tell(replace(bench.event("p", 1), data={"name": "Canari"}))
+        await tell(bench.event("p", 2, tombstone=True))
+        assert await named()
         await eventually(forgotten, "the name is compacted away", within_s=120)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 from aiokafka import ConsumerRecord
 
 from creneau_shared.database.pool import Connection
@@ -14,7 +15,7 @@ from creneau_shared.messaging.kafka import open_consumer, open_producer
 from creneau_shared.messaging.replay import Replayed, replay
 from creneau_shared.messaging.topics import dead_letter_topic
 
-from .conftest import TYPE, Bench, eventually, leave_effect, number_of
+from .conftest import QUICK, TYPE, Bench, eventually, leave_effect, number_of
 
 
 async def dead_letters(bench: Bench, group: str, count: int) -> list[tuple[bytes | None, dict[str, str]]]:
@@ -155,6 +156,79 @@ async def test_a_batch_rolls_back_as_a_whole_before_its_events_are_handled_one_b
         await eventually(tried, "the failing event is tried in the batch and by itself")
     assert attempts.count(0) == 2
     assert [number for _, number in await bench.effects()] == list(range(9))
+
+
+async def test_who_reads_on_after_a_crash_begins_behind_the_last_dead_letter(bench: Bench) -> None:
+    """A batch of poison that outlasts its consumer: each time it is ended somebody begins where it was, not at the
+    front, or the same letters would be written for ever."""
+    reached = asyncio.Event()
+
+    async def refuse(connection: Connection, event: ReceivedEvent) -> None:
+        if number_of(event) == 6 and not reached.is_set():
+            reached.set()
+            await asyncio.Event().wait()
+        raise Unprocessable("Non.", "No.")
+
+    await bench.happen(12, keys=1)
+    async with bench.running(bench.relay()):
+        await bench.published()
+    first = bench.consumer(handlers={TYPE: refuse})
+    running = asyncio.create_task(first.run(asyncio.Event()))
+    await asyncio.wait_for(reached.wait(), 60)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    async with bench.running(bench.consumer(handlers={TYPE: refuse})):
+        letters = await dead_letters(bench, first.group, 12)
+    assert [value for value, _ in letters] == [b'{"number":%d}' % number for number in range(12)]
+
+
+async def test_a_batch_that_takes_longer_than_liveness_allows_goes_forward(bench: Bench) -> None:
+    """By a clock on which each event takes 40 s, of 60 that make it stuck: it counts as alive with each event, and
+    polls between rounds, so that its group keeps it."""
+    now = 0.0
+    polled: list[int] = []
+
+    async def slow(connection: Connection, event: ReceivedEvent) -> None:
+        nonlocal now
+        now += 40.0
+        assert not consumer.stuck()
+        if not polled or polled[-1] != number_of(event):
+            polled.append(number_of(event))
+        await leave_effect(connection, event)
+
+    await bench.happen(10, keys=1)
+    async with bench.running(bench.relay()):
+        await bench.published()
+    limits = QUICK.model_copy(update={"consumer_stuck_after_s": 60.0, "consumer_round_s": 100.0})
+    consumer = bench.consumer(handlers={TYPE: slow}, messaging=limits, seconds=lambda: now)
+    async with bench.running(consumer):
+        await bench.arrived(10)
+        await bench.settled()
+    assert [number for _, number in await bench.effects()] == list(range(10))
+    assert polled == list(range(10)), "nothing is done twice"
+    rounds = await bench.database.pool.fetchval("SELECT count(DISTINCT xmin::text) FROM effect")
+    assert rounds == 4, "what is done is kept before the whole batch is"
+
+
+async def test_a_batch_that_is_too_long_for_its_locks_is_handled_by_its_events(bench: Bench) -> None:
+    """A deadlock or a statement's timeout that only the batch meets does not bring the same batch again for ever."""
+    in_hand: list[int] = []
+
+    async def collide_together(connection: Connection, event: ReceivedEvent) -> None:
+        position = await connection.fetchval(
+            "SELECT count(*) FROM inbox WHERE xmin::text = pg_current_xact_id()::text"
+        )
+        in_hand.append(number_of(event))
+        if position > 1:
+            raise asyncpg.DeadlockDetectedError("deadlock detected")
+        await leave_effect(connection, event)
+
+    await bench.happen(10, keys=1)
+    async with bench.running(bench.relay()):
+        await bench.published()
+    async with bench.running(bench.consumer(handlers={TYPE: collide_together})):
+        await bench.arrived(10)
+    assert [number for _, number in await bench.effects()] == list(range(10))
 
 
 async def test_what_names_people_is_buried_without_its_words_and_found_again_where_it_was(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer
+from creneau_shared.messaging.sending import Ack, Batch, send
 from creneau_shared.messaging.settings import MessagingSettings
-from creneau_shared.messaging.topic_keeper import TopicKeeper
-from creneau_shared.messaging.topics import dead_letter_topic
+from creneau_shared.messaging.topics import Topic, dead_letter_topic
 
 from .conftest import (
     PARTITIONS,
+    QUICK,
     TYPE,
     Bench,
     NewBroker,
@@ -140,9 +142,8 @@ async def test_a_log_that_was_filled_again_beyond_the_consumers_offset_is_read_f
     await bench.happen(40)
     async with bench.running(bench.relay()):
         await bench.published()
-        async with TopicKeeper(bench.settings, [bench.topic]) as keeper:
-            assert keeper._admin is not None
-            await keeper._admin.delete_topics([bench.topic.name])
+        async with bench.admin() as admin:
+            await admin.delete_topics([bench.topic.name])
 
         async def refilled() -> bool:
             generation = await bench.database.pool.fetchval("SELECT max(generation) FROM outbox_log")
@@ -163,13 +164,23 @@ async def test_acknowledgements_that_begin_again_reveal_a_loss_at_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log is looked at now and then; an offset acknowledged a second time is noticed in between."""
+    begins_again = False
+
+    async def from_the_beginning(
+        producer: AIOKafkaProducer, batches: Mapping[TopicPartition, Batch]
+    ) -> list[Ack]:
+        nonlocal begins_again
+        acks = await send(producer, batches)
+        if begins_again:
+            begins_again = False
+            return [replace(ack, offset=0) for ack in acks]
+        return acks
+
+    monkeypatch.setattr("creneau_shared.messaging.relay.send", from_the_beginning)
     await bench.happen(20)
-    relay = bench.relay()
-    relay._limits = relay._limits.model_copy(update={"relay_log_check_interval_s": 3600.0})
-    async with bench.running(relay):
+    async with bench.running(bench.relay(QUICK.model_copy(update={"relay_log_check_interval_s": 3600.0}))):
         await bench.published()
-        for place in relay._acknowledged:
-            relay._acknowledged[place] += 1000
+        begins_again = True
         await bench.happen(20)
         await bench.published()
         records = await log_of(bench, 40)
@@ -190,16 +201,16 @@ async def test_a_batch_that_arrived_early_in_an_emptied_log_has_its_effect_once(
         await leave_effect(connection, event)
 
     async def flow() -> None:
-        for _ in range(40):
+        for number in range(1, 41):
             await bench.happen(5)
-            await asyncio.sleep(0.02)
+            await bench.arrived(5 * number)
 
     async with bench.running(bench.relay(), bench.consumer(handlers={TYPE: slow})):
         await bench.happen(5)
         await bench.arrived(5)
         flowing = asyncio.create_task(flow())
-        for _ in range(2):
-            await asyncio.sleep(0.3)
+        for count in (30, 100):
+            await bench.arrived(count)
             broker.kill()
             broker.start()
         await flowing
@@ -227,3 +238,14 @@ def test_settings_of_a_topic_name_what_the_broker_should_do(bench: Bench) -> Non
     assert bench.topic.configuration(limits) == {"cleanup.policy": "delete", "retention.ms": str(7 * day_ms)}
     dead = dead_letter_topic(bench.topic.name, "group").configuration(limits)
     assert dead == {"cleanup.policy": "delete", "retention.ms": str(30 * day_ms)}
+
+
+@pytest.mark.parametrize(("replicas", "in_sync"), [(1, None), (2, None), (3, "2"), (5, "2")])
+@pytest.mark.parametrize("compacted", [False, True])
+def test_what_is_acknowledged_is_in_two_replicas_where_there_are_three(
+    compacted: bool, replicas: int, in_sync: str | None
+) -> None:
+    """`acks=all` waits for those in sync, and by a broker's own default one that is alone is enough."""
+    topic = Topic(name="t", compacted=compacted)
+    configuration = topic.configuration(MessagingSettings(), replicas)
+    assert configuration.get("min.insync.replicas") == in_sync

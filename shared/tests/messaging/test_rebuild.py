@@ -2,42 +2,147 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import inbox, outbox, retention
+from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.events import ReceivedEvent
-from creneau_shared.messaging.rebuild import rebuild
+from creneau_shared.messaging.rebuild import Replica, rebuild
+from creneau_shared.messaging.topic_keeper import TopicKeeper
 
-from .conftest import TYPE, Bench, eventually
+from .conftest import TYPE, Bench, NewBroker, OpenBench, eventually, leave_effect, number_of
+
+THINGS = Replica("SELECT key FROM thing", lambda connection, key: forget(connection, key))
+KEYS = [f"k{number}" for number in range(7)]
 
 
-async def empty_replica(connection: Connection) -> None:
-    await connection.execute("DELETE FROM effect")
+async def keep(connection: Connection, event: ReceivedEvent) -> None:
+    """A replica: the last number of each key, and an effect for each event."""
+    await leave_effect(connection, event)
+    if event.data is None:
+        await forget(connection, event.key)
+    else:
+        await connection.execute(
+            "INSERT INTO thing VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET number = excluded.number",
+            event.key,
+            number_of(event),
+        )
 
 
-async def test_a_running_consumer_is_rebuilt_by_command(bench: Bench) -> None:
-    async with bench.running(bench.relay(), bench.consumer()):
+async def forget(connection: Connection, key: str) -> None:
+    await connection.execute("DELETE FROM thing WHERE key = $1", key)
+
+
+async def things(bench: Bench) -> list[str]:
+    return [row["key"] for row in await bench.database.pool.fetch("SELECT key FROM thing ORDER BY key")]
+
+
+def replica_consumer(bench: Bench) -> Consumer:
+    return bench.consumer(handlers={TYPE: keep}, replica=THINGS)
+
+
+async def stale(bench: Bench) -> None:
+    """Keys whose tombstones came and were compacted away while nobody listened."""
+    await bench.database.pool.execute("INSERT INTO thing VALUES ('gone', 1), ('left', 2)")
+
+
+async def rebuilt(bench: Bench) -> None:
+    async def condition() -> bool:
+        return not await bench.database.pool.fetchval("SELECT count(*) FROM rebuild")
+
+    await eventually(condition, "the rebuild has ended")
+
+
+async def test_a_running_consumer_is_rebuilt_by_command_and_nobody_sees_an_empty_replica(
+    bench: Bench,
+) -> None:
+    seen: list[list[str]] = []
+
+    async def watch() -> None:
+        while True:
+            seen.append(await things(bench))
+            await asyncio.sleep(0.01)
+
+    async with bench.running(bench.relay(), replica_consumer(bench)):
         await bench.happen(50)
         await bench.arrived(50)
-        await rebuild(bench.database, "test", empty_replica)
-        await bench.arrived(50)
+        await stale(bench)
+        watching = asyncio.create_task(watch())
+        await rebuild(bench.database, "test")
+        await bench.arrived(100)
+        await rebuilt(bench)
+        watching.cancel()
+        assert await things(bench) == KEYS
         await bench.happen(10)
-        await bench.arrived(60)
+        await bench.arrived(110)
         await bench.settled()
-    assert sorted(number for _, number in await bench.effects()) == list(range(60))
+    assert all(set(KEYS) <= set(keys) for keys in seen)
+    assert [number for _, number in (await bench.effects())[50:100]].count(0) == 1
+    assert await bench.database.pool.fetchval("SELECT count(*) FROM rebuild_key") == 0
 
 
 async def test_a_consumer_that_is_down_is_rebuilt_when_it_starts(bench: Bench) -> None:
-    async with bench.running(bench.relay(), bench.consumer()):
+    async with bench.running(bench.relay(), replica_consumer(bench)):
         await bench.happen(50)
         await bench.arrived(50)
-    await rebuild(bench.database, "test", empty_replica)
-    async with bench.running(bench.consumer()):
+    await stale(bench)
+    await rebuild(bench.database, "test")
+    async with bench.running(replica_consumer(bench)):
+        await bench.arrived(100)
+        await rebuilt(bench)
+    assert await things(bench) == KEYS
+
+
+async def test_what_cannot_be_handled_again_is_not_taken_for_gone(bench: Bench) -> None:
+    """A dead letter is in the topic: a rebuild leaves what was known of its key."""
+    failing = asyncio.Event()
+
+    async def refuse(connection: Connection, event: ReceivedEvent) -> None:
+        if failing.is_set() and event.key == "k3":
+            raise ValueError("a fault of a later release")
+        await keep(connection, event)
+
+    consumer = bench.consumer(handlers={TYPE: refuse}, replica=THINGS)
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(7)
+        await bench.arrived(7)
+        failing.set()
+        await stale(bench)
+        await rebuild(bench.database, "test")
+        await rebuilt(bench)
+    assert await things(bench) == KEYS
+
+
+async def test_a_log_that_has_lost_records_makes_nobody_forget(
+    open_bench: OpenBench, new_broker: NewBroker
+) -> None:
+    """The broker died with its topics, and no relay has filled them again: what is not in them is not gone."""
+    broker = new_broker()
+    bench = await open_bench(broker)
+    async with bench.running(bench.relay(), replica_consumer(bench)):
+        await bench.happen(50)
         await bench.arrived(50)
-    assert sorted(number for _, number in await bench.effects()) == list(range(50))
+        await bench.settled()
+    broker.kill()
+    broker.start()
+    await rebuild(bench.database, "test")
+    async with TopicKeeper(bench.settings, [bench.topic]) as keeper:
+        await keeper.create()
+    async with bench.running(replica_consumer(bench)):
+        await rebuilt(bench)
+    assert await things(bench) == KEYS
+
+
+@pytest.fixture(autouse=True)
+async def thing(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("CREATE TABLE IF NOT EXISTS thing (key text PRIMARY KEY, number int)")
+    await connection.close()
 
 
 async def test_a_rebuild_leaves_other_consumers_alone(bench: Bench) -> None:
@@ -143,15 +248,29 @@ async def test_the_inbox_forgets_what_it_handled_long_ago(bench: Bench) -> None:
         assert not await inbox.first_time(connection, "test", new)
 
 
-async def test_a_running_consumer_reports_that_it_polls(bench: Bench) -> None:
-    """Liveness rests on the age of the last poll."""
-    consumer = bench.consumer()
-    async with bench.running(consumer):
+async def test_a_consumer_reports_that_it_polls_and_when_it_hangs(bench: Bench) -> None:
+    """Liveness rests on the age of its last move, by the clock that it is given."""
+    now, hangs = 0.0, asyncio.Event()
+
+    async def hang(connection: Connection, event: ReceivedEvent) -> None:
+        hangs.set()
+        await asyncio.Event().wait()
+
+    consumer = bench.consumer(handlers={TYPE: hang}, seconds=lambda: now)
+    running = asyncio.create_task(consumer.run(asyncio.Event()))
+    try:
+        now += 3600
 
         async def polls() -> bool:
             return consumer.poll_age_s() < 1
 
         await eventually(polls, "the consumer polls")
         assert not consumer.stuck()
-    consumer._polled_at -= 3600
-    assert consumer.stuck()
+        async with bench.running(bench.relay()):
+            await bench.happen(1)
+            await asyncio.wait_for(hangs.wait(), 60)
+        now += 3600
+        assert consumer.stuck()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creneau_shared.errors import BadRequest, NotFound
-from creneau_shared.fhir.rest.several_types import PageStart, Part, SeveralTypes
+from creneau_shared.fhir.rest.several_types import PageStart, Part, SeveralTypes, understood
+from creneau_shared.type_table import TYPES
 
 SERVED = ("A", "B", "C", "D")
 
@@ -114,3 +115,22 @@ def test_no_link_is_read_but_ours(text: str) -> None:
         except BadRequest:
             continue
         assert set(position.types) <= set(SERVED)
+
+
+def test_each_type_is_asked_for_its_own_elements() -> None:
+    """An element of one of the types is no unknown name in the search of another; one of none is, in each."""
+    asked = SeveralTypes.of([("_type", "Patient,Slot"), ("_elements", "birthDate,start,colour,id")], TYPES)
+    assert ("_elements", "birthDate,colour,id") in asked._asking("Patient", 9, None, True)
+    assert ("_elements", "start,colour,id") in asked._asking("Slot", 9, None, True)
+
+
+def test_links_say_what_one_of_the_types_understood() -> None:
+    """What no type knows was ignored, so that no link repeats it; a wrong value is not unknown."""
+    query = [
+        ("_type", "Patient,Slot"),
+        ("family", "x"),
+        ("colour", "blue"),
+        ("start", "soon"),
+        ("_count", "2"),
+    ]
+    assert understood(("Patient", "Slot"), query) == [True, True, False, True, True]

@@ -12,6 +12,7 @@ from sqlalchemy import MetaData, create_mock_engine
 from sqlalchemy.dialects import postgresql
 
 from creneau_shared.database.metadata import new_metadata
+from creneau_shared.database.partitioning import AUDIT, HISTORY
 from creneau_shared.fhir.search.cursor import CursorCodec
 from creneau_shared.fhir.search.execute import SearchResult, search
 from creneau_shared.fhir.search.generic import GenericTable
@@ -45,14 +46,18 @@ def ddl(types: Iterable[str]) -> str:
 
 
 def create_statements(metadata: MetaData) -> list[str]:
-    """The SQL that makes the tables of `metadata`."""
+    """The SQL that makes the tables of `metadata`, those by month with a default partition for everything."""
     statements: list[str] = []
     dialect = postgresql.dialect()
     engine = create_mock_engine(
         "postgresql+asyncpg://", lambda sql, *_, **__: statements.append(str(sql.compile(dialect=dialect)))
     )
     metadata.create_all(engine, checkfirst=False)
-    return statements
+    return statements + [
+        f"CREATE TABLE {table.name}_default PARTITION OF {table.name} (PRIMARY KEY ({table.key})) DEFAULT"
+        for table in (AUDIT, HISTORY)
+        if table.name in metadata.tables
+    ]
 
 
 async def insert(connection: asyncpg.Connection, resources: Iterable[Mapping[str, Any]]) -> None:

@@ -13,31 +13,34 @@ import pytest
 from shared.tests.search.store import CODEC, KNOWN_TYPES, NOW, create_statements, pairs
 
 from creneau_shared.database.metadata import new_metadata
+from creneau_shared.database.partitioning import FUNCTIONS
 from creneau_shared.fhir.audit import audit_table
 from creneau_shared.fhir.search.execute import search
 from creneau_shared.fhir.search.pages import compile_matches
 from creneau_shared.fhir.search.parse import parse_search
-from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, RowPlace
+from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, RowPlace, Statement
 from creneau_shared.fhir.storage.audit_events import AuditEventTable
 
 CATALOG = Catalog([AuditEventTable("booking")])
+EMPTY = {"audit_2026_08", "audit_2026_09", "audit_default"}
 AGENT = "0199aaaa-1e5b-7ccc-8ddd-00000000000"
 
 
 @pytest.fixture(scope="session")
 async def trail(postgres_server: Any) -> AsyncIterator[asyncpg.Connection]:
-    """20,000 accesses of 2,000 agents; the number of a row is its correlation id."""
+    """20,000 accesses of 2,000 agents, from January to July; the number of a row is its correlation id."""
     connection = await asyncpg.connect(
         postgres_server.create_database("search_audit"), server_settings={"jit": "off"}
     )
     metadata = new_metadata()
     audit_table(metadata)
-    for statement in create_statements(metadata):
+    months = [f"SELECT make_month('audit', '2026-{month:02}-01Z')" for month in range(1, 10)]
+    for statement in (*create_statements(metadata), *FUNCTIONS, *months):
         await connection.execute(statement)
     await connection.execute(
         "INSERT INTO audit (id, recorded, action, interaction, agent, role, resource_type, resource_id, version,"
         " correlation_id, terms)"
-        " SELECT gen_random_uuid(), timestamptz '2026-01-01' + n * interval '1 min', (ARRAY['C','R','U','D','E'])[1 + n % 5],"
+        " SELECT gen_random_uuid(), timestamptz '2026-01-01' + n * interval '15 min', (ARRAY['C','R','U','D','E'])[1 + n % 5],"
         " 'read',"
         " CASE WHEN n < 5 THEN $1 || n WHEN n = 9 THEN 'Élodie.Œuvre' WHEN n < 14 THEN 'corr' || n ELSE 'agent-' || n % 2000 END,"
         " (ARRAY['user','patient'])[1 + n % 2], (ARRAY['Patient','Appointment'])[1 + n % 2],"
@@ -106,9 +109,47 @@ async def test_nothing_reads_the_whole_trail(
     """The trace of all accesses is the largest table there is."""
     request = parse_search("AuditEvent", pairs(query), known_types=KNOWN_TYPES, now=NOW)
     statement = compile_matches(CATALOG, EVERYTHING, request, at)[0].statement
-    explained = await trail.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.values)
-    kinds = {node["Node Type"] for node in _nodes(orjson.loads(explained)[0]["Plan"])}
-    assert "Seq Scan" not in kinds, f"{kinds}\n{statement.sql}"
+    plan = await explained(trail, statement)
+    read = {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"}
+    assert read <= EMPTY, f"{read}\n{statement.sql}"
+
+
+@pytest.mark.parametrize(
+    ("query", "months"),
+    [
+        ("date=2026-03-05", {"audit_2026_03"}),
+        ("date=ge2026-04-30&date=lt2026-05-02&_sort=date", {"audit_2026_04", "audit_2026_05"}),
+        ("patient=Patient/p6&date=lt2026-02-01", {"audit_2026_01"}),
+        ("altid=agent-7&date=ge2027-06-01", set()),
+    ],
+)
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_months_that_are_not_asked_for_are_not_looked_at(
+    trail: asyncpg.Connection, query: str, months: set[str], mode: str
+) -> None:
+    """Whether the statement is planned for its dates or, prepared, once for all of them."""
+    request = parse_search("AuditEvent", pairs(query), known_types=KNOWN_TYPES, now=NOW)
+    statement = compile_matches(CATALOG, EVERYTHING, request, None)[0].statement
+    values = ", ".join(_literal(value) for value in statement.values)
+    async with trail.transaction():
+        await trail.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        await trail.execute(f"PREPARE asked AS {statement.sql}")
+        plan = await trail.fetchval(f"EXPLAIN (ANALYZE, TIMING off, FORMAT JSON) EXECUTE asked({values})")
+        await trail.execute("DEALLOCATE asked")
+    relations = {node.get("Relation Name") for node in _nodes(orjson.loads(plan)[0]["Plan"])}
+    assert relations - {None, "audit_default"} == months
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, list):
+        return f"ARRAY[{', '.join(_literal(item) for item in value)}]"
+    return str(value) if isinstance(value, int) else f"'{value}'"
+
+
+async def explained(connection: asyncpg.Connection, statement: Statement) -> list[dict[str, Any]]:
+    """The nodes of the statement's plan."""
+    plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.values)
+    return list(_nodes(orjson.loads(plan)[0]["Plan"]))
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

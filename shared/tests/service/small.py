@@ -134,6 +134,7 @@ class Small:
 
     server: FhirServer
     database: Database
+    url: str
 
     @property
     def system(self) -> Caller:
@@ -167,7 +168,7 @@ async def running(url: str) -> AsyncIterator[Small]:
     async with Database(url, size=6, statement_timeout_s=10, name=SERVICE) as database:
         server = small_server(url, database)
         async with server.service.limits.database:
-            yield Small(server, database)
+            yield Small(server, database, url)
 
 
 def bundle(kind: str, *entries: tuple[str, str, Any]) -> Resource:

@@ -3,8 +3,6 @@ is past keeping goes."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
@@ -26,6 +24,7 @@ from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.logging import describe
 from creneau_shared.messaging.outbox import append
 from creneau_shared.messaging.settings import MessagingSettings
+from creneau_shared.messaging.waiting import every
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.rules import (
     Rule,
@@ -166,13 +165,3 @@ def rules(settings: BookingSettings, common: RetentionSettings) -> list[Rule]:
         idempotency_rule(common),
         *common_rules(common, OWN_TYPES),
     ]
-
-
-async def every(pause_s: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
-    """Do `work` now and then again after each pause, until stopped."""
-    while not stop.is_set():
-        await work()
-        try:
-            await asyncio.wait_for(stop.wait(), pause_s)
-        except TimeoutError:
-            continue

@@ -56,7 +56,7 @@ def migrate() -> None:
 
 @main.command(name="rebuild-replica")
 def rebuild_replica() -> None:
-    """Read the directory's topic again from its beginning; running workers take it up by themselves."""
+    """Read the directory's topic again from its beginning, and forget what it holds no more; running workers do it."""
     asyncio.run(_rebuild())
 
 
@@ -75,7 +75,17 @@ def republish_all() -> None:
 def _replica_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
     departures = Departures(*create_handlers(settings))
     replica = DirectoryReplica(settings.public_base_url.rstrip("/"), departures, clock)
-    return Consumer(REPLICA, REPLICA, [DIRECTORY], replica.handlers(), database, settings, clock)
+    return Consumer(
+        REPLICA,
+        REPLICA,
+        [DIRECTORY],
+        replica.handlers(),
+        database,
+        settings,
+        clock,
+        alone=replica.alone,
+        replica=replica.replica(),
+    )
 
 
 async def _rebuild() -> None:

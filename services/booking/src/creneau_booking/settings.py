@@ -7,6 +7,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from creneau_booking.domain.erasure import KeepingTimes
+from creneau_shared.retention.rules import WHOLE_MONTH
 from creneau_shared.retention.settings import RetentionSettings
 from creneau_shared.settings import ServiceSettings
 
@@ -81,6 +82,6 @@ class BookingSettings(ServiceSettings):
         """How long what an erasure leaves is kept."""
         return KeepingTimes(
             appointments=timedelta(days=self.appointment_kept_days),
-            trail=timedelta(days=RetentionSettings().audit_kept_days),
+            trail=timedelta(days=RetentionSettings().audit_kept_days) + WHOLE_MONTH,
             messages=timedelta(hours=self.erasure_messages_within_h),
         )

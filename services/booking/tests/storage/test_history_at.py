@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from services.booking.tests.factories import BASE, NOW, patient, schedule, slot, unique
 from services.booking.tests.practice import Practice
 
+from creneau_shared.database.partitions import make_months
 from creneau_shared.fhir.rest.history import OLDEST
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
@@ -118,8 +120,8 @@ async def test_backward_is_forward_turned_round_and_the_total_is_all(
         assert await store.history_total(connection, own, 10) == sum(v.id == id_ for v in whole)
 
 
-async def test_at_reads_by_indexes(practice: Practice) -> None:
-    """Neither what is current nor what was superseded is read from end to end."""
+async def plan_of(connection: Any, store: Any, query: HistoryQuery) -> str:
+    """The plan of the statement that answers a history interaction, small tables read as large ones would be."""
     sql = []
 
     class Spy:
@@ -127,12 +129,33 @@ async def test_at_reads_by_indexes(practice: Practice) -> None:
             sql.append((text, values))
             return []
 
-    at = (NOW, NOW + TICK)
-    await GenericStore("Patient", BASE).history(Spy(), HistoryQuery(None, None, None, 50, at))  # type: ignore[arg-type]
+    await store.history(Spy(), query)
     ((text, values),) = sql
+    await connection.execute("SET LOCAL enable_seqscan = off")
+    return "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {text}", *values))
+
+
+async def test_at_reads_by_indexes(practice: Practice) -> None:
+    """Neither what is current nor what was superseded is read from end to end."""
+    query = HistoryQuery(None, None, None, 50, (NOW, NOW + TICK))
     async with practice.database.transaction() as connection:
-        await connection.execute("SET LOCAL enable_seqscan = off")
-        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {text}", *values))
+        plan = await plan_of(connection, GenericStore("Patient", BASE), query)
     assert "Seq Scan" not in plan, plan
-    for index in ("ix_patient_last_updated", "ix_resource_history_time"):
+    for index in ("ix_patient_last_updated", "resource_history_default_resource_type_last_updated_idx"):
         assert index in plan, plan
+
+
+@pytest.mark.parametrize("asked", ["since", "at"])
+async def test_months_before_what_is_asked_are_not_looked_at(fresh: Practice, asked: str) -> None:
+    """A version that was superseded before then cannot be among what is asked for."""
+    then = datetime(2091, 3, 15, tzinfo=UTC)
+    query = (
+        HistoryQuery(None, then, None, 50)
+        if asked == "since"
+        else HistoryQuery(None, None, None, 50, (then, then + TICK))
+    )
+    async with fresh.database.transaction() as connection:
+        await make_months(connection, "resource_history", then, 1)
+        plan = await plan_of(connection, GenericStore("Patient", BASE), query)
+    months = set(re.findall(r"resource_history_(\d{4}_\d{2}) ", plan))
+    assert months == {"2091_03", "2091_04"}, plan

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-import pytest
 from services.booking.tests.factories import NOW, slot, unique
 from services.booking.tests.practice import Practice
 
-from creneau_booking.storage.partitions import add_months, drop_old_partitions, ensure_partitions
+from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
 
 NAMES = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'slot'::regclass ORDER BY 1"
 
 
 async def names(practice: Practice) -> list[str]:
     return [row[0] for row in await practice.database.pool.fetch(NAMES)]
-
-
-@pytest.mark.parametrize(
-    ("months", "expected"),
-    [(0, (2026, 11)), (1, (2026, 12)), (2, (2027, 1)), (-11, (2025, 12)), (14, (2028, 1))],
-)
-def test_months(months: int, expected: tuple[int, int]) -> None:
-    assert add_months(NOW, months) == datetime(*expected, 1, tzinfo=UTC)
 
 
 async def test_months_are_made_once_by_any_number_of_workers(fresh: Practice) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-from services.booking.tests.factories import appointment, utc
+from services.booking.tests.factories import BASE, appointment, schedule, unique, utc
 from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.surgery import hear, open_surgery, role_resource
 
+from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.app import create_stores
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
@@ -105,6 +107,25 @@ async def test_appointments_that_change_places_do_not_deadlock(fresh: Practice) 
         moves = zip(both, reversed(agenda.slots), strict=True)
         ended = await outcomes([fresh.change(stored.id, move=True, **to(slot)) for stored, slot in moves])
         assert ended == {"slot-taken": 2}
+
+
+@pytest.mark.parametrize("whose", ["Practitioner", "HealthcareService"])
+async def test_an_expired_hold_that_several_want_parts_of_makes_nobody_wait_in_a_circle(
+    fresh: Practice, whose: str
+) -> None:
+    """Who wants its second slot, and has that locked, frees the first as well; who wants both locks the first and then
+    waits for the second. Nobody may wait for a slot out of its turn; an offer's agenda has nobody whose turn it is."""
+    agenda = unique("agenda")
+    await fresh.put(schedule(agenda, [f"{whose}/{unique('qui')}"]))
+    _, slots = await fresh.fill(agenda, 60)
+    pairs = [slots[first : first + 2] for first in range(0, 60, 2)]
+    for pair in pairs:
+        await fresh.hold(appointment("proposed", slots=pair))
+    fresh.clock.advance(timedelta(seconds=fresh.settings.hold_duration_s))
+    wanted = [part for pair in pairs for part in (pair[1:], pair, pair[:1], pair[1:], pair)]
+    ended = await outcomes([fresh.create(appointment("booked", slots=part)) for part in wanted], at_once=16)
+    assert set(ended) <= {"won", "slot-taken", "slot-held"}
+    assert ended["won"] > 0
 
 
 async def test_an_expired_hold_gives_way_without_the_sweeper(fresh: Practice) -> None:
@@ -249,6 +270,28 @@ async def test_a_crash_between_any_two_statements_leaves_nothing(fresh: Practice
             statements += 1
     assert statements >= 5
     assert await rows(fresh) != before
+
+
+async def test_agendas_are_written_while_the_directory_is_heard_and_nobody_waits_in_a_circle(
+    fresh: Practice,
+) -> None:
+    """Who writes a Schedule locks its row and waits for the directory's word, which waits for the rows of all agendas
+    of an actor: in one order, or they wait for each other."""
+    surgery = await open_surgery(fresh)
+    role = role_resource(surgery.role.partition("/")[2], surgery.practitioner, surgery.organization)
+    store = ScheduleStore(BASE)
+
+    async def write() -> None:
+        async with fresh.database.transaction() as connection:
+            said = schedule(surgery.agenda, [surgery.practitioner, surgery.role])
+            await store.put(connection, fresh.context(), surgery.agenda, said)
+
+    async def learn(version: int) -> None:
+        said = {**role, "meta": {**role["meta"], "versionId": str(version)}}
+        await hear(fresh, said)
+
+    attempts: list[Awaitable[Any]] = [write() if number % 2 else learn(number) for number in range(2, 82)]
+    assert await outcomes(attempts) == {"won": 80}
 
 
 @pytest.mark.parametrize("kind", ["Schedule", "Schedule of nobody", "Patient"])

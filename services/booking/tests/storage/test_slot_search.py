@@ -75,8 +75,9 @@ async def week(practice: Practice) -> Week:
     number = {"system": "urn:logiciel", "value": "n7"}
     own = slot(unique("marque"), skin.id, skin.at(3), identifier=[number], text=note)
     await practice.put(own)
-    who = unique("patient")
-    await practice.create(appointment("booked", slots=general.slots[:1], patient=f"Patient/{who}"))
+    patient = await practice.new_patient()
+    who = patient.removeprefix("Patient/")
+    await practice.create(appointment("booked", slots=general.slots[:1], patient=patient))
     names = {id_: f"g{index}" for index, id_ in enumerate(general.slots)}
     names |= {id_: f"s{index}" for index, id_ in enumerate(skin.slots)} | {own["id"]: "own"}
     return Week(practice, general, skin, names, who)

@@ -12,7 +12,7 @@ from creneau_notifications.storage import addresses, appointments, departures, m
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
-from creneau_shared.messaging.waiting import wait
+from creneau_shared.messaging.waiting import every
 from creneau_shared.retention.rules import Rule, common_rules
 from creneau_shared.retention.settings import RetentionSettings
 
@@ -31,9 +31,7 @@ class Departures:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look at each interval until `stop` is set."""
-        while not stop.is_set():
-            await self.forget_due()
-            await wait(stop, self._interval_s)
+        await every(self._interval_s, self.forget_due, stop)
 
     async def forget_due(self) -> int:
         """Forget those who can be forgotten now, each in a transaction of its own; how many."""

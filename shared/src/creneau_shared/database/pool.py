@@ -21,6 +21,7 @@ from prometheus_client import Counter
 
 from creneau_shared.database import closing
 from creneau_shared.database.failures import DATABASE_FAILURES
+from creneau_shared.database.standby import Standby, may_be_older
 from creneau_shared.errors import Unavailable
 
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
@@ -83,12 +84,17 @@ class Database:
         name: str = "creneau",
         wait_s: float | None = None,
         kept_for_reads: int = 0,
+        opened_at_once: int = 1,
+        standby: Standby | None = None,
     ) -> None:
         """`wait_s`: how long a connection may be waited for; None: as long as it takes. `kept_for_reads`: connections
-        that transactions leave to what is done outside of any."""
+        that transactions leave to what is done outside of any. `opened_at_once`: without so many it does not open.
+        `standby`: where reads may go for which an older state will do (`older_state_will_do`)."""
         self._url = url
         self._size = size
         self._wait_s = wait_s
+        self._opened_at_once = opened_at_once
+        self.standby = standby
         self._writers = asyncio.Semaphore(max(1, size - kept_for_reads))
         self._starved_at = -math.inf
         self._settings = {
@@ -97,23 +103,30 @@ class Database:
             "timezone": "UTC",
             # A plan of its own for each call costs more than it gives for our short statements.
             "jit": "off",
+            # Nor helpers: once a table has a million rows, the planner takes a person's few appointments for thousands
+            # and has other processes started for them, which takes 15 ms where the statement alone takes 0.3.
+            "max_parallel_workers_per_gather": "0",
         }
         self._pool: asyncpg.Pool | None = None
 
     async def __aenter__(self) -> Self:
         self._pool = await asyncpg.create_pool(
             self._url,
-            min_size=1,
+            min_size=self._opened_at_once,
             max_size=self._size,
             server_settings=self._settings,
             command_timeout=60,
             connection_class=_Session,
         )
+        if self.standby is not None:
+            await self.standby.database.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.standby is not None:
+            await self.standby.database.__aexit__(kind, error, trace)
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
@@ -128,6 +141,15 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection outside any transaction. NestedConnectionError within a block that has one already."""
+        if self.standby is not None and may_be_older() and await self.standby.usable():
+            async with self.standby.database.connection() as connection:
+                yield connection
+        else:
+            async with self._own_connection() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _own_connection(self) -> AsyncIterator[Connection]:
         held, me = _holding.get(), (id(self), id(asyncio.current_task()))
         if me in held:
             raise NestedConnectionError("this task holds a connection of the pool already")
@@ -135,6 +157,10 @@ class Database:
         token = _holding.set(held | {me})
         try:
             yield connection
+        except asyncpg.ReadOnlySQLTransactionError:
+            # The server was demoted and its sessions have outlived that: each would refuse writes for ever.
+            await self.pool.expire_connections()
+            raise
         finally:
             _holding.reset(token)
             # After CLEAN_UP_S the pool ends the connection itself, and says so, which concerns nobody here.
@@ -180,7 +206,7 @@ class Database:
 
         What was put off in it (see `closing`) is written before it commits.
         """
-        async with self._turn_to_write(), self.connection() as connection:
+        async with self._turn_to_write(), self._own_connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
             put_off, token = closing.begin(connection)

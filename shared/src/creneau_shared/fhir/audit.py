@@ -179,12 +179,15 @@ AUDIT_INSERT = ClosingInsert(
 
 
 def audit_table(metadata: MetaData) -> Table:
-    """`audit`: who did what to whose data, and when. Three indexes: the row, its time, and its terms, by which it is
-    found for a Patient, a resource, an agent or a practice."""
+    """`audit`: who did what to whose data, and when; partitioned by month of `recorded`.
+
+    Three indexes in each partition: the row (its primary key, `id`), its time, and its terms, by which it is found for
+    a Patient, a resource, an agent or a practice.
+    """
     return Table(
         "audit",
         metadata,
-        Column("id", UUID, primary_key=True),
+        Column("id", UUID, nullable=False),
         Column("recorded", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("action", Text, nullable=False),
         Column("interaction", Text, nullable=False),
@@ -211,6 +214,7 @@ def audit_table(metadata: MetaData) -> Table:
             postgresql_using="gin",
             postgresql_with={"gin_pending_list_limit": 1024},
         ),
+        postgresql_partition_by="RANGE (recorded)",
     )
 
 

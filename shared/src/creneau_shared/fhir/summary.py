@@ -1,7 +1,8 @@
 """Parts of a resource: `_summary` and `_elements` (FHIR R4 search.html#summary, #elements).
 
-What is returned keeps the mandatory elements and the modifiers of each type that it shows and is tagged
-SUBSETTED, so that nobody takes it for the whole.
+What is returned keeps the mandatory elements and the modifiers of each type that it shows, and the contained resources
+that what is kept refers to (a local reference to nothing is no valid one: ref-1). It is tagged SUBSETTED, so that nobody
+takes it for the whole.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ def summarise(resource: dict[str, Any], mode: SummaryMode) -> dict[str, Any]:
     """
     definition = type_definition(resource["resourceType"])
     if mode == "data":
-        part = {name: value for name, value in resource.items() if name != "text"}
-    elif mode == "text":
+        return _subsetted({name: value for name, value in resource.items() if name != "text"})
+    if mode == "text":
         part = _keep(resource, definition, lambda element: element.name == "text", deep=False)
     else:
         part = _keep(resource, definition, lambda element: element.summary, deep=True)
-    return _subsetted(part)
+    return _subsetted(_with_contained(part, resource))
 
 
 def select_elements(resource: dict[str, Any], elements: Collection[str]) -> dict[str, Any]:
@@ -55,9 +56,43 @@ def select_elements(resource: dict[str, Any], elements: Collection[str]) -> dict
     over several types names the elements of each.
     """
     definition = type_definition(resource["resourceType"])
-    return _subsetted(
-        _keep(resource, definition, lambda element: (element.choice or element.name) in elements, deep=False)
+    part = _keep(
+        resource, definition, lambda element: (element.choice or element.name) in elements, deep=False
     )
+    return _subsetted(_with_contained(part, resource))
+
+
+def _with_contained(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """`part` with those contained resources of `whole` that it refers to, itself or through one of them."""
+    contained = {resource.get("id"): resource for resource in whole.get("contained", ())}
+    if not contained or "contained" in part:
+        return part
+    kept: set[str] = set()
+    pending = local_references(part)
+    while pending:
+        named = pending.pop()
+        if named in contained and named not in kept:
+            kept.add(named)
+            pending |= local_references(contained[named])
+    if not kept:
+        return part
+    part["contained"] = [resource for id_, resource in contained.items() if id_ in kept]
+    return {name: part[name] for name in whole if name in part}
+
+
+def local_references(value: Any) -> set[str]:
+    """The ids of contained resources that something in `value` refers to: as Reference (`#s1`), uri or canonical."""
+    found: set[str] = set()
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            pending += [child for name, child in node.items() if name not in ("text", "contained")]
+        elif isinstance(node, list):
+            pending += node
+        elif isinstance(node, str) and node.startswith("#"):
+            found.add(node[1:])
+    return found
 
 
 def _keep(

@@ -5,11 +5,16 @@ rows, and only then do the offsets move. When the batch fails, its events are ha
 for a reason that passes (the database is away, two transactions collided) is read again after a pause,
 without limit; what fails otherwise is tried a few times and then put on the dead-letter topic, so that the
 next event proceeds.
+
+However long that takes, it goes forward: what is buried is committed at once, and after `CONSUMER_ROUND_S` the
+consumer polls again and reads the rest of its batch anew. So neither liveness nor the group ends it in the middle of
+a batch that the next process would begin from the front.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
@@ -26,10 +31,11 @@ from creneau_shared.correlation import set_correlation_id
 from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import Unavailable
-from creneau_shared.messaging import cloudevents, inbox, metrics
+from creneau_shared.messaging import cloudevents, inbox, metrics, rebuild
 from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.events import ReceivedEvent
-from creneau_shared.messaging.kafka import open_consumer
+from creneau_shared.messaging.kafka import log_ends, open_consumer
+from creneau_shared.messaging.rebuild import Replica
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
 from creneau_shared.settings import ServiceSettings
@@ -46,6 +52,13 @@ TRANSIENT: tuple[type[Exception], ...] = (
     asyncpg.LockNotAvailableError,
 )
 """What passes by itself: connections, capacity, shutdown, statement timeouts, collisions and locks."""
+
+COLLISIONS: tuple[type[Exception], ...] = (
+    asyncpg.QueryCanceledError,  # the statement timeout
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+)
+"""Those of them that a batch may meet because it is long, and its events by themselves may not."""
 
 KAFKA_CALL_TIMEOUT_S = 5.0
 """Longest wait for an answer of the broker within the loop; the loop goes on without it."""
@@ -77,6 +90,9 @@ class Consumer:
     without touching another's effects. `group` is its Kafka consumer group; any number of processes share the
     partitions. `handlers` gives the handler of each event type; events of other types are skipped. `personal` are
     those of the topics whose events name people: what cannot be handled of them is put aside without its value.
+    `alone` names the events that take locks for which others wait: each gets a transaction of its own, a short one.
+    `replica` is what it keeps of compacted topics, so that a rebuild can find what is gone from them.
+    `seconds` is the clock by which it measures its own pace.
     """
 
     def __init__(
@@ -91,6 +107,9 @@ class Consumer:
         messaging: MessagingSettings | None = None,
         *,
         personal: Collection[str] = (),
+        alone: Callable[[ReceivedEvent], bool] = lambda _: False,
+        replica: Replica | None = None,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.group = group
@@ -99,26 +118,32 @@ class Consumer:
         self.clock = clock
         self._handlers = dict(handlers)
         self._personal = frozenset(personal)
+        self._alone = alone
+        self._replica = replica
         self._database = database
         self._limits = messaging or MessagingSettings()
         self._generations: dict[TopicPartition, int] = {}
         self._failures = 0
-        self._polled_at = time.monotonic()
+        self._seconds = seconds
+        self._moved_at = seconds()
         metrics.CONSUMER_POLL_AGE_SECONDS.labels(name).set_function(self.poll_age_s)
 
     def poll_age_s(self) -> float:
-        """Seconds since the last poll."""
-        return time.monotonic() - self._polled_at
+        """Seconds since it last polled, or had done with an event."""
+        return self._seconds() - self._moved_at
 
     def stuck(self) -> bool:
-        """True when the loop has not polled for longer than the setting: liveness should fail."""
+        """True when it has not moved for longer than the setting: liveness should fail."""
         return self.poll_age_s() > self._limits.consumer_stuck_after_s
+
+    def _moved(self) -> None:
+        self._moved_at = self._seconds()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set; what is in hand is finished and its offsets are committed."""
         failures = 0
         while not stop.is_set():
-            self._polled_at = time.monotonic()
+            self._moved()
             try:
                 async with (
                     open_consumer(
@@ -162,24 +187,27 @@ class Consumer:
         kafka.subscribe(self.topics, listener=_Assignments(changed))
         check_at = prune_at = 0.0
         while not stop.is_set():
-            if time.monotonic() >= prune_at:
+            if self._seconds() >= prune_at:
                 await self._prune()
-                prune_at = time.monotonic() + self._limits.inbox_prune_interval_s
-            if time.monotonic() >= check_at:
+                prune_at = self._seconds() + self._limits.inbox_prune_interval_s
+            if self._seconds() >= check_at:
                 await self._check_logs(kafka)
-                check_at = time.monotonic() + self._limits.consumer_check_interval_s
+                check_at = self._seconds() + self._limits.consumer_check_interval_s
             batches = await kafka.getmany(
                 timeout_ms=int(self._limits.consumer_poll_s * 1000),
                 max_records=self._limits.consumer_batch_events_max,
             )
-            self._polled_at = time.monotonic()
+            self._moved()
             if changed.is_set():
                 changed.clear()
                 await self._load_generations(kafka)
             offsets: dict[TopicPartition, int] = {}
-            failures = self._failures
+            failures, until = self._failures, self._seconds() + self._limits.consumer_round_s
             for place, records in batches.items():
-                await self._handle(kafka, letters, place, records, offsets)
+                if offsets and self._seconds() >= until:
+                    self._later(kafka, place, records[0].offset)
+                else:
+                    await self._handle(kafka, letters, place, records, offsets, until)
             await self._commit(kafka, offsets)
             if self._failures > failures:
                 await wait(stop, self._backoff_s(self._failures))
@@ -193,21 +221,39 @@ class Consumer:
         place: TopicPartition,
         records: Sequence[ConsumerRecord],
         offsets: dict[TopicPartition, int],
+        until: float,
     ) -> None:
-        """Handle one partition's batch; put into `offsets` what comes next, as far as it got."""
+        """Handle one partition's batch until this moment; put into `offsets` what comes next, as far as it got."""
         newest = max(cloudevents.generation(record.headers) for record in records)
         if newest > self._generations.setdefault(place, newest):
             await self._rewind(kafka, place, newest)
             return
+        done = 0
         try:
-            await self._apply([_read(record, record.topic) for record in records], place)
-            offsets[place] = records[-1].offset + 1
+            events = [_read(record, record.topic) for record in records]
+            while done < len(events):
+                if done and self._seconds() >= until:
+                    self._later(kafka, place, records[done].offset)
+                    return
+                together = events[done : done + self._together(events[done:])]
+                done += await self._apply(together, place, until)
+                offsets[place] = records[done - 1].offset + 1
         except Rewound:
+            offsets.pop(place, None)
             await self._rewind(kafka, place, None)
         except TRANSIENT as error:
-            self._again(kafka, place, records[0].offset, error)
+            if isinstance(error, COLLISIONS) and len(records) > 1:
+                await self._one_by_one(kafka, letters, place, records[done:], offsets, until)
+            else:
+                self._again(kafka, place, records[done].offset, error)
         except Exception:
-            await self._one_by_one(kafka, letters, place, records, offsets)
+            await self._one_by_one(kafka, letters, place, records[done:], offsets, until)
+
+    def _together(self, events: Sequence[ReceivedEvent]) -> int:
+        """How many of these events, from the first on, may share a transaction."""
+        if self._alone(events[0]):
+            return 1
+        return next((n for n, event in enumerate(events) if self._alone(event)), len(events))
 
     async def _one_by_one(
         self,
@@ -216,30 +262,23 @@ class Consumer:
         place: TopicPartition,
         records: Sequence[ConsumerRecord],
         offsets: dict[TopicPartition, int],
+        until: float,
     ) -> None:
-        """Handle a batch of which something cannot be handled, and bury that."""
-        for record in records:
+        """Handle a batch of which something cannot be handled, as far as `until`, and bury that."""
+        for number, record in enumerate(records):
+            if number and self._seconds() >= until:
+                self._later(kafka, place, record.offset)
+                return
             try:
                 error = await self._attempts(record, place)
                 if error is not None:
-                    attempts = self._limits.consumer_attempts_max
-                    await letters.bury(
-                        record,
-                        error,
-                        topic=record.topic,
-                        attempts=attempts,
-                        by_reference=record.topic in self._personal,
-                    )
-                    metrics.DEAD.labels(self.name, record.topic).inc()
-                    log.error(
-                        "event buried",
-                        consumer=self.name,
-                        topic=record.topic,
-                        partition=record.partition,
-                        offset=record.offset,
-                        error=type(error).__name__,
-                    )
+                    await self._bury(letters, record, error)
                 offsets[place] = record.offset + 1
+                self._moved()
+                # A letter cannot be taken back: whoever reads on after us must begin behind it.
+                if error is not None and not await self._commit(kafka, offsets):
+                    self._later(kafka, place, record.offset + 1)
+                    return
             except Rewound:
                 offsets.pop(place, None)
                 await self._rewind(kafka, place, None)
@@ -247,6 +286,28 @@ class Consumer:
             except TRANSIENT as error:
                 self._again(kafka, place, record.offset, error)
                 return
+
+    async def _bury(self, letters: DeadLetters, record: ConsumerRecord, error: Exception) -> None:
+        await letters.bury(
+            record,
+            error,
+            topic=record.topic,
+            attempts=self._limits.consumer_attempts_max,
+            by_reference=record.topic in self._personal,
+        )
+        if self._replica is not None and record.key is not None:
+            # It could not be handled, but it is there: a rebuild leaves alone what was known of it.
+            async with self._database.transaction() as connection:
+                await rebuild.mark(connection, self.name, [record.key.decode("utf-8", "replace")])
+        metrics.DEAD.labels(self.name, record.topic).inc()
+        log.error(
+            "event buried",
+            consumer=self.name,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            error=type(error).__name__,
+        )
 
     async def _attempts(self, record: ConsumerRecord, place: TopicPartition) -> Exception | None:
         """Try one record as often as the setting says; return the last failure. Raises what passes."""
@@ -267,36 +328,61 @@ class Consumer:
                 return None
         return None
 
-    async def _apply(self, events: Sequence[ReceivedEvent], place: TopicPartition | None = None) -> None:
-        """One transaction: inbox rows, effects and how far the partition is handled."""
+    async def _apply(
+        self,
+        events: Sequence[ReceivedEvent],
+        place: TopicPartition | None = None,
+        until: float = math.inf,
+    ) -> int:
+        """One transaction: inbox rows, effects and how far the partition is handled; how many events it took in.
+
+        Those are all of them, or as many (one at the least) as were handled until this moment.
+        """
         mine = [event for event in events if event.type in self._handlers]
+        handled: list[ReceivedEvent] = []
+        done = len(events)
         async with self._database.transaction() as connection:
             fresh = await inbox.first_times(connection, self.name, [event.id for event in mine])
-            handled = _once(mine, fresh)
-            for event in handled:
-                set_correlation_id(event.correlation_id)
-                await self._handlers[event.type](connection, event)
+            first = {id(event) for event in _once(mine, fresh)}
+            for number, event in enumerate(events):
+                if number and self._seconds() >= until:
+                    done = number
+                    await inbox.forget(connection, self.name, fresh - {event.id for event in handled})
+                    break
+                if id(event) in first:
+                    set_correlation_id(event.correlation_id)
+                    await self._handlers[event.type](connection, event)
+                    handled.append(event)
+                    self._moved()
             if place is not None:
-                last = events[-1]
-                generation = max(event.generation for event in events)
+                if self._replica is not None:
+                    said = [event.key for event in events[:done] if event.raw is not None]
+                    await rebuild.mark(connection, self.name, said)
+                generation = max(event.generation for event in events[:done])
                 if not await inbox.advance(
-                    connection, self.name, place.topic, place.partition, last.offset, generation
+                    connection, self.name, place.topic, place.partition, events[done - 1].offset, generation
                 ):
                     raise Rewound
         for event in handled:
             metrics.HANDLED.labels(self.name, event.type).inc()
-        metrics.DUPLICATES.labels(self.name).inc(len(mine) - len(handled))
-        metrics.SKIPPED.labels(self.name).inc(len(events) - len(mine))
+        taken = sum(event.type in self._handlers for event in events[:done])
+        metrics.DUPLICATES.labels(self.name).inc(taken - len(handled))
+        metrics.SKIPPED.labels(self.name).inc(done - taken)
+        return done
+
+    def _later(self, kafka: AIOKafkaConsumer, place: TopicPartition, offset: int) -> None:
+        """Have the partition read again from `offset`, after the others have had their turn."""
+        try:
+            kafka.seek(place, offset)
+        except IllegalStateError:
+            log.info("partition has gone to another member", consumer=self.name, partition=place.partition)
 
     def _again(self, kafka: AIOKafkaConsumer, place: TopicPartition, offset: int, error: Exception) -> None:
         """Have the partition read again from `offset`: the failure passes."""
         self._failures += 1
         metrics.RETRIES.labels(self.name).inc()
         log.warning("batch postponed", consumer=self.name, topic=place.topic, error=type(error).__name__)
-        try:
-            kafka.seek(place, offset)
-        except IllegalStateError:
-            log.info("partition has gone to another member", consumer=self.name, partition=place.partition)
+        self._later(kafka, place, offset)
 
     def _backoff_s(self, failures: int) -> float:
         return backoff_s(
@@ -342,14 +428,27 @@ class Consumer:
             log.info("log not checked", consumer=self.name, error=type(error).__name__)
             return
         lag = dict.fromkeys(self.topics, 0)
+        read: dict[rebuild.Place, int] = {}
         for place, position in positions.items():
             end = kafka.highwater(place)
             lag[place.topic] += max(0, (end or 0) - position)
             emptied = end is not None and position > end
             if emptied or stored.get((place.topic, place.partition)) == inbox.REBUILD:
                 await self._rewind(kafka, place, None)
+            else:
+                read[place.topic, place.partition] = position
         for topic, events in lag.items():
             metrics.CONSUMER_LAG_EVENTS.labels(self.name, topic).set(events)
+        await self._sweep(read)
+
+    async def _sweep(self, read: Mapping[rebuild.Place, int]) -> None:
+        """Forget what a rebuild has not found in the topics, once it has read them."""
+        if self._replica is None:
+            return
+        try:
+            await rebuild.sweep_when_read(self._database, self.name, read, self._replica)
+        except TRANSIENT as error:
+            log.info("replica not swept yet", consumer=self.name, error=type(error).__name__)
 
     async def _prune(self) -> None:
         before = self.clock.now() - timedelta(days=self._limits.inbox_retention_days)
@@ -366,8 +465,10 @@ class Consumer:
         try:
             async with asyncio.timeout(KAFKA_CALL_TIMEOUT_S):
                 start = (await kafka.beginning_offsets([place]))[place]
+                if self._replica is not None:
+                    await self._begin_rebuild(kafka, place, generation)
             kafka.seek(place, start)
-        except (IllegalStateError, KafkaError, TimeoutError) as error:
+        except (IllegalStateError, *TRANSIENT) as error:
             log.info("partition not rewound yet", consumer=self.name, error=type(error).__name__)
             return
         if await self._commit(kafka, {place: start}):
@@ -377,6 +478,17 @@ class Consumer:
                 self._generations[place] = generation
             metrics.REWINDS.labels(self.name).inc()
             log.warning("partition rewound", consumer=self.name, topic=place.topic, partition=place.partition)
+
+    async def _begin_rebuild(
+        self, kafka: AIOKafkaConsumer, place: TopicPartition, generation: int | None
+    ) -> None:
+        """If the partition is read again for a rebuild: up to where it is to be read, before anything is forgotten."""
+        if generation is not None:
+            await rebuild.abandon(self._database, self.name)
+            return
+        handled = await inbox.handled(self._database, self.name, place.topic, place.partition)
+        end = (await log_ends(self.settings, kafka, {place: handled + 1}))[place]
+        await rebuild.begun(self._database, self.name, (place.topic, place.partition), end, handled)
 
 
 def _once(events: Sequence[ReceivedEvent], fresh: set[UUID]) -> list[ReceivedEvent]:

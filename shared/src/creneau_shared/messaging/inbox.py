@@ -6,7 +6,7 @@ often it arrives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -26,6 +26,7 @@ def inbox_table(metadata: MetaData) -> Table:
     `inbox_log`: how far each consumer has handled each partition, and of which generation of the log. A
     record of a later generation says that the broker had lost records and was filled again: the log is then
     read from its beginning. Generation `REBUILD` asks for the same by command.
+    And the tables of `rebuild`.
     """
     table = Table(
         "inbox",
@@ -46,7 +47,30 @@ def inbox_table(metadata: MetaData) -> Table:
         Column("generation", Integer, nullable=False),
         postgresql_with={"fillfactor": "50"},
     )
+    _rebuild_tables(metadata)
     return table
+
+
+def _rebuild_tables(metadata: MetaData) -> None:
+    """Declare `rebuild` and `rebuild_key` in `metadata`.
+
+    `rebuild`: the partitions that are to be read before anything is forgotten, and up to which offset (none: it has
+    not been begun anew yet). `rebuild_key`: the marks.
+    """
+    Table(
+        "rebuild",
+        metadata,
+        Column("consumer", Text, primary_key=True),
+        Column("topic", Text, primary_key=True),
+        Column("partition", Integer, primary_key=True, autoincrement=False),
+        Column("until", BigInteger, nullable=True),
+    )
+    Table(
+        "rebuild_key",
+        metadata,
+        Column("consumer", Text, primary_key=True),
+        Column("key", Text(collation="C"), primary_key=True),
+    )
 
 
 async def first_time(connection: Connection, consumer: str, event_id: UUID) -> bool:
@@ -66,6 +90,13 @@ async def first_times(connection: Connection, consumer: str, event_ids: Sequence
         list(event_ids),
     )
     return {row["event_id"] for row in rows}
+
+
+async def forget(connection: Connection, consumer: str, event_ids: Collection[UUID]) -> None:
+    """`consumer` has not handled these after all: they are to come once more."""
+    await connection.execute(
+        "DELETE FROM inbox WHERE consumer = $1 AND event_id = ANY($2::uuid[])", consumer, list(event_ids)
+    )
 
 
 async def prune(database: Database, consumer: str, before: datetime) -> int:
@@ -94,6 +125,17 @@ async def generations(database: Database, consumer: str) -> dict[tuple[str, int]
         "SELECT topic, partition, generation FROM inbox_log WHERE consumer = $1", consumer
     )
     return {(row["topic"], row["partition"]): row["generation"] for row in rows}
+
+
+async def handled(database: Database, consumer: str, topic: str, partition: int) -> int:
+    """The last offset of a partition that `consumer` has handled; -1 when there is none."""
+    found = await database.pool.fetchval(
+        "SELECT log_offset FROM inbox_log WHERE consumer = $1 AND topic = $2 AND partition = $3",
+        consumer,
+        topic,
+        partition,
+    )
+    return -1 if found is None else int(found)
 
 
 async def advance(

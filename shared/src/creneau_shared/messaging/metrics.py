@@ -16,7 +16,7 @@ REQUEUED = Counter(
 
 CONSUMER_LAG_EVENTS = Gauge("creneau_consumer_lag_events", "Records not handled yet", ["consumer", "topic"])
 CONSUMER_POLL_AGE_SECONDS = Gauge(
-    "creneau_consumer_poll_age_seconds", "Time since the last poll", ["consumer"]
+    "creneau_consumer_poll_age_seconds", "Time since the last poll, or the last event done with", ["consumer"]
 )
 HANDLED = Counter("creneau_events_handled", "Events that had their effect", ["consumer", "type"])
 DUPLICATES = Counter("creneau_events_duplicate", "Events that had had their effect before", ["consumer"])

@@ -1,27 +1,140 @@
-"""A replica is built again from a compacted topic, by command."""
+"""A replica is built again from a compacted topic, by command, while everybody goes on reading it.
+
+Mark and sweep: from the command on, the key of every event that is handled is marked, whether it changes anything or
+not. Once each partition has been read to where it ended when it was begun anew, what is in the replica and was not
+marked is in the topic no more, and is forgotten. Nobody ever sees an empty replica.
+
+A log that has lost records says nothing of what is gone: then nothing is forgotten.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
 
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging.inbox import REBUILD
 
+log = structlog.get_logger(__name__)
 
-async def rebuild(
-    database: Database, consumer: str, clear: Callable[[Connection], Awaitable[None]] | None = None
-) -> None:
+Place = tuple[str, int]
+"""A topic's name and a partition of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """What a consumer keeps: `keys` is a query of the keys of all that is there, `forget` removes one of them."""
+
+    keys: str
+    forget: Callable[[Connection, str], Awaitable[None]]
+
+
+async def rebuild(database: Database, consumer: str) -> None:
     """Have `consumer` forget what it has handled and read its topics from their beginning.
 
-    `clear` empties its replica in the same transaction, so that what no longer exists does not stay. The
-    running processes of the consumer notice within `CONSUMER_CHECK_INTERVAL_S`; none needs to be stopped, and
-    if none runs the next one to start does it.
+    The running processes of the consumer notice within `CONSUMER_CHECK_INTERVAL_S`; none needs to be stopped, and if
+    none runs the next one to start does it.
     """
     async with database.transaction() as connection:
-        # First the partitions: a batch being handled now waits here, then finds that it may not commit.
+        # First the partitions: a batch being handled now is waited for, or waits and finds that it may not commit.
+        await connection.execute("LOCK TABLE inbox_log IN SHARE ROW EXCLUSIVE MODE")
         await connection.execute(
             "UPDATE inbox_log SET generation = $2 WHERE consumer = $1", consumer, REBUILD
         )
         await connection.execute("DELETE FROM inbox WHERE consumer = $1", consumer)
-        if clear is not None:
-            await clear(connection)
+        await _end(connection, consumer)
+        await connection.execute(
+            "INSERT INTO rebuild (consumer, topic, partition)"
+            " SELECT consumer, topic, partition FROM inbox_log WHERE consumer = $1",
+            consumer,
+        )
+
+
+async def begun(database: Database, consumer: str, place: Place, end: int, handled: int) -> None:
+    """A partition is read from its beginning, and ends at `end` (the offset of its next record). `handled` is the last
+    offset that was handled of it: a log that ends before has lost records, and the rebuild forgets nothing."""
+    if end <= handled:
+        await abandon(database, consumer)
+        return
+    await database.pool.execute(
+        "UPDATE rebuild SET until = $4 WHERE (consumer, topic, partition) = ($1, $2, $3) AND until IS NULL",
+        consumer,
+        *place,
+        end,
+    )
+
+
+async def abandon(database: Database, consumer: str) -> None:
+    """Forget nothing: the logs do not hold all that there is."""
+    async with database.transaction() as connection:
+        if await _end(connection, consumer):
+            log.warning("rebuild forgets nothing: a log has lost records", consumer=consumer)
+
+
+async def mark(connection: Connection, consumer: str, keys: Sequence[str]) -> None:
+    """While a rebuild is under way: these keys are in the topic."""
+    await connection.execute(
+        "INSERT INTO rebuild_key (consumer, key) SELECT $1, key FROM unnest($2::text[]) AS said (key)"
+        " WHERE EXISTS (SELECT FROM rebuild WHERE consumer = $1) ON CONFLICT DO NOTHING",
+        consumer,
+        sorted(set(keys)),
+    )
+
+
+async def sweep_when_read(
+    database: Database, consumer: str, positions: Mapping[Place, int], replica: Replica
+) -> int | None:
+    """Forget what was not marked, if everything has been read; how many that was. None: not yet, or nothing to do.
+
+    `positions`: up to where this process has handled each of its partitions.
+    """
+    rows = await database.pool.fetch(
+        "SELECT topic, partition, until FROM rebuild WHERE consumer = $1", consumer
+    )
+    if not rows:
+        return None
+    read = [
+        (row["topic"], row["partition"])
+        for row in rows
+        if row["until"] is not None and positions.get((row["topic"], row["partition"]), -1) >= row["until"]
+    ]
+    if read:
+        # 0: read, whoever has the partition next.
+        await database.pool.execute(
+            "UPDATE rebuild SET until = 0 FROM unnest($2::text[], $3::int[]) AS read (topic, partition)"
+            " WHERE consumer = $1 AND rebuild.topic = read.topic AND rebuild.partition = read.partition",
+            consumer,
+            [topic for topic, _ in read],
+            [partition for _, partition in read],
+        )
+    if any(row["until"] != 0 and (row["topic"], row["partition"]) not in read for row in rows):
+        return None
+    return await _sweep(database, consumer, replica)
+
+
+async def _sweep(database: Database, consumer: str, replica: Replica) -> int:
+    # First what is there, then the marks: what comes in between has its mark before it can be seen.
+    present = await database.pool.fetch(f"SELECT key FROM ({replica.keys}) AS present (key)")
+    marked = await database.pool.fetch("SELECT key FROM rebuild_key WHERE consumer = $1", consumer)
+    forgotten = 0
+    for key in sorted({row["key"] for row in present} - {row["key"] for row in marked}):
+        async with database.transaction() as connection:
+            # Whoever hears of it in this moment waits for the mark, and comes after.
+            if await connection.fetchval(
+                "INSERT INTO rebuild_key (consumer, key) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true",
+                consumer,
+                key,
+            ):
+                await replica.forget(connection, key)
+                forgotten += 1
+    async with database.transaction() as connection:
+        await _end(connection, consumer)
+    log.info("replica rebuilt", consumer=consumer, forgotten=forgotten)
+    return forgotten
+
+
+async def _end(connection: Connection, consumer: str) -> bool:
+    await connection.execute("DELETE FROM rebuild_key WHERE consumer = $1", consumer)
+    return bool(await connection.fetch("DELETE FROM rebuild WHERE consumer = $1 RETURNING true", consumer))

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
+import asyncpg
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -118,8 +119,7 @@ class Relay:
             finally:
                 self.leads = False
                 metrics.RELAY_LEADS.set(0)
-                if not connection.is_closed():
-                    await connection.execute("SELECT pg_advisory_unlock($1)", LEADER_LOCK)
+                await _unlock(connection)
 
     async def _lead(self, connection: Connection, stop: asyncio.Event) -> None:
         """Publish and prune until `stop`, or until the connection (and with it the lock) is lost."""
@@ -132,14 +132,17 @@ class Relay:
         connection.add_termination_listener(give_up)
         try:
             await work
-        except asyncio.CancelledError:
-            if connection.is_closed():
+        except (asyncio.CancelledError, *FAILURES) as error:
+            if is_cancelled():
+                raise
+            if _is_lost(connection):
                 raise ConnectionError("the connection that holds the relay's lock is lost") from None
-            if not is_cancelled():
+            if isinstance(error, asyncio.CancelledError):
                 raise ConnectionError("the Kafka client has given up what was waited for") from None
             raise
         finally:
-            connection.remove_termination_listener(give_up)
+            with suppress(asyncpg.InterfaceError):  # a lost connection has gone back to its pool by itself
+                connection.remove_termination_listener(give_up)
             pruning.cancel()
             work.cancel()
             await asyncio.gather(pruning, work, return_exceptions=True)
@@ -199,11 +202,9 @@ class Relay:
         rows = await connection.fetch(SELECT_UNPUBLISHED, self._limits.relay_batch_events_max)
         if not rows:
             return 0
-        async with asyncio.timeout(self._limits.relay_send_timeout_s):
-            batches = await prepare(producer, rows, self._generations)
-            if await self._shrunk(reader, list(batches)):
-                return None
-            acks = await send(producer, batches)
+        acks = await self._send(reader, producer, rows)
+        if acks is None:
+            return None
         lost = self._lost(acks)
         if lost:
             # The batch is not recorded: its events follow once more behind those that were lost before them.
@@ -223,6 +224,27 @@ class Relay:
             self._acknowledged[ack.topic, ack.partition] = ack.offset
             metrics.PUBLISHED.labels(ack.topic).inc()
         return len(acks)
+
+    async def _send(
+        self, reader: AIOKafkaConsumer, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]
+    ) -> list[Ack] | None:
+        """Send the rows; None when a log has shrunk.
+
+        What a dying broker does not answer is sent once more by the same producer, behind the first attempt: by then
+        the partition has another leader, and an event that comes twice has its effect once. TimeoutError after that.
+        """
+        for attempts_left in reversed(range(self._limits.relay_send_attempts_max)):
+            try:
+                async with asyncio.timeout(self._limits.relay_send_timeout_s):
+                    batches = await prepare(producer, rows, self._generations)
+                    if await self._shrunk(reader, list(batches)):
+                        return None
+                    return await send(producer, batches)
+            except TimeoutError:
+                if not attempts_left:
+                    raise
+                log.warning("batch sent once more", events=len(rows))
+        raise AssertionError("there is one attempt at the least")
 
     async def _shrunk(self, reader: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> bool:
         """Whether a log ends before it did: the one moment to notice that costs no order."""
@@ -258,3 +280,20 @@ class Relay:
                 log.warning("outbox not pruned", error=type(error).__name__)
             else:
                 log.info("outbox pruned", events=pruned)
+
+
+async def _unlock(connection: Connection) -> None:
+    """Let another process lead. A connection that cannot be asked to is ended, and its lock with it."""
+    try:
+        await connection.execute("SELECT pg_advisory_unlock($1)", LEADER_LOCK)
+    except DATABASE_FAILURES:
+        with suppress(asyncpg.InterfaceError):  # lost, and no longer ours
+            connection.terminate()
+
+
+def _is_lost(connection: Connection) -> bool:
+    """Whether the session has ended; a pooled connection cannot be asked once it has gone back to its pool by itself."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True

@@ -32,7 +32,12 @@ class MessagingSettings(BaseSettings):
     relay_batch_events_max: int = Field(500, description="events that are sent and recorded together")
     relay_poll_min_s: float = Field(0.02, description="pause after a poll that found events, seconds")
     relay_poll_max_s: float = Field(0.05, description="longest pause between two polls, seconds")
-    relay_send_timeout_s: float = Field(10.0, description="longest that a batch may take, seconds")
+    relay_send_timeout_s: float = Field(
+        4.0, description="longest that one attempt at a batch may take, seconds"
+    )
+    relay_send_attempts_max: int = Field(
+        2, ge=1, description="attempts at a batch before the relay begins anew with other connections"
+    )
     relay_log_check_interval_s: float = Field(
         2.0, description="pause between two looks for lost logs, seconds"
     )
@@ -48,6 +53,10 @@ class MessagingSettings(BaseSettings):
     consumer_session_timeout_s: float = Field(
         10.0, description="a silent member leaves its group after, seconds"
     )
+    consumer_round_s: float = Field(
+        15.0,
+        description="longest that fetched events are worked on before the next poll; the rest is read again, seconds",
+    )
     consumer_stuck_after_s: float = Field(
-        60.0, description="a consumer that has not polled for is stuck, seconds"
+        60.0, description="a consumer that has neither polled nor done with an event for is stuck, seconds"
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -103,8 +103,9 @@ class TopicKeeper:
         """
         assert self._admin is not None
         changed = []
-        for name in sorted(await self.sizes()):
-            wanted = self._topics[name].configuration(self._limits)
+        for name, partitions in sorted((await self._present()).items()):
+            replicas = min(len(partition["replicas"]) for partition in partitions)
+            wanted = self._topics[name].configuration(self._limits, replicas)
             try:
                 async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
                     present = await self._own_configuration(name)
@@ -132,7 +133,11 @@ class TopicKeeper:
         return {str(e[0]): str(e[1]) for e in entries if e[3] == TOPIC_CONFIG}
 
     async def sizes(self) -> dict[str, int]:
-        """The number of partitions of each of our topics that exists.
+        """The number of partitions of each of our topics that exists."""
+        return {name: len(partitions) for name, partitions in (await self._present()).items()}
+
+    async def _present(self) -> dict[str, list[dict[str, Any]]]:
+        """The partitions of each of our topics that exists, as the broker describes them.
 
         The names are asked for first: on some brokers describing a topic that is missing creates it.
         """
@@ -141,7 +146,7 @@ class TopicKeeper:
         if not existing:
             return {}
         return {
-            topic["topic"]: len(topic["partitions"])
+            topic["topic"]: topic["partitions"]
             for topic in await self._admin.describe_topics(existing)
             if topic["partitions"]
         }
@@ -154,7 +159,7 @@ class TopicKeeper:
                     topic.name,
                     self._partitions(topic),
                     self._settings.kafka_replication_factor,
-                    topic_configs=topic.configuration(self._limits),
+                    topic_configs=topic.configuration(self._limits, self._settings.kafka_replication_factor),
                 )
                 for topic in topics
             ]

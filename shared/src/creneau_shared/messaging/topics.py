@@ -9,6 +9,9 @@ from creneau_shared.messaging.settings import MessagingSettings
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
+REPLICAS_OF_A_CLUSTER = 3
+"""from so many replicas on, one can be away and two still acknowledge"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
@@ -24,22 +27,26 @@ class Topic:
     dead: bool = False
     partitions: int | None = None
 
-    def configuration(self, limits: MessagingSettings) -> dict[str, str]:
-        """The broker's settings of this topic (Kafka topic configuration names).
+    def configuration(self, limits: MessagingSettings, replication_factor: int = 1) -> dict[str, str]:
+        """The broker's settings of this topic (Kafka topic configuration names), kept in so many replicas.
+
+        Where there are three or more, what is acknowledged is in two: with the brokers' default, 1, it could be in the
+        one that dies.
 
         Of a compacted topic: what is superseded or deleted is really gone within the stated time. A segment is only
         compacted once it is closed, and by default only once half of a log is superseded; both are bounded here.
         """
+        replicas = {"min.insync.replicas": "2"} if replication_factor >= REPLICAS_OF_A_CLUSTER else {}
         if self.compacted:
             within_ms = str(int(limits.compaction_within_h * _HOUR_MS))
-            return {
+            return replicas | {
                 "cleanup.policy": "compact",
                 "delete.retention.ms": str(int(limits.tombstone_retention_days * _DAY_MS)),
                 "max.compaction.lag.ms": within_ms,
                 "segment.ms": within_ms,
             }
         days = limits.dead_letter_retention_days if self.dead else limits.event_retention_days
-        return {"cleanup.policy": "delete", "retention.ms": str(int(days * _DAY_MS))}
+        return replicas | {"cleanup.policy": "delete", "retention.ms": str(int(days * _DAY_MS))}
 
 
 def dead_letter_topic(topic: str, group: str) -> Topic:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 
 async def wait(stop: asyncio.Event, seconds: float) -> bool:
@@ -13,6 +14,13 @@ async def wait(stop: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def every(pause_s: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+    """Do `work`, and again after each pause, until `stop` is set."""
+    while not stop.is_set():
+        await work()
+        await wait(stop, pause_s)
 
 
 def is_cancelled() -> bool:

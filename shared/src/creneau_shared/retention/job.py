@@ -1,4 +1,5 @@
-"""The job that removes what is past keeping, class by class, and puts down how much that was.
+"""The job that removes what is past keeping, class by class, and puts down how much that was; and makes the coming
+months ready of what goes by months.
 
 In batches, each a short transaction that skips what others hold: nobody waits for it. Any number of workers may run
 it at once. What it removed is in the log, in a metric and in the table `retention_report`.
@@ -16,9 +17,10 @@ from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, Table, Text
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.failures import DATABASE_FAILURES
+from creneau_shared.database.partitions import drop_months, make_months
 from creneau_shared.database.pool import Connection, Database
-from creneau_shared.messaging.waiting import wait
-from creneau_shared.retention.rules import Rule
+from creneau_shared.messaging.waiting import every, wait
+from creneau_shared.retention.rules import MONTHLY, Rule
 from creneau_shared.retention.settings import RetentionSettings
 
 REMOVED = Counter(
@@ -65,10 +67,25 @@ class Retention:
         return self._rules
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Apply the rules at each interval until `stop` is set."""
-        while not stop.is_set():
+        """Make months ready and apply the rules at each interval until `stop` is set."""
+
+        async def once() -> None:
+            await self.make_ready()
             await self.apply(stop)
-            await wait(stop, self._settings.retention_interval_s)
+
+        await every(self._settings.retention_interval_s, once, stop)
+
+    async def make_ready(self) -> int:
+        """Make the partitions of the coming months; how many. A table that fails is logged: its rows go to its default
+        partition meanwhile."""
+        made, now = 0, self._clock.now()
+        for table in MONTHLY:
+            try:
+                async with self._database.connection() as connection:
+                    made += await make_months(connection, table, now, self._settings.partition_months_ahead)
+            except DATABASE_FAILURES as error:
+                log.warning("months not made ready", table=table, error=type(error).__name__)
+        return made
 
     async def apply(self, stop: asyncio.Event | None = None) -> dict[str, int]:
         """One round: what was removed, by class of data. A class that fails is logged; the others go on."""
@@ -91,8 +108,21 @@ class Retention:
                 await self._report(connection, rule, before, removed)
             REMOVED.labels(rule.data_class).inc(removed)
             total += removed
-            if removed < limit or await wait(stop, self._settings.retention_pause_s):
+            if removed < limit:
+                return total + await self._drop(rule, before)
+            if await wait(stop, self._settings.retention_pause_s):
                 return total
+
+    async def _drop(self, rule: Rule, before: datetime) -> int:
+        """Drop the months that are wholly past, in a transaction of its own: everybody waits for its lock."""
+        if rule.months_of is None:
+            return 0
+        async with self._database.transaction() as connection:
+            dropped = await drop_months(connection, rule.months_of, before)
+            if dropped.partitions:
+                await self._report(connection, rule, before, dropped.rows)
+        REMOVED.labels(rule.data_class).inc(dropped.rows)
+        return dropped.rows
 
     async def _report(self, connection: Connection, rule: Rule, before: datetime, removed: int) -> None:
         now = self._clock.now()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from creneau_shared.database.partitions import remainders
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.search.layout import table_name
@@ -23,12 +24,14 @@ class Rule:
     setting: str
     kept: timedelta
     remove: Remove
+    months_of: str | None = None
+    """the table of which those months are dropped, after what `remove` does, that are wholly past keeping"""
 
 
 def removing(table: str, by: str, *, only: str = "true") -> Remove:
     """Removes rows of `table` whose column `by` lies before the instant, the oldest first, skipping what others hold.
 
-    `by` needs an index in that order.
+    `by` needs an index in that order. `table` is one table or one partition: rows are named by their place in it.
     """
     statement = (
         f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {by} < $1 AND {only}"
@@ -42,16 +45,13 @@ def removing(table: str, by: str, *, only: str = "true") -> Remove:
     return remove
 
 
-def superseded_versions(resource_types: Sequence[str]) -> Remove:
-    """Removes versions that were replaced before the instant: it is their successor's time that counts.
-
-    A version without a successor in the tables was replaced when its resource was removed.
-    """
+def outside_months(table: str, one_by_one: Callable[[str], Remove]) -> Remove:
+    """Removes the rows of `table` that lie in no month, as `one_by_one` does, given a partition."""
 
     async def remove(connection: Connection, before: datetime, limit: int) -> int:
         removed = 0
-        for resource_type in resource_types:
-            removed += await _superseded_of(connection, resource_type, before, limit - removed)
+        for partition in await remainders(connection, table, before):
+            removed += await one_by_one(partition)(connection, before, limit - removed)
             if removed >= limit:
                 break
         return removed
@@ -59,11 +59,34 @@ def superseded_versions(resource_types: Sequence[str]) -> Remove:
     return remove
 
 
-async def _superseded_of(connection: Connection, resource_type: str, before: datetime, limit: int) -> int:
+def superseded_versions(resource_types: Sequence[str]) -> Remove:
+    """Removes versions that lie in no month and were replaced before the instant: it is their successor's time that
+    counts, as what there was before the months does not say when it was replaced.
+
+    A version without a successor in the tables was replaced when its resource was removed.
+    """
+
+    def one_by_one(partition: str) -> Remove:
+        async def remove(connection: Connection, before: datetime, limit: int) -> int:
+            removed = 0
+            for resource_type in resource_types:
+                removed += await _superseded_of(connection, partition, resource_type, before, limit - removed)
+                if removed >= limit:
+                    break
+            return removed
+
+        return remove
+
+    return outside_months("resource_history", one_by_one)
+
+
+async def _superseded_of(
+    connection: Connection, partition: str, resource_type: str, before: datetime, limit: int
+) -> int:
     main = table_name(resource_type)
     status: str = await connection.execute(
-        "DELETE FROM resource_history AS past WHERE (resource_type, id, version) IN"
-        " (SELECT past.resource_type, past.id, past.version FROM resource_history AS past"
+        f"DELETE FROM {partition} AS past WHERE (resource_type, id, version) IN"
+        f" (SELECT past.resource_type, past.id, past.version FROM {partition} AS past"
         f" LEFT JOIN {main} AS present ON present.id = past.id"
         " LEFT JOIN resource_history AS next ON next.resource_type = $1 AND next.id = past.id"
         " AND next.version = past.version + 1"
@@ -77,6 +100,12 @@ async def _superseded_of(connection: Connection, resource_type: str, before: dat
     return int(status.rpartition(" ")[2])
 
 
+WHOLE_MONTH = timedelta(days=31)
+"""how much longer than it must a row of these is kept at the most, until its month is wholly past"""
+MONTHLY = ("audit", "resource_history")
+"""the tables of every service that are partitioned by month"""
+
+
 def common_rules(settings: RetentionSettings, resource_types: Sequence[str]) -> list[Rule]:
     """Of every service: the trail, superseded versions, asynchronous answers, and the reports themselves."""
     asynchronous = AsyncSettings()
@@ -85,13 +114,15 @@ def common_rules(settings: RetentionSettings, resource_types: Sequence[str]) -> 
             "audit",
             "AUDIT_KEPT_DAYS",
             timedelta(days=settings.audit_kept_days),
-            removing("audit", "recorded"),
+            outside_months("audit", lambda partition: removing(partition, "recorded")),
+            months_of="audit",
         ),
         Rule(
             "superseded-versions",
             "SUPERSEDED_KEPT_DAYS",
             timedelta(days=settings.superseded_kept_days),
             superseded_versions(resource_types),
+            months_of="resource_history",
         ),
         Rule(
             "async-answers",

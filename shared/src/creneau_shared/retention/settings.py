@@ -12,10 +12,18 @@ class RetentionSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
 
     audit_kept_days: int = Field(
-        1095, ge=1, description="the trail of accesses to personal data is kept, days"
+        1064,
+        ge=1,
+        description="the trail of accesses to personal data is kept, days; it goes by whole months, up to 31 days later",
     )
     superseded_kept_days: int = Field(
-        365, ge=1, description="superseded versions of resources are kept after they were replaced, days"
+        365,
+        ge=1,
+        description="superseded versions of resources are kept after they were replaced, days; they go by whole months,"
+        " up to 31 days later",
+    )
+    partition_months_ahead: int = Field(
+        3, ge=1, description="months of the trail and of superseded versions that are made ready ahead"
     )
     idempotency_kept_h: float = Field(
         48.0, gt=0, description="answers to requests with an Idempotency-Key are kept, hours"

@@ -12,6 +12,7 @@ from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import try_turn, wait_for_turn
 from creneau_booking.storage.availability.taking import give_back
 from creneau_booking.storage.holds import HeldAppointment, forget_hold, lock_expired_hold
+from creneau_booking.storage.slot_locks import lock_at_once
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 
@@ -37,13 +38,15 @@ class HoldExpiry:
         self, connection: Connection, now: datetime, appointment_ids: Iterable[str]
     ) -> int:
         """The same for whoever has locked slots already, and so must wait for nobody: what is not to be had at once
-        stays."""
+        stays. (Its people's turn covers its slots, where it has people; an agenda of a place or an offer has none.)"""
         expired = 0
         for appointment_id in appointment_ids:
             if not await try_turn(connection, appointment_id):
                 continue
             held = await lock_expired_hold(connection, appointment_id, now)
-            if held is not None:
+            if held is not None and await lock_at_once(
+                connection, self._repository.stored_facts(held.stored).slots
+            ):
                 await self._cancel(connection, now, held)
                 expired += 1
         return expired

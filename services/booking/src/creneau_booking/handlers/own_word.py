@@ -69,6 +69,7 @@ class OwnWord:
             return
         patient_elements.require_sayable(said)
         patient = participants.require_one_own_patient(wanted, context.patient_ids)
+        await self._repository.require_known_patients(connection, context, wanted)
         await self._count(connection, context, patient, kind, wanted)
 
     async def hear_change(self, connection: Connection, context: WriteContext, change: Change) -> Resource:

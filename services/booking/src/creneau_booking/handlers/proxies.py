@@ -16,6 +16,7 @@ from creneau_booking.domain.proxies import (
 from creneau_booking.handlers.accounts import tell
 from creneau_booking.storage import accounts
 from creneau_booking.storage.agenda_rules import births_of
+from creneau_booking.storage.patients import require_registered
 from creneau_booking.storage.related_persons import (
     accepted,
     proxy_of,
@@ -188,13 +189,8 @@ class RelatedPersonStore(GenericStore):
             OWNER,
         )
         if owners is None and context.organizations is None and context.patient_ids is None:
-            raise Unprocessable(
-                f"Patient/{patient} n'existe pas.",
-                f"Patient/{patient} does not exist.",
-                code="not-found",
-                expression="RelatedPerson.patient",
-                details_code="unknown-patient",
-            )
+            # Others are told the same of who is not theirs and of who is not there.
+            await require_registered(connection, (patient,), "RelatedPerson.patient")
         if current is not None and current.content is not None and self.proxy(current).patient != patient:
             raise Forbidden(
                 "Un RelatedPerson ne change pas de Patient : supprimez-le et créez-en un autre.",

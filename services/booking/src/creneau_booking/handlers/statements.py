@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from creneau_booking.storage.patients import require_registered
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.search.layout import table_name
@@ -40,13 +41,16 @@ async def response_belonging(
             details_code="unknown-appointment",
         )
     actor = _relative(resource.get("actor", {}).get("reference", "")).partition("Patient/")[2]
+    await _require_people(connection, context, [actor] if actor else [], "AppointmentResponse.actor")
     return [t for t in belonging if t.startswith(OWNER) or t == f"{SHARED}{actor}"]
 
 
 async def provenance_belonging(
     connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str]:
-    """A Provenance is of the practice that says it, which says it of what is its own."""
+    """A Provenance is of the practice that says it, which says it of what is its own. Who did or asked for something is
+    there; what it was done to may be so no longer."""
+    await _require_people(connection, context, _people_named(resource), "Provenance")
     if context.organizations is None:
         return []
     for index, target in enumerate(resource.get("target", ())):
@@ -64,6 +68,26 @@ async def provenance_belonging(
                 details_code="unknown-target",
             )
     return owned_by(context.organizations)
+
+
+async def _require_people(
+    connection: Connection, context: WriteContext, ids: list[str], expression: str
+) -> None:
+    """Unprocessable when one of the Patients (ids) is not there or, to a practice, is not known to it."""
+    owners = None if context.organizations is None else owned_by(context.organizations)
+    await require_registered(connection, ids, expression, owners)
+
+
+def _people_named(provenance: Resource) -> list[str]:
+    """The Patients (ids) among the agents of a Provenance, and those whom they act for."""
+    references = [
+        _relative(agent.get(name, {}).get("reference", ""))
+        for agent in provenance.get("agent", ())
+        for name in ("who", "onBehalfOf")
+    ]
+    return [
+        reference.removeprefix("Patient/") for reference in references if reference.startswith("Patient/")
+    ]
 
 
 def _relative(reference: str) -> str:

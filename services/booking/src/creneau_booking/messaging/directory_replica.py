@@ -6,6 +6,8 @@ puts an older state over a newer one.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.storage.agenda_rules import INHERITED, actor_changed
 from creneau_booking.storage.availability.agendas import actor_stated, is_gone
@@ -14,12 +16,24 @@ from creneau_booking.storage.tables import REPLICA_TYPES
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.replica import ReplicaStore
 from creneau_shared.fhir.storage.store import Stored
 from creneau_shared.messaging.consumer import Handler
 from creneau_shared.messaging.events import ReceivedEvent
+from creneau_shared.messaging.rebuild import Replica
 
 RESOURCE_CHANGED = "fr.creneau.directory.resource.changed.v1"
+
+
+FOLLOWED = frozenset((*BELONGING_TYPES, *INHERITED))
+"""What the owners and the rules of agendas are made of: while they are made anew, no Schedule is written."""
+
+
+KEYS = " UNION ALL ".join(
+    f"SELECT '{name}/' || id FROM {table_name(name)} WHERE NOT deleted" for name in REPLICA_TYPES
+)
+"""the key of everything that is kept of the directory"""
 
 
 class DirectoryReplica:
@@ -32,6 +46,31 @@ class DirectoryReplica:
 
     def handlers(self) -> dict[str, Handler]:
         return {RESOURCE_CHANGED: self.apply}
+
+    @staticmethod
+    def alone(event: ReceivedEvent) -> bool:
+        """Whether others wait for what the event brings about: agendas that follow, visits that are cancelled. With 499
+        others in its transaction they would wait for seconds."""
+        return event.raw is None or event.key.partition("/")[0] in FOLLOWED
+
+    def replica(self) -> Replica:
+        """What is kept, for a rebuild. Visits are cancelled by the directory's word alone, not because it is missing."""
+        return Replica(KEYS, self._forget)
+
+    async def _forget(self, connection: Connection, key: str) -> None:
+        resource_type, _, id_ = key.partition("/")
+        was_gone = await is_gone(connection, key)
+        await self._stores[resource_type].forget(connection, id_)
+        await self._follow(connection, key, self._clock.now(), was_gone=was_gone)
+
+    async def _follow(self, connection: Connection, key: str, now: datetime, *, was_gone: bool) -> None:
+        """The agendas follow what is known of an actor now."""
+        resource_type = key.partition("/")[0]
+        if resource_type in BELONGING_TYPES:
+            await actor_known(connection, key)
+        if resource_type in INHERITED:
+            await actor_changed(connection, key)
+        await actor_stated(connection, key, now, was_gone=was_gone)
 
     async def apply(self, connection: Connection, event: ReceivedEvent) -> None:
         """Store the resource as it is now, or forget it when the event is a tombstone."""
@@ -48,9 +87,5 @@ class DirectoryReplica:
         else:
             # Read anew rather than from `data`, so that decimals stay as they were written.
             await store.apply(connection, loads(event.raw)["resource"])
-        if resource_type in BELONGING_TYPES:
-            await actor_known(connection, event.key)
-        if resource_type in INHERITED:
-            await actor_changed(connection, event.key)
-        await actor_stated(connection, event.key, now, was_gone=was_gone)
+        await self._follow(connection, event.key, now, was_gone=was_gone)
         await self._departures.cancel(connection, visits, now)

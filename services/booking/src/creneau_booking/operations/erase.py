@@ -12,6 +12,7 @@ from creneau_booking.operations.definitions import operation_definition, paramet
 from creneau_booking.operations.person import access_to_person
 from creneau_booking.storage.erasures import erasure_of, keep_erasure
 from creneau_booking.storage.patients import family_names
+from creneau_shared.database.barrier import commit_barrier
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import dumps, loads
@@ -121,6 +122,7 @@ class EraseOperation:
             erased = await erasure_of(connection, call.id)
             if erased is None:
                 raise deleted_resource(current)
+            await commit_barrier(connection)
             return Answer(200, dumps(erased.receipt))
         language = call.request.language
         if said is None:

@@ -9,8 +9,8 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.status import ENDED, claims
 from creneau_booking.storage.appointment_mapper import facts, said
 from creneau_booking.storage.ownership import organizations_of, require_theirs, show_patients
+from creneau_booking.storage.patients import require_registered
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -122,25 +122,10 @@ class AppointmentRepository:
     async def require_known_patients(
         self, connection: Connection, context: WriteContext, facts: Appointment
     ) -> None:
-        """Unprocessable when a practice names a Patient whom it does not know: booking for somebody opens no record."""
-        if context.organizations is None or not facts.patients:
-            return
+        """Unprocessable when somebody names a Patient who is not there, or a practice one whom it does not know."""
         ids = [reference.removeprefix("Patient/") for reference in facts.patients]
-        rows = await connection.fetch(
-            "SELECT id FROM patient WHERE id = ANY($1) AND terms && $2::text[]",
-            ids,
-            owned_by(context.organizations),
-        )
-        unknown = set(ids) - {row["id"] for row in rows}
-        if unknown:
-            names = ", ".join(f"Patient/{id_}" for id_ in sorted(unknown))
-            raise Unprocessable(
-                f"{names} n'est pas connu de votre cabinet : inscrivez d'abord cette personne (POST Patient).",
-                f"{names} is not known to your practice: register that person first (POST Patient).",
-                code="not-found",
-                expression="Appointment.participant",
-                details_code="unknown-patient",
-            )
+        owners = None if context.organizations is None else owned_by(context.organizations)
+        await require_registered(connection, ids, "Appointment.participant", owners)
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         return await self.store.delete(connection, context, current)

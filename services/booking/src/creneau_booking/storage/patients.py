@@ -1,15 +1,43 @@
-"""An id that was once a person's is never another's."""
+"""Who is registered: a Patient that others refer to is there, and an id that was once a person's is never another's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from creneau_booking.domain.erasure import is_same_person
 from creneau_booking.storage.erasures import erasure_of
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Conflict, Gone
+from creneau_shared.errors import Conflict, Gone, Unprocessable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import Resource, Stored
+
+
+async def require_registered(
+    connection: Connection, ids: Collection[str], expression: str, owners: Collection[str] | None = None
+) -> None:
+    """Unprocessable when one of the Patients (ids) is not there, or was deleted: nothing is said of nobody. With
+    `owners` (terms), also when none of these practices knows them: booking for somebody opens no record."""
+    if not ids:
+        return
+    rows = await connection.fetch(
+        "SELECT id FROM patient WHERE id = ANY($1) AND NOT deleted AND ($2::text[] IS NULL OR terms && $2)",
+        list(ids),
+        None if owners is None else list(owners),
+    )
+    unknown = set(ids) - {row["id"] for row in rows}
+    if not unknown:
+        return
+    names = ", ".join(f"Patient/{id_}" for id_ in sorted(unknown))
+    fr, en = ("n'est pas connu de votre cabinet", "is not known to your practice")
+    if owners is None:
+        fr, en = ("n'existe pas", "does not exist")
+    raise Unprocessable(
+        f"{names} {fr} : inscrivez d'abord cette personne (POST Patient).",
+        f"{names} {en}: register that person first (POST Patient).",
+        code="not-found",
+        expression=expression,
+        details_code="unknown-patient",
+    )
 
 
 async def require_same_person(connection: Connection, deleted: Stored, resource: Resource) -> None:

@@ -16,13 +16,12 @@ from creneau_booking.storage.slot_rows import KEY_SQL, content_sql, slot_key
 from creneau_booking.storage.tables import SLOT_STATUSES
 from creneau_shared.clock import PARIS, Clock, SystemClock
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.search.generic import clause_terms, instant_condition, literal, words_condition
+from creneau_shared.fhir.search.generic import clause_terms, instants_condition, literal, words_condition
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import (
     Clause,
     Condition,
-    DateValue,
     MissingValue,
     NearValue,
     ReferenceValue,
@@ -81,7 +80,7 @@ class SlotTable:
         if clause.modifier == "missing":
             return self._missing(clause, alias, arguments)
         if name in _INSTANTS:
-            return _instant(clause, f"{alias}.{_INSTANTS[name]}", arguments)
+            return instants_condition(clause, f"{alias}.{_INSTANTS[name]}", arguments)
         if name == "_id":
             return self._id(clause, alias, arguments)
         if name == "status":
@@ -276,14 +275,6 @@ def _takes_one_of(patients: Selection, alias: str) -> str:
     return (
         f"({alias}_agenda.age_from_months IS NULL OR EXISTS (SELECT FROM ({people}) AS person WHERE {takes}))"
     )
-
-
-def _instant(clause: Clause, expression: str, arguments: Arguments) -> str:
-    groups = [
-        "(" + " OR ".join(instant_condition(cast(DateValue, v), expression, arguments) for v in group) + ")"
-        for group in clause.groups
-    ]
-    return " AND ".join(groups)
 
 
 def _unsupported(clause: Clause) -> BadRequest:

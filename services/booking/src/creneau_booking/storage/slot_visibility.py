@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from creneau_shared.database.conditions import any_of
 from creneau_shared.fhir.search.generic import literal
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.security.rights import OPEN, OWNER
@@ -26,4 +27,4 @@ def bears(terms: Sequence[str], kind: str, arguments: Arguments) -> str:
     if owners:
         ours = f"SELECT agenda.key FROM schedule AS agenda WHERE agenda.terms && {arguments.add(owners, 'text[]')}"
         ways.append(f"{kind}.schedule_key IN ({ours})")
-    return f"({' OR '.join(ways)})" if ways else "false"
+    return any_of(ways)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import compress
 
 import orjson
 
@@ -25,7 +26,7 @@ from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.capability import capability_statement, check_mode, with_etag
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.history import Cursor, Place, history_count, one_page, page_links
-from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
+from creneau_shared.fhir.rest.several_types import Part, SeveralTypes, understood
 from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
 
@@ -118,7 +119,9 @@ class Whole:
             return Part(entries, matches, bundle.get("total"), next_cursor(bundle))
 
         page = await asked.page(one)
-        links = [{"relation": link.relation, "url": link.url} for link in asked.links(self._base_url, page)]
+        shown = list(compress(query, understood(asked.types, self.seal.open(query))))
+        told = asked.links(self._base_url, page, shown)
+        links = [{"relation": link.relation, "url": link.url} for link in told]
         return bundle_of("searchset", list(page.entries), links, page.total)
 
     async def _ask_those_that_may(self, address: str, headers: Mapping[str, str]) -> list[Resource]:

@@ -18,6 +18,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.events import ReceivedEvent
+from creneau_shared.messaging.rebuild import Replica
 
 GROUP = "creneau-notifications"
 APPOINTMENTS = "creneau.booking.appointments"
@@ -29,6 +30,12 @@ CONTACT_TYPE = "fr.creneau.booking.contact.changed.v1"
 ACCOUNT_TYPE = "fr.creneau.booking.account.changed.v1"
 ERASED_TYPE = "fr.creneau.booking.patient.erased.v1"
 RESOURCE_TYPE = "fr.creneau.directory.resource.changed.v1"
+
+
+REACHED = """
+SELECT reference FROM recipient
+WHERE reference NOT IN (SELECT recipient FROM departure WHERE done_at IS NULL)"""
+"""who can be told something, but for those who have left and are still told that their visits are cancelled"""
 
 
 class Listener:
@@ -48,6 +55,9 @@ class Listener:
             await self._notifications.contact_deleted(connection, event.key)
         else:
             await self._notifications.contact_changed(connection, read_contact(event.data), event.time)
+
+    async def account_gone(self, connection: Connection, account: str) -> None:
+        await self._notifications.account_changed(connection, account, [])
 
     async def account(self, connection: Connection, event: ReceivedEvent) -> None:
         people = read_account(event.data) if event.data is not None else []
@@ -83,11 +93,27 @@ def consumers(
             settings=settings,
             clock=clock,
             personal=(CONTACTS,),
+            replica=replica,
         )
-        for purpose, topic, handlers in (
-            ("appointments", APPOINTMENTS, dict.fromkeys(APPOINTMENT_TYPES, listener.appointment)),
-            ("contacts", CONTACTS, {CONTACT_TYPE: listener.contact, ERASED_TYPE: listener.erasure}),
-            ("accounts", ACCOUNTS, {ACCOUNT_TYPE: listener.account}),
-            ("resources", RESOURCES, {RESOURCE_TYPE: listener.resource}),
+        for purpose, topic, handlers, replica in (
+            ("appointments", APPOINTMENTS, dict.fromkeys(APPOINTMENT_TYPES, listener.appointment), None),
+            (
+                "contacts",
+                CONTACTS,
+                {CONTACT_TYPE: listener.contact, ERASED_TYPE: listener.erasure},
+                Replica(REACHED, notifications.contact_deleted),
+            ),
+            (
+                "accounts",
+                ACCOUNTS,
+                {ACCOUNT_TYPE: listener.account},
+                Replica("SELECT DISTINCT account FROM account_person", listener.account_gone),
+            ),
+            (
+                "resources",
+                RESOURCES,
+                {RESOURCE_TYPE: listener.resource},
+                Replica("SELECT reference FROM directory_fact", notifications.fact_deleted),
+            ),
         )
     ]

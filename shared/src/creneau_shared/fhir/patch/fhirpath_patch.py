@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.definitions import ElementDefinition, TypeDefinition, type_definition
-from creneau_shared.fhir.patch.path import Name, Node, PathError, Step, parse_path, select
 from creneau_shared.fhir.patch.result import check_count, inapplicable, malformed
+from creneau_shared.fhir.paths.elements import Node, select
+from creneau_shared.fhir.paths.grammar import Name, PathError, Step, parse_path
 
 Item = tuple[Any, Any]
 """(value, id and extensions of a primitive): one item of an element."""

@@ -25,7 +25,7 @@ from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
 from creneau_shared.fhir.storage.async_requests import Kept, Leased
 from creneau_shared.logging import describe
-from creneau_shared.messaging.waiting import wait
+from creneau_shared.messaging.waiting import every, wait
 from creneau_shared.tasks import Task
 
 LEASE_S = 5.0
@@ -73,12 +73,14 @@ class AsyncRunner:
 
     async def keep_house(self, stop: asyncio.Event) -> None:
         """Measure what waits, at each interval until `stop`."""
-        while not stop.is_set():
-            async with self._service.database.connection() as connection:
-                waiting, oldest_s = await async_requests.backlog(connection)
-            WAITING.set(waiting)
-            OLDEST_SECONDS.set(oldest_s)
-            await wait(stop, HOUSEKEEPING_S)
+        await every(HOUSEKEEPING_S, self.measure, stop)
+
+    async def measure(self) -> None:
+        """How many requests wait, and since when."""
+        async with self._service.database.connection() as connection:
+            waiting, oldest_s = await async_requests.backlog(connection)
+        WAITING.set(waiting)
+        OLDEST_SECONDS.set(oldest_s)
 
     async def run_next(self) -> bool:
         """Carry out the request that has waited longest; False when none waits."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from creneau_shared.database.barrier import commit_barrier
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Issue, NotFound, TooManyRequests, Unprocessable
 from creneau_shared.fhir.json import dumps
@@ -92,6 +93,7 @@ class AsyncRequests:
             check_key(key)
             earlier = await async_requests.find_by_key(connection, owner, key)
             if earlier is not None:
+                await commit_barrier(connection)
                 return _same(earlier, said)
         if (
             await async_requests.unfinished(connection, owner)

@@ -25,10 +25,10 @@ from creneau_shared.fhir.rest.bounds import BUNDLE_ENTRIES_MAX
 from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
-from creneau_shared.fhir.rest.searching import matching_ids
+from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.storage.generic import instant
-from creneau_shared.fhir.storage.store import Resource, ResourceStore
+from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 from creneau_shared.ids import new_id
 
@@ -36,6 +36,8 @@ URL_PARAMETERS_MAX = 200
 BATCH_PARALLEL = 4
 """entries of a batch that are carried out at once"""
 METHOD_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+GIVING_RIGHTS = frozenset({"Patient", "RelatedPerson"})
+"""types whose creation may let its author do more: whoever registers a person acts for them from then on"""
 PRECONDITIONS = {
     "ifMatch": "if-match",
     "ifNoneMatch": "if-none-match",
@@ -269,6 +271,10 @@ async def _transaction(
                 outer.refused = entry.request
                 raise _located(error, entry.index) from error
             _require_once(entry, answers[entry.index], written)
+            if entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS:
+                await service.resolve_again(connection, outer)
+                for other in entries:
+                    other.request.rights = outer.rights
     return [answer for answer in answers if answer is not None]
 
 
@@ -371,20 +377,20 @@ async def _give_ids(
     """What each entry's fullUrl will be called once stored: `urn:uuid:…` → `Patient/0199…`.
 
     A POST becomes a PUT under the id that is given here, so that references to it can be written before it is;
-    a conditional create that finds its match refers to the match.
+    a conditional create or update that finds its match refers to the match. Rivals of the conditions wait from here to
+    the end of the transaction, so that what is found now is what will be found.
     """
+    criteria = _conditions(service, entries)
+    await take_turn(connection, criteria.values())
     given: dict[str, str] = {}
+    by_meaning: dict[str, str] = {}
     for entry in entries:
         request = entry.request
-        if len(request.path) == 1 and request.method == "POST" and request.parsed is not None:
-            store = service.served(request.path[0]).store
-            found = await _existing(service, connection, entry, store)
-            id_ = found[0] if len(found) == 1 else new_id()
-            if not found:
-                request.given_id = id_
-            reference = f"{request.path[0]}/{id_}"
-        elif len(request.path) == 2 and request.method == "PUT":
+        if len(request.path) == 2 and request.method == "PUT":
             reference = "/".join(request.path)
+        elif len(request.path) == 1 and request.method in ("POST", "PUT") and request.parsed is not None:
+            await _designate(service, connection, entry, criteria.get(entry.index), by_meaning)
+            reference = f"{request.path[0]}/{request.meant_id or request.given_id}"
         else:
             continue
         if entry.full_url:
@@ -398,17 +404,51 @@ async def _give_ids(
     return given
 
 
-async def _existing(
-    service: FhirService, connection: Connection, entry: RequestEntry, store: ResourceStore
-) -> list[str]:
-    """The ids, at most two, of what meets the condition of a conditional create; a bad condition is the entry's."""
+def _conditions(service: FhirService, entries: list[RequestEntry]) -> dict[int, Criteria]:
+    """The conditions of the entries that write by one."""
+    found: dict[int, Criteria] = {}
+    for entry in entries:
+        request = entry.request
+        if len(request.path) != 1:
+            continue
+        try:
+            resource_type = service.served(request.path[0]).store.resource_type
+            query: Query | None = request.query
+            if request.method == "POST":
+                query = asked_condition(request, resource_type)
+            elif request.method not in ("PUT", "PATCH", "DELETE"):
+                query = None
+            if query is not None:
+                found[entry.index] = read_criteria(service, request, resource_type, query)
+        except CreneauError as error:
+            raise _located(error, entry.index) from error
+    return found
+
+
+async def _designate(
+    service: FhirService,
+    connection: Connection,
+    entry: RequestEntry,
+    criteria: Criteria | None,
+    by_meaning: dict[str, str],
+) -> None:
+    """Say by which id the entry's resource will be known: that of its match, or one that is given to it here. Entries
+    with the same condition are about the same resource."""
+    request = entry.request
+    if criteria is None:
+        request.given_id = new_id()
+        return
     try:
-        condition = asked_condition(entry.request, store.resource_type)
-        if condition is None:
-            return []
-        return await matching_ids(service, connection, entry.request, store, condition, 2)
+        found = await matching_ids(service, connection, request, criteria)
     except CreneauError as error:
         raise _located(error, entry.index) from error
+    if len(found) > 1:
+        return  # which the entry is refused for, when its turn comes
+    if found:
+        request.meant_id = found[0]
+        return
+    own = (request.parsed or {}).get("id") if request.method == "PUT" else None
+    request.given_id = request.meant_id = by_meaning.setdefault(criteria.meaning, own or new_id())
 
 
 _RESTFUL = re.compile(r"^(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")
@@ -445,8 +485,8 @@ async def _rewrite(
 async def _resolve_condition(
     service: FhirService, connection: Connection, entry: RequestEntry, resource_type: str, query: str
 ) -> str:
-    store = service.served(resource_type).store
-    found = await matching_ids(service, connection, entry.request, store, query, 2)
+    criteria = read_criteria(service, entry.request, service.served(resource_type).name, query)
+    found = await matching_ids(service, connection, entry.request, criteria)
     if len(found) != 1:
         how_many_fr, how_many_en = (
             ("aucune ressource", "no resource") if not found else ("plusieurs", "several")

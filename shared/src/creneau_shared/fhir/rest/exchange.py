@@ -40,6 +40,8 @@ class FhirRequest:
     """the query of the address as it was sent; empty for an entry of a Bundle"""
     given_id: str | None = None
     """the id that a transaction gave to what this request creates"""
+    meant_id: str | None = None
+    """the id that references in its transaction take for that of what this conditional request designates or creates"""
     refused: FhirRequest | None = None
     """the entry of a transaction for whose sake the whole was refused"""
     sealed: bool = False

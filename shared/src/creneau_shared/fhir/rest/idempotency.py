@@ -1,7 +1,8 @@
 """`Idempotency-Key`: a create that is sent twice happens once, and both callers get the same answer.
 
 The key is kept in the transaction of the create itself, per subject, with a digest of what was sent; a rival with
-the same key waits for the first to end. (IETF draft-ietf-httpapi-idempotency-key-header.)
+the same key waits for the first to end. (IETF draft-ietf-httpapi-idempotency-key-header.) Nothing is repeated from a
+commit that no standby has.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 
 from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, func
 
+from creneau_shared.database.barrier import commit_barrier
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.json import dumps
@@ -89,6 +91,7 @@ async def remembered(
             "This Idempotency-Key was already used for another request: take a new one.",
             code="duplicate",
         )
+    await commit_barrier(connection)
     headers = {
         "Location": row["location"],
         "Content-Location": row["location"],

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from urllib.parse import parse_qsl
+from itertools import compress
 
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import BadRequest, Issue
+from creneau_shared.errors import Issue
 from creneau_shared.fhir.audit import Event, Touched
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.declaration import Pairs
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.service import FhirService
-from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
+from creneau_shared.fhir.rest.several_types import Part, SeveralTypes, understood
 from creneau_shared.fhir.rest.views import view_for
 from creneau_shared.fhir.search.bundle import Entry, outcome_entry, searchset, write_bundle
 from creneau_shared.fhir.search.execute import SearchResult
@@ -22,7 +22,6 @@ from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import Catalog, SearchScope
-from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.fhir.summary import cut_down
 from creneau_shared.security.rights import Access
 from creneau_shared.type_table import COMPARTMENT_PARAMETERS, RECORDED, TYPES
@@ -78,7 +77,8 @@ async def search_system(service: FhirService, request: FhirRequest) -> Answer:
     personal = next((name for name in asked.types if name in RECORDED), "")
     async with service.connection() as connection:
         await service.auditor.record(connection, request, Event("R", personal, touched=tuple(touched)))
-    links = asked.links(service.base_url, page, service.shown(request, asked.asked))
+    known = understood(asked.types, asked.asked)
+    links = asked.links(service.base_url, page, service.shown(request, list(compress(asked.asked, known))))
     return Answer(200, write_bundle("searchset", page.entries, total=page.total, links=links))
 
 
@@ -99,34 +99,6 @@ def _wanted(service: FhirService, request: FhirRequest, access: Access, pairs: P
     wanted = parse(service, request, access.resource_type, policy.narrow(access, pairs))
     policy.check(access, wanted)
     return wanted
-
-
-async def matching_ids(
-    service: FhirService,
-    connection: Connection,
-    request: FhirRequest,
-    store: ResourceStore,
-    query: str | Sequence[tuple[str, str]],
-    most: int,
-) -> list[str]:
-    """The ids, at most `most`, of what a conditional interaction designates, within what the caller may see.
-
-    A condition must be understood whole: an unknown parameter is an error, not a wider match.
-    """
-    pairs = parse_qsl(query, keep_blank_values=True) if isinstance(query, str) else list(query)
-    pairs = [(name, value) for name, value in pairs if name not in ("_format", "_pretty")]
-    if not any(value for _, value in pairs):
-        raise BadRequest(
-            "Une interaction conditionnelle a besoin d'au moins un critère de recherche.",
-            "A conditional interaction needs at least one search criterion.",
-            code="required",
-        )
-    wanted = parse(service, request, store.resource_type, pairs, strict=True)
-    access = request.access(store.resource_type, "s")
-    scope = scope_of(access)
-    wanted = replace(wanted, count=most, total="none", includes=(), sort=())
-    result = await run_search(connection, service.catalog, wanted, cursor_codec=service.cursors, scope=scope)
-    return [row.id for row in result.matches]
 
 
 def parse(

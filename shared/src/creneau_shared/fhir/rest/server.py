@@ -15,7 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import structlog
+
 from creneau_shared.database.pool import Connection
+from creneau_shared.database.standby import STANDBY_FAILURES, older_state_will_do
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.audit import check_purpose
 from creneau_shared.fhir.rest import accepting, batch
@@ -24,10 +27,13 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.provenance import keep_provenance, provenance_of
 from creneau_shared.fhir.rest.refusals import audit_refusal
-from creneau_shared.fhir.rest.router import Route, Router
+from creneau_shared.fhir.rest.router import Read, Route, Router
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.validate import VALIDATE
+from creneau_shared.logging import describe
 from creneau_shared.security.role_table import require_told
+
+log = structlog.get_logger(__name__)
 
 
 class FhirServer:
@@ -81,13 +87,26 @@ class FhirServer:
         route = self._route(request)
         said = provenance_of(self.service, request, writes=route.write is not None)
         if route.read is not None:
-            return await route.read()
+            return await self._read(request, route.read)
         assert route.write is not None
         async with self.service.transaction() as connection:
             answer = await route.write(connection)
             if said is not None:
                 await keep_provenance(self.service, connection, request, said, answer)
             return answer
+
+    async def _read(self, request: FhirRequest, read: Read) -> Answer:
+        """Read; for nobody in particular from a standby, if one is there, and from the primary when it fails."""
+        standby = self.service.database.standby
+        if standby is None or not request.principal.anonymous or self.service.in_transaction:
+            return await read()
+        try:
+            with older_state_will_do():
+                return await read()
+        except STANDBY_FAILURES as error:
+            standby.doubt()
+            log.warning("read again from the primary", error=describe(error))
+            return await read()
 
     def _route(self, request: FhirRequest) -> Route:
         if not request.path and request.method == "POST":

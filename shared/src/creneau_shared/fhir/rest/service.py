@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.database.standby import may_be_older
 from creneau_shared.database.taking_part import Transactions
 from creneau_shared.errors import NotFound
 from creneau_shared.fhir.audit import Auditor, Event, Touched, patients_answered
@@ -96,6 +97,11 @@ class FhirService:
         else:
             request.rights = await self.policy.rights(None, principal, request.now)
 
+    async def resolve_again(self, connection: Connection, request: FhirRequest) -> None:
+        """The same within a transaction that has just written what rights are made of, as its `connection` sees it."""
+        if self.policy.needs_memberships(request.principal):
+            request.rights = await self.policy.rights(connection, request.principal, request.now)
+
     def as_shown(self, access: Access, stored: Stored) -> Stored:
         """A version as the caller may see it."""
         shown = self.types[stored.resource_type].shown
@@ -130,7 +136,8 @@ class FhirService:
     def gathered_reads(self, resource_type: str) -> GatheredReads | None:
         """How resources of a public type are read together; None within a transaction, which reads for itself, and
         for types whose every access is recorded."""
-        return None if self._transactions.under_way else self._gathered.get(resource_type)
+        alone = self._transactions.under_way or may_be_older()
+        return None if alone else self._gathered.get(resource_type)
 
     # -- traces ----------------------------------------------------------------------------------------------
 

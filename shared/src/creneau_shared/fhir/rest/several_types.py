@@ -17,12 +17,16 @@ import orjson
 from creneau_shared.errors import BadRequest, NotFound
 from creneau_shared.fhir.rest.exchange import asked_count
 from creneau_shared.fhir.search.bundle import Link, query_url
-from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.search.parse import CURSOR_PARAMETER, has_element, understands
+from creneau_shared.type_table import TYPES
 
 COUNT_DEFAULT = 20
 COUNT_MAX = 200
 PROBE = 1
 """matches that are asked of a type whose turn has not come: enough to know that it has some"""
+
+_OWN = ("_type", "_count", "_format", CURSOR_PARAMETER)
+"""parameters of the whole search, not of a type's"""
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -116,11 +120,10 @@ class SeveralTypes:
                 expression="http._sort",
             )
         cursor = _last(query, CURSOR_PARAMETER)
-        own = ("_type", "_count", "_format", CURSOR_PARAMETER)
         return SeveralTypes(
             types=types,
             count=page_count(query),
-            pairs=tuple(pair for pair in query if pair[0] not in own),
+            pairs=tuple(pair for pair in query if pair[0] not in _OWN),
             asked=tuple(query),
             start=PageStart.decode(cursor, types) if cursor else PageStart(types),
             first=not cursor,
@@ -136,7 +139,7 @@ class SeveralTypes:
                 ahead.append(name)
                 continue
             shown = left > 0 or self.count == 0
-            part = await ask(name, self._asking(left, self.start.cursor if index == 0 else None, shown))
+            part = await ask(name, self._asking(name, left, self.start.cursor if index == 0 else None, shown))
             if shown:
                 entries += part.entries
                 left -= part.matches
@@ -150,7 +153,7 @@ class SeveralTypes:
         return Page(entries, total, following)
 
     def links(self, url: str, page: Page, shown: Pairs | None = None) -> list[Link]:
-        """self, first and next, which say the query as it is `shown`."""
+        """self, first and next, which say the query as it is `shown` (`understood`)."""
         asked = self.asked if shown is None else shown
         links = [Link("self", query_url(url, asked))]
         again = [pair for pair in asked if pair[0] != CURSOR_PARAMETER]
@@ -163,12 +166,27 @@ class SeveralTypes:
     def _first_total(self) -> int | None:
         return 0 if self.first else self.start.total
 
-    def _asking(self, count: int, cursor: str | None, shown: bool) -> list[tuple[str, str]]:
+    def _asking(self, name: str, count: int, cursor: str | None, shown: bool) -> list[tuple[str, str]]:
+        bare = [pair for pair in self.pairs if not pair[0].startswith(("_include", "_revinclude"))]
         if not shown:
-            bare = [pair for pair in self.pairs if not pair[0].startswith(("_include", "_revinclude"))]
             return [*bare, ("_count", str(PROBE))]
-        own = [*self.pairs, ("_count", str(count))]
+        asked: Pairs = self.pairs
+        if len(bare) == len(asked):  # nothing of another type comes with this one's
+            asked = [
+                (key, self._elements_of(name, text) if key == "_elements" else text) for key, text in asked
+            ]
+        own = [*asked, ("_count", str(count))]
         return [*own, (CURSOR_PARAMETER, cursor)] if cursor else own
+
+    def _elements_of(self, resource_type: str, text: str) -> str:
+        """`_elements` without those that another of the types has and this one has not."""
+        others = [name for name in self.types if name != resource_type]
+        return ",".join(
+            element
+            for element in text.split(",")
+            if has_element(resource_type, element.strip())
+            or not any(has_element(other, element.strip()) for other in others)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +196,15 @@ class Page:
     entries: Sequence[Any]
     total: int | None
     next_cursor: str | None
+
+
+def understood(types: Collection[str], query: Pairs) -> list[bool]:
+    """Of each pair of the query (as it was before any sealing), whether one of the types knows it: what no type knows
+    was ignored, and no link says it."""
+    return [
+        name in _OWN or any(understands(type_, name, text, known_types=TYPES) for type_ in types)
+        for name, text in query
+    ]
 
 
 def page_count(query: Pairs) -> int:

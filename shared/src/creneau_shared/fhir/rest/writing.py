@@ -6,11 +6,11 @@ answer leaves; a batch entry and a transaction entry go through the same functio
 
 from __future__ import annotations
 
-import hashlib
-
+from creneau_shared.database.barrier import commit_barrier
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import (
     BadRequest,
+    Conflict,
     Forbidden,
     Gone,
     NotFound,
@@ -20,21 +20,18 @@ from creneau_shared.errors import (
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.patch import apply_patch
 from creneau_shared.fhir.profiles import profile_issues
-from creneau_shared.fhir.rest.conditions import asked_condition
+from creneau_shared.fhir.rest.conditions import EXPRESSION, asked_condition
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import remember, remembered
+from creneau_shared.fhir.rest.matching import designated
 from creneau_shared.fhir.rest.negotiation import entity_version
 from creneau_shared.fhir.rest.reading import ID, UUID, read_current, require_visible, unknown_resource
-from creneau_shared.fhir.rest.searching import matching_ids
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.index import index_resource
 from creneau_shared.fhir.storage.store import Resource, ResourceStore, Stored, WriteContext
 from creneau_shared.fhir.validation import check
 from creneau_shared.security.access import COMPARTMENT, Access
 from creneau_shared.security.rights import person_terms
-
-CONDITIONAL_MATCHES_MAX = 2
-"""enough to tell none, one and several apart"""
 
 
 def write_context(request: FhirRequest, access: Access) -> WriteContext:
@@ -61,9 +58,13 @@ async def create(
     _check(service, resource, store)
     condition = asked_condition(request, store.resource_type)
     if condition is not None:
-        found = await _match(service, connection, request, store, condition, "If-None-Exist")
+        found = await designated(
+            service, connection, request, store.resource_type, condition, "If-None-Exist"
+        )
+        require_meant(request, found)
         if found is not None:
             stored = await read_current(connection, store, access, found)
+            await commit_barrier(connection)
             await service.audit(connection, request, "R", stored)
             return _with_address(service, stored, 200)
     key = request.headers.get("idempotency-key")
@@ -110,7 +111,8 @@ async def conditional_update(
     """PUT [type]?search: none → create (with the client's id when it gives one), one → update, many → 412."""
     resource = request.resource()
     _check(service, resource, store)
-    found = await _match(service, connection, request, store, request.query, "PUT")
+    found = await designated(service, connection, request, store.resource_type, request.query, "PUT")
+    require_meant(request, found)
     id_ = resource.get("id")
     if found is None:
         if id_ is not None:
@@ -118,7 +120,7 @@ async def conditional_update(
         access = request.access(store.resource_type, "c")
         require_compartment(access, store, resource, request)
         context = write_context(request, access)
-        stored = await store.create(connection, context, resource)
+        stored = await store.create(connection, context, resource, request.given_id)
         await service.audit(connection, request, "C", stored)
         return _with_address(service, stored, 201, **context.answer)
     if id_ is not None and id_ != found:
@@ -134,7 +136,7 @@ async def conditional_patch(
     service: FhirService, connection: Connection, request: FhirRequest, access: Access, store: ResourceStore
 ) -> Answer:
     """PATCH [type]?search: none → 404, one as usual, many → 412."""
-    found = await _match(service, connection, request, store, request.query, "PATCH")
+    found = await designated(service, connection, request, store.resource_type, request.query, "PATCH")
     if found is None:
         raise NotFound("Aucune ressource ne correspond à la recherche.", "No resource matches the search.")
     return await patch(service, connection, request, access, store, found)
@@ -187,7 +189,7 @@ async def conditional_delete(
     service: FhirService, connection: Connection, request: FhirRequest, access: Access, store: ResourceStore
 ) -> Answer:
     """DELETE [type]?search: none or one as usual, many → 412 (conditionalDelete: single)."""
-    found = await _match(service, connection, request, store, request.query, "DELETE")
+    found = await designated(service, connection, request, store.resource_type, request.query, "DELETE")
     return Answer(204) if found is None else await delete(service, connection, request, access, store, found)
 
 
@@ -289,6 +291,19 @@ def _require_client_ids(access: Access, store: ResourceStore, id_: str) -> None:
         raise unknown_resource(store.resource_type, id_, advice=True)
 
 
+def require_meant(request: FhirRequest, found: str | None) -> None:
+    """Conflict when a conditional entry of a transaction designates something else than when the references to it were
+    written: somebody wrote meanwhile without a condition, or an earlier entry did. No reference leads to what is not."""
+    if request.meant_id is None or (found or request.given_id) == request.meant_id:
+        return
+    raise Conflict(
+        "Ce que la condition désigne a changé pendant la transaction : rien n'a été écrit. Renvoyez-la.",
+        "What the condition designates has changed during the transaction: nothing was written. Send it again.",
+        expression=EXPRESSION if request.method == "POST" else "http.url",
+        details_code="designated-meanwhile",
+    )
+
+
 def require_compartment(
     access: Access, store: ResourceStore, resource: Resource, request: FhirRequest
 ) -> None:
@@ -305,30 +320,3 @@ def require_compartment(
             expression=store.resource_type,
             details_code="not-yours",
         )
-
-
-async def _match(
-    service: FhirService,
-    connection: Connection,
-    request: FhirRequest,
-    store: ResourceStore,
-    query: str | list[tuple[str, str]],
-    what: str,
-) -> str | None:
-    """The id that a conditional interaction designates: None for no match, PreconditionFailed for several.
-
-    Rivals with the same condition wait for each other, so that two cannot both find nothing and create.
-    """
-    text = query if isinstance(query, str) else repr(query)
-    lock = int.from_bytes(
-        hashlib.blake2b(f"{store.resource_type}?{text}".encode(), digest_size=8).digest(), "big"
-    )
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", lock - 2**63)
-    ids = await matching_ids(service, connection, request, store, query, CONDITIONAL_MATCHES_MAX)
-    if len(ids) > 1:
-        raise PreconditionFailed(
-            f"{what} : plusieurs ressources correspondent à la recherche ; précisez-la.",
-            f"{what}: several resources match the search; make it more precise.",
-            code="multiple-matches",
-        )
-    return ids[0] if ids else None

@@ -6,8 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
 
+from creneau_shared.database.conditions import FALSE, TRUE, all_of, any_of
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.layout import STRING_INDEX_CHARACTERS, table_name
+from creneau_shared.fhir.search.name_words import (
+    START,
+    found_by_words,
+    found_in_any_order,
+    phrases,
+    same_saint,
+)
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import StorageNeeds, storage_needs
 from creneau_shared.fhir.search.request import (
@@ -28,8 +36,6 @@ from creneau_shared.fhir.search.request import (
 )
 from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
 from creneau_shared.fhir.search.terms import bounded, escape, token_term
-
-_FALSE = "false"
 
 
 def literal(text: str) -> str:
@@ -85,7 +91,7 @@ class GenericTable:
         if parameter.type in ("number", "quantity"):
             return self._side("number", clause, number_condition, alias, arguments)
         if parameter.type == "special":
-            return " OR ".join(_near(cast(NearValue, value), alias, arguments) for value in clause.values)
+            return any_of(_near(cast(NearValue, value), alias, arguments) for value in clause.values)
         if clause.modifier == "below":
             return _below(clause, alias, arguments)
         found = _bears(clause_terms(clause), alias, arguments)
@@ -111,12 +117,12 @@ class GenericTable:
         ways = [_bears(others, alias, arguments)] if others else []
         if ids:
             ways.append(f"{alias}.id = ANY({arguments.add(ids, 'text[]')})")
-        return f"({' OR '.join(ways)})" if ways else _FALSE
+        return any_of(ways)
 
     def references(self, parameters: Iterable[SearchParameter], alias: str) -> str:
         starts = dict.fromkeys(f"{parameter.index_name}=" for parameter in parameters)
-        wanted = " OR ".join(f"starts_with(t, {literal(start)})" for start in starts)
-        return f"ARRAY(SELECT t FROM unnest({alias}.terms) AS t WHERE {wanted or _FALSE})"
+        wanted = any_of(f"starts_with(t, {literal(start)})" for start in starts)
+        return f"ARRAY(SELECT t FROM unnest({alias}.terms) AS t WHERE {wanted})"
 
     def sort_value(self, key: SortKey, alias: str, arguments: Arguments) -> SortValue:
         parameter, descending = key.parameter, key.descending
@@ -162,19 +168,15 @@ class GenericTable:
         answered = [c for c in conditions if _bounds(c, parameter)]
         for clause in answered:
             where += [
-                "("
-                + " OR ".join(date_condition(cast(DateValue, v), parameter, arguments, row) for v in group)
-                + ")"
+                any_of(date_condition(cast(DateValue, v), parameter, arguments, row) for v in group)
                 for group in clause.groups
             ]
         absent = (
-            f"NOT EXISTS (SELECT FROM {side} AS {row} WHERE {' AND '.join(where[:2])})"
-            if not answered
-            else None
+            f"NOT EXISTS (SELECT FROM {side} AS {row} WHERE {all_of(where[:2])})" if not answered else None
         )
         return Walk(
             source=f"{side} AS {row}",
-            where=" AND ".join(where),
+            where=all_of(where),
             value=SortValue(value, sql_type, nullable=False, descending=descending),
             absent=absent,
             rest=tuple(c for c in conditions if c not in answered),
@@ -196,12 +198,47 @@ class GenericTable:
 
     def _strings(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         self._check(clause.parameter, "string")
+        if clause.modifier in (None, "contains") and found_by_words(
+            self.resource_type, clause.parameter.name
+        ):
+            return self._names(clause, alias, arguments)
         name = clause.parameter.index_name + (":text" if clause.modifier == "text" else "")
         ways = [_string_condition(cast(StringValue, v), clause.modifier, arguments) for v in clause.values]
         return (
             f"{alias}.key IN (SELECT x.key FROM {self.name}_string AS x "
-            f"WHERE x.parameter = {literal(name)} AND ({' OR '.join(ways)}))"
+            f"WHERE x.parameter = {literal(name)} AND {any_of(ways)})"
         )
+
+    def _names(self, clause: Clause, alias: str, arguments: Arguments) -> str:
+        """A clause on names, which are found from each word on: as a union, so that each way has its index."""
+        values = [cast(StringValue, value) for value in clause.values]
+        ways = [self._name(clause, value.folded, arguments) for value in values]
+        return f"{alias}.key IN ({' UNION ALL '.join(ways)})"
+
+    def _name(self, clause: Clause, folded: str, arguments: Arguments) -> str:
+        """SELECT of the keys of what is named so; of a person, all the phrases hold, wherever in the name they stand."""
+        name = clause.parameter.index_name
+        stored = f"ANY(ARRAY[{literal(name)}, {literal(name + START)}])"
+        asked = [folded]
+        if clause.modifier is None and found_in_any_order(self.resource_type, clause.parameter.name):
+            asked = phrases(folded) or [folded]
+        first, *others = (
+            f"{row}.parameter = {stored} AND "
+            + any_of(
+                _begins(spelling, arguments, row)
+                if clause.modifier is None
+                else f"{row}.value LIKE {arguments.add(f'%{_like(spelling)}%', 'text')}"
+                for spelling in dict.fromkeys((phrase, same_saint(phrase)))
+            )
+            if phrase
+            else FALSE
+            for row, phrase in ((f"x{number}", phrase) for number, phrase in enumerate(asked))
+        )
+        also = [
+            f"EXISTS (SELECT FROM {self.name}_string AS x{number} WHERE x{number}.key = x0.key AND {other})"
+            for number, other in enumerate(others, 1)
+        ]
+        return f"SELECT x0.key FROM {self.name}_string AS x0 WHERE {all_of([first, *also])}"
 
     def _side(
         self,
@@ -212,13 +249,13 @@ class GenericTable:
         arguments: Arguments,
     ) -> str:
         self._check(clause.parameter, kind)
-        groups = [
-            "(" + " OR ".join(condition(value, clause.parameter, arguments) for value in group) + ")"
+        groups = all_of(
+            any_of(condition(value, clause.parameter, arguments) for value in group)
             for group in clause.groups
-        ]
+        )
         return (
             f"{alias}.key IN (SELECT x.key FROM {self.name}_{kind} AS x "
-            f"WHERE x.parameter = {literal(clause.parameter.index_name)} AND {' AND '.join(groups)})"
+            f"WHERE x.parameter = {literal(clause.parameter.index_name)} AND {groups})"
         )
 
 
@@ -268,6 +305,14 @@ def instant_condition(value: DateValue, expression: str, arguments: Arguments) -
     if value.prefix == "ne":
         return f"({expression} < {low} OR {expression} >= {high})"
     return f"({expression} >= {low} AND {expression} < {high})"
+
+
+def instants_condition(clause: Clause, expression: str, arguments: Arguments) -> str:
+    """The clause's condition on a point in time, `expression`."""
+    return all_of(
+        any_of(instant_condition(cast(DateValue, value), expression, arguments) for value in group)
+        for group in clause.groups
+    )
 
 
 def number_condition(value: NumberValue, parameter: SearchParameter, arguments: Arguments) -> str:
@@ -335,7 +380,7 @@ def _below(clause: Clause, alias: str, arguments: Arguments) -> str:
 def _missing_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
     wanted = {cast(MissingValue, value).missing for value in clause.values}
     if len(wanted) == 2:
-        return "true"
+        return TRUE
     present = _bears([clause.parameter.index_name], alias, arguments)
     return f"NOT {present}" if True in wanted else present
 
@@ -361,9 +406,9 @@ def _bounds(condition: Condition, parameter: SearchParameter) -> TypeGuard[Claus
 
 def _id_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
     if clause.modifier == "missing":
-        return "true" if MissingValue(False) in clause.values else _FALSE
+        return TRUE if MissingValue(False) in clause.values else FALSE
     if clause.modifier in ("text", "of-type"):
-        return _FALSE
+        return FALSE
     tokens = [value for value in clause.values if isinstance(value, TokenValue)]
     ids = [value.code for value in tokens if value.system is None]
     found = f"{alias}.id = ANY({arguments.add(ids, 'text[]')})"
@@ -372,12 +417,8 @@ def _id_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
 
 def _column_predicate(clause: Clause, expression: str, arguments: Arguments) -> str:
     if clause.modifier == "missing":
-        return "true" if MissingValue(False) in clause.values else _FALSE
-    groups = [
-        "(" + " OR ".join(instant_condition(cast(DateValue, v), expression, arguments) for v in group) + ")"
-        for group in clause.groups
-    ]
-    return " AND ".join(groups)
+        return TRUE if MissingValue(False) in clause.values else FALSE
+    return instants_condition(clause, expression, arguments)
 
 
 def _like(text: str) -> str:
@@ -398,23 +439,28 @@ def _indexed(column: str) -> str:
 
 
 def _string_condition(value: StringValue, modifier: str | None, arguments: Arguments) -> str:
-    start = value.folded[:STRING_INDEX_CHARACTERS]
     if modifier == "exact":
-        same = arguments.add(start, "text")
+        same = arguments.add(value.folded[:STRING_INDEX_CHARACTERS], "text")
         return f"({_indexed('x.value')} = {same} AND x.exact = {arguments.add(value.text, 'text')})"
     if not value.folded:
-        return _FALSE
+        return FALSE
     if modifier in _ORDERED:
         return _ordered_string(value, modifier, arguments)
     if modifier == "ends":
         return f"x.value LIKE {arguments.add(f'%{_like(value.folded)}', 'text')}"
     if modifier == "contains":
         return f"x.value LIKE {arguments.add(f'%{_like(value.folded)}%', 'text')}"
+    return _begins(value.folded, arguments, "x")
+
+
+def _begins(folded: str, arguments: Arguments, row: str) -> str:
+    """Condition: the column `value` of `row` begins so, by a range of the index."""
+    start = folded[:STRING_INDEX_CHARACTERS]
     low, high = arguments.add(start, "text"), arguments.add(_after(start), "text")
-    prefix = f"{_indexed('x.value')} >= {low} AND {_indexed('x.value')} < {high}"
-    if len(value.folded) > len(start):
-        prefix += f" AND starts_with(x.value, {arguments.add(value.folded, 'text')})"
-    return f"({prefix})"
+    conditions = [f"{_indexed(f'{row}.value')} >= {low}", f"{_indexed(f'{row}.value')} < {high}"]
+    if len(folded) > len(start):
+        conditions.append(f"starts_with({row}.value, {arguments.add(folded, 'text')})")
+    return all_of(conditions)
 
 
 _ORDERED = {"equal": "=", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}

@@ -10,9 +10,10 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from creneau_shared.clock import PARIS
+from creneau_shared.fhir.paths.extraction import Path, compile_expression, referenced_type
 from creneau_shared.fhir.search.dates import NotADateError, value_interval
+from creneau_shared.fhir.search.name_words import START, found_by_words, text_starts
 from creneau_shared.fhir.search.parameters import SearchParameter
-from creneau_shared.fhir.search.paths import Path, compile_expression, referenced_type
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
 from creneau_shared.fhir.search.words import words_vector
@@ -129,6 +130,8 @@ def _emitter(parameter: SearchParameter, path: Path) -> _Emit:
     if parameter.type == "token":
         return _contact(name) if path.element in ("telecom", "contact") else _token(name)
     if parameter.type == "string":
+        if found_by_words(parameter.base, parameter.name):
+            return _name(name)
         return _string(name, phonetic if name == "phonetic" else fold)
     if parameter.type == "date":
         return _date(name, instant=parameter.instant)
@@ -264,6 +267,19 @@ def _string(name: str, key: Callable[[str], str]) -> _Emit:
         for text in _parts(value):
             collector.terms[name] = None
             collector.strings[StringEntry(name, key(text), text)] = None
+
+    return emit
+
+
+def _name(name: str) -> _Emit:
+    """A string that is found from each of its words on."""
+    whole = _string(name, fold)
+
+    def emit(collector: _Collector, value: Any) -> None:
+        whole(collector, value)
+        for text in _parts(value):
+            for start in text_starts(text):
+                collector.strings[StringEntry(name + START, start, "")] = None
 
     return emit
 

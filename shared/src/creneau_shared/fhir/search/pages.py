@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from creneau_shared.database.conditions import all_of, any_of
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.request import Condition, SearchRequest, near_of
 from creneau_shared.fhir.search.sql import (
@@ -145,7 +146,7 @@ class _Page:
             SortValue(columns.key, table.key_type, nullable=False),
         ]
         if self._place is not None:
-            parts.append(f"({_beyond(order, self._place, arguments)})")
+            parts.append(_beyond(order, self._place, arguments))
         selected = [
             f"{columns.key} AS key",
             f"{columns.id} AS id",
@@ -160,7 +161,7 @@ class _Page:
             selected.append(f"{table.references(self._references, alias)} AS refs")
         ordered = ", ".join(_order_by(v, self._backward) for v in order if v.expression != "NULL")
         sql = (
-            f"SELECT {', '.join(selected)} FROM {source} WHERE {' AND '.join(parts)} "
+            f"SELECT {', '.join(selected)} FROM {source} WHERE {all_of(parts)} "
             f"ORDER BY {ordered} LIMIT {arguments.add(request.count + 1, 'bigint')}"
         )
         return MatchQuery(compiler.statement(sql), len(order) - 1, self._backward)
@@ -194,20 +195,22 @@ def _beyond(order: Sequence[SortValue], place: RowPlace, arguments: Arguments) -
         raise ValueError("a place has one value for each sort key and the key")
     alternatives: list[str] = []
     equal: list[str] = []
-    bound = ""
+    bounds: list[str] = []
     for value, at in zip(order, place.values, strict=True):
         if value.expression == "NULL":
             continue
         placeholder = None if at is None else arguments.add(at, value.sql_type)
         if not alternatives and not equal and placeholder is not None and not value.nullable:
             # Said once more without OR, so that an index is read from the place on.
-            bound = f"{value.expression} {'<=' if value.descending != place.backward else '>='} {placeholder} AND "
+            bounds = [
+                f"{value.expression} {'<=' if value.descending != place.backward else '>='} {placeholder}"
+            ]
         further = _further(value, placeholder, place.backward)
         if further is not None:
-            alternatives.append(" AND ".join([*equal, further]))
+            alternatives.append(all_of([*equal, further]))
         same = f"= {placeholder}" if placeholder else "IS NULL"
         equal.append(f"{value.expression} {same}")
-    return bound + "(" + (" OR ".join(f"({alternative})" for alternative in alternatives) or "false") + ")"
+    return all_of([*bounds, any_of(alternatives)])
 
 
 def _further(value: SortValue, placeholder: str | None, backward: bool) -> str | None:

@@ -1,6 +1,6 @@
 """Search parameters: what a client may search by, and where in a resource the values stand.
 
-The FHIRPath expression is the single source: `paths.py` compiles it to an extractor, `index.py` writes what
+The FHIRPath expression is the single source: `fhir.paths` compiles it to an extractor, `index.py` writes what
 that extracts, `parse.py` reads the client's values by the parameter's type, `published.py` publishes it.
 """
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from typing import NoReturn, cast, get_args
 
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, Issue
+from creneau_shared.fhir.definitions import type_definition
 from creneau_shared.fhir.search.filter import FilterError, parse_filter
 from creneau_shared.fhir.search.filter_conditions import FilterReader
 from creneau_shared.fhir.search.parameters import SearchParameter
@@ -81,9 +82,13 @@ def parse_search(
 ) -> SearchRequest:
     """Understand the decoded `pairs` of a query on `resource_type`.
 
-    `known_types` are the types of the whole system; `strict` (Prefer: handling=strict) refuses unknown
-    parameters, which are otherwise ignored and reported in `issues`; `zone` holds for dates without one;
-    `now` is what `ap` approximates from. Raises BadRequest with an issue that names the parameter.
+    `known_types` are the types of the whole system; `strict` (Prefer: handling=strict) refuses names that are not
+    known, which are otherwise ignored and reported in `issues`; `zone` holds for dates without one; `now` is what `ap`
+    approximates from. Raises BadRequest with an issue that names the parameter.
+
+    What is a name: all that stands before `=` but the modifier, and, behind it, the parameters and types of an include,
+    the keys of `_sort`, the elements of `_elements`. A modifier is never ignored (FHIR R4 search.html#modifiers: a
+    server SHALL reject one that it does not support), nor is a value that its parameter does not take.
     """
     reading = Reading(
         zone=zone, now=now, base_url=base_url, known_types=known_types, limits=limits or Limits()
@@ -91,8 +96,28 @@ def parse_search(
     return _Parser(resource_type, reading, strict=strict).parse(pairs)
 
 
-class _UnknownParameterError(Exception):
-    """The first name of a key is no parameter of the searched type."""
+def understands(resource_type: str, name: str, text: str, *, known_types: Collection[str]) -> bool:
+    """Whether something of one pair of a query is known for the type: a value that is wrong is known to be so."""
+    whenever = datetime.fromtimestamp(0, UTC)
+    try:
+        return bool(parse_search(resource_type, [(name, text)], known_types=known_types, now=whenever).used)
+    except BadRequest:
+        return True
+
+
+def has_element(resource_type: str, name: str) -> bool:
+    """Whether the type has the element, a choice named without its type."""
+    definition = type_definition(resource_type)
+    return name in definition.by_name or name in definition.choices
+
+
+class _UnknownNameError(Exception):
+    """A name in the query stands for nothing here: in French and in English, what."""
+
+    def __init__(self, fr: str, en: str) -> None:
+        self.fr = fr
+        self.en = en
+        super().__init__(en)
 
 
 def refuse(name: str, fr: str, en: str, code: str = "invalid") -> NoReturn:
@@ -140,7 +165,7 @@ class _Parser:
             sort=tuple(self.sort),
             count=self._count(),
             summary=summary,
-            elements=tuple(e.strip() for e in self.results.get("_elements", "").split(",") if e.strip()),
+            elements=self._elements(),
             total=cast(TotalMode, self._choice("_total", ("none", "estimate", "accurate"), "default")),
             cursor=self.results.get(CURSOR_PARAMETER),
             issues=tuple(self.issues),
@@ -164,10 +189,9 @@ class _Parser:
             self._include(name, start, modifier, text)
         elif name == "_sort":
             self._sort(text)
-            self.used.append((name, text))
         elif name in ("_count", "_summary", "_elements", "_total"):
             self.results[name] = text.strip()
-            if name != "_count":
+            if name in ("_summary", "_total"):
                 self.used.append((name, text))
         elif name == CURSOR_PARAMETER:
             self.results[name] = text
@@ -181,24 +205,28 @@ class _Parser:
     def _search_parameter(self, name: str, text: str) -> None:
         try:
             condition = self._condition(self.resource_type, name, name, text, depth=0)
-        except _UnknownParameterError:
-            self._ignore(
-                name,
-                f"Paramètre inconnu pour {self.resource_type} : {name}",
-                f"Unknown parameter for {self.resource_type}: {name}",
-            )
+        except _UnknownNameError as unknown:
+            self._ignore(name, unknown)
             return
         if condition is not None:
             # What all must hold anyway stands beside the rest, where bounds are joined and policies look.
             self.conditions += condition.conditions if isinstance(condition, And) else (condition,)
             self.used.append((name, text))
 
-    def _ignore(self, name: str, fr: str, en: str) -> None:
-        """An unknown name: refused when strict, otherwise left out and told."""
+    def _ignore(self, name: str, unknown: _UnknownNameError) -> None:
+        """What the parameter `name` says is unknown: refused when strict, otherwise left out and told."""
         if self.strict:
-            refuse(name, fr, en, "not-supported")
-        issue = Issue("not-supported", fr + " ; il a été ignoré", en + "; it was ignored", severity="warning")
-        self.issues.append(issue)
+            refuse(name, unknown.fr, unknown.en, "not-supported")
+        self.issues.append(
+            Issue(
+                "not-supported",
+                f"{unknown.fr} ; ignoré",
+                f"{unknown.en}; ignored",
+                expression=(f"http.{name}",),
+                severity="warning",
+                details_code="ignored",
+            )
+        )
 
     def _condition(self, base: str, key: str, name: str, text: str, depth: int) -> Condition | None:
         """The condition that `key` (what is left of `name`) sets on resources of type `base`."""
@@ -212,7 +240,9 @@ class _Parser:
         if parameter is None:
             alias = _ALIASES.get((base, code))
             if alias is None:
-                raise _UnknownParameterError
+                raise _UnknownNameError(
+                    f"Paramètre inconnu pour {base} : {name}", f"Unknown parameter for {base}: {name}"
+                )
             return self._condition(base, alias + key[len(code) :], name, text, depth)
         if parameter.name == "_filter" and link == code:
             return self._filter(base, name, text)
@@ -270,26 +300,25 @@ class _Parser:
         self, parameter: SearchParameter, target: str, rest: str, name: str, text: str, depth: int
     ) -> Chain | None:
         if parameter.type != "reference":
-            refuse(
-                name,
-                f"{parameter.name} n’est pas une référence : pas de chaîne possible",
-                f"{parameter.name} is not a reference: it cannot be chained",
+            raise _UnknownNameError(
+                f"{name} : {parameter.name} n’est pas une référence",
+                f"{name}: {parameter.name} is not a reference",
             )
         branches: list[Branch] = []
+        unknown: _UnknownNameError | None = None
         for resource_type in self._chain_types(parameter, target, name):
             try:
                 condition = self._condition(resource_type, rest, name, text, depth + 1)
-            except _UnknownParameterError:
+            except _UnknownNameError as error:
+                unknown = error
                 continue
             if condition is None:
                 return None
             branches.append(Branch(resource_type, condition))
         if not branches:
-            refuse(
-                name,
-                f"Aucun type visé par {parameter.name} n’a le paramètre {rest}",
-                f"No type that {parameter.name} refers to has the parameter {rest}",
-                "not-supported",
+            raise unknown or _UnknownNameError(
+                f"{name} : {parameter.name} ne mène à aucun type connu",
+                f"{name}: {parameter.name} leads to no known type",
             )
         return Chain(parameter, tuple(branches))
 
@@ -298,47 +327,33 @@ class _Parser:
             known = self.reading.known_types
             return [t for t in reference_types(parameter, known) if t in known]
         if not parameter.allows_target(target):
-            refuse(
-                name, f"{parameter.name} ne vise pas {target}", f"{parameter.name} does not refer to {target}"
+            raise _UnknownNameError(
+                f"{name} : {parameter.name} ne vise pas {target}",
+                f"{name}: {parameter.name} does not refer to {target}",
             )
-        self._check_type(target, name)
+        self._check_type(target)
         return [target]
 
-    def _check_type(self, resource_type: str, name: str) -> None:
+    def _check_type(self, resource_type: str) -> None:
         if resource_type not in self.reading.known_types or not parameters_of(resource_type):
-            refuse(
-                name,
-                f"Le type {resource_type} n’est pas pris en charge",
-                f"The type {resource_type} is not supported",
-                "not-supported",
-            )
+            raise _UnknownNameError(f"Type inconnu : {resource_type}", f"Unknown type: {resource_type}")
 
     def _has(self, base: str, key: str, name: str, text: str, depth: int) -> Has | None:
         parts = key.split(":", 3)
         if len(parts) != 4 or not parts[3]:
-            refuse(
-                name,
-                "La forme attendue est _has:Type:référence:paramètre",
-                "Expected _has:Type:reference:parameter",
+            raise _UnknownNameError(
+                f"{name} n’a pas la forme _has:Type:référence:paramètre",
+                f"{name} is not of the form _has:Type:reference:parameter",
             )
         _, source, code, rest = parts
-        self._check_type(source, name)
+        self._check_type(source)
         parameter = find_parameter(source, code)
         if parameter is None or not parameter.includable or not parameter.allows_target(base):
-            refuse(
-                name,
+            raise _UnknownNameError(
                 f"{source} n’a pas de référence {code} vers {base}",
                 f"{source} has no reference {code} to {base}",
             )
-        try:
-            condition = self._condition(source, rest, name, text, depth + 1)
-        except _UnknownParameterError:
-            refuse(
-                name,
-                f"Paramètre inconnu pour {source} : {rest}",
-                f"Unknown parameter for {source}: {rest}",
-                "not-supported",
-            )
+        condition = self._condition(source, rest, name, text, depth + 1)
         return None if condition is None else Has(parameter, (condition,))
 
     def _include(self, name: str, kind: str, modifier: str, text: str) -> None:
@@ -349,66 +364,80 @@ class _Parser:
                 f"The modifier :{modifier} is not supported",
                 "not-supported",
             )
-        for value in split(text, ","):
-            if value.strip():
-                include = self._one_include(
-                    name, value.strip(), reverse=kind == "_revinclude", iterate=bool(modifier)
+        understood: list[str] = []
+        for value in filter(None, map(str.strip, split(text, ","))):
+            try:
+                self.includes.append(
+                    self._one_include(name, value, reverse=kind == "_revinclude", iterate=bool(modifier))
                 )
-                if include is not None:
-                    self.includes.append(include)
+                understood.append(value)
+            except _UnknownNameError as unknown:
+                self._ignore(name, unknown)
         most = self.reading.limits.includes_max
         check_at_most(name, len(self.includes), most, "inclusions", "includes")
-        self.used.append((name, text))
+        self._use(name, understood)
 
-    def _one_include(self, name: str, value: str, *, reverse: bool, iterate: bool) -> Include | None:
+    def _use(self, name: str, understood: Sequence[str]) -> None:
+        """Those of a parameter's values that are known are what was used."""
+        if understood:
+            self.used.append((name, ",".join(understood)))
+
+    def _one_include(self, name: str, value: str, *, reverse: bool, iterate: bool) -> Include:
         source, colon, rest = value.partition(":")
         code, _, target = rest.partition(":")
         target = "" if target == "*" else target
         if value == "*":
             if not reverse:
                 return Include(self.resource_type, _references(self.resource_type), None, iterate)
-            refuse(
-                name,
+            raise _UnknownNameError(
                 "_revinclude demande un type : Type:paramètre ou Type:*",
                 "_revinclude needs a type: Type:parameter or Type:*",
-                "not-supported",
             )
         if not colon or not code:
             refuse(name, "La forme attendue est Type:paramètre", "Expected Type:parameter")
-        self._check_type(source, name)
+        self._check_type(source)
         if target:
-            self._check_type(target, name)
-        parameters = _references(source) if code == "*" else self._include_parameter(name, source, code)
+            self._check_type(target)
+        parameters = _references(source) if code == "*" else (_include_parameter(source, code),)
         if not reverse and source != self.resource_type:
             # Only an included resource can be of another type: GAP and ROR leave :iterate out.
             iterate = True
-        return Include(source, parameters, target or None, iterate, reverse) if parameters else None
-
-    def _include_parameter(self, name: str, source: str, code: str) -> tuple[SearchParameter, ...]:
-        parameter = find_parameter(source, code)
-        if parameter is None:
-            self._ignore(
-                name,
-                f"{source} n’a pas de paramètre {code} à inclure",
-                f"{source} has no parameter {code} to include",
-            )
-            return ()
-        if not parameter.includable:
-            refuse(name, f"{source}:{code} n’est pas une référence", f"{source}:{code} is not a reference")
-        return (parameter,)
+        return Include(source, parameters, target or None, iterate, reverse)
 
     def _sort(self, text: str) -> None:
-        for key in text.split(","):
-            code = key.strip().removeprefix("-")
+        understood: list[str] = []
+        for key in map(str.strip, text.split(",")):
+            code = key.removeprefix("-")
             if not code:
                 continue
             parameter = find_parameter(self.resource_type, code)
             if parameter is None or not parameter.sortable:
-                self._ignore("_sort", f"Tri inconnu : {code}", f"Unknown sort: {code}")
+                self._ignore("_sort", _UnknownNameError(f"Tri inconnu : {code}", f"Unknown sort: {code}"))
                 continue
-            self.sort.append(SortKey(parameter, key.strip().startswith("-")))
+            self.sort.append(SortKey(parameter, key.startswith("-")))
+            understood.append(key)
+        self._use("_sort", understood)
         most = self.reading.limits.sort_keys_max
         check_at_most("_sort", len(self.sort), most, "clés de tri", "sort keys")
+
+    def _elements(self) -> tuple[str, ...]:
+        """The elements that the searched types, or those that are included with them, have."""
+        asked = [e for e in map(str.strip, self.results.get("_elements", "").split(",")) if e]
+        if not asked:
+            return ()
+        types = {self.resource_type}
+        for include in self.includes:
+            known = self.reading.known_types
+            types |= {include.source, *(t for p in include.parameters for t in reference_types(p, known))}
+        understood: list[str] = []
+        for element in asked:
+            if any(has_element(resource_type, element) for resource_type in types):
+                understood.append(element)
+            else:
+                unknown = _UnknownNameError(f"Élément inconnu : {element}", f"Unknown element: {element}")
+                self._ignore("_elements", unknown)
+        self._use("_elements", understood)
+        return tuple(understood)
 
     def _count(self) -> int:
         limits = self.reading.limits
@@ -438,6 +467,16 @@ class _Parser:
 def _written(codes: tuple[str, ...]) -> frozenset[str]:
     """Modifiers as a query writes them (FHIR R4 search.html#token); `type` stands for the names of types."""
     return frozenset("of-type" if code == "ofType" else code for code in codes if code != "type")
+
+
+def _include_parameter(source: str, code: str) -> SearchParameter:
+    """The reference `code` of a type, which an include follows."""
+    parameter = find_parameter(source, code)
+    if parameter is None or not parameter.includable:
+        raise _UnknownNameError(
+            f"{source} n’a pas de référence {code} à inclure", f"{source} has no reference {code} to include"
+        )
+    return parameter
 
 
 def _references(resource_type: str) -> tuple[SearchParameter, ...]:

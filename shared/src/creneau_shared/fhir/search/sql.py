@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from creneau_shared.database.conditions import all_of, any_of
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.request import (
@@ -260,7 +261,7 @@ class Compiler:
             if terms is not None:
                 parts.append(table.bears(terms, alias, self.arguments))
         parts += [self._condition(table, condition, alias) for condition in conditions]
-        return " AND ".join(parts)
+        return all_of(parts)
 
     def _condition(self, table: SearchTable, condition: Condition, alias: str) -> str:
         if isinstance(condition, Clause):
@@ -272,15 +273,13 @@ class Compiler:
         if isinstance(condition, Not):
             return f"({self._condition(table, condition.condition, alias)}) IS NOT TRUE"
         if isinstance(condition, And):
-            return (
-                "(" + " AND ".join(self._condition(table, part, alias) for part in condition.conditions) + ")"
-            )
+            return all_of(self._condition(table, part, alias) for part in condition.conditions)
         return self._either(table, condition.conditions, alias)
 
     def _either(self, table: SearchTable, conditions: Sequence[Condition], alias: str) -> str:
         """OR. As a union of keys when each way has its index, since no plan joins indexes of several tables by OR."""
         if all(map(_by_terms, conditions)) or any(map(_is_complement, conditions)):
-            return "(" + " OR ".join(f"({self._condition(table, c, alias)})" for c in conditions) + ")"
+            return any_of(self._condition(table, c, alias) for c in conditions)
         ways: list[str] = []
         for condition in conditions:
             own = self.alias()
@@ -293,7 +292,7 @@ class Compiler:
             table.refers_to(chain.parameter, self.select(branch.resource_type, (branch.condition,)), alias)
             for branch in chain.branches
         ]
-        return "(" + " OR ".join(ways) + ")"
+        return any_of(ways)
 
     def _has(self, table: SearchTable, has: Has, alias: str) -> str:
         selection = self.select(has.resource_type, has.conditions)

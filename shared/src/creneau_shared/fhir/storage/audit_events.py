@@ -12,17 +12,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 from uuid import UUID
 
+from creneau_shared.database.conditions import any_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import MethodNotAllowed
 from creneau_shared.fhir.audit import AGENT, ALTID, ENTITY, PATIENT
 from creneau_shared.fhir.json import dumps, loads
-from creneau_shared.fhir.search.generic import instant_condition, literal
+from creneau_shared.fhir.search.generic import instants_condition, literal
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import (
     Clause,
     Condition,
-    DateValue,
     MissingValue,
     NearValue,
     ReferenceValue,
@@ -242,7 +242,7 @@ class AuditEventTable:
         if clause.parameter.full_text:
             return "false"  # nobody has written anything in it: it has codes, ids and dates
         if name in _INSTANTS:
-            return _instants(clause, alias, arguments)
+            return instants_condition(clause, f"{alias}.recorded", arguments)
         found = _matches(clause, alias, arguments)
         return f"NOT ({found})" if clause.modifier == "not" else found
 
@@ -274,7 +274,7 @@ class AuditEventTable:
         starts = [literal(_REFERENCES[p.name]) for p in parameters if p.name in _REFERENCES]
         if not starts:
             return "ARRAY[]::text[]"
-        wanted = " OR ".join(f"starts_with(t.term, {start})" for start in starts)
+        wanted = any_of(f"starts_with(t.term, {start})" for start in starts)
         return f"ARRAY(SELECT t.term FROM unnest({alias}.terms) AS t (term) WHERE {wanted})"
 
     def sort_value(self, key: SortKey, alias: str, arguments: Arguments) -> SortValue:
@@ -306,16 +306,6 @@ def _missing(clause: Clause, alias: str) -> str:
         start = literal(_REFERENCES[name])
         present = f"EXISTS (SELECT FROM unnest({alias}.terms) AS t (term) WHERE starts_with(t.term, {start}))"
     return f"NOT {present}" if True in wanted else present
-
-
-def _instants(clause: Clause, alias: str, arguments: Arguments) -> str:
-    groups = [
-        " OR ".join(
-            instant_condition(cast(DateValue, value), f"{alias}.recorded", arguments) for value in group
-        )
-        for group in clause.groups
-    ]
-    return " AND ".join(f"({group})" for group in groups)
 
 
 def _matches(clause: Clause, alias: str, arguments: Arguments) -> str:

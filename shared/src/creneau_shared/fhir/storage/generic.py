@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from datetime import datetime
 from typing import Any
 
+from creneau_shared.database.conditions import any_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Forbidden
 from creneau_shared.fhir.json import dumps, loads
@@ -450,9 +451,9 @@ class GenericStore:
         if keep_superseded:
             parts.append(
                 "superseded AS (INSERT INTO resource_history"
-                " (resource_type, id, version, last_updated, content, compartment)"
+                " (resource_type, id, version, last_updated, content, compartment, superseded_at)"
                 f" SELECT ${after}, $1, ${after + 1}, ${after + 2}, ${after + 3}::bytea,"
-                f" {_compartment(self.resource_type, 'old_terms')} FROM resource)"
+                f" {_compartment(self.resource_type, 'old_terms')}, $3 FROM resource)"
             )
         return f"WITH {', '.join(parts)} SELECT key FROM resource"
 
@@ -460,15 +461,13 @@ class GenericStore:
 def _versions(resource_type: str) -> tuple[VersionRows, VersionRows]:
     """Where the current and the superseded versions of a type stand."""
 
-    def rows(table: str, alias: str, terms: str, only: str) -> VersionRows:
+    def rows(table: str, alias: str, terms: str, only: str, ended: str | None) -> VersionRows:
         columns = ", ".join(f"{alias}.{name}" for name in ("id", "version", "last_updated", "content"))
 
         def bears(required: Sequence[str], arguments: Arguments) -> str:
             ids = [term.removeprefix("_id=") for term in required if term.startswith("_id=")]
-            return (
-                f"({alias}.id = ANY({arguments.add(ids, 'text[]')})"
-                f" OR {alias}.{terms} && {arguments.add(list(required), 'text[]')})"
-            )
+            of_id = f"{alias}.id = ANY({arguments.add(ids, 'text[]')})"
+            return any_of((of_id, f"{alias}.{terms} && {arguments.add(list(required), 'text[]')}"))
 
         return VersionRows(
             select=f"SELECT {columns} FROM {table} AS {alias}",
@@ -478,12 +477,13 @@ def _versions(resource_type: str) -> tuple[VersionRows, VersionRows]:
             deletion=f"{alias}.content IS NULL",
             bears=bears,
             only=only,
+            ended=ended,
         )
 
     of_type = f"past.resource_type = '{resource_type}'"
     return (
-        rows(table_name(resource_type), "present", "terms", "true"),
-        rows("resource_history", "past", "compartment", of_type),
+        rows(table_name(resource_type), "present", "terms", "true", None),
+        rows("resource_history", "past", "compartment", of_type, "superseded_at"),
     )
 
 
@@ -498,7 +498,7 @@ def _compartment(resource_type: str, terms: str) -> str:
     """SQL: those of some terms that say whose a resource is and about whom."""
     people = COMPARTMENT.get(resource_type, ())
     starts = ["~", *(f"{name}=" for name in people if name != "_id")]
-    wanted = " OR ".join(f"starts_with(t, '{start}')" for start in starts)
+    wanted = any_of(f"starts_with(t, '{start}')" for start in starts)
     return f"ARRAY(SELECT t FROM unnest({terms}) AS t WHERE {wanted})"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from creneau_shared.database.conditions import all_of
 from creneau_shared.fhir.search.sql import Arguments, Statement
 from creneau_shared.fhir.storage.store import HistoryQuery
 
@@ -22,7 +23,8 @@ class VersionRows:
     `bears` gives the condition that a version bears one of some terms, for those who do not see every version.
     `source` is the table under the alias `alias`, whose columns are `id`, `version`, `last_updated`; `served_id` the
     id as it is served, collated by code points; `only` and `deletion` are conditions: which rows are meant, and which
-    of them are deletions.
+    of them are deletions. `ended`: the column, if there is one, that says when the version was superseded, or a later
+    moment; what is partitioned by it is looked for in the months that may have it.
     """
 
     select: str
@@ -32,6 +34,7 @@ class VersionRows:
     deletion: str
     bears: Callable[[Sequence[str], Arguments], str]
     only: str = "true"
+    ended: str | None = None
 
 
 def history_statement(
@@ -105,11 +108,11 @@ class _Wanted:
         if self._key is not None:
             conditions.append(f"{a}.id = {self._key}")
         if self._since is not None:
-            conditions.append(f"{a}.last_updated >= {self._since}")
+            conditions += [f"{a}.last_updated >= {self._since}", *_ended(rows, f">= {self._since}")]
         if self._before is not None:
             beyond = ">" if self._backward else "<"
             conditions.append(f"({a}.last_updated, {rows.served_id}, {a}.version) {beyond} ({self._before})")
-        return " AND ".join(conditions)
+        return all_of(conditions)
 
     def lived_on(self, rows: VersionRows) -> str:
         """The version is current to this day. A deletion is told when it happened, not for ever after."""
@@ -125,16 +128,30 @@ class _Wanted:
         if self._low is None:
             return "true"
         a = rows.alias
-        return f"{a}.last_updated >= {self._low} AND {a}.last_updated < {self._high}"
+        began = [f"{a}.last_updated >= {self._low}", f"{a}.last_updated < {self._high}"]
+        return " AND ".join([*began, *_ended(rows, f">= {self._low}")])
 
     def superseded(self, current: VersionRows, past: VersionRows) -> tuple[str, str]:
         """Condition and join: the version became current before the period and was superseded after its begin."""
         newer = " UNION ALL ".join(
             f"SELECT {rows.alias}.id, {rows.alias}.version FROM {rows.source} AS {rows.alias}"
-            f" WHERE {rows.only} AND {rows.alias}.last_updated > {self._low}"
+            " WHERE "
+            + " AND ".join(
+                [rows.only, f"{rows.alias}.last_updated > {self._low}", *_ended(rows, f"> {self._low}")]
+            )
             + (f" AND {rows.alias}.id = {self._key}" if self._key is not None else "")
             for rows in (current, past)
         )
         a = past.alias
         join = f" JOIN ({newer}) AS newer ON newer.id = {a}.id AND newer.version = {a}.version + 1"
-        return f"{a}.last_updated < {self._low} AND NOT ({past.deletion})", join
+        wanted = [
+            f"{a}.last_updated < {self._low}",
+            f"NOT ({past.deletion})",
+            *_ended(past, f"> {self._low}"),
+        ]
+        return " AND ".join(wanted), join
+
+
+def _ended(rows: VersionRows, condition: str) -> list[str]:
+    """What a condition on the version's time, or on its successor's, means for when it ended."""
+    return [f"{rows.alias}.{rows.ended} {condition}"] if rows.ended is not None else []

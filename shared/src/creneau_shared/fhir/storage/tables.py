@@ -2,7 +2,8 @@
 
 One row of the main table is the current version of one resource: the bytes that are served, and `terms`, the
 array that answers every token, reference and uri search through one GIN index. What needs an order (strings,
-dates, numbers) stands in narrow side tables. The forms of a term, written by `fhir.search.index` and read by
+dates, numbers) stands in narrow side tables; names stand there once more from each of their words on, under
+`name:start` (`search.name_words`). The forms of a term, written by `fhir.search.index` and read by
 `fhir.search.sql`:
 
     status                          the parameter has a value            (:missing)
@@ -42,6 +43,7 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
@@ -182,17 +184,22 @@ def history_table(metadata: MetaData) -> Table:
     """`resource_history`: the superseded versions of all generic types of the service.
 
     The current version stands in the type's own table only; deleting a resource leaves a current row without
-    content, whose version is the deletion's.
+    content, whose version is the deletion's. Partitioned by month of `superseded_at`, when the successor came: versions
+    are kept from then on. Each partition has (resource_type, id, version) as its primary key; who supersedes a version
+    holds its resource's lock, so that it is in one month only.
     """
     return Table(
         "resource_history",
         metadata,
-        Column("resource_type", Text, primary_key=True),
-        Column("id", Text(collation="C"), primary_key=True),
-        Column("version", Integer, primary_key=True),
+        Column("resource_type", Text, nullable=False),
+        Column("id", Text(collation="C"), nullable=False),
+        Column("version", Integer, nullable=False),
         Column("last_updated", DateTime(timezone=True), nullable=False),
         Column("content", LargeBinary, nullable=True),
         # About whom and whose this version was: its own, not its successor's, decides who may see it.
         Column("compartment", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'")),
+        # Of versions from before there was this column: not later than that.
+        Column("superseded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Index("ix_resource_history_time", "resource_type", "last_updated"),
+        postgresql_partition_by="RANGE (superseded_at)",
     )

@@ -33,6 +33,11 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     # Requests
     "cursor": ("Lien de page inutilisable", "Unusable page link"),
     "type-not-held": ("Type que ce service ne détient pas", "Type that this service does not hold"),
+    "designated-meanwhile": (
+        "Condition qui désigne autre chose depuis le début de la transaction",
+        "Condition that designates something else since the transaction began",
+    ),
+    "ignored": ("Nom inconnu, laissé de côté", "Unknown name, left out"),
     "includes-cut": ("Ressources liées incomplètes", "Related resources incomplete"),
     "patch-malformed": ("Correctif illisible", "Unreadable patch"),
     "patch-inapplicable": ("Correctif inapplicable", "Patch that does not apply"),

@@ -1,32 +1,22 @@
-"""The part of FHIRPath that search parameters are written in, compiled to extractors.
+"""Expressions of search parameters, compiled to extractors.
 
-    Slot.start                                              elements, lists flattened
-    Organization.name | Organization.alias                  unions
-    Practitioner.telecom.where(system='email')              a child equal to a literal
-    Appointment.participant.actor.where(resolve() is Patient)   references to one type
-    (Patient.deceased as dateTime)                          one type of a choice
-    ….extension.where(url='…').value                        whatever value[x] is there
-    Patient.deceased.exists() and Patient.deceased != false     the one condition of R4 that is not a path
+Beside what `grammar` says: `extension.where(url='…').value` is whatever value[x] there is, and
+`Patient.deceased.exists() and Patient.deceased != false` the one condition of R4 that is not a path.
 
 Compiled once; a resource is then walked by the elements that it has, not by the parameters that exist.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-Step = Callable[[list[Any]], list[Any]]
+from creneau_shared.fhir.paths.grammar import Name, OfTarget, OfType, Step, Steps, Where, parse_union
+
+Extract = Callable[[list[Any]], list[Any]]
 """From the values at one level to those at the next, lists flattened."""
 
-_PIECE = re.compile(
-    r"where\(resolve\(\) is (?P<target>\w+)\)"
-    r"|where\((?P<child>\w+)\s*=\s*'(?P<literal>[^']*)'\)"
-    r"|(?P<element>[A-Za-z]\w*)(?=\.|$)"
-)
-_CHOICE = re.compile(r"\((?P<path>[\w.]+) as (?P<type>\w+)\)")
 _DECEASED = "Patient.deceased.exists() and Patient.deceased != false"
 
 
@@ -40,7 +30,7 @@ class Path:
 
     element: str
     route: str
-    steps: tuple[Step, ...]
+    steps: tuple[Extract, ...]
     target: str | None = None
 
     def values(self, value: Any) -> list[Any]:
@@ -58,41 +48,53 @@ def compile_expression(expression: str) -> tuple[Path, ...]:
             Path("deceasedBoolean", "deceasedBoolean", ()),
             Path("deceasedDateTime", "deceasedDateTime.exists()", (_exists,)),
         )
-    return tuple(_compile_path(part.strip()) for part in expression.split(" | "))
+    return tuple(_compile(steps, expression) for steps in parse_union(expression))
 
 
-def _compile_path(text: str) -> Path:
-    choice = _CHOICE.fullmatch(text)
-    if choice:
-        text = choice["path"] + choice["type"][0].upper() + choice["type"][1:]
-    _, _, route = text.partition(".")
-    element: str | None = None
-    target: str | None = None
-    steps: list[Step] = []
-    position = 0
-    while position < len(route):
-        match = _PIECE.match(route, position)
-        if match is None or target is not None:
-            raise ValueError(f"not a search path: {text!r}")
-        if match["target"]:
-            target = match["target"]
-        elif match["child"]:
-            steps.append(_where(match["child"], match["literal"]))
-        elif element is None:
-            element = match["element"]
+def _compile(steps: Steps, expression: str) -> Path:
+    """The path of one alternative; ValueError for what a search parameter does not say."""
+    _, *rest = _choices_named(steps)
+    target = None
+    if rest and isinstance(rest[-1], OfTarget):
+        target = rest[-1].type
+        rest.pop()
+    if not rest or not isinstance(rest[0], Name):
+        raise ValueError(f"no element in {expression!r}")
+    extracts = tuple(_extract(step, expression) for step in rest[1:])
+    return Path(rest[0].name, ".".join(map(_printed, rest)), extracts, target)
+
+
+def _choices_named(steps: Steps) -> list[Step]:
+    """The steps with one type of a choice as JSON names it: `deceased`, `ofType(dateTime)` → `deceasedDateTime`."""
+    found: list[Step] = []
+    for step in steps:
+        if isinstance(step, OfType) and found and isinstance(found[-1], Name):
+            found[-1] = Name(found[-1].name + step.type[0].upper() + step.type[1:])
         else:
-            steps.append(_any_value if match["element"] == "value" else _child(match["element"]))
-        position = match.end() + 1
-    if element is None:
-        raise ValueError(f"no element in {text!r}")
-    return Path(element, route.partition(".where(resolve()")[0], tuple(steps), target)
+            found.append(step)
+    return found
+
+
+def _extract(step: Step, expression: str) -> Extract:
+    match step:
+        case Name("value"):
+            return _any_value
+        case Name(name):
+            return _child(name)
+        case Where((((Name(name),), str(literal)),)):
+            return _where(name, literal)
+    raise ValueError(f"not a search path: {expression!r}")
+
+
+def _printed(step: Step) -> str:
+    return step.name if isinstance(step, Name) else repr(step)
 
 
 def _exists(values: list[Any]) -> list[Any]:
     return [True] if values else []
 
 
-def _child(name: str) -> Step:
+def _child(name: str) -> Extract:
     def step(values: list[Any]) -> list[Any]:
         found: list[Any] = []
         for value in values:
@@ -116,7 +118,7 @@ def _any_value(values: list[Any]) -> list[Any]:
     ]
 
 
-def _where(name: str, literal: str) -> Step:
+def _where(name: str, literal: str) -> Extract:
     def step(values: list[Any]) -> list[Any]:
         return [value for value in values if isinstance(value, dict) and value.get(name) == literal]
 

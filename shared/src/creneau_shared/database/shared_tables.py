@@ -1,0 +1,32 @@
+"""Tables that several services have, as migrations make them: each function is frozen once a migration calls it.
+
+A change to such a table is another function, called by a new migration of every service that has it.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+
+def v1_rebuild() -> None:
+    """`rebuild` and `rebuild_key`: how far a replica is built again, and what was found for it."""
+    op.create_table(
+        "rebuild",
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("consumer", "topic", "partition", name="pk_rebuild"),
+    )
+    op.create_table(
+        "rebuild_key",
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(collation="C"), nullable=False),
+        sa.PrimaryKeyConstraint("consumer", "key", name="pk_rebuild_key"),
+    )
+
+
+def v1_rebuild_dropped() -> None:
+    op.drop_table("rebuild_key")
+    op.drop_table("rebuild")

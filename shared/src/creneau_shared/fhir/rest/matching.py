@@ -1,0 +1,104 @@
+"""What a conditional interaction designates, and how rivals with the same condition wait for each other.
+
+Whoever acts on the answer to "is there one already?" holds, until the end of the transaction, a lock that every rival
+takes before asking. It is by what the condition means (`search.normal_form`): two spellings of one condition are one
+lock, so that no two transactions can both find nothing and create.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import BadRequest, PreconditionFailed
+from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.fhir.rest.searching import parse, scope_of
+from creneau_shared.fhir.rest.service import FhirService
+from creneau_shared.fhir.search.execute import search as run_search
+from creneau_shared.fhir.search.normal_form import meeting_points, normal_form
+from creneau_shared.fhir.search.request import SearchRequest
+
+MATCHES_MAX = 2
+"""enough to tell none, one and several apart"""
+
+Query = str | Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """A condition as it was understood."""
+
+    wanted: SearchRequest
+
+    @property
+    def meaning(self) -> str:
+        """The same for whatever means the same."""
+        return f"{self.wanted.resource_type}?{normal_form(self.wanted.conditions)}"
+
+    @property
+    def locks(self) -> frozenset[int]:
+        """Keys of the advisory locks by which rivals meet."""
+        points = meeting_points(self.wanted.conditions)
+        return frozenset(_key(f"{self.wanted.resource_type}?{point}") for point in points)
+
+
+def read_criteria(service: FhirService, request: FhirRequest, resource_type: str, query: Query) -> Criteria:
+    """A condition must be understood whole: an unknown name is an error, not a wider match."""
+    pairs = parse_qsl(query, keep_blank_values=True) if isinstance(query, str) else list(query)
+    pairs = [(name, value) for name, value in pairs if name not in ("_format", "_pretty")]
+    wanted = parse(service, request, resource_type, pairs, strict=True)
+    if not wanted.conditions:
+        raise BadRequest(
+            "Une interaction conditionnelle a besoin d'au moins un critère de recherche.",
+            "A conditional interaction needs at least one search criterion.",
+            code="required",
+        )
+    return Criteria(replace(wanted, count=MATCHES_MAX, total="none", includes=(), sort=()))
+
+
+async def take_turn(connection: Connection, criteria: Iterable[Criteria]) -> None:
+    """Wait for the rivals of all the conditions, in one order for everybody; those to come wait until the transaction
+    ends. Taken before the statement that matches, so that it sees what the rivals have committed."""
+    keys = sorted({key for one in criteria for key in one.locks})
+    if keys:
+        await connection.execute("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key", keys)
+
+
+async def matching_ids(
+    service: FhirService, connection: Connection, request: FhirRequest, criteria: Criteria
+) -> list[str]:
+    """The ids of none, one or two of what a condition designates, within what the caller may see."""
+    scope = scope_of(request.access(criteria.wanted.resource_type, "s"))
+    result = await run_search(
+        connection, service.catalog, criteria.wanted, cursor_codec=service.cursors, scope=scope
+    )
+    return [row.id for row in result.matches]
+
+
+async def designated(
+    service: FhirService,
+    connection: Connection,
+    request: FhirRequest,
+    resource_type: str,
+    query: Query,
+    what: str,
+) -> str | None:
+    """The id that a conditional interaction designates: None for no match, PreconditionFailed for several."""
+    criteria = read_criteria(service, request, resource_type, query)
+    await take_turn(connection, (criteria,))
+    ids = await matching_ids(service, connection, request, criteria)
+    if len(ids) > 1:
+        raise PreconditionFailed(
+            f"{what} : plusieurs ressources correspondent à la recherche ; précisez-la.",
+            f"{what}: several resources match the search; make it more precise.",
+            code="multiple-matches",
+        )
+    return ids[0] if ids else None
+
+
+def _key(text: str) -> int:
+    """A signed 64-bit number."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") - 2**63

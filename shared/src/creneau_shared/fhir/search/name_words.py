@@ -1,0 +1,73 @@
+"""How names of people, organisations and places, and their addresses, are found by any of their words.
+
+FHIR R4 lets a string search begin at the start of the text only, and leaves to a server what `name` of a person matches
+(search.html#string). People know "de La Tour du Pin" by "tour", Mme Le Gall-Moreau by "moreau". So a text of such a
+parameter is stored once more from each of its words on (`text_starts`), under a name of its own (`START`), by which
+one range of the same index finds it; the text itself stays what it is compared and sorted by. Saint, Sainte, St and Ste
+are one word on both sides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from creneau_shared.fhir.text import fold
+
+START = ":start"
+"""Behind a parameter's index name: its texts from each of their words on."""
+
+WORDS_MAX = 16
+"""words of one text from which it can be found"""
+
+_BASES = frozenset(
+    {"HealthcareService", "Location", "Organization", "Patient", "Practitioner", "RelatedPerson"}
+)
+_NAMES = frozenset({"address", "address-city", "family", "given", "name"})
+_PEOPLE = frozenset({"Patient", "Practitioner", "RelatedPerson"})
+_SAINT = re.compile(r"\b(?:sainte|ste|st)\b")
+_PARTICLE_CHARACTERS = 2
+"""words so short (de, la, d, le) select next to nothing; they are looked for together with the word they lead to"""
+
+
+def found_by_words(base: str, parameter: str) -> bool:
+    """Whether the string parameter of the type is found from each of its words on."""
+    return base in _BASES and parameter in _NAMES
+
+
+def found_in_any_order(base: str, parameter: str) -> bool:
+    """Whether the words may stand in several parts of the value, in any order: the name of a person."""
+    return base in _PEOPLE and parameter == "name"
+
+
+def same_saint(folded: str) -> str:
+    """A folded text with one spelling of Saint: `"ste anne"` → `"saint anne"`."""
+    return _SAINT.sub("saint", folded) if "st" in folded or "sainte" in folded else folded
+
+
+def text_starts(text: str) -> Iterator[str]:
+    """What a text is found by beside its own folded form: itself from each further word on, with one spelling of Saint.
+
+    `"Le Gall-Moreau"` → `"gall moreau"`, `"moreau"`; `"St Malo"` → `"saint malo"`, `"malo"`.
+    """
+    folded = fold(text)
+    words = same_saint(folded).split()
+    for number in range(min(len(words), WORDS_MAX)):
+        start = " ".join(words[number:])
+        if number or start != folded:
+            yield start
+
+
+def phrases(folded: str) -> list[str]:
+    """The parts of a folded text that must each be found: its words, short ones together with what they lead to.
+
+    `"dupont jean"` → `["dupont", "jean"]`; `"jean de la tour"` → `["jean", "de la tour"]`.
+    """
+    found: list[str] = []
+    leading: list[str] = []
+    for word in folded.split():
+        leading.append(word)
+        if len(word) > _PARTICLE_CHARACTERS:
+            found.append(" ".join(leading))
+            leading = []
+    return [*found, " ".join(leading)] if leading else found

@@ -1,0 +1,174 @@
+"""Names are found by any of their words, of people in any order; Saint, Sainte, St and Ste are one word."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shared.tests.search.store import Store, ddl, insert
+
+from creneau_shared.fhir.search.name_words import found_by_words, phrases, same_saint, text_starts
+from creneau_shared.fhir.search.registry import REGISTRY, parameters_of
+from creneau_shared.fhir.text import fold
+
+TYPES = ["HealthcareService", "Location", "Organization", "Practitioner"]
+
+
+def person(id_: str, family: str, *given: str, **more: Any) -> dict[str, Any]:
+    name = {"family": family, "given": list(given)}
+    return {"resourceType": "Practitioner", "id": id_, "name": [name], **more}
+
+
+RESOURCES: list[dict[str, Any]] = [
+    person("tour", "de La Tour du Pin", "Anne"),
+    person("gall", "Le Gall-Moreau", "Jeanne", "Marie"),
+    person("sido", "VALTIER-SIDOU", "JEAN-PIERRE"),
+    person("arvin", "LE GOFF D'ARVIN", "ANNE"),
+    person("dupont", "Dupont", "Jean"),
+    person("jean", "Jean", "Dupond"),
+    person("exupery", "de Saint-Exupéry", "Antoine"),
+    person("steiner", "Steiner", "Ève"),
+    {
+        "resourceType": "Practitioner",
+        "id": "noel",
+        "name": [
+            {"use": "maiden", "family": "Noël", "given": ["Zoé"]},
+            {"use": "usual", "family": "Kerguélen", "given": ["Zoé"]},
+        ],
+    },
+    {"resourceType": "Location", "id": "malo", "name": "Cabinet St Servan",
+     "address": {"city": "Saint-Malo", "line": ["3 rue du Stade"]}},
+    {"resourceType": "Location", "id": "anne", "name": "Cabinet des Lilas", "address": {"city": "Ste-Anne d’Auray"}},
+    {"resourceType": "Organization", "id": "clinique", "name": "Clinique Sainte Clotilde", "alias": ["Clinique de l’Est"]},
+    {"resourceType": "HealthcareService", "id": "soins", "name": "Soins non programmés"},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def named(postgres_server: Any) -> AsyncIterator[Store]:
+    """People, places and an organisation with names that are known by halves."""
+    url = postgres_server.create_database("search_names")
+    connection = await asyncpg.connect(url)
+    await connection.execute(ddl(TYPES))
+    await insert(connection, RESOURCES)
+    yield Store(connection, TYPES, url)
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        # family, by each word
+        ("Practitioner?family=de la tour", "tour"),
+        ("Practitioner?family=tour", "tour"),
+        ("Practitioner?family=Tour du Pin", "tour"),
+        ("Practitioner?family=pin", "tour"),
+        ("Practitioner?family=our", ""),
+        ("Practitioner?family=moreau", "gall"),
+        ("Practitioner?family=Gall Moreau", "gall"),
+        ("Practitioner?family=gall-mor", "gall"),
+        ("Practitioner?family=moreau gall", ""),
+        ("Practitioner?family=d’Arvin", "arvin"),
+        ("Practitioner?family=arvin,sidou", "arvin sido"),
+        # given
+        ("Practitioner?given=pierre", "sido"),
+        ("Practitioner?given=marie", "gall"),
+        # both together, in either order
+        ("Practitioner?name=jean dupont", "dupont"),
+        ("Practitioner?name=dupont jean", "dupont"),
+        ("Practitioner?name=jean dupon", "dupont jean"),
+        ("Practitioner?name=Jean-Pierre Valtier-Sidou", "sido"),
+        ("Practitioner?name=Valtier-Sidou Jean Pierre", "sido"),
+        ("Practitioner?name=sidou jean", "sido"),
+        ("Practitioner?name=moreau marie", "gall"),
+        ("Practitioner?name=marie moreau", "gall"),
+        ("Practitioner?name=Goff d'Arvin", "arvin"),
+        ("Practitioner?name=anne de la tour", "tour"),
+        ("Practitioner?name=anne pin", "tour"),
+        ("Practitioner?name=anne", "arvin tour"),
+        ("Practitioner?name=zoe noel", "noel"),
+        ("Practitioner?name=kerguelen zoe", "noel"),
+        ("Practitioner?name=anne moreau", ""),
+        ("Practitioner?name=dupont jean,steiner", "dupont steiner"),
+        ("Practitioner?name=jean&name=dupont", "dupont"),
+        # Saint
+        ("Practitioner?family=saint exupery", "exupery"),
+        ("Practitioner?family=St-Exupéry", "exupery"),
+        ("Practitioner?name=antoine st exupery", "exupery"),
+        ("Practitioner?family=st", "exupery steiner"),
+        ("Location?address-city=st malo", "malo"),
+        ("Location?address-city=Saint Malo", "malo"),
+        ("Location?address-city=sainte anne", "anne"),
+        ("Location?address-city=Saint Anne", "anne"),
+        ("Location?address=stade", "malo"),
+        ("Location?address=saint-malo", "malo"),
+        ("Location?name=saint servan", "malo"),
+        ("Location?name=lilas", "anne"),
+        ("Organization?name=ste clotilde", "clinique"),
+        ("Organization?name=l'est", "clinique"),
+        ("Organization?name:contains=st clo", "clinique"),
+        ("Organization?name=clotilde clinique", ""),
+        ("HealthcareService?name=programmes", "soins"),
+        # what compares the whole compares the whole
+        ("Practitioner?family:exact=Moreau", ""),
+        ("Practitioner?family:exact=Le Gall-Moreau", "gall"),
+        ("Practitioner?family:contains=oreau", "gall"),
+        ("Practitioner?_filter=family eq moreau", ""),
+        ("Practitioner?_filter=family eq \"le gall-moreau\"", "gall"),
+        ("Practitioner?_filter=family ew moreau", "gall"),
+        ("Practitioner?_filter=family sw moreau", "gall"),
+        ("Practitioner?family=...", ""),
+        ("Practitioner?name=-", ""),
+    ],
+)  # fmt: skip
+async def test_who_is_found(named: Store, query: str, expected: str) -> None:
+    """As people ask for them, with and without accents, hyphens, apostrophes and particles."""
+    assert await named.ids(query) == expected.split()
+
+
+async def test_the_order_is_that_of_whole_names(named: Store) -> None:
+    """A name that is found by its second half is sorted by its first."""
+    found = await named.ids("Practitioner?_sort=family&_count=50")
+    assert found == ["tour", "exupery", "dupont", "jean", "noel", "gall", "arvin", "steiner", "sido"]
+
+
+@pytest.mark.parametrize(
+    ("folded", "expected"),
+    [
+        ("dupont jean", ["dupont", "jean"]),
+        ("jean de la tour", ["jean", "de la tour"]),
+        ("le goff d arvin", ["le goff", "d arvin"]),
+        ("jean d", ["jean", "d"]),
+        ("d", ["d"]),
+        ("", []),
+    ],
+)
+def test_short_words_stay_with_what_they_lead_to(folded: str, expected: list[str]) -> None:
+    """`de` alone would be looked for among half of everybody."""
+    assert phrases(folded) == expected
+
+
+@given(st.text(alphabet="aé’'- Stste", max_size=30))
+def test_what_is_stored_is_found_by_each_of_its_words(text: str) -> None:
+    """Each start is a tail of the text in one spelling of Saint, and each word begins one."""
+    folded = same_saint(fold(text))
+    starts = list(text_starts(text))
+    assert all(folded.endswith(start) for start in starts)
+    assert (
+        {start.split()[0] for start in starts} | {folded.split()[0]} >= set(folded.split()[:16])
+        if folded
+        else not starts
+    )
+
+
+def test_the_parameters_are_strings() -> None:
+    """Of each type that has names: what is found by words is a string, under a name of its own."""
+    for base in REGISTRY:
+        for parameter in parameters_of(base).values():
+            if found_by_words(base, parameter.name):
+                assert parameter.type == "string"
+                assert parameter.index_name == parameter.name

@@ -20,6 +20,7 @@ from creneau_booking.views.identifiers import (
     structure_number,
 )
 from creneau_booking.views.phones import international
+from creneau_shared.fhir.postal_codes import postal_code
 from creneau_shared.fhir.profiles import SPECIALTIES
 from creneau_shared.fhir.storage.store import Resource
 
@@ -109,8 +110,8 @@ def location(stored: Resource, system: str) -> Resource | None:
     """
     address = stored.get("address", {})
     line = ", ".join(address.get("line", []))
-    city, postal_code = address.get("city"), address.get("postalCode")
-    if not (line and city and postal_code) or stored.get("status") == "inactive":
+    city, code = address.get("city"), postal_code(address.get("postalCode", ""))
+    if not (line and city and code) or stored.get("status") == "inactive":
         return None
     identifiers = [kept for given in stored.get("identifier", []) if (kept := _place_identifier(given))]
     return _resource(
@@ -118,7 +119,7 @@ def location(stored: Resource, system: str) -> Resource | None:
         codes.LOCATION,
         identifier=identifiers or [_place_number("INTRN", system, stored["id"])],
         name=stored.get("name"),
-        address={"line": [line], "city": city, "postalCode": postal_code},
+        address={"line": [line], "city": city, "postalCode": code},
     )
 
 

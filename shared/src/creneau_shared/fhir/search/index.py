@@ -15,7 +15,7 @@ from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.paths import Path, compile_expression, referenced_type
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
-from creneau_shared.fhir.search.text import contact_key, fold, phonetic
+from creneau_shared.fhir.search.text import contact_key, fold, string_key
 from creneau_shared.fhir.search.words import words_vector
 
 
@@ -129,7 +129,7 @@ def _emitter(parameter: SearchParameter, path: Path) -> _Emit:
     if parameter.type == "token":
         return _contact(name) if path.element in ("telecom", "contact") else _token(name)
     if parameter.type == "string":
-        return _string(name, phonetic if name == "phonetic" else fold)
+        return _string(name, string_key(name))
     if parameter.type == "date":
         return _date(name, instant=parameter.instant)
     if parameter.type == "reference":

@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from services.directory.tests.conftest import Directory
+from services.directory.tests.regulators import account
 
 OWN = {
     "Location": "managingOrganization",
@@ -110,10 +111,10 @@ async def test_the_regulation_keeps_its_regulators(directory: Directory) -> None
     """SAS INT_R02: it writes its own accounts, and nobody else's professionals."""
     ours = await practice(directory)
     regulation = directory.staff(creneau_role="regulator")
-    person = {"resourceType": "Practitioner", "id": unique("regulateur"), "name": [{"family": "Exemple"}]}
+    person = account(unique("regulateur"))
     assert (await directory.put(person, regulation)).status_code == 201
     assert (await directory.put({**person, "active": False}, regulation)).status_code == 200
     assert (await directory.put({**person, "active": True}, directory.staff(ours))).status_code == 403
-    doctor = {**person, "id": unique("prat")}
+    doctor = {"resourceType": "Practitioner", "id": unique("prat"), "name": [{"family": "Exemple"}]}
     assert (await directory.put(doctor, directory.staff(ours))).status_code == 201
     assert (await directory.put({**doctor, "active": False}, regulation)).status_code == 403

@@ -190,7 +190,7 @@ class World:
             self._put(
                 "practitioner of the regulation",
                 regulation,
-                builders.practitioner(),
+                builders.regulator(),
                 owners=frozenset({REGULATION}),
             )
 

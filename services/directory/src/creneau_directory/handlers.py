@@ -1,13 +1,18 @@
-"""What the directory does around a write: refuse wrong national identifiers, tell everyone of the change."""
+"""What the directory does around a write: refuse wrong national identifiers, tell everyone of the change, keep the
+accounts of regulators apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from creneau_directory.domain.identifiers import CHECKS
+from creneau_directory.domain.regulators import account_issues, is_account, numbers_of, without_numbers
 from creneau_directory.publishing import resource_event
+from creneau_directory.storage.regulators import others_bearing
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Issue, Unprocessable
+from creneau_shared.errors import Conflict, Issue, Unprocessable
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.fhir.zones import zone_issues
 from creneau_shared.messaging.outbox import append
@@ -22,6 +27,44 @@ async def resource_changed(
         if issues:
             raise Unprocessable(issues=issues)
     await append(connection, [resource_event(stored, context.correlation_id)])
+
+
+class PractitionerChanged:
+    """The hook of Practitioner: as for every type, and the rules of regulators' accounts (SAS, INT_R02)."""
+
+    def __init__(self, base_url: str) -> None:
+        self._accounts = GenericStore("Practitioner", base_url, resource_changed)
+
+    async def __call__(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        kind: ChangeKind,
+        stored: Stored,
+        resource: Resource | None,
+    ) -> None:
+        """Unprocessable for an account that says too little, Conflict for one whose number another one bears."""
+        if resource is not None and (context.role == "regulator" or is_account(resource)):
+            issues = list(account_issues(resource))
+            if issues:
+                raise Unprocessable(issues=issues)
+            await self._take_numbers(connection, context, resource)
+        await resource_changed(connection, context, kind, stored, resource)
+
+    async def _take_numbers(self, connection: Connection, context: WriteContext, account: Resource) -> None:
+        """An active account takes its numbers from those that are no longer active; they keep the rest."""
+        numbers = numbers_of(account)
+        for other in await others_bearing(connection, numbers, account["id"]):
+            bearer = loads(other.content or b"null")
+            if bearer.get("active") is not False or not account["active"]:
+                raise Conflict(
+                    f"Un autre compte de régulateur porte déjà cet identifiant : Practitioner/{other.id}.",
+                    f"Another regulator's account bears this identifier already: Practitioner/{other.id}.",
+                    code="duplicate",
+                    expression="Practitioner.identifier",
+                    details_code="regulator-known",
+                )
+            await self._accounts.replace(connection, context, other, without_numbers(bearer, numbers))
 
 
 def identifier_issues(resource: Resource) -> Sequence[Issue]:

@@ -63,6 +63,9 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "unknown-schedule": ("Agenda inconnu", "Unknown agenda"),
     "schedule-inactive": ("Agenda fermé à la réservation", "Agenda closed for booking"),
     "outside-horizon": ("Hors de la période de l'agenda", "Outside the agenda's period"),
+    # Regulators of unscheduled care
+    "regulator-account": ("Compte de régulateur incomplet", "Regulator's account that is incomplete"),
+    "regulator-known": ("Compte de régulateur déjà ouvert", "Regulator's account that is open already"),
     # Who represents whom
     "proxy-code": ("Code d'invitation inutilisable", "Unusable invitation code"),
     "proxy-own-code": ("Invitation donnée par soi-même", "Invitation given by oneself"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.domain.own_words import OWN
 from creneau_booking.views.sas import SasView
+from creneau_booking.views.sas_sos import SosView
 from creneau_shared.fhir.profiles import profiles_of
 from creneau_shared.fhir.rest.declaration import READ_ONLY, ServedType
 from creneau_shared.fhir.rest.trail import served_trail
@@ -24,6 +25,7 @@ def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> li
         ServedType(
             stores.schedules,
             profiles=profiles_of("Schedule"),
+            views=(SosView(),),
             documentation="An agenda: whose, where, for what.",
         ),
         ServedType(

@@ -32,9 +32,11 @@ CPTS = ("Slot", "service-type-reference")
 class SasView:
     """The `SearchView` of Slot for the SAS."""
 
+    resource_type = "Slot"
+
     def asked_by(self, request: FhirRequest) -> bool:
         """By `_profile`, or by the shape of the SAS's own query."""
-        return sas_query.is_sas(request.query)
+        return sas_query.is_sas(request.query, by_regulator=request.principal.role == "regulator")
 
     def pairs(self, request: FhirRequest) -> list[tuple[str, str]]:
         """Stored facts are neutral: the profile is no criterion, and a number may have its prefix or not."""
@@ -43,16 +45,15 @@ class SasView:
 
     def widen(self, asked: SearchRequest, now: datetime) -> SearchRequest:
         """Nothing that has begun; and the whole graph, with the places and structures that are drawn into it."""
-        begun = Clause(parameters_of("Slot")["start"], None, ((_from(now),),))
         needed = [
-            _include("Slot", "schedule"),
-            _include("Schedule", "actor"),
-            _include("PractitionerRole", "location"),
-            _include("PractitionerRole", "organization"),
+            including("Slot", "schedule"),
+            including("Schedule", "actor"),
+            including("PractitionerRole", "location"),
+            including("PractitionerRole", "organization"),
         ]
         if asks_for(asked, *CPTS):
-            needed += [_include(*CPTS), _include("HealthcareService", "organization")]
-        return replace(asked, conditions=(*asked.conditions, begun), includes=tuple(needed))
+            needed += [including(*CPTS), including("HealthcareService", "organization")]
+        return replace(asked, conditions=(*asked.conditions, to_come(now)), includes=tuple(needed))
 
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
         """The searchset; `total` counts the slots in it, and is left out when there are more than fit on a page."""
@@ -74,7 +75,7 @@ class SasView:
         }
         if total is not None:
             bundle["total"] = total
-        bundle["link"] = list(_links(request, result))
+        bundle["link"] = list(links(request, result, "Slot"))
         return orjson.dumps(bundle | ({"entry": entries} if entries else {}))
 
 
@@ -113,9 +114,9 @@ def _shown(answer: Answer, asked: SearchRequest) -> Iterator[Resource]:
                 yield service.organization
 
 
-def _links(request: FhirRequest, result: SearchResult) -> Iterator[Resource]:
+def links(request: FhirRequest, result: SearchResult, resource_type: str) -> Iterator[Resource]:
     """self with the query byte for byte, which the SAS compares; next only when one page was not enough."""
-    url = f"{request.base_url.rstrip('/')}/Slot"
+    url = f"{request.base_url.rstrip('/')}/{resource_type}"
     own = f"{url}?{request.raw_query}" if request.raw_query else query_url(url, request.query)
     yield {"relation": "self", "url": own}
     if result.next_cursor is not None:
@@ -123,9 +124,12 @@ def _links(request: FhirRequest, result: SearchResult) -> Iterator[Resource]:
         yield {"relation": "next", "url": query_url(url, [*pairs, (CURSOR_PARAMETER, result.next_cursor)])}
 
 
-def _include(source: str, parameter: str) -> Include:
+def including(source: str, parameter: str) -> Include:
+    """The include of what `source` refers to by `parameter`, however it was reached."""
     return Include(source, (parameters_of(source)[parameter],), iterate=True)
 
 
-def _from(moment: datetime) -> DateValue:
-    return DateValue("ge", moment, moment + timedelta(microseconds=1))
+def to_come(now: datetime) -> Clause:
+    """The condition that a slot has not begun."""
+    moment = DateValue("ge", now, now + timedelta(microseconds=1))
+    return Clause(parameters_of("Slot")["start"], None, ((moment,),))

@@ -44,9 +44,10 @@ COMPARTMENT_PARAMETERS: dict[str, dict[str, tuple[str, ...]]] = {
 async def search(server: FhirServer, request: FhirRequest, resource_type: str) -> Answer:
     """GET [type]?… and POST [type]/_search."""
     view = view_for(server.served(resource_type).views, request)
-    access = request.access(resource_type, "s")
+    searched = resource_type if view is None else view.resource_type
+    access = request.access(searched, "s")
     wanted = _wanted(
-        server, request, resource_type, access, request.query if view is None else view.pairs(request)
+        server, request, searched, access, request.query if view is None else view.pairs(request)
     )
     scope = scope_of(access)
     if view is not None:

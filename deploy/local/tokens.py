@@ -29,6 +29,7 @@ _OPEN = (
     "Location.rs",
     "HealthcareService.rs",
     "Endpoint.rs",
+    "Device.rs",
 )
 _OWN = (
     "Patient.crus",

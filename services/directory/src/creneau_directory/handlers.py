@@ -3,7 +3,7 @@ accounts of regulators apart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from creneau_directory.domain.identifiers import CHECKS
 from creneau_directory.domain.regulators import account_issues, is_account, numbers_of, without_numbers
@@ -23,10 +23,22 @@ async def resource_changed(
 ) -> None:
     """The hook of every directory type, inside the transaction of the write."""
     if resource is not None:
-        issues = [*identifier_issues(resource), *zone_issues(resource)]
+        issues = [*identifier_issues(resource), *zone_issues(resource), *_patients_own(resource)]
         if issues:
             raise Unprocessable(issues=issues)
     await append(connection, [resource_event(stored, context.correlation_id)])
+
+
+def _patients_own(resource: Resource) -> Iterator[Issue]:
+    """An issue for a Device that is a patient's: what is in the directory is read by everybody."""
+    if resource["resourceType"] == "Device" and "patient" in resource:
+        yield Issue(
+            "business-rule",
+            "L'annuaire décrit les équipements des structures ; celui d'un patient n'y a pas sa place.",
+            "The directory describes what structures work with; a patient's own device has no place in it.",
+            ("Device.patient",),
+            details_code="patients-device",
+        )
 
 
 class PractitionerChanged:

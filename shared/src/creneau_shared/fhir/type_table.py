@@ -39,6 +39,8 @@ TYPES: Mapping[str, ResourceType] = {
         ),
         ResourceType("Endpoint", "directory", public=True),
         ResourceType("OrganizationAffiliation", "directory", public=True),
+        # What a practice works with; one that is a patient's own is refused (`creneau_directory.handlers`).
+        ResourceType("Device", "directory", public=True),
         ResourceType("Schedule", "booking", public=True, compartments=_ACTOR),
         ResourceType("Slot", "booking", public=True),
         ResourceType("Appointment", "booking", personal=("patient",), compartments=_ACTOR),

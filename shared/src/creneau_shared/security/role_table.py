@@ -57,6 +57,7 @@ _TABLE: Mapping[str, _By] = {
     "PractitionerRole": _DIRECTORY,
     "Endpoint": _DIRECTORY,
     "OrganizationAffiliation": _DIRECTORY,
+    "Device": _DIRECTORY,
     # SAS keeps its regulators' accounts here (INT_R02): they belong to the regulation and to nobody else.
     "Practitioner": _and(_DIRECTORY, {"regulator": {"cu": "practice"}}),
     "Schedule": _and(_everybody("public"), _staff(cud="practice")),

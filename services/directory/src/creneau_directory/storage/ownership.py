@@ -15,6 +15,7 @@ ORGANIZATION_OF = {
     "PractitionerRole": "organization",
     "OrganizationAffiliation": "organization",
     "Endpoint": "managingOrganization",
+    "Device": "owner",
 }
 """the element in which each type names its organisation"""
 

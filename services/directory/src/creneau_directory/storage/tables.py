@@ -21,6 +21,7 @@ TYPES = (
     "PractitionerRole",
     "OrganizationAffiliation",
     "Endpoint",
+    "Device",
 )
 
 metadata = new_metadata()

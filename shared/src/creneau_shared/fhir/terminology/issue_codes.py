@@ -66,6 +66,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     # Regulators of unscheduled care
     "regulator-account": ("Compte de régulateur incomplet", "Regulator's account that is incomplete"),
     "regulator-known": ("Compte de régulateur déjà ouvert", "Regulator's account that is open already"),
+    "patients-device": ("Équipement d'un patient", "A patient's own device"),
     # Who represents whom
     "proxy-code": ("Code d'invitation inutilisable", "Unusable invitation code"),
     "proxy-own-code": ("Invitation donnée par soi-même", "Invitation given by oneself"),

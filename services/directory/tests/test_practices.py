@@ -15,6 +15,7 @@ OWN = {
     "HealthcareService": "providedBy",
     "PractitionerRole": "organization",
     "Endpoint": "managingOrganization",
+    "Device": "owner",
     "OrganizationAffiliation": "organization",
 }
 MORE: dict[str, dict[str, Any]] = {
@@ -118,3 +119,11 @@ async def test_the_regulation_keeps_its_regulators(directory: Directory) -> None
     doctor = {"resourceType": "Practitioner", "id": unique("prat"), "name": [{"family": "Exemple"}]}
     assert (await directory.put(doctor, directory.staff(ours))).status_code == 201
     assert (await directory.put({**doctor, "active": False}, regulation)).status_code == 403
+
+
+async def test_a_patients_own_device_is_not_for_the_directory(directory: Directory) -> None:
+    """Everybody reads it: what a person wears is nobody's business."""
+    ours = await practice(directory)
+    worn = entry("Device", ours, patient={"reference": "Patient/1"})
+    answer = await directory.put(worn, directory.staff(ours))
+    assert (answer.status_code, code(answer)) == (422, "patients-device")

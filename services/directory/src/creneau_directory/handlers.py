@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from creneau_directory.domain.identifiers import CHECKS
 from creneau_directory.domain.regulators import account_issues, is_account, numbers_of, without_numbers
 from creneau_directory.publishing import resource_event
+from creneau_directory.storage.references import named_by
 from creneau_directory.storage.regulators import others_bearing
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Issue, Unprocessable
@@ -21,12 +22,28 @@ from creneau_shared.messaging.outbox import append
 async def resource_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
-    """The hook of every directory type, inside the transaction of the write."""
+    """The hook of every directory type, inside the transaction of the write. What others name is not deleted: a role
+    would be left without its professional, an offer without its place. It can be ended (`active`, `status`, `period`)."""
     if resource is not None:
         issues = [*identifier_issues(resource), *zone_issues(resource), *_patients_own(resource)]
         if issues:
             raise Unprocessable(issues=issues)
+    elif others := await named_by(connection, stored.resource_type, stored.id):
+        raise _still_named(stored, others)
     await append(connection, [resource_event(stored, context.correlation_id)])
+
+
+def _still_named(stored: Stored, others: Sequence[str]) -> Conflict:
+    name = f"{stored.resource_type}/{stored.id}"
+    return Conflict(
+        f"{name} est encore nommé par d'autres entrées ({', '.join(others)}) : supprimez-les ou changez-les d'abord, ou"
+        " rendez celle-ci inactive.",
+        f"{name} is still named by other entries ({', '.join(others)}): delete or change these first, or make this one"
+        " inactive.",
+        code="conflict",
+        expression=stored.resource_type,
+        details_code="still-named",
+    )
 
 
 def _patients_own(resource: Resource) -> Iterator[Issue]:

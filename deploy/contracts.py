@@ -34,7 +34,7 @@ BASE_URL = "https://creneau.example/fhir"
 """The base that the checked-in files speak of; a running server gives its own."""
 
 DESCRIPTIONS: Mapping[str, Callable[[FhirServer], dict[str, Any]]] = {
-    "capability": statement,
+    "capability": lambda server: statement(server.service, server.operations),
     "openapi": openapi,
 }
 """Folder → what describes a server in it."""

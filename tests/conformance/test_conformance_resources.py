@@ -11,7 +11,7 @@ from fhir.resources.R4B import get_fhir_model_class
 from lxml import etree
 
 from creneau_shared.fhir.profiles import SUPPORTED, profile_issues
-from creneau_shared.fhir.search.text import fold
+from creneau_shared.fhir.text import fold
 from creneau_shared.fhir.validation import validate
 from creneau_shared.gateway.conformance_search import PARAMETERS
 from tests.conformance import sas_facts

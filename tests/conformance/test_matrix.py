@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from creneau_shared.fhir.type_table import PUBLIC
 from creneau_shared.security.principal import ROLES
 from creneau_shared.security.role_table import STAFF
+from creneau_shared.type_table import PUBLIC
 from tests.conformance.matrix.batches import in_batches
 from tests.conformance.matrix.expectation import Expectation
 from tests.conformance.matrix.operations import Operations

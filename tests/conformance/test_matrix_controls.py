@@ -101,12 +101,12 @@ async def test_a_table_that_is_loosened_is_caught(
 
 async def _answered_here(stack: Stack, asked: list[Question], table: Expectation) -> list[Difference]:
     app = booking(stack)
-    async with app.fhir.database, app.fhir.limits.database:
+    async with app.fhir.service.database, app.fhir.service.limits.database:
         asker = Asker(stack.fhir, httpx.ASGITransport(app))
         try:
             return differences(await asker.ask_all(asked), table)
         finally:
-            await app.fhir.workshop.close()
+            await app.fhir.service.workshop.close()
 
 
 def test_a_type_or_an_operation_without_a_row_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

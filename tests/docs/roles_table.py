@@ -7,9 +7,9 @@ from typing import get_args
 
 from deploy.local.folder import REPOSITORY
 
-from creneau_shared.fhir.type_table import TYPES
 from creneau_shared.security.principal import Role
 from creneau_shared.security.role_table import ACTIONS, OPERATIONS, reach_of
+from creneau_shared.type_table import TYPES
 
 GUIDE = REPOSITORY / "docs" / "guides" / "roles.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"

@@ -12,14 +12,17 @@ from services.booking.tests.factories import BASE, SLOT_LENGTH, patient, schedul
 
 from creneau_booking.app import create_erasure, create_handlers
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.departures import Departures
 from creneau_booking.jobs import Jobs
+from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.settings import BookingSettings
+from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.generic import GenericStore, nothing_more
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.security.principal import Role
 
@@ -71,6 +74,10 @@ class Practice:
             organizations=None if organizations is None else frozenset(organizations),
         )
 
+    def replica(self) -> DirectoryReplica:
+        """What hears the directory."""
+        return DirectoryReplica(BASE, Departures(self.repository, self.handlers), self.clock)
+
     def jobs(self, settings: BookingSettings | None = None) -> Jobs:
         """What time brings."""
         settings = settings or self.settings
@@ -81,7 +88,8 @@ class Practice:
     async def put(self, resource: Resource) -> str:
         """Store a resource under its id; `Type/id`."""
         kind, id_ = resource["resourceType"], resource["id"]
-        store: Any = self.slots if kind == "Slot" else GenericStore(kind, BASE)
+        changed = schedule_changed if kind == "Schedule" else nothing_more
+        store: Any = self.slots if kind == "Slot" else GenericStore(kind, BASE, changed)
         async with self.database.transaction() as connection:
             await store.create(connection, self.context(), resource, id_)
         return f"{kind}/{id_}"

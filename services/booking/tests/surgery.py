@@ -9,9 +9,10 @@ from typing import Any
 from services.booking.tests.factories import BASE, ref, schedule, unique
 from services.booking.tests.practice import Practice
 
-from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED, DirectoryReplica
-from creneau_booking.publishing import DIRECTORY
+from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
+from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.ownership import schedule_belonging
+from creneau_booking.topics import DIRECTORY
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource
@@ -57,7 +58,7 @@ async def hear(practice: Practice, resource: Resource) -> None:
         raw=b'{"resource":' + dumps(resource) + b"}",
     )
     async with practice.database.transaction() as connection:
-        await DirectoryReplica(BASE).apply(connection, event)
+        await practice.replica().apply(connection, event)
 
 
 async def open_surgery(
@@ -70,7 +71,7 @@ async def open_surgery(
         await hear(practice, role_resource(role.partition("/")[2], practitioner, organization))
     agenda = unique("agenda")
     async with practice.database.transaction() as connection:
-        store = GenericStore("Schedule", BASE, belonging=schedule_belonging)
+        store = GenericStore("Schedule", BASE, schedule_changed, schedule_belonging)
         await store.create(connection, practice.context(), schedule(agenda, [practitioner, role]), agenda)
     opened = await practice.fill(agenda, count, **slot_members)
     return Surgery(organization, practitioner, role, agenda, *opened)

@@ -73,11 +73,11 @@ async def directory(postgres_server: Any) -> AsyncIterator[Directory]:
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
     fhir = create_app(settings, clock).fhir
     verifier = TokenVerifier(ISSUER, "creneau", clock, _publishing(key))
-    async with _serving(ServiceApplication(settings, fhir, fhir.database, verifier)) as client:
+    async with _serving(ServiceApplication(settings, fhir, fhir.service.database, verifier)) as client:
         client.headers = httpx.Headers(
             {"Authorization": f"Bearer {_token(key)}", "Content-Type": "application/fhir+json"}
         )
-        yield Directory(client, fhir.database, key)
+        yield Directory(client, fhir.service.database, key)
 
 
 def _publishing(key: ECKey) -> httpx.AsyncClient:

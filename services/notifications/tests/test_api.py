@@ -64,7 +64,7 @@ async def client(service, new_database, monkeypatch) -> AsyncIterator[httpx.Asyn
         vouching_secret=SECRET,
     )
     app = create_app(settings, service.clock)
-    async with app._database, app.fhir.limits.database:
+    async with app._database, app.fhir.service.limits.database:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
             yield opened

@@ -14,13 +14,16 @@ from fastapi import FastAPI
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
+from creneau_shared.fhir.audit import Auditor
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.bounds import ResourceBounds
-from creneau_shared.fhir.rest.declaration import Operation, ServedType
+from creneau_shared.fhir.rest.declaration import ServedType
 from creneau_shared.fhir.rest.endpoint import BASE_PATH, FhirEndpoint
 from creneau_shared.fhir.rest.incoming import BodyLimits
 from creneau_shared.fhir.rest.openapi import openapi
+from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.server import FhirServer
+from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.heavy.workshop import Workshop
@@ -31,7 +34,6 @@ from creneau_shared.http.protocol import PatientProtocol
 from creneau_shared.limits.deployment import DeploymentLimits
 from creneau_shared.logging import configure_logging
 from creneau_shared.security.access import AccessPolicy, Memberships, nothing_known
-from creneau_shared.security.audit import Auditor
 from creneau_shared.security.certificates import Regulators
 from creneau_shared.security.tokens import TokenVerifier, create_verifier
 from creneau_shared.settings import ServiceSettings
@@ -57,7 +59,7 @@ class ServiceApplication:
         self._endpoint = FhirEndpoint(
             fhir,
             verifier,
-            Regulators(fhir.limits.gateway, settings.regulation_certificates),
+            Regulators(fhir.service.limits.gateway, settings.regulation_certificates),
             bodies=BodyLimits(
                 anonymous=settings.anonymous_body_bytes_max,
                 patient=settings.patient_body_bytes_max,
@@ -67,9 +69,9 @@ class ServiceApplication:
             timeout_s=settings.request_timeout_s,
         )
         self.rest_of_api = FastAPI(
-            title=f"Créneau – {fhir.name}", docs_url=None, redoc_url=None, openapi_url=None
+            title=f"Créneau – {fhir.service.name}", docs_url=None, redoc_url=None, openapi_url=None
         )
-        self._app = EdgeMiddleware(self._dispatch, frozenset(fhir.types))
+        self._app = EdgeMiddleware(self._dispatch, frozenset(fhir.service.types))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -94,8 +96,8 @@ class ServiceApplication:
             await receive()
             try:
                 await stack.enter_async_context(self._database)
-                await stack.enter_async_context(self.fhir.limits.database)
-                stack.push_async_callback(self.fhir.workshop.close)
+                await stack.enter_async_context(self.fhir.service.limits.database)
+                stack.push_async_callback(self.fhir.service.workshop.close)
                 if self._verifier is not None:
                     stack.push_async_callback(self._verifier.close)
             except Exception as error:
@@ -129,7 +131,7 @@ def create_fhir_server(
 ) -> FhirServer:
     """One service's FHIR interactions over its database: for the API, and for the worker that carries out what was
     asked asynchronously."""
-    return FhirServer(
+    served = FhirService(
         name=service,
         base_url=settings.public_base_url,
         database=database,
@@ -138,19 +140,18 @@ def create_fhir_server(
         auditor=Auditor(),
         types=types,
         catalog=catalog,
-        operations=operations,
         cursor_secret=settings.cursor_secret,
-        asynchronous=AsyncRequests(service.removeprefix("creneau-"), AsyncSettings()),
         workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),
         limits=DeploymentLimits.of(settings, f"{service}-limits"),
         bounds=ResourceBounds(settings.resource_bytes_max, settings.text_characters_max),
     )
+    return FhirServer(served, operations, AsyncRequests(service.removeprefix("creneau-"), AsyncSettings()))
 
 
 def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceApplication:
     """The API of one service: its FHIR interactions over HTTP, and what every service has."""
-    verifier = create_verifier(settings, fhir.clock, fhir.database)
-    return ServiceApplication(settings, fhir, fhir.database, verifier)
+    verifier = create_verifier(settings, fhir.service.clock, fhir.service.database)
+    return ServiceApplication(settings, fhir, fhir.service.database, verifier)
 
 
 def open_database(settings: ServiceSettings, name: str, *, serves: bool = False) -> Database:

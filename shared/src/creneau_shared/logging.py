@@ -15,7 +15,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from creneau_shared.http.correlation import correlation_id
+from creneau_shared.correlation import correlation_id
 
 REDACTED = "[redacted]"
 

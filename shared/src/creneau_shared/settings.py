@@ -8,8 +8,6 @@ from urllib.parse import unquote
 from pydantic import AnyHttpUrl, Field, FilePath, PostgresDsn, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from creneau_shared.security.principal import ClaimNames
-
 
 class ServiceSettings(BaseSettings):
     """Settings common to the three services; a service subclasses it and adds its own."""
@@ -196,15 +194,3 @@ class ServiceSettings(BaseSettings):
         """The role that the owner lets read and write rows; None when that is the owner itself."""
         role = self.database_url.hosts()[0]["username"]
         return unquote(role) if role and self.database_owner_url is not None else None
-
-    @property
-    def claim_names(self) -> ClaimNames:
-        """Under which names the issuer's tokens say who somebody is."""
-        return ClaimNames(
-            role=self.oidc_role_claim,
-            organizations=self.oidc_organizations_claim,
-            practitioner=self.oidc_practitioner_claim,
-            national_id=self.oidc_national_id_claim,
-            acting_for=self.oidc_acting_for_claim,
-            mandate=self.oidc_mandate_claim,
-        )

@@ -10,8 +10,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 import structlog
 import uvicorn
@@ -21,6 +20,7 @@ from creneau_shared.http.health import Check, Health, HealthApp
 from creneau_shared.logging import configure_logging
 from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
 from creneau_shared.settings import ServiceSettings
+from creneau_shared.tasks import Task
 
 RESTART_MIN_S = 0.5
 RESTART_MAX_S = 30.0
@@ -30,15 +30,6 @@ STEADY_AFTER_S = 60.0
 CRASHES = Counter("creneau_task_crashes", "Tasks that ended by an exception", ["task"])
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One long-running task: `run` works until the event is set; `stuck` tells when it works no more."""
-
-    name: str
-    run: Callable[[asyncio.Event], Awaitable[None]]
-    stuck: Callable[[], bool] = field(default=lambda: False)
 
 
 async def run_worker(

@@ -13,10 +13,10 @@ from deploy.kafka.kafka import Kafka
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import outbox
-from creneau_shared.messaging.dead_letter import Replayed, replay
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer
 from creneau_shared.messaging.relay import Relay
+from creneau_shared.messaging.replay import Replayed, replay
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 

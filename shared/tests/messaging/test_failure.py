@@ -8,9 +8,10 @@ from aiokafka import ConsumerRecord
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
-from creneau_shared.messaging.dead_letter import DeadLetters, Replayed, replay
+from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.kafka import open_consumer, open_producer
+from creneau_shared.messaging.replay import Replayed, replay
 from creneau_shared.messaging.topics import dead_letter_topic
 
 from .conftest import TYPE, Bench, eventually, leave_effect, number_of

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creneau_shared.errors import BadRequest, NotFound
-from creneau_shared.fhir.rest.several_types import Part, Position, SeveralTypes
+from creneau_shared.fhir.rest.several_types import PageStart, Part, SeveralTypes
 
 SERVED = ("A", "B", "C", "D")
 
@@ -88,7 +88,7 @@ async def test_counting_alone() -> None:
         ([("_type", "A"), ("_count", "-1")], BadRequest),
         ([("_type", "A"), ("_count", "²")], BadRequest),
         ([("_type", "A"), ("_cursor", "x")], BadRequest),
-        ([("_type", "A"), ("_cursor", Position(("B",), None, 1).encode())], BadRequest),
+        ([("_type", "A"), ("_cursor", PageStart(("B",), None, 1).encode())], BadRequest),
     ],
 )
 def test_what_cannot_be_answered_is_refused(query: list[tuple[str, str]], error: type[Exception]) -> None:
@@ -110,7 +110,7 @@ def test_no_link_is_read_but_ours(text: str) -> None:
     """Anything else is a 400, never a failure."""
     for link in (text, urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")):
         try:
-            position = Position.decode(link, SERVED)
+            position = PageStart.decode(link, SERVED)
         except BadRequest:
             continue
         assert set(position.types) <= set(SERVED)

@@ -16,10 +16,11 @@ from creneau_shared.fhir.search.cursor import CursorCodec
 from creneau_shared.fhir.search.execute import SearchResult, search
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.index import IndexEntries, index_resource
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import Limits
-from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, Scope
-from creneau_shared.fhir.storage.tables import SEARCH_EXTENSIONS, resource_tables, table_name
+from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, SearchScope
+from creneau_shared.fhir.storage.tables import SEARCH_EXTENSIONS, resource_tables
 
 BASE_URL = "https://creneau.example/fhir"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -125,7 +126,7 @@ class Store:
         self,
         query: str,
         *,
-        scope: Scope = EVERYTHING,
+        scope: SearchScope = EVERYTHING,
         cursor: str | None = None,
         strict: bool = False,
         limits: Limits | None = None,
@@ -144,13 +145,13 @@ class Store:
         )
         return await search(self.connection, self.catalog, request, scope=scope, cursor_codec=CODEC)
 
-    async def ids(self, query: str, *, scope: Scope = EVERYTHING) -> list[str]:
+    async def ids(self, query: str, *, scope: SearchScope = EVERYTHING) -> list[str]:
         """The ids of the matches, sorted unless the query sorts."""
         result = await self.result(query, scope=scope)
         found = [row.id for row in result.matches]
         return found if "_sort=" in query or "near=" in query else sorted(found)
 
-    async def included(self, query: str, *, scope: Scope = EVERYTHING) -> list[str]:
+    async def included(self, query: str, *, scope: SearchScope = EVERYTHING) -> list[str]:
         """`Type/id` of what was included, sorted."""
         result = await self.result(query, scope=scope)
         return sorted(f"{row.type}/{row.id}" for row in result.included)

@@ -13,12 +13,12 @@ import pytest
 from shared.tests.search.store import CODEC, KNOWN_TYPES, NOW, create_statements, pairs
 
 from creneau_shared.database.metadata import new_metadata
+from creneau_shared.fhir.audit import audit_table
 from creneau_shared.fhir.search.execute import search
 from creneau_shared.fhir.search.pages import compile_matches
 from creneau_shared.fhir.search.parse import parse_search
-from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, Place
+from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, RowPlace
 from creneau_shared.fhir.storage.audit_events import AuditEventTable
-from creneau_shared.security.audit import audit_table
 
 CATALOG = Catalog([AuditEventTable("booking")])
 AGENT = "0199aaaa-1e5b-7ccc-8ddd-00000000000"
@@ -99,8 +99,10 @@ PLANNED = [
 
 
 @pytest.mark.parametrize("query", PLANNED)
-@pytest.mark.parametrize("at", [None, Place((datetime(2026, 1, 3, tzinfo=UTC), UUID(int=5_000)))])
-async def test_nothing_reads_the_whole_trail(trail: asyncpg.Connection, query: str, at: Place | None) -> None:
+@pytest.mark.parametrize("at", [None, RowPlace((datetime(2026, 1, 3, tzinfo=UTC), UUID(int=5_000)))])
+async def test_nothing_reads_the_whole_trail(
+    trail: asyncpg.Connection, query: str, at: RowPlace | None
+) -> None:
     """The trace of all accesses is the largest table there is."""
     request = parse_search("AuditEvent", pairs(query), known_types=KNOWN_TYPES, now=NOW)
     statement = compile_matches(CATALOG, EVERYTHING, request, at)[0].statement

@@ -31,7 +31,15 @@ from creneau_shared.fhir.search.request import (
     SortKey,
     TokenValue,
 )
-from creneau_shared.fhir.search.sql import Arguments, Catalog, Columns, Scope, Selection, SortValue, Walk
+from creneau_shared.fhir.search.sql import (
+    Arguments,
+    Catalog,
+    Columns,
+    SearchScope,
+    Selection,
+    SortValue,
+    Walk,
+)
 
 OTHERS = [
     "Schedule",
@@ -224,5 +232,5 @@ async def test_a_view_narrows_what_it_includes(narrow: Store) -> None:
 
 async def test_scope_holds_for_narrow_slots(narrow: Store) -> None:
     """The table itself says what a required term means."""
-    scope = Scope({"Slot": ("service-type=consultation",)})
+    scope = SearchScope({"Slot": ("service-type=consultation",)})
     assert await narrow.ids("Slot", scope=scope) == [str(uuid_of("l3"))]

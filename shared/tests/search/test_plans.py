@@ -12,11 +12,11 @@ import orjson
 import pytest
 from shared.tests.search.store import KNOWN_TYPES, NOW, catalog, ddl, pairs
 
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.pages import can_walk, compile_matches
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.registry import REGISTRY, parameters_of, storage_needs
-from creneau_shared.fhir.search.sql import EVERYTHING, Arguments, Place, Statement, compile_count
-from creneau_shared.fhir.storage.tables import table_name
+from creneau_shared.fhir.search.sql import EVERYTHING, Arguments, RowPlace, Statement, compile_count
 
 ROWS = 20_000
 VALUES = {
@@ -222,7 +222,7 @@ async def test_sorting_everything_sorts_nothing(large: asyncpg.Connection, query
         table = tables.table(resource_type)
         values = [table.sort_value(key, "r", Arguments()).sql_type for key in request.sort]
         middle = [MIDDLE[sql_type] for sql_type in values]
-        at = Place((*middle, 10_000), backward=place == "backward")
+        at = RowPlace((*middle, 10_000), backward=place == "backward")
     statement = compile_matches(tables, EVERYTHING, request, at, walking=walking)[0].statement
     plan = await _plan(large, statement)
     nodes = [node["Node Type"] for node in _nodes(plan)]

@@ -6,9 +6,9 @@ import pytest
 from shared.tests.search.store import Store
 
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.search.sql import Scope
+from creneau_shared.fhir.search.sql import SearchScope
 
-CAMILLE = Scope(
+CAMILLE = SearchScope(
     {
         "Patient": ("_id=camille",),
         "RelatedPerson": ("patient=Patient/camille",),

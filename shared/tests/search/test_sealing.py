@@ -9,10 +9,10 @@ import pytest
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.cursor import Cursor, CursorCodec, query_digest
 from creneau_shared.fhir.search.sealing import MARK, QuerySeal, is_sealed
-from creneau_shared.fhir.search.sql import Place
+from creneau_shared.fhir.search.sql import RowPlace
 
 DIGEST = query_digest("Patient", [("_sort", "identifier")])
-PLACE = Cursor(Place(("269054958815780", 12)), 3)
+PLACE = Cursor(RowPlace(("269054958815780", 12)), 3)
 
 
 def test_a_cursor_does_not_tell_the_value_that_the_page_ended_with() -> None:

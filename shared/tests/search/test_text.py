@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creneau_shared.fhir.search.text import contact_key, fold, phonetic
+from creneau_shared.fhir.text import contact_key, fold, phonetic
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from sqlalchemy.schema import CreateTable
 
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database
-from creneau_shared.http.gateway_headers import GatewayHeaders
 from creneau_shared.security.confirmation import Confirmation
 from creneau_shared.security.dpop import Proofs, UsedProofs
+from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.tokens import TokenVerifier
 from creneau_shared.security.used_proofs import used_proof_table

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from creneau_shared.errors import Forbidden
-from creneau_shared.http.gateway_headers import GatewayHeaders
 from creneau_shared.security.certificates import Regulators
+from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.principal import Principal
 from creneau_shared.security.rights import Rights
 

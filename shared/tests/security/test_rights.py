@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creneau_shared.errors import Forbidden, Unauthenticated
-from creneau_shared.fhir.type_table import TYPES
 from creneau_shared.security.principal import (
     ANONYMOUS,
     ROLES,
@@ -22,6 +21,7 @@ from creneau_shared.security.principal import (
 )
 from creneau_shared.security.rights import MAY_ALL, OPEN, OWNER, SHARED, Rights
 from creneau_shared.security.role_table import ACTIONS, STAFF, reach_of, require_told
+from creneau_shared.type_table import TYPES
 
 EVERY_SCOPE = (Scope("system", "*", frozenset("cruds")),)
 roles = st.sampled_from(get_args(Role))

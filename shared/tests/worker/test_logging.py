@@ -12,7 +12,7 @@ import orjson
 import pytest
 import structlog
 
-from creneau_shared.http.correlation import set_correlation_id
+from creneau_shared.correlation import set_correlation_id
 from creneau_shared.logging import REDACTED, RepeatFilter, configure_logging, redact, redact_text
 from creneau_shared.settings import ServiceSettings
 

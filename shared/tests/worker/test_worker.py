@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import textwrap
@@ -18,7 +19,8 @@ Start = Callable[[str], Awaitable["Worker"]]
 PRELUDE = """
 import asyncio, sys
 from creneau_shared.settings import ServiceSettings
-from creneau_shared.worker import Task, run_worker
+from creneau_shared.tasks import Task
+from creneau_shared.worker import run_worker
 
 async def work(stop):
     await stop.wait()
@@ -75,6 +77,7 @@ async def _running(program: str) -> AsyncIterator[Worker]:
             "PORT": str(port),
             "DATABASE_URL": "postgresql://nobody@127.0.0.1/none",
             "SHUTDOWN_GRACE_S": "2",
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         },
         stderr=asyncio.subprocess.PIPE,
     )

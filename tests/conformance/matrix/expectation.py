@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from creneau_shared.fhir.type_table import TYPES
 from creneau_shared.security import role_table
 from creneau_shared.security.principal import Action, Role, Scope
 from creneau_shared.security.rights import REGULATION
 from creneau_shared.security.role_table import STAFF, Reach, needed
+from creneau_shared.type_table import TYPES
 
 ReachOf = Callable[[Role, str, Action], Reach]
 READING: tuple[Action, ...] = ("r", "s")

@@ -17,8 +17,8 @@ from uuid import uuid4
 import httpx
 from deploy.local.topology import SERVICES
 
-from creneau_shared.fhir.type_table import PUBLIC
 from creneau_shared.security.role_table import STAFF
+from creneau_shared.type_table import PUBLIC
 from tests.conformance import builders
 from tests.conformance.matrix.batches import entry_of
 from tests.conformance.matrix.expectation import READING, Caller, Expectation, Item

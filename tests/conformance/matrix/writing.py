@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from creneau_shared.fhir.type_table import COMPARTMENT, PUBLIC
 from creneau_shared.security.principal import Action
+from creneau_shared.type_table import COMPARTMENT, PUBLIC
 from tests.conformance import builders
 from tests.conformance.matrix.expectation import Caller, Expectation, Item
 from tests.conformance.matrix.questions import Found, Question

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import timedelta
 
 from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.api.patients import PatientStore
 from creneau_booking.api.responses import ResponseStore
+from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
@@ -24,12 +25,11 @@ from creneau_booking.operations.hold import HoldOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.ownership import schedule_belonging
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
+from creneau_booking.stores import Stores
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Database
@@ -43,21 +43,6 @@ from creneau_shared.security.vouching import Vouchers
 SERVICE = "creneau-booking"
 NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization", "Patient": "patient"})
 """Whom the trail can name: people and practices as the replica of the directory has them, and patients."""
-
-
-@dataclass(frozen=True)
-class Stores:
-    """Everything through which the API writes in booking's database."""
-
-    slots: SlotStore
-    schedules: GenericStore
-    responses: ResponseStore
-    patients: PatientStore
-    related_persons: RelatedPersonStore
-    provenances: GenericStore
-    repository: AppointmentRepository
-    handlers: AppointmentHandlers
-    appointments: AppointmentStore
 
 
 def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, AppointmentHandlers]:
@@ -86,7 +71,7 @@ def create_stores(settings: BookingSettings) -> Stores:
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
-        schedules=GenericStore("Schedule", base, schedule_changed, schedule_belonging),
+        schedules=ScheduleStore(base),
         responses=ResponseStore(base, handlers),
         patients=PatientStore(base, people),
         related_persons=related_persons,
@@ -120,7 +105,7 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Booking's FHIR interactions, for the API and for the worker alike."""
     stores = create_stores(settings)
-    desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots)
+    desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots, stores.patients)
     return create_fhir_server(
         settings,
         service=SERVICE,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.domain.own_words import OWN
+from creneau_booking.settings import BookingSettings
+from creneau_booking.stores import Stores
 from creneau_booking.views.sas import SasView
 from creneau_booking.views.sas_sos import SosView
 from creneau_shared.fhir.profiles import profiles_of
@@ -13,14 +13,10 @@ from creneau_shared.fhir.rest.declaration import READ_ONLY, ServedType
 from creneau_shared.fhir.rest.trail import served_trail
 from creneau_shared.fhir.storage.audit_events import NameOf
 
-if TYPE_CHECKING:
-    from creneau_booking.app import Stores
-    from creneau_booking.settings import BookingSettings
-
 
 def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> list[ServedType]:
     """The types that booking serves."""
-    consumers = ConsumersSlots(settings.find_window_days_max)
+    consumers = ConsumersSlots(settings.find_window_days_max, settings.future_appointments_per_agenda_max)
     return [
         ServedType(
             stores.schedules,

@@ -34,7 +34,7 @@ from creneau_shared.retention.rules import (
     removing,
 )
 from creneau_shared.retention.settings import RetentionSettings
-from creneau_shared.worker import Task
+from creneau_shared.tasks import Task
 
 log = structlog.get_logger(__name__)
 

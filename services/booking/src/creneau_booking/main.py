@@ -7,12 +7,13 @@ import asyncio
 import typer
 
 from creneau_booking.app import SERVICE, create_app, create_erasure, create_fhir, create_handlers
+from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
-from creneau_booking.publishing import ACCOUNTS, APPOINTMENTS, CONTACTS, DIRECTORY
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.partitions import ensure_partitions
+from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS, DIRECTORY
 from creneau_shared.app import open_database, run_api
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.migrations import find_migrations
@@ -21,12 +22,13 @@ from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.messaging.consumer import Consumer
-from creneau_shared.messaging.dead_letter import replay
 from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
-from creneau_shared.security.revoke_command import add_revoke_command
-from creneau_shared.worker import Task, run_worker
+from creneau_shared.messaging.replay import replay
+from creneau_shared.revoke_command import add_revoke_command
+from creneau_shared.tasks import Task
+from creneau_shared.worker import run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 REPLICA = "booking-directory-replica"
@@ -71,7 +73,8 @@ def republish_all() -> None:
 
 
 def _replica_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
-    replica = DirectoryReplica(settings.public_base_url.rstrip("/"))
+    departures = Departures(*create_handlers(settings))
+    replica = DirectoryReplica(settings.public_base_url.rstrip("/"), departures, clock)
     return Consumer(REPLICA, REPLICA, [DIRECTORY], replica.handlers(), database, settings, clock)
 
 

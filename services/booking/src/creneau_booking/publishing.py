@@ -11,18 +11,14 @@ from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.identity import AddressKind, address_digest, spelled
 from creneau_booking.storage.accounts import Account, Link
+from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
 from creneau_shared.fhir.current import current, current_name
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
 from creneau_shared.messaging.events import Event
-from creneau_shared.messaging.topics import Topic
 from creneau_shared.security.accounts import account_digest
 
 SOURCE = "/creneau/booking"
-APPOINTMENTS = Topic(name="creneau.booking.appointments")
-CONTACTS = Topic(name="creneau.booking.contacts", compacted=True)
-ACCOUNTS = Topic(name="creneau.booking.accounts", compacted=True)
-DIRECTORY = "creneau.directory.resources"
 
 NAME_LENGTH_MAX = 200
 EMAIL_LENGTH_MAX = 254

@@ -131,14 +131,14 @@ async def test_the_practice_books_on_the_phone_whatever_its_rules(
 async def test_consumers_are_not_shown_what_they_could_not_book(
     callers: Callers, practice: Practice, adult: str, rule: Resource, days: int, refusal: str
 ) -> None:
-    """Neither as free slots nor as proposals; but by id, and whoever asks for them all the same."""
+    """Neither as free slots, beside others or alone, nor as proposals; but by id, and whoever asks for what they could not."""
     agenda = await ruled(callers, practice, rule, days=days)
     for caller in (callers.nobody(), callers.patient(adult)):
         assert await free_slots(caller, agenda) == []
         assert await free_slots(caller, agenda, status="free") == []
         assert await proposed(caller, agenda) == []
         assert await free_slots(caller, agenda, bookable="false") == list(agenda.slots)
-        assert await free_slots(caller, agenda, status="free,busy") == list(agenda.slots)
+        assert await free_slots(caller, agenda, status="free,busy") == []
         assert (await caller.get(f"Slot/{agenda.slots[0]}")).status_code == 200
     answer = await callers.nobody().get("Slot", schedule=agenda.id)
     own = next(link["url"] for link in answer.json()["link"] if link["relation"] == "self")
@@ -367,5 +367,5 @@ def test_the_sas_is_bound_as_whoever_its_token_says(role: Role, added: bool) -> 
     pairs = [("status", "free"), ("schedule.actor:Practitioner.identifier", "urn:oid:1.2.250.1.71.4.2.1|8")]
     scopes = (Scope("user", "*", frozenset("rs")),)
     principal = ANONYMOUS if role == "public" else Principal("test", "sas", scopes, role=role)
-    narrowed = ConsumersSlots(14).narrow(Rights(principal).access("Slot", "s"), pairs)
+    narrowed = ConsumersSlots(14, 2).narrow(Rights(principal).access("Slot", "s"), pairs)
     assert (("bookable", "true") in narrowed) == added

@@ -163,7 +163,7 @@ async def test_what_ends_its_process_again_and_again_is_given_up(
     accepted = await caller.post("Appointment/$book", wish(agenda, camille), **ASYNC)
     async with practice.database.connection() as connection:
         for _ in range(3):
-            assert await async_requests.claim(connection, 0.0) is not None
+            assert await async_requests.lease(connection, 0.0) is not None
     assert await runner.run_next()
     answer = await caller.get(address(accepted))
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (500, "exception")
@@ -180,9 +180,9 @@ async def test_cancelling(
     assert (await caller.delete(before)).status_code == 202
     assert (await caller.get(before)).status_code == 404
     async with practice.database.transaction() as connection:
-        claimed = await async_requests.claim(practice.database.pool, 0.0)  # type: ignore[arg-type]
-        assert claimed is not None
-        assert await async_requests.hold(connection, claimed)
+        leased = await async_requests.lease(practice.database.pool, 0.0)  # type: ignore[arg-type]
+        assert leased is not None
+        assert await async_requests.hold(connection, leased)
         assert (await caller.delete(during)).status_code == 409
     assert await runner.run_next()
     assert (await caller.get(during)).status_code == 201

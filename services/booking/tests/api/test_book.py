@@ -142,7 +142,7 @@ async def test_a_practitioner_who_is_elsewhere(callers: Callers, practice: Pract
     )
     assert (answer.status_code, code(answer)) == (409, "actor-occupied")
     assert agenda.practitioner in reason(answer)
-    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["busy-unavailable"]
 
 
 async def test_a_practitioner_who_joins_later_is_taken_too(

@@ -280,7 +280,7 @@ class TestRates:
 
     async def test_a_count_that_cannot_be_asked_stops_nobody(self, practice: Practice) -> None:
         async with service(practice) as (callers, app):
-            await app.fhir.limits.database.pool.close()
+            await app.fhir.service.limits.database.pool.close()
             assert (await callers.nobody().get("Slot", _count="1")).status_code == 200
 
     async def test_no_address_is_stored(self, practice: Practice) -> None:
@@ -295,7 +295,7 @@ class TestWaiting:
     async def test_who_waits_too_long_for_a_connection_is_told_so(self, practice: Practice) -> None:
         """503 `throttled` with Retry-After and not the end of their patience; readiness says why, until there is room."""
         async with service(practice, database_pool_size=2, database_pool_wait_s=0.05) as (callers, app):
-            database = app.fhir.database
+            database = app.fhir.service.database
             async with AsyncExitStack() as both:
                 for _ in range(2):
                     await both.enter_async_context(_held(database))
@@ -316,7 +316,7 @@ class TestWaiting:
         limits = {"database_pool_size": 4, "database_pool_reads": 1, "database_pool_wait_s": 0.05}
         async with service(practice, **limits) as (callers, app), AsyncExitStack() as writers:
             for _ in range(3):
-                await writers.enter_async_context(_held(app.fhir.database, write=True))
+                await writers.enter_async_context(_held(app.fhir.service.database, write=True))
             answer = await callers.software().post("Patient", patient(0))
             assert (answer.status_code, code(answer)) == (503, "busy")
             assert (await callers.nobody().get("Slot", _count="1")).status_code == 200

@@ -79,7 +79,14 @@ def booking(agenda: Agenda, patient_: str, index: int = 0, status: str = "booked
 async def agendas(
     offices: Offices, count: int, slots: int = 8, slot_members: Resource | None = None
 ) -> list[Agenda]:
-    return [await offices.practice.open_agenda(slots, slot_members=slot_members) for _ in range(count)]
+    """Each at another hour, so that one person can go to all of them."""
+    first = offices.practice.clock.now().replace(hour=9, minute=0) + timedelta(days=7)
+    return [
+        await offices.practice.open_agenda(
+            slots, slot_members=slot_members, start=first + n * timedelta(hours=6)
+        )
+        for n in range(count)
+    ]
 
 
 async def test_forty_at_once_for_the_slots_of_one_doctor(offices: Offices, camille: str) -> None:

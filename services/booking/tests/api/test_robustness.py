@@ -116,7 +116,7 @@ class Desk:
 
     async def free_connections(self) -> int:
         """How many connections the pool can give at once, up to its size."""
-        pool = self.app.fhir.database.pool
+        pool = self.app.fhir.service.database.pool
         taken = []
         try:
             for _ in range(POOL):
@@ -318,7 +318,10 @@ async def test_a_client_that_goes_away_leaves_a_whole_booking_or_none(desk: Desk
         await asyncio.gather(*(leave(slot) for slot in agenda.slots[at : at + POOL]))
 
     async def quiet() -> bool:
-        return bool(desk.app.fhir.database.pool.get_idle_size() == desk.app.fhir.database.pool.get_size())
+        return bool(
+            desk.app.fhir.service.database.pool.get_idle_size()
+            == desk.app.fhir.service.database.pool.get_size()
+        )
 
     await eventually(quiet)
     assert await desk.free_connections() == POOL

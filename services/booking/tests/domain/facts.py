@@ -25,10 +25,11 @@ def a_slot(index: int = 0, **changed: Any) -> SlotFact:
         "end": NINE + (index + 1) * LENGTH,
         "status": "free",
         "schedule": "a",
-        "schedule_active": True,
+        "schedule_open": True,
         "horizon_start": None,
         "horizon_end": None,
         "actors": ("Practitioner/p", "Location/l"),
+        "exclusive": ("Practitioner/p",),
         "visibility": frozenset(),
     }
     return SlotFact(**{**facts, **changed})

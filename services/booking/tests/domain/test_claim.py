@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.booking.tests.domain.facts import LENGTH, NINE, NOW, a_slot, an_appointment, people
 
 from creneau_booking.domain.appointment import Appointment, SlotFact
-from creneau_booking.domain.rules import Claim, claim_for, unresolved_roles
+from creneau_booking.domain.rules import Claim, claim_for, not_overruled, to_resolve
 from creneau_shared.errors import Conflict, CreneauError, Forbidden, Unprocessable
 
 
@@ -30,7 +30,7 @@ def refusal(
 def test_one_slot() -> None:
     taken = claim(an_appointment(), a_slot())
     assert (taken.start, taken.end, taken.slot_status) == (NINE, NINE + LENGTH, "busy")
-    assert taken.actors == ("Practitioner/p",)
+    assert taken.actors == ("Patient/c", "Practitioner/p")
     assert taken.schedules == ("Schedule/a",)
 
 
@@ -63,17 +63,27 @@ def test_a_part_of_a_slot_may_be_taken_but_nothing_beyond_it(first: int, minutes
     if minutes <= 0:
         assert refusal(Unprocessable, appointment, a_slot()) == "appointment-order"
     elif first >= 0 and first + minutes <= 20:
-        taken = claim(appointment, a_slot())
+        rest = (minutes, first, 20 - first - minutes)
+        if any(0 < length < 5 for length in rest):
+            assert refusal(Unprocessable, appointment, a_slot()) == "part-of-slot"
+        by_patient = not any(0 < length < 5 for length in rest)
+        taken = claim(appointment, a_slot(), by_patient=by_patient)
         assert (taken.start, taken.end) == (start, end)
+        assert len(taken.cuts) == (minutes < 20)
     else:
         assert refusal(Unprocessable, appointment, a_slot()) == "outside-slot"
 
 
 def test_several_agendas_must_all_cover_the_appointment() -> None:
     """A practitioner's slot and a room's: both agendas' people are taken, for one period."""
-    room = a_slot(schedule="b", id="r0", actors=("Device/scanner", "Practitioner/q"))
+    room = a_slot(schedule="b", id="r0", exclusive=("Device/scanner", "Practitioner/q"))
     both = an_appointment(slots=("s0", "r0"))
-    assert claim(both, a_slot(), room).actors == ("Device/scanner", "Practitioner/p", "Practitioner/q")
+    assert claim(both, a_slot(), room).actors == (
+        "Device/scanner",
+        "Patient/c",
+        "Practitioner/p",
+        "Practitioner/q",
+    )
     later = a_slot(1, schedule="b", id="r0")
     assert refusal(Unprocessable, both, a_slot(), later) == "outside-slot"
 
@@ -104,14 +114,14 @@ def test_the_horizon_covers_the_whole_slot() -> None:
 
 
 def test_an_inactive_agenda_is_closed_to_everybody() -> None:
-    assert refusal(Unprocessable, an_appointment(), a_slot(schedule_active=False), by_patient=False) == (
+    assert refusal(Unprocessable, an_appointment(), a_slot(schedule_open=False), by_patient=False) == (
         "schedule-inactive"
     )
 
 
 def test_what_an_appointment_has_already_is_not_judged_anew() -> None:
     """Its own slot is busy because of itself, and its agenda may have closed since."""
-    own = a_slot(status="busy", schedule_active=False)
+    own = a_slot(status="busy", schedule_open=False)
     both = an_appointment(slots=("s0", "s1"))
     taken = claim(both, own, a_slot(1), kept={"s0"})
     assert [slot.id for slot in taken.new_slots] == ["s1"]
@@ -160,33 +170,67 @@ def test_software_may_book_people_without_a_slot_but_not_without_a_time() -> Non
     free_hand = an_appointment(
         slots=(), start=NINE, end=NINE + LENGTH, participants=people("Patient/c", "Practitioner/p")
     )
-    assert claim(free_hand, by_patient=False).actors == ("Practitioner/p",)
+    assert claim(free_hand, by_patient=False).actors == ("Patient/c", "Practitioner/p")
     assert refusal(Unprocessable, an_appointment(slots=()), by_patient=False) == "no-time"
 
 
 def test_who_is_taken() -> None:
-    """Practitioners (also through their role) and devices, once each and sorted; not places, not who declined."""
+    """Practitioners (also through their role), devices, rooms and patients, once each and sorted; not places that receive
+    many, not who declined."""
     participants = (
-        *people("Patient/c", "PractitionerRole/r", "Device/d", "Practitioner/p", "Location/l"),
+        *people(
+            "Patient/c", "PractitionerRole/r", "Device/d", "Practitioner/p", "Location/l", "Location/room"
+        ),
         *people("Practitioner/away", status="declined"),
     )
     taken = claim(
         an_appointment(participants=participants),
         a_slot(),
         by_patient=False,
-        roles={"PractitionerRole/r": "Practitioner/a"},
+        resolved={"PractitionerRole/r": "Practitioner/a", "Location/room": "Location/room"},
     )
-    assert taken.actors == ("Device/d", "Practitioner/a", "Practitioner/p")
+    assert taken.actors == ("Device/d", "Location/room", "Patient/c", "Practitioner/a", "Practitioner/p")
 
 
-def test_which_roles_need_a_look_up() -> None:
-    """A role beside its Practitioner in an agenda is known; one that stands alone is not."""
-    accompanied = a_slot(actors=("Practitioner/p", "PractitionerRole/r"))
-    appointment = an_appointment(participants=people("Patient/c", "PractitionerRole/r", "PractitionerRole/x"))
-    assert unresolved_roles(appointment, [accompanied]) == ("PractitionerRole/x",)
-    assert unresolved_roles(an_appointment(), [a_slot(actors=("PractitionerRole/r",))]) == (
-        "PractitionerRole/r",
+def test_what_only_the_directory_knows() -> None:
+    """Of roles and places: whether somebody, or they themselves, are taken. Who has declined is not asked after."""
+    participants = (
+        *people("Patient/c", "Practitioner/p", "PractitionerRole/r", "Location/l"),
+        *people("PractitionerRole/away", status="declined"),
     )
+    assert to_resolve(an_appointment(participants=participants)) == ("Location/l", "PractitionerRole/r")
+
+
+def test_a_hidden_visit_takes_its_patient_apart() -> None:
+    """So that no refusal tells those who represent the patient of it."""
+    assert claim(an_appointment(hidden=True), a_slot()).actors == ("Patient/c#hidden", "Practitioner/p")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"offers": {"serviceType": frozenset({"s|VR"})}},
+        {"offers": {"specialty": frozenset({"s|SM15"})}},
+        {"visibility": frozenset({"PUBLIC"})},
+    ],
+)
+def test_slots_of_two_kinds_make_no_visit(other: dict[str, Any]) -> None:
+    """Of one agenda; a room's slots are for something else than a practitioner's."""
+    both = an_appointment(slots=("s0", "s1"))
+    assert (
+        refusal(Unprocessable, both, a_slot(), a_slot(1, **other), by_patient=False) == "slots-of-two-kinds"
+    )
+    room = a_slot(schedule="b", id="s1", exclusive=("Location/room",), **other)
+    claim(both, a_slot(), room, by_patient=False)
+
+
+def test_a_second_visit_at_one_time_is_for_a_reason() -> None:
+    """And only the patient's time may be given twice, and not by a patient."""
+    missing = ("Patient/c", "Practitioner/p")
+    reasoned = an_appointment(double_booking_reason="deux examens à la suite")
+    assert not_overruled(an_appointment(), missing, by_patient=False) == missing
+    assert not_overruled(reasoned, missing, by_patient=True) == missing
+    assert not_overruled(reasoned, missing, by_patient=False) == ("Practitioner/p",)
 
 
 @pytest.mark.parametrize("other", ["Practitioner/q", "PractitionerRole/r", "Device/d"])
@@ -195,12 +239,12 @@ def test_a_patient_takes_the_agendas_people_and_nobody_else(other: str) -> None:
     wanted = an_appointment(participants=people("Patient/c", "Practitioner/p", other))
     roles = {"PractitionerRole/r": "Practitioner/q", "PractitionerRole/own": "Practitioner/p"}
     with pytest.raises(Forbidden) as refused:
-        claim(wanted, a_slot(), roles=roles)
+        claim(wanted, a_slot(), resolved=roles)
     assert refused.value.issues[0].expression == ("Appointment.participant[2].actor",)
     assert refused.value.issues[0].details_code == "participant-not-yours"
-    claim(wanted, a_slot(), by_patient=False, roles=roles)
+    claim(wanted, a_slot(), by_patient=False, resolved=roles)
     own = an_appointment(participants=people("Patient/c", "PractitionerRole/own"))
-    assert claim(own, a_slot(), roles=roles).actors == ("Practitioner/p",)
+    assert claim(own, a_slot(), resolved=roles).actors == ("Patient/c", "Practitioner/p")
 
 
 def test_a_patient_comes_for_what_the_slot_offers() -> None:

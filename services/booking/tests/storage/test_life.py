@@ -157,6 +157,7 @@ class Life(RuleBasedStateMachine):
         expected = [["free"] * WIDTH, ["free"] * WIDTH]
         for side, index, until in self.taken.values():
             expected[side][index] = "busy-tentative" if until else "busy"
+            expected[1 - side][index] = "busy-unavailable"
         for agenda, statuses in zip(self.agendas, expected, strict=True):
             assert self.loop.run(self.practice.slot_statuses(agenda.slots)) == statuses
 

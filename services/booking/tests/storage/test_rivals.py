@@ -131,7 +131,7 @@ async def test_an_expired_hold_in_another_agenda_gives_way_too(fresh: Practice) 
     fresh.clock.advance(timedelta(hours=1))
     booked = await fresh.create(appointment("booked", slots=two.slots))
     assert [row[2] for row in await fresh.occupied(one.practitioner)] == [booked.id]
-    assert await fresh.slot_statuses(one.slots) == ["free"]
+    assert await fresh.slot_statuses(one.slots) == ["busy-unavailable"]
     assert await fresh.kinds(held.id) == ["held", "hold-expired"]
 
 

@@ -15,7 +15,7 @@ from services.booking.tests.factories import BASE, NOW, SKIN, VIDEO, appointment
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.app import create_catalog
-from creneau_booking.storage.availability import OpenSlotTable
+from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.searching import KNOWN_TYPES
 from creneau_shared.fhir.search.cursor import CursorCodec
@@ -195,6 +195,11 @@ def _fill() -> Iterator[str]:
         "INSERT INTO schedule (id, version, last_updated, content, terms) SELECT 'a' || n, 1, now(), '{}',"
         f" ARRAY['active=true', 'actor=Practitioner/p' || n % 250] FROM {number}"
     )
+    yield "INSERT INTO agenda (schedule_key, open) SELECT key, true FROM schedule"
+    yield (
+        "INSERT INTO agenda_actor (actor, schedule_key) SELECT substr(t, 7), key FROM schedule, unnest(terms) AS t"
+        " WHERE starts_with(t, 'actor=')"
+    )
     yield (
         "INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words) SELECT key, decode(md5(key::text), 'hex'),"
         " '', '', ARRAY['service-type=t' || key % 50, 'specialty=s' || key % 50, 'appointment-type=x' || key % 50,"
@@ -202,10 +207,10 @@ def _fill() -> Iterator[str]:
         " format('visite:1 mot%s:2', key % 50)::tsvector FROM schedule"
     )
     yield (
-        'INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status, terms, words)'
+        'INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status, said, terms, words)'
         " SELECT gen_random_uuid(), begin, begin + interval '15 min', k.schedule_key, k.key,"
         " timestamptz '2026-01-01' + n * interval '1 min', 1,"
-        " (CASE WHEN n % 2 = 0 THEN 'free' ELSE 'busy' END)::slot_status,"
+        " (CASE WHEN n % 2 = 0 THEN 'free' ELSE 'busy' END)::slot_status, 'free',"
         " CASE WHEN n % 10 = 0 THEN ARRAY['identifier=urn:i|' || n] END,"
         " CASE WHEN n % 10 = 0 THEN format('visite:1 propre%s:2A', n)::tsvector END"
         f" FROM slot_kind k, generate_series(1, {ROWS // SCHEDULES}) AS n,"
@@ -281,7 +286,7 @@ async def test_a_page_in_the_order_of_time_sorts_nothing(large: asyncpg.Connecti
 async def test_find_reads_neither_all_slots_nor_all_occupancies(large: asyncpg.Connection) -> None:
     catalog = create_catalog()
     others = [catalog.table(name) for name in catalog.types if name != "Slot"]
-    open_slots = Catalog([OpenSlotTable(public_only=True, ignored_appointment="r1"), *others])
+    open_slots = Catalog([SlotTable(besides="r1"), *others])
     for query in ("schedule.actor:Practitioner=p7", "specialty=s7"):
         narrowed = f"{query}&status=free&start=ge2026-12-05&start=lt2026-12-07&end=le2026-12-07"
         assert await read_whole(large, narrowed, open_slots) == [], query
@@ -292,7 +297,7 @@ async def test_a_missing_index_is_noticed(large: asyncpg.Connection) -> None:
     transaction = large.transaction()
     await transaction.start()
     try:
-        await large.execute("DROP INDEX ix_slot_schedule_start")
-        assert await read_whole(large, "schedule=a7", create_catalog()) != []
+        await large.execute("DROP INDEX ix_slot_terms")
+        assert await read_whole(large, "identifier=urn:i|50", create_catalog()) != []
     finally:
         await transaction.rollback()

@@ -189,18 +189,16 @@ async def put_again(practice: Practice, id_: str, agenda: Agenda) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"status": "free"},
-        {"status": "busy-unavailable"},
         {"start": "2026-11-23T09:05:00Z"},
         {"schedule": {"reference": "Schedule/autre-agenda"}},
         None,
     ],
-    ids=["freed", "withdrawn", "moved", "other agenda", "deleted"],
+    ids=["moved", "other agenda", "deleted"],
 )
 async def test_a_claimed_slot_is_not_republished(
     practice: Practice, agenda: Agenda, changed: Resource | None
 ) -> None:
-    """Software that sends its agenda again must not free, move or remove what has been booked meanwhile."""
+    """Software that sends its agenda again must not move or remove what has been booked meanwhile."""
     booked = await practice.create(appointment("booked", slots=agenda.slots[:1]))
     again = (
         delete(practice, agenda.slots[0])
@@ -211,6 +209,30 @@ async def test_a_claimed_slot_is_not_republished(
         await again
     await replace(practice, agenda.slots[0], comment="salle 2")
     assert (await practice.slot(agenda.slots[0]))["status"] == "busy"
+
+
+@pytest.mark.parametrize("word", ["free", "busy", "busy-unavailable"])
+async def test_what_an_agenda_says_of_a_taken_slot_holds_once_it_is_given_back(
+    practice: Practice, agenda: Agenda, word: str
+) -> None:
+    """A feed may say it again at any time: it frees nothing that is taken, and is not forgotten."""
+    booked = await practice.create(appointment("booked", slots=agenda.slots[:1]))
+    await replace(practice, agenda.slots[0], status=word)
+    assert (await practice.slot(agenda.slots[0]))["status"] == "busy"
+    await practice.change(booked.id, status="cancelled")
+    assert (await practice.slot(agenda.slots[0]))["status"] == word
+
+
+async def test_a_slot_of_a_month_that_was_dropped_is_gone(fresh: Practice) -> None:
+    """Not free again, as an older version said; and nothing is written of it as if it were there."""
+    opened = await fresh.open_agenda(1)
+    booked = await fresh.create(appointment("booked", slots=opened.slots))
+    await fresh.database.pool.execute("DELETE FROM slot")
+    async with fresh.database.connection() as connection:
+        gone = await fresh.slots.read(connection, opened.slots[0])
+    assert gone is not None
+    assert gone.deleted
+    assert booked.id
 
 
 async def test_a_slot_whose_appointment_was_cancelled_is_its_publishers_again(

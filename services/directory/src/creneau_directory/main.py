@@ -19,8 +19,9 @@ from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.retention import republish
-from creneau_shared.security.revoke_command import add_revoke_command
-from creneau_shared.worker import Task, run_worker
+from creneau_shared.revoke_command import add_revoke_command
+from creneau_shared.tasks import Task
+from creneau_shared.worker import run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 add_revoke_command(main, DirectorySettings, SERVICE)

@@ -32,7 +32,7 @@ from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.settings import RetentionSettings
 from creneau_shared.security.vouching import Vouchers
-from creneau_shared.worker import Task
+from creneau_shared.tasks import Task
 
 SERVICE = "creneau-notifications"
 

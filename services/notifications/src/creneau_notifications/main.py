@@ -13,10 +13,10 @@ from creneau_shared.app import open_database, run_api
 from creneau_shared.clock import SystemClock
 from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.migrations import migrate as run_migrations
-from creneau_shared.messaging.dead_letter import replay
 from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
-from creneau_shared.security.revoke_command import add_revoke_command
+from creneau_shared.messaging.replay import replay
+from creneau_shared.revoke_command import add_revoke_command
 from creneau_shared.worker import run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)

@@ -33,12 +33,12 @@ from creneau_shared.gateway.settings import GatewaySettings
 from creneau_shared.gateway.upstreams import Upstreams
 from creneau_shared.gateway.whole import Whole
 from creneau_shared.heavy.workshop import Workshop
-from creneau_shared.http.gateway_headers import GatewayHeaders
 from creneau_shared.http.health import respond
 from creneau_shared.limits import costs
 from creneau_shared.limits.callers import Callers, Limit
 from creneau_shared.limits.leases import Limiter
 from creneau_shared.metrics import exposition
+from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.principal import ANONYMOUS
 
 Query = list[tuple[str, str]]

@@ -14,8 +14,8 @@ from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.gateway.routing import Service
 from creneau_shared.gateway.upstreams import Upstreams
-from creneau_shared.http.gateway_headers import HANDED_ON
 from creneau_shared.ids import new_id
+from creneau_shared.security.gateway_headers import HANDED_ON
 
 Query = list[tuple[str, str]]
 

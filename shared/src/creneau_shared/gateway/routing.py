@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from creneau_shared.fhir.rest.asynchronous import PATH as ASYNC_PATH
-from creneau_shared.fhir.type_table import SERVICE_NAMES, TYPES, ServiceName
+from creneau_shared.type_table import SERVICE_NAMES, TYPES, ServiceName
 
 Service = ServiceName
 SERVICES: tuple[Service, ...] = SERVICE_NAMES

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from creneau_shared.http.correlation import Headers
+from creneau_shared.correlation import Headers
 
 _EXPOSED = (
     b"ETag, Location, Content-Location, Last-Modified, Expires, Preference-Applied, Retry-After, X-Progress,"

@@ -21,7 +21,7 @@ CHECK_TIMEOUT_S = 3.0
 Check = Callable[[], Awaitable[None]]
 """Raises when a dependency does not answer."""
 
-Scope = MutableMapping[str, Any]
+AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -70,7 +70,7 @@ class HealthApp:
     def __init__(self, health: Health) -> None:
         self._health = health
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
@@ -86,7 +86,7 @@ class HealthApp:
             await respond(send_on, 404, b'{"status":"not found"}', "application/json")
 
 
-async def answer(health: Health, scope: Scope, send: Send) -> bool:
+async def answer(health: Health, scope: AsgiScope, send: Send) -> bool:
     """Answer a request for one of the three paths; False, with nothing sent, when it is for another."""
     path = scope["path"]
     if path == "/metrics":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from creneau_shared.database.pool import Database
-from creneau_shared.http.gateway_headers import GatewayHeaders
 from creneau_shared.limits.callers import Callers
 from creneau_shared.limits.leases import ASK_WITHIN_S, Limiter
 from creneau_shared.limits.storage import StoredBuckets
+from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.settings import ServiceSettings
 
 

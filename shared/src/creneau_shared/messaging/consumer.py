@@ -22,10 +22,10 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from creneau_shared.clock import Clock
+from creneau_shared.correlation import set_correlation_id
 from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import Unavailable
-from creneau_shared.http.correlation import set_correlation_id
 from creneau_shared.messaging import cloudevents, inbox, metrics
 from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.events import ReceivedEvent

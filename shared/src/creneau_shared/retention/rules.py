@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.rest.settings import AsyncSettings
-from creneau_shared.fhir.storage.tables import table_name
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.retention.settings import RetentionSettings
 
 Remove = Callable[[Connection, datetime, int], Awaitable[int]]

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Protocol
 
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.type_table import COMPARTMENT, PUBLIC
 from creneau_shared.security.principal import Principal
 from creneau_shared.security.rights import MAY_ALL, Access, Rights
 from creneau_shared.security.role_table import CONSUMERS, STAFF
+from creneau_shared.type_table import COMPARTMENT, PUBLIC
 
 __all__ = ["COMPARTMENT", "PUBLIC", "Access", "AccessPolicy", "Known", "Memberships", "Rights"]
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from creneau_shared.http.gateway_headers import GatewayHeaders
+from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.principal import Principal, Scope
 
 COMMON_NAME = "urn:oid:2.5.4.3"

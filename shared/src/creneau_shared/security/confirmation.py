@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from creneau_shared.http.gateway_headers import GatewayHeaders, Handed
 from creneau_shared.security.dpop import Asked, Proofs, bad_proof
+from creneau_shared.security.gateway_headers import GatewayHeaders, Handed
 from creneau_shared.security.refusal import refused
 
 CERTIFICATE_THUMBPRINT = "x5t#S256"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from creneau_shared.errors import Forbidden, Unauthenticated
-from creneau_shared.fhir.type_table import COMPARTMENT, PUBLIC, TYPES
 from creneau_shared.security.principal import ANONYMOUS, Action, Principal, Role
 from creneau_shared.security.role_table import STAFF, Reach, needed, reach_of
+from creneau_shared.type_table import COMPARTMENT, PUBLIC, TYPES
 
 MAY_ALL = frozenset({"see", "book", "cancel", "register", "manage"})
 """What oneself may do for oneself, or a practice for itself."""

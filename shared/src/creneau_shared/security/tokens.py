@@ -20,11 +20,11 @@ from joserfc.jwk import KeySet
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import Unavailable
-from creneau_shared.http.gateway_headers import GatewayHeaders
 from creneau_shared.logging import describe
 from creneau_shared.security.claims import TokenRules, check_claims, check_type
 from creneau_shared.security.confirmation import Confirmation, Presented
 from creneau_shared.security.dpop import Proofs
+from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.introspection import Introspection
 from creneau_shared.security.principal import STANDARD_NAMES, ClaimNames, Principal, principal_of
 from creneau_shared.security.refusal import ALGORITHMS, refused
@@ -188,9 +188,21 @@ def create_verifier(settings: ServiceSettings, clock: Clock, database: Database)
         str(settings.oidc_issuer),
         settings.oidc_audience,
         clock,
-        claims=settings.claim_names,
+        claims=_claim_names(settings),
         rules=rules,
         confirmation=Confirmation(gateway, proofs, settings.public_base_url),
         revocations=Revocations(database, settings.revocation_refresh_s),
         introspection=asked,
+    )
+
+
+def _claim_names(settings: ServiceSettings) -> ClaimNames:
+    """Under which names the issuer's tokens say who somebody is."""
+    return ClaimNames(
+        role=settings.oidc_role_claim,
+        organizations=settings.oidc_organizations_claim,
+        practitioner=settings.oidc_practitioner_claim,
+        national_id=settings.oidc_national_id_claim,
+        acting_for=settings.oidc_acting_for_claim,
+        mandate=settings.oidc_mandate_claim,
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from creneau_booking.domain.refusals import require_no_visits
 from creneau_booking.handlers.patients import patient_removed, patient_written, require_writable
 from creneau_booking.handlers.people import People
 from creneau_booking.storage.patients import require_same_person
+from creneau_booking.storage.upcoming import visits_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -54,6 +56,8 @@ class PatientStore(GenericStore):
         return stored
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        """Conflict while there are visits to come: whoever is there would wait for somebody who is told nothing."""
+        require_no_visits("Patient", current.id, await visits_of(connection, current.id, context.now))
         stored = await super().delete(connection, context, current)
         await patient_removed(connection, context, stored.id)
         return stored

@@ -5,16 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from creneau_booking.storage.candidates import Consumer, candidates_of
+from creneau_booking.storage.slot_table import SlotTable
+from creneau_booking.storage.tables import SLOT_STATUSES
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.rest.declaration import Pairs
+from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.search.request import DateValue, SearchRequest, clauses_of
+from creneau_shared.fhir.search.sql import SearchTable
 from creneau_shared.security.access import Access
 
 EXPLICIT = frozenset({"status", "_id", "identifier"})
 """Whoever names one of these says which slots they mean."""
-JUDGED = frozenset({"_id", "identifier", "bookable"})
-"""Whoever names one of these wants slots whatever the practice's rules say, or says himself what they are to say."""
 PATIENT = "bookable-by:Patient._id"
+BOOKABLE_IF_FREE = "bookable eq true or " + " or ".join(
+    f"status eq {status}" for status in SLOT_STATUSES if status != "free"
+)
+"""Of a search for several statuses: what is free only if it can be booked."""
 _FROM = frozenset({"eq", "gt", "ge", "sa", "ap"})
 _UNTIL = frozenset({"eq", "lt", "le", "eb", "ap"})
 
@@ -24,14 +32,16 @@ class ConsumersSlots:
     """The `SearchPolicy` of Slot. A consumer is whoever is limited to a patient's compartment."""
 
     window_days_max: int
+    per_agenda_max: int
+    """appointments to come that a patient may have in an agenda that says no number itself"""
 
     @property
     def documentation(self) -> str:
         return (
             "A search without status, _id or identifier gives patients and anonymous callers the free slots only "
             "(link[self] says status=free); every slot can be read by its id. Free slots that a rule of their agenda "
-            "(booking window, minimum notice, ages) keeps them from booking are not among them (link[self] says "
-            "bookable=true), unless the search names bookable, _id or identifier. Their searches span at most "
+            "(booking window, minimum notice, ages) or a visit of their own at that time keeps them from booking are not "
+            "among them (link[self] says bookable=true), unless the search names bookable. Their searches span at most "
             f"{self.window_days_max} days (422 too-costly); software with user or system scopes is not limited."
         )
 
@@ -42,13 +52,39 @@ class ConsumersSlots:
         named = {name.partition(":")[0] for name, value in asked if value}
         if not named & EXPLICIT:
             asked.append(("status", "free"))
-        if named & JUDGED or not _only_free(asked):
+        if "bookable" in named:
             return asked
-        asked.append(("bookable", "true"))
-        may_see_patients = access.principal.level("Patient", "s") is not None
-        if access.patient_ids and may_see_patients and "bookable-by" not in named:
-            asked.append((PATIENT, ",".join(sorted(access.patient_ids))))
+        if _only_free(asked):
+            asked.append(("bookable", "true"))
+            may_see_patients = access.principal.level("Patient", "s") is not None
+            if access.patient_ids and may_see_patients and "bookable-by" not in named:
+                asked.append((PATIENT, ",".join(sorted(access.patient_ids))))
+        elif "status" in named:
+            asked.append(("_filter", BOOKABLE_IF_FREE))
         return asked
+
+    async def table(
+        self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
+    ) -> SearchTable | None:
+        """For a patient, what `bookable` is judged by: those for whom they act, or those of them who are named."""
+        if not access.patient_ids or "bookable" not in {
+            c.parameter.name for c in clauses_of(wanted.conditions)
+        }:
+            return None
+        named = {
+            part.strip().rpartition("/")[2]
+            for name, value in request.query
+            if name.partition(":")[0] == "bookable-by"
+            for part in value.split(",")
+        }
+        candidates = await candidates_of(
+            connection,
+            sorted(access.patient_ids & named or access.patient_ids),
+            request.now,
+            per_agenda_max=self.per_agenda_max,
+            oneself=access.rights.oneself,
+        )
+        return SlotTable(consumer=Consumer(request.now, candidates))
 
     def check(self, access: Access, wanted: SearchRequest) -> None:
         if access.patient_ids is None:

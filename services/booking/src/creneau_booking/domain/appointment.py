@@ -9,9 +9,16 @@ from datetime import datetime
 from creneau_booking.domain.status import AppointmentStatus
 
 EXCLUSIVE_TYPES = ("Practitioner", "Device")
-"""Actors that can be in one place only. A PractitionerRole stands for its Practitioner; a Location receives many."""
+"""Actors that can be in one place only, beside patients and rooms. A PractitionerRole stands for its Practitioner; a
+Location that is no room receives many."""
 CANCELLATION_REASONS = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 """The system of the codes that say why an appointment does not take place."""
+
+
+def patient_actor(reference: str, *, hidden: bool) -> str:
+    """A patient as somebody who is in one place only. What is hidden from their representatives is held apart, so that
+    no refusal tells these of it."""
+    return f"{reference}#hidden" if hidden else reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,9 @@ class Appointment:
     hidden: bool = False
     """from those who represent the patient: a minor may see a doctor without their parents' knowledge"""
 
+    double_booking_reason: str | None = None
+    """why its patient may have another visit at that time, in the words of whoever decided it"""
+
     @property
     def patients(self) -> tuple[str, ...]:
         return tuple(p.reference for p in self.participants if p.reference and p.type == "Patient")
@@ -72,12 +82,19 @@ class SlotFact:
     end: datetime
     status: str
     schedule: str
-    schedule_active: bool
+    schedule_open: bool
+    """whether the agenda is active, and everyone and everything that it names"""
     horizon_start: datetime | None
     horizon_end: datetime | None
     actors: tuple[str, ...]
     """the agenda's actors, as references"""
-    visibility: frozenset[str]
+    exclusive: tuple[str, ...] = ()
+    """those of them who can be in one place only: a role stands for its Practitioner, a place counts if it is a room"""
+    taken_by: str | None = None
+    """id of the appointment that has it"""
+    displaced: bool = False
+    """whether it would be free, were nobody of its agenda taken elsewhere"""
+    visibility: frozenset[str] = frozenset()
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
     owners: frozenset[str] = frozenset()
     """ids of the organisations whose agenda it is"""

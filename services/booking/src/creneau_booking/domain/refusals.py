@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from creneau_booking.domain.appointment import SlotFact
@@ -37,6 +37,20 @@ def occupied(actors: Iterable[str], start: datetime) -> Conflict:
         expression="Appointment.participant",
         details_code="actor-occupied",
         diagnostics=names,
+    )
+
+
+def require_no_visits(resource_type: str, id_: str, visits: Sequence[str]) -> None:
+    """Conflict when what is to be deleted has appointments (ids) to come, naming the first."""
+    if not visits:
+        return
+    first, count = f"Appointment/{visits[0]}", len(visits)
+    raise Conflict(
+        f"{resource_type}/{id_} a {count} rendez-vous à venir ({first}) : annulez-les ou déplacez-les d'abord.",
+        f"{resource_type}/{id_} has {count} appointment{'s' if count > 1 else ''} to come ({first}): cancel or move first.",
+        code="conflict",
+        expression=resource_type,
+        details_code="visits-to-come",
     )
 
 

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
-from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment, SlotFact
+from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment, SlotFact, patient_actor
 from creneau_booking.domain.changes import unknown_slots
 from creneau_booking.domain.participants import require_only_agendas_people, require_said_by_slots
-from creneau_booking.domain.refusals import taken, when
+from creneau_booking.domain.refusals import occupied, taken, when
 from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
 from creneau_shared.errors import Unprocessable
 
 PUBLIC_VISIBILITY = "PUBLIC"
+
+
+PART_MIN = timedelta(minutes=5)
+"""A consumer takes no shorter part of a slot, and leaves no shorter rest: nobody could use it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A slot of which only a part is taken: it becomes `[start, end)`, and the rest of its time slots of their own."""
+
+    slot: SlotFact
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,7 @@ class Claim:
     """in sorted order, so that rivals take them in the same order"""
     start: datetime
     end: datetime
+    cuts: tuple[Cut, ...] = ()
 
     @property
     def new_slots(self) -> tuple[SlotFact, ...]:
@@ -50,17 +64,18 @@ def claim_for(
     *,
     by_patient: bool,
     now: datetime,
-    roles: Mapping[str, str] = {},
+    resolved: Mapping[str, str] = {},
     kept: Collection[str] = (),
     practices: Collection[str] | None = None,
 ) -> Claim:
     """What `appointment` must take to have its status.
 
-    `slots` are the locked facts of the slots that it names; `roles` resolves PractitionerRole references; `kept`
-    are the ids of slots that it holds already; `practices`, the organisations (ids) for which somebody takes them.
+    `slots` are the locked facts of the slots that it names; `resolved` says who is taken with the roles and rooms that
+    its participants name; `kept` are the ids of slots that it holds already; `practices`, the organisations (ids) for
+    which somebody takes them.
     Unprocessable when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
     horizon, times that do not fit); Conflict when somebody else was faster; Forbidden when a patient would take
-    others than the agendas' people.
+    others than the agendas' people. What is said is judged before what is so: who repeats it learns nothing new.
     """
     new = [slot for slot in slots if slot.id not in kept]
     _require_known(appointment, [s for s in slots if s not in new or _is_shown(s, by_patient, practices)])
@@ -69,14 +84,21 @@ def claim_for(
         _require_one_patient(appointment)
         _require_slot(slots)
         _require_open_to_patients(new, now)
+    _require_of_one_kind(slots)
+    start, end = period(appointment, slots)
+    cuts = _cuts(new, start, end)
+    if by_patient:
+        _require_usable_parts(cuts)
     for slot in new:
+        if slot.displaced and slot.status != "free":
+            raise occupied(slot.exclusive, slot.start)
         if slot.status != "free":
             raise taken(slot)
-    start, end = period(appointment, slots)
-    actors = exclusive_actors(appointment, slots, roles)
+    actors = exclusive_actors(appointment, slots, resolved)
     if by_patient:
-        agendas = exclusive_actors(replace(appointment, participants=()), slots, roles)
-        require_only_agendas_people(appointment, actors, agendas, roles)
+        agendas = [actor for slot in slots for actor in slot.exclusive]
+        people = [actor for actor in actors if not actor.startswith("Patient/")]
+        require_only_agendas_people(appointment, people, agendas, resolved)
         require_said_by_slots(appointment, new)
     return Claim(
         slots=tuple(slots),
@@ -85,6 +107,7 @@ def claim_for(
         actors=actors,
         start=start,
         end=end,
+        cuts=cuts,
     )
 
 
@@ -125,6 +148,32 @@ def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetim
     return start, end
 
 
+def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cut, ...]:
+    """Which of the slots reach beyond `[start, end)`. Unprocessable when one has no part in it at all."""
+    for slot in slots:
+        if slot.end <= start or slot.start >= end:
+            raise Unprocessable(
+                f"Le créneau Slot/{slot.id} n'a pas de part au rendez-vous ({when(start)} – {when(end)}).",
+                f"The slot Slot/{slot.id} has no part in the appointment ({when(start)} – {when(end)}).",
+                expression="Appointment.slot",
+                details_code="outside-slot",
+            )
+    parts = [Cut(slot, max(slot.start, start), min(slot.end, end)) for slot in slots]
+    return tuple(part for part in parts if (part.start, part.end) != (part.slot.start, part.slot.end))
+
+
+def _require_usable_parts(cuts: Sequence[Cut]) -> None:
+    for cut in cuts:
+        lengths = (cut.end - cut.start, cut.start - cut.slot.start, cut.slot.end - cut.end)
+        if any(timedelta(0) < length < PART_MIN for length in lengths):
+            raise Unprocessable(
+                f"Prenez le créneau Slot/{cut.slot.id} en entier, ou une part qui laisse au moins cinq minutes.",
+                f"Take the slot Slot/{cut.slot.id} whole, or a part that leaves five minutes at least.",
+                expression="Appointment.start",
+                details_code="part-of-slot",
+            )
+
+
 def _agenda_order(slot: SlotFact) -> tuple[str, datetime]:
     return slot.schedule, slot.start
 
@@ -142,29 +191,57 @@ def _span(slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:
 
 
 def exclusive_actors(
-    appointment: Appointment, slots: Sequence[SlotFact], roles: Mapping[str, str]
+    appointment: Appointment, slots: Sequence[SlotFact], resolved: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """The people and devices that the appointment takes: its agendas' and its own, who have not declined."""
-    mentioned = [actor for slot in slots for actor in slot.actors]
-    mentioned += [p.reference for p in appointment.participants if p.reference and p.status != "declined"]
-    resolved = (roles.get(reference, reference) for reference in mentioned)
-    return tuple(sorted({actor for actor in resolved if actor.split("/", 1)[0] in EXCLUSIVE_TYPES}))
-
-
-def unresolved_roles(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[str, ...]:
-    """The PractitionerRoles that must be resolved to know who is taken.
-
-    A role in an agenda that names its Practitioner too needs no look-up: that Practitioner is the one.
-    """
-    accompanied = {
-        actor
-        for slot in slots
-        if any(a.startswith("Practitioner/") for a in slot.actors)
-        for actor in slot.actors
+    """Who is in one place only for the appointment: its agendas' people, rooms and devices, and its own, who have not
+    declined; its patients among them."""
+    agendas = {actor for slot in slots for actor in slot.exclusive}
+    named = {p.reference for p in appointment.participants if p.reference and p.status != "declined"}
+    own = {resolved.get(reference, reference) for reference in named}
+    people = {
+        actor for actor in own if actor.split("/", 1)[0] in EXCLUSIVE_TYPES or actor in resolved.values()
     }
-    mentioned = {actor for slot in slots for actor in slot.actors}
-    mentioned |= {p.reference for p in appointment.participants if p.reference and p.status != "declined"}
-    return tuple(sorted(a for a in mentioned - accompanied if a.startswith("PractitionerRole/")))
+    patients = {
+        patient_actor(p.reference, hidden=appointment.hidden)
+        for p in appointment.participants
+        if p.reference and p.type == "Patient" and p.status != "declined"
+    }
+    return tuple(sorted(agendas | people | patients))
+
+
+def not_overruled(appointment: Appointment, missing: Sequence[str], *, by_patient: bool) -> tuple[str, ...]:
+    """Those of the actors who are taken elsewhere that stand in the way. Whoever is no patient may give a person two
+    visits at one time, for a reason that stays with the appointment; nobody may give anybody else two."""
+    if by_patient or not appointment.double_booking_reason:
+        return tuple(missing)
+    return tuple(actor for actor in missing if not actor.startswith("Patient/"))
+
+
+def to_resolve(appointment: Appointment) -> tuple[str, ...]:
+    """The participants of whom only the directory knows whether somebody is taken with them: roles, and places."""
+    return tuple(
+        sorted(
+            p.reference
+            for p in appointment.participants
+            if p.reference and p.type in ("PractitionerRole", "Location") and p.status != "declined"
+        )
+    )
+
+
+def _require_of_one_kind(slots: Sequence[SlotFact]) -> None:
+    """Slots of one agenda that make one visit are for the same: service, mode, speciality, and to whom they are open."""
+    first: dict[str, SlotFact] = {}
+    for slot in slots:
+        other = first.setdefault(slot.schedule, slot)
+        if (slot.offers, slot.visibility) != (other.offers, other.visibility):
+            raise Unprocessable(
+                f"Les créneaux Slot/{other.id} et Slot/{slot.id} ne sont pas pour la même chose : ils ne font pas un"
+                " seul rendez-vous.",
+                f"The slots Slot/{other.id} and Slot/{slot.id} are not for the same thing: they do not make one"
+                " appointment.",
+                expression="Appointment.slot",
+                details_code="slots-of-two-kinds",
+            )
 
 
 def _require_known(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
@@ -182,7 +259,7 @@ def _is_shown(slot: SlotFact, by_patient: bool, practices: Collection[str] | Non
 
 def _require_open(slots: Sequence[SlotFact]) -> None:
     for slot in slots:
-        if not slot.schedule_active:
+        if not slot.schedule_open:
             raise Unprocessable(
                 f"L'agenda Schedule/{slot.schedule} n'est plus ouvert à la réservation.",
                 f"The agenda Schedule/{slot.schedule} is no longer open for booking.",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment
-from creneau_booking.domain.events import AppointmentEvent, event_kind
+from creneau_booking.domain.events import Actor, AppointmentEvent, event_kind
 from creneau_booking.domain.quotas import ActionKind, Quotas
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.handlers.access import require_changeable
@@ -19,10 +19,12 @@ from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.handlers.own_word import Change, OwnWord, unknown_appointment
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
-from creneau_booking.storage import claims as claim_storage
+from creneau_booking.storage.agenda import agendas_of
 from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.claims import agendas_of
+from creneau_booking.storage.availability.actors import wait_for_turn
+from creneau_booking.storage.availability.taking import give_back, set_status
 from creneau_booking.storage.holds import extensions_of, forget_hold, hold_of, keep_hold, live_holds_of
+from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import TooManyRequests, Unprocessable
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -68,6 +70,7 @@ class AppointmentHandlers:
 
         `replaces`: the id of the one that was cancelled for it.
         """
+        resource = await self._understood(connection, resource)
         identified = self._repository.identify(self._repository.without_hold(resource), id_)
         after, identified, schedules, owners = await self._begin(connection, context, identified, version=1)
         identified = self._repository.with_replaced(identified, replaces)
@@ -79,6 +82,7 @@ class AppointmentHandlers:
         self, connection: Connection, context: WriteContext, deleted: Stored, resource: Resource
     ) -> Stored:
         """Store an appointment anew under the id of one that was deleted: it takes what a new one would."""
+        resource = await self._understood(connection, resource)
         identified = self._repository.identify(self._repository.without_hold(resource), deleted.id)
         version = deleted.version + 1
         after, identified, schedules, owners = await self._begin(
@@ -89,6 +93,9 @@ class AppointmentHandlers:
         )
         await self._tell_begun(connection, context, after, schedules, owners)
         return stored
+
+    async def _understood(self, connection: Connection, resource: Resource) -> Resource:
+        return await with_known_slots(connection, resource, self._repository.base_url)
 
     async def _begin(
         self, connection: Connection, context: WriteContext, identified: Resource, *, version: int
@@ -141,6 +148,7 @@ class AppointmentHandlers:
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> tuple[Stored, datetime]:
         """Store a pending appointment whose slots nobody else gets until the hold runs out; until when."""
+        resource = await self._understood(connection, resource)
         said = self._repository.identify(self._repository.without_hold(resource), id_)
         await self._word.hear_new(connection, context, said, self._repository.facts(said), "held")
         await self._require_hold_quota(connection, context)
@@ -237,6 +245,8 @@ class AppointmentHandlers:
         """
         by_patient = context.patient_ids is not None
         before = self._repository.stored_facts(current)
+        if resource.get("slot") != self._repository.resource(current).get("slot"):
+            resource = await self._understood(connection, resource)
         resource = self._heard(context, current, before, resource)
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         self._require_allowed(context, before, after, move=move)
@@ -279,20 +289,22 @@ class AppointmentHandlers:
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         return heard(context, self._repository.resource(current), before, resource, after)
 
-    async def withdraw(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
-        """Cancel a locked appointment because the person for whom it was is leaving.
+    async def withdraw(
+        self, connection: Connection, context: WriteContext, current: Stored, *, by: Actor = "patient"
+    ) -> Stored:
+        """Cancel a locked appointment because the person for whom it was, or with whom, is leaving.
 
         No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever.
         """
         before = self._repository.stored_facts(current)
         if claims(before.status):
-            await claim_storage.give_back(connection, before.id, before.slots, context.now)
+            await self._give_back(connection, context, before)
         await forget_hold(connection, before.id)
         resource = self._repository.as_cancelled(self._repository.resource(current))
         after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
         stored = await self._repository.update(connection, context, current, resource, after)
         if event_kind(before, after) is not None:
-            await tell(connection, context, AppointmentEvent("cancelled", after, by="patient"), before)
+            await tell(connection, context, AppointmentEvent("cancelled", after, by=by), before)
         return stored
 
     def _require_allowed(
@@ -324,7 +336,7 @@ class AppointmentHandlers:
         of whom."""
         if not claims(after.status):
             if claims(before.status):
-                await claim_storage.give_back(connection, before.id, before.slots, context.now)
+                await self._give_back(connection, context, before)
             else:
                 resource = await self._word.with_asked_company(
                     connection, context, resource, after, said_before
@@ -334,7 +346,7 @@ class AppointmentHandlers:
         if claims(before.status) and not moved and not changes.takes_others(before, after):
             if SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
                 wanted = SLOT_STATUS_OF[after.status]
-                await claim_storage.set_status(connection, after.slots, wanted, context.now)
+                await set_status(connection, before.id, after.slots, wanted, context.now)
             return resource, (), frozenset()
         locked = await self._claiming.lock(connection, context.now, after, before)
         if move and locked.held:
@@ -357,13 +369,17 @@ class AppointmentHandlers:
             return await self._repository.delete(connection, context, current)
         changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, before)
-        await claim_storage.give_back(connection, before.id, before.slots, context.now)
+        await self._give_back(connection, context, before)
         await forget_hold(connection, before.id)
         stored = await self._repository.delete(connection, context, current)
         cancelled = self._repository.as_cancelled(self._repository.resource(current))
         gone = self._repository.facts(cancelled, id_=current.id, version=stored.version)
         await tell(connection, context, AppointmentEvent("cancelled", gone, by=acting(context)))
         return stored
+
+    async def _give_back(self, connection: Connection, context: WriteContext, before: Appointment) -> None:
+        await wait_for_turn(connection, before.id)
+        await give_back(connection, before.id, before.slots, context.now)
 
     # -- answers ---------------------------------------------------------------------------------------------
 

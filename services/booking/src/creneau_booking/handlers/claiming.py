@@ -1,13 +1,13 @@
 """Taking what an appointment needs: lock, judge, take. All of it, or a refusal that undoes everything.
 
-Slots are locked in one order by everybody who claims, moves or frees them, so that rivals wait for each other and
-never in a circle. A hold that has run out gives way, whether or not the sweeper has seen it.
+People and slots are locked in one order by everybody who claims, moves or frees them (`storage.availability`), so that
+rivals wait for each other and never in a circle. A hold that has run out gives way, whether or not the sweeper has seen it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from creneau_booking.domain import rules
@@ -17,8 +17,10 @@ from creneau_booking.domain.refusals import occupied, taken
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_bookable
 from creneau_booking.handlers.expiry import HoldExpiry
-from creneau_booking.storage import claims as storage
+from creneau_booking.storage.availability import taking as storage
+from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import expired_holds_on_actors, expired_holds_on_slots
+from creneau_booking.storage.patients import unavailable_patients
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.storage.store import WriteContext
@@ -33,6 +35,8 @@ class LockedSlots:
 
     wanted: tuple[SlotFact, ...]
     held: tuple[SlotFact, ...] = ()
+    resolved: Mapping[str, str] = field(default_factory=dict)
+    """who is taken with the roles and rooms that are named as participants"""
 
     def leaving(self) -> frozenset[str]:
         """The actors of the agendas that the appointment leaves, who have no part in those that it goes to."""
@@ -57,12 +61,41 @@ class Claiming:
         had = before.slots if before is not None and claims(before.status) else ()
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
         near = (wanted.start - NEAR, wanted.start + NEAR) if wanted.start is not None else None
-        facts = await storage.lock_slots(connection, ids, near)
-        if any(slot.status == "busy-tentative" and slot.id not in had for slot in facts):
-            in_the_way = await expired_holds_on_slots(connection, wanted.slots, now)
-            if await self._expiry.expire(connection, now, in_the_way):
-                facts = await storage.lock_slots(connection, ids, near)
-        return LockedSlots(_named(facts, wanted.slots), _named(facts, had))
+        both = [version for version in (wanted, before) if version is not None]
+        named = sorted({reference for version in both for reference in rules.to_resolve(version)})
+        resolved = await resolve(connection, named) if named else {}
+        people = sorted({p for v in both for p in rules.exclusive_actors(v, (), resolved)})
+        facts = await storage.lock_slots(connection, ids, near, people)
+        if await self._clear(connection, now, [slot for slot in facts if slot.id not in had]):
+            facts = await storage.lock_slots(connection, ids, near, people)
+        facts = await self._undisplaced(connection, wanted, facts)
+        return LockedSlots(_named(facts, wanted.slots), _named(facts, had), resolved)
+
+    async def _clear(self, connection: Connection, now: datetime, slots: Sequence[SlotFact]) -> bool:
+        """Whether holds that have run out stood in the way of some of these slots; they do no longer."""
+        held = [slot.id for slot in slots if slot.status == "busy-tentative" and slot.taken_by is not None]
+        in_the_way = await expired_holds_on_slots(connection, held, now) if held else []
+        for slot in slots:
+            if slot.displaced:
+                in_the_way += await expired_holds_on_actors(
+                    connection, slot.exclusive, slot.start, slot.end, now
+                )
+        return bool(
+            in_the_way and await self._expiry.expire_at_once(connection, now, sorted(set(in_the_way)))
+        )
+
+    async def _undisplaced(
+        self, connection: Connection, wanted: Appointment, facts: Sequence[SlotFact]
+    ) -> list[SlotFact]:
+        """The facts, for an appointment that is itself why a slot is not free: it may go there."""
+        displaced = [slot.id for slot in facts if slot.displaced]
+        if not displaced:
+            return list(facts)
+        others = await storage.displaced_by_others(connection, displaced, wanted.id)
+        return [
+            replace(slot, status="free") if slot.displaced and slot.id not in others else slot
+            for slot in facts
+        ]
 
     async def successors(
         self, connection: Connection, wanted: Appointment, locked: LockedSlots
@@ -75,7 +108,7 @@ class Claiming:
         if not leaving:
             return leaving, joining
         named = leaving | {p.reference for p in wanted.participants if p.reference}
-        roles = await storage.roles_of(connection, sorted(named))
+        roles = await resolve(connection, sorted(a for a in named if a.startswith("PractitionerRole/")))
         leaving |= {roles[actor] for actor in leaving if actor in roles}
         leaving |= {role for role, practitioner in roles.items() if practitioner in leaving}
         return leaving - joining, joining
@@ -89,18 +122,20 @@ class Claiming:
         """
         claim = await self._judge(connection, context, wanted, locked)
         if locked.held:
-            await storage.release_actors(connection, wanted.id)
             left = [slot.id for slot in locked.held if slot.id not in claim.kept]
-            await storage.set_status(connection, left, "free", context.now)
-            await storage.set_status(connection, claim.kept, claim.slot_status, context.now)
+            await storage.give_back(connection, wanted.id, left, context.now)
+            await storage.set_status(
+                connection, wanted.id, sorted(claim.kept), claim.slot_status, context.now
+            )
         result = await storage.take(connection, wanted.id, claim, context.now)
         missing = result.missing_actors
         if missing:
             in_the_way = await expired_holds_on_actors(
                 connection, missing, claim.start, claim.end, context.now
             )
-            if await self._expiry.expire(connection, context.now, in_the_way):
+            if await self._expiry.expire_at_once(connection, context.now, in_the_way):
                 missing = await storage.occupy(connection, wanted.id, missing, claim)
+        missing = rules.not_overruled(wanted, missing, by_patient=context.patient_ids is not None)
         if missing:
             raise occupied(missing, claim.start)
         if not result.all_slots:
@@ -112,14 +147,15 @@ class Claiming:
     ) -> rules.Claim:
         if wanted.patients:
             await _require_available(connection, wanted.patients)
-        roles = await storage.roles_of(connection, rules.unresolved_roles(wanted, locked.wanted))
+        unknown = sorted(set(rules.to_resolve(wanted)) - set(locked.resolved))
+        resolved = {**locked.resolved, **(await resolve(connection, unknown) if unknown else {})}
         claim = rules.claim_for(
             wanted,
             locked.wanted,
             by_patient=context.patient_ids is not None,
             practices=context.organizations,
             now=context.now,
-            roles=roles,
+            resolved=resolved,
             kept={slot.id for slot in locked.held},
         )
         await require_bookable(connection, context, self._quotas, wanted, claim.new_slots)
@@ -135,7 +171,7 @@ def _actors(slots: Sequence[SlotFact]) -> frozenset[str]:
 
 
 async def _require_available(connection: Connection, patients: Sequence[str]) -> None:
-    unavailable = await storage.unavailable_patients(connection, patients)
+    unavailable = await unavailable_patients(connection, patients)
     if unavailable:
         names = ", ".join(unavailable)
         raise Unprocessable(

@@ -120,6 +120,7 @@ class PatientErasure:
         if not current.deleted:
             await self._stores.patients.erase(connection, context, current)
         await identities.forget(connection, current.id)
+        await erasures.forget_occupancies(connection, current.id)
         await erasures.forget_events(connection, current.id, named.appointments)
         return outcome
 

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.handlers.telling import tell
-from creneau_booking.storage import claims
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.availability.actors import try_turn, wait_for_turn
+from creneau_booking.storage.availability.taking import give_back
 from creneau_booking.storage.holds import HeldAppointment, forget_hold, lock_expired_hold
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
@@ -26,6 +27,22 @@ class HoldExpiry:
         for appointment_id in appointment_ids:
             held = await lock_expired_hold(connection, appointment_id, now)
             if held is not None:
+                await wait_for_turn(connection, appointment_id)
+                await self._cancel(connection, now, held)
+                expired += 1
+        return expired
+
+    async def expire_at_once(
+        self, connection: Connection, now: datetime, appointment_ids: Iterable[str]
+    ) -> int:
+        """The same for whoever has locked slots already, and so must wait for nobody: what is not to be had at once
+        stays."""
+        expired = 0
+        for appointment_id in appointment_ids:
+            if not await try_turn(connection, appointment_id):
+                continue
+            held = await lock_expired_hold(connection, appointment_id, now)
+            if held is not None:
                 await self._cancel(connection, now, held)
                 expired += 1
         return expired
@@ -33,7 +50,7 @@ class HoldExpiry:
     async def _cancel(self, connection: Connection, now: datetime, held: HeldAppointment) -> None:
         context = WriteContext(now=now, by_service=True)
         before = self._repository.stored_facts(held.stored)
-        await claims.give_back(connection, before.id, before.slots, now)
+        await give_back(connection, before.id, before.slots, now)
         await forget_hold(connection, before.id)
         resource = self._repository.as_cancelled(self._repository.resource(held.stored))
         after = self._repository.facts(resource, id_=held.stored.id, version=held.stored.version + 1)

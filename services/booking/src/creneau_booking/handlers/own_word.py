@@ -16,10 +16,10 @@ from creneau_booking.domain.quotas import ActionKind, Quotas
 from creneau_booking.domain.status import claims
 from creneau_booking.storage import belonging
 from creneau_booking.storage.actions import account_key, act, patient_key
+from creneau_booking.storage.agenda import agenda_actors
 from creneau_booking.storage.agenda_rules import count_requests
 from creneau_booking.storage.appointments import AppointmentRepository
-from creneau_booking.storage.availability import agenda_actors
-from creneau_booking.storage.claims import roles_of
+from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import Hold
 from creneau_booking.storage.related import relatives_of, with_an_agenda
 from creneau_shared.database.pool import Connection
@@ -63,6 +63,8 @@ class OwnWord:
         """Refuse a new appointment that is not the caller's to make, or one too many."""
         if context.patient_ids is None:
             await self._require_actors(connection, context, wanted, None)
+            # Before anything is taken: whether a stranger is free at some hour is nobody's to learn.
+            await self._repository.require_known_patients(connection, context, wanted)
             return
         patient_elements.require_sayable(said)
         patient = participants.require_one_own_patient(wanted, context.patient_ids)
@@ -73,6 +75,8 @@ class OwnWord:
         before, after = change.before, change.after
         if context.patient_ids is None:
             await self._require_actors(connection, context, after, before)
+            if set(after.patients) - set(before.patients):
+                await self._repository.require_known_patients(connection, context, after)
             return change.said
         moving = change.moving and changes.is_moved(before, after)
         if before.status == "pending" and (after.status == "booked" or (moving and change.hold is not None)):
@@ -187,7 +191,7 @@ class OwnWord:
             named = participants.named_at(wanted, unfit, "RelatedPerson")
             allowed |= await self._relatives(connection, context, wanted.patients, named)
             if participants.named_at(wanted, unfit, "Practitioner"):
-                allowed |= set((await roles_of(connection, agenda)).values())
+                allowed |= set((await resolve(connection, agenda)).values())
             unfit = participants.strangers(wanted, allowed)
         if unfit:
             raise participants.not_yours(unfit)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
-from creneau_shared.fhir.storage.tables import table_name
 from creneau_shared.security.rights import OWNER, SHARED
 
 PERSONAL = ("Appointment", "AppointmentResponse", "Patient", "RelatedPerson")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.publishing import appointment_event
-from creneau_booking.storage.claims import schedules_of
+from creneau_booking.storage.agenda import schedules_of
 from creneau_booking.storage.ownership import owners_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext

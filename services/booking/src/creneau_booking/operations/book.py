@@ -23,13 +23,14 @@ from creneau_booking.operations.subject import (
     is_proposal,
     patients_of,
     proposed_resource,
+    require_a_patient,
     subject_of,
     with_patients,
 )
 from creneau_booking.storage.agenda import slots_between
 from creneau_shared.errors import BadRequest, Conflict, Unprocessable
-from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource, Stored
 
@@ -50,6 +51,7 @@ DEFINITION = operation_definition(
         parameter("cancelled-appt-id", "uri"),
         parameter("patient-id", "uri", maximum="*"),
         parameter("patient-reference", "Reference", maximum="*"),
+        parameter("patient-resource", "Patient"),
         parameter("comment", "string"),
         parameter("return", "Appointment", use="out", minimum=1),
     ],
@@ -79,12 +81,13 @@ class BookOperation:
 
     async def _book(self, session: Session, given: OperationInput) -> Answer:
         subject = subject_of(given, session.call.id)
+        patients = await patients_of(session, given)
         replaced = await self._cancel_replaced(session, given)
         existing = await self._existing(session, subject)
         if existing is not None:
-            stored = await self._book_existing(session, existing, subject.resource, given, replaced)
+            stored = await self._book_existing(session, existing, subject.resource, patients, given, replaced)
         else:
-            resource = await self._new_resource(session, subject, given)
+            resource = await self._new_resource(session, subject, patients, given)
             session.require_own(resource)
             stored = await self._desk.handlers.create(
                 session.connection, session.context, resource, replaces=replaced
@@ -109,25 +112,29 @@ class BookOperation:
         session: Session,
         current: Stored,
         sent: Resource | None,
+        patients: list[Resource],
         given: OperationInput,
         replaced: str | None,
     ) -> Stored:
         """Confirm what is held, or carry out the change that a sent resource says (IHE: modify, cancel)."""
         repository = self._desk.repository
         if sent is None or checked(sent)["status"] in ("proposed", "pending"):
-            resource = with_patients(repository.resource(current), patients_of(given))
+            resource = with_patients(repository.resource(current), patients)
             resource = {**_commented(resource, given), "status": "booked"}
         else:
             resource = {**sent, "id": current.id}
         resource = checked(resource)
+        if resource["status"] != "cancelled":
+            require_a_patient(resource)
         session.require_own(resource)
         move = resource["status"] != "cancelled"
         return await self._desk.handlers.change(
             session.connection, session.context, current, resource, move=move, book=True, replaces=replaced
         )
 
-    async def _new_resource(self, session: Session, subject: Subject, given: OperationInput) -> Resource:
-        patients = patients_of(given)
+    async def _new_resource(
+        self, session: Session, subject: Subject, patients: list[Resource], given: OperationInput
+    ) -> Resource:
         resource = subject.resource
         if resource is None:
             assert subject.id is not None
@@ -144,6 +151,7 @@ class BookOperation:
                 details_code="illegal-transition",
                 diagnostics=f"from {resource['status']} to booked",
             )
+        require_a_patient(resource)
         if not resource.get("slot"):
             resource = await self._with_slots(session, resource, given)
         return self._desk.repository.as_booked(resource)
@@ -169,7 +177,7 @@ class BookOperation:
         current = await session.locked(id_)
         resource = {**self._desk.repository.resource(current), "status": "cancelled"}
         stored = await self._desk.handlers.change(session.connection, session.context, current, resource)
-        await session.call.server.audit(session.connection, session.call.request, "U", stored)
+        await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id
 
 

@@ -6,16 +6,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from creneau_booking.api.appointments import AppointmentStore
+from creneau_booking.api.patients import PatientStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Conflict, Gone, Issue, NotFound
+from creneau_shared.errors import Conflict, Gone, Issue, NotFound, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
-from creneau_shared.fhir.rest.declaration import OperationCall
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.idempotency import remember, remembered
+from creneau_shared.fhir.rest.operation import OperationCall
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import require_compartment, write_context
 from creneau_shared.fhir.search.bundle import Entry, Link, write_bundle
@@ -33,6 +34,7 @@ class Desk:
     repository: AppointmentRepository
     handlers: AppointmentHandlers
     slots: SlotStore
+    patients: PatientStore
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,30 @@ class Session:
             return False
         return True
 
+    async def registered(self, patient: Resource) -> Resource:
+        """A reference to a Patient that the call brings as a resource: the one of that id where the caller may see it,
+        else a new one. Unprocessable for a person's own account, which registers (POST Patient) before it books."""
+        id_ = patient.get("id")
+        if isinstance(id_, str):
+            access = self.call.request.access("Patient", "r")
+            try:
+                await read_current(self.connection, self.desk.patients, access, id_)
+                return {"reference": f"Patient/{id_}"}
+            except (NotFound, Gone):
+                pass
+        if self.access.patient_ids is not None:
+            raise Unprocessable(
+                "Inscrivez d'abord cette personne (POST Patient), puis donnez sa référence (patient-reference).",
+                "Register that person first (POST Patient), then give a reference (patient-reference).",
+                expression="Parameters.parameter.where(name='patient-resource')",
+                details_code="unknown-patient",
+            )
+        check(patient, "Patient")
+        context = write_context(self.call.request, self.call.request.access("Patient", "c"))
+        stored = await self.desk.patients.create(self.connection, context, patient)
+        await self.call.service.audit(self.connection, self.call.request, "C", stored)
+        return {"reference": f"Patient/{stored.id}"}
+
     def own_patients(self, named: list[Resource]) -> list[Resource]:
         """The patients whom the call names or, when it names none, the one whom the caller can only mean."""
         own = self.access.patient_ids or frozenset()
@@ -73,15 +99,15 @@ Work = Callable[[Session], Awaitable[Answer]]
 
 async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: Work) -> Answer:
     """Run `work` in one transaction, once for each Idempotency-Key."""
-    request, server = call.request, call.server
+    request, service = call.request, call.service
     access = request.access("Appointment", action)
     key = request.headers.get("idempotency-key")
     said = request.resource() if request.body.strip() or request.parsed is not None else {}
-    async with server.transaction() as connection:
+    async with service.transaction() as connection:
         if key is not None:
             earlier = await remembered(connection, request, key, said)
             if earlier is not None:
-                await server.audit_replay(connection, request, "Appointment", earlier)
+                await service.audit_replay(connection, request, "Appointment", earlier)
                 return earlier
         answer = await work(Session(call, connection, access, write_context(request, access), desk))
         if key is not None:
@@ -104,14 +130,14 @@ async def answer_with(
     headers: dict[str, str] | None = None,
 ) -> Answer:
     """201 with the Appointment, or 200 with a Bundle of it, as the guide whose spelling was used has it."""
-    server = session.call.server
+    service = session.call.service
     action = "C" if created else "U"
-    await server.audit(session.connection, session.call.request, action, stored)
-    extra = {**(headers or {}), "Location": server.location(stored)}
+    await service.audit(session.connection, session.call.request, action, stored)
+    extra = {**(headers or {}), "Location": service.location(stored)}
     if not wants_bundle:
         return Answer.of(stored, 201 if created else 200, **extra)
-    entry = Entry(f"{server.base_url}/Appointment/{stored.id}", stored.content, {"mode": "match"})
-    links = [Link("self", f"{server.base_url}/{'/'.join(session.call.request.path)}")]
+    entry = Entry(f"{service.base_url}/Appointment/{stored.id}", stored.content, {"mode": "match"})
+    links = [Link("self", f"{service.base_url}/{'/'.join(session.call.request.path)}")]
     return Answer(200, write_bundle("searchset", [entry], total=1, links=links), extra)
 
 

@@ -16,9 +16,9 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import Language
-from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.idempotency import remember, remembered
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import deleted_resource, require_visible, unknown_resource
 from creneau_shared.fhir.rest.writing import write_context
@@ -98,7 +98,7 @@ class EraseOperation:
         given = OperationInput.of(call.request)
         said, key = given.first("confirm"), call.request.headers.get("idempotency-key")
         sent = call.request.resource() if call.request.body.strip() or call.request.parsed else {}
-        async with call.server.transaction() as connection:
+        async with call.service.transaction() as connection:
             if key is not None:
                 earlier = await remembered(connection, call.request, key, sent)
                 if earlier is not None:
@@ -125,7 +125,7 @@ class EraseOperation:
         language = call.request.language
         if said is None:
             outcome = await self._erasure.foresee(connection, call.id, call.request.now)
-            await call.server.audit(connection, call.request, "E", current)
+            await call.service.audit(connection, call.request, "E", current)
             return Answer(200, dumps(_receipt(outcome, language, None)))
         self._require_confirmation(current, said)
         outcome = await self._erasure.erase(connection, write_context(call.request, access), current)
@@ -153,7 +153,7 @@ class EraseOperation:
         request = call.request
         if access.patient_ids is not None:
             request = replace(request, principal=replace(request.principal, subject=f"Patient/{current.id}"))
-        await call.server.audit(connection, request, "D", current)
+        await call.service.audit(connection, request, "D", current)
 
 
 def _receipt(outcome: Outcome, language: Language, at: datetime | None) -> Resource:

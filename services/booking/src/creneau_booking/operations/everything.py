@@ -15,15 +15,15 @@ from creneau_booking.storage.erasures import named_in
 from creneau_booking.storage.record import TYPES, sources
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.record import RecordPage, entries_of, record_page
 from creneau_shared.fhir.search.bundle import Link, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
-from creneau_shared.fhir.search.sql import Place, SearchTable
+from creneau_shared.fhir.search.sql import RowPlace, SearchTable
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.security.principal import Principal
 from creneau_shared.security.vouching import HEADER, Vouchers
@@ -101,15 +101,15 @@ class EverythingOperation:
         text = call.request.parameter(CURSOR_PARAMETER)
         begin = (0, "")
         if text:
-            number, place = call.server.cursors.decode(text, digest).place.values
+            number, place = call.service.cursors.decode(text, digest).place.values
             begin = (int(number), str(place))
         page = await self._page(call, wanted, begin, count)
-        url = f"{call.server.base_url}/Patient/{call.id}/$everything"
+        url = f"{call.service.base_url}/Patient/{call.id}/$everything"
         links = [Link("self", query_url(url, wanted.pairs))]
         if page.following is not None:
-            cursor = call.server.cursors.encode(Cursor(Place(page.following)), digest)
+            cursor = call.service.cursors.encode(Cursor(RowPlace(page.following)), digest)
             links.append(Link("next", query_url(url, [*wanted.pairs, (CURSOR_PARAMETER, cursor)])))
-        entries = entries_of(page.found, call.server.base_url)
+        entries = entries_of(page.found, call.service.base_url)
         return Answer(200, write_bundle("searchset", entries, links=links), self._voucher(call))
 
     async def archive(self, call: OperationCall) -> Answer:
@@ -120,7 +120,7 @@ class EverythingOperation:
         while page.following is not None:
             page = await self._page(call, wanted, page.following, COUNT_MAX)
             found += page.found
-        entries = entries_of(found, call.server.base_url, searched=False)
+        entries = entries_of(found, call.service.base_url, searched=False)
         content = write_bundle("collection", entries, timestamp=call.request.now)
         return Answer(200, content, self._voucher(call))
 
@@ -134,7 +134,7 @@ class EverythingOperation:
     ) -> RecordPage:
         assert call.id is not None
         access = access_to_person(call, "r")
-        async with call.server.connection() as connection:
+        async with call.service.connection() as connection:
             current = await read_current(connection, self._patients, access, call.id)
             named = await named_in(connection, call.id)
             found = sources(
@@ -148,7 +148,7 @@ class EverythingOperation:
             )
             page = await record_page(connection, found, begin, count)
             if begin == (0, ""):
-                await call.server.audit(connection, call.request, "E", current)
+                await call.service.audit(connection, call.request, "E", current)
         return page
 
 

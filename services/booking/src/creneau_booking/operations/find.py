@@ -15,17 +15,19 @@ from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import slot_query
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.availability import OpenSlotTable, agenda_actors
-from creneau_booking.storage.bookable import Candidate, Consumer, candidates_of
+from creneau_booking.storage.agenda import agenda_actors
+from creneau_booking.storage.candidates import Candidate, Consumer, candidates_of
+from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue, Unprocessable
+from creneau_shared.fhir.audit import Event
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest import searching
-from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import ID
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
@@ -34,7 +36,6 @@ from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.sql import Catalog, compile_count
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import Access
-from creneau_shared.security.audit import Event
 
 PROPOSAL_PREFIX = "proposal."
 COUNT_DEFAULT = 20
@@ -80,24 +81,23 @@ class FindOperation:
 
     async def handle(self, call: OperationCall) -> Answer:
         """Search the free slots that could be booked, and propose them."""
-        request, server = call.request, call.server
+        request, service = call.request, call.service
         given = OperationInput.of(request)
         start, end = self._window(given, request.now)
         count = _count(given)
-        pairs = slot_query(given, start, end)
         access = request.access("Slot", "s")
-        wanted = searching.parse(server, request, "Slot", pairs, strict=True)
+        pairs = slot_query(given, start, end)
+        if access.patient_ids is not None:
+            pairs.append(("bookable", "true"))
+        wanted = searching.parse(service, request, "Slot", pairs, strict=True)
         wanted = replace(wanted, count=count, total="none")
         scope = searching.scope_of(access)
-        others = [server.catalog.table(name) for name in server.catalog.types if name != "Slot"]
-        async with server.connection() as connection:
+        others = [service.catalog.table(name) for name in service.catalog.types if name != "Slot"]
+        async with service.connection() as connection:
             ignored = await _ignored(connection, call, given)
             consumer = await self._consumer(connection, access, given, request.now, ignored)
-            open_slots = OpenSlotTable(
-                public_only=consumer is not None, ignored_appointment=ignored, consumer=consumer
-            )
-            catalog = Catalog([open_slots, *others])
-            result = await run_search(connection, catalog, wanted, cursor_codec=server.cursors, scope=scope)
+            catalog = Catalog([SlotTable(consumer=consumer, besides=ignored), *others])
+            result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
             total = len(result.matches)
             if result.next_cursor is not None:
                 counting = compile_count(catalog, scope, wanted, TOTAL_MAX)
@@ -105,15 +105,15 @@ class FindOperation:
             actors = await agenda_actors(connection, [row.id for row in result.matches])
             judged = _named(given) & (access.patient_ids or frozenset())
             if judged:  # the practices' rules looked at their age and appointments
-                await server.auditor.record(connection, request, Event("E", "Appointment", patients=judged))
+                await service.auditor.record(connection, request, Event("E", "Appointment", patients=judged))
         patients = given.references("patient-reference", "patient")
         proposals = [_proposal(row, actors.get(row.id, ()), patients) for row in result.matches]
         entries = [
-            Entry(f"{server.base_url}/Appointment/{p['id']}", dumps(p), {"mode": "match"}) for p in proposals
+            Entry(f"{service.base_url}/Appointment/{p['id']}", dumps(p), {"mode": "match"}) for p in proposals
         ]
         if total > len(proposals):
             entries.append(Entry(resource=_more(total, request.language), search={"mode": "outcome"}))
-        links = [Link("self", query_url(f"{server.base_url}/Appointment/$find", request.query))]
+        links = [Link("self", query_url(f"{service.base_url}/Appointment/$find", request.query))]
         return Answer(200, write_bundle("searchset", entries, total=total, links=links))
 
     async def _consumer(
@@ -188,7 +188,7 @@ async def _ignored(connection: Connection, call: OperationCall, given: Operation
     if not ID.match(id_) or rights is None or rights.reach("Appointment", "r") is None:
         return None
     required = rights.access("Appointment", "r").required
-    store = call.server.served("Appointment").store
+    store = call.service.served("Appointment").store
     seen = required is None or await store.has_any_term(connection, id_, required)
     return id_ if seen else None
 

@@ -24,8 +24,8 @@ from creneau_booking.operations.subject import (
     with_patients,
 )
 from creneau_shared.errors import Conflict
-from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer, http_date
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 
 DEFINITION = operation_definition(
@@ -40,6 +40,7 @@ DEFINITION = operation_definition(
         parameter("appointment", "Appointment"),
         parameter("patient-id", "uri", maximum="*"),
         parameter("patient-reference", "Reference", maximum="*"),
+        parameter("patient-resource", "Patient"),
         parameter("return", "Appointment", use="out", minimum=1),
     ],
     affects_state=True,
@@ -70,7 +71,7 @@ class HoldOperation:
         subject = subject_of(given, session.call.id)
         if subject.id is not None and not is_proposal(subject.id):
             return await self._hold_stored(session, subject.id, subject.wants_bundle)
-        patients = patients_of(given)
+        patients = await patients_of(session, given)
         resource = subject.resource
         if resource is None:
             assert subject.id is not None

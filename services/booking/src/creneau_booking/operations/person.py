@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from creneau_shared.errors import Forbidden
-from creneau_shared.fhir.rest.declaration import OperationCall
+from creneau_shared.fhir.rest.operation import OperationCall
 from creneau_shared.fhir.rest.reading import unknown_resource
 from creneau_shared.security.access import Access
 from creneau_shared.security.principal import Action

@@ -22,8 +22,8 @@ from creneau_booking.storage.appointment_facts import fhir_instant
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Forbidden, Unprocessable
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import write_context
@@ -76,19 +76,19 @@ class InviteOperation:
         return Operation(INVITE, self.handle, secret=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        request, server = call.request, call.server
+        request, service = call.request, call.service
         assert call.id is not None
         # A practice invites for those whom it may register, and a counsellor for the one whom they help.
         seen = request.access(TYPE, "r")
         access = seen if request.principal.role == "counsellor" else request.access(TYPE, "u")
         found_by = seen if access.reach == "own" else access
         expires, code = request.now + self._lasts, invitations.new_code()
-        async with server.transaction() as connection:
+        async with service.transaction() as connection:
             current = await read_current(connection, self._store, found_by, call.id, lock=True)
             await self._store.require_may_invite(connection, write_context(request, access), current)
             giver = _account_of(request)
             await invitations.keep(connection, code, current.id, giver, expires)
-            await server.audit(connection, request, "E", current)
+            await service.audit(connection, request, "E", current)
         answer = {
             "resourceType": "Parameters",
             "parameter": [
@@ -109,11 +109,11 @@ class AcceptOperation:
         return Operation(ACCEPT, self.handle, secret=True)
 
     async def handle(self, call: OperationCall) -> Answer:
-        request, server = call.request, call.server
+        request, service = call.request, call.service
         access = _persons_access(request)
         code = _code(request)
         context = write_context(request, access)
-        async with server.transaction() as connection:
+        async with service.transaction() as connection:
             current, giver = await self._invitation(connection, code, context)
             account, proxy = _account_of(request), self._store.proxy(current)
             if giver == account:
@@ -125,7 +125,7 @@ class AcceptOperation:
                 )
             await self._take_up(connection, context, proxy, current, account)
             stored = await self._store.accept(connection, context, current)
-            await server.audit(connection, request, "U", stored)
+            await service.audit(connection, request, "U", stored)
         return Answer.of(stored)
 
     async def _invitation(
@@ -177,10 +177,10 @@ class RenounceOperation:
         return Operation(RENOUNCE, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        request, server = call.request, call.server
+        request, service = call.request, call.service
         assert call.id is not None
         access = _persons_access(request)
-        async with server.transaction() as connection:
+        async with service.transaction() as connection:
             seen = request.access(TYPE, "r")
             current = await read_current(connection, self._store, seen, call.id, lock=True)
             if not await accounts.acts_by(connection, _account_of(request), current.id):
@@ -191,7 +191,7 @@ class RenounceOperation:
                     details_code="proxy-not-yours",
                 )
             stored = await self._store.renounce(connection, write_context(request, access), current)
-            await server.audit(connection, request, "U", stored)
+            await service.audit(connection, request, "U", stored)
         return Answer.of(stored)
 
 

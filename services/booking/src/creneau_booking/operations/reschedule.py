@@ -20,8 +20,8 @@ from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
 

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.operations.booking import Session
 from creneau_booking.operations.find import PROPOSAL_PREFIX
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.availability import agenda_actors
+from creneau_booking.storage.agenda import agenda_actors
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import BadRequest, NotFound
+from creneau_shared.errors import BadRequest, NotFound, Unprocessable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -105,9 +106,25 @@ def with_patients(resource: Resource, references: Sequence[Resource]) -> Resourc
     return {**resource, "participant": [*participants, *added]} if added else resource
 
 
-def patients_of(given: OperationInput) -> list[Resource]:
-    """The patients that the call names beside the appointment (Argonaut patient-id, IHE patient-reference)."""
-    return given.references("patient-id", "patient-reference")
+async def patients_of(session: Session, given: OperationInput) -> list[Resource]:
+    """The patients that the call names beside the appointment (Argonaut patient-id, IHE patient-reference and
+    patient-resource), as references."""
+    named = given.references("patient-id", "patient-reference")
+    brought = given.resource("Patient", "patient-resource")
+    return named if brought is None else [*named, await session.registered(brought)]
+
+
+def require_a_patient(resource: Resource) -> None:
+    """Unprocessable when an appointment is to be booked for nobody."""
+    people = (p.get("actor", {}).get("reference", "") for p in resource.get("participant", ()))
+    if not any("Patient/" in reference for reference in people):
+        raise Unprocessable(
+            "Dites pour qui : un participant Patient, ou patient-id, patient-reference, patient-resource.",
+            "Say for whom: a Patient participant, or patient-id, patient-reference, patient-resource.",
+            code="required",
+            expression="Appointment.participant",
+            details_code="no-patient",
+        )
 
 
 def _as_patient(reference: Resource) -> str:

@@ -1,11 +1,17 @@
-"""Finding the slots of an agenda by time."""
+"""From slots to their agendas, and from an agenda to its slots by time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from creneau_booking.storage.slot_rows import slot_key
+from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.security.rights import OWNER
 
 SLOT_LENGTH_MAX = timedelta(days=31)
 """a longer slot is not found by the time within it; the bound keeps the search in two partitions"""
@@ -28,6 +34,54 @@ async def slots_between(connection: Connection, schedule: str, start: datetime, 
     if not rows:
         raise _no_slot(schedule, start.isoformat())
     return [row["id"] for row in rows]
+
+
+async def schedules_of(connection: Connection, slots: Sequence[str]) -> tuple[str, ...]:
+    """The agendas of these slots, as references, in a stable order."""
+    if not slots:
+        return ()
+    rows = await connection.fetch(
+        "SELECT DISTINCT schedule.id FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
+        " WHERE slot.id = ANY($1::uuid[]) ORDER BY schedule.id",
+        [slot_key(id_) for id_ in slots],
+    )
+    return tuple(f"Schedule/{row['id']}" for row in rows)
+
+
+async def agendas_of(
+    connection: Connection, context: WriteContext, slots: Sequence[str]
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The agendas of these slots, as references, and the organisations (ids) whose they are. A slot that the writer may
+    not see is as one that does not exist."""
+    if not slots:
+        return (), frozenset()
+    rows = await connection.fetch(
+        "SELECT DISTINCT schedule.id, ARRAY(SELECT t FROM unnest(schedule.terms) AS t WHERE starts_with(t, $2)) AS owners"
+        " FROM slot JOIN schedule ON schedule.key = slot.schedule_key JOIN slot_kind ON slot_kind.key = slot.kind_key"
+        f" WHERE slot.id = ANY($1::uuid[]) AND ($3 OR schedule.terms && $4 OR {is_public('slot_kind')}) ORDER BY 1",
+        [slot_key(id_) for id_ in slots],
+        OWNER,
+        context.patient_ids is None and context.organizations is None,
+        owned_by(context.organizations or ()),
+    )
+    owners = frozenset(term.removeprefix(OWNER) for row in rows for term in row["owners"])
+    return tuple(f"Schedule/{row['id']}" for row in rows), owners
+
+
+async def agenda_actors(
+    connection: Connection, slot_ids: Sequence[str], *, public_only: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """The actors of each slot's agenda, as references; with `public_only`, of the slots that are open to everybody."""
+    shown = is_public("kind") if public_only else "true"
+    rows = await connection.fetch(
+        "SELECT coalesce(slot.name, slot.id::text) AS id,"
+        " ARRAY(SELECT substr(term, 7) FROM unnest(schedule.terms) AS term"
+        "   WHERE starts_with(term, 'actor=') AND strpos(term, '/') > 0 AND strpos(term, '/_history/') = 0 ORDER BY 1) AS actors"
+        " FROM slot JOIN schedule ON schedule.key = slot.schedule_key JOIN slot_kind kind ON kind.key = slot.kind_key"
+        f" WHERE slot.id = ANY($1::uuid[]) AND {shown}",
+        [slot_key(id_) for id_ in slot_ids],
+    )
+    return {row["id"]: tuple(row["actors"]) for row in rows}
 
 
 def _no_slot(schedule: str, start: str) -> Unprocessable:

@@ -1,8 +1,8 @@
-"""Each agenda's rules, as columns: what its Schedule states, over what its offers (HealthcareService) state.
+"""Each agenda's rules, as columns of `agenda`: what its Schedule states, over what its offers (HealthcareService) state.
 
-A row is there only for an agenda that has a rule. It is written with the Schedule, and anew when an offer or a place
-of the agenda changes. Schedules are written side by side; whoever writes rules because of an actor waits for them, and
-they for him, so that neither misses what the other has changed.
+They are written with the Schedule, and anew when an offer or a place of the agenda changes. Schedules are written side
+by side; whoever writes rules because of an actor waits for them, and they for him, so that neither misses what the other
+has changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 from asyncpg import Record
 
 from creneau_booking.domain.access_rules import (
-    NO_RULES,
     AccessRules,
     AgeLimit,
     AgendaRules,
@@ -27,6 +26,7 @@ from creneau_booking.domain.quotas import Upcoming
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
+from creneau_booking.storage.availability.agendas import keep_agendas
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.pool import Connection
@@ -44,13 +44,9 @@ _COLUMNS = (
     " appointments_max, change_deadline_min"
 )
 _PUT = f"""
-INSERT INTO agenda_rules (schedule_key, {_COLUMNS})
-SELECT key, $2, $3, $4, $5, $6, $7, $8, $9 FROM schedule WHERE id = $1
-ON CONFLICT (schedule_key) DO UPDATE SET ({_COLUMNS}) = ROW (
-  excluded.zone, excluded.minimum_notice_min, excluded.window_days, excluded.opens_at, excluded.age_from_months,
-  excluded.age_below_months, excluded.appointments_max, excluded.change_deadline_min)
+UPDATE agenda SET ({_COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9)
+WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 """
-_FORGET = "DELETE FROM agenda_rules WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)"
 _ACTORS = """
 SELECT content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
 UNION ALL SELECT content FROM location WHERE id = ANY($2) AND NOT deleted
@@ -63,12 +59,13 @@ WHERE appointment.terms @> ARRAY['patient=' || $1] AND appointment.terms && $2::
 _AGENDAS = """
 SELECT slot.id, schedule.id AS schedule,
   ARRAY(SELECT substr(term, 11) FROM unnest(kind.terms) AS term WHERE term ~ '^specialty=.*[^|]$') AS specialties
-FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key JOIN schedule ON schedule.key = slot.schedule_key
+FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
+JOIN schedule ON schedule.key = slot.schedule_key
 WHERE slot.id = ANY($1::uuid[]) AND slot.start > $2 AND slot.start < $3
 """
 _STANDING = f"""
 SELECT standing.to_come, ruled.* FROM (SELECT count(*) AS to_come {_TO_COME}) AS standing
-LEFT JOIN (SELECT schedule.id, {_COLUMNS} FROM schedule JOIN agenda_rules ON schedule_key = key) AS ruled
+LEFT JOIN (SELECT schedule.id, {_COLUMNS} FROM schedule JOIN agenda ON schedule_key = key) AS ruled
   ON ruled.id = ANY($7)
 """
 _LOCK = "hashtextextended('agenda rules', 0)"
@@ -78,14 +75,15 @@ _TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
 async def schedule_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
-    """The hook of Schedule: keep its rules. Unprocessable when it states one that cannot be read."""
-    if resource is None:
-        await connection.execute(_FORGET, stored.id)
-    else:
-        if issues := list(zone_issues(resource)):
-            raise Unprocessable(issues=issues)
-        rules = rules_of(resource)
-        await connection.execute(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
+    """The hook of Schedule: keep what availability knows of it, and its rules. Unprocessable when it states one that
+    cannot be read."""
+    if resource is not None and (issues := list(zone_issues(resource))):
+        raise Unprocessable(issues=issues)
+    rules = rules_of(resource) if resource is not None else None
+    await connection.execute(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
+    key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", stored.id)
+    await keep_agendas(connection, [key], context.now)
+    if resource is not None and rules is not None:
         await _keep(connection, stored.id, resource, rules)
 
 
@@ -111,9 +109,6 @@ async def _keep(connection: Connection, id_: str, schedule: Resource, own: Acces
     resources = [loads(row["content"]) for row in rows]
     offers = [understood_rules_of(r) for r in resources if r["resourceType"] == "HealthcareService"]
     rules = own.over(strictest(offers))
-    if rules == NO_RULES:
-        await connection.execute(_FORGET, id_)
-        return
     zones = (zone_of(resource) for resource in (schedule, *resources))
     zone = next((zone for zone in zones if zone is not None), PARIS)
     await connection.execute(_PUT, id_, str(zone), *_values(rules))
@@ -152,9 +147,9 @@ def _rules(row: Record) -> AgendaRules:
 
 
 async def rules_of_schedules(connection: Connection, schedules: Sequence[str]) -> dict[str, AgendaRules]:
-    """The rules of those of the agendas (ids) that have any, by id."""
+    """The rules of the agendas (ids), by id."""
     rows = await connection.fetch(
-        f"SELECT id, {_COLUMNS} FROM schedule JOIN agenda_rules ON schedule_key = key WHERE id = ANY($1)",
+        f"SELECT id, {_COLUMNS} FROM schedule JOIN agenda ON schedule_key = key WHERE id = ANY($1)",
         schedules,
     )
     return {row["id"]: _rules(row) for row in rows}
@@ -169,7 +164,7 @@ async def standing_of(
     besides: str,
     hidden_too: bool,
 ) -> tuple[dict[str, AgendaRules], int]:
-    """The rules of those of the agendas (ids) that have any, and how many appointments to come a patient has;
+    """The rules of the agendas (ids), and how many appointments to come a patient has;
     `hidden_too`: see `upcoming_of`."""
     rows = await connection.fetch(_STANDING, patient, _TAKING, now, besides, hidden_too, SHARED, schedules)
     return {row["id"]: _rules(row) for row in rows if row["id"] is not None}, rows[0]["to_come"]
@@ -179,7 +174,7 @@ async def rules_of_slots(connection: Connection, slots: Sequence[str]) -> list[A
     """The rules of the agendas of these slots (ids)."""
     rows = await connection.fetch(
         f"SELECT DISTINCT schedule.id, {_COLUMNS} FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
-        " JOIN agenda_rules ON agenda_rules.schedule_key = schedule.key WHERE slot.id = ANY($1::uuid[])",
+        " JOIN agenda ON agenda.schedule_key = schedule.key WHERE slot.id = ANY($1::uuid[])",
         [slot_key(id_) for id_ in slots],
     )
     return [_rules(row) for row in rows]

@@ -12,6 +12,9 @@ CONFIDENTIALITY = "https://creneau.sante.fr/fhir/CodeSystem/confidentiality"
 HIDDEN = "HIDDEN-FROM-PROXIES"
 """label (meta.security) of an appointment that a person's representatives are not shown"""
 
+DOUBLE_BOOKING_REASON = "https://creneau.sante.fr/fhir/StructureDefinition/double-booking-reason"
+"""extension (string) on an appointment whose patient may have another one at that time: why"""
+
 WORDS = "text|"
 """before what a concept without a coding says"""
 
@@ -53,6 +56,14 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         hidden=any(
             label.get("system") == CONFIDENTIALITY and label.get("code") == HIDDEN
             for label in appointment.get("meta", {}).get("security", ())
+        ),
+        double_booking_reason=next(
+            (
+                e.get("valueString")
+                for e in appointment.get("extension", ())
+                if e.get("url") == DOUBLE_BOOKING_REASON
+            ),
+            None,
         ),
         cancelation_reason=next(
             (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.participants import Described
+from creneau_booking.domain.status import claims
 from creneau_booking.storage.appointment_facts import facts, fhir_instant, relative
 from creneau_booking.storage.ownership import organizations_of, require_theirs, show_patients
 from creneau_shared.database.pool import Connection
@@ -42,14 +43,14 @@ class AppointmentRepository:
 
     def __init__(self, store: GenericStore, base_url: str) -> None:
         self.store = store
-        self._base_url = base_url
+        self.base_url = base_url
 
     def identify(self, resource: Resource, id_: str | None) -> Resource:
         """The resource under the id that it will have, so that what it takes can name it."""
         return {**resource, "id": id_ or new_id()}
 
     def facts(self, resource: Resource, *, id_: str | None = None, version: int = 1) -> Appointment:
-        return facts(resource, self._base_url, id_=id_, version=version)
+        return facts(resource, self.base_url, id_=id_, version=version)
 
     def resource(self, stored: Stored) -> Resource:
         assert stored.content is not None
@@ -57,6 +58,13 @@ class AppointmentRepository:
 
     def stored_facts(self, stored: Stored) -> Appointment:
         return self.facts(self.resource(stored), id_=stored.id, version=stored.version)
+
+    def is_to_come(self, stored: Stored, now: datetime) -> bool:
+        """Whether the appointment takes time that has not begun."""
+        if stored.content is None:
+            return False
+        facts = self.stored_facts(stored)
+        return claims(facts.status) and facts.start is not None and facts.start > now
 
     async def insert(
         self,
@@ -71,7 +79,6 @@ class AppointmentRepository:
         if not schedules:
             owners = await self._owners_of_people(connection, context, facts)
         belonging = appointment_terms(facts, schedules, owners)
-        await self._require_known_patients(connection, context, facts)
         stored = await self.store.create(
             connection, context, identified, identified["id"], belonging=belonging
         )
@@ -89,8 +96,6 @@ class AppointmentRepository:
         owners: Collection[str] = (),
     ) -> Stored:
         """Store the next version; agendas and organisations that it comes to are named, those that it had are kept."""
-        if set(facts.patients) - set(self.stored_facts(current).patients if current.content else ()):
-            await self._require_known_patients(connection, context, facts)
         belonging = appointment_terms(facts, schedules, owners)
         stored = await self.store.replace(
             connection, context, current, resource, belonging=belonging, keeping=True
@@ -111,7 +116,7 @@ class AppointmentRepository:
         theirs = frozenset().union(*belonging.values()) & context.organizations
         return theirs or context.organizations
 
-    async def _require_known_patients(
+    async def require_known_patients(
         self, connection: Connection, context: WriteContext, facts: Appointment
     ) -> None:
         """Unprocessable when a practice names a Patient whom it does not know: booking for somebody opens no record."""
@@ -231,7 +236,7 @@ class AppointmentRepository:
 
     def _actor(self, participant: Resource) -> str | None:
         reference = participant.get("actor", {}).get("reference")
-        return relative(reference, self._base_url) if reference else None
+        return relative(reference, self.base_url) if reference else None
 
     def as_cancelled(self, resource: Resource) -> Resource:
         """The resource as cancelled, without a word on why."""

@@ -8,10 +8,10 @@ from datetime import datetime
 
 import orjson
 
-from creneau_booking.publishing import APPOINTMENTS, CONTACTS
+from creneau_booking.topics import APPOINTMENTS, CONTACTS
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.fhir.storage.tables import table_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,13 @@ async def unsealed(connection: Connection, before: datetime, limit: int) -> list
 async def mark_sealed(connection: Connection, patient_ids: Sequence[str], at: datetime) -> None:
     await connection.execute(
         "UPDATE erased_patient SET sealed_at = $2 WHERE id = ANY($1::text[])", list(patient_ids), at
+    )
+
+
+async def forget_occupancies(connection: Connection, patient_id: str) -> None:
+    """When the person was where is nobody's to know any more."""
+    await connection.execute(
+        "DELETE FROM occupancy WHERE actor IN ($1, $1 || '#hidden')", f"Patient/{patient_id}"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Stored
 
@@ -97,10 +98,10 @@ async def lock_expired_hold(
 async def expired_holds_on_slots(connection: Connection, slots: Sequence[str], now: datetime) -> list[str]:
     """The appointments whose hold has run out and that still stand in the way of these slots."""
     rows = await connection.fetch(
-        "SELECT hold.appointment_id FROM hold JOIN appointment ON appointment.id = hold.appointment_id"
-        " WHERE hold.expires_at <= $1 AND appointment.terms && $2 ORDER BY 1",
+        "SELECT DISTINCT hold.appointment_id FROM slot JOIN hold ON hold.appointment_id = slot.taken_by"
+        " WHERE hold.expires_at <= $1 AND slot.id = ANY($2::uuid[]) ORDER BY 1",
         now,
-        [f"slot=Slot/{id_}" for id_ in slots],
+        [slot_key(id_) for id_ in slots],
     )
     return [row["appointment_id"] for row in rows]
 

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Forbidden, Unprocessable
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
-from creneau_shared.fhir.storage.tables import table_name
 from creneau_shared.security.rights import AGENDA, OWNER
 
 BELONGING_TYPES = ("PractitionerRole", "HealthcareService", "Location", "Device")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from creneau_booking.domain.erasure import is_same_person
 from creneau_booking.storage.erasures import erasure_of
 from creneau_shared.database.pool import Connection
@@ -46,3 +48,13 @@ def _traits(patient: Resource) -> tuple[frozenset[str], frozenset[str], str | No
         f"{i.get('system', '')}|{i['value']}" for i in patient.get("identifier", ()) if i.get("value")
     )
     return identifiers, family_names(patient), patient.get("birthDate")
+
+
+async def unavailable_patients(connection: Connection, references: Sequence[str]) -> list[str]:
+    """Those of the Patients of this base for whom nothing can be booked: deleted, inactive or deceased."""
+    rows = await connection.fetch(
+        "SELECT id FROM patient WHERE id = ANY($1)"
+        " AND (deleted OR terms && ARRAY['active=false', 'deceased=true']) ORDER BY id",
+        [reference.removeprefix("Patient/") for reference in references],
+    )
+    return [f"Patient/{row['id']}" for row in rows]

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.json import dumps
@@ -18,8 +18,31 @@ from creneau_shared.fhir.search.index import index_resource
 from creneau_shared.fhir.search.words import words_vector
 from creneau_shared.fhir.storage.store import Resource
 
-SLOT_NAMESPACE = UUID("6f0b9d0e-5d0c-5f6e-9c61-1d5c7a1f3b52")
 UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+KEY_SQL = (
+    f"CASE WHEN {{id}} ~ '{UUID_PATTERN.replace('{', '{{').replace('}', '}}')}' THEN {{id}}::uuid"
+    " ELSE encode(substr(sha256(convert_to({id}, 'UTF8')), 1, 16), 'hex')::uuid END"
+)
+"""`slot_key` in SQL, of an expression that is a FHIR id."""
+SUPERSEDE = """
+INSERT INTO slot_history (schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra)
+"""
+SUPERSEDED = ", ".join(
+    f"old.{column}"
+    for column in (
+        "schedule_key",
+        "id",
+        "version",
+        "start",
+        '"end"',
+        "kind_key",
+        "last_updated",
+        "status",
+        "name",
+        "extra",
+    )
+)
+"""What an UPDATE of slot returns for SUPERSEDE."""
 _UUID = re.compile(UUID_PATTERN)
 _OWN = frozenset({"resourceType", "id", "meta", "status", "start", "end"})
 """members that the row itself holds"""
@@ -55,8 +78,10 @@ class SlotRow:
 
 
 def slot_key(fhir_id: str) -> UUID:
-    """The row id of a FHIR id: itself when it is a UUID, else a UUID derived from it."""
-    return UUID(fhir_id) if _UUID.match(fhir_id) else uuid5(SLOT_NAMESPACE, fhir_id)
+    """The row id of a FHIR id: itself when it is a UUID, else the beginning of its SHA-256."""
+    return (
+        UUID(fhir_id) if _UUID.match(fhir_id) else UUID(bytes=hashlib.sha256(fhir_id.encode()).digest()[:16])
+    )
 
 
 def slot_name(fhir_id: str) -> str | None:

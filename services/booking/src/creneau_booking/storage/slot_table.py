@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 from creneau_booking.storage import slot_visibility
-from creneau_booking.storage.bookable import is_open, rules_of_agenda, takes_age
-from creneau_booking.storage.slot_rows import UUID_PATTERN, content_sql, slot_key
+from creneau_booking.storage.availability.rule import JUDGED, agenda_of, is_free, is_open, takes_age
+from creneau_booking.storage.candidates import Consumer
+from creneau_booking.storage.slot_rows import KEY_SQL, content_sql, slot_key
 from creneau_booking.storage.tables import SLOT_STATUSES
 from creneau_shared.clock import PARIS, Clock, SystemClock
 from creneau_shared.errors import BadRequest
@@ -36,13 +37,21 @@ _ALWAYS = frozenset({"start", "end", "status", "schedule", "bookable", "_id", "_
 
 
 class SlotTable:
-    """`SearchTable` of Slot. Each alias `a` stands for the row, `a_kind` for its kind."""
+    """`SearchTable` of Slot. Each alias `a` stands for the row, `a_kind` for its kind, `a_agenda` for its agenda.
+
+    `consumer`: for whom `bookable` is judged; without one it is judged for anybody. `besides`: an appointment (id) that
+    is to be moved, so that its slots and its people count as free.
+    """
 
     resource_type = "Slot"
     key_type = "uuid"
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(
+        self, clock: Clock | None = None, *, consumer: Consumer | None = None, besides: str | None = None
+    ) -> None:
         self._clock = clock or SystemClock()
+        self._consumer = consumer
+        self._besides = besides
 
     @property
     def default_sort(self) -> tuple[SortKey, ...]:
@@ -51,7 +60,7 @@ class SlotTable:
 
     def source(self, alias: str) -> str:
         kind = f"JOIN slot_kind AS {alias}_kind ON {alias}_kind.key = {alias}.kind_key"
-        return f"slot AS {alias} {kind} {rules_of_agenda(alias)}"
+        return f"slot AS {alias} {kind} {agenda_of(alias)}"
 
     def columns(self, alias: str) -> Columns:
         return Columns(
@@ -108,8 +117,8 @@ class SlotTable:
         return f"{selected} AND starts_with(t, {literal(start)})"
 
     def has_id(self, ids: str, alias: str) -> str:
-        keys = f"SELECT CASE WHEN id ~ {literal(UUID_PATTERN)} THEN id::uuid END FROM ({ids}) AS named (id)"
-        return f"({alias}.id = ANY(ARRAY({keys})) OR {alias}.name = ANY(ARRAY({ids})))"
+        keys = f"SELECT {KEY_SQL.format(id='named.id')} FROM ({ids}) AS named (id)"
+        return f"{alias}.id = ANY(ARRAY({keys}))"
 
     def bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
         return slot_visibility.bears(terms, f"{alias}_kind", arguments)
@@ -194,11 +203,22 @@ class SlotTable:
         codes = [v.code for v in values if v.code in SLOT_STATUSES]
         if any(v.code is None or v.code == "" for v in values if v.system == STATUS_SYSTEM):
             codes = list(SLOT_STATUSES)
-        if codes == ["free"]:
-            found = f"{alias}.status = 'free'"
-        else:
-            found = f"{alias}.status = ANY({arguments.add(codes, 'slot_status[]')})"
-        return f"NOT ({found})" if clause.modifier == "not" else found
+        if clause.modifier == "not":
+            return f"NOT {alias}.status = ANY({arguments.add(codes, 'slot_status[]')})"
+        others = [code for code in codes if code != "free"]
+        ways = [self._free(alias)] if "free" in codes else []
+        if others or not ways:
+            ways.append(f"{alias}.status = ANY({arguments.add(others, 'slot_status[]')})")
+        return f"({' OR '.join(ways)})" if len(ways) > 1 else ways[0]
+
+    def _free(self, alias: str) -> str:
+        """Condition: the slot is free, as the one truth has it (`storage.availability`)."""
+        if self._besides is None:
+            return is_free(alias)
+        mine = literal(self._besides)
+        as_if = JUDGED.format(slot=alias, besides=mine)
+        moved = f"({alias}.taken_by IS NULL OR {alias}.taken_by = {mine}) AND {as_if} = 'free'"
+        return is_free(alias, f"{alias}.status = 'free' OR ({moved})")
 
     def _bookable(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         wanted = {value.code for value in clause.values if isinstance(value, TokenValue)}
@@ -213,8 +233,12 @@ class SlotTable:
             )
         if len(wanted) == 2:
             return "false" if clause.modifier == "not" else "true"
-        opened = is_open(alias, arguments.add(self._clock.now(), "timestamptz"))
-        return opened if ("true" in wanted) == (clause.modifier is None) else f"NOT {opened}"
+        if self._consumer is None:
+            opened = is_open(alias, arguments.add(self._clock.now(), "timestamptz"))
+        else:
+            opened = self._consumer.condition(alias)
+        could = f"({self._free(alias)} AND {opened})"
+        return could if ("true" in wanted) == (clause.modifier is None) else f"NOT {could}"
 
     def _schedule(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         if clause.modifier == "identifier":
@@ -250,7 +274,7 @@ def _takes_one_of(patients: Selection, alias: str) -> str:
     people = patients.select(f"{first}, {last}")
     takes = takes_age(alias, "person.first", "person.last")
     return (
-        f"({alias}_rules.age_from_months IS NULL OR EXISTS (SELECT FROM ({people}) AS person WHERE {takes}))"
+        f"({alias}_agenda.age_from_months IS NULL OR EXISTS (SELECT FROM ({people}) AS person WHERE {takes}))"
     )
 
 

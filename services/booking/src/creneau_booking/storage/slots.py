@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
 
 from creneau_booking.storage import slot_visibility
+from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.slot_rows import (
+    SUPERSEDE,
+    SUPERSEDED,
     SlotKind,
     content_sql,
     row_values,
@@ -27,14 +31,68 @@ from creneau_shared.fhir.storage.history_sql import VersionRows, history_stateme
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 from creneau_shared.ids import new_id
 
+_OF_KIND = "JOIN slot_kind kind ON kind.key = {row}.kind_key"
+_COLUMNS = (
+    f"coalesce(slot.name, slot.id::text), slot.version, slot.last_updated, {content_sql('slot', 'kind')}"
+)
 _CURRENT = f"""
-SELECT coalesce(slot.name, slot.id::text), slot.version, slot.last_updated, {content_sql("slot", "kind")}
-FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
+SELECT {_COLUMNS} FROM slot {_OF_KIND.format(row="slot")}
 """
-_PAST_CONTENT = f"CASE WHEN past.status IS NOT NULL THEN {content_sql('past', 'kind')} END"
+_LOCK = f"""
+WITH turn AS MATERIALIZED (
+  SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
+    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM slot WHERE id = $1)
+    ORDER BY actor) AS people
+)
+SELECT {_COLUMNS} FROM turn CROSS JOIN slot {_OF_KIND.format(row="slot")}
+WHERE slot.id = $1 AND turn.waited >= 0 FOR UPDATE OF slot
+"""
+_KEYS = f"""
+SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind, agenda.slot_length_max, (
+    SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) FROM (
+      SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = schedule.key ORDER BY actor) AS people
+  ) AS waited
+FROM schedule JOIN agenda ON agenda.schedule_key = schedule.key
+LEFT JOIN slot_kind kind ON kind.schedule_key = schedule.key AND kind.digest = $2
+WHERE schedule.id = $1 AND NOT schedule.deleted
+"""
+_INSERT = f"""
+WITH rivals AS MATERIALIZED (
+  SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))
+), fresh AS (
+  SELECT $1::uuid AS id, $2::text AS name, $3::timestamptz AS start, $4::timestamptz AS "end",
+    $5::slot_status AS said, $9::bigint AS schedule_key FROM rivals
+)
+INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
+SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, $6, $7, $8::text::tsvector,
+  schedule_key, $10, $11, $12
+FROM fresh WHERE NOT EXISTS (SELECT FROM slot WHERE slot.id = $1)
+ON CONFLICT DO NOTHING RETURNING status::text
+"""
+_REPLACE = f"""
+WITH said AS (
+  SELECT $1::uuid AS id, $2::timestamptz AS start, $3::timestamptz AS "end", $4::slot_status AS said,
+    $8::bigint AS schedule_key
+), replaced AS (
+  UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
+    status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")} ELSE slot.status END,
+    extra = $5, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
+    last_updated = $10, version = $11
+  FROM said WHERE slot.id = said.id
+  RETURNING {SUPERSEDED}, new.status::text AS served
+), superseded AS (
+  {SUPERSEDE} SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra FROM replaced
+)
+SELECT served FROM replaced
+"""
 _PAST = f"""
-SELECT coalesce(past.name, past.id::text), past.version, past.last_updated, {_PAST_CONTENT}
-FROM slot_history past JOIN slot_kind kind ON kind.key = past.kind_key
+SELECT coalesce(past.name, past.id::text), past.version, past.last_updated,
+  CASE WHEN past.status IS NOT NULL THEN {content_sql("past", "kind")} END
+FROM slot_history past {_OF_KIND.format(row="past")}
+"""
+_GONE = """
+SELECT coalesce(name, id::text), version, last_updated, NULL::bytea FROM slot_history WHERE id = $1
+ORDER BY version DESC LIMIT 1
 """
 _CURRENT_VERSIONS = VersionRows(
     select=_CURRENT,
@@ -52,9 +110,6 @@ _PAST_VERSIONS = VersionRows(
     deletion="past.status IS NULL",
     bears=lambda terms, arguments: slot_visibility.bears(terms, "kind", arguments),
 )
-SUPERSEDE = """
-INSERT INTO slot_history (id, version, start, "end", kind_key, last_updated, status, name, extra)
-"""
 
 
 class SlotStore:
@@ -70,21 +125,21 @@ class SlotStore:
     async def read(self, connection: Connection, id_: str) -> Stored | None:
         key = slot_key(id_)
         row = await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1", key)
-        return _stored(row) or await self._last_deletion(connection, key)
+        return _stored(row) or await self._gone(connection, key)
 
     async def read_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Stored]:
         """The current version of each id that was ever used."""
         rows = await connection.fetch(f"{_CURRENT} WHERE slot.id = ANY($1)", [slot_key(id_) for id_ in ids])
         found = {row[0]: Stored("Slot", *row) for row in rows}
         for id_ in ids:
-            if id_ not in found and (deletion := await self._last_deletion(connection, slot_key(id_))):
-                found[id_] = deletion
+            if id_ not in found and (gone := await self._gone(connection, slot_key(id_))):
+                found[id_] = gone
         return found
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
+        """The current version, locked, and beside it whoever takes or frees the agenda's people is waited for."""
         key = slot_key(id_)
-        row = await connection.fetchrow(f"{_CURRENT} WHERE slot.id = $1 FOR UPDATE OF slot", key)
-        return _stored(row) or await self._last_deletion(connection, key)
+        return _stored(await connection.fetchrow(_LOCK, key)) or await self._gone(connection, key)
 
     async def read_version(
         self, connection: Connection, id_: str, version: int, required: Sequence[str] | None = None
@@ -104,16 +159,20 @@ class SlotStore:
         shown, key = slot_visibility.bears(terms, "kind", arguments), arguments.add(slot_key(id_), "uuid")
         # The last version of a slot that is gone stands in its history only.
         rows = f"""
-        SELECT slot.kind_key FROM slot WHERE slot.id = {key}
-        UNION ALL SELECT past.kind_key FROM slot_history past WHERE past.id = {key} AND past.status IS NULL"""
-        sql = f"SELECT EXISTS (SELECT FROM slot_kind kind WHERE kind.key IN ({rows}) AND {shown})"
+        SELECT slot.schedule_key, slot.kind_key FROM slot WHERE slot.id = {key}
+        UNION ALL SELECT past.schedule_key, past.kind_key FROM slot_history past
+          WHERE past.id = {key} AND past.status IS NULL"""
+        sql = f"SELECT EXISTS (SELECT FROM slot_kind kind WHERE (kind.schedule_key, kind.key) IN ({rows}) AND {shown})"
         return bool(await connection.fetchval(sql, *arguments.values))
 
     async def had_any_term(self, connection: Connection, id_: str, terms: Sequence[str]) -> bool:
         arguments = Arguments()
         shown, key = slot_visibility.bears(terms, "kind", arguments), arguments.add(slot_key(id_), "uuid")
-        rows = f"SELECT kind_key FROM slot WHERE id = {key} UNION SELECT kind_key FROM slot_history WHERE id = {key}"
-        sql = f"SELECT EXISTS (SELECT FROM slot_kind kind WHERE kind.key IN ({rows}) AND {shown})"
+        rows = (
+            f"SELECT schedule_key, kind_key FROM slot WHERE id = {key}"
+            f" UNION SELECT schedule_key, kind_key FROM slot_history WHERE id = {key}"
+        )
+        sql = f"SELECT EXISTS (SELECT FROM slot_kind kind WHERE (kind.schedule_key, kind.key) IN ({rows}) AND {shown})"
         return bool(await connection.fetchval(sql, *arguments.values))
 
     async def history(self, connection: Connection, query: HistoryQuery) -> Sequence[Stored]:
@@ -122,9 +181,9 @@ class SlotStore:
         rows = await connection.fetch(statement.sql, *statement.values)
         return [Stored("Slot", *row) for row in rows]
 
-    async def _last_deletion(self, connection: Connection, key: UUID) -> Stored | None:
-        row = await connection.fetchrow(f"{_PAST} WHERE past.id = $1 ORDER BY past.version DESC LIMIT 1", key)
-        return _stored(row)
+    async def _gone(self, connection: Connection, key: UUID) -> Stored | None:
+        """The last that is known of a slot that is no more: deleted, or dropped with its month."""
+        return _stored(await connection.fetchrow(_GONE, key))
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -140,35 +199,21 @@ class SlotStore:
         if current.deleted:
             return await self._insert(connection, context, resource, current.id, version)
         key = slot_key(current.id)
-        await self._refuse_if_claimed(connection, current.id, key, resource)
+        await self._refuse_if_taken(connection, current.id, key, resource)
         now = max(to_milliseconds(context.now), current.last_updated)
         row, kind = take_apart(resource, current.id, self._base_url)
-        schedule_key, kind_key = await self._keys(connection, context, kind)
-        await connection.execute(
-            f'{SUPERSEDE} SELECT id, version, start, "end", kind_key, last_updated, status, name, extra'
-            " FROM slot WHERE id = $1",
-            key,
-        )
-        await connection.execute(
-            'UPDATE slot SET start = $2, "end" = $3, status = $4, extra = $5, terms = $6, words = $7::text::tsvector,'
-            " schedule_key = $8, kind_key = $9, last_updated = $10, version = $11 WHERE id = $1",
-            key,
-            *row_values(row)[2:],
-            schedule_key,
-            kind_key,
-            now,
-            version,
-        )
-        return _as_served(resource, current.id, version, now)
+        keys = await self._keys(connection, context, kind, row.end - row.start)
+        status = await connection.fetchval(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
+        return _as_served({**resource, "status": status}, current.id, version, now)
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         key = slot_key(current.id)
-        await self._refuse_if_claimed(connection, current.id, key, None)
+        await self._refuse_if_taken(connection, current.id, key, None)
         now = max(to_milliseconds(context.now), current.last_updated)
         await connection.execute(
             f"WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *) {SUPERSEDE}"
-            ' SELECT id, version, start, "end", kind_key, last_updated, status, name, extra FROM gone'
-            ' UNION ALL SELECT id, version + 1, start, "end", kind_key, $2, NULL, name, NULL FROM gone',
+            ' SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra FROM gone'
+            ' UNION ALL SELECT schedule_key, id, version + 1, start, "end", kind_key, $2, NULL, name, NULL FROM gone',
             key,
             now,
         )
@@ -179,43 +224,32 @@ class SlotStore:
     ) -> Stored:
         now = to_milliseconds(context.now)
         row, kind = take_apart(resource, id_, self._base_url)
-        schedule_key, kind_key = await self._keys(connection, context, kind)
-        # `id` alone is not unique across partitions, so rivals with one id wait for each other here.
-        inserted = await connection.fetchval(
-            "WITH rivals AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0)))"
-            ' INSERT INTO slot (id, name, start, "end", status, extra, terms, words, schedule_key, kind_key,'
-            " last_updated, version) SELECT $1, $2, $3, $4, $5, $6, $7, $8::text::tsvector, $9, $10, $11, $12 FROM rivals"
-            " WHERE NOT EXISTS (SELECT FROM slot WHERE id = $1) ON CONFLICT DO NOTHING RETURNING true",
-            *row_values(row),
-            schedule_key,
-            kind_key,
-            now,
-            version,
-        )
-        if inserted is None:
+        keys = await self._keys(connection, context, kind, row.end - row.start)
+        # `id` alone is not unique across agendas and months, so rivals with one id wait for each other here.
+        status = await connection.fetchval(_INSERT, *row_values(row), *keys, now, version)
+        if status is None:
             raise Conflict(
                 f"L'identifiant {id_} vient d'être créé par une autre requête.",
                 f"The id {id_} was created by another request just now.",
                 expression="Slot.id",
             )
-        return _as_served(resource, id_, version, now)
+        return _as_served({**resource, "status": status}, id_, version, now)
 
-    async def _refuse_if_claimed(
+    async def _refuse_if_taken(
         self, connection: Connection, id_: str, key: UUID, resource: Resource | None
     ) -> None:
-        """What is booked or held is never freed, moved or removed behind the appointment's back."""
+        """Conflict when what is booked or held would be moved or removed behind the appointment's back.
+
+        What the agenda says of it otherwise is kept: it holds again once the slot is given back.
+        """
         taken = await connection.fetchrow(
-            'SELECT slot.start, slot."end", appointment.id AS appointment, schedule.id AS schedule FROM slot'
-            " JOIN schedule ON schedule.key = slot.schedule_key"
-            " JOIN appointment ON appointment.terms && ARRAY['slot=Slot/' || $2::text]"
-            " AND appointment.terms && ARRAY['status=booked', 'status=pending', 'status=arrived', 'status=checked-in']"
-            " WHERE slot.id = $1 LIMIT 1",
+            'SELECT slot.start, slot."end", slot.taken_by, schedule.id AS schedule FROM slot'
+            " JOIN schedule ON schedule.key = slot.schedule_key WHERE slot.id = $1 AND slot.taken_by IS NOT NULL",
             key,
-            id_,
         )
-        if taken is None or (resource is not None and self._leaves_as_it_is(resource, taken)):
+        if taken is None or (resource is not None and self._stays_in_place(resource, taken)):
             return
-        appointment = f"Appointment/{taken['appointment']}"
+        appointment = f"Appointment/{taken['taken_by']}"
         raise Conflict(
             f"Le créneau Slot/{id_} est pris par {appointment} : annulez ou déplacez d'abord ce rendez-vous.",
             f"The slot Slot/{id_} is taken by {appointment}: cancel or move that appointment first.",
@@ -223,25 +257,20 @@ class SlotStore:
             details_code="slot-claimed",
         )
 
-    def _leaves_as_it_is(self, resource: Resource, taken: Record) -> bool:
-        """Whether a new version keeps a taken slot taken, at its time and in its agenda."""
+    def _stays_in_place(self, resource: Resource, taken: Record) -> bool:
+        """Whether a new version leaves a taken slot at its time and in its agenda."""
         times = (datetime.fromisoformat(resource["start"]), datetime.fromisoformat(resource["end"]))
         return (
-            resource["status"] in ("busy", "busy-tentative")
-            and times == (taken["start"], taken["end"])
+            times == (taken["start"], taken["end"])
             and schedule_id(resource, self._base_url) == taken["schedule"]
         )
 
-    async def _keys(self, connection: Connection, context: WriteContext, kind: SlotKind) -> tuple[int, int]:
+    async def _keys(
+        self, connection: Connection, context: WriteContext, kind: SlotKind, length: timedelta
+    ) -> tuple[int, int]:
         """The keys of the schedule and of the kind, made if it is new; Unprocessable without the schedule, Forbidden when
-        it is another practice's."""
-        row = await connection.fetchrow(
-            "SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind FROM schedule"
-            " LEFT JOIN slot_kind kind ON kind.schedule_key = schedule.key AND kind.digest = $2"
-            " WHERE schedule.id = $1 AND NOT schedule.deleted",
-            kind.schedule_id,
-            kind.digest,
-        )
+        it is another practice's. From here on nobody takes or frees the agenda's people."""
+        row = await connection.fetchrow(_KEYS, kind.schedule_id, kind.digest)
         if row is None:
             raise Unprocessable(
                 f"L'agenda Schedule/{kind.schedule_id} n'existe pas ; créez-le avant ses créneaux.",
@@ -251,6 +280,12 @@ class SlotStore:
                 details_code="unknown-schedule",
             )
         require_owned(context, "Slot", row["terms"])
+        if length > row["slot_length_max"]:
+            await connection.execute(
+                "UPDATE agenda SET slot_length_max = $2 WHERE schedule_key = $1 AND slot_length_max < $2",
+                row["schedule"],
+                length,
+            )
         if row["kind"] is not None:
             return row["schedule"], row["kind"]
         kind_key = await connection.fetchval(

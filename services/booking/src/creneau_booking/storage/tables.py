@@ -1,7 +1,7 @@
 """Booking's database.
 
 Truth about who is taken when is in the schema, not in the code: a slot is claimed by a conditional UPDATE, and no
-person or device can be in two places at once because `occupancy` excludes it.
+person, room or device can be in two places at once because `occupancy` excludes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     LargeBinary,
+    PrimaryKeyConstraint,
     Table,
     Text,
     Time,
@@ -27,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZRANGE, TSVECTOR, ExcludeConstraint
 
 from creneau_shared.database.metadata import new_metadata
+from creneau_shared.fhir.audit import audit_table
 from creneau_shared.fhir.rest.idempotency import idempotency_table
 from creneau_shared.fhir.storage.async_requests import async_request_table
 from creneau_shared.fhir.storage.tables import history_table, resource_tables, words_index
@@ -34,7 +37,6 @@ from creneau_shared.limits.storage import rate_bucket_table
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.retention.job import retention_report_table
-from creneau_shared.security.audit import audit_table
 from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.used_proofs import used_proof_table
 
@@ -82,8 +84,9 @@ slot_status = ENUM(*SLOT_STATUSES, name="slot_status", metadata=metadata)
 slot_kind = Table(
     "slot_kind",
     metadata,
+    # Unique by itself. Slots are joined by it alone: of two columns the planner would think that few agree in both.
     Column("key", BigInteger, Identity(always=True), primary_key=True),
-    Column("schedule_key", BigInteger, nullable=False),
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", LargeBinary, nullable=False),
     # What the slots of one schedule have in common, as JSON members without braces: `"serviceType":[…],…`
     Column("members", Text, nullable=False),
@@ -99,29 +102,36 @@ slot_kind = Table(
 slot = Table(
     "slot",
     metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("start", DateTime(timezone=True), primary_key=True),
+    # Of a FHIR id that is no UUID: derived from it (`storage.slot_rows`).
+    Column("id", Uuid, nullable=False),
+    Column("start", DateTime(timezone=True), nullable=False),
     Column("end", DateTime(timezone=True), nullable=False),
     Column("schedule_key", BigInteger, nullable=False),
     Column("kind_key", BigInteger, nullable=False),
     Column("last_updated", DateTime(timezone=True), nullable=False),
     Column("version", Integer, nullable=False),
+    # As it is served: what the appointment that has it makes of it, else whether the agenda's people are taken
+    # elsewhere, else what the agenda says.
     Column("status", slot_status, nullable=False),
-    # The FHIR id, where a client chose one that is no UUID; `id` is then derived from it.
+    # The FHIR id, where a client chose one that is no UUID.
     Column("name", Text(collation="C"), nullable=True),
     # What this one slot has of its own (identifier, narrative), as JSON members with a trailing comma.
     Column("extra", Text, nullable=True),
     Column("terms", ARRAY(Text(collation="C")), nullable=True),
     # The words of the whole slot, where it has any of its own; else those of its kind are all.
     Column("words", TSVECTOR, nullable=True),
+    # What the agenda says, whoever has the slot: a feed may say it again at any time.
+    Column("said", slot_status, nullable=False),
+    # The appointment (id) that has it.
+    Column("taken_by", Text(collation="C"), nullable=True),
     CheckConstraint('"end" > start', name="order"),
-    Index("ix_slot_schedule_start", "schedule_key", "start"),
-    Index("ix_slot_status_start", "status", "start"),
+    CheckConstraint("taken_by IS NULL OR status IN ('busy', 'busy-tentative')", name="taken"),
+    PrimaryKeyConstraint("schedule_key", "start", "id"),
+    Index("ix_slot_id", "id", postgresql_using="hash"),
+    Index("ix_slot_start", "start"),
     Index("ix_slot_end", "end", postgresql_using="brin"),
     Index("ix_slot_last_updated", "last_updated", postgresql_using="brin"),
     Index("ix_slot_terms", "terms", postgresql_using="gin", postgresql_where=text("terms IS NOT NULL")),
-    Index("ix_slot_start", "start", "id"),
-    Index("ix_slot_name", "name", postgresql_where=text("name IS NOT NULL")),
     Index("ix_slot_words", "words", postgresql_using="gin", postgresql_where=text("words IS NOT NULL")),
     postgresql_partition_by="RANGE (start)",
 )
@@ -132,6 +142,7 @@ slot_history = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("version", Integer, primary_key=True),
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
     Column("start", DateTime(timezone=True), nullable=False),
     Column("end", DateTime(timezone=True), nullable=False),
     Column("kind_key", BigInteger, nullable=False),
@@ -144,11 +155,19 @@ slot_history = Table(
 )
 """The superseded versions of slots, and the deletions."""
 
-agenda_rules = Table(
-    "agenda_rules",
+agenda = Table(
+    "agenda",
     metadata,
     Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
-    Column("zone", Text, nullable=False),
+    # Whether it is open at all: it is active, and so is everyone and everything that it names.
+    Column("open", Boolean, nullable=False),
+    # Within which period: its planning horizon, and while those whom it names are there.
+    Column("horizon_start", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
+    Column("horizon_end", DateTime(timezone=True), nullable=False, server_default=text("'infinity'")),
+    # No slot is longer: how far before a moment those begin that reach into it.
+    Column("slot_length_max", Interval, nullable=False, server_default=text("'0'")),
+    # What the practice demands of patients who book online.
+    Column("zone", Text, nullable=False, server_default=text("'Europe/Paris'")),
     Column("minimum_notice_min", Integer, nullable=True),
     Column("window_days", Integer, nullable=True),
     Column("opens_at", Time, nullable=True),
@@ -158,7 +177,16 @@ agenda_rules = Table(
     Column("appointments_max", Integer, nullable=True),
     Column("change_deadline_min", Integer, nullable=True),
 )
-"""What the practices demand of patients who book online; a row for each agenda that has a rule."""
+"""What availability knows of a Schedule: one row each, kept with it and with the directory's word on its actors."""
+
+agenda_actor = Table(
+    "agenda_actor",
+    metadata,
+    Column("actor", Text(collation="C"), primary_key=True),
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False, index=True),
+)
+"""Who of an agenda can be in one place only (a reference): a role stands for its Practitioner, a place counts if it is
+a room."""
 
 occupancy = Table(
     "occupancy",

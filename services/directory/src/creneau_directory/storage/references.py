@@ -6,8 +6,8 @@ from functools import cache
 
 from creneau_directory.storage.tables import TYPES
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.registry import parameters_of
-from creneau_shared.fhir.storage.tables import table_name
 
 NAMED_MAX = 5
 """how many are told: enough to begin with"""

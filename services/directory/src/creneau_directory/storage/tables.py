@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from creneau_shared.database.metadata import new_metadata
+from creneau_shared.fhir.audit import audit_table
 from creneau_shared.fhir.rest.idempotency import idempotency_table
 from creneau_shared.fhir.storage.async_requests import async_request_table
 from creneau_shared.fhir.storage.tables import history_table, resource_tables
 from creneau_shared.limits.storage import rate_bucket_table
 from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.retention.job import retention_report_table
-from creneau_shared.security.audit import audit_table
 from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.used_proofs import used_proof_table
 

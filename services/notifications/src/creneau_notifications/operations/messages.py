@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from creneau_notifications.storage.record import sources
 from creneau_shared.errors import BadRequest, Forbidden
-from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import ID
 from creneau_shared.fhir.rest.record import entries_of, record_page
 from creneau_shared.fhir.search.bundle import Link, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
-from creneau_shared.fhir.search.sql import Place, SearchTable
+from creneau_shared.fhir.search.sql import RowPlace, SearchTable
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.vouching import HEADER, Vouchers
 
@@ -82,20 +82,20 @@ class MessagesOperation:
         digest = query_digest("Communication/$messages", pairs)
         text, begin = request.parameter(CURSOR_PARAMETER), (0, "")
         if text:
-            number, place = call.server.cursors.decode(text, digest).place.values
+            number, place = call.service.cursors.decode(text, digest).place.values
             begin = (int(number), str(place))
-        async with call.server.connection() as connection:
+        async with call.service.connection() as connection:
             page = await record_page(connection, sources(patient_id, self._trail, since), begin, count)
             for one in page.found:
                 if one.resource_type == "Communication":
-                    await call.server.audit(connection, request, "R", one)
-        url = f"{call.server.base_url}/Communication/$messages"
+                    await call.service.audit(connection, request, "R", one)
+        url = f"{call.service.base_url}/Communication/$messages"
         links = [Link("self", query_url(url, pairs))]
         if page.following is not None:
-            cursor = call.server.cursors.encode(Cursor(Place(page.following)), digest)
+            cursor = call.service.cursors.encode(Cursor(RowPlace(page.following)), digest)
             following = [*pairs, ("_count", str(count)), (CURSOR_PARAMETER, cursor)]
             links.append(Link("next", query_url(url, following)))
-        entries = entries_of(page.found, call.server.base_url)
+        entries = entries_of(page.found, call.service.base_url)
         return Answer(200, write_bundle("searchset", entries, links=links))
 
 

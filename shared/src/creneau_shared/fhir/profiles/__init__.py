@@ -1,4 +1,4 @@
-"""Profiles that resources may claim (FR Core 2.2.0, SAS 1.2.0, Créneau's own), and what they demand.
+"""Profiles that resources may declare (FR Core 2.2.0, SAS 1.2.0, Créneau's own), and what they demand.
 
 A profile is data (`catalogue`), compiled once into a tree (`tree`) that each resource is walked against
 (`checking`). What cannot be decided here (a value set that is not held, a reference to elsewhere) is not refused.
@@ -33,14 +33,14 @@ def profiles_of(resource_type: str) -> tuple[str, ...]:
 
 
 def profile_issues(resource: dict[str, Any], asked: Iterable[str] = ()) -> list[Issue]:
-    """What the resource breaks of the profiles that it claims in meta.profile, or that are asked for.
+    """What the resource breaks of the profiles that it declares in meta.profile, or that are asked for.
 
-    A profile that is asked for and not known is a warning; one that is merely claimed is the client's own
+    A profile that is asked for and not known is a warning; one that is merely declared is the client's own
     affair. The resource is valid R4 already. Some issues may be warnings.
     """
-    claimed = [url for url in resource.get("meta", {}).get("profile", ()) if url is not None]
+    declared = [url for url in resource.get("meta", {}).get("profile", ()) if url is not None]
     wanted = [profile.partition("|")[0] for profile in asked]
-    named = dict.fromkeys([*(profile.partition("|")[0] for profile in claimed), *wanted])
+    named = dict.fromkeys([*(profile.partition("|")[0] for profile in declared), *wanted])
     profiles = [profile for url in named if url in SUPPORTED and (profile := profile_of(url)) is not None]
     found = [issue for profile in profiles for issue in check_profile(resource, profile)]
     if profiles:

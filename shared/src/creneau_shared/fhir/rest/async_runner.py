@@ -12,6 +12,7 @@ import asyncio
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from creneau_shared.correlation import set_correlation_id
 from creneau_shared.database.failures import DATABASE_FAILURES, UNREACHABLE
 from creneau_shared.errors import CreneauError, Unavailable
 from creneau_shared.fhir.outcome import Language
@@ -22,14 +23,13 @@ from creneau_shared.fhir.rest.returning import as_preferred
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
-from creneau_shared.fhir.storage.async_requests import Claimed, Kept
-from creneau_shared.http.correlation import set_correlation_id
+from creneau_shared.fhir.storage.async_requests import Kept, Leased
 from creneau_shared.logging import describe
 from creneau_shared.messaging.waiting import wait
-from creneau_shared.worker import Task
+from creneau_shared.tasks import Task
 
 LEASE_S = 5.0
-"""A claimed request that is not locked by then is claimed again; also the pause before another attempt."""
+"""A leased request that is not locked by then is leased again; also the pause before another attempt."""
 POLL_S = 0.5
 HOUSEKEEPING_S = 5.0
 
@@ -55,6 +55,7 @@ class AsyncRunner:
 
     def __init__(self, server: FhirServer, settings: AsyncSettings) -> None:
         self._server = server
+        self._service = server.service
         self._settings = settings
 
     def tasks(self) -> list[Task]:
@@ -73,7 +74,7 @@ class AsyncRunner:
     async def keep_house(self, stop: asyncio.Event) -> None:
         """Measure what waits, at each interval until `stop`."""
         while not stop.is_set():
-            async with self._server.database.connection() as connection:
+            async with self._service.database.connection() as connection:
                 waiting, oldest_s = await async_requests.backlog(connection)
             WAITING.set(waiting)
             OLDEST_SECONDS.set(oldest_s)
@@ -81,17 +82,17 @@ class AsyncRunner:
 
     async def run_next(self) -> bool:
         """Carry out the request that has waited longest; False when none waits."""
-        async with self._server.database.connection() as connection:
-            claimed = await async_requests.claim(connection, LEASE_S)
-        if claimed is None:
+        async with self._service.database.connection() as connection:
+            leased = await async_requests.lease(connection, LEASE_S)
+        if leased is None:
             return False
         try:
-            await self._carry_out(claimed)
+            await self._carry_out(leased)
         except INTERRUPTIONS as error:
             log.warning(
                 "asynchronous request interrupted",
-                id=str(claimed.id),
-                attempt=claimed.attempts,
+                id=str(leased.id),
+                attempt=leased.attempts,
                 error=describe(error),
                 again_in_s=LEASE_S,
             )
@@ -99,30 +100,30 @@ class AsyncRunner:
             set_correlation_id(None)
         return True
 
-    async def _carry_out(self, claimed: Claimed) -> None:
+    async def _carry_out(self, leased: Leased) -> None:
         """One transaction: the lock, the effect, the answer."""
-        async with self._server.transaction() as connection:
-            if not await async_requests.hold(connection, claimed):
+        async with self._service.transaction() as connection:
+            if not await async_requests.hold(connection, leased):
                 return
-            answer = await self._answer(claimed)
+            answer = await self._answer(leased)
             await async_requests.keep(
-                connection, claimed.id, Kept(answer.status, answer.headers, answer.content)
+                connection, leased.id, Kept(answer.status, answer.headers, answer.content)
             )
-        age_s = (self._server.clock.now() - claimed.created_at).total_seconds()
+        age_s = (self._service.clock.now() - leased.created_at).total_seconds()
         DURATION.labels(str(answer.status)).observe(max(age_s, 0.0))
 
-    async def _answer(self, claimed: Claimed) -> Answer:
+    async def _answer(self, leased: Leased) -> Answer:
         """What the request answers, a failure too. Raises what may pass, as long as there are attempts left."""
-        server = self._server
-        request = unpack(claimed.request, claimed.body, now=server.clock.now(), base_url=server.base_url)
+        service = self._service
+        request = unpack(leased.request, leased.body, now=service.clock.now(), base_url=service.base_url)
         set_correlation_id(request.correlation_id)
-        if claimed.attempts > self._settings.async_attempts_max:
-            return _given_up(claimed, request.language)
+        if leased.attempts > self._settings.async_attempts_max:
+            return _given_up(leased, request.language)
         try:
-            async with asyncio.timeout(self._settings.async_timeout_s), server.transaction():
-                answer = await server.handle(request)
+            async with asyncio.timeout(self._settings.async_timeout_s), service.transaction():
+                answer = await self._server.handle(request)
         except Exception as error:
-            if _may_pass(error) and claimed.attempts < self._settings.async_attempts_max:
+            if _may_pass(error) and leased.attempts < self._settings.async_attempts_max:
                 raise
             answer = failure(error, request.language)
         as_preferred(answer, request)
@@ -136,13 +137,13 @@ def _may_pass(error: Exception) -> bool:
     return isinstance(error, (Unavailable, *RIVALS, *UNREACHABLE))
 
 
-def _given_up(claimed: Claimed, language: Language) -> Answer:
+def _given_up(leased: Leased, language: Language) -> Answer:
     GIVEN_UP.inc()
-    log.error("asynchronous request given up", id=str(claimed.id), attempts=claimed.attempts - 1)
+    log.error("asynchronous request given up", id=str(leased.id), attempts=leased.attempts - 1)
     return failure(
         CreneauError(
-            f"La demande a échoué {claimed.attempts - 1} fois sans réponse et n'est plus tentée.",
-            f"The request has failed {claimed.attempts - 1} times without an answer and is tried no more.",
+            f"La demande a échoué {leased.attempts - 1} fois sans réponse et n'est plus tentée.",
+            f"The request has failed {leased.attempts - 1} times without an answer and is tried no more.",
             code="exception",
         ),
         language,

@@ -1,39 +1,30 @@
 """`Prefer: respond-async` (FHIR R4 async.html; ISiK demands it of `$book`): accepted now, carried out by a worker.
 
-What can be checked at once is: who asks, whether they may, whether the address and the body are readable. Then the
-request is recorded and answered with 202 and `Content-Location`, the address under which its own answer will stand.
-`async_runner.py` carries it out.
+What can be judged at once is (`accepting.py`): who asks, whether they may, whether address and body are readable. Then
+the request is recorded here and answered with 202 and `Content-Location`, the address under which its own answer will
+stand. `async_runner.py` carries it out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Issue, NotFound, TooManyRequests, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
-from creneau_shared.fhir.rest.batch import check_bundle
-from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, json_object
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.idempotency import check_key
 from creneau_shared.fhir.rest.packing import digest, pack
-from creneau_shared.fhir.rest.provenance import provenance_of
-from creneau_shared.fhir.rest.searching import COMPARTMENT_PARAMETERS
+from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
 from creneau_shared.fhir.storage.async_requests import Owner, Progress
 from creneau_shared.limits.callers import Counted, Limit
-from creneau_shared.security.principal import Action
-
-if TYPE_CHECKING:
-    from creneau_shared.fhir.rest.server import FhirServer
 
 PATH = "_async"
 """`[base]/_async/<service>/<id>`: the gateway finds the service by it"""
 POLL_AGAIN_S = 1
-ACTIONS: Mapping[str, Action] = {"GET": "s", "POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 
 
 class AsyncRequests:
@@ -45,16 +36,10 @@ class AsyncRequests:
         self._settings = settings
         self._polls = Limit("polls", settings.async_polls_per_s, settings.async_polls_burst)
 
-    async def accept(self, server: FhirServer, request: FhirRequest) -> Answer | None:
-        """202 once the request is recorded; None for what is answered at once all the same (a preference may be
-        left aside): a read, and what comes without a token, since nobody else could come back for the answer."""
-        if request.principal.anonymous or not _is_worth_waiting_for(request):
-            return None
-        if _holds_secrets(server, request):
-            return None
-        await _check_at_once(server, request)
+    async def accept(self, service: FhirService, request: FhirRequest) -> Answer:
+        """202, once the request is recorded."""
         owner = _owner(request)
-        async with server.transaction() as connection:
+        async with service.transaction() as connection:
             id_ = await self._add(connection, owner, request)
         said = Issue(
             "informational",
@@ -63,30 +48,30 @@ class AsyncRequests:
             severity="information",
         )
         headers = {
-            "Content-Location": f"{server.base_url}/{PATH}/{self.service}/{id_}",
+            "Content-Location": f"{service.base_url}/{PATH}/{self.service}/{id_}",
             "Preference-Applied": "respond-async",
             "Retry-After": str(POLL_AGAIN_S),
         }
         return Answer(202, dumps(operation_outcome([said], request.language)), headers)
 
-    async def poll(self, server: FhirServer, request: FhirRequest, id_: str) -> Answer:
+    async def poll(self, service: FhirService, request: FhirRequest, id_: str) -> Answer:
         """GET of the address: 202 while the request is under way, then its own answer, as often as wanted."""
         owner = _owner(request)
-        key = server.limits.callers.key("poll", owner.issuer, owner.subject, id_)
-        await server.limits.limiter.take([Counted(key, self._polls)], 1)
-        async with server.connection() as connection:
+        key = service.limits.callers.key("poll", owner.issuer, owner.subject, id_)
+        await service.limits.limiter.take([Counted(key, self._polls)], 1)
+        async with service.connection() as connection:
             found = await _progress(connection, owner, id_)
             if found.answer is None:
                 return _under_way(found, request)
             answer = Answer(found.answer.status, found.answer.content, dict(found.answer.headers))
-            await server.audit_replay(connection, request, "Bundle", answer)
+            await service.audit_replay(connection, request, "Bundle", answer)
         return answer
 
-    async def cancel(self, server: FhirServer, request: FhirRequest, id_: str) -> Answer:
+    async def cancel(self, service: FhirService, request: FhirRequest, id_: str) -> Answer:
         """DELETE of the address: what has not begun will not, what is finished is forgotten; 202. What is being
         carried out cannot be called back: 409."""
         owner = _owner(request)
-        async with server.transaction() as connection:
+        async with service.transaction() as connection:
             await _progress(connection, owner, id_)
             removed = await async_requests.remove(connection, owner, UUID(id_))
         if not removed:
@@ -128,63 +113,6 @@ class AsyncRequests:
                 "The request with the same Idempotency-Key was withdrawn just now; send it again.",
             )
         return _same(rival, said)
-
-
-def _is_worth_waiting_for(request: FhirRequest) -> bool:
-    """Any interaction but a read of one version, the statement of what can be done, and the polling itself."""
-    path = request.path
-    if path[:1] in (("metadata",), (PATH,)):
-        return False
-    if request.method not in ("GET", "HEAD"):
-        return True
-    reads_one = len(path) == 2 and not path[1].startswith(("_", "$"))
-    return request.method == "GET" and not reads_one and not (len(path) == 4 and path[2] == "_history")
-
-
-def _holds_secrets(server: FhirServer, request: FhirRequest) -> bool:
-    """Whether the request, or an entry of its Bundle, calls an operation that leaves nothing behind."""
-    secret = {f"${operation.code}" for operation in server.operations if operation.secret}
-    if request.path or request.method != "POST":
-        return bool(secret & set(request.path[-1:]))
-    entries = request.resource().get("entry", ())
-    urls = [json_object(json_object(entry).get("request")).get("url", "") for entry in entries]
-    return any(str(url).partition("?")[0].rpartition("/")[2] in secret for url in urls)
-
-
-async def _check_at_once(server: FhirServer, request: FhirRequest) -> None:
-    """Refuse now what would only be refused later: the address, the right to it, an unreadable body."""
-    plan = server.plan(request)
-    provenance_of(server, request, writes=plan.write is not None)
-    for resource_type, action in _rights(server, request):
-        request.access(resource_type, action)
-    if request.method in ("POST", "PUT") and "_search" not in request.path and request.body.strip():
-        request.resource()
-    if request.method == "POST" and not request.path:
-        check_bundle(request.resource())
-
-
-def _rights(server: FhirServer, request: FhirRequest) -> list[tuple[str, Action]]:
-    """The rights without which the request cannot succeed: on which type, to do what.
-
-    A Bundle's entries fail one by one, and a search over the system asks type by type: both later.
-    """
-    path, method = request.path, request.method
-    if not path or path[0].startswith("_"):
-        return []
-    if path[-1].startswith("$"):
-        resource_type = path[0] if len(path) > 1 else None
-        id_ = path[1] if len(path) > 2 else None
-        found = (
-            o.right for o in server.operations if f"${o.code}" == path[-1] and o.allows(resource_type, id_)
-        )
-        return [right for right in found if right is not None]
-    if len(path) > 2 and path[2] in COMPARTMENT_PARAMETERS.get(path[0], ()):
-        return [(path[2], "s")]
-    if "_history" in path:
-        return [(path[0], "r")]
-    if "_search" in path:
-        return [(path[0], "s")]
-    return [(path[0], ACTIONS[method])]
 
 
 def _owner(request: FhirRequest) -> Owner:

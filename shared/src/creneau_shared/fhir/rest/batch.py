@@ -13,24 +13,22 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
+from creneau_shared.fhir.audit import PURPOSE_HEADER
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.searching import matching_ids
+from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
 from creneau_shared.ids import new_id
-from creneau_shared.security.audit import PURPOSE_HEADER
-
-if TYPE_CHECKING:
-    from creneau_shared.fhir.rest.server import FhirServer
 
 ENTRIES_MAX = 1000
 URL_PARAMETERS_MAX = 200
@@ -46,7 +44,7 @@ PRECONDITIONS = {
 
 
 @dataclass
-class Entry:
+class RequestEntry:
     """One entry of the Bundle, with its place in it."""
 
     index: int
@@ -56,16 +54,28 @@ class Entry:
     """the other entries' resources that this one's refers to, as they will be called"""
 
 
-async def process(server: FhirServer, request: FhirRequest) -> Answer:
+class Carrier(Protocol):
+    """Who carries out the entries: whoever was sent the Bundle."""
+
+    async def handle(self, request: FhirRequest) -> Answer:
+        """Carry out an entry of a batch, as a request of its own."""
+        ...
+
+    async def take_part(self, connection: Connection, request: FhirRequest) -> Answer:
+        """Carry out an entry of a transaction, as a part of it."""
+        ...
+
+
+async def process(service: FhirService, carrier: Carrier, request: FhirRequest) -> Answer:
     """POST [base] with a Bundle of type batch or transaction; 200 with the response Bundle."""
     bundle = request.resource()
     check_bundle(bundle)
     entries = [_entry(request, index, entry) for index, entry in enumerate(bundle.get("entry", []))]
     minimal = request.prefer.returning == "minimal"
     if bundle["type"] == "batch":
-        answers = await _batch(server, entries)
+        answers = await _batch(service, carrier, entries)
     else:
-        answers = await _transaction(server, request, entries)
+        answers = await _transaction(service, carrier, request, entries)
     parts = [_response(answer, minimal) for answer in answers]
     return Answer(200, response_bundle(bundle["type"], parts))
 
@@ -117,7 +127,7 @@ def _bare(entry: Any) -> Any:
     return rest or {"request": None}
 
 
-def _entry(outer: FhirRequest, index: int, entry: Resource) -> Entry:
+def _entry(outer: FhirRequest, index: int, entry: Resource) -> RequestEntry:
     wanted = entry["request"]
     path, query = split_url(wanted["url"], outer.base_url, index)
     headers = {
@@ -147,7 +157,7 @@ def _entry(outer: FhirRequest, index: int, entry: Resource) -> Entry:
         parsed=resource,
         rights=None,
     )
-    return Entry(index, entry.get("fullUrl"), request)
+    return RequestEntry(index, entry.get("fullUrl"), request)
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -206,56 +216,54 @@ def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], lis
     return tuple(unquote(part) for part in parts.path.split("/") if part), query
 
 
-async def _batch(server: FhirServer, entries: list[Entry]) -> list[Answer]:
-    if server.in_transaction:
-        return [await _apart(server, entry) for entry in entries]
+async def _batch(service: FhirService, carrier: Carrier, entries: list[RequestEntry]) -> list[Answer]:
+    if service.in_transaction:
+        return [await _apart(service, carrier, entry) for entry in entries]
     places = asyncio.Semaphore(BATCH_PARALLEL)
 
-    async def one(entry: Entry) -> Answer:
+    async def one(entry: RequestEntry) -> Answer:
         async with places:
             try:
-                return await _handle(server, entry)
+                return await _handle(service, carrier, entry)
             except Exception as error:
                 return failure(error, entry.request.language)
 
     return list(await asyncio.gather(*(one(entry) for entry in entries)))
 
 
-async def _apart(server: FhirServer, entry: Entry) -> Answer:
+async def _apart(service: FhirService, carrier: Carrier, entry: RequestEntry) -> Answer:
     """One entry of a batch that shares its transaction with the others: what fails undoes itself alone."""
     try:
-        async with server.transaction():
-            return await _handle(server, entry)
+        async with service.transaction():
+            return await _handle(service, carrier, entry)
     except Exception as error:
         return failure(error, entry.request.language)
 
 
-async def _handle(server: FhirServer, entry: Entry) -> Answer:
+async def _handle(service: FhirService, carrier: Carrier, entry: RequestEntry) -> Answer:
     """One entry, as a request of its own; its resource is no larger than such a request's could be."""
     if entry.request.parsed is not None:
-        server.bounds.check_size(entry.request.parsed)
-    return await server.handle(entry.request)
+        service.bounds.check_size(entry.request.parsed)
+    return await carrier.handle(entry.request)
 
 
-async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Entry]) -> list[Answer]:
+async def _transaction(
+    service: FhirService, carrier: Carrier, outer: FhirRequest, entries: list[RequestEntry]
+) -> list[Answer]:
     _require_distinct(entries)
-    _require_held(server, entries)
+    _require_held(service, entries)
     answers: list[Answer | None] = [None] * len(entries)
-    async with server.transaction() as connection:
-        rights = await server.resolve(outer)
+    async with service.transaction() as connection:
         for entry in entries:
-            entry.request.rights = rights
-        given = await _give_ids(server, connection, entries)
+            entry.request.rights = outer.rights
+        given = await _give_ids(service, connection, entries)
         for entry in entries:
             if entry.request.parsed is not None:
-                await _rewrite(server, connection, entry, given)
+                await _rewrite(service, connection, entry, given)
         written: dict[tuple[str, str], int] = {}
         for entry in _in_order(entries, given):
             try:
-                plan = server.plan(entry.request)
-                answers[entry.index] = (
-                    await plan.write(connection) if plan.write else await plan.read()  # type: ignore[misc]
-                )
+                answers[entry.index] = await carrier.take_part(connection, entry.request)
             except CreneauError as error:
                 outer.refused = entry.request
                 raise _located(error, entry.index) from error
@@ -263,13 +271,13 @@ async def _transaction(server: FhirServer, outer: FhirRequest, entries: list[Ent
     return [answer for answer in answers if answer is not None]
 
 
-def _in_order(entries: list[Entry], given: Mapping[str, str]) -> list[Entry]:
+def _in_order(entries: list[RequestEntry], given: Mapping[str, str]) -> list[RequestEntry]:
     """FHIR's order of methods; among those that write, what another entry refers to stands before it."""
     named = {given[entry.full_url]: entry for entry in entries if entry.full_url and entry.full_url in given}
-    ordered: list[Entry] = []
+    ordered: list[RequestEntry] = []
     begun: set[int] = set()
 
-    def place(first: Entry) -> None:
+    def place(first: RequestEntry) -> None:
         pending = [(first, iter(sorted(first.refers_to)))]
         begun.add(first.index)
         while pending:
@@ -308,7 +316,7 @@ def _within(where: str, expression: str) -> str:
     return f"{where}.resource.{rest}" if rest else f"{where}.resource"
 
 
-def _require_distinct(entries: list[Entry]) -> None:
+def _require_distinct(entries: list[RequestEntry]) -> None:
     """The same resource may be named by one writing entry only."""
     seen: dict[tuple[str, ...], int] = {}
     for entry in entries:
@@ -318,7 +326,7 @@ def _require_distinct(entries: list[Entry]) -> None:
                 raise _twice(earlier, entry.index)
 
 
-def _require_once(entry: Entry, answer: Answer | None, written: dict[tuple[str, str], int]) -> None:
+def _require_once(entry: RequestEntry, answer: Answer | None, written: dict[tuple[str, str], int]) -> None:
     """The same for entries whose resource a search designated: it is known once they have been carried out."""
     stored = answer.stored if answer is not None else None
     if stored is None or entry.request.method in ("GET", "HEAD"):
@@ -338,10 +346,10 @@ def _twice(earlier: int, later: int) -> BadRequest:
     )
 
 
-def _require_held(server: FhirServer, entries: list[Entry]) -> None:
+def _require_held(service: FhirService, entries: list[RequestEntry]) -> None:
     """A transaction is one database's: types that live elsewhere are named, and nothing is done."""
     elsewhere = sorted(
-        {e.request.path[0] for e in entries if e.request.path and e.request.path[0] not in server.types}
+        {e.request.path[0] for e in entries if e.request.path and e.request.path[0] not in service.types}
     )
     if elsewhere:
         raise BadRequest(
@@ -354,7 +362,9 @@ def _require_held(server: FhirServer, entries: list[Entry]) -> None:
         )
 
 
-async def _give_ids(server: FhirServer, connection: Connection, entries: list[Entry]) -> Mapping[str, str]:
+async def _give_ids(
+    service: FhirService, connection: Connection, entries: list[RequestEntry]
+) -> Mapping[str, str]:
     """What each entry's fullUrl will be called once stored: `urn:uuid:…` → `Patient/0199…`.
 
     A POST becomes a PUT under the id that is given here, so that references to it can be written before it is;
@@ -364,10 +374,10 @@ async def _give_ids(server: FhirServer, connection: Connection, entries: list[En
     for entry in entries:
         request = entry.request
         if len(request.path) == 1 and request.method == "POST" and request.parsed is not None:
-            store = server.served(request.path[0]).store
+            store = service.served(request.path[0]).store
             condition = request.headers.get("if-none-exist")
             found = (
-                await matching_ids(server, connection, request, store, condition.lstrip("?"), 2)
+                await matching_ids(service, connection, request, store, condition.lstrip("?"), 2)
                 if condition
                 else []
             )
@@ -395,7 +405,7 @@ _CONDITIONAL_REFERENCE = re.compile(r"^([A-Z][A-Za-z]+)\?(.+)$")
 
 
 async def _rewrite(
-    server: FhirServer, connection: Connection, entry: Entry, given: Mapping[str, str]
+    service: FhirService, connection: Connection, entry: RequestEntry, given: Mapping[str, str]
 ) -> None:
     """Rewrite, in place, the references to other entries and the conditional references of one resource.
 
@@ -418,14 +428,14 @@ async def _rewrite(
                     node[name] = given[f"{root[1]}{value}"]
                     entry.refers_to.add(node[name])
                 elif name == "reference" and (match := _CONDITIONAL_REFERENCE.match(value)):
-                    node[name] = await _resolve_condition(server, connection, entry, match[1], match[2])
+                    node[name] = await _resolve_condition(service, connection, entry, match[1], match[2])
 
 
 async def _resolve_condition(
-    server: FhirServer, connection: Connection, entry: Entry, resource_type: str, query: str
+    service: FhirService, connection: Connection, entry: RequestEntry, resource_type: str, query: str
 ) -> str:
-    store = server.served(resource_type).store
-    found = await matching_ids(server, connection, entry.request, store, query, 2)
+    store = service.served(resource_type).store
+    found = await matching_ids(service, connection, entry.request, store, query, 2)
     if len(found) != 1:
         how_many_fr, how_many_en = (
             ("aucune ressource", "no resource") if not found else ("plusieurs", "several")

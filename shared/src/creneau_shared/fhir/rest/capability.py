@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.rest.declaration import Interaction, Operation, ServedType
+from creneau_shared.fhir.rest.declaration import Interaction, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.operation import Operation
+from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.storage.store import Resource
-
-if TYPE_CHECKING:
-    from creneau_shared.fhir.rest.server import FhirServer
 
 FHIR_VERSION = "4.0.1"
 SOFTWARE_VERSION = "0.1.0"
@@ -37,10 +36,10 @@ REST = (
 )
 
 
-async def metadata(server: FhirServer, request: FhirRequest) -> Answer:
+async def metadata(service: FhirService, operations: Sequence[Operation], request: FhirRequest) -> Answer:
     """GET [base]/metadata: open to everyone, with an ETag of its own."""
     check_mode(request.parameter("mode"))
-    return with_etag(request.headers.get("if-none-match"), dumps(statement(server)))
+    return with_etag(request.headers.get("if-none-match"), dumps(statement(service, operations)))
 
 
 def check_mode(mode: str | None) -> None:
@@ -65,16 +64,14 @@ def with_etag(if_none_match: str | None, content: bytes) -> Answer:
     return Answer(200, content, headers)
 
 
-def statement(server: FhirServer) -> Resource:
+def statement(service: FhirService, operations: Sequence[Operation]) -> Resource:
     """The CapabilityStatement of one service."""
-    includes = {name: _includes(name, server) for name in server.types}
+    includes = {name: _includes(name, service) for name in service.types}
     return capability_statement(
-        name=server.name,
-        base_url=server.base_url,
-        resources=[
-            _resource(served, server.operations, includes) for _, served in sorted(server.types.items())
-        ],
-        operations=[_operation(o) for o in server.operations if o.definition["system"]],
+        name=service.name,
+        base_url=service.base_url,
+        resources=[_resource(served, operations, includes) for _, served in sorted(service.types.items())],
+        operations=[_operation(o) for o in operations if o.definition["system"]],
     )
 
 
@@ -177,9 +174,9 @@ def _operation(operation: Operation) -> dict[str, str]:
     return {"name": operation.code, "definition": str(operation.definition["url"])}
 
 
-def _includes(name: str, server: FhirServer) -> tuple[list[str], list[str]]:
+def _includes(name: str, service: FhirService) -> tuple[list[str], list[str]]:
     """What can be included with this type and what refers to it, among the types that the database holds."""
-    held = set(server.catalog.types)
+    held = set(service.catalog.types)
     forward = [
         f"{name}:{p.name}"
         for p in parameters_of(name).values()
@@ -187,7 +184,7 @@ def _includes(name: str, server: FhirServer) -> tuple[list[str], list[str]]:
     ]
     backward = [
         f"{other}:{p.name}"
-        for other in sorted(server.types)
+        for other in sorted(service.types)
         for p in parameters_of(other).values()
         if p.includable and p.allows_target(name)
     ]

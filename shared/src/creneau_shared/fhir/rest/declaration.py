@@ -1,21 +1,18 @@
-"""What a service declares to the FHIR layer: its types with their interactions, and its operations."""
+"""What a service declares of a type: where it is stored, which interactions it offers, how it is searched and shown."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
-from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.rest.views import SearchView
 from creneau_shared.fhir.search.request import SearchRequest
-from creneau_shared.fhir.storage.store import Resource, ResourceStore
+from creneau_shared.fhir.search.sql import SearchTable
+from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.security.access import Access
-from creneau_shared.security.principal import Action
-from creneau_shared.security.role_table import OPERATIONS
-
-if TYPE_CHECKING:
-    from creneau_shared.fhir.rest.server import FhirServer
 
 Interaction = Literal[
     "read", "vread", "create", "update", "patch", "delete", "history-instance", "history-type", "search-type"
@@ -40,6 +37,12 @@ class SearchPolicy(Protocol):
         """Raise Unprocessable for a search that asks for too much."""
         ...
 
+    async def table(
+        self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
+    ) -> SearchTable | None:
+        """The type's table as it is for this caller at this moment; None: as it is for everybody."""
+        ...
+
 
 @dataclass(frozen=True)
 class ServedType:
@@ -48,7 +51,7 @@ class ServedType:
     store: ResourceStore
     interactions: frozenset[Interaction] = READ_WRITE
     profiles: Sequence[str] = ()
-    """canonical URLs of the profiles that resources of the type may claim and are then checked against"""
+    """canonical URLs of the profiles that resources of the type may declare and are then checked against"""
     views: Sequence[SearchView] = ()
     """profile families that a search may ask for instead of the stored bytes"""
     search_policy: SearchPolicy | None = None
@@ -59,43 +62,3 @@ class ServedType:
     @property
     def name(self) -> str:
         return self.store.resource_type
-
-
-@dataclass(frozen=True)
-class OperationCall:
-    """One invocation: on a type, or on an instance when `id` is given. `type` is None at system level."""
-
-    server: FhirServer
-    request: FhirRequest
-    type: str | None
-    id: str | None
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A FHIR operation: its OperationDefinition and the handler beside it (FHIR R4 operations.html)."""
-
-    definition: Resource
-    handler: Callable[[OperationCall], Awaitable[Answer]] = field(repr=False)
-    secret: bool = False
-    """whether what it takes or answers must be kept nowhere: it is carried out at once, never recorded"""
-
-    @property
-    def code(self) -> str:
-        return str(self.definition["code"])
-
-    @property
-    def right(self) -> tuple[str, Action] | None:
-        """What the caller must be allowed, where that is known before the operation is carried out: on which type, what."""
-        return OPERATIONS[self.code].right
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        return tuple(self.definition.get("resource", ()))
-
-    def allows(self, call_type: str | None, id_: str | None) -> bool:
-        """Whether the definition offers the operation at this level."""
-        if call_type is None:
-            return bool(self.definition["system"])
-        level = "instance" if id_ is not None else "type"
-        return bool(self.definition[level]) and (not self.types or call_type in self.types)

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
+from creneau_shared.correlation import correlation_id
 from creneau_shared.errors import Unavailable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import negotiate_language
@@ -30,16 +31,15 @@ from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_
 from creneau_shared.fhir.rest.returning import as_preferred
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.xml import to_xml
-from creneau_shared.http.correlation import correlation_id
-from creneau_shared.http.gateway_headers import HANDED_ON
 from creneau_shared.limits import costs
 from creneau_shared.security.access import COMPARTMENT, PUBLIC
 from creneau_shared.security.certificates import Regulators
 from creneau_shared.security.confirmation import Presented
+from creneau_shared.security.gateway_headers import HANDED_ON
 from creneau_shared.security.principal import ANONYMOUS, Principal
 from creneau_shared.security.tokens import TokenVerifier
 
-Scope = dict[str, Any]
+AsgiScope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 BASE_PATH = "/fhir"
@@ -58,14 +58,15 @@ class FhirEndpoint:
         timeout_s: float,
     ) -> None:
         self._server = server
+        self._service = server.service
         self._verifier = verifier
         self._regulators = regulators
         self._bodies = bodies
         self._timeout_s = timeout_s
-        self._callers = server.limits.callers
-        self._limiter = server.limits.limiter
+        self._callers = server.service.limits.callers
+        self._limiter = server.service.limits.limiter
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         for name in HANDED_ON:
             headers.pop(name, None)
@@ -81,7 +82,7 @@ class FhirEndpoint:
             async with asyncio.timeout(self._timeout_s):
                 principal = await self._principal(scope, headers)
                 path = _segments(scope)
-                handed = self._server.limits.gateway.read(scope["headers"])
+                handed = self._service.limits.gateway.read(scope["headers"])
                 caller = self._callers.caller(principal, handed.address if handed else None)
                 await self._limiter.take(caller.counted, costs.of_request(path, declared_bytes(headers)))
                 request = FhirRequest(
@@ -92,8 +93,8 @@ class FhirEndpoint:
                     headers=headers,
                     body=await read_body(headers, receive, self._bodies.bytes_max(caller.standing, path)),
                     principal=principal,
-                    now=self._server.clock.now(),
-                    base_url=self._server.base_url,
+                    now=self._service.clock.now(),
+                    base_url=self._service.base_url,
                     language=language,
                     correlation_id=correlation_id(),
                 )
@@ -114,7 +115,7 @@ class FhirEndpoint:
 
     async def _read_large(self, request: FhirRequest) -> None:
         """Have a large resource read in the process beside; one to be judged is judged there, too."""
-        large = len(request.body) >= self._server.workshop.bytes_min
+        large = len(request.body) >= self._service.workshop.bytes_min
         if (
             not large
             or request.method not in ("POST", "PUT")
@@ -122,19 +123,19 @@ class FhirEndpoint:
         ):
             return
         format_ = body_format(request.headers.get("content-type"))
-        request.parsed = await self._server.workshop.do("read", format_, request.body)
+        request.parsed = await self._service.workshop.do("read", format_, request.body)
 
     async def _encode(self, content: bytes | None, output: Format) -> bytes:
         if content is None:
             return b""
         if output == "json":
             return content
-        if len(content) >= self._server.workshop.bytes_min:
-            written: bytes = await self._server.workshop.do("write xml", content)
+        if len(content) >= self._service.workshop.bytes_min:
+            written: bytes = await self._service.workshop.do("write xml", content)
             return written
         return to_xml(loads(content))
 
-    async def _principal(self, scope: Scope, headers: Mapping[str, str]) -> Principal:
+    async def _principal(self, scope: AsgiScope, headers: Mapping[str, str]) -> Principal:
         authorization = headers.get("authorization")
         if authorization is None:
             return self._regulators.principal(scope["headers"]) or ANONYMOUS
@@ -149,7 +150,7 @@ class FhirEndpoint:
         return await self._verifier.verify(token.strip(), presented)
 
 
-def _segments(scope: Scope) -> tuple[str, ...]:
+def _segments(scope: AsgiScope) -> tuple[str, ...]:
     """The segments below the base, decoded one by one, so that an encoded slash stays within its own."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     below = raw.decode("latin-1").partition("?")[0].removeprefix(BASE_PATH)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncpg
 import structlog
 
+from creneau_shared.correlation import correlation_id
 from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.errors import BadRequest, CreneauError, Unavailable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer
-from creneau_shared.http.correlation import correlation_id
 from creneau_shared.logging import describe
 
 log = structlog.get_logger(__name__)

@@ -10,23 +10,20 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import orjson
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.audit import PERSONAL, Event, Touched
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, asked_count
 from creneau_shared.fhir.rest.reading import ID, require_once_visible
+from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.bundle import Entry, Link, query_url, write_bundle
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import HistoryQuery, ResourceStore, Stored
 from creneau_shared.security.access import Access
-from creneau_shared.security.audit import PERSONAL, Event, Touched
-
-if TYPE_CHECKING:
-    from creneau_shared.fhir.rest.server import FhirServer
 
 COUNT_DEFAULT = 50
 COUNT_MAX = 500
@@ -112,14 +109,14 @@ class _Asked:
 
 
 async def history(
-    server: FhirServer, request: FhirRequest, stores: Sequence[ResourceStore], id_: str | None = None
+    service: FhirService, request: FhirRequest, stores: Sequence[ResourceStore], id_: str | None = None
 ) -> Answer:
     """GET …/_history: newest first, with `_count` and either `_since` or `_at`; paged."""
     asked = _Asked.of(request)
     versions: list[Stored] = []
     # Of the system as a whole, one sees the types that one may read.
     readable = [s for s in stores if len(stores) == 1 or _may_read(request, s.resource_type)]
-    async with server.connection() as connection:
+    async with service.connection() as connection:
         for store in readable or stores:
             access = await _require_seen(connection, request, store, id_)
             before = asked.place.before_for(store.resource_type) if asked.place else None
@@ -129,7 +126,7 @@ async def history(
         page = versions[: asked.count]
         touched = tuple(Touched(v.resource_type, v.id, v.content) for v in page)
         read = next((s.resource_type for s in stores if s.resource_type in PERSONAL), "")
-        await server.auditor.record(connection, request, Event("R", read, id_, touched=touched))
+        await service.auditor.record(connection, request, Event("R", read, id_, touched=touched))
     links = [Link("self", request_url(request))]
     if len(versions) > asked.count:
         links.append(Link("next", request_url(request, **{CURSOR: Place.of(page[-1]).encode()})))

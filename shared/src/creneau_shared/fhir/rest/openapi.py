@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from creneau_shared.fhir.rest.asynchronous import PATH as ASYNC_PATH
 from creneau_shared.fhir.rest.capability import SOFTWARE_VERSION
-from creneau_shared.fhir.rest.declaration import Interaction, Operation, ServedType
+from creneau_shared.fhir.rest.declaration import Interaction, ServedType
 from creneau_shared.fhir.rest.openapi_schemas import PRIMITIVES, Schema, reference, schemas_of
+from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.searching import COMPARTMENT_PARAMETERS
+from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import PUBLIC
-
-if TYPE_CHECKING:
-    from creneau_shared.fhir.rest.server import FhirServer
 
 JSON, XML, FORM = "application/fhir+json", "application/fhir+xml", "application/x-www-form-urlencoded"
 PATCH_TYPES = ("application/json-patch+json", "application/xml-patch+xml", JSON, XML)
@@ -60,7 +59,7 @@ WRITES: frozenset[Interaction] = frozenset({"create", "update", "patch", "delete
 def openapi(server: FhirServer) -> dict[str, Any]:
     """The description of what `server` answers below its base."""
     paths: dict[str, Any] = dict(_system(server))
-    for _, served in sorted(server.types.items()):
+    for _, served in sorted(server.service.types.items()):
         paths |= dict(_type(server, served))
     for path, methods in paths.items():
         for method, call in methods.items():
@@ -68,14 +67,14 @@ def openapi(server: FhirServer) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": f"Créneau: {server.name}",
+            "title": f"Créneau: {server.service.name}",
             "version": SOFTWARE_VERSION,
             "description": "FHIR R4 (4.0.1). The CapabilityStatement at /metadata says the same in FHIR's own terms.",
         },
-        "servers": [{"url": server.base_url}],
+        "servers": [{"url": server.service.base_url}],
         "paths": paths,
         "components": {
-            "schemas": schemas_of((*SHARED_SCHEMAS, *sorted(server.types))),
+            "schemas": schemas_of((*SHARED_SCHEMAS, *sorted(server.service.types))),
             "parameters": _parameters(server),
             "responses": {
                 "Accepted": _accepted(),
@@ -95,10 +94,12 @@ def _is_open(server: FhirServer, path: str, method: str) -> bool:
     *_, name = parts = path.strip("/").split("/")
     if path in ("/", "/metadata") or parts[0] == ASYNC_PATH:
         return True
-    if not server.policy.anonymous_read:
+    if not server.service.policy.anonymous_read:
         return False
     if path == "/_history":
-        kept = (kind for kind, served in server.types.items() if "history-type" in served.interactions)
+        kept = (
+            kind for kind, served in server.service.types.items() if "history-type" in served.interactions
+        )
         return any(kind in PUBLIC for kind in kept)
     if name.startswith("$"):
         operation = next(o for o in server.operations if f"${o.code}" == name)
@@ -126,7 +127,7 @@ def _parameters(server: FhirServer) -> dict[str, Any]:
     }
     for name, text in HEADERS.items():
         parameters[name] = {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
-    for type_name in sorted(server.types):
+    for type_name in sorted(server.service.types):
         for parameter in parameters_of(type_name).values():
             parameters[_component(parameter)] = _search_parameter(parameter)
     return parameters
@@ -273,7 +274,7 @@ def _type(server: FhirServer, served: ServedType) -> Iterator[tuple[str, Schema]
 
     def add(interaction: Interaction, path: str, method: str, call: Schema) -> None:
         if interaction in offers:
-            if interaction in WRITES and "Provenance" in server.types:
+            if interaction in WRITES and "Provenance" in server.service.types:
                 call["parameters"] += _refs("X-Provenance")
             paths.setdefault(path, {})[method] = call
 

@@ -6,24 +6,20 @@ keeps it in the transaction of the write. Nothing is written when it cannot be k
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.writing import write_context
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
-
-if TYPE_CHECKING:
-    from creneau_shared.fhir.rest.server import FhirServer
 
 HEADER = "x-provenance"
 TYPE = "Provenance"
 
 
-def provenance_of(server: FhirServer, request: FhirRequest, *, writes: bool) -> Resource | None:
+def provenance_of(service: FhirService, request: FhirRequest, *, writes: bool) -> Resource | None:
     """The Provenance that comes with a request, checked but for its target; None without the header.
 
     BadRequest when it is none, where no Provenance is kept, and with what is no create, update, patch or delete.
@@ -31,7 +27,7 @@ def provenance_of(server: FhirServer, request: FhirRequest, *, writes: bool) -> 
     header = request.headers.get(HEADER)
     if header is None or request.method in ("GET", "HEAD"):
         return None
-    if TYPE not in server.types or not writes:
+    if TYPE not in service.types or not writes:
         raise _refused(
             "X-Provenance se joint ici à une création, un remplacement, une modification ou une suppression d'un type"
             f" de ce service, et seulement là où {TYPE} est servi.",
@@ -54,7 +50,7 @@ def provenance_of(server: FhirServer, request: FhirRequest, *, writes: bool) -> 
 
 
 async def keep_provenance(
-    server: FhirServer, connection: Connection, request: FhirRequest, resource: Resource, answer: Answer
+    service: FhirService, connection: Connection, request: FhirRequest, resource: Resource, answer: Answer
 ) -> None:
     """Store the Provenance of what `answer` says was written; nothing when nothing was."""
     access = request.access(TYPE, "c")
@@ -63,7 +59,7 @@ async def keep_provenance(
         return
     target = {"reference": f"{written.resource_type}/{written.id}/_history/{written.version}"}
     complete = {**resource, "target": [target]}
-    await server.types[TYPE].store.create(connection, write_context(request, access), complete)
+    await service.types[TYPE].store.create(connection, write_context(request, access), complete)
 
 
 def _refused(fr: str, en: str, code: str) -> BadRequest:

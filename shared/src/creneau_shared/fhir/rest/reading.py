@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Forbidden, Gone, NotFound
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest, parse_http_date
+from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.storage.store import ResourceStore, Stored
 from creneau_shared.fhir.summary import SummaryMode, select_elements, summarise
 from creneau_shared.security.access import PUBLIC, Access
-
-if TYPE_CHECKING:
-    from creneau_shared.fhir.rest.server import FhirServer
 
 ID = re.compile(r"^[A-Za-z0-9\-.]{1,64}\Z")
 UUID = re.compile(r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
@@ -105,25 +102,25 @@ def not_modified(request: FhirRequest, stored: Stored) -> bool:
     return since is not None and stored.last_updated.replace(microsecond=0) <= since
 
 
-async def read(server: FhirServer, request: FhirRequest, store: ResourceStore, id_: str) -> Answer:
+async def read(
+    service: FhirService, request: FhirRequest, access: Access, store: ResourceStore, id_: str
+) -> Answer:
     """GET [type]/[id]."""
-    access = request.access(store.resource_type, "r")
-    gathered = server.gathered_reads(store.resource_type) if access.required is None else None
+    gathered = service.gathered_reads(store.resource_type) if access.required is None else None
     if gathered is not None:
         found = await gathered.read(id_) if ID.match(id_) else None
         return _answer(request, _existing(store.resource_type, id_, found))
-    async with server.connection() as connection:
+    async with service.connection() as connection:
         stored = await read_current(connection, store, access, id_)
-        await server.audit(connection, request, "R", stored)
-    return _answer(request, server.as_shown(access, stored))
+        await service.audit(connection, request, "R", stored)
+    return _answer(request, service.as_shown(access, stored))
 
 
 async def vread(
-    server: FhirServer, request: FhirRequest, store: ResourceStore, id_: str, version: str
+    service: FhirService, request: FhirRequest, access: Access, store: ResourceStore, id_: str, version: str
 ) -> Answer:
     """GET [type]/[id]/_history/[vid]: 404 unknown, 410 when that version is the deletion."""
-    access = request.access(store.resource_type, "r")
-    async with server.connection() as connection:
+    async with service.connection() as connection:
         await require_once_visible(connection, store, access, id_)
         stored = (
             await store.read_version(connection, id_, int(version), access.required)
@@ -135,10 +132,10 @@ async def vread(
                 f"{store.resource_type}/{id_} n'a pas de version {version}.",
                 f"{store.resource_type}/{id_} has no version {version}.",
             )
-        await server.audit(connection, request, "R", stored)
+        await service.audit(connection, request, "R", stored)
     if stored.deleted:
         raise deleted_resource(stored)
-    return _answer(request, server.as_shown(access, stored))
+    return _answer(request, service.as_shown(access, stored))
 
 
 def _answer(request: FhirRequest, stored: Stored) -> Answer:

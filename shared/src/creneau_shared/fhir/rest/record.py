@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.audit import PATIENT
 from creneau_shared.fhir.search.bundle import Entry
 from creneau_shared.fhir.search.sql import SearchTable
 from creneau_shared.fhir.storage.audit_events import as_seen_by
 from creneau_shared.fhir.storage.store import Stored
-from creneau_shared.security.audit import PATIENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Issue
+from creneau_shared.fhir.audit import PERSONAL, Event, Touched
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
+from creneau_shared.fhir.rest.declaration import Pairs
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes
 from creneau_shared.fhir.rest.views import view_for
 from creneau_shared.fhir.search.bundle import Entry, searchset, write_bundle
@@ -19,16 +21,11 @@ from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import SearchRequest
-from creneau_shared.fhir.search.sql import Scope
+from creneau_shared.fhir.search.sql import Catalog, SearchScope
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.fhir.summary import cut_down
-from creneau_shared.fhir.type_table import TYPES, compartment_parameters
-from creneau_shared.security.audit import PERSONAL, Event, Touched
 from creneau_shared.security.rights import Access
-
-if TYPE_CHECKING:
-    from creneau_shared.fhir.rest.declaration import Pairs
-    from creneau_shared.fhir.rest.server import FhirServer
+from creneau_shared.type_table import TYPES, compartment_parameters
 
 KNOWN_TYPES = frozenset(TYPES)
 """The types of the whole system: what a chain or an include may name, whichever service holds it."""
@@ -41,82 +38,78 @@ COMPARTMENT_PARAMETERS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-async def search(server: FhirServer, request: FhirRequest, resource_type: str) -> Answer:
+async def search(service: FhirService, request: FhirRequest, access: Access) -> Answer:
     """GET [type]?… and POST [type]/_search."""
-    view = view_for(server.served(resource_type).views, request)
-    searched = resource_type if view is None else view.resource_type
-    access = request.access(searched, "s")
-    wanted = _wanted(
-        server, request, searched, access, request.query if view is None else view.pairs(request)
-    )
+    view = view_for(service.served(access.resource_type).views, request)
+    if view is not None:
+        access = request.access(view.resource_type, "s")
+    wanted = _wanted(service, request, access, request.query if view is None else view.pairs(request))
     scope = scope_of(access)
     if view is not None:
-        result = await _run(server, request, access, view.widen(wanted, request.now), scope)
+        result = await _run(service, request, access, view.widen(wanted, request.now), scope)
         return Answer(200, view.bundle(request, wanted, result))
-    result = await _shown(server, access, wanted, await _run(server, request, access, wanted, scope))
-    return Answer(200, _bundle(server, request, wanted, result))
+    result = await _shown(service, access, wanted, await _run(service, request, access, wanted, scope))
+    return Answer(200, _bundle(service, request, wanted, result))
 
 
 async def search_compartment(
-    server: FhirServer, request: FhirRequest, owner: str, id_: str, target: str
+    service: FhirService, request: FhirRequest, access: Access, owner: str, id_: str
 ) -> Answer:
-    """GET [compartment]/[id]/[type]?…: the resources of `target` that belong to the owner."""
+    """GET [compartment]/[id]/[type]?…: the resources of the type that belong to the owner."""
+    target = access.resource_type
     parameters = COMPARTMENT_PARAMETERS[owner][target]
-    wanted = parse(server, request, target, request.query)
-    access = request.access(target, "s")
+    wanted = parse(service, request, target, request.query)
     scope = scope_of(access)
     member = tuple(f"{parameter}={owner}/{id_}" for parameter in parameters)
-    found = await _run(server, request, access, wanted, Scope(scope.required, {target: member}))
-    result = await _shown(server, access, wanted, found)
-    url = f"{server.base_url}/{owner}/{id_}/{target}"
-    return Answer(200, _bundle(server, request, wanted, result, url))
+    found = await _run(service, request, access, wanted, SearchScope(scope.required, {target: member}))
+    result = await _shown(service, access, wanted, found)
+    url = f"{service.base_url}/{owner}/{id_}/{target}"
+    return Answer(200, _bundle(service, request, wanted, result, url))
 
 
-async def search_system(server: FhirServer, request: FhirRequest) -> Answer:
+async def search_system(service: FhirService, request: FhirRequest) -> Answer:
     """GET [base]?_type=A,B&… and POST [base]/_search: the types one after the other, page by page."""
-    asked = SeveralTypes.of(request.query, server.types)
+    asked = SeveralTypes.of(request.query, service.types)
 
     touched: list[Touched] = []
 
     async def one(name: str, pairs: Pairs) -> Part:
         access = request.access(name, "s")
-        wanted = _wanted(server, request, name, access, pairs)
-        found = await _run(server, request, access, wanted, scope_of(access), touched)
-        result = await _shown(server, access, wanted, found)
-        entries = list(_entries(server, request, result))
+        wanted = _wanted(service, request, access, pairs)
+        found = await _run(service, request, access, wanted, scope_of(access), touched)
+        result = await _shown(service, access, wanted, found)
+        entries = list(_entries(service, request, result))
         return Part(entries, len(result.matches), result.total, result.next_cursor)
 
     page = await asked.page(one)
     personal = next((name for name in asked.types if name in PERSONAL), "")
-    async with server.connection() as connection:
-        await server.auditor.record(connection, request, Event("R", personal, touched=tuple(touched)))
-    links = asked.links(server.base_url, page, server.shown(request, asked.asked))
+    async with service.connection() as connection:
+        await service.auditor.record(connection, request, Event("R", personal, touched=tuple(touched)))
+    links = asked.links(service.base_url, page, service.shown(request, asked.asked))
     return Answer(200, write_bundle("searchset", page.entries, total=page.total, links=links))
 
 
-def _entries(server: FhirServer, request: FhirRequest, result: SearchResult) -> Iterable[Entry]:
+def _entries(service: FhirService, request: FhirRequest, result: SearchResult) -> Iterable[Entry]:
     for mode, rows in (("match", result.matches), ("include", result.included)):
         for row in rows:
-            yield Entry(f"{server.base_url}/{row.type}/{row.id}", row.content, {"mode": mode})
+            yield Entry(f"{service.base_url}/{row.type}/{row.id}", row.content, {"mode": mode})
     outcome = _outcome(result.issues, request.language)
     if outcome is not None:
         yield Entry(resource=outcome, search={"mode": "outcome"})
 
 
-def _wanted(
-    server: FhirServer, request: FhirRequest, resource_type: str, access: Access, pairs: Pairs
-) -> SearchRequest:
+def _wanted(service: FhirService, request: FhirRequest, access: Access, pairs: Pairs) -> SearchRequest:
     """The typed search, as the type's policy lets this caller have it."""
-    policy = server.served(resource_type).search_policy
+    policy = service.served(access.resource_type).search_policy
     if policy is None:
-        return parse(server, request, resource_type, pairs)
-    wanted = parse(server, request, resource_type, policy.narrow(access, pairs))
+        return parse(service, request, access.resource_type, pairs)
+    wanted = parse(service, request, access.resource_type, policy.narrow(access, pairs))
     policy.check(access, wanted)
     return wanted
 
 
 async def matching_ids(
-    server: FhirServer,
+    service: FhirService,
     connection: Connection,
     request: FhirRequest,
     store: ResourceStore,
@@ -135,17 +128,17 @@ async def matching_ids(
             "A conditional interaction needs at least one search criterion.",
             code="required",
         )
-    wanted = parse(server, request, store.resource_type, pairs, strict=True)
+    wanted = parse(service, request, store.resource_type, pairs, strict=True)
     # Regulators' accounts bear the same national numbers as the entries of the same people in the directory.
     reading = request.principal.role != "regulator"
     scope = scope_of(request.access(store.resource_type, "s" if reading else "u"))
     wanted = replace(wanted, count=most, total="none", includes=(), sort=())
-    result = await run_search(connection, server.catalog, wanted, cursor_codec=server.cursors, scope=scope)
+    result = await run_search(connection, service.catalog, wanted, cursor_codec=service.cursors, scope=scope)
     return [row.id for row in result.matches]
 
 
 def parse(
-    server: FhirServer,
+    service: FhirService,
     request: FhirRequest,
     resource_type: str,
     pairs: Sequence[tuple[str, str]],
@@ -159,11 +152,11 @@ def parse(
         known_types=KNOWN_TYPES,
         now=request.now,
         strict=request.prefer.strict if strict is None else strict,
-        base_url=server.base_url,
+        base_url=service.base_url,
     )
 
 
-def scope_of(access: Access) -> Scope:
+def scope_of(access: Access) -> SearchScope:
     """What the caller may see of each type that a search can reach, the matched one and those it leads to."""
     required = dict(access.rights.required())
     if TRAIL in required:
@@ -174,22 +167,21 @@ def scope_of(access: Access) -> Scope:
         required.pop(access.resource_type, None)
     else:
         required[access.resource_type] = own
-    return Scope(required)
+    return SearchScope(required)
 
 
 async def _run(
-    server: FhirServer,
+    service: FhirService,
     request: FhirRequest,
     access: Access,
     wanted: SearchRequest,
-    scope: Scope,
+    scope: SearchScope,
     together: list[Touched] | None = None,
 ) -> SearchResult:
     """The result, its trace left; with `together`, what it touched is added there for a trace of several searches."""
-    async with server.connection() as connection:
-        result = await run_search(
-            connection, server.catalog, wanted, cursor_codec=server.cursors, scope=scope
-        )
+    async with service.connection() as connection:
+        catalog = await _catalog(service, connection, request, access, wanted)
+        result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
         touched = [
             Touched(row.type, row.id, row.content)
             for row in (*result.matches, *result.included)
@@ -197,14 +189,27 @@ async def _run(
         ]
         if together is None:
             event = Event("R", wanted.resource_type, touched=tuple(touched))
-            await server.auditor.record(connection, request, event)
+            await service.auditor.record(connection, request, event)
         else:
             together += touched
     return result
 
 
+async def _catalog(
+    service: FhirService,
+    connection: Connection,
+    request: FhirRequest,
+    access: Access,
+    wanted: SearchRequest,
+) -> Catalog:
+    """What is searched, with the type's own table as its policy has it for this caller."""
+    policy = service.served(wanted.resource_type).search_policy
+    table = await policy.table(connection, access, request, wanted) if policy is not None else None
+    return service.catalog if table is None else service.catalog.with_table(table)
+
+
 def _bundle(
-    server: FhirServer,
+    service: FhirService,
     request: FhirRequest,
     wanted: SearchRequest,
     result: SearchResult,
@@ -213,10 +218,10 @@ def _bundle(
     return searchset(
         wanted,
         result,
-        base_url=server.base_url,
+        base_url=service.base_url,
         search_url=url,
         outcome=_outcome(result.issues, request.language),
-        shown=server.shown(request, wanted.used),
+        shown=service.shown(request, wanted.used),
     )
 
 
@@ -226,21 +231,21 @@ def _outcome(issues: Iterable[Issue], language: Language) -> bytes | None:
 
 
 async def _shown(
-    server: FhirServer, access: Access, wanted: SearchRequest, result: SearchResult
+    service: FhirService, access: Access, wanted: SearchRequest, result: SearchResult
 ) -> SearchResult:
     """The rows as the caller may see them, cut down for `_summary` and `_elements`: many in the process beside.
 
     A type that is not shown whole comes as a match only (`scope_of`).
     """
-    matches, shown = result.matches, server.types[wanted.resource_type].shown
+    matches, shown = result.matches, service.types[wanted.resource_type].shown
     if shown is not None:
         matches = tuple(row._replace(content=shown(access, row.content)) for row in matches)
     if not wanted.elements and wanted.summary in ("false", "count"):
         return replace(result, matches=matches)
     rows = [*matches, *result.included]
     contents = [row.content for row in rows]
-    if sum(map(len, contents)) >= server.workshop.bytes_min:
-        contents = await server.workshop.do("cut", contents, wanted.elements, wanted.summary)
+    if sum(map(len, contents)) >= service.workshop.bytes_min:
+        contents = await service.workshop.do("cut", contents, wanted.elements, wanted.summary)
     else:
         contents = [cut_down(content, wanted.elements, wanted.summary) for content in contents]
     cut = tuple(row._replace(content=content) for row, content in zip(rows, contents, strict=True))

@@ -43,7 +43,7 @@ Ask = Callable[[str, list[tuple[str, str]]], Awaitable[Part]]
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class PageStart:
     """Where a page begins: the types that are still to come, the cursor within the first of them, the total."""
 
     types: tuple[str, ...]
@@ -56,7 +56,7 @@ class Position:
         return urlsafe_b64encode(packed).rstrip(b"=").decode()
 
     @staticmethod
-    def decode(text: str, allowed: Collection[str]) -> Position:
+    def decode(text: str, allowed: Collection[str]) -> PageStart:
         """BadRequest for what `encode` did not write for a search of these types."""
         try:
             types, cursor, total = orjson.loads(
@@ -64,7 +64,7 @@ class Position:
             )
             if not types or not set(types) <= set(allowed) or not isinstance(cursor, str | None):
                 raise ValueError(text)
-            return Position(tuple(types), cursor, None if total is None else int(total))
+            return PageStart(tuple(types), cursor, None if total is None else int(total))
         except (ValueError, TypeError) as error:
             raise BadRequest(
                 "Ce lien de page ne vaut pas pour cette recherche ; repartez de la première page.",
@@ -84,7 +84,7 @@ class SeveralTypes:
     """what each type is searched by"""
     asked: tuple[tuple[str, str], ...]
     """the query itself, for the links"""
-    position: Position
+    start: PageStart
     first: bool
 
     @staticmethod
@@ -122,7 +122,7 @@ class SeveralTypes:
             count=page_count(query),
             pairs=tuple(pair for pair in query if pair[0] not in own),
             asked=tuple(query),
-            position=Position.decode(cursor, types) if cursor else Position(types),
+            start=PageStart.decode(cursor, types) if cursor else PageStart(types),
             first=not cursor,
         )
 
@@ -131,12 +131,12 @@ class SeveralTypes:
         entries: list[Any] = []
         left, total, ahead = self.count, self._first_total(), []
         cursor: str | None = None
-        for index, name in enumerate(self.position.types):
+        for index, name in enumerate(self.start.types):
             if left == 0 and self.count and not self.first:
                 ahead.append(name)
                 continue
             shown = left > 0 or self.count == 0
-            part = await ask(name, self._asking(left, self.position.cursor if index == 0 else None, shown))
+            part = await ask(name, self._asking(left, self.start.cursor if index == 0 else None, shown))
             if shown:
                 entries += part.entries
                 left -= part.matches
@@ -146,7 +146,7 @@ class SeveralTypes:
                 ahead.append(name)
             if self.first:
                 total = None if total is None or part.total is None else total + part.total
-        following = Position(tuple(ahead), cursor, total).encode() if ahead else None
+        following = PageStart(tuple(ahead), cursor, total).encode() if ahead else None
         return Page(entries, total, following)
 
     def links(self, url: str, page: Page, shown: Pairs | None = None) -> list[Link]:
@@ -161,7 +161,7 @@ class SeveralTypes:
         return links
 
     def _first_total(self) -> int | None:
-        return 0 if self.first else self.position.total
+        return 0 if self.first else self.start.total
 
     def _asking(self, count: int, cursor: str | None, shown: bool) -> list[tuple[str, str]]:
         if not shown:

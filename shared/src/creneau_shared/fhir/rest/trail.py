@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Forbidden
 from creneau_shared.fhir.rest.declaration import READ_AND_SEARCH, Pairs, ServedType
+from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.search.request import (
     And,
     Clause,
@@ -15,6 +17,7 @@ from creneau_shared.fhir.search.request import (
     ReferenceValue,
     SearchRequest,
 )
+from creneau_shared.fhir.search.sql import SearchTable
 from creneau_shared.fhir.storage.audit_events import AuditEventStore, NameOf, as_seen_by
 from creneau_shared.security.access import Access
 
@@ -44,6 +47,11 @@ class TrailPolicy:
                     expression="AuditEvent",
                     details_code="trail-search",
                 )
+
+    async def table(
+        self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
+    ) -> SearchTable | None:
+        return None
 
 
 def _is_theirs(condition: Condition, own: set[str]) -> bool:

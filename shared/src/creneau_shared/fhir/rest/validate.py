@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.declaration import Operation, OperationCall
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.judging import Judged, Question, check_question, judge, judge_body
 from creneau_shared.fhir.rest.negotiation import body_format
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.storage.store import Resource
 
@@ -41,11 +41,11 @@ async def _validate(call: OperationCall) -> Answer:
         return Answer(200, judged.outcome)
     question, resource = judged.question, None
     if call.id is not None and call.type is not None:
-        store = call.server.served(call.type).store
+        store = call.service.served(call.type).store
         access = request.access(call.type, "r")
-        async with call.server.connection() as connection:
+        async with call.service.connection() as connection:
             stored = await read_current(connection, store, access, call.id)
-            await call.server.audit(connection, request, "R", stored)
+            await call.service.audit(connection, request, "R", stored)
         assert stored.content is not None
         resource = loads(stored.content)
     if resource is None and question.mode != "delete":
@@ -59,7 +59,7 @@ async def _validate(call: OperationCall) -> Answer:
 
 async def _judge_body(call: OperationCall, question: Question) -> Judged:
     """What the body says, a large one judged in the process beside."""
-    request, workshop = call.request, call.server.workshop
+    request, workshop = call.request, call.service.workshop
     if request.method == "POST" and request.parsed is None and len(request.body) >= workshop.bytes_min:
         format_ = body_format(request.headers.get("content-type"))
         judged: Judged = await workshop.do("validate", format_, request.body, question)

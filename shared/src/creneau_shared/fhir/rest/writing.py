@@ -7,7 +7,6 @@ answer leaves; a batch entry and a transaction entry go through the same functio
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import (
@@ -26,14 +25,12 @@ from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.negotiation import entity_version
 from creneau_shared.fhir.rest.reading import ID, UUID, read_current, require_visible, unknown_resource
 from creneau_shared.fhir.rest.searching import matching_ids
+from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.index import index_resource
 from creneau_shared.fhir.storage.store import Resource, ResourceStore, Stored, WriteContext
 from creneau_shared.fhir.validation import check
 from creneau_shared.security.access import COMPARTMENT, Access
 from creneau_shared.security.rights import person_terms
-
-if TYPE_CHECKING:
-    from creneau_shared.fhir.rest.server import FhirServer
 
 CONDITIONAL_MATCHES_MAX = 2
 """enough to tell none, one and several apart"""
@@ -56,42 +53,45 @@ def write_context(request: FhirRequest, access: Access) -> WriteContext:
 
 
 async def create(
-    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore
+    service: FhirService, connection: Connection, request: FhirRequest, access: Access, store: ResourceStore
 ) -> Answer:
     """POST [type]: 201 with Location; with If-None-Exist the 0/1/many rules; with Idempotency-Key once only."""
-    access = request.access(store.resource_type, "c")
     resource = request.resource()
-    _check(server, resource, store)
+    _check(service, resource, store)
     condition = request.headers.get("if-none-exist")
     if condition is not None:
-        found = await _match(server, connection, request, store, condition.lstrip("?"), "If-None-Exist")
+        found = await _match(service, connection, request, store, condition.lstrip("?"), "If-None-Exist")
         if found is not None:
             stored = await read_current(connection, store, access, found)
-            await server.audit(connection, request, "R", stored)
-            return Answer.of(stored, 200, Location=server.location(stored))
+            await service.audit(connection, request, "R", stored)
+            return Answer.of(stored, 200, Location=service.location(stored))
     key = request.headers.get("idempotency-key")
     if key is not None:
         earlier = await remembered(connection, request, key, resource)
         if earlier is not None:
-            await server.audit_replay(connection, request, store.resource_type, earlier)
+            await service.audit_replay(connection, request, store.resource_type, earlier)
             return earlier
     require_compartment(access, store, resource, request)
     context = write_context(request, access)
     stored = await store.create(connection, context, resource, request.given_id)
-    await server.audit(connection, request, "C", stored)
-    answer = Answer.of(stored, 201, Location=server.location(stored), **context.answer)
+    await service.audit(connection, request, "C", stored)
+    answer = Answer.of(stored, 201, Location=service.location(stored), **context.answer)
     if key is not None:
         await remember(connection, request, key, resource, answer)
     return answer
 
 
 async def update(
-    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str
+    service: FhirService,
+    connection: Connection,
+    request: FhirRequest,
+    access: Access,
+    store: ResourceStore,
+    id_: str,
 ) -> Answer:
     """PUT [type]/[id]: 200, or 201 when it created; If-Match and If-None-Match: * honoured."""
-    access = request.access(store.resource_type, "u")
     resource = request.resource()
-    _check(server, resource, store)
+    _check(service, resource, store)
     if UUID.match(id_) and resource.get("id", "").lower() == id_:
         resource["id"] = id_
     if resource.get("id") != id_:
@@ -100,47 +100,54 @@ async def update(
             f"The id in the body ({resource.get('id') or 'none'}) must be that of the address ({id_}).",
             expression=f"{store.resource_type}.id",
         )
-    return await _put(server, connection, request, store, access, id_, resource)
+    return await _put(service, connection, request, store, access, id_, resource)
 
 
 async def conditional_update(
-    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore
+    service: FhirService, connection: Connection, request: FhirRequest, access: Access, store: ResourceStore
 ) -> Answer:
     """PUT [type]?search: none → create (with the client's id when it gives one), one → update, many → 412."""
-    access = request.access(store.resource_type, "u")
     resource = request.resource()
-    _check(server, resource, store)
-    found = await _match(server, connection, request, store, request.query, "PUT")
+    _check(service, resource, store)
+    found = await _match(service, connection, request, store, request.query, "PUT")
     id_ = resource.get("id")
     if found is None:
         if id_ is not None:
-            return await _put(server, connection, request, store, access, id_, resource)
+            return await _put(service, connection, request, store, access, id_, resource)
         access = request.access(store.resource_type, "c")
         require_compartment(access, store, resource, request)
         context = write_context(request, access)
         stored = await store.create(connection, context, resource)
-        await server.audit(connection, request, "C", stored)
-        return Answer.of(stored, 201, Location=server.location(stored), **context.answer)
+        await service.audit(connection, request, "C", stored)
+        return Answer.of(stored, 201, Location=service.location(stored), **context.answer)
     if id_ is not None and id_ != found:
         raise BadRequest(
             f"La recherche désigne {store.resource_type}/{found}, mais le contenu porte l'identifiant {id_}.",
             f"The search designates {store.resource_type}/{found}, but the body has the id {id_}.",
             expression=f"{store.resource_type}.id",
         )
-    return await _put(server, connection, request, store, access, found, {**resource, "id": found})
+    return await _put(service, connection, request, store, access, found, {**resource, "id": found})
+
+
+async def conditional_patch(
+    service: FhirService, connection: Connection, request: FhirRequest, access: Access, store: ResourceStore
+) -> Answer:
+    """PATCH [type]?search: none → 404, one as usual, many → 412."""
+    found = await _match(service, connection, request, store, request.query, "PATCH")
+    if found is None:
+        raise NotFound("Aucune ressource ne correspond à la recherche.", "No resource matches the search.")
+    return await patch(service, connection, request, access, store, found)
 
 
 async def patch(
-    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str | None
+    service: FhirService,
+    connection: Connection,
+    request: FhirRequest,
+    access: Access,
+    store: ResourceStore,
+    id_: str,
 ) -> Answer:
-    """PATCH [type]/[id], or [type]?search: JSON Patch, FHIRPath Patch or XML Patch; the result is checked anew."""
-    access = request.access(store.resource_type, "u")
-    if id_ is None:
-        id_ = await _match(server, connection, request, store, request.query, "PATCH")
-        if id_ is None:
-            raise NotFound(
-                "Aucune ressource ne correspond à la recherche.", "No resource matches the search."
-            )
+    """PATCH [type]/[id]: JSON Patch, FHIRPath Patch or XML Patch; the result is checked anew."""
     current = await read_current(connection, store, access, id_, lock=True)
     _require_version(request, current)
     assert current.content is not None
@@ -149,15 +156,19 @@ async def patch(
     else:
         content_type, body = request.headers.get("content-type", ""), request.body
     patched = apply_patch(content_type, body, loads(current.content))
-    _check(server, patched, store)
-    return await _replace(server, connection, request, store, access, current, patched)
+    _check(service, patched, store)
+    return await _replace(service, connection, request, store, access, current, patched)
 
 
 async def delete(
-    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore, id_: str
+    service: FhirService,
+    connection: Connection,
+    request: FhirRequest,
+    access: Access,
+    store: ResourceStore,
+    id_: str,
 ) -> Answer:
     """DELETE [type]/[id]: 204, also when it is already gone or never was."""
-    access = request.access(store.resource_type, "d")
     try:
         current = await read_current(connection, store, access, id_, lock=True)
     except Gone as gone:
@@ -167,21 +178,20 @@ async def delete(
     _require_version(request, current)
     context = write_context(request, access)
     stored = await store.delete(connection, context, current)
-    await server.audit(connection, request, "D", stored)
+    await service.audit(connection, request, "D", stored)
     return Answer(204, headers={"ETag": stored.etag}, stored=stored)
 
 
 async def conditional_delete(
-    server: FhirServer, connection: Connection, request: FhirRequest, store: ResourceStore
+    service: FhirService, connection: Connection, request: FhirRequest, access: Access, store: ResourceStore
 ) -> Answer:
     """DELETE [type]?search: none or one as usual, many → 412 (conditionalDelete: single)."""
-    request.access(store.resource_type, "d")
-    found = await _match(server, connection, request, store, request.query, "DELETE")
-    return Answer(204) if found is None else await delete(server, connection, request, store, found)
+    found = await _match(service, connection, request, store, request.query, "DELETE")
+    return Answer(204) if found is None else await delete(service, connection, request, access, store, found)
 
 
 async def _put(
-    server: FhirServer,
+    service: FhirService,
     connection: Connection,
     request: FhirRequest,
     store: ResourceStore,
@@ -205,7 +215,7 @@ async def _put(
                 f"{store.resource_type}/{id_} existe déjà.", f"{store.resource_type}/{id_} exists already."
             )
         _require_version(request, current)
-        return await _replace(server, connection, request, store, access, current, resource)
+        return await _replace(service, connection, request, store, access, current, resource)
     _require_client_ids(access, store, id_)
     if "if-match" in request.headers:
         raise PreconditionFailed(
@@ -218,12 +228,12 @@ async def _put(
         if current is None
         else await store.replace(connection, context, current, resource)
     )
-    await server.audit(connection, request, "C", stored)
-    return Answer.of(stored, 201, Location=server.location(stored), **context.answer)
+    await service.audit(connection, request, "C", stored)
+    return Answer.of(stored, 201, Location=service.location(stored), **context.answer)
 
 
 async def _replace(
-    server: FhirServer,
+    service: FhirService,
     connection: Connection,
     request: FhirRequest,
     store: ResourceStore,
@@ -234,13 +244,13 @@ async def _replace(
     require_compartment(access, store, resource, request)
     context = write_context(request, access)
     stored = await store.replace(connection, context, current, resource)
-    await server.audit(connection, request, "U", stored)
+    await service.audit(connection, request, "U", stored)
     return Answer.of(stored, 200, **context.answer)
 
 
-def _check(server: FhirServer, resource: Resource, store: ResourceStore) -> None:
-    """The size, the type's definition and invariants, then the profiles that the resource claims."""
-    server.bounds.check(resource)
+def _check(service: FhirService, resource: Resource, store: ResourceStore) -> None:
+    """The size, the type's definition and invariants, then the profiles that the resource declares."""
+    service.bounds.check(resource)
     check(resource, store.resource_type)
     broken = [issue for issue in profile_issues(resource) if issue.severity == "error"]
     if broken:
@@ -291,7 +301,7 @@ def require_compartment(
 
 
 async def _match(
-    server: FhirServer,
+    service: FhirService,
     connection: Connection,
     request: FhirRequest,
     store: ResourceStore,
@@ -307,7 +317,7 @@ async def _match(
         hashlib.blake2b(f"{store.resource_type}?{text}".encode(), digest_size=8).digest(), "big"
     )
     await connection.execute("SELECT pg_advisory_xact_lock($1)", lock - 2**63)
-    ids = await matching_ids(server, connection, request, store, query, CONDITIONAL_MATCHES_MAX)
+    ids = await matching_ids(service, connection, request, store, query, CONDITIONAL_MATCHES_MAX)
     if len(ids) > 1:
         raise PreconditionFailed(
             f"{what} : plusieurs ressources correspondent à la recherche ; précisez-la.",

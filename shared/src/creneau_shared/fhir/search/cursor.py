@@ -17,14 +17,14 @@ import orjson
 
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.sealing import Seal, UnsealableError
-from creneau_shared.fhir.search.sql import Place
+from creneau_shared.fhir.search.sql import RowPlace
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """A place in the order of a query, and the total that its first page found (None: not told)."""
 
-    place: Place
+    place: RowPlace
     total: int | None = None
 
 
@@ -58,7 +58,7 @@ class CursorCodec:
                 expression="http._cursor",
                 details_code="cursor",
             ) from error
-        return Cursor(Place(tuple(_unpacked(value) for value in values), backward), total)
+        return Cursor(RowPlace(tuple(_unpacked(value) for value in values), backward), total)
 
 
 def _packed(value: Any) -> Any:

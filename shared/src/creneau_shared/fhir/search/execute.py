@@ -18,8 +18,8 @@ from creneau_shared.fhir.search.sql import (
     EVERYTHING,
     FROM_THE_END,
     Catalog,
-    Place,
-    Scope,
+    RowPlace,
+    SearchScope,
     Statement,
     compile_count,
 )
@@ -44,8 +44,8 @@ class _Page:
     """A page of matches; `more`: there are further ones in the direction that was asked for."""
 
     found: list[Found]
-    first: Place | None
-    last: Place | None
+    first: RowPlace | None
+    last: RowPlace | None
     more: bool
 
 
@@ -55,7 +55,7 @@ async def search(
     request: SearchRequest,
     *,
     cursor_codec: CursorCodec,
-    scope: Scope = EVERYTHING,
+    scope: SearchScope = EVERYTHING,
 ) -> SearchResult:
     """Answer `request` from the tables of `catalog`, seeing no more than `scope` allows.
 
@@ -84,7 +84,7 @@ async def search(
     has_next = (page.more or backward) and not (cursor is not None and cursor.place == FROM_THE_END)
     has_previous = page.more if backward else cursor is not None
 
-    def link(place: Place | None) -> str | None:
+    def link(place: RowPlace | None) -> str | None:
         return cursor_codec.encode(Cursor(place, total), digest) if place is not None else None
 
     return SearchResult(
@@ -101,7 +101,7 @@ async def search(
 async def _page(
     connection: Connection,
     catalog: Catalog,
-    scope: Scope,
+    scope: SearchScope,
     request: SearchRequest,
     cursor: Cursor | None,
     *,
@@ -128,13 +128,13 @@ async def _page(
     if not records:
         return _Page(found, None, None, more)
     first, last = ((*record[5:sort_end], record[0]) for record in (records[0], records[-1]))
-    return _Page(found, Place(first, backward=True), Place(last), more)
+    return _Page(found, RowPlace(first, backward=True), RowPlace(last), more)
 
 
 async def _page_total(
     connection: Connection,
     catalog: Catalog,
-    scope: Scope,
+    scope: SearchScope,
     request: SearchRequest,
     cursor: Cursor | None,
     page: _Page,
@@ -152,7 +152,7 @@ async def _page_total(
 
 
 async def _total(
-    connection: Connection, catalog: Catalog, scope: Scope, request: SearchRequest, *, exact: bool
+    connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest, *, exact: bool
 ) -> int | None:
     """Exact, or exact up to a limit and beyond it None or, when asked for, the planner's estimate."""
     most = None if exact else request.limits.total_counted_max
@@ -165,7 +165,7 @@ async def _total(
 
 
 async def _count_up_to(
-    connection: Connection, catalog: Catalog, scope: Scope, request: SearchRequest, most: int | None
+    connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest, most: int | None
 ) -> int:
     """The number of matches; with `most`, up to one more than that."""
     statement = compile_count(catalog, scope, request, most)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
 
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.search.layout import STRING_INDEX_CHARACTERS, table_name
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import StorageNeeds, storage_needs
 from creneau_shared.fhir.search.request import (
@@ -27,7 +28,6 @@ from creneau_shared.fhir.search.request import (
 )
 from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
 from creneau_shared.fhir.search.terms import bounded, escape, token_term
-from creneau_shared.fhir.storage.tables import STRING_INDEX_CHARACTERS, table_name
 
 _FALSE = "false"
 

@@ -19,7 +19,7 @@ from creneau_shared.fhir.search.request import (
     SearchRequest,
     TokenValue,
 )
-from creneau_shared.fhir.search.sql import Catalog, Compiler, Scope, Selection, Statement
+from creneau_shared.fhir.search.sql import Catalog, Compiler, SearchScope, Selection, Statement
 
 
 class Row(NamedTuple):
@@ -69,7 +69,7 @@ class Includer:
     """Follows the includes of one request, within its limits and the caller's scope."""
 
     catalog: Catalog
-    scope: Scope
+    scope: SearchScope
     includes: tuple[Include, ...]
     limits: Limits
     issues: list[Issue] = field(default_factory=list)

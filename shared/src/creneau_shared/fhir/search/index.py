@@ -15,8 +15,8 @@ from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.paths import Path, compile_expression, referenced_type
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
-from creneau_shared.fhir.search.text import contact_key, fold, string_key
 from creneau_shared.fhir.search.words import words_vector
+from creneau_shared.fhir.text import contact_key, fold, string_key
 
 
 class StringEntry(NamedTuple):

@@ -19,8 +19,8 @@ from creneau_shared.fhir.search.sql import (
     Arguments,
     Catalog,
     Compiler,
-    Place,
-    Scope,
+    RowPlace,
+    SearchScope,
     SearchTable,
     SortValue,
     Statement,
@@ -41,7 +41,7 @@ class MatchQuery:
     backward: bool
 
 
-def can_walk(catalog: Catalog, scope: Scope, request: SearchRequest) -> bool | None:
+def can_walk(catalog: Catalog, scope: SearchScope, request: SearchRequest) -> bool | None:
     """Whether the matches can be walked to: False, True (nothing narrows them), None (when there are many)."""
     walk = _walk(catalog.table(request.resource_type), request, request.conditions, "r1", Arguments())
     if walk is None:
@@ -51,9 +51,9 @@ def can_walk(catalog: Catalog, scope: Scope, request: SearchRequest) -> bool | N
 
 def compile_matches(
     catalog: Catalog,
-    scope: Scope,
+    scope: SearchScope,
     request: SearchRequest,
-    place: Place | None = None,
+    place: RowPlace | None = None,
     references: Sequence[SearchParameter] = (),
     *,
     walking: bool = False,
@@ -71,7 +71,7 @@ _Part = Literal["all", "walked", "absent"]
 """Which rows a statement gives: all in one order, those that a Walk leads to, those that it does not lead to."""
 
 
-def _parts(catalog: Catalog, request: SearchRequest, place: Place | None) -> Sequence[_Part]:
+def _parts(catalog: Catalog, request: SearchRequest, place: RowPlace | None) -> Sequence[_Part]:
     walk = _walk(catalog.table(request.resource_type), request, request.conditions, "r1", Arguments())
     parts: list[_Part] = ["walked"]
     if walk is not None and walk.absent is not None:
@@ -102,9 +102,9 @@ class _Page:
     def __init__(
         self,
         catalog: Catalog,
-        scope: Scope,
+        scope: SearchScope,
         request: SearchRequest,
-        place: Place | None,
+        place: RowPlace | None,
         references: Sequence[SearchParameter],
         part: _Part,
     ) -> None:
@@ -188,7 +188,7 @@ def _order_by(value: SortValue, backward: bool) -> str:
     return f"{value.expression} {direction} NULLS {'FIRST' if backward else 'LAST'}"
 
 
-def _beyond(order: Sequence[SortValue], place: Place, arguments: Arguments) -> str:
+def _beyond(order: Sequence[SortValue], place: RowPlace, arguments: Arguments) -> str:
     """Condition: the row comes after `place` (before it when going backward)."""
     if len(place.values) != len(order):
         raise ValueError("a place has one value for each sort key and the key")

@@ -144,7 +144,7 @@ class SearchTable(Protocol):
         ...
 
     def bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
-        """Condition: the row bears one of the terms (`patient=Patient/12`, `_id=12`), for a Scope."""
+        """Condition: the row bears one of the terms (`patient=Patient/12`, `_id=12`), for a SearchScope."""
         ...
 
     def references(self, parameters: Iterable[SearchParameter], alias: str) -> str:
@@ -172,6 +172,10 @@ class Catalog:
     def __init__(self, tables: Iterable[SearchTable]) -> None:
         self._tables = {table.resource_type: table for table in tables}
 
+    def with_table(self, table: SearchTable) -> Catalog:
+        """The same with another table of one type."""
+        return Catalog([*self._tables.values(), table])
+
     @property
     def types(self) -> frozenset[str]:
         """The types held here."""
@@ -195,7 +199,7 @@ class Catalog:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class SearchScope:
     """What the caller may see: for each restricted type, the terms of which a row must bear one.
 
     A type that is absent is seen whole; one with no terms, not at all. Holds for matches, for includes and
@@ -207,11 +211,11 @@ class Scope:
     """for the type of a compartment search, the terms by which a row belongs to the compartment's owner"""
 
 
-EVERYTHING = Scope()
+EVERYTHING = SearchScope()
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RowPlace:
     """A row's place in the order: its sort values and last its key. `backward`: look at what is before it.
 
     Without values: the end of the order (or its beginning).
@@ -221,13 +225,13 @@ class Place:
     backward: bool = False
 
 
-FROM_THE_END = Place((), backward=True)
+FROM_THE_END = RowPlace((), backward=True)
 
 
 class Compiler:
     """Compiles conditions for one statement. Use one per statement: it numbers arguments and aliases."""
 
-    def __init__(self, catalog: Catalog, scope: Scope = EVERYTHING) -> None:
+    def __init__(self, catalog: Catalog, scope: SearchScope = EVERYTHING) -> None:
         self.catalog = catalog
         self.scope = scope
         self.arguments = Arguments()
@@ -311,7 +315,9 @@ def _is_complement(condition: Condition) -> bool:
     return isinstance(condition, Not)
 
 
-def compile_count(catalog: Catalog, scope: Scope, request: SearchRequest, most: int | None) -> Statement:
+def compile_count(
+    catalog: Catalog, scope: SearchScope, request: SearchRequest, most: int | None
+) -> Statement:
     """The number of matches, or, with `most`, that number up to `most` + 1."""
     compiler = Compiler(catalog, scope)
     selection = compiler.select(request.resource_type, request.conditions)

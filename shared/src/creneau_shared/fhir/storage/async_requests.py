@@ -3,7 +3,7 @@
 A row is waiting, then being carried out, then finished. Whoever carries it out holds the row's lock in the very
 transaction that has the effect and keeps the answer, so that both are there or neither is. `attempts` and
 `lease_until` are committed before that: they count what a process did not survive, and cover the moment between
-being claimed and being locked.
+being leased and being locked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class Leased:
     """A request that one process is about to carry out. `request` and `body` are as they were added."""
 
     id: UUID
@@ -133,7 +133,7 @@ async def unfinished(connection: Connection, owner: Owner) -> int:
     return count
 
 
-async def claim(connection: Connection, lease_s: float) -> Claimed | None:
+async def lease(connection: Connection, lease_s: float) -> Leased | None:
     """Take the oldest request that nobody has in hand, and count the attempt; to be committed at once."""
     row = await connection.fetchrow(
         "UPDATE async_request SET attempts = attempts + 1, lease_until = now() + make_interval(secs => $1)"
@@ -143,16 +143,16 @@ async def claim(connection: Connection, lease_s: float) -> Claimed | None:
         " RETURNING id, attempts, request, body, created_at",
         lease_s,
     )
-    return Claimed(*row) if row is not None else None
+    return Leased(*row) if row is not None else None
 
 
-async def hold(connection: Connection, claimed: Claimed) -> bool:
-    """Lock a claimed request until the transaction ends; False when it is another's by now, or was cancelled."""
+async def hold(connection: Connection, leased: Leased) -> bool:
+    """Lock a leased request until the transaction ends; False when it is another's by now, or was cancelled."""
     held = await connection.fetchval(
         "SELECT true FROM async_request WHERE id = $1 AND attempts = $2 AND finished_at IS NULL"
         " FOR UPDATE SKIP LOCKED",
-        claimed.id,
-        claimed.attempts,
+        leased.id,
+        leased.attempts,
     )
     return bool(held)
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import MethodNotAllowed
+from creneau_shared.fhir.audit import AGENT, ALTID, ENTITY, PATIENT
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.search.generic import instant_condition, literal
 from creneau_shared.fhir.search.parameters import SearchParameter
@@ -30,7 +31,6 @@ from creneau_shared.fhir.search.request import (
 )
 from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
-from creneau_shared.security.audit import AGENT, ALTID, ENTITY, PATIENT
 
 TYPE = "AuditEvent"
 EVENT_TYPES = "http://terminology.hl7.org/CodeSystem/audit-event-type"

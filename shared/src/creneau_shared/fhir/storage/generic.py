@@ -10,14 +10,14 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Forbidden
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.search.index import IndexEntries, index_resource
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.registry import storage_needs
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement
 from creneau_shared.fhir.storage.store import ChangeKind, HistoryQuery, Resource, Stored, WriteContext
-from creneau_shared.fhir.storage.tables import table_name
-from creneau_shared.fhir.type_table import COMPARTMENT
 from creneau_shared.ids import new_id
 from creneau_shared.security.rights import AGENDA, OWNER
+from creneau_shared.type_table import COMPARTMENT
 
 Changed = Callable[[Connection, WriteContext, ChangeKind, Stored, Resource | None], Awaitable[None]]
 """Called inside the transaction after each write, with the resource as stored (None for a deletion)."""

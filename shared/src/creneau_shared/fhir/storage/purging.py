@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.registry import storage_needs
-from creneau_shared.fhir.storage.tables import table_name
 
 
 async def purge(connection: Connection, resource_type: str, ids: Sequence[str]) -> int:

@@ -24,7 +24,6 @@ A bar within a system, code or value is written `\\|`; a value too long for an i
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlalchemy import (
@@ -47,18 +46,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
+from creneau_shared.fhir.search.layout import STRING_INDEX_CHARACTERS, table_name
 from creneau_shared.fhir.search.registry import storage_needs
-
-STRING_INDEX_CHARACTERS = 64
-"""Characters of a string that the ordered index holds: an index entry cannot be as long as a string."""
 
 SEARCH_EXTENSIONS = ("pg_trgm", "cube", "earthdistance")
 """The PostgreSQL extensions that searching needs, in the order in which they are created."""
-
-
-def table_name(resource_type: str) -> str:
-    """`PractitionerRole` → `practitioner_role`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", resource_type).lower()
 
 
 def resource_tables(

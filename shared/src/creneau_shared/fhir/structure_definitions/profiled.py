@@ -20,6 +20,10 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Jusqu'à quand le créneau est gardé pour ce rendez-vous en attente.",
         "Until when the slot is kept for this pending appointment.",
     ),
+    "double-booking-reason": (
+        "Pourquoi le patient peut avoir un autre rendez-vous à la même heure ; dit par un cabinet, jamais par le patient.",
+        "Why the patient may have another appointment at that time; said by a practice, never by the patient.",
+    ),
     "minimum-notice": (
         "Délai avant le début du créneau en deçà duquel un patient ne réserve plus.",
         "How long before the start of a slot a patient can last book it.",

@@ -57,6 +57,13 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "slot-order": ("Créneau qui finit avant de commencer", "Slot that ends before it starts"),
     "slot-fraction": ("Créneau à une fraction de seconde", "Slot at a fraction of a second"),
     "slot-in-the-past": ("Créneau passé", "Slot in the past"),
+    "visits-to-come": ("Rendez-vous à venir", "Appointments to come"),
+    "no-patient": ("Rendez-vous pris pour personne", "Appointment booked for nobody"),
+    "part-of-slot": ("Part de créneau inutilisable", "Part of a slot that is of no use"),
+    "slots-of-two-kinds": (
+        "Créneaux qui ne sont pas pour la même chose",
+        "Slots that are not for the same thing",
+    ),
     "slots-not-adjacent": ("Créneaux qui ne se suivent pas", "Slots that do not follow each other"),
     "unknown-slot": ("Créneau inconnu", "Unknown slot"),
     "no-slot": ("Aucun créneau choisi", "No slot chosen"),

@@ -13,11 +13,11 @@ from uuid import NAMESPACE_URL, uuid5
 
 from creneau_shared.errors import NotFound
 from creneau_shared.fhir.outcome import Language
-from creneau_shared.fhir.search.text import fold
 from creneau_shared.fhir.terminology.catalogue import catalogue, value_set_catalogue
 from creneau_shared.fhir.terminology.expansion import Member, expansion
 from creneau_shared.fhir.terminology.model import CodeSystem, Concept, ValueSet
 from creneau_shared.fhir.terminology.resources import value_set_resource
+from creneau_shared.fhir.text import fold
 
 Resource = dict[str, Any]
 

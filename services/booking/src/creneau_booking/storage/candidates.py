@@ -1,7 +1,7 @@
-"""The practice's rules as SQL conditions on a slot, so that nobody is shown what they could not book.
+"""For whom slots are looked for, and which of them they could book: the rule as it stands for consumers.
 
-The conditions stand on the slot's row and on its agenda's rules, which `rules_of_agenda` joins; an agenda without rules
-has no row there. They say what `domain.access_rules` says: `domain` judges one booking, these filter a search.
+A slot is for a patient whom its agenda takes (age, number of appointments to come), and who has no other visit at that
+time. What limits an account (how many it may book an hour) is no property of a slot: it is refused when it is done.
 """
 
 from __future__ import annotations
@@ -11,55 +11,42 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_booking.domain.access_rules import Birth
+from creneau_booking.domain.appointment import patient_actor
 from creneau_booking.storage.agenda_rules import births_of, future_appointments, rules_of_schedules
+from creneau_booking.storage.availability.rule import is_open, takes_age
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.generic import literal
 
-_OPEN = """({r}.schedule_key IS NULL OR (
-  ({now} <= {a}.start - make_interval(mins => {r}.minimum_notice_min)) IS NOT FALSE
-  AND ({now} >= ((({a}.start AT TIME ZONE {r}.zone)::date - {r}.window_days) + {r}.opens_at) AT TIME ZONE {r}.zone)
-    IS NOT FALSE
-))"""
-_FITS = """({r}.age_from_months IS NULL OR (
-  {first}::date + make_interval(months => {r}.age_from_months) <= ({a}.start AT TIME ZONE {r}.zone)::date
-  AND ({r}.age_below_months IS NULL
-    OR ({a}.start AT TIME ZONE {r}.zone)::date < {last}::date + make_interval(months => {r}.age_below_months))
-))"""
-
-
-def rules_of_agenda(alias: str) -> str:
-    """FROM item: the rules of the agenda of the slot `alias`, as `<alias>_rules`."""
-    return f"LEFT JOIN agenda_rules AS {alias}_rules ON {alias}_rules.schedule_key = {alias}.schedule_key"
-
-
-def is_open(alias: str, now: str) -> str:
-    """Condition: at `now` (SQL) the slot is within its agenda's booking window and minimum notice."""
-    return _OPEN.format(a=alias, r=f"{alias}_rules", now=now)
-
-
-def takes_age(alias: str, first: str, last: str) -> str:
-    """Condition: the agenda takes a person born between these days (SQL, both included) on the day of the slot."""
-    return _FITS.format(a=alias, r=f"{alias}_rules", first=first, last=last)
+Period = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One patient for whom slots are looked for: birth, if it is known, and the agendas that have enough of them."""
+    """One patient for whom slots are looked for: birth, if it is known, the agendas (ids) that have enough of them, and
+    when they have visits already."""
 
     birth: Birth | None
     full: tuple[str, ...] = ()
+    elsewhere: tuple[Period, ...] = ()
 
     def condition(self, alias: str) -> str:
         """Condition: the slot's agenda takes this patient."""
         if self.birth is None:
-            age = f"{alias}_rules.age_from_months IS NULL"
+            age = f"{alias}_agenda.age_from_months IS NULL"
         else:
             first, last = (literal(day.isoformat()) for day in (self.birth.first, self.birth.last))
             age = takes_age(alias, first, last)
-        if not self.full:
-            return age
-        ids = ", ".join(literal(id_) for id_ in self.full)
-        return f"{age} AND {alias}.schedule_key NOT IN (SELECT s.key FROM schedule s WHERE s.id IN ({ids}))"
+        conditions = [age]
+        if self.full:
+            ids = ", ".join(literal(id_) for id_ in self.full)
+            conditions.append(
+                f"{alias}.schedule_key NOT IN (SELECT s.key FROM schedule s WHERE s.id IN ({ids}))"
+            )
+        conditions += [
+            f'NOT ({alias}.start < {_instant(end)} AND {alias}."end" > {_instant(start)})'
+            for start, end in self.elsewhere
+        ]
+        return " AND ".join(conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +58,7 @@ class Consumer:
 
     def condition(self, alias: str) -> str:
         """Condition: the slot could be booked by the consumer, for one of the candidates."""
-        opened = is_open(alias, f"{literal(self.now.isoformat())}::timestamptz")
+        opened = is_open(alias, _instant(self.now))
         if not self.candidates:
             return opened
         ways = " OR ".join(f"({candidate.condition(alias)})" for candidate in self.candidates)
@@ -93,6 +80,7 @@ async def candidates_of(
     `per_agenda_max`: how many appointments to come one may have in an agenda that says no number itself.
     """
     births = await births_of(connection, patients)
+    busy = await _busy(connection, patients, now, besides)
     found = []
     for id_ in patients:
         counts = await future_appointments(
@@ -105,5 +93,30 @@ async def candidates_of(
             for schedule, count in counts.items()
             if count >= (per_agenda_max if (most := said.get(schedule)) is None else most)
         ]
-        found.append(Candidate(births.get(id_), tuple(sorted(full))))
+        elsewhere = busy.get(patient_actor(f"Patient/{id_}", hidden=False), ())
+        if id_ in oneself:
+            elsewhere += busy.get(patient_actor(f"Patient/{id_}", hidden=True), ())
+        found.append(Candidate(births.get(id_), tuple(sorted(full)), elsewhere))
     return tuple(found)
+
+
+async def _busy(
+    connection: Connection, patients: Sequence[str], now: datetime, besides: str
+) -> dict[str, tuple[Period, ...]]:
+    """When the patients (ids) have visits to come, by the actor that they are there."""
+    actors = [patient_actor(f"Patient/{id_}", hidden=hidden) for id_ in patients for hidden in (False, True)]
+    rows = await connection.fetch(
+        "SELECT actor, lower(period) AS start, upper(period) AS until FROM occupancy"
+        " WHERE actor = ANY($1) AND period && tstzrange($2, NULL) AND appointment_id <> $3 ORDER BY 1, 2",
+        actors,
+        now,
+        besides,
+    )
+    found: dict[str, tuple[Period, ...]] = {}
+    for row in rows:
+        found[row["actor"]] = (*found.get(row["actor"], ()), (row["start"], row["until"]))
+    return found
+
+
+def _instant(moment: datetime) -> str:
+    return f"{literal(moment.isoformat())}::timestamptz"

@@ -8,9 +8,10 @@ a FHIR AuditEvent (`fhir.storage.audit_events`).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import ARRAY, Column, DateTime, Index, Integer, MetaData, Table, Text, func, text
 from sqlalchemy.dialects.postgresql import UUID
@@ -20,13 +21,11 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.registry import REGISTRY, parameters_of
 from creneau_shared.fhir.search.sealing import READABLE
-from creneau_shared.fhir.type_table import COMPARTMENT
 from creneau_shared.ids import new_uuid
 from creneau_shared.logging import redact_text
-from creneau_shared.security.rights import OWNER
-
-if TYPE_CHECKING:
-    from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.security.principal import Principal
+from creneau_shared.security.rights import OWNER, Rights
+from creneau_shared.type_table import COMPARTMENT
 
 COLUMNS: Mapping[str, str] = {
     "id": "uuid",
@@ -90,6 +89,34 @@ _IDS_AND_DATES = re.compile(
 )
 """Values that say whom or when, and nothing that somebody wrote: a UUID, a reference to one, a date."""
 _ASKED_MAX = 1_000
+
+
+class TracedRequest(Protocol):
+    """A request, as far as the trail tells of it (`rest.exchange.FhirRequest`)."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> tuple[str, ...]: ...
+
+    @property
+    def query(self) -> Sequence[tuple[str, str]]: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def principal(self) -> Principal: ...
+
+    @property
+    def rights(self) -> Rights | None: ...
+
+    @property
+    def now(self) -> datetime: ...
+
+    @property
+    def correlation_id(self) -> str | None: ...
 
 
 class Seen(Protocol):
@@ -192,7 +219,7 @@ def audit_table(metadata: MetaData) -> Table:
 class Auditor:
     """Records accesses to what is about persons; public types leave no trace."""
 
-    async def record(self, connection: Connection, request: FhirRequest, event: Event) -> None:
+    async def record(self, connection: Connection, request: TracedRequest, event: Event) -> None:
         """Leave the row of one interaction: as the transaction of `connection` closes, at once outside one."""
         types = {event.resource_type, *(touched.type for touched in event.touched)}
         if not (types & PERSONAL or event.patients):
@@ -200,12 +227,12 @@ class Auditor:
         await AUDIT_INSERT.run(connection, [_row(request, event)])
 
 
-def purpose_of(request: FhirRequest, role: str) -> str:
+def purpose_of(request: TracedRequest, role: str) -> str:
     """Why it is asked: as the caller says, else as the role has it."""
     return request.headers.get(PURPOSE_HEADER) or DEFAULT_PURPOSES.get(role, "HSYSADMIN")
 
 
-def check_purpose(request: FhirRequest) -> None:
+def check_purpose(request: TracedRequest) -> None:
     """BadRequest when `X-Purpose-Of-Use` is no code that says why somebody asks."""
     said = request.headers.get(PURPOSE_HEADER)
     if said is not None and said not in PURPOSES:
@@ -227,7 +254,7 @@ class _Agent:
     organizations: tuple[str, ...]
 
     @staticmethod
-    def of(request: FhirRequest, patients: set[str]) -> _Agent:
+    def of(request: TracedRequest, patients: set[str]) -> _Agent:
         """`patients`: whose data it was. A person who touches somebody else's acts on that person's behalf."""
         principal, rights = request.principal, request.rights
         oneself = sorted(rights.oneself) if rights is not None else []
@@ -242,7 +269,7 @@ class _Agent:
         return _Agent(who, f"Patient/{for_whom}" if for_whom else None, practices)
 
 
-def _row(request: FhirRequest, event: Event) -> tuple[object, ...]:
+def _row(request: TracedRequest, event: Event) -> tuple[object, ...]:
     principal = request.principal
     interaction = interaction_of(request, event)
     resource_type = event.resource_type or next((touched.type for touched in event.touched), "Bundle")
@@ -290,7 +317,7 @@ _SAYS_ALL = frozenset({"create", "read", "vread", "update", "patch", "delete"})
 """Interactions that the resource and the action say whole."""
 
 
-def interaction_of(request: FhirRequest, event: Event) -> str:
+def interaction_of(request: TracedRequest, event: Event) -> str:
     """The code of http://hl7.org/fhir/restful-interaction."""
     path, method = request.path, request.method
     if any(part.startswith("$") for part in path):
@@ -310,7 +337,7 @@ def interaction_of(request: FhirRequest, event: Event) -> str:
     return "search-type"
 
 
-def asked_of(request: FhirRequest) -> str:
+def asked_of(request: TracedRequest) -> str:
     """The request's address, the values taken out of its query but for ids, codes and dates. What identifies a person
     by itself is taken out there too."""
     known = parameters_of(request.path[0]) if request.path and request.path[0] in REGISTRY else {}

@@ -1,0 +1,135 @@
+"""Which agendas are open, within which period, and whose time they are: kept as their facts change, so that a search
+reads one row an agenda.
+
+An agenda is open while it is active and nobody and nothing that it names has gone: a professional, a situation of
+practice, an offer, a place, or the organisation of one of these (R4 `active`, `Location.status`). Of whom the directory
+has said nothing yet, nothing is held against it. Its period is its planning horizon, within the periods of the
+situations that it names: a role that ends closes the agenda from then on without anybody saying so again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from creneau_booking.storage.availability.actors import ROOM, write_beside
+from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED
+from creneau_shared.database.pool import Connection
+
+STATED = ("Practitioner", "PractitionerRole", "HealthcareService", "Location", "Organization", "Device")
+"""Types of the directory whose state an agenda depends on."""
+
+_INACTIVE = "({row}.deleted OR {row}.terms && ARRAY['active=false', 'status=inactive', 'status=suspended'])"
+_ORGANIZATION_GONE = f"""EXISTS (
+    SELECT FROM organization WHERE {_INACTIVE.format(row="organization")} AND organization.id IN (
+      SELECT substr(t, 27) FROM unnest({{row}}.terms) AS t WHERE starts_with(t, 'organization=Organization/')))"""
+_PRACTITIONER_GONE = f"""EXISTS (
+    SELECT FROM practitioner WHERE {_INACTIVE.format(row="practitioner")} AND practitioner.id IN (
+      SELECT substr(t, 27) FROM unnest({{row}}.terms) AS t WHERE starts_with(t, 'practitioner=Practitioner/')))"""
+_GONE = f"""CASE named.type
+  WHEN 'Practitioner' THEN EXISTS (
+    SELECT FROM practitioner WHERE id = named.id AND {_INACTIVE.format(row="practitioner")})
+  WHEN 'PractitionerRole' THEN EXISTS (
+    SELECT FROM practitioner_role AS role WHERE role.id = named.id AND ({_INACTIVE.format(row="role")}
+      OR {_PRACTITIONER_GONE.format(row="role")} OR {_ORGANIZATION_GONE.format(row="role")}))
+  WHEN 'HealthcareService' THEN EXISTS (
+    SELECT FROM healthcare_service AS offer WHERE offer.id = named.id
+      AND ({_INACTIVE.format(row="offer")} OR {_ORGANIZATION_GONE.format(row="offer")}))
+  WHEN 'Location' THEN EXISTS (
+    SELECT FROM location AS place WHERE place.id = named.id
+      AND ({_INACTIVE.format(row="place")} OR {_ORGANIZATION_GONE.format(row="place")}))
+  ELSE false END"""
+_NAMED = """named AS MATERIALIZED (
+  SELECT schedule.key, split_part(substr(t, 7), '/', 1) AS type, split_part(substr(t, 7), '/', 2) AS id
+  FROM schedule, unnest(schedule.terms) AS t
+  WHERE schedule.key = ANY($1) AND t ~ '^actor=[A-Za-z]+/[^/]+$'
+)"""
+_KEEP_STATE = f"""
+WITH {_NAMED}, period AS (
+  SELECT key, low, high FROM schedule_date WHERE key = ANY($1) AND parameter = 'date'
+  UNION ALL
+  SELECT named.key, within.low, within.high FROM named
+  JOIN practitioner_role AS role ON named.type = 'PractitionerRole' AND role.id = named.id
+  JOIN practitioner_role_date AS within ON within.key = role.key AND within.parameter = 'date'
+), horizon AS (
+  SELECT key, max(low) AS first, min(high) AS last FROM period GROUP BY key
+)
+INSERT INTO agenda (schedule_key, open, horizon_start, horizon_end)
+SELECT schedule.key,
+  NOT schedule.deleted AND NOT schedule.terms @> ARRAY['active=false']
+    AND NOT EXISTS (SELECT FROM named WHERE named.key = schedule.key AND {_GONE}),
+  coalesce(horizon.first, '-infinity'), coalesce(horizon.last, 'infinity')
+FROM schedule LEFT JOIN horizon USING (key) WHERE schedule.key = ANY($1)
+ORDER BY schedule.key
+ON CONFLICT (schedule_key) DO UPDATE
+SET open = excluded.open, horizon_start = excluded.horizon_start, horizon_end = excluded.horizon_end
+WHERE (agenda.open, agenda.horizon_start, agenda.horizon_end)
+  IS DISTINCT FROM (excluded.open, excluded.horizon_start, excluded.horizon_end)
+"""
+_KEEP_ACTORS = f"""
+WITH {_NAMED}, wanted AS MATERIALIZED (
+  SELECT key, type || '/' || id AS actor FROM named WHERE type IN ('Practitioner', 'Device')
+  UNION
+  SELECT named.key, substr(t, 14) FROM named
+  JOIN practitioner_role AS role ON named.type = 'PractitionerRole' AND role.id = named.id
+  CROSS JOIN LATERAL unnest(role.terms) AS t WHERE starts_with(t, 'practitioner=Practitioner/')
+  UNION
+  SELECT named.key, 'Location/' || place.id FROM named
+  JOIN location AS place ON named.type = 'Location' AND place.id = named.id
+  WHERE place.content IS NOT NULL AND {ROOM.format(place="place")}
+), left_out AS (
+  DELETE FROM agenda_actor WHERE schedule_key = ANY($1)
+  AND (schedule_key, actor) NOT IN (SELECT key, actor FROM wanted) RETURNING schedule_key
+), added AS (
+  INSERT INTO agenda_actor (schedule_key, actor) SELECT key, actor FROM wanted ORDER BY 1, 2
+  ON CONFLICT DO NOTHING RETURNING schedule_key
+)
+SELECT DISTINCT schedule_key FROM (SELECT * FROM left_out UNION ALL SELECT * FROM added) AS changed ORDER BY 1
+"""
+_REJUDGE = f"""
+WITH judged AS MATERIALIZED (
+  SELECT slot.schedule_key, slot.start, slot.id, {JUDGED.format(slot="slot", besides="''")} AS status
+  FROM slot WHERE slot.schedule_key = ANY($1) AND slot."end" > $2 AND slot.taken_by IS NULL
+), stale AS MATERIALIZED (
+  SELECT slot.schedule_key, slot.start, slot.id, judged.status FROM slot JOIN judged USING (schedule_key, start, id)
+  WHERE slot.status <> judged.status ORDER BY 1, 2, 3 FOR UPDATE OF slot
+), changed AS (
+  UPDATE slot SET status = stale.status, version = slot.version + 1, last_updated = $2
+  FROM stale WHERE (slot.schedule_key, slot.start, slot.id) = (stale.schedule_key, stale.start, stale.id)
+  RETURNING {SUPERSEDED}
+)
+{SUPERSEDE} SELECT * FROM changed
+"""
+_DEPENDING = """
+SELECT key FROM schedule WHERE terms && (
+  SELECT array_agg('actor=' || ref) FROM (
+    SELECT $1::text AS ref
+    UNION ALL SELECT 'PractitionerRole/' || id FROM practitioner_role WHERE terms && $2
+    UNION ALL SELECT 'HealthcareService/' || id FROM healthcare_service WHERE terms && $2
+    UNION ALL SELECT 'Location/' || id FROM location WHERE terms && $2
+  ) AS named) ORDER BY key
+"""
+
+
+async def keep_agendas(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
+    """Bring the rows of these agendas (keys) up to what their Schedules and the directory say."""
+    if not schedules:
+        return
+    keys = sorted(set(schedules))
+    await connection.execute(_KEEP_STATE, keys)
+    rows = await connection.fetch(_KEEP_ACTORS, keys)
+    changed = [row["schedule_key"] for row in rows]
+    if changed:
+        await write_beside(connection, changed)
+        await connection.execute(_REJUDGE, changed, now)
+
+
+async def actor_stated(connection: Connection, reference: str, now: datetime) -> None:
+    """The directory has said something of an actor, or of the organisation of one: the agendas that depend on it follow."""
+    kind = reference.partition("/")[0]
+    if kind not in STATED:
+        return
+    through = [f"{kind.lower()}={reference}"] if kind in ("Organization", "Practitioner") else []
+    rows = await connection.fetch(_DEPENDING, reference, through)
+    await keep_agendas(connection, [row["key"] for row in rows], now)

@@ -1,0 +1,56 @@
+"""The rule, as SQL: which slots somebody could book at this moment.
+
+The conditions stand on the slot's row and on its agenda's, which `agenda_of` joins. They say what `domain.rules` and
+`domain.access_rules` say: `domain` judges one booking and says why not, these filter a search.
+
+| who | what they could book |
+|---|---|
+| anybody | what is `free` in an open agenda, within its horizon: `is_free` |
+| a consumer (patient, counsellor, the public) | of that, what has not begun, within its rules: `storage.candidates` |
+"""
+
+from __future__ import annotations
+
+JUDGED = """CASE WHEN {slot}.said = 'free' AND EXISTS (
+    SELECT FROM agenda_actor AS whose JOIN occupancy ON occupancy.actor = whose.actor
+      AND occupancy.period && tstzrange({slot}.start, {slot}."end")
+    WHERE whose.schedule_key = {slot}.schedule_key AND occupancy.appointment_id <> {besides})
+  THEN 'busy-unavailable'::slot_status ELSE {slot}.said END"""
+"""Status of a slot that nobody has: what its agenda says, unless somebody of the agenda is taken by an appointment
+(`besides` one)."""
+
+# IS NOT TRUE rather than the opposite: PostgreSQL takes a comparison of two columns for rare, and this nearly always holds.
+_FREE = (
+    "(({nobody_has_it}) AND {a}_agenda.open AND ({a}.start < {a}_agenda.horizon_start) IS NOT TRUE"
+    ' AND ({a}."end" > {a}_agenda.horizon_end) IS NOT TRUE)'
+)
+_OPEN = """({now} < {a}.start
+  AND ({now} <= {a}.start - make_interval(mins => {r}.minimum_notice_min)) IS NOT FALSE
+  AND ({now} >= ((({a}.start AT TIME ZONE {r}.zone)::date - {r}.window_days) + {r}.opens_at) AT TIME ZONE {r}.zone)
+    IS NOT FALSE
+)"""
+_FITS = """({r}.age_from_months IS NULL OR (
+  {first}::date + make_interval(months => {r}.age_from_months) <= ({a}.start AT TIME ZONE {r}.zone)::date
+  AND ({r}.age_below_months IS NULL
+    OR ({a}.start AT TIME ZONE {r}.zone)::date < {last}::date + make_interval(months => {r}.age_below_months))
+))"""
+
+
+def agenda_of(alias: str) -> str:
+    """FROM item: the agenda of the slot `alias`, as `<alias>_agenda`."""
+    return f"JOIN agenda AS {alias}_agenda ON {alias}_agenda.schedule_key = {alias}.schedule_key"
+
+
+def is_free(alias: str, nobody_has_it: str | None = None) -> str:
+    """Condition: nobody has the slot, everyone whom it takes is free, and its agenda is open at that time."""
+    return _FREE.format(a=alias, nobody_has_it=nobody_has_it or f"{alias}.status = 'free'")
+
+
+def is_open(alias: str, now: str) -> str:
+    """Condition: at `now` (SQL) the slot has not begun and is within its agenda's booking window and minimum notice."""
+    return _OPEN.format(a=alias, r=f"{alias}_agenda", now=now)
+
+
+def takes_age(alias: str, first: str, last: str) -> str:
+    """Condition: the agenda takes a person born between these days (SQL, both included) on the day of the slot."""
+    return _FITS.format(a=alias, r=f"{alias}_agenda", first=first, last=last)

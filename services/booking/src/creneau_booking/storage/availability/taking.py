@@ -1,0 +1,267 @@
+"""Taking and giving back: slots, and the time of people, rooms and devices, in SQL. Nothing is checked and then written.
+
+Everybody who claims, moves or frees locks in one order: the people whose time it is, then the slots. Slots of others in
+that time become unavailable, or free again, in the same statement.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from creneau_booking.domain.appointment import SlotFact
+from creneau_booking.domain.rules import Claim, Cut
+from creneau_booking.domain.status import SlotStatus
+from creneau_booking.storage.appointment_facts import offered
+from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
+from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
+from creneau_shared.database.pool import Connection
+from creneau_shared.ids import new_id
+from creneau_shared.security.rights import OWNER
+
+_LOCK = f"""
+WITH found AS MATERIALIZED (
+  SELECT schedule_key, start, id FROM slot WHERE id = ANY($1::uuid[]) {{pruned}}
+), turn AS MATERIALIZED (
+  SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited FROM (
+    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found)
+    UNION SELECT unnest($2::text[]) ORDER BY 1) AS people
+)
+SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status, slot.taken_by,
+       slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced,
+       kind.terms AS kind_terms, kind.members AS kind_members,
+       schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open,
+       nullif(agenda.horizon_start, '-infinity') AS horizon_start, nullif(agenda.horizon_end, 'infinity') AS horizon_end,
+       ARRAY(SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = agenda.schedule_key ORDER BY 1) AS exclusive
+FROM turn CROSS JOIN found
+JOIN slot USING (schedule_key, start, id)
+JOIN slot_kind kind ON kind.key = slot.kind_key
+JOIN schedule ON schedule.key = slot.schedule_key
+JOIN agenda ON agenda.schedule_key = slot.schedule_key
+WHERE turn.waited >= 0
+ORDER BY slot.schedule_key, slot.start, slot.id
+FOR UPDATE OF slot
+"""
+_LOCK_ANYWHERE = _LOCK.format(pruned="")
+_LOCK_AT = _LOCK.format(pruned="AND start >= $3 AND start < $4")
+
+_DISPLACED_BY_OTHERS = f"""
+SELECT coalesce(name, id::text) AS id FROM slot
+WHERE id = ANY($1::uuid[]) AND {JUDGED.format(slot="slot", besides="$2::text")} <> 'free'
+"""
+_IN_THAT_TIME = """
+  SELECT slot.schedule_key, slot.start, slot.id, slot."end" FROM {people}
+  JOIN agenda_actor USING (actor) JOIN agenda USING (schedule_key)
+  JOIN slot ON slot.schedule_key = agenda_actor.schedule_key
+    AND slot.start < {until} AND slot."end" > {begin} AND slot.start > {begin} - agenda.slot_length_max
+  WHERE slot.taken_by IS NULL AND slot.said = 'free' AND slot.status = '{status}'
+"""
+_FULL_KEY = "(slot.schedule_key, slot.start, slot.id) = ({row}.schedule_key, {row}.start, {row}.id)"
+
+_OCCUPY = """
+INSERT INTO occupancy (appointment_id, actor, period)
+SELECT $1, actor, tstzrange($2, $3) FROM unnest($4::text[]) WITH ORDINALITY AS wanted (actor, place) ORDER BY place
+ON CONFLICT ON CONSTRAINT ex_occupancy DO NOTHING RETURNING actor
+"""
+_TAKE = f"""
+WITH wanted AS MATERIALIZED (
+  SELECT slot.schedule_key, slot.start, slot.id FROM slot
+  JOIN unnest($5::uuid[], $8::timestamptz[]) AS named (id, start) ON slot.id = named.id AND slot.start = named.start
+), claimed AS (
+  UPDATE slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
+  FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND slot.status = 'free'
+  RETURNING {SUPERSEDED}
+), displaced AS (
+  UPDATE slot SET status = 'busy-unavailable', version = slot.version + 1, last_updated = $7
+  FROM (
+    SELECT DISTINCT schedule_key, start, id FROM (
+      {_IN_THAT_TIME.format(people="unnest($4::text[]) AS person (actor)", begin="$2", until="$3", status="free")}
+    ) AS near WHERE (schedule_key, start, id) NOT IN (SELECT schedule_key, start, id FROM wanted)
+  ) AS near WHERE {_FULL_KEY.format(row="near")}
+  RETURNING {SUPERSEDED}
+), superseded AS (
+  {SUPERSEDE} SELECT * FROM claimed UNION ALL SELECT * FROM displaced
+), taken AS ({_OCCUPY})
+SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{}}') FROM taken) AS taken
+"""
+_CUT = f"""
+WITH whole AS MATERIALIZED (
+  SELECT slot.*, cut.begin, cut.until, cut.before, cut.after
+  FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::uuid[], $6::uuid[])
+    AS cut (id, start, begin, until, before, after)
+  JOIN slot ON slot.id = cut.id AND slot.start = cut.start
+), part AS (
+  UPDATE slot SET start = whole.begin, "end" = whole.until, version = slot.version + 1, last_updated = $7
+  FROM whole WHERE {_FULL_KEY.format(row="whole")}
+  RETURNING {SUPERSEDED}
+), superseded AS (
+  {SUPERSEDE} SELECT * FROM part
+)
+INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status, said)
+SELECT rest.id, rest.start, rest.until, schedule_key, kind_key, $7, 1, status, said
+FROM whole CROSS JOIN LATERAL (
+  VALUES (before, whole.start, begin), (after, whole.until, whole."end")) AS rest (id, start, until)
+WHERE rest.start < rest.until
+"""
+_GIVE_BACK = f"""
+WITH own AS MATERIALIZED (
+  SELECT schedule_key, start, id FROM slot WHERE id = ANY($2::uuid[]) AND taken_by = $1
+  ORDER BY 1, 2, 3 FOR UPDATE
+), freed AS (
+  UPDATE slot SET status = {JUDGED.format(slot="slot", besides="$1")}, taken_by = NULL,
+    version = slot.version + 1, last_updated = $3
+  FROM own WHERE {_FULL_KEY.format(row="own")}
+  RETURNING {SUPERSEDED}
+), time AS MATERIALIZED (
+  SELECT actor, lower(period) AS begin, upper(period) AS until FROM occupancy WHERE appointment_id = $1
+), replaced AS (
+  UPDATE slot SET status = 'free', version = slot.version + 1, last_updated = $3
+  FROM (SELECT DISTINCT schedule_key, start, id FROM (
+      {_IN_THAT_TIME.format(people="time", begin="time.begin", until="time.until", status="busy-unavailable")}
+    ) AS near) AS near
+  WHERE {_FULL_KEY.format(row="near")} AND {JUDGED.format(slot="slot", besides="$1")} = 'free'
+  RETURNING {SUPERSEDED}
+), superseded AS (
+  {SUPERSEDE} SELECT * FROM freed UNION ALL SELECT * FROM replaced
+)
+DELETE FROM occupancy WHERE appointment_id = $1
+"""
+_SET_STATUS = f"""
+WITH own AS MATERIALIZED (
+  SELECT schedule_key, start, id FROM slot WHERE id = ANY($1::uuid[]) AND taken_by = $4 AND status <> $2
+  ORDER BY 1, 2, 3 FOR UPDATE
+), changed AS (
+  UPDATE slot SET status = $2, version = slot.version + 1, last_updated = $3
+  FROM own WHERE {_FULL_KEY.format(row="own")}
+  RETURNING {SUPERSEDED}
+)
+{SUPERSEDE} SELECT * FROM changed
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a claim got: whether every slot was still free, and the actors whom someone else has."""
+
+    all_slots: bool
+    missing_actors: tuple[str, ...]
+
+
+async def lock_slots(
+    connection: Connection,
+    ids: Sequence[str],
+    near: tuple[datetime, datetime] | None,
+    people: Sequence[str],
+) -> list[SlotFact]:
+    """The facts of these slots, locked, and with them the time of their agendas' people and of `people` (actors that are
+    in one place only); slots that do not exist are missing.
+
+    `near`, the appointment's own period, lets PostgreSQL look into one partition; slots that are not found there
+    (a part of a larger slot starts before its appointment) are looked for everywhere.
+    """
+    keys = [slot_key(id_) for id_ in ids]
+    rows: Sequence[Any] = await connection.fetch(_LOCK_AT, keys, list(people), *near) if near and keys else []
+    if len(rows) < len(keys) or not keys:
+        rows = await connection.fetch(_LOCK_ANYWHERE, keys, list(people))
+    return [_slot_fact(row) for row in rows]
+
+
+async def displaced_by_others(
+    connection: Connection, slots: Sequence[str], appointment_id: str
+) -> frozenset[str]:
+    """Those of these slots in whose time somebody of their agenda is taken by another appointment than this one."""
+    rows = await connection.fetch(_DISPLACED_BY_OTHERS, [slot_key(id_) for id_ in slots], appointment_id)
+    return frozenset(row["id"] for row in rows)
+
+
+def _slot_fact(row: Any) -> SlotFact:
+    actors = (
+        term[6:]
+        for term in row["schedule_terms"]
+        if term.startswith("actor=") and "/" in term and "/_history/" not in term
+    )
+    return SlotFact(
+        id=row["id"],
+        start=row["start"],
+        end=row["end"],
+        status=row["status"],
+        taken_by=row["taken_by"],
+        displaced=row["displaced"],
+        schedule=row["schedule"],
+        schedule_open=row["open"],
+        horizon_start=row["horizon_start"],
+        horizon_end=row["horizon_end"],
+        actors=tuple(sorted(actors)),
+        exclusive=tuple(row["exclusive"]),
+        visibility=frozenset(
+            term.removeprefix(VISIBILITY_TERM)
+            for term in row["kind_terms"]
+            if term.startswith(VISIBILITY_TERM)
+        )
+        - {""},
+        offers=offered(json.loads("{" + row["kind_members"] + "}")),
+        owners=frozenset(
+            term.removeprefix(OWNER) for term in row["schedule_terms"] if term.startswith(OWNER)
+        ),
+    )
+
+
+async def take(connection: Connection, appointment_id: str, claim: Claim, now: datetime) -> Taken:
+    """Take the slots and the people of `claim`. The caller raises when that was not all: raising undoes it."""
+    if claim.cuts:
+        await _cut(connection, claim.cuts, now)
+    starts = {cut.slot.id: cut.start for cut in claim.cuts}
+    row = await connection.fetchrow(
+        _TAKE,
+        appointment_id,
+        claim.start,
+        claim.end,
+        list(claim.actors),
+        [slot_key(slot.id) for slot in claim.new_slots],
+        claim.slot_status,
+        now,
+        [starts.get(slot.id, slot.start) for slot in claim.new_slots],
+    )
+    assert row is not None
+    missing = sorted(set(claim.actors) - set(row["taken"]))
+    return Taken(all_slots=row["claimed"] == len(claim.new_slots), missing_actors=tuple(missing))
+
+
+async def _cut(connection: Connection, cuts: Sequence[Cut], now: datetime) -> None:
+    """Shorten locked slots to the parts that are taken; the rest of their time becomes slots of its own."""
+    await connection.execute(
+        _CUT,
+        [slot_key(cut.slot.id) for cut in cuts],
+        [cut.slot.start for cut in cuts],
+        [cut.start for cut in cuts],
+        [cut.end for cut in cuts],
+        [new_id() for _ in cuts],
+        [new_id() for _ in cuts],
+        now,
+    )
+
+
+async def occupy(
+    connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim
+) -> tuple[str, ...]:
+    """Take these people for the claim's period; those who are taken by someone else."""
+    rows = await connection.fetch(_OCCUPY, appointment_id, claim.start, claim.end, list(actors))
+    return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
+
+
+async def give_back(connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime) -> None:
+    """Give back those of the slots that an appointment has, and the time of its people. What their agendas say of them
+    holds again; other slots in that time are free again, unless somebody else is taken then."""
+    await connection.execute(_GIVE_BACK, appointment_id, [slot_key(id_) for id_ in slots], now)
+
+
+async def set_status(
+    connection: Connection, appointment_id: str, slots: Sequence[str], status: SlotStatus, now: datetime
+) -> None:
+    """Give those of the slots that an appointment has another status."""
+    await connection.execute(_SET_STATUS, [slot_key(id_) for id_ in slots], status, now, appointment_id)

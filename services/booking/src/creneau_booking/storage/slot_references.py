@@ -1,0 +1,93 @@
+"""Which slots an Appointment means, however it refers to them: each is found, or the appointment is refused.
+
+| reference | the slot that it means |
+|---|---|
+| `Slot/12`, or the same within this base | that one |
+| `#s1`, a Slot contained (Medplum's `$book`) | the one of that agenda from that start to that end |
+| an identifier alone | the one that bears it |
+| anything else: another server, `urn:uuid:`, words | none: Unprocessable |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from asyncpg import Record
+
+from creneau_booking.storage.appointment_facts import relative
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Issue, Unprocessable
+from creneau_shared.fhir.search.terms import bounded, token_term
+from creneau_shared.fhir.storage.store import Resource
+
+_OF_AGENDA = """
+SELECT coalesce(slot.name, slot.id::text) AS id, slot.status = 'free' AS free
+FROM slot JOIN schedule ON schedule.key = slot.schedule_key
+WHERE schedule.id = $1 AND slot.start = $2 AND slot."end" = $3 AND slot.status <> 'entered-in-error'
+"""
+_BEARING = """
+SELECT coalesce(slot.name, slot.id::text) AS id, slot.status = 'free' AS free
+FROM slot WHERE slot.terms @> ARRAY[$1] AND slot.status <> 'entered-in-error'
+"""
+
+
+async def with_known_slots(connection: Connection, appointment: Resource, base_url: str) -> Resource:
+    """The appointment with every slot as `Slot/[id]`, its contained slots gone. Unprocessable, naming each, when one
+    cannot be found."""
+    references = appointment.get("slot", [])
+    found = [await _slot(connection, appointment, reference, base_url) for reference in references]
+    unknown = [index for index, id_ in enumerate(found) if id_ is None]
+    if unknown:
+        raise Unprocessable(issues=[_unknown(index, references[index]) for index in unknown])
+    if all(r.get("reference") == f"Slot/{id_}" for r, id_ in zip(references, found, strict=True)):
+        return appointment
+    named = [{"reference": f"Slot/{id_}"} for id_ in dict.fromkeys(found)]
+    meant = {r["reference"] for r in references if r.get("reference", "").startswith("#")}
+    contained = [r for r in appointment.get("contained", ()) if f"#{r.get('id')}" not in meant]
+    rest = {name: value for name, value in appointment.items() if name != "contained"}
+    return {**rest, "slot": named, **({"contained": contained} if contained else {})}
+
+
+async def _slot(
+    connection: Connection, appointment: Resource, reference: Resource, base_url: str
+) -> str | None:
+    text = relative(reference.get("reference", ""), base_url)
+    if text.startswith("Slot/"):
+        return text.removeprefix("Slot/")
+    if text.startswith("#"):
+        inner: Resource = next((r for r in appointment.get("contained", ()) if r.get("id") == text[1:]), {})
+        return await _contained(connection, inner, base_url)
+    identifier = reference.get("identifier", {})
+    if not text and identifier.get("value"):
+        term = bounded(token_term("identifier", identifier.get("system", ""), identifier["value"]))
+        return _only(await connection.fetch(_BEARING, term))
+    return None
+
+
+async def _contained(connection: Connection, slot: Resource, base_url: str) -> str | None:
+    agenda = relative(slot.get("schedule", {}).get("reference", ""), base_url)
+    if slot.get("resourceType") != "Slot" or not agenda.startswith("Schedule/"):
+        return None
+    if "start" not in slot or "end" not in slot:
+        return None
+    times = [datetime.fromisoformat(slot[name]) for name in ("start", "end")]
+    return _only(await connection.fetch(_OF_AGENDA, agenda.removeprefix("Schedule/"), *times))
+
+
+def _only(rows: Sequence[Record]) -> str | None:
+    """The one slot that is meant: of several, the one that is free."""
+    free = [row for row in rows if row["free"]]
+    meant = rows if len(rows) == 1 else free
+    return str(meant[0]["id"]) if len(meant) == 1 else None
+
+
+def _unknown(index: int, reference: Resource) -> Issue:
+    said = reference.get("reference") or reference.get("display") or "identifier"
+    return Issue(
+        "not-found",
+        f"Ce créneau n'est pas connu ici, ou pas sans ambiguïté : « {said} ». Nommez-le Slot/[id].",
+        f"This slot is not known here, or not without doubt: “{said}”. Name it Slot/[id].",
+        (f"Appointment.slot[{index}]",),
+        details_code="unknown-slot",
+    )

@@ -1,0 +1,29 @@
+"""What is put together in `app.py` and declared in `conformance.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from creneau_booking.api.appointments import AppointmentStore
+from creneau_booking.api.patients import PatientStore
+from creneau_booking.api.responses import ResponseStore
+from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.proxies import RelatedPersonStore
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.slots import SlotStore
+from creneau_shared.fhir.storage.generic import GenericStore
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Everything through which the API writes in booking's database."""
+
+    slots: SlotStore
+    schedules: GenericStore
+    responses: ResponseStore
+    patients: PatientStore
+    related_persons: RelatedPersonStore
+    provenances: GenericStore
+    repository: AppointmentRepository
+    handlers: AppointmentHandlers
+    appointments: AppointmentStore

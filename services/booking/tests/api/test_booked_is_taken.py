@@ -1,0 +1,202 @@
+"""What is booked is taken: however the slot is named, whoever it is for, whatever part of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from services.booking.tests.client import code
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import (
+    CONSULTATION,
+    VIDEO,
+    appointment,
+    parameters,
+    patient,
+    ref,
+    schedule,
+    unique,
+    utc,
+)
+from services.booking.tests.practice import Agenda, Practice
+
+from creneau_shared.fhir.storage.store import Resource
+
+
+@pytest.fixture
+async def agenda(practice: Practice) -> Agenda:
+    return await practice.open_agenda(3)
+
+
+@pytest.fixture
+async def camille(practice: Practice) -> str:
+    return await practice.new_patient()
+
+
+def contained(agenda: Agenda, index: int, **changed: object) -> Resource:
+    """A booking that names its slot by containing it, as Medplum's `$book` does."""
+    inner = {
+        "resourceType": "Slot",
+        "id": "s1",
+        "schedule": ref(f"Schedule/{agenda.id}"),
+        "status": "busy",
+        "start": utc(agenda.at(index)),
+        "end": utc(agenda.at(index + 1)),
+        **changed,
+    }
+    return {"contained": [inner], "slot": [{"reference": "#s1"}]}
+
+
+class TestHoweverTheSlotIsNamed:
+    async def test_a_contained_slot_is_the_one_of_that_agenda_at_that_time(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        wanted = {**appointment("booked", patient=camille, start=agenda.start), **contained(agenda, 0)}
+        first = await callers.patient(camille).post("Appointment/$book", parameters(appointment=wanted))
+        assert first.status_code == 201, first.text
+        assert first.json()["slot"] == [{"reference": f"Slot/{agenda.slots[0]}"}]
+        assert "contained" not in first.json()
+        assert await practice.slot_statuses(agenda.slots) == ["busy", "free", "free"]
+        other = await practice.new_patient()
+        again = {**appointment("booked", patient=other, start=agenda.start), **contained(agenda, 0)}
+        refused = await callers.software().post("Appointment", again)
+        assert refused.status_code == 409
+
+    async def test_by_identifier(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        value = unique("n")
+        named = {"identifier": [{"system": "urn:logiciel", "value": value}]}
+        start, [own] = await practice.fill(agenda.id, 1, agenda.at(5), **named)
+        wanted = appointment("booked", patient=camille, start=start)
+        wanted["slot"] = [{"identifier": {"system": "urn:logiciel", "value": value}}]
+        booked = await callers.software().post("Appointment", wanted)
+        assert booked.status_code == 201, booked.text
+        assert await practice.slot_statuses([own]) == ["busy"]
+
+    @pytest.mark.parametrize(
+        "reference",
+        [
+            {"reference": "https://ailleurs.example/fhir/Slot/1"},
+            {"reference": "urn:uuid:0199aaaa-bbbb-7ccc-8ddd-000000000001"},
+            {"identifier": {"system": "urn:logiciel", "value": "personne"}},
+            {"display": "mardi à 9 h"},
+        ],
+    )
+    async def test_what_cannot_be_found_is_refused(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, reference: Resource
+    ) -> None:
+        """201 for a slot that stays free is the worst answer of all; to patient and software alike."""
+        wanted = appointment("booked", patient=camille, start=agenda.start, actors=[agenda.practitioner])
+        wanted["slot"] = [reference]
+        for caller in (callers.software(), callers.patient(camille)):
+            refused = await caller.post("Appointment", wanted)
+            assert (refused.status_code, code(refused)) == (422, "unknown-slot")
+            assert refused.json()["issue"][0]["expression"] == ["Appointment.slot[0]"]
+        assert await practice.slot_statuses(agenda.slots) == ["free"] * 3
+
+    async def test_a_change_is_read_the_same_way(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """A PUT that moves to a contained slot takes that one and gives the old one back."""
+        booked = (await callers.software().post(
+            "Appointment", appointment("booked", patient=camille, slots=agenda.slots[:1], start=agenda.start)
+        )).json()  # fmt: skip
+        moved = {**booked, **contained(agenda, 1), "start": utc(agenda.at(1)), "end": utc(agenda.at(2))}
+        answer = await callers.software().put(f"Appointment/{booked['id']}", moved)
+        assert answer.status_code == 200, answer.text
+        assert await practice.slot_statuses(agenda.slots) == ["free", "busy", "free"]
+
+
+class TestForWhom:
+    async def test_nobody(self, callers: Callers, practice: Practice, agenda: Agenda) -> None:
+        wanted = appointment("booked", slots=agenda.slots[:1], start=agenda.start)
+        refused = await callers.software().post("Appointment/$book", parameters(appointment=wanted))
+        assert (refused.status_code, code(refused)) == (422, "no-patient")
+        assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+
+    async def test_somebody_whom_the_call_brings(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """`patient-resource` registers the person and books for them, in one transaction."""
+        wanted = appointment("booked", slots=agenda.slots[:1], start=agenda.start)
+        asked = parameters(appointment=wanted, patient_resource=patient("Yann"))
+        booked = await callers.software().post("Appointment/$book", asked)
+        assert booked.status_code == 201, booked.text
+        people = [p["actor"]["reference"] for p in booked.json()["participant"] if "reference" in p["actor"]]
+        [who] = [p for p in people if p.startswith("Patient/")]
+        assert (await callers.software().get(who)).json()["name"][0]["given"] == ["Yann"]
+        taken = parameters(appointment=wanted, patient_resource=patient("Lou"))
+        before = await practice.database.pool.fetchval("SELECT count(*) FROM patient")
+        assert (await callers.software().post("Appointment/$book", taken)).status_code == 409
+        assert await practice.database.pool.fetchval("SELECT count(*) FROM patient") == before
+
+    async def test_a_person_registers_before_they_book(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        wanted = appointment("booked", slots=agenda.slots[:1], start=agenda.start)
+        asked = parameters(appointment=wanted, patient_resource=patient("Yann"))
+        refused = await callers.patient(camille).post("Appointment/$book", asked)
+        assert (refused.status_code, code(refused)) == (422, "unknown-patient")
+        assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+
+
+class TestAPartOfALargerSlot:
+    async def test_the_rest_is_given_back(self, callers: Callers, practice: Practice, camille: str) -> None:
+        """Half an hour within eleven takes half an hour, by `$book` with the agenda and the times (ISiK)."""
+        id_, start = unique("agenda"), practice.clock.now() + timedelta(days=8)
+        await practice.put(schedule(id_, [f"Practitioner/{unique('prat')}"]))
+        whole = {
+            "resourceType": "Slot",
+            "id": unique("journee"),
+            "schedule": ref(f"Schedule/{id_}"),
+            "serviceType": [CONSULTATION],
+            "status": "free",
+            "start": utc(start),
+            "end": utc(start + timedelta(hours=11)),
+        }
+        await practice.put(whole)
+        three = start + timedelta(hours=3)
+        wanted = appointment("booked", patient=camille, start=three, length=timedelta(minutes=30))
+        asked = parameters(appointment=wanted, schedule=ref(f"Schedule/{id_}"))
+        booked = await callers.software().post("Appointment/$book", asked)
+        assert booked.status_code == 201, booked.text
+        found = (await callers.software().get(f"Slot?schedule={id_}&_sort=start")).json()
+        slots = [entry["resource"] for entry in found["entry"]]
+        half = timedelta(minutes=30)
+        edges = [start, three, three + half, start + timedelta(hours=11)]
+        assert [(s["start"], s["end"]) for s in slots] == [(utc(a), utc(b)) for a, b in pairwise(edges)]
+        assert [s["status"] for s in slots] == ["free", "busy", "free"]
+        assert all(s["serviceType"] == [CONSULTATION] for s in slots)
+        assert booked.json()["slot"] == [{"reference": f"Slot/{whole['id']}"}]
+
+    async def test_a_patient_leaves_no_rest_that_is_of_no_use(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        wanted = appointment(
+            "booked",
+            patient=camille,
+            slots=agenda.slots[:1],
+            start=agenda.start,
+            length=timedelta(minutes=18),
+        )
+        refused = await callers.patient(camille).post("Appointment", wanted)
+        assert (refused.status_code, code(refused)) == (422, "part-of-slot")
+
+
+class TestOneVisitOfOneKind:
+    async def test_slots_of_two_modes_do_not_make_one_visit(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        _, [video] = await practice.fill(agenda.id, 1, agenda.at(3), serviceType=[VIDEO])
+        wanted = appointment(
+            "booked",
+            patient=camille,
+            slots=[agenda.slots[2], video],
+            start=agenda.at(2),
+            length=timedelta(minutes=40),
+        )
+        refused = await callers.software().post("Appointment", wanted)
+        assert (refused.status_code, code(refused)) == (422, "slots-of-two-kinds")
+        assert await practice.slot_statuses([agenda.slots[2], video]) == ["free", "free"]

@@ -1,0 +1,168 @@
+"""Who or what has gone is neither offered nor booked; and nothing goes while visits are to come."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from services.booking.tests.client import code
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import appointment, schedule, unique
+from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.storage.test_agenda_rules import deliver
+from services.booking.tests.surgery import hear
+
+from creneau_shared.fhir.storage.store import Resource
+
+
+def said(kind: str, id_: str, version: int, **members: Any) -> Resource:
+    meta = {"versionId": str(version), "lastUpdated": "2026-11-01T08:00:00Z"}
+    return {"resourceType": kind, "id": id_, "meta": meta, **members}
+
+
+async def open_with_everyone(practice: Practice) -> tuple[Agenda, dict[str, str]]:
+    """An agenda of a professional in a situation, with an offer, at a place, of an organisation; all of them heard of."""
+    ids = {
+        k: unique(k.lower())
+        for k in ("Practitioner", "PractitionerRole", "HealthcareService", "Location", "Organization")
+    }
+    of = {"reference": f"Organization/{ids['Organization']}"}
+    await hear(practice, said("Organization", ids["Organization"], 1, active=True))
+    await hear(practice, said("Practitioner", ids["Practitioner"], 1, active=True))
+    await hear(practice, said("HealthcareService", ids["HealthcareService"], 1, active=True, providedBy=of))
+    await hear(practice, said("Location", ids["Location"], 1, status="active", managingOrganization=of))
+    person = {"reference": f"Practitioner/{ids['Practitioner']}"}
+    await hear(
+        practice,
+        said(
+            "PractitionerRole", ids["PractitionerRole"], 1, active=True, practitioner=person, organization=of
+        ),
+    )
+    id_ = unique("agenda")
+    actors = [f"{k}/{ids[k]}" for k in ("Practitioner", "PractitionerRole", "HealthcareService", "Location")]
+    await practice.put(schedule(id_, actors))
+    start, slots = await practice.fill(id_, 2)
+    return Agenda(id_, actors[0], actors[3], start, slots), ids
+
+
+async def offered(callers: Callers, who: str, agenda: Agenda) -> tuple[bool, bool, int, str]:
+    """Whether a search shows it, whether `$find` does, and what booking it answers."""
+    caller = callers.patient(who)
+    found = (await caller.get(f"Slot?schedule={agenda.id}&status=free")).json()
+    window = f"start={agenda.start:%Y-%m-%d}&end={agenda.start + timedelta(days=1):%Y-%m-%d}"
+    proposed = (await caller.get(f"Appointment/$find?{window}&schedule=Schedule/{agenda.id}")).json()
+    wanted = appointment("booked", slots=agenda.slots[:1], patient=who, start=agenda.start)
+    answer = await caller.post("Appointment", wanted)
+    proposals = [e for e in proposed.get("entry", ()) if e["resource"]["resourceType"] == "Appointment"]
+    return (
+        bool(found.get("entry")),
+        bool(proposals),
+        answer.status_code,
+        code(answer) if answer.status_code >= 400 else "",
+    )
+
+
+GONE: list[tuple[str, dict[str, Any]]] = [
+    ("Practitioner", {"active": False}),
+    ("PractitionerRole", {"active": False}),
+    ("PractitionerRole", {"active": True, "period": {"end": "2026-11-20"}}),
+    ("HealthcareService", {"active": False}),
+    ("Location", {"status": "inactive"}),
+    ("Location", {"status": "suspended"}),
+    ("Organization", {"active": False}),
+]
+
+
+@pytest.mark.parametrize(("kind", "members"), GONE, ids=[f"{k}-{'-'.join(m)}" for k, m in GONE])
+async def test_what_has_gone_is_not_offered(
+    callers: Callers, practice: Practice, kind: str, members: dict[str, Any]
+) -> None:
+    """Nor booked, by anybody; and it comes back with the next word of the directory."""
+    agenda, ids = await open_with_everyone(practice)
+    who = await practice.new_patient()
+    of = {"reference": f"Organization/{ids['Organization']}"}
+    bound = {
+        "PractitionerRole": {"practitioner": {"reference": agenda.practitioner}, "organization": of},
+        "HealthcareService": {"providedBy": of},
+        "Location": {"managingOrganization": of},
+    }.get(kind, {})
+    await hear(practice, said(kind, ids[kind], 2, **bound, **members))
+    shown, proposed, status, why = await offered(callers, who, agenda)
+    assert (shown, proposed, status) == (False, False, 422), why
+    wanted = appointment("booked", slots=agenda.slots[:1], patient=who, start=agenda.start)
+    assert (await callers.software().post("Appointment", wanted)).status_code == 422
+    back = {"status": "active"} if kind == "Location" else {"active": True}
+    await hear(practice, said(kind, ids[kind], 3, **bound, **back))
+    assert await offered(callers, who, agenda) == (True, True, 201, "")
+
+
+async def test_an_agenda_that_is_closed(callers: Callers, practice: Practice) -> None:
+    agenda = await practice.open_agenda(1, active=False)
+    assert await offered(callers, await practice.new_patient(), agenda) == (
+        False,
+        False,
+        422,
+        "schedule-inactive",
+    )
+
+
+async def test_what_has_begun_is_not_offered(callers: Callers, practice: Practice) -> None:
+    """To patients and to the public; the practice may still book it for somebody who stands before it."""
+    now = practice.clock.now()
+    agenda = await practice.open_agenda(2, start=now - timedelta(minutes=10))
+    day = f"{now:%Y-%m-%d}"
+    for caller in (callers.nobody(), callers.patient(await practice.new_patient())):
+        for query in (
+            f"schedule={agenda.id}&status=free",
+            f"schedule={agenda.id}",
+            f"schedule={agenda.id}&status=free,busy",
+        ):
+            found = (await caller.get(f"Slot?{query}&start=ge{day}")).json()
+            assert [e["resource"]["id"] for e in found["entry"]] == [agenda.slots[1]], query
+    wanted = appointment(
+        "booked", slots=agenda.slots[:1], patient=await practice.new_patient(), start=agenda.start
+    )
+    assert (await callers.software().post("Appointment", wanted)).status_code == 201
+
+
+@pytest.mark.parametrize("kind", ["Patient", "Schedule"])
+async def test_nothing_is_deleted_that_has_visits_to_come(
+    callers: Callers, practice: Practice, kind: str
+) -> None:
+    agenda, who = await practice.open_agenda(1), await practice.new_patient()
+    await practice.put({"resourceType": "Patient", "id": unique("autre")})
+    booked = await practice.create(appointment("booked", slots=agenda.slots, patient=who, start=agenda.start))
+    path = who if kind == "Patient" else f"Schedule/{agenda.id}"
+    refused = await callers.software().delete(path)
+    assert (refused.status_code, code(refused)) == (409, "visits-to-come")
+    assert f"Appointment/{booked.id}" in refused.text
+    assert (await callers.software().get(path)).status_code == 200
+    await practice.change(booked.id, status="cancelled")
+    assert (await callers.software().delete(path)).status_code == 204
+
+
+@pytest.mark.parametrize("kind", ["Practitioner", "PractitionerRole", "Location", "HealthcareService"])
+async def test_visits_with_who_is_deleted_are_cancelled(practice: Practice, kind: str) -> None:
+    """The directory knows of no visit and cannot refuse: booking cancels those to come, frees the time, tells."""
+    agenda, ids = await open_with_everyone(practice)
+    who = await practice.new_patient()
+    booked = await practice.create(
+        appointment("booked", slots=agenda.slots[:1], patient=who, start=agenda.start)
+    )
+    held = await practice.hold(
+        appointment(
+            "proposed", slots=agenda.slots[1:], patient=await practice.new_patient(), start=agenda.at(1)
+        )
+    )
+    await deliver(practice, f"{kind}/{ids[kind]}", None)
+    for id_ in (booked.id, held.id):
+        async with practice.database.connection() as connection:
+            stored = await practice.repository.store.read(connection, id_)
+        assert stored is not None
+        assert practice.repository.resource(stored)["status"] == "cancelled"
+    assert await practice.occupied(who) == []
+    assert await practice.kinds(booked.id) == ["booked", "cancelled"]
+    assert await practice.slot_statuses(agenda.slots) == ["free", "free"]
+    await deliver(practice, f"{kind}/{ids[kind]}", None)
+    assert await practice.kinds(booked.id) == ["booked", "cancelled"], "told once"

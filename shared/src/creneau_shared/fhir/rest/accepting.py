@@ -1,0 +1,58 @@
+"""What can be judged at once of a request that somebody wants answered later (`Prefer: respond-async`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from creneau_shared.fhir.rest.asynchronous import PATH
+from creneau_shared.fhir.rest.batch import check_bundle
+from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
+from creneau_shared.fhir.rest.operation import Operation
+from creneau_shared.fhir.rest.provenance import provenance_of
+from creneau_shared.fhir.rest.router import Route
+from creneau_shared.fhir.rest.service import FhirService
+
+
+def can_wait(request: FhirRequest, operations: Sequence[Operation]) -> bool:
+    """Whether the request is recorded for later. Not what is quickly read, what comes without a token, since nobody
+    else could come back for the answer, nor what must be kept nowhere: these are answered at once all the same (a
+    preference may be left aside)."""
+    return (
+        not request.principal.anonymous
+        and _is_worth_waiting_for(request)
+        and not _holds_secrets(request, operations)
+    )
+
+
+def check_at_once(service: FhirService, request: FhirRequest, route: Route) -> None:
+    """Refuse now what would only be refused later: beside the address and the right to it, which the route has shown,
+    a Provenance that cannot be kept and an unreadable body.
+
+    A Bundle's entries fail one by one, and a search over the system asks type by type: both later.
+    """
+    provenance_of(service, request, writes=route.write is not None)
+    if request.method in ("POST", "PUT") and "_search" not in request.path and request.body.strip():
+        request.resource()
+    if request.method == "POST" and not request.path:
+        check_bundle(request.resource())
+
+
+def _is_worth_waiting_for(request: FhirRequest) -> bool:
+    """Any interaction but a read of one version, the statement of what can be done, and the polling itself."""
+    path = request.path
+    if path[:1] in (("metadata",), (PATH,)):
+        return False
+    if request.method not in ("GET", "HEAD"):
+        return True
+    reads_one = len(path) == 2 and not path[1].startswith(("_", "$"))
+    return request.method == "GET" and not reads_one and not (len(path) == 4 and path[2] == "_history")
+
+
+def _holds_secrets(request: FhirRequest, operations: Sequence[Operation]) -> bool:
+    """Whether the request, or an entry of its Bundle, calls an operation that leaves nothing behind."""
+    secret = {f"${operation.code}" for operation in operations if operation.secret}
+    if request.path or request.method != "POST":
+        return bool(secret & set(request.path[-1:]))
+    entries = request.resource().get("entry", ())
+    urls = [json_object(json_object(entry).get("request")).get("url", "") for entry in entries]
+    return any(str(url).partition("?")[0].rpartition("/")[2] in secret for url in urls)

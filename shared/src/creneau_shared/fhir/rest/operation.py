@@ -1,0 +1,52 @@
+"""What a service declares beside its types: operations, each a definition and the handler that carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.service import FhirService
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.principal import Action
+from creneau_shared.security.role_table import OPERATIONS
+
+
+@dataclass(frozen=True)
+class OperationCall:
+    """One invocation: on a type, or on an instance when `id` is given. `type` is None at system level."""
+
+    service: FhirService
+    request: FhirRequest
+    type: str | None
+    id: str | None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A FHIR operation: its OperationDefinition and the handler beside it (FHIR R4 operations.html)."""
+
+    definition: Resource
+    handler: Callable[[OperationCall], Awaitable[Answer]] = field(repr=False)
+    secret: bool = False
+    """whether what it takes or answers must be kept nowhere: it is carried out at once, never recorded"""
+
+    @property
+    def code(self) -> str:
+        return str(self.definition["code"])
+
+    @property
+    def right(self) -> tuple[str, Action] | None:
+        """What the caller must be allowed, where that is known before the operation is carried out: on which type, what."""
+        return OPERATIONS[self.code].right
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        return tuple(self.definition.get("resource", ()))
+
+    def allows(self, call_type: str | None, id_: str | None) -> bool:
+        """Whether the definition offers the operation at this level."""
+        if call_type is None:
+            return bool(self.definition["system"])
+        level = "instance" if id_ is not None else "type"
+        return bool(self.definition[level]) and (not self.types or call_type in self.types)

@@ -1,0 +1,155 @@
+"""What one FHIR service is: the types that it serves, where they are stored, who may reach them, and what leaves a trace.
+
+Every interaction is given it. It knows none of them: `router.py` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.database.taking_part import Transactions
+from creneau_shared.errors import NotFound
+from creneau_shared.fhir.audit import Auditor, Event, Touched, patients_answered
+from creneau_shared.fhir.rest.bounds import ResourceBounds
+from creneau_shared.fhir.rest.declaration import ServedType
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.heavy_work import HeavyWork
+from creneau_shared.fhir.search.cursor import CursorCodec
+from creneau_shared.fhir.search.sealing import QuerySeal, is_sealed
+from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.fhir.storage.gathering import GatheredReads, ReadsMany
+from creneau_shared.fhir.storage.store import Stored
+from creneau_shared.limits.deployment import DeploymentLimits
+from creneau_shared.security.access import PUBLIC, Access, AccessPolicy
+
+
+class FhirService:
+    """One service's types over its database."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        base_url: str,
+        database: Database,
+        clock: Clock,
+        policy: AccessPolicy,
+        auditor: Auditor,
+        types: Sequence[ServedType],
+        catalog: Catalog,
+        cursor_secret: str = "",
+        limits: DeploymentLimits,
+        workshop: HeavyWork,
+        bounds: ResourceBounds,
+    ) -> None:
+        self.name = name
+        self.base_url = base_url.rstrip("/")
+        self.database = database
+        self.clock = clock
+        self.policy = policy
+        self.auditor = auditor
+        self.types: Mapping[str, ServedType] = {served.name: served for served in types}
+        self.catalog = catalog
+        self.cursors = CursorCodec(cursor_secret)
+        self.limits = limits
+        self.workshop = workshop
+        self.bounds = bounds
+        self._query_seal = QuerySeal(cursor_secret)
+        self._transactions = Transactions(database)
+        self._gathered = {
+            served.name: GatheredReads(database, served.store)
+            for served in types
+            if served.name in PUBLIC and isinstance(served.store, ReadsMany)
+        }
+
+    # -- types -----------------------------------------------------------------------------------------------
+
+    def served(self, resource_type: str) -> ServedType:
+        """The declaration of a type; NotFound, naming those that exist, when it is not served here."""
+        served = self.types.get(resource_type)
+        if served is None:
+            raise NotFound(
+                f"Le type « {resource_type} » n'est pas servi ici. Types servis : {', '.join(sorted(self.types))}.",
+                f"The type “{resource_type}” is not served here. Types served: {', '.join(sorted(self.types))}.",
+                code="not-supported",
+            )
+        return served
+
+    def location(self, stored: Stored) -> str:
+        """The address of one version, for `Location`."""
+        return f"{self.base_url}/{stored.resource_type}/{stored.id}/_history/{stored.version}"
+
+    # -- access ----------------------------------------------------------------------------------------------
+
+    async def resolve(self, request: FhirRequest) -> None:
+        """Look up what the caller may do, once a request and before its transaction begins."""
+        if request.rights is not None:
+            return
+        principal = request.principal
+        if self.policy.needs_memberships(principal):
+            async with self.connection() as connection:
+                request.rights = await self.policy.rights(connection, principal, request.now)
+        else:
+            request.rights = await self.policy.rights(None, principal, request.now)
+
+    def as_shown(self, access: Access, stored: Stored) -> Stored:
+        """A version as the caller may see it."""
+        shown = self.types[stored.resource_type].shown
+        if shown is None or stored.content is None:
+            return stored
+        return replace(stored, content=shown(access, stored.content))
+
+    def unseal(self, request: FhirRequest) -> None:
+        """Open the sealed values of a link that this service gave."""
+        if is_sealed(request.query):
+            request.query, request.sealed = self._query_seal.open(request.query), True
+
+    def shown(self, request: FhirRequest, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        """The pairs of a query as a link may say them."""
+        return self._query_seal.close(pairs) if request.query_is_private else pairs
+
+    # -- connections -----------------------------------------------------------------------------------------
+
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection to read with: that of the transaction under way, if there is one."""
+        return self._transactions.connection()
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
+        """A transaction that everything inside the block takes part in; within a transaction Bundle, a part of it."""
+        return self._transactions.transaction()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether what is done now takes part in a transaction that somebody else will end."""
+        return self._transactions.under_way
+
+    def gathered_reads(self, resource_type: str) -> GatheredReads | None:
+        """How resources of a public type are read together; None within a transaction, which reads for itself, and
+        for types whose every access is recorded."""
+        return None if self._transactions.under_way else self._gathered.get(resource_type)
+
+    # -- traces ----------------------------------------------------------------------------------------------
+
+    async def audit(self, connection: Connection, request: FhirRequest, action: str, stored: Stored) -> None:
+        """Leave the trace of an interaction with one resource, in the transaction of the access itself."""
+        event = Event(
+            action,
+            stored.resource_type,
+            stored.id,
+            stored.version,
+            (Touched(stored.resource_type, stored.id, stored.content),),
+        )
+        await self.auditor.record(connection, request, event)
+
+    async def audit_replay(
+        self, connection: Connection, request: FhirRequest, resource_type: str, answer: Answer
+    ) -> None:
+        """Leave the trace of an answer that is given once more."""
+        patients = patients_answered(answer.content or b"")
+        id_ = answer.headers.get("Location", "").partition(f"/{resource_type}/")[2].partition("/")[0] or None
+        event = Event("R", resource_type, id_, patients=frozenset(patients))
+        await self.auditor.record(connection, request, event)

@@ -1,0 +1,114 @@
+"""One write, whole or not at all: its row, its history, its trace and what comes with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+
+import pytest
+from shared.tests.service.small import Caller, Small, patient_principal, small_server
+
+from creneau_shared.database.pool import Database
+
+PERSON = {"resourceType": "Patient", "name": [{"family": "Lefèvre"}]}
+PLACE = {"resourceType": "Organization", "name": "Cabinet des Lilas"}
+
+
+async def created(caller: Caller, resource: Mapping[str, object] = PERSON) -> str:
+    """`Type/id` of a new resource."""
+    said = await caller.ask("POST", str(resource["resourceType"]), resource)
+    assert said.status == 201, said.resource
+    return f"{resource['resourceType']}/{said.resource['id']}"
+
+
+async def test_a_resource_from_its_creation_to_its_end(small: Small) -> None:
+    """Each version has its ETag, stays readable by its number, and the last one is the deletion."""
+    at = await created(small.system)
+    changed = {**PERSON, "id": at.partition("/")[2], "active": True}
+    assert (await small.system.ask("PUT", at, changed, If_Match='W/"1"')).headers["ETag"] == 'W/"2"'
+    stale = await small.system.ask("PUT", at, changed, If_Match='W/"1"')
+    assert (stale.status, stale.headers["ETag"]) == (412, 'W/"2"')
+    patch = [{"op": "replace", "path": "/active", "value": False}]
+    patched = await small.system.ask("PATCH", at, patch, Content_Type="application/json-patch+json")
+    assert (patched.status, patched.resource["active"]) == (200, False)
+    assert (await small.system.ask("DELETE", at)).status == 204
+    assert (await small.system.ask("GET", at)).status == 410
+    assert "active" not in (await small.system.ask("GET", f"{at}/_history/1")).resource
+    history = (await small.system.ask("GET", f"{at}/_history")).resource
+    methods = [entry["request"]["method"] for entry in history["entry"]]
+    assert methods == ["DELETE", "PUT", "PUT", "POST"]
+
+
+async def test_what_is_refused_leaves_nothing_but_its_trace(small: Small) -> None:
+    at = await created(small.system)
+    other = small.patient("somebody-else")
+    before = await small.count("audit")
+    refused = await other.ask("PUT", at, {**PERSON, "id": at.partition("/")[2], "active": True})
+    assert refused.status == 404, "not even that it exists"
+    assert await small.count("resource_history") == 0
+    rows = await small.database.pool.fetch("SELECT outcome, agent FROM audit ORDER BY recorded, id")
+    assert len(rows) == before + 1
+    assert [row["agent"] for row in rows if row["outcome"] != "0"] == ["camille"]
+
+
+async def test_who_may_not_is_told_so_before_a_connection_is_taken() -> None:
+    """Access is decided from rights, before anything is read or written: the database is not even open here."""
+    url = "postgresql://nobody@127.0.0.1/never_opened"
+    server = small_server(url, Database(url, size=1, statement_timeout_s=1))
+    patient = Caller(server, patient_principal("camille"))
+    for method, address, body in (
+        ("POST", "Organization", PLACE),
+        ("PUT", "Organization/1", {**PLACE, "id": "1"}),
+        ("PATCH", "Organization?name=x", []),
+        ("DELETE", "Organization?name=x", None),
+        ("GET", "Provenance", None),
+    ):
+        said = await patient.ask(method, address, body)
+        assert (said.status, said.code) == (403, "forbidden"), (method, address, said.resource)
+
+
+async def test_a_conditional_create_of_rivals_happens_once(small: Small) -> None:
+    """They wait for each other: nobody finds nothing and creates beside somebody who did."""
+    person = {**PERSON, "identifier": [{"system": "urn:test", "value": "1"}]}
+    said = await asyncio.gather(
+        *(
+            small.system.ask("POST", "Patient", person, If_None_Exist="identifier=urn:test|1")
+            for _ in range(5)
+        )
+    )
+    assert sorted(one.status for one in said) == [200, 200, 200, 200, 201]
+    assert await small.count("patient") == 1
+
+
+async def test_one_idempotency_key_creates_once(small: Small) -> None:
+    """Rivals and those who come later get the same answer; another body under the key is refused."""
+    said = await asyncio.gather(
+        *(small.system.ask("POST", "Patient", PERSON, Idempotency_Key="k") for _ in range(4))
+    )
+    assert {one.status for one in said} == {201}
+    assert len({one.headers["Location"] for one in said}) == 1
+    assert sum("Idempotency-Replayed" in one.headers for one in said) == 3
+    other = await small.system.ask("POST", "Patient", {**PERSON, "active": True}, Idempotency_Key="k")
+    assert (other.status, other.code) == (422, "duplicate")
+    assert await small.count("patient") == 1
+    theirs = await small.patient("x").ask("POST", "Patient", PERSON, Idempotency_Key="k")
+    assert (theirs.status, "Idempotency-Replayed" in theirs.headers) == (201, False), "a key is its account's"
+
+
+async def test_provenance_is_kept_with_the_version_that_it_tells_of(small: Small) -> None:
+    said = {
+        "resourceType": "Provenance",
+        "recorded": "2026-11-16T08:00:00Z",
+        "agent": [{"who": {"display": "Reprise de l'ancien logiciel"}}],
+    }
+    created = await small.system.ask("POST", "Patient", PERSON, X_Provenance=json.dumps(said))
+    id_ = created.resource["id"]
+    found = (await small.system.ask("GET", f"Provenance?target=Patient/{id_}")).resource
+    assert [e["resource"]["target"][0]["reference"] for e in found["entry"]] == [f"Patient/{id_}/_history/1"]
+
+
+@pytest.mark.parametrize("header", ["{", '{"resourceType":"Patient"}', '{"resourceType":"Provenance"}'])
+async def test_a_provenance_that_cannot_be_kept_stops_the_write(small: Small, header: str) -> None:
+    assert (await small.system.ask("POST", "Patient", PERSON, X_Provenance=header)).status == 400
+    assert await small.count("patient") == 0

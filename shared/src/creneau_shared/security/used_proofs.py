@@ -40,7 +40,7 @@ class StoredProofs:
         self._database = database
         self._forgot_at = float("-inf")
 
-    async def claim(self, proof: bytes, request: str | None, until: float, now: float) -> bool:
+    async def is_first_use(self, proof: bytes, request: str | None, until: float, now: float) -> bool:
         """See `dpop.UsedProofs`."""
         async with self._database.connection() as connection:
             if time.monotonic() - self._forgot_at > FORGET_EVERY_S:

@@ -15,7 +15,7 @@ import orjson
 
 from creneau_booking.views import sas_codes as codes
 from creneau_booking.views import sas_query
-from creneau_booking.views.sas_graph import Answer, Facts, Graph
+from creneau_booking.views.sas_graph import Facts, Graph, SlotGraph
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.execute import SearchResult
@@ -87,7 +87,7 @@ def asks_for(asked: SearchRequest, source: str, parameter: str) -> bool:
     )
 
 
-def _entries(found: Iterable[Answer], asked: SearchRequest, base_url: str) -> Iterator[Resource]:
+def _entries(found: Iterable[SlotGraph], asked: SearchRequest, base_url: str) -> Iterator[Resource]:
     """The entries in the order of the official examples: a slot, then what it is the first to lead to."""
     seen: set[str] = set()
     for answer in found:
@@ -99,7 +99,7 @@ def _entries(found: Iterable[Answer], asked: SearchRequest, base_url: str) -> It
                 yield {"fullUrl": url, "resource": resource, "search": {"mode": mode}}
 
 
-def _shown(answer: Answer, asked: SearchRequest) -> Iterator[Resource]:
+def _shown(answer: SlotGraph, asked: SearchRequest) -> Iterator[Resource]:
     """The slot, and of what it leads to no more than the includes ask for."""
     yield answer.slot
     if asks_for(asked, "Slot", "schedule"):

@@ -98,7 +98,7 @@ class Proofs:
 
 
 def _verified(proof: str) -> tuple[Key, dict[str, Any]]:
-    """The proof's own public key and its claims, when the one has signed the other."""
+    """The public key that the proof carries, and its claims, once the signature by that key is verified."""
     try:
         header = jws.extract_compact(proof.encode()).headers()
         jwk = header.get("jwk")
@@ -115,7 +115,7 @@ def _verified(proof: str) -> tuple[Key, dict[str, Any]]:
 
 
 def _comparable(url: object) -> tuple[str, str, int | None, str] | None:
-    """Scheme, host, port and path of an address; None for what is none. Query and fragment do not count."""
+    """Scheme, host, port and path of an address; None for text that is no address. Query and fragment do not count."""
     try:
         parts = urlsplit(str(url))
         port = parts.port or DEFAULT_PORTS.get(parts.scheme)

@@ -38,7 +38,7 @@ def _staff(**of_actions: Reach) -> dict[Role, dict[str, Reach]]:
 
 
 def _and(*several: _By) -> _By:
-    """The rows of several tables together; a later one stands for the same letters of an earlier one."""
+    """The rows of several tables together; where two say something of the same role and letters, the later one holds."""
     together: dict[Role, dict[str, Reach]] = {}
     for one in several:
         for role, reaches in one.items():

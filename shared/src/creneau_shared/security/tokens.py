@@ -43,7 +43,7 @@ AS_BEARER = Presented()
 
 @dataclass(frozen=True, slots=True)
 class _Published:
-    """What the issuer publishes: its name as it writes it, its keys, and where it can be asked about tokens."""
+    """What the issuer publishes: its name in its own spelling, its keys, and the address of its introspection endpoint."""
 
     issuer: str
     keys: KeySet
@@ -124,7 +124,7 @@ class TokenVerifier:
         return _Verified(expires, principal_of(decoded.claims, self._claim_names), decoded.claims)
 
     async def _decode(self, token: str) -> tuple[jwt.Token, str]:
-        """The signed token, and the issuer as it calls itself."""
+        """The token with its signature verified, and the issuer's name in its own spelling."""
         for attempt in ("known keys", "fresh keys"):
             published = self._published or await self._fetch()
             try:
@@ -160,8 +160,8 @@ class TokenVerifier:
             return self._published
 
     async def _discover(self) -> _Published:
-        """Discovery (section 4.3): the document is the issuer's own. Settings may write its name with or without the
-        last slash; tokens must write it as the issuer does."""
+        """Discovery (section 4.3): the `issuer` in the document must be the one that settings name; there the last slash may be
+        left out or added, in tokens it must stand as in the document."""
         answer = await self._client.get(f"{self._issuer}/.well-known/openid-configuration")
         answer.raise_for_status()
         document = answer.json()

@@ -1,7 +1,7 @@
 """The DPoP proofs that were used: the table `used_proof` of each service's database.
 
-It is written once for each request with a proof, and asks nothing of others. It is not logged: what a crash of the
-database forgets is a minute's proofs.
+One row for each request with a proof. The table is UNLOGGED: a crash of the database empties it, and a proof is good
+for no longer than `DPOP_PROOF_AGE_MAX_S`.
 """
 
 from __future__ import annotations

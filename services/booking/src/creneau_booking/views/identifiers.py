@@ -99,5 +99,5 @@ def _structure_numbers(identifiers: Sequence[Resource]) -> list[str]:
 
 
 def _of_shape(numbers: Sequence[str], shapes: Sequence[re.Pattern[str]]) -> str | None:
-    """The first number of the first shape that one has."""
+    """The first number that has the first of the shapes, else the second, and so on; None when none has any."""
     return next((number for shape in shapes for number in numbers if shape.fullmatch(number)), None)

@@ -39,12 +39,13 @@ class SasView:
         return sas_query.is_sas(request.query, by_regulator=request.principal.role == "regulator")
 
     def pairs(self, request: FhirRequest) -> list[tuple[str, str]]:
-        """Stored facts are neutral: the profile is no criterion, and a number may have its prefix or not."""
+        """The query to search by: without `_profile`, which no stored resource claims, and with each national number in every
+        form in which it may be stored."""
         sas_query.check(request.query)
         return sas_query.neutral(request.query)
 
     def widen(self, asked: SearchRequest, now: datetime) -> SearchRequest:
-        """Nothing that has begun; and the whole graph, with the places and structures that are drawn into it."""
+        """The search without slots that have begun, and with includes for everything that the answer is rendered from."""
         needed = [
             including("Slot", "schedule"),
             including("Schedule", "actor"),

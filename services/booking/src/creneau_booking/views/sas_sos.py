@@ -82,7 +82,7 @@ class SosView:
         return of_slots(request.query)
 
     def widen(self, asked: SearchRequest, now: datetime) -> SearchRequest:
-        """Nothing that has begun; and the whole graph."""
+        """The search without slots that have begun, and with includes for everything that the answer is rendered from."""
         needed = (
             including("Slot", "schedule"),
             including("Schedule", "actor"),

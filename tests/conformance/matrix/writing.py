@@ -149,6 +149,7 @@ class Writing:
                 "organization": whose,
             },
             builders.organization(partOf=whose),
+            {"resourceType": "Device", "owner": whose},
             builders.schedule(practice["role"].address),
             self.world.slot(practice),
         ):

@@ -11,7 +11,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.appointments import HELD_UNTIL
+from creneau_booking.storage.appointment_mapper import HELD_UNTIL
 from creneau_shared.errors import TooManyRequests
 from creneau_shared.fhir.storage.store import Resource
 

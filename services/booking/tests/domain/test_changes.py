@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import product
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from services.booking.tests.domain.facts import LENGTH, NINE, an_appointment, people
 
 from creneau_booking.domain import changes
-from creneau_booking.domain.events import event_kind
 from creneau_booking.domain.status import APPOINTMENT_STATUSES, AppointmentStatus, claims
+from creneau_booking.domain.transitions import TRANSITIONS, told
 from creneau_shared.errors import Unprocessable
 
 BOOKED = an_appointment(start=NINE, end=NINE + LENGTH, participants=people("Patient/c", "Practitioner/p"))
@@ -107,30 +105,23 @@ def test_nobody_misses_what_has_not_begun() -> None:
 def test_event_of_a_change_of_status(
     before: AppointmentStatus | None, after: AppointmentStatus, kind: str | None
 ) -> None:
-    earlier = an_appointment(status=before) if before else None
-    assert event_kind(earlier, an_appointment(status=after)) == kind
+    assert told(before, after) == kind
 
 
-def test_a_hold_and_a_move_have_events_of_their_own() -> None:
-    assert event_kind(None, an_appointment(status="pending"), held=True) == "held"
-    assert event_kind(an_appointment(), an_appointment(), moved=True) == "moved"
-    assert event_kind(an_appointment(status="pending"), an_appointment(), moved=True) == "booked"
+def test_a_move_has_an_event_of_its_own() -> None:
+    assert told("booked", "booked", moved=True) == "moved"
+    assert told("pending", "booked", moved=True) == "booked"
 
 
-def test_nothing_is_told_of_what_takes_nothing() -> None:
-    """An event must have a start; only what takes time surely has one."""
-    for before, after in product(APPOINTMENT_STATUSES, repeat=2):
-        told = event_kind(an_appointment(status=before), an_appointment(status=after)) is not None
-        assert told is (claims(before) or claims(after))
-
-
-@given(statuses, statuses, st.booleans())
-def test_cancelled_events_end_what_was_taken(
-    before: AppointmentStatus, after: AppointmentStatus, moved: bool
+@pytest.mark.parametrize(("before", "after"), sorted(TRANSITIONS, key=str))
+def test_what_each_step_does_to_time_is_what_its_ends_say(
+    before: AppointmentStatus | None, after: AppointmentStatus
 ) -> None:
-    kind = event_kind(an_appointment(status=before), an_appointment(status=after), moved=moved)
-    if kind == "cancelled":
-        assert claims(before)
-        assert not claims(after)
-    if kind == "moved":
-        assert before == after == "booked"
+    """Nothing is told of what takes nothing: an event must have a start, and only what takes time surely has one."""
+    was, will = before is not None and claims(before), claims(after)
+    step = TRANSITIONS[before, after]
+    assert step.time == {(False, True): "takes", (True, True): "keeps", (True, False): "gives back"}.get(
+        (was, will), "none"
+    )
+    assert (step.told is not None) is (was or will)
+    assert (step.told == "cancelled") is (step.time == "gives back" and after != "proposed")

@@ -9,7 +9,6 @@ from services.booking.tests.domain.facts import an_appointment, people
 
 from creneau_booking.domain import participants as rules
 from creneau_booking.domain.appointment import Participant
-from creneau_booking.domain.participants import Described
 from creneau_booking.domain.status import APPOINTMENT_STATUSES
 from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
 
@@ -48,8 +47,8 @@ def test_strangers_are_named_by_their_place() -> None:
     ]
 
 
-def said(reference: str | None, status: str = "accepted", **more: Any) -> Described:
-    return reference, {"actor": {"reference": reference}, "status": status, **more}
+def said(reference: str | None, status: str = "accepted", **more: Any) -> Participant:
+    return Participant(reference, status, {"actor": {"reference": reference}, "status": status, **more})
 
 
 BEFORE = [said("Patient/c"), said("Practitioner/p"), said("Location/l")]
@@ -68,7 +67,7 @@ BEFORE = [said("Patient/c"), said("Practitioner/p"), said("Location/l")]
         ([*BEFORE, said("RelatedPerson/r")], True),
     ],
 )
-def test_ones_own_answer_and_nothing_else(after: list[Described], allowed: bool) -> None:
+def test_ones_own_answer_and_nothing_else(after: list[Participant], allowed: bool) -> None:
     own = {"Patient/c", "RelatedPerson/r"}
     if allowed:
         rules.require_others_untouched(BEFORE, after, own, may_join={"RelatedPerson/r"})

@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 
 from creneau_booking.domain.changes import require_allowed_status, require_transition
-from creneau_booking.domain.status import APPOINTMENT_STATUSES, AppointmentStatus, claims, may_follow
+from creneau_booking.domain.status import APPOINTMENT_STATUSES, AppointmentStatus, claims
+from creneau_booking.domain.transitions import BOOKABLE, MOVABLE, TRANSITIONS, may_follow
 from creneau_shared.errors import Forbidden, Unprocessable
 
 # One column for each status that may follow, in the order of the header; the rows are what it was.
@@ -77,3 +78,8 @@ def test_what_takes_slots() -> None:
     """A request, a cancellation and a mistake take nothing; what took place keeps its past slot taken."""
     taking = {"pending", "booked", "arrived", "checked-in", "fulfilled", "noshow"}
     assert {status for status in APPOINTMENT_STATUSES if claims(status)} == taking
+
+
+def test_what_may_be_booked_and_moved() -> None:
+    assert set(BOOKABLE) == {"proposed", "pending", "booked", "waitlist"}
+    assert all(TRANSITIONS[status, status].time == "keeps" for status in MOVABLE)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.own_word import unknown_appointment
 from creneau_booking.handlers.statements import response_belonging
-from creneau_booking.storage.appointment_facts import relative
+from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from creneau_booking.domain.status import AppointmentStatus
@@ -27,10 +27,16 @@ class Participant:
 
     reference: str | None
     status: str
+    description: Mapping[str, object] = field(default_factory=dict)
+    """all else that is said of them, which no rule reads but whether it is the same"""
 
     @property
     def type(self) -> str | None:
         return self.reference.split("/", 1)[0] if self.reference else None
+
+
+AGREED: Mapping[AppointmentStatus, str] = {"booked": "accepted", "pending": "tentative"}
+"""the answer of an agenda's people, by the status of the appointment: who publishes a free slot has agreed"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,11 @@ class Appointment:
     double_booking_reason: str | None = None
     """why its patient may have another visit at that time, in the words of whoever decided it"""
 
+    held_until: datetime | None = None
+    """until when a pending appointment keeps its time without the practice's agreement"""
+    replaces: str | None = None
+    """id of the one that was cancelled for it"""
+
     @property
     def patients(self) -> tuple[str, ...]:
         return tuple(p.reference for p in self.participants if p.reference and p.type == "Patient")
@@ -71,6 +82,79 @@ class Appointment:
     def sequence(self) -> int:
         """iCalendar's SEQUENCE: grows with every change, starts at 0."""
         return self.version - 1
+
+    # -- what becomes of it ----------------------------------------------------------------------------------
+
+    def held(self, until: datetime | None) -> Appointment:
+        """Pending, those who have not answered tentative; `until`: the end of the hold."""
+        people = tuple(
+            replace(p, status="tentative") if p.status == "needs-action" else p for p in self.participants
+        )
+        return replace(self, status="pending", participants=people, held_until=until)
+
+    def booked(self) -> Appointment:
+        """Booked, everyone whom it takes having accepted."""
+        undecided = ("tentative", "needs-action")
+        people = tuple(
+            replace(p, status="accepted") if p.status in undecided else p for p in self.participants
+        )
+        return replace(self, status="booked", participants=people, held_until=None)
+
+    def cancelled(self) -> Appointment:
+        return replace(self, status="cancelled", held_until=None)
+
+    def without_hold(self) -> Appointment:
+        """Only the server says how long a hold lasts."""
+        return replace(self, held_until=None)
+
+    def within(self, start: datetime, end: datetime) -> Appointment:
+        """With the times of what it took, where it does not say its own."""
+        return self if self.start and self.end else replace(self, start=start, end=end)
+
+    def replacing(self, other: str | None) -> Appointment:
+        return self if other is None else replace(self, replaces=other)
+
+    def answered(self, actor: str, status: str) -> Appointment:
+        """With the answer of one participant."""
+        people = tuple(replace(p, status=status) if p.reference == actor else p for p in self.participants)
+        return replace(self, participants=people)
+
+    def in_other_agendas(self, leaving: Collection[str], joining: Collection[str]) -> Appointment:
+        """With other people of the agenda: those who leave are out, those who join have accepted, or are tentative as
+        long as the appointment itself is."""
+        status = "accepted" if self.status == "booked" else "tentative"
+        staying = tuple(p for p in self.participants if p.reference not in leaving)
+        present = {p.reference for p in staying}
+        added = tuple(required(actor, status) for actor in sorted(joining) if actor not in present)
+        return replace(self, participants=(*staying, *added))
+
+    def with_people(
+        self, agenda: Iterable[str], people: Collection[str], before: Appointment | None
+    ) -> Appointment:
+        """With the agenda's people as the agenda has them: required, and agreed as far as it goes.
+
+        `people` are all whom the appointment may name beside persons; what its sender says of them is left aside. Whom
+        its last version (`before`) has already stays as it is there, until they agree.
+        """
+        agreed = AGREED.get(self.status)
+        kept = {p.reference: p for p in before.participants} if before is not None else {}
+
+        def settled(p: Participant) -> Participant:
+            if p.reference is None or p.reference not in people:
+                return p
+            had = kept.get(p.reference)
+            if had is None:
+                return required(p.reference, agreed or "needs-action")
+            return had if had.status == "declined" else replace(had, status=agreed or had.status)
+
+        present = {p.reference for p in self.participants}
+        added = [required(actor, agreed or "needs-action") for actor in agenda if actor not in present]
+        return replace(self, participants=(*map(settled, self.participants), *added))
+
+
+def required(reference: str, status: str) -> Participant:
+    """Somebody without whom there is no visit."""
+    return Participant(reference, status, {"required": "required"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment
-from creneau_booking.domain.status import ENDED, PATIENT_MAY_SET, AppointmentStatus, claims, may_follow
+from creneau_booking.domain.status import ENDED, AppointmentStatus, claims
+from creneau_booking.domain.transitions import MOVABLE, TRANSITIONS, Transition, may_follow
 from creneau_shared.errors import Forbidden, Unprocessable
 
 _WHEN_AND_WHO = frozenset({"start", "end", "slot", "minutesDuration", "requestedPeriod", "participant"})
@@ -24,16 +25,16 @@ def require_transition(before: AppointmentStatus, after: AppointmentStatus, *, b
             details_code="illegal-transition",
             diagnostics=f"from {before} to {after}",
         )
-    if before == after:
-        return
-    # Once it is booked, asking for another agreement (HL7's renegotiation) is the practice's to do.
-    unbooking = before == "booked" and after == "pending"
-    require_allowed_status(after, by_patient=by_patient, allowed=not unbooking)
+    _require_theirs(TRANSITIONS[before, after], after, by_patient=by_patient)
 
 
-def require_allowed_status(status: AppointmentStatus, *, by_patient: bool, allowed: bool = True) -> None:
-    """Forbidden when a patient sets a status that only the practice can know."""
-    if by_patient and not (allowed and status in PATIENT_MAY_SET):
+def require_allowed_status(status: AppointmentStatus, *, by_patient: bool) -> None:
+    """Forbidden when a patient makes an appointment of a status that only the practice can know."""
+    _require_theirs(TRANSITIONS[None, status], status, by_patient=by_patient)
+
+
+def _require_theirs(step: Transition, status: AppointmentStatus, *, by_patient: bool) -> None:
+    if by_patient and not step.by_patient:
         raise Forbidden(
             f"Seul le cabinet peut donner le statut « {status} » à ce rendez-vous.",
             f"Only the practice can give this appointment the status “{status}”.",
@@ -65,6 +66,17 @@ def require_unended(
             f"An appointment that is “{status}” is not amended any more ({', '.join(touched)}): book another one.",
             expression=[f"Appointment.{name}" for name in touched],
             details_code="already-ended",
+        )
+
+
+def require_movable(status: AppointmentStatus) -> None:
+    """Unprocessable when the visit has begun, is over, or takes no time yet."""
+    if status not in MOVABLE:
+        raise Unprocessable(
+            f"Un rendez-vous « {status} » ne peut pas être déplacé.",
+            f"An appointment that is “{status}” cannot be moved.",
+            expression="Appointment.status",
+            details_code="not-movable",
         )
 
 

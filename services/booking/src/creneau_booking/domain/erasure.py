@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from creneau_booking.domain.appointment import Appointment
-from creneau_booking.domain.status import may_follow
+from creneau_booking.domain.transitions import may_follow
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from creneau_booking.domain.appointment import Appointment, SlotFact
+from creneau_booking.domain.appointment import Appointment, Participant, SlotFact
 from creneau_shared.errors import Forbidden, Issue, Unprocessable
 
 SAID_BY_SLOT = ("serviceCategory", "serviceType", "specialty", "appointmentType")
@@ -106,13 +106,9 @@ def require_said_by_slots(appointment: Appointment, slots: Sequence[SlotFact]) -
             )
 
 
-Described = tuple[str | None, Mapping[str, object]]
-"""A participant as a reference and all that is said of it."""
-
-
 def require_others_untouched(
-    before: Sequence[Described],
-    after: Sequence[Described],
+    before: Sequence[Participant],
+    after: Sequence[Participant],
     own: Collection[str],
     *,
     may_join: Collection[str] = (),
@@ -121,12 +117,12 @@ def require_others_untouched(
 
     `own`: the references whose `status` they may change; `may_join`: those who may come and go as well.
     """
-    kept = Counter(_said(described, own) for described in before if described[0] not in may_join)
+    kept = Counter(_said(one, own) for one in before if one.reference not in may_join)
     touched = []
-    for index, described in enumerate(after):
-        if described[0] in may_join:
+    for index, one in enumerate(after):
+        if one.reference in may_join:
             continue
-        said = _said(described, own)
+        said = _said(one, own)
         if kept[said]:
             kept[said] -= 1
         else:
@@ -142,10 +138,10 @@ def require_others_untouched(
         )
 
 
-def _said(described: Described, own: Collection[str]) -> str:
-    reference, said = described
-    if reference in own:
-        said = {name: value for name, value in said.items() if name != "status"}
+def _said(participant: Participant, own: Collection[str]) -> str:
+    said = {**participant.description, "status": participant.status}
+    if participant.reference in own:
+        del said["status"]
     return repr(_ordered(said))
 
 

@@ -1,7 +1,4 @@
-"""The life of an appointment and of a slot: which status may follow which (published state machine).
-
-The union of what HL7, Argonaut, IHE, Oracle and ISiK describe; anything else is refused by name.
-"""
+"""The statuses of an appointment and of a slot, and what the one makes of the other (`transitions`: how they follow)."""
 
 from __future__ import annotations
 
@@ -23,21 +20,6 @@ SlotStatus = Literal["free", "busy", "busy-unavailable", "busy-tentative", "ente
 
 APPOINTMENT_STATUSES: tuple[AppointmentStatus, ...] = get_args(AppointmentStatus)
 
-TRANSITIONS: dict[AppointmentStatus, frozenset[AppointmentStatus]] = {
-    "proposed": frozenset({"pending", "booked", "waitlist", "cancelled", "entered-in-error"}),
-    "waitlist": frozenset({"proposed", "pending", "booked", "cancelled", "entered-in-error"}),
-    "pending": frozenset({"booked", "proposed", "cancelled", "entered-in-error"}),
-    "booked": frozenset(
-        {"arrived", "checked-in", "fulfilled", "noshow", "pending", "cancelled", "entered-in-error"}
-    ),
-    "arrived": frozenset({"checked-in", "fulfilled", "cancelled", "entered-in-error"}),
-    "checked-in": frozenset({"fulfilled", "cancelled", "entered-in-error"}),
-    "fulfilled": frozenset({"entered-in-error"}),
-    "cancelled": frozenset({"entered-in-error"}),
-    "noshow": frozenset({"entered-in-error"}),
-    "entered-in-error": frozenset(),
-}
-
 SLOT_STATUS_OF: dict[AppointmentStatus, SlotStatus] = {
     "pending": "busy-tentative",
     "booked": "busy",
@@ -50,16 +32,6 @@ SLOT_STATUS_OF: dict[AppointmentStatus, SlotStatus] = {
 
 ENDED: frozenset[AppointmentStatus] = frozenset({"fulfilled", "cancelled", "noshow", "entered-in-error"})
 """An appointment of this status is over: what is said of it is what was."""
-
-PATIENT_MAY_SET: frozenset[AppointmentStatus] = frozenset(
-    {"proposed", "pending", "booked", "cancelled", "waitlist"}
-)
-"""The rest is the practice's to say: who arrived, who did not."""
-
-
-def may_follow(before: AppointmentStatus, after: AppointmentStatus) -> bool:
-    """Whether an appointment may go from one status to the other; staying is always allowed."""
-    return before == after or after in TRANSITIONS[before]
 
 
 def claims(status: AppointmentStatus) -> bool:

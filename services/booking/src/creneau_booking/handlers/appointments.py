@@ -5,14 +5,15 @@ The only place that orchestrates. Everything here runs inside the caller's trans
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment
-from creneau_booking.domain.events import Actor, AppointmentEvent, event_kind
-from creneau_booking.domain.quotas import ActionKind, Quotas
+from creneau_booking.domain.events import Actor, AppointmentEvent
+from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
+from creneau_booking.domain.transitions import TRANSITIONS, told
 from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.expiry import HoldExpiry
@@ -20,6 +21,7 @@ from creneau_booking.handlers.own_word import Change, OwnWord, unknown_appointme
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage.agenda import agendas_of
+from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back, set_status
@@ -70,11 +72,10 @@ class AppointmentHandlers:
 
         `replaces`: the id of the one that was cancelled for it.
         """
-        resource = await self._understood(connection, resource)
-        identified = self._repository.identify(self._repository.without_hold(resource), id_)
-        after, identified, schedules, owners = await self._begin(connection, context, identified, version=1)
-        identified = self._repository.with_replaced(identified, replaces)
-        stored = await self._repository.insert(connection, context, identified, after, schedules, owners)
+        resource, wanted = self._repository.new(await self._understood(connection, resource), id_)
+        after, schedules, owners = await self._begin(connection, context, resource, wanted)
+        after = after.replacing(replaces)
+        stored = await self._repository.insert(connection, context, resource, after, schedules, owners)
         await self._tell_begun(connection, context, after, schedules, owners)
         return stored
 
@@ -83,13 +84,10 @@ class AppointmentHandlers:
     ) -> Stored:
         """Store an appointment anew under the id of one that was deleted: it takes what a new one would."""
         resource = await self._understood(connection, resource)
-        identified = self._repository.identify(self._repository.without_hold(resource), deleted.id)
-        version = deleted.version + 1
-        after, identified, schedules, owners = await self._begin(
-            connection, context, identified, version=version
-        )
+        resource, wanted = self._repository.new(resource, deleted.id, deleted.version + 1)
+        after, schedules, owners = await self._begin(connection, context, resource, wanted)
         stored = await self._repository.update(
-            connection, context, deleted, identified, after, schedules, owners
+            connection, context, deleted, resource, after, schedules, owners
         )
         await self._tell_begun(connection, context, after, schedules, owners)
         return stored
@@ -98,37 +96,30 @@ class AppointmentHandlers:
         return await with_known_slots(connection, resource, self._repository.base_url)
 
     async def _begin(
-        self, connection: Connection, context: WriteContext, identified: Resource, *, version: int
-    ) -> tuple[Appointment, Resource, Schedules, Owners]:
-        """Take what a new appointment claims; its facts, its resource with the times, its agendas and whose they are."""
-        after = self._repository.facts(identified, version=version)
-        require_may_hide(context, after)
-        changes.require_allowed_status(after.status, by_patient=context.patient_ids is not None)
-        kind: ActionKind = "booked" if claims(after.status) else "asked"
-        await self._word.hear_new(connection, context, identified, after, kind)
-        if not claims(after.status):
-            identified = await self._word.with_asked_company(connection, context, identified, after)
-            after = self._repository.facts(identified, version=version)
-            schedules, owners = await agendas_of(connection, context, after.slots)
-            return after, identified, schedules, owners
-        return await self._take(connection, context, identified, after)
+        self, connection: Connection, context: WriteContext, resource: Resource, wanted: Appointment
+    ) -> tuple[Appointment, Schedules, Owners]:
+        """Take what a new appointment claims; what it has become, its agendas and whose they are."""
+        require_may_hide(context, wanted)
+        changes.require_allowed_status(wanted.status, by_patient=context.patient_ids is not None)
+        takes = TRANSITIONS[None, wanted.status].time == "takes"
+        await self._word.hear_new(connection, context, resource, wanted, "booked" if takes else "asked")
+        if takes:
+            return await self._take(connection, context, wanted)
+        wanted = await self._word.with_asked_company(connection, context, wanted)
+        return wanted, *await agendas_of(connection, context, wanted.slots)
 
     async def _take(
         self,
         connection: Connection,
         context: WriteContext,
-        resource: Resource,
         wanted: Appointment,
-        before: Resource | None = None,
-    ) -> tuple[Appointment, Resource, Schedules, Owners]:
-        """`before`: the stored request that becomes an appointment."""
+        before: Appointment | None = None,
+    ) -> tuple[Appointment, Schedules, Owners]:
+        """`before`: the request that becomes an appointment."""
         locked = await self._claiming.lock(connection, context.now, wanted)
-        resource = await self._word.with_company(connection, context, resource, wanted, locked.wanted, before)
-        wanted = self._repository.facts(resource, id_=wanted.id, version=wanted.version)
+        wanted = await self._word.with_company(connection, context, wanted, locked.wanted, before)
         claim = await self._claiming.take(connection, context, wanted, locked)
-        resource = self._repository.with_times(resource, claim.start, claim.end)
-        after = self._repository.facts(resource, id_=wanted.id, version=wanted.version)
-        return after, resource, claim.schedules, claim.owners
+        return wanted.within(claim.start, claim.end), claim.schedules, claim.owners
 
     async def _tell_begun(
         self,
@@ -138,7 +129,7 @@ class AppointmentHandlers:
         schedules: Schedules,
         owners: Owners,
     ) -> None:
-        kind = event_kind(None, after)
+        kind = told(None, after.status)
         if kind is not None:
             await tell(connection, context, AppointmentEvent(kind, after, schedules, owners=owners))
 
@@ -148,20 +139,14 @@ class AppointmentHandlers:
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> tuple[Stored, datetime]:
         """Store a pending appointment whose slots nobody else gets until the hold runs out; until when."""
-        resource = await self._understood(connection, resource)
-        said = self._repository.identify(self._repository.without_hold(resource), id_)
-        await self._word.hear_new(connection, context, said, self._repository.facts(said), "held")
+        resource, wanted = self._repository.new(await self._understood(connection, resource), id_)
+        await self._word.hear_new(connection, context, resource, wanted, "held")
         await self._require_hold_quota(connection, context)
-        until = context.now + self._holds.duration
-        identified = self._repository.as_held(said, until)
-        wanted = self._repository.facts(identified)
         require_may_hide(context, wanted)
-        after, identified, schedules, owners = await self._take(connection, context, identified, wanted)
-        stored = await self._repository.insert(connection, context, identified, after, schedules, owners)
-        await keep_hold(connection, stored.id, until, context.issuer, context.subject)
-        await tell(
-            connection, context, AppointmentEvent("held", after, schedules, held_until=until, owners=owners)
-        )
+        until = context.now + self._holds.duration
+        after, schedules, owners = await self._take(connection, context, wanted.held(until))
+        stored = await self._repository.insert(connection, context, resource, after, schedules, owners)
+        await self._keep_hold(connection, context, after, until, schedules, owners)
         return stored, until
 
     async def hold_stored(
@@ -172,31 +157,39 @@ class AppointmentHandlers:
         changes.require_transition(before.status, "pending", by_patient=context.patient_ids is not None)
         until = context.now + self._holds.duration
         resource = {**self._heard(context, current, before, resource), "status": "pending"}
-        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
+        after = self._repository.next(current, resource)
         if context.patient_ids is not None:
             changes.require_same_patient(before, after)
-        said_before = self._repository.resource(current)
         hold = await hold_of(connection, current.id) if before.status == "pending" else None
-        change = Change(said_before, before, resource, after, hold, moving=False)
-        resource = self._repository.as_held(await self._word.hear_hold(connection, context, change), until)
-        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
+        change = Change(self._repository.resource(current), before, resource, after, hold, moving=False)
+        resource = await self._word.hear_hold(connection, context, change)
+        after = self._repository.next(current, resource).held(until)
         schedules: Schedules = ()
         owners: Owners = frozenset()
-        if not claims(before.status):
+        if TRANSITIONS[before.status, "pending"].time == "takes":
             await self._require_hold_quota(connection, context)
-            after, resource, schedules, owners = await self._take(
-                connection, context, resource, after, said_before
-            )
+            after, schedules, owners = await self._take(connection, context, after, before)
         else:
             await self._require_extensible(connection, current.id)
         stored = await self._repository.update(
             connection, context, current, resource, after, schedules, owners
         )
-        await keep_hold(connection, current.id, until, context.issuer, context.subject)
-        await tell(
-            connection, context, AppointmentEvent("held", after, schedules, held_until=until, owners=owners)
-        )
+        await self._keep_hold(connection, context, after, until, schedules, owners)
         return stored, until
+
+    async def _keep_hold(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        held: Appointment,
+        until: datetime,
+        schedules: Schedules,
+        owners: Owners,
+    ) -> None:
+        await keep_hold(connection, held.id, until, context.issuer, context.subject)
+        await tell(
+            connection, context, AppointmentEvent("held", held, schedules, held_until=until, owners=owners)
+        )
 
     async def _require_hold_quota(self, connection: Connection, context: WriteContext) -> None:
         by_patient = context.patient_ids is not None
@@ -243,51 +236,60 @@ class AppointmentHandlers:
         may move by a plain update, and then says itself who takes part. `book` is `$book`: everyone whom a booked
         appointment takes has accepted. `replaces`: the id of the one that was cancelled for it.
         """
-        by_patient = context.patient_ids is not None
+        said_before = self._repository.resource(current)
         before = self._repository.stored_facts(current)
-        if resource.get("slot") != self._repository.resource(current).get("slot"):
+        if resource.get("slot") != said_before.get("slot"):
             resource = await self._understood(connection, resource)
         resource = self._heard(context, current, before, resource)
-        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
+        after = self._repository.next(current, resource)
         self._require_allowed(context, before, after, move=move)
-        said_before = self._repository.resource(current)
         changes.require_unended(before.status, said_before, resource)
         hold = None
         if before.status == "pending":
-            leaving = after.status != "pending"
-            hold = await (forget_hold if leaving else hold_of)(connection, before.id)
+            hold = await (forget_hold if after.status != "pending" else hold_of)(connection, before.id)
         change = Change(said_before, before, resource, after, hold, moving=move)
         resource = await self._word.hear_change(connection, context, change)
-        if (by_patient or book) and after.status == "booked" and before.status != "booked":
-            resource = self._repository.as_booked(resource)
-        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
-        if claims(before.status) and (after.status == "cancelled" or changes.is_moved(before, after)):
+        after = self._next(context, current, before, resource, book=book)
+        moved = changes.is_moved(before, after)
+        if claims(before.status) and (after.status == "cancelled" or moved):
             await require_changeable(connection, context, before)
-        if before.status == after.status == "pending":
-            resource = self._repository.keeping_hold(resource, current)
-        else:
-            resource = self._repository.without_hold(resource)
-        resource, schedules, owners = await self._exchange(
-            connection, context, before, after, resource, said_before, move=move
-        )
-        resource = self._repository.with_replaced(resource, replaces)
-        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
+        after, schedules, owners = await self._exchange(connection, context, before, after, move=move)
+        after = after.replacing(replaces)
         stored = await self._repository.update(
             connection, context, current, resource, after, schedules, owners
         )
-        moved = changes.is_moved(before, after)
-        kind = event_kind(before, after, moved=moved)
-        if kind is not None:
-            previous = (before.start, before.end) if kind == "moved" and before.start and before.end else None
-            event = AppointmentEvent(kind, after, schedules, previous, acting(context))
-            await tell(connection, context, event, before)
+        await self._tell_changed(connection, context, before, after, schedules)
         return stored
 
     def _heard(
         self, context: WriteContext, current: Stored, before: Appointment, resource: Resource
     ) -> Resource:
-        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
+        after = self._repository.next(current, resource)
         return heard(context, self._repository.resource(current), before, resource, after)
+
+    def _next(
+        self, context: WriteContext, current: Stored, before: Appointment, resource: Resource, *, book: bool
+    ) -> Appointment:
+        """What is to be: booked by a patient or by `$book`, everyone has accepted; a hold ends when it did."""
+        after = self._repository.next(current, resource)
+        if (book or context.patient_ids is not None) and after.status == "booked" != before.status:
+            after = after.booked()
+        kept = before.held_until if before.status == after.status == "pending" else None
+        return replace(after, held_until=kept)
+
+    async def _tell_changed(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        before: Appointment,
+        after: Appointment,
+        schedules: Schedules,
+    ) -> None:
+        kind = told(before.status, after.status, moved=changes.is_moved(before, after))
+        if kind is not None:
+            previous = (before.start, before.end) if kind == "moved" and before.start and before.end else None
+            event = AppointmentEvent(kind, after, schedules, previous, acting(context))
+            await tell(connection, context, event, before)
 
     async def withdraw(
         self, connection: Connection, context: WriteContext, current: Stored, *, by: Actor = "patient"
@@ -300,10 +302,10 @@ class AppointmentHandlers:
         if claims(before.status):
             await self._give_back(connection, context, before)
         await forget_hold(connection, before.id)
-        resource = self._repository.as_cancelled(self._repository.resource(current))
-        after = self._repository.facts(resource, id_=current.id, version=current.version + 1)
+        after = replace(before.cancelled(), version=current.version + 1)
+        resource = self._repository.resource(current)
         stored = await self._repository.update(connection, context, current, resource, after)
-        if event_kind(before, after) is not None:
+        if told(before.status, after.status) is not None:
             await tell(connection, context, AppointmentEvent("cancelled", after, by=by), before)
         return stored
 
@@ -327,39 +329,34 @@ class AppointmentHandlers:
         context: WriteContext,
         before: Appointment,
         after: Appointment,
-        resource: Resource,
-        said_before: Resource,
         *,
         move: bool,
-    ) -> tuple[Resource, Schedules, Owners]:
-        """Give back and take what lies between two versions; the resource with its times, and what agendas it took,
-        of whom."""
-        if not claims(after.status):
-            if claims(before.status):
-                await self._give_back(connection, context, before)
-            else:
-                resource = await self._word.with_asked_company(
-                    connection, context, resource, after, said_before
-                )
-            return resource, (), frozenset()
-        moved = changes.is_moved(before, after)
-        if claims(before.status) and not moved and not changes.takes_others(before, after):
+    ) -> tuple[Appointment, Schedules, Owners]:
+        """Give back and take what lies between two versions; what it has become, the agendas that it took, and whose."""
+        time = TRANSITIONS[before.status, after.status].time
+        if time == "gives back":
+            await self._give_back(connection, context, before)
+            return after, (), frozenset()
+        if time == "none":
+            after = await self._word.with_asked_company(connection, context, after, before)
+            return after, (), frozenset()
+        if (
+            time == "keeps"
+            and not changes.is_moved(before, after)
+            and not changes.takes_others(before, after)
+        ):
             if SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
-                wanted = SLOT_STATUS_OF[after.status]
-                await set_status(connection, before.id, after.slots, wanted, context.now)
-            return resource, (), frozenset()
+                await set_status(
+                    connection, before.id, after.slots, SLOT_STATUS_OF[after.status], context.now
+                )
+            return after, (), frozenset()
         locked = await self._claiming.lock(connection, context.now, after, before)
         if move and locked.held:
             leaving, joining = await self._claiming.successors(connection, after, locked)
-            resource = self._repository.with_agenda(resource, leaving, joining)
-            after = self._repository.facts(resource, id_=after.id, version=after.version)
-        resource = await self._word.with_company(
-            connection, context, resource, after, locked.wanted, said_before
-        )
-        after = self._repository.facts(resource, id_=after.id, version=after.version)
+            after = after.in_other_agendas(leaving, joining)
+        after = await self._word.with_company(connection, context, after, locked.wanted, before)
         claim = await self._claiming.take(connection, context, after, locked)
-        resource = self._repository.with_times(resource, claim.start, claim.end)
-        return resource, claim.schedules, claim.owners
+        return after.within(claim.start, claim.end), claim.schedules, claim.owners
 
     async def remove(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Delete a locked appointment; what it had taken is given back."""
@@ -372,8 +369,7 @@ class AppointmentHandlers:
         await self._give_back(connection, context, before)
         await forget_hold(connection, before.id)
         stored = await self._repository.delete(connection, context, current)
-        cancelled = self._repository.as_cancelled(self._repository.resource(current))
-        gone = self._repository.facts(cancelled, id_=current.id, version=stored.version)
+        gone = replace(before.cancelled(), version=stored.version)
         await tell(connection, context, AppointmentEvent("cancelled", gone, by=acting(context)))
         return stored
 
@@ -395,9 +391,12 @@ class AppointmentHandlers:
         current = await self._repository.store.lock(connection, appointment_id)
         if current is None or current.deleted:
             raise unknown_appointment()
-        said = self._repository.resource(current)
-        resource = await self._word.answered(connection, context, said, actor, status)
-        return current if resource == said else await self.change(connection, context, current, resource)
+        before = self._repository.stored_facts(current)
+        after = await self._word.answered(connection, context, before, actor, status)
+        if after == before:
+            return current
+        resource = said(after, self._repository.resource(current))
+        return await self.change(connection, context, current, resource)
 
 
 def _not_a_hold() -> Unprocessable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from creneau_booking.domain.events import AppointmentEvent
@@ -52,7 +53,7 @@ class HoldExpiry:
         before = self._repository.stored_facts(held.stored)
         await give_back(connection, before.id, before.slots, now)
         await forget_hold(connection, before.id)
-        resource = self._repository.as_cancelled(self._repository.resource(held.stored))
-        after = self._repository.facts(resource, id_=held.stored.id, version=held.stored.version + 1)
+        after = replace(before.cancelled(), version=held.stored.version + 1)
+        resource = self._repository.resource(held.stored)
         await self._repository.update(connection, context, held.stored, resource, after)
         await tell(connection, context, AppointmentEvent("hold-expired", after))

@@ -14,6 +14,7 @@ from creneau_booking.domain import changes, participants, patient_elements, quot
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import ActionKind, Quotas
 from creneau_booking.domain.status import claims
+from creneau_booking.storage import appointment_mapper as mapper
 from creneau_booking.storage import belonging
 from creneau_booking.storage.actions import account_key, act, patient_key
 from creneau_booking.storage.agenda import agenda_actors
@@ -84,9 +85,10 @@ class OwnWord:
         shared = len(set(before.patients)) > 1
         own_hold = change.hold is not None and all(_whose(change.hold, context)[1:])
         phase = patient_elements.phase_of(before.status, held=own_hold, shared=shared)
-        repository = self._repository
-        said_before = repository.without_hold(change.said_before)
-        said = repository.without_hold(patient_elements.keeping_meta(change.said_before, change.said))
+        # How long a hold lasts is not theirs to say, nor to leave out.
+        said_before = mapper.said(before.without_hold(), change.said_before)
+        said = patient_elements.keeping_meta(change.said_before, change.said)
+        said = mapper.said(after.without_hold(), said)
         patient_elements.require_changeable(said_before, said, phase, moving=moving)
         await self._require_own_answers(connection, context, change, phase, moving=moving)
         if not shared:
@@ -122,12 +124,11 @@ class OwnWord:
         # What is asked for may name others, and a move brings them: those are judged as the agenda's people.
         if phase == "request" or moving:
             return
-        before = self._repository.described(change.said_before)
-        after = self._repository.described(change.said)
+        before, after = change.before.participants, change.after.participants
         own: frozenset[str] = frozenset()
         relatives: frozenset[str] = frozenset()
         if before != after and change.before.status in ("pending", "booked"):
-            named = {r for r, _ in (*before, *after) if r is not None and r.startswith("RelatedPerson/")}
+            named = {p.reference for p in (*before, *after) if p.reference and p.type == "RelatedPerson"}
             relatives = await self._relatives(connection, context, change.before.patients, named)
             own = relatives | {f"Patient/{id_}" for id_ in context.patient_ids or ()}
         joining = relatives if phase == "held" else ()
@@ -139,33 +140,31 @@ class OwnWord:
         self,
         connection: Connection,
         context: WriteContext,
-        said: Resource,
         wanted: Appointment,
         slots: Sequence[SlotFact],
-        before: Resource | None = None,
-    ) -> Resource:
+        before: Appointment | None = None,
+    ) -> Appointment:
         """A patient's appointment with exactly the actors of the agendas of its locked slots, beside the patient.
 
         Whom `before` had already may stay; who is taken is judged again with the claim.
         """
         if context.patient_ids is None or not slots or len(slots) < len(wanted.slots):
-            return said  # a slot that is missing is refused with the claim
+            return wanted  # a slot that is missing is refused with the claim
         agenda = tuple(dict.fromkeys(actor for slot in slots for actor in slot.actors))
-        return await self._with_agenda(connection, context, said, wanted, agenda, before)
+        return await self._with_agenda(connection, context, wanted, agenda, before)
 
     async def with_asked_company(
         self,
         connection: Connection,
         context: WriteContext,
-        said: Resource,
         wanted: Appointment,
-        before: Resource | None = None,
-    ) -> Resource:
+        before: Appointment | None = None,
+    ) -> Appointment:
         """The same for a request, which takes nothing: without slots it may say for whom of those with an agenda."""
         if context.patient_ids is None:
-            return said
+            return wanted
         found = await agenda_actors(connection, wanted.slots, public_only=True) if wanted.slots else {}
-        had = self._repository.facts(before).slots if before is not None else ()
+        had = before.slots if before is not None else ()
         missing = sorted(set(wanted.slots) - set(found) - set(had))
         if missing:
             raise changes.unknown_slots(missing)
@@ -173,18 +172,17 @@ class OwnWord:
         if not wanted.slots:
             asked = {p.reference for p in wanted.participants if p.reference and p.type not in OF_PERSONS}
             agenda = tuple(sorted(await with_an_agenda(connection, asked)))
-        return await self._with_agenda(connection, context, said, wanted, agenda, before)
+        return await self._with_agenda(connection, context, wanted, agenda, before)
 
     async def _with_agenda(
         self,
         connection: Connection,
         context: WriteContext,
-        said: Resource,
         wanted: Appointment,
         agenda: tuple[str, ...],
-        before: Resource | None,
-    ) -> Resource:
-        had = {actor for actor, _ in self._repository.described(before)} if before is not None else set()
+        before: Appointment | None,
+    ) -> Appointment:
+        had = {p.reference for p in before.participants} if before is not None else set()
         allowed: set[str | None] = {*agenda, *wanted.patients, *had}
         unfit = participants.strangers(wanted, allowed)
         if unfit:
@@ -196,7 +194,7 @@ class OwnWord:
         if unfit:
             raise participants.not_yours(unfit)
         people = [actor for actor in allowed if actor and actor.split("/", 1)[0] not in OF_PERSONS]
-        return self._repository.with_people(said, agenda, people, before)
+        return wanted.with_people(agenda, people, before)
 
     async def _relatives(
         self, connection: Connection, context: WriteContext, patients: Collection[str], named: Collection[str]
@@ -230,10 +228,14 @@ class OwnWord:
     # -- answers ---------------------------------------------------------------------------------------------
 
     async def answered(
-        self, connection: Connection, context: WriteContext, said: Resource, actor: str | None, status: str
-    ) -> Resource:
+        self,
+        connection: Connection,
+        context: WriteContext,
+        appointment: Appointment,
+        actor: str | None,
+        status: str,
+    ) -> Appointment:
         """The appointment with the answer that a patient gives for themselves or their relative."""
-        appointment = self._repository.facts(said)
         seen = {f"Patient/{id_}" for id_ in context.patient_ids or ()}
         if appointment.hidden:
             seen = {r for r in seen if not context.represents(r.removeprefix("Patient/"))}
@@ -249,7 +251,7 @@ class OwnWord:
         )
         participants.require_answerable(actor, own, status)
         assert actor is not None
-        return self._repository.with_answer(said, actor, status)
+        return appointment.answered(actor, status)
 
     # -- quotas ----------------------------------------------------------------------------------------------
 

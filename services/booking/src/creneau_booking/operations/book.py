@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from creneau_booking.domain.transitions import BOOKABLE
 from creneau_booking.operations.booking import (
     Desk,
     Session,
@@ -28,14 +29,12 @@ from creneau_booking.operations.subject import (
     with_patients,
 )
 from creneau_booking.storage.agenda import slots_between
+from creneau_booking.storage.appointment_mapper import said
 from creneau_shared.errors import BadRequest, Conflict, Unprocessable
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource, Stored
-
-BOOKABLE = ("proposed", "pending", "booked", "waitlist")
-"""statuses in which a new resource asks to be booked"""
 
 DEFINITION = operation_definition(
     "book",
@@ -154,7 +153,7 @@ class BookOperation:
         require_a_patient(resource)
         if not resource.get("slot"):
             resource = await self._with_slots(session, resource, given)
-        return self._desk.repository.as_booked(resource)
+        return said(self._desk.repository.facts(resource).booked(), resource)
 
     async def _with_slots(self, session: Session, resource: Resource, given: OperationInput) -> Resource:
         """The slots of the named agenda that cover the wanted period (ISiK); neither slot nor agenda: 400."""

@@ -18,7 +18,7 @@ from creneau_booking.operations.definitions import operation_definition, paramet
 from creneau_booking.storage import accounts, invitations
 from creneau_booking.storage.accounts import Account, Link
 from creneau_booking.storage.agenda_rules import births_of
-from creneau_booking.storage.appointment_facts import fhir_instant
+from creneau_booking.storage.appointment_mapper import fhir_instant
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Forbidden, Unprocessable
 from creneau_shared.fhir.json import dumps

@@ -10,22 +10,21 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.changes import require_movable
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.agenda import slots_between
-from creneau_booking.storage.appointment_facts import fhir_instant
+from creneau_booking.storage.appointment_mapper import fhir_instant
 from creneau_shared.clock import PARIS
-from creneau_shared.errors import BadRequest, Unprocessable
+from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
-
-MOVABLE = ("booked", "pending")
 
 DEFINITION = operation_definition(
     "reschedule",
@@ -61,13 +60,7 @@ class RescheduleOperation:
         current = await session.locked(session.call.id)
         repository = self._desk.repository
         before = repository.stored_facts(current)
-        if before.status not in MOVABLE:
-            raise Unprocessable(
-                f"Un rendez-vous « {before.status} » ne peut pas être déplacé.",
-                f"An appointment that is “{before.status}” cannot be moved.",
-                expression="Appointment.status",
-                details_code="not-movable",
-            )
+        require_movable(before.status)
         resource = await self._moved(session, repository.resource(current), before, given)
         stored = await self._desk.handlers.change(
             session.connection, session.context, current, resource, move=True

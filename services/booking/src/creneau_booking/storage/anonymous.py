@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import Any
 
-from creneau_booking.storage.appointment_facts import relative
+from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.fhir.storage.store import Resource
 
 ERASED = {"display": "Patient effacé"}

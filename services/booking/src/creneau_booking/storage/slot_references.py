@@ -15,7 +15,7 @@ from datetime import datetime
 
 from asyncpg import Record
 
-from creneau_booking.storage.appointment_facts import relative
+from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue, Unprocessable
 from creneau_shared.fhir.search.terms import bounded, token_term

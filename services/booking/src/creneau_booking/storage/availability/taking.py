@@ -15,7 +15,7 @@ from typing import Any
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
-from creneau_booking.storage.appointment_facts import offered
+from creneau_booking.storage.appointment_mapper import offered
 from creneau_booking.storage.availability.actors import TURN
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key

@@ -1,4 +1,7 @@
-"""FHIR Appointment → the domain's appointment: the line behind which nothing knows FHIR."""
+"""FHIR Appointment ⇄ the domain's appointment: the line behind which nothing knows FHIR.
+
+`facts` reads what the rules need; `said` puts it back over the resource that it came from, whose other elements stay.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,11 @@ from creneau_shared.fhir.storage.store import Resource
 CONFIDENTIALITY = "https://creneau.sante.fr/fhir/CodeSystem/confidentiality"
 HIDDEN = "HIDDEN-FROM-PROXIES"
 """label (meta.security) of an appointment that a person's representatives are not shown"""
+
+HELD_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/held-until"
+"""extension (instant) on an appointment: until when, pending, it keeps its slots"""
+
+REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
 
 DOUBLE_BOOKING_REASON = "https://creneau.sante.fr/fhir/StructureDefinition/double-booking-reason"
 """extension (string) on an appointment whose patient may have another one at that time: why"""
@@ -43,33 +51,65 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         start=_instant(appointment.get("start")),
         end=_instant(appointment.get("end")),
         slots=slot_ids(appointment, base_url),
-        participants=tuple(
-            Participant(
-                reference=relative(participant["actor"]["reference"], base_url)
-                if "reference" in participant.get("actor", {})
-                else None,
-                status=participant["status"],
-            )
-            for participant in appointment["participant"]
-        ),
+        participants=tuple(_participant(p, base_url) for p in appointment["participant"]),
         service_type=tuple(Code(c.get("system"), c.get("code")) for c in codings),
         hidden=any(
             label.get("system") == CONFIDENTIALITY and label.get("code") == HIDDEN
             for label in appointment.get("meta", {}).get("security", ())
         ),
-        double_booking_reason=next(
-            (
-                e.get("valueString")
-                for e in appointment.get("extension", ())
-                if e.get("url") == DOUBLE_BOOKING_REASON
-            ),
-            None,
-        ),
+        double_booking_reason=_extension(appointment, DOUBLE_BOOKING_REASON, "valueString"),
+        held_until=_instant(_extension(appointment, HELD_UNTIL, "valueInstant")),
+        replaces=_replaced(appointment),
         cancelation_reason=next(
             (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
         ),
         visit=visit_of(appointment),
     )
+
+
+def said(appointment: Appointment, resource: Resource) -> Resource:
+    """`resource` with the facts of `appointment`: its status, times, company, hold, and which one it replaces."""
+    written = {**resource, "status": appointment.status, "participant": _participants(appointment)}
+    for name, moment in (("start", appointment.start), ("end", appointment.end)):
+        if moment is not None and _instant(resource.get(name)) != moment:
+            written[name] = fhir_instant(moment)
+    extensions = [e for e in resource.get("extension", ()) if e.get("url") != HELD_UNTIL]
+    if appointment.held_until is not None:
+        extensions.append({"url": HELD_UNTIL, "valueInstant": fhir_instant(appointment.held_until)})
+    if appointment.replaces is not None and appointment.replaces != _replaced(resource):
+        reference = {"reference": f"Appointment/{appointment.replaces}"}
+        extensions.append({"url": REPLACES, "valueReference": reference})
+    rest = {name: value for name, value in written.items() if name != "extension"}
+    return {**rest, "extension": extensions} if extensions else rest
+
+
+def _participant(participant: Resource, base_url: str) -> Participant:
+    reference = participant.get("actor", {}).get("reference")
+    return Participant(
+        reference=relative(reference, base_url) if reference else None,
+        status=participant["status"],
+        description=participant,
+    )
+
+
+def _participants(appointment: Appointment) -> list[Resource]:
+    found = []
+    for p in appointment.participants:
+        actor = (
+            {} if "actor" in p.description or p.reference is None else {"actor": {"reference": p.reference}}
+        )
+        found.append({**actor, **p.description, "status": p.status})
+    return found
+
+
+def _extension(appointment: Resource, url: str, value: str) -> str | None:
+    return next((e.get(value) for e in appointment.get("extension", ()) if e.get("url") == url), None)
+
+
+def _replaced(appointment: Resource) -> str | None:
+    named: Resource = next((e for e in appointment.get("extension", ()) if e.get("url") == REPLACES), {})
+    reference = str(named.get("valueReference", {}).get("reference", ""))
+    return reference.removeprefix("Appointment/") if reference.startswith("Appointment/") else None
 
 
 def visit_of(resource: Resource) -> dict[str, frozenset[str]]:

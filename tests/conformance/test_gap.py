@@ -159,11 +159,11 @@ def test_slots_by_who_and_where(
 def test_slots_by_the_names_of_the_guide_for_both_ends(anonymous: httpx.Client, practice: Practice) -> None:
     """`earliestStart` and `latestStart`, with a comparator or without."""
     first, last = practice.window
-    whose = ("schedule.actor:Practitioner.identifier", practice.number)
+    whose = {"schedule.actor:Practitioner.identifier": practice.number}
     for low, high in ((first, last), (f"gt{first}", f"lt{last}")):
-        within = [("earliestStart", low), ("latestStart", high), ("status", "free"), whose]
+        within = {"earliestStart": low, "latestStart": high, "status": "free", **whose}
         assert ids(anonymous.get("/Slot", params=within)) == [practice.free]
-    after = [("earliestStart", last), ("status", "free"), whose]
+    after = {"earliestStart": last, "status": "free", **whose}
     assert ids(anonymous.get("/Slot", params=after)) == []
 
 

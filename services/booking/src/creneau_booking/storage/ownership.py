@@ -1,8 +1,8 @@
 """Whose an agenda is: the organisations of its actors, by what the directory says of them.
 
-A role, an offer and a place belong to one organisation each; a professional works for those of their roles. An agenda
-belongs to the organisations of its roles, offers and places, and where it names none of them, to those for which its
-professionals work.
+A role, an offer, a place and a device belong to one organisation each; a professional works for those of their roles. An
+agenda belongs to the organisations of its roles, offers, places and devices, and where it names none of them, to those
+for which its professionals work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.security.rights import AGENDA, OWNER
 
-BELONGING_TYPES = ("PractitionerRole", "HealthcareService", "Location")
+BELONGING_TYPES = ("PractitionerRole", "HealthcareService", "Location", "Device")
 """Types each of whose resources names its one organisation (search parameter `organization`)."""
 
 _START = "organization=Organization/"
@@ -62,8 +62,9 @@ async def organizations_of(connection: Connection, references: Iterable[str]) ->
         rows += [tuple(row) for row in await connection.fetch(_DIRECT, *ids)]
     if people := by_type.get("Practitioner"):
         rows += [tuple(row) for row in await connection.fetch(_OF_PRACTITIONERS, people)]
-    if devices := by_type.get("Device"):
-        named = [f"actor=Device/{id_}" for id_ in devices]
+    known = {reference for reference, organization in rows if organization is not None}
+    # One that the directory does not know is of whose agenda names it.
+    if named := [f"actor=Device/{id_}" for id_ in by_type.get("Device", ()) if f"Device/{id_}" not in known]:
         rows += [tuple(row) for row in await connection.fetch(_OF_DEVICES, named)]
     found: dict[str, set[str]] = {}
     for reference, organization in rows:

@@ -38,6 +38,8 @@ INCLUDES = (
 )
 RATES = (0, 50, 150)
 """bookings a second at which e-mails are waited for"""
+YARD_SECONDS_MIN = 3
+"""a session's first statement is planned for a while: in a second, none may have come to its end"""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,13 @@ class Bench:
 
     @staticmethod
     def _pgbench(url: str, script: str) -> float:
-        return pgbench(POSTGRES_BIN_PATH / "pgbench", url, script, seconds=SECONDS, clients=CONNECTIONS)
+        return pgbench(
+            POSTGRES_BIN_PATH / "pgbench",
+            url,
+            script,
+            seconds=max(SECONDS, YARD_SECONDS_MIN),
+            clients=CONNECTIONS,
+        )
 
 
 async def measure(system: System) -> None:

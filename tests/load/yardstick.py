@@ -39,7 +39,7 @@ def pgbench(binary: Path, url: str, script: str, *, seconds: int, clients: int) 
         )
     found = _TPS.search(done.stdout)
     if done.returncode != 0 or found is None:
-        raise RuntimeError(f"pgbench failed: {done.stderr[-2000:]}")
+        raise RuntimeError(f"pgbench failed: {done.stdout[-500:]} {done.stderr[-2000:]}")
     return float(found[1])
 
 

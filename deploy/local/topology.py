@@ -182,7 +182,7 @@ class Topology:
         if not self.settings.smtp_url:
             own["SMTP_TLS"] = "off"  # the mailbox is on this machine
         if self._broker_is_embedded:
-            own["KAFKA_IDEMPOTENT_PRODUCER"] = "false"  # it has no InitProducerId
+            own["KAFKA_BROKER"] = "in-memory"
         return self.environment(name, **own)
 
     @property

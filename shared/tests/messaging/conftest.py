@@ -37,9 +37,7 @@ from creneau_shared.settings import ServiceSettings
 class OpenBench(Protocol):
     """Makes a bench on a broker."""
 
-    async def __call__(
-        self, broker: Broker | Kafka, *, compacted: bool = False, idempotent: bool = False
-    ) -> Bench: ...
+    async def __call__(self, broker: Broker | Kafka, *, compacted: bool = False) -> Bench: ...
 
 
 NewBroker = Callable[[], Broker]
@@ -276,11 +274,11 @@ async def open_bench(database_url: str) -> AsyncIterator[OpenBench]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_url, size=10, statement_timeout_s=20))
 
-        async def make(broker: Broker | Kafka, *, compacted: bool = False, idempotent: bool = False) -> Bench:
+        async def make(broker: Broker | Kafka, *, compacted: bool = False) -> Bench:
             settings = ServiceSettings(
                 database_url=database_url,
                 kafka_bootstrap_servers=broker.bootstrap_servers,
-                kafka_idempotent_producer=idempotent,
+                kafka_broker="apache" if isinstance(broker, Kafka) else "in-memory",
                 kafka_partitions=PARTITIONS,
             )
             topic = Topic(name=f"test.{uuid4().hex[:12]}", compacted=compacted)

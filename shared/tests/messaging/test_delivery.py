@@ -244,7 +244,7 @@ async def test_more_than_one_batch_holds_keeps_its_order(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full batch leaves the rest of its partition for the next round, and nothing overtakes."""
-    monkeypatch.setattr("creneau_shared.messaging.kafka.BATCH_BYTES_MAX", 2_000)
+    monkeypatch.setattr("creneau_shared.messaging.broker.clients.BATCH_BYTES_MAX", 2_000)
     async with bench.running(bench.relay(), bench.consumer()):
         await bench.happen(200, keys=3)
         await bench.arrived(200)

@@ -21,8 +21,8 @@ from creneau_shared.database.migrations import migrate as run_migrations
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
+from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.consumer import Consumer
-from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.replay import replay

@@ -16,7 +16,7 @@ from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.migrations import migrate as run_migrations
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
-from creneau_shared.messaging.kafka import check_kafka
+from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.retention import republish
 from creneau_shared.revoke_command import add_revoke_command

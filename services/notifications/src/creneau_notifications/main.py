@@ -13,7 +13,7 @@ from creneau_shared.app import open_database, run_api
 from creneau_shared.clock import SystemClock
 from creneau_shared.database.migrations import find_migrations
 from creneau_shared.database.migrations import migrate as run_migrations
-from creneau_shared.messaging.kafka import check_kafka
+from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.replay import replay
 from creneau_shared.revoke_command import add_revoke_command

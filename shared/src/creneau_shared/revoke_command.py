@@ -30,12 +30,13 @@ def add_revoke_command(main: typer.Typer, settings: Callable[[], ServiceSettings
         if found is None:
             raise typer.BadParameter("it is token, subject or client")
         moment = datetime.now(UTC) if issued_before is None else issued_before.replace(tzinfo=UTC)
-        asyncio.run(_revoke(settings(), service, found, value, moment))
+        asyncio.run(take_back(settings(), service, found, value, moment))
 
 
-async def _revoke(
+async def take_back(
     settings: ServiceSettings, service: str, kind: Kind, value: str, issued_before: datetime
 ) -> None:
+    """Tokens of this token id, subject or client that were issued before this moment hold no more."""
     until = max(issued_before, datetime.now(UTC)) + timedelta(seconds=settings.oidc_token_lifetime_max_s + 60)
     async with open_database(settings, f"{service}-revoke") as database, database.transaction() as connection:
         # A second more: issuers write whole seconds, and a token of this very second is from before.

@@ -207,10 +207,13 @@ async def test_without_the_database_each_process_counts_alone(now: list[float]) 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, now: list[float]) -> None:
     monkeypatch.setattr(leases, "CALLERS_REMEMBERED_MAX", 2)
     limiter = Limiter()
-    for name in (b"a", b"b", b"c", b"d"):
+    await limiter.take([CAMILLE], LIMIT.burst)
+    assert await granted(limiter, CAMILLE, 1) == 0
+    for name in (b"b", b"c", b"d"):
         await limiter.take([Counted(name, LIMIT)], 1)
-    assert len(limiter._callers) == 2
-    assert len(limiter._alone._buckets) == 2
+    assert await granted(limiter, CAMILLE, 1, LIMIT.burst) == 1, (
+        "forgotten by the count and by the process's own bucket"
+    )
 
 
 async def test_who_leaves_does_not_take_the_answer_with_them(now: list[float]) -> None:

@@ -86,7 +86,7 @@ class Rights:
         """For each type that a search can lead into and that they do not see whole, the terms of which a resource must
         bear one; with no terms, none is seen."""
         if not (self.people or self.practices):
-            return _required_alone(self.principal, self.anonymous_read)
+            return required_alone(self.principal, self.anonymous_read)
         return self._required()
 
     def _required(self) -> Mapping[str, tuple[str, ...]]:
@@ -107,7 +107,7 @@ NOBODY = Rights(ANONYMOUS)
 
 
 @lru_cache(maxsize=4096)
-def _required_alone(principal: Principal, anonymous_read: bool) -> Mapping[str, tuple[str, ...]]:
+def required_alone(principal: Principal, anonymous_read: bool) -> Mapping[str, tuple[str, ...]]:
     """`Rights.required` of those who act for nobody, which their principal alone decides."""
     return Rights(principal, anonymous_read=anonymous_read)._required()
 

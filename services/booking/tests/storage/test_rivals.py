@@ -294,6 +294,19 @@ async def test_agendas_are_written_while_the_directory_is_heard_and_nobody_waits
     assert await outcomes(attempts) == {"won": 80}
 
 
+async def test_a_hold_that_has_run_out_does_not_stand_in_its_own_way(practice: Practice) -> None:
+    """Software moves it to another agenda of the same person, at the hour in which it holds that person itself."""
+    here = await practice.open_agenda(1)
+    there = await practice.open_agenda(1, practitioner=here.practitioner, start=here.start)
+    who = await practice.new_patient()
+    held = await practice.hold(appointment("pending", slots=here.slots, patient=who, start=here.start))
+    practice.clock.advance(timedelta(seconds=practice.settings.hold_duration_s))
+    slot = [{"reference": f"Slot/{there.slots[0]}"}]
+    moved = await practice.change(held.id, move=True, slot=slot, start=None, end=None)
+    assert moved.version == held.version + 1
+    assert await practice.slot_statuses([*here.slots, *there.slots]) == ["busy-unavailable", "busy-tentative"]
+
+
 @pytest.mark.parametrize("kind", ["Schedule", "Schedule of nobody", "Patient"])
 async def test_what_is_deleted_while_it_is_booked(fresh: Practice, kind: str) -> None:
     """Either goes first: the deletion is refused, or the booking is. Never a visit in what is gone."""

@@ -64,22 +64,25 @@ class Claiming:
         had = before.slots if before is not None and claims(before.status) else ()
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
         near = (wanted.start - NEAR, wanted.start + NEAR) if wanted.start is not None else None
-        facts, out_of_reach = await storage.look(connection, ids, near, by=wanted.id, now=now)
-        if out_of_reach:
-            asked_after = rules.to_resolve(wanted)  # nobody is, who will not be taken
-            return LockedSlots(_named(facts, wanted.slots), _named(facts, had), asked_after=asked_after)
         both = [version for version in (wanted, before) if version is not None]
         named = sorted({reference for version in both for reference in rules.to_resolve(version)})
         resolved = await resolve(connection, named) if named else {}
         people = sorted({p for v in both for p in rules.exclusive_actors(v, (), resolved)})
-        facts = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
-        if await self._clear(connection, now, [slot for slot in facts if slot.id not in had]):
-            facts = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
-        facts = await self._undisplaced(connection, wanted, facts)
+        facts, out_of_reach = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
+        free_to_take = [slot for slot in facts if slot.id not in had]
+        if not out_of_reach and await self._clear(connection, now, free_to_take, wanted.id):
+            facts, out_of_reach = await storage.lock_slots(
+                connection, ids, near, people, by=wanted.id, now=now
+            )
+        if not out_of_reach:
+            facts = await self._undisplaced(connection, wanted, facts)
         return LockedSlots(_named(facts, wanted.slots), _named(facts, had), resolved, named)
 
-    async def _clear(self, connection: Connection, now: datetime, slots: Sequence[SlotFact]) -> bool:
-        """Whether holds that have run out stood in the way of some of these slots; they do no longer."""
+    async def _clear(
+        self, connection: Connection, now: datetime, slots: Sequence[SlotFact], mover: str
+    ) -> bool:
+        """Whether holds that have run out stood in the way of some of these slots; they do no longer. That of `mover`, the
+        appointment that goes there, stands in nobody's way."""
         held = [slot.id for slot in slots if slot.status == "busy-tentative" and slot.taken_by is not None]
         in_the_way = await expired_holds_on_slots(connection, held, now) if held else []
         for slot in slots:
@@ -87,9 +90,8 @@ class Claiming:
                 in_the_way += await expired_holds_on_actors(
                     connection, slot.exclusive, slot.start, slot.end, now
                 )
-        return bool(
-            in_the_way and await self._expiry.expire_at_once(connection, now, sorted(set(in_the_way)))
-        )
+        others = sorted(set(in_the_way) - {mover})
+        return bool(others and await self._expiry.expire_at_once(connection, now, others))
 
     async def _undisplaced(
         self, connection: Connection, wanted: Appointment, facts: Sequence[SlotFact]

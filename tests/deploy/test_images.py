@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.metadata
 import re
 import subprocess
 import sys
@@ -18,8 +16,6 @@ from deploy.local.folder import REPOSITORY
 DISTRIBUTIONS = sorted(file.parent for file in (REPOSITORY / "services").glob("*/pyproject.toml"))
 ONLY = {"directory": "python-stdnum", "notifications": "icalendar"}
 """A library that one service alone needs, where there is one."""
-DATA = {"tzdata"}
-"""What is needed and never imported: zones, for `zoneinfo` where the machine has none."""
 
 
 def names(text: str) -> set[str]:
@@ -34,26 +30,6 @@ def declared(folder: str) -> set[str]:
     """The distributions that a distribution of ours says it needs, by the names of the lock."""
     needed = toml(f"{folder}/pyproject.toml")["project"]["dependencies"]
     return {re.split(r"[\[<>=]", one)[0].replace(".", "-") for one in needed}
-
-
-def imported(folder: str) -> set[str]:
-    """The distributions whose modules a distribution of ours imports, migrations included."""
-    found: set[str] = set()
-    for file in (REPOSITORY / folder).glob("[sm]*/**/*.py"):  # src, migrations
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                found |= {one.name.partition(".")[0] for one in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                found.add(node.module.partition(".")[0])
-    providers = importlib.metadata.packages_distributions()
-    named = {name for module in found for name in providers.get(module, ())}
-    return {re.sub(r"[-_.]+", "-", name).lower() for name in named}
-
-
-@pytest.mark.parametrize("folder", ["shared", *(f"services/{folder.name}" for folder in DISTRIBUTIONS)])
-def test_what_a_distribution_declares_it_imports(folder: str) -> None:
-    """An image installs what is declared, used or not."""
-    assert declared(folder) - imported(folder) - DATA <= {"creneau-shared"}
 
 
 def test_the_lock_has_every_distribution_with_what_it_declares() -> None:

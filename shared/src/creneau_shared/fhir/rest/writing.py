@@ -73,11 +73,7 @@ async def create(
         if earlier is not None:
             await service.audit_replay(connection, request, store.resource_type, earlier)
             return earlier
-    require_compartment(access, store, resource, request)
-    context = write_context(request, access)
-    stored = await store.create(connection, context, resource, request.given_id)
-    await service.audit(connection, request, "C", stored)
-    answer = _with_address(service, stored, 201, **context.answer)
+    answer = await _create(service, connection, request, access, store, resource)
     if key is not None:
         await remember(connection, request, key, resource, answer)
     return answer
@@ -118,11 +114,7 @@ async def conditional_update(
         if id_ is not None:
             return await _put(service, connection, request, store, access, id_, resource)
         access = request.access(store.resource_type, "c")
-        require_compartment(access, store, resource, request)
-        context = write_context(request, access)
-        stored = await store.create(connection, context, resource, request.given_id)
-        await service.audit(connection, request, "C", stored)
-        return _with_address(service, stored, 201, **context.answer)
+        return await _create(service, connection, request, access, store, resource)
     if id_ is not None and id_ != found:
         raise BadRequest(
             f"La recherche désigne {store.resource_type}/{found}, mais le contenu porte l'identifiant {id_}.",
@@ -191,6 +183,22 @@ async def conditional_delete(
     """DELETE [type]?search: none or one as usual, many → 412 (conditionalDelete: single)."""
     found = await designated(service, connection, request, store.resource_type, request.query, "DELETE")
     return Answer(204) if found is None else await delete(service, connection, request, access, store, found)
+
+
+async def _create(
+    service: FhirService,
+    connection: Connection,
+    request: FhirRequest,
+    access: Access,
+    store: ResourceStore,
+    resource: Resource,
+) -> Answer:
+    """A new resource under an id of ours, or the one that its transaction has given it."""
+    require_compartment(access, store, resource, request)
+    context = write_context(request, access)
+    stored = await store.create(connection, context, resource, request.given_id)
+    await service.audit(connection, request, "C", stored)
+    return _with_address(service, stored, 201, **context.answer)
 
 
 async def _put(

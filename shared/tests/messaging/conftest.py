@@ -234,6 +234,30 @@ class Bench:
         await eventually(condition, f"{count} effects of {consumer}", within_s)
 
 
+async def rebalances(bench: Bench) -> None:
+    """A second consumer comes and goes while events flow: each event has its effect once."""
+    handled: set[str] = set()
+
+    def by(name: str) -> Handler:
+        async def handle(connection: Connection, event: ReceivedEvent) -> None:
+            handled.add(name)
+            await leave_effect(connection, event)
+
+        return handle
+
+    stay, leave = bench.consumer(handlers={TYPE: by("stay")}), bench.consumer(handlers={TYPE: by("leave")})
+    async with bench.running(bench.relay(), stay):
+        await bench.happen(50)
+        await bench.arrived(50)
+        async with bench.running(leave):
+            await bench.flow_until(lambda: handled == {"stay", "leave"})
+            await bench.arrived(bench.made)
+        await bench.happen(50)
+        await bench.arrived(bench.made)
+        await bench.settled()
+    assert sorted(number for _, number in await bench.effects()) == list(range(bench.made))
+
+
 def number_of(event: ReceivedEvent) -> int:
     """The number that `Bench.event` gave it."""
     assert event.data is not None

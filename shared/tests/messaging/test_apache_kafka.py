@@ -14,7 +14,6 @@ from deploy.kafka.kafka import Kafka
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import outbox
 from creneau_shared.messaging.broker.choice import broker_of
-from creneau_shared.messaging.consumer import Handler
 from creneau_shared.messaging.events import Event, ReceivedEvent
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.replay import Replayed, replay
@@ -31,6 +30,7 @@ from .conftest import (
     in_order_for_each_key,
     leave_effect,
     number_of,
+    rebalances,
 )
 
 pytestmark = pytest.mark.kafka
@@ -121,27 +121,7 @@ async def test_poison_is_buried_and_replayed(kafka_bench: Bench) -> None:
 
 
 async def test_a_rebalance_loses_and_repeats_nothing(kafka_bench: Bench) -> None:
-    bench = kafka_bench
-    handled: set[str] = set()
-
-    def by(name: str) -> Handler:
-        async def handle(connection: Connection, event: ReceivedEvent) -> None:
-            handled.add(name)
-            await leave_effect(connection, event)
-
-        return handle
-
-    stay, leave = bench.consumer(handlers={TYPE: by("stay")}), bench.consumer(handlers={TYPE: by("leave")})
-    async with bench.running(bench.relay(), stay):
-        await bench.happen(50)
-        await bench.arrived(50)
-        async with bench.running(leave):
-            await bench.flow_until(lambda: handled == {"stay", "leave"})
-            await bench.arrived(bench.made)
-        await bench.happen(50)
-        await bench.arrived(bench.made)
-        await bench.settled()
-    assert sorted(number for _, number in await bench.effects()) == list(range(bench.made))
+    await rebalances(kafka_bench)
 
 
 async def test_a_topic_that_exists_is_brought_to_its_configuration(kafka_bench: Bench) -> None:

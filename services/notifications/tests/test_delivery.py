@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from creneau_notifications.delivery.smtp import SmtpTransport
-from creneau_notifications.delivery.transport import DeliveryError, LoggedEmails
+from creneau_notifications.channels.channel import DeliveryError
+from creneau_notifications.channels.email.smtp import SmtpTransport
+from creneau_notifications.channels.email.transport import LoggedEmails
+from creneau_notifications.channels.registry import CHANNELS
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.storage import messages
 
@@ -143,14 +145,16 @@ async def test_attempts_end(service, mailbox):
 async def test_a_crash_between_sending_and_putting_down_repeats_with_the_same_message_id(service, mailbox):
     await service.learn()
     await service.hear(event())
-    sender = service.smtp_sender(mailbox)
 
-    async def crash(*_):
-        raise asyncio.CancelledError
+    class Crashing(SmtpTransport):
+        async def send(self, sender, recipient, content):
+            await super().send(sender, recipient, content)
+            raise asyncio.CancelledError
 
-    sender._close = crash
+    crashing = Crashing(mailbox.url, tls="opportunistic", timeout_s=5)
     with pytest.raises(asyncio.CancelledError):
-        await sender.send_due()
+        await service.sender(crashing).send_due()
+    await crashing.close()
     assert (await service.statuses())["confirmation"] == ("sending", None)
     other = service.smtp_sender(mailbox)
     assert await other.send_due() == 0, "the lease still holds"
@@ -165,7 +169,7 @@ async def test_a_sender_whose_lease_ran_out_changes_nothing_any_more(service, ma
     await service.learn()
     await service.hear(event())
     async with service.database.transaction() as connection:
-        [slow] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1)
+        [slow] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1, CHANNELS)
     service.clock.advance(timedelta(minutes=5))
     await service.smtp_sender(mailbox).send_due()
     async with service.database.transaction() as connection:
@@ -191,7 +195,7 @@ async def test_what_is_superseded_while_it_is_sent_is_not_tried_again(service, m
     await service.learn()
     await service.hear(event())
     async with service.database.transaction() as connection:
-        [claimed] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1)
+        [claimed] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1, CHANNELS)
     await service.hear(event(Change.CANCELLED, 2, version=2))
     async with service.database.transaction() as connection:
         closed = await messages.postpone(connection, claimed, START, service.clock.now())

@@ -18,10 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
+from creneau_notifications.channels.email.render import build_email
+from creneau_notifications.channels.sms.render import GSM_ALPHABET, build_sms, gsm
+from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.appointment import Change, Mode
 from creneau_notifications.domain.plan import Kind
-from creneau_notifications.rendering.email import InvalidAddressError, build_email
-from creneau_notifications.rendering.sms import GSM_ALPHABET, build_sms, gsm
 
 from .factories import APPOINTMENT, CAMILLE, SITE, START, event, occasion, visit
 

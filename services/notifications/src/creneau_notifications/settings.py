@@ -1,14 +1,14 @@
-"""What the notifications service can be told from the environment, beside what every service can."""
+"""What the notifications service can be told from the environment, beside what every service can.
+
+What one channel can be told stands in its folder.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import Field, FilePath
+from pydantic import Field
 
 from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.retry import RetryPolicy
-from creneau_notifications.domain.rules import Channel
 from creneau_shared.settings import ServiceSettings
 
 
@@ -17,30 +17,6 @@ class NotificationsSettings(ServiceSettings):
 
     public_site_url: str = Field(
         "http://127.0.0.1:8080", description="pages for the public that messages link to, no trailing slash"
-    )
-
-    smtp_url: str = Field(
-        "",
-        description="smtp://user:password@host:port (STARTTLS, see SMTP_TLS) or smtps://… (TLS from the first byte); "
-        "empty: e-mails are logged, not sent",
-    )
-    smtp_tls: Literal["required", "opportunistic", "off"] = Field(
-        "required",
-        description="for smtp://: encrypt and verify the server, or send nothing; encrypt where the server offers it; "
-        "never, for a mail server on this machine",
-    )
-    smtp_ca: FilePath | None = Field(
-        None, description="file of the CAs (PEM) that vouch for the mail server; none: the system's"
-    )
-    smtp_timeout_s: float = Field(20.0, description="longest wait for one answer of the SMTP server, seconds")
-    mail_from: str = Field(
-        "ne-pas-repondre@creneau.example",
-        description="sender of e-mails; its domain is in Message-ID",
-    )
-    mail_from_name: str = Field("Créneau", description="name shown beside the sender's address")
-
-    sms_sender: Literal["off", "log"] = Field(
-        "off", description="off: no text message is planned; log: they are planned and logged, not sent"
     )
 
     delivery_senders: int = Field(
@@ -97,11 +73,6 @@ class NotificationsSettings(ServiceSettings):
         gt=0,
         description="somebody of whom nothing but their erasure is known any more is forgotten within, hours",
     )
-
-    @property
-    def channels(self) -> frozenset[Channel]:
-        """The channels on offer."""
-        return frozenset(Channel) if self.sms_sender != "off" else frozenset({Channel.EMAIL})
 
     @property
     def address_key(self) -> str:

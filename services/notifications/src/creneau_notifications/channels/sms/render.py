@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
+from creneau_notifications.channels.sms.wording import WORDINGS
 from creneau_notifications.rendering.dates import moment
 from creneau_notifications.rendering.letter import Occasion
-from creneau_notifications.rendering.wording import WORDINGS
 
 GSM_ALPHABET = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
@@ -23,10 +23,10 @@ def build_sms(occasion: Occasion) -> str:
     language = occasion.contact.writes_in
     wording = WORDINGS[language]
     when = moment(occasion.event.appointment.start, occasion.visit, language)
-    sentence = wording.sms[occasion.kind].format(when=when)
-    text = f"{sentence}. {wording.sms_manage.format(url=occasion.page_url)}"
+    sentence = wording.sentence[occasion.kind].format(when=when)
+    text = f"{sentence}. {wording.manage.format(url=occasion.page_url)}"
     if occasion.confirm_url is not None:
-        text += f". {wording.sms_confirm.format(url=occasion.confirm_url)}"
+        text += f". {wording.confirm.format(url=occasion.confirm_url)}"
     return gsm(text)
 
 

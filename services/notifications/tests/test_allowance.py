@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creneau_notifications.channels.email.address import email_address
-from creneau_notifications.channels.sms.address import phone_number
+from creneau_notifications.channels.sms.address import sms_address
+from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.allowance import NEWS, Allowance, Standing, withheld
 from creneau_notifications.domain.plan import Kind
 
@@ -94,11 +95,13 @@ def test_two_letter_boxes_are_two(one, other):
     ["06 39 98 00 01", "+33639980001", "0033 6 39 98 00 01", "+33 (0)6.39.98.00.01", "06-39-98-00-01"],
 )
 def test_a_number_has_one_spelling(text):
-    assert phone_number(text) == "+33639980001"
+    assert sms_address(text).value == "+33639980001"
 
 
 @pytest.mark.parametrize(
     "text", ["", "bonjour", "+33 6 appelle-moi", "15", "0639980001; 0639980002", "+" * 9, "+33639980001\nX"]
 )
 def test_what_is_no_number_is_none(text):
-    assert phone_number(text) is None
+    with pytest.raises(InvalidAddressError) as raised:
+        sms_address(text)
+    assert raised.value.reason == "invalid-address"

@@ -234,6 +234,8 @@ async def test_a_message_waits_for_its_contact_and_leaves_when_it_comes(service,
         (None, "no-contact"),
         (replace(CAMILLE, email=None), "no-address"),
         (replace(CAMILLE, email="not an address"), "invalid-address"),
+        (replace(CAMILLE, email="camille martin@example.org"), "invalid-address"),
+        (replace(CAMILLE, email="camille@localhost"), "invalid-address"),
     ],
 )
 async def test_who_cannot_be_reached_is_a_failure_with_its_reason(service, mailbox, contact, reason):
@@ -245,6 +247,59 @@ async def test_who_cannot_be_reached_is_a_failure_with_its_reason(service, mailb
     await sender.send_due()
     assert (await service.statuses())["confirmation"] == ("failed", reason)
     assert mailbox.mails == []
+    communication = await service.communication(await confirmation_id(service))
+    assert communication["status"] == "not-done"
+    assert communication["statusReason"]["coding"][0]["code"] == "recipient-unavailable"
+    service.clock.advance(timedelta(hours=1))
+    assert await sender.send_due() == 0, "it is not tried again"
+    assert (await service.statuses())["2-days"] == ("planned", None), (
+        "a mended address gets what is still to come"
+    )
+
+
+@pytest.mark.parametrize("pasted", [" {} ", "mailto:{}", "\u200b{}\u00a0"])
+async def test_an_address_kept_with_what_was_pasted_around_it_is_written_to(service, mailbox, pasted):
+    """Replicas hold addresses of before they were mended where they are published."""
+    await service.learn(contact=replace(CAMILLE, email=pasted.format(CAMILLE.email)))
+    await service.hear(event())
+    await service.smtp_sender(mailbox).send_due()
+    [mail] = mailbox.mails
+    assert [address.addr_spec for address in mail["To"].addresses] == [CAMILLE.email]
+
+
+@pytest.mark.parametrize("landline", ["01 99 00 00 01", "+33199000001", "0262 12 34 56", "+590590123456"])
+async def test_a_landline_gets_no_text_message_and_its_owner_the_e_mails(service, landline):
+    await service.learn(contact=replace(CAMILLE, phone=landline))
+    await service.hear(event())
+    assert {row["channel"] for row in await service.messages()} == {"email"}
+
+
+async def test_a_number_that_becomes_a_landline_is_not_tried(service):
+    await service.learn()
+    await service.hear(event())
+    service.clock.advance(timedelta(seconds=1))
+    await service.learn(contact=replace(CAMILLE, phone="+33199000001"), facts=())
+    service.at(START - timedelta(hours=2))
+    texts = []
+
+    class Sms:
+        async def send(self, number, text):
+            texts.append(number)
+
+    await service.sender(LoggedEmails(), Sms()).send_due()
+    assert texts == []
+    [reminder] = [row for row in await service.messages() if row["rule"] == "2-hours"]
+    assert (reminder["status"], reminder["reason"]) == ("failed", "no-text-messages")
+    communication = await service.communication(reminder["id"])
+    assert "ligne fixe" in communication["statusReason"]["text"]
+
+
+async def test_a_landline_that_becomes_a_mobile_number_is_reminded(service):
+    await service.learn(contact=replace(CAMILLE, phone="+33199000001"))
+    await service.hear(event())
+    service.clock.advance(timedelta(seconds=1))
+    await service.learn(facts=())
+    assert (await service.statuses())["2-hours"] == ("planned", None)
 
 
 async def test_missing_facts_are_waited_for_and_then_done_without(service, mailbox):

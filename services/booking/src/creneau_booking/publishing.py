@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment
 from creneau_booking.domain.events import AppointmentEvent
-from creneau_booking.domain.identity import AddressKind, address_digest, mended_email, spelled
+from creneau_booking.domain.identity import AddressKind, address_digest, spelled
 from creneau_booking.storage.accounts import Account, Link
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
+from creneau_shared.contact_points import email_address, mended, phone_of
 from creneau_shared.fhir.current import current, current_name
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
@@ -190,9 +191,9 @@ def _erased(patient_id: str, data: dict[str, Any] | None, correlation_id: str | 
 
 def _contact(patient_id: str, patient: Resource, vouched: Collection[bytes], now: datetime) -> dict[str, Any]:
     telecoms = [t for t in current(patient.get("telecom", ()), now) if t.get("value")]
-    email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX)
-    email = (mended_email(email) or None) if email is not None else None
-    phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX)
+    email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX, lambda text: email_address(text) is not None)
+    email = (mended(email) or None) if email is not None else None
+    phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX, _takes_texts)
     data = {
         "recipient": f"Patient/{patient_id}",
         "name": _display_name(patient, now),
@@ -213,10 +214,18 @@ def _vouched(
     return address_digest(patient_id, kind, spelled(kind, address)) in vouched
 
 
-def _first(telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: int) -> str | None:
-    """The first address of these systems that could be one: what is longer is a remark, not an address."""
-    found = (t["value"] for t in telecoms if t.get("system") in systems and len(t["value"]) <= length_max)
-    return next(found, None)
+def _first(
+    telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: int, serves: Callable[[str], bool]
+) -> str | None:
+    """The first address of these systems at which messages arrive, failing that the first: why nothing arrives there is
+    then said of each message. What is longer than an address is a remark."""
+    found = [t["value"] for t in telecoms if t.get("system") in systems and len(t["value"]) <= length_max]
+    return next((address for address in found if serves(address)), found[0] if found else None)
+
+
+def _takes_texts(number: str) -> bool:
+    phone = phone_of(number)
+    return phone is not None and phone.takes_texts
 
 
 def _display_name(patient: Resource, now: datetime) -> str:

@@ -36,3 +36,23 @@ def test_others_are_written_to():
 def test_what_was_pasted_with_an_address_is_not_part_of_it(form):
     telecom = [{"system": "email", "value": form.format("camille@exemple.fr")}]
     assert contact(telecom=telecom)["email"] == "camille@exemple.fr"
+
+
+def test_of_several_addresses_the_first_at_which_messages_arrive_is_told():
+    """By rank; a landline before a mobile number must not cost the reminder."""
+    telecom = [
+        {"system": "phone", "value": "01 99 00 00 01", "rank": 1, "use": "home"},
+        {"system": "phone", "value": "06 39 98 00 01", "rank": 2},
+        {"system": "phone", "value": "06 39 98 00 02", "rank": 3},
+        {"system": "email", "value": "camille martin@exemple.fr"},
+        {"system": "email", "value": "camille@exemple.fr"},
+    ]
+    told = contact(telecom=telecom)
+    assert (told["phone"], told["email"]) == ("06 39 98 00 01", "camille@exemple.fr")
+
+
+def test_where_no_address_serves_the_first_is_told_so_that_its_failure_is_seen():
+    told = contact(
+        telecom=[{"system": "phone", "value": "01 99 00 00 01"}, {"system": "email", "value": "camille"}]
+    )
+    assert (told["phone"], told["email"]) == ("01 99 00 00 01", "camille")

@@ -188,8 +188,8 @@ class Sender:
         try:
             channel = self._ways[message.channel].channel
             admitted = await self._admission.admit(connection, channel, message, decision, now)
-        except InvalidAddressError:
-            return Close(Status.FAILED, "invalid-address")
+        except InvalidAddressError as error:
+            return Close(Status.FAILED, error.reason)
         return Close(Status.CANCELLED, admitted.reason) if isinstance(admitted, Withheld) else admitted
 
     def _weigh(
@@ -264,6 +264,8 @@ class Sender:
             if closed is not None:
                 await self._communications.show(connection, closed, now)
         metrics.FINISHED.labels(message.channel, status).inc()
+        if reason is not None:
+            metrics.NOT_SENT.labels(message.channel, reason).inc()
 
     def _attempt(
         self, message: Message, result: str, error: DeliveryError | None = None, sent: Sent | None = None

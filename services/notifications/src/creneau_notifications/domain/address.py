@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 
 class InvalidAddressError(Exception):
-    """What was given is no address of the channel: nothing can ever be sent to it."""
+    """Nothing can ever be sent to what was given. `reason`: as the Communication says it."""
+
+    def __init__(self, reason: str = "invalid-address") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,11 @@ REASONS = {
     "too-late": ("unknown", "Devenu inutile avant d’avoir pu partir"),
     "no-contact": ("recipient-unavailable", "Coordonnées inconnues"),
     "no-address": ("recipient-unavailable", "Aucune adresse connue pour ce canal"),
-    "invalid-address": ("recipient-unavailable", "Adresse invalide"),
+    "invalid-address": (
+        "recipient-unavailable",
+        "Ce qui est enregistré n’est pas une adresse : rien ne peut y être envoyé",
+    ),
+    "no-text-messages": ("recipient-unavailable", "Ce numéro (ligne fixe) ne reçoit pas de SMS"),
     "address-unconfirmed": (
         "recipient-unavailable",
         "L’adresse n’a pas été confirmée par la personne qui la lit",

@@ -14,7 +14,7 @@ from email.policy import compat32
 from email.utils import format_datetime, formataddr
 from uuid import UUID
 
-from creneau_notifications.channels.email.address import valid_address
+from creneau_notifications.channels.email.address import email_address
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.greeting import addressed_as
 from creneau_notifications.domain.plan import Kind
@@ -56,7 +56,9 @@ def message_id_header(message: UUID, sender: str) -> str:
 def clean_contact(contact: Contact) -> Contact:
     """The contact with a name that may be repeated, or none, and an address in normal form. Raises
     InvalidAddressError."""
-    return replace(contact, name=addressed_as(contact.name) or "", email=valid_address(contact.email))
+    return replace(
+        contact, name=addressed_as(contact.name) or "", email=email_address(contact.email or "").value
+    )
 
 
 def _mailbox(name: str, address: str) -> str:

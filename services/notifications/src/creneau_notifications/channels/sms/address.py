@@ -1,29 +1,24 @@
-"""What a number is to which a text message can be sent."""
+"""To which numbers text messages can be sent."""
 
 from __future__ import annotations
 
-import re
-
 from creneau_notifications.domain.address import Address, InvalidAddressError
+from creneau_shared.contact_points import phone_of
 
 NAME = "sms"
 
-_PHONE = re.compile(r"\+[1-9]\d{5,14}")
-
 
 def sms_address(given: str) -> Address:
-    """The number as E.164. Raises InvalidAddressError."""
-    number = phone_number(given)
-    if number is None:
-        raise InvalidAddressError("no telephone number")
-    return Address(NAME, number, exact=number, mailbox=number)
+    """The number as E.164. Raises InvalidAddressError: it is none, or one that text messages do not reach."""
+    phone = phone_of(given)
+    if phone is None:
+        raise InvalidAddressError
+    if not phone.takes_texts:
+        raise InvalidAddressError("no-text-messages")
+    return Address(NAME, phone.number, exact=phone.number, mailbox=phone.number)
 
 
-def phone_number(text: str) -> str | None:
-    """`06 39 98 00 01`, `+33 (0)6 39 98 00 01` or `0033…` as E.164; None for what is no telephone number."""
-    if re.search(r"[^\d\s().+/-]", text):
-        return None
-    digits = re.sub(r"[^\d+]", "", text.replace("(0)", ""))
-    digits = re.sub(r"^00", "+", digits)
-    digits = re.sub(r"^0(?=[1-9]\d{8}$)", "+33", digits)
-    return digits if _PHONE.fullmatch(digits) else None
+def is_landline(given: str) -> bool:
+    """Whether it is a number in order, and text messages do not reach it."""
+    phone = phone_of(given)
+    return phone is not None and not phone.takes_texts

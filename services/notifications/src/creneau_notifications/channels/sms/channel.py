@@ -8,7 +8,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from creneau_notifications.channels.channel import PARTICIPATION_MODE, Carrier, Sent
-from creneau_notifications.channels.sms.address import NAME, sms_address
+from creneau_notifications.channels.sms.address import NAME, is_landline, sms_address
 from creneau_notifications.channels.sms.render import build_sms
 from creneau_notifications.channels.sms.settings import SmsSettings
 from creneau_notifications.channels.sms.transport import LoggedSms, SmsTransport
@@ -37,7 +37,10 @@ class SmsCarrier:
 
 
 class SmsChannel:
-    """On offer where the settings say so. Planned once the telephone number is known."""
+    """On offer where the settings say so. Planned once a telephone number is known that is no landline.
+
+    What is no number at all is planned for too: that nothing can be sent to it is then seen, with its reason.
+    """
 
     name = NAME
     medium: ClassVar = {"system": PARTICIPATION_MODE, "code": "SMSWRIT", "display": "SMS message"}
@@ -50,7 +53,7 @@ class SmsChannel:
         return SmsSettings().sms_sender != "off"
 
     def is_planned_for(self, contact: Contact | None) -> bool:
-        return contact is not None and contact.phone is not None
+        return contact is not None and contact.phone is not None and not is_landline(contact.phone)
 
     def given(self, contact: Contact) -> str | None:
         return contact.phone

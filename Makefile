@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
 BIN := .venv/bin
 DISTRIBUTIONS := shared $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
-PACKAGES := $(addprefix creneau_,$(notdir $(DISTRIBUTIONS))) deploy tests
+PACKAGES := creneau_french $(addprefix creneau_,$(notdir $(DISTRIBUTIONS))) deploy tests
 
 # What is installed is known by the content of what it was installed from.
 RUN_KEY := $(shell cat deploy/requirements/run.txt $(DISTRIBUTIONS:=/pyproject.toml) | cksum | cut -d' ' -f1)

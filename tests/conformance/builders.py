@@ -56,6 +56,20 @@ def practitioner(value: str | None = None, **more: Any) -> Resource:
     }
 
 
+def regulator(value: str | None = None, **more: Any) -> Resource:
+    """An account as the SAS platform sends it (INT_R02)."""
+    kind = {"coding": [{"system": "http://interopsante.org/fhir/CodeSystem/fr-v2-0203", "code": "INTRN"}]}
+    return {
+        "resourceType": "Practitioner",
+        "meta": {"source": "urn:oid:1.2.250.1.213.3.6"},
+        "identifier": [{"type": kind, "system": "urn:oid:1.2.250.1.213.3.6", "value": value or str(uuid4())}],
+        "active": True,
+        "name": [{"family": "Fictif", "given": ["Dominique"]}],
+        "telecom": [{"system": "email", "value": "dominique@exemple.fr"}],
+        **more,
+    }
+
+
 def schedule(actor: str, **more: Any) -> Resource:
     return {"resourceType": "Schedule", "active": True, "actor": [{"reference": actor}]} | more
 

@@ -21,7 +21,14 @@ from tests.conformance.builders import Resource
 from tests.fixtures.stack import Stack
 
 EXAMPLES = Path(__file__).parents[3] / "shared" / "fhir" / "sas" / "examples"
-DIRECTORY_TYPES = ("Organization", "Location", "HealthcareService", "Practitioner", "PractitionerRole")
+DIRECTORY_TYPES = (
+    "Organization",
+    "Location",
+    "HealthcareService",
+    "Practitioner",
+    "PractitionerRole",
+    "Device",
+)
 NATIONAL = "urn:oid:1.2.250.1.71.4.2.1"
 VERBATIM = (
     "_include=Slot:schedule&_include:iterate=Schedule:actor&start={start}&start={end}"

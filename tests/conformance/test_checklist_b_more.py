@@ -234,11 +234,11 @@ def test_summary_text_goes_without_includes(agenda: Agenda, system: httpx.Client
 
 
 def test_definitions(system: httpx.Client) -> None:
-    """The three are SearchParameters like the others, each under its canonical."""
+    """The three are SearchParameters like the others, each under its canonical, once for all types."""
     for name, url in (
         ("text", "http://hl7.org/fhir/SearchParameter/DomainResource-text"),
         ("content", "http://hl7.org/fhir/SearchParameter/Resource-content"),
         ("filter", "https://creneau.sante.fr/fhir/SearchParameter/Resource-filter"),
     ):
-        definition = system.get(f"/SearchParameter/Slot-{name}").json()
+        definition = system.get(f"/SearchParameter/{url.rpartition('/')[2]}").json()
         assert (definition["url"], definition["code"]) == (url, f"_{name}")

@@ -52,13 +52,22 @@ def practice(stack: Stack, system: httpx.Client) -> Practice:
         "specialty": [{"coding": [{"system": SPECIALTY, "code": "SM54"}]}],
     }
     service = {"resourceType": "HealthcareService", "id": f"{word}-h", "name": f"Consultations {word}"}
-    for resource in (place, person, role, service):
+    device = {
+        "resourceType": "Device",
+        "id": f"{word}-d",
+        "identifier": [{"system": ADDRESS_SYSTEM, "value": f"{word}-d"}],
+        "deviceName": [{"name": f"Échographe {word}", "type": "user-friendly-name"}],
+        "type": {"coding": [{"system": ADDRESS_SYSTEM, "code": f"{word}-t"}]},
+        "modelNumber": f"{word}-m",
+    }
+    for resource in (place, person, role, service, device):
         put(system, stack, resource)
     actors = [
         f"Practitioner/{word}-p",
         f"PractitionerRole/{word}-r",
         f"Location/{word}-l",
         f"HealthcareService/{word}-h",
+        f"Device/{word}-d",
     ]
     agenda = created(
         system, builders.schedule(actors[0]) | {"actor": [{"reference": actor} for actor in actors]}
@@ -106,7 +115,8 @@ def test_the_query_of_the_guide_for_slots(anonymous: httpx.Client, practice: Pra
     )
     assert ids(answer) == [practice.free]
     kinds = sorted(entry["resource"]["resourceType"] for entry in answer.json()["entry"])
-    assert kinds == ["HealthcareService", "Location", "Practitioner", "PractitionerRole", "Schedule", "Slot"]
+    everybody = ["Device", "HealthcareService", "Location", "Practitioner", "PractitionerRole"]
+    assert kinds == [*everybody, "Schedule", "Slot"]
     require_modes(answer.json(), "Slot")
 
 
@@ -128,6 +138,11 @@ def require_modes(bundle: Resource, matched: str) -> None:
         ("schedule.actor:Location.identifier", "{w}-l"),
         ("schedule.actor:Location.address", "{w}"),
         ("schedule.actor:HealthcareService.name", "Consultations {w}"),
+        ("schedule.actor:Device.identifier", f"{ADDRESS_SYSTEM}|{{w}}-d"),
+        ("schedule.actor:Device.type", "{w}-t"),
+        ("schedule.actor:Device.device-name", "Échographe {w}"),
+        ("schedule.actor:Device.model", "{w}-m"),
+        ("schedule.actor", "Device/{w}-d"),
         ("schedule.actor", "PractitionerRole/{w}-r"),
         ("identifier", f"{ADDRESS_SYSTEM}|{{w}}-s"),
     ],
@@ -139,6 +154,29 @@ def test_slots_by_who_and_where(
     found = value.format(w=practice.word)
     assert slots(anonymous, practice, (criterion, found)) == [practice.free]
     assert slots(anonymous, practice, (criterion, f"{found}x")) == []
+
+
+def test_slots_by_the_names_of_the_guide_for_both_ends(anonymous: httpx.Client, practice: Practice) -> None:
+    """`earliestStart` and `latestStart`, with a comparator or without."""
+    first, last = practice.window
+    whose = {"schedule.actor:Practitioner.identifier": practice.number}
+    for low, high in ((first, last), (f"gt{first}", f"lt{last}")):
+        within = {"earliestStart": low, "latestStart": high, "status": "free", **whose}
+        assert ids(anonymous.get("/Slot", params=within)) == [practice.free]
+    after = {"earliestStart": last, "status": "free", **whose}
+    assert ids(anonymous.get("/Slot", params=after)) == []
+
+
+def test_an_agenda_of_a_device_is_searched_by_it(anonymous: httpx.Client, practice: Practice) -> None:
+    """`Schedule.actor:Device`, and what the device is."""
+    for criterion, value in (
+        ("actor:Device", f"{practice.word}-d"),
+        ("actor:Device.device-name", f"échographe {practice.word}"),
+    ):
+        answer = anonymous.get("/Schedule", params={criterion: value, "_include": "Schedule:actor:Device"})
+        assert len(ids(answer)) == 1
+        kinds = {entry["resource"]["resourceType"] for entry in answer.json()["entry"]}
+        assert kinds == {"Schedule", "Device"}
 
 
 def test_slots_that_are_taken_can_be_looked_for(anonymous: httpx.Client, practice: Practice) -> None:

@@ -205,6 +205,9 @@ def test_06_numbers_match_with_and_without_prefix_and_are_sent_prefixed(
         (r"start=le[^&]*&", "http.start"),
         (r"&status=free", "http.status"),
         (r"(?<=identifier=)[^&]*", "http.schedule.actor:Practitioner.identifier"),
+        (r"&schedule[^&]*", "http.schedule.actor:Practitioner.identifier"),
+        (r"urn:oid:[0-9.]*%7C", "http.schedule.actor:Practitioner.identifier"),
+        (r"urn:oid:[0-9.]*(?=%7C)", "http.schedule.actor:Practitioner.identifier"),
     ],
 )
 def test_07_a_missing_criterion_is_refused_and_named(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
@@ -12,7 +13,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from deploy.local.mail_store import MailStore, Message
 from deploy.local.ports import wait_until
 from deploy.local.topology import SERVICES
@@ -254,10 +255,7 @@ async def on_the_bus(city: Stack, canaries: Canaries) -> list[tuple[str, str]]:
     try:
         for topic in sorted(await reader.topics()):
             places = [TopicPartition(topic, n) for n in sorted(reader.partitions_for_topic(topic) or ())]
-            reader.assign(places)
-            records = []
-            while batch := await reader.getmany(timeout_ms=2000):
-                records += [record for some in batch.values() for record in some]
+            records = await all_of(reader, places)
             compacted = topic.endswith((".contacts", ".resources"))
             latest = {record.key: record for record in records} if compacted else dict(enumerate(records))
             for record in latest.values():
@@ -266,3 +264,16 @@ async def on_the_bus(city: Stack, canaries: Canaries) -> list[tuple[str, str]]:
     finally:
         await reader.stop()
     return found
+
+
+async def all_of(reader: AIOKafkaConsumer, places: list[TopicPartition]) -> list[ConsumerRecord]:
+    """Every record of these partitions, up to where the broker says that they end."""
+    reader.assign(places)
+    records: list[ConsumerRecord] = []
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            for some in (await reader.getmany(timeout_ms=200)).values():
+                records += some
+            ends = [(place, reader.highwater(place)) for place in places]
+            if all([end is not None and await reader.position(place) >= end for place, end in ends]):
+                return records

@@ -8,12 +8,14 @@ from uuid import uuid4
 import httpx
 import pytest
 from services.directory.tests.conftest import Directory
+from services.directory.tests.regulators import account
 
 OWN = {
     "Location": "managingOrganization",
     "HealthcareService": "providedBy",
     "PractitionerRole": "organization",
     "Endpoint": "managingOrganization",
+    "Device": "owner",
     "OrganizationAffiliation": "organization",
 }
 MORE: dict[str, dict[str, Any]] = {
@@ -110,10 +112,18 @@ async def test_the_regulation_keeps_its_regulators(directory: Directory) -> None
     """SAS INT_R02: it writes its own accounts, and nobody else's professionals."""
     ours = await practice(directory)
     regulation = directory.staff(creneau_role="regulator")
-    person = {"resourceType": "Practitioner", "id": unique("regulateur"), "name": [{"family": "Exemple"}]}
+    person = account(unique("regulateur"))
     assert (await directory.put(person, regulation)).status_code == 201
     assert (await directory.put({**person, "active": False}, regulation)).status_code == 200
     assert (await directory.put({**person, "active": True}, directory.staff(ours))).status_code == 403
-    doctor = {**person, "id": unique("prat")}
+    doctor = {"resourceType": "Practitioner", "id": unique("prat"), "name": [{"family": "Exemple"}]}
     assert (await directory.put(doctor, directory.staff(ours))).status_code == 201
     assert (await directory.put({**doctor, "active": False}, regulation)).status_code == 403
+
+
+async def test_a_patients_own_device_is_not_for_the_directory(directory: Directory) -> None:
+    """Everybody reads it: what a person wears is nobody's business."""
+    ours = await practice(directory)
+    worn = entry("Device", ours, patient={"reference": "Patient/1"})
+    answer = await directory.put(worn, directory.staff(ours))
+    assert (answer.status_code, code(answer)) == (422, "patients-device")

@@ -57,7 +57,8 @@ async def test_every_answer_has_its_number_and_its_protection(client: httpx.Asyn
 
 
 async def test_a_stranger_sends_little_and_asks_a_limited_number_of_times(services: Services) -> None:
-    async with stranger(services, anonymous_body_bytes_max=100, anonymous_requests_burst=5) as client:
+    limits = {"anonymous_requests_burst": 5, "anonymous_requests_per_s": 0.001}
+    async with stranger(services, anonymous_body_bytes_max=100, **limits) as client:
         long = await client.post(
             "/fhir", content=b"x" * 101, headers={"Content-Type": "application/fhir+json"}
         )

@@ -23,8 +23,9 @@ from creneau_notifications.channels.sms.render import GSM_ALPHABET, build_sms, g
 from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.appointment import Change, Mode
 from creneau_notifications.domain.plan import Kind
+from creneau_notifications.domain.visit import visit_of
 
-from .factories import APPOINTMENT, CAMILLE, SITE, START, event, occasion, visit
+from .factories import APPOINTMENT, CAMILLE, LOCATION, SITE, START, appointment, event, occasion, visit
 
 GOLDEN = Path(__file__).parent / "golden"
 MESSAGE = UUID("7d9c9a55-8b54-5c0e-9a53-000000000001")
@@ -55,6 +56,13 @@ def html_of(mail: EmailMessage) -> str:
 def calendar_of(mail: EmailMessage) -> Calendar:
     [attachment] = mail.iter_attachments()
     return Calendar.from_ical(attachment.get_payload(decode=True))
+
+
+def test_a_zone_that_there_is_not_counts_as_none():
+    """Facts of before it was refused, or of another feed: whoever goes there is told all the same, by the other's clock."""
+    wrong = replace(LOCATION, zone="Europe/Parys")
+    told = visit_of(appointment(), {wrong.reference: wrong})
+    assert (str(told.zone), told.zone_known) == ("Europe/Paris", False)
 
 
 @pytest.mark.parametrize("kind", list(Kind))

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 PARIS = ZoneInfo("Europe/Paris")
 """The zone of a query date that names none (FHIR R4 search: the server's local time zone)."""
+ZONES = frozenset(available_timezones())
+
+
+def zone_named(name: object) -> ZoneInfo | None:
+    """The zone of that name; None when the IANA database has none."""
+    return ZoneInfo(name) if isinstance(name, str) and name in ZONES else None
 
 
 class Clock(Protocol):

@@ -59,7 +59,7 @@ def _staff(**of_actions: Reach) -> Reaches:
 
 
 def _and(*several: Reaches) -> Reaches:
-    """Several together; a later one stands for the same letters of an earlier one."""
+    """Several together; where two say something of the same role and letters, the later one holds."""
     together: dict[Role, dict[str, Reach]] = {}
     for one in several:
         for role, reaches in one.items():
@@ -93,6 +93,8 @@ TYPES: Mapping[str, ResourceType] = {
         ),
         ResourceType("Endpoint", "directory", _DIRECTORY, public=True),
         ResourceType("OrganizationAffiliation", "directory", _DIRECTORY, public=True),
+        # What a practice works with; one that is a patient's own is refused (`creneau_directory.handlers`).
+        ResourceType("Device", "directory", _DIRECTORY, public=True),
         ResourceType(
             "Schedule",
             "booking",

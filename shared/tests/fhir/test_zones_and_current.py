@@ -9,8 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from creneau_shared.clock import ZONES
 from creneau_shared.fhir.current import current, current_name
-from creneau_shared.fhir.zones import READ_TOO, TIME_ZONE, postal_code, zone_issues, zone_of
+from creneau_shared.fhir.postal_codes import postal_code
+from creneau_shared.fhir.zones import (
+    INSEE_CODE,
+    OVERSEAS,
+    READ_TOO,
+    TERRITORIES,
+    TIME_ZONE,
+    zone_issues,
+    zone_of,
+)
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 
@@ -24,7 +34,19 @@ def stating(name: object, url: str = TIME_ZONE) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "spelled", ["97400", "97 400", " 97400", "F-97400", "FR 97400", "97400\u200b", "f - 97400", "97.400"]
+    "spelled",
+    [
+        *("97400", "97 400", " 97400", "F-97400", "FR 97400", "97400\u200b", "f - 97400", "97.400"),
+        *(
+            "97400\u00a0",
+            "97\u202f400",
+            "97\u2011400",
+            "re-97400",
+            "97400 Saint-Denis",
+            "97400 CEDEX",
+            "９７４００",
+        ),
+    ],
 )
 def test_a_postal_code_in_any_spelling_is_that_code(spelled: str) -> None:
     zone = zone_of(place(address={"postalCode": spelled}))
@@ -43,13 +65,48 @@ def test_a_postal_code_in_any_spelling_is_that_code(spelled: str) -> None:
         ("98742", "Pacific/Marquesas"),
         ("98713", "Pacific/Tahiti"),
         ("98800", "Pacific/Noumea"),
-        ("1000", "Europe/Paris"),
+        ("97150", "America/Marigot"),
+        ("98600", "Pacific/Wallis"),
+        ("98412", "Indian/Kerguelen"),
+        ("98414", "Antarctica/DumontDUrville"),
+        ("98799", "Etc/GMT+8"),
     ],
 )
 def test_every_french_place_has_its_clock(code: str, zone: str) -> None:
     found = zone_of(place(address={"postalCode": code}))
     assert found is not None
     assert found.key == zone
+
+
+@pytest.mark.parametrize(
+    ("address", "zone"),
+    [
+        ({"country": "RE"}, "Indian/Reunion"),
+        ({"country": "MTQ", "postalCode": "?"}, "America/Martinique"),
+        ({"country": "France", "state": "La Réunion"}, "Indian/Reunion"),
+        ({"state": "974"}, "Indian/Reunion"),
+        ({"state": "FR-973", "country": "FR"}, "America/Cayenne"),
+        ({"country": "Polynésie française"}, "Pacific/Tahiti"),
+        ({"country": "French Guiana"}, "America/Cayenne"),
+        ({"country": "PF", "postalCode": "98742"}, "Pacific/Marquesas"),
+        ({"extension": [{"url": INSEE_CODE, "valueCoding": {"code": "97701"}}]}, "America/St_Barthelemy"),
+        ({"extension": [{"url": INSEE_CODE, "valueCoding": {"code": "2A004"}}]}, "Europe/Paris"),
+        ({"country": "DE", "postalCode": "97421"}, None),
+        ({"country": "Allemagne", "postalCode": "97421"}, None),
+        ({"country": "FR"}, None),
+        ({"postalCode": "1000"}, None),
+        ({"state": "Bretagne"}, None),
+    ],
+)
+def test_an_address_says_its_clock_by_what_it_has(address: dict[str, Any], zone: str | None) -> None:
+    """Code of the post or of the commune, department, territory; abroad, five digits are no French postal code."""
+    found = zone_of(place(address=address))
+    assert (found.key if found else None) == zone
+
+
+def test_every_zone_of_the_table_exists() -> None:
+    assert set(OVERSEAS.values()) <= ZONES
+    assert TERRITORIES.keys() <= OVERSEAS.keys()
 
 
 @given(st.text(max_size=20))

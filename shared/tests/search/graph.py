@@ -86,7 +86,7 @@ LOCATIONS = [
     ),
     resource(
         "Location", "versailles", status="active", name="Cabinet Versailles",
-        address={"city": "Versailles", "postalCode": "78000"},
+        address={"city": "Versailles", "postalCode": "78\u202f000"},
         position={"latitude": 48.8049, "longitude": 2.1204}, managingOrganization=ref("Organization/paris"),
     ),
     resource(

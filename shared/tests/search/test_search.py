@@ -52,6 +52,10 @@ from shared.tests.search.store import Store
         ("Organization?name=msp", "paris"),
         ("Location?address=paris", "paris"),
         ("Location?address-postalcode=750", "paris"),
+        ("Location?address-postalcode=75 011", "paris"),
+        ("Location?address-postalcode=f-78000", "versailles"),
+        ("Location?address-postalcode=7 8", "versailles"),
+        ("Location?address=78 000", "versailles"),
         ("Appointment?description=suivi", "a1"),
         # reference
         ("Slot?schedule=martin", "m1"),

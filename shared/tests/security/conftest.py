@@ -77,7 +77,7 @@ class RememberedHere:
     def __init__(self) -> None:
         self.used: dict[bytes, str | None] = {}
 
-    async def claim(self, proof: bytes, request: str | None, until: float, now: float) -> bool:
+    async def is_first_use(self, proof: bytes, request: str | None, until: float, now: float) -> bool:
         if proof in self.used:
             return request is not None and self.used[proof] == request
         self.used[proof] = request

@@ -137,6 +137,7 @@ class World:
             },
         )
         put("endpoint", _endpoint(whose))
+        put("device", {"resourceType": "Device", "owner": whose, "modelNumber": "D3"})
         self.stack.replicate(*(dict(item.resource) for item in (place, offer, person, role)))
         put("agenda", builders.schedule(role.address))
         put("second agenda", builders.schedule(person.address))
@@ -190,7 +191,7 @@ class World:
             self._put(
                 "practitioner of the regulation",
                 regulation,
-                builders.practitioner(),
+                builders.regulator(),
                 owners=frozenset({REGULATION}),
             )
 

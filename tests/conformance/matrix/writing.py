@@ -99,7 +99,8 @@ class Writing:
             return 405
         if refused := table.refusal(caller, item.type, action) or table.refusal(caller, item.type, "s"):
             return refused
-        if method != "PUT" and (item.now.deleted or not table.sees(caller, item, "s")):
+        designated: Action = "u" if caller.role == "regulator" else "s"
+        if method != "PUT" and (item.now.deleted or not table.sees(caller, item, designated)):
             return 204 if method == "DELETE" else 404
         return self._plain(table, caller, item, method)
 
@@ -148,6 +149,7 @@ class Writing:
                 "organization": whose,
             },
             builders.organization(partOf=whose),
+            {"resourceType": "Device", "owner": whose},
             builders.schedule(practice["role"].address),
             self.world.slot(practice),
         ):

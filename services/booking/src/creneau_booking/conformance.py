@@ -7,6 +7,7 @@ from creneau_booking.domain.own_words import OWN
 from creneau_booking.settings import BookingSettings
 from creneau_booking.stores import Stores
 from creneau_booking.views.sas import SasView
+from creneau_booking.views.sas_sos import SosView
 from creneau_shared.fhir.profiles import profiles_of
 from creneau_shared.fhir.rest.declaration import READ_ONLY, ServedType
 from creneau_shared.fhir.rest.trail import served_trail
@@ -20,6 +21,7 @@ def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> li
         ServedType(
             stores.schedules,
             profiles=profiles_of("Schedule"),
+            views=(SosView(),),
             documentation="An agenda: whose, where, for what.",
         ),
         ServedType(

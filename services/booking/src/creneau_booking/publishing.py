@@ -61,7 +61,7 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
             if c.system and c.code and (label := display(c.system, c.code)) is not None
         ],
         "sequence": appointment.sequence,
-        "organizations": sorted(event.owners),
+        "organizations": sorted(event.owners or ()),
     }
     if appointment.hidden:
         data["hidden"] = True

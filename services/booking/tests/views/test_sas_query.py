@@ -73,6 +73,31 @@ def test_each_mandatory_criterion_is_missed(left_out: str, names: str) -> None:
     assert refusal.value.issues[0].code == "required"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        OFFICIAL.replace("urn:oid:1.2.250.1.71.4.2.1|", ""),
+        OFFICIAL.replace("urn:oid:1.2.250.1.71.4.2.1|800001288385", "800001288385"),
+        OFFICIAL.replace("urn:oid:1.2.250.1.71.4.2.1|800001288385", "|800001288385"),
+        OFFICIAL.replace("urn:oid:1.2.250.1.71.4.2.1|800001288385", "urn:oid:1.2.250.1.71.4.2.1|"),
+    ],
+)
+def test_07_a_number_without_its_system_is_refused_and_not_searched_by(query: str) -> None:
+    assert is_sas(pairs(query))
+    with pytest.raises(BadRequest) as refusal:
+        check(pairs(query))
+    assert refusal.value.issues[0].expression == (f"http.{PRACTITIONERS}",)
+
+
+def test_07_the_regulation_asking_without_numbers_is_told_so() -> None:
+    """It would be the free slots of the whole country; anybody else may mean just that."""
+    without = [pair for pair in pairs(OFFICIAL) if pair[0] != PRACTITIONERS]
+    assert is_sas(without, by_regulator=True)
+    assert not is_sas(without)
+    with pytest.raises(BadRequest):
+        check(without)
+
+
 def asking_for(number: int) -> list[tuple[str, str]]:
     whom = ",".join(f"urn:oid:1.2.250.1.71.4.2.1|8990000000{n:02d}" for n in range(number))
     return [*pairs("start=ge2026-12-01&start=le2026-12-02&status=free"), (PRACTITIONERS, whom)]

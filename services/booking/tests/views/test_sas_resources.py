@@ -20,6 +20,22 @@ EXTENSION = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Slot.serviceT
 OURS = "https://creneau.example/fhir/Location"
 
 
+def test_a_postal_code_is_sent_as_five_digits() -> None:
+    """Check 38; one that is none would cost the aggregator the whole answer."""
+    place: dict[str, Any] = {
+        "resourceType": "Location",
+        "id": "l",
+        "address": {"line": ["1 rue de l'Essai"], "city": "Saint-Denis"},
+    }
+
+    def sent(code: str) -> Any:
+        found = location({**place, "address": {**place["address"], "postalCode": code}}, OURS)
+        return None if found is None else found["address"]["postalCode"]
+
+    assert [sent(code) for code in ("97 400", "F-97400", "97400 ")] == ["97400"] * 3
+    assert sent("?") is None
+
+
 def labelled(*visibilities: str, **more: Any) -> Resource:
     return {
         "resourceType": "Slot",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from creneau_directory.handlers import resource_changed
+from creneau_directory.handlers import PractitionerChanged, resource_changed
 from creneau_directory.storage.ownership import entry_belonging
 from creneau_directory.storage.tables import TYPES
 from creneau_shared.fhir.profiles import profiles_of
@@ -14,9 +14,11 @@ from creneau_shared.fhir.storage.generic import GenericStore
 
 def served_types(base_url: str, names: NameOf) -> list[ServedType]:
     """The types that the directory serves."""
+    hooks = {"Practitioner": PractitionerChanged(base_url)}
     public = [
         ServedType(
-            GenericStore(name, base_url, resource_changed, entry_belonging), profiles=profiles_of(name)
+            GenericStore(name, base_url, hooks.get(name, resource_changed), entry_belonging),
+            profiles=profiles_of(name),
         )
         for name in TYPES
     ]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+
+from creneau_shared.fhir.postal_codes import postal_code_beginning, whole_postal_code
 
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
 _NOT_WORD = re.compile(r"[\W_]+")
@@ -49,6 +52,21 @@ def fold(text: str) -> str:
     return _folded(text) if len(text) <= REMEMBERED_CHARACTERS_MAX else _fold(text)
 
 
+def postal_key(text: str) -> str:
+    """One spelling of a postal code or of what one begins with (`97 4` → `974`); folded when it is none."""
+    return postal_code_beginning(text) or fold(text)
+
+
+def address_key(text: str) -> str:
+    """A part of an address: a postal code in its one spelling, anything else folded."""
+    return whole_postal_code(text) or fold(text)
+
+
+def string_key(parameter: str) -> Callable[[str], str]:
+    """How a text is made comparable for the string parameter of this name."""
+    return _KEYS.get(parameter, fold)
+
+
 def phonetic(text: str) -> str:
     """How a French speaker hears `text`, roughly: Lefèvre meets Lefebvre, Tibaud meets Thibault."""
     return _heard(text) if len(text) <= REMEMBERED_CHARACTERS_MAX else _hear(text)
@@ -71,6 +89,12 @@ def _hear(text: str) -> str:
 
 _folded = lru_cache(maxsize=16_384)(_fold)
 _heard = lru_cache(maxsize=16_384)(_hear)
+
+_KEYS: Mapping[str, Callable[[str], str]] = {
+    "phonetic": phonetic,
+    "address": address_key,
+    "address-postalcode": postal_key,
+}
 
 _PHONE = re.compile(r"\+?[\d\s.()/-]{6,}")
 _FRENCH_NATIONAL = re.compile(r"0[1-9]\d{8}")

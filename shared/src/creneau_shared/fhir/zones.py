@@ -1,13 +1,15 @@
-"""By which clock a place lives: what it says itself, failing that what its French postal code means."""
+"""By which clock a place lives: what it says itself, failing that what its French address means."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
+from creneau_shared.clock import ZONES, zone_named
 from creneau_shared.errors import Issue
+from creneau_shared.fhir.postal_codes import postal_code
+from creneau_shared.fhir.text import fold
 
 TIME_ZONE = "https://creneau.sante.fr/fhir/StructureDefinition/time-zone"
 """Our extension (code: an IANA name) on Location, Schedule, HealthcareService: HL7's own may stand on none of them."""
@@ -15,6 +17,9 @@ READ_TOO = frozenset(
     {"http://hl7.org/fhir/StructureDefinition/timezone", "http://hl7.org/fhir/StructureDefinition/tz-code"}
 )
 """HL7's extensions, which others write there all the same."""
+INSEE_CODE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code"
+"""FR Core's extension of an address (Coding): its commune in the code officiel géographique"""
+METROPOLITAN = "Europe/Paris"
 OVERSEAS = {
     "971": "America/Guadeloupe",
     "972": "America/Martinique",
@@ -24,8 +29,14 @@ OVERSEAS = {
     "976": "Indian/Mayotte",
     "97133": "America/St_Barthelemy",
     "97150": "America/Marigot",
+    "97123": "America/St_Barthelemy",
+    "97127": "America/Marigot",
     "977": "America/St_Barthelemy",
     "978": "America/Marigot",
+    "984": "Indian/Kerguelen",
+    "98413": "Indian/Reunion",
+    "98414": "Antarctica/DumontDUrville",
+    "98415": "Indian/Reunion",
     "986": "Pacific/Wallis",
     "987": "Pacific/Tahiti",
     "98740": "Pacific/Marquesas",
@@ -37,24 +48,71 @@ OVERSEAS = {
     "98746": "Pacific/Marquesas",
     "98796": "Pacific/Marquesas",
     "98755": "Pacific/Gambier",
+    "98799": "Etc/GMT+8",
     "988": "Pacific/Noumea",
+    "989": "Etc/GMT+8",
 }
-"""Zone by the beginning of a French postal code, the longer one first; every other code is on Europe/Paris."""
-_FRENCH = re.compile(r"(?:F(?:R|RA)?[- ]*)?(\d{5})")
-_BLANKS = re.compile(r"[\s\u200b\u200c\u200d\u2060\ufeff.]+")
-ZONES = frozenset(available_timezones())
+"""Zone by the beginning of a French postal code, or of a commune's code, the longer one first; every other code is on
+Europe/Paris. Postal codes of Saint-Barthélemy and Saint-Martin are among Guadeloupe's. 984 are the southern lands, each
+district with its own clock, 989 and 98799 Clipperton, which has no zone of its own in the IANA database."""
+TERRITORIES = {
+    "971": ("GP", "GLP", "guadeloupe"),
+    "972": ("MQ", "MTQ", "martinique"),
+    "973": ("GF", "GUF", "guyane", "guiana"),
+    "974": ("RE", "REU", "reunion"),
+    "975": ("PM", "SPM", "miquelon"),
+    "976": ("YT", "MYT", "mayotte"),
+    "977": ("BL", "BLM", "barthelemy"),
+    "978": ("MF", "MAF", "saint martin"),
+    "984": ("TF", "ATF", "terres australes", "taaf"),
+    "986": ("WF", "WLF", "wallis"),
+    "987": ("PF", "PYF", "polynesi"),
+    "988": ("NC", "NCL", "caledoni"),
+    "989": ("CP", "CPT", "clipperton"),
+}
+"""The beginning of their codes → ISO 3166-1, which names the territories overseas beside France, and words of their
+names."""
+_FRANCE = frozenset({"f", "fr", "fra"})
 
 
-def postal_code(text: str) -> str | None:
-    """The five digits of a French postal code in any of its spellings (`97 400`, `F-97400`); None for another."""
-    match = _FRENCH.fullmatch(_BLANKS.sub("", text).upper())
-    return match[1] if match else None
+def zone_of_code(code: str) -> str:
+    """The IANA zone of a French postal code, or of the code of a commune: five characters."""
+    return OVERSEAS.get(code) or OVERSEAS.get(code[:3], METROPOLITAN)
 
 
-def zone_of_postal_code(text: str) -> str:
-    """The IANA zone of a French postal code."""
-    code = postal_code(text) or ""
-    return OVERSEAS.get(code) or OVERSEAS.get(code[:3], "Europe/Paris")
+def zone_of_address(address: dict[str, Any]) -> str | None:
+    """The IANA zone of an address, by what it says most precisely: postal code, commune, department, country. None for
+    one abroad, and for one that says nothing of these."""
+    country, state = _text(address, "country"), _text(address, "state")
+    territory = _territory(country)
+    if country and territory is None and country not in _FRANCE and "fran" not in country:
+        return None
+    code = (
+        postal_code(str(address.get("postalCode", ""))) or _commune(address) or territory or _territory(state)
+    )
+    return zone_of_code(code) if code is not None else None
+
+
+def _territory(text: str) -> str | None:
+    """How the codes of the French territory overseas begin that `text` (folded) names by a code or in words."""
+    sign = text.removeprefix("fr ")
+    for beginning, (alpha_2, alpha_3, *names) in TERRITORIES.items():
+        if sign in (beginning, alpha_2.lower(), alpha_3.lower()) or any(name in text for name in names):
+            return beginning
+    return None
+
+
+def _text(address: dict[str, Any], element: str) -> str:
+    return fold(str(address.get(element) or ""))
+
+
+def _commune(address: dict[str, Any]) -> str | None:
+    codes = (
+        extension.get("valueCoding", {}).get("code")
+        for extension in address.get("extension", ())
+        if extension.get("url") == INSEE_CODE
+    )
+    return next((code for code in codes if isinstance(code, str) and len(code) == 5), None)
 
 
 def stated_zone(resource: dict[str, Any]) -> ZoneInfo | None:
@@ -65,14 +123,14 @@ def stated_zone(resource: dict[str, Any]) -> ZoneInfo | None:
         for extension in resource.get("extension", ())
         if extension.get("url") == url
     ]
-    return next((ZoneInfo(name) for name in names if name in ZONES), None)
+    return next((zone for zone in map(zone_named, names) if zone is not None), None)
 
 
 def zone_of(resource: dict[str, Any]) -> ZoneInfo | None:
-    """The zone of a place or an agenda: the stated one, for a place else that of its postal code; None: not known."""
+    """The zone of a place or an agenda: the stated one, for a place else that of its address; None: not known."""
     address = resource.get("address")
-    code = address.get("postalCode") if isinstance(address, dict) else None
-    return stated_zone(resource) or (ZoneInfo(zone_of_postal_code(code)) if code else None)
+    of_address = zone_of_address(address) if isinstance(address, dict) else None
+    return stated_zone(resource) or zone_named(of_address)
 
 
 def zone_issues(resource: dict[str, Any]) -> Iterator[Issue]:

@@ -34,7 +34,7 @@ class Memberships(Protocol):
 
 
 async def nothing_known(connection: Connection, principal: Principal, now: datetime) -> Known:
-    """Of a service that keeps neither accounts nor memberships."""
+    """The `Memberships` of a service that keeps neither accounts nor memberships: nothing."""
     return Known()
 
 
@@ -47,7 +47,7 @@ class AccessPolicy:
         """whether public information is open to callers without a token"""
 
     def needs_memberships(self, principal: Principal) -> bool:
-        """Whether anything must be looked up: not for those whose role says all."""
+        """Whether anything must be looked up: not for those whose rights follow from the role alone."""
         if self._memberships is nothing_known:
             return False
         return principal.role in ("patient", *STAFF)

@@ -1,4 +1,4 @@
-"""How an account is named where nobody is to read who has it: on the bus, and in the replicas of other services."""
+"""The name of an account where its subject must not be readable: on the bus, and in other services' replicas."""
 
 from __future__ import annotations
 

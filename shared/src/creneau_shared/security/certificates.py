@@ -1,7 +1,7 @@
 """Callers who have no token, only a TLS client certificate: the regulation of unscheduled care (SAS).
 
 Its platform asks editors over mTLS and names itself by the CN and the OU of its certificate (SAS, security page; INT_R01
-and INT_R02). The entrance verifies the chain; who the holder is to Créneau is decided here.
+and INT_R02). nginx verifies the chain of the certificate; this module decides which holders are the regulation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SCOPES = (
 
 
 class Regulators:
-    """Knows the regulation's certificates by their names, `CN/OU`. Without names, nobody."""
+    """Knows the regulation's certificates by their names, `CN/OU`. With no names configured, nobody is."""
 
     def __init__(self, gateway: GatewayHeaders, names: str) -> None:
         self._gateway = gateway

@@ -1,7 +1,7 @@
-"""`cnf` (RFC 7800): a token that is bound to a key is worth nothing to who does not hold it.
+"""`cnf` (RFC 7800): a token that is bound to a key can only be used by whoever holds that key.
 
 `x5t#S256` (RFC 8705): the TLS client certificate with which the request came to the entrance. `jkt` (RFC 9449): a DPoP
-proof. A binding that is not understood is not met.
+proof. A kind of binding that is not known here refuses the token.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Presented:
 
 
 class Confirmation:
-    """Checks what a token is bound to against what came with it. Without `proofs` no binding to a key is met."""
+    """Checks what a token is bound to against what came with it. Without `proofs`, tokens bound to a key (`jkt`) are
+    refused."""
 
     def __init__(self, gateway: GatewayHeaders, proofs: Proofs | None, public_base_url: str) -> None:
         self._gateway = gateway

@@ -45,7 +45,7 @@ def bad_proof(diagnostics: str) -> Unauthenticated:
 class UsedProofs(Protocol):
     """Remembers proofs for as long as they could be used again, for every process of a service."""
 
-    async def claim(self, proof: bytes, request: str | None, until: float, now: float) -> bool:
+    async def is_first_use(self, proof: bytes, request: str | None, until: float, now: float) -> bool:
         """Whether the request (the entrance's number of it; None: unknown, and never the same) is the one that used
         this proof first."""
 
@@ -69,7 +69,7 @@ class Proofs:
         identifier = self._check_claims(claims, token, asked, now)
         name = hashlib.sha256(f"{thumbprint} {identifier}".encode()).digest()
         until = claims["iat"] + self._age_max_s + CLOCK_SKEW_S
-        if not await self._used.claim(name, asked.id, until, now):
+        if not await self._used.is_first_use(name, asked.id, until, now):
             raise bad_proof("the proof has been used before (jti)")
 
     def _check_claims(self, claims: Mapping[str, Any], token: str, asked: Asked, now: float) -> str:
@@ -98,7 +98,7 @@ class Proofs:
 
 
 def _verified(proof: str) -> tuple[Key, dict[str, Any]]:
-    """The proof's own public key and its claims, when the one has signed the other."""
+    """The public key that the proof carries, and its claims, once the signature by that key is verified."""
     try:
         header = jws.extract_compact(proof.encode()).headers()
         jwk = header.get("jwk")
@@ -115,7 +115,7 @@ def _verified(proof: str) -> tuple[Key, dict[str, Any]]:
 
 
 def _comparable(url: object) -> tuple[str, str, int | None, str] | None:
-    """Scheme, host, port and path of an address; None for what is none. Query and fragment do not count."""
+    """Scheme, host, port and path of an address; None for text that is no address. Query and fragment do not count."""
     try:
         parts = urlsplit(str(url))
         port = parts.port or DEFAULT_PORTS.get(parts.scheme)

@@ -18,7 +18,7 @@ ANSWERS_REMEMBERED_MAX = 10_000
 
 
 class Introspection:
-    """Asks the issuer as the client that it knows us by."""
+    """Asks the issuer, with the client id and secret under which it knows this deployment."""
 
     def __init__(self, client: httpx.AsyncClient, client_id: str, secret: str, cache_s: float) -> None:
         self._client = client
@@ -27,7 +27,7 @@ class Introspection:
         self._active_until: OrderedDict[bytes, float] = OrderedDict()
 
     async def check(self, endpoint: str | None, token: str) -> None:
-        """Unauthenticated when the issuer says that the token holds no more; Unavailable when it says nothing."""
+        """Unauthenticated when the issuer says that the token is no longer active; Unavailable when it does not answer."""
         key, now = hashlib.sha256(token.encode()).digest(), time.monotonic()
         if self._active_until.get(key, 0.0) > now:
             return

@@ -1,4 +1,5 @@
-"""Who asks, and what their token says of them: SMART App Launch v2 scopes, a role, and whom they speak for."""
+"""Who asks, and what their token says of them: SMART App Launch v2 scopes, a role, the organisations and people for
+whom they act."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ class Scope:
 
     @staticmethod
     def parse(text: str) -> Scope | None:
-        """None for what is no resource scope (openid, fhirUser …) or narrows by a query we do not evaluate."""
+        """The scope that a word is; None for one that is not about resources (openid, fhirUser …), or that is limited by a
+        query, which is not evaluated here."""
         match = _SCOPE.match(text)
         if match is None or not match[3]:
             return None
@@ -43,7 +45,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class ClaimNames:
-    """Under which names an issuer's tokens say what SMART has no claim for."""
+    """The names of the claims in which an issuer says what SMART has no claim for."""
 
     role: str = "creneau_role"
     organizations: str = "creneau_organizations"
@@ -115,7 +117,8 @@ def principal_of(claims: Mapping[str, Any], names: ClaimNames = STANDARD_NAMES) 
 
 
 def _role(claims: Mapping[str, Any], names: ClaimNames, scopes: Iterable[Scope]) -> Role:
-    """What the issuer says, else the least that the token can mean: nobody is `system` by a scope alone."""
+    """The role that the issuer states; else the one with the fewest rights that fits the token. Scopes alone make nobody
+    `system`."""
     said = claims.get(names.role)
     if isinstance(said, str) and said in ROLES:
         return said  # type: ignore[return-value]

@@ -9,7 +9,7 @@ ALGORITHMS = ["ES256", "RS256", "PS256", "ES384", "EdDSA"]
 
 
 def refused(reason: str, diagnostics: str, *, scheme: str = "Bearer") -> Unauthenticated:
-    """The 401 for a token; `reason` is a word for programs, `diagnostics` says more, never what the token holds."""
+    """The 401 for a token; `reason` is a word for programs, `diagnostics` says more, and never repeats the token's content."""
     algorithms = f', algs="{" ".join(ALGORITHMS)}"' if scheme == "DPoP" else ""
     return Unauthenticated(
         "Votre session n'est pas valable ou a expiré : reconnectez-vous.",

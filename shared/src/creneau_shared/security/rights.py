@@ -1,4 +1,5 @@
-"""What one request may do: resolved once, before anything is read or written; pure from then on."""
+"""What one request may do. Rights are looked up once, before anything is read or written; from then on they are plain
+values, computed without the database."""
 
 from __future__ import annotations
 
@@ -55,7 +56,7 @@ class Rights:
         return frozenset(self.practices)
 
     def with_own(self, patient_id: str) -> Rights:
-        """The same once they have registered this Patient."""
+        """The same rights after they have registered this Patient as one of theirs."""
         return replace(self, people={**self.people, patient_id: MAY_ALL})
 
     def access(self, resource_type: str, action: Action) -> Access:
@@ -108,7 +109,7 @@ NOBODY = Rights(ANONYMOUS)
 
 @lru_cache(maxsize=4096)
 def _required_alone(principal: Principal, anonymous_read: bool) -> Mapping[str, tuple[str, ...]]:
-    """`Rights.required` of those who act for nobody, which their principal alone decides."""
+    """`Rights.required` of callers who act for no person and no practice: it depends on the principal alone, so it is kept."""
     return Rights(principal, anonymous_read=anonymous_read)._required()
 
 

@@ -44,7 +44,7 @@ AS_BEARER = Presented()
 
 @dataclass(frozen=True, slots=True)
 class _Published:
-    """What the issuer publishes: its name as it writes it, its keys, and where it can be asked about tokens."""
+    """What the issuer publishes: its name in its own spelling, its keys, and the address of its introspection endpoint."""
 
     issuer: str
     keys: KeySet
@@ -125,7 +125,7 @@ class TokenVerifier:
         return _Verified(expires, principal_of(decoded.claims, self._claim_names), decoded.claims)
 
     async def _decode(self, token: str) -> tuple[jwt.Token, str]:
-        """The signed token, and the issuer as it calls itself."""
+        """The token with its signature verified, and the issuer's name in its own spelling."""
         for attempt in ("known keys", "fresh keys"):
             published = self._published or await self._fetch()
             try:

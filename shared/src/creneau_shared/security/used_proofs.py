@@ -1,7 +1,7 @@
 """The DPoP proofs that were used: the table `used_proof` of each service's database.
 
-It is written once for each request with a proof, and asks nothing of others. It is not logged: what a crash of the
-database forgets is a minute's proofs.
+One row for each request with a proof. The table is UNLOGGED: a crash of the database empties it, and a proof is good
+for no longer than `DPOP_PROOF_AGE_MAX_S`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class StoredProofs:
         self._database = database
         self._forgot_at = float("-inf")
 
-    async def claim(self, proof: bytes, request: str | None, until: float, now: float) -> bool:
+    async def is_first_use(self, proof: bytes, request: str | None, until: float, now: float) -> bool:
         """See `dpop.UsedProofs`."""
         async with self._database.connection() as connection:
             if time.monotonic() - self._forgot_at > FORGET_EVERY_S:

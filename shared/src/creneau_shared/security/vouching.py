@@ -19,11 +19,11 @@ class Vouchers:
     """Writes and checks vouchers."""
 
     def __init__(self, secret: str) -> None:
-        """Without a secret none is written, and none holds."""
+        """With an empty secret, no voucher is written and every voucher is refused."""
         self._key = secret.encode()
 
     def write(self, principal: Principal, patient_id: str, now: datetime) -> str | None:
-        """That this caller may have what is kept of this Patient."""
+        """A voucher that this caller may have what is kept about this Patient; None when no secret is configured."""
         if not self._key:
             return None
         until = str(int(now.timestamp()) + LIFETIME_S)

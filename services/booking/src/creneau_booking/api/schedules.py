@@ -5,7 +5,8 @@ from __future__ import annotations
 from creneau_booking.domain.refusals import require_no_visits
 from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.availability.actors import stop_taking
-from creneau_booking.storage.ownership import schedule_belonging, write_beside_the_directory
+from creneau_booking.storage.availability.agendas import beside_others
+from creneau_booking.storage.ownership import schedule_belonging
 from creneau_booking.storage.upcoming import visits_in
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -20,7 +21,7 @@ class ScheduleStore(GenericStore):
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
         """Before the row the lock of those who write agendas: whoever hears the directory takes them in this order."""
-        await write_beside_the_directory(connection)
+        await beside_others(connection)
         return await super().lock(connection, id_)
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+from dateutil.relativedelta import relativedelta
+
 from creneau_booking.domain.refusals import local, months_in_words, time_in_words
 from creneau_shared.errors import Unprocessable
 
@@ -119,10 +121,7 @@ def opens(window: BookingWindow, start: datetime, zone: tzinfo) -> datetime:
 
 def months_later(day: date, months: int) -> date:
     """The same day `months` months later, or the last of that month when it is shorter."""
-    years, month = divmod(day.month - 1 + months, 12)
-    first = date(day.year + years, month + 1, 1)
-    following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
-    return min(first + timedelta(days=day.day - 1), following - timedelta(days=1))
+    return day + relativedelta(months=months)
 
 
 def fits(age: AgeLimit, birth: Birth, day: date) -> bool:

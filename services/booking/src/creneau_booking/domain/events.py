@@ -22,5 +22,5 @@ class AppointmentEvent:
     previous: tuple[datetime, datetime] | None = None
     by: Actor = "system"
     held_until: datetime | None = None
-    owners: frozenset[str] = frozenset()
-    """ids of the organisations whose appointment it is"""
+    owners: frozenset[str] | None = None
+    """ids of the organisations whose appointment it is; None where the change did not have to know"""

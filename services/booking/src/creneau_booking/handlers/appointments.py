@@ -133,7 +133,8 @@ class AppointmentHandlers:
     ) -> None:
         kind = told(None, after.status)
         if kind is not None:
-            await tell(connection, context, AppointmentEvent(kind, after, schedules, owners=owners))
+            known = owners if schedules else None
+            await tell(connection, context, AppointmentEvent(kind, after, schedules, owners=known))
 
     # -- holds -----------------------------------------------------------------------------------------------
 
@@ -189,9 +190,9 @@ class AppointmentHandlers:
         owners: Owners,
     ) -> None:
         await keep_hold(connection, held.id, until, context.issuer, context.subject)
-        await tell(
-            connection, context, AppointmentEvent("held", held, schedules, held_until=until, owners=owners)
-        )
+        known = owners if schedules else None
+        event = AppointmentEvent("held", held, schedules, held_until=until, owners=known)
+        await tell(connection, context, event)
 
     async def _require_hold_quota(self, connection: Connection, context: WriteContext) -> None:
         by_patient = context.patient_ids is not None

@@ -64,18 +64,18 @@ class Claiming:
         had = before.slots if before is not None and claims(before.status) else ()
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
         near = (wanted.start - NEAR, wanted.start + NEAR) if wanted.start is not None else None
-        facts, out_of_reach = await storage.look(connection, ids, near, by=wanted.id, now=now)
-        if out_of_reach:
-            asked_after = rules.to_resolve(wanted)  # nobody is, who will not be taken
-            return LockedSlots(_named(facts, wanted.slots), _named(facts, had), asked_after=asked_after)
         both = [version for version in (wanted, before) if version is not None]
         named = sorted({reference for version in both for reference in rules.to_resolve(version)})
         resolved = await resolve(connection, named) if named else {}
         people = sorted({p for v in both for p in rules.exclusive_actors(v, (), resolved)})
-        facts = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
-        if await self._clear(connection, now, [slot for slot in facts if slot.id not in had], wanted.id):
-            facts = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
-        facts = await self._undisplaced(connection, wanted, facts)
+        facts, out_of_reach = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
+        free_to_take = [slot for slot in facts if slot.id not in had]
+        if not out_of_reach and await self._clear(connection, now, free_to_take, wanted.id):
+            facts, out_of_reach = await storage.lock_slots(
+                connection, ids, near, people, by=wanted.id, now=now
+            )
+        if not out_of_reach:
+            facts = await self._undisplaced(connection, wanted, facts)
         return LockedSlots(_named(facts, wanted.slots), _named(facts, had), resolved, named)
 
     async def _clear(

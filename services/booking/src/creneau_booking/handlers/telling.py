@@ -23,7 +23,7 @@ async def tell(
     """Publish `event`; what it does not say itself (agendas, when it was to be) is looked up or taken from before."""
     if not event.schedules:
         event = replace(event, schedules=await schedules_of(connection, event.appointment.slots))
-    if not event.owners:
+    if event.owners is None:
         event = replace(event, owners=await owners_of(connection, event.appointment.id))
     after = event.appointment
     if before is not None and (after.start is None or after.end is None):

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from asyncpg import Record
 
@@ -29,7 +28,7 @@ from creneau_booking.storage.access_extensions import rules_of, understood_rules
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
 from creneau_booking.storage.slot_rows import slot_key
-from creneau_shared.clock import PARIS
+from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import loads
@@ -143,7 +142,7 @@ def _rules(row: Record) -> AgendaRules:
         appointments_max=row["appointments_max"],
         change_deadline=duration(row["change_deadline_min"]),
     )
-    return AgendaRules(row["id"], rules, ZoneInfo(row["zone"]))
+    return AgendaRules(row["id"], rules, zone_named(row["zone"]) or PARIS)
 
 
 async def rules_of_schedules(connection: Connection, schedules: Sequence[str]) -> dict[str, AgendaRules]:

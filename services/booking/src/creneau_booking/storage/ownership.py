@@ -1,14 +1,15 @@
 """Whose an agenda is: the organisations of its actors, by what the directory says of them.
 
-A role, an offer and a place belong to one organisation each; a professional works for those of their roles. An agenda
-belongs to the organisations of its roles, offers and places, and where it names none of them, to those for which its
-professionals work.
+A role, an offer, a place and a device belong to one organisation each; a professional works for those of their roles. An
+agenda belongs to the organisations of its roles, offers, places and devices, and where it names none of them, to those
+for which its professionals work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from creneau_booking.storage.availability.agendas import alone, beside_others
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Forbidden, Unprocessable
 from creneau_shared.fhir.search.layout import table_name
@@ -16,7 +17,7 @@ from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.security.rights import AGENDA, OWNER
 
-BELONGING_TYPES = ("PractitionerRole", "HealthcareService", "Location")
+BELONGING_TYPES = ("PractitionerRole", "HealthcareService", "Location", "Device")
 """Types each of whose resources names its one organisation (search parameter `organization`)."""
 
 _START = "organization=Organization/"
@@ -43,16 +44,9 @@ SELECT DISTINCT substr(named, 7) AS reference, substr(owner, {len(OWNER) + 1}) A
 FROM schedule, unnest(terms) AS named, unnest(terms) AS owner
 WHERE terms && $1::text[] AND NOT deleted AND named = ANY($1::text[]) AND starts_with(owner, '{OWNER}')
 """
-_RULES_FIRST = "SELECT pg_advisory_xact_lock{shared}(hashtextextended('agenda rules', 0))"
-"""The lock of `agenda_rules`, before any of these: a consumer's transaction learns of many actors in whatever order,
-and takes that lock too; a writer who waited for them in another order would wait for ever."""
+# After the lock of what agendas are made of (`availability.agendas`): a consumer's transaction learns of many actors in
+# whatever order, and takes that one too; a writer who waited for them in another order would wait for ever.
 _LOCK = "SELECT pg_advisory_xact_lock{shared}(hashtextextended('owners by ' || t, 0)) FROM unnest($1::text[]) AS t"
-
-
-async def write_beside_the_directory(connection: Connection) -> None:
-    """Wait until nobody is applying what the directory says of an actor; others may write agendas meanwhile. Before any
-    row of `schedule` is locked."""
-    await connection.execute(_RULES_FIRST.format(shared="_shared"))
 
 
 async def organizations_of(connection: Connection, references: Iterable[str]) -> Mapping[str, frozenset[str]]:
@@ -68,8 +62,9 @@ async def organizations_of(connection: Connection, references: Iterable[str]) ->
         rows += [tuple(row) for row in await connection.fetch(_DIRECT, *ids)]
     if people := by_type.get("Practitioner"):
         rows += [tuple(row) for row in await connection.fetch(_OF_PRACTITIONERS, people)]
-    if devices := by_type.get("Device"):
-        named = [f"actor=Device/{id_}" for id_ in devices]
+    known = {reference for reference, organization in rows if organization is not None}
+    # One that the directory does not know is of whose agenda names it.
+    if named := [f"actor=Device/{id_}" for id_ in by_type.get("Device", ()) if f"Device/{id_}" not in known]:
         rows += [tuple(row) for row in await connection.fetch(_OF_DEVICES, named)]
     found: dict[str, set[str]] = {}
     for reference, organization in rows:
@@ -93,7 +88,7 @@ async def schedule_belonging(
     Forbidden for somebody else's, Unprocessable for those whom the directory does not know (yet)."""
     actors = actors_of(resource)
     # Whoever writes an agenda and whoever learns of one of its actors meanwhile wait for each other.
-    await write_beside_the_directory(connection)
+    await beside_others(connection)
     await connection.execute(
         _LOCK.format(shared="_shared"), [f"actor={actor}" for actor in sorted(set(actors))]
     )
@@ -155,7 +150,7 @@ async def actor_known(connection: Connection, reference: str) -> None:
             reference.partition("/")[2],
         )
         named += [f"actor={person.partition('=')[2]}"] if person else []
-    await connection.execute(_RULES_FIRST.format(shared=""))
+    await alone(connection)
     await connection.execute(_LOCK.format(shared=""), sorted(named))
     rows = await connection.fetch(
         "SELECT id, terms FROM schedule WHERE terms && $1::text[] AND NOT deleted ORDER BY id FOR UPDATE",

@@ -51,6 +51,7 @@ REPLICA_TYPES = (
     "PractitionerRole",
     "OrganizationAffiliation",
     "Endpoint",
+    "Device",
 )
 """The directory's facts that booking searches and renders, kept up to date from the directory's topic."""
 

@@ -26,9 +26,11 @@ _BARE_PERSON = {11: "8", 9: "0"}
 """By its length: a number of RPPS or of ADELI that came without its prefix."""
 
 _STRUCTURE_PREFIX = {FINESS: "1", SIRENE: "3", RPPS_RANG: "4"}
+_SIRET = re.compile(r"3[0-9]{14}", re.ASCII)
+_BARE_SIRET = re.compile(r"[0-9]{14}", re.ASCII)
 _STRUCTURES_BY_PREFERENCE = (
     re.compile(r"1[0-9][0-9AB][0-9]{7}", re.ASCII),  # FINESS; 2A and 2B are Corsica
-    re.compile(r"3[0-9]{14}", re.ASCII),  # SIRET
+    _SIRET,
     re.compile(r"4[0-9]{14}", re.ASCII),  # RPPS and the rank of the practice
     re.compile(r"0[0-9]{11}", re.ASCII),  # ADELI and the rank of the practice
 )
@@ -70,15 +72,32 @@ def person_tokens(value: str) -> list[str]:
 
 def structure_number(identifiers: Sequence[Resource]) -> str | None:
     """The national number, prefixed, of a structure: FINESS before SIRET before the ranks; None: it has none."""
+    return _of_shape(_structure_numbers(identifiers), _STRUCTURES_BY_PREFERENCE)
+
+
+def siret_number(identifiers: Sequence[Resource]) -> str | None:
+    """The SIRET of a structure, prefixed; None: it has none."""
+    return _of_shape(_structure_numbers(identifiers), (_SIRET,))
+
+
+def siret_tokens(value: str) -> list[str]:
+    """Every token (`system|value`) under which a structure may be stored whose SIRET, prefixed or not, is `value`."""
+    full = value if _SIRET.fullmatch(value) else f"3{value}"
+    bare = full[1:]
+    return [f"{NATIONAL_STRUCTURE}|{full}", f"{NATIONAL_STRUCTURE}|{bare}", f"{SIRENE}|{bare}"]
+
+
+def _structure_numbers(identifiers: Sequence[Resource]) -> list[str]:
     found: list[str] = []
     for identifier in identifiers:
         system, value = identifier.get("system", NATIONAL_STRUCTURE), identifier.get("value", "")
         if system == NATIONAL_STRUCTURE:
-            found.append(value)
+            found.append(f"3{value}" if _BARE_SIRET.fullmatch(value) else value)
         elif system in _STRUCTURE_PREFIX:
-            found.append(_STRUCTURE_PREFIX[system] + value)
-    for shape in _STRUCTURES_BY_PREFERENCE:
-        for value in found:
-            if shape.fullmatch(value):
-                return value
-    return None
+            found.append(_STRUCTURE_PREFIX[system] + value.replace(" ", ""))
+    return found
+
+
+def _of_shape(numbers: Sequence[str], shapes: Sequence[re.Pattern[str]]) -> str | None:
+    """The first number that has the first of the shapes, else the second, and so on; None when none has any."""
+    return next((number for shape in shapes for number in numbers if shape.fullmatch(number)), None)

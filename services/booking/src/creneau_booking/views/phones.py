@@ -1,34 +1,42 @@
-"""French telephone numbers as they are dialled from anywhere."""
+"""French telephone numbers as they are dialled from anywhere, by the numbering plans that `phonenumbers` knows."""
 
 from __future__ import annotations
 
 import re
 
-_OVERSEAS = {
-    "0262": "262",
-    "0263": "262",
-    "0692": "262",
-    "0693": "262",
-    "0639": "262",
-    "0590": "590",
-    "0690": "590",
-    "0691": "590",
-    "0594": "594",
-    "0694": "594",
-    "0596": "596",
-    "0696": "596",
-    "0697": "596",
-}
-"""Country code by the first digits of a national number (Arcep); everything else is 33."""
-_NATIONAL = re.compile(r"0[1-9][0-9]{8}", re.ASCII)
-_INTERNATIONAL = re.compile(r"\+(33|262|590|594|596)[1-9][0-9]{8}", re.ASCII)
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType
+
+_FRANCE = 33
+_OVERSEAS = ("RE", "YT", "GP", "GF", "MQ")
+_OF_A_PLACE = (
+    PhoneNumberType.FIXED_LINE,
+    PhoneNumberType.MOBILE,
+    PhoneNumberType.FIXED_LINE_OR_MOBILE,
+)
+_SENT = re.compile(r"\+(33|262|590|594|596)[1-9][0-9]{8}")
+"""what the SAS takes"""
+_EXTENSION = re.compile(r"\bpostes?\b", re.IGNORECASE)
 
 
 def international(number: str) -> str | None:
     """`+33XXXXXXXXX` (or 262, 590, 594, 596) for a French number however it is written; None for any other."""
-    digits = re.sub(r"\(0\)|[\s.\-/()]", "", number)
-    if digits.startswith("00"):
-        digits = "+" + digits[2:]
-    if _NATIONAL.fullmatch(digits):
-        digits = f"+{_OVERSEAS.get(digits[:4], '33')}{digits[1:]}"
-    return digits if _INTERNATIONAL.fullmatch(digits) else None
+    try:
+        read = phonenumbers.parse(_EXTENSION.sub("ext.", number), "FR")
+    except NumberParseException:
+        return None
+    if read.country_code == _FRANCE:
+        read = _overseas(read) or read
+    dialled = f"+{read.country_code}{read.national_number}"
+    return dialled if _SENT.fullmatch(dialled) else None
+
+
+def _overseas(read: PhoneNumber) -> PhoneNumber | None:
+    """The number as one of the department overseas to whose plan it belongs (toll-free ones are in every plan), or whose
+    country code it begins with (0590 …: Guadeloupe's); None: it is metropolitan."""
+    for region in _OVERSEAS:
+        there = phonenumbers.parse(f"0{read.national_number}", region)
+        begins_so = str(there.national_number).startswith(str(there.country_code))
+        if begins_so or phonenumbers.number_type(there) in _OF_A_PLACE:
+            return there
+    return None

@@ -15,7 +15,7 @@ import orjson
 
 from creneau_booking.views import sas_codes as codes
 from creneau_booking.views import sas_query
-from creneau_booking.views.sas_graph import Answer, Facts, Graph
+from creneau_booking.views.sas_graph import Facts, Graph, SlotGraph
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.search.bundle import query_url
 from creneau_shared.fhir.search.execute import SearchResult
@@ -32,27 +32,29 @@ CPTS = ("Slot", "service-type-reference")
 class SasView:
     """The `SearchView` of Slot for the SAS."""
 
+    resource_type = "Slot"
+
     def asked_by(self, request: FhirRequest) -> bool:
         """By `_profile`, or by the shape of the SAS's own query."""
-        return sas_query.is_sas(request.query)
+        return sas_query.is_sas(request.query, by_regulator=request.principal.role == "regulator")
 
     def pairs(self, request: FhirRequest) -> list[tuple[str, str]]:
-        """Stored facts are neutral: the profile is no criterion, and a number may have its prefix or not."""
+        """The query to search by: without `_profile`, which no stored resource claims, and with each national number in every
+        form in which it may be stored."""
         sas_query.check(request.query)
         return sas_query.neutral(request.query)
 
     def widen(self, asked: SearchRequest, now: datetime) -> SearchRequest:
-        """Nothing that has begun; and the whole graph, with the places and structures that are drawn into it."""
-        begun = Clause(parameters_of("Slot")["start"], None, ((_from(now),),))
+        """The search without slots that have begun, and with includes for everything that the answer is rendered from."""
         needed = [
-            _include("Slot", "schedule"),
-            _include("Schedule", "actor"),
-            _include("PractitionerRole", "location"),
-            _include("PractitionerRole", "organization"),
+            including("Slot", "schedule"),
+            including("Schedule", "actor"),
+            including("PractitionerRole", "location"),
+            including("PractitionerRole", "organization"),
         ]
         if asks_for(asked, *CPTS):
-            needed += [_include(*CPTS), _include("HealthcareService", "organization")]
-        return replace(asked, conditions=(*asked.conditions, begun), includes=tuple(needed))
+            needed += [including(*CPTS), including("HealthcareService", "organization")]
+        return replace(asked, conditions=(*asked.conditions, to_come(now)), includes=tuple(needed))
 
     def bundle(self, request: FhirRequest, asked: SearchRequest, result: SearchResult) -> bytes:
         """The searchset; `total` counts the slots in it, and is left out when there are more than fit on a page."""
@@ -74,7 +76,7 @@ class SasView:
         }
         if total is not None:
             bundle["total"] = total
-        bundle["link"] = list(_links(request, result))
+        bundle["link"] = list(links(request, result, "Slot"))
         return orjson.dumps(bundle | ({"entry": entries} if entries else {}))
 
 
@@ -86,7 +88,7 @@ def asks_for(asked: SearchRequest, source: str, parameter: str) -> bool:
     )
 
 
-def _entries(found: Iterable[Answer], asked: SearchRequest, base_url: str) -> Iterator[Resource]:
+def _entries(found: Iterable[SlotGraph], asked: SearchRequest, base_url: str) -> Iterator[Resource]:
     """The entries in the order of the official examples: a slot, then what it is the first to lead to."""
     seen: set[str] = set()
     for answer in found:
@@ -98,7 +100,7 @@ def _entries(found: Iterable[Answer], asked: SearchRequest, base_url: str) -> It
                 yield {"fullUrl": url, "resource": resource, "search": {"mode": mode}}
 
 
-def _shown(answer: Answer, asked: SearchRequest) -> Iterator[Resource]:
+def _shown(answer: SlotGraph, asked: SearchRequest) -> Iterator[Resource]:
     """The slot, and of what it leads to no more than the includes ask for."""
     yield answer.slot
     if asks_for(asked, "Slot", "schedule"):
@@ -113,9 +115,9 @@ def _shown(answer: Answer, asked: SearchRequest) -> Iterator[Resource]:
                 yield service.organization
 
 
-def _links(request: FhirRequest, result: SearchResult) -> Iterator[Resource]:
+def links(request: FhirRequest, result: SearchResult, resource_type: str) -> Iterator[Resource]:
     """self with the query byte for byte, which the SAS compares; next only when one page was not enough."""
-    url = f"{request.base_url.rstrip('/')}/Slot"
+    url = f"{request.base_url.rstrip('/')}/{resource_type}"
     own = f"{url}?{request.raw_query}" if request.raw_query else query_url(url, request.query)
     yield {"relation": "self", "url": own}
     if result.next_cursor is not None:
@@ -123,9 +125,12 @@ def _links(request: FhirRequest, result: SearchResult) -> Iterator[Resource]:
         yield {"relation": "next", "url": query_url(url, [*pairs, (CURSOR_PARAMETER, result.next_cursor)])}
 
 
-def _include(source: str, parameter: str) -> Include:
+def including(source: str, parameter: str) -> Include:
+    """The include of what `source` refers to by `parameter`, however it was reached."""
     return Include(source, (parameters_of(source)[parameter],), iterate=True)
 
 
-def _from(moment: datetime) -> DateValue:
-    return DateValue("ge", moment, moment + timedelta(microseconds=1))
+def to_come(now: datetime) -> Clause:
+    """The condition that a slot has not begun."""
+    moment = DateValue("ge", now, now + timedelta(microseconds=1))
+    return Clause(parameters_of("Slot")["start"], None, ((moment,),))

@@ -17,6 +17,15 @@ CPTS_SLOT = _CPTS + "slot-aggregator"
 CPTS_SERVICE = _CPTS + "healthcareservice-aggregator"
 CPTS_ORGANIZATION = _CPTS + "organization-aggregator"
 
+_SOS = "https://interop.esante.gouv.fr/ig/fhir/sas/StructureDefinition/sas-sos-"
+SOS_BUNDLE = _SOS + "bundle-aggregator"
+SOS_SLOT = _SOS + "slot-aggregator"
+SOS_SCHEDULE = _SOS + "schedule-aggregator"
+SOS_LOCATION = _SOS + "location-aggregator"
+SOS_ORGANIZATION = _SOS + "organization-aggregator"
+SOS_VISIBILITIES = frozenset({"PUBLIC", "SNP"})
+"""The SOS slots' value set: to whom a slot of SOS Médecins may be open."""
+
 IDENTIFIER_TYPE = "http://interopsante.org/fhir/CodeSystem/fr-v2-0203"
 LOCATION_IDENTIFIER_TYPE = "http://interopsante.org/fhir/CodeSystem/fr-location-identifier-type"
 LOCATION_IDENTIFIER_CODES = frozenset({"INTRN", "EXTRN", "GLBL", "IDNST"})

@@ -60,7 +60,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SlotGraph:
     """A slot with all that it leads to."""
 
     slot: Resource
@@ -77,7 +77,7 @@ class Graph:
     _agendas: dict[str, Agenda | None] = field(default_factory=dict)
     _services: dict[str, Service | None] = field(default_factory=dict)
 
-    def slot(self, stored: Resource) -> Answer | None:
+    def slot(self, stored: Resource) -> SlotGraph | None:
         """The slot with its graph; None when some of it cannot meet the profiles."""
         name = self.facts.relative(stored["schedule"].get("reference", ""))
         if name not in self._agendas:
@@ -90,7 +90,7 @@ class Graph:
         if rendered is None:
             return None
         rendered["schedule"] = {"reference": name}
-        return Answer(rendered, agenda, tuple(services.values()))
+        return SlotGraph(rendered, agenda, tuple(services.values()))
 
     def _agenda(self, name: str) -> Agenda | None:
         """The agenda of one professional in one situation of practice; None for any other kind."""

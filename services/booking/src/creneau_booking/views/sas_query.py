@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from creneau_booking.views import sas_codes as codes
 from creneau_booking.views.identifiers import NATIONAL_PERSON, person_tokens
@@ -11,73 +11,96 @@ from creneau_shared.errors import BadRequest
 Pairs = Sequence[tuple[str, str]]
 
 PRACTITIONERS = "schedule.actor:Practitioner.identifier"
-PRACTITIONERS_MAX = 25
+NUMBERS_MAX = 25
 SLOTS_ON_A_PAGE = 1000
 """What the official addresses ask for (_count); a page of so many is nearly always the only one"""
 _LOWER, _UPPER = ("ge", "gt", "sa"), ("le", "lt", "eb")
 
 
-def is_sas(query: Pairs) -> bool:
+def is_sas(query: Pairs, *, by_regulator: bool = False) -> bool:
     """Whether a Slot search is the SAS's: by `_profile`, else by the shape that no other guide gives it.
 
     That shape is practitioners by national number together with both includes, the second of them iterating
     (GAP leaves `:iterate` out). A search for a profile of another family, or for other slots than free ones,
-    is not the SAS's.
+    is not the SAS's. Numbers that lack their system, or what the regulation asks in this shape without any number,
+    are the SAS's too: asked for wrongly, and to be told so.
     """
-    profiles = _values(query, "_profile")
+    profiles = values_of(query, "_profile")
     if profiles:
         return codes.SLOT in (profile.partition("|")[0] for profile in profiles)
-    asked = [value.strip() for name, text in query if name == PRACTITIONERS for value in text.split(",")]
-    statuses = _values(query, "status")
-    return (
+    if values_of(query, "status") not in ([], ["free"]):
+        return False
+    if ("_include", "Slot:schedule") not in query or ("_include:iterate", "Schedule:actor") not in query:
+        return False
+    return by_regulator or (
         any(name == PRACTITIONERS for name, _ in query)
-        and all(value.startswith(f"{NATIONAL_PERSON}|") for value in asked if value)
-        and ("_include", "Slot:schedule") in query
-        and ("_include:iterate", "Schedule:actor") in query
-        and statuses in ([], ["free"])
+        and all(
+            value.partition("|")[0] in (NATIONAL_PERSON, "") or "|" not in value
+            for value in values_of(query, PRACTITIONERS)
+        )
     )
 
 
 def check(query: Pairs) -> None:
     """Raise the 400 that names the first of the four mandatory criteria that is missing."""
-    starts = _values(query, "start")
-    if not any(start.startswith(_LOWER) for start in starts):
-        _refuse("start", "le début de la période (start=ge…)", "the beginning of the period (start=ge…)")
-    if not any(start.startswith(_UPPER) for start in starts):
-        _refuse("start", "la fin de la période (start=le…)", "the end of the period (start=le…)")
-    if _values(query, "status") != ["free"]:
-        _refuse("status", "l'état des créneaux (status=free)", "the state of the slots (status=free)")
-    number = len(_values(query, PRACTITIONERS))
-    if number == 0:
-        what = f"{PRACTITIONERS}={NATIONAL_PERSON}|8…"
-        _refuse(PRACTITIONERS, f"les professionnels ({what})", f"the practitioners ({what})")
-    if number > PRACTITIONERS_MAX:
+    check_free_slots(query)
+    check_numbers(query, PRACTITIONERS, f"{NATIONAL_PERSON}|8", ("professionnels", "practitioners"))
+
+
+def check_free_slots(query: Pairs, start: str = "start", status: str = "status") -> None:
+    """Raise the 400 for a search without both ends of a period, or for other slots than free ones."""
+    starts = values_of(query, start)
+    if not any(value.startswith(_LOWER) for value in starts):
+        _refuse(start, f"le début de la période ({start}=ge…)", f"the beginning of the period ({start}=ge…)")
+    if not any(value.startswith(_UPPER) for value in starts):
+        _refuse(start, f"la fin de la période ({start}=le…)", f"the end of the period ({start}=le…)")
+    if values_of(query, status) != ["free"]:
+        _refuse(status, f"l'état des créneaux ({status}=free)", f"the state of the slots ({status}=free)")
+
+
+def check_numbers(query: Pairs, parameter: str, example: str, whom: tuple[str, str]) -> None:
+    """Raise the 400 for a search without national numbers, with some that lack the system of `example`, or with more of
+    them than one search takes; `whom`: what they are the numbers of, in French and English."""
+    numbers = values_of(query, parameter)
+    fr, en = whom
+    if not numbers:
+        what = f"{parameter}={example}…"
+        _refuse(parameter, f"les {fr} ({what})", f"the {en} ({what})")
+    system = example.partition("|")[0]
+    if not all(number.startswith(f"{system}|") and number.partition("|")[2] for number in numbers):
+        what = f"{parameter}={example}…"
+        _refuse(
+            parameter,
+            f"chaque identifiant avec son système ({what})",
+            f"each identifier with its system ({what})",
+        )
+    if len(numbers) > NUMBERS_MAX:
         raise BadRequest(
-            f"{number} professionnels sont demandés ; une recherche en prend {PRACTITIONERS_MAX} au plus.",
-            f"{number} practitioners are asked for; one search takes {PRACTITIONERS_MAX} at most.",
+            f"{len(numbers)} {fr} sont demandés ; une recherche en prend {NUMBERS_MAX} au plus.",
+            f"{len(numbers)} {en} are asked for; one search takes {NUMBERS_MAX} at most.",
             code="too-costly",
-            expression=f"http.{PRACTITIONERS}",
+            expression=f"http.{parameter}",
         )
 
 
 def neutral(query: Pairs) -> list[tuple[str, str]]:
     """The query over what is stored: without the profile, national numbers in every form that they may have."""
-    pairs = [(name, _in_every_form(text) if name == PRACTITIONERS else text) for name, text in query]
+    pairs = [
+        (name, in_every_form(text, person_tokens) if name == PRACTITIONERS else text) for name, text in query
+    ]
     pairs = [(name, text) for name, text in pairs if name != "_profile"]
     if not any(name == "_count" for name, _ in pairs):
         pairs.append(("_count", str(SLOTS_ON_A_PAGE)))
     return pairs
 
 
-def _in_every_form(text: str) -> str:
-    tokens: list[str] = []
-    for token in (part.strip() for part in text.split(",")):
-        system, bar, value = token.partition("|")
-        tokens += person_tokens(value) if bar and system == NATIONAL_PERSON else [token]
-    return ",".join(dict.fromkeys(tokens))
+def in_every_form(text: str, tokens_of: Callable[[str], list[str]]) -> str:
+    """The tokens of a list of national numbers, each in every form in which it may be stored."""
+    numbers = [part.strip().partition("|")[2] for part in text.split(",")]
+    return ",".join(dict.fromkeys(token for number in numbers for token in tokens_of(number)))
 
 
-def _values(query: Pairs, wanted: str) -> list[str]:
+def values_of(query: Pairs, wanted: str) -> list[str]:
     """The values of a parameter, all its occurrences together, without blanks around them."""
     return [
         value for name, text in query if name == wanted for part in text.split(",") if (value := part.strip())

@@ -20,6 +20,7 @@ from creneau_booking.views.identifiers import (
     structure_number,
 )
 from creneau_booking.views.phones import international
+from creneau_shared.fhir.postal_codes import postal_code
 from creneau_shared.fhir.profiles import SPECIALTIES
 from creneau_shared.fhir.storage.store import Resource
 
@@ -31,7 +32,7 @@ def slot(stored: Resource, visibilities: frozenset[str] = codes.VISIBILITIES) ->
     labels = visibility(stored)
     if not labels or not labels <= visibilities or stored.get("status") != "free":
         return None
-    return _resource(
+    return resource(
         stored,
         codes.SLOT,
         security=[{"system": SLOT_TYPE_SYSTEM, "code": label["code"]} for label in _labels(stored)],
@@ -62,7 +63,7 @@ def _labels(stored: Resource) -> list[Resource]:
 
 def schedule(stored: Resource, practitioner: str, role: str) -> Resource:
     """FrScheduleAgregateur: whose agenda (two references), and nothing of what FR Core 2 forbids or adds."""
-    return _resource(stored, codes.SCHEDULE, actor=[{"reference": practitioner}, {"reference": role}])
+    return resource(stored, codes.SCHEDULE, actor=[{"reference": practitioner}, {"reference": role}])
 
 
 def practitioner(stored: Resource) -> Resource | None:
@@ -71,7 +72,7 @@ def practitioner(stored: Resource) -> Resource | None:
     if number is None or stored.get("active") is False:
         return None
     kind = {"coding": [{"system": codes.IDENTIFIER_TYPE, "code": "IDNPS"}]}
-    return _resource(
+    return resource(
         stored,
         codes.PRACTITIONER,
         identifier=[{"type": kind, "system": NATIONAL_PERSON, "value": number}],
@@ -90,7 +91,7 @@ def role(
     """
     if stored.get("active") is False:
         return None
-    return _resource(
+    return resource(
         stored,
         codes.ROLE,
         contained=[place],
@@ -109,16 +110,16 @@ def location(stored: Resource, system: str) -> Resource | None:
     """
     address = stored.get("address", {})
     line = ", ".join(address.get("line", []))
-    city, postal_code = address.get("city"), address.get("postalCode")
-    if not (line and city and postal_code) or stored.get("status") == "inactive":
+    city, code = address.get("city"), postal_code(address.get("postalCode", ""))
+    if not (line and city and code) or stored.get("status") == "inactive":
         return None
-    identifiers = [kept for given in stored.get("identifier", []) if (kept := _place_identifier(given))]
-    return _resource(
+    identifiers = [kept for given in stored.get("identifier", []) if (kept := place_identifier(given))]
+    return resource(
         stored,
         codes.LOCATION,
-        identifier=identifiers or [_place_number("INTRN", system, stored["id"])],
+        identifier=identifiers or [place_number("INTRN", system, stored["id"])],
         name=stored.get("name"),
-        address={"line": [line], "city": city, "postalCode": postal_code},
+        address={"line": [line], "city": city, "postalCode": code},
     )
 
 
@@ -152,7 +153,7 @@ def compact(**members: Any) -> Resource:
     return {name: value for name, value in members.items() if value not in (None, "", [], {})}
 
 
-def _resource(
+def resource(
     stored: Resource, profile: str, *, security: Sequence[Resource] = (), **members: Any
 ) -> Resource:
     meta = compact(profile=[profile], security=list(security))
@@ -203,15 +204,15 @@ def _structure(reference: Resource, organization: Resource | None) -> Resource |
     return {"identifier": {"type": kind, "system": NATIONAL_STRUCTURE, "value": number}}
 
 
-def _place_identifier(given: Resource) -> Resource | None:
+def place_identifier(given: Resource) -> Resource | None:
     """An identifier of a place in the coding of FR Core 1.1.0, whichever FR Core it came from."""
     system, value = given.get("system"), given.get("value")
     for coding in given.get("type", {}).get("coding", []):
         if system and value and coding.get("code") in codes.LOCATION_IDENTIFIER_CODES:
-            return _place_number(coding["code"], system, value)
+            return place_number(coding["code"], system, value)
     return None
 
 
-def _place_number(code: str, system: str, value: str) -> Resource:
+def place_number(code: str, system: str, value: str) -> Resource:
     kind = {"coding": [{"system": codes.LOCATION_IDENTIFIER_TYPE, "code": code}]}
     return {"type": kind, "system": system, "value": value}

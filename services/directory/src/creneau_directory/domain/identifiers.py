@@ -1,17 +1,22 @@
 """National identifiers: what their keys must be. A wrong key is refused where it enters the directory.
 
-RPPS: 11 digits, Luhn key. IDNPS: a prefix digit (8 for RPPS, 0 for ADELI) before the number. FINESS: 9 characters,
-Luhn key over its digits. SIREN and SIRET: Luhn. (Crib in ROR, Annuaire Santé and SAS guides.)
+RPPS: 11 digits, Luhn key. IDNPS: a prefix digit (8 for RPPS, 0 for ADELI) before the number. SIREN and SIRET: by
+python-stdnum, La Poste's key included. IDNST: a prefix digit (1 for FINESS, 3 for SIRET) before the number. FINESS:
+9 characters; its key is not checked, because numbers in use and the guides' own examples break it. (Crib in ROR,
+Annuaire Santé and SAS guides.)
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from stdnum import luhn
+from stdnum.fr import siren, siret
 
 RPPS = "https://rpps.esante.gouv.fr"
 NATIONAL_PERSON_ID = "urn:oid:1.2.250.1.71.4.2.1"
+NATIONAL_STRUCTURE_ID = "urn:oid:1.2.250.1.71.4.2.2"
 FINESS = "https://finess.esante.gouv.fr"
 SIRENE = "https://sirene.fr"
 
@@ -33,21 +38,28 @@ def is_national_person_id(value: str) -> bool:
 
 
 def is_sirene(value: str) -> bool:
-    """SIREN (9 digits) or SIRET (14 digits). La Poste's SIRETs follow another rule and pass by length."""
-    compact = value.replace(" ", "")
-    if compact.startswith("356000000"):
-        return _digits(compact, 14) or _digits(compact, 9)
-    return (_digits(compact, 9) or _digits(compact, 14)) and luhn.is_valid(compact)
+    """SIREN (9 digits) or SIRET (14 digits), blanks allowed."""
+    return bool(siren.is_valid(value) or siret.is_valid(value))
 
 
 def is_finess(value: str) -> bool:
     """Nine characters; Corsican numbers carry a letter (2A, 2B)."""
-    return len(value) == 9 and value.isascii() and value.isalnum() and value[3:].isdigit()
+    return re.fullmatch(r"[0-9][0-9AB][0-9]{7}", value) is not None
+
+
+def is_national_structure_id(value: str) -> bool:
+    """`1` + FINESS or `3` + SIRET; other prefixes (ranks of RPPS and ADELI) have no key to check."""
+    if value.startswith("3") and _digits(value, 15):
+        return bool(siret.is_valid(value[1:]))
+    if value.startswith("1") and len(value) == 10:
+        return is_finess(value[1:])
+    return bool(value)
 
 
 CHECKS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
     RPPS: ("RPPS", is_rpps),
     NATIONAL_PERSON_ID: ("IDNPS", is_national_person_id),
+    NATIONAL_STRUCTURE_ID: ("IDNST", is_national_structure_id),
     FINESS: ("FINESS", is_finess),
     SIRENE: ("SIREN/SIRET", is_sirene),
 }

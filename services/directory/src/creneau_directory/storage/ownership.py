@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from creneau_directory.domain.regulators import is_account
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Forbidden
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.security.rights import REGULATION
 
 ORGANIZATION_OF = {
     "Location": "managingOrganization",
@@ -13,6 +15,7 @@ ORGANIZATION_OF = {
     "PractitionerRole": "organization",
     "OrganizationAffiliation": "organization",
     "Endpoint": "managingOrganization",
+    "Device": "owner",
 }
 """the element in which each type names its organisation"""
 
@@ -23,11 +26,13 @@ async def entry_belonging(
     """The internal terms of a directory entry; None: it goes on belonging to whom it belongs.
 
     An organisation belongs to itself and to the one that it is a part of: whoever speaks for a hospital opens a unit
-    of it, and speaks for that too.
+    of it, and speaks for that too. A regulator's account is the regulation's, whoever enters it.
     """
     kind = resource["resourceType"]
     if kind == "Organization":
         return owned_by(filter(None, (resource["id"], _referred(resource, "partOf", kind))))
+    if kind == "Practitioner" and is_account(resource):
+        return owned_by([REGULATION])
     if kind == "Practitioner":
         return None if current is not None else owned_by(context.organizations or ())
     if kind == "PractitionerRole":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from creneau_notifications.domain.appointment import Appointment, Mode
+from creneau_shared.clock import zone_named
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -21,7 +22,7 @@ class Fact:
     """lines as on an envelope, the last one postal code and city"""
     phone: str | None = None
     zone: str | None = None
-    """IANA name"""
+    """IANA name; one that there is not counts as none"""
     latitude: float | None = None
     longitude: float | None = None
     practitioner: str | None = None
@@ -64,13 +65,14 @@ def visit_of(appointment: Appointment, facts: Mapping[str, Fact]) -> Visit:
     places = [fact for fact in known if fact.reference.startswith("Location/")]
     place = places[0] if places else None
     others = [fact for fact in known if fact not in people and fact not in places]
-    zone = next((fact.zone for fact in [*places, *others] if fact.zone), None)
+    zones = (zone_named(fact.zone) for fact in [*places, *others])
+    zone = next((zone for zone in zones if zone is not None), None)
     return Visit(
         professional=next((fact.name for fact in people if fact.name), None),
         place=next((fact.name for fact in [*places, *others] if fact.name), None),
         address=place.address if place else (),
         phone=next((fact.phone for fact in [*places, *others, *people] if fact.phone), None),
-        zone=ZoneInfo(zone) if zone else PARIS,
+        zone=zone or PARIS,
         zone_known=zone is not None,
         position=_position(place),
         mode=appointment.mode or Mode.PRACTICE,

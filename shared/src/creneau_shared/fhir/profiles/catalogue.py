@@ -1,4 +1,5 @@
-"""The profiles and extensions that are known: data of this package, in the shape of FHIR's own differentials.
+"""The profiles and extensions that are known: national ones (`fhir.national`) and Créneau's own, as data in the shape of
+FHIR's own differentials.
 
 From one such row the StructureDefinition is made that is served (`fhir.structure_definitions`) and the check that
 is carried out (`compiled`). The rows hold what constrains (cardinalities, fixed values and patterns, bindings,
@@ -8,7 +9,7 @@ inherit from it is restated in their own rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,6 +18,7 @@ from typing import Any, Final
 import orjson
 
 from creneau_shared.fhir.bindings import RESOURCE_TYPES
+from creneau_shared.fhir.national import national_profiles
 
 FR_CORE: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition/"
 SAS: Final = "http://sas.fr/fhir/StructureDefinition/"
@@ -24,7 +26,7 @@ HL7: Final = "http://hl7.org/fhir/StructureDefinition/"
 FR_CORE_1: Final = "http://interopsante.org/fhir/StructureDefinition/Fr"
 
 _DATA: Final = files(__package__) / "data"
-_GUIDES: Final = ("fr-core-2.2.0", "sas-1.2.0", "creneau-1.0.0")
+_OWN: Final = "creneau-1.0.0.json"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Profile:
 @cache
 def profile_catalogue() -> Mapping[str, Profile]:
     """The profiles by canonical URL. Read once, at first use."""
-    return {profile.url: profile for guide in _GUIDES for profile in _read(guide)}
+    own = orjson.loads((_DATA / _OWN).read_bytes())
+    return {row["url"]: _profile(row) for row in (*national_profiles(), *own)}
 
 
 def profile_of(canonical: str) -> Profile | None:
@@ -71,10 +74,9 @@ def target_type(canonical: str) -> str | None:
     return name if name in RESOURCE_TYPES else None
 
 
-def _read(guide: str) -> Iterator[Profile]:
-    for row in orjson.loads((_DATA / f"{guide}.json").read_bytes()):
-        yield Profile(
-            **{name: row[name] for name in ("url", "name", "version", "publisher", "type", "base")},
-            elements=tuple(row["elements"]),
-            context=tuple(row.get("context", ())),
-        )
+def _profile(row: Mapping[str, Any]) -> Profile:
+    return Profile(
+        **{name: row[name] for name in ("url", "name", "version", "publisher", "type", "base")},
+        elements=tuple(row["elements"]),
+        context=tuple(row.get("context", ())),
+    )

@@ -35,6 +35,8 @@ TRAIL = "AuditEvent"
 async def search(service: FhirService, request: FhirRequest, access: Access) -> Answer:
     """GET [type]?… and POST [type]/_search."""
     view = view_for(service.served(access.resource_type).views, request)
+    if view is not None:
+        access = request.access(view.resource_type, "s")
     wanted = _wanted(service, request, access, request.query if view is None else view.pairs(request))
     scope = scope_of(access)
     if view is not None:

@@ -18,6 +18,10 @@ class SearchView(Protocol):
     without a view, stored bytes go out as they are.
     """
 
+    @property
+    def resource_type(self) -> str:
+        """The type that is searched: a family may ask for one by way of another."""
+
     def asked_by(self, request: FhirRequest) -> bool:
         """Whether the request asks for this family."""
 

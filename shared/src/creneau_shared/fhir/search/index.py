@@ -17,7 +17,7 @@ from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
 from creneau_shared.fhir.search.words import words_vector
-from creneau_shared.fhir.text import contact_key, fold, phonetic
+from creneau_shared.fhir.text import contact_key, fold, string_key
 
 
 class StringEntry(NamedTuple):
@@ -132,7 +132,7 @@ def _emitter(parameter: SearchParameter, path: Path) -> _Emit:
     if parameter.type == "string":
         if found_by_words(parameter.base, parameter.name):
             return _name(name)
-        return _string(name, phonetic if name == "phonetic" else fold)
+        return _string(name, string_key(name))
     if parameter.type == "date":
         return _date(name, instant=parameter.instant)
     if parameter.type == "reference":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -65,8 +66,15 @@ _TRANSPORT = frozenset({"_format", "_pretty"})
 _ALIASES = {
     ("PractitionerRole", "address"): "location.address",
     ("PractitionerRole", "name"): "practitioner.name",
+    ("Slot", "earliestStart"): "start",
+    ("Slot", "latestStart"): "start",
+    ("Appointment", "earliestStart"): "start",
+    ("Appointment", "latestStart"): "start",
 }
 """Names that GAP writes and no parameter has, with what its own table means by them."""
+_BOUNDS = {"earliestStart": "ge", "latestStart": "le"}
+"""What a date means under such a name when it does not say so itself."""
+_PREFIXED = re.compile(r"\s*[a-z]{2}[0-9]")
 
 
 def parse_search(
@@ -243,6 +251,8 @@ class _Parser:
                 raise _UnknownNameError(
                     f"Paramètre inconnu pour {base} : {name}", f"Unknown parameter for {base}: {name}"
                 )
+            if code in _BOUNDS and not _PREFIXED.match(text):
+                text = _BOUNDS[code] + text.lstrip()
             return self._condition(base, alias + key[len(code) :], name, text, depth)
         if parameter.name == "_filter" and link == code:
             return self._filter(base, name, text)

@@ -281,6 +281,24 @@ def _endpoint(base: _Base) -> None:
     base.references(organization=("managingOrganization", ("Organization",)))
 
 
+def _device(base: _Base) -> None:
+    base.tokens(identifier="identifier", type="type")
+    base.codes(status=("status", "http://hl7.org/fhir/device-status"))
+    name = "Device.deviceName.name | Device.type.coding.display | Device.type.text"
+    base.add("string", "device-name", name)
+    base.strings(
+        manufacturer="manufacturer",
+        model="modelNumber",
+        udi_carrier="udiCarrier.carrierHRF",
+        udi_di="udiCarrier.deviceIdentifier",
+    )
+    base.references(
+        location=("location", ("Location",)),
+        organization=("owner", ("Organization",)),
+    )
+    base.add("uri", "url", "Device.url")
+
+
 def _schedule(base: _Base) -> None:
     base.codes(active=("active", _BOOLEAN))
     base.tokens(
@@ -528,6 +546,7 @@ _BUILDERS = {
     "PractitionerRole": _practitioner_role,
     "OrganizationAffiliation": _organization_affiliation,
     "Endpoint": _endpoint,
+    "Device": _device,
     "Schedule": _schedule,
     "Slot": _slot,
     "Appointment": _appointment,

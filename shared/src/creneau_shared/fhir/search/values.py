@@ -29,7 +29,7 @@ from creneau_shared.fhir.search.request import (
 )
 from creneau_shared.fhir.search.terms import relative_reference
 from creneau_shared.fhir.search.words import WordsError, words_query
-from creneau_shared.fhir.text import contact_key, fold, phonetic
+from creneau_shared.fhir.text import contact_key, fold, string_key
 
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
@@ -218,7 +218,7 @@ def _implied(parameter: SearchParameter, value: TokenValue) -> TokenValue:
 
 def _read_string(parameter: SearchParameter, text: str, reading: Reading) -> StringValue:
     plain = unescape(text)
-    return StringValue(plain, phonetic(plain) if parameter.name == "phonetic" else fold(plain))
+    return StringValue(plain, string_key(parameter.name)(plain))
 
 
 def _prefixed(text: str) -> tuple[Prefix, str]:

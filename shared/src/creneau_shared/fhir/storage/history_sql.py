@@ -129,17 +129,21 @@ class _Wanted:
             return "true"
         a = rows.alias
         began = [f"{a}.last_updated >= {self._low}", f"{a}.last_updated < {self._high}"]
-        return " AND ".join([*began, *_ended(rows, f">= {self._low}")])
+        return all_of([*began, *_ended(rows, f">= {self._low}")])
 
     def superseded(self, current: VersionRows, past: VersionRows) -> tuple[str, str]:
         """Condition and join: the version became current before the period and was superseded after its begin."""
         newer = " UNION ALL ".join(
             f"SELECT {rows.alias}.id, {rows.alias}.version FROM {rows.source} AS {rows.alias}"
             " WHERE "
-            + " AND ".join(
-                [rows.only, f"{rows.alias}.last_updated > {self._low}", *_ended(rows, f"> {self._low}")]
+            + all_of(
+                [
+                    rows.only,
+                    f"{rows.alias}.last_updated > {self._low}",
+                    *_ended(rows, f"> {self._low}"),
+                    *([f"{rows.alias}.id = {self._key}"] if self._key is not None else []),
+                ]
             )
-            + (f" AND {rows.alias}.id = {self._key}" if self._key is not None else "")
             for rows in (current, past)
         )
         a = past.alias
@@ -149,7 +153,7 @@ class _Wanted:
             f"NOT ({past.deletion})",
             *_ended(past, f"> {self._low}"),
         ]
-        return " AND ".join(wanted), join
+        return all_of(wanted), join
 
 
 def _ended(rows: VersionRows, condition: str) -> list[str]:

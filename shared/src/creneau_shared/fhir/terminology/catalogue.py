@@ -1,7 +1,7 @@
-"""What is known: the published code systems and value sets that ship with this package, and our own.
+"""What is known: the code systems and value sets of HL7 that ship with this package, national ones (`fhir.national`), and
+our own.
 
-Codes, labels and hierarchies are those of their publishers: HL7 FHIR R4 4.0.1 and HL7 Terminology 7.0.1 (CC0), FR Core
-2.2.0 of HL7 France (CC0), the NOS and SAS lists of the Agence du Numérique en Santé (Licence Ouverte, CC0).
+Codes, labels and hierarchies are those of their publishers; here HL7 FHIR R4 4.0.1 and HL7 Terminology 7.0.1 (CC0).
 """
 
 from __future__ import annotations
@@ -13,24 +13,26 @@ from typing import Any, Final
 
 import orjson
 
+from creneau_shared.fhir.national import national_code_systems, national_value_sets
 from creneau_shared.fhir.terminology.model import CodeSystem, Concept, ValueSet
 from creneau_shared.fhir.terminology.own import USED_WITH, own_code_systems, own_value_sets
 
 _DATA: Final = files(__package__) / "data"
-_CODE_SYSTEM_FILES: Final = ("hl7-r4", "hl7-tho", "fr-core", "nos", "sas")
+_CODE_SYSTEM_FILES: Final = ("hl7-r4", "hl7-tho")
 
 
 @cache
 def catalogue() -> Mapping[str, CodeSystem]:
     """The code systems by URL. Read once, at first use."""
-    published = (_code_system(item) for name in _CODE_SYSTEM_FILES for item in _read(name))
+    rows = (item for name in _CODE_SYSTEM_FILES for item in _read(name))
+    published = (_code_system(item) for item in (*rows, *national_code_systems()))
     return {system.url: system for system in (*published, *own_code_systems())}
 
 
 @cache
 def value_set_catalogue() -> Mapping[str, ValueSet]:
     """The value sets by URL. Read once, at first use."""
-    published = (_value_set(item) for item in _read("value-sets"))
+    published = (_value_set(item) for item in (*_read("value-sets"), *national_value_sets()))
     return {value_set.url: value_set for value_set in (*published, *own_value_sets())}
 
 

@@ -82,6 +82,11 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "unknown-schedule": ("Agenda inconnu", "Unknown agenda"),
     "schedule-inactive": ("Agenda fermé à la réservation", "Agenda closed for booking"),
     "outside-horizon": ("Hors de la période de l'agenda", "Outside the agenda's period"),
+    # Regulators of unscheduled care
+    "regulator-account": ("Compte de régulateur incomplet", "Regulator's account that is incomplete"),
+    "regulator-known": ("Compte de régulateur déjà ouvert", "Regulator's account that is open already"),
+    "still-named": ("Entrée nommée par d'autres", "Entry that others name"),
+    "patients-device": ("Équipement d'un patient", "A patient's own device"),
     # Who represents whom
     "proxy-code": ("Code d'invitation inutilisable", "Unusable invitation code"),
     "proxy-own-code": ("Invitation donnée par soi-même", "Invitation given by oneself"),

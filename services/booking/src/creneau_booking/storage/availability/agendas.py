@@ -128,7 +128,8 @@ async def alone(connection: Connection) -> None:
 
 
 async def beside_others(connection: Connection) -> None:
-    """Wait until nobody writes agendas because of what the directory says; others may write Schedules meanwhile."""
+    """Wait until nobody writes agendas because of what the directory says; others may write Schedules meanwhile. Before any
+    row of `schedule` is locked."""
     await connection.execute(f"SELECT pg_advisory_xact_lock_shared({RULES})")
 
 

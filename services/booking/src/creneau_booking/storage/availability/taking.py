@@ -34,7 +34,7 @@ WITH found AS MATERIALIZED (
 )"""
 _FACTS = """
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status, slot.taken_by,
-       slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced, found.out_of_reach,
+       slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced, {out_of_reach} AS out_of_reach,
        kind.terms AS kind_terms, kind.members AS kind_members,
        schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open,
        nullif(agenda.horizon_start, '-infinity') AS horizon_start, nullif(agenda.horizon_end, 'infinity') AS horizon_end,
@@ -47,9 +47,8 @@ JOIN agenda ON agenda.schedule_key = slot.schedule_key
 """
 # Said of each mention of the table, so that plans are made for one month, not for all that there are.
 _WITHIN = "AND slot.start >= ${first} AND slot.start < ${last}"
-_LOOK = f"{_FOUND}{_FACTS}"
-_LOOK_ANYWHERE = _LOOK.format(within="")
-_LOOK_AT = _LOOK.format(within=_WITHIN.format(first=4, last=5))
+_OUT_OF_REACH = "EXISTS (SELECT FROM found WHERE out_of_reach)"
+# Locked all of them, or none. PostgreSQL takes the locks of `turn` before it looks for a row of `locked`.
 _LOCK = f"""{_FOUND}, own_people AS MATERIALIZED (
   SELECT actor FROM (
     SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found) UNION SELECT unnest($4::text[])
@@ -57,18 +56,19 @@ _LOCK = f"""{_FOUND}, own_people AS MATERIALIZED (
 ), turn AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited
   FROM {CONCERNED.format(people="own_people")} AS people
+), locked AS MATERIALIZED (
+  {_FACTS.format(out_of_reach="false", within="{within}")} CROSS JOIN turn
+  WHERE {{whole}} AND turn.waited >= 0
+  ORDER BY slot.schedule_key, slot.start, slot.id
+  FOR UPDATE OF slot
 )
-{_FACTS} CROSS JOIN turn
-WHERE {{whole}} AND turn.waited >= 0
-ORDER BY slot.schedule_key, slot.start, slot.id
-FOR UPDATE OF slot
+SELECT * FROM locked UNION ALL {_FACTS.format(out_of_reach="true", within="{within}")} WHERE {_OUT_OF_REACH}
 """
-_IN_REACH = "NOT EXISTS (SELECT FROM found WHERE out_of_reach)"
-_LOCK_ANYWHERE = _LOCK.format(within="", whole=_IN_REACH)
+_LOCK_ANYWHERE = _LOCK.format(within="", whole=f"NOT {_OUT_OF_REACH}")
 # Nothing is locked unless all are found: who has locked some would lock the others, and their people, out of order.
 _LOCK_AT = _LOCK.format(
     within=_WITHIN.format(first=5, last=6),
-    whole=f"{_IN_REACH} AND (SELECT count(*) FROM found) = cardinality($1::uuid[])",
+    whole=f"NOT {_OUT_OF_REACH} AND (SELECT count(*) FROM found) = cardinality($1::uuid[])",
 )
 
 _DISPLACED_BY_OTHERS = f"""
@@ -194,26 +194,6 @@ class Taken:
     missing_actors: tuple[str, ...]
 
 
-async def look(
-    connection: Connection, ids: Sequence[str], near: Period | None, *, by: str, now: datetime
-) -> tuple[list[SlotFact], bool]:
-    """The facts of these slots as they are, for the appointment `by` (id), and whether one is out of reach because somebody
-    else has it; slots that do not exist are missing. Nothing is locked: a thousand who want one slot are refused side by
-    side.
-
-    `near`, the appointment's own period, lets PostgreSQL look into one month; slots that are not found there (a part of a
-    larger slot starts before its appointment) are looked for everywhere.
-    """
-    await connection.execute(f"SELECT {PLANNED_ONCE}")
-    keys = [slot_key(id_) for id_ in ids]
-    rows: Sequence[Any] = []
-    if keys and near:
-        rows = await connection.fetch(_LOOK_AT, keys, by, now, *near)
-    if len(rows) < len(keys):
-        rows = await connection.fetch(_LOOK_ANYWHERE, keys, by, now)
-    return [_slot_fact(row) for row in rows], any(row["out_of_reach"] for row in rows)
-
-
 async def lock_slots(
     connection: Connection,
     ids: Sequence[str],
@@ -222,9 +202,16 @@ async def lock_slots(
     *,
     by: str,
     now: datetime,
-) -> list[SlotFact]:
-    """The same, locked, and with them the time of their agendas' people and of `people` (actors that are in one place
-    only). One that is out of reach by now is not locked, nor the others: they are as they were looked at."""
+) -> tuple[list[SlotFact], bool]:
+    """The facts of these slots, locked for the appointment `by` (id), and with them the time of their agendas' people and
+    of `people` (actors that are in one place only); slots that do not exist are missing. Or the facts as they are, nothing
+    locked, and True: one is out of reach because somebody else has it. So a thousand who want one slot are refused side by
+    side.
+
+    `near`, the appointment's own period, lets PostgreSQL look into one month; slots that are not found there (a part of a
+    larger slot starts before its appointment) are looked for everywhere.
+    """
+    await connection.execute(f"SELECT {PLANNED_ONCE}")
     keys, turns = [slot_key(id_) for id_ in ids], list(people)
     rows: Sequence[Any] = []
     if keys and near:
@@ -234,8 +221,7 @@ async def lock_slots(
     if len(rows) < len(keys):
         # One whose kind or time a feed has written meanwhile is locked, and left out: PostgreSQL joins it as it was.
         rows = await connection.fetch(_LOCK_ANYWHERE, keys, by, now, turns)
-        rows = rows or await connection.fetch(_LOOK_ANYWHERE, keys, by, now)
-    return [_slot_fact(row) for row in rows]
+    return [_slot_fact(row) for row in rows], any(row["out_of_reach"] for row in rows)
 
 
 async def displaced_by_others(

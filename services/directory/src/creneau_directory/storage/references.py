@@ -1,0 +1,43 @@
+"""What in the directory names an entry of it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from creneau_directory.storage.tables import TYPES
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.layout import table_name
+from creneau_shared.fhir.search.registry import parameters_of
+
+NAMED_MAX = 5
+"""how many are told: enough to begin with"""
+
+
+async def named_by(connection: Connection, resource_type: str, id_: str) -> list[str]:
+    """References (`PractitionerRole/12`) to entries, at most `NAMED_MAX`, that name this one."""
+    statement = _statement(resource_type)
+    if statement is None:
+        return []
+    rows = await connection.fetch(statement, f"{resource_type}/{id_}")
+    return [row["reference"] for row in rows]
+
+
+@cache
+def _statement(resource_type: str) -> str | None:
+    """SQL over every type and parameter that may refer to one of `resource_type`; None: nothing may."""
+    parts = []
+    for name in TYPES:
+        named = sorted(
+            parameter.index_name
+            for parameter in parameters_of(name).values()
+            if parameter.type == "reference" and parameter.allows_target(resource_type)
+        )
+        if named:
+            terms = ", ".join(f"'{parameter}=' || $1" for parameter in named)
+            parts.append(
+                f"SELECT '{name}/' || id AS reference FROM {table_name(name)}"
+                f" WHERE terms && ARRAY[{terms}] AND NOT deleted AND '{name}/' || id <> $1"
+            )
+    if not parts:
+        return None
+    return f"{' UNION ALL '.join(parts)} ORDER BY reference LIMIT {NAMED_MAX}"

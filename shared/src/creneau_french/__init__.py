@@ -1,0 +1,41 @@
+"""What France adds to FHIR, as data: profiles and extensions (HL7 France's FR Core 2.2.0, the ANS's SAS 1.2.0), code systems
+and value sets that these bind (FR Core, NOS, SAS).
+
+Rows as they are published, in the shape that the platform compiles: it knows nothing of them but these three functions
+(`creneau_shared.fhir.national`), and this package knows nothing of the platform. A new edition of a guide is a new file
+here. Labels and codes: FR Core (CC0), the Agence du Numérique en Santé (Licence Ouverte, CC0).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any, Final
+
+_DATA: Final = files(__package__) / "data"
+_GUIDES: Final = ("fr-core-2.2.0", "sas-1.2.0")
+_CODE_SYSTEMS: Final = ("fr-core", "nos", "sas")
+
+Row = dict[str, Any]
+
+
+def profiles() -> Iterator[Row]:
+    """Profiles and extensions: url, name, version, publisher, type, base, elements (rows of the differential), context."""
+    for guide in _GUIDES:
+        yield from _read(f"profiles/{guide}.json")
+
+
+def code_systems() -> Iterator[Row]:
+    """Code systems: url, name, publisher, …, concepts as `[code, display, parent or parents or null, 1 when closed]`."""
+    for name in _CODE_SYSTEMS:
+        yield from _read(f"code_systems/{name}.json")
+
+
+def value_sets() -> Iterator[Row]:
+    """Value sets: url, name, publisher, compose as in FHIR."""
+    yield from _read("value_sets.json")
+
+
+def _read(path: str) -> Iterator[Row]:
+    yield from json.loads((_DATA / path).read_bytes())

@@ -1,0 +1,31 @@
+"""Which countries' guides are known beside HL7's own: packages of rows, each with `profiles`, `code_systems` and
+`value_sets`. The one place where the platform names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import creneau_french
+
+_GUIDES = (creneau_french,)
+
+Row = dict[str, Any]
+
+
+def national_profiles() -> Iterator[Row]:
+    """The rows of their profiles and extensions."""
+    for guide in _GUIDES:
+        yield from guide.profiles()
+
+
+def national_code_systems() -> Iterator[Row]:
+    """The rows of their code systems."""
+    for guide in _GUIDES:
+        yield from guide.code_systems()
+
+
+def national_value_sets() -> Iterator[Row]:
+    """The rows of their value sets."""
+    for guide in _GUIDES:
+        yield from guide.value_sets()

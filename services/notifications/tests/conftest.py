@@ -23,7 +23,7 @@ from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.retry import RetryPolicy
-from creneau_notifications.domain.visit import Fact
+from creneau_notifications.domain.visit import PARIS, Fact
 from creneau_notifications.handlers import Notifications
 from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
@@ -94,6 +94,7 @@ class Service:
             self.communications,
             {name: Way(self.channels[name], carrier) for name, carrier in carriers.items()},
             SITE,
+            PARIS,
             limits,
             admission,
             self.clock,

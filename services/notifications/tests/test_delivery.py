@@ -302,6 +302,19 @@ async def test_a_landline_that_becomes_a_mobile_number_is_reminded(service):
     assert (await service.statuses())["2-hours"] == ("planned", None)
 
 
+@pytest.mark.parametrize(
+    ("zone", "note"),
+    [(None, ""), ("Europe/Paris", ""), ("Indian/Reunion", " (heure de Paris)"), ("Europe/Parys", "")],
+)
+async def test_the_zone_is_named_for_whom_another_clock_shows(service, mailbox, zone, note):
+    """As the contact says where they live; where it does not, as most of the deployment do."""
+    await service.learn(contact=replace(CAMILLE, zone=zone))
+    await service.hear(event())
+    await service.smtp_sender(mailbox).send_due()
+    [mail] = mailbox.mails
+    assert mail["Subject"] == f"Votre rendez-vous du mardi 1er décembre à 10 h 00{note}"
+
+
 async def test_missing_facts_are_waited_for_and_then_done_without(service, mailbox):
     await service.learn(facts=[PRACTITIONER])
     await service.hear(event())

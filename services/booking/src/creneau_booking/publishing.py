@@ -17,6 +17,7 @@ from creneau_shared.fhir.current import current, current_name
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
+from creneau_shared.fhir.zones import zone_of_address
 from creneau_shared.messaging.events import Event
 from creneau_shared.security.accounts import account_digest
 
@@ -200,6 +201,7 @@ def _contact(patient_id: str, patient: Resource, vouched: Collection[bytes], now
         "email": email,
         "phone": phone,
         "language": _language(patient),
+        "zone": _zone(patient, now),
         "emailVouched": _vouched(patient_id, "email", email, vouched),
         "phoneVouched": _vouched(patient_id, "phone", phone, vouched),
     }
@@ -238,6 +240,12 @@ def _display_name(patient: Resource, now: datetime) -> str:
         str(part)[:NAME_LENGTH_MAX] for part in ([name.get("text")] if name.get("text") else parts) if part
     ]
     return " ".join(" ".join(said).split())[:NAME_LENGTH_MAX].rstrip()
+
+
+def _zone(patient: Resource, now: datetime) -> str | None:
+    """By which clock the patient lives, as far as an address of theirs says; where bills go says nothing of it."""
+    addresses = (a for a in current(patient.get("address", ()), now) if a.get("use") != "billing")
+    return next((zone for zone in map(zone_of_address, addresses) if zone is not None), None)
 
 
 def _language(patient: Resource) -> str:

@@ -56,3 +56,23 @@ def test_where_no_address_serves_the_first_is_told_so_that_its_failure_is_seen()
         telecom=[{"system": "phone", "value": "01 99 00 00 01"}, {"system": "email", "value": "camille"}]
     )
     assert (told["phone"], told["email"]) == ("01 99 00 00 01", "camille")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "zone"),
+    [
+        ([{"postalCode": "75004"}], "Europe/Paris"),
+        ([{"postalCode": "97 400"}], "Indian/Reunion"),
+        ([{"country": "YT"}], "Indian/Mayotte"),
+        ([{"use": "old", "postalCode": "97400"}, {"postalCode": "75004"}], "Europe/Paris"),
+        ([{"period": {"end": "2020-01-01"}, "postalCode": "97400"}, {"postalCode": "75004"}], "Europe/Paris"),
+        ([{"use": "billing", "postalCode": "97400"}, {"use": "home", "postalCode": "75004"}], "Europe/Paris"),
+        ([{"country": "Belgique", "postalCode": "1000"}], None),
+        ([{"text": "chez sa sœur"}], None),
+        ([], None),
+    ],
+)
+def test_the_clock_that_the_person_lives_by_is_told_and_no_more_of_the_address(addresses, zone):
+    told = contact(address=addresses)
+    assert told.get("zone") == zone
+    assert not {"address", "postalCode"} & told.keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from creneau_notifications.api.confirmation import ConfirmationPages
 from creneau_notifications.channels.registry import CHANNELS, media, offered
@@ -99,6 +100,7 @@ def _sender(
         communications,
         {name: Way(channel, channel.open()) for name, channel in CHANNELS.items()},
         settings.public_site_url.rstrip("/"),
+        ZoneInfo(settings.reader_zone),
         DeliveryLimits(
             batch_rows=settings.delivery_batch_rows,
             lease=timedelta(seconds=settings.delivery_lease_s),

@@ -5,10 +5,11 @@ What one channel can be told stands in its folder.
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.retry import RetryPolicy
+from creneau_shared.clock import zone_named
 from creneau_shared.settings import ServiceSettings
 
 
@@ -17,6 +18,12 @@ class NotificationsSettings(ServiceSettings):
 
     public_site_url: str = Field(
         "http://127.0.0.1:8080", description="pages for the public that messages link to, no trailing slash"
+    )
+
+    reader_zone: str = Field(
+        "Europe/Paris",
+        description="by which clock people live whose address does not say it (IANA name): a time by another clock is "
+        "told with its zone",
     )
 
     delivery_senders: int = Field(
@@ -73,6 +80,13 @@ class NotificationsSettings(ServiceSettings):
         gt=0,
         description="somebody of whom nothing but their erasure is known any more is forgotten within, hours",
     )
+
+    @field_validator("reader_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        if zone_named(value) is None:
+            raise ValueError("READER_ZONE must be a zone of the IANA database, for example Europe/Paris")
+        return value
 
     @property
     def address_key(self) -> str:

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -27,7 +28,7 @@ from creneau_notifications.rendering.letter import Occasion
 from creneau_notifications.storage import facts, messages, recipients
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Attempt, Message, Status
-from creneau_shared.clock import Clock
+from creneau_shared.clock import Clock, zone_named
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.logging import describe
 from creneau_shared.messaging.waiting import wait
@@ -84,7 +85,8 @@ Decision = Close | Later | Lost | Occasion
 class Sender:
     """Sends what is due by the channels that it is given, one message at a time. Run several for more at once.
 
-    `site_url`: the pages that messages link to, no trailing slash.
+    `site_url`: the pages that messages link to, no trailing slash. `reader_zone`: of recipients who live one knows
+    not where.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Sender:
         communications: Communications,
         ways: Mapping[str, Way],
         site_url: str,
+        reader_zone: ZoneInfo,
         limits: DeliveryLimits,
         admission: Admission,
         clock: Clock,
@@ -102,6 +105,7 @@ class Sender:
         self._communications = communications
         self._ways = ways
         self._site_url = site_url
+        self._reader_zone = reader_zone
         self._limits = limits
         self._admission = admission
         self._clock = clock
@@ -217,7 +221,8 @@ class Sender:
             civil = civil_after(now, visit.zone)
             if now < civil < message.expires_at:
                 return Later(civil)
-        return Occasion(message.kind, message.event, visit, contact, self._site_url)
+        reader_zone = zone_named(contact.zone) or self._reader_zone
+        return Occasion(message.kind, message.event, visit, contact, self._site_url, reader_zone=reader_zone)
 
     # -- sending ---------------------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ class Contact:
     email_vouched: bool = False
     """a practice, or the deployment, gave the address; else the patient's own account did"""
     phone_vouched: bool = False
+    zone: str | None = None
+    """IANA name of the zone that the recipient lives in; None: not known"""
 
     @property
     def writes_in(self) -> Language:

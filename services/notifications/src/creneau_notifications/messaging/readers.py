@@ -55,6 +55,7 @@ def read_contact(data: Mapping[str, Any]) -> Contact:
         # Absent: nobody is known to answer for it.
         email_vouched=data.get("emailVouched") is True,
         phone_vouched=data.get("phoneVouched") is True,
+        zone=data.get("zone"),
     )
 
 

@@ -13,7 +13,7 @@ from creneau_booking.domain.identity import AddressKind, address_digest, spelled
 from creneau_booking.storage.accounts import Account, Link
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
 from creneau_shared.contact_points import email_address, mended, phone_of
-from creneau_shared.fhir.current import current, current_name
+from creneau_shared.fhir.current import current, current_name, spoken
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
@@ -233,12 +233,8 @@ def _takes_texts(number: str) -> bool:
 def _display_name(patient: Resource, now: datetime) -> str:
     """As the person is addressed, on one line and no longer than a name; whether it is greeted is the reader's to
     judge."""
-    name = current_name(patient.get("name", ()), now)
-    parts = [*name.get("given", ())[:1], name.get("family", "")]
-    # Cut before it is split, so that a million characters cost nothing; null stands where only an extension does.
-    said = [
-        str(part)[:NAME_LENGTH_MAX] for part in ([name.get("text")] if name.get("text") else parts) if part
-    ]
+    # Cut before it is split, so that a million characters cost nothing.
+    said = [part[:NAME_LENGTH_MAX] for part in spoken(current_name(patient.get("name", ()), now))]
     return " ".join(" ".join(said).split())[:NAME_LENGTH_MAX].rstrip()
 
 

@@ -76,3 +76,26 @@ def test_the_clock_that_the_person_lives_by_is_told_and_no_more_of_the_address(a
     told = contact(address=addresses)
     assert told.get("zone") == zone
     assert not {"address", "postalCode"} & told.keys()
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], ""),
+        ([{"text": "Camille Dupont"}], "Camille Dupont"),
+        ([{"text": "  ", "family": "Dupont"}], "Dupont"),
+        ([{"family": "Dupont"}], "Dupont"),
+        ([{"given": ["Camille"]}], "Camille"),
+        ([{"given": ["  "], "family": " Dupont "}], "Dupont"),
+        ([{"use": "old", "family": "Avant"}], ""),
+        ([{"use": "anonymous", "family": "X1"}], ""),
+        ([{"family": "Avant", "period": {"end": "2020-01-01"}}], ""),
+        ([{"use": "maiden", "family": "Martin"}, {"use": "official", "family": "Dupont"}], "Dupont"),
+        ([{"use": "nickname", "given": ["Cam"]}, {"use": "official", "given": ["Camille"]}], "Camille"),
+        ([{"use": "nickname", "given": ["Cam"]}], "Cam"),
+        ([{"use": "usual"}, {"use": "official", "given": ["Camille"], "family": "Dupont"}], "Camille Dupont"),
+    ],
+)
+def test_the_name_by_which_the_person_is_addressed(names, told):
+    """One that is in use, without holes; nobody is greeted by a former or hidden one."""
+    assert contact(name=names)["name"] == told

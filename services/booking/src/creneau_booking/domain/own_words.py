@@ -127,9 +127,10 @@ def _issue(element: str) -> Issue:
 def _unreachable(index: int) -> Issue:
     return Issue(
         code="value",
-        fr="Ceci n'est pas une adresse électronique : aucun message ne pourrait y arriver. Corrigez-la, par exemple "
-        "camille@exemple.fr.",
-        en="This is no e-mail address: no message could arrive there. Correct it, for example camille@exemple.fr.",
+        fr="Aucun message ne peut arriver à cette adresse électronique. Corrigez-la, par exemple camille@exemple.fr "
+        "(sans accent avant le signe @).",
+        en="No message can arrive at this e-mail address. Correct it, for example camille@exemple.fr (without accents "
+        "before the @ sign).",
         expression=(f"Patient.telecom[{index}].value",),
         details_code="no-email-address",
     )

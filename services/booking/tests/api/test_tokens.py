@@ -17,7 +17,7 @@ from services.booking.tests.practice import Practice
 
 from creneau_booking.app import create_app
 from creneau_booking.settings import BookingSettings
-from creneau_shared.revoke_command import take_back
+from creneau_shared.commands import take_back
 
 
 def proof(key: ECKey, token: str, method: str, path: str, at: datetime) -> str:

@@ -1,21 +1,45 @@
-"""`creneau-<service> revoke-tokens`: the operator takes tokens back."""
+"""The commands that every service has: `creneau-<service> api | migrate | revoke-tokens`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
-from creneau_shared.app import open_database
+from creneau_shared.app import ServiceApplication, open_database, run_api
+from creneau_shared.database.migrations import find_migrations
+from creneau_shared.database.migrations import migrate as run_migrations
 from creneau_shared.security.revocation import CLAIM, Kind, revoke
 from creneau_shared.settings import ServiceSettings
 
+Settings = TypeVar("Settings", bound=ServiceSettings)
 
-def add_revoke_command(main: typer.Typer, settings: Callable[[], ServiceSettings], service: str) -> None:
-    """Give a service's command line `revoke-tokens`."""
+
+def add_commands(
+    main: typer.Typer,
+    settings: Callable[[], Settings],
+    service: str,
+    create_app: Callable[[Settings], ServiceApplication],
+    after_migration: Callable[[Settings], Awaitable[None]] | None = None,
+) -> None:
+    """Give the command line of a service (`creneau-booking`) the commands of every service.
+
+    `after_migration`: what the service makes ready in a database that has the current schema.
+    """
+
+    @main.command()
+    def api() -> None:
+        """Serve FHIR under /fhir on PORT."""
+        told = settings()
+        run_api(told, service, lambda: create_app(told))
+
+    @main.command()
+    def migrate() -> None:
+        """Bring the database to the current schema."""
+        asyncio.run(_migrate(settings(), service, after_migration))
 
     @main.command(name="revoke-tokens")
     def revoke_tokens(
@@ -31,6 +55,15 @@ def add_revoke_command(main: typer.Typer, settings: Callable[[], ServiceSettings
             raise typer.BadParameter("it is token, subject or client")
         moment = datetime.now(UTC) if issued_before is None else issued_before.replace(tzinfo=UTC)
         asyncio.run(take_back(settings(), service, found, value, moment))
+
+
+async def _migrate(
+    settings: Settings, service: str, after: Callable[[Settings], Awaitable[None]] | None
+) -> None:
+    path = find_migrations(service.replace("-", "_"))
+    await run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role)
+    if after is not None:
+        await after(settings)
 
 
 async def take_back(

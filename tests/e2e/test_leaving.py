@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio
 import io
 import json
 import zipfile
@@ -247,7 +248,7 @@ async def all_told(city: Stack) -> bool:
 
 
 async def on_the_bus(city: Stack, canaries: Canaries) -> list[tuple[str, str]]:
-    """(topic, canary): of compacted topics the last record of each key is looked at, of others every record."""
+    """(where, canary): of compacted topics the last record of each key is looked at, of others every record."""
     found: list[tuple[str, str]] = []
     servers = city.topology._bootstrap_servers()
     reader = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
@@ -260,10 +261,24 @@ async def on_the_bus(city: Stack, canaries: Canaries) -> list[tuple[str, str]]:
             latest = {record.key: record for record in records} if compacted else dict(enumerate(records))
             for record in latest.values():
                 said = b"".join((record.value or b"", record.key or b"", repr(record.headers).encode()))
-                found += [(topic, canary) for canary in canaries.within(said)]
+                where = f"{topic}, partition {record.partition}, offset {record.offset}"
+                found += [(where, canary) for canary in canaries.within(said)]
     finally:
         await reader.stop()
     return found
+
+
+async def all_of(reader: AIOKafkaConsumer, places: list[TopicPartition]) -> list[ConsumerRecord]:
+    """Every record of these partitions, up to where the broker says that they end."""
+    reader.assign(places)
+    records: list[ConsumerRecord] = []
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            for some in (await reader.getmany(timeout_ms=200)).values():
+                records += some
+            ends = [(place, reader.highwater(place)) for place in places]
+            if all([end is not None and await reader.position(place) >= end for place, end in ends]):
+                return records
 
 
 async def all_of(reader: AIOKafkaConsumer, places: list[TopicPartition]) -> list[ConsumerRecord]:

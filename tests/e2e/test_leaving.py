@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import asyncio
 import io
 import json
 import zipfile
@@ -266,19 +265,6 @@ async def on_the_bus(city: Stack, canaries: Canaries) -> list[tuple[str, str]]:
     finally:
         await reader.stop()
     return found
-
-
-async def all_of(reader: AIOKafkaConsumer, places: list[TopicPartition]) -> list[ConsumerRecord]:
-    """Every record of these partitions, up to where the broker says that they end."""
-    reader.assign(places)
-    records: list[ConsumerRecord] = []
-    async with asyncio.timeout(WITHIN_S):
-        while True:
-            for some in (await reader.getmany(timeout_ms=200)).values():
-                records += some
-            ends = [(place, reader.highwater(place)) for place in places]
-            if all([end is not None and await reader.position(place) >= end for place, end in ends]):
-                return records
 
 
 async def all_of(reader: AIOKafkaConsumer, places: list[TopicPartition]) -> list[ConsumerRecord]:

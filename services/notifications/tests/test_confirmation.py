@@ -114,8 +114,10 @@ async def test_what_is_withheld_is_seen_as_not_done_with_its_reason(service, mai
     assert await service.attempts() != []
 
 
-async def test_a_message_to_an_unconfirmed_address_names_nobody_and_says_how_to_confirm(service, mailbox):
-    """A mistyped address is a stranger's: it learns the name of no patient."""
+async def test_a_message_to_an_unconfirmed_address_greets_by_name_alone_and_says_how_to_confirm(
+    service, mailbox
+):
+    """Whose visit it is stands in the greeting; a stranger's calendar and address book keep no name."""
     await service.learn(contact=UNCONFIRMED)
     await service.hear(event())
     await deliver(service, mailbox)

@@ -59,8 +59,7 @@ class Admission:
         if known:
             return replace(occasion, contact=contact)
         url = await self._link(connection, message, occasion, hashed, now)
-        # Whoever reads this may be a stranger: they are not told the name of a patient.
-        return replace(occasion, contact=replace(contact, name=""), confirm_url=url)
+        return replace(occasion, contact=contact, confirm_url=url)
 
     async def _link(
         self, connection: Connection, message: Message, occasion: Occasion, address: Hashed, now: datetime

@@ -37,9 +37,12 @@ def build_email(occasion: Occasion, message: UUID, date: datetime, sender: str, 
     contact = clean_contact(occasion.contact)
     occasion = replace(occasion, contact=contact)
     letter = compose(occasion)
+    if occasion.confirm_url is not None:
+        # Nobody has said whose address it is: no calendar and no address book is to keep a name beside it.
+        occasion = replace(occasion, contact=replace(contact, name=""))
     mail = _content(letter, occasion, message, sender, sender_name)
     mail["From"] = _mailbox(sender_name, sender)
-    mail["To"] = _mailbox(contact.name, str(contact.email))
+    mail["To"] = _mailbox(occasion.contact.name, str(contact.email))
     mail["Subject"] = Header(letter.subject, "utf-8", header_name="Subject").encode()
     mail["Date"] = format_datetime(date)
     mail["Message-ID"] = message_id_header(message, sender)

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from creneau_booking.storage import slot_visibility
+from creneau_booking.storage import slot_visibility, slots_together
 from creneau_booking.storage.availability.actors import TURN
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
     SUPERSEDED,
     SlotKind,
+    as_served,
     content_sql,
     row_values,
     schedule_id,
@@ -24,12 +25,10 @@ from creneau_booking.storage.slot_rows import (
 )
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
-from creneau_shared.fhir.datatypes import exact_instant
-from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.sql import Arguments
-from creneau_shared.fhir.storage.generic import require_owned, stamp, to_milliseconds
+from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
 from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
-from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
+from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, Write, WriteContext
 from creneau_shared.ids import new_id
 
 _OF_KIND = "JOIN slot_kind kind ON kind.key = {row}.kind_key"
@@ -219,7 +218,10 @@ class SlotStore:
         row, kind = take_apart(resource, current.id, self._base_url)
         keys = await self._keys(connection, context, kind, row.end - row.start)
         status = await connection.fetchval(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
-        return _as_served({**resource, "status": status}, current.id, version, now)
+        return as_served({**resource, "status": status}, current.id, version, now)
+
+    async def write_many(self, connection: Connection, writes: Sequence[Write]) -> Sequence[Stored | None]:
+        return await slots_together.write_many(connection, writes, self._base_url)
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         key = slot_key(current.id)
@@ -248,7 +250,7 @@ class SlotStore:
                 f"The id {id_} was created by another request just now.",
                 expression="Slot.id",
             )
-        return _as_served({**resource, "status": status}, id_, version, now)
+        return as_served({**resource, "status": status}, id_, version, now)
 
     async def _refuse_if_taken(
         self, connection: Connection, id_: str, key: UUID, resource: Resource | None
@@ -313,11 +315,3 @@ class SlotStore:
 
 def _stored(row: Any) -> Stored | None:
     return Stored("Slot", *row) if row is not None else None
-
-
-def _as_served(resource: Resource, id_: str, version: int, now: datetime) -> Stored:
-    """The version just written, as reading it back gives it: instants in UTC."""
-    served = stamp(resource, id_, version, now)
-    for name in ("start", "end"):
-        served[name] = exact_instant(datetime.fromisoformat(served[name]))
-    return Stored("Slot", id_, version, now, dumps(served))

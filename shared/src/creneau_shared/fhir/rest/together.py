@@ -24,6 +24,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.audit import check_purpose
 from creneau_shared.fhir.rest.conditions import HEADER
+from creneau_shared.fhir.rest.declaration import Interaction
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.reading import with_small_ids
 from creneau_shared.fhir.rest.service import FhirService
@@ -53,9 +54,11 @@ class _Prepared:
 
 def runs(service: FhirService, requests: Sequence[FhirRequest]) -> Iterator[slice]:
     """The requests in their order, cut into runs; what takes part in none stands for itself."""
+    offered = _offered(service, requests)
     start, kind, ids = 0, None, set[str]()
     for index, request in enumerate(requests):
-        own, id_ = _many_of(service, request), _id(request)
+        wanted = _interaction(request)
+        own, id_ = wanted[0] if wanted in offered else None, _id(request)
         if index > start and (own is None or own != kind or id_ in ids or index - start == RUN_MAX):
             yield slice(start, index)
             start, ids = index, set()
@@ -66,18 +69,27 @@ def runs(service: FhirService, requests: Sequence[FhirRequest]) -> Iterator[slic
         yield slice(start, len(requests))
 
 
-def _many_of(service: FhirService, request: FhirRequest) -> str | None:
-    """The type, for a plain create or update by id of one whose store can write many."""
-    path = request.path
-    if (request.method, len(path)) not in (("POST", 1), ("PUT", 2)) or request.query:
-        return None
-    if not isinstance(request.parsed, dict) or not _CONDITIONS.isdisjoint(request.headers):
-        return None
-    served = service.types.get(path[0])
-    if served is None or not isinstance(served.store, WritesMany):
-        return None
-    interaction = "create" if request.method == "POST" else "update"
-    return served.name if interaction in served.interactions else None
+def _offered(service: FhirService, requests: Sequence[FhirRequest]) -> set[tuple[str, Interaction]]:
+    """The types whose stores can write many, and how they may be written."""
+    named = {request.path[0] for request in requests if request.path}
+    served = [service.types[name] for name in named if name in service.types]
+    return {
+        (one.name, interaction)
+        for one in served
+        if isinstance(one.store, WritesMany)
+        for interaction in one.interactions & {"create", "update"}
+    }
+
+
+def _interaction(request: FhirRequest) -> tuple[str, Interaction] | None:
+    """The type and what is to be done with it, for a plain create or update by id."""
+    plain = isinstance(request.parsed, dict) and not request.query and _CONDITIONS.isdisjoint(request.headers)
+    match request.method, request.path:
+        case "POST", (name,) if plain:
+            return name, "create"
+        case "PUT", (name, _) if plain:
+            return name, "update"
+    return None
 
 
 def _id(request: FhirRequest) -> str | None:

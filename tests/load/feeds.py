@@ -152,7 +152,7 @@ async def measure(
     server: FhirServer, meter: Meter, name: str, kind: str, count: int, method: str, *, known: bool
 ) -> None:
     """One line: a Bundle of `count` slots, sent anew several times (`known`: every time the same slots)."""
-    repeated = max(2, REPEATED * 20 // count)
+    repeated = max(6, REPEATED * 20 // count)
 
     def bundle(number: int) -> list[tuple[str, str, dict[str, Any]]]:
         slots = _slots(count, f"{kind}-{count}" if known else uuid4().hex[:12])

@@ -42,7 +42,7 @@ _PLACES = "SELECT id, schedule_key, start FROM slot WHERE id = ANY($1::uuid[])"
 _TURN = f"""
 SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) FROM (
   SELECT DISTINCT actor FROM agenda_actor
-  WHERE schedule_key = ANY($2::bigint[]) OR schedule_key IN (SELECT key FROM schedule WHERE id = ANY($1::text[]))
+  WHERE schedule_key IN (SELECT unnest($2::bigint[]) UNION SELECT key FROM schedule WHERE id = ANY($1::text[]))
   ORDER BY actor) AS people
 """
 _AGENDAS = "SELECT id, key, terms FROM schedule WHERE id = ANY($1::text[]) AND NOT deleted"

@@ -188,9 +188,9 @@ async def test_sweepers_and_confirmations_race(fresh: Practice) -> None:
     swept = await sweeps
     for confirmation in confirmations[1::2]:
         await confirmation
-    for stored, slot in zip(held, agenda.slots, strict=True):
+    for stored, slot_id in zip(held, agenda.slots, strict=True):
         kinds = await fresh.kinds(stored.id)
-        status = (await fresh.slot(slot))["status"]
+        status = (await fresh.slot(slot_id))["status"]
         assert (kinds, status) in ((["held", "booked"], "busy"), (["held", "hold-expired"], "free"))
     expired = [stored for stored in held if (await fresh.kinds(stored.id))[1] == "hold-expired"]
     assert sum(swept) == len(expired) >= 15

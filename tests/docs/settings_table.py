@@ -35,6 +35,8 @@ TITLES = {
     "BookingSettings": "Booking",
     "DirectorySettings": "Directory",
     "NotificationsSettings": "Notifications",
+    "EmailSettings": "Notifications: e-mail",
+    "SmsSettings": "Notifications: text messages",
     "GatewaySettings": "Gateway",
     "EntranceSettings": "nginx (where its configuration is written)",
 }

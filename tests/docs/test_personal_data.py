@@ -34,7 +34,7 @@ def rules() -> list[Rule]:
     return [
         *booking.rules(BookingSettings(database_url=NOWHERE), common),
         *directory.rules(common),
-        *notifications.rules(told, Communications("http://x/fhir"), common),
+        *notifications.rules(told, Communications("http://x/fhir", {}), common),
     ]
 
 

@@ -247,9 +247,9 @@ async def all_told(city: Stack) -> bool:
 
 
 async def on_the_bus(city: Stack, canaries: Canaries) -> list[tuple[str, str]]:
-    """(topic, canary): of compacted topics the last record of each key is looked at, of others every record."""
+    """(where, canary): of compacted topics the last record of each key is looked at, of others every record."""
     found: list[tuple[str, str]] = []
-    servers = city.topology._bootstrap_servers()
+    servers = city.topology.bootstrap_servers
     reader = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
     await reader.start()
     try:
@@ -260,7 +260,8 @@ async def on_the_bus(city: Stack, canaries: Canaries) -> list[tuple[str, str]]:
             latest = {record.key: record for record in records} if compacted else dict(enumerate(records))
             for record in latest.values():
                 said = b"".join((record.value or b"", record.key or b"", repr(record.headers).encode()))
-                found += [(topic, canary) for canary in canaries.within(said)]
+                where = f"{topic}, partition {record.partition}, offset {record.offset}"
+                found += [(where, canary) for canary in canaries.within(said)]
     finally:
         await reader.stop()
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,16 +10,20 @@ from typing import Any
 import asyncpg
 import pytest
 
+from creneau_notifications.channels.channel import Carrier
+from creneau_notifications.channels.email.channel import EmailCarrier
+from creneau_notifications.channels.email.smtp import SmtpTransport
+from creneau_notifications.channels.email.transport import EmailTransport
+from creneau_notifications.channels.registry import CHANNELS, Channels, media
+from creneau_notifications.channels.sms.channel import SmsCarrier
+from creneau_notifications.channels.sms.transport import LoggedSms, SmsTransport
 from creneau_notifications.delivery.admission import Admission
-from creneau_notifications.delivery.sender import DeliveryLimits, Identity, Sender
-from creneau_notifications.delivery.smtp import SmtpTransport
-from creneau_notifications.delivery.transport import EmailTransport, LoggedSms
+from creneau_notifications.delivery.sender import DeliveryLimits, Sender, Way
 from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.retry import RetryPolicy
-from creneau_notifications.domain.rules import Channel
-from creneau_notifications.domain.visit import Fact
+from creneau_notifications.domain.visit import PARIS, Fact
 from creneau_notifications.handlers import Notifications
 from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
@@ -40,11 +44,14 @@ SENDER = "ne-pas-repondre@creneau.example"
 class Service:
     """The service over one database, with a clock that the test moves."""
 
+    url: str
     database: Database
     clock: FixedClock
     communications: Communications
     notifications: Notifications
-    senders: list[Sender] = field(default_factory=list)
+    channels: Channels = field(default_factory=lambda: CHANNELS)
+    carriers: Mapping[str, Carrier] = field(default_factory=dict)
+    """of channels of the test's own"""
 
     async def hear(self, event: AppointmentEvent) -> None:
         async with self.database.transaction() as connection:
@@ -61,7 +68,12 @@ class Service:
                 await self.notifications.fact_changed(connection, fact, self.clock.now())
 
     def sender(
-        self, email: EmailTransport, *, attempts_max: int = 5, allowance: Allowance | None = None
+        self,
+        email: EmailTransport,
+        sms: SmsTransport | None = None,
+        *,
+        attempts_max: int = 5,
+        allowance: Allowance | None = None,
     ) -> Sender:
         limits = DeliveryLimits(
             batch_rows=10,
@@ -71,14 +83,18 @@ class Service:
             facts_retry=timedelta(seconds=2),
             retry=RetryPolicy(attempts_max=attempts_max),
         )
-        identity = Identity(SENDER, "Créneau", SITE)
+        carriers: dict[str, Carrier] = {
+            "email": EmailCarrier(email, SENDER, "Créneau"),
+            "sms": SmsCarrier(sms or LoggedSms()),
+            **self.carriers,
+        }
         admission = Admission(Keyring(ADDRESS_KEY), allowance or Allowance(day_max=1000), LINK_LIFE)
         return Sender(
             self.database,
             self.communications,
-            email,
-            LoggedSms(),
-            identity,
+            {name: Way(self.channels[name], carrier) for name, carrier in carriers.items()},
+            SITE,
+            PARIS,
             limits,
             admission,
             self.clock,
@@ -126,9 +142,9 @@ async def service(new_database: Callable[..., str], template: str) -> AsyncItera
     url = new_database(template=template)
     async with Database(url, size=8, statement_timeout_s=10, name="test") as database:
         clock = FixedClock(BOOKED_AT)
-        communications = Communications("http://127.0.0.1:8080/fhir")
-        notifications = Notifications(communications, clock, frozenset(Channel))
-        yield Service(database, clock, communications, notifications)
+        communications = Communications("http://127.0.0.1:8080/fhir", media())
+        notifications = Notifications(communications, clock, CHANNELS)
+        yield Service(url, database, clock, communications, notifications)
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creneau_notifications.domain.address import Address, phone_number
+from creneau_notifications.channels.email.address import email_address
+from creneau_notifications.channels.sms.address import sms_address
+from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.allowance import NEWS, Allowance, Standing, withheld
 from creneau_notifications.domain.plan import Kind
-from creneau_notifications.domain.rules import Channel
 
 kinds = st.sampled_from(list(Kind))
 allowances = st.builds(Allowance, st.integers(0, 6), st.integers(0, 6), st.integers(1, 30))
@@ -77,7 +78,7 @@ def test_a_day_has_a_limit_for_confirmed_addresses_too():
     ],
 )
 def test_spellings_of_one_letter_box_are_counted_together(one, other, same_exact):
-    first, second = Address(Channel.EMAIL, one), Address(Channel.EMAIL, other)
+    first, second = email_address(one), email_address(other)
     assert first.mailbox == second.mailbox
     assert (first.exact == second.exact) is same_exact
 
@@ -86,7 +87,7 @@ def test_spellings_of_one_letter_box_are_counted_together(one, other, same_exact
     ("one", "other"), [("c.am@example.org", "cam@example.org"), ("+@example.org", "a@example.org")]
 )
 def test_two_letter_boxes_are_two(one, other):
-    assert Address(Channel.EMAIL, one).mailbox != Address(Channel.EMAIL, other).mailbox
+    assert email_address(one).mailbox != email_address(other).mailbox
 
 
 @pytest.mark.parametrize(
@@ -94,11 +95,13 @@ def test_two_letter_boxes_are_two(one, other):
     ["06 39 98 00 01", "+33639980001", "0033 6 39 98 00 01", "+33 (0)6.39.98.00.01", "06-39-98-00-01"],
 )
 def test_a_number_has_one_spelling(text):
-    assert phone_number(text) == "+33639980001"
+    assert sms_address(text).value == "+33639980001"
 
 
 @pytest.mark.parametrize(
     "text", ["", "bonjour", "+33 6 appelle-moi", "15", "0639980001; 0639980002", "+" * 9, "+33639980001\nX"]
 )
 def test_what_is_no_number_is_none(text):
-    assert phone_number(text) is None
+    with pytest.raises(InvalidAddressError) as raised:
+        sms_address(text)
+    assert raised.value.reason == "invalid-address"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from creneau_notifications.app import create_app
-from creneau_notifications.delivery.transport import LoggedEmails
+from creneau_notifications.channels.email.transport import LoggedEmails
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage import accounts
 from creneau_notifications.storage.accounts import Person
@@ -21,6 +21,7 @@ from creneau_shared.security.tokens import TokenVerifier
 from creneau_shared.security.vouching import HEADER, Vouchers
 
 from .factories import BOOKED_AT, CAMILLE, PATIENT, event
+from .serving import serving
 
 SECRET = "between booking and notifications"
 SOMEONE_ELSE = "Patient/0193a5c0-0003-7000-8000-000000000009"
@@ -58,16 +59,13 @@ async def client(service, new_database, monkeypatch) -> AsyncIterator[httpx.Asyn
 
     monkeypatch.setattr(TokenVerifier, "verify", verify)
     settings = NotificationsSettings(
-        database_url=service.database._url,
+        database_url=service.url,
         oidc_issuer="http://127.0.0.1:1",
         public_base_url="http://test/fhir",
         vouching_secret=SECRET,
     )
-    app = create_app(settings, service.clock)
-    async with app._database, app.fhir.service.limits.database:
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
-            yield opened
+    async with serving(create_app(settings, service.clock), "http://test") as opened:
+        yield opened
 
 
 @pytest.fixture

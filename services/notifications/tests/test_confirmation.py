@@ -16,16 +16,16 @@ import httpx
 import pytest
 
 from creneau_notifications.app import create_app
-from creneau_notifications.delivery.transport import LoggedEmails
+from creneau_notifications.channels.email.transport import LoggedEmails
 from creneau_notifications.domain.address import Address
 from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.appointment import Change
-from creneau_notifications.domain.rules import Channel
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage import addresses
 
 from .conftest import ADDRESS_KEY, LINK_LIFE
 from .factories import CAMILLE, PATIENT, SITE, START, event
+from .serving import serving
 from .test_rendering import GOLDEN, calendar_of, html_of, text_of
 
 OTHER = "Patient/0193a5c0-0003-7000-8000-000000000009"
@@ -36,12 +36,9 @@ LINK = re.compile(rf"{re.escape(SITE)}(/confirmer/[A-Za-z0-9_-]{{22}})(/en)?\b")
 @pytest.fixture
 async def web(service) -> AsyncIterator[httpx.AsyncClient]:
     """A browser, at the API process over the service's database."""
-    settings = NotificationsSettings(database_url=service.database._url, address_secret=ADDRESS_KEY)
-    app = create_app(settings, service.clock)
-    async with app._database:
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url=SITE) as opened:
-            yield opened
+    settings = NotificationsSettings(database_url=service.url, address_secret=ADDRESS_KEY)
+    async with serving(create_app(settings, service.clock), SITE) as opened:
+        yield opened
 
 
 async def book(service, number: int, recipient: str = PATIENT, **changes: Any) -> None:
@@ -117,8 +114,10 @@ async def test_what_is_withheld_is_seen_as_not_done_with_its_reason(service, mai
     assert await service.attempts() != []
 
 
-async def test_a_message_to_an_unconfirmed_address_names_nobody_and_says_how_to_confirm(service, mailbox):
-    """A mistyped address is a stranger's: it learns the name of no patient."""
+async def test_a_message_to_an_unconfirmed_address_greets_by_name_alone_and_says_how_to_confirm(
+    service, mailbox
+):
+    """Whose visit it is stands in the greeting; a stranger's calendar and address book keep no name."""
     await service.learn(contact=UNCONFIRMED)
     await service.hear(event())
     await deliver(service, mailbox)
@@ -308,8 +307,7 @@ async def test_a_text_message_to_an_unconfirmed_number_carries_the_link_and_coun
     for number in range(4):
         await book(service, number)
     service.at(START - timedelta(hours=2))
-    sender = service.sender(LoggedEmails())
-    sender._sms = Sms()
+    sender = service.sender(LoggedEmails(), Sms())
     while await sender.send_due():
         pass
     assert [number for number, _ in texts] == ["+33639980001"] * 2
@@ -437,8 +435,8 @@ async def test_counts_and_links_are_not_kept_for_ever(service, link):
 
 def test_each_channel_has_its_own_count():
     keyring = addresses.Keyring("a")
-    made = {keyring.hashed(Address(channel, "x")).mailbox for channel in Channel}
+    made = {keyring.hashed(Address(channel, "x", "x", "x")).mailbox for channel in ("email", "sms")}
     assert len(made) == 2
-    assert keyring.hashed(Address(Channel.SMS, "x")).mailbox not in {
-        addresses.Keyring("b").hashed(Address(Channel.SMS, "x")).mailbox
+    assert keyring.hashed(Address("sms", "x", "x", "x")).mailbox not in {
+        addresses.Keyring("b").hashed(Address("sms", "x", "x", "x")).mailbox
     }

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from creneau_notifications.delivery.smtp import SmtpTransport
-from creneau_notifications.delivery.transport import DeliveryError, LoggedEmails
+from creneau_notifications.channels.channel import DeliveryError
+from creneau_notifications.channels.email.smtp import SmtpTransport
+from creneau_notifications.channels.email.transport import LoggedEmails
+from creneau_notifications.channels.registry import CHANNELS
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.storage import messages
 
@@ -143,14 +145,16 @@ async def test_attempts_end(service, mailbox):
 async def test_a_crash_between_sending_and_putting_down_repeats_with_the_same_message_id(service, mailbox):
     await service.learn()
     await service.hear(event())
-    sender = service.smtp_sender(mailbox)
 
-    async def crash(*_):
-        raise asyncio.CancelledError
+    class Crashing(SmtpTransport):
+        async def send(self, sender, recipient, content):
+            await super().send(sender, recipient, content)
+            raise asyncio.CancelledError
 
-    sender._close = crash
+    crashing = Crashing(mailbox.url, tls="opportunistic", timeout_s=5)
     with pytest.raises(asyncio.CancelledError):
-        await sender.send_due()
+        await service.sender(crashing).send_due()
+    await crashing.close()
     assert (await service.statuses())["confirmation"] == ("sending", None)
     other = service.smtp_sender(mailbox)
     assert await other.send_due() == 0, "the lease still holds"
@@ -165,7 +169,7 @@ async def test_a_sender_whose_lease_ran_out_changes_nothing_any_more(service, ma
     await service.learn()
     await service.hear(event())
     async with service.database.transaction() as connection:
-        [slow] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1)
+        [slow] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1, CHANNELS)
     service.clock.advance(timedelta(minutes=5))
     await service.smtp_sender(mailbox).send_due()
     async with service.database.transaction() as connection:
@@ -191,7 +195,7 @@ async def test_what_is_superseded_while_it_is_sent_is_not_tried_again(service, m
     await service.learn()
     await service.hear(event())
     async with service.database.transaction() as connection:
-        [claimed] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1)
+        [claimed] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1, CHANNELS)
     await service.hear(event(Change.CANCELLED, 2, version=2))
     async with service.database.transaction() as connection:
         closed = await messages.postpone(connection, claimed, START, service.clock.now())
@@ -230,6 +234,8 @@ async def test_a_message_waits_for_its_contact_and_leaves_when_it_comes(service,
         (None, "no-contact"),
         (replace(CAMILLE, email=None), "no-address"),
         (replace(CAMILLE, email="not an address"), "invalid-address"),
+        (replace(CAMILLE, email="camille martin@example.org"), "invalid-address"),
+        (replace(CAMILLE, email="camille@localhost"), "invalid-address"),
     ],
 )
 async def test_who_cannot_be_reached_is_a_failure_with_its_reason(service, mailbox, contact, reason):
@@ -241,6 +247,72 @@ async def test_who_cannot_be_reached_is_a_failure_with_its_reason(service, mailb
     await sender.send_due()
     assert (await service.statuses())["confirmation"] == ("failed", reason)
     assert mailbox.mails == []
+    communication = await service.communication(await confirmation_id(service))
+    assert communication["status"] == "not-done"
+    assert communication["statusReason"]["coding"][0]["code"] == "recipient-unavailable"
+    service.clock.advance(timedelta(hours=1))
+    assert await sender.send_due() == 0, "it is not tried again"
+    assert (await service.statuses())["2-days"] == ("planned", None), (
+        "a mended address gets what is still to come"
+    )
+
+
+@pytest.mark.parametrize("pasted", [" {} ", "mailto:{}", "\u200b{}\u00a0"])
+async def test_an_address_kept_with_what_was_pasted_around_it_is_written_to(service, mailbox, pasted):
+    """Replicas hold addresses of before they were mended where they are published."""
+    await service.learn(contact=replace(CAMILLE, email=pasted.format(CAMILLE.email)))
+    await service.hear(event())
+    await service.smtp_sender(mailbox).send_due()
+    [mail] = mailbox.mails
+    assert [address.addr_spec for address in mail["To"].addresses] == [CAMILLE.email]
+
+
+@pytest.mark.parametrize("landline", ["01 99 00 00 01", "+33199000001", "0262 12 34 56", "+590590123456"])
+async def test_a_landline_gets_no_text_message_and_its_owner_the_e_mails(service, landline):
+    await service.learn(contact=replace(CAMILLE, phone=landline))
+    await service.hear(event())
+    assert {row["channel"] for row in await service.messages()} == {"email"}
+
+
+async def test_a_number_that_becomes_a_landline_is_not_tried(service):
+    await service.learn()
+    await service.hear(event())
+    service.clock.advance(timedelta(seconds=1))
+    await service.learn(contact=replace(CAMILLE, phone="+33199000001"), facts=())
+    service.at(START - timedelta(hours=2))
+    texts = []
+
+    class Sms:
+        async def send(self, number, text):
+            texts.append(number)
+
+    await service.sender(LoggedEmails(), Sms()).send_due()
+    assert texts == []
+    [reminder] = [row for row in await service.messages() if row["rule"] == "2-hours"]
+    assert (reminder["status"], reminder["reason"]) == ("failed", "no-text-messages")
+    communication = await service.communication(reminder["id"])
+    assert "ligne fixe" in communication["statusReason"]["text"]
+
+
+async def test_a_landline_that_becomes_a_mobile_number_is_reminded(service):
+    await service.learn(contact=replace(CAMILLE, phone="+33199000001"))
+    await service.hear(event())
+    service.clock.advance(timedelta(seconds=1))
+    await service.learn(facts=())
+    assert (await service.statuses())["2-hours"] == ("planned", None)
+
+
+@pytest.mark.parametrize(
+    ("zone", "note"),
+    [(None, ""), ("Europe/Paris", ""), ("Indian/Reunion", " (heure de Paris)"), ("Europe/Parys", "")],
+)
+async def test_the_zone_is_named_for_whom_another_clock_shows(service, mailbox, zone, note):
+    """As the contact says where they live; where it does not, as most of the deployment do."""
+    await service.learn(contact=replace(CAMILLE, zone=zone))
+    await service.hear(event())
+    await service.smtp_sender(mailbox).send_due()
+    [mail] = mailbox.mails
+    assert mail["Subject"] == f"Votre rendez-vous du mardi 1er décembre à 10 h 00{note}"
 
 
 async def test_missing_facts_are_waited_for_and_then_done_without(service, mailbox):

@@ -113,6 +113,22 @@ def test_a_mail_greets_by_a_name_or_by_none(name):
         assert mail["To"].addresses[0].display_name == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "language", "greeting"),
+    [
+        ("", "fr", "Bonjour,"),
+        (" \u200b", "fr", "Bonjour,"),
+        ("", "en", "Hello,"),
+        (" Dupont ", "fr", "Bonjour Dupont,"),
+        ("Camille  Dupont", "en", "Hello Camille Dupont,"),
+    ],
+)
+def test_a_greeting_has_no_hole_where_a_name_is_missing(name, language, greeting):
+    mail = mail_of(occasion(contact=replace(CAMILLE, name=name, language=language)))
+    assert text_of(mail).splitlines()[0] == greeting
+    assert f">{greeting}<" in html_of(mail)
+
+
 def test_a_hostile_name_stands_nowhere_in_the_message():
     name = 'evil.example";X="http://evil.example/'
     mail = mail_of(occasion(contact=replace(CAMILLE, name=name)))

@@ -18,11 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
+from creneau_notifications.channels.email.render import build_email
+from creneau_notifications.channels.sms.render import GSM_ALPHABET, build_sms, gsm
+from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.appointment import Change, Mode
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.domain.visit import visit_of
-from creneau_notifications.rendering.email import InvalidAddressError, build_email
-from creneau_notifications.rendering.sms import GSM_ALPHABET, build_sms, gsm
 
 from .factories import APPOINTMENT, CAMILLE, LOCATION, SITE, START, appointment, event, occasion, visit
 
@@ -110,6 +111,42 @@ def test_another_zone_is_said_and_paris_is_not():
     in_reunion = visit(zone=REUNION)
     assert mail_of(occasion(visit=in_reunion))["Subject"].endswith("à 13 h 00 (heure de La Réunion)")
     assert "heure de" not in mail_of(occasion())["Subject"]
+
+
+def test_who_lives_by_the_places_clock_is_told_the_time_alone():
+    """In La Réunion for somebody from there; in Guadeloupe for somebody from Martinique, whose clock is the same."""
+    for place, reader in (("Indian/Reunion", "Indian/Reunion"), ("America/Guadeloupe", "America/Martinique")):
+        made = occasion(visit=visit(zone=ZoneInfo(place)), reader_zone=ZoneInfo(reader))
+        mail = mail_of(made)
+        assert "heure de" not in mail["Subject"] + text_of(mail) + html_of(mail)
+        assert "heure de" not in str(calendar_of(mail).to_ical().decode())
+        assert "(" not in build_sms(made)
+
+
+def test_a_time_by_another_clock_names_its_zone_in_every_part_of_every_message():
+    """Whoever lives in La Réunion and goes to Paris, and the other way round."""
+    for place, reader, note in (
+        ("Europe/Paris", "Indian/Reunion", "à 10 h 00 (heure de Paris)"),
+        ("Indian/Reunion", "Europe/Paris", "à 13 h 00 (heure de La Réunion)"),
+    ):
+        for kind in Kind:
+            told = event(previous_start=START - timedelta(days=1))
+            made = occasion(kind, event=told, visit=visit(zone=ZoneInfo(place)), reader_zone=ZoneInfo(reader))
+            mail = mail_of(made)
+            parts = [mail["Subject"], text_of(mail), html_of(mail)]
+            if kind is not Kind.REMINDER:
+                parts += [str(event["description"]) for event in calendar_of(mail).events]
+            assert [part for part in parts if note not in part] == []
+            times = text_of(mail).count(" h 00")
+            assert text_of(mail).count("(heure de") == times > 0, "each time, that of before too"
+
+
+def test_in_winter_a_reader_whose_clock_is_the_same_needs_no_zone_and_in_summer_does():
+    """The moment decides: Tunis has the time of Paris in winter alone."""
+    tunis = ZoneInfo("Africa/Tunis")
+    assert "heure de" not in mail_of(occasion(reader_zone=tunis))["Subject"]
+    summer = event(start=datetime(2027, 7, 1, 8, 0, tzinfo=UTC))
+    assert "(heure de Paris)" in mail_of(occasion(event=summer, reader_zone=tunis))["Subject"]
 
 
 def test_a_place_whose_zone_is_unknown_is_told_in_paris_time_and_says_so():
@@ -262,6 +299,17 @@ def test_a_text_message_is_short_discreet_and_says_how_to_cancel():
         f"Déplacer ou annuler : {SITE}/rendez-vous/{APPOINTMENT}"
     )
     assert len(text) <= 160
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_the_zone_of_a_text_message_stays_within_one_message(language):
+    there = visit(zone=REUNION)
+    contact = replace(CAMILLE, language=language)
+    text = build_sms(occasion(Kind.REMINDER, visit=there, contact=contact))
+    assert len(text) <= 160
+    assert ("(La Réunion)" if language == "fr" else "(Réunion") in text
+    short = replace(occasion(Kind.REMINDER, visit=there, contact=contact), site_url="https://r.fr")
+    assert ("(heure de La Réunion)" if language == "fr" else "(Réunion time)") in build_sms(short)
 
 
 @given(st.text())

@@ -7,7 +7,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from creneau_notifications.delivery.transport import LoggedEmails
+from creneau_notifications.channels.email.transport import LoggedEmails
 from creneau_notifications.jobs import rules
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage.tables import metadata

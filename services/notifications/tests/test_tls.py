@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from deploy.gateway.certificates import self_signed
 
-from creneau_notifications.app import create_email_transport
-from creneau_notifications.delivery.smtp import SmtpTransport
-from creneau_notifications.delivery.transport import DeliveryError
-from creneau_notifications.settings import NotificationsSettings
+from creneau_notifications.channels.channel import DeliveryError
+from creneau_notifications.channels.email.settings import EmailSettings
+from creneau_notifications.channels.email.smtp import SmtpTransport
+from creneau_notifications.channels.email.transport import create_transport
 
 from .conftest import SENDER
 from .mailbox import Mailbox, open_mailbox
@@ -46,16 +46,16 @@ async def test_a_server_that_nobody_vouches_for_gets_nothing(encrypting, tls):
 
 
 async def test_without_a_word_of_the_operator_nothing_goes_in_the_clear(mailbox):
-    settings = NotificationsSettings(database_url="postgresql://x/y", smtp_url=mailbox.url)
+    settings = EmailSettings(smtp_url=mailbox.url)
     with pytest.raises(DeliveryError):
-        await create_email_transport(settings).send(SENDER, "camille@example.org", CONTENT)
+        await create_transport(settings).send(SENDER, "camille@example.org", CONTENT)
     assert mailbox.mails == []
 
 
 @pytest.mark.parametrize("tls", ["opportunistic", "off"])
 async def test_the_operator_may_let_it(mailbox, tls):
-    settings = NotificationsSettings(database_url="postgresql://x/y", smtp_url=mailbox.url, smtp_tls=tls)
-    transport = create_email_transport(settings)
+    settings = EmailSettings(smtp_url=mailbox.url, smtp_tls=tls)
+    transport = create_transport(settings)
     await transport.send(SENDER, "camille@example.org", CONTENT)
     await transport.close()
     assert mailbox.encrypted == [False]

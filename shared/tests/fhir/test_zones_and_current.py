@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from creneau_shared.clock import ZONES
-from creneau_shared.fhir.current import current, current_name
+from creneau_shared.fhir.current import current, current_name, spoken
 from creneau_shared.fhir.postal_codes import postal_code
 from creneau_shared.fhir.zones import (
     INSEE_CODE,
@@ -158,11 +158,34 @@ def test_an_address_holds_within_its_period() -> None:
         (["nickname", None], None),
         (["maiden"], "maiden"),
         (["old"], "nobody"),
+        (["anonymous"], "nobody"),
+        (["anonymous", "maiden"], "maiden"),
     ],
 )
 def test_people_are_addressed_by_the_name_they_use(uses: list[str | None], called: str | None) -> None:
     names = [{"family": str(use), **({"use": use} if use else {})} for use in uses]
     assert current_name(names, NOW).get("family", "nobody") == str(called)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ({}, []),
+        ({"text": "Camille Dupont", "family": "Dupont", "given": ["Camille"]}, ["Camille Dupont"]),
+        ({"text": " ", "family": "Dupont", "given": ["Camille", "Anne"]}, ["Camille", "Dupont"]),
+        ({"family": "Dupont"}, ["Dupont"]),
+        ({"given": ["Camille"]}, ["Camille"]),
+        ({"given": [None, "Camille"], "family": "\u00a0"}, ["Camille"]),
+        ({"given": ["", " "], "family": ""}, []),
+    ],
+)
+def test_of_a_name_what_is_not_blank_is_said(name: dict[str, Any], said: list[str]) -> None:
+    assert spoken(name) == said
+
+
+def test_a_name_that_says_nothing_gives_way_to_one_that_does() -> None:
+    names = [{"use": "usual", "text": " "}, {"use": "official", "family": "Dupont"}]
+    assert current_name(names, NOW) == names[1]
 
 
 def test_of_two_usual_names_the_later_one_holds() -> None:

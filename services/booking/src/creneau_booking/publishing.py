@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment
 from creneau_booking.domain.events import AppointmentEvent
-from creneau_booking.domain.identity import AddressKind, address_digest, mended_email, spelled
+from creneau_booking.domain.identity import AddressKind, address_digest, spelled
 from creneau_booking.storage.accounts import Account, Link
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
-from creneau_shared.fhir.current import current, current_name
+from creneau_shared.contact_points import email_address, mended, phone_of
+from creneau_shared.fhir.current import current, current_name, spoken
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.terminology import display
+from creneau_shared.fhir.zones import zone_of_address
 from creneau_shared.messaging.events import Event
 from creneau_shared.security.accounts import account_digest
 
@@ -190,15 +192,16 @@ def _erased(patient_id: str, data: dict[str, Any] | None, correlation_id: str | 
 
 def _contact(patient_id: str, patient: Resource, vouched: Collection[bytes], now: datetime) -> dict[str, Any]:
     telecoms = [t for t in current(patient.get("telecom", ()), now) if t.get("value")]
-    email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX)
-    email = (mended_email(email) or None) if email is not None else None
-    phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX)
+    email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX, lambda text: email_address(text) is not None)
+    email = (mended(email) or None) if email is not None else None
+    phone = _first(telecoms, ("phone", "sms"), PHONE_LENGTH_MAX, _takes_texts)
     data = {
         "recipient": f"Patient/{patient_id}",
         "name": _display_name(patient, now),
         "email": email,
         "phone": phone,
         "language": _language(patient),
+        "zone": _zone(patient, now),
         "emailVouched": _vouched(patient_id, "email", email, vouched),
         "phoneVouched": _vouched(patient_id, "phone", phone, vouched),
     }
@@ -213,22 +216,32 @@ def _vouched(
     return address_digest(patient_id, kind, spelled(kind, address)) in vouched
 
 
-def _first(telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: int) -> str | None:
-    """The first address of these systems that could be one: what is longer is a remark, not an address."""
-    found = (t["value"] for t in telecoms if t.get("system") in systems and len(t["value"]) <= length_max)
-    return next(found, None)
+def _first(
+    telecoms: Sequence[Resource], systems: tuple[str, ...], length_max: int, serves: Callable[[str], bool]
+) -> str | None:
+    """The first address of these systems at which messages arrive, failing that the first: why nothing arrives there is
+    then said of each message. What is longer than an address is a remark."""
+    found = [t["value"] for t in telecoms if t.get("system") in systems and len(t["value"]) <= length_max]
+    return next((address for address in found if serves(address)), found[0] if found else None)
+
+
+def _takes_texts(number: str) -> bool:
+    phone = phone_of(number)
+    return phone is not None and phone.takes_texts
 
 
 def _display_name(patient: Resource, now: datetime) -> str:
     """As the person is addressed, on one line and no longer than a name; whether it is greeted is the reader's to
     judge."""
-    name = current_name(patient.get("name", ()), now)
-    parts = [*name.get("given", ())[:1], name.get("family", "")]
-    # Cut before it is split, so that a million characters cost nothing; null stands where only an extension does.
-    said = [
-        str(part)[:NAME_LENGTH_MAX] for part in ([name.get("text")] if name.get("text") else parts) if part
-    ]
+    # Cut before it is split, so that a million characters cost nothing.
+    said = [part[:NAME_LENGTH_MAX] for part in spoken(current_name(patient.get("name", ()), now))]
     return " ".join(" ".join(said).split())[:NAME_LENGTH_MAX].rstrip()
+
+
+def _zone(patient: Resource, now: datetime) -> str | None:
+    """By which clock the patient lives, as far as an address of theirs says; where bills go says nothing of it."""
+    addresses = (a for a in current(patient.get("address", ()), now) if a.get("use") != "billing")
+    return next((zone for zone in map(zone_of_address, addresses) if zone is not None), None)
 
 
 def _language(patient: Resource) -> str:

@@ -174,6 +174,31 @@ async def test_an_account_changes_nothing_of_the_practices_words(
     assert (await callers.patient(camille).get(camille)).json() == before
 
 
+async def test_an_account_corrects_an_address_that_is_none_and_a_practice_keeps_what_it_has(
+    callers: Callers, camille: str
+) -> None:
+    """Who types it is there to correct it; the record of a hospital is what it is, and says so with its messages."""
+    wrong = [
+        {"system": "phone", "value": "01 99 00 00 01"},
+        {"system": "email", "value": "camille martin@exemple.fr"},
+    ]
+    refused = [
+        await changed(callers, camille, telecom=wrong),
+        await callers.patient(subject=unique("citoyen")).post("Patient", patient(telecom=wrong)),
+    ]
+    assert [(answer.status_code, code(answer)) for answer in refused] == [(422, "no-email-address")] * 2
+    assert refused[0].json()["issue"][0]["expression"] == ["Patient.telecom[1].value"]
+    pasted = [{"system": "email", "value": " mailto:camille@exemple.fr\u200b"}]
+    assert (await changed(callers, camille, telecom=pasted)).status_code == 200
+    kept = await callers.software().post("Patient", patient(telecom=wrong))
+    assert kept.status_code == 201
+    assert kept.json()["telecom"] == wrong
+    mine = f"Patient/{kept.json()['id']}"
+    assert (await changed(callers, mine, birthDate="1990-01-01")).status_code == 200, (
+        "what stood there before"
+    )
+
+
 async def test_an_account_labels_nothing(callers: Callers, camille: str) -> None:
     tag = {"security": [{"system": "urn:x", "code": "x"}]}
     assert (await changed(callers, camille, meta=tag)).status_code == 403

@@ -36,3 +36,66 @@ def test_others_are_written_to():
 def test_what_was_pasted_with_an_address_is_not_part_of_it(form):
     telecom = [{"system": "email", "value": form.format("camille@exemple.fr")}]
     assert contact(telecom=telecom)["email"] == "camille@exemple.fr"
+
+
+def test_of_several_addresses_the_first_at_which_messages_arrive_is_told():
+    """By rank; a landline before a mobile number must not cost the reminder."""
+    telecom = [
+        {"system": "phone", "value": "01 99 00 00 01", "rank": 1, "use": "home"},
+        {"system": "phone", "value": "06 39 98 00 01", "rank": 2},
+        {"system": "phone", "value": "06 39 98 00 02", "rank": 3},
+        {"system": "email", "value": "camille martin@exemple.fr"},
+        {"system": "email", "value": "camille@exemple.fr"},
+    ]
+    told = contact(telecom=telecom)
+    assert (told["phone"], told["email"]) == ("06 39 98 00 01", "camille@exemple.fr")
+
+
+def test_where_no_address_serves_the_first_is_told_so_that_its_failure_is_seen():
+    told = contact(
+        telecom=[{"system": "phone", "value": "01 99 00 00 01"}, {"system": "email", "value": "camille"}]
+    )
+    assert (told["phone"], told["email"]) == ("01 99 00 00 01", "camille")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "zone"),
+    [
+        ([{"postalCode": "75004"}], "Europe/Paris"),
+        ([{"postalCode": "97 400"}], "Indian/Reunion"),
+        ([{"country": "YT"}], "Indian/Mayotte"),
+        ([{"use": "old", "postalCode": "97400"}, {"postalCode": "75004"}], "Europe/Paris"),
+        ([{"period": {"end": "2020-01-01"}, "postalCode": "97400"}, {"postalCode": "75004"}], "Europe/Paris"),
+        ([{"use": "billing", "postalCode": "97400"}, {"use": "home", "postalCode": "75004"}], "Europe/Paris"),
+        ([{"country": "Belgique", "postalCode": "1000"}], None),
+        ([{"text": "chez sa sœur"}], None),
+        ([], None),
+    ],
+)
+def test_the_clock_that_the_person_lives_by_is_told_and_no_more_of_the_address(addresses, zone):
+    told = contact(address=addresses)
+    assert told.get("zone") == zone
+    assert not {"address", "postalCode"} & told.keys()
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], ""),
+        ([{"text": "Camille Dupont"}], "Camille Dupont"),
+        ([{"text": "  ", "family": "Dupont"}], "Dupont"),
+        ([{"family": "Dupont"}], "Dupont"),
+        ([{"given": ["Camille"]}], "Camille"),
+        ([{"given": ["  "], "family": " Dupont "}], "Dupont"),
+        ([{"use": "old", "family": "Avant"}], ""),
+        ([{"use": "anonymous", "family": "X1"}], ""),
+        ([{"family": "Avant", "period": {"end": "2020-01-01"}}], ""),
+        ([{"use": "maiden", "family": "Martin"}, {"use": "official", "family": "Dupont"}], "Dupont"),
+        ([{"use": "nickname", "given": ["Cam"]}, {"use": "official", "given": ["Camille"]}], "Camille"),
+        ([{"use": "nickname", "given": ["Cam"]}], "Cam"),
+        ([{"use": "usual"}, {"use": "official", "given": ["Camille"], "family": "Dupont"}], "Camille Dupont"),
+    ],
+)
+def test_the_name_by_which_the_person_is_addressed(names, told):
+    """One that is in use, without holes; nobody is greeted by a former or hidden one."""
+    assert contact(name=names)["name"] == told

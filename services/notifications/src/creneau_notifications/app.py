@@ -1,15 +1,15 @@
-"""The composition root: settings → database → transports → senders, consumers and the API."""
+"""The composition root: settings → database → channels → senders, consumers and the API."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from creneau_notifications.api.confirmation import ConfirmationPages
+from creneau_notifications.channels.registry import CHANNELS, media, offered
 from creneau_notifications.conformance import served_types
 from creneau_notifications.delivery.admission import Admission
-from creneau_notifications.delivery.sender import DeliveryLimits, Identity, Sender
-from creneau_notifications.delivery.smtp import SmtpTransport
-from creneau_notifications.delivery.transport import EmailTransport, LoggedEmails, LoggedSms
+from creneau_notifications.delivery.sender import DeliveryLimits, Sender, Way
 from creneau_notifications.handlers import Notifications
 from creneau_notifications.jobs import Departures, rules
 from creneau_notifications.messaging.consumers import consumers
@@ -67,14 +67,13 @@ def create_app(
 
 def create_consumers(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Consumer]:
     """What follows the other services: one consumer a topic."""
-    communications = Communications(settings.public_base_url.rstrip("/"))
-    notifications = Notifications(communications, clock, settings.channels)
+    notifications = Notifications(_communications(settings), clock, offered())
     return consumers(notifications, database, settings, clock)
 
 
 def create_tasks(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Task]:
     """What the worker runs: the consumers, the senders, what time brings and asynchronous requests."""
-    communications = Communications(settings.public_base_url.rstrip("/"))
+    communications = _communications(settings)
     common = RetentionSettings()
     retention = Retention(database, clock, rules(settings, communications, common), common)
     return [
@@ -89,13 +88,8 @@ def create_tasks(settings: NotificationsSettings, database: Database, clock: Clo
     ]
 
 
-def create_email_transport(settings: NotificationsSettings) -> EmailTransport:
-    """SMTP where a server is named, else the adapter that only logs."""
-    if not settings.smtp_url:
-        return LoggedEmails()
-    return SmtpTransport(
-        settings.smtp_url, tls=settings.smtp_tls, ca=settings.smtp_ca, timeout_s=settings.smtp_timeout_s
-    )
+def _communications(settings: NotificationsSettings) -> Communications:
+    return Communications(settings.public_base_url.rstrip("/"), media())
 
 
 def _sender(
@@ -104,9 +98,9 @@ def _sender(
     return Sender(
         database,
         communications,
-        create_email_transport(settings),
-        LoggedSms(),
-        Identity(settings.mail_from, settings.mail_from_name, settings.public_site_url.rstrip("/")),
+        {name: Way(channel, channel.open()) for name, channel in CHANNELS.items()},
+        settings.public_site_url.rstrip("/"),
+        ZoneInfo(settings.reader_zone),
         DeliveryLimits(
             batch_rows=settings.delivery_batch_rows,
             lease=timedelta(seconds=settings.delivery_lease_s),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from creneau_notifications.channels.registry import Channels
 from creneau_notifications.domain.appointment import AppointmentEvent
-from creneau_notifications.domain.contact import Contact, channels_for
+from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.plan import Kind, Plan, PlannedMessage, plan, reminders
-from creneau_notifications.domain.rules import Channel
+from creneau_notifications.domain.rules import ChannelRules
 from creneau_notifications.domain.visit import Fact, visit_of
 from creneau_notifications.storage import (
     accounts,
@@ -28,9 +29,9 @@ from creneau_shared.database.pool import Connection
 
 
 class Notifications:
-    """Keeps the replicas, and plans or withdraws messages."""
+    """Keeps the replicas, and plans or withdraws messages. `channels`: those on offer."""
 
-    def __init__(self, communications: Communications, clock: Clock, channels: frozenset[Channel]) -> None:
+    def __init__(self, communications: Communications, clock: Clock, channels: Channels) -> None:
         self._communications = communications
         self._clock = clock
         self._channels = channels
@@ -63,7 +64,7 @@ class Notifications:
         if await departures.is_leaving(connection, contact.recipient):
             return
         await recipients.save(connection, contact, at)
-        channels = channels_for(contact, self._channels)
+        channels = self._planned_for(contact)
         now = self._clock.now()
         for event in await appointments.ahead_of(connection, contact.recipient, now):
             if event.appointment.status == "booked":
@@ -118,8 +119,14 @@ class Notifications:
             known=known.appointment if known else None,
             now=self._clock.now(),
             zone=visit.zone,
-            channels=channels_for(contact, self._channels),
+            channels=self._planned_for(contact),
         )
+
+    def _planned_for(self, contact: Contact | None) -> Mapping[str, ChannelRules]:
+        """The rules of the channels by which the recipient is planned for."""
+        return {
+            name: channel.rules for name, channel in self._channels.items() if channel.is_planned_for(contact)
+        }
 
     async def _plan(
         self, connection: Connection, event: AppointmentEvent, wanted: Sequence[PlannedMessage]

@@ -1,14 +1,15 @@
-"""What the notifications service can be told from the environment, beside what every service can."""
+"""What the notifications service can be told from the environment, beside what every service can.
+
+What one channel can be told stands in its folder.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import Field, FilePath
+from pydantic import Field, field_validator
 
 from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.retry import RetryPolicy
-from creneau_notifications.domain.rules import Channel
+from creneau_shared.clock import zone_named
 from creneau_shared.settings import ServiceSettings
 
 
@@ -19,28 +20,10 @@ class NotificationsSettings(ServiceSettings):
         "http://127.0.0.1:8080", description="pages for the public that messages link to, no trailing slash"
     )
 
-    smtp_url: str = Field(
-        "",
-        description="smtp://user:password@host:port (STARTTLS, see SMTP_TLS) or smtps://… (TLS from the first byte); "
-        "empty: e-mails are logged, not sent",
-    )
-    smtp_tls: Literal["required", "opportunistic", "off"] = Field(
-        "required",
-        description="for smtp://: encrypt and verify the server, or send nothing; encrypt where the server offers it; "
-        "never, for a mail server on this machine",
-    )
-    smtp_ca: FilePath | None = Field(
-        None, description="file of the CAs (PEM) that vouch for the mail server; none: the system's"
-    )
-    smtp_timeout_s: float = Field(20.0, description="longest wait for one answer of the SMTP server, seconds")
-    mail_from: str = Field(
-        "ne-pas-repondre@creneau.example",
-        description="sender of e-mails; its domain is in Message-ID",
-    )
-    mail_from_name: str = Field("Créneau", description="name shown beside the sender's address")
-
-    sms_sender: Literal["off", "log"] = Field(
-        "off", description="off: no text message is planned; log: they are planned and logged, not sent"
+    reader_zone: str = Field(
+        "Europe/Paris",
+        description="by which clock people live whose address does not say it (IANA name): a time by another clock is "
+        "told with its zone",
     )
 
     delivery_senders: int = Field(
@@ -98,10 +81,12 @@ class NotificationsSettings(ServiceSettings):
         description="somebody of whom nothing but their erasure is known any more is forgotten within, hours",
     )
 
-    @property
-    def channels(self) -> frozenset[Channel]:
-        """The channels on offer."""
-        return frozenset(Channel) if self.sms_sender != "off" else frozenset({Channel.EMAIL})
+    @field_validator("reader_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        if zone_named(value) is None:
+            raise ValueError("READER_ZONE must be a zone of the IANA database, for example Europe/Paris")
+        return value
 
     @property
     def address_key(self) -> str:

@@ -12,7 +12,11 @@ from creneau_shared.fhir.datatypes import parse_interval
 Json = dict[str, Any]
 
 NAME_USES = ("usual", "official", None, "temp", "nickname")
-"""by which use somebody is addressed, the first that there is; never by a maiden, former or hidden name"""
+"""by which use somebody is addressed, the first that there is; by a maiden name only where there is no other, never by
+a former or hidden one"""
+
+BLANKS_MAX = 1024
+"""what begins with more blanks than that is no name, however long it goes on"""
 
 
 def holds(period: Json | None, now: datetime) -> bool:
@@ -33,9 +37,20 @@ def current(elements: Iterable[Json], now: datetime) -> list[Json]:
 
 def current_name(names: Sequence[Json], now: datetime) -> Json:
     """The name by which somebody is addressed at `now`; of several of one use, the one that began last. Empty: none."""
-    held = current(names, now)
+    held = [name for name in current(names, now) if name.get("use") != "anonymous" and spoken(name)]
     for use in NAME_USES:
         of_use = [name for name in held if name.get("use") == use]
         if of_use:
             return max(of_use, key=lambda name: str((name.get("period") or {}).get("start", "")))
     return held[0] if held else {}
+
+
+def spoken(name: Json) -> list[str]:
+    """What is said of a HumanName to address somebody, no part of it blank: its text, else first given and family name."""
+    given = [part for part in name.get("given") or () if _is_said(part)][:1]
+    whole = [name.get("text")] if _is_said(name.get("text")) else [*given, name.get("family")]
+    return [str(part) for part in whole if _is_said(part)]
+
+
+def _is_said(part: object) -> bool:
+    return isinstance(part, str) and part[:BLANKS_MAX].strip() != ""

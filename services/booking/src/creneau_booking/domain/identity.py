@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from creneau_shared.contact_points import mended
 from creneau_shared.errors import Conflict
 
 INS_SYSTEMS = frozenset(f"urn:oid:1.2.250.1.213.1.4.{number}" for number in (8, 9, 10, 11))
@@ -43,15 +43,9 @@ def addresses_of(patient: Mapping[str, Any] | None) -> frozenset[tuple[AddressKi
 def spelled(kind: AddressKind, address: str) -> str:
     """One spelling for an address: small letters; a French number with its country."""
     if kind == "email":
-        return mended_email(address).lower()
+        return mended(address).lower()
     digits = re.sub(r"[^0-9+]", "", address.replace("(0)", ""))
     return re.sub(r"^0(?=[1-9][0-9]{8}$)", "+33", re.sub(r"^00", "+", digits))
-
-
-def mended_email(text: str) -> str:
-    """An e-mail address without what was typed or pasted with it: `mailto:`, blanks around it, what cannot be seen."""
-    visible = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc"))
-    return re.sub(r"^mailto:\s*", "", visible.strip(), flags=re.IGNORECASE)
 
 
 def address_digest(patient_id: str, kind: AddressKind, address: str) -> bytes:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from creneau_shared.errors import Forbidden, Issue
+from creneau_shared.contact_points import email_address
+from creneau_shared.errors import Forbidden, Issue, Unprocessable
 
 Members = Mapping[str, Any]
 
@@ -37,6 +38,23 @@ def require_own_words(before: Members | None, after: Members) -> None:
     touched = [*_others_changed(old, after), *(_verified_changed(old, after) if is_verified(old) else ())]
     if touched:
         raise Forbidden(issues=[_issue(element) for element in touched])
+
+
+def require_reachable(before: Members | None, after: Members) -> None:
+    """Unprocessable when an account gives an e-mail address at which nothing can arrive: who types it can correct it.
+
+    What software of a practice writes is kept as it stands there, and said of the messages that do not leave.
+    """
+    known = [telecom.get("value") for telecom in (before or {}).get("telecom", ())]
+    wrong = [
+        index
+        for index, telecom in enumerate(after.get("telecom", ()))
+        if telecom.get("system") == "email"
+        and (value := telecom.get("value")) not in (None, *known)
+        and email_address(value) is None
+    ]
+    if wrong:
+        raise Unprocessable(issues=[_unreachable(index) for index in wrong])
 
 
 def is_verified(patient: Members) -> bool:
@@ -103,4 +121,16 @@ def _issue(element: str) -> Issue:
         en=f"Patient.{element} {en}: ask them to correct it. What you can change yourself: {', '.join(OWN)}.",
         expression=(f"Patient.{element}",),
         details_code="stated-by-staff",
+    )
+
+
+def _unreachable(index: int) -> Issue:
+    return Issue(
+        code="value",
+        fr="Aucun message ne peut arriver à cette adresse électronique. Corrigez-la, par exemple camille@exemple.fr "
+        "(sans accent avant le signe @).",
+        en="No message can arrive at this e-mail address. Correct it, for example camille@exemple.fr (without accents "
+        "before the @ sign).",
+        expression=(f"Patient.telecom[{index}].value",),
+        details_code="no-email-address",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.identity import address_digest, addresses_of, ins_of, registered_already
-from creneau_booking.domain.own_words import require_own_words
+from creneau_booking.domain.own_words import require_own_words, require_reachable
 from creneau_booking.publishing import contact_event
 from creneau_booking.storage import identities
 from creneau_shared.database.pool import Connection, Database
@@ -24,9 +24,11 @@ def answers_for_addresses(context: WriteContext) -> bool:
 
 
 def require_writable(context: WriteContext, before: Resource | None, after: Resource) -> None:
-    """Forbidden when who acts for a person, a counsellor too, says more of them than is their own to say."""
+    """Forbidden when who acts for a person, a counsellor too, says more of them than is their own to say;
+    Unprocessable when they give an address that is none."""
     if context.patient_ids is not None:
         require_own_words(before, after)
+        require_reachable(before, after)
 
 
 async def patient_written(

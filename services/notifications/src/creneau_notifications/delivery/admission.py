@@ -10,11 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from creneau_notifications.domain.address import Address, phone_number
+from creneau_notifications.channels.channel import Channel
 from creneau_notifications.domain.allowance import UNCONFIRMED, Allowance, withheld
-from creneau_notifications.domain.contact import Contact
-from creneau_notifications.domain.rules import Channel
-from creneau_notifications.rendering.email import InvalidAddressError, valid_address
 from creneau_notifications.rendering.letter import Occasion
 from creneau_notifications.storage import addresses, messages
 from creneau_notifications.storage.addresses import Hashed, Keyring, Link
@@ -38,13 +35,13 @@ class Admission:
         self._link_life = link_life
 
     async def admit(
-        self, connection: Connection, message: Message, occasion: Occasion, now: datetime
+        self, connection: Connection, channel: Channel, message: Message, occasion: Occasion, now: datetime
     ) -> Occasion | Withheld:
         """The occasion as it may be rendered, counted once however often it is tried. Raises InvalidAddressError."""
         contact = occasion.contact
-        address = _address(contact, message.channel)
+        address = channel.address(channel.given(contact) or "")
         hashed = self._keyring.hashed(address)
-        known = contact.vouched(message.channel) or await addresses.is_confirmed(
+        known = channel.is_vouched(contact) or await addresses.is_confirmed(
             connection, hashed, message.recipient
         )
         standing = await addresses.lock_standing(connection, hashed, now)
@@ -58,12 +55,11 @@ class Admission:
                 await messages.count_for(connection, message, hashed.mailbox)
         if reason is not None:
             return Withheld(reason)
-        contact = contact.at(message.channel, address.value)
+        contact = channel.reached_at(contact, address)
         if known:
             return replace(occasion, contact=contact)
         url = await self._link(connection, message, occasion, hashed, now)
-        # Whoever reads this may be a stranger: they are not told the name of a patient.
-        return replace(occasion, contact=replace(contact, name=""), confirm_url=url)
+        return replace(occasion, contact=contact, confirm_url=url)
 
     async def _link(
         self, connection: Connection, message: Message, occasion: Occasion, address: Hashed, now: datetime
@@ -73,12 +69,3 @@ class Admission:
         await addresses.keep_link(connection, token, link)
         english = "/en" if occasion.contact.writes_in == "en" else ""
         return f"{occasion.site_url}/confirmer/{token}{english}"
-
-
-def _address(contact: Contact, channel: Channel) -> Address:
-    if channel is Channel.EMAIL:
-        return Address(channel, valid_address(contact.email))
-    number = phone_number(contact.phone or "")
-    if number is None:
-        raise InvalidAddressError("no telephone number")
-    return Address(channel, number)

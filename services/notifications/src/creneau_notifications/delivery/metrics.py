@@ -6,6 +6,11 @@ from prometheus_client import Counter, Histogram
 
 ATTEMPTS = Counter("creneau_notification_attempts", "Tries to send a message", ["channel", "result"])
 FINISHED = Counter("creneau_notification_messages", "Messages closed", ["channel", "status"])
+NOT_SENT = Counter(
+    "creneau_notification_not_sent",
+    "Messages that a sender closed without sending them",
+    ["channel", "reason"],
+)
 LATENESS_SECONDS = Histogram(
     "creneau_notification_lateness_seconds",
     "From when a message was due to when it was accepted",

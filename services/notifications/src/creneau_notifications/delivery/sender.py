@@ -9,31 +9,26 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import structlog
 
+from creneau_notifications.channels.channel import Carrier, Channel, DeliveryError, Sent
 from creneau_notifications.delivery import metrics
 from creneau_notifications.delivery.admission import Admission, Withheld
-from creneau_notifications.delivery.transport import DeliveryError, EmailTransport, SmsTransport
+from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.civil import civil_after
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.domain.retry import RetryPolicy
-from creneau_notifications.domain.rules import Channel
 from creneau_notifications.domain.visit import Fact, Visit, visit_of
-from creneau_notifications.rendering.email import (
-    InvalidAddressError,
-    build_email,
-    message_id_header,
-)
-from creneau_notifications.rendering.letter import Occasion, compose
-from creneau_notifications.rendering.sms import build_sms
+from creneau_notifications.rendering.letter import Occasion
 from creneau_notifications.storage import facts, messages, recipients
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Attempt, Message, Status
-from creneau_shared.clock import Clock
+from creneau_shared.clock import Clock, zone_named
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.logging import describe
 from creneau_shared.messaging.waiting import wait
@@ -41,7 +36,7 @@ from creneau_shared.messaging.waiting import wait
 log = structlog.get_logger(__name__)
 
 IDLE_POLLS_MAX = 20
-"""After this many polls without anything due the connection to the mail server is let go of."""
+"""After this many polls without anything due the carriers let go of their connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +52,11 @@ class DeliveryLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """In whose name messages go out, and the pages that they link to."""
+class Way:
+    """One channel, opened for this sender."""
 
-    sender: str
-    sender_name: str
-    site_url: str
+    channel: Channel
+    carrier: Carrier
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +83,19 @@ Decision = Close | Later | Lost | Occasion
 
 
 class Sender:
-    """Sends what is due, one message at a time. Run several for more at once."""
+    """Sends what is due by the channels that it is given, one message at a time. Run several for more at once.
+
+    `site_url`: the pages that messages link to, no trailing slash. `reader_zone`: of recipients who live one knows
+    not where.
+    """
 
     def __init__(
         self,
         database: Database,
         communications: Communications,
-        email: EmailTransport,
-        sms: SmsTransport,
-        identity: Identity,
+        ways: Mapping[str, Way],
+        site_url: str,
+        reader_zone: ZoneInfo,
         limits: DeliveryLimits,
         admission: Admission,
         clock: Clock,
@@ -105,9 +103,9 @@ class Sender:
     ) -> None:
         self._database = database
         self._communications = communications
-        self._email = email
-        self._sms = sms
-        self._identity = identity
+        self._ways = ways
+        self._site_url = site_url
+        self._reader_zone = reader_zone
         self._limits = limits
         self._admission = admission
         self._clock = clock
@@ -123,16 +121,16 @@ class Sender:
                     continue
                 idle_polls += 1
                 if idle_polls == IDLE_POLLS_MAX:
-                    await self._email.close()
+                    await self._let_go()
                 await wait(stop, self._limits.poll_s)
         finally:
-            await self._email.close()
+            await self._let_go()
 
     async def send_due(self, stop: asyncio.Event | None = None) -> int:
         """Claim one batch and deal with each message of it; how many there were."""
         async with self._database.transaction() as connection:
             claimed = await messages.claim(
-                connection, self._clock.now(), self._limits.lease, self._limits.batch_rows
+                connection, self._clock.now(), self._limits.lease, self._limits.batch_rows, self._ways
             )
         waiting = list(claimed)
         try:
@@ -142,6 +140,10 @@ class Sender:
             if waiting:
                 await self._give_back(waiting)
         return len(claimed)
+
+    async def _let_go(self) -> None:
+        for way in self._ways.values():
+            await way.carrier.close()
 
     async def _give_back(self, untouched: list[Message]) -> None:
         async with self._database.transaction() as connection:
@@ -188,9 +190,10 @@ class Sender:
         if not isinstance(decision, Occasion):
             return decision
         try:
-            admitted = await self._admission.admit(connection, message, decision, now)
-        except InvalidAddressError:
-            return Close(Status.FAILED, "invalid-address")
+            channel = self._ways[message.channel].channel
+            admitted = await self._admission.admit(connection, channel, message, decision, now)
+        except InvalidAddressError as error:
+            return Close(Status.FAILED, error.reason)
         return Close(Status.CANCELLED, admitted.reason) if isinstance(admitted, Withheld) else admitted
 
     def _weigh(
@@ -198,12 +201,13 @@ class Sender:
     ) -> Decision:
         visit = visit_of(message.event.appointment, known)
         patient_until = max(message.due_at, message.planned_at) + self._limits.facts_patience
-        if contact is None or _address(contact, message.channel) is None or not visit.complete:
+        given = self._ways[message.channel].channel.given(contact) if contact is not None else None
+        if contact is None or given is None or not visit.complete:
             if now < patient_until:
                 return Later(now + self._limits.facts_retry)
             if contact is None:
                 return Close(Status.FAILED, "no-contact")
-            if _address(contact, message.channel) is None:
+            if given is None:
                 return Close(Status.FAILED, "no-address")
         return self._at_a_civil_hour(message, contact, visit, now)
 
@@ -217,35 +221,24 @@ class Sender:
             civil = civil_after(now, visit.zone)
             if now < civil < message.expires_at:
                 return Later(civil)
-        return Occasion(message.kind, message.event, visit, contact, self._identity.site_url)
+        reader_zone = zone_named(contact.zone) or self._reader_zone
+        return Occasion(message.kind, message.event, visit, contact, self._site_url, reader_zone=reader_zone)
 
     # -- sending ---------------------------------------------------------------------------------------------
 
     async def _try(self, message: Message, occasion: Occasion) -> None:
         try:
-            sent_to, subject = await self._send(message, occasion)
+            carrier = self._ways[message.channel].carrier
+            sent = await carrier.send(occasion, message.id, self._clock.now())
         except DeliveryError as error:
             await self._failed(message, error)
         except Exception as error:
             log.exception("message could not be sent", message=str(message.id), kind=message.kind)
             await self._failed(message, DeliveryError(describe(error), permanent=False))
         else:
-            accepted = replace(self._attempt(message, "accepted"), sent_to=sent_to, subject=subject)
-            await self._close(message, Status.SENT, None, accepted)
+            await self._close(message, Status.SENT, None, self._attempt(message, "accepted", sent=sent))
             lateness = self._clock.now() - max(message.due_at, message.planned_at)
             metrics.LATENESS_SECONDS.observe(lateness.total_seconds())
-
-    async def _send(self, message: Message, occasion: Occasion) -> tuple[str, str | None]:
-        """Hand it to the transport; the address used and, of an e-mail, its subject."""
-        identity, now = self._identity, self._clock.now()
-        if message.channel is Channel.SMS:
-            phone = str(occasion.contact.phone)
-            await self._sms.send(phone, build_sms(occasion))
-            return phone, None
-        content = build_email(occasion, message.id, now, identity.sender, identity.sender_name)
-        address = str(occasion.contact.email)
-        await self._email.send(identity.sender, address, content)
-        return address, compose(occasion).subject
 
     # -- putting down ----------------------------------------------------------------------------------------
 
@@ -276,18 +269,19 @@ class Sender:
             if closed is not None:
                 await self._communications.show(connection, closed, now)
         metrics.FINISHED.labels(message.channel, status).inc()
+        if reason is not None:
+            metrics.NOT_SENT.labels(message.channel, reason).inc()
 
-    def _attempt(self, message: Message, result: str, error: DeliveryError | None = None) -> Attempt:
+    def _attempt(
+        self, message: Message, result: str, error: DeliveryError | None = None, sent: Sent | None = None
+    ) -> Attempt:
         metrics.ATTEMPTS.labels(message.channel, result).inc()
-        by_mail = message.channel is Channel.EMAIL
         return Attempt(
             at=self._clock.now(),
             result=result,
             smtp_code=error.smtp_code if error else None,
             error=str(error) if error else None,
-            message_id=message_id_header(message.id, self._identity.sender) if by_mail else None,
+            message_id=self._ways[message.channel].carrier.message_id(message.id),
+            sent_to=sent.address if sent else None,
+            subject=sent.subject if sent else None,
         )
-
-
-def _address(contact: Contact, channel: Channel) -> str | None:
-    return contact.email if channel is Channel.EMAIL else contact.phone

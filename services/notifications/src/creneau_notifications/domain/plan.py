@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 from creneau_notifications.domain.appointment import Appointment, AppointmentEvent, Change
-from creneau_notifications.domain.rules import REMINDER_RULES, Channel, ReminderRule
+from creneau_notifications.domain.rules import ChannelRules
 
 MESSAGES = UUID("6f0d3f0e-5b0c-5d43-9a53-0f5f1c1f7a11")
 """Namespace of message ids: never changes, or every message would be planned anew."""
@@ -37,7 +37,7 @@ class PlannedMessage:
     recipient: str
     kind: Kind
     rule: str
-    channel: Channel
+    channel: str
     due_at: datetime
     expires_at: datetime
     """from this instant on the message is of no use and must not leave"""
@@ -51,7 +51,7 @@ class Plan:
     messages: tuple[PlannedMessage, ...] = ()
 
 
-def message_id(event: str, kind: Kind, rule: str, recipient: str, channel: Channel) -> UUID:
+def message_id(event: str, kind: Kind, rule: str, recipient: str, channel: str) -> UUID:
     """The id that makes planning repeatable."""
     return uuid5(MESSAGES, "\n".join((event, kind, rule, recipient, channel)))
 
@@ -62,25 +62,24 @@ def plan(
     known: Appointment | None,
     now: datetime,
     zone: ZoneInfo,
-    channels: frozenset[Channel],
-    rules: Sequence[ReminderRule] = REMINDER_RULES,
+    channels: Mapping[str, ChannelRules],
 ) -> Plan:
     """The plan for `event`.
 
     `known` is the last version of the appointment seen before; `zone` is the place's; `channels` are those by
-    which this recipient can be reached. What is already useless at `now` is left out.
+    which this recipient can be planned for, with their rules. What is already useless at `now` is left out.
     """
     if _leaves_all_as_it_is(event, known):
         return Plan(supersedes=False)
     kind = _notice_kind(event, known)
-    messages = _notice(event, kind) if kind is not None else []
+    messages = _notices(event, kind, channels) if kind is not None else []
     if event.appointment.status == "booked":
-        messages += reminders(event, now=now, zone=zone, channels=channels, rules=rules)
+        messages += reminders(event, now=now, zone=zone, channels=channels)
     if event.appointment.hidden:
         messages = []
     return Plan(
         supersedes=True,
-        messages=tuple(m for m in messages if m.channel in channels and now < m.expires_at),
+        messages=tuple(m for m in messages if now < m.expires_at),
     )
 
 
@@ -89,31 +88,33 @@ def reminders(
     *,
     now: datetime,
     zone: ZoneInfo,
-    channels: frozenset[Channel],
-    rules: Sequence[ReminderRule] = REMINDER_RULES,
+    channels: Mapping[str, ChannelRules],
 ) -> list[PlannedMessage]:
     """The reminders that lie ahead of `now`, for an appointment that `event` made or changed."""
     appointment = event.appointment
     if appointment.patient is None or appointment.hidden:
         return []
     found = []
-    for rule in rules:
+    for channel, rule in ((name, rule) for name, rules in channels.items() for rule in rules.reminders):
         due = rule.due(appointment.start, zone)
         booked_ahead = appointment.start - event.time
-        if rule.channel in channels and booked_ahead > rule.booked_ahead_min and due > max(now, event.time):
-            message = _message(event, appointment.patient, Kind.REMINDER, rule.channel, rule.name)
+        if booked_ahead > rule.booked_ahead_min and due > max(now, event.time):
+            message = _message(event, appointment.patient, Kind.REMINDER, channel, rule.name)
             found.append(replace(message, due_at=due, expires_at=appointment.start))
     return found
 
 
-def _notice(event: AppointmentEvent, kind: Kind) -> list[PlannedMessage]:
-    if event.appointment.patient is None:
+def _notices(
+    event: AppointmentEvent, kind: Kind, channels: Mapping[str, ChannelRules]
+) -> list[PlannedMessage]:
+    patient = event.appointment.patient
+    if patient is None:
         return []
-    return [_message(event, event.appointment.patient, kind, Channel.EMAIL)]
+    return [_message(event, patient, kind, name) for name, rules in channels.items() if rules.notices]
 
 
 def _message(
-    event: AppointmentEvent, recipient: str, kind: Kind, channel: Channel, rule: str = ""
+    event: AppointmentEvent, recipient: str, kind: Kind, channel: str, rule: str = ""
 ) -> PlannedMessage:
     return PlannedMessage(
         id=message_id(event.id, kind, rule, recipient, channel),

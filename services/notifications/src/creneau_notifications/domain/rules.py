@@ -1,20 +1,13 @@
-"""When to remind, as data. A rule is one line; nothing else in the code knows a delay."""
+"""What is told by a channel and when, as data. A reminder rule is one line of its channel; nothing else in the code
+knows a delay."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from creneau_notifications.domain.civil import civil_before
-
-
-class Channel(StrEnum):
-    """The way a message travels."""
-
-    EMAIL = "email"
-    SMS = "sms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +19,6 @@ class ReminderRule:
     """
 
     name: str
-    channel: Channel
     booked_ahead_min: timedelta
     days: int = 0
     hours: int = 0
@@ -37,8 +29,9 @@ class ReminderRule:
         return civil_before(local.astimezone(UTC) - timedelta(hours=self.hours), zone)
 
 
-REMINDER_RULES = (
-    ReminderRule("7-days", Channel.EMAIL, booked_ahead_min=timedelta(days=10), days=7),
-    ReminderRule("2-days", Channel.EMAIL, booked_ahead_min=timedelta(days=3), days=2),
-    ReminderRule("2-hours", Channel.SMS, booked_ahead_min=timedelta(hours=6), hours=2),
-)
+@dataclass(frozen=True, slots=True)
+class ChannelRules:
+    """What one channel is for. `notices`: it tells at once of what happens to an appointment."""
+
+    notices: bool
+    reminders: tuple[ReminderRule, ...]

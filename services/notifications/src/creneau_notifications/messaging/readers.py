@@ -13,7 +13,7 @@ from creneau_notifications.domain.appointment import Appointment, AppointmentEve
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.visit import Fact
 from creneau_notifications.storage.accounts import Person
-from creneau_shared.fhir.current import current, current_name
+from creneau_shared.fhir.current import current, current_name, spoken
 from creneau_shared.fhir.zones import stated_zone, zone_of
 
 
@@ -55,6 +55,7 @@ def read_contact(data: Mapping[str, Any]) -> Contact:
         # Absent: nobody is known to answer for it.
         email_vouched=data.get("emailVouched") is True,
         phone_vouched=data.get("phoneVouched") is True,
+        zone=data.get("zone"),
     )
 
 
@@ -108,11 +109,11 @@ def _name(resource: Mapping[str, Any], now: datetime) -> str | None:
     if not isinstance(name, list):
         return name
     official = current_name(name, now)
-    if "text" in official:
-        return str(official["text"])
-    prefix = ["Dr" if p.upper() == "DR" else p for p in official.get("prefix", [])[:1]]
-    parts = [*prefix, *official.get("given", [])[:1], official.get("family")]
-    return " ".join(part for part in parts if part) or None
+    said = spoken(official)
+    titles = (
+        [title for title in official.get("prefix") or () if title] if said != [official.get("text")] else []
+    )
+    return " ".join(["Dr" if title.upper() == "DR" else title for title in titles[:1]] + said) or None
 
 
 def _address_lines(address: Mapping[str, Any]) -> tuple[str, ...]:

@@ -91,10 +91,14 @@ def _summary(occasion: Occasion, wording: Wording) -> str:
 
 
 def _description(occasion: Occasion, wording: Wording) -> str:
-    how = wording.modes[occasion.visit.mode]
-    if occasion.kind is Kind.CANCELLATION:
-        return how
-    return f"{how}\n{wording.manage}{wording.colon}{occasion.page_url}"
+    lines = [wording.modes[occasion.visit.mode]]
+    if occasion.is_elsewhere:
+        # The calendar shows the visit by its own clock: whoever travels there wants the other.
+        when = occasion.told(occasion.event.appointment.start)
+        lines.append(f"{wording.when}{wording.colon}{when}")
+    if occasion.kind is not Kind.CANCELLATION:
+        lines.append(f"{wording.manage}{wording.colon}{occasion.page_url}")
+    return "\n".join(lines)
 
 
 def _address(address: str, name: str, parameters: dict[str, str]) -> vCalAddress:

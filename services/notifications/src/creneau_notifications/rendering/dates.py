@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time, get_timezone_location
 
 from creneau_notifications.domain.contact import Language
-from creneau_notifications.domain.visit import PARIS, Visit
+from creneau_notifications.domain.visit import Visit
 
 LOCALES: dict[Language, str] = {"fr": "fr_FR", "en": "en_GB"}
 
@@ -28,19 +29,35 @@ def time_of_day(instant: datetime, visit: Visit, language: Language) -> str:
     return format_time(instant.astimezone(visit.zone), pattern, locale=LOCALES[language])
 
 
-def zone_note(visit: Visit, language: Language) -> str:
-    """` (heure de Cayenne)` when the reader could take the time for another zone's, else nothing.
+def is_elsewhere(instant: datetime, visit: Visit, reader: ZoneInfo) -> bool:
+    """Whether the reader, who lives by the clock of `reader`, could take the place's time for another instant.
 
-    The time of an unknown place is given by Paris time, and says so.
+    The time of an unknown place is given by Paris time, which whoever knows the place could.
     """
-    if visit.zone == PARIS and visit.zone_known:
-        return ""
+    return not visit.zone_known or (
+        instant.astimezone(visit.zone).utcoffset() != instant.astimezone(reader).utcoffset()
+    )
+
+
+def zone_note(visit: Visit, language: Language, *, brief: bool = False) -> str:
+    """` (heure de Cayenne)`, or ` (Cayenne)` where each character counts."""
     city = get_timezone_location(visit.zone, locale=LOCALES[language], return_city=True)
+    if brief:
+        return f" ({city})"
     return f" (heure de {city})" if language == "fr" else f" ({city} time)"
 
 
-def moment(instant: datetime, visit: Visit, language: Language, *, year: bool = False) -> str:
-    """`mardi 1er décembre à 10 h 00`, with the zone where it is needed."""
+def moment(
+    instant: datetime,
+    visit: Visit,
+    language: Language,
+    reader: ZoneInfo,
+    *,
+    year: bool = False,
+    brief: bool = False,
+) -> str:
+    """`mardi 1er décembre à 10 h 00`, with the zone (`brief`: its city alone) where the reader needs it."""
     joint = "à" if language == "fr" else "at"
     date, time = day(instant, visit, language, year=year), time_of_day(instant, visit, language)
-    return f"{date} {joint} {time}{zone_note(visit, language)}"
+    note = zone_note(visit, language, brief=brief) if is_elsewhere(instant, visit, reader) else ""
+    return f"{date} {joint} {time}{note}"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from creneau_notifications.domain.appointment import AppointmentEvent, Mode
 from creneau_notifications.domain.contact import Contact, Language
 from creneau_notifications.domain.greeting import addressed_as
 from creneau_notifications.domain.plan import Kind
-from creneau_notifications.domain.visit import Visit
-from creneau_notifications.rendering.dates import moment
+from creneau_notifications.domain.visit import PARIS, Visit
+from creneau_notifications.rendering.dates import is_elsewhere, moment
 from creneau_notifications.rendering.wording import WORDINGS, Wording
 
 FRENCH_PHONE = re.compile(r"\+(?:33|262|590|594|596)(\d{9})")
@@ -48,11 +50,22 @@ class Occasion:
     """pages for the public, no trailing slash"""
     confirm_url: str | None = None
     """where the reader says whether the address is theirs, when nobody has said so yet"""
+    reader_zone: ZoneInfo = PARIS
+    """by which clock the reader lives"""
 
     @property
     def page_url(self) -> str:
         """Where the appointment can be seen, moved and cancelled."""
         return f"{self.site_url}/rendez-vous/{self.event.appointment.id}"
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the visit is told by another clock than the reader's."""
+        return is_elsewhere(self.event.appointment.start, self.visit, self.reader_zone)
+
+    def told(self, instant: datetime, *, year: bool = False, brief: bool = False) -> str:
+        """When that is, in the reader's language, by the place's clock."""
+        return moment(instant, self.visit, self.contact.writes_in, self.reader_zone, year=year, brief=brief)
 
 
 def compose(occasion: Occasion) -> Letter:
@@ -66,10 +79,10 @@ def compose(occasion: Occasion) -> Letter:
     return Letter(
         language=language,
         colon=wording.colon,
-        subject=wording.subject[occasion.kind].format(when=moment(start, occasion.visit, language)),
+        subject=wording.subject[occasion.kind].format(when=occasion.told(start)),
         greeting=_greeting(occasion.contact, wording),
-        lead=_lead(occasion, wording, language),
-        details=_details(occasion, wording, language),
+        lead=_lead(occasion, wording),
+        details=_details(occasion, wording),
         action=_action(occasion, wording),
         remarks=_remarks(occasion, wording),
         confirmation=_confirmation(occasion, wording),
@@ -88,11 +101,10 @@ def _confirmation(occasion: Occasion, wording: Wording) -> tuple[tuple[str, ...]
     return (wording.confirm_why, wording.confirm_not_me), (wording.confirm, occasion.confirm_url)
 
 
-def _lead(occasion: Occasion, wording: Wording, language: Language) -> tuple[str, ...]:
+def _lead(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
     event, sentences = occasion.event, [wording.lead[occasion.kind]]
     if occasion.kind is Kind.CHANGE and event.previous_start is not None:
-        before = moment(event.previous_start, occasion.visit, language)
-        sentences.append(wording.previously.format(when=before))
+        sentences.append(wording.previously.format(when=occasion.told(event.previous_start)))
     if occasion.kind is Kind.CANCELLATION and event.cancelled_by == "patient":
         sentences.append(wording.cancelled_by_patient)
     if occasion.kind is Kind.CANCELLATION and event.cancelled_by == "provider":
@@ -100,11 +112,9 @@ def _lead(occasion: Occasion, wording: Wording, language: Language) -> tuple[str
     return tuple(sentences)
 
 
-def _details(
-    occasion: Occasion, wording: Wording, language: Language
-) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _details(occasion: Occasion, wording: Wording) -> tuple[tuple[str, tuple[str, ...]], ...]:
     visit = occasion.visit
-    when = moment(occasion.event.appointment.start, visit, language, year=True)
+    when = occasion.told(occasion.event.appointment.start, year=True)
     details: list[tuple[str, tuple[str, ...]]] = [(wording.when, (when,))]
     if visit.professional:
         details.append((wording.who, (visit.professional,)))

@@ -1,4 +1,4 @@
-"""Every sentence that a patient reads, in French and in English."""
+"""The sentences of letters, in French and in English; those of one channel alone stand in its folder."""
 
 from __future__ import annotations
 
@@ -40,9 +40,6 @@ class Wording:
     confirm_why: str
     confirm_not_me: str
     footer: str
-    sms: Mapping[Kind, str]
-    sms_manage: str
-    sms_confirm: str
     event_summary: str
     event_summary_alone: str
     alarm: str
@@ -89,14 +86,6 @@ FRENCH = Wording(
     "vôtre, sinon nos prochains messages, rappels compris, ne partiront pas.",
     confirm_not_me="Vous n’avez rien demandé ? La même page permet de le dire : nous n’écrirons plus à cette adresse.",
     footer="Message automatique de Créneau : les réponses à cette adresse ne sont pas lues.",
-    sms={
-        Kind.CONFIRMATION: "Rendez-vous confirmé : {when}",
-        Kind.CHANGE: "Rendez-vous modifié : {when}",
-        Kind.CANCELLATION: "Rendez-vous annulé : {when}",
-        Kind.REMINDER: "Rappel : rendez-vous {when}",
-    },
-    sms_manage="Déplacer ou annuler : {url}",
-    sms_confirm="Ce numéro est-il le vôtre ? {url}",
     event_summary="Rendez-vous avec {name}",
     event_summary_alone="Rendez-vous",
     alarm="Votre rendez-vous approche",
@@ -143,14 +132,6 @@ ENGLISH = Wording(
     "messages, reminders included, will not be sent.",
     confirm_not_me="You asked for nothing? Say so on the same page: we shall not write to this address any more.",
     footer="Automatic message from Créneau: replies to this address are not read.",
-    sms={
-        Kind.CONFIRMATION: "Appointment confirmed: {when}",
-        Kind.CHANGE: "Appointment changed: {when}",
-        Kind.CANCELLATION: "Appointment cancelled: {when}",
-        Kind.REMINDER: "Reminder: appointment {when}",
-    },
-    sms_manage="Move or cancel: {url}",
-    sms_confirm="Is this number yours? {url}",
     event_summary="Appointment with {name}",
     event_summary_alone="Appointment",
     alarm="Your appointment is coming up",

@@ -48,7 +48,7 @@ class Keyring:
         self._secret = secret.encode()
 
     def hashed(self, address: Address) -> Hashed:
-        channel = str(address.channel)
+        channel = address.channel
         return Hashed(
             channel,
             self._digest("mailbox", channel, address.mailbox),

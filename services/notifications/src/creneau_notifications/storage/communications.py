@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from creneau_notifications.domain.plan import Kind
-from creneau_notifications.domain.rules import Channel
 from creneau_notifications.storage.messages import Message, Status
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore, instant, owned_by
@@ -16,7 +16,6 @@ from creneau_shared.security.rights import SHARED
 
 CATEGORY_SYSTEM = "http://terminology.hl7.org/CodeSystem/communication-category"
 TOPIC_SYSTEM = "http://terminology.hl7.org/CodeSystem/communication-topic"
-MEDIUM_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode"
 REASON_SYSTEM = "http://terminology.hl7.org/CodeSystem/communication-not-done-reason"
 
 STATUSES = {
@@ -35,18 +34,17 @@ SUMMARIES = {
     Kind.REMINDER: "Rappel d’un rendez-vous",
 }
 
-MEDIA = {
-    Channel.EMAIL: {"system": MEDIUM_SYSTEM, "code": "EMAILWRIT", "display": "email"},
-    Channel.SMS: {"system": MEDIUM_SYSTEM, "code": "SMSWRIT", "display": "SMS message"},
-}
-
 REASONS = {
     "superseded": ("unknown", "Remplacé par une information plus récente"),
     "contact-deleted": ("patient-objection", "Les coordonnées ont été effacées"),
     "too-late": ("unknown", "Devenu inutile avant d’avoir pu partir"),
     "no-contact": ("recipient-unavailable", "Coordonnées inconnues"),
     "no-address": ("recipient-unavailable", "Aucune adresse connue pour ce canal"),
-    "invalid-address": ("recipient-unavailable", "Adresse invalide"),
+    "invalid-address": (
+        "recipient-unavailable",
+        "Ce qui est enregistré n’est pas une adresse : rien ne peut y être envoyé",
+    ),
+    "no-text-messages": ("recipient-unavailable", "Ce numéro (ligne fixe) ne reçoit pas de SMS"),
     "address-unconfirmed": (
         "recipient-unavailable",
         "L’adresse n’a pas été confirmée par la personne qui la lit",
@@ -59,17 +57,21 @@ REASONS = {
 
 
 class Communications:
-    """Keeps the Communication of each message in step with it, in the same transaction."""
+    """Keeps the Communication of each message in step with it, in the same transaction.
 
-    def __init__(self, base_url: str) -> None:
+    `media`: the coding of Communication.medium by the name of the channel.
+    """
+
+    def __init__(self, base_url: str, media: Mapping[str, Mapping[str, str]]) -> None:
         self._store = GenericStore("Communication", base_url)
+        self._media = media
 
     async def announce(self, connection: Connection, message: Message, now: datetime) -> None:
         """Store the Communication of a message that has just been planned."""
         await self._store.create(
             connection,
             WriteContext(now=now),
-            communication_of(message),
+            communication_of(message, self._media.get(message.channel)),
             str(message.id),
             belonging=belonging_of(message),
         )
@@ -80,7 +82,7 @@ class Communications:
             connection,
             WriteContext(now=now),
             str(message.id),
-            communication_of(message),
+            communication_of(message, self._media.get(message.channel)),
             belonging=belonging_of(message),
         )
 
@@ -96,13 +98,16 @@ def belonging_of(message: Message) -> list[str]:
     return [*owned_by(appointment.organizations), *shared]
 
 
-def communication_of(message: Message) -> dict[str, Any]:
-    """The Communication resource: no name, no address, nothing of the visit but the reference to it."""
+def communication_of(message: Message, medium: Mapping[str, str] | None) -> dict[str, Any]:
+    """The Communication resource: no name, no address, nothing of the visit but the reference to it.
+
+    `medium`: None for a channel that only a newer version of the service knows.
+    """
     resource: dict[str, Any] = {
         "resourceType": "Communication",
         "status": _status(message),
         "category": [{"coding": [_category(message.kind)]}],
-        "medium": [{"coding": [MEDIA[message.channel]]}],
+        **({"medium": [{"coding": [dict(medium)]}]} if medium else {}),
         "subject": {"reference": message.recipient},
         "topic": _topic(message.kind),
         "about": [{"reference": f"Appointment/{message.appointment}"}],

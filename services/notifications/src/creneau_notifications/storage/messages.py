@@ -17,7 +17,6 @@ import asyncpg
 
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.plan import Kind, PlannedMessage
-from creneau_notifications.domain.rules import Channel
 from creneau_notifications.storage.snapshot import dump_event, load_event
 from creneau_shared.database.pool import Connection
 
@@ -44,7 +43,7 @@ class Message:
     recipient: str
     kind: Kind
     rule: str
-    channel: Channel
+    channel: str
     planned_at: datetime
     due_at: datetime
     expires_at: datetime
@@ -152,14 +151,19 @@ async def cancel_for(
     return [_message(row) for row in rows]
 
 
-async def claim(connection: Connection, now: datetime, lease: timedelta, limit: int) -> list[Message]:
-    """Take up to `limit` due messages for sending until `now + lease`; no two senders get the same one.
+async def claim(
+    connection: Connection, now: datetime, lease: timedelta, limit: int, channels: Collection[str]
+) -> list[Message]:
+    """Take up to `limit` due messages of these channels for sending until `now + lease`; no two senders get the same
+    one.
 
-    An attempt of a sender that vanished is put down as interrupted: nobody knows whether it got through.
+    What a newer version of the service planned by a channel that this one does not know is left to that version. An
+    attempt of a sender that vanished is put down as interrupted: nobody knows whether it got through.
     """
     rows = await connection.fetch(
         "WITH due AS MATERIALIZED (SELECT id, status, lease_until FROM message"
-        " WHERE (status = 'planned' AND next_attempt_at <= $1) OR (status = 'sending' AND lease_until <= $1)"
+        " WHERE ((status = 'planned' AND next_attempt_at <= $1) OR (status = 'sending' AND lease_until <= $1))"
+        " AND channel = ANY($4::text[])"
         " ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED),"
         " interrupted AS (INSERT INTO attempt (message, at, result)"
         " SELECT id, lease_until, 'interrupted' FROM due WHERE status = 'sending')"
@@ -168,6 +172,7 @@ async def claim(connection: Connection, now: datetime, lease: timedelta, limit: 
         now,
         now + lease,
         limit,
+        list(channels),
     )
     return [_message(row) for row in rows]
 
@@ -277,7 +282,6 @@ def _message(row: asyncpg.Record) -> Message:
         **{
             **values,
             "kind": Kind(str(values["kind"])),
-            "channel": Channel(str(values["channel"])),
             "status": Status(str(values["status"])),
             "event": load_event(str(values["event"])),
         }

@@ -11,10 +11,10 @@ from creneau_shared.database.pool import Connection
 async def save(connection: Connection, contact: Contact, changed_at: datetime) -> None:
     """Keep `contact`, unless something newer is kept already (a log read again from its beginning)."""
     await connection.execute(
-        "INSERT INTO recipient (reference, name, email, phone, language, email_vouched, phone_vouched,"
-        " changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (reference) DO UPDATE SET name = excluded.name,"
-        " email = excluded.email, phone = excluded.phone, language = excluded.language,"
-        " email_vouched = excluded.email_vouched, phone_vouched = excluded.phone_vouched,"
+        "INSERT INTO recipient (reference, name, email, phone, language, email_vouched, phone_vouched, zone,"
+        " changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (reference) DO UPDATE SET"
+        " name = excluded.name, email = excluded.email, phone = excluded.phone, language = excluded.language,"
+        " email_vouched = excluded.email_vouched, phone_vouched = excluded.phone_vouched, zone = excluded.zone,"
         " changed_at = excluded.changed_at WHERE recipient.changed_at <= excluded.changed_at",
         contact.recipient,
         contact.name,
@@ -23,6 +23,7 @@ async def save(connection: Connection, contact: Contact, changed_at: datetime) -
         contact.language,
         contact.email_vouched,
         contact.phone_vouched,
+        contact.zone,
         changed_at,
     )
 
@@ -45,7 +46,7 @@ async def forget(connection: Connection, reference: str) -> None:
 async def find(connection: Connection, reference: str) -> Contact | None:
     """The contact of `reference`, if it has arrived."""
     row = await connection.fetchrow(
-        "SELECT reference, name, email, phone, language, email_vouched, phone_vouched"
+        "SELECT reference, name, email, phone, language, email_vouched, phone_vouched, zone"
         " FROM recipient WHERE reference = $1",
         reference,
     )

@@ -55,6 +55,7 @@ recipient = Table(
     Column("language", Text, nullable=False),
     Column("email_vouched", Boolean, nullable=False, server_default=text("false")),
     Column("phone_vouched", Boolean, nullable=False, server_default=text("false")),
+    Column("zone", Text),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     comment="Replica of the contacts: how each recipient is reached. But for attempt, no other table names a person.",
 )

@@ -181,6 +181,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "patient-erased": ("Patient effacé à sa demande", "Patient erased at their request"),
     "confirmation-differs": ("Confirmation différente du nom", "Confirmation other than the name"),
     "id-of-another-person": ("Identifiant d'une autre personne", "Id of another person"),
+    "no-email-address": ("Pas une adresse électronique", "No e-mail address"),
     "stated-by-staff": (
         "Élément établi par le personnel",
         "Element that the staff established",

@@ -15,7 +15,7 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from creneau_notifications.delivery.transport import DeliveryError
+from creneau_notifications.channels.channel import DeliveryError
 
 PORTS = {"smtp": 25, "smtps": 465}
 

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import unicodedata
 
-from creneau_notifications.rendering.dates import moment
+from creneau_notifications.channels.sms.wording import WORDINGS
 from creneau_notifications.rendering.letter import Occasion
-from creneau_notifications.rendering.wording import WORDINGS
 
 GSM_ALPHABET = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
+SMS_CHARS = 160
+"""what fits into one text message; longer ones are sent, and paid, in parts"""
 SPELLED = {"œ": "oe", "Œ": "OE", "’": "'", "‘": "'", "«": '"', "»": '"', "–": "-", "—": "-", "…": "..."}
 
 
 def build_sms(occasion: Occasion) -> str:
     """What the patient reads on the telephone.
 
-    It names neither the professional nor the place: others may see the screen.
+    It names neither the professional nor the place: others may see the screen. The zone of a time by another clock
+    than the reader's is named in full, unless it fits into one message only by the name of its city.
     """
-    language = occasion.contact.writes_in
-    wording = WORDINGS[language]
-    when = moment(occasion.event.appointment.start, occasion.visit, language)
-    sentence = wording.sms[occasion.kind].format(when=when)
-    text = f"{sentence}. {wording.sms_manage.format(url=occasion.page_url)}"
+    texts = [_text(occasion, brief=brief) for brief in (False, True)]
+    return next((text for text in texts if len(text) <= SMS_CHARS), texts[0])
+
+
+def _text(occasion: Occasion, *, brief: bool) -> str:
+    wording = WORDINGS[occasion.contact.writes_in]
+    when = occasion.told(occasion.event.appointment.start, brief=brief)
+    sentence = wording.sentence[occasion.kind].format(when=when)
+    text = f"{sentence}. {wording.manage.format(url=occasion.page_url)}"
     if occasion.confirm_url is not None:
-        text += f". {wording.sms_confirm.format(url=occasion.confirm_url)}"
+        text += f". {wording.confirm.format(url=occasion.confirm_url)}"
     return gsm(text)
 
 

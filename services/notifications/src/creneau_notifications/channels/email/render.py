@@ -14,8 +14,7 @@ from email.policy import compat32
 from email.utils import format_datetime, formataddr
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
-
+from creneau_notifications.channels.email.address import email_address
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.greeting import addressed_as
 from creneau_notifications.domain.plan import Kind
@@ -29,10 +28,6 @@ CALENDAR_NAME = "rendez-vous.ics"
 _POLICY = compat32.clone(linesep="\r\n")
 
 
-class InvalidAddressError(Exception):
-    """The recipient's address is no e-mail address: nothing can ever be sent to it."""
-
-
 def build_email(occasion: Occasion, message: UUID, date: datetime, sender: str, sender_name: str) -> bytes:
     """The message as it travels (7-bit, CRLF), for an occasion whose contact has an address.
 
@@ -42,9 +37,12 @@ def build_email(occasion: Occasion, message: UUID, date: datetime, sender: str, 
     contact = clean_contact(occasion.contact)
     occasion = replace(occasion, contact=contact)
     letter = compose(occasion)
+    if occasion.confirm_url is not None:
+        # Nobody has said whose address it is: no calendar and no address book is to keep a name beside it.
+        occasion = replace(occasion, contact=replace(contact, name=""))
     mail = _content(letter, occasion, message, sender, sender_name)
     mail["From"] = _mailbox(sender_name, sender)
-    mail["To"] = _mailbox(contact.name, str(contact.email))
+    mail["To"] = _mailbox(occasion.contact.name, str(contact.email))
     mail["Subject"] = Header(letter.subject, "utf-8", header_name="Subject").encode()
     mail["Date"] = format_datetime(date)
     mail["Message-ID"] = message_id_header(message, sender)
@@ -61,19 +59,9 @@ def message_id_header(message: UUID, sender: str) -> str:
 def clean_contact(contact: Contact) -> Contact:
     """The contact with a name that may be repeated, or none, and an address in normal form. Raises
     InvalidAddressError."""
-    return replace(contact, name=addressed_as(contact.name) or "", email=valid_address(contact.email))
-
-
-def valid_address(address: str | None) -> str:
-    """The address in normal form, with an ASCII domain. Raises InvalidAddressError."""
-    try:
-        # test_environment admits `.test` domains; whether a domain exists is for the mail server to say.
-        valid = validate_email(
-            address or "", check_deliverability=False, test_environment=True, allow_smtputf8=False
-        )
-    except EmailNotValidError as error:
-        raise InvalidAddressError(str(error)) from error
-    return f"{valid.local_part}@{valid.ascii_domain}"
+    return replace(
+        contact, name=addressed_as(contact.name) or "", email=email_address(contact.email or "").value
+    )
 
 
 def _mailbox(name: str, address: str) -> str:

@@ -1,0 +1,1 @@
+"""E-mail with calendar files, over SMTP."""

@@ -1,0 +1,34 @@
+"""How e-mail leaves. Each setting names its unit; each comes from the environment."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, FilePath
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class EmailSettings(BaseSettings):
+    """The mail server, and in whose name it is spoken to."""
+
+    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+
+    smtp_url: str = Field(
+        "",
+        description="smtp://user:password@host:port (STARTTLS, see SMTP_TLS) or smtps://… (TLS from the first byte); "
+        "empty: e-mails are logged, not sent",
+    )
+    smtp_tls: Literal["required", "opportunistic", "off"] = Field(
+        "required",
+        description="for smtp://: encrypt and verify the server, or send nothing; encrypt where the server offers it; "
+        "never, for a mail server on this machine",
+    )
+    smtp_ca: FilePath | None = Field(
+        None, description="file of the CAs (PEM) that vouch for the mail server; none: the system's"
+    )
+    smtp_timeout_s: float = Field(20.0, description="longest wait for one answer of the SMTP server, seconds")
+    mail_from: str = Field(
+        "ne-pas-repondre@creneau.example",
+        description="sender of e-mails; its domain is in Message-ID",
+    )
+    mail_from_name: str = Field("Créneau", description="name shown beside the sender's address")

@@ -1,0 +1,34 @@
+"""Which channels there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from creneau_notifications.channels.channel import Channel
+from creneau_notifications.channels.email.channel import EmailChannel
+from creneau_notifications.channels.sms.channel import SmsChannel
+
+Channels = Mapping[str, Channel]
+"""by their names"""
+
+
+def by_name(*channels: Channel) -> Channels:
+    """The channels by their names, in this order."""
+    return {channel.name: channel for channel in channels}
+
+
+CHANNELS = by_name(
+    EmailChannel(),
+    SmsChannel(),
+)
+"""Every sender carries all of them: what was planned while a channel was offered still leaves when it is not."""
+
+
+def offered(channels: Channels = CHANNELS) -> Channels:
+    """Those by which this deployment plans messages."""
+    return {name: channel for name, channel in channels.items() if channel.is_offered()}
+
+
+def media(channels: Channels = CHANNELS) -> Mapping[str, Mapping[str, str]]:
+    """Codings of Communication.medium by the channels' names."""
+    return {name: channel.medium for name, channel in channels.items()}

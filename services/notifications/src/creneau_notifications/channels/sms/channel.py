@@ -1,0 +1,71 @@
+"""Text messages as a channel: a reminder hours before, for whoever has a number that can get it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import ClassVar
+from uuid import UUID
+
+from creneau_notifications.channels.channel import PARTICIPATION_MODE, Carrier, Sent
+from creneau_notifications.channels.sms.address import NAME, is_landline, sms_address
+from creneau_notifications.channels.sms.render import build_sms
+from creneau_notifications.channels.sms.settings import SmsSettings
+from creneau_notifications.channels.sms.transport import LoggedSms, SmsTransport
+from creneau_notifications.domain.address import Address
+from creneau_notifications.domain.contact import Contact
+from creneau_notifications.domain.rules import ChannelRules, ReminderRule
+from creneau_notifications.rendering.letter import Occasion
+
+
+@dataclass(frozen=True, slots=True)
+class SmsCarrier:
+    """Sends text messages."""
+
+    transport: SmsTransport
+
+    async def send(self, occasion: Occasion, message: UUID, date: datetime) -> Sent:
+        number = str(occasion.contact.phone)
+        await self.transport.send(number, build_sms(occasion))
+        return Sent(number)
+
+    def message_id(self, message: UUID) -> None:
+        return None
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+class SmsChannel:
+    """On offer where the settings say so. Planned once a telephone number is known that is no landline.
+
+    What is no number at all is planned for too: that nothing can be sent to it is then seen, with its reason.
+    """
+
+    name = NAME
+    medium: ClassVar = {"system": PARTICIPATION_MODE, "code": "SMSWRIT", "display": "SMS message"}
+    rules = ChannelRules(
+        notices=False,
+        reminders=(ReminderRule("2-hours", booked_ahead_min=timedelta(hours=6), hours=2),),
+    )
+
+    def is_offered(self) -> bool:
+        return SmsSettings().sms_sender != "off"
+
+    def is_planned_for(self, contact: Contact | None) -> bool:
+        return contact is not None and contact.phone is not None and not is_landline(contact.phone)
+
+    def given(self, contact: Contact) -> str | None:
+        return contact.phone
+
+    def is_vouched(self, contact: Contact) -> bool:
+        return contact.phone_vouched
+
+    def address(self, given: str) -> Address:
+        return sms_address(given)
+
+    def reached_at(self, contact: Contact, address: Address) -> Contact:
+        return replace(contact, phone=address.value)
+
+    def open(self) -> Carrier:
+        return SmsCarrier(LoggedSms())

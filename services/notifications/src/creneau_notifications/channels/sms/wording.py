@@ -1,0 +1,43 @@
+"""The sentences of text messages, in French and in English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from creneau_notifications.domain.contact import Language
+from creneau_notifications.domain.plan import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class SmsWording:
+    """The sentences of one language. `{when}` stands for the moment of the visit."""
+
+    sentence: Mapping[Kind, str]
+    manage: str
+    confirm: str
+
+
+FRENCH = SmsWording(
+    sentence={
+        Kind.CONFIRMATION: "Rendez-vous confirmé : {when}",
+        Kind.CHANGE: "Rendez-vous modifié : {when}",
+        Kind.CANCELLATION: "Rendez-vous annulé : {when}",
+        Kind.REMINDER: "Rappel : rendez-vous {when}",
+    },
+    manage="Déplacer ou annuler : {url}",
+    confirm="Ce numéro est-il le vôtre ? {url}",
+)
+
+ENGLISH = SmsWording(
+    sentence={
+        Kind.CONFIRMATION: "Appointment confirmed: {when}",
+        Kind.CHANGE: "Appointment changed: {when}",
+        Kind.CANCELLATION: "Appointment cancelled: {when}",
+        Kind.REMINDER: "Reminder: appointment {when}",
+    },
+    manage="Move or cancel: {url}",
+    confirm="Is this number yours? {url}",
+)
+
+WORDINGS: Mapping[Language, SmsWording] = {"fr": FRENCH, "en": ENGLISH}

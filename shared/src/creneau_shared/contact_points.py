@@ -1,0 +1,84 @@
+"""Addresses at which people are reached, as they are typed and pasted, read as they were meant."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
+
+FRANCE = "FR"
+"""whose way of writing a number without its country is understood"""
+_OVERSEAS = ("RE", "YT", "GP", "GF", "MQ")
+"""departments that write their numbers like metropolitan ones, each with a country code of its own"""
+_TAKES_TEXTS = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
+_TEN_DIGITS = frozenset({33, 262, 590, 594, 596})
+"""country codes of the French numbers of ten digits, of which 06 and 07 are mobile, given out already or not"""
+_NO_NUMBER = re.compile(r"[^\d\s().+/‐-―-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A telephone number as E.164, and whether text messages can reach it: a landline, for one, gets none."""
+
+    number: str
+    takes_texts: bool
+
+
+def mended(text: str) -> str:
+    """An address without what was typed or pasted with it: `mailto:` or `tel:`, blanks around it, what cannot be
+    seen."""
+    visible = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc"))
+    return re.sub(r"^(?:mailto|tel):\s*", "", visible.strip(), flags=re.IGNORECASE)
+
+
+def email_address(text: str) -> str | None:
+    """The e-mail address that was meant, in normal form with an ASCII domain; None for what is none."""
+    try:
+        # test_environment admits `.test` domains; whether a domain exists is for the mail server to say.
+        valid = validate_email(
+            mended(text), check_deliverability=False, test_environment=True, allow_smtputf8=False
+        )
+    except EmailNotValidError:
+        return None
+    return f"{valid.local_part}@{valid.ascii_domain}"
+
+
+def phone_of(text: str) -> Phone | None:
+    """The telephone number that was meant (`06 39 98 00 01`, `+33 (0)6 39 98 00 01`, `0033…`); None for what is none.
+
+    A French number without its country that is no metropolitan one is that of the department overseas whose it is.
+    """
+    bare = mended(text)
+    if _NO_NUMBER.search(bare):
+        return None
+    try:
+        read = phonenumbers.parse(bare, FRANCE)
+    except NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(read):
+        return None
+    read = _overseas(read) or read
+    number = phonenumbers.format_number(read, PhoneNumberFormat.E164)
+    return Phone(number, _takes_texts(read))
+
+
+def _takes_texts(number: PhoneNumber) -> bool:
+    kind = phonenumbers.number_type(number)
+    if kind != PhoneNumberType.UNKNOWN:
+        return kind in _TAKES_TEXTS
+    # In no plan that we know, which may be newer than ours (or kept for fiction): it has the benefit of the doubt.
+    return number.country_code not in _TEN_DIGITS or str(number.national_number)[0] in "67"
+
+
+def _overseas(read: PhoneNumber) -> PhoneNumber | None:
+    """The number of a department overseas that was written as a metropolitan one; None: it is what it says."""
+    if read.country_code != phonenumbers.country_code_for_region(FRANCE) or phonenumbers.is_valid_number(
+        read
+    ):
+        return None
+    there = (phonenumbers.parse(f"0{read.national_number}", region) for region in _OVERSEAS)
+    return next((number for number in there if phonenumbers.is_valid_number(number)), None)

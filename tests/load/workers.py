@@ -15,7 +15,8 @@ from tests.load.system import System
 WORKERS = ("directory-worker", "booking-worker", "notifications-worker")
 TRIES = 200
 _AT_REST = """
-SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = ANY($1) AND xact_start IS NOT NULL)"""
+SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = ANY($1) AND xact_start IS NOT NULL
+    AND backend_type = 'client backend' AND pid <> pg_backend_pid())"""
 
 
 @dataclass(frozen=True)

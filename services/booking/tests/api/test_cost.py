@@ -32,7 +32,7 @@ COSTS = {
     "$reschedule": Cost(round_trips=19, wal_bytes=10_608),
     "cancel": Cost(round_trips=13, wal_bytes=9_312),
     "feed of one slot": Cost(round_trips=6, wal_bytes=464),
-    "transaction of 20 slots": Cost(round_trips=82, wal_bytes=8_544),
+    "transaction of 20 slots": Cost(round_trips=11, wal_bytes=8_544),
     "read by id": Cost(round_trips=2, wal_bytes=880),
     "free week": Cost(round_trips=1, wal_bytes=0),
     "$find": Cost(round_trips=3, wal_bytes=0),

@@ -30,6 +30,7 @@ from creneau_shared.retention.rules import (
     Rule,
     common_rules,
     idempotency_rule,
+    outside_months,
     removing,
 )
 from creneau_shared.retention.settings import RetentionSettings
@@ -160,7 +161,8 @@ def rules(settings: BookingSettings, common: RetentionSettings) -> list[Rule]:
             "slot-versions",
             "SLOT_MONTHS_KEPT",
             timedelta(days=settings.slot_months_kept * DAYS_A_MONTH),
-            removing("slot_history", "last_updated"),
+            outside_months("slot_history", lambda partition: removing(partition, "last_updated")),
+            months_of="slot_history",
         ),
         idempotency_rule(common),
         *common_rules(common, OWN_TYPES),

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from creneau_booking.domain.refusals import (
+    ElementsNotTheirs,
+)
 from creneau_booking.domain.status import AppointmentStatus
-from creneau_shared.errors import Forbidden, Issue
 
 Phase = Literal["request", "held", "booked", "closed"]
 """`request`: new, proposed or on the waiting list; `held`: in a live hold of the patient's own; `booked`: booked, or
@@ -111,20 +113,9 @@ def keeping_meta(before: Json, after: Json) -> dict[str, Any]:
 
 
 def _refuse(elements: Iterator[str]) -> None:
-    issues = [
-        Issue(
-            "forbidden",
-            f"{element} est l'affaire du cabinet, ou ne se change plus à ce stade : ce que le patient peut dire d'un"
-            " rendez-vous est une liste publiée.",
-            f"{element} is the practice's, or can no longer be changed: what a patient may say of an appointment is a"
-            " published list.",
-            (f"Appointment.{element}",),
-            details_code="element-not-yours",
-        )
-        for element in elements
-    ]
-    if issues:
-        raise Forbidden(issues=issues)
+    touched = tuple(elements)
+    if touched:
+        raise ElementsNotTheirs(touched)
 
 
 def _changed(before: Json, after: Json, phase: Phase, *, moving: bool, cancelling: bool) -> Iterator[str]:

@@ -136,7 +136,7 @@ def fits(age: AgeLimit, birth: Birth, day: date) -> bool:
 
 
 def require_open(agenda: AgendaRules, start: datetime, now: datetime) -> None:
-    """Unprocessable when a slot that starts at `start` is not open to patients yet, or no longer."""
+    """Refused when a slot that starts at `start` is not open to patients yet, or no longer."""
     window, notice = agenda.rules.window, agenda.rules.minimum_notice
     if window is not None and now < (opening := opens(window, start, agenda.zone)):
         raise NotOpenYet(window.days, start, opening, agenda.zone)
@@ -145,7 +145,7 @@ def require_open(agenda: AgendaRules, start: datetime, now: datetime) -> None:
 
 
 def require_age(agenda: AgendaRules, birth: Birth | None, start: datetime) -> None:
-    """Unprocessable when the agenda does not take people of the patient's age, or the age is not known."""
+    """Refused when the agenda does not take people of the patient's age, or the age is not known."""
     age = agenda.rules.age
     if age is None:
         return
@@ -156,7 +156,7 @@ def require_age(agenda: AgendaRules, birth: Birth | None, start: datetime) -> No
 
 
 def require_changeable(agenda: AgendaRules, start: datetime, now: datetime) -> None:
-    """Unprocessable when it is too late for a patient to cancel or move an appointment that starts at `start`."""
+    """Refused when it is too late for a patient to cancel or move an appointment that starts at `start`."""
     deadline = agenda.rules.change_deadline
     if deadline is not None and start - now < deadline:
         raise ChangeTooLate(deadline, start, agenda.zone)

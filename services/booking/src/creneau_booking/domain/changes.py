@@ -28,14 +28,14 @@ _WHO_IS_TAKEN = (*EXCLUSIVE_TYPES, "PractitionerRole")
 
 
 def require_transition(before: AppointmentStatus, after: AppointmentStatus, *, by_patient: bool) -> None:
-    """Unprocessable when the state machine does not allow it, naming both ends; Forbidden when a patient may not."""
+    """Refused when the state machine does not allow it, naming both ends, and when a patient may not."""
     if not may_follow(before, after):
         raise IllegalTransition(before, after)
     _require_theirs(TRANSITIONS[before, after], after, by_patient=by_patient)
 
 
 def require_allowed_status(status: AppointmentStatus, *, by_patient: bool) -> None:
-    """Forbidden when a patient makes an appointment of a status that only the practice can know."""
+    """Refused when a patient makes an appointment of a status that only the practice can know."""
     _require_theirs(TRANSITIONS[None, status], status, by_patient=by_patient)
 
 
@@ -47,7 +47,7 @@ def _require_theirs(step: Transition, status: AppointmentStatus, *, by_patient: 
 def require_unended(
     status: AppointmentStatus, before: Mapping[str, object], after: Mapping[str, object]
 ) -> None:
-    """Unprocessable when what is over is amended, naming each element (GP Connect: a cancelled appointment is not).
+    """Refused when what is over is amended, naming each element (GP Connect: a cancelled appointment is not).
 
     `before` and `after`: what is said, by element. Why it was cancelled may be said later; of a visit that took place
     or was missed, only when, where and who are fixed.
@@ -66,7 +66,7 @@ def require_unended(
 
 
 def require_movable(status: AppointmentStatus) -> None:
-    """Unprocessable when the visit has begun, is over, or takes no time yet."""
+    """Refused when the visit has begun, is over, or takes no time yet."""
     if status not in MOVABLE:
         raise NotMovable(status)
 

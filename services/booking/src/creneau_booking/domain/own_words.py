@@ -35,7 +35,7 @@ _SERVERS = frozenset({"resourceType", "id"})
 
 
 def require_own_words(before: Members | None, after: Members) -> None:
-    """Forbidden, with one issue for each element, when an account changes `before` (None: registers) by more than
+    """Refused, with one issue for each element, when an account changes `before` (None: registers) by more than
     its own words."""
     old = before or {}
     touched = [*_others_changed(old, after), *(_verified_changed(old, after) if is_verified(old) else ())]
@@ -44,7 +44,7 @@ def require_own_words(before: Members | None, after: Members) -> None:
 
 
 def require_reachable(before: Members | None, after: Members) -> None:
-    """Unprocessable when an account gives an e-mail address at which nothing can arrive: who types it can correct it.
+    """Refused when an account gives an e-mail address at which nothing can arrive: who types it can correct it.
 
     What software of a practice writes is kept as it stands there, and said of the messages that do not leave.
     """

@@ -26,7 +26,7 @@ SAID_BY_SLOT = ("serviceCategory", "serviceType", "specialty", "appointmentType"
 def require_one_own_patient(appointment: Appointment, own: Collection[str]) -> str:
     """The one Patient (reference) whom a patient's appointment is for.
 
-    Unprocessable when it is for none or several, Forbidden when it is for somebody for whom the caller does not act.
+    Refused when it is for none or several, and when it is for somebody for whom the caller does not act.
     Whatever its status: what lies in somebody's list is in their compartment.
     """
     patients = set(appointment.patients)
@@ -62,7 +62,7 @@ def named_at(appointment: Appointment, indexes: Sequence[int], kind: str) -> tup
 def require_only_agendas_people(
     appointment: Appointment, taken: Sequence[str], by_agendas: Sequence[str], roles: Mapping[str, str]
 ) -> None:
-    """Forbidden when an appointment that a patient makes or moves would take people beside its agendas'.
+    """Refused when an appointment that a patient makes or moves would take people beside its agendas'.
 
     `taken` are the people and devices that it takes, `by_agendas` those that its agendas bring themselves.
     """
@@ -78,7 +78,7 @@ def require_only_agendas_people(
 
 
 def require_said_by_slots(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
-    """Forbidden when a patient's appointment is for something that its slots do not offer; their silence is no limit."""
+    """Refused when a patient's appointment is for something that its slots do not offer; their silence is no limit."""
     for element in SAID_BY_SLOT:
         offered = [slot.offers[element] for slot in slots if slot.offers.get(element)]
         said = appointment.visit.get(element, frozenset())
@@ -93,7 +93,7 @@ def require_others_untouched(
     *,
     may_join: Collection[str] = (),
 ) -> None:
-    """Forbidden when a patient changes more of the participants than the answers of their own.
+    """Refused when a patient changes more of the participants than the answers of their own.
 
     `own`: the references whose `status` they may change; `may_join`: those who may come and go as well.
     """
@@ -145,13 +145,13 @@ def _named(appointment: Appointment, actors: Collection[str]) -> tuple[int, ...]
 
 
 def require_one_of_theirs(actors: Collection[str]) -> None:
-    """Forbidden when software of a practice makes an appointment without a slot that concerns nobody of theirs."""
+    """Refused when software of a practice makes an appointment without a slot that concerns nobody of theirs."""
     if not actors:
         raise NoActorOfTheirs()
 
 
 def require_answerable(actor: str | None, own: Collection[str], status: str) -> None:
-    """Forbidden when a patient answers for somebody else, or with what only a practice can say."""
+    """Refused when a patient answers for somebody else, or with what only a practice can say."""
     if actor not in own:
         raise AnswerForOthers()
     if status not in ("accepted", "declined", "tentative"):

@@ -95,12 +95,12 @@ def phase_of(status: AppointmentStatus, *, held: bool, shared: bool) -> Phase:
 
 
 def require_sayable(new: Json) -> None:
-    """Forbidden, naming each, when a new appointment of a patient's has elements that are the practice's."""
+    """Refused, naming each, when a new appointment of a patient's has elements that are the practice's."""
     _refuse(_changed({}, new, "request", moving=False, cancelling=False))
 
 
 def require_changeable(before: Json, after: Json, phase: Phase, *, moving: bool) -> None:
-    """Forbidden, naming each, when a patient changes elements that are not, or no longer, theirs."""
+    """Refused, naming each, when a patient changes elements that are not, or no longer, theirs."""
     cancelling = after["status"] == "cancelled" and before["status"] != "cancelled"
     _refuse(_changed(before, after, phase, moving=moving, cancelling=cancelling))
 

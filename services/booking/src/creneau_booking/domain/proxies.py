@@ -99,7 +99,7 @@ class Person:
 def require_may_decide(
     relationships: frozenset[str], person: Person, *, manages: bool, is_person: bool
 ) -> None:
-    """Forbidden when a consumer may not state, change or end a proxy with these relationships (before and after).
+    """Refused when a consumer may not state, change or end a proxy with these relationships (before and after).
 
     `manages`: they may say who represents the person; `is_person`: they are the person.
     """

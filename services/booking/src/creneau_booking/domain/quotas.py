@@ -75,7 +75,7 @@ class Upcoming:
 def require_rate(
     quotas: Quotas, account: Actions, patient: Actions, now: datetime, *, counsellor: bool
 ) -> None:
-    """TooManyRequests when this act, which is counted already, is one too many for its account or its patient."""
+    """Refused when this act, which is counted already, is one too many for its account or its patient."""
     if counsellor:
         if (
             wait := _wait(account.booked, quotas.bookings_per_counsellor_per_hour_max, now, HOUR)
@@ -107,7 +107,7 @@ def require_room_to_come(
     *,
     counsellor: bool,
 ) -> None:
-    """Unprocessable when the patient has as many appointments to come as one may.
+    """Refused when the patient has as many appointments to come as one may.
 
     `agendas` are those wanted (ids) with the number that they allow themselves, None where they say nothing;
     `specialties` those of the wanted slots. A counsellor is held to what agendas say themselves.

@@ -90,8 +90,8 @@ def claim_for(
     `slots` are the locked facts of the slots that it names; `resolved` says who is taken with the roles and rooms that
     its participants name; `kept` are the ids of slots that it holds already; `practices`, the organisations (ids) for
     which somebody takes them.
-    Unprocessable when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
-    horizon, times that do not fit); Conflict when somebody else was faster; Forbidden when a patient would take
+    Refused when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
+    horizon, times that do not fit); when somebody else was faster; when a patient would take
     others than the agendas' people. What is said is judged before what is so: who repeats it learns nothing new.
     """
     new = [slot for slot in slots if slot.id not in kept]
@@ -151,7 +151,7 @@ def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetim
 
 
 def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cut, ...]:
-    """Which of the slots reach beyond `[start, end)`. Unprocessable when one has no part in it at all."""
+    """Which of the slots reach beyond `[start, end)`. Refused when one has no part in it at all."""
     for slot in slots:
         if slot.end <= start or slot.start >= end:
             raise NoPartOfSlot(slot.id, start, end)

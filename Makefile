@@ -15,7 +15,7 @@ DEV := .venv/.dev-$(DEV_KEY)
 export BROKER CRENEAU_PORT CRENEAU_HOST CRENEAU_FOLDER
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop clean token demo test test-slow fuzz resilience lint bench lock
+.PHONY: help run stop clean token demo test test-slow fuzz resilience lint bench cost lock
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ resilience: $(DEV) ## 20 rounds of the races, and every part killed during 2,000
 
 bench: $(DEV) ## the benchmarks, each beside its yardstick
 	@$(BIN)/python -m tests.load.bench
+
+cost: $(DEV) ## what one of each operation costs: statements, WAL, CPU (COST_OPERATIONS=100 of each)
+	@$(BIN)/python -m tests.load.cost
 
 clean: ## remove everything that runs have kept (databases, mail, logs, keys)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.local.stop; fi

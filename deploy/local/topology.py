@@ -171,7 +171,7 @@ class Topology:
             "PUBLIC_BASE_URL": f"{self.settings.url}/fhir",
             "PUBLIC_SITE_URL": self.settings.url,
             "DATABASE_URL": self.database_url(service),
-            "KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers or self._bootstrap_servers(),
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "OIDC_ISSUER": self.settings.oidc_issuer or (self.issuer.url if self.issuer else ""),
             "CURSOR_SECRET": self.folder.secret(f"cursor-{service}"),
             "GATEWAY_SECRET": self._gateway_secret,
@@ -182,7 +182,7 @@ class Topology:
         if not self.settings.smtp_url:
             own["SMTP_TLS"] = "off"  # the mailbox is on this machine
         if self._broker_is_embedded:
-            own["KAFKA_IDEMPOTENT_PRODUCER"] = "false"  # it has no InitProducerId
+            own["KAFKA_BROKER"] = "in-memory"
         return self.environment(name, **own)
 
     @property
@@ -200,8 +200,10 @@ class Topology:
     def _broker_is_embedded(self) -> bool:
         return self.settings.broker == "embedded" and not self.settings.kafka_bootstrap_servers
 
-    def _bootstrap_servers(self) -> str:
-        return f"{LOOPBACK}:{self.folder.port('broker')}"
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where the broker is: the one that was given, or that of the run."""
+        return self.settings.kafka_bootstrap_servers or f"{LOOPBACK}:{self.folder.port('broker')}"
 
     def infrastructure(self) -> list[Part]:
         """What the services stand on: the parts that the environment does not replace."""

@@ -91,11 +91,11 @@ async def test_a_table_that_is_loosened_is_caught(
     strict = Expectation(STRICT)
     assert await _answered_here(world.stack, asked, strict) == []
     monkeypatch.setattr(rights, "reach_of", loosened(*cell))
-    rights._required_alone.cache_clear()
+    rights.required_alone.cache_clear()
     try:
         caught = await _answered_here(world.stack, asked, strict)
     finally:
-        rights._required_alone.cache_clear()
+        rights.required_alone.cache_clear()
     assert caught
 
 

@@ -50,7 +50,7 @@ def main() -> None:
     from creneau_directory.storage.tables import TYPES as IN_THE_DIRECTORY
     from creneau_gateway.upstreams.routing import service_of
     from creneau_shared import type_table as table
-    from creneau_shared.security.certificates import _SCOPES
+    from creneau_shared.security import certificates
     from creneau_shared.security.principal import Principal, Scope
     from creneau_shared.security.rights import Rights
     from creneau_shared.security.role_table import needed, require_told
@@ -74,7 +74,9 @@ def main() -> None:
             table.COMPARTMENT_PARAMETERS["Group"],
         ],
         "recorded": [name in table.RECORDED for name in ("Basic", "Library")],
-        "regulation": [scope.resource_type for scope in _SCOPES if scope.resource_type == "Library"],
+        "regulation": [
+            scope.resource_type for scope in certificates.SCOPES if scope.resource_type == "Library"
+        ],
         "tokens": [scope for scope in SCOPES["patient"].split() if "Basic" in scope or "Library" in scope],
         "guide": [
             line for line in roles_table.table().splitlines() if line.startswith(("| Basic", "| Library"))

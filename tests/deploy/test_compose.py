@@ -187,11 +187,11 @@ def test_what_the_environment_gives_is_not_started(tmp_path: Path) -> None:
     assert {name: told[name] for name in given if name != "DATABASE_URL"} == {
         name: value for name, value in given.items() if name != "DATABASE_URL"
     }
-    assert "KAFKA_IDEMPOTENT_PRODUCER" not in told
+    assert "KAFKA_BROKER" not in told
 
 
-def test_only_the_embedded_broker_turns_the_idempotent_producer_off(tmp_path: Path) -> None:
-    for broker, expected in (("embedded", "false"), ("kafka", None)):
+def test_the_services_are_told_of_the_embedded_broker_alone(tmp_path: Path) -> None:
+    for broker, expected in (("embedded", "in-memory"), ("kafka", None)):
         topology = Topology(Settings(broker=broker), Folder(tmp_path))
         environment = topology.service_environment("booking", "booking-worker")
-        assert environment.get("KAFKA_IDEMPOTENT_PRODUCER") == expected
+        assert environment.get("KAFKA_BROKER") == expected

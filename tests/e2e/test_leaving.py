@@ -249,7 +249,7 @@ async def all_told(city: Stack) -> bool:
 async def on_the_bus(city: Stack, canaries: Canaries) -> list[tuple[str, str]]:
     """(where, canary): of compacted topics the last record of each key is looked at, of others every record."""
     found: list[tuple[str, str]] = []
-    servers = city.topology._bootstrap_servers()
+    servers = city.topology.bootstrap_servers
     reader = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
     await reader.start()
     try:

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tests.load import data
-from tests.load.bench import System, repeated, start
-from tests.load.http_load import Load, http_request, run
+from tests.load.http_load import Load, http_request, repeated, run
+from tests.load.system import System, running
 
 from creneau_shared.fhir.xml import to_xml
 
@@ -110,9 +108,8 @@ async def measure(system: System, address: tuple[str, int], attack: Attack | Non
 
 async def measure_all(system: System) -> None:
     """One attack after the other, on one api process."""
-    await data.fill(system.database("booking"), system.database("directory"))
-    ports = json.loads((system.folder / "ports.json").read_text())
-    address = ("127.0.0.1", int(ports["booking-api-1"]))
+    await data.fill(system.database)
+    address = ("127.0.0.1", system.port_of("booking-api-1"))
     print(f"{'a reader meanwhile':<42}{'p50':>8}{'p99':>9}{'slowest':>9} ms")
     for attack in attacks(system):
         reader, attackers = await measure(system, address, attack)
@@ -149,14 +146,8 @@ async def _read_until_told(system: System, address: tuple[str, int], done: async
 
 def main() -> None:
     """Attack a system of its own."""
-    with tempfile.TemporaryDirectory(prefix="creneau-attack-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
-        system, process = start(Path(folder), **NO_LIMITS)
-        try:
-            asyncio.run(measure_all(system))
-        finally:
-            process.terminate()
-            process.wait(60)
+    with running(NO_LIMITS) as system:
+        asyncio.run(measure_all(system))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,12 @@ def http_request(method: str, path: str, host: str, token: str | None, body: byt
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+def repeated(request: bytes, until: float) -> Iterator[bytes]:
+    """The same request until the clock says stop."""
+    while time.perf_counter() < until:
+        yield request
+
+
 async def run(address: tuple[str, int], requests: Iterable[bytes], connections: int) -> Load:
     """Send every request once, `connections` at a time; each connection sends its next when it has its answer."""
     load, pending = Load(), iter(requests)
@@ -115,3 +121,50 @@ class _Connection(asyncio.Protocol):
             return
         self._sent_at = time.perf_counter()
         self._transport.write(request)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """When one request was sent and answered: seconds since 1970."""
+
+    status: int
+    sent_at: float
+    answered_at: float
+
+
+async def paced(
+    address: tuple[str, int], requests: Iterable[bytes], rate: float, connections: int
+) -> list[Answer]:
+    """Send `rate` requests a second, however long the answers take, as long as one of the `connections` is free;
+    the answers in the order of the requests."""
+    free: asyncio.Queue[_Turns] = asyncio.Queue()
+    for _ in range(connections):
+        free.put_nowait(_Turns(*await asyncio.open_connection(*address)))
+    began, asked = time.perf_counter(), []
+    for number, request in enumerate(requests):
+        await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+        asked.append(asyncio.create_task(_take_turn(free, request)))
+    answers = list(await asyncio.gather(*asked))
+    while not free.empty():
+        free.get_nowait().writer.close()
+    return answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Turns:
+    """A keep-alive connection that one after the other uses."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
+async def _take_turn(free: asyncio.Queue[_Turns], request: bytes) -> Answer:
+    turns = await free.get()
+    sent_at = time.time()
+    turns.writer.write(request)
+    head = (await turns.reader.readuntil(b"\r\n\r\n")).lower()
+    length = int(head.partition(b"content-length:")[2].partition(b"\r")[0])
+    await turns.reader.readexactly(length)
+    answered_at = time.time()
+    free.put_nowait(turns)
+    return Answer(int(head[9:12]), sent_at, answered_at)

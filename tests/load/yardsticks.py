@@ -19,6 +19,10 @@ from creneau_shared.fhir.search.index import index_resource
 _SAMPLE = data.Slot("0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000", 1, "2026-12-01T08:00:00Z", "2026-12-01T08:15:00Z")
 
 
+_TOLD = f"'\\x{b'x'.hex() * 700}'::bytea"
+"""an event of ordinary length"""
+
+
 def _literal(value: object) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
@@ -69,11 +73,8 @@ def _book() -> str:
     resource = data.appointment(_SAMPLE)
     entries = index_resource("Appointment", resource)
     ctes = [
-        "chosen AS (SELECT schedule_key, start, id FROM slot WHERE schedule_key = :agenda"
-        " ORDER BY start OFFSET :place LIMIT 1)",
         "claimed AS (UPDATE slot SET status = 'busy', taken_by = gen_random_uuid()::text, version = slot.version + 1,"
-        " last_updated = clock_timestamp() FROM chosen"
-        " WHERE (slot.schedule_key, slot.start, slot.id) = (chosen.schedule_key, chosen.start, chosen.id)"
+        " last_updated = clock_timestamp() WHERE schedule_key = :agenda AND start = to_timestamp(:at)"
         " RETURNING old.*)",
         "past AS (INSERT INTO slot_history"
         ' (schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra)'
@@ -86,11 +87,14 @@ def _book() -> str:
         *_side_inserts("appointment", "resource", entries),
         "told AS (INSERT INTO outbox (event_id, topic, key, type, subject, source, data, time)"
         " VALUES (gen_random_uuid(), 'creneau.bench', gen_random_uuid()::text, 'fr.creneau.bench.v1', 'Appointment/x',"
-        f" '/creneau/booking', {_bytes(b'x' * 700)}, now()))",
+        f" '/creneau/booking', {_TOLD}, now()))",
         _audited("C", "create", "software", "'Appointment'", "'x'"),
     ]
+    # The slot by its key, in agendas that nobody books in.
     agenda = (
-        f"\\set agenda random(1, {data.AGENDAS})\n\\set place random(0, {data.DAYS * data.SLOTS_A_DAY - 1})\n"
+        f"\\set agenda random({data.AGENDAS + 1}, {data.AGENDAS + data.YARD_AGENDAS})\n"
+        f"\\set day random(0, {data.DAYS - 1})\n\\set place random(0, {data.SLOTS_A_DAY - 1})\n"
+        f"\\set at {int(data.FIRST_DAY.timestamp())} + :day * 86400 + :place * 900\n"
     )
     return f"{agenda}WITH {', '.join(ctes)} SELECT key FROM resource;\n"
 

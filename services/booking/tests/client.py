@@ -28,10 +28,10 @@ class Caller:
         return await self._client.get(f"/fhir/{path}", params=query or None, headers=self._headers)
 
     async def post(self, path: str, resource: Resource, **headers: str) -> httpx.Response:
-        return await self._send("POST", path, resource, headers)
+        return await self.send("POST", path, resource, headers)
 
     async def put(self, path: str, resource: Resource, **headers: str) -> httpx.Response:
-        return await self._send("PUT", path, resource, headers)
+        return await self.send("PUT", path, resource, headers)
 
     async def delete(self, path: str) -> httpx.Response:
         return await self._client.delete(f"/fhir/{path}", headers=self._headers)
@@ -39,11 +39,12 @@ class Caller:
     async def patch(
         self, path: str, body: Any, content_type: str = "application/json-patch+json"
     ) -> httpx.Response:
-        return await self._send("PATCH", path, body, {}, content_type)
+        return await self.send("PATCH", path, body, {}, content_type)
 
-    async def _send(
+    async def send(
         self, method: str, path: str, body: Any, headers: dict[str, str], content_type: str = FHIR_JSON
     ) -> httpx.Response:
+        """Any request; of a name of `headers`, `_` is a hyphen."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self._client.request(
             method,

@@ -36,6 +36,8 @@ class Issuer:
 
     def __init__(self) -> None:
         self.url = ""
+        self.away = False
+        """whether it hangs up on everybody"""
         self._key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
 
     def token(self, role: str, subject: str, patient: str | None = None, **claims_: object) -> str:
@@ -57,6 +59,9 @@ class Issuer:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
+        if self.away:
+            writer.close()
+            return
         document: dict[str, object] = {"issuer": self.url, "jwks_uri": f"{self.url}/jwks"}
         if head.startswith(b"GET /jwks "):
             document = {"keys": [self._key.as_dict(private=False)]}

@@ -62,8 +62,9 @@ class ServiceSettings(BaseSettings):
         None, description="file of our certificate (PEM), for brokers that ask for one"
     )
     kafka_ssl_key: FilePath | None = Field(None, description="file of its private key (PEM)")
-    kafka_idempotent_producer: bool = Field(
-        True, description="off only for a broker without InitProducerId (the embedded one)"
+    kafka_broker: Literal["apache", "in-memory"] = Field(
+        "apache",
+        description="apache: Kafka, and whoever does as it does; in-memory: the broker of a local run, and it alone",
     )
     kafka_partitions: int = Field(12, description="partitions of a topic that the relay creates")
     kafka_replication_factor: int = Field(1, description="replicas of a topic that the relay creates")

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from tests.fixtures.postgres import NewDatabase
 from tests.fixtures.tls import postgres, tls_before
 
-from creneau_shared.database.migrations import _engine
+from creneau_shared.database.migrations import open_engine
 from creneau_shared.database.pool import Database
 
 
@@ -34,7 +34,7 @@ async def ask_pool(url: str) -> int:
 
 
 async def ask_engine(url: str) -> int:
-    engine = _engine(url)
+    engine = open_engine(url)
     try:
         async with engine.connect() as connection:
             return int((await connection.execute(text("SELECT 1"))).scalar_one())

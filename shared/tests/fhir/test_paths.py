@@ -25,7 +25,10 @@ from creneau_shared.fhir.search.registry import REGISTRY
         ("Patient.`name`.family", ["Martin"]),
         ("Patient.deceased", []),
         ("Patient.name[5]", []),
+        ("extension('urn:a').value", []),
         ("Patient.birthDate.where($this = 1)", None),
+        ("first()", None),
+        ("extension('urn:a'", None),
         ("Patient..name", None),
         ("Patient.name[x]", None),
         ("Patient.name.where(family)", None),
@@ -40,6 +43,15 @@ def test_path(path: str, values: list[str] | None) -> None:
             parse_path(path)
     else:
         assert [node.value for node in select(patient(), parse_path(path))] == values
+
+
+def test_a_path_may_begin_at_an_extension() -> None:
+    resource = {
+        **patient(),
+        "extension": [{"url": "urn:a", "valueCode": "x"}, {"url": "urn:b", "valueCode": "y"}],
+    }
+    for path in ("extension('urn:b').value", "Patient.extension('urn:b').value"):
+        assert [node.value for node in select(resource, parse_path(path))] == ["y"]
 
 
 @pytest.mark.parametrize("path", ["a.where(resolve() is Patient)", "(Patient.deceased as boolean)", "a | b"])

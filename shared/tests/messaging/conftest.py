@@ -37,9 +37,7 @@ from creneau_shared.settings import ServiceSettings
 class OpenBench(Protocol):
     """Makes a bench on a broker."""
 
-    async def __call__(
-        self, broker: Broker | Kafka, *, compacted: bool = False, idempotent: bool = False
-    ) -> Bench: ...
+    async def __call__(self, broker: Broker | Kafka, *, compacted: bool = False) -> Bench: ...
 
 
 NewBroker = Callable[[], Broker]
@@ -236,6 +234,30 @@ class Bench:
         await eventually(condition, f"{count} effects of {consumer}", within_s)
 
 
+async def rebalances(bench: Bench) -> None:
+    """A second consumer comes and goes while events flow: each event has its effect once."""
+    handled: set[str] = set()
+
+    def by(name: str) -> Handler:
+        async def handle(connection: Connection, event: ReceivedEvent) -> None:
+            handled.add(name)
+            await leave_effect(connection, event)
+
+        return handle
+
+    stay, leave = bench.consumer(handlers={TYPE: by("stay")}), bench.consumer(handlers={TYPE: by("leave")})
+    async with bench.running(bench.relay(), stay):
+        await bench.happen(50)
+        await bench.arrived(50)
+        async with bench.running(leave):
+            await bench.flow_until(lambda: handled == {"stay", "leave"})
+            await bench.arrived(bench.made)
+        await bench.happen(50)
+        await bench.arrived(bench.made)
+        await bench.settled()
+    assert sorted(number for _, number in await bench.effects()) == list(range(bench.made))
+
+
 def number_of(event: ReceivedEvent) -> int:
     """The number that `Bench.event` gave it."""
     assert event.data is not None
@@ -276,11 +298,11 @@ async def open_bench(database_url: str) -> AsyncIterator[OpenBench]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_url, size=10, statement_timeout_s=20))
 
-        async def make(broker: Broker | Kafka, *, compacted: bool = False, idempotent: bool = False) -> Bench:
+        async def make(broker: Broker | Kafka, *, compacted: bool = False) -> Bench:
             settings = ServiceSettings(
                 database_url=database_url,
                 kafka_bootstrap_servers=broker.bootstrap_servers,
-                kafka_idempotent_producer=idempotent,
+                kafka_broker="apache" if isinstance(broker, Kafka) else "in-memory",
                 kafka_partitions=PARTITIONS,
             )
             topic = Topic(name=f"test.{uuid4().hex[:12]}", compacted=compacted)

@@ -13,9 +13,8 @@ from deploy.kafka.kafka import Kafka
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import outbox
-from creneau_shared.messaging.consumer import Handler
+from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.events import Event, ReceivedEvent
-from creneau_shared.messaging.kafka import open_consumer
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.replay import Replayed, replay
 from creneau_shared.messaging.settings import MessagingSettings
@@ -31,6 +30,7 @@ from .conftest import (
     in_order_for_each_key,
     leave_effect,
     number_of,
+    rebalances,
 )
 
 pytestmark = pytest.mark.kafka
@@ -46,7 +46,7 @@ async def configuration(bench: Bench) -> dict[str, str]:
 @pytest.fixture
 async def kafka_bench(open_bench: OpenBench, kafka: Kafka) -> Bench:
     """A bench on Apache Kafka with the idempotent producer."""
-    return await open_bench(kafka, idempotent=True)
+    return await open_bench(kafka)
 
 
 async def test_nothing_is_lost_or_repeated_when_the_broker_is_killed(
@@ -92,7 +92,7 @@ async def test_a_topic_that_was_deleted_is_created_and_filled_again(kafka_bench:
 
 
 async def test_a_topic_is_created_as_it_was_declared(open_bench: OpenBench, kafka: Kafka) -> None:
-    bench = await open_bench(kafka, compacted=True, idempotent=True)
+    bench = await open_bench(kafka, compacted=True)
     async with bench.running(bench.relay()):
         await bench.happen(1)
         await bench.published()
@@ -121,27 +121,7 @@ async def test_poison_is_buried_and_replayed(kafka_bench: Bench) -> None:
 
 
 async def test_a_rebalance_loses_and_repeats_nothing(kafka_bench: Bench) -> None:
-    bench = kafka_bench
-    handled: set[str] = set()
-
-    def by(name: str) -> Handler:
-        async def handle(connection: Connection, event: ReceivedEvent) -> None:
-            handled.add(name)
-            await leave_effect(connection, event)
-
-        return handle
-
-    stay, leave = bench.consumer(handlers={TYPE: by("stay")}), bench.consumer(handlers={TYPE: by("leave")})
-    async with bench.running(bench.relay(), stay):
-        await bench.happen(50)
-        await bench.arrived(50)
-        async with bench.running(leave):
-            await bench.flow_until(lambda: handled == {"stay", "leave"})
-            await bench.arrived(bench.made)
-        await bench.happen(50)
-        await bench.arrived(bench.made)
-        await bench.settled()
-    assert sorted(number for _, number in await bench.effects()) == list(range(bench.made))
+    await rebalances(kafka_bench)
 
 
 async def test_a_topic_that_exists_is_brought_to_its_configuration(kafka_bench: Bench) -> None:
@@ -163,13 +143,13 @@ async def test_what_a_tombstone_deletes_is_gone_from_the_log_within_the_stated_t
     open_bench: OpenBench, kafka: Kafka
 ) -> None:
     """Compaction really happens: a log of a few records would by default keep a deleted name for years."""
-    bench = await open_bench(kafka, compacted=True, idempotent=True)
+    bench = await open_bench(kafka, compacted=True)
     quick = QUICK.model_copy(update={"compaction_within_h": 1 / 3600})
     relay = Relay(bench.database, bench.settings, [bench.topic], bench.clock, quick)
 
     async def seen() -> list[bytes | None]:
         found: list[bytes | None] = []
-        async with open_consumer(bench.settings) as reader:
+        async with broker_of(bench.settings).consumer() as reader:
             places = [TopicPartition(bench.topic.name, number) for number in range(PARTITIONS)]
             reader.assign(places)
             ends = await reader.end_offsets(places)

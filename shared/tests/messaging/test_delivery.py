@@ -11,13 +11,21 @@ from structlog.testing import capture_logs
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging import outbox
-from creneau_shared.messaging.consumer import Handler
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.relay import LEADER_LOCK
 from creneau_shared.messaging.sending import Ack, Batch, send
 from creneau_shared.messaging.settings import MessagingSettings
 
-from .conftest import QUICK, TYPE, Bench, eventually, in_order_for_each_key, leave_effect, number_of
+from .conftest import (
+    QUICK,
+    TYPE,
+    Bench,
+    eventually,
+    in_order_for_each_key,
+    leave_effect,
+    number_of,
+    rebalances,
+)
 
 
 async def test_every_event_arrives_once_and_in_order_for_each_key(bench: Bench) -> None:
@@ -216,35 +224,14 @@ async def test_an_event_that_others_wait_for_has_a_transaction_of_its_own(bench:
 
 
 async def test_two_consumers_share_the_partitions_and_nothing_is_lost_when_one_leaves(bench: Bench) -> None:
-    """A rebalance in both directions while events flow: each has its effect once."""
-    handled: set[str] = set()
-
-    def by(name: str) -> Handler:
-        async def handle(connection: Connection, event: ReceivedEvent) -> None:
-            handled.add(name)
-            await leave_effect(connection, event)
-
-        return handle
-
-    stay, leave = bench.consumer(handlers={TYPE: by("stay")}), bench.consumer(handlers={TYPE: by("leave")})
-    async with bench.running(bench.relay(), stay):
-        await bench.happen(50)
-        await bench.arrived(50)
-        async with bench.running(leave):
-            await bench.flow_until(lambda: handled == {"stay", "leave"})
-            await bench.arrived(bench.made)
-        await bench.happen(50)
-        await bench.arrived(bench.made)
-        await bench.settled()
-    numbers = [number for _, number in await bench.effects()]
-    assert sorted(numbers) == list(range(bench.made))
+    await rebalances(bench)
 
 
 async def test_more_than_one_batch_holds_keeps_its_order(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full batch leaves the rest of its partition for the next round, and nothing overtakes."""
-    monkeypatch.setattr("creneau_shared.messaging.kafka.BATCH_BYTES_MAX", 2_000)
+    monkeypatch.setattr("creneau_shared.messaging.broker.clients.BATCH_BYTES_MAX", 2_000)
     async with bench.running(bench.relay(), bench.consumer()):
         await bench.happen(200, keys=3)
         await bench.arrived(200)

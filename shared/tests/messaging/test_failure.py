@@ -9,9 +9,9 @@ from aiokafka import ConsumerRecord
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
+from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.events import ReceivedEvent
-from creneau_shared.messaging.kafka import open_consumer, open_producer
 from creneau_shared.messaging.replay import Replayed, replay
 from creneau_shared.messaging.topics import dead_letter_topic
 
@@ -21,7 +21,7 @@ from .conftest import QUICK, TYPE, Bench, eventually, leave_effect, number_of
 async def dead_letters(bench: Bench, group: str, count: int) -> list[tuple[bytes | None, dict[str, str]]]:
     """The first `count` dead letters: value and headers."""
     found: list[tuple[bytes | None, dict[str, str]]] = []
-    async with open_consumer(bench.settings) as reader:
+    async with broker_of(bench.settings).consumer() as reader:
         reader.subscribe([dead_letter_topic(bench.topic.name, group).name])
 
         async def read() -> bool:
@@ -86,7 +86,7 @@ async def test_a_record_that_is_no_event_is_buried_and_the_next_proceeds(bench: 
     async with bench.running(bench.relay(), consumer):
         await bench.happen(1)
         await bench.arrived(1)
-        async with open_producer(bench.settings) as producer:
+        async with broker_of(bench.settings).producer() as producer:
             await producer.send_and_wait(bench.topic.name, value=b"\xff", key=b"k0")
         await bench.happen(20)
         await bench.arrived(21)

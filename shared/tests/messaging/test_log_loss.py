@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.events import ReceivedEvent
-from creneau_shared.messaging.kafka import open_consumer
 from creneau_shared.messaging.sending import Ack, Batch, send
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topics import Topic, dead_letter_topic
@@ -32,7 +32,7 @@ from .conftest import (
 async def log_of(bench: Bench, count: int) -> list[tuple[str, bytes | None]]:
     """The first `count` records that the topic holds now, by partition: key and value."""
     records: list[tuple[str, bytes | None]] = []
-    async with open_consumer(bench.settings) as reader:
+    async with broker_of(bench.settings).consumer() as reader:
         reader.subscribe([bench.topic.name])
 
         async def read() -> bool:
@@ -47,14 +47,14 @@ async def log_of(bench: Bench, count: int) -> list[tuple[str, bytes | None]]:
 async def committed_offsets(bench: Bench, group: str) -> dict[TopicPartition, int]:
     """What the group has committed of the bench's topic."""
     places = [TopicPartition(bench.topic.name, number) for number in range(PARTITIONS)]
-    async with open_consumer(bench.settings, group=group) as reader:
+    async with broker_of(bench.settings).consumer(group) as reader:
         reader.assign(places)
         return {place: await reader.committed(place) or 0 for place in places}
 
 
 async def commit_offsets(bench: Bench, group: str, offsets: dict[TopicPartition, int]) -> None:
     """Put a group's committed offsets where they were, as a member of it."""
-    async with open_consumer(bench.settings, group=group) as reader:
+    async with broker_of(bench.settings).consumer(group) as reader:
         reader.subscribe([bench.topic.name])
 
         async def assigned() -> bool:

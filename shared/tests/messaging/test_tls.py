@@ -16,7 +16,8 @@ from deploy.local.child import Child, Command
 from deploy.local.ports import LOOPBACK, free_port, wait_until
 from tests.fixtures.tls import tls_before
 
-from creneau_shared.messaging.kafka import connection_options, open_consumer, open_producer
+from creneau_shared.messaging.broker.choice import broker_of
+from creneau_shared.messaging.broker.clients import connection_options
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import Topic
 from creneau_shared.settings import ServiceSettings
@@ -52,7 +53,7 @@ def settings(port: int, tmp_path: Path, **own: Any) -> ServiceSettings:
         "kafka_ssl_ca": tmp_path / "server" / "certificate.pem",
         "kafka_ssl_certificate": tmp_path / "client" / "certificate.pem",
         "kafka_ssl_key": tmp_path / "client" / "key.pem",
-        "kafka_idempotent_producer": False,
+        "kafka_broker": "in-memory",
         **own,
     }
     return ServiceSettings(**{name: value for name, value in given.items() if value is not None})
@@ -63,9 +64,9 @@ async def test_topics_records_and_readers_go_through_tls(encrypted: int, tmp_pat
     async with TopicKeeper(told, [TOPIC]) as keeper:
         await keeper.create()
         assert await keeper.sizes() == {TOPIC.name: 1}
-    async with open_producer(told) as producer:
+    async with broker_of(told).producer() as producer:
         await producer.send_and_wait(TOPIC.name, b"bonjour")
-    async with open_consumer(told) as consumer:
+    async with broker_of(told).consumer() as consumer:
         consumer.subscribe([TOPIC.name])
         async with asyncio.timeout(20):
             assert (await consumer.getone()).value == b"bonjour"
@@ -84,7 +85,7 @@ async def test_who_does_not_fit_does_not_get_in(
     encrypted: int, tmp_path: Path, wrong: dict[str, Any]
 ) -> None:
     with pytest.raises((KafkaError, TimeoutError)):
-        async with asyncio.timeout(5), open_producer(settings(encrypted, tmp_path, **wrong)):
+        async with asyncio.timeout(5), broker_of(settings(encrypted, tmp_path, **wrong)).producer():
             raise AssertionError("unreachable")
 
 

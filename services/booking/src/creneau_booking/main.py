@@ -14,44 +14,36 @@ from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.partitions import ensure_partitions
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS, DIRECTORY
-from creneau_shared.app import open_database, run_api
+from creneau_shared.app import open_database
 from creneau_shared.clock import Clock, SystemClock
-from creneau_shared.database.migrations import find_migrations
-from creneau_shared.database.migrations import migrate as run_migrations
+from creneau_shared.commands import add_commands
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
+from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.consumer import Consumer
-from creneau_shared.messaging.kafka import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.replay import replay
-from creneau_shared.revoke_command import add_revoke_command
 from creneau_shared.tasks import Task
 from creneau_shared.worker import run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 REPLICA = "booking-directory-replica"
-add_revoke_command(main, BookingSettings, SERVICE)
 
 
-@main.command()
-def api() -> None:
-    """Serve FHIR under /fhir on PORT."""
-    settings = BookingSettings()
-    run_api(settings, SERVICE, lambda: create_app(settings))
+async def _make_months(settings: BookingSettings) -> None:
+    async with open_database(settings, f"{SERVICE}-migrate") as database, database.connection() as connection:
+        await ensure_partitions(connection, SystemClock().now(), settings.slot_months_ahead)
+
+
+add_commands(main, BookingSettings, SERVICE, create_app, _make_months)
 
 
 @main.command()
 def worker() -> None:
     """Publish events, keep the directory replica, let holds run out, carry out asynchronous requests."""
     asyncio.run(_work())
-
-
-@main.command()
-def migrate() -> None:
-    """Bring the database to the current schema."""
-    asyncio.run(_migrate())
 
 
 @main.command(name="rebuild-replica")
@@ -124,14 +116,6 @@ async def _work() -> None:
             tasks,
             {"database": database.ping, "kafka": lambda: check_kafka(settings)},
         )
-
-
-async def _migrate() -> None:
-    settings = BookingSettings()
-    path = find_migrations("creneau_booking")
-    await run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role)
-    async with open_database(settings, f"{SERVICE}-migrate") as database, database.connection() as connection:
-        await ensure_partitions(connection, SystemClock().now(), settings.slot_months_ahead)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from services.booking.tests.practice import Agenda, Practice
 from creneau_booking.app import create_fhir
 from creneau_shared.fhir.rest import async_runner
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
+from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
 from creneau_shared.fhir.storage.store import Resource
@@ -291,14 +292,13 @@ async def test_searches_and_histories_can_wait_too(
     callers: Callers, practice: Practice, agenda: Agenda, runner: AsyncRunner
 ) -> None:
     software = callers.software()
-    asked = software._headers | ASYNC
     for path in (f"Slot?schedule=Schedule/{agenda.id}", f"Slot/{agenda.slots[0]}/_history"):
-        accepted = await software._client.get(f"/fhir/{path}", headers=asked)
+        accepted = await software.send("GET", path, None, ASYNC)
         assert await runner.run_next()
         answer = await software.get(address(accepted))
         assert (answer.status_code, answer.json()["resourceType"]) == (200, "Bundle")
         assert answer.json()["entry"]
-    read = await software._client.get(f"/fhir/Slot/{agenda.slots[0]}", headers=asked)
+    read = await software.send("GET", f"Slot/{agenda.slots[0]}", None, ASYNC)
     assert (read.status_code, read.json()["resourceType"]) == (200, "Slot")
 
 
@@ -341,9 +341,9 @@ async def test_what_may_pass_is_tried_again(
         raise ConnectionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(runner._server, "handle", unreachable)
+        patched.setattr(FhirServer, "handle", unreachable)
         assert await runner.run_next()
         assert await runner.run_next()
-        assert (await caller.get(at)).status_code == 202
+    assert (await caller.get(at)).status_code == 202
     assert await runner.run_next()
     assert (await caller.get(at)).status_code == 201

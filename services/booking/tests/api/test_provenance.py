@@ -128,12 +128,12 @@ async def test_the_header_tells_of_each_write(practice: Practice, software: Call
     path = f"Patient/{stored['id']}"
     assert await told(software, path) == ["1"]
     await software.put(path, {**stored, "gender": "female"}, **said)
-    patched = await software._send(
+    patched = await software.send(
         "PATCH", path, [{"op": "remove", "path": "/gender"}], said, "application/json-patch+json"
     )
     assert patched.status_code == 200
-    await software._send("DELETE", path, None, said)
-    await software._send("DELETE", path, None, said)
+    await software.send("DELETE", path, None, said)
+    await software.send("DELETE", path, None, said)
     assert await told(software, path) == ["1", "2", "3", "4"]
 
 
@@ -159,7 +159,7 @@ async def test_a_write_that_writes_nothing_has_no_provenance(practice: Practice,
 async def test_where_it_cannot_be_kept_it_is_refused(software: Caller, method: str, path: str) -> None:
     """Rather than lost without a word; what only reads takes no notice of it."""
     body = {"resourceType": "Bundle", "type": "batch"} if not path else {"resourceType": "Parameters"}
-    answer = await software._send(method, path, body, header(provenance()))
+    answer = await software.send(method, path, body, header(provenance()))
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "not-supported")
 
 

@@ -17,7 +17,7 @@ from services.booking.tests.practice import Practice
 
 from creneau_booking.app import create_app
 from creneau_booking.settings import BookingSettings
-from creneau_shared.revoke_command import _revoke
+from creneau_shared.commands import take_back
 
 
 def proof(key: ECKey, token: str, method: str, path: str, at: datetime) -> str:
@@ -68,5 +68,5 @@ async def test_the_operator_s_word_ends_a_session(practice: Practice) -> None:
                 return answer.status_code
 
             assert await status(token) == 200
-            await _revoke(settings, "test", "subject", citizen, practice.clock.now())
+            await take_back(settings, "test", "subject", citizen, practice.clock.now())
             assert (await status(token), await status(other)) == (401, 200)

@@ -34,10 +34,10 @@ class Practices:
 
     async def _directory(self, organization: str) -> dict[str, str]:
         whose = ref(f"Organization/{organization}")
-        practitioner = await self._put("Practitioner", active=True)
+        practitioner = await self.put("Practitioner", active=True)
         role = await self.role(practitioner, organization)
-        place = await self._put("Location", managingOrganization=whose)
-        offer = await self._put("HealthcareService", providedBy=whose)
+        place = await self.put("Location", managingOrganization=whose)
+        offer = await self.put("HealthcareService", providedBy=whose)
         device = f"Device/{unique('appareil')}"
         await self.practice.put(schedule(unique("agenda"), [device, place]))
         return {
@@ -49,14 +49,14 @@ class Practices:
         }
 
     async def role(self, practitioner: str, organization: str, **more: object) -> str:
-        return await self._put(
+        return await self.put(
             "PractitionerRole",
             **{"active": True, **more},
             practitioner=ref(practitioner),
             organization=ref(f"Organization/{organization}"),
         )
 
-    async def _put(self, kind: str, **members: object) -> str:
+    async def put(self, kind: str, **members: object) -> str:
         return await self.practice.put({"resourceType": kind, "id": unique(kind.lower()), **members})
 
     async def patient(self) -> str:
@@ -98,10 +98,10 @@ async def test_whose_each_kind_is(practices: Practices) -> None:
 
 async def test_a_role_that_has_ended_binds_nobody(practices: Practices) -> None:
     """A locum who has gone; and one whose role says nothing of being active is there."""
-    gone = await practices._put("Practitioner")
+    gone = await practices.put("Practitioner")
     await practices.role(gone, practices.one, active=False)
-    here = await practices._put("Practitioner")
-    await practices._put(
+    here = await practices.put("Practitioner")
+    await practices.put(
         "PractitionerRole", practitioner=ref(here), organization=ref(f"Organization/{practices.one}")
     )
     judged = await practices.judged([gone, here])

@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from services.booking.tests.factories import BASE, appointment, schedule, unique, utc
+from services.booking.tests.factories import BASE, appointment, schedule, slot, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
 from services.booking.tests.telling import in_words
@@ -190,9 +190,9 @@ async def test_sweepers_and_confirmations_race(fresh: Practice) -> None:
     swept = await sweeps
     for confirmation in confirmations[1::2]:
         await confirmation
-    for stored, slot in zip(held, agenda.slots, strict=True):
+    for stored, slot_id in zip(held, agenda.slots, strict=True):
         kinds = await fresh.kinds(stored.id)
-        status = (await fresh.slot(slot))["status"]
+        status = (await fresh.slot(slot_id))["status"]
         assert (kinds, status) in ((["held", "booked"], "busy"), (["held", "hold-expired"], "free"))
     expired = [stored for stored in held if (await fresh.kinds(stored.id))[1] == "hold-expired"]
     assert sum(swept) == len(expired) >= 15
@@ -340,3 +340,22 @@ async def test_what_is_deleted_while_it_is_booked(fresh: Practice, kind: str) ->
         assert isinstance(refused[0], Conflict | Unprocessable), refused
         booked = (await fresh.slot_statuses(agenda.slots)) == ["busy"]
         assert booked is (refused[0] is ended[1])
+
+
+async def test_rivals_make_one_slot_of_one_id(practice: Practice) -> None:
+    """At different times, where no key keeps them apart: one makes it, the others change it or are told."""
+    agenda = await practice.open_agenda()
+    id_ = unique("rival")
+
+    async def put(day: int) -> None:
+        resource = slot(id_, agenda.id, agenda.start + timedelta(days=day))
+        async with practice.database.transaction() as connection:
+            current = await practice.slots.lock(connection, id_)
+            if current is None:
+                await practice.slots.create(connection, practice.context(), resource, id_)
+            else:
+                await practice.slots.replace(connection, practice.context(), current, resource)
+
+    results = await asyncio.gather(*map(put, range(8)), return_exceptions=True)
+    assert [result for result in results if result is not None and not isinstance(result, Conflict)] == []
+    assert await practice.database.pool.fetchval("SELECT count(*) FROM slot WHERE name = $1", id_) == 1

@@ -10,42 +10,25 @@ from creneau_directory.app import SERVICE, create_app, create_fhir
 from creneau_directory.jobs import retention
 from creneau_directory.publishing import RESOURCES
 from creneau_directory.settings import DirectorySettings
-from creneau_shared.app import open_database, run_api
+from creneau_shared.app import open_database
 from creneau_shared.clock import SystemClock
-from creneau_shared.database.migrations import find_migrations
-from creneau_shared.database.migrations import migrate as run_migrations
+from creneau_shared.commands import add_commands
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
-from creneau_shared.messaging.kafka import check_kafka
+from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.retention import republish
-from creneau_shared.revoke_command import add_revoke_command
 from creneau_shared.tasks import Task
 from creneau_shared.worker import run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-add_revoke_command(main, DirectorySettings, SERVICE)
-
-
-@main.command()
-def api() -> None:
-    """Serve FHIR under /fhir on PORT."""
-    settings = DirectorySettings()
-    run_api(settings, SERVICE, lambda: create_app(settings))
+add_commands(main, DirectorySettings, SERVICE, create_app)
 
 
 @main.command()
 def worker() -> None:
     """Publish every change of the directory, carry out asynchronous requests."""
     asyncio.run(_work())
-
-
-@main.command()
-def migrate() -> None:
-    """Bring the database to the current schema."""
-    settings = DirectorySettings()
-    path = find_migrations("creneau_directory")
-    asyncio.run(run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role))
 
 
 @main.command(name="republish")

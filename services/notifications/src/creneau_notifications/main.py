@@ -9,39 +9,22 @@ import typer
 from creneau_notifications.app import SERVICE, create_app, create_consumers, create_tasks
 from creneau_notifications.messaging.consumers import APPOINTMENTS
 from creneau_notifications.settings import NotificationsSettings
-from creneau_shared.app import open_database, run_api
+from creneau_shared.app import open_database
 from creneau_shared.clock import SystemClock
-from creneau_shared.database.migrations import find_migrations
-from creneau_shared.database.migrations import migrate as run_migrations
-from creneau_shared.messaging.kafka import check_kafka
+from creneau_shared.commands import add_commands
+from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.replay import replay
-from creneau_shared.revoke_command import add_revoke_command
 from creneau_shared.worker import run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-add_revoke_command(main, NotificationsSettings, SERVICE)
-
-
-@main.command()
-def api() -> None:
-    """Serve FHIR under /fhir on PORT."""
-    settings = NotificationsSettings()
-    run_api(settings, SERVICE, lambda: create_app(settings))
+add_commands(main, NotificationsSettings, SERVICE, create_app)
 
 
 @main.command()
 def worker() -> None:
     """Follow what happens, plan messages and send them."""
     asyncio.run(_work())
-
-
-@main.command()
-def migrate() -> None:
-    """Bring the database to the current schema."""
-    settings = NotificationsSettings()
-    path = find_migrations("creneau_notifications")
-    asyncio.run(run_migrations(path, settings.migration_url, runtime_role=settings.runtime_role))
 
 
 @main.command(name="rebuild-replicas")

@@ -93,7 +93,7 @@ async def check_migrations(path: Path, metadata: MetaData, url: str) -> None:
     declares.
     """
     head = ScriptDirectory.from_config(_config(path, url)).get_current_head()
-    engine = _engine(url)
+    engine = open_engine(url)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_compare, metadata, head)
@@ -120,7 +120,7 @@ def _config(path: Path, url: str) -> Config:
     return config
 
 
-def _engine(url: str) -> AsyncEngine:
+def open_engine(url: str) -> AsyncEngine:
     """An engine that connects as asyncpg itself does: SQLAlchemy would not know `sslmode` and its like."""
     scheme, separator, rest = url.partition("://")
     dsn = f"{scheme.split('+')[0]}{separator}{rest}"
@@ -130,7 +130,7 @@ def _engine(url: str) -> AsyncEngine:
 
 
 async def _run(metadata: MetaData, url: str) -> None:
-    engine = _engine(url)
+    engine = open_engine(url)
     try:
         async with engine.connect() as connection:
             # The lock is the session's, so it outlives the commit; ending the session releases it.

@@ -55,9 +55,18 @@ def of_element(type_name: str, element: str) -> tuple[Invariant, ...]:
     return tuple(_OF_ELEMENT.get((type_name, element), ()))
 
 
+def places() -> list[tuple[str, str | None]]:
+    """Where something is stated: each type, and each element of a type."""
+    return [*((name, None) for name in _OF_TYPE), *_OF_ELEMENT]
+
+
 def all_invariants() -> tuple[Invariant, ...]:
     """Every invariant once, in the order of their keys."""
-    stated = [rule for rules in (*_OF_TYPE.values(), *_OF_ELEMENT.values()) for rule in rules]
+    stated = [
+        rule
+        for name, element in places()
+        for rule in (of_type(name) if element is None else of_element(name, element))
+    ]
     return tuple({rule.key: rule for rule in sorted(stated, key=lambda rule: rule.key)}.values())
 
 

@@ -30,22 +30,27 @@ def loads(body: bytes) -> dict[str, Any]:
     """
     value = loads_any(body)
     if not isinstance(value, dict):
-        raise _unreadable(
+        raise unreadable(
             "Le corps doit être un objet JSON, avec sa propriété resourceType.",
             "The body must be a JSON object, with its resourceType property.",
         )
     return value
 
 
-def loads_any(body: bytes) -> Any:
-    """The JSON value in `body`, an object or not (a JSON Patch is an array); otherwise as `loads`."""
+def text_of(body: bytes) -> str:
+    """The text of a body in UTF-8; a byte order mark is tolerated. Raises BadRequest (`structure`) that says where."""
     try:
-        text = body.decode("utf-8-sig")
+        return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _unreadable(
+        raise unreadable(
             f"Le corps n'est pas du texte UTF-8 : l'octet {error.start + 1} n'y a pas de sens.",
             f"The body is not UTF-8 text: byte {error.start + 1} makes no sense in it.",
         ) from None
+
+
+def loads_any(body: bytes) -> Any:
+    """The JSON value in `body`, an object or not (a JSON Patch is an array); otherwise as `loads`."""
+    text = text_of(body)
     try:
         value = json.loads(
             text,
@@ -55,7 +60,7 @@ def loads_any(body: bytes) -> Any:
             object_pairs_hook=_object,
         )
     except json.JSONDecodeError as error:
-        raise _unreadable(
+        raise unreadable(
             f"Le corps n'est pas du JSON : erreur à la ligne {error.lineno}, colonne {error.colno}.",
             f"The body is not JSON: error at line {error.lineno}, column {error.colno}.",
             diagnostics=error.msg,
@@ -84,7 +89,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
         repeated = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise _unreadable(
+        raise unreadable(
             f"La propriété « {repeated} » est donnée deux fois dans le même objet.",
             f"The property “{repeated}” is given twice in the same object.",
         )
@@ -106,14 +111,14 @@ def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise _unreadable(
+        raise unreadable(
             "Un nombre du corps a un exposant démesuré.",
             "A number in the body has an exponent out of all range.",
         ) from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _unreadable(
+    raise unreadable(
         f"« {name} » n'est pas un nombre que JSON connaît.", f"“{name}” is not a number that JSON knows."
     )
 
@@ -135,18 +140,19 @@ def _refuse_lone_surrogates(value: Any) -> None:
     try:
         dumps(value)
     except TypeError:
-        raise _unreadable(
+        raise unreadable(
             "Une chaîne du corps contient la moitié d'un caractère (échappement \\uD800 à \\uDFFF isolé).",
             "A string in the body holds half of a character (a lone \\uD800 to \\uDFFF escape).",
         ) from None
 
 
 def _too_deep() -> BadRequest:
-    return _unreadable(
+    return unreadable(
         f"Le corps est imbriqué sur plus de {NESTING_MAX} niveaux.",
         f"The body is nested more than {NESTING_MAX} levels deep.",
     )
 
 
-def _unreadable(fr: str, en: str, diagnostics: str | None = None) -> BadRequest:
+def unreadable(fr: str, en: str, diagnostics: str | None = None) -> BadRequest:
+    """A body that cannot be read."""
     return BadRequest(fr, en, code="structure", diagnostics=diagnostics)

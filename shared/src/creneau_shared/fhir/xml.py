@@ -37,17 +37,11 @@ def parse(body: bytes) -> etree._Element:
 
     Raises BadRequest (issue code `structure`) with the line.
     """
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _unreadable(
-            f"Le corps n'est pas du texte UTF-8 : l'octet {error.start + 1} n'y a pas de sens.",
-            f"The body is not UTF-8 text: byte {error.start + 1} makes no sense in it.",
-        ) from None
+    text = json.text_of(body)
     if "<!DOCTYPE" in text:
-        raise _unreadable("Une DTD n'est pas admise.", "A DTD is not admitted.")
+        raise json.unreadable("Une DTD n'est pas admise.", "A DTD is not admitted.")
     if has_crowded_element(text):
-        raise _unreadable(
+        raise json.unreadable(
             f"Un élément a plus de {ATTRIBUTES_MAX} attributs.",
             f"An element has more than {ATTRIBUTES_MAX} attributes.",
         )
@@ -65,7 +59,7 @@ def parse(body: bytes) -> etree._Element:
         return etree.fromstring(text.encode("utf-8"), parser)
     except etree.XMLSyntaxError as error:
         line = error.lineno or 1
-        raise _unreadable(
+        raise json.unreadable(
             f"Le corps n'est pas du XML bien formé : erreur à la ligne {line}.",
             f"The body is not well-formed XML: error at line {line}.",
             diagnostics=error.msg,
@@ -334,7 +328,3 @@ def _write_child(parent: etree._Element, definition: ElementDefinition, value: A
 def _at(element: etree._Element, fr: str, en: str, code: str = "structure") -> BadRequest:
     line = element.sourceline or 1
     return BadRequest(f"Ligne {line} : {fr}.", f"Line {line}: {en}.", code=code)
-
-
-def _unreadable(fr: str, en: str, diagnostics: str | None = None) -> BadRequest:
-    return BadRequest(fr, en, code="structure", diagnostics=diagnostics)

@@ -47,6 +47,11 @@ class Workshop:
         self._turn = asyncio.Lock()
         self._process: Process | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """The process that works now, or waits for the next job; None where there is none."""
+        return None if self._process is None else self._process.pid
+
     async def do(self, job: str, *arguments: Any) -> Any:
         """What the job of `jobs.JOBS` gives, or raises. Unavailable (`throttled`) when too many wait already."""
         if self._waiting >= self._waiting_max:
@@ -94,7 +99,7 @@ class Workshop:
             if isinstance(error, (asyncio.IncompleteReadError, OSError)) and not isinstance(
                 error, TimeoutError
             ):
-                log.error("process for heavy work ended", error=repr(error))
+                log.error("process for heavy work ended", pid=process.pid, error=repr(error))
                 raise Unavailable(
                     "Le contenu n'a pas pu être traité ; réessayez dans un instant.",
                     "The body could not be worked on; try again shortly.",

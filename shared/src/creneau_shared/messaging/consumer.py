@@ -32,9 +32,9 @@ from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import Unavailable
 from creneau_shared.messaging import cloudevents, inbox, metrics, rebuild
+from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.events import ReceivedEvent
-from creneau_shared.messaging.kafka import log_ends, open_consumer
 from creneau_shared.messaging.rebuild import Replica
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
@@ -116,6 +116,7 @@ class Consumer:
         self.topics = tuple(topics)
         self.settings = settings
         self.clock = clock
+        self._broker = broker_of(settings)
         self._handlers = dict(handlers)
         self._personal = frozenset(personal)
         self._alone = alone
@@ -146,10 +147,8 @@ class Consumer:
             self._moved()
             try:
                 async with (
-                    open_consumer(
-                        self.settings,
-                        group=self.group,
-                        session_timeout_s=self._limits.consumer_session_timeout_s,
+                    self._broker.consumer(
+                        self.group, session_timeout_s=self._limits.consumer_session_timeout_s
                     ) as kafka,
                     DeadLetters(self.settings, self.group, self.clock) as letters,
                 ):
@@ -411,12 +410,8 @@ class Consumer:
         }
 
     async def _check_logs(self, kafka: AIOKafkaConsumer) -> None:
-        """Measure the lag; rewind partitions whose log has been emptied, or that are to be rebuilt by
-        command.
-
-        A broker should answer a fetch behind the end of a log with OffsetOutOfRange; the embedded one is
-        silent.
-        """
+        """Measure the lag; rewind partitions whose log has been emptied unsaid, or that are to be rebuilt by
+        command."""
         assigned = kafka.assignment()
         if not assigned:
             return
@@ -432,7 +427,7 @@ class Consumer:
         for place, position in positions.items():
             end = kafka.highwater(place)
             lag[place.topic] += max(0, (end or 0) - position)
-            emptied = end is not None and position > end
+            emptied = self._broker.is_stranded(position, end)
             if emptied or stored.get((place.topic, place.partition)) == inbox.REBUILD:
                 await self._rewind(kafka, place, None)
             else:
@@ -487,7 +482,7 @@ class Consumer:
             await rebuild.abandon(self._database, self.name)
             return
         handled = await inbox.handled(self._database, self.name, place.topic, place.partition)
-        end = (await log_ends(self.settings, kafka, {place: handled + 1}))[place]
+        end = (await self._broker.ends(kafka, {place: handled + 1}))[place]
         await rebuild.begun(self._database, self.name, (place.topic, place.partition), end, handled)
 
 

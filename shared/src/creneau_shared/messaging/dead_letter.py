@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from creneau_shared.clock import Clock
 from creneau_shared.logging import describe
-from creneau_shared.messaging.kafka import open_producer
+from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import dead_letter_topic
 from creneau_shared.settings import ServiceSettings
@@ -81,7 +81,7 @@ class DeadLetters:
             )
 
     async def _open(self) -> AIOKafkaProducer:
-        self._producer = await self._clients.enter_async_context(open_producer(self._settings))
+        self._producer = await self._clients.enter_async_context(broker_of(self._settings).producer())
         return self._producer
 
 

@@ -4,7 +4,7 @@ Any number of processes run it; the one that holds an advisory lock publishes, a
 connection ends, so does its lock) another takes over. What was sent and not recorded is then sent again: a
 duplicate on the bus, which the inbox of each consumer makes harmless.
 
-A broker can lose what it acknowledged: the embedded one forgets everything when it dies, a cluster may be wiped or
+A broker can lose what it acknowledged: one that keeps all in memory forgets it when it dies, a cluster may be wiped or
 restored. Two signs tell: a log that ends before an offset that was acknowledged (looked at now and then, and before
 every batch), and an acknowledgement at or below such an offset. Then every retained event that the log has lost is
 published again, in order. Only a log that is emptied between the look and the batch, a millisecond later, gets that
@@ -30,7 +30,7 @@ from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.logging import describe
 from creneau_shared.messaging import metrics, retention
-from creneau_shared.messaging.kafka import open_consumer, open_producer
+from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.sending import Ack, prepare, send
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
@@ -81,6 +81,7 @@ class Relay:
     ) -> None:
         self._database = database
         self._settings = settings
+        self._broker = broker_of(settings)
         self._topics = tuple(topics)
         self._compacted = [topic.name for topic in topics if topic.compacted]
         self._clock = clock
@@ -151,8 +152,8 @@ class Relay:
         loop = asyncio.get_running_loop()
         async with (
             TopicKeeper(self._settings, self._topics, self._limits) as keeper,
-            open_consumer(self._settings) as reader,
-            open_producer(self._settings) as producer,
+            self._broker.consumer() as reader,
+            self._broker.producer() as producer,
         ):
             least_s, most_s = self._limits.relay_poll_min_s, self._limits.relay_poll_max_s
             check_at, pause_s = 0.0, least_s
@@ -217,13 +218,18 @@ class Relay:
             [ack.offset for ack in acks],
             self._clock.now(),
         )
-        for ack in reversed(acks):
-            # Where ListOffsets sees the end from now on, at the least: see `kafka` on the embedded broker.
-            self._ends[TopicPartition(ack.topic, ack.partition)] = ack.offset + 1
+        self._note_ends(acks)
         for ack in acks:
             self._acknowledged[ack.topic, ack.partition] = ack.offset
             metrics.PUBLISHED.labels(ack.topic).inc()
         return len(acks)
+
+    def _note_ends(self, acks: Sequence[Ack]) -> None:
+        """Where the next look sees the logs end, at the least. A partition's acknowledgements are of one batch, in order."""
+        first: dict[TopicPartition, int] = {}
+        for ack in acks:
+            place = TopicPartition(ack.topic, ack.partition)
+            self._ends[place] = self._broker.end_after(first.setdefault(place, ack.offset), ack.offset)
 
     async def _send(
         self, reader: AIOKafkaConsumer, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]

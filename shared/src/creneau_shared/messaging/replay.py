@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from creneau_shared.messaging.broker.choice import broker_of
+from creneau_shared.messaging.broker.contract import Broker
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.dead_letter import PREFIX, REFERENCE, DeadLetters
-from creneau_shared.messaging.kafka import log_ends, open_consumer
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import dead_letter_topic
 
@@ -36,16 +37,17 @@ async def replay(consumer: Consumer, topic: str) -> Replayed:
     """
     handled = failed = 0
     dead = dead_letter_topic(topic, consumer.group)
+    broker = broker_of(consumer.settings)
     async with (
         TopicKeeper(consumer.settings, [dead]) as keeper,
         DeadLetters(consumer.settings, consumer.group, consumer.clock) as letters,
-        open_consumer(consumer.settings, group=f"{consumer.group}.replay") as reader,
+        broker.consumer(f"{consumer.group}.replay") as reader,
     ):
         partitions = (await keeper.sizes()).get(dead.name, 0)
         places = [TopicPartition(dead.name, number) for number in range(partitions)]
-        async for record in _until_now(reader, places):
+        async for record in _until_now(broker, reader, places):
             by_reference = _header(record, "value") == REFERENCE
-            found = await _referred_to(consumer, record, topic) if by_reference else record
+            found = await _referred_to(broker, record, topic) if by_reference else record
             error = await consumer.attempt(found, topic=topic) if found is not None else None
             if found is None or error is None:
                 handled += 1
@@ -61,15 +63,15 @@ def _header(record: ConsumerRecord, name: str) -> str | None:
     return next((value.decode() for key, value in record.headers if key == PREFIX + name), None)
 
 
-async def _referred_to(consumer: Consumer, letter: ConsumerRecord, topic: str) -> ConsumerRecord | None:
+async def _referred_to(broker: Broker, letter: ConsumerRecord, topic: str) -> ConsumerRecord | None:
     """The record that a letter refers to; None when the log does not hold it any more."""
     partition, offset = _header(letter, "partition"), _header(letter, "offset")
     if partition is None or offset is None:
         return None
     place = TopicPartition(topic, int(partition))
-    async with open_consumer(consumer.settings) as reader:
+    async with broker.consumer() as reader:
         reader.assign([place])
-        end = (await log_ends(consumer.settings, reader, {place: int(offset) + 1}))[place]
+        end = (await broker.ends(reader, {place: int(offset) + 1}))[place]
         begin = (await reader.beginning_offsets([place]))[place]
         if not begin <= int(offset) < end:
             return None
@@ -85,12 +87,14 @@ def _event_id(record: ConsumerRecord) -> bytes | None:
     return next((value for name, value in record.headers if name == "ce_id"), None)
 
 
-async def _until_now(reader: AIOKafkaConsumer, places: list[TopicPartition]) -> AsyncIterator[ConsumerRecord]:
+async def _until_now(
+    broker: Broker, reader: AIOKafkaConsumer, places: list[TopicPartition]
+) -> AsyncIterator[ConsumerRecord]:
     """The records from the committed offsets to the ends as they are now."""
     if not places:
         return
     reader.assign(places)
-    ends = await reader.end_offsets(places)
+    ends = await broker.ends(reader, dict.fromkeys(places))
     for place in places:
         while await reader.position(place) < ends[place]:
             for record in (await reader.getmany(place, timeout_ms=200, max_records=1)).get(place, []):

@@ -6,22 +6,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from creneau_shared.messaging.kafka import (
-    REQUEST_TIMEOUT_MS,
-    START_TIMEOUT_S,
-    connection_options,
-    log_ends,
-    stop_within,
-)
+from creneau_shared.messaging.broker.choice import broker_of
+from creneau_shared.messaging.broker.clients import REQUEST_TIMEOUT_MS
 from creneau_shared.messaging.retention import Partition
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topics import Topic
@@ -42,25 +38,18 @@ class TopicKeeper:
         self._settings = settings
         self._limits = limits or MessagingSettings()
         self._topics = {topic.name: topic for topic in topics}
+        self._broker = broker_of(settings)
+        self._clients = AsyncExitStack()
         self._admin: AIOKafkaAdminClient | None = None
 
     async def __aenter__(self) -> Self:
-        self._admin = AIOKafkaAdminClient(
-            **connection_options(self._settings), request_timeout_ms=REQUEST_TIMEOUT_MS
-        )
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                await self._admin.start()
-        except BaseException:
-            await stop_within("admin", self._admin.close)
-            raise
+        self._admin = await self._clients.enter_async_context(self._broker.admin())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._admin is not None:
-            await stop_within("admin", self._admin.close)
+        await self._clients.aclose()
 
     async def ensure(
         self, reader: AIOKafkaConsumer, acknowledged: Mapping[Partition, int]
@@ -71,14 +60,14 @@ class TopicKeeper:
         """
         await self.create()
         sizes = await self.sizes()
-        expected = {
+        expected: dict[TopicPartition, int | None] = {
             TopicPartition(name, number): acknowledged.get((name, number), -1) + 1
             for name, size in sizes.items()
             for number in range(size)
         }
         ends = {
             (place.topic, place.partition): end
-            for place, end in (await log_ends(self._settings, reader, expected)).items()
+            for place, end in (await self._broker.ends(reader, expected)).items()
         }
         for name, size in sizes.items():
             empty = not any(end for (topic, _), end in ends.items() if topic == name)
@@ -99,13 +88,15 @@ class TopicKeeper:
     async def configure(self) -> list[str]:
         """Bring the topics that exist to their declared configuration, which settings may have changed since; which.
 
-        What else an operator has set on a topic stays. A broker that knows no configurations is left as it is.
+        What else an operator has set on a topic stays. A broker that refuses configurations is left as it is.
         """
         assert self._admin is not None
         changed = []
         for name, partitions in sorted((await self._present()).items()):
             replicas = min(len(partition["replicas"]) for partition in partitions)
-            wanted = self._topics[name].configuration(self._limits, replicas)
+            wanted = self._broker.topic_configuration(self._topics[name], self._limits, replicas)
+            if not wanted:
+                continue
             try:
                 async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
                     present = await self._own_configuration(name)
@@ -153,22 +144,21 @@ class TopicKeeper:
 
     async def _create(self, topics: Sequence[Topic]) -> None:
         assert self._admin is not None
-        response = await self._admin.create_topics(
-            [
-                NewTopic(
-                    topic.name,
-                    self._partitions(topic),
-                    self._settings.kafka_replication_factor,
-                    topic_configs=topic.configuration(self._limits, self._settings.kafka_replication_factor),
-                )
-                for topic in topics
-            ]
-        )
+        response = await self._admin.create_topics([self._new(topic) for topic in topics])
         for name, code, *_ in response.topic_errors:
             if not code:
                 log.info("topic created", topic=name)
             elif for_code(code) is not TopicAlreadyExistsError:
                 raise for_code(code)(f"topic {name} could not be created")
+
+    def _new(self, topic: Topic) -> NewTopic:
+        replicas = self._settings.kafka_replication_factor
+        return NewTopic(
+            topic.name,
+            self._partitions(topic),
+            replicas,
+            topic_configs=self._broker.topic_configuration(topic, self._limits, replicas),
+        )
 
     async def _widen(self, topic: Topic) -> None:
         """Give an empty topic its number of partitions, when a client's first question has created it
@@ -177,9 +167,5 @@ class TopicKeeper:
         Never done to a topic with records: the partition of a key would change, and with it the order.
         """
         assert self._admin is not None
-        try:
-            await self._admin.create_partitions({topic.name: NewPartitions(self._partitions(topic))})
-        except IncompatibleBrokerVersion:
-            await self._admin.delete_topics([topic.name])
-            await self._create([topic])
+        await self._broker.widen(self._admin, self._new(topic))
         log.info("topic widened", topic=topic.name, partitions=self._partitions(topic))

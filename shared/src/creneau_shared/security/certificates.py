@@ -19,7 +19,7 @@ from creneau_shared.type_table import PUBLIC
 COMMON_NAME = "urn:oid:2.5.4.3"
 """Issuer of a principal who is known by the common name of a certificate."""
 
-_SCOPES = (
+SCOPES = (
     *(Scope("system", name, frozenset("rs")) for name in sorted(PUBLIC)),
     Scope("system", "Practitioner", frozenset("cru")),
 )
@@ -42,7 +42,7 @@ class Regulators:
         name = certificate_name(handed.certificate)
         if name not in self._names:
             return None
-        return Principal(COMMON_NAME, name.partition("/")[0], _SCOPES, role="regulator", client=name)
+        return Principal(COMMON_NAME, name.partition("/")[0], SCOPES, role="regulator", client=name)
 
 
 def certificate_name(escaped_pem: str) -> str:

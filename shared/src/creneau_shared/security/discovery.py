@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from creneau_shared.errors import Unavailable
+
 DISCOVERY_FAILURES = (httpx.HTTPError, KeyError, ValueError)
 """What `discover` raises when the issuer does not answer, or not as itself."""
 
@@ -20,3 +22,12 @@ async def discover(client: httpx.AsyncClient, issuer: str) -> dict[str, Any]:
     if not isinstance(document, dict) or str(document["issuer"]).removesuffix("/") != bare:
         raise ValueError("the discovery document is another issuer's")
     return document
+
+
+def silent() -> Unavailable:
+    """The issuer does not answer, and what it said before is not enough."""
+    return Unavailable(
+        "Le service d'identité ne répond pas ; réessayez dans un instant.",
+        "The identity provider does not answer; try again in a moment.",
+        headers={"Retry-After": "5"},
+    )

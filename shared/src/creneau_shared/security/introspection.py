@@ -9,7 +9,7 @@ from collections import OrderedDict
 import httpx
 import structlog
 
-from creneau_shared.errors import Unavailable
+from creneau_shared.security.discovery import silent
 from creneau_shared.security.refusal import refused
 
 log = structlog.get_logger(__name__)
@@ -48,8 +48,4 @@ class Introspection:
             return answer.json()["active"] is True
         except (httpx.HTTPError, KeyError, ValueError) as error:
             log.warning("introspection failed", error=type(error).__name__)
-            raise Unavailable(
-                "Le service d'identité ne répond pas ; réessayez dans un instant.",
-                "The identity provider does not answer; try again in a moment.",
-                headers={"Retry-After": "5"},
-            ) from error
+            raise silent() from error

@@ -87,7 +87,7 @@ class Rights:
         """For each type that a search can lead into and that they do not see whole, the terms of which a resource must
         bear one; with no terms, none is seen."""
         if not (self.people or self.practices):
-            return _required_alone(self.principal, self.anonymous_read)
+            return required_alone(self.principal, self.anonymous_read)
         return self._required()
 
     def _required(self) -> Mapping[str, tuple[str, ...]]:
@@ -108,7 +108,7 @@ NOBODY = Rights(ANONYMOUS)
 
 
 @lru_cache(maxsize=4096)
-def _required_alone(principal: Principal, anonymous_read: bool) -> Mapping[str, tuple[str, ...]]:
+def required_alone(principal: Principal, anonymous_read: bool) -> Mapping[str, tuple[str, ...]]:
     """`Rights.required` of callers who act for no person and no practice: it depends on the principal alone, so it is kept."""
     return Rights(principal, anonymous_read=anonymous_read)._required()
 

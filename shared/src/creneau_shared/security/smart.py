@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import structlog
 
-from creneau_shared.errors import NotFound, Unavailable
+from creneau_shared.errors import NotFound
 from creneau_shared.logging import describe
-from creneau_shared.security.discovery import DISCOVERY_FAILURES, discover
+from creneau_shared.security.discovery import DISCOVERY_FAILURES, discover, silent
 
 log = structlog.get_logger(__name__)
 
@@ -125,8 +125,4 @@ class SmartConfiguration:
             log.warning("issuer unreachable", issuer=issuer, error=describe(error))
             if self._known is not None:
                 return self._known
-            raise Unavailable(
-                "Le service d'identité ne répond pas ; réessayez dans un instant.",
-                "The identity provider does not answer; try again in a moment.",
-                headers={"Retry-After": "5"},
-            ) from error
+            raise silent() from error

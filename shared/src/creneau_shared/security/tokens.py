@@ -19,11 +19,10 @@ from joserfc.jwk import KeySet
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
-from creneau_shared.errors import Unavailable
 from creneau_shared.logging import describe
 from creneau_shared.security.claims import TokenRules, check_claims, check_type
 from creneau_shared.security.confirmation import Confirmation, Presented
-from creneau_shared.security.discovery import DISCOVERY_FAILURES, discover
+from creneau_shared.security.discovery import DISCOVERY_FAILURES, discover, silent
 from creneau_shared.security.dpop import Proofs
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.introspection import Introspection
@@ -153,11 +152,7 @@ class TokenVerifier:
                 log.warning("issuer unreachable", issuer=self._issuer, error=describe(error))
                 if self._published is not None:
                     return self._published
-                raise Unavailable(
-                    "Le service d'identité ne répond pas ; réessayez dans un instant.",
-                    "The identity provider does not answer; try again in a moment.",
-                    headers={"Retry-After": "5"},
-                ) from error
+                raise silent() from error
             return self._published
 
     async def _discover(self) -> _Published:

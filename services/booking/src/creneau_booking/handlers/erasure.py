@@ -113,8 +113,7 @@ class PatientErasure:
         await wait_for_turn(connection, *(a.id for a in ending))
         for appointment in appointments:
             await self._erase_appointment(connection, context, appointment, current.id, gone)
-        await self._erase_responses(connection, context, named, gone)
-        await self._erase_provenances(connection, context, named, gone)
+        await self._erase_said(connection, context, named, gone)
         for id_ in named.related_persons:
             left = await end_proxy(connection, id_)
             await tell(connection, left, context.now, context.correlation_id)
@@ -156,27 +155,21 @@ class PatientErasure:
         anonymous = Anonymiser(gone, self._base_url, leaving=leaving).appointment
         await self._stores.repository.store.amend(connection, context, stored, anonymous, gone)
 
-    async def _erase_responses(
+    async def _erase_said(
         self, connection: Connection, context: WriteContext, named: Named, gone: frozenset[str]
     ) -> None:
-        store, anonymous = self._stores.responses, Anonymiser(gone, self._base_url).response
-        own = [f"actor={person}" for person in gone]
-        for id_ in named.responses:
-            if await store.has_any_term(connection, id_, own):
-                await _erase(store, connection, context, id_)
-            else:
-                await _amend(store, connection, context, id_, anonymous, gone)
-
-    async def _erase_provenances(
-        self, connection: Connection, context: WriteContext, named: Named, gone: frozenset[str]
-    ) -> None:
-        store, anonymous = self._stores.provenances, Anonymiser(gone, self._base_url).provenance
-        of_person = [f"target={person}" for person in gone]
-        for id_ in named.provenances:
-            if await store.has_any_term(connection, id_, of_person):
-                await _erase(store, connection, context, id_)
-            else:
-                await _amend(store, connection, context, id_, anonymous, gone)
+        """Their own answers and the Provenances of their records go; out of others they are taken."""
+        out = Anonymiser(gone, self._base_url)
+        for store, ids, role, anonymous in (
+            (self._stores.responses, named.responses, "actor", out.response),
+            (self._stores.provenances, named.provenances, "target", out.provenance),
+        ):
+            own = [f"{role}={person}" for person in gone]
+            for id_ in ids:
+                if await store.has_any_term(connection, id_, own):
+                    await _erase(store, connection, context, id_)
+                else:
+                    await _amend(store, connection, context, id_, anonymous, gone)
 
     @staticmethod
     def _people(patient_id: str, named: Named) -> frozenset[str]:

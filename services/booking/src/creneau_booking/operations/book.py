@@ -22,8 +22,8 @@ from creneau_booking.operations.subject import (
     BARE,
     Subject,
     is_proposal,
+    new_resource,
     patients_of,
-    proposed_resource,
     require_a_patient,
     subject_of,
     with_patients,
@@ -134,14 +134,8 @@ class BookOperation:
     async def _new_resource(
         self, session: Session, subject: Subject, patients: list[Resource], given: OperationInput
     ) -> Resource:
-        resource = subject.resource
-        if resource is None:
-            assert subject.id is not None
-            resource = await proposed_resource(
-                session.connection, session.call.request, self._desk.slots, subject.id
-            )
-            patients = session.own_patients(patients)
-        resource = checked(_commented(with_patients(resource, patients), given))
+        resource = await new_resource(session, self._desk.slots, subject, patients)
+        resource = checked(_commented(resource, given))
         if resource["status"] not in BOOKABLE:
             raise Unprocessable(
                 f"Un nouveau rendez-vous « {resource['status']} » ne peut pas être pris.",

@@ -18,10 +18,9 @@ from creneau_booking.operations.definitions import operation_definition, paramet
 from creneau_booking.operations.subject import (
     BARE,
     is_proposal,
+    new_resource,
     patients_of,
-    proposed_resource,
     subject_of,
-    with_patients,
 )
 from creneau_shared.errors import Conflict
 from creneau_shared.fhir.rest.exchange import Answer, http_date
@@ -72,14 +71,8 @@ class HoldOperation:
         if subject.id is not None and not is_proposal(subject.id):
             return await self._hold_stored(session, subject.id, subject.wants_bundle)
         patients = await patients_of(session, given)
-        resource = subject.resource
-        if resource is None:
-            assert subject.id is not None
-            resource = await proposed_resource(
-                session.connection, session.call.request, self._desk.slots, subject.id
-            )
-            patients = session.own_patients(patients)
-        resource = checked({**with_patients(resource, patients), "status": "proposed"})
+        resource = await new_resource(session, self._desk.slots, subject, patients)
+        resource = checked({**resource, "status": "proposed"})
         session.require_own(resource)
         stored, until = await self._desk.handlers.hold(session.connection, session.context, resource)
         return await answer_with(

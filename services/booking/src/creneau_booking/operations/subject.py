@@ -92,6 +92,18 @@ async def proposed_resource(
     }
 
 
+async def new_resource(
+    session: Session, slots: SlotStore, subject: Subject, patients: list[Resource]
+) -> Resource:
+    """The appointment that is sent, or that a proposal stands for, with those for whom it is: of a proposal, for whom
+    the caller can only mean when they name nobody."""
+    if subject.resource is not None:
+        return with_patients(subject.resource, patients)
+    assert subject.id is not None
+    resource = await proposed_resource(session.connection, session.call.request, slots, subject.id)
+    return with_patients(resource, session.own_patients(patients))
+
+
 def with_patients(resource: Resource, references: Sequence[Resource]) -> Resource:
     """The resource with these patients too, who have accepted."""
     participants = resource.get("participant", [])

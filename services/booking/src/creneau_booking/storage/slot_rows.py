@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from creneau_shared.errors import Unprocessable
+from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.search.index import index_resource
+from creneau_shared.fhir.search.index import terms_of
 from creneau_shared.fhir.search.words import words_vector
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.storage.generic import stamp
+from creneau_shared.fhir.storage.store import Resource, Stored
 
 UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 KEY_SQL = (
@@ -48,7 +51,8 @@ _OWN = frozenset({"resourceType", "id", "meta", "status", "start", "end"})
 """members that the row itself holds"""
 _EXTRA = ("identifier", "text", "contained")
 """members that are one slot's own; everything else repeats over the slots of an agenda and belongs to the kind"""
-_ROW_TERMS = ("identifier", "start", "end", "status", "schedule", "_")
+_ROW_TERMS = ("schedule", "_")
+"""terms of what the kind holds that no search asks it for"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,10 @@ class SlotKind:
     terms: tuple[str, ...]
     words: str
     digest: bytes
+
+
+Kinds = MutableMapping[bytes, SlotKind]
+"""The kinds that were taken apart already, by digest: a feed repeats few of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +101,10 @@ def _members(part: Resource) -> str:
     return dumps(part)[1:-1].decode()
 
 
-def take_apart(slot: Resource, id_: str, base_url: str) -> tuple[SlotRow, SlotKind]:
-    """The row and the kind of a valid Slot.
+def take_apart(
+    slot: Resource, id_: str, base_url: str, kinds: Kinds | None = None
+) -> tuple[SlotRow, SlotKind]:
+    """The row and the kind of a valid Slot; `kinds` are looked up, and added to.
 
     Unprocessable when it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit), or when
     an instant is finer than a microsecond, or when its schedule is no reference to a Schedule of this base.
@@ -107,25 +117,9 @@ def take_apart(slot: Resource, id_: str, base_url: str) -> tuple[SlotRow, SlotKi
             expression="Slot.end",
             details_code="slot-order",
         )
-    terms = index_resource("Slot", slot, base_url).terms
-    own = tuple(term for term in terms if term.split("=", 1)[0].split(":", 1)[0] == "identifier")
-    shared = tuple(sorted(term for term in terms if not term.startswith(_ROW_TERMS) or _of_meta(term)))
-    meta = {
-        name: value
-        for name, value in slot.get("meta", {}).items()
-        if name not in ("versionId", "lastUpdated")
-    }
-    kind_part = {name: value for name, value in slot.items() if name not in _OWN and name not in _EXTRA}
+    kind = _kind(slot, base_url, {} if kinds is None else kinds)
     extra = {name: slot[name] for name in _EXTRA if name in slot}
-    members, meta_members = _members(kind_part), "," + _members(meta) if meta else ""
-    kind = SlotKind(
-        schedule_id=schedule_id(slot, base_url),
-        members=members,
-        meta=meta_members,
-        terms=shared,
-        words=words_vector({**kind_part, "meta": meta}),
-        digest=hashlib.sha256(f"{members}\n{meta_members}".encode()).digest(),
-    )
+    own = terms_of("Slot", {"identifier": extra["identifier"]}, base_url) if "identifier" in extra else ()
     row = SlotRow(
         id=slot_key(id_),
         name=slot_name(id_),
@@ -133,10 +127,35 @@ def take_apart(slot: Resource, id_: str, base_url: str) -> tuple[SlotRow, SlotKi
         end=end,
         status=slot["status"],
         extra=_members(extra) + "," if extra else None,
-        terms=own or None,
+        terms=tuple(own) or None,
         words=words_vector(slot) if extra else None,
     )
     return row, kind
+
+
+def _kind(slot: Resource, base_url: str, kinds: Kinds) -> SlotKind:
+    meta = {
+        name: value
+        for name, value in slot.get("meta", {}).items()
+        if name not in ("versionId", "lastUpdated")
+    }
+    part = {name: value for name, value in slot.items() if name not in _OWN and name not in _EXTRA}
+    members, meta_members = _members(part), "," + _members(meta) if meta else ""
+    digest = hashlib.sha256(f"{members}\n{meta_members}".encode()).digest()
+    known = kinds.get(digest)
+    if known is not None:
+        return known
+    whole = {**part, "meta": meta}
+    terms = terms_of("Slot", whole, base_url)
+    kinds[digest] = kind = SlotKind(
+        schedule_id=schedule_id(slot, base_url),
+        members=members,
+        meta=meta_members,
+        terms=tuple(sorted(term for term in terms if not term.startswith(_ROW_TERMS) or _of_meta(term))),
+        words=words_vector(whole),
+        digest=digest,
+    )
+    return kind
 
 
 def _of_meta(term: str) -> bool:
@@ -218,3 +237,11 @@ def row_values(row: SlotRow) -> tuple[Any, ...]:
         list(row.terms) if row.terms else None,
         row.words,
     )
+
+
+def as_served(resource: Resource, id_: str, version: int, now: datetime) -> Stored:
+    """The version just written, as reading it back gives it: instants in UTC."""
+    served = stamp(resource, id_, version, now)
+    for name in ("start", "end"):
+        served[name] = exact_instant(datetime.fromisoformat(served[name]))
+    return Stored("Slot", id_, version, now, dumps(served))

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from creneau_booking.storage import slot_visibility
+from creneau_booking.storage import slot_visibility, slots_together
 from creneau_booking.storage.availability.actors import TURN
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
     SUPERSEDED,
     SlotKind,
+    as_served,
     content_sql,
     row_values,
     schedule_id,
@@ -24,12 +25,10 @@ from creneau_booking.storage.slot_rows import (
 )
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
-from creneau_shared.fhir.datatypes import exact_instant
-from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.sql import Arguments
-from creneau_shared.fhir.storage.generic import require_owned, stamp, to_milliseconds
+from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
 from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
-from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
+from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, Write, WriteContext
 from creneau_shared.ids import new_id
 
 _OF_KIND = "JOIN slot_kind kind ON kind.key = {row}.kind_key"
@@ -57,18 +56,19 @@ WITH longer AS (
   SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
     SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = agenda_actor.schedule_key
     WHERE schedule.id = $1 AND (SELECT count(*) FROM longer) >= 0 ORDER BY actor) AS people
+), claimed AS MATERIALIZED (
+  SELECT count(pg_advisory_xact_lock(hashtextextended($4::uuid::text, 0))) AS waited FROM turn
+  WHERE turn.waited >= 0 AND $4::uuid IS NOT NULL
 )
 SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind
-FROM turn CROSS JOIN schedule
+FROM claimed CROSS JOIN schedule
 LEFT JOIN slot_kind kind ON kind.schedule_key = schedule.key AND kind.digest = $2
-WHERE schedule.id = $1 AND NOT schedule.deleted AND turn.waited >= 0
+WHERE schedule.id = $1 AND NOT schedule.deleted AND claimed.waited >= 0
 """
 _INSERT = f"""
-WITH rivals AS MATERIALIZED (
-  SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))
-), fresh AS (
+WITH fresh AS (
   SELECT $1::uuid AS id, $2::text AS name, $3::timestamptz AS start, $4::timestamptz AS "end",
-    $5::slot_status AS said, $9::bigint AS schedule_key FROM rivals
+    $5::slot_status AS said, $9::bigint AS schedule_key
 )
 INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
 SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, $6, $7, $8::text::tsvector,
@@ -205,21 +205,26 @@ class SlotStore:
     async def create(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> Stored:
-        return await self._insert(connection, context, resource, id_ or new_id(), 1)
+        if id_ is None:
+            return await self._insert(connection, context, resource, new_id(), 1)
+        return await self._insert(connection, context, resource, id_, 1, rivals=True)
 
     async def replace(
         self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
     ) -> Stored:
         version = current.version + 1
         if current.deleted:
-            return await self._insert(connection, context, resource, current.id, version)
+            return await self._insert(connection, context, resource, current.id, version, rivals=True)
         key = slot_key(current.id)
         await self._refuse_if_taken(connection, current.id, key, resource)
         now = max(to_milliseconds(context.now), current.last_updated)
         row, kind = take_apart(resource, current.id, self._base_url)
         keys = await self._keys(connection, context, kind, row.end - row.start)
         status = await connection.fetchval(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
-        return _as_served({**resource, "status": status}, current.id, version, now)
+        return as_served({**resource, "status": status}, current.id, version, now)
+
+    async def write_many(self, connection: Connection, writes: Sequence[Write]) -> Sequence[Stored | None]:
+        return await slots_together.write_many(connection, writes, self._base_url)
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         key = slot_key(current.id)
@@ -235,12 +240,21 @@ class SlotStore:
         return Stored("Slot", current.id, current.version + 1, now, None)
 
     async def _insert(
-        self, connection: Connection, context: WriteContext, resource: Resource, id_: str, version: int
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        id_: str,
+        version: int,
+        *,
+        rivals: bool = False,
     ) -> Stored:
+        """`rivals`: somebody else may be making a slot of this id."""
         now = to_milliseconds(context.now)
         row, kind = take_apart(resource, id_, self._base_url)
-        keys = await self._keys(connection, context, kind, row.end - row.start)
-        # `id` alone is not unique across agendas and months, so rivals with one id wait for each other here.
+        # `id` alone is not unique across agendas and months, so rivals with one id wait for each other here, before the
+        # statement that looks whether there is one.
+        keys = await self._keys(connection, context, kind, row.end - row.start, row.id if rivals else None)
         status = await connection.fetchval(_INSERT, *row_values(row), *keys, now, version)
         if status is None:
             raise Conflict(
@@ -248,7 +262,7 @@ class SlotStore:
                 f"The id {id_} was created by another request just now.",
                 expression="Slot.id",
             )
-        return _as_served({**resource, "status": status}, id_, version, now)
+        return as_served({**resource, "status": status}, id_, version, now)
 
     async def _refuse_if_taken(
         self, connection: Connection, id_: str, key: UUID, resource: Resource | None
@@ -281,11 +295,17 @@ class SlotStore:
         )
 
     async def _keys(
-        self, connection: Connection, context: WriteContext, kind: SlotKind, length: timedelta
+        self,
+        connection: Connection,
+        context: WriteContext,
+        kind: SlotKind,
+        length: timedelta,
+        claimed: UUID | None = None,
     ) -> tuple[int, int]:
         """The keys of the schedule and of the kind, made if it is new; Unprocessable without the schedule, Forbidden when
-        it is another practice's. From here on nobody takes or frees the agenda's people."""
-        row = await connection.fetchrow(_KEYS, kind.schedule_id, kind.digest, length)
+        it is another practice's. From here on nobody takes or frees the agenda's people, nor makes a slot whose id is
+        `claimed`."""
+        row = await connection.fetchrow(_KEYS, kind.schedule_id, kind.digest, length, claimed)
         if row is None:
             raise Unprocessable(
                 f"L'agenda Schedule/{kind.schedule_id} n'existe pas ; créez-le avant ses créneaux.",
@@ -313,11 +333,3 @@ class SlotStore:
 
 def _stored(row: Any) -> Stored | None:
     return Stored("Slot", *row) if row is not None else None
-
-
-def _as_served(resource: Resource, id_: str, version: int, now: datetime) -> Stored:
-    """The version just written, as reading it back gives it: instants in UTC."""
-    served = stamp(resource, id_, version, now)
-    for name in ("start", "end"):
-        served[name] = exact_instant(datetime.fromisoformat(served[name]))
-    return Stored("Slot", id_, version, now, dumps(served))

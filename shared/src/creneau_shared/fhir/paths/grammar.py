@@ -2,7 +2,7 @@
 
 Appointment.participant.where(actor.reference = 'Patient/1').status    names, conditions that hold together
 name[0].given.last()  first()                                          items of lists
-value.ofType(Quantity)  extension('url')
+value.ofType(Quantity)  extension('url').value
 Organization.name | Organization.alias                                 unions             } of search
 Slot.schedule.where(resolve() is Schedule)                             targets of references } parameters
 (Patient.deceased as dateTime)                                         one type of a choice  } only
@@ -105,7 +105,7 @@ class _Scanner:
         return match["quoted"] or match["plain"]
 
     def path(self) -> tuple[Step, ...]:
-        steps: list[Step] = [Name(self.name())]
+        steps: list[Step] = list(self.beginning())
         while True:
             if self.text.startswith("[", self.position):
                 steps.append(Index(int(self.take(_INDEX)[1])))
@@ -113,6 +113,15 @@ class _Scanner:
                 steps.extend(self.member())
             else:
                 return tuple(steps)
+
+    def beginning(self) -> tuple[Step, ...]:
+        """A name, or an extension of what the path begins at."""
+        name = self.name()
+        if name != "extension" or not self.skip("("):
+            return (Name(name),)
+        steps = self.function(name)
+        self.expect(")")
+        return steps
 
     def one_of_a_choice(self) -> tuple[Step, ...]:
         """`(path as Type)`, or a path."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Any, Final
+from functools import cache
+from typing import Any
 
+from creneau_shared.fhir.paths.grammar import Name, Where, parse_path
 from creneau_shared.fhir.profiles.tree import Node
 from creneau_shared.fhir.terminology import value_set_codes
 
-_EXTENSION_STEP: Final = re.compile(r"extension\('([^']+)'\)")
+_steps_of = cache(parse_path)
 
 
 def follows(value: Any, pattern: Any) -> bool:
@@ -55,15 +56,18 @@ def _discriminates(item: Any, member: Node, kind: str, path: str) -> bool | None
         return None
     if path == "url" and member.type_profiles:
         return bool(item.get("url") == member.type_profiles[0].partition("|")[0])
-    if found := _EXTENSION_STEP.match(path):
-        return _has_extension_value(item, member, found[1])
+    if path == "$this":
+        return _any_fits([item], member)
+    steps = _steps_of(path)
+    match steps:
+        case (Name("extension"), Where((((Name("url"),), str(url)),)), Name("value")):
+            return _has_extension_value(item, member, url)
     node, values = member, [item]
-    if path != "$this":
-        for step in path.split("."):
-            if step not in node.children:
-                return None
-            node = node.children[step]
-            values = [part for value in values for part in _parts(value, step)]
+    for step in steps:
+        if not isinstance(step, Name) or step.name not in node.children:
+            return None
+        node = node.children[step.name]
+        values = [part for value in values for part in _parts(value, step.name)]
     return _any_fits(values, node)
 
 

@@ -27,6 +27,7 @@ from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.failure import failure
 from creneau_shared.fhir.rest.matching import Criteria, Query, matching_ids, read_criteria, take_turn
 from creneau_shared.fhir.rest.service import FhirService
+from creneau_shared.fhir.rest.together import runs, write_together
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
@@ -34,7 +35,7 @@ from creneau_shared.ids import new_id
 
 URL_PARAMETERS_MAX = 200
 BATCH_PARALLEL = 4
-"""entries of a batch that are carried out at once"""
+"""entries of a batch, or runs of them (`together`), that are carried out at once"""
 METHOD_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 GIVING_RIGHTS = frozenset({"Patient", "RelatedPerson"})
 """types whose creation may let its author do more: whoever registers a person acts for them from then on"""
@@ -220,23 +221,34 @@ def split_url(url: str, base_url: str, index: int) -> tuple[tuple[str, ...], lis
 
 
 async def _batch(service: FhirService, carrier: Carrier, entries: list[RequestEntry]) -> list[Answer]:
+    parts = [entries[part] for part in runs(service, [entry.request for entry in entries])]
     if service.in_transaction:
-        return [await _apart(service, carrier, entry) for entry in entries]
+        return [answer for part in parts for answer in await _run(service, carrier, part)]
     places = asyncio.Semaphore(BATCH_PARALLEL)
 
-    async def one(entry: RequestEntry) -> Answer:
+    async def one(part: list[RequestEntry]) -> list[Answer]:
         async with places:
-            try:
-                return await _handle(service, carrier, entry)
-            except Exception as error:
-                return failure(error, entry.request.language)
+            return await _run(service, carrier, part)
 
-    return list(await asyncio.gather(*(one(entry) for entry in entries)))
+    return [answer for answers in await asyncio.gather(*map(one, parts)) for answer in answers]
+
+
+async def _run(service: FhirService, carrier: Carrier, part: list[RequestEntry]) -> list[Answer]:
+    """Entries of a batch that follow each other: together as far as can be, else one by one."""
+    try:
+        answers = await write_together(service, [entry.request for entry in part])
+    except Exception as error:
+        return [failure(error, entry.request.language) for entry in part]
+    return [
+        answer or await _apart(service, carrier, entry) for entry, answer in zip(part, answers, strict=True)
+    ]
 
 
 async def _apart(service: FhirService, carrier: Carrier, entry: RequestEntry) -> Answer:
-    """One entry of a batch that shares its transaction with the others: what fails undoes itself alone."""
+    """One entry of a batch; what fails undoes itself alone, also where it shares its transaction with the others."""
     try:
+        if not service.in_transaction:
+            return await _handle(service, carrier, entry)
         async with service.transaction():
             return await _handle(service, carrier, entry)
     except Exception as error:
@@ -264,18 +276,27 @@ async def _transaction(
             if entry.request.parsed is not None:
                 await _rewrite(service, connection, entry, given)
         written: dict[tuple[str, str], int] = {}
-        for entry in _in_order(entries, given):
-            try:
-                answers[entry.index] = await carrier.take_part(connection, entry.request)
-            except CreneauError as error:
-                outer.refused = entry.request
-                raise _located(error, entry.index) from error
-            _require_once(entry, answers[entry.index], written)
-            if entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS:
-                await service.resolve_again(connection, outer)
-                for other in entries:
-                    other.request.rights = outer.rights
+        ordered = _in_order(entries, given)
+        for part in runs(service, [entry.request for entry in ordered]):
+            done = await write_together(service, [entry.request for entry in ordered[part]])
+            for entry, answer in zip(ordered[part], done, strict=True):
+                answers[entry.index] = answer or await _take_part(carrier, connection, outer, entry)
+                _require_once(entry, answers[entry.index], written)
+                if entry.request.method == "POST" and entry.request.path[0] in GIVING_RIGHTS:
+                    await service.resolve_again(connection, outer)
+                    for other in entries:
+                        other.request.rights = outer.rights
     return [answer for answer in answers if answer is not None]
+
+
+async def _take_part(
+    carrier: Carrier, connection: Connection, outer: FhirRequest, entry: RequestEntry
+) -> Answer:
+    try:
+        return await carrier.take_part(connection, entry.request)
+    except CreneauError as error:
+        outer.refused = entry.request
+        raise _located(error, entry.index) from error
 
 
 def _in_order(entries: list[RequestEntry], given: Mapping[str, str]) -> list[RequestEntry]:

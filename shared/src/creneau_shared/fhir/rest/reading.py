@@ -16,8 +16,13 @@ from creneau_shared.security.access import PUBLIC, Access
 ID = re.compile(r"^[A-Za-z0-9\-.]{1,64}\Z")
 UUID = re.compile(r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 """an id that is the same in capitals (RFC 9562 §4)"""
-UUID_LENGTH = 36
+_UUID_LENGTH = 36
 SUMMARIES: frozenset[SummaryMode] = frozenset(("true", "text", "data"))
+
+
+def with_small_ids(path: tuple[str, ...]) -> tuple[str, ...]:
+    """The segments of an address, ids in the letters in which they are stored."""
+    return tuple([p.lower() if len(p) == _UUID_LENGTH and UUID.match(p) else p for p in path])
 
 
 def unknown_resource(resource_type: str, id_: str, *, advice: bool = False) -> NotFound:

@@ -17,7 +17,7 @@ from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.declaration import Interaction, ServedType
 from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
-from creneau_shared.fhir.rest.reading import ID, UUID, UUID_LENGTH, unknown_resource
+from creneau_shared.fhir.rest.reading import ID, unknown_resource, with_small_ids
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.security.access import Access
@@ -89,7 +89,7 @@ class Router:
     def route(self, request: FhirRequest) -> Route:
         """What the request will do. NotFound, MethodNotAllowed or NotImplementedByServer for what there is not,
         Unauthenticated or Forbidden for what the caller may not."""
-        path = tuple([p.lower() if len(p) == UUID_LENGTH and UUID.match(p) else p for p in request.path])
+        path = with_small_ids(request.path)
         method = "GET" if request.method == "HEAD" else request.method
         if not path or path[0].startswith(("_", "$")) or path == ("metadata",):
             return self._of_system(request, method, path)

@@ -54,8 +54,7 @@ async def create(
     service: FhirService, connection: Connection, request: FhirRequest, access: Access, store: ResourceStore
 ) -> Answer:
     """POST [type]: 201 with Location; with If-None-Exist the 0/1/many rules; with Idempotency-Key once only."""
-    resource = request.resource()
-    _check(service, resource, store)
+    resource = checked(service, request, store)
     condition = asked_condition(request, store.resource_type)
     if condition is not None:
         found = await designated(
@@ -66,18 +65,14 @@ async def create(
             stored = await read_current(connection, store, access, found)
             await commit_barrier(connection)
             await service.audit(connection, request, "R", stored)
-            return _with_address(service, stored, 200)
+            return written(service, stored, 200)
     key = request.headers.get("idempotency-key")
     if key is not None:
         earlier = await remembered(connection, request, key, resource)
         if earlier is not None:
             await service.audit_replay(connection, request, store.resource_type, earlier)
             return earlier
-    require_compartment(access, store, resource, request)
-    context = write_context(request, access)
-    stored = await store.create(connection, context, resource, request.given_id)
-    await service.audit(connection, request, "C", stored)
-    answer = _with_address(service, stored, 201, **context.answer)
+    answer = await _create(service, connection, request, access, store, resource)
     if key is not None:
         await remember(connection, request, key, resource, answer)
     return answer
@@ -92,16 +87,7 @@ async def update(
     id_: str,
 ) -> Answer:
     """PUT [type]/[id]: 200, or 201 when it created, with Location; If-Match and If-None-Match: * honoured."""
-    resource = request.resource()
-    _check(service, resource, store)
-    if UUID.match(id_) and resource.get("id", "").lower() == id_:
-        resource["id"] = id_
-    if resource.get("id") != id_:
-        raise BadRequest(
-            f"L'identifiant du contenu ({resource.get('id') or 'absent'}) doit être celui de l'adresse ({id_}).",
-            f"The id in the body ({resource.get('id') or 'none'}) must be that of the address ({id_}).",
-            expression=f"{store.resource_type}.id",
-        )
+    resource = checked_as(service, request, store, id_)
     return await _put(service, connection, request, store, access, id_, resource)
 
 
@@ -109,8 +95,7 @@ async def conditional_update(
     service: FhirService, connection: Connection, request: FhirRequest, access: Access, store: ResourceStore
 ) -> Answer:
     """PUT [type]?search: none → create (with the client's id when it gives one), one → update, many → 412."""
-    resource = request.resource()
-    _check(service, resource, store)
+    resource = checked(service, request, store)
     found = await designated(service, connection, request, store.resource_type, request.query, "PUT")
     require_meant(request, found)
     id_ = resource.get("id")
@@ -118,11 +103,7 @@ async def conditional_update(
         if id_ is not None:
             return await _put(service, connection, request, store, access, id_, resource)
         access = request.access(store.resource_type, "c")
-        require_compartment(access, store, resource, request)
-        context = write_context(request, access)
-        stored = await store.create(connection, context, resource, request.given_id)
-        await service.audit(connection, request, "C", stored)
-        return _with_address(service, stored, 201, **context.answer)
+        return await _create(service, connection, request, access, store, resource)
     if id_ is not None and id_ != found:
         raise BadRequest(
             f"La recherche désigne {store.resource_type}/{found}, mais le contenu porte l'identifiant {id_}.",
@@ -193,6 +174,22 @@ async def conditional_delete(
     return Answer(204) if found is None else await delete(service, connection, request, access, store, found)
 
 
+async def _create(
+    service: FhirService,
+    connection: Connection,
+    request: FhirRequest,
+    access: Access,
+    store: ResourceStore,
+    resource: Resource,
+) -> Answer:
+    """A new resource under an id of ours, or the one that its transaction has given it."""
+    require_compartment(access, store, resource, request)
+    context = write_context(request, access)
+    stored = await store.create(connection, context, resource, request.given_id)
+    await service.audit(connection, request, "C", stored)
+    return written(service, stored, 201, context)
+
+
 async def _put(
     service: FhirService,
     connection: Connection,
@@ -202,16 +199,10 @@ async def _put(
     id_: str,
     resource: Resource,
 ) -> Answer:
-    if not ID.match(id_):
-        raise BadRequest(
-            f"« {id_} » n'est pas un identifiant FHIR (1 à 64 lettres, chiffres, tirets ou points).",
-            f"“{id_}” is not a FHIR id (1 to 64 letters, digits, hyphens or dots).",
-            expression=f"{store.resource_type}.id",
-            code="value",
-        )
+    _require_id(store, id_)
     current = await store.lock(connection, id_)
     if current is not None:
-        await require_visible(connection, store, access, id_, advice=not _chooses_ids(access, store))
+        await require_visible(connection, store, access, id_, advice=not chooses_ids(access, store))
     if current is not None and not current.deleted:
         if request.headers.get("if-none-match", "").strip() == "*":
             raise PreconditionFailed(
@@ -232,7 +223,7 @@ async def _put(
         else await store.replace(connection, context, current, resource)
     )
     await service.audit(connection, request, "C", stored)
-    return _with_address(service, stored, 201, **context.answer)
+    return written(service, stored, 201, context)
 
 
 async def _replace(
@@ -248,13 +239,46 @@ async def _replace(
     context = write_context(request, access)
     stored = await store.replace(connection, context, current, resource)
     await service.audit(connection, request, "U", stored)
-    return _with_address(service, stored, 200, **context.answer)
+    return written(service, stored, 200, context)
 
 
-def _with_address(service: FhirService, stored: Stored, status: int, **more: str) -> Answer:
+def written(service: FhirService, stored: Stored, status: int, context: WriteContext | None = None) -> Answer:
     """The answer to a write: where the version stands that is now current, and that the body is that version."""
     address = service.location(stored)
+    more = context.answer if context is not None else {}
     return Answer.of(stored, status, **{"Location": address, "Content-Location": address}, **more)
+
+
+def checked(service: FhirService, request: FhirRequest, store: ResourceStore) -> Resource:
+    """The resource in the body, found to be what may be stored of the type."""
+    resource = request.resource()
+    _check(service, resource, store)
+    return resource
+
+
+def checked_as(service: FhirService, request: FhirRequest, store: ResourceStore, id_: str) -> Resource:
+    """The same of what is to be stored under an id, which it has to say itself."""
+    resource = checked(service, request, store)
+    if UUID.match(id_) and resource.get("id", "").lower() == id_:
+        resource["id"] = id_
+    if resource.get("id") != id_:
+        raise BadRequest(
+            f"L'identifiant du contenu ({resource.get('id') or 'absent'}) doit être celui de l'adresse ({id_}).",
+            f"The id in the body ({resource.get('id') or 'none'}) must be that of the address ({id_}).",
+            expression=f"{store.resource_type}.id",
+        )
+    _require_id(store, id_)
+    return resource
+
+
+def _require_id(store: ResourceStore, id_: str) -> None:
+    if not ID.match(id_):
+        raise BadRequest(
+            f"« {id_} » n'est pas un identifiant FHIR (1 à 64 lettres, chiffres, tirets ou points).",
+            f"“{id_}” is not a FHIR id (1 to 64 letters, digits, hyphens or dots).",
+            expression=f"{store.resource_type}.id",
+            code="value",
+        )
 
 
 def _check(service: FhirService, resource: Resource, store: ResourceStore) -> None:
@@ -280,14 +304,14 @@ def _require_version(request: FhirRequest, current: Stored) -> None:
         )
 
 
-def _chooses_ids(access: Access, store: ResourceStore) -> bool:
+def chooses_ids(access: Access, store: ResourceStore) -> bool:
     """Of what is about persons only the deployment itself chooses ids."""
     return access.reach == "all" or store.resource_type not in COMPARTMENT
 
 
 def _require_client_ids(access: Access, store: ResourceStore, id_: str) -> None:
     """Who may not choose ids is answered as for somebody else's resource, so that no id tells whether it is in use."""
-    if not _chooses_ids(access, store):
+    if not chooses_ids(access, store):
         raise unknown_resource(store.resource_type, id_, advice=True)
 
 

@@ -85,6 +85,26 @@ def index_resource(
     `base_url` is the FHIR base without a trailing slash: absolute references below it count as relative ones.
     `zone` holds for dates without one. A value that cannot be read (a date that is none) gives no entry.
     """
+    collector = _collected(resource_type, resource, base_url, zone)
+    for name, term in _DEFAULTS.get(resource_type, ()):
+        if name not in collector.terms:
+            collector.terms[name] = collector.terms[term] = None
+    return IndexEntries(
+        terms=_terms(collector),
+        strings=list(collector.strings),
+        dates=list(collector.dates),
+        numbers=list(collector.numbers),
+        position=collector.position,
+        words=words_vector(resource),
+    )
+
+
+def terms_of(resource_type: str, part: Mapping[str, Any], base_url: str = "") -> list[str]:
+    """The terms, and nothing else, that some of a resource's elements give it."""
+    return _terms(_collected(resource_type, part, base_url, PARIS))
+
+
+def _collected(resource_type: str, resource: Mapping[str, Any], base_url: str, zone: tzinfo) -> _Collector:
     collector = _Collector(base_url, zone)
     plan = _plan(resource_type)
     for element, value in resource.items():
@@ -92,17 +112,11 @@ def index_resource(
             for found in path.values(value):
                 for emit in emits:
                     emit(collector, found)
-    for name, term in _DEFAULTS.get(resource_type, ()):
-        if name not in collector.terms:
-            collector.terms[name] = collector.terms[term] = None
-    return IndexEntries(
-        terms=[bounded(term) for term in collector.terms],
-        strings=list(collector.strings),
-        dates=list(collector.dates),
-        numbers=list(collector.numbers),
-        position=collector.position,
-        words=words_vector(resource),
-    )
+    return collector
+
+
+def _terms(collector: _Collector) -> list[str]:
+    return [bounded(term) for term in collector.terms]
 
 
 _DEFAULTS = {"Patient": (("deceased", "deceased=false"),)}
@@ -273,12 +287,13 @@ def _string(name: str, key: Callable[[str], str]) -> _Emit:
 
 def _name(name: str) -> _Emit:
     """A string that is found from each of its words on."""
-    whole = _string(name, fold)
+    comparable = string_key(name)
+    whole = _string(name, comparable)
 
     def emit(collector: _Collector, value: Any) -> None:
         whole(collector, value)
         for text in _parts(value):
-            for start in text_starts(text):
+            for start in text_starts(comparable(text)):
                 collector.strings[StringEntry(name + START, start, "")] = None
 
     return emit

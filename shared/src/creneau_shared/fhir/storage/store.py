@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.security.principal import Role
@@ -139,6 +139,36 @@ class ResourceStore(Protocol):
 
     async def history_total(self, connection: Connection, query: HistoryQuery, most: int | None) -> int:
         """The number of versions that match, wherever a page begins; with `most`, counted up to somewhat above it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One of the resources that a caller writes together, checked as far as it can be without the database."""
+
+    context: WriteContext
+    resource: Resource
+    id: str
+    is_new: bool
+    """whether the id was made for it, so that nobody has it"""
+    may_create: bool = True
+    """whether the caller may give a resource this id"""
+    required: Sequence[str] | None = None
+    """the terms of which the current version must bear one; None: whatever it bears"""
+
+
+@runtime_checkable
+class WritesMany(Protocol):
+    """The part of a store that can write many resources with a few statements."""
+
+    resource_type: str
+
+    async def write_many(self, connection: Connection, writes: Sequence[Write]) -> Sequence[Stored | None]:
+        """Store what `create` and `replace` would, for each of these writes of one caller, no two of one id.
+
+        None, and nothing done, for what must be written alone: whatever would be refused, and whatever is unusual
+        enough not to be known here. Any error says that nothing at all was written.
+        """
         ...
 
 

@@ -1,30 +1,16 @@
-"""Kafka clients as everything here uses them.
-
-What the embedded broker (Tansu 0.6, in memory) does otherwise than Apache Kafka, found by experiment:
-
-- no InitProducerId, so no idempotent producer and no transactions (`KAFKA_IDEMPOTENT_PRODUCER=false`);
-- a metadata request for an unknown topic creates it, with the broker's own number of partitions, so a
-  consumer that starts first (or comes back to an emptied broker first) decides it: the relay's `TopicKeeper`
-  puts that right while the topic is empty; no CreatePartitions;
-- ListOffsets puts the end of a log behind the first record of its last batch, not behind the last record; the
-  high watermark of a fetch is right: `log_ends` and consumers go by that;
-- a fetch behind the end of a log answers nothing, not OffsetOutOfRange: consumers compare by themselves;
-- a restart forgets records, topics, groups and committed offsets: members are told that they are unknown,
-  join again and begin at the earliest record;
-- the first member of a group waits 3 to 6 s for its assignment; topic configurations are accepted, without
-  effect (no compaction, no retention).
-"""
+"""Kafka clients as everything here uses them, whatever the broker."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from creneau_shared.settings import ServiceSettings
@@ -36,8 +22,6 @@ START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 5.0
 BATCH_BYTES_MAX = 1_000_000
 """Longest batch of one partition: one event fits (`EVENT_BYTES_MAX`), and brokers take it (1 MiB by default)."""
-FETCH_WAIT_MS = 100
-"""The embedded broker answers an idle fetch only when this is over, whatever arrives meanwhile."""
 
 log = structlog.get_logger(__name__)
 
@@ -68,28 +52,22 @@ def _tls(settings: ServiceSettings) -> ssl.SSLContext:
     return context
 
 
-async def stop_within(name: str, stop: Callable[[], Awaitable[None]]) -> None:
-    """Stop a client; leave it behind when it hangs (aiokafka #583, #647) or the broker is gone."""
-    try:
-        async with asyncio.timeout(STOP_TIMEOUT_S):
-            await stop()
-    except (TimeoutError, KafkaError, OSError) as error:
-        log.warning("kafka client did not stop", client=name, error=type(error).__name__)
-
-
 @asynccontextmanager
-async def open_producer(settings: ServiceSettings) -> AsyncIterator[AIOKafkaProducer]:
-    """A started producer: every replica acknowledges, order is kept within a partition."""
+async def open_producer(settings: ServiceSettings, *, idempotent: bool) -> AsyncIterator[AIOKafkaProducer]:
+    """A started producer: every replica acknowledges, order is kept within a partition.
+
+    `idempotent`: the broker numbers what it gets of this producer, and takes nothing twice or out of its turn.
+    """
     producer = AIOKafkaProducer(
         **connection_options(settings),
         acks="all",
-        enable_idempotence=settings.kafka_idempotent_producer,
+        enable_idempotence=idempotent,
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         linger_ms=0,
         max_batch_size=BATCH_BYTES_MAX,
     )
-    if not settings.kafka_idempotent_producer:
+    if not idempotent:
         # Each batch is tried once: aiokafka's own retry would put it into a log that was emptied meanwhile, ahead
         # of what that log has lost. Who sends tries again, after a look at the log. (An idempotent producer cannot:
         # its sequence numbers do not fit an emptied log.)
@@ -99,7 +77,7 @@ async def open_producer(settings: ServiceSettings) -> AsyncIterator[AIOKafkaProd
             await producer.start()
         yield producer
     finally:
-        await stop_within("producer", lambda: _abandon(producer))
+        await _stop_within("producer", lambda: _abandon(producer))
 
 
 async def _abandon(producer: AIOKafkaProducer) -> None:
@@ -114,18 +92,18 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
 
 @asynccontextmanager
 async def open_consumer(
-    settings: ServiceSettings, *, group: str | None = None, session_timeout_s: float = 10.0
+    settings: ServiceSettings, *, group: str | None, session_timeout_s: float, fetch_wait_ms: int
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """A started consumer that commits nothing by itself and begins at the earliest record.
 
-    It is subscribed to nothing yet.
+    It is subscribed to nothing yet. `fetch_wait_ms`: how long the broker may keep a fetch for which it has nothing.
     """
     consumer = AIOKafkaConsumer(
         **connection_options(settings),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        fetch_max_wait_ms=FETCH_WAIT_MS,
+        fetch_max_wait_ms=fetch_wait_ms,
         metadata_max_age_ms=METADATA_MAX_AGE_MS,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         session_timeout_ms=int(session_timeout_s * 1000),
@@ -136,37 +114,28 @@ async def open_consumer(
             await consumer.start()
         yield consumer
     finally:
-        await stop_within("consumer", consumer.stop)
+        await _stop_within("consumer", consumer.stop)
 
 
-async def log_ends(
-    settings: ServiceSettings, reader: AIOKafkaConsumer, at_least: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, int]:
-    """Where each log ends: the offset of its next record.
-
-    `at_least` names the partitions, with the end that is expected: where ListOffsets says less, the high watermark
-    decides. Raises KafkaError or TimeoutError.
-    """
-    if not at_least:
-        return {}
-    ends: dict[TopicPartition, int] = await reader.end_offsets(list(at_least))
-    doubtful = {place: ends[place] for place, expected in at_least.items() if ends[place] < expected}
-    if doubtful:
-        ends.update(await _high_watermarks(settings, doubtful))
-    return ends
+@asynccontextmanager
+async def open_admin(settings: ServiceSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A started administrator of topics."""
+    admin = AIOKafkaAdminClient(**connection_options(settings), request_timeout_ms=REQUEST_TIMEOUT_MS)
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            await admin.start()
+        yield admin
+    finally:
+        await _stop_within("admin", admin.close)
 
 
-async def _high_watermarks(
-    settings: ServiceSettings, places: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, int]:
-    """The high watermark of each partition, by a fetch from the offset given (which may be the end)."""
-    async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000), open_consumer(settings) as reader:
-        reader.assign(list(places))
-        for place, offset in places.items():
-            reader.seek(place, offset)
-        while any(reader.highwater(place) is None for place in places):
-            await reader.getmany(timeout_ms=50)
-        return {place: max(offset, reader.highwater(place)) for place, offset in places.items()}
+async def _stop_within(name: str, stop: Callable[[], Awaitable[None]]) -> None:
+    """Stop a client; leave it behind when it hangs (aiokafka #583, #647) or the broker is gone."""
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await stop()
+    except (TimeoutError, KafkaError, OSError) as error:
+        log.warning("kafka client did not stop", client=name, error=type(error).__name__)
 
 
 async def check_kafka(settings: ServiceSettings) -> None:

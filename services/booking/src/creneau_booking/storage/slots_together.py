@@ -1,0 +1,303 @@
+"""Many slots written with a few statements, as `SlotStore` writes them one by one.
+
+Locks are taken in the same order: the people of all the agendas, the slots that are there by agenda, time and id, the
+names of those that are to be. Each statement then sees what those whom it waited for have left. Left to be written
+alone (`store.WritesMany`) are: what `take_apart` refuses; a slot in an agenda that there is not, or that is another
+practice's; a slot that the caller may not change, that is taken and would be moved, that is gone, or that somebody has
+moved or made meanwhile; an id that the caller may not choose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+
+from creneau_booking.storage import slot_visibility
+from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.slot_rows import (
+    SUPERSEDE,
+    SUPERSEDED,
+    Kinds,
+    SlotKind,
+    SlotRow,
+    as_served,
+    take_apart,
+)
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import CreneauError
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.search.sql import Arguments
+from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
+from creneau_shared.fhir.storage.store import Stored, Write
+
+_PLACES = "SELECT id, schedule_key, start FROM slot WHERE id = ANY($1::uuid[])"
+_TURN = f"""
+SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) FROM (
+  SELECT DISTINCT actor FROM agenda_actor
+  WHERE schedule_key IN (SELECT unnest($2::bigint[]) UNION SELECT key FROM schedule WHERE id = ANY($1::text[]))
+  ORDER BY actor) AS people
+"""
+_AGENDAS = "SELECT id, key, terms FROM schedule WHERE id = ANY($1::text[]) AND NOT deleted"
+_LOCK = """
+SELECT slot.id, slot.schedule_key, slot.start, slot."end", slot.version, slot.last_updated,
+  slot.taken_by IS NOT NULL AS taken, {visible} AS visible
+FROM unnest({keys}, {starts}, {ids}) AS place (schedule_key, start, id)
+JOIN slot USING (schedule_key, start, id) JOIN slot_kind kind ON kind.key = slot.kind_key
+ORDER BY slot.schedule_key, slot.start, slot.id FOR UPDATE OF slot
+"""
+# `id` alone is not unique across agendas and months, so rivals with one id wait for each other here.
+_CLAIM = """
+SELECT count(pg_advisory_xact_lock(hashtextextended(id::text, 0)))
+FROM (SELECT id FROM unnest($1::uuid[]) AS id ORDER BY id) AS wanted
+"""
+_USED = """
+SELECT id FROM slot WHERE id = ANY($1::uuid[]) UNION SELECT id FROM slot_history WHERE id = ANY($1::uuid[])
+"""
+_KINDS = """
+WITH short AS MATERIALIZED (
+  SELECT agenda.schedule_key, longest.length
+  FROM unnest($1::bigint[], $2::interval[]) AS longest (schedule_key, length) JOIN agenda USING (schedule_key)
+  WHERE agenda.slot_length_max < longest.length ORDER BY 1 FOR NO KEY UPDATE OF agenda
+), longer AS (
+  UPDATE agenda SET slot_length_max = short.length FROM short WHERE agenda.schedule_key = short.schedule_key
+)
+SELECT kind.schedule_key, kind.digest, kind.key
+FROM unnest($3::bigint[], $4::bytea[]) AS wanted (schedule_key, digest) JOIN slot_kind kind USING (schedule_key, digest)
+"""
+_NEW_KINDS = """
+INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)
+SELECT schedule_key, digest, members, meta, ARRAY(SELECT json_array_elements_text(terms::json)), words::tsvector
+FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[])
+  AS given (schedule_key, digest, members, meta, terms, words)
+ORDER BY schedule_key, digest
+ON CONFLICT (schedule_key, digest) DO UPDATE SET digest = excluded.digest RETURNING schedule_key, digest, key
+"""
+_GIVEN = """
+SELECT id, name, start, "end", said::slot_status AS said, extra,
+  CASE WHEN terms IS NOT NULL THEN ARRAY(SELECT json_array_elements_text(terms::json)) END AS terms,
+  words::tsvector AS words, schedule_key, kind_key, last_updated, version{more}
+FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[], $7::text[],
+  $8::text[], $9::bigint[], $10::bigint[], $11::timestamptz[], $12::integer[]{arrays})
+  AS given (id, name, start, "end", said, extra, terms, words, schedule_key, kind_key, last_updated, version{more})
+"""
+_INSERT = f"""
+WITH fresh AS MATERIALIZED ({_GIVEN.format(more="", arrays="")})
+INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
+SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, extra, terms, words, schedule_key,
+  kind_key, last_updated, version
+FROM fresh ON CONFLICT DO NOTHING RETURNING id, status::text AS served
+"""
+_REPLACE = f"""
+WITH said AS MATERIALIZED ({
+    _GIVEN.format(more=", was_in, was_at", arrays=", $13::bigint[], $14::timestamptz[]")
+}), replaced AS (
+  UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
+    status = CASE WHEN slot.taken_by IS NULL THEN {
+    JUDGED.format(slot="said", besides="''")
+} ELSE slot.status END,
+    extra = said.extra, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
+    kind_key = said.kind_key, last_updated = said.last_updated, version = said.version
+  FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
+  RETURNING {SUPERSEDED}, new.status::text AS served
+), superseded AS (
+  {
+    SUPERSEDE
+} SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra FROM replaced
+)
+SELECT id, served FROM replaced
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """One of the slots, and its place among the writes."""
+
+    index: int
+    write: Write
+    row: SlotRow
+    kind: SlotKind
+
+    @property
+    def is_new(self) -> bool:
+        return self.write.is_new
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """The version of a slot that will be written: in which agenda (key), and after which one."""
+
+    slot: _Slot
+    agenda: int
+    after: Record | None
+
+    @property
+    def number(self) -> int:
+        return self.after["version"] + 1 if self.after else 1
+
+    @property
+    def now(self) -> datetime:
+        now = to_milliseconds(self.slot.write.context.now)
+        return max(now, self.after["last_updated"]) if self.after else now
+
+
+async def write_many(connection: Connection, writes: Sequence[Write], base_url: str) -> list[Stored | None]:
+    """See `store.WritesMany`."""
+    slots = await _taken_apart(writes, base_url)
+    versions = await _acceptable(connection, slots)
+    answers: list[Stored | None] = [None] * len(writes)
+    if not versions:
+        return answers
+    kinds = await _kinds(connection, versions)
+    fresh = [version for version in versions if version.after is None]
+    rows = await connection.fetch(_INSERT, *_columns(fresh, kinds)) if fresh else []
+    if places := [(version, version.after) for version in versions if version.after is not None]:
+        agendas = [after["schedule_key"] for _, after in places]
+        starts = [after["start"] for _, after in places]
+        known = [version for version, _ in places]
+        rows += await connection.fetch(_REPLACE, *_columns(known, kinds), agendas, starts)
+    statuses = {row["id"]: row["served"] for row in rows}
+    for version in versions:
+        slot = version.slot
+        if (status := statuses.get(slot.row.id)) is not None:
+            resource = {**slot.write.resource, "status": status}
+            answers[slot.index] = as_served(resource, slot.write.id, version.number, version.now)
+    return answers
+
+
+async def _taken_apart(writes: Sequence[Write], base_url: str) -> list[_Slot]:
+    slots: list[_Slot] = []
+    kinds: Kinds = {}
+    for index, write in enumerate(writes):
+        with suppress(CreneauError):
+            slots.append(_Slot(index, write, *take_apart(write.resource, write.id, base_url, kinds)))
+        await asyncio.sleep(0)  # others have their turn between two slots
+    return slots
+
+
+async def _acceptable(connection: Connection, slots: Sequence[_Slot]) -> list[_Version]:
+    """The versions to be written, everything that they depend on locked."""
+    if not slots:
+        return []
+    named = [slot for slot in slots if not slot.is_new]
+    places = await connection.fetch(_PLACES, [slot.row.id for slot in named]) if named else []
+    agendas = await _agendas(connection, slots, places)
+    current = await _lock(connection, named, places) if places else {}
+    found = {place["id"] for place in places}
+    unused = await _claim(
+        connection, [slot for slot in named if slot.row.id not in found and slot.write.may_create]
+    )
+    versions = []
+    for slot in slots:
+        agenda = agendas.get(slot.kind.schedule_id)
+        if agenda is None or not _owned(slot.write, agenda):
+            continue
+        after = current.get(slot.row.id)
+        if slot.is_new or slot.row.id in unused or (after is not None and _may_replace(slot, agenda, after)):
+            versions.append(_Version(slot, agenda["key"], after))
+    return versions
+
+
+async def _agendas(
+    connection: Connection, slots: Sequence[_Slot], places: Sequence[Record]
+) -> Mapping[str, Record]:
+    """The agendas (by Schedule id) in which the slots will be, as they are once nobody takes or frees their people, nor
+    those of the agendas in which they were."""
+    wanted = sorted({slot.kind.schedule_id for slot in slots})
+    await connection.execute(_TURN, wanted, sorted({place["schedule_key"] for place in places}))
+    return {row["id"]: row for row in await connection.fetch(_AGENDAS, wanted)}
+
+
+async def _lock(
+    connection: Connection, named: Sequence[_Slot], places: Sequence[Record]
+) -> Mapping[UUID, Record]:
+    """The slots that are still there, locked."""
+    arguments = Arguments()
+    required = named[0].write.required  # all are of one caller
+    sql = _LOCK.format(
+        visible="true" if required is None else slot_visibility.bears(required, "kind", arguments),
+        keys=arguments.add([place["schedule_key"] for place in places], "bigint[]"),
+        starts=arguments.add([place["start"] for place in places], "timestamptz[]"),
+        ids=arguments.add([place["id"] for place in places], "uuid[]"),
+    )
+    return {row["id"]: row for row in await connection.fetch(sql, *arguments.values)}
+
+
+async def _claim(connection: Connection, slots: Iterable[_Slot]) -> set[UUID]:
+    """The ids of those of the slots that nobody has or had, and that nobody else makes until we have ended."""
+    ids = [slot.row.id for slot in slots]
+    if not ids:
+        return set()
+    await connection.execute(_CLAIM, ids)
+    return set(ids) - {row["id"] for row in await connection.fetch(_USED, ids)}
+
+
+def _owned(write: Write, agenda: Record) -> bool:
+    try:
+        require_owned(write.context, "Slot", agenda["terms"])
+    except CreneauError:
+        return False
+    return True
+
+
+def _may_replace(slot: _Slot, agenda: Record, current: Record) -> bool:
+    """Whether the caller may change it, and whether it stays in its place if it is taken."""
+    place = (agenda["key"], slot.row.start, slot.row.end)
+    stays = place == (current["schedule_key"], current["start"], current["end"])
+    return current["visible"] and (stays or not current["taken"])
+
+
+async def _kinds(connection: Connection, versions: Sequence[_Version]) -> Mapping[tuple[int, bytes], int]:
+    """The keys of the kinds, by agenda and digest, made if they are new; the agendas know how long their slots are."""
+    longest: dict[int, Any] = {}
+    wanted: dict[tuple[int, bytes], SlotKind] = {}
+    for version in versions:
+        row, kind = version.slot.row, version.slot.kind
+        longest[version.agenda] = max(longest.get(version.agenda, row.end - row.start), row.end - row.start)
+        wanted[version.agenda, kind.digest] = kind
+    agendas, digests = zip(*wanted, strict=True)
+    rows = await connection.fetch(_KINDS, list(longest), list(longest.values()), list(agendas), list(digests))
+    keys = {(row["schedule_key"], row["digest"]): row["key"] for row in rows}
+    if missing := [place for place in wanted if place not in keys]:
+        kinds = [wanted[place] for place in missing]
+        rows = await connection.fetch(
+            _NEW_KINDS,
+            [agenda for agenda, _ in missing],
+            [digest for _, digest in missing],
+            [kind.members for kind in kinds],
+            [kind.meta for kind in kinds],
+            [dumps(kind.terms).decode() for kind in kinds],
+            [kind.words for kind in kinds],
+        )
+        keys |= {(row["schedule_key"], row["digest"]): row["key"] for row in rows}
+    return keys
+
+
+def _columns(versions: Sequence[_Version], kinds: Mapping[tuple[int, bytes], int]) -> list[list[Any]]:
+    """The arrays of `_GIVEN`."""
+    rows = [
+        (
+            row.id,
+            row.name,
+            row.start,
+            row.end,
+            row.status,
+            row.extra,
+            dumps(row.terms).decode() if row.terms else None,
+            row.words,
+            version.agenda,
+            kinds[version.agenda, version.slot.kind.digest],
+            version.now,
+            version.number,
+        )
+        for version in versions
+        for row in (version.slot.row,)
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,157 @@
+"""What one call costs in the database does not grow unseen: round trips to the number, WAL within a tenth.
+
+Fewer fails as well: then the table is brought down, so that what was won is held. `make cost` measures the same
+through every process of a system.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+
+import asyncpg
+import httpx
+import pytest
+from services.booking.tests.client import Caller, serving
+from services.booking.tests.conftest import Callers, settings_for
+from services.booking.tests.factories import appointment, parameters, ref, slot, unique
+from services.booking.tests.issuer import running_issuer
+from services.booking.tests.meter import Cost, Meter
+from services.booking.tests.practice import Agenda, Practice
+
+from creneau_booking.app import create_app
+from creneau_shared.database import pool
+from creneau_shared.fhir.storage.store import Resource
+
+COSTS = {
+    "software books": Cost(round_trips=10, wal_bytes=6_400),
+    "a patient books": Cost(round_trips=13, wal_bytes=6_816),
+    "$hold": Cost(round_trips=15, wal_bytes=7_544),
+    "$book of a hold": Cost(round_trips=12, wal_bytes=7_560),
+    "$reschedule": Cost(round_trips=19, wal_bytes=10_608),
+    "cancel": Cost(round_trips=13, wal_bytes=9_312),
+    "feed of one slot": Cost(round_trips=6, wal_bytes=464),
+    "transaction of 20 slots": Cost(round_trips=82, wal_bytes=8_544),
+    "read by id": Cost(round_trips=2, wal_bytes=880),
+    "free week": Cost(round_trips=1, wal_bytes=0),
+    "$find": Cost(round_trips=3, wal_bytes=0),
+}
+"""The least of some calls of each, after the first: what else goes on in the server only adds to the WAL."""
+
+WAL_GROWTH_MAX = 1.1
+WAL_NOISE_BYTES = 100
+"""a read leaves next to none, so a tenth of it is nothing"""
+ROUNDS = 6
+CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+
+Measuring = Callable[[str], AbstractAsyncContextManager[None]]
+
+
+@pytest.fixture
+async def meter(fresh: Practice, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Meter]:
+    connection = await asyncpg.connect(str(fresh.settings.database_url))
+    meter = Meter(connection)
+    monkeypatch.setattr(pool, "_Session", meter.session_class())
+    yield meter
+    await connection.close()
+
+
+@pytest.fixture
+async def metered(fresh: Practice, meter: Meter) -> AsyncIterator[Callers]:
+    """The API with sessions that say what they send."""
+    async with running_issuer() as issuer:
+        settings = settings_for(str(fresh.settings.database_url), issuer.url)
+        async with serving(create_app(settings, fresh.clock)) as client:
+            yield Callers(client, issuer)
+
+
+def expect(answer: httpx.Response, status: int) -> httpx.Response:
+    assert answer.status_code == status, answer.text
+    return answer
+
+
+async def life(
+    practice: Practice, agenda: Agenda, software: Caller, someone: Caller, patient: str, measuring: Measuring
+) -> None:
+    """Every operation once; in the end everything is free again but for what is fed."""
+    people = [agenda.practitioner, agenda.location]
+
+    def booking(index: int) -> Resource:
+        at, slots = agenda.at(index), agenda.slots[index : index + 1]
+        return appointment("booked", slots=slots, patient=patient, actors=people, start=at)
+
+    async with measuring("software books"):
+        by_software = await software.post("Appointment", booking(0))
+    id_ = expect(by_software, 201).json()["id"]
+    async with measuring("read by id"):
+        read = await software.get(f"Appointment/{id_}")
+    expect(read, 200)
+    async with measuring("a patient books"):
+        by_patient = await someone.post("Appointment", booking(1))
+    expect(by_patient, 201)
+    async with measuring("$hold"):
+        held = await someone.post(
+            "Appointment/$hold",
+            parameters(appointment=appointment("proposed", slots=agenda.slots[2:3], patient=patient)),
+        )
+    path = f"Appointment/{expect(held, 201).json()['id']}"
+    async with measuring("$book of a hold"):
+        booked = await someone.post(f"{path}/$book", parameters())
+    expect(booked, 200)
+    async with measuring("$reschedule"):
+        moved = await someone.post(f"{path}/$reschedule", parameters(slot=ref(f"Slot/{agenda.slots[3]}")))
+    expect(moved, 200)
+    async with measuring("cancel"):
+        cancelled = await someone.patch(path, CANCELLED)
+    expect(cancelled, 200)
+    for other in (by_software, by_patient):
+        expect(await software.patch(f"Appointment/{other.json()['id']}", CANCELLED), 200)
+    await feed_and_look(practice, agenda, software, measuring)
+
+
+async def feed_and_look(practice: Practice, agenda: Agenda, software: Caller, measuring: Measuring) -> None:
+    """A software's feed of its agenda, and what the public looks at."""
+    fed = [slot(unique("fed"), agenda.id, agenda.at(10 + index)) for index in range(21)]
+    async with measuring("feed of one slot"):
+        put = await software.put(f"Slot/{fed[0]['id']}", fed[0])
+    expect(put, 201)
+    entries = [{"resource": one, "request": {"method": "PUT", "url": f"Slot/{one['id']}"}} for one in fed[1:]]
+    async with measuring("transaction of 20 slots"):
+        all_put = await software.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    expect(all_put, 200)
+    start, end = agenda.at(0), agenda.at(200)
+    week = {"schedule": f"Schedule/{agenda.id}", "status": "free", "_count": "50", "_total": "none"}
+    async with measuring("free week"):
+        seen = await software.get("Slot", **week, start=f"ge{start:%Y-%m-%d}")
+    expect(seen, 200)
+    window = parameters(
+        start=f"{start:%Y-%m-%dT%H:%M:%SZ}",
+        end=f"{end:%Y-%m-%dT%H:%M:%SZ}",
+        practitioner=ref(agenda.practitioner),
+    )
+    async with measuring("$find"):
+        found = await software.post("Appointment/$find", window)
+    expect(found, 200)
+
+
+async def test_no_call_costs_more_than_it_did(fresh: Practice, meter: Meter, metered: Callers) -> None:
+    """One caller after the other, on connections that know their statements already."""
+    costs: Mapping[str, list[Cost]] = defaultdict(list)
+    patient = await fresh.new_patient()
+    software, someone = metered.software(), metered.patient(patient)
+    for _ in range(ROUNDS):
+        agenda = await fresh.open_agenda(4)
+        await life(fresh, agenda, software, someone, patient, lambda name: meter.measuring(costs[name]))
+    least = {
+        name: Cost(min(c.round_trips for c in several[1:]), min(c.wal_bytes for c in several[1:]))
+        for name, several in costs.items()
+    }
+    said = "\n".join(f"    {name!r}: {cost}," for name, cost in least.items())
+    assert {n: c.round_trips for n, c in least.items()} == {n: c.round_trips for n, c in COSTS.items()}, said
+    grown = {
+        name: (cost.wal_bytes, COSTS[name].wal_bytes)
+        for name, cost in least.items()
+        if cost.wal_bytes > COSTS[name].wal_bytes * WAL_GROWTH_MAX + WAL_NOISE_BYTES
+    }
+    assert not grown, said

@@ -1,0 +1,188 @@
+"""Writes of one type that follow each other in a Bundle, carried out with a few statements.
+
+A run is made of plain creates and updates by id of a type whose store can write many (`store.WritesMany`). Each is
+checked as it would be alone, and what there is nothing to say against is written together. Everything else is left to
+the caller to carry out alone, so that it is refused, or done, as it always is:
+
+- what a check refuses, before anything is written;
+- what the store finds unusual, or would refuse, while it holds the locks;
+- the whole run, undone, when the database refuses a statement of it, for it does not say for whose sake.
+
+The outcome is that of one at a time: no two of a run are about one resource, so that none depends on another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from creneau_shared.database.failures import UNREACHABLE
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import CreneauError
+from creneau_shared.fhir.audit import check_purpose
+from creneau_shared.fhir.rest.conditions import HEADER
+from creneau_shared.fhir.rest.declaration import Interaction
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.reading import with_small_ids
+from creneau_shared.fhir.rest.service import FhirService
+from creneau_shared.fhir.rest.writing import checked, checked_as, chooses_ids, write_context, written
+from creneau_shared.fhir.storage.store import Stored, Write, WritesMany
+from creneau_shared.ids import new_id
+from creneau_shared.logging import describe
+
+RUN_MIN = 3
+"""writes for which the statements of a run are no more than their own"""
+RUN_MAX = 250
+"""writes of one run: whoever books in the same agendas waits for it"""
+_CONDITIONS = frozenset({HEADER, "if-match", "if-none-match", "if-modified-since", "idempotency-key"})
+
+log = structlog.get_logger(__name__)
+
+
+class _NotTogetherError(Exception):
+    """Nothing of the run was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    index: int
+    write: Write
+
+
+def runs(service: FhirService, requests: Sequence[FhirRequest]) -> Iterator[slice]:
+    """The requests in their order, cut into runs; what takes part in none stands for itself."""
+    offered = _offered(service, requests)
+    start, kind, ids = 0, None, set[str]()
+    for index, request in enumerate(requests):
+        wanted = _interaction(request)
+        own, id_ = wanted[0] if wanted in offered else None, _id(request)
+        if index > start and (own is None or own != kind or id_ in ids or index - start == RUN_MAX):
+            yield slice(start, index)
+            start, ids = index, set()
+        kind = own
+        if id_ is not None:
+            ids.add(id_)
+    if requests:
+        yield slice(start, len(requests))
+
+
+def _offered(service: FhirService, requests: Sequence[FhirRequest]) -> set[tuple[str, Interaction]]:
+    """The types whose stores can write many, and how they may be written."""
+    named = {request.path[0] for request in requests if request.path}
+    served = [service.types[name] for name in named if name in service.types]
+    return {
+        (one.name, interaction)
+        for one in served
+        if isinstance(one.store, WritesMany)
+        for interaction in one.interactions & {"create", "update"}
+    }
+
+
+def _interaction(request: FhirRequest) -> tuple[str, Interaction] | None:
+    """The type and what is to be done with it, for a plain create or update by id."""
+    plain = isinstance(request.parsed, dict) and not request.query and _CONDITIONS.isdisjoint(request.headers)
+    match request.method, request.path:
+        case "POST", (name,) if plain:
+            return name, "create"
+        case "PUT", (name, _) if plain:
+            return name, "update"
+    return None
+
+
+def _id(request: FhirRequest) -> str | None:
+    return with_small_ids(request.path)[1] if len(request.path) == 2 else None
+
+
+async def write_together(service: FhirService, requests: Sequence[FhirRequest]) -> list[Answer | None]:
+    """The answers to the requests of one run of one caller; None for each that is to be carried out alone.
+
+    They are a transaction, or a part of the one that is under way. An error says that nothing was written, or that it is
+    not known whether it was, as with a single write.
+    """
+    answers: list[Answer | None] = [None] * len(requests)
+    if len(requests) < RUN_MIN:
+        return answers
+    prepared = await _prepare(service, requests)
+    if len(prepared) < RUN_MIN:
+        return answers
+    try:
+        async with service.transaction() as connection:
+            for one, stored in zip(
+                prepared, await _write(service, connection, requests, prepared), strict=True
+            ):
+                if stored is not None:
+                    request = requests[one.index]
+                    answers[one.index] = await _answer(service, connection, request, one.write, stored)
+    except _NotTogetherError:
+        return [None] * len(requests)
+    return answers
+
+
+async def _prepare(service: FhirService, requests: Sequence[FhirRequest]) -> list[_Prepared]:
+    """What each of the requests would write, without those that a check refuses."""
+    try:
+        await service.resolve(requests[0])
+    except CreneauError:
+        return []
+    prepared = []
+    for index, request in enumerate(requests):
+        request.rights = requests[0].rights
+        write = _checked(service, request)
+        if write is not None:
+            prepared.append(_Prepared(index, write))
+        await asyncio.sleep(0)  # others have their turn between two checks
+    return prepared
+
+
+def _checked(service: FhirService, request: FhirRequest) -> Write | None:
+    """What the request would write; None when it is refused, or is somebody's who writes of themselves only."""
+    store, id_ = service.types[request.path[0]].store, _id(request)
+    try:
+        check_purpose(request)
+        access = request.access(store.resource_type, "c" if id_ is None else "u")
+        resource = (
+            checked(service, request, store) if id_ is None else checked_as(service, request, store, id_)
+        )
+    except CreneauError:
+        return None
+    if access.reach == "own":
+        return None
+    context = write_context(request, access)
+    if id_ is None:
+        return Write(context, resource, request.given_id or new_id(), is_new=True)
+    return Write(
+        context,
+        resource,
+        id_,
+        is_new=False,
+        may_create=chooses_ids(access, store),
+        required=access.required,
+    )
+
+
+async def _write(
+    service: FhirService,
+    connection: Connection,
+    requests: Sequence[FhirRequest],
+    prepared: Sequence[_Prepared],
+) -> Sequence[Stored | None]:
+    store = service.types[requests[0].path[0]].store
+    assert isinstance(store, WritesMany)
+    try:
+        return await store.write_many(connection, [one.write for one in prepared])
+    except UNREACHABLE:
+        raise
+    except Exception as error:
+        log.warning("written one by one", type=store.resource_type, error=describe(error))
+        raise _NotTogetherError from error
+
+
+async def _answer(
+    service: FhirService, connection: Connection, request: FhirRequest, write: Write, stored: Stored
+) -> Answer:
+    created = stored.version == 1
+    await service.audit(connection, request, "C" if created else "U", stored)
+    return written(service, stored, 201 if created else 200, write.context)

@@ -25,6 +25,7 @@ from creneau_shared.logging import describe
 from creneau_shared.messaging.outbox import append
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.waiting import every
+from creneau_shared.refusal import Refusal
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.rules import (
     Rule,
@@ -87,7 +88,7 @@ class Jobs:
             try:
                 async with self._database.transaction() as connection:
                     expired += await self._expiry.expire(connection, now, [appointment_id])
-            except CreneauError as error:
+            except (CreneauError, Refusal) as error:
                 log.error("hold not expired", appointment=appointment_id, error=describe(error))
         if expired:
             log.info("holds expired", count=expired)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from asyncpg import Record
 from services.booking.tests.factories import BASE, SLOT_LENGTH, patient, schedule, slot, unique
+from services.booking.tests.telling import in_words
 
 from creneau_booking.app import create_erasure, create_handlers
 from creneau_booking.handlers.appointments import AppointmentHandlers
@@ -20,7 +22,7 @@ from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.clock import FixedClock
-from creneau_shared.database.pool import Database
+from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore, nothing_more
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -127,18 +129,25 @@ class Practice:
 
     # -- doing -----------------------------------------------------------------------------------------------
 
+    @asynccontextmanager
+    async def _told(self) -> AsyncIterator[Connection]:
+        """A transaction, of which one is told as a caller is."""
+        with in_words():
+            async with self.database.transaction() as connection:
+                yield connection
+
     async def create(self, resource: Resource, context: WriteContext | None = None) -> Stored:
-        async with self.database.transaction() as connection:
+        async with self._told() as connection:
             return await self.handlers.create(connection, context or self.context(), resource)
 
     async def hold(self, resource: Resource, context: WriteContext | None = None) -> Stored:
-        async with self.database.transaction() as connection:
+        async with self._told() as connection:
             stored, _ = await self.handlers.hold(connection, context or self.context(), resource)
             return stored
 
     async def change(self, id_: str, *, move: bool = False, **members: Any) -> Stored:
         """The next version of an appointment, with other members (None: without)."""
-        async with self.database.transaction() as connection:
+        async with self._told() as connection:
             current = await self.repository.store.lock(connection, id_)
             assert current is not None
             resource = {**self.repository.resource(current), **members}

@@ -29,6 +29,7 @@ from services.booking.tests.factories import (
 )
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear
+from services.booking.tests.telling import in_words
 
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
@@ -293,7 +294,8 @@ class Town:
         name, act = self.chance.choice(self._acts())
         when = f"{self.practice.clock.now():%d %H:%M} {name}"
         try:
-            self.story.append(f"{when} {await act() or ''}")
+            with in_words():
+                self.story.append(f"{when} {await act() or ''}")
         except CreneauError as refused:
             self.story.append(f"{when} → {refused.issues[0].details_code or refused.issues[0].en}")
 

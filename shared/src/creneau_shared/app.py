@@ -24,7 +24,7 @@ from creneau_shared.fhir.rest.incoming import BodyLimits
 from creneau_shared.fhir.rest.openapi import openapi
 from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.server import FhirServer
-from creneau_shared.fhir.rest.service import FhirService
+from creneau_shared.fhir.rest.service import FhirService, Words
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.heavy.workshop import Workshop
@@ -134,6 +134,7 @@ def create_fhir_server(
     catalog: Catalog,
     operations: Sequence[Operation] = (),
     memberships: Memberships = nothing_known,
+    words: Words | None = None,
 ) -> FhirServer:
     """One service's FHIR interactions over its database: for the API, and for the worker that carries out what was
     asked asynchronously."""
@@ -150,6 +151,7 @@ def create_fhir_server(
         workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),
         limits=DeploymentLimits.of(settings, f"{service}-limits"),
         bounds=ResourceBounds(settings.resource_bytes_max, settings.text_characters_max),
+        words=words,
     )
     return FhirServer(served, operations, AsyncRequests(service.removeprefix("creneau-"), AsyncSettings()))
 

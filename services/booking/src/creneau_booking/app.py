@@ -30,6 +30,7 @@ from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
 from creneau_booking.stores import Stores
+from creneau_booking.words import told
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Database
@@ -129,6 +130,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             ).declare(),
         ],
         memberships=known,
+        words=told,
     )
 
 

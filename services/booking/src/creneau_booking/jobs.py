@@ -25,11 +25,13 @@ from creneau_shared.logging import describe
 from creneau_shared.messaging.outbox import append
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.waiting import every
+from creneau_shared.refusal import Refusal
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.rules import (
     Rule,
     common_rules,
     idempotency_rule,
+    outside_months,
     removing,
 )
 from creneau_shared.retention.settings import RetentionSettings
@@ -86,7 +88,7 @@ class Jobs:
             try:
                 async with self._database.transaction() as connection:
                     expired += await self._expiry.expire(connection, now, [appointment_id])
-            except CreneauError as error:
+            except (CreneauError, Refusal) as error:
                 log.error("hold not expired", appointment=appointment_id, error=describe(error))
         if expired:
             log.info("holds expired", count=expired)
@@ -160,7 +162,8 @@ def rules(settings: BookingSettings, common: RetentionSettings) -> list[Rule]:
             "slot-versions",
             "SLOT_MONTHS_KEPT",
             timedelta(days=settings.slot_months_kept * DAYS_A_MONTH),
-            removing("slot_history", "last_updated"),
+            outside_months("slot_history", lambda partition: removing(partition, "last_updated")),
+            months_of="slot_history",
         ),
         idempotency_rule(common),
         *common_rules(common, OWN_TYPES),

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from services.booking.tests.domain.facts import some_quotas
+from services.booking.tests.telling import in_words
 
 from creneau_booking.domain import access_rules as rules
 from creneau_booking.domain.access_rules import AccessRules, AgeLimit, AgendaRules, Birth, BookingWindow
 from creneau_booking.domain.quotas import Upcoming, require_room_to_come
-from creneau_booking.domain.refusals import months_in_words, time_in_words
+from creneau_booking.words.phrases import months_in_words, time_in_words
 from creneau_shared.errors import Unprocessable
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -42,7 +43,7 @@ def agenda(zone: ZoneInfo = PARIS, **limits: object) -> AgendaRules:
 
 
 def refused(call: object, *arguments: object) -> Unprocessable:
-    with pytest.raises(Unprocessable) as refusal:
+    with pytest.raises(Unprocessable) as refusal, in_words():
         call(*arguments)  # type: ignore[operator]
     return refusal.value
 
@@ -233,10 +234,11 @@ def test_of_several_offers_what_all_of_them_allow(
     def allows(one: AccessRules) -> bool:
         both = AgendaRules("a", one, zone)
         try:
-            rules.require_open(both, start, now)
-            rules.require_age(both, Birth(birth, birth), start)
-            have_room(one.appointments_max, held)
-            rules.require_changeable(both, start, now)
+            with in_words():
+                rules.require_open(both, start, now)
+                rules.require_age(both, Birth(birth, birth), start)
+                have_room(one.appointments_max, held)
+                rules.require_changeable(both, start, now)
         except Unprocessable:
             return False
         return True

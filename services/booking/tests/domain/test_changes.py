@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import strategies as st
 from services.booking.tests.domain.facts import LENGTH, NINE, an_appointment, people
+from services.booking.tests.telling import in_words
 
 from creneau_booking.domain import changes
 from creneau_booking.domain.status import APPOINTMENT_STATUSES, AppointmentStatus, claims
@@ -26,7 +27,7 @@ def test_a_patient_moves_only_by_reschedule(changed: dict[str, object]) -> None:
         **{"start": BOOKED.start, "end": BOOKED.end, "participants": BOOKED.participants} | changed
     )
     assert changes.is_moved(BOOKED, after)
-    with pytest.raises(Unprocessable) as refused:
+    with pytest.raises(Unprocessable) as refused, in_words():
         changes.require_unmoved(BOOKED, after)
     assert refused.value.issues[0].details_code == "use-reschedule"
 
@@ -40,7 +41,7 @@ def test_a_patient_cannot_take_another_practitioner_along() -> None:
     """Each change of whom it takes must go through a claim."""
     others = an_appointment(start=NINE, end=NINE + LENGTH, participants=people("Patient/c", "Practitioner/q"))
     assert changes.takes_others(BOOKED, others)
-    with pytest.raises(Unprocessable):
+    with pytest.raises(Unprocessable), in_words():
         changes.require_unmoved(BOOKED, others)
     companion = an_appointment(
         start=NINE, end=NINE + LENGTH, participants=people("Patient/c", "Practitioner/p", "RelatedPerson/m")
@@ -54,7 +55,7 @@ def test_a_request_that_takes_nothing_may_be_moved() -> None:
 
 def test_an_appointment_keeps_its_patient() -> None:
     changes.require_same_patient(BOOKED, BOOKED)
-    with pytest.raises(Unprocessable):
+    with pytest.raises(Unprocessable), in_words():
         changes.require_same_patient(BOOKED, an_appointment(participants=people("Patient/d")))
 
 
@@ -62,9 +63,9 @@ def test_of_what_took_place_or_was_missed_when_and_who_are_fixed() -> None:
     said = {"status": "fulfilled", "start": "2026-12-01T08:00:00Z", "comment": "à jeun"}
     for status in ("fulfilled", "noshow"):
         changes.require_unended(status, said, {**said, "comment": "vu"})
-        with pytest.raises(Unprocessable):
+        with pytest.raises(Unprocessable), in_words():
             changes.require_unended(status, said, {**said, "start": "2026-12-02T08:00:00Z"})
-        with pytest.raises(Unprocessable):
+        with pytest.raises(Unprocessable), in_words():
             changes.require_unended(status, said, {"status": "fulfilled", "comment": "à jeun"})
     changes.require_unended("booked", said, {**said, "start": "2026-12-02T08:00:00Z"})
 
@@ -72,13 +73,13 @@ def test_of_what_took_place_or_was_missed_when_and_who_are_fixed() -> None:
 def test_a_patient_cancels_only_what_is_to_come() -> None:
     changes.require_cancellable(BOOKED, NINE - timedelta(seconds=1), by_patient=True)
     changes.require_cancellable(BOOKED, NINE, by_patient=False)
-    with pytest.raises(Unprocessable):
+    with pytest.raises(Unprocessable), in_words():
         changes.require_cancellable(BOOKED, NINE, by_patient=True)
 
 
 def test_nobody_misses_what_has_not_begun() -> None:
     changes.require_missed(BOOKED, NINE)
-    with pytest.raises(Unprocessable):
+    with pytest.raises(Unprocessable), in_words():
         changes.require_missed(BOOKED, NINE - timedelta(seconds=1))
 
 

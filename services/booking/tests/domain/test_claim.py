@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from services.booking.tests.domain.facts import LENGTH, NINE, NOW, a_slot, an_appointment, people
+from services.booking.tests.telling import in_words
 
 from creneau_booking.domain.appointment import Appointment, SlotFact
+from creneau_booking.domain.refusals import AgendaClosed, SlotTaken, UnknownSlots
 from creneau_booking.domain.rules import Claim, claim_for, not_overruled, to_resolve
 from creneau_shared.errors import Conflict, CreneauError, Forbidden, Unprocessable
+from creneau_shared.refusal import Refusal
 
 
 def claim(appointment: Appointment, *slots: SlotFact, by_patient: bool = True, **more: Any) -> Claim:
@@ -22,7 +25,7 @@ def claim(appointment: Appointment, *slots: SlotFact, by_patient: bool = True, *
 def refusal(
     kind: type[CreneauError], appointment: Appointment, *slots: SlotFact, by_patient: bool = True
 ) -> str:
-    with pytest.raises(kind) as refused:
+    with pytest.raises(kind) as refused, in_words():
         claim(appointment, *slots, by_patient=by_patient)
     return refused.value.issues[0].details_code or ""
 
@@ -102,14 +105,14 @@ def test_several_agendas_must_all_cover_the_appointment() -> None:
 
 
 def test_an_unknown_slot_is_named() -> None:
-    with pytest.raises(Unprocessable, match="Slot/s1"):
+    with pytest.raises(Unprocessable, match="Slot/s1"), in_words():
         claim(an_appointment(slots=("s0", "s1")), a_slot())
 
 
 @pytest.mark.parametrize(("status", "code"), [("busy", "slot-taken"), ("busy-tentative", "slot-held")])
 def test_a_taken_slot_is_a_conflict_that_names_it(status: str, code: str) -> None:
     assert refusal(Conflict, an_appointment(), a_slot(status=status)) == code
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(Conflict) as refused, in_words():
         claim(an_appointment(), a_slot(status=status))
     assert all("Slot/s0" in text for text in (refused.value.issues[0].fr, refused.value.issues[0].en))
 
@@ -164,7 +167,7 @@ def test_another_practice_s_slot_that_is_not_open_is_as_one_that_does_not_exist(
     slot = a_slot(owners=frozenset({"B"}), visibility=frozenset({"PRO"}))
     claim(an_appointment(), slot, by_patient=False, practices={"B"})
     claim(an_appointment(), slot, by_patient=False, practices={"A"}, kept={slot.id})
-    with pytest.raises(Unprocessable, match="Unknown slot"):
+    with pytest.raises(Unprocessable, match="Unknown slot"), in_words():
         claim(an_appointment(), slot, by_patient=False, practices={"A"})
 
 
@@ -251,7 +254,7 @@ def test_a_patient_takes_the_agendas_people_and_nobody_else(other: str) -> None:
     """However the other is named; a role of the agenda's own Practitioner is no other."""
     wanted = an_appointment(participants=people("Patient/c", "Practitioner/p", other))
     roles = {"PractitionerRole/r": "Practitioner/q", "PractitionerRole/own": "Practitioner/p"}
-    with pytest.raises(Forbidden) as refused:
+    with pytest.raises(Forbidden) as refused, in_words():
         claim(wanted, a_slot(), resolved=roles)
     assert refused.value.issues[0].expression == ("Appointment.participant[2].actor",)
     assert refused.value.issues[0].details_code == "participant-not-yours"
@@ -270,3 +273,19 @@ def test_a_patient_comes_for_what_the_slot_offers() -> None:
         assert refusal(Forbidden, other, offering) == "element-not-yours"
         claim(other, offering, by_patient=False)
         claim(other, a_slot())
+
+
+@pytest.mark.parametrize(
+    ("slot", "by_patient", "refused"),
+    [
+        (a_slot(status="busy"), True, SlotTaken("s0", NINE, "busy")),
+        (a_slot(status="busy-tentative"), False, SlotTaken("s0", NINE, "busy-tentative")),
+        (a_slot(schedule_open=False), True, AgendaClosed("a")),
+        (a_slot(1), True, UnknownSlots(("s0",))),
+    ],
+)
+def test_what_is_refused_is_a_fact(slot: SlotFact, by_patient: bool, refused: Refusal) -> None:
+    """The rules say what is so; how a caller is told is another's matter."""
+    with pytest.raises(type(refused)) as found:
+        claim(an_appointment(), slot, by_patient=by_patient)
+    assert found.value == refused

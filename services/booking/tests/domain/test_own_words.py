@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.booking.tests.telling import in_words
 
 from creneau_booking.domain.own_words import BIRTH_PLACE, OWN, RELIABILITY, require_own_words
 from creneau_shared.errors import Forbidden
@@ -34,7 +35,8 @@ VALI = {
 
 def refused(before: dict[str, Any] | None, after: dict[str, Any]) -> list[str]:
     try:
-        require_own_words(before, after)
+        with in_words():
+            require_own_words(before, after)
     except Forbidden as error:
         return [issue.expression[0] for issue in error.issues]
     return []

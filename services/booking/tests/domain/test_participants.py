@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from services.booking.tests.domain.facts import an_appointment, people
+from services.booking.tests.telling import in_words
 
 from creneau_booking.domain import participants as rules
 from creneau_booking.domain.appointment import Participant
+from creneau_booking.domain.refusals import ParticipantsNotTheirs
 from creneau_booking.domain.status import APPOINTMENT_STATUSES
+from creneau_booking.words import told
 from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
 
 
@@ -21,7 +24,7 @@ def code(refused: pytest.ExceptionInfo[CreneauError]) -> str | None:
 def test_one_patient_of_ones_own_whatever_the_status(status: str) -> None:
     mine = an_appointment(status=status)
     assert rules.require_one_own_patient(mine, {"c", "d"}) == "Patient/c"
-    with pytest.raises(Forbidden) as refused:
+    with pytest.raises(Forbidden) as refused, in_words():
         rules.require_one_own_patient(mine, {"d"})
     assert refused.value.issues[0].expression == ("Appointment.participant[0].actor",)
     for several in (
@@ -29,7 +32,7 @@ def test_one_patient_of_ones_own_whatever_the_status(status: str) -> None:
         people("Patient/c", "Patient/d"),
         people("Practitioner/p"),
     ):
-        with pytest.raises(Unprocessable) as unfit:
+        with pytest.raises(Unprocessable) as unfit, in_words():
             rules.require_one_own_patient(an_appointment(status=status, participants=several), {"c", "d"})
         assert code(unfit) == "one-patient"
 
@@ -41,7 +44,7 @@ def test_strangers_are_named_by_their_place() -> None:
     found = rules.strangers(wanted, {"Patient/c", "Location/l"})
     assert found == (1, 3)
     assert rules.named_at(wanted, found, "Practitioner") == ("Practitioner/x",)
-    assert [issue.expression for issue in rules.not_yours(found).issues] == [
+    assert [issue.expression for issue in told(ParticipantsNotTheirs(found)).issues] == [
         ("Appointment.participant[1].actor",),
         ("Appointment.participant[3].actor",),
     ]
@@ -72,13 +75,13 @@ def test_ones_own_answer_and_nothing_else(after: list[Participant], allowed: boo
     if allowed:
         rules.require_others_untouched(BEFORE, after, own, may_join={"RelatedPerson/r"})
         return
-    with pytest.raises(Forbidden) as refused:
+    with pytest.raises(Forbidden) as refused, in_words():
         rules.require_others_untouched(BEFORE, after, own, may_join={"RelatedPerson/r"})
     assert code(refused) == "element-not-yours"
 
 
 def test_a_relative_joins_only_where_they_may() -> None:
-    with pytest.raises(Forbidden):
+    with pytest.raises(Forbidden), in_words():
         rules.require_others_untouched(BEFORE, [*BEFORE, said("RelatedPerson/r")], {"RelatedPerson/r"})
 
 
@@ -95,6 +98,6 @@ def test_answers(actor: str | None, status: str, expected: str | None) -> None:
     if expected is None:
         rules.require_answerable(actor, {"Patient/c"}, status)
         return
-    with pytest.raises(Forbidden) as refused:
+    with pytest.raises(Forbidden) as refused, in_words():
         rules.require_answerable(actor, {"Patient/c"}, status)
     assert code(refused) == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from services.booking.tests.telling import in_words
 
 from creneau_booking.domain import patient_elements as elements
 from creneau_booking.domain.patient_elements import CANCELATION_SYSTEM, HIDDEN_FROM_PROXIES, Phase
@@ -18,7 +19,8 @@ BOOKED = {"resourceType": "Appointment", "id": "1", "status": "booked", "priorit
 def named(before: dict[str, Any], after: dict[str, Any], phase: Phase, *, moving: bool = False) -> list[str]:
     """The elements that a change is refused for."""
     try:
-        elements.require_changeable(before, after, phase, moving=moving)
+        with in_words():
+            elements.require_changeable(before, after, phase, moving=moving)
     except Forbidden as refused:
         return [
             issue.expression[0].removeprefix("Appointment.")
@@ -120,6 +122,6 @@ def test_an_extension_is_never_a_patients_wherever_it_stands() -> None:
         ({"reasonCode": [{"_text": {}}]}, "reasonCode"),
         ({"participant": [{"actor": {"extension": said}}]}, "participant[0]"),
     ):
-        with pytest.raises(Forbidden) as refused:
+        with pytest.raises(Forbidden) as refused, in_words():
             elements.require_sayable({"resourceType": "Appointment", "status": "proposed", **new})
         assert [issue.expression for issue in refused.value.issues] == [(f"Appointment.{expected}",)]

@@ -7,6 +7,7 @@ from itertools import product
 from zoneinfo import ZoneInfo
 
 import pytest
+from services.booking.tests.telling import in_words
 
 from creneau_booking.domain.access_rules import Birth
 from creneau_booking.domain.proxies import (
@@ -101,9 +102,10 @@ def test_who_decides() -> None:
         allowed &= kind != "GUARD"
         allowed &= not (kind == "PRN" and minor and is_person)
         try:
-            require_may_decide(
-                frozenset({kind}), Person(minor, has_account), manages=manages, is_person=is_person
-            )
+            with in_words():
+                require_may_decide(
+                    frozenset({kind}), Person(minor, has_account), manages=manages, is_person=is_person
+                )
         except Forbidden:
             assert not allowed, (kind, minor, has_account, manages, is_person)
         else:

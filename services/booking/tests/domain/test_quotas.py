@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from services.booking.tests.domain.facts import NOW, some_quotas
+from services.booking.tests.telling import in_words
 
 from creneau_booking.domain import quotas
 from creneau_booking.domain.quotas import Actions, Upcoming
@@ -26,7 +27,8 @@ NOTHING = Actions()
 def rate(account: Actions, patient: Actions = NOTHING, *, counsellor: bool = False) -> TooManyRequests | None:
     """The refusal of an act, which is counted in these already; None: it is allowed."""
     try:
-        quotas.require_rate(Q, account, patient, NOW, counsellor=counsellor)
+        with in_words():
+            quotas.require_rate(Q, account, patient, NOW, counsellor=counsellor)
     except TooManyRequests as refused:
         return refused
     return None
@@ -64,7 +66,7 @@ def test_a_counsellor_only_by_their_own_hour() -> None:
 
 def test_who_has_cancelled_enough_books_no_more() -> None:
     quotas.require_few_cancellations(Q, Actions(cancelled=lately(3)), NOW)
-    with pytest.raises(TooManyRequests) as refused:
+    with pytest.raises(TooManyRequests) as refused, in_words():
         quotas.require_few_cancellations(Q, Actions(cancelled=lately(4)), NOW)
     assert "4 rendez-vous en un jour" in refused.value.issues[0].fr
     assert int(refused.value.headers["Retry-After"]) == 86400 - 3 * 60
@@ -93,7 +95,8 @@ def test_room_to_come(upcoming: list[Upcoming], own: int | None, expected: str |
 
 def room(upcoming: list[Upcoming], own: int | None) -> str | None:
     try:
-        quotas.require_room_to_come(Q, upcoming, {"a": own}, frozenset({"s"}), counsellor=False)
+        with in_words():
+            quotas.require_room_to_come(Q, upcoming, {"a": own}, frozenset({"s"}), counsellor=False)
     except Unprocessable as refused:
         return refused.issues[0].details_code
     return None
@@ -102,7 +105,7 @@ def room(upcoming: list[Upcoming], own: int | None) -> str | None:
 def test_requests_and_people() -> None:
     quotas.require_few_requests(Q, 1)
     quotas.require_few_patients(Q, 3)
-    with pytest.raises(Unprocessable, match="2 requests waiting"):
+    with pytest.raises(Unprocessable, match="2 requests waiting"), in_words():
         quotas.require_few_requests(Q, 2)
-    with pytest.raises(Unprocessable, match="3 people"):
+    with pytest.raises(Unprocessable, match="3 people"), in_words():
         quotas.require_few_patients(Q, 4)

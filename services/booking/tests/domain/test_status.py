@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from services.booking.tests.telling import in_words
 
 from creneau_booking.domain.changes import require_allowed_status, require_transition
 from creneau_booking.domain.status import APPOINTMENT_STATUSES, AppointmentStatus, claims
@@ -43,7 +44,7 @@ def test_transition(before: AppointmentStatus, after: AppointmentStatus) -> None
     if (before, after) in ALLOWED:
         require_transition(before, after, by_patient=False)
         return
-    with pytest.raises(Unprocessable) as refused:
+    with pytest.raises(Unprocessable) as refused, in_words():
         require_transition(before, after, by_patient=False)
     [issue] = refused.value.issues
     assert issue.diagnostics == f"from {before} to {after}"
@@ -63,14 +64,14 @@ def test_what_a_patient_may_do(before: AppointmentStatus, after: AppointmentStat
     if before == after or (after in own and (before, after) != ("booked", "pending")):
         require_transition(before, after, by_patient=True)
     else:
-        with pytest.raises(Forbidden, match=after):
+        with pytest.raises(Forbidden, match=after), in_words():
             require_transition(before, after, by_patient=True)
 
 
 def test_a_patient_cannot_begin_with_a_status_of_the_practice() -> None:
     require_allowed_status("booked", by_patient=True)
     require_allowed_status("arrived", by_patient=False)
-    with pytest.raises(Forbidden):
+    with pytest.raises(Forbidden), in_words():
         require_allowed_status("arrived", by_patient=True)
 
 

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 from services.booking.tests.conftest import settings_for
 from services.booking.tests.factories import NOW, appointment
 from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.telling import in_words
 
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database
@@ -91,7 +92,7 @@ class Life(RuleBasedStateMachine):
     def attempt(self, allowed: bool, work: Coroutine[Any, Any, T]) -> T | None:
         if allowed:
             return self.loop.run(work)
-        with pytest.raises(Conflict):
+        with pytest.raises(Conflict), in_words():
             self.loop.run(work)
         return None
 

@@ -11,7 +11,7 @@ import pytest
 from services.booking.tests.factories import appointment, unique
 from services.booking.tests.practice import Practice
 
-from creneau_booking.jobs import rules
+from creneau_booking.jobs import DAYS_A_MONTH, rules
 from creneau_booking.settings import BookingSettings
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -158,7 +158,7 @@ async def test_the_trail_and_superseded_versions_go_by_whole_months(fresh: Pract
     """A month whose last day is past keeping is gone, not emptied; the one before its end keeps every row."""
     job = retention(fresh, audit_kept_days=100, superseded_kept_days=100)
     fresh.clock.instant = datetime(2091, 3, 20, tzinfo=UTC)
-    assert await job.make_ready() == 10  # of two tables, from last month to three ahead
+    assert await job.make_ready() == 15  # of three tables, from last month to three ahead
     assert await job.make_ready() == 0
     for moment in (
         datetime(2091, 3, 1, tzinfo=UTC),
@@ -185,6 +185,23 @@ async def test_the_trail_and_superseded_versions_go_by_whole_months(fresh: Pract
     assert await fresh.database.pool.fetchval(report, fresh.clock.now().date()) == 2
 
 
+async def test_versions_of_slots_go_with_the_month_in_which_they_were_superseded(fresh: Practice) -> None:
+    """However long the slot had stood before, what it was is kept from the booking on, and goes as a whole month."""
+    job = retention(fresh)
+    agenda = await fresh.open_agenda(1, start=datetime(2091, 4, 2, 9, tzinfo=UTC))
+    fresh.clock.instant = datetime(2091, 3, 20, tzinfo=UTC)
+    await job.make_ready()
+    patient = await fresh.new_patient()
+    await fresh.create(appointment("booked", slots=agenda.slots, patient=patient, start=agenda.start))
+    assert await count(fresh, "slot_history_2091_03") == 1
+    kept = timedelta(days=fresh.settings.slot_months_kept * DAYS_A_MONTH)
+    fresh.clock.instant = datetime(2091, 4, 1, tzinfo=UTC) + kept - timedelta(minutes=1)
+    assert (await job.apply())["slot-versions"] == 0
+    fresh.clock.advance(timedelta(minutes=1))
+    assert (await job.apply())["slot-versions"] == 1
+    assert await fresh.database.pool.fetchval("SELECT to_regclass('slot_history_2091_03')") is None
+
+
 async def test_a_round_makes_the_coming_months_ready_before_anything_is_removed(fresh: Practice) -> None:
     stop = asyncio.Event()
     fresh.clock.instant = datetime(2091, 3, 20, tzinfo=UTC)
@@ -194,9 +211,15 @@ async def test_a_round_makes_the_coming_months_ready_before_anything_is_removed(
         return 0
 
     await Retention(
-        fresh.database, fresh.clock, [Rule("nothing", "NOTHING_KEPT_DAYS", timedelta(days=1), end)]
+        fresh.database,
+        fresh.clock,
+        [
+            Rule("nothing", "NOTHING_KEPT_DAYS", timedelta(days=1), end),
+            Rule("audit", "AUDIT_KEPT_DAYS", timedelta(days=400), end, months_of="audit"),
+            Rule("slot-versions", "SLOT_MONTHS_KEPT", timedelta(days=400), end, months_of="slot_history"),
+        ],
     ).run(stop)
-    for table in ("audit", "resource_history"):
+    for table in ("audit", "slot_history"):
         names = await fresh.database.pool.fetch("SELECT name FROM partitions_of($1)", table)
         assert {f"{table}_2091_{month:02}" for month in range(2, 7)} <= {row["name"] for row in names}
 
@@ -259,8 +282,8 @@ async def test_whoever_holds_a_row_is_not_waited_for_and_the_row_goes_later(fres
 
 async def test_a_class_that_fails_keeps_none_of_the_others(fresh: Practice) -> None:
     await past_visits(fresh, 1)
-    await fresh.database.pool.execute("DROP TABLE slot_history")
+    await fresh.database.pool.execute("DROP TABLE async_request")
     fresh.clock.advance(timedelta(days=800))
     removed = await retention(fresh).apply()
-    assert "slot-versions" not in removed
+    assert "async-answers" not in removed
     assert removed["appointments"] == 1

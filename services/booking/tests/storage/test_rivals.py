@@ -16,6 +16,7 @@ import pytest
 from services.booking.tests.factories import BASE, appointment, schedule, slot, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
+from services.booking.tests.telling import in_words
 
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.app import create_stores
@@ -35,7 +36,8 @@ async def outcomes(attempts: list[Awaitable[Any]], at_once: int = RIVALS) -> Cou
     async def one(attempt: Awaitable[Any]) -> str:
         async with places:
             try:
-                await attempt
+                with in_words():
+                    await attempt
             except Conflict as refused:
                 return refused.issues[0].details_code or "?"
             return "won"
@@ -133,7 +135,7 @@ async def test_an_expired_hold_gives_way_without_the_sweeper(fresh: Practice) ->
     agenda = await fresh.open_agenda(1)
     held = await fresh.hold(appointment("proposed", slots=agenda.slots))
     fresh.clock.advance(timedelta(seconds=fresh.settings.hold_duration_s - 1))
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(Conflict) as refused, in_words():
         await fresh.create(appointment("booked", slots=agenda.slots))
     assert refused.value.issues[0].details_code == "slot-held"
     fresh.clock.advance(timedelta(seconds=1))
@@ -148,7 +150,7 @@ async def test_an_expired_hold_in_another_agenda_gives_way_too(fresh: Practice) 
     one = await fresh.open_agenda(1)
     two = await fresh.open_agenda(1, practitioner=one.practitioner)
     held = await fresh.hold(appointment("proposed", slots=one.slots))
-    with pytest.raises(Conflict, match=one.practitioner):
+    with pytest.raises(Conflict, match=one.practitioner), in_words():
         await fresh.create(appointment("booked", slots=two.slots))
     fresh.clock.advance(timedelta(hours=1))
     booked = await fresh.create(appointment("booked", slots=two.slots))

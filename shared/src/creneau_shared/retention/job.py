@@ -20,7 +20,7 @@ from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.partitions import drop_months, make_months
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging.waiting import every, wait
-from creneau_shared.retention.rules import MONTHLY, Rule
+from creneau_shared.retention.rules import Rule
 from creneau_shared.retention.settings import RetentionSettings
 
 REMOVED = Counter(
@@ -79,7 +79,7 @@ class Retention:
         """Make the partitions of the coming months; how many. A table that fails is logged: its rows go to its default
         partition meanwhile."""
         made, now = 0, self._clock.now()
-        for table in MONTHLY:
+        for table in dict.fromkeys(rule.months_of for rule in self._rules if rule.months_of):
             try:
                 async with self._database.connection() as connection:
                     made += await make_months(connection, table, now, self._settings.partition_months_ahead)

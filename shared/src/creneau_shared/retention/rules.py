@@ -102,8 +102,6 @@ async def _superseded_of(
 
 WHOLE_MONTH = timedelta(days=31)
 """how much longer than it must a row of these is kept at the most, until its month is wholly past"""
-MONTHLY = ("audit", "resource_history")
-"""the tables of every service that are partitioned by month"""
 
 
 def common_rules(settings: RetentionSettings, resource_types: Sequence[str]) -> list[Rule]:

@@ -11,8 +11,13 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from dateutil.relativedelta import relativedelta
 
-from creneau_booking.domain.refusals import local, months_in_words, time_in_words
-from creneau_shared.errors import Unprocessable
+from creneau_booking.domain.refusals import (
+    AgeOutsideLimit,
+    BirthDateUnknown,
+    ChangeTooLate,
+    NoticeTooShort,
+    NotOpenYet,
+)
 
 MIDNIGHT = time()
 
@@ -131,84 +136,27 @@ def fits(age: AgeLimit, birth: Birth, day: date) -> bool:
 
 
 def require_open(agenda: AgendaRules, start: datetime, now: datetime) -> None:
-    """Unprocessable when a slot that starts at `start` is not open to patients yet, or no longer."""
+    """Refused when a slot that starts at `start` is not open to patients yet, or no longer."""
     window, notice = agenda.rules.window, agenda.rules.minimum_notice
     if window is not None and now < (opening := opens(window, start, agenda.zone)):
-        days_fr, days_en = time_in_words(timedelta(days=window.days))
-        raise _refusal(
-            "not-open-yet",
-            f"Cet agenda s'ouvre {days_fr} à l'avance : le créneau du {local(start, agenda.zone)} pourra être réservé"
-            f" à partir du {local(opening, agenda.zone)}.",
-            f"This agenda opens {days_en} ahead: the slot of {local(start, agenda.zone)} can be booked from"
-            f" {local(opening, agenda.zone)} on.",
-            diagnostics=f"bookable from {opening.isoformat()}",
-        )
+        raise NotOpenYet(window.days, start, opening, agenda.zone)
     if notice is not None and start - now < notice:
-        time_fr, time_en = time_in_words(notice)
-        raise _refusal(
-            "notice-too-short",
-            f"Cet agenda se réserve en ligne au plus tard {time_fr} à l'avance : le créneau du"
-            f" {local(start, agenda.zone)} ne peut plus être réservé ainsi. Choisissez-en un autre, ou appelez le cabinet.",
-            f"This agenda is booked online {time_en} ahead at the latest: the slot of {local(start, agenda.zone)} can no"
-            " longer be booked so. Choose another one, or call the practice.",
-            diagnostics=f"bookable until {(start - notice).isoformat()}",
-        )
+        raise NoticeTooShort(notice, start, agenda.zone)
 
 
 def require_age(agenda: AgendaRules, birth: Birth | None, start: datetime) -> None:
-    """Unprocessable when the agenda does not take people of the patient's age, or the age is not known."""
+    """Refused when the agenda does not take people of the patient's age, or the age is not known."""
     age = agenda.rules.age
     if age is None:
         return
-    whom_fr, whom_en = _ages_in_words(age)
     if birth is None:
-        raise _refusal(
-            "birthdate-unknown",
-            f"Cet agenda reçoit les patients {whom_fr} : indiquez la date de naissance du patient (Patient.birthDate).",
-            f"This agenda takes patients {whom_en}: give the patient's date of birth (Patient.birthDate).",
-            expression="Appointment.participant",
-        )
+        raise BirthDateUnknown(age.from_months, age.below_months)
     if not fits(age, birth, start.astimezone(agenda.zone).date()):
-        raise _refusal(
-            "age-outside-limit",
-            f"Cet agenda reçoit les patients {whom_fr} au jour du rendez-vous.",
-            f"This agenda takes patients {whom_en} on the day of the appointment.",
-            expression="Appointment.participant",
-        )
+        raise AgeOutsideLimit(age.from_months, age.below_months)
 
 
 def require_changeable(agenda: AgendaRules, start: datetime, now: datetime) -> None:
-    """Unprocessable when it is too late for a patient to cancel or move an appointment that starts at `start`."""
+    """Refused when it is too late for a patient to cancel or move an appointment that starts at `start`."""
     deadline = agenda.rules.change_deadline
     if deadline is not None and start - now < deadline:
-        time_fr, time_en = time_in_words(deadline)
-        raise _refusal(
-            "change-too-late",
-            f"Ce rendez-vous s'annule ou se déplace en ligne jusqu'à {time_fr} avant son début"
-            f" ({local(start, agenda.zone)}) : appelez le cabinet.",
-            f"This appointment can be cancelled or moved online until {time_en} before it starts"
-            f" ({local(start, agenda.zone)}): call the practice.",
-            expression="Appointment.status",
-            diagnostics=f"changeable until {(start - deadline).isoformat()}",
-        )
-
-
-def _ages_in_words(age: AgeLimit) -> tuple[str, str]:
-    from_fr, from_en = months_in_words(age.from_months)
-    if age.below_months is None:
-        return f"à partir de {from_fr}", f"from the age of {from_en} on"
-    below_fr, below_en = months_in_words(age.below_months)
-    if age.from_months == 0:
-        return f"de moins de {below_fr}", f"younger than {below_en}"
-    return f"de {from_fr} à moins de {below_fr}", f"from {from_en} to less than {below_en}"
-
-
-def _refusal(
-    details_code: str,
-    fr: str,
-    en: str,
-    *,
-    expression: str = "Appointment.slot",
-    diagnostics: str | None = None,
-) -> Unprocessable:
-    return Unprocessable(fr, en, expression=expression, details_code=details_code, diagnostics=diagnostics)
+        raise ChangeTooLate(deadline, start, agenda.zone)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from creneau_shared.contact_points import mended
-from creneau_shared.errors import Conflict
 
 INS_SYSTEMS = frozenset(f"urn:oid:1.2.250.1.213.1.4.{number}" for number in (8, 9, 10, 11))
 """INS-NIR and INS-NIA, and the NIR of tests and of demonstrations (referential INS, FR Core patient-ins)."""
@@ -55,22 +54,3 @@ def address_digest(patient_id: str, kind: AddressKind, address: str) -> bytes:
 
 def _digest(*parts: str) -> bytes:
     return hashlib.sha256("\n".join(parts).encode()).digest()
-
-
-def registered_already(holder: str | None) -> Conflict:
-    """The refusal of a second registration. `holder`: the Patient's id, for whom may see it."""
-    if holder is not None:
-        fr = f"Cette identité (INS) est déjà enregistrée : Patient/{holder}. Utilisez cette fiche."
-        en = f"This identity (INS) is registered already: Patient/{holder}. Use that record."
-    else:
-        fr = (
-            "Cette identité (INS) est déjà enregistrée par un autre cabinet. Enregistrez la personne sans INS, ou "
-            "demandez à l'exploitant du service de vous rattacher sa fiche."
-        )
-        en = (
-            "This identity (INS) is registered already by another practice. Register the person without INS, or ask "
-            "the operator of the service to attach their record to you."
-        )
-    return Conflict(
-        fr, en, code="duplicate", expression="Patient.identifier", details_code="ins-registered-already"
-    )

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from creneau_booking.domain.refusals import (
+    AddressesUnreachable,
+    StatedByStaff,
+)
 from creneau_shared.contact_points import email_address
-from creneau_shared.errors import Forbidden, Issue, Unprocessable
 
 Members = Mapping[str, Any]
 
@@ -32,16 +35,16 @@ _SERVERS = frozenset({"resourceType", "id"})
 
 
 def require_own_words(before: Members | None, after: Members) -> None:
-    """Forbidden, with one issue for each element, when an account changes `before` (None: registers) by more than
+    """Refused, with one issue for each element, when an account changes `before` (None: registers) by more than
     its own words."""
     old = before or {}
     touched = [*_others_changed(old, after), *(_verified_changed(old, after) if is_verified(old) else ())]
     if touched:
-        raise Forbidden(issues=[_issue(element) for element in touched])
+        raise StatedByStaff(tuple(touched))
 
 
 def require_reachable(before: Members | None, after: Members) -> None:
-    """Unprocessable when an account gives an e-mail address at which nothing can arrive: who types it can correct it.
+    """Refused when an account gives an e-mail address at which nothing can arrive: who types it can correct it.
 
     What software of a practice writes is kept as it stands there, and said of the messages that do not leave.
     """
@@ -54,7 +57,7 @@ def require_reachable(before: Members | None, after: Members) -> None:
         and email_address(value) is None
     ]
     if wrong:
-        raise Unprocessable(issues=[_unreachable(index) for index in wrong])
+        raise AddressesUnreachable(tuple(wrong))
 
 
 def is_verified(patient: Members) -> bool:
@@ -107,30 +110,3 @@ def _extensions(patient: Members, *, own: bool | None = None, url: str | None = 
 
 def _official_names(patient: Members) -> list[Any]:
     return [name for name in patient.get("name", ()) if name.get("use") == "official"]
-
-
-def _issue(element: str) -> Issue:
-    if element in OWN:
-        fr, en = "a été vérifié par un professionnel", "was verified by a professional"
-    else:
-        fr, en = "est établi par un cabinet ou un professionnel", "is stated by a practice or a professional"
-    return Issue(
-        code="forbidden",
-        fr=f"Patient.{element} {fr} : adressez-vous à lui pour le faire corriger. Vous pouvez changer vous-même : "
-        f"{', '.join(OWN)}.",
-        en=f"Patient.{element} {en}: ask them to correct it. What you can change yourself: {', '.join(OWN)}.",
-        expression=(f"Patient.{element}",),
-        details_code="stated-by-staff",
-    )
-
-
-def _unreachable(index: int) -> Issue:
-    return Issue(
-        code="value",
-        fr="Aucun message ne peut arriver à cette adresse électronique. Corrigez-la, par exemple camille@exemple.fr "
-        "(sans accent avant le signe @).",
-        en="No message can arrive at this e-mail address. Correct it, for example camille@exemple.fr (without accents "
-        "before the @ sign).",
-        expression=(f"Patient.telecom[{index}].value",),
-        details_code="no-email-address",
-    )

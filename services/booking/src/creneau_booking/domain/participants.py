@@ -6,7 +6,18 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from creneau_booking.domain.appointment import Appointment, Participant, SlotFact
-from creneau_shared.errors import Forbidden, Issue, Unprocessable
+from creneau_booking.domain.refusals import (
+    ActorsNotTheirs,
+    AnswerForOthers,
+    AnswerNotTheirs,
+    NoActorOfTheirs,
+    NotOffered,
+    NotOnePatient,
+    ParticipantsNotTheirs,
+    ParticipantsTouched,
+    PatientNotTheirs,
+    UnknownActors,
+)
 
 SAID_BY_SLOT = ("serviceCategory", "serviceType", "specialty", "appointmentType")
 """What an appointment in a slot is for, where the slot says it: same elements, same meaning."""
@@ -15,28 +26,20 @@ SAID_BY_SLOT = ("serviceCategory", "serviceType", "specialty", "appointmentType"
 def require_one_own_patient(appointment: Appointment, own: Collection[str]) -> str:
     """The one Patient (reference) whom a patient's appointment is for.
 
-    Unprocessable when it is for none or several, Forbidden when it is for somebody for whom the caller does not act.
+    Refused when it is for none or several, and when it is for somebody for whom the caller does not act.
     Whatever its status: what lies in somebody's list is in their compartment.
     """
     patients = set(appointment.patients)
     if len(patients) != 1:
-        raise Unprocessable(
-            "Un rendez-vous se prend pour une personne : un participant Patient, et un seul.",
-            "An appointment is for one person: one Patient participant, and only one.",
-            expression="Appointment.participant",
-            details_code="one-patient",
-        )
+        raise NotOnePatient()
     [patient] = patients
     if patient.removeprefix("Patient/") not in own:
-        raise Forbidden(
-            "Vous ne pouvez prendre rendez-vous que pour vous ou une personne que vous représentez.",
-            "You can only make appointments for yourself or someone you represent.",
-            expression=tuple(
-                f"Appointment.participant[{index}].actor"
+        raise PatientNotTheirs(
+            tuple(
+                index
                 for index, participant in enumerate(appointment.participants)
                 if participant.reference == patient
-            ),
-            details_code="participant-not-yours",
+            )
         )
     return patient
 
@@ -56,54 +59,31 @@ def named_at(appointment: Appointment, indexes: Sequence[int], kind: str) -> tup
     return tuple(reference for reference in found if reference and reference.startswith(f"{kind}/"))
 
 
-def not_yours(indexes: Sequence[int]) -> Forbidden:
-    """The refusal of participants whom a patient's word cannot bring."""
-    return Forbidden(
-        issues=[
-            Issue(
-                "forbidden",
-                "Un patient prend rendez-vous avec les acteurs de l'agenda de son créneau, pour lui-même et ses proches"
-                " déclarés : ce participant n'est ni l'un ni l'autre.",
-                "A patient makes an appointment with the actors of the slot's agenda, for themselves and the related"
-                " persons on record: this participant is neither.",
-                (f"Appointment.participant[{index}].actor",),
-                details_code="participant-not-yours",
-            )
-            for index in indexes
-        ]
-    )
-
-
 def require_only_agendas_people(
     appointment: Appointment, taken: Sequence[str], by_agendas: Sequence[str], roles: Mapping[str, str]
 ) -> None:
-    """Forbidden when an appointment that a patient makes or moves would take people beside its agendas'.
+    """Refused when an appointment that a patient makes or moves would take people beside its agendas'.
 
     `taken` are the people and devices that it takes, `by_agendas` those that its agendas bring themselves.
     """
     beside = set(taken) - set(by_agendas)
     if beside:
-        raise not_yours(
-            [
+        raise ParticipantsNotTheirs(
+            tuple(
                 index
                 for index, participant in enumerate(appointment.participants)
                 if roles.get(participant.reference or "", participant.reference) in beside
-            ]
+            )
         )
 
 
 def require_said_by_slots(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
-    """Forbidden when a patient's appointment is for something that its slots do not offer; their silence is no limit."""
+    """Refused when a patient's appointment is for something that its slots do not offer; their silence is no limit."""
     for element in SAID_BY_SLOT:
         offered = [slot.offers[element] for slot in slots if slot.offers.get(element)]
         said = appointment.visit.get(element, frozenset())
         if said and offered and not said <= frozenset().union(*offered):
-            raise Forbidden(
-                f"Ce créneau n'offre pas ce que dit {element} : reprenez ce que dit le créneau.",
-                f"This slot does not offer what {element} says: take what the slot says.",
-                expression=f"Appointment.{element}",
-                details_code="element-not-yours",
-            )
+            raise NotOffered(element)
 
 
 def require_others_untouched(
@@ -113,7 +93,7 @@ def require_others_untouched(
     *,
     may_join: Collection[str] = (),
 ) -> None:
-    """Forbidden when a patient changes more of the participants than the answers of their own.
+    """Refused when a patient changes more of the participants than the answers of their own.
 
     `own`: the references whose `status` they may change; `may_join`: those who may come and go as well.
     """
@@ -126,16 +106,9 @@ def require_others_untouched(
         if kept[said]:
             kept[said] -= 1
         else:
-            touched.append(f"Appointment.participant[{index}]")
+            touched.append(index)
     if touched or +kept:
-        raise Forbidden(
-            "Des participants, un patient ne change que sa propre réponse (participant.status) : le reste est l'affaire"
-            " du cabinet.",
-            "Of the participants, a patient changes their own answer only (participant.status): the rest is the"
-            " practice's.",
-            expression=touched or "Appointment.participant",
-            details_code="element-not-yours",
-        )
+        raise ParticipantsTouched(tuple(touched))
 
 
 def _said(participant: Participant, own: Collection[str]) -> str:
@@ -153,74 +126,33 @@ def _ordered(value: object) -> object:
 
 
 def require_actors_known(appointment: Appointment, unknown: Collection[str]) -> None:
-    """Unprocessable when software of a practice names actors whom nobody knows here."""
-    _refuse_actors(
-        appointment,
-        unknown,
-        "Cet acteur n'est connu ni de l'annuaire ni d'un agenda d'ici.",
-        "This actor is known neither to the directory nor to an agenda here.",
-        "unknown-actor",
-        Unprocessable,
-    )
+    """UnknownActors when software of a practice names actors whom nobody knows here."""
+    if unknown:
+        raise UnknownActors(tuple(sorted(unknown)), _named(appointment, unknown))
 
 
 def require_actors_theirs(appointment: Appointment, foreign: Collection[str]) -> None:
-    """Forbidden when software of a practice would take actors of another."""
-    _refuse_actors(
-        appointment,
-        foreign,
-        "Cet acteur n'est pas de vos organisations : un logiciel ne prend que les acteurs de ses propres agendas.",
-        "This actor is not of your organizations: software takes actors of its own agendas only.",
-        "actor-not-yours",
-        Forbidden,
-    )
+    """ActorsNotTheirs when software of a practice would take actors of another."""
+    if foreign:
+        raise ActorsNotTheirs(tuple(sorted(foreign)), _named(appointment, foreign))
 
 
-def _refuse_actors(
-    appointment: Appointment,
-    actors: Collection[str],
-    fr: str,
-    en: str,
-    details_code: str,
-    refusal: type[Forbidden | Unprocessable],
-) -> None:
-    if not actors:
-        return
-    where = tuple(
-        f"Appointment.participant[{index}].actor"
-        for index, participant in enumerate(appointment.participants)
-        if participant.reference in actors
-    )
-    names = ", ".join(sorted(actors))
-    raise refusal(
-        fr, en, expression=where or "Appointment.slot", details_code=details_code, diagnostics=names
+def _named(appointment: Appointment, actors: Collection[str]) -> tuple[int, ...]:
+    """Which participants (by index) name one of the actors."""
+    return tuple(
+        index for index, participant in enumerate(appointment.participants) if participant.reference in actors
     )
 
 
 def require_one_of_theirs(actors: Collection[str]) -> None:
-    """Forbidden when software of a practice makes an appointment without a slot that concerns nobody of theirs."""
+    """Refused when software of a practice makes an appointment without a slot that concerns nobody of theirs."""
     if not actors:
-        raise Forbidden(
-            "Sans créneau, un rendez-vous nomme au moins un acteur de vos organisations.",
-            "Without a slot, an appointment names at least one actor of your organizations.",
-            expression="Appointment.participant",
-            details_code="actor-not-yours",
-        )
+        raise NoActorOfTheirs()
 
 
 def require_answerable(actor: str | None, own: Collection[str], status: str) -> None:
-    """Forbidden when a patient answers for somebody else, or with what only a practice can say."""
+    """Refused when a patient answers for somebody else, or with what only a practice can say."""
     if actor not in own:
-        raise Forbidden(
-            "Un patient répond pour lui-même ou pour un proche déclaré, jamais pour le cabinet.",
-            "A patient answers for themselves or a related person on record, never for the practice.",
-            expression="AppointmentResponse.actor",
-            details_code="participant-not-yours",
-        )
+        raise AnswerForOthers()
     if status not in ("accepted", "declined", "tentative"):
-        raise Forbidden(
-            f"Un patient accepte, décline ou hésite (accepted, declined, tentative) ; reçu « {status} ».",
-            f"A patient accepts, declines or hesitates (accepted, declined, tentative); got “{status}”.",
-            expression="AppointmentResponse.participantStatus",
-            details_code="status-not-yours",
-        )
+        raise AnswerNotTheirs(status)

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from creneau_booking.domain.refusals import (
+    ElementsNotTheirs,
+)
 from creneau_booking.domain.status import AppointmentStatus
-from creneau_shared.errors import Forbidden, Issue
 
 Phase = Literal["request", "held", "booked", "closed"]
 """`request`: new, proposed or on the waiting list; `held`: in a live hold of the patient's own; `booked`: booked, or
@@ -93,12 +95,12 @@ def phase_of(status: AppointmentStatus, *, held: bool, shared: bool) -> Phase:
 
 
 def require_sayable(new: Json) -> None:
-    """Forbidden, naming each, when a new appointment of a patient's has elements that are the practice's."""
+    """Refused, naming each, when a new appointment of a patient's has elements that are the practice's."""
     _refuse(_changed({}, new, "request", moving=False, cancelling=False))
 
 
 def require_changeable(before: Json, after: Json, phase: Phase, *, moving: bool) -> None:
-    """Forbidden, naming each, when a patient changes elements that are not, or no longer, theirs."""
+    """Refused, naming each, when a patient changes elements that are not, or no longer, theirs."""
     cancelling = after["status"] == "cancelled" and before["status"] != "cancelled"
     _refuse(_changed(before, after, phase, moving=moving, cancelling=cancelling))
 
@@ -111,20 +113,9 @@ def keeping_meta(before: Json, after: Json) -> dict[str, Any]:
 
 
 def _refuse(elements: Iterator[str]) -> None:
-    issues = [
-        Issue(
-            "forbidden",
-            f"{element} est l'affaire du cabinet, ou ne se change plus à ce stade : ce que le patient peut dire d'un"
-            " rendez-vous est une liste publiée.",
-            f"{element} is the practice's, or can no longer be changed: what a patient may say of an appointment is a"
-            " published list.",
-            (f"Appointment.{element}",),
-            details_code="element-not-yours",
-        )
-        for element in elements
-    ]
-    if issues:
-        raise Forbidden(issues=issues)
+    touched = tuple(elements)
+    if touched:
+        raise ElementsNotTheirs(touched)
 
 
 def _changed(before: Json, after: Json, phase: Phase, *, moving: bool, cancelling: bool) -> Iterator[str]:

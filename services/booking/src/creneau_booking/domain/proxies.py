@@ -11,7 +11,12 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.access_rules import Birth, local_instant, months_later
-from creneau_shared.errors import Forbidden
+from creneau_booking.domain.refusals import (
+    AccountOfTheirOwn,
+    GuardianAtPractice,
+    MinorOnParents,
+    ProxyNotTheirs,
+)
 
 MAJORITY_MONTHS = 18 * 12
 SCOPES = ("see", "book", "cancel", "register")
@@ -94,42 +99,18 @@ class Person:
 def require_may_decide(
     relationships: frozenset[str], person: Person, *, manages: bool, is_person: bool
 ) -> None:
-    """Forbidden when a consumer may not state, change or end a proxy with these relationships (before and after).
+    """Refused when a consumer may not state, change or end a proxy with these relationships (before and after).
 
     `manages`: they may say who represents the person; `is_person`: they are the person.
     """
     if not manages:
-        raise Forbidden(
-            "Seuls la personne elle-même, ses parents ou son représentant légal décident de qui la représente. Pour ne"
-            " plus la représenter vous-même : $renounce.",
-            "Only the person, their parents or their legal representative decide who represents them. To represent"
-            " them no longer yourself: $renounce.",
-            expression="RelatedPerson",
-            details_code="proxy-not-yours",
-        )
+        raise ProxyNotTheirs()
     if "ONESELF" in relationships and person.has_account and not is_person:
-        raise Forbidden(
-            "Cette personne a son propre compte : elle seule, ou son cabinet, en décide.",
-            "This person has an account of their own: only they, or their practice, decide about it.",
-            expression="RelatedPerson.relationship",
-            details_code="proxy-oneself",
-        )
+        raise AccountOfTheirOwn()
     if GUARDIAN in relationships:
-        raise Forbidden(
-            "Une mesure de protection se déclare, se change et se termine au cabinet.",
-            "A protective measure is stated, changed and ended at the practice.",
-            expression="RelatedPerson.relationship",
-            details_code="proxy-guardian",
-        )
+        raise GuardianAtPractice()
     if is_person and person.minor and relationships & PARENTS:
-        raise Forbidden(
-            "Un mineur ne décide pas de qui sont ses parents ; un rendez-vous peut leur être caché"
-            " (HIDDEN-FROM-PROXIES).",
-            "A minor does not decide who their parents are; an appointment can be hidden from them"
-            " (HIDDEN-FROM-PROXIES).",
-            expression="RelatedPerson.relationship",
-            details_code="proxy-parent",
-        )
+        raise MinorOnParents()
 
 
 def same_person(one: Birth | None, other: Birth | None) -> bool:

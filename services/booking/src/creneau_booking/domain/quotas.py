@@ -11,8 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from creneau_booking.domain.refusals import counted
-from creneau_shared.errors import TooManyRequests, Unprocessable
+from creneau_booking.domain.refusals import (
+    Among,
+    TooManyBookings,
+    TooManyCancellations,
+    TooManyHoldsBegun,
+    TooManyPatients,
+    TooManyRequestsWaiting,
+    TooManyToCome,
+)
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -68,66 +75,28 @@ class Upcoming:
 def require_rate(
     quotas: Quotas, account: Actions, patient: Actions, now: datetime, *, counsellor: bool
 ) -> None:
-    """TooManyRequests when this act, which is counted already, is one too many for its account or its patient."""
+    """Refused when this act, which is counted already, is one too many for its account or its patient."""
     if counsellor:
-        _require_below(
-            account.booked,
-            quotas.bookings_per_counsellor_per_hour_max,
-            now,
-            HOUR,
-            "too-many-bookings",
-            ("Vous avez pris ou déplacé {} en une heure, le plus qu'un conseiller puisse.", "rendez-vous"),
-            ("You have booked or moved {} within an hour, the most that a counsellor may.", "appointment"),
-        )
+        if (
+            wait := _wait(account.booked, quotas.bookings_per_counsellor_per_hour_max, now, HOUR)
+        ) is not None:
+            raise TooManyBookings("counsellor", quotas.bookings_per_counsellor_per_hour_max, wait)
         return
-    _require_below(
-        account.booked,
-        quotas.bookings_per_account_per_hour_max,
-        now,
-        HOUR,
-        "too-many-bookings",
-        ("Ce compte a pris ou déplacé {} en une heure, le plus qu'il puisse.", "rendez-vous"),
-        ("This account has booked or moved {} within an hour, the most that it may.", "appointment"),
-    )
-    _require_below(
-        patient.booked,
-        quotas.bookings_per_patient_per_hour_max,
-        now,
-        HOUR,
-        "too-many-bookings",
-        (
-            "{} ont été pris ou déplacés en une heure pour ce patient, le plus qui soit possible.",
-            "rendez-vous",
-        ),
-        (
-            "{} have been booked or moved within an hour for this patient, the most that is possible.",
-            "appointment",
-        ),
-    )
-    _require_below(
-        account.held,
-        quotas.holds_begun_per_account_per_hour_max,
-        now,
-        HOUR,
-        "too-many-holds-begun",
-        ("Ce compte a mis de côté {} en une heure, confirmés ou non, le plus qu'il puisse.", "créneau"),
-        ("This account has held {} within an hour, confirmed or not, the most that it may.", "slot"),
-    )
+    if (wait := _wait(account.booked, quotas.bookings_per_account_per_hour_max, now, HOUR)) is not None:
+        raise TooManyBookings("account", quotas.bookings_per_account_per_hour_max, wait)
+    if (wait := _wait(patient.booked, quotas.bookings_per_patient_per_hour_max, now, HOUR)) is not None:
+        raise TooManyBookings("patient", quotas.bookings_per_patient_per_hour_max, wait)
+    if (wait := _wait(account.held, quotas.holds_begun_per_account_per_hour_max, now, HOUR)) is not None:
+        raise TooManyHoldsBegun(quotas.holds_begun_per_account_per_hour_max, wait)
 
 
 def require_few_cancellations(quotas: Quotas, account: Actions, now: datetime) -> None:
-    """TooManyRequests for a booking by who has cancelled too much today. Cancelling itself is never refused."""
+    """TooManyCancellations for a booking by who has cancelled too much today. Cancelling itself is never refused."""
     # One more than the limit is too many only for what comes next, which this act is.
-    if len(account.cancelled) >= quotas.cancellations_per_account_per_day_max:
-        _refuse(
-            account.cancelled,
-            len(account.cancelled),
-            now,
-            DAY,
-            "too-many-cancellations",
-            ("Ce compte a annulé {} en un jour : il n'en prend plus pour le moment.", "rendez-vous"),
-            ("This account has cancelled {} within a day: it can book no more for now.", "appointment"),
-        )
+    count = len(account.cancelled)
+    wait = _wait(account.cancelled, quotas.cancellations_per_account_per_day_max - 1, now, DAY)
+    if wait is not None:
+        raise TooManyCancellations(count, wait)
 
 
 def require_room_to_come(
@@ -138,109 +107,40 @@ def require_room_to_come(
     *,
     counsellor: bool,
 ) -> None:
-    """Unprocessable when the patient has as many appointments to come as one may.
+    """Refused when the patient has as many appointments to come as one may.
 
     `agendas` are those wanted (ids) with the number that they allow themselves, None where they say nothing;
     `specialties` those of the wanted slots. A counsellor is held to what agendas say themselves.
     """
     if not counsellor:
-        _require_fewer(
-            len(upcoming),
-            quotas.future_appointments_per_patient_max,
-            "too-many-appointments-to-come",
-            "Ce patient a déjà {} à venir, le plus qui soit possible en ligne.",
-            "This patient has {} to come already, the most that is possible online.",
-        )
+        _require_fewer("all", len(upcoming), quotas.future_appointments_per_patient_max)
     for specialty in specialties if not counsellor else ():
-        _require_fewer(
-            sum(specialty in one.specialties for one in upcoming),
-            quotas.future_appointments_per_specialty_max,
-            "too-many-in-specialty",
-            "Ce patient a déjà {} à venir dans cette spécialité, le plus qui soit possible en ligne.",
-            "This patient has {} to come in this speciality already, the most that is possible online.",
-        )
+        count = sum(specialty in one.specialties for one in upcoming)
+        _require_fewer("specialty", count, quotas.future_appointments_per_specialty_max)
     for agenda, most in agendas.items():
         if counsellor and most is None:
             continue
-        _require_fewer(
-            sum(agenda in one.agendas for one in upcoming),
-            quotas.future_appointments_per_agenda_max if most is None else most,
-            "too-many-appointments",
-            "Ce patient a déjà {} à venir dans cet agenda, le plus qu'il accepte en ligne.",
-            "This patient has {} to come in this agenda already, the most that it takes online.",
-        )
+        count = sum(agenda in one.agendas for one in upcoming)
+        _require_fewer("agenda", count, quotas.future_appointments_per_agenda_max if most is None else most)
 
 
 def require_few_requests(quotas: Quotas, waiting: int) -> None:
-    """Unprocessable when the patient has as many requests waiting as one may; `waiting` without the new one."""
-    most = quotas.requests_per_patient_max
-    if waiting >= most:
-        fr, en = counted(waiting, "demande", "request")
-        raise Unprocessable(
-            f"Ce patient a déjà {fr} en attente (proposées ou en liste d'attente) : retirez-en une d'abord.",
-            f"This patient has {en} waiting already (proposed or on a waiting list): withdraw one first.",
-            expression="Appointment.status",
-            details_code="too-many-requests",
-        )
+    """TooManyRequestsWaiting when the patient has as many as one may; `waiting` without the new one."""
+    if waiting >= quotas.requests_per_patient_max:
+        raise TooManyRequestsWaiting(waiting)
 
 
 def require_few_patients(quotas: Quotas, registered: int) -> None:
-    """Unprocessable when an account has registered more people than one may; `registered` with the new one."""
-    most = quotas.patients_per_account_max
-    if registered > most:
-        fr, en = counted(most, "personne", "person", "people")
-        raise Unprocessable(
-            f"Ce compte a déjà enregistré {fr}, le plus qui soit possible : demandez au cabinet ou à un conseiller"
-            " d'enregistrer la suivante.",
-            f"This account has registered {en} already, the most that is possible: ask the practice or a counsellor to"
-            " register the next one.",
-            expression="Patient",
-            details_code="too-many-patients",
-        )
+    """TooManyPatients when an account has registered more people than one may; `registered` with the new one."""
+    if registered > quotas.patients_per_account_max:
+        raise TooManyPatients(quotas.patients_per_account_max)
 
 
-def _require_fewer(count: int, most: int, details_code: str, fr: str, en: str) -> None:
+def _require_fewer(among: Among, count: int, most: int) -> None:
     if count >= most:
-        count_fr, count_en = counted(count, "rendez-vous", "appointment")
-        raise Unprocessable(
-            f"{fr.format(count_fr)} Annulez-en un, ou appelez le cabinet.",
-            f"{en.format(count_en)} Cancel one, or call the practice.",
-            expression="Appointment.participant",
-            details_code=details_code,
-            diagnostics=f"{count} of at most {most}",
-        )
+        raise TooManyToCome(among, count, most)
 
 
-def _require_below(
-    instants: Sequence[datetime],
-    most: int,
-    now: datetime,
-    window: timedelta,
-    details_code: str,
-    fr: tuple[str, str],
-    en: tuple[str, str],
-) -> None:
-    """Refuses when there are more than `most`, this act included."""
-    if len(instants) > most:
-        _refuse(instants, most, now, window, details_code, fr, en)
-
-
-def _refuse(
-    instants: Sequence[datetime],
-    number: int,
-    now: datetime,
-    window: timedelta,
-    details_code: str,
-    fr: tuple[str, str],
-    en: tuple[str, str],
-) -> None:
-    number_fr, number_en = counted(number, fr[1], en[1])
-    wait = min(instants) + window - now
-    minutes = max(1, -(-int(wait.total_seconds()) // 60))
-    wait_fr, wait_en = counted(minutes, "minute", "minute")
-    raise TooManyRequests(
-        f"{fr[0].format(number_fr)} Recommencez dans {wait_fr}, ou appelez le cabinet.",
-        f"{en[0].format(number_en)} Try again in {wait_en}, or call the practice.",
-        details_code=details_code,
-        headers={"Retry-After": str(minutes * 60)},
-    )
+def _wait(instants: Sequence[datetime], most: int, now: datetime, window: timedelta) -> timedelta | None:
+    """How long until the oldest leaves the window, when there are more than `most`, this act included; else None."""
+    return min(instants) + window - now if len(instants) > most else None

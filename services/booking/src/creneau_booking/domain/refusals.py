@@ -1,90 +1,425 @@
-"""The refusals that a rival or a busy person causes: Conflict (409), naming the slot or the person."""
+"""Every refusal of the rules, as facts. How each is told (status, FHIRPath, French, English): `creneau_booking.words`.
+
+Instants carry their zone, ids are without their type, indexes are those of the appointment's participants.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from typing import Literal
 
-from creneau_booking.domain.appointment import SlotFact
-from creneau_shared.clock import PARIS
-from creneau_shared.errors import Conflict
+from creneau_shared.refusal import Refusal
 
-
-def taken(slot: SlotFact) -> Conflict:
-    """The refusal that the slower of two rivals gets."""
-    held = slot.status == "busy-tentative"
-    return Conflict(
-        f"Le créneau du {when(slot.start)} (Slot/{slot.id}) "
-        + ("est en cours de réservation par quelqu'un d'autre." if held else "vient d'être pris.")
-        + " Choisissez-en un autre.",
-        f"The slot of {when(slot.start)} (Slot/{slot.id}) "
-        + ("is being booked by someone else." if held else "has just been taken.")
-        + " Choose another one.",
-        code="conflict",
-        expression="Appointment.slot",
-        details_code="slot-held" if held else "slot-taken",
-        diagnostics=f"Slot/{slot.id} is {slot.status}",
-    )
+Among = Literal["all", "specialty", "agenda"]
+"""Which of a patient's appointments to come are counted."""
+Actor = Literal["counsellor", "account", "patient"]
+"""Whose bookings are counted."""
 
 
-def occupied(actors: Iterable[str], start: datetime) -> Conflict:
-    """The refusal when a person or a device is already taken at that time, perhaps through another agenda."""
-    names = ", ".join(sorted(actors))
-    return Conflict(
-        f"{names} a déjà un rendez-vous à cette heure ({when(start)}). Choisissez un autre créneau.",
-        f"{names} already has an appointment at that time ({when(start)}). Choose another slot.",
-        code="conflict",
-        expression="Appointment.participant",
-        details_code="actor-occupied",
-        diagnostics=names,
-    )
+# -- slots -----------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class SlotTaken(Refusal):
+    """Somebody else was faster, or is at it: `status` is the slot's."""
+
+    id: str
+    start: datetime
+    status: str
+
+
+@dataclass(eq=False)
+class ActorsTaken(Refusal):
+    """People, rooms or devices (references, in order) are taken at that time, perhaps through another agenda."""
+
+    actors: tuple[str, ...]
+    start: datetime
+
+
+@dataclass(eq=False)
+class UnknownSlots(Refusal):
+    """Slots (ids, in order) that do not exist, or not for whoever names them."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class NoTime(Refusal):
+    """Neither a slot, nor a start and an end."""
+
+
+@dataclass(eq=False)
+class AppointmentOrder(Refusal):
+    """The end is not after the start."""
+
+
+@dataclass(eq=False)
+class OutsideSlots(Refusal):
+    """The period `[start, end)` reaches beyond its slots, `[first, last)`."""
+
+    start: datetime
+    end: datetime
+    first: datetime
+    last: datetime
+
+
+@dataclass(eq=False)
+class NoPartOfSlot(Refusal):
+    """A slot lies outside the period `[start, end)`."""
+
+    id: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(eq=False)
+class PartOfSlot(Refusal):
+    """A part of a slot that is taken whole, or one that leaves what nobody could use."""
+
+    id: str
+
+
+@dataclass(eq=False)
+class SlotsNotAdjacent(Refusal):
+    """Two slots of one agenda do not follow each other."""
+
+    before: str
+    after: str
+
+
+@dataclass(eq=False)
+class SlotsOfTwoKinds(Refusal):
+    """Two slots of one agenda are not for the same."""
+
+    one: str
+    other: str
+
+
+@dataclass(eq=False)
+class AgendaClosed(Refusal):
+    """The agenda (id) is not open for booking any more."""
+
+    schedule: str
+
+
+@dataclass(eq=False)
+class NoSlot(Refusal):
+    """A patient books without a slot."""
+
+
+@dataclass(eq=False)
+class SlotBegun(Refusal):
+    """The slot has begun."""
+
+    start: datetime
+
+
+@dataclass(eq=False)
+class OutsideHorizon(Refusal):
+    """The slot lies outside the period that its agenda covers."""
+
+    id: str
+
+
+@dataclass(eq=False)
+class VisitsToCome(Refusal):
+    """What is to be deleted has `count` appointments to come; `first` is the id of one."""
+
+    resource_type: str
+    id: str
+    first: str
+    count: int
+
+
+# -- changes ---------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class IllegalTransition(Refusal):
+    """The state machine has no such step."""
+
+    before: str
+    after: str
+
+
+@dataclass(eq=False)
+class StatusNotTheirs(Refusal):
+    """Only the practice gives this status."""
+
+    status: str
+
+
+@dataclass(eq=False)
+class AlreadyEnded(Refusal):
+    """What is over (`status`) is amended: these elements."""
+
+    status: str
+    elements: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class NotMovable(Refusal):
+    """An appointment of this status is not moved."""
+
+    status: str
+
+
+@dataclass(eq=False)
+class MovedByAmending(Refusal):
+    """A patient changes when or with whom by an update."""
+
+
+@dataclass(eq=False)
+class OtherPatient(Refusal):
+    """The appointment would change its patient."""
+
+
+@dataclass(eq=False)
+class AlreadyStarted(Refusal):
+    """A patient cancels what has begun."""
+
+
+@dataclass(eq=False)
+class NotStarted(Refusal):
+    """Nobody has missed what has not begun."""
+
+
+@dataclass(eq=False)
+class WaitsForPractice(Refusal):
+    """A patient confirms what only the practice confirms."""
+
+
+@dataclass(eq=False)
+class HoldNotTheirs(Refusal):
+    """The hold was begun by another account."""
+
+
+@dataclass(eq=False)
+class HoldExpired(Refusal):
+    """The hold has run out."""
+
+
+# -- participants ----------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class NotOnePatient(Refusal):
+    """A patient's appointment is for none or several."""
+
+
+@dataclass(eq=False)
+class PatientNotTheirs(Refusal):
+    """The caller does not act for the patient, who is named at these indexes."""
+
+    indexes: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class ParticipantsNotTheirs(Refusal):
+    """Participants whom a patient's word cannot bring."""
+
+    indexes: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class NotOffered(Refusal):
+    """The element says what the slots do not offer."""
+
+    element: str
+
+
+@dataclass(eq=False)
+class ParticipantsTouched(Refusal):
+    """A patient changes more of the participants than their own answer: these, or (none) takes some away."""
+
+    indexes: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class UnknownActors(Refusal):
+    """Nobody knows these actors (references, in order), named at these indexes or by the slots."""
+
+    actors: tuple[str, ...]
+    indexes: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class ActorsNotTheirs(Refusal):
+    """Actors (references, in order) of another practice, named at these indexes or by the slots."""
+
+    actors: tuple[str, ...]
+    indexes: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class NoActorOfTheirs(Refusal):
+    """An appointment without a slot concerns nobody of the practice."""
+
+
+@dataclass(eq=False)
+class AnswerForOthers(Refusal):
+    """A patient answers for somebody else."""
+
+
+@dataclass(eq=False)
+class AnswerNotTheirs(Refusal):
+    """A patient gives an answer that only a practice can."""
+
+    status: str
+
+
+@dataclass(eq=False)
+class ElementsNotTheirs(Refusal):
+    """Elements (paths within Appointment) that are not, or no longer, the patient's to say."""
+
+    elements: tuple[str, ...]
+
+
+# -- agendas' rules --------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class NotOpenYet(Refusal):
+    """The agenda opens `days` days ahead: the slot at `opening`."""
+
+    days: int
+    start: datetime
+    opening: datetime
+    zone: tzinfo
+
+
+@dataclass(eq=False)
+class NoticeTooShort(Refusal):
+    """The agenda is booked at least `notice` before the slot starts."""
+
+    notice: timedelta
+    start: datetime
+    zone: tzinfo
+
+
+@dataclass(eq=False)
+class BirthDateUnknown(Refusal):
+    """The agenda asks for an age (in months, half-open) and the patient's is not known."""
+
+    from_months: int
+    below_months: int | None
+
+
+@dataclass(eq=False)
+class AgeOutsideLimit(Refusal):
+    """The patient is not of the age (in months, half-open) that the agenda takes."""
+
+    from_months: int
+    below_months: int | None
+
+
+@dataclass(eq=False)
+class ChangeTooLate(Refusal):
+    """A patient cancels or moves later than `deadline` before the start."""
+
+    deadline: timedelta
+    start: datetime
+    zone: tzinfo
+
+
+# -- quotas ----------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class TooManyBookings(Refusal):
+    """So many bookings and moves within an hour; one more is possible after `wait`."""
+
+    actor: Actor
+    number: int
+    wait: timedelta
+
+
+@dataclass(eq=False)
+class TooManyHoldsBegun(Refusal):
+    """So many holds begun within an hour by an account."""
+
+    number: int
+    wait: timedelta
+
+
+@dataclass(eq=False)
+class TooManyCancellations(Refusal):
+    """So many cancellations within a day by an account."""
+
+    number: int
+    wait: timedelta
+
+
+@dataclass(eq=False)
+class TooManyToCome(Refusal):
+    """The patient has `count` appointments to come, of at most `most`."""
+
+    among: Among
+    count: int
+    most: int
+
+
+@dataclass(eq=False)
+class TooManyRequestsWaiting(Refusal):
+    """The patient has so many requests waiting."""
+
+    waiting: int
+
+
+@dataclass(eq=False)
+class TooManyPatients(Refusal):
+    """The account has registered as many people as one may."""
+
+    most: int
+
+
+# -- people ----------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class ProxyNotTheirs(Refusal):
+    """They do not say who represents the person."""
+
+
+@dataclass(eq=False)
+class AccountOfTheirOwn(Refusal):
+    """The person has an account of their own, and decides about it."""
+
+
+@dataclass(eq=False)
+class GuardianAtPractice(Refusal):
+    """A protective measure is the practice's to state."""
+
+
+@dataclass(eq=False)
+class MinorOnParents(Refusal):
+    """A minor would decide who their parents are."""
+
+
+@dataclass(eq=False)
+class StatedByStaff(Refusal):
+    """Elements of a Patient that its account does not state."""
+
+    elements: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class AddressesUnreachable(Refusal):
+    """E-mail addresses (indexes of Patient.telecom) at which nothing can arrive."""
+
+    indexes: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class IdentityRegistered(Refusal):
+    """The national identity is another Patient's: its id, for whom may see it."""
+
+    holder: str | None
 
 
 def require_no_visits(resource_type: str, id_: str, visits: Sequence[str]) -> None:
-    """Conflict when what is to be deleted has appointments (ids) to come, naming the first."""
-    if not visits:
-        return
-    first, count = f"Appointment/{visits[0]}", len(visits)
-    raise Conflict(
-        f"{resource_type}/{id_} a {count} rendez-vous à venir ({first}) : annulez-les ou déplacez-les d'abord.",
-        f"{resource_type}/{id_} has {count} appointment{'s' if count > 1 else ''} to come ({first}): cancel or move first.",
-        code="conflict",
-        expression=resource_type,
-        details_code="visits-to-come",
-    )
-
-
-def when(moment: datetime) -> str:
-    """An instant as a sentence says it: in the zone that a date without one means here."""
-    return f"{moment.astimezone(PARIS):%Y-%m-%d %H:%M} (Europe/Paris)"
-
-
-def local(moment: datetime, zone: tzinfo) -> str:
-    """An instant as the clocks of its place show it, and which place that is."""
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M} ({zone})"
-
-
-def time_in_words(duration: timedelta) -> tuple[str, str]:
-    """A duration in French and in English, in the largest unit that it is a whole number of."""
-    minutes = int(duration.total_seconds()) // 60
-    for unit, fr, en in ((1440, "jour", "day"), (60, "heure", "hour")):
-        if minutes >= unit and minutes % unit == 0:
-            return counted(minutes // unit, fr, en)
-    return counted(minutes, "minute", "minute")
-
-
-def months_in_words(months: int) -> tuple[str, str]:
-    """An age in French and in English: years, and months where they are not whole."""
-    years, rest = divmod(months, 12)
-    years_fr, years_en = counted(years, "an", "year")
-    if not rest:
-        return years_fr, years_en
-    rest_en = counted(rest, "mois", "month")[1]
-    return (f"{years_fr} et {rest} mois", f"{years_en} and {rest_en}") if years else (f"{rest} mois", rest_en)
-
-
-def counted(number: int, fr: str, en: str, en_plural: str | None = None) -> tuple[str, str]:
-    """`1 jour`, `2 jours`, `2 rendez-vous`; in French zero is singular."""
-    several_fr = fr if fr.endswith("s") else f"{fr}s"
-    several_en = en_plural or f"{en}s"
-    return f"{number} {several_fr if number > 1 else fr}", f"{number} {several_en if number != 1 else en}"
+    """VisitsToCome when what is to be deleted has appointments (ids) to come, naming the first."""
+    if visits:
+        raise VisitsToCome(resource_type, id_, visits[0], len(visits))

@@ -8,11 +8,25 @@ from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
 from creneau_booking.domain.appointment import EXCLUSIVE_TYPES, Appointment, SlotFact, patient_actor
-from creneau_booking.domain.changes import unknown_slots
 from creneau_booking.domain.participants import require_only_agendas_people, require_said_by_slots
-from creneau_booking.domain.refusals import occupied, taken, when
+from creneau_booking.domain.refusals import (
+    ActorsTaken,
+    AgendaClosed,
+    AppointmentOrder,
+    NoPartOfSlot,
+    NoSlot,
+    NoTime,
+    NotOnePatient,
+    OutsideHorizon,
+    OutsideSlots,
+    PartOfSlot,
+    SlotBegun,
+    SlotsNotAdjacent,
+    SlotsOfTwoKinds,
+    SlotTaken,
+    UnknownSlots,
+)
 from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
-from creneau_shared.errors import Unprocessable
 
 PUBLIC_VISIBILITY = "PUBLIC"
 
@@ -76,8 +90,8 @@ def claim_for(
     `slots` are the locked facts of the slots that it names; `resolved` says who is taken with the roles and rooms that
     its participants name; `kept` are the ids of slots that it holds already; `practices`, the organisations (ids) for
     which somebody takes them.
-    Unprocessable when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
-    horizon, times that do not fit); Conflict when somebody else was faster; Forbidden when a patient would take
+    Refused when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
+    horizon, times that do not fit); when somebody else was faster; when a patient would take
     others than the agendas' people. What is said is judged before what is so: who repeats it learns nothing new.
     """
     new = [slot for slot in slots if slot.id not in kept]
@@ -94,9 +108,9 @@ def claim_for(
         _require_usable_parts(cuts)
     for slot in new:
         if slot.displaced and slot.status != "free":
-            raise occupied(slot.exclusive, slot.start)
+            raise ActorsTaken(tuple(sorted(slot.exclusive)), slot.start)
         if slot.status != "free":
-            raise taken(slot)
+            raise SlotTaken(slot.id, slot.start, slot.status)
     actors = exclusive_actors(appointment, slots, resolved)
     if by_patient:
         agendas = [actor for slot in slots for actor in slot.exclusive]
@@ -127,40 +141,20 @@ def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetim
     elif spans:
         start, end = spans[0]
     else:
-        raise Unprocessable(
-            "Un rendez-vous a besoin d'un créneau, ou d'un début et d'une fin.",
-            "An appointment needs a slot, or a start and an end.",
-            expression="Appointment.start",
-            details_code="no-time",
-        )
+        raise NoTime()
     if end <= start:
-        raise Unprocessable(
-            "Le rendez-vous doit finir après son début.",
-            "The appointment must end after it starts.",
-            expression="Appointment.end",
-            details_code="appointment-order",
-        )
+        raise AppointmentOrder()
     for first, last in spans:
         if start < first or end > last:
-            raise Unprocessable(
-                f"Le rendez-vous ({when(start)} – {when(end)}) déborde de ses créneaux ({when(first)} – {when(last)}).",
-                f"The appointment ({when(start)} – {when(end)}) reaches beyond its slots ({when(first)} – {when(last)}).",
-                expression="Appointment.start",
-                details_code="outside-slot",
-            )
+            raise OutsideSlots(start, end, first, last)
     return start, end
 
 
 def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cut, ...]:
-    """Which of the slots reach beyond `[start, end)`. Unprocessable when one has no part in it at all."""
+    """Which of the slots reach beyond `[start, end)`. Refused when one has no part in it at all."""
     for slot in slots:
         if slot.end <= start or slot.start >= end:
-            raise Unprocessable(
-                f"Le créneau Slot/{slot.id} n'a pas de part au rendez-vous ({when(start)} – {when(end)}).",
-                f"The slot Slot/{slot.id} has no part in the appointment ({when(start)} – {when(end)}).",
-                expression="Appointment.slot",
-                details_code="outside-slot",
-            )
+            raise NoPartOfSlot(slot.id, start, end)
     parts = [Cut(slot, max(slot.start, start), min(slot.end, end)) for slot in slots]
     return tuple(part for part in parts if (part.start, part.end) != (part.slot.start, part.slot.end))
 
@@ -170,14 +164,7 @@ def _require_usable_parts(cuts: Sequence[Cut]) -> None:
         lengths = (cut.end - cut.start, cut.start - cut.slot.start, cut.slot.end - cut.end)
         one_visit = cut.slot.end - cut.slot.start <= VISIT_MAX
         if one_visit or any(timedelta(0) < length < PART_MIN for length in lengths):
-            raise Unprocessable(
-                f"Prenez le créneau Slot/{cut.slot.id} en entier ; d'un créneau de plus de deux heures, une part qui laisse"
-                " au moins cinq minutes.",
-                f"Take the slot Slot/{cut.slot.id} whole; of a slot of more than two hours, a part that leaves five minutes"
-                " at least.",
-                expression="Appointment.start",
-                details_code="part-of-slot",
-            )
+            raise PartOfSlot(cut.slot.id)
 
 
 def _agenda_order(slot: SlotFact) -> tuple[str, datetime]:
@@ -187,12 +174,7 @@ def _agenda_order(slot: SlotFact) -> tuple[str, datetime]:
 def _span(slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:
     for before, after in pairwise(slots):
         if before.end != after.start:
-            raise Unprocessable(
-                f"Les créneaux Slot/{before.id} et Slot/{after.id} ne se suivent pas.",
-                f"The slots Slot/{before.id} and Slot/{after.id} do not follow each other.",
-                expression="Appointment.slot",
-                details_code="slots-not-adjacent",
-            )
+            raise SlotsNotAdjacent(before.id, after.id)
     return slots[0].start, slots[-1].end
 
 
@@ -240,20 +222,13 @@ def _require_of_one_kind(slots: Sequence[SlotFact]) -> None:
     for slot in slots:
         other = first.setdefault(slot.schedule, slot)
         if (slot.offers, slot.visibility) != (other.offers, other.visibility):
-            raise Unprocessable(
-                f"Les créneaux Slot/{other.id} et Slot/{slot.id} ne sont pas pour la même chose : ils ne font pas un"
-                " seul rendez-vous.",
-                f"The slots Slot/{other.id} and Slot/{slot.id} are not for the same thing: they do not make one"
-                " appointment.",
-                expression="Appointment.slot",
-                details_code="slots-of-two-kinds",
-            )
+            raise SlotsOfTwoKinds(other.id, slot.id)
 
 
 def _require_known(appointment: Appointment, slots: Sequence[SlotFact]) -> None:
     missing = set(appointment.slots) - {slot.id for slot in slots}
     if missing:
-        raise unknown_slots(missing)
+        raise UnknownSlots(tuple(sorted(missing)))
 
 
 def _is_shown(slot: SlotFact, by_patient: bool, practices: Collection[str] | None) -> bool:
@@ -266,54 +241,28 @@ def _is_shown(slot: SlotFact, by_patient: bool, practices: Collection[str] | Non
 def _require_open(slots: Sequence[SlotFact]) -> None:
     for slot in slots:
         if not slot.schedule_open:
-            raise Unprocessable(
-                f"L'agenda Schedule/{slot.schedule} n'est plus ouvert à la réservation.",
-                f"The agenda Schedule/{slot.schedule} is no longer open for booking.",
-                expression="Appointment.slot",
-                details_code="schedule-inactive",
-            )
+            raise AgendaClosed(slot.schedule)
         _require_in_horizon(slot)
 
 
 def _require_one_patient(appointment: Appointment) -> None:
     if len(set(appointment.patients)) != 1:
-        raise Unprocessable(
-            "Un rendez-vous se prend pour une personne : un participant Patient, et un seul.",
-            "An appointment is for one person: one Patient participant, and only one.",
-            expression="Appointment.participant",
-            details_code="one-patient",
-        )
+        raise NotOnePatient()
 
 
 def _require_slot(slots: Sequence[SlotFact]) -> None:
     if not slots:
-        raise Unprocessable(
-            "Choisissez un créneau : Appointment.slot.",
-            "Choose a slot: Appointment.slot.",
-            code="required",
-            expression="Appointment.slot",
-            details_code="no-slot",
-        )
+        raise NoSlot()
 
 
 def _require_open_to_patients(slots: Sequence[SlotFact], now: datetime) -> None:
     for slot in slots:
         if slot.start <= now:
-            raise Unprocessable(
-                f"Le créneau du {when(slot.start)} est passé.",
-                f"The slot of {when(slot.start)} is in the past.",
-                expression="Appointment.slot",
-                details_code="slot-in-the-past",
-            )
+            raise SlotBegun(slot.start)
 
 
 def _require_in_horizon(slot: SlotFact) -> None:
     before = slot.horizon_start is not None and slot.start < slot.horizon_start
     after = slot.horizon_end is not None and slot.end > slot.horizon_end
     if before or after:
-        raise Unprocessable(
-            f"Le créneau Slot/{slot.id} est hors de la période que couvre son agenda.",
-            f"The slot Slot/{slot.id} lies outside the period that its agenda covers.",
-            expression="Appointment.slot",
-            details_code="outside-horizon",
-        )
+        raise OutsideHorizon(slot.id)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from creneau_booking.domain import rules
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import Quotas
-from creneau_booking.domain.refusals import occupied, taken
+from creneau_booking.domain.refusals import ActorsTaken, SlotTaken
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_bookable
 from creneau_booking.handlers.expiry import HoldExpiry
@@ -146,9 +146,10 @@ class Claiming:
                 missing = await storage.occupy(connection, wanted.id, missing, claim, context.now)
         missing = rules.not_overruled(wanted, missing, by_patient=context.patient_ids is not None)
         if missing:
-            raise occupied(missing, claim.start)
+            raise ActorsTaken(tuple(sorted(missing)), claim.start)
         if not result.all_slots:
-            raise taken(claim.new_slots[0])
+            slot = claim.new_slots[0]
+            raise SlotTaken(slot.id, slot.start, slot.status)
         return claim
 
     async def _judge(

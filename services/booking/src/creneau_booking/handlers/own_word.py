@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from creneau_booking.domain import changes, participants, patient_elements, quotas
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import ActionKind, Quotas
+from creneau_booking.domain.refusals import ParticipantsNotTheirs, UnknownSlots
 from creneau_booking.domain.status import claims
 from creneau_booking.storage import appointment_mapper as mapper
 from creneau_booking.storage import belonging
@@ -168,7 +169,7 @@ class OwnWord:
         had = before.slots if before is not None else ()
         missing = sorted(set(wanted.slots) - set(found) - set(had))
         if missing:
-            raise changes.unknown_slots(missing)
+            raise UnknownSlots(tuple(missing))
         agenda = tuple(dict.fromkeys(actor for actors in found.values() for actor in actors))
         if not wanted.slots:
             asked = {p.reference for p in wanted.participants if p.reference and p.type not in OF_PERSONS}
@@ -193,7 +194,7 @@ class OwnWord:
                 allowed |= set((await resolve(connection, agenda)).values())
             unfit = participants.strangers(wanted, allowed)
         if unfit:
-            raise participants.not_yours(unfit)
+            raise ParticipantsNotTheirs(unfit)
         people = [actor for actor in allowed if actor and actor.split("/", 1)[0] not in OF_PERSONS]
         return wanted.with_people(agenda, people, before)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from creneau_booking.domain.identity import address_digest, addresses_of, ins_of, registered_already
+from creneau_booking.domain.identity import address_digest, addresses_of, ins_of
 from creneau_booking.domain.own_words import require_own_words, require_reachable
+from creneau_booking.domain.refusals import IdentityRegistered
 from creneau_booking.publishing import contact_event
 from creneau_booking.storage import identities
 from creneau_shared.database.pool import Connection, Database
@@ -80,7 +81,7 @@ async def _hold_ins(
     holders = set((await identities.hold_ins(connection, id_, wanted)).values()) - {id_}
     if holders:
         holder = min(holders)
-        raise registered_already(holder if await _sees(connection, context, holder) else None)
+        raise IdentityRegistered(holder if await _sees(connection, context, holder) else None)
 
 
 async def _sees(connection: Connection, context: WriteContext, patient_id: str) -> bool:

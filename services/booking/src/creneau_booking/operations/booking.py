@@ -98,21 +98,22 @@ Work = Callable[[Session], Awaitable[Answer]]
 
 
 async def in_transaction(call: OperationCall, desk: Desk, action: Action, work: Work) -> Answer:
-    """Run `work` in one transaction, once for each Idempotency-Key."""
+    """Run `work` in one transaction, once for each Idempotency-Key; what the rules refuse is told in words."""
     request, service = call.request, call.service
     access = request.access("Appointment", action)
     key = request.headers.get("idempotency-key")
     said = request.resource() if request.body.strip() or request.parsed is not None else {}
-    async with service.transaction() as connection:
-        if key is not None:
-            earlier = await remembered(connection, request, key, said)
-            if earlier is not None:
-                await service.audit_replay(connection, request, "Appointment", earlier)
-                return earlier
-        answer = await work(Session(call, connection, access, write_context(request, access), desk))
-        if key is not None:
-            await remember(connection, request, key, said, answer)
-        return answer
+    with service.in_words():
+        async with service.transaction() as connection:
+            if key is not None:
+                earlier = await remembered(connection, request, key, said)
+                if earlier is not None:
+                    await service.audit_replay(connection, request, "Appointment", earlier)
+                    return earlier
+            answer = await work(Session(call, connection, access, write_context(request, access), desk))
+            if key is not None:
+                await remember(connection, request, key, said, answer)
+            return answer
 
 
 def checked(resource: Resource) -> Resource:

@@ -27,25 +27,23 @@ KEY_SQL = (
     " ELSE encode(substr(sha256(convert_to({id}, 'UTF8')), 1, 16), 'hex')::uuid END"
 )
 """`slot_key` in SQL, of an expression that is a FHIR id."""
-SUPERSEDE = """
-INSERT INTO slot_history (schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra)
-"""
-SUPERSEDED = ", ".join(
-    f"old.{column}"
-    for column in (
-        "schedule_key",
-        "id",
-        "version",
-        "start",
-        '"end"',
-        "kind_key",
-        "last_updated",
-        "status",
-        "name",
-        "extra",
-    )
+_VERSION = (
+    "schedule_key",
+    "id",
+    "version",
+    "start",
+    '"end"',
+    "kind_key",
+    "last_updated",
+    "status",
+    "name",
+    "extra",
 )
-"""What an UPDATE of slot returns for SUPERSEDE."""
+SUPERSEDED_COLUMNS = ", ".join((*_VERSION, "superseded_at"))
+"""What slot_history keeps of a version."""
+SUPERSEDE = f"INSERT INTO slot_history ({SUPERSEDED_COLUMNS})"
+SUPERSEDED = ", ".join((*(f"old.{column}" for column in _VERSION), "new.last_updated AS superseded_at"))
+"""What an UPDATE of slot returns for SUPERSEDE: the version that there was, and when its successor came."""
 _UUID = re.compile(UUID_PATTERN)
 _OWN = frozenset({"resourceType", "id", "meta", "status", "start", "end"})
 """members that the row itself holds"""

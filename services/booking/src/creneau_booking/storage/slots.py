@@ -15,6 +15,7 @@ from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
     SUPERSEDED,
+    SUPERSEDED_COLUMNS,
     SlotKind,
     as_served,
     content_sql,
@@ -88,9 +89,16 @@ WITH said AS (
   FROM said WHERE slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served
 ), superseded AS (
-  {SUPERSEDE} SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra FROM replaced
+  {SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM replaced
 )
 SELECT served FROM replaced
+"""
+_REMOVE = f"""
+WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now)
+{SUPERSEDE}
+SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, now FROM gone, moment
+UNION ALL
+SELECT schedule_key, id, version + 1, start, "end", kind_key, now, NULL, name, NULL, now FROM gone, moment
 """
 _PAST = f"""
 SELECT coalesce(past.name, past.id::text), past.version, past.last_updated,
@@ -116,6 +124,7 @@ _PAST_VERSIONS = VersionRows(
     served_id='coalesce(past.name, past.id::text) COLLATE "C"',
     deletion="past.status IS NULL",
     bears=lambda terms, arguments: slot_visibility.bears(terms, "kind", arguments),
+    ended="superseded_at",
 )
 
 
@@ -231,9 +240,7 @@ class SlotStore:
         await self._refuse_if_taken(connection, current.id, key, None)
         now = max(to_milliseconds(context.now), current.last_updated)
         await connection.execute(
-            f"WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *) {SUPERSEDE}"
-            ' SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra FROM gone'
-            ' UNION ALL SELECT schedule_key, id, version + 1, start, "end", kind_key, $2, NULL, name, NULL FROM gone',
+            _REMOVE,
             key,
             now,
         )

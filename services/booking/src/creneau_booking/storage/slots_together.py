@@ -25,6 +25,7 @@ from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
     SUPERSEDED,
+    SUPERSEDED_COLUMNS,
     Kinds,
     SlotKind,
     SlotRow,
@@ -108,9 +109,7 @@ WITH said AS MATERIALIZED ({
   FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served
 ), superseded AS (
-  {
-    SUPERSEDE
-} SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra FROM replaced
+  {SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM replaced
 )
 SELECT id, served FROM replaced
 """

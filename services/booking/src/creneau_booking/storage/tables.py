@@ -24,6 +24,7 @@ from sqlalchemy import (
     Time,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZRANGE, TSVECTOR, ExcludeConstraint
@@ -140,9 +141,9 @@ slot = Table(
 slot_history = Table(
     "slot_history",
     metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("version", Integer, primary_key=True),
-    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("schedule_key", BigInteger, nullable=False),
     Column("start", DateTime(timezone=True), nullable=False),
     Column("end", DateTime(timezone=True), nullable=False),
     Column("kind_key", BigInteger, nullable=False),
@@ -151,9 +152,13 @@ slot_history = Table(
     Column("status", slot_status, nullable=True),
     Column("name", Text(collation="C"), nullable=True),
     Column("extra", Text, nullable=True),
+    # Of versions from before there was this column: not later than that.
+    Column("superseded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("ix_slot_history_last_updated", "last_updated"),
+    postgresql_partition_by="RANGE (superseded_at)",
 )
-"""The superseded versions of slots, and the deletions."""
+"""The superseded versions of slots, and the deletions, by the month in which they were superseded. Each partition has
+(id, version, schedule_key) as its primary key; who supersedes a version has locked its slot."""
 
 agenda = Table(
     "agenda",

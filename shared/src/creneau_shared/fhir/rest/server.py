@@ -70,7 +70,8 @@ class FhirServer:
         self.service.unseal(request)
         await self.service.resolve(request)
         try:
-            return await self._carry_out(request)
+            with self.service.in_words():
+                return await self._carry_out(request)
         except CreneauError as refusal:
             await audit_refusal(self.service, request.refused or request, refusal)
             raise
@@ -78,10 +79,11 @@ class FhirServer:
     async def take_part(self, connection: Connection, request: FhirRequest) -> Answer:
         """Carry out one request, whose rights are known, as a part of the transaction of `connection`."""
         route = self._route(request)
-        if route.read is not None:
-            return await route.read()
-        assert route.write is not None
-        return await route.write(connection)
+        with self.service.in_words():
+            if route.read is not None:
+                return await route.read()
+            assert route.write is not None
+            return await route.write(connection)
 
     async def _carry_out(self, request: FhirRequest) -> Answer:
         route = self._route(request)

@@ -5,15 +5,15 @@ Every interaction is given it. It knows none of them: `router.py` does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.database.standby import may_be_older
 from creneau_shared.database.taking_part import Transactions
-from creneau_shared.errors import NotFound
+from creneau_shared.errors import CreneauError, NotFound
 from creneau_shared.fhir.audit import Auditor, Event, Touched, patients_answered
 from creneau_shared.fhir.rest.bounds import ResourceBounds
 from creneau_shared.fhir.rest.declaration import ServedType
@@ -25,7 +25,11 @@ from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.gathering import GatheredReads, ReadsMany
 from creneau_shared.fhir.storage.store import Stored
 from creneau_shared.limits.deployment import DeploymentLimits
+from creneau_shared.refusal import Refusal
 from creneau_shared.security.access import PUBLIC, Access, AccessPolicy
+
+Words = Callable[[Refusal], CreneauError]
+"""A service's catalogue: the error that tells of a refusal of its rules."""
 
 
 class FhirService:
@@ -46,6 +50,7 @@ class FhirService:
         limits: DeploymentLimits,
         workshop: HeavyWork,
         bounds: ResourceBounds,
+        words: Words | None = None,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
@@ -59,6 +64,7 @@ class FhirService:
         self.limits = limits
         self.workshop = workshop
         self.bounds = bounds
+        self._words = words
         self._query_seal = QuerySeal(cursor_secret)
         self._transactions = Transactions(database)
         self._gathered = {
@@ -83,6 +89,16 @@ class FhirService:
     def location(self, stored: Stored) -> str:
         """The address of one version, for `Location`."""
         return f"{self.base_url}/{stored.resource_type}/{stored.id}/_history/{stored.version}"
+
+    @contextmanager
+    def in_words(self) -> Iterator[None]:
+        """What the rules refuse within becomes the error that tells of it: the one place where facts become words."""
+        try:
+            yield
+        except Refusal as refusal:
+            if self._words is None:
+                raise
+            raise self._words(refusal) from refusal
 
     # -- access ----------------------------------------------------------------------------------------------
 

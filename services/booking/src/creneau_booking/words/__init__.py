@@ -1,0 +1,20 @@
+"""How each refusal of the rules is told: status, code, FHIRPath, French, English. The rules know none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from creneau_booking.words import agendas, changes, participants, people, quotas, slots
+from creneau_shared.errors import CreneauError
+from creneau_shared.refusal import Refusal
+
+CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
+    refusal: saying
+    for theme in (slots, changes, participants, agendas, quotas, people)
+    for refusal, saying in theme.WORDS
+}
+
+
+def told(refusal: Refusal) -> CreneauError:
+    """The error that tells of a refusal."""
+    return CATALOGUE[type(refusal)](refusal)

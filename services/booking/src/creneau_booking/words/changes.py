@@ -1,0 +1,134 @@
+"""What becomes of an appointment, and on whose word."""
+
+from __future__ import annotations
+
+from creneau_booking.domain.refusals import (
+    AlreadyEnded,
+    AlreadyStarted,
+    HoldExpired,
+    HoldNotTheirs,
+    IllegalTransition,
+    MovedByAmending,
+    NotMovable,
+    NotStarted,
+    OtherPatient,
+    StatusNotTheirs,
+    WaitsForPractice,
+)
+from creneau_booking.words.catalogue import Theme
+from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
+
+WORDS = Theme()
+
+
+@WORDS.says(IllegalTransition)
+def _(r: IllegalTransition) -> CreneauError:
+    return Unprocessable(
+        f"Un rendez-vous « {r.before} » ne peut pas devenir « {r.after} ».",
+        f"An appointment that is “{r.before}” cannot become “{r.after}”.",
+        expression="Appointment.status",
+        details_code="illegal-transition",
+        diagnostics=f"from {r.before} to {r.after}",
+    )
+
+
+@WORDS.says(StatusNotTheirs)
+def _(r: StatusNotTheirs) -> CreneauError:
+    return Forbidden(
+        f"Seul le cabinet peut donner le statut « {r.status} » à ce rendez-vous.",
+        f"Only the practice can give this appointment the status “{r.status}”.",
+        expression="Appointment.status",
+        details_code="status-not-yours",
+    )
+
+
+@WORDS.says(AlreadyEnded)
+def _(r: AlreadyEnded) -> CreneauError:
+    return Unprocessable(
+        f"Un rendez-vous « {r.status} » ne se modifie plus ({', '.join(r.elements)}) : prenez-en un autre.",
+        f"An appointment that is “{r.status}” is not amended any more ({', '.join(r.elements)}): book another one.",
+        expression=[f"Appointment.{name}" for name in r.elements],
+        details_code="already-ended",
+    )
+
+
+@WORDS.says(NotMovable)
+def _(r: NotMovable) -> CreneauError:
+    return Unprocessable(
+        f"Un rendez-vous « {r.status} » ne peut pas être déplacé.",
+        f"An appointment that is “{r.status}” cannot be moved.",
+        expression="Appointment.status",
+        details_code="not-movable",
+    )
+
+
+@WORDS.says(MovedByAmending)
+def _(_: MovedByAmending) -> CreneauError:
+    return Unprocessable(
+        "Pour changer d'horaire ou de praticien, utilisez $reschedule : l'ancien créneau n'est rendu que si le"
+        " nouveau est pris.",
+        "To change the time or the practitioner, use $reschedule: the old slot is given back only once the new"
+        " one is taken.",
+        expression="Appointment.slot",
+        details_code="use-reschedule",
+    )
+
+
+@WORDS.says(OtherPatient)
+def _(_: OtherPatient) -> CreneauError:
+    return Unprocessable(
+        "Un rendez-vous ne change pas de patient : annulez-le et prenez-en un autre.",
+        "An appointment does not change its patient: cancel it and book another one.",
+        expression="Appointment.participant",
+        details_code="other-patient",
+    )
+
+
+@WORDS.says(AlreadyStarted)
+def _(_: AlreadyStarted) -> CreneauError:
+    return Unprocessable(
+        "Ce rendez-vous a déjà commencé : il ne peut plus être annulé.",
+        "This appointment has already started: it can no longer be cancelled.",
+        expression="Appointment.status",
+        details_code="already-started",
+    )
+
+
+@WORDS.says(NotStarted)
+def _(_: NotStarted) -> CreneauError:
+    return Unprocessable(
+        "Ce rendez-vous n'a pas encore commencé : le patient ne peut pas l'avoir manqué.",
+        "This appointment has not started yet: the patient cannot have missed it.",
+        expression="Appointment.status",
+        details_code="not-started",
+    )
+
+
+@WORDS.says(WaitsForPractice)
+def _(r: WaitsForPractice) -> CreneauError:
+    return Forbidden(
+        "Ce rendez-vous attend l'accord du cabinet : lui seul peut le confirmer.",
+        "This appointment waits for the practice's agreement: only the practice can confirm it.",
+        expression="Appointment.status",
+        details_code="waits-for-practice",
+    )
+
+
+@WORDS.says(HoldNotTheirs)
+def _(r: HoldNotTheirs) -> CreneauError:
+    return Forbidden(
+        "Cette mise en attente a été commencée par un autre compte : lui seul peut la confirmer.",
+        "This hold was begun by another account: only that account can confirm it.",
+        expression="Appointment.status",
+        details_code="hold-not-yours",
+    )
+
+
+@WORDS.says(HoldExpired)
+def _(_: HoldExpired) -> CreneauError:
+    return Unprocessable(
+        "La mise en attente est terminée : cherchez de nouveau et choisissez un créneau.",
+        "The hold has run out: search again and choose a slot.",
+        expression="Appointment.status",
+        details_code="hold-expired",
+    )

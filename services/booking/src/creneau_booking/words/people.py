@@ -1,0 +1,118 @@
+"""Patients: who represents them, what their account states of them, which identity is theirs."""
+
+from __future__ import annotations
+
+from creneau_booking.domain.own_words import OWN
+from creneau_booking.domain.refusals import (
+    AccountOfTheirOwn,
+    AddressesUnreachable,
+    GuardianAtPractice,
+    IdentityRegistered,
+    MinorOnParents,
+    ProxyNotTheirs,
+    StatedByStaff,
+)
+from creneau_booking.words.catalogue import Theme
+from creneau_shared.errors import Conflict, CreneauError, Forbidden, Issue, Unprocessable
+
+WORDS = Theme()
+
+
+@WORDS.says(ProxyNotTheirs)
+def _(_: ProxyNotTheirs) -> CreneauError:
+    return Forbidden(
+        "Seuls la personne elle-même, ses parents ou son représentant légal décident de qui la représente. Pour ne"
+        " plus la représenter vous-même : $renounce.",
+        "Only the person, their parents or their legal representative decide who represents them. To represent"
+        " them no longer yourself: $renounce.",
+        expression="RelatedPerson",
+        details_code="proxy-not-yours",
+    )
+
+
+@WORDS.says(AccountOfTheirOwn)
+def _(_: AccountOfTheirOwn) -> CreneauError:
+    return Forbidden(
+        "Cette personne a son propre compte : elle seule, ou son cabinet, en décide.",
+        "This person has an account of their own: only they, or their practice, decide about it.",
+        expression="RelatedPerson.relationship",
+        details_code="proxy-oneself",
+    )
+
+
+@WORDS.says(GuardianAtPractice)
+def _(_: GuardianAtPractice) -> CreneauError:
+    return Forbidden(
+        "Une mesure de protection se déclare, se change et se termine au cabinet.",
+        "A protective measure is stated, changed and ended at the practice.",
+        expression="RelatedPerson.relationship",
+        details_code="proxy-guardian",
+    )
+
+
+@WORDS.says(MinorOnParents)
+def _(_: MinorOnParents) -> CreneauError:
+    return Forbidden(
+        "Un mineur ne décide pas de qui sont ses parents ; un rendez-vous peut leur être caché"
+        " (HIDDEN-FROM-PROXIES).",
+        "A minor does not decide who their parents are; an appointment can be hidden from them"
+        " (HIDDEN-FROM-PROXIES).",
+        expression="RelatedPerson.relationship",
+        details_code="proxy-parent",
+    )
+
+
+@WORDS.says(StatedByStaff)
+def _(r: StatedByStaff) -> CreneauError:
+    return Forbidden(issues=[_stated_by_staff(element) for element in r.elements])
+
+
+@WORDS.says(AddressesUnreachable)
+def _(r: AddressesUnreachable) -> CreneauError:
+    return Unprocessable(issues=[_unreachable(index) for index in r.indexes])
+
+
+@WORDS.says(IdentityRegistered)
+def _(r: IdentityRegistered) -> CreneauError:
+    if r.holder is not None:
+        fr = f"Cette identité (INS) est déjà enregistrée : Patient/{r.holder}. Utilisez cette fiche."
+        en = f"This identity (INS) is registered already: Patient/{r.holder}. Use that record."
+    else:
+        fr = (
+            "Cette identité (INS) est déjà enregistrée par un autre cabinet. Enregistrez la personne sans INS, ou "
+            "demandez à l'exploitant du service de vous rattacher sa fiche."
+        )
+        en = (
+            "This identity (INS) is registered already by another practice. Register the person without INS, or ask "
+            "the operator of the service to attach their record to you."
+        )
+    return Conflict(
+        fr, en, code="duplicate", expression="Patient.identifier", details_code="ins-registered-already"
+    )
+
+
+def _stated_by_staff(element: str) -> Issue:
+    if element in OWN:
+        fr, en = "a été vérifié par un professionnel", "was verified by a professional"
+    else:
+        fr, en = "est établi par un cabinet ou un professionnel", "is stated by a practice or a professional"
+    return Issue(
+        code="forbidden",
+        fr=f"Patient.{element} {fr} : adressez-vous à lui pour le faire corriger. Vous pouvez changer vous-même : "
+        f"{', '.join(OWN)}.",
+        en=f"Patient.{element} {en}: ask them to correct it. What you can change yourself: {', '.join(OWN)}.",
+        expression=(f"Patient.{element}",),
+        details_code="stated-by-staff",
+    )
+
+
+def _unreachable(index: int) -> Issue:
+    return Issue(
+        code="value",
+        fr="Aucun message ne peut arriver à cette adresse électronique. Corrigez-la, par exemple camille@exemple.fr "
+        "(sans accent avant le signe @).",
+        en="No message can arrive at this e-mail address. Correct it, for example camille@exemple.fr (without accents "
+        "before the @ sign).",
+        expression=(f"Patient.telecom[{index}].value",),
+        details_code="no-email-address",
+    )

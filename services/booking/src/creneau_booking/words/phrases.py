@@ -1,0 +1,53 @@
+"""What several sentences say alike: instants, durations, ages and numbers, in French and English."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, tzinfo
+
+from creneau_shared.clock import PARIS
+
+
+def when(moment: datetime) -> str:
+    """An instant as a sentence says it: in the zone that a date without one means here."""
+    return f"{moment.astimezone(PARIS):%Y-%m-%d %H:%M} (Europe/Paris)"
+
+
+def local(moment: datetime, zone: tzinfo) -> str:
+    """An instant as the clocks of its place show it, and which place that is."""
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M} ({zone})"
+
+
+def time_in_words(duration: timedelta) -> tuple[str, str]:
+    """A duration in French and in English, in the largest unit that it is a whole number of."""
+    minutes = int(duration.total_seconds()) // 60
+    for unit, fr, en in ((1440, "jour", "day"), (60, "heure", "hour")):
+        if minutes >= unit and minutes % unit == 0:
+            return counted(minutes // unit, fr, en)
+    return counted(minutes, "minute", "minute")
+
+
+def months_in_words(months: int) -> tuple[str, str]:
+    """An age in French and in English: years, and months where they are not whole."""
+    years, rest = divmod(months, 12)
+    years_fr, years_en = counted(years, "an", "year")
+    if not rest:
+        return years_fr, years_en
+    rest_en = counted(rest, "mois", "month")[1]
+    return (f"{years_fr} et {rest} mois", f"{years_en} and {rest_en}") if years else (f"{rest} mois", rest_en)
+
+
+def counted(number: int, fr: str, en: str, en_plural: str | None = None) -> tuple[str, str]:
+    """`1 jour`, `2 jours`, `2 rendez-vous`; in French zero is singular."""
+    several_fr = fr if fr.endswith("s") else f"{fr}s"
+    several_en = en_plural or f"{en}s"
+    return f"{number} {several_fr if number > 1 else fr}", f"{number} {several_en if number != 1 else en}"
+
+
+def ages_in_words(from_months: int, below_months: int | None) -> tuple[str, str]:
+    from_fr, from_en = months_in_words(from_months)
+    if below_months is None:
+        return f"à partir de {from_fr}", f"from the age of {from_en} on"
+    below_fr, below_en = months_in_words(below_months)
+    if from_months == 0:
+        return f"de moins de {below_fr}", f"younger than {below_en}"
+    return f"de {from_fr} à moins de {below_fr}", f"from {from_en} to less than {below_en}"

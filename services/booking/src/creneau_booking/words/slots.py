@@ -1,0 +1,200 @@
+"""Slots and what they are taken with: not there, not open, not fitting, or taken already."""
+
+from __future__ import annotations
+
+from creneau_booking.domain.refusals import (
+    ActorsTaken,
+    AgendaClosed,
+    AppointmentOrder,
+    NoPartOfSlot,
+    NoSlot,
+    NoTime,
+    OutsideHorizon,
+    OutsideSlots,
+    PartOfSlot,
+    SlotBegun,
+    SlotsNotAdjacent,
+    SlotsOfTwoKinds,
+    SlotTaken,
+    UnknownSlots,
+    VisitsToCome,
+)
+from creneau_booking.words.catalogue import Theme
+from creneau_booking.words.phrases import when
+from creneau_shared.errors import Conflict, CreneauError, Unprocessable
+
+WORDS = Theme()
+
+
+@WORDS.says(NoTime)
+def _(_: NoTime) -> CreneauError:
+    return Unprocessable(
+        "Un rendez-vous a besoin d'un créneau, ou d'un début et d'une fin.",
+        "An appointment needs a slot, or a start and an end.",
+        expression="Appointment.start",
+        details_code="no-time",
+    )
+
+
+@WORDS.says(AppointmentOrder)
+def _(_: AppointmentOrder) -> CreneauError:
+    return Unprocessable(
+        "Le rendez-vous doit finir après son début.",
+        "The appointment must end after it starts.",
+        expression="Appointment.end",
+        details_code="appointment-order",
+    )
+
+
+@WORDS.says(OutsideSlots)
+def _(r: OutsideSlots) -> CreneauError:
+    return Unprocessable(
+        f"Le rendez-vous ({when(r.start)} – {when(r.end)}) déborde de ses créneaux ({when(r.first)} – {when(r.last)}).",
+        f"The appointment ({when(r.start)} – {when(r.end)}) reaches beyond its slots ({when(r.first)} – {when(r.last)}).",
+        expression="Appointment.start",
+        details_code="outside-slot",
+    )
+
+
+@WORDS.says(NoPartOfSlot)
+def _(r: NoPartOfSlot) -> CreneauError:
+    return Unprocessable(
+        f"Le créneau Slot/{r.id} n'a pas de part au rendez-vous ({when(r.start)} – {when(r.end)}).",
+        f"The slot Slot/{r.id} has no part in the appointment ({when(r.start)} – {when(r.end)}).",
+        expression="Appointment.slot",
+        details_code="outside-slot",
+    )
+
+
+@WORDS.says(PartOfSlot)
+def _(r: PartOfSlot) -> CreneauError:
+    return Unprocessable(
+        f"Prenez le créneau Slot/{r.id} en entier ; d'un créneau de plus de deux heures, une part qui laisse"
+        " au moins cinq minutes.",
+        f"Take the slot Slot/{r.id} whole; of a slot of more than two hours, a part that leaves five minutes"
+        " at least.",
+        expression="Appointment.start",
+        details_code="part-of-slot",
+    )
+
+
+@WORDS.says(SlotsNotAdjacent)
+def _(r: SlotsNotAdjacent) -> CreneauError:
+    return Unprocessable(
+        f"Les créneaux Slot/{r.before} et Slot/{r.after} ne se suivent pas.",
+        f"The slots Slot/{r.before} and Slot/{r.after} do not follow each other.",
+        expression="Appointment.slot",
+        details_code="slots-not-adjacent",
+    )
+
+
+@WORDS.says(SlotsOfTwoKinds)
+def _(r: SlotsOfTwoKinds) -> CreneauError:
+    return Unprocessable(
+        f"Les créneaux Slot/{r.one} et Slot/{r.other} ne sont pas pour la même chose : ils ne font pas un"
+        " seul rendez-vous.",
+        f"The slots Slot/{r.one} and Slot/{r.other} are not for the same thing: they do not make one"
+        " appointment.",
+        expression="Appointment.slot",
+        details_code="slots-of-two-kinds",
+    )
+
+
+@WORDS.says(AgendaClosed)
+def _(r: AgendaClosed) -> CreneauError:
+    return Unprocessable(
+        f"L'agenda Schedule/{r.schedule} n'est plus ouvert à la réservation.",
+        f"The agenda Schedule/{r.schedule} is no longer open for booking.",
+        expression="Appointment.slot",
+        details_code="schedule-inactive",
+    )
+
+
+@WORDS.says(NoSlot)
+def _(_: NoSlot) -> CreneauError:
+    return Unprocessable(
+        "Choisissez un créneau : Appointment.slot.",
+        "Choose a slot: Appointment.slot.",
+        code="required",
+        expression="Appointment.slot",
+        details_code="no-slot",
+    )
+
+
+@WORDS.says(SlotBegun)
+def _(r: SlotBegun) -> CreneauError:
+    return Unprocessable(
+        f"Le créneau du {when(r.start)} est passé.",
+        f"The slot of {when(r.start)} is in the past.",
+        expression="Appointment.slot",
+        details_code="slot-in-the-past",
+    )
+
+
+@WORDS.says(OutsideHorizon)
+def _(r: OutsideHorizon) -> CreneauError:
+    return Unprocessable(
+        f"Le créneau Slot/{r.id} est hors de la période que couvre son agenda.",
+        f"The slot Slot/{r.id} lies outside the period that its agenda covers.",
+        expression="Appointment.slot",
+        details_code="outside-horizon",
+    )
+
+
+@WORDS.says(UnknownSlots)
+def _(r: UnknownSlots) -> CreneauError:
+    return Unprocessable(
+        f"Créneau inconnu : {_named(r)}.",
+        f"Unknown slot: {_named(r)}.",
+        code="not-found",
+        expression="Appointment.slot",
+        details_code="unknown-slot",
+    )
+
+
+@WORDS.says(SlotTaken)
+def _(r: SlotTaken) -> CreneauError:
+    return Conflict(
+        f"Le créneau du {when(r.start)} (Slot/{r.id}) "
+        + (
+            "est en cours de réservation par quelqu'un d'autre."
+            if r.status == "busy-tentative"
+            else "vient d'être pris."
+        )
+        + " Choisissez-en un autre.",
+        f"The slot of {when(r.start)} (Slot/{r.id}) "
+        + ("is being booked by someone else." if r.status == "busy-tentative" else "has just been taken.")
+        + " Choose another one.",
+        code="conflict",
+        expression="Appointment.slot",
+        details_code="slot-held" if r.status == "busy-tentative" else "slot-taken",
+        diagnostics=f"Slot/{r.id} is {r.status}",
+    )
+
+
+@WORDS.says(ActorsTaken)
+def _(r: ActorsTaken) -> CreneauError:
+    return Conflict(
+        f"{', '.join(r.actors)} a déjà un rendez-vous à cette heure ({when(r.start)}). Choisissez un autre créneau.",
+        f"{', '.join(r.actors)} already has an appointment at that time ({when(r.start)}). Choose another slot.",
+        code="conflict",
+        expression="Appointment.participant",
+        details_code="actor-occupied",
+        diagnostics=", ".join(r.actors),
+    )
+
+
+@WORDS.says(VisitsToCome)
+def _(r: VisitsToCome) -> CreneauError:
+    what, first, count = f"{r.resource_type}/{r.id}", f"Appointment/{r.first}", r.count
+    return Conflict(
+        f"{what} a {count} rendez-vous à venir ({first}) : annulez-les ou déplacez-les d'abord.",
+        f"{what} has {count} appointment{'s' if count > 1 else ''} to come ({first}): cancel or move first.",
+        code="conflict",
+        expression=r.resource_type,
+        details_code="visits-to-come",
+    )
+
+
+def _named(r: UnknownSlots) -> str:
+    return ", ".join(f"Slot/{id_}" for id_ in r.ids)

@@ -1,0 +1,66 @@
+"""Every refusal of the rules is told, once, in both languages; nothing is told that no rule refuses."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_type_hints
+
+import pytest
+
+from creneau_booking.domain import refusals
+from creneau_booking.words import CATALOGUE, told
+from creneau_shared.fhir.terminology.issue_codes import ISSUE_CODES
+from creneau_shared.refusal import Refusal
+
+REFUSALS = sorted(
+    (
+        one
+        for one in vars(refusals).values()
+        if isinstance(one, type) and issubclass(one, Refusal) and one != Refusal
+    ),
+    key=lambda one: one.__name__,
+)
+NOT_OF_AN_ELEMENT = {"too-many-bookings", "too-many-holds-begun", "too-many-cancellations"}
+"""a rate is about what somebody did, not about what they sent"""
+
+FACTS: dict[Any, Any] = {
+    str: "x",
+    int: 2,
+    datetime: datetime(2026, 12, 1, 9, tzinfo=UTC),
+    timedelta: timedelta(hours=2),
+    tuple[str, ...]: ("x", "y"),
+    tuple[int, ...]: (0, 1),
+    int | None: 216,
+    str | None: None,
+}
+
+
+def an_example(refusal: type[Refusal]) -> Refusal:
+    """The refusal with facts of the types that it declares."""
+    hints = get_type_hints(refusal)
+    chosen = {"actor": "account", "among": "agenda", "zone": UTC}
+    return refusal(**{f.name: chosen.get(f.name) or FACTS[hints[f.name]] for f in fields(refusal)})  # type: ignore[arg-type]
+
+
+def test_words_and_refusals_are_the_same_set() -> None:
+    assert set(CATALOGUE) == set(REFUSALS)
+    assert set(CATALOGUE) == set(Refusal.__subclasses__())
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: one.__name__)
+def test_each_is_told_whole(refusal: type[Refusal]) -> None:
+    error = told(an_example(refusal))
+    assert 400 <= error.status < 500
+    assert error.issues
+    for issue in error.issues:
+        assert issue.fr
+        assert issue.en not in ("", issue.fr)
+        assert issue.details_code in ISSUE_CODES
+        assert (issue.expression and all(issue.expression)) or issue.details_code in NOT_OF_AN_ELEMENT
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: one.__name__)
+def test_equal_facts_are_equal_refusals(refusal: type[Refusal]) -> None:
+    assert an_example(refusal) == an_example(refusal)
+    assert an_example(refusal) != refusals.SlotTaken("z", FACTS[datetime], "busy")

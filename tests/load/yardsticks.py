@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.load import data
 
-from creneau_booking.storage.slot_rows import content_sql
+from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, SUPERSEDED_COLUMNS, content_sql
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import index_resource
 
@@ -75,10 +75,8 @@ def _book() -> str:
     ctes = [
         "claimed AS (UPDATE slot SET status = 'busy', taken_by = gen_random_uuid()::text, version = slot.version + 1,"
         " last_updated = clock_timestamp() WHERE schedule_key = :agenda AND start = to_timestamp(:at)"
-        " RETURNING old.*)",
-        "past AS (INSERT INTO slot_history"
-        ' (schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra)'
-        ' SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra FROM claimed)',
+        f" RETURNING {SUPERSEDED})",
+        f"past AS ({SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM claimed)",
         "taken AS (INSERT INTO occupancy (appointment_id, actor, period)"
         " VALUES (gen_random_uuid()::text, 'Practitioner/' || gen_random_uuid(), tstzrange(now(), now() + interval '15 min'))"
         " ON CONFLICT ON CONSTRAINT ex_occupancy DO NOTHING)",

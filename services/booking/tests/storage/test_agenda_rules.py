@@ -31,6 +31,7 @@ from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.zones import TIME_ZONE
 from creneau_shared.messaging.events import ReceivedEvent
+from creneau_shared.refusal import Refusal
 
 CASES = 4000
 ZONES = ("Europe/Paris", "America/Miquelon", "Indian/Reunion", "Pacific/Noumea")
@@ -67,7 +68,7 @@ def allowed(one: AgendaRules, start: datetime, now: datetime) -> bool:
         return False
     try:
         rules.require_open(one, start, now)
-    except Unprocessable:
+    except Refusal:
         return False
     return True
 

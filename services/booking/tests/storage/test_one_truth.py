@@ -24,6 +24,7 @@ from services.booking.tests.conftest import Callers, settings_for
 from services.booking.tests.factories import NOW, parameters, ref, utc
 from services.booking.tests.issuer import running_issuer
 from services.booking.tests.practice import Practice
+from services.booking.tests.telling import in_words
 from services.booking.tests.town import Town, boundless
 
 from creneau_booking.app import create_app
@@ -117,9 +118,10 @@ async def _attempt(
     connection: Connection, town: Town, context: WriteContext, row: Row, patient: str | None
 ) -> str:
     try:
-        async with connection.transaction():
-            await town.practice.handlers.create(connection, context, town.wanted([row["id"]], patient))
-            raise Undo
+        with in_words():
+            async with connection.transaction():
+                await town.practice.handlers.create(connection, context, town.wanted([row["id"]], patient))
+                raise Undo
     except Undo:
         return ""
     except CreneauError as refused:

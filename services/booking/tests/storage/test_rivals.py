@@ -324,10 +324,11 @@ async def test_what_is_deleted_while_it_is_booked(fresh: Practice, kind: str) ->
 
     async def delete(id_: str) -> None:
         await asyncio.sleep(0)
-        async with fresh.database.transaction() as connection:
-            current = await store.lock(connection, id_)
-            assert current is not None
-            await store.delete(connection, fresh.context(), current)
+        with in_words():
+            async with fresh.database.transaction() as connection:
+                current = await store.lock(connection, id_)
+                assert current is not None
+                await store.delete(connection, fresh.context(), current)
 
     async def book(agenda: Agenda, who: str) -> None:
         await fresh.create(appointment("booked", slots=agenda.slots, patient=who, start=agenda.start))

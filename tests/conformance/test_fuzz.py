@@ -28,7 +28,6 @@ STRINGS = EXAMPLES * 60
 SERVICES = ("booking", "directory", "notifications")
 
 quick = settings(
-    deadline=None,
     database=None,
     derandomize="CRENEAU_FUZZ_EXAMPLES" not in os.environ,
     phases=[Phase.generate],

@@ -102,7 +102,7 @@ _TREES: st.SearchStrategy[Filter] = st.recursive(
 
 
 @given(_TREES)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_what_is_printed_is_read_as_the_same(tree: Filter) -> None:
     """Every tree has its text."""
     assert read(print_filter(tree)) == tree
@@ -120,7 +120,7 @@ _GARBAGE = st.one_of(
 
 
 @given(_GARBAGE)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_garbage_is_a_bad_request(text: str) -> None:
     """Whatever is written: understood, or refused with a 400."""
     with contextlib.suppress(BadRequest):
@@ -242,7 +242,7 @@ def _trees(kind: str) -> st.SearchStrategy[Any]:
 
 
 @given(data=st.data(), kind=st.sampled_from(sorted(_CRITERIA)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 async def test_logic_is_set_logic(graph: Store, data: st.DataObject, kind: str) -> None:
     """AND, OR and NOT of conditions are intersection, union and complement of what each finds alone."""
     tree: Any = data.draw(_trees(kind))

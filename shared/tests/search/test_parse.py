@@ -354,7 +354,7 @@ _TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     resource_type=st.sampled_from(sorted(REGISTRY)),
     query=st.lists(st.tuples(_KEYS, _TEXTS), max_size=6),

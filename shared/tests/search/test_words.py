@@ -145,7 +145,7 @@ _ANY = st.one_of(
 
 
 @given(text=_ANY, narrative=st.booleans())
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 async def test_no_input_upsets_postgresql(
     words_connection: asyncpg.Connection, text: str, narrative: bool
 ) -> None:
@@ -188,7 +188,7 @@ _JSON = st.recursive(
     members=st.dictionaries(st.sampled_from(["name", "comment", "url", "extension"]), _JSON, max_size=4),
     div=_TEXT,
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 async def test_the_migration_says_the_same(
     words_connection: asyncpg.Connection, members: dict[str, object], div: str
 ) -> None:

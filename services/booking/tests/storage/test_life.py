@@ -185,7 +185,6 @@ def test_life(new_database: Callable[..., str], template: str) -> None:
             settings=settings(
                 max_examples=12,
                 stateful_step_count=25,
-                deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )

@@ -16,6 +16,7 @@ import creneau_shared
 from creneau_shared.messaging.broker.apache import Apache
 from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.broker.in_memory import InMemory
+from creneau_shared.messaging.sending import learn_sizes
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import Topic
@@ -89,18 +90,26 @@ async def test_kafkas_log_ends_behind_its_last_record(open_bench: OpenBench, kaf
 
 
 async def widens_an_empty_topic(open_bench: OpenBench, running: EmbeddedBroker | Kafka) -> None:
-    """A topic that somebody's question has created smaller gets its partitions while it is empty."""
+    """A topic that somebody's question has created smaller gets its partitions while it is empty, and nobody sends by
+    what they remember of it."""
     bench = await open_bench(running)
     async with bench.admin() as admin:
         await admin.create_topics([NewTopic(bench.topic.name, 1, 1)])
     broker = broker_of(bench.settings)
-    async with TopicKeeper(bench.settings, [bench.topic]) as keeper, broker.consumer() as reader:
+    async with (
+        TopicKeeper(bench.settings, [bench.topic]) as keeper,
+        broker.consumer() as reader,
+        broker.producer() as producer,
+    ):
+        assert await producer.partitions_for(bench.topic.name) == {0}
 
         async def widened() -> bool:
             await keeper.ensure(reader, {})
             return await keeper.sizes() == {bench.topic.name: PARTITIONS}
 
         await eventually(widened, "the topic has its partitions", 20)
+        await learn_sizes(producer, await keeper.sizes())
+        assert await producer.partitions_for(bench.topic.name) == set(range(PARTITIONS))
 
 
 async def test_the_embedded_broker_widens_an_empty_topic(

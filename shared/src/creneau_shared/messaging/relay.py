@@ -31,7 +31,7 @@ from creneau_shared.database.pool import Connection, Database
 from creneau_shared.logging import describe
 from creneau_shared.messaging import metrics, retention
 from creneau_shared.messaging.broker.choice import broker_of
-from creneau_shared.messaging.sending import Ack, prepare, send
+from creneau_shared.messaging.sending import Ack, learn_sizes, prepare, send
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
 from creneau_shared.messaging.topics import Topic
@@ -160,7 +160,7 @@ class Relay:
             await keeper.configure()
             while not stop.is_set():
                 if loop.time() >= check_at:
-                    await self._check_logs(connection, keeper, reader)
+                    await self._check_logs(connection, keeper, reader, producer)
                     check_at = loop.time() + self._limits.relay_log_check_interval_s
                 sent = await self._publish_batch(connection, reader, producer)
                 if sent is None:
@@ -172,7 +172,11 @@ class Relay:
                 await wait(stop, pause_s)
 
     async def _check_logs(
-        self, connection: Connection, keeper: TopicKeeper, reader: AIOKafkaConsumer
+        self,
+        connection: Connection,
+        keeper: TopicKeeper,
+        reader: AIOKafkaConsumer,
+        producer: AIOKafkaProducer,
     ) -> None:
         """Create missing topics; requeue what a log that ends too early has lost; measure the lag."""
         rows = await connection.fetch("SELECT topic, partition, log_offset, generation FROM outbox_log")
@@ -182,6 +186,7 @@ class Relay:
             self._generations[row["topic"]] = max(row["generation"], self._generations.get(row["topic"], 1))
         async with asyncio.timeout(self._limits.relay_check_timeout_s):
             ends = await keeper.ensure(reader, self._acknowledged)
+            await learn_sizes(producer, await keeper.sizes())
         lost = {
             place: ends.get(place, 0)
             for place, acknowledged in self._acknowledged.items()

@@ -18,6 +18,9 @@ from aiokafka.structs import RecordMetadata
 
 from creneau_shared.messaging import cloudevents
 
+METADATA_PAUSE_S = 0.05
+"""between two questions about topics, while the brokers tell each other"""
+
 
 @dataclass(frozen=True, slots=True)
 class Ack:
@@ -35,6 +38,17 @@ class Batch:
 
     builder: BatchBuilder
     positions: list[int]
+
+
+async def learn_sizes(producer: AIOKafkaProducer, sizes: Mapping[str, int]) -> None:
+    """Wait until the producer knows each of these topics with as many partitions as it has.
+
+    What it remembers of a topic that has just been widened would send a key to another partition than from then on, and
+    the key's order would be lost between the two.
+    """
+    while any([len(await producer.partitions_for(topic)) != size for topic, size in sizes.items()]):
+        await producer.client.force_metadata_update()
+        await asyncio.sleep(METADATA_PAUSE_S)
 
 
 async def prepare(

@@ -26,6 +26,10 @@ from creneau_shared.settings import ServiceSettings
 TOPIC_CONFIG = 1
 """DescribeConfigs' source of a value that is set on the topic itself (DYNAMIC_TOPIC_CONFIG)"""
 
+WIDENED_PAUSE_S = 0.1
+WIDENED_LOOKS_MAX = 20
+"""how often it is looked whether a topic has its partitions; who may not widen it goes on with those that it has"""
+
 log = structlog.get_logger(__name__)
 
 
@@ -168,4 +172,11 @@ class TopicKeeper:
         """
         assert self._admin is not None
         await self._broker.widen(self._admin, self._new(topic))
-        log.info("topic widened", topic=topic.name, partitions=self._partitions(topic))
+        wanted = self._partitions(topic)
+        for _ in range(WIDENED_LOOKS_MAX):
+            # Before the brokers have told each other, a key would be sent by the former number.
+            if (await self.sizes()).get(topic.name) == wanted:
+                log.info("topic widened", topic=topic.name, partitions=wanted)
+                return
+            await asyncio.sleep(WIDENED_PAUSE_S)
+        log.warning("topic not widened", topic=topic.name, partitions=wanted)

@@ -106,12 +106,15 @@ INSERT INTO occupancy (appointment_id, actor, period)
 SELECT $1, actor, tstzrange($2, $3) FROM unnest($4::text[]) WITH ORDINALITY AS wanted (actor, place) ORDER BY place
 ON CONFLICT ON CONSTRAINT ex_occupancy DO NOTHING RETURNING actor
 """
-_PEOPLE = "unnest($4::text[]) AS person (actor)"
+# Asked in a way that the planner cannot look into, whom and when it is about makes no plan look better than another: after
+# the first few calls one plan serves them all.
+_BEGIN, _UNTIL = "(SELECT $2::timestamptz)", "(SELECT $3::timestamptz)"
+_PEOPLE = "unnest((SELECT $4::text[])) AS person (actor)"
 _DISPLACE = f"""
   UPDATE {{slots}} AS slot SET status = 'busy-unavailable', version = slot.version + 1, last_updated = $7
   FROM (
     SELECT DISTINCT schedule_key, start, id FROM (
-      {_IN_THAT_TIME.format(people=_PEOPLE, begin="$2", until="$3", status="free", slots="{slots}")}
+      {_IN_THAT_TIME.format(people=_PEOPLE, begin=_BEGIN, until=_UNTIL, status="free", slots="{slots}")}
     ) AS near WHERE (schedule_key, start, id) NOT IN (SELECT schedule_key, start, id FROM wanted)
   ) AS near WHERE {_FULL_KEY.format(row="near")}
   RETURNING {SUPERSEDED}
@@ -119,7 +122,8 @@ _DISPLACE = f"""
 _TAKE = f"""
 WITH wanted AS MATERIALIZED (
   SELECT slot.schedule_key, slot.start, slot.id FROM {{slots}} AS slot
-  JOIN unnest($5::uuid[], $8::timestamptz[]) AS named (id, start) ON slot.id = named.id AND slot.start = named.start
+  JOIN unnest((SELECT $5::uuid[]), (SELECT $8::timestamptz[])) AS named (id, start)
+    ON slot.id = named.id AND slot.start = named.start
 ), claimed AS (
   UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
   FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND slot.status = 'free'
@@ -129,7 +133,7 @@ WITH wanted AS MATERIALIZED (
   {SUPERSEDE} SELECT * FROM claimed UNION ALL SELECT * FROM displaced
 ), taken AS ({_OCCUPY})
 SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{{{}}}}') FROM taken) AS taken,
-  {UNAVAILABLE.format(ids="$9::text[]")} AS unavailable,
+  {UNAVAILABLE.format(ids="(SELECT $9::text[])::text[]")} AS unavailable,
   EXISTS (
     SELECT FROM {_PEOPLE} JOIN agenda_actor USING (actor) JOIN agenda USING (schedule_key)
     WHERE $2::timestamptz - slot_length_max < $10::timestamptz) AS reaches_back,

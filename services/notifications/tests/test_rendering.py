@@ -35,7 +35,7 @@ REUNION = ZoneInfo("Indian/Reunion")
 
 
 def mail_of(made) -> EmailMessage:
-    content = build_email(made, MESSAGE, SENT_AT, SENDER, "Créneau")
+    content = build_email(made, MESSAGE, SENT_AT, SENDER, "Créneau").content
     mail = message_from_bytes(content, policy=default)
     assert isinstance(mail, EmailMessage)
     return mail
@@ -86,8 +86,8 @@ def test_the_headers_let_mail_systems_recognise_and_not_answer_the_message():
 
 
 def test_the_same_message_is_the_same_bytes_at_every_attempt_but_for_its_date():
-    first = build_email(occasion(), MESSAGE, SENT_AT, SENDER, "Créneau")
-    again = build_email(occasion(), MESSAGE, SENT_AT, SENDER, "Créneau")
+    first = build_email(occasion(), MESSAGE, SENT_AT, SENDER, "Créneau").content
+    again = build_email(occasion(), MESSAGE, SENT_AT, SENDER, "Créneau").content
     assert first == again
     first.decode("ascii")
     assert b"\n" not in first.replace(b"\r\n", b"")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from icalendar import Alarm, Calendar, Event, vCalAddress, vText
+from icalendar import vCalAddress, vText
+from icalendar.parser import Contentline
 
 from creneau_notifications.domain.appointment import Appointment, Mode
-from creneau_notifications.domain.contact import Contact
+from creneau_notifications.domain.contact import Contact, Language
 from creneau_notifications.domain.plan import Kind
+from creneau_notifications.rendering.content_lines import moment_line, raw_line, text_line
 from creneau_notifications.rendering.letter import Occasion
 from creneau_notifications.rendering.timezone import timezone_bytes
 from creneau_notifications.rendering.wording import WORDINGS, Wording
 
 PRODID = "-//Creneau//Notifications 1.0//FR"
-BEGIN_EVENT = b"BEGIN:VEVENT\r\n"
-ALARMS_BEFORE = (timedelta(days=1), timedelta(hours=2))
+_BEGINNING = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n" + text_line("PRODID", PRODID) + b"CALSCALE:GREGORIAN\r\n"
+ALARMS = ("-P1D", "-PT2H")
 
 
 def method_of(kind: Kind) -> str:
@@ -30,40 +34,36 @@ def calendar_file(occasion: Occasion, organizer: str, organizer_name: str) -> by
     `UID` never changes during the appointment's life, or calendars would show it twice; `SEQUENCE` is the
     event's. `DTSTAMP` is the time of the event, so that the same event always gives the same bytes.
     """
-    calendar = Calendar()
-    calendar.add("prodid", PRODID)
-    calendar.add("version", "2.0")
-    calendar.add("calscale", "GREGORIAN")
-    calendar.add("method", method_of(occasion.kind))
-    calendar.add_component(_event(occasion, organizer, organizer_name))
-    content: bytes = calendar.to_ical()
-    timezone = timezone_bytes(occasion.visit.zone.key, occasion.event.appointment.start.year)
-    return content.replace(BEGIN_EVENT, timezone + BEGIN_EVENT, 1)
+    zone, year = occasion.visit.zone.key, occasion.event.appointment.start.year
+    cancelled = occasion.kind is Kind.CANCELLATION
+    lines = [
+        *(_BEGINNING, text_line("METHOD", method_of(occasion.kind))),
+        *(timezone_bytes(zone, year), b"BEGIN:VEVENT\r\n"),
+        *_event(occasion, organizer, organizer_name),
+        b"" if cancelled else _alarms(occasion.contact.writes_in),
+        b"END:VEVENT\r\nEND:VCALENDAR\r\n",
+    ]
+    return b"".join(lines)
 
 
-def _event(occasion: Occasion, organizer: str, organizer_name: str) -> Event:
+def _event(occasion: Occasion, organizer: str, organizer_name: str) -> Iterator[bytes]:
     appointment, visit = occasion.event.appointment, occasion.visit
     wording = WORDINGS[occasion.contact.writes_in]
-    event = Event()
-    event.add("uid", f"{appointment.id}@creneau")
-    event.add("sequence", appointment.sequence)
-    event.add("dtstamp", occasion.event.time)
-    for name, moment in zip(("dtstart", "dtend"), _times(appointment, visit.zone), strict=True):
-        event.add(name, moment)
-    event.add("summary", _summary(occasion, wording))
-    event.add("description", _description(occasion, wording))
-    event.add("url", occasion.page_url)
-    event.add("status", "CANCELLED" if occasion.kind is Kind.CANCELLATION else "CONFIRMED")
-    event.add("class", "PRIVATE")
-    event.add("transp", "OPAQUE")
+    yield text_line("SUMMARY", _summary(occasion, wording))
+    for name, moment in zip(("DTSTART", "DTEND"), _times(appointment, visit.zone), strict=True):
+        yield moment_line(name, moment, visit.zone.key)
+    yield moment_line("DTSTAMP", occasion.event.time.astimezone(UTC), "UTC")
+    yield text_line("UID", f"{appointment.id}@creneau")
+    yield raw_line("SEQUENCE", str(appointment.sequence))
+    yield _party_line("ATTENDEE", _attendee(occasion.contact))
+    yield b"CLASS:PRIVATE\r\n"
+    yield text_line("DESCRIPTION", _description(occasion, wording))
     if visit.mode is Mode.PRACTICE:
-        _add_place(event, occasion)
-    event.add("organizer", _address(organizer, organizer_name, {"ROLE": "CHAIR"}), encode=False)
-    event.add("attendee", _attendee(occasion.contact), encode=False)
-    if occasion.kind is not Kind.CANCELLATION:
-        for before in ALARMS_BEFORE:
-            event.add_component(_alarm(before, wording))
-    return event
+        yield from _place(occasion)
+    yield _organizer(organizer, organizer_name)
+    yield text_line("STATUS", "CANCELLED" if occasion.kind is Kind.CANCELLATION else "CONFIRMED")
+    yield b"TRANSP:OPAQUE\r\n"
+    yield raw_line("URL", occasion.page_url)
 
 
 def _times(appointment: Appointment, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -75,13 +75,14 @@ def _times(appointment: Appointment, zone: ZoneInfo) -> tuple[datetime, datetime
     return local
 
 
-def _add_place(event: Event, occasion: Occasion) -> None:
+def _place(occasion: Occasion) -> Iterator[bytes]:
     visit = occasion.visit
+    if visit.position is not None:
+        latitude, longitude = visit.position
+        yield raw_line("GEO", f"{latitude};{longitude}")
     location = ", ".join(line for line in (visit.place, *visit.address) if line)
     if location:
-        event.add("location", location)
-    if visit.position is not None:
-        event.add("geo", visit.position)
+        yield text_line("LOCATION", location)
 
 
 def _summary(occasion: Occasion, wording: Wording) -> str:
@@ -101,6 +102,29 @@ def _description(occasion: Occasion, wording: Wording) -> str:
     return "\n".join(lines)
 
 
+@lru_cache(maxsize=64)
+def _organizer(address: str, name: str) -> bytes:
+    return _party_line("ORGANIZER", _address(address, name, {"ROLE": "CHAIR"}))
+
+
+@lru_cache(maxsize=len(WORDINGS))
+def _alarms(language: Language) -> bytes:
+    lines = [
+        b"BEGIN:VALARM\r\nACTION:DISPLAY\r\n"
+        + text_line("DESCRIPTION", WORDINGS[language].alarm)
+        + raw_line("TRIGGER", trigger)
+        + b"END:VALARM\r\n"
+        for trigger in ALARMS
+    ]
+    return b"".join(lines)
+
+
+def _party_line(name: str, party: vCalAddress) -> bytes:
+    """Names among parameters are quoted, or not, by the library."""
+    line: bytes = Contentline.from_parts(name, party.params, party).to_ical()
+    return line + b"\r\n"
+
+
 def _address(address: str, name: str, parameters: dict[str, str]) -> vCalAddress:
     party = vCalAddress(f"mailto:{address}")
     named = {"CN": name} if name else {}
@@ -115,11 +139,3 @@ def _attendee(contact: Contact) -> vCalAddress:
     # Already accepted, no answer wanted: the patient chose the time.
     answer = {"ROLE": "REQ-PARTICIPANT", "PARTSTAT": "ACCEPTED", "RSVP": "FALSE", "CUTYPE": "INDIVIDUAL"}
     return _address(contact.email, contact.name, answer)
-
-
-def _alarm(before: timedelta, wording: Wording) -> Alarm:
-    alarm = Alarm()
-    alarm.add("action", "DISPLAY")
-    alarm.add("trigger", -before)
-    alarm.add("description", wording.alarm)
-    return alarm

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_time, get_timezone_location
+from babel.dates import format_date, get_timezone_location
 
 from creneau_notifications.domain.contact import Language
 from creneau_notifications.domain.visit import Visit
@@ -15,7 +16,11 @@ LOCALES: dict[Language, str] = {"fr": "fr_FR", "en": "en_GB"}
 
 def day(instant: datetime, visit: Visit, language: Language, *, year: bool = False) -> str:
     """`mardi 1er décembre` or `Tuesday 1 December`, with the year when asked for."""
-    local = instant.astimezone(visit.zone)
+    return _day(instant.astimezone(visit.zone).date(), language, year=year)
+
+
+@lru_cache(maxsize=1024)
+def _day(local: date, language: Language, *, year: bool) -> str:
     pattern = "EEEE d MMMM y" if year else "EEEE d MMMM"
     text = format_date(local, pattern, locale=LOCALES[language])
     if language == "fr" and local.day == 1:
@@ -25,8 +30,8 @@ def day(instant: datetime, visit: Visit, language: Language, *, year: bool = Fal
 
 def time_of_day(instant: datetime, visit: Visit, language: Language) -> str:
     """`10 h 00` or `10:00`."""
-    pattern = "H 'h' mm" if language == "fr" else "HH:mm"
-    return format_time(instant.astimezone(visit.zone), pattern, locale=LOCALES[language])
+    local = instant.astimezone(visit.zone)
+    return f"{local.hour} h {local.minute:02}" if language == "fr" else f"{local:%H:%M}"
 
 
 def is_elsewhere(instant: datetime, visit: Visit, reader: ZoneInfo) -> bool:
@@ -41,10 +46,15 @@ def is_elsewhere(instant: datetime, visit: Visit, reader: ZoneInfo) -> bool:
 
 def zone_note(visit: Visit, language: Language, *, brief: bool = False) -> str:
     """` (heure de Cayenne)`, or ` (Cayenne)` where each character counts."""
-    city = get_timezone_location(visit.zone, locale=LOCALES[language], return_city=True)
+    city = _city(visit.zone, language)
     if brief:
         return f" ({city})"
     return f" (heure de {city})" if language == "fr" else f" ({city} time)"
+
+
+@lru_cache(maxsize=256)
+def _city(zone: ZoneInfo, language: Language) -> str:
+    return get_timezone_location(zone, locale=LOCALES[language], return_city=True)
 
 
 def moment(
@@ -58,6 +68,6 @@ def moment(
 ) -> str:
     """`mardi 1er décembre à 10 h 00`, with the zone (`brief`: its city alone) where the reader needs it."""
     joint = "à" if language == "fr" else "at"
-    date, time = day(instant, visit, language, year=year), time_of_day(instant, visit, language)
+    written, time = day(instant, visit, language, year=year), time_of_day(instant, visit, language)
     note = zone_note(visit, language, brief=brief) if is_elsewhere(instant, visit, reader) else ""
-    return f"{date} {joint} {time}{note}"
+    return f"{written} {joint} {time}{note}"

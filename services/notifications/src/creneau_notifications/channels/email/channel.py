@@ -9,13 +9,14 @@ from uuid import UUID
 
 from creneau_notifications.channels.channel import PARTICIPATION_MODE, Carrier, Sent
 from creneau_notifications.channels.email.address import NAME, email_address
-from creneau_notifications.channels.email.render import build_email, message_id_header
+from creneau_notifications.channels.email.frame import message_id_header
+from creneau_notifications.channels.email.render import build_email
 from creneau_notifications.channels.email.settings import EmailSettings
 from creneau_notifications.channels.email.transport import EmailTransport, create_transport
 from creneau_notifications.domain.address import Address
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.rules import ChannelRules, ReminderRule
-from creneau_notifications.rendering.letter import Occasion, compose
+from creneau_notifications.rendering.letter import Occasion
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ class EmailCarrier:
 
     async def send(self, occasion: Occasion, message: UUID, date: datetime) -> Sent:
         address = str(occasion.contact.email)
-        content = build_email(occasion, message, date, self.sender, self.sender_name)
-        await self.transport.send(self.sender, address, content)
-        return Sent(address, compose(occasion).subject)
+        email = build_email(occasion, message, date, self.sender, self.sender_name)
+        await self.transport.send(self.sender, address, email.content)
+        return Sent(address, email.subject)
 
     def message_id(self, message: UUID) -> str:
         return message_id_header(message, self.sender)

@@ -26,22 +26,23 @@ class Workers:
     system: System
     connection: asyncpg.Connection
 
-    async def stop(self) -> None:
-        """Stop them all where none is within a transaction: one left open would hold rows, and keep dead ones from being
+    async def stop(self, *names: str) -> None:
+        """Stop them all, or those of these names, where none is within a transaction: one left open would hold rows, and keep dead ones from being
         cleared away."""
-        databases = [f"creneau_{name.removesuffix('-worker')}" for name in WORKERS]
+        names = names or WORKERS
+        databases = [f"creneau_{name.removesuffix('-worker')}" for name in names]
         for _ in range(TRIES):
-            self._signal(signal.SIGSTOP, *WORKERS)
+            self._signal(signal.SIGSTOP, *names)
             await asyncio.sleep(0.01)
             if await self.connection.fetchval(_AT_REST, databases):
                 return
-            self.go_on()
+            self.go_on(*names)
             await asyncio.sleep(0.01)
         raise TimeoutError("the workers are never at rest")
 
-    def go_on(self) -> None:
-        """Let all go on."""
-        self._signal(signal.SIGCONT, *WORKERS)
+    def go_on(self, *names: str) -> None:
+        """Let all, or these, go on."""
+        self._signal(signal.SIGCONT, *(names or WORKERS))
 
     @contextmanager
     def only(self, name: str) -> Iterator[None]:

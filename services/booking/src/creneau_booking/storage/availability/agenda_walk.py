@@ -77,11 +77,14 @@ class Asked:
 
 
 def taken_apart(request: SearchRequest) -> Asked | None:
-    """None: the search is not for free slots of some agendas in the order of time."""
+    """None: the search is not for free slots of some agendas in the order of time, or names the one agenda itself, whose
+    index gives what is asked in one statement."""
     keys = [key.parameter.name for key in request.sort]
     if request.count_only or keys not in ([], ["start"]):
         return None
     of_agendas = tuple(c for c in request.conditions if _is_of_agendas(c))
+    if any(map(_names_one_agenda, of_agendas)):
+        return None
     of_slots = tuple(c for c in request.conditions if not _is_of_agendas(c))
     if not of_agendas or not any(map(_wants_free, of_slots)) or not all(map(_goes_with_free, of_slots)):
         return None
@@ -310,6 +313,15 @@ def _is_of_agendas(condition: Condition) -> bool:
     if isinstance(condition, And | Or):
         return all(map(_is_of_agendas, condition.conditions))
     return isinstance(condition, Not) and _is_of_agendas(condition.condition)
+
+
+def _names_one_agenda(condition: Condition) -> bool:
+    return (
+        isinstance(condition, Clause)
+        and condition.parameter.name == "schedule"
+        and condition.modifier is None
+        and len(condition.values) == 1
+    )
 
 
 def _wants_free(condition: Condition) -> bool:

@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_booking.storage.slot_rows import slot_key
+from creneau_shared.database.closing import LastWrite
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Stored
+
+_KEEP = """
+kept AS (
+  INSERT INTO hold (appointment_id, expires_at, issuer, subject) VALUES ($1, $2, $3, $4)
+  ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at, extensions = hold.extensions + 1
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +38,7 @@ async def keep_hold(
     connection: Connection, appointment_id: str, until: datetime, issuer: str, subject: str
 ) -> None:
     """Begin a hold, or put off the end of the one that there is."""
-    await connection.execute(
-        "INSERT INTO hold (appointment_id, expires_at, issuer, subject) VALUES ($1, $2, $3, $4)"
-        " ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at, extensions = hold.extensions + 1",
-        appointment_id,
-        until,
-        issuer,
-        subject,
-    )
+    await LastWrite("hold", _KEEP, (appointment_id, until, issuer, subject)).run(connection)
 
 
 async def forget_hold(connection: Connection, appointment_id: str) -> Hold | None:

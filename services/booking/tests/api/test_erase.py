@@ -327,7 +327,7 @@ async def test_a_request_in_hand_that_writes_after_the_erasure_is_found_by_the_w
             late,
             repository.facts(late, id_=unique("late")),
             NOBODY_ELSE,
-            own_id=True,
+            own_id=False,
         )
     assert await everywhere(life) != []
     life.practice.clock.advance(timedelta(seconds=life.practice.settings.erasure_sweep_after_s + 1))

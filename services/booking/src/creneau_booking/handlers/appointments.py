@@ -26,6 +26,7 @@ from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentReposit
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back, set_status
 from creneau_booking.storage.holds import extensions_of, forget_hold, hold_of, keep_hold, live_holds_of
+from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import TooManyRequests, Unprocessable
@@ -257,7 +258,8 @@ class AppointmentHandlers:
         after, whose = await self._exchange(connection, context, before, after, move=move)
         after = after.replacing(replaces)
         stored = await self._repository.update(connection, context, current, resource, after, whose)
-        await self._tell_changed(connection, context, before, after, whose.schedules)
+        owners = whose.owners | owners_among(current.terms) if current.terms is not None else None
+        await self._tell_changed(connection, context, before, after, whose.schedules, owners)
         return stored
 
     def _heard(
@@ -283,11 +285,12 @@ class AppointmentHandlers:
         before: Appointment,
         after: Appointment,
         schedules: tuple[str, ...],
+        owners: frozenset[str] | None,
     ) -> None:
         kind = told(before.status, after.status, moved=changes.is_moved(before, after))
         if kind is not None:
             previous = (before.start, before.end) if kind == "moved" and before.start and before.end else None
-            event = AppointmentEvent(kind, after, schedules, previous, acting(context))
+            event = AppointmentEvent(kind, after, schedules, previous, acting(context), owners=owners)
             await tell(connection, context, event, before)
 
     async def withdraw(
@@ -334,8 +337,7 @@ class AppointmentHandlers:
         """Give back and take what lies between two versions; what it has become, the agendas that it took, and whose."""
         time = TRANSITIONS[before.status, after.status].time
         if time == "gives back":
-            await self._give_back(connection, context, before)
-            return after, NOBODY_ELSE
+            return after, Whose(await self._give_back(connection, context, before))
         if time == "none":
             after = await self._word.with_asked_company(connection, context, after, before)
             return after, NOBODY_ELSE
@@ -345,9 +347,9 @@ class AppointmentHandlers:
             and not changes.takes_others(before, after)
         ):
             if SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
-                await set_status(
-                    connection, before.id, after.slots, SLOT_STATUS_OF[after.status], context.now
-                )
+                status = SLOT_STATUS_OF[after.status]
+                schedules = await set_status(connection, before.id, after.slots, status, context.now)
+                return after, Whose(schedules)
             return after, NOBODY_ELSE
         locked = await self._claiming.lock(connection, context.now, after, before)
         if move and locked.held:
@@ -374,9 +376,12 @@ class AppointmentHandlers:
         await tell(connection, context, AppointmentEvent("cancelled", gone, by=acting(context)))
         return stored
 
-    async def _give_back(self, connection: Connection, context: WriteContext, before: Appointment) -> None:
+    async def _give_back(
+        self, connection: Connection, context: WriteContext, before: Appointment
+    ) -> tuple[str, ...]:
+        """The agendas of the slots that are free to be taken by others."""
         await wait_for_turn(connection, before.id)
-        await give_back(connection, before.id, before.slots, context.now)
+        return await give_back(connection, before.id, before.slots, context.now)
 
     # -- answers ---------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from creneau_booking.domain import rules
 from creneau_booking.domain.appointment import Appointment, SlotFact
@@ -63,18 +64,25 @@ class Claiming:
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
         both = [version for version in (wanted, before) if version is not None]
         named = sorted({reference for version in both for reference in rules.to_resolve(version)})
-        resolved = await resolve(connection, named) if named else {}
-        people = sorted({p for v in both for p in rules.exclusive_actors(v, (), resolved)})
+        people = sorted({p for v in both for p in rules.exclusive_actors(v, (), {})})
         patients = [reference.removeprefix("Patient/") for reference in wanted.patients]
-        wants = (ids, wanted.start, people, patients)
-        locked = await storage.lock_slots(connection, *wants, by=wanted.id, now=now)
+        lock = partial(
+            storage.lock_slots, connection, ids, wanted.start, people, patients, named, by=wanted.id, now=now
+        )
+        locked = await lock()
         free_to_take = [slot for slot in locked.slots if slot.id not in had]
         if not locked.out_of_reach and await self._clear(connection, now, free_to_take, wanted.id):
-            locked = await storage.lock_slots(connection, *wants, by=wanted.id, now=now)
+            locked = await lock()
         facts = locked.slots
         if not locked.out_of_reach:
             facts = await self._undisplaced(connection, wanted, facts)
-        return LockedSlots(_named(facts, wanted.slots), _named(facts, had), resolved, named, locked.patients)
+        return LockedSlots(
+            _named(facts, wanted.slots),
+            _named(facts, had),
+            locked.resolved or {},
+            named if locked.resolved is not None else (),
+            locked.patients,
+        )
 
     async def _clear(
         self, connection: Connection, now: datetime, slots: Sequence[SlotFact], mover: str
@@ -154,7 +162,9 @@ class Claiming:
     async def _judge(
         self, connection: Connection, context: WriteContext, wanted: Appointment, locked: LockedSlots
     ) -> rules.Claim:
-        unknown = sorted(set(rules.to_resolve(wanted)) - set(locked.asked_after))
+        # Of an agenda's own actors, its slots tell who is taken with them.
+        told = {actor for slot in locked.wanted for actor in slot.actors}
+        unknown = sorted(set(rules.to_resolve(wanted)) - set(locked.asked_after) - told)
         resolved = {**locked.resolved, **(await resolve(connection, unknown) if unknown else {})}
         claim = rules.claim_for(
             wanted,

@@ -108,7 +108,7 @@ class GenericStore:
 
     async def read(self, connection: Connection, id_: str) -> Stored | None:
         row = await connection.fetchrow(
-            f"SELECT id, version, last_updated, content FROM {self._table} WHERE id = $1", id_
+            f"SELECT id, version, last_updated, content, terms FROM {self._table} WHERE id = $1", id_
         )
         return self._stored(row)
 
@@ -121,7 +121,8 @@ class GenericStore:
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
         row = await connection.fetchrow(
-            f"SELECT id, version, last_updated, content FROM {self._table} WHERE id = $1 FOR UPDATE", id_
+            f"SELECT id, version, last_updated, content, terms FROM {self._table} WHERE id = $1 FOR UPDATE",
+            id_,
         )
         return self._stored(row)
 

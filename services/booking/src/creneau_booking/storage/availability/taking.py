@@ -16,7 +16,14 @@ from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.appointment_mapper import offered
-from creneau_booking.storage.availability.actors import CONCERNED, PLANNED_AS_EVER, PLANNED_ONCE, TURN
+from creneau_booking.storage.availability.actors import (
+    CONCERNED,
+    PLANNED_AS_EVER,
+    PLANNED_ONCE,
+    RESOLVED,
+    TURN,
+    by_kind,
+)
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.patients import UNAVAILABLE
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
@@ -48,16 +55,20 @@ JOIN schedule ON schedule.key = slot.schedule_key
 JOIN agenda ON agenda.schedule_key = slot.schedule_key
 """
 _OUT_OF_REACH = "EXISTS (SELECT FROM found WHERE out_of_reach)"
-# Of each Patient who is there: the id, and after it to whom they are known.
-_PATIENTS = f"""ARRAY(
+# Of each Patient who is there: the id, and after it to whom they are known. Of each role and room: who is taken with it.
+_BESIDE = f"""ARRAY(
   SELECT patient.id || ' ' || array_to_string(ARRAY(
     SELECT term FROM unnest(patient.terms) AS term WHERE starts_with(term, '{OWNER}')), ' ')
-  FROM patient WHERE patient.id = ANY($5::text[]) AND NOT patient.deleted) AS patients"""
+  FROM patient WHERE patient.id = ANY($5::text[]) AND NOT patient.deleted) AS patients,
+ARRAY(SELECT named || ' ' || exclusive FROM resolved) AS resolved"""
 # Locked all of them, or none: who has locked some would lock the others, and their people, out of order. PostgreSQL takes
 # the locks of `turn` before it looks for a row of `locked`.
-_LOCK = f"""{_FOUND}, own_people AS MATERIALIZED (
+_LOCK = f"""{_FOUND}, resolved AS MATERIALIZED (
+  {RESOLVED.format(roles="$6::text[]", places="$7::text[]")}
+), own_people AS MATERIALIZED (
   SELECT actor FROM (
-    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found) UNION SELECT unnest($4::text[])
+    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found)
+    UNION SELECT unnest($4::text[]) UNION SELECT exclusive FROM resolved
   ) AS named WHERE {{whole}}
 ), turn AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited
@@ -68,8 +79,8 @@ _LOCK = f"""{_FOUND}, own_people AS MATERIALIZED (
   ORDER BY slot.schedule_key, slot.start, slot.id
   FOR UPDATE OF slot
 )
-SELECT *, {_PATIENTS} FROM locked
-UNION ALL {_FACTS.format(out_of_reach="true", slots="{slots}", more=f", {_PATIENTS}")} WHERE {_OUT_OF_REACH}
+SELECT *, {_BESIDE} FROM locked
+UNION ALL {_FACTS.format(out_of_reach="true", slots="{slots}", more=f", {_BESIDE}")} WHERE {_OUT_OF_REACH}
 """
 _LOCK_ANYWHERE = _LOCK.format(slots="slot", whole=f"NOT {_OUT_OF_REACH}")
 _LOCK_IN_MONTH = _LOCK.format(
@@ -95,12 +106,15 @@ INSERT INTO occupancy (appointment_id, actor, period)
 SELECT $1, actor, tstzrange($2, $3) FROM unnest($4::text[]) WITH ORDINALITY AS wanted (actor, place) ORDER BY place
 ON CONFLICT ON CONSTRAINT ex_occupancy DO NOTHING RETURNING actor
 """
-_PEOPLE = "unnest($4::text[]) AS person (actor)"
+# Asked in a way that the planner cannot look into, whom and when it is about makes no plan look better than another: after
+# the first few calls one plan serves them all.
+_BEGIN, _UNTIL = "(SELECT $2::timestamptz)", "(SELECT $3::timestamptz)"
+_PEOPLE = "unnest((SELECT $4::text[])) AS person (actor)"
 _DISPLACE = f"""
   UPDATE {{slots}} AS slot SET status = 'busy-unavailable', version = slot.version + 1, last_updated = $7
   FROM (
     SELECT DISTINCT schedule_key, start, id FROM (
-      {_IN_THAT_TIME.format(people=_PEOPLE, begin="$2", until="$3", status="free", slots="{slots}")}
+      {_IN_THAT_TIME.format(people=_PEOPLE, begin=_BEGIN, until=_UNTIL, status="free", slots="{slots}")}
     ) AS near WHERE (schedule_key, start, id) NOT IN (SELECT schedule_key, start, id FROM wanted)
   ) AS near WHERE {_FULL_KEY.format(row="near")}
   RETURNING {SUPERSEDED}
@@ -108,7 +122,8 @@ _DISPLACE = f"""
 _TAKE = f"""
 WITH wanted AS MATERIALIZED (
   SELECT slot.schedule_key, slot.start, slot.id FROM {{slots}} AS slot
-  JOIN unnest($5::uuid[], $8::timestamptz[]) AS named (id, start) ON slot.id = named.id AND slot.start = named.start
+  JOIN unnest((SELECT $5::uuid[]), (SELECT $8::timestamptz[])) AS named (id, start)
+    ON slot.id = named.id AND slot.start = named.start
 ), claimed AS (
   UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
   FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND slot.status = 'free'
@@ -118,7 +133,7 @@ WITH wanted AS MATERIALIZED (
   {SUPERSEDE} SELECT * FROM claimed UNION ALL SELECT * FROM displaced
 ), taken AS ({_OCCUPY})
 SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{{{}}}}') FROM taken) AS taken,
-  {UNAVAILABLE.format(ids="$9::text[]")} AS unavailable,
+  {UNAVAILABLE.format(ids="(SELECT $9::text[])::text[]")} AS unavailable,
   EXISTS (
     SELECT FROM {_PEOPLE} JOIN agenda_actor USING (actor) JOIN agenda USING (schedule_key)
     WHERE $2::timestamptz - slot_length_max < $10::timestamptz) AS reaches_back,
@@ -165,6 +180,9 @@ FROM whole CROSS JOIN LATERAL (
   VALUES (before, whole.start, begin), (after, whole.until, whole."end")) AS rest (id, start, until)
 WHERE rest.start < rest.until
 """
+_AGENDAS = """ARRAY(
+  SELECT DISTINCT 'Schedule/' || schedule.id FROM own JOIN schedule ON schedule.key = own.schedule_key ORDER BY 1
+) AS schedules"""
 _GIVE_BACK = f"""
 WITH own AS MATERIALIZED (
   SELECT schedule_key, start, id FROM slot WHERE id = ANY($2::uuid[]) AND taken_by = $1
@@ -188,7 +206,7 @@ WITH own AS MATERIALIZED (
 ), nobody AS (
   DELETE FROM occupancy WHERE appointment_id = $1
 )
-SELECT CASE WHEN $4 THEN {PLANNED_ONCE} ELSE {PLANNED_AS_EVER} END
+SELECT CASE WHEN $4 THEN {PLANNED_ONCE} ELSE {PLANNED_AS_EVER} END, {_AGENDAS}
 """
 _SET_STATUS = f"""
 WITH own AS MATERIALIZED (
@@ -198,8 +216,10 @@ WITH own AS MATERIALIZED (
   UPDATE slot SET status = $2, version = slot.version + 1, last_updated = $3
   FROM own WHERE {_FULL_KEY.format(row="own")}
   RETURNING {SUPERSEDED}
+), superseded AS (
+  {SUPERSEDE} SELECT * FROM changed
 )
-{SUPERSEDE} SELECT * FROM changed
+SELECT {_AGENDAS}
 """
 
 
@@ -212,6 +232,8 @@ class Locked:
     """one of the slots is somebody else's; nothing is locked"""
     patients: Mapping[str, frozenset[str]] | None
     """id → to whom the Patient is known (Organization ids); None where nobody looked, as no slot is there"""
+    resolved: Mapping[str, str] | None
+    """as `actors.resolve`, of those who were named; None like `patients`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +252,7 @@ async def lock_slots(
     near: datetime | None,
     people: Sequence[str],
     patients: Sequence[str],
+    named: Sequence[str],
     *,
     by: str,
     now: datetime,
@@ -237,13 +260,13 @@ async def lock_slots(
     """The facts of these slots, locked for the appointment `by` (id), and with them the time of their agendas' people and
     of `people` (actors that are in one place only); slots that do not exist are missing. Or the facts as they are, and
     nothing locked: one is out of reach because somebody else has it. So a thousand who want one slot are refused side by
-    side. `patients` (ids) are looked up beside.
+    side. `patients` (ids) are looked up beside, and who is taken with the roles and places that are `named` (references).
 
     `near`, the appointment's own start, lets PostgreSQL look into one month; slots that are not all found there are looked
     for everywhere.
     """
     keys = [slot_key(id_) for id_ in ids]
-    arguments = (keys, by, now, list(people), list(patients))
+    arguments = (keys, by, now, list(people), list(patients), *by_kind(named))
     month = month_of(connection, "slot", near, near, now) if near is not None else "slot"
     rows: Sequence[Any] = []
     if keys and month != "slot":
@@ -258,6 +281,7 @@ async def lock_slots(
         [_slot_fact(row) for row in rows],
         any(row["out_of_reach"] for row in rows),
         dict(map(_known, rows[0]["patients"])) if rows else None,
+        dict(pair.split() for pair in rows[0]["resolved"]) if rows else None,
     )
 
 
@@ -363,14 +387,19 @@ async def occupy(
 
 async def give_back(
     connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime, *, to_take: bool = False
-) -> None:
+) -> tuple[str, ...]:
     """Give back those of the slots that an appointment has, and the time of its people. What their agendas say of them
-    holds again; other slots in that time are free again, unless somebody else is taken then. `to_take`: to take others."""
-    await connection.execute(_GIVE_BACK, appointment_id, [slot_key(id_) for id_ in slots], now, to_take)
+    holds again; other slots in that time are free again, unless somebody else is taken then. `to_take`: to take others.
+    The agendas (references) of what it gave back."""
+    keys = [slot_key(id_) for id_ in slots]
+    row = await connection.fetchrow(_GIVE_BACK, appointment_id, keys, now, to_take)
+    return tuple(row["schedules"]) if row is not None else ()
 
 
 async def set_status(
     connection: Connection, appointment_id: str, slots: Sequence[str], status: SlotStatus, now: datetime
-) -> None:
-    """Give those of the slots that an appointment has another status."""
-    await connection.execute(_SET_STATUS, [slot_key(id_) for id_ in slots], status, now, appointment_id)
+) -> tuple[str, ...]:
+    """Give those of the slots that an appointment has another status; the agendas (references) of those that had not."""
+    keys = [slot_key(id_) for id_ in slots]
+    row = await connection.fetchrow(_SET_STATUS, keys, status, now, appointment_id)
+    return tuple(row["schedules"]) if row is not None else ()

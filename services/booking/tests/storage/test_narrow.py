@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import asyncpg
 import orjson
 from alembic import command
 from alembic.config import Config
@@ -17,6 +16,7 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.app import create_catalog
 from creneau_booking.storage.tables import metadata
 from creneau_shared.database.migrations import check_migrations, find_migrations
+from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.sql import EVERYTHING, compile_count
 
 NAMED = """
@@ -27,14 +27,14 @@ SELECT substr(t, 19) AS place, id AS role FROM practitioner_role, unnest(terms) 
 """
 
 
-async def named(connection: asyncpg.Connection, id_: str) -> list[str]:
+async def named(connection: Connection, id_: str) -> list[str]:
     rows = await connection.fetch(
         "SELECT reference FROM agenda_named JOIN schedule ON key = schedule_key WHERE id = $1 ORDER BY 1", id_
     )
     return [row["reference"] for row in rows]
 
 
-async def assert_kept(connection: asyncpg.Connection) -> None:
+async def assert_kept(connection: Connection) -> None:
     """Both tables hold what is said and nothing else."""
     for table, columns, said in (
         ("agenda_named", "reference, schedule_key", NAMED),

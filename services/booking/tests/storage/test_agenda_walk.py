@@ -112,13 +112,13 @@ class Everywhere:
 
 
 WAYS = [
-    Everywhere("few agendas", {"HEADS_FROM": 10_000, "MANY": "50000"}),
-    Everywhere("heads first", {"HEADS_FROM": 1, "MANY": "50000"}),
-    Everywhere("as they come", {"HEADS_FROM": 1, "MANY": "1"}),
+    Everywhere("few agendas", {"WINDOWS_FROM": 10_000, "MANY": "50000"}),
+    Everywhere("heads first", {"WINDOWS_FROM": 1, "MANY": "50000"}),
+    Everywhere("as they come", {"WINDOWS_FROM": 1, "MANY": "1"}),
     Everywhere(
-        "as they come, and too few of them", {"HEADS_FROM": 1, "MANY": "1", "READ_AS_THEY_COME": 40}
+        "as they come, and too few of them", {"WINDOWS_FROM": 1, "MANY": "1", "READ_AS_THEY_COME": 40}
     ),
-    Everywhere("more than can be walked", {"HEADS_FROM": 1, "MANY": "1", "KINDS_MAX": 1, "READ_AS_THEY_COME": 40}),
+    Everywhere("more than can be walked", {"WINDOWS_FROM": 1, "MANY": "1", "KINDS_MAX": 1, "READ_AS_THEY_COME": 40}),
     Everywhere("as it is"),
 ]  # fmt: skip
 SINCE = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")

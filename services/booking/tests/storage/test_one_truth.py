@@ -41,8 +41,8 @@ from creneau_shared.fhir.storage.store import WriteContext
 STEPS = 110
 SEEDS: Mapping[int, Mapping[str, Any]] = {
     1: {},
-    2: {"HEADS_FROM": 1, "MANY": "50000"},
-    3: {"HEADS_FROM": 1, "MANY": "1", "READ_AS_THEY_COME": 3},
+    2: {"WINDOWS_FROM": 1, "MANY": "50000"},
+    3: {"WINDOWS_FROM": 1, "MANY": "1", "READ_AS_THEY_COME": 3},
 }
 """Of each story, how free slots are looked for: as in a small town, and as where there are many agendas."""
 ROUNDS, RIVALS, STEPS_OF_A_RIVAL = 4, 12, 20

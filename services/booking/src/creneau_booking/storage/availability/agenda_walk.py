@@ -4,8 +4,9 @@ What is asked of agendas and kinds (whose, where, which specialty) is answered f
 those agendas is read along its own index from the earliest moment on, until it has given what the page can take. So a
 page costs by the agendas that fit, not by the slots that they have.
 
-- Of many agendas, the head of each is looked for first: a page of `n` slots comes from the `n` agendas whose heads are the
-  earliest. And it is looked for in a narrow window of time first, since all that is taken stands before it.
+- Of more agendas than the page has slots, the head of each is looked for first: a page of `n` slots comes from the `n`
+  agendas whose heads are the earliest, and ends with the last of these heads at the latest.
+- Of many agendas, it is looked for in a narrow window of time first, since all that is taken stands before it.
 - Where a tenth of all agendas fits, slots are first read as they come, whosever they are: some of the next few thousand
   nearly always fit.
 
@@ -51,11 +52,11 @@ from creneau_shared.fhir.search.sql import (
 
 KINDS_MAX = 50_000
 """kinds of slots up to which their agendas are walked; a search that fits more is as any other"""
-HEADS_FROM = 64
-"""agendas from which on their heads are compared first"""
+WINDOWS_FROM = 64
+"""agendas from which on they are read in windows of time"""
 WINDOWS = (timedelta(days=1), timedelta(days=8))
-"""how far is looked first, where there are many agendas"""
-MANY = f"""(SELECT CASE WHEN reltuples < 0 THEN {KINDS_MAX} ELSE least({KINDS_MAX}, greatest({HEADS_FROM}, reltuples / 10)) END
+"""how far is looked first"""
+MANY = f"""(SELECT CASE WHEN reltuples < 0 THEN {KINDS_MAX} ELSE least({KINDS_MAX}, greatest({WINDOWS_FROM}, reltuples / 10)) END
   ::bigint FROM pg_class WHERE oid = 'slot_kind'::regclass)"""
 """SQL: kinds from which on slots are read as they come first: a tenth of all, of which PostgreSQL knows about how many"""
 READ_AS_THEY_COME = 5_000
@@ -234,11 +235,11 @@ class AgendaWalk:
                 where.append(f"{row}.start < {arguments.add(end, 'timestamptz')}")
             condition, heads = " AND ".join(where), ""
             in_order = f"ORDER BY {parts.ordered} LIMIT {parts.limit}"
-            if len(fitting.agendas) >= HEADS_FROM:
-                first = f"ORDER BY {parts.ordered} LIMIT 1"
-                head = _walked(row, condition, agendas, first)
-                heads = f"WITH heads AS MATERIALIZED (SELECT schedule_key FROM ({head}) AS {row} {in_order}) "
+            if len(fitting.agendas) > self.request.count:
+                head = _walked(row, condition, agendas, f"ORDER BY {parts.ordered} LIMIT 1")
+                heads = f"WITH heads AS MATERIALIZED (SELECT schedule_key, start FROM ({head}) AS {row} {in_order}) "
                 agendas = "ARRAY(SELECT schedule_key FROM heads)"
+                condition += f" AND {row}.start {self._up_to_the_last_head(place, parts.limit)}"
             found = _walked(row, condition, agendas, in_order)
             return (
                 f"{heads}SELECT {parts.selected} FROM ({found} {in_order}) AS {row}"
@@ -247,6 +248,15 @@ class AgendaWalk:
 
         request = replace(self.request, conditions=self.asked.of_slots)
         return compile_page(self.catalog, self._judged(), request, place, references, assemble)
+
+    def _up_to_the_last_head(self, place: RowPlace | None, limit: str) -> str:
+        """SQL of a comparison: as many heads as a page takes are a page already, and nothing after them is on it."""
+        backward = place is not None and place.backward
+        if any(key.descending for key in self.request.sort) != backward:
+            compared, last, never = ">=", "min", "-infinity"
+        else:
+            compared, last, never = "<=", "max", "infinity"
+        return f"{compared} (SELECT CASE WHEN count(*) < {limit} THEN '{never}' ELSE {last}(start) END FROM heads)"
 
     def _next_few(
         self, place: RowPlace | None, references: Sequence[SearchParameter], start: datetime
@@ -278,7 +288,7 @@ def _windows(
 ) -> Iterator[tuple[datetime | None, datetime | None]]:
     """Half-open windows of time that follow on each other, narrow ones first where many agendas are looked through."""
     begin: datetime | None = None
-    if start is not None and fitting is not None and len(fitting.agendas) >= HEADS_FROM:
+    if start is not None and fitting is not None and len(fitting.agendas) >= WINDOWS_FROM:
         for width in WINDOWS:
             yield begin, start + width
             begin = start + width

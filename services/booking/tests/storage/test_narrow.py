@@ -76,7 +76,7 @@ async def test_a_role_is_found_by_where_it_is_now(practice: Practice) -> None:
 
 
 async def test_what_there_was_is_found_as_what_is_written_meanwhile(fresh: Practice) -> None:
-    """More rows than a batch holds; an upgrade that was stopped begins again."""
+    """More rows than a batch holds, agendas that get other places meanwhile; an upgrade that was stopped begins again."""
     config = Config()
     config.set_main_option("script_location", str(find_migrations("creneau_booking")))
     config.attributes["url"] = str(fresh.settings.database_url)
@@ -90,7 +90,17 @@ async def test_what_there_was_is_found_as_what_is_written_meanwhile(fresh: Pract
         "INSERT INTO practitioner_role (id, version, last_updated, content, terms) SELECT 'n' || n, 1, now(), '{}',"
         " ARRAY['location', 'location=Location/l' || n % 9] FROM generate_series(1, 1500) AS n"
     )
-    await asyncio.to_thread(command.upgrade, config, "head")
+    upgrade = asyncio.create_task(asyncio.to_thread(command.upgrade, config, "head"))
+    moved = 0
+    while not upgrade.done():
+        moved += 1
+        await pool.execute(
+            "UPDATE schedule SET terms = ARRAY['actor=Practitioner/q', 'actor=Location/m' || $1] WHERE id = 'n' || $2",
+            str(moved),
+            str(moved * 7 % 2500 + 1),
+        )
+    await upgrade
+    assert moved > 100
     await pool.execute("UPDATE alembic_version SET version_num = '0021'")
     await asyncio.to_thread(command.upgrade, config, "head")
     async with fresh.database.connection() as connection:

@@ -55,7 +55,7 @@ class Service:
 
     async def hear(self, event: AppointmentEvent) -> None:
         async with self.database.transaction() as connection:
-            await self.notifications.appointment_changed(connection, event)
+            await self.notifications.appointments_changed(connection, [event])
 
     async def learn(
         self, *, contact: Contact | None = CAMILLE, facts: Sequence[Fact] = (PRACTITIONER, LOCATION)

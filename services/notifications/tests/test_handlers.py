@@ -125,7 +125,7 @@ async def test_who_registers_and_books_at_once_is_reminded_by_every_channel(serv
         if contact_first:
             await service.notifications.contact_changed(connection, CAMILLE, service.clock.now())
         else:
-            await service.notifications.appointment_changed(connection, event())
+            await service.notifications.appointments_changed(connection, [event()])
 
     async with asyncio.TaskGroup() as rivals, service.database.transaction() as connection:
         await first(connection)
@@ -135,3 +135,34 @@ async def test_who_registers_and_books_at_once_is_reminded_by_every_channel(serv
         while not second.done() and not await service.database.pool.fetchval(waiting):  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert "2-hours" in await service.statuses()
+
+
+async def test_events_heard_together_end_as_one_by_one(service):
+    """A batch is a matter of speed: twice the same appointment in it, an old version, a move, somebody else's."""
+    other = replace(event(number=10).appointment, id="another")
+    heard = [
+        event(),
+        replace(event(number=10), appointment=other),
+        event(Change.MOVED, 2, version=2, start=START + timedelta(days=2), previous_start=START),
+        event(number=3, version=1),
+        event(Change.CANCELLED, 4, version=3, start=START + timedelta(days=2)),
+    ]
+
+    async def outcome() -> list[tuple[object, ...]]:
+        rows = sorted(await service.messages(), key=lambda row: str(row["id"]))
+        shown = [(await service.communication(row["id"]))["status"] for row in rows]
+        return [
+            (row["id"], row["appointment"], row["status"], row["reason"], state)
+            for row, state in zip(rows, shown, strict=True)
+        ]
+
+    await service.learn()
+    async with service.database.transaction() as connection:
+        await service.notifications.appointments_changed(connection, heard)
+    together = await outcome()
+    await service.database.pool.execute("TRUNCATE message, appointment_state, communication, resource_history CASCADE")
+    for one in heard:
+        await service.hear(one)
+    assert together == await outcome()
+    assert {row[1] for row in together} == {event().appointment.id, "another"}
+    assert len({row[2] for row in together}) == 2, "some are withdrawn and some are planned"

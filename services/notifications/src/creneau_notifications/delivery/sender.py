@@ -178,7 +178,7 @@ class Sender:
                 return Close(Status.CANCELLED, "superseded")
             if now >= message.expires_at:
                 return Close(Status.EXPIRED, "too-late")
-            contact = await recipients.find(connection, message.recipient)
+            contact = (await recipients.find(connection, [message.recipient])).get(message.recipient)
             known = await facts.find(connection, message.event.appointment.actors)
             decision = self._weigh(message, contact, known, now)
             return await self._admit(connection, message, decision, now)
@@ -256,7 +256,7 @@ class Sender:
             await messages.add_attempt(connection, message.id, attempt)
             postponed = await messages.postpone(connection, message, again, now)
             if postponed is not None:
-                await self._communications.show(connection, postponed, now)
+                await self._communications.show(connection, [postponed], now)
 
     async def _close(
         self, message: Message, status: Status, reason: str | None, attempt: Attempt | None = None
@@ -267,7 +267,7 @@ class Sender:
                 await messages.add_attempt(connection, message.id, attempt)
             closed = await messages.finish(connection, message, status, reason, now)
             if closed is not None:
-                await self._communications.show(connection, closed, now)
+                await self._communications.show(connection, [closed], now)
         metrics.FINISHED.labels(message.channel, status).inc()
         if reason is not None:
             metrics.NOT_SENT.labels(message.channel, reason).inc()

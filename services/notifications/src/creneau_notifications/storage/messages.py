@@ -59,6 +59,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """A message to be kept, and the event that it tells of."""
+
+    event: AppointmentEvent
+    message: PlannedMessage
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One try. `result` is accepted, deferred (worth another try), refused, or interrupted (sender gone)."""
 
@@ -93,43 +101,47 @@ _FIELDS = (
 _COLUMNS = ", ".join(_FIELDS)
 
 
-async def plan(
-    connection: Connection, event: AppointmentEvent, messages: Sequence[PlannedMessage], now: datetime
-) -> list[Message]:
-    """Keep those of `messages` that are not kept yet, and return these."""
+async def plan(connection: Connection, planned: Sequence[Planned], now: datetime) -> list[Message]:
+    """Keep those of the messages that are not kept yet, and return these."""
+    if not planned:
+        return []
+    messages = [one.message for one in planned]
     rows = await connection.fetch(
         "INSERT INTO message"
         " (id, appointment, recipient, kind, rule, channel, planned_at, due_at, expires_at, next_attempt_at,"
-        " event) SELECT id, $2, recipient, kind, rule, channel, $3, due_at, expires_at, due_at, $1::jsonb"
-        " FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[],"
-        " $10::timestamptz[]) AS planned (id, recipient, kind, rule, channel, due_at, expires_at)"
+        " event) SELECT id, appointment, recipient, kind, rule, channel, $1, due_at, expires_at, due_at, event::jsonb"
+        " FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],"
+        " $9::timestamptz[], $10::text[])"
+        " AS planned (id, appointment, recipient, kind, rule, channel, due_at, expires_at, event)"
         f" ON CONFLICT (id) DO NOTHING RETURNING {_COLUMNS}",
-        dump_event(event),
-        event.appointment.id,
         now,
         [message.id for message in messages],
+        [one.event.appointment.id for one in planned],
         [message.recipient for message in messages],
         [message.kind for message in messages],
         [message.rule for message in messages],
         [message.channel for message in messages],
         [message.due_at for message in messages],
         [message.expires_at for message in messages],
+        [dump_event(one.event) for one in planned],
     )
     return [_message(row) for row in rows]
 
 
-async def supersede(connection: Connection, appointment: str, now: datetime) -> list[Message]:
-    """Withdraw what is pending for the appointment; the messages cancelled.
+async def supersede(connection: Connection, appointments: Sequence[str], now: datetime) -> list[Message]:
+    """Withdraw what is pending for these appointments; the messages cancelled.
 
     What is being sent at this moment cannot be called back; it is marked, so that it is not tried again.
     """
+    if not appointments:
+        return []
     rows = await connection.fetch(
         "UPDATE message SET superseded = true,"
         " status = CASE status WHEN 'planned' THEN 'cancelled' ELSE status END,"
         " reason = CASE status WHEN 'planned' THEN 'superseded' ELSE reason END,"
         " finished_at = CASE status WHEN 'planned' THEN $2 ELSE finished_at END"
-        f" WHERE appointment = $1 AND status IN ('planned', 'sending') RETURNING {_COLUMNS}",
-        appointment,
+        f" WHERE appointment = ANY($1::text[]) AND status IN ('planned', 'sending') RETURNING {_COLUMNS}",
+        list(appointments),
         now,
     )
     return [message for row in rows if (message := _message(row)).status is Status.CANCELLED]

@@ -160,7 +160,9 @@ async def test_events_heard_together_end_as_one_by_one(service):
     async with service.database.transaction() as connection:
         await service.notifications.appointments_changed(connection, heard)
     together = await outcome()
-    await service.database.pool.execute("TRUNCATE message, appointment_state, communication, resource_history CASCADE")
+    await service.database.pool.execute(
+        "TRUNCATE message, appointment_state, communication, resource_history CASCADE"
+    )
     for one in heard:
         await service.hear(one)
     assert together == await outcome()

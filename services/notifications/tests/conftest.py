@@ -79,6 +79,7 @@ class Service:
             batch_rows=10,
             lease=timedelta(minutes=5),
             poll_s=0.01,
+            look_max_s=0.01,
             facts_patience=timedelta(seconds=60),
             facts_retry=timedelta(seconds=2),
             retry=RetryPolicy(attempts_max=attempts_max),

@@ -1,4 +1,5 @@
-"""What a transaction writes as it closes: rows that nothing in it reads again, in one statement before COMMIT.
+"""What a transaction does as it closes: it writes the rows that nothing in it reads again, in one statement before
+COMMIT, and says after COMMIT what it has brought.
 
 Events and audit rows are such rows. A transaction of twenty writes would send forty statements for them; it sends
 one. They are part of the transaction all the same: they are there when it commits, and never when it does not.
@@ -49,6 +50,8 @@ class Closing:
 
     connection: Any
     rows: list[tuple[ClosingInsert, tuple[Any, ...]]] = field(default_factory=list)
+    channels: set[str] = field(default_factory=set)
+    """whose bells are rung once it has committed"""
 
     async def write(self) -> None:
         """Insert them all."""
@@ -79,6 +82,14 @@ def begin(connection: Any) -> tuple[Closing, Token[Closing | None]]:
     """From now on, in this context, what `connection`'s transaction can put off is put off."""
     closing = Closing(connection)
     return closing, _current.set(closing)
+
+
+def announce(connection: Any, channel: str) -> None:
+    """Once the transaction of `connection` has committed, whoever waits for what comes on this channel is woken
+    (`wakeups`). Outside `Database.transaction` nobody is: they look by themselves after a while."""
+    closing = _current.get()
+    if closing is not None and closing.connection is connection:
+        closing.channels.add(channel)
 
 
 def end(token: Token[Closing | None]) -> None:

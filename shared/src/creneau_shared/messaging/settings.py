@@ -31,7 +31,9 @@ class MessagingSettings(BaseSettings):
 
     relay_batch_events_max: int = Field(500, description="events that are sent and recorded together")
     relay_poll_min_s: float = Field(0.02, description="pause after a poll that found events, seconds")
-    relay_poll_max_s: float = Field(0.05, description="longest pause between two polls, seconds")
+    relay_poll_max_s: float = Field(
+        1.0, description="longest pause between two polls that no commit has asked for, seconds"
+    )
     relay_send_timeout_s: float = Field(
         4.0, description="longest that one attempt at a batch may take, seconds"
     )

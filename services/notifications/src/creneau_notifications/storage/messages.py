@@ -18,8 +18,11 @@ import asyncpg
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.plan import Kind, PlannedMessage
 from creneau_notifications.storage.snapshot import dump_event, load_event
+from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection
 
+CHANNEL = "creneau_message"
+"""on which senders are woken"""
 ERROR_CHARS_MAX = 2048
 
 
@@ -115,6 +118,8 @@ async def plan(
         [message.due_at for message in messages],
         [message.expires_at for message in messages],
     )
+    if rows:
+        announce(connection, CHANNEL)
     return [_message(row) for row in rows]
 
 
@@ -177,6 +182,17 @@ async def claim(
     return [_message(row) for row in rows]
 
 
+async def next_due(connection: Connection, channels: Collection[str]) -> datetime | None:
+    """When the next message of these channels may be claimed, or might have been; None without any."""
+    moment: datetime | None = await connection.fetchval(
+        "SELECT least("
+        "(SELECT min(next_attempt_at) FROM message WHERE status = 'planned' AND channel = ANY($1::text[])),"
+        " (SELECT min(lease_until) FROM message WHERE status = 'sending' AND channel = ANY($1::text[])))",
+        list(channels),
+    )
+    return moment
+
+
 async def keep(connection: Connection, claimed: Message, lease_until: datetime) -> bool | None:
     """Hold a claimed message until `lease_until`; whether it has been superseded since it was claimed.
 
@@ -207,6 +223,7 @@ async def release(connection: Connection, claimed: Message, next_attempt_at: dat
         claimed.attempts,
         next_attempt_at,
     )
+    announce(connection, CHANNEL)
 
 
 async def postpone(

@@ -34,8 +34,10 @@ what it was."""
 PACE_S = 0.05
 """Least time between two answers with records on one connection: what comes meanwhile comes together."""
 PARTIAL_WAIT_S = 0.1
-"""Longest that a fetch is kept which follows an answer with records: clients leave out of it the partitions of which they
-have not handled everything yet, and what comes there then must not wait."""
+"""Longest that a fetch is kept which is of fewer partitions than one before: clients leave out those of which they have
+not taken everything yet, and what comes there must not wait."""
+PARTIAL_MAX = 50
+"""After so many such fetches in a row the others are taken for given up: they are another client's."""
 STARTED_WITHIN_S = 15.0
 LOOK_S = 0.02
 
@@ -105,15 +107,17 @@ class Request:
         """The same fetch, to be answered after a millisecond: without any time the broker looks for nothing."""
         return self.data[: self.body + 4] + struct.pack(">i", 1) + self.data[self.body + 8 :]
 
-    def fetched_topics(self) -> frozenset[str]:
-        """The topics of a fetch."""
+    def fetched(self) -> tuple[frozenset[str], int]:
+        """The topics of a fetch, and the number of their partitions."""
         form = Form(self.data, self.body + 17 + (8 if self.version >= 7 else 0))
         partition = 16 + (8 if self.version >= 5 else 0) + (4 if self.version >= 9 else 0)
-        topics = set()
+        topics, partitions = set(), 0
         for _ in form.times():
             topics.add(form.text())
-            form.skip(partition * form.int32())
-        return frozenset(topics)
+            count = form.int32()
+            form.skip(partition * count)
+            partitions += count
+        return frozenset(topics), partitions
 
     def changed_topics(self) -> frozenset[str] | None:
         """The topics of which something may have changed; None for all."""
@@ -204,7 +208,10 @@ class Client:
         self._state: tuple[int, ...] = ()
         self._answered_at = 0.0
         """when there were records last"""
-        self._is_partial = False
+        self._partitions = 0
+        """of all that the client fetches, as far as is known"""
+        self._partial = 0
+        """how many fetches since then were of fewer"""
 
     async def serve(self) -> None:
         """Answer one request after the other, until one of the two sides closes."""
@@ -220,8 +227,9 @@ class Client:
 
     async def _fetch(self, request: Request) -> bytes:
         now = asyncio.get_running_loop().time
-        wait_s = min(request.wait_s, PARTIAL_WAIT_S) if self._is_partial else request.wait_s
-        until, topics = now() + wait_s, request.fetched_topics()
+        topics, partitions = request.fetched()
+        wait_s = self._patience_s(request, partitions)
+        until = now() + wait_s
         await asyncio.sleep(min(wait_s, self._answered_at + PACE_S - now()))
         if request.what == self._asked:
             await self._changes.after(self._state, topics, until - now())
@@ -230,13 +238,19 @@ class Client:
             if request.what != self._asked or state != self._state:
                 answer = await self._ask(request.at_once())
                 if not found_nothing(answer, request.version):
-                    self._asked, self._answered_at, self._is_partial = None, now(), True
+                    self._asked, self._answered_at = None, now()
                     return answer
                 self._asked, self._nothing, self._state = request.what, answer, state
             if now() >= until:
-                self._is_partial = False
                 return request.data[4:8] + self._nothing[4:]
             await self._changes.after(self._state, topics, until - now())
+
+    def _patience_s(self, request: Request, partitions: int) -> float:
+        """How long this fetch may be kept."""
+        self._partial += 1
+        if partitions >= self._partitions or self._partial > PARTIAL_MAX:
+            self._partitions, self._partial = partitions, 0
+        return min(request.wait_s, PARTIAL_WAIT_S) if self._partial else request.wait_s
 
     async def _ask(self, request: bytes) -> bytes:
         _put(self._to_broker, request)

@@ -96,7 +96,9 @@ class Listening:
             await connection.add_listener(channel, self._hear)
 
     async def _listen_no_more(self, connection: Connection) -> None:
-        with suppress(asyncpg.InterfaceError, *DATABASE_FAILURES):  # lost, and gone back to its pool by itself
+        with suppress(
+            asyncpg.InterfaceError, *DATABASE_FAILURES
+        ):  # lost, and gone back to its pool by itself
             connection.remove_termination_listener(self._note_loss)
             for channel in (OWN_CHANNEL, *self._database.bells.channels):
                 await connection.remove_listener(channel, self._hear)
@@ -109,4 +111,3 @@ class Listening:
 
     def _note_loss(self, _connection: Any) -> None:
         self._lost.set()
-

@@ -18,6 +18,9 @@ TELL = """
 SELECT set_config('synchronous_commit', 'off', true), pg_notify(channel, '') FROM unnest($1::text[]) AS given (channel)"""
 """A lost wake-up costs a moment: nobody waits until this one is on disk."""
 
+LAST_WORD_S = 1.0
+"""how long a process that ends takes to tell what it has committed last"""
+
 Tell = Callable[[list[str]], Awaitable[object]]
 """Tells all processes that listen that something has come on these channels. May raise what `failures` names."""
 
@@ -92,17 +95,25 @@ class Bells:
             self._telling = asyncio.create_task(self._tell_all(), name="wake-ups")
 
     async def close(self) -> None:
-        """Tell nobody any more."""
+        """Tell what is untold, and nobody any more."""
         if self._telling is not None:
             self._telling.cancel()
             await asyncio.gather(self._telling, return_exceptions=True)
+        if self._untold:
+            with suppress(*self._failures):
+                async with asyncio.timeout(LAST_WORD_S):
+                    await self._tell(sorted(self._untold))
 
     async def _tell_all(self) -> None:
         try:
             while self._untold:
-                channels, self._untold = sorted(self._untold), set()
-                with suppress(*self._failures):  # whoever waits looks by itself after a while
-                    await self._tell(channels)
+                channels, self._untold = self._untold, set()
+                try:
+                    with suppress(*self._failures):  # whoever waits looks by itself after a while
+                        await self._tell(sorted(channels))
+                except asyncio.CancelledError:
+                    self._untold |= channels
+                    raise
                 await asyncio.sleep(self._pause_s)
         finally:
             self._telling = None

@@ -38,7 +38,12 @@ class Meter:
             def __init__(self, *given: Any, **named: Any) -> None:
                 super().__init__(*given, **named)
                 if not self.get_settings().application_name.endswith("-limits"):
-                    self.add_query_logger(lambda logged: logged.query != TELL and sent.append(logged.query))
+                    self.add_query_logger(self._note)
+
+            @staticmethod
+            def _note(logged: Any) -> None:
+                if logged.query != TELL:
+                    sent.append(logged.query)
 
         return Metered
 

@@ -196,7 +196,7 @@ class Consumer:
             if self._seconds() >= check_at or self._ordered.rung != self._heard:
                 await self._check_logs(kafka)
                 check_at = self._seconds() + self._limits.consumer_check_interval_s
-            batches = await self._poll(kafka, stop)
+            batches = await self._poll(kafka, stop, within_s=check_at - self._seconds())
             self._moved()
             if changed.is_set():
                 changed.clear()
@@ -216,12 +216,13 @@ class Consumer:
                 self._failures = 0
 
     async def _poll(
-        self, kafka: AIOKafkaConsumer, stop: asyncio.Event
+        self, kafka: AIOKafkaConsumer, stop: asyncio.Event, *, within_s: float
     ) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
-        """What has come, as soon as something has; nothing after `CONSUMER_POLL_S`, at `stop`, or when told to look."""
+        """What has come, as soon as something has; nothing when it takes too long, at `stop`, or when told to look."""
+        longest_s = max(0.0, min(within_s, self._limits.consumer_poll_s))
         fetching = asyncio.ensure_future(
             kafka.getmany(
-                timeout_ms=int(self._limits.consumer_poll_s * 1000),
+                timeout_ms=int(longest_s * 1000),
                 max_records=self._limits.consumer_batch_events_max,
             )
         )

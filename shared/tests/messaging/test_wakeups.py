@@ -169,8 +169,11 @@ async def test_a_burst_is_told_once_and_then_together() -> None:
     ours = bells(told.append)
     for channel in ("one", "one", "two"):
         ours.announce([channel])
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+
+    async def somebody_was_told() -> bool:
+        return bool(told)
+
+    await eventually(somebody_was_told, "the first word")
     assert told == [["one", "two"]]
     for _ in range(100):
         ours.announce(["two"])

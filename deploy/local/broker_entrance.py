@@ -279,7 +279,7 @@ async def stand_before(broker_port: int, port: int) -> asyncio.Server:
             return
         try:
             await Client(changes, (reader, writer), broker).serve()
-        except (OSError, EOFError, struct.error, asyncio.CancelledError):
+        except (OSError, EOFError, ValueError, struct.error, asyncio.CancelledError):
             pass  # one of the two has gone, or we go ourselves
         finally:
             writer.close()

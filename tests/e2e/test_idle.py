@@ -11,7 +11,7 @@ from tests.fixtures.stack import Stack
 WINDOW_S = 5.0
 WINDOWS_MAX = 12
 TRANSACTIONS_MAX = 100
-"""in a window, all services together: there are about thirty, and there were some four hundred"""
+"""in a window, all services together: there are about forty, and there were some four hundred"""
 COMMITTED = """
 SELECT sum(xact_commit + xact_rollback)::bigint FROM pg_stat_database WHERE starts_with(datname, 'creneau_')"""
 

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from creneau_shared.database.closing import ClosingInsert, Savepoint
+from creneau_shared.database.closing import ClosingInsert, LastWrite, Savepoint
 from creneau_shared.database.pool import Database, NestedConnectionError
 
 NOTES = ClosingInsert("note", ("text", "number"), ("text", "integer"))
@@ -104,3 +104,71 @@ async def test_a_task_never_asks_for_a_second_connection_of_a_pool(database: Dat
                 raise AssertionError("unreachable")
     async with database.connection():
         pass  # given back, it may be asked for again
+
+
+def write(text: str, kind: str = "note") -> LastWrite:
+    return LastWrite(kind, f"{kind}_ AS (INSERT INTO note (text) VALUES ($1))", (text,))
+
+
+async def test_the_last_write_goes_with_the_closing_rows(database: Database) -> None:
+    """One statement for all of it: a round trip less for almost every change."""
+    sent: list[str] = []
+    async with database.transaction() as connection:
+        connection.add_query_logger(lambda logged: sent.append(logged.query))
+        await write("resource").run(connection)
+        await write("hold", "hold").run(connection)
+        await TALLIES.run(connection, [("t",)])
+        assert sent == []
+    assert [query.split()[0] for query in sent] == ["WITH", "COMMIT;"]
+    assert sorted(await notes(database)) == ["hold", "resource"]
+    assert await database.pool.fetchval("SELECT count(*) FROM tally") == 1
+
+
+@pytest.mark.parametrize("ask", ["fetch", "fetchrow", "fetchval", "execute", "executemany"])
+async def test_everybody_reads_what_they_wrote(database: Database, ask: str) -> None:
+    """Whatever is asked in the transaction, what was put off stands there before."""
+    more = ([("later",)],) if ask == "executemany" else ()
+    async with database.transaction() as connection:
+        await write("mine").run(connection)
+        await getattr(connection, ask)(
+            f"INSERT INTO note (text) SELECT {'$1' if more else 'text || text FROM note'}", *more
+        )
+    assert await notes(database) == ["mine", "later" if more else "minemine"]
+
+
+async def test_two_of_a_kind_are_written_one_after_the_other(database: Database) -> None:
+    async with database.transaction() as connection:
+        await write("first").run(connection)
+        await write("second").run(connection)
+        await write("third").run(connection)
+    assert await notes(database) == ["first", "second", "third"]
+
+
+async def test_a_last_write_that_fails_or_is_undone_leaves_nothing(database: Database) -> None:
+    async def clash() -> None:
+        async with database.transaction() as connection:
+            await TALLIES.run(connection, [("same",)])
+            await LastWrite("tally", "tally_ AS (INSERT INTO tally VALUES ($1))", ("same",)).run(connection)
+            await NOTES.run(connection, [("lost", 1)])
+
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await clash()
+    with suppress(ZeroDivisionError):
+        async with database.transaction() as connection:
+            await write("undone").run(connection)
+            raise ZeroDivisionError
+    async with database.transaction() as connection:
+        await write("kept").run(connection)
+        with suppress(ZeroDivisionError):
+            async with connection.transaction():
+                with Savepoint():
+                    await write("undone too").run(connection)
+                    raise ZeroDivisionError
+    assert await notes(database) == ["kept"]
+    assert await database.pool.fetchval("SELECT count(*) FROM tally") == 0
+
+
+async def test_a_last_write_outside_a_transaction_is_written_at_once(database: Database) -> None:
+    async with database.connection() as connection:
+        await write("at once").run(connection)
+        assert await notes(database) == ["at once"]

@@ -17,7 +17,7 @@ from creneau_shared.fhir.search.cursor import CursorCodec
 from creneau_shared.fhir.search.execute import SearchResult, search
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.index import IndexEntries, index_resource
-from creneau_shared.fhir.search.layout import table_name
+from creneau_shared.fhir.search.layout import NARROW, table_name
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, SearchScope
@@ -75,6 +75,7 @@ async def _insert(
     name = table_name(resource_type)
     entries = [index_resource(resource_type, row, base_url=BASE_URL) for row in rows]
     columns = ["id", "version", "last_updated", "content", "terms"]
+    narrow = resource_type in NARROW
     words = [(row["id"], entry.words) for row, entry in zip(rows, entries, strict=True)]
     positioned = any(entry.position for entry in entries)
     records = []
@@ -87,7 +88,11 @@ async def _insert(
             orjson.dumps(row),
             entry.terms,
         ]
+        if narrow:
+            record.append(entry.traits)
         records.append((*record, *(entry.position or (None, None))) if positioned else tuple(record))
+    if narrow:
+        columns.append("traits")
     if positioned:
         columns += ["latitude", "longitude"]
     await connection.copy_records_to_table(name, records=records, columns=columns)

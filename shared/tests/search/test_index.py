@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from creneau_shared.fhir.search.index import IndexEntries, Position, StringEntry, index_resource
+from creneau_shared.fhir.search.layout import key_of
 from creneau_shared.fhir.search.registry import REGISTRY
 from creneau_shared.fhir.search.terms import bounded
 
@@ -23,7 +24,8 @@ def index(kind: str, **elements: Any) -> IndexEntries:
 
 def terms(kind: str, name: str, **elements: Any) -> set[str]:
     """The terms of one parameter."""
-    found = index(kind, **elements).terms
+    entries = index(kind, **elements)
+    found = entries.terms + entries.traits
     return {term for term in found if term.partition("=")[0].partition(":")[0] == name}
 
 
@@ -38,6 +40,36 @@ def test_token_terms() -> None:
         StringEntry("service-type:text", "ete", "Été"),
         StringEntry("service-type:text", "libre", "Libre"),
     }
+
+
+def test_a_narrow_type_has_keys_in_its_index_and_the_rest_beside_it() -> None:
+    """What tells few appointments apart costs no entry in an index; each of it has a key that finds it."""
+    coding = [{"system": "s", "code": "a", "display": "Été"}, {"code": "b|c"}]
+    patient, doctor = ({"actor": {"reference": f"{kind}/1"}} for kind in ("Patient", "Practitioner"))
+    entries = index(
+        "Appointment", status="booked", serviceType=[{"coding": coding}], participant=[patient, doctor]
+    )
+    assert set(entries.terms) == {
+        "status=booked", "service-type=a", "actor=Patient/1", "patient=Patient/1", "actor=Practitioner/1",
+    }  # fmt: skip
+    assert set(entries.traits) == {
+        "status", "service-type", "service-type=s|a", "service-type=s|", "service-type=b\\|c", "service-type=|b\\|c",
+        "actor", "patient", "practitioner", "practitioner=Practitioner/1", "service-type:text\x1fete\x1fÉté",
+    }  # fmt: skip
+    assert entries.strings == []
+    keys = {trait: key_of(trait) for trait in entries.traits}
+    assert {trait: key for trait, key in keys.items() if key is not None} == {
+        "service-type=s|a": "service-type=a",
+        "practitioner=Practitioner/1": "actor=Practitioner/1",
+    }
+
+
+def test_a_string_of_which_no_words_tell_keeps_its_row() -> None:
+    """A display that is a URI or a date is no word of the resource: its index would not find it."""
+    coding = [{"code": "a", "display": "urn:some:thing"}, {"code": "b", "display": "Suivi"}]
+    entries = index("Appointment", status="booked", serviceType=[{"coding": coding}])
+    assert [entry.exact for entry in entries.strings] == ["urn:some:thing"]
+    assert "service-type:text\x1fsuivi\x1fSuivi" in entries.traits
 
 
 def test_bars_within_codes_are_escaped() -> None:
@@ -155,7 +187,8 @@ def test_official_examples_against_fhirpath() -> None:
         kind: str = resource.get("resourceType", "") if isinstance(resource, dict) else ""
         if kind not in REGISTRY:
             continue
-        present = set(index_resource(kind, resource).terms)
+        entries = index_resource(kind, resource)
+        present = {*entries.terms, *entries.traits}
         for parameter in REGISTRY[kind].values():
             expression = parameter.expression
             if parameter.name in ("_id", "_lastUpdated") or not expression:

@@ -17,6 +17,7 @@ from tests.contract.closing import closed_validator
 from tests.fixtures.canaries import Canaries
 
 from creneau_booking.app import create_app
+from creneau_booking.storage.appointments import NOBODY_ELSE
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import validate
 
@@ -321,7 +322,12 @@ async def test_a_request_in_hand_that_writes_after_the_erasure_is_found_by_the_w
     repository = life.practice.repository  # what was judged before the erasure is only written after it
     async with life.practice.database.transaction() as connection:
         await repository.insert(
-            connection, life.practice.context(), late, repository.facts(late, id_=unique("late")), (), ()
+            connection,
+            life.practice.context(),
+            late,
+            repository.facts(late, id_=unique("late")),
+            NOBODY_ELSE,
+            own_id=False,
         )
     assert await everywhere(life) != []
     life.practice.clock.advance(timedelta(seconds=life.practice.settings.erasure_sweep_after_s + 1))

@@ -1,16 +1,22 @@
-"""What a transaction does as it closes: it writes the rows that nothing in it reads again, in one statement before
-COMMIT, and says after COMMIT what it has brought.
+"""What a transaction does as it closes: it writes what nothing in it waits for, in one statement before COMMIT, and says
+after COMMIT what it has brought.
 
-Events and audit rows are such rows. A transaction of twenty writes would send forty statements for them; it sends
-one. They are part of the transaction all the same: they are there when it commits, and never when it does not.
+Events and audit rows are rows that nothing reads again: a transaction of twenty writes would send forty statements for
+them; it sends one. What was written last (`LastWrite`) goes with them, so that it needs no round trip of its own; it
+is written before, as soon as anything else is asked in the transaction (`Database`), so that
+everybody reads what they wrote. All of it is part of the transaction: there when it commits, and never when it does not.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
+
+_ARGUMENT = re.compile(r"\$(\d+)")
 
 
 @dataclass(frozen=True)
@@ -44,31 +50,85 @@ class ClosingInsert:
             await connection.execute(self.sql(), *_arrays(rows))
 
 
+@dataclass(frozen=True, slots=True)
+class LastWrite:
+    """A statement whose answer nothing waits for: common table expressions that write."""
+
+    kind: str
+    """two of one kind are two statements; those of different kinds neither share a table nor a name"""
+    ctes: str
+    """`name AS (INSERT …), …` with the arguments `$1`, `$2`, …; no name begins with `closing_`"""
+    arguments: Sequence[Any]
+
+    async def run(self, connection: Any) -> None:
+        """Carry it out as the transaction of `connection` closes; at once outside `Database.transaction`."""
+        closing = _current.get()
+        if closing is None or closing.connection is not connection:
+            await connection.execute(_together((self.ctes,), (len(self.arguments),), ()), *self.arguments)
+            return
+        if any(write.kind == self.kind for write in closing.last):
+            await closing.write_last()
+        closing.last.append(self)
+
+
 @dataclass
 class Closing:
-    """The rows that one transaction has put off."""
+    """What one transaction has put off."""
 
     connection: Any
+    session: Any
+    """what `connection` stands for, as it knows itself"""
     rows: list[tuple[ClosingInsert, tuple[Any, ...]]] = field(default_factory=list)
+    last: list[LastWrite] = field(default_factory=list)
     channels: set[str] = field(default_factory=set)
     """whose bells are rung once it has committed"""
 
     async def write(self) -> None:
-        """Insert them all."""
+        """Write it all."""
+        rows, self.rows = self.rows, []
+        await self._write(rows)
+
+    async def write_last(self) -> None:
+        """Write what is no row that is never read again: something else is asked before the transaction closes."""
+        await self._write(())
+
+    async def _write(self, rows: Sequence[tuple[ClosingInsert, tuple[Any, ...]]]) -> None:
+        last, self.last = self.last, []
         by_insert: dict[ClosingInsert, list[tuple[Any, ...]]] = {}
-        for insert, row in self.rows:
+        for insert, row in rows:
             by_insert.setdefault(insert, []).append(row)
-        self.rows.clear()
-        if not by_insert:
+        if not by_insert and not last:
             return
-        statements: list[str] = []
-        arguments: list[list[Any]] = []
-        for insert, rows in sorted(by_insert.items(), key=lambda item: item[0].table):
-            statements.append(insert.sql(len(arguments) + 1))
-            arguments += _arrays(rows)
-        *first, last = statements
-        ctes = ", ".join(f"closing_{n} AS ({statement})" for n, statement in enumerate(first))
-        await self.connection.execute(f"WITH {ctes} {last}" if ctes else last, *arguments)
+        inserts = tuple(sorted(by_insert, key=lambda insert: insert.table))
+        ctes = tuple(write.ctes for write in last)
+        sql = _together(ctes, tuple(len(write.arguments) for write in last), inserts)
+        arguments = [argument for write in last for argument in write.arguments]
+        for insert in inserts:
+            arguments += _arrays(by_insert[insert])
+        await self.connection.execute(sql, *arguments)
+
+    def forget(self) -> None:
+        """The transaction is undone, and what it had put off with it."""
+        self.rows.clear()
+        self.last.clear()
+
+
+@lru_cache(1_000)
+def _together(ctes: tuple[str, ...], lengths: tuple[int, ...], inserts: tuple[ClosingInsert, ...]) -> str:
+    """One statement of expressions with so many arguments each, and of inserts whose arrays come after those."""
+    parts: list[str] = []
+    taken = 0
+    for cte, length in zip(ctes, lengths, strict=True):
+        parts.append(_renumbered(cte, taken))
+        taken += length
+    for n, insert in enumerate(inserts):
+        parts.append(f"closing_{n} AS ({insert.sql(taken + 1)})")
+        taken += len(insert.types)
+    return f"WITH {', '.join(parts)} SELECT"
+
+
+def _renumbered(ctes: str, by: int) -> str:
+    return _ARGUMENT.sub(lambda found: f"${int(found[1]) + by}", ctes)
 
 
 def _arrays(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
@@ -78,9 +138,17 @@ def _arrays(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
 _current: ContextVar[Closing | None] = ContextVar("closing transaction", default=None)
 
 
-def begin(connection: Any) -> tuple[Closing, Token[Closing | None]]:
-    """From now on, in this context, what `connection`'s transaction can put off is put off."""
-    closing = Closing(connection)
+async def write_before(session: Any) -> None:
+    """Whoever asks `session` anything finds what its transaction has written last."""
+    closing = _current.get()
+    if closing is not None and closing.last and closing.session is session:
+        await closing.write_last()
+
+
+def begin(connection: Any, session: Any) -> tuple[Closing, Token[Closing | None]]:
+    """From now on, in this context, what `connection`'s transaction can put off is put off; `session` is what it stands for,
+    and calls `write_before`."""
+    closing = Closing(connection, session)
     return closing, _current.set(closing)
 
 
@@ -107,3 +175,4 @@ class Savepoint:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and self._closing is not None:
             del self._closing.rows[self._mark :]
+            self._closing.last.clear()

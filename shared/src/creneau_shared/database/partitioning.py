@@ -40,6 +40,7 @@ DECLARE
     part text := parent || to_char(first, '"_"YYYY_MM');
     instant name;
     taken boolean;
+    may record;
 BEGIN
     SELECT attname INTO STRICT instant FROM pg_partitioned_table JOIN pg_attribute
         ON attrelid = partrelid AND attnum = partattrs[0]
@@ -59,6 +60,11 @@ BEGIN
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', part, parent || '_default');
     EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                    parent, part, first, following);
+    -- Statements that are about one month name its partition (`partitions.month_of`), and need a right of their own to it.
+    FOR may IN SELECT privilege_type, grantee FROM pg_class, aclexplode(relacl)
+               WHERE pg_class.oid = to_regclass(quote_ident(parent)) AND grantee <> relowner AND grantee <> 0 LOOP
+        EXECUTE format('GRANT %s ON %I TO %s', may.privilege_type, part, may.grantee::regrole);
+    END LOOP;
     RETURN true;
 END
 $$

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 import asyncpg
 from asyncpg.transaction import Transaction
@@ -49,6 +49,10 @@ class NestedConnectionError(RuntimeError):
     """A task that holds a connection of a pool asks for another one: enough such tasks wait for each other for ever."""
 
 
+_PARTITIONS = """
+SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND pg_table_is_visible(oid)
+  AND has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'UPDATE')
+"""
 CLEAN_UP_S = 1.0
 """how long a connection may take to undo a transaction or to leave a statement; one that takes longer is given up"""
 
@@ -69,8 +73,32 @@ class _Session(asyncpg.Connection):
     reset that asyncpg sends at each release would be a round trip for nothing.
     """
 
+    partitions: frozenset[str] = frozenset()
+    """the partitions that statements of this session may name (see `partitions.month_of`)"""
+
     def get_reset_query(self) -> str:
         return ""
+
+    def itself(self) -> _Session:
+        """What a connection of the pool stands for."""
+        return self
+
+    async def execute(self, query: str, *args: Any, **named: Any) -> str:
+        await closing.write_before(self)
+        return str(await super().execute(query, *args, **named))
+
+    async def _execute(self, *args: Any, **named: Any) -> Any:  # what fetch, fetchrow and fetchval go through
+        await closing.write_before(self)
+        return await super()._execute(*args, **named)  # type: ignore[misc]
+
+    async def _executemany(self, *args: Any, **named: Any) -> Any:
+        await closing.write_before(self)
+        return await super()._executemany(*args, **named)  # type: ignore[misc]
+
+
+async def _learn_partitions(connection: Connection) -> None:
+    rows = await connection.fetch(_PARTITIONS)
+    cast(_Session, connection).itself().partitions = frozenset(row["relname"] for row in rows)
 
 
 class Database:
@@ -125,6 +153,7 @@ class Database:
             server_settings=self._settings,
             command_timeout=60,
             connection_class=_Session,
+            init=_learn_partitions,
         )
         if self.standby is not None:
             await self.standby.database.__aenter__()
@@ -218,11 +247,12 @@ class Database:
         async with self._turn_to_write(), self._own_connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
-            put_off, token = closing.begin(connection)
+            put_off, token = closing.begin(connection, cast(_Session, connection).itself())
             try:
                 yield connection
                 await put_off.write()
             except BaseException:
+                put_off.forget()
                 await _roll_back(connection, transaction)
                 raise
             finally:

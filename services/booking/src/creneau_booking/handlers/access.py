@@ -9,6 +9,7 @@ from creneau_booking.domain.access_rules import AgendaRules
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import Quotas, require_room_to_come
 from creneau_booking.storage.agenda_rules import births_of, rules_of_slots, standing_of, upcoming_of
+from creneau_booking.storage.patients import require_all, require_registered
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 
@@ -59,3 +60,20 @@ async def require_changeable(connection: Connection, context: WriteContext, befo
         return
     for agenda in await rules_of_slots(connection, before.slots):
         rules.require_changeable(agenda, before.start, context.now)
+
+
+async def require_known_patients(
+    connection: Connection,
+    context: WriteContext,
+    wanted: Appointment,
+    known: Mapping[str, frozenset[str]] | None = None,
+) -> None:
+    """Unprocessable when somebody names a Patient who is not there, or a practice one whom it does not know. `known`: as
+    `LockedSlots.patients`; what is not given is looked up."""
+    ids = [reference.removeprefix("Patient/") for reference in wanted.patients]
+    practices = context.organizations
+    if known is None:
+        await require_registered(connection, ids, "Appointment.participant", practices)
+        return
+    theirs = {id_ for id_, owners in known.items() if practices is None or not owners.isdisjoint(practices)}
+    require_all(ids, theirs, "Appointment.participant", practices)

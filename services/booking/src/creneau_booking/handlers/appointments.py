@@ -14,7 +14,7 @@ from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.domain.transitions import TRANSITIONS, told
-from creneau_booking.handlers.access import require_changeable
+from creneau_booking.handlers.access import require_changeable, require_known_patients
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.handlers.own_word import Change, OwnWord, unknown_appointment
@@ -22,17 +22,15 @@ from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage.agenda import agendas_of
 from creneau_booking.storage.appointment_mapper import said
-from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back, set_status
 from creneau_booking.storage.holds import extensions_of, forget_hold, hold_of, keep_hold, live_holds_of
+from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import TooManyRequests, Unprocessable
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
-
-Schedules = tuple[str, ...]
-Owners = frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,12 @@ class AppointmentHandlers:
         `replaces`: the id of the one that was cancelled for it.
         """
         resource, wanted = self._repository.new(await self._understood(connection, context, resource), id_)
-        after, schedules, owners = await self._begin(connection, context, resource, wanted)
+        after, whose = await self._begin(connection, context, resource, wanted)
         after = after.replacing(replaces)
-        stored = await self._repository.insert(connection, context, resource, after, schedules, owners)
-        await self._tell_begun(connection, context, after, schedules, owners)
+        stored = await self._repository.insert(
+            connection, context, resource, after, whose, own_id=id_ is None
+        )
+        await self._tell_begun(connection, context, after, whose)
         return stored
 
     async def restore(
@@ -85,11 +85,9 @@ class AppointmentHandlers:
         """Store an appointment anew under the id of one that was deleted: it takes what a new one would."""
         resource = await self._understood(connection, context, resource)
         resource, wanted = self._repository.new(resource, deleted.id, deleted.version + 1)
-        after, schedules, owners = await self._begin(connection, context, resource, wanted)
-        stored = await self._repository.update(
-            connection, context, deleted, resource, after, schedules, owners
-        )
-        await self._tell_begun(connection, context, after, schedules, owners)
+        after, whose = await self._begin(connection, context, resource, wanted)
+        stored = await self._repository.update(connection, context, deleted, resource, after, whose)
+        await self._tell_begun(connection, context, after, whose)
         return stored
 
     async def _understood(
@@ -99,7 +97,7 @@ class AppointmentHandlers:
 
     async def _begin(
         self, connection: Connection, context: WriteContext, resource: Resource, wanted: Appointment
-    ) -> tuple[Appointment, Schedules, Owners]:
+    ) -> tuple[Appointment, Whose]:
         """Take what a new appointment claims; what it has become, its agendas and whose they are."""
         require_may_hide(context, wanted)
         changes.require_allowed_status(wanted.status, by_patient=context.patient_ids is not None)
@@ -107,8 +105,9 @@ class AppointmentHandlers:
         await self._word.hear_new(connection, context, resource, wanted, "booked" if takes else "asked")
         if takes:
             return await self._take(connection, context, wanted)
+        await require_known_patients(connection, context, wanted)
         wanted = await self._word.with_asked_company(connection, context, wanted)
-        return wanted, *await agendas_of(connection, context, wanted.slots)
+        return wanted, Whose(*await agendas_of(connection, context, wanted.slots))
 
     async def _take(
         self,
@@ -116,25 +115,27 @@ class AppointmentHandlers:
         context: WriteContext,
         wanted: Appointment,
         before: Appointment | None = None,
-    ) -> tuple[Appointment, Schedules, Owners]:
+    ) -> tuple[Appointment, Whose]:
         """`before`: the request that becomes an appointment."""
         locked = await self._claiming.lock(connection, context.now, wanted)
+        # Before anything is said of the slots: whether a stranger is free at some hour is nobody's to learn.
+        await require_known_patients(connection, context, wanted, locked.patients)
         wanted = await self._word.with_company(connection, context, wanted, locked.wanted, before)
         claim = await self._claiming.take(connection, context, wanted, locked)
-        return wanted.within(claim.start, claim.end), claim.schedules, claim.owners
+        whose = Whose(claim.schedules, claim.owners, locked.patients or {})
+        return wanted.within(claim.start, claim.end), whose
 
     async def _tell_begun(
         self,
         connection: Connection,
         context: WriteContext,
         after: Appointment,
-        schedules: Schedules,
-        owners: Owners,
+        whose: Whose,
     ) -> None:
         kind = told(None, after.status)
         if kind is not None:
-            known = owners if schedules else None
-            await tell(connection, context, AppointmentEvent(kind, after, schedules, owners=known))
+            known = whose.owners if whose.schedules else None
+            await tell(connection, context, AppointmentEvent(kind, after, whose.schedules, owners=known))
 
     # -- holds -----------------------------------------------------------------------------------------------
 
@@ -147,9 +148,11 @@ class AppointmentHandlers:
         await self._require_hold_quota(connection, context)
         require_may_hide(context, wanted)
         until = context.now + self._holds.duration
-        after, schedules, owners = await self._take(connection, context, wanted.held(until))
-        stored = await self._repository.insert(connection, context, resource, after, schedules, owners)
-        await self._keep_hold(connection, context, after, until, schedules, owners)
+        after, whose = await self._take(connection, context, wanted.held(until))
+        stored = await self._repository.insert(
+            connection, context, resource, after, whose, own_id=id_ is None
+        )
+        await self._keep_hold(connection, context, after, until, whose)
         return stored, until
 
     async def hold_stored(
@@ -167,17 +170,14 @@ class AppointmentHandlers:
         change = Change(self._repository.resource(current), before, resource, after, hold, moving=False)
         resource = await self._word.hear_hold(connection, context, change)
         after = self._repository.next(current, resource).held(until)
-        schedules: Schedules = ()
-        owners: Owners = frozenset()
+        whose = NOBODY_ELSE
         if TRANSITIONS[before.status, "pending"].time == "takes":
             await self._require_hold_quota(connection, context)
-            after, schedules, owners = await self._take(connection, context, after, before)
+            after, whose = await self._take(connection, context, after, before)
         else:
             await self._require_extensible(connection, current.id)
-        stored = await self._repository.update(
-            connection, context, current, resource, after, schedules, owners
-        )
-        await self._keep_hold(connection, context, after, until, schedules, owners)
+        stored = await self._repository.update(connection, context, current, resource, after, whose)
+        await self._keep_hold(connection, context, after, until, whose)
         return stored, until
 
     async def _keep_hold(
@@ -186,12 +186,11 @@ class AppointmentHandlers:
         context: WriteContext,
         held: Appointment,
         until: datetime,
-        schedules: Schedules,
-        owners: Owners,
+        whose: Whose,
     ) -> None:
         await keep_hold(connection, held.id, until, context.issuer, context.subject)
-        known = owners if schedules else None
-        event = AppointmentEvent("held", held, schedules, held_until=until, owners=known)
+        known = whose.owners if whose.schedules else None
+        event = AppointmentEvent("held", held, whose.schedules, held_until=until, owners=known)
         await tell(connection, context, event)
 
     async def _require_hold_quota(self, connection: Connection, context: WriteContext) -> None:
@@ -256,12 +255,11 @@ class AppointmentHandlers:
         moved = changes.is_moved(before, after)
         if claims(before.status) and (after.status == "cancelled" or moved):
             await require_changeable(connection, context, before)
-        after, schedules, owners = await self._exchange(connection, context, before, after, move=move)
+        after, whose = await self._exchange(connection, context, before, after, move=move)
         after = after.replacing(replaces)
-        stored = await self._repository.update(
-            connection, context, current, resource, after, schedules, owners
-        )
-        await self._tell_changed(connection, context, before, after, schedules)
+        stored = await self._repository.update(connection, context, current, resource, after, whose)
+        owners = whose.owners | owners_among(current.terms) if current.terms is not None else None
+        await self._tell_changed(connection, context, before, after, whose.schedules, owners)
         return stored
 
     def _heard(
@@ -286,12 +284,13 @@ class AppointmentHandlers:
         context: WriteContext,
         before: Appointment,
         after: Appointment,
-        schedules: Schedules,
+        schedules: tuple[str, ...],
+        owners: frozenset[str] | None,
     ) -> None:
         kind = told(before.status, after.status, moved=changes.is_moved(before, after))
         if kind is not None:
             previous = (before.start, before.end) if kind == "moved" and before.start and before.end else None
-            event = AppointmentEvent(kind, after, schedules, previous, acting(context))
+            event = AppointmentEvent(kind, after, schedules, previous, acting(context), owners=owners)
             await tell(connection, context, event, before)
 
     async def withdraw(
@@ -334,32 +333,33 @@ class AppointmentHandlers:
         after: Appointment,
         *,
         move: bool,
-    ) -> tuple[Appointment, Schedules, Owners]:
+    ) -> tuple[Appointment, Whose]:
         """Give back and take what lies between two versions; what it has become, the agendas that it took, and whose."""
         time = TRANSITIONS[before.status, after.status].time
         if time == "gives back":
-            await self._give_back(connection, context, before)
-            return after, (), frozenset()
+            return after, Whose(await self._give_back(connection, context, before))
         if time == "none":
             after = await self._word.with_asked_company(connection, context, after, before)
-            return after, (), frozenset()
+            return after, NOBODY_ELSE
         if (
             time == "keeps"
             and not changes.is_moved(before, after)
             and not changes.takes_others(before, after)
         ):
             if SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
-                await set_status(
-                    connection, before.id, after.slots, SLOT_STATUS_OF[after.status], context.now
-                )
-            return after, (), frozenset()
+                status = SLOT_STATUS_OF[after.status]
+                schedules = await set_status(connection, before.id, after.slots, status, context.now)
+                return after, Whose(schedules)
+            return after, NOBODY_ELSE
         locked = await self._claiming.lock(connection, context.now, after, before)
         if move and locked.held:
             leaving, joining = await self._claiming.successors(connection, after, locked)
             after = after.in_other_agendas(leaving, joining)
         after = await self._word.with_company(connection, context, after, locked.wanted, before)
         claim = await self._claiming.take(connection, context, after, locked)
-        return after.within(claim.start, claim.end), claim.schedules, claim.owners
+        return after.within(claim.start, claim.end), Whose(
+            claim.schedules, claim.owners, locked.patients or {}
+        )
 
     async def remove(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Delete a locked appointment; what it had taken is given back."""
@@ -376,9 +376,12 @@ class AppointmentHandlers:
         await tell(connection, context, AppointmentEvent("cancelled", gone, by=acting(context)))
         return stored
 
-    async def _give_back(self, connection: Connection, context: WriteContext, before: Appointment) -> None:
+    async def _give_back(
+        self, connection: Connection, context: WriteContext, before: Appointment
+    ) -> tuple[str, ...]:
+        """The agendas of the slots that are free to be taken by others."""
         await wait_for_turn(connection, before.id)
-        await give_back(connection, before.id, before.slots, context.now)
+        return await give_back(connection, before.id, before.slots, context.now)
 
     # -- answers ---------------------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 
 from creneau_booking.domain import rules
 from creneau_booking.domain.appointment import Appointment, SlotFact
@@ -20,13 +21,9 @@ from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.storage.availability import taking as storage
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import expired_holds_on_actors, expired_holds_on_slots
-from creneau_booking.storage.patients import unavailable_patients
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.storage.store import WriteContext
-
-NEAR = timedelta(days=1)
-"""slots are looked for this near to their appointment's start before they are looked for everywhere"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +36,8 @@ class LockedSlots:
     """who is taken with the roles and rooms that are named as participants"""
     asked_after: Collection[str] = ()
     """the roles and places that were looked up for it"""
+    patients: Mapping[str, frozenset[str]] | None = None
+    """id → to whom the Patients of `wanted` who are there are known (Organization ids); None: nobody has looked"""
 
     def leaving(self) -> frozenset[str]:
         """The actors of the agendas that the appointment leaves, who have no part in those that it goes to."""
@@ -63,20 +62,27 @@ class Claiming:
         looked at, to be refused."""
         had = before.slots if before is not None and claims(before.status) else ()
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
-        near = (wanted.start - NEAR, wanted.start + NEAR) if wanted.start is not None else None
         both = [version for version in (wanted, before) if version is not None]
         named = sorted({reference for version in both for reference in rules.to_resolve(version)})
-        resolved = await resolve(connection, named) if named else {}
-        people = sorted({p for v in both for p in rules.exclusive_actors(v, (), resolved)})
-        facts, out_of_reach = await storage.lock_slots(connection, ids, near, people, by=wanted.id, now=now)
-        free_to_take = [slot for slot in facts if slot.id not in had]
-        if not out_of_reach and await self._clear(connection, now, free_to_take, wanted.id):
-            facts, out_of_reach = await storage.lock_slots(
-                connection, ids, near, people, by=wanted.id, now=now
-            )
-        if not out_of_reach:
+        people = sorted({p for v in both for p in rules.exclusive_actors(v, (), {})})
+        patients = [reference.removeprefix("Patient/") for reference in wanted.patients]
+        lock = partial(
+            storage.lock_slots, connection, ids, wanted.start, people, patients, named, by=wanted.id, now=now
+        )
+        locked = await lock()
+        free_to_take = [slot for slot in locked.slots if slot.id not in had]
+        if not locked.out_of_reach and await self._clear(connection, now, free_to_take, wanted.id):
+            locked = await lock()
+        facts = locked.slots
+        if not locked.out_of_reach:
             facts = await self._undisplaced(connection, wanted, facts)
-        return LockedSlots(_named(facts, wanted.slots), _named(facts, had), resolved, named)
+        return LockedSlots(
+            _named(facts, wanted.slots),
+            _named(facts, had),
+            locked.resolved or {},
+            named if locked.resolved is not None else (),
+            locked.patients,
+        )
 
     async def _clear(
         self, connection: Connection, now: datetime, slots: Sequence[SlotFact], mover: str
@@ -136,7 +142,8 @@ class Claiming:
             await storage.set_status(
                 connection, wanted.id, sorted(claim.kept), claim.slot_status, context.now
             )
-        result = await storage.take(connection, wanted.id, claim, context.now)
+        result = await storage.take(connection, wanted, claim, context.now)
+        _require_available(result.unavailable_patients)
         missing = result.missing_actors
         if missing:
             in_the_way = await expired_holds_on_actors(
@@ -155,7 +162,9 @@ class Claiming:
     async def _judge(
         self, connection: Connection, context: WriteContext, wanted: Appointment, locked: LockedSlots
     ) -> rules.Claim:
-        unknown = sorted(set(rules.to_resolve(wanted)) - set(locked.asked_after))
+        # Of an agenda's own actors, its slots tell who is taken with them.
+        told = {actor for slot in locked.wanted for actor in slot.actors}
+        unknown = sorted(set(rules.to_resolve(wanted)) - set(locked.asked_after) - told)
         resolved = {**locked.resolved, **(await resolve(connection, unknown) if unknown else {})}
         claim = rules.claim_for(
             wanted,
@@ -166,8 +175,6 @@ class Claiming:
             resolved=resolved,
             kept={slot.id for slot in locked.held},
         )
-        if wanted.patients:
-            await _require_available(connection, wanted.patients)
         await require_bookable(connection, context, self._quotas, wanted, claim.new_slots)
         return claim
 
@@ -180,10 +187,9 @@ def _actors(slots: Sequence[SlotFact]) -> frozenset[str]:
     return frozenset(actor for slot in slots for actor in slot.actors)
 
 
-async def _require_available(connection: Connection, patients: Sequence[str]) -> None:
-    unavailable = await unavailable_patients(connection, patients)
+def _require_available(unavailable: Sequence[str]) -> None:
     if unavailable:
-        names = ", ".join(unavailable)
+        names = ", ".join(f"Patient/{id_}" for id_ in unavailable)
         raise Unprocessable(
             f"Aucun rendez-vous ne peut être pris pour {names} : dossier supprimé, inactif ou d'une personne décédée.",
             f"No appointment can be booked for {names}: deleted, inactive or deceased.",

@@ -15,6 +15,7 @@ from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import ActionKind, Quotas
 from creneau_booking.domain.refusals import ParticipantsNotTheirs, UnknownSlots
 from creneau_booking.domain.status import claims
+from creneau_booking.handlers.access import require_known_patients
 from creneau_booking.storage import appointment_mapper as mapper
 from creneau_booking.storage import belonging
 from creneau_booking.storage.actions import account_key, act, patient_key
@@ -65,12 +66,9 @@ class OwnWord:
         """Refuse a new appointment that is not the caller's to make, or one too many."""
         if context.patient_ids is None:
             await self._require_actors(connection, context, wanted, None)
-            # Before anything is taken: whether a stranger is free at some hour is nobody's to learn.
-            await self._repository.require_known_patients(connection, context, wanted)
             return
         patient_elements.require_sayable(said)
         patient = participants.require_one_own_patient(wanted, context.patient_ids)
-        await self._repository.require_known_patients(connection, context, wanted)
         await self._count(connection, context, patient, kind, wanted)
 
     async def hear_change(self, connection: Connection, context: WriteContext, change: Change) -> Resource:
@@ -79,7 +77,7 @@ class OwnWord:
         if context.patient_ids is None:
             await self._require_actors(connection, context, after, before)
             if set(after.patients) - set(before.patients):
-                await self._repository.require_known_patients(connection, context, after)
+                await require_known_patients(connection, context, after)
             return change.said
         moving = change.moving and changes.is_moved(before, after)
         if before.status == "pending" and (after.status == "booked" or (moving and change.hold is not None)):

@@ -74,8 +74,7 @@ async def _require_people(
     connection: Connection, context: WriteContext, ids: list[str], expression: str
 ) -> None:
     """Unprocessable when one of the Patients (ids) is not there or, to a practice, is not known to it."""
-    owners = None if context.organizations is None else owned_by(context.organizations)
-    await require_registered(connection, ids, expression, owners)
+    await require_registered(connection, ids, expression, context.organizations)
 
 
 def _people_named(provenance: Resource) -> list[str]:

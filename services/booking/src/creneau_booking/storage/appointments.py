@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.status import ENDED, claims
 from creneau_booking.storage.appointment_mapper import facts, said
 from creneau_booking.storage.ownership import organizations_of, require_theirs, show_patients
-from creneau_booking.storage.patients import require_registered
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
@@ -21,11 +21,31 @@ TAKEN_TYPES = ("Practitioner", "PractitionerRole", "Device", "Location", "Health
 """types of actors who belong to somebody"""
 
 
-def appointment_terms(facts: Appointment, schedules: Sequence[str], owners: Collection[str]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """In which agendas (references) an appointment is, and whose they are (Organization ids)."""
+
+    schedules: tuple[str, ...] = ()
+    owners: frozenset[str] = frozenset()
+    known: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Patient (id) → to whom they are known already, as far as that was looked up"""
+
+    def strangers(self, patients: Sequence[str]) -> list[str]:
+        """Those of the patients (references) who may be unknown to one of the owners."""
+        return [
+            p for p in patients if not self.owners <= self.known.get(p.removeprefix("Patient/"), frozenset())
+        ]
+
+
+NOBODY_ELSE = Whose()
+"""it comes to no other agendas"""
+
+
+def appointment_terms(facts: Appointment, whose: Whose) -> list[str]:
     """The internal terms of an appointment: its agendas, their organisations, and whose representatives see it."""
-    agendas = [f"{AGENDA}{schedule.removeprefix('Schedule/')}" for schedule in schedules]
+    agendas = [f"{AGENDA}{schedule.removeprefix('Schedule/')}" for schedule in whose.schedules]
     shared = [] if facts.hidden else [f"{SHARED}{p.removeprefix('Patient/')}" for p in facts.patients]
-    return [*agendas, *owned_by(owners), *shared]
+    return [*agendas, *owned_by(whose.owners), *shared]
 
 
 class AppointmentRepository:
@@ -74,18 +94,20 @@ class AppointmentRepository:
         context: WriteContext,
         resource: Resource,
         facts: Appointment,
-        schedules: Sequence[str],
-        owners: Collection[str],
+        whose: Whose,
+        *,
+        own_id: bool,
     ) -> Stored:
-        """Store a new appointment as its facts are, in these agendas of these organisations, who see its patients from now on."""
-        if not schedules:
-            owners = await self._owners_of_people(connection, context, facts)
-        belonging = appointment_terms(facts, schedules, owners)
-        stored = await self.store.create(
-            connection, context, said(facts, resource), facts.id, belonging=belonging
-        )
-        await show_patients(connection, facts.patients, owned_by(owners))
-        return stored
+        """Store a new appointment as its facts are, for those whose it is, who see its patients from now on. `own_id`: nobody
+        else can be using its id."""
+        if not whose.schedules:
+            whose = replace(whose, owners=await self._owners_of_people(connection, context, facts))
+        await show_patients(connection, whose.strangers(facts.patients), owned_by(whose.owners))
+        belonging = appointment_terms(facts, whose)
+        written = said(facts, resource)
+        if own_id:
+            return await self.store.create_named(connection, context, written, belonging)
+        return await self.store.create(connection, context, written, facts.id, belonging=belonging)
 
     async def update(
         self,
@@ -94,18 +116,15 @@ class AppointmentRepository:
         current: Stored,
         resource: Resource,
         facts: Appointment,
-        schedules: Sequence[str] = (),
-        owners: Collection[str] = (),
+        whose: Whose = NOBODY_ELSE,
     ) -> Stored:
         """Store the next version as its facts are; agendas and organisations that it comes to are named, those that it had
         are kept."""
-        belonging = appointment_terms(facts, schedules, owners)
-        stored = await self.store.replace(
+        await show_patients(connection, whose.strangers(facts.patients), owned_by(whose.owners))
+        belonging = appointment_terms(facts, whose)
+        return await self.store.replace(
             connection, context, current, said(facts, resource), belonging=belonging, keeping=True
         )
-        if owners:
-            await show_patients(connection, facts.patients, owned_by(owners))
-        return stored
 
     async def _owners_of_people(
         self, connection: Connection, context: WriteContext, facts: Appointment
@@ -118,14 +137,6 @@ class AppointmentRepository:
         require_theirs(actors, belonging, context.organizations, "Appointment.participant")
         theirs = frozenset().union(*belonging.values()) & context.organizations
         return theirs or context.organizations
-
-    async def require_known_patients(
-        self, connection: Connection, context: WriteContext, facts: Appointment
-    ) -> None:
-        """Unprocessable when somebody names a Patient who is not there, or a practice one whom it does not know."""
-        ids = [reference.removeprefix("Patient/") for reference in facts.patients]
-        owners = None if context.organizations is None else owned_by(context.organizations)
-        await require_registered(connection, ids, "Appointment.participant", owners)
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         return await self.store.delete(connection, context, current)

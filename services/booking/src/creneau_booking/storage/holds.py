@@ -6,9 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from creneau_booking.storage.availability.actors import PLANNED_ONCE
 from creneau_booking.storage.slot_rows import slot_key
+from creneau_shared.database.closing import LastWrite
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Stored
+
+_KEEP = """
+kept AS (
+  INSERT INTO hold (appointment_id, expires_at, issuer, subject) VALUES ($1, $2, $3, $4)
+  ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at, extensions = hold.extensions + 1
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +39,7 @@ async def keep_hold(
     connection: Connection, appointment_id: str, until: datetime, issuer: str, subject: str
 ) -> None:
     """Begin a hold, or put off the end of the one that there is."""
-    await connection.execute(
-        "INSERT INTO hold (appointment_id, expires_at, issuer, subject) VALUES ($1, $2, $3, $4)"
-        " ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at, extensions = hold.extensions + 1",
-        appointment_id,
-        until,
-        issuer,
-        subject,
-    )
+    await LastWrite("hold", _KEEP, (appointment_id, until, issuer, subject)).run(connection)
 
 
 async def forget_hold(connection: Connection, appointment_id: str) -> Hold | None:
@@ -66,9 +67,9 @@ async def extensions_of(connection: Connection, appointment_id: str) -> int | No
 
 
 async def live_holds_of(connection: Connection, issuer: str, subject: str, now: datetime) -> int:
-    """How many holds an account or a client has that have not run out."""
+    """How many holds an account or a client has that have not run out. What follows is planned once (`PLANNED_ONCE`)."""
     count = await connection.fetchval(
-        "SELECT count(*) FROM hold WHERE issuer = $1 AND subject = $2 AND expires_at > $3",
+        f"SELECT count(*), {PLANNED_ONCE} FROM hold WHERE issuer = $1 AND subject = $2 AND expires_at > $3",
         issuer,
         subject,
         now,

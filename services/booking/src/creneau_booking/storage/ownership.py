@@ -136,7 +136,12 @@ def require_theirs(
 async def owners_of(connection: Connection, appointment: str) -> frozenset[str]:
     """The organisations (ids) whose a stored appointment (id) is."""
     terms = await connection.fetchval("SELECT terms FROM appointment WHERE id = $1", appointment)
-    return frozenset(term.removeprefix(OWNER) for term in terms or () if term.startswith(OWNER))
+    return owners_among(terms or ())
+
+
+def owners_among(terms: Iterable[str]) -> frozenset[str]:
+    """The organisations (ids) that internal terms name as owners."""
+    return frozenset(term.removeprefix(OWNER) for term in terms if term.startswith(OWNER))
 
 
 async def actor_known(connection: Connection, reference: str) -> None:

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from creneau_booking.domain.erasure import is_same_person
 from creneau_booking.storage.erasures import erasure_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Gone, Unprocessable
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored
+
+UNAVAILABLE = """ARRAY(SELECT id FROM patient WHERE id = ANY({ids})
+    AND (deleted OR terms && ARRAY['active=false', 'deceased=true']) ORDER BY id)"""
+"""SQL: those of the Patients (ids) for whom nothing can be booked: deleted, inactive or deceased."""
 
 
 async def require_registered(
     connection: Connection, ids: Collection[str], expression: str, owners: Collection[str] | None = None
 ) -> None:
-    """Unprocessable when one of the Patients (ids) is not there, or was deleted: nothing is said of nobody. With
-    `owners` (terms), also when none of these practices knows them: booking for somebody opens no record."""
+    """As `require_all`, of what is stored."""
     if not ids:
         return
     rows = await connection.fetch(
         "SELECT id FROM patient WHERE id = ANY($1) AND NOT deleted AND ($2::text[] IS NULL OR terms && $2)",
         list(ids),
-        None if owners is None else list(owners),
+        None if owners is None else owned_by(owners),
     )
-    unknown = set(ids) - {row["id"] for row in rows}
+    require_all(ids, {row["id"] for row in rows}, expression, owners)
+
+
+def require_all(
+    ids: Collection[str], known: Collection[str], expression: str, owners: Collection[str] | None = None
+) -> None:
+    """Unprocessable when one of the Patients (ids) is not known: not there, or deleted; nothing is said of nobody. With
+    `owners` (Organization ids), also when none of these practices knows them: booking for somebody opens no record."""
+    unknown = set(ids) - set(known)
     if not unknown:
         return
     names = ", ".join(f"Patient/{id_}" for id_ in sorted(unknown))
@@ -76,13 +88,3 @@ def _traits(patient: Resource) -> tuple[frozenset[str], frozenset[str], str | No
         f"{i.get('system', '')}|{i['value']}" for i in patient.get("identifier", ()) if i.get("value")
     )
     return identifiers, family_names(patient), patient.get("birthDate")
-
-
-async def unavailable_patients(connection: Connection, references: Sequence[str]) -> list[str]:
-    """Those of the Patients of this base for whom nothing can be booked: deleted, inactive or deceased."""
-    rows = await connection.fetch(
-        "SELECT id FROM patient WHERE id = ANY($1)"
-        " AND (deleted OR terms && ARRAY['active=false', 'deceased=true']) ORDER BY id",
-        [reference.removeprefix("Patient/") for reference in references],
-    )
-    return [f"Patient/{row['id']}" for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Forbidden, Gone, NotFound
@@ -53,22 +54,28 @@ async def read_current(
         raise unknown_resource(store.resource_type, id_)
     stored = await (store.lock(connection, id_) if lock else store.read(connection, id_))
     if stored is not None:
-        await require_visible(connection, store, access, id_)
+        await require_visible(connection, store, access, id_, stored)
     return _existing(store.resource_type, id_, stored)
 
 
 async def require_visible(
-    connection: Connection, store: ResourceStore, access: Access, id_: str, *, advice: bool = False
+    connection: Connection,
+    store: ResourceStore,
+    access: Access,
+    id_: str,
+    stored: Stored | None = None,
+    *,
+    advice: bool = False,
 ) -> None:
     """NotFound (with `advice` as of `unknown_resource`) unless the resource lies within the caller's compartment;
-    Forbidden for what others publish."""
+    Forbidden for what others publish. `stored`: what was read of it."""
     required = access.required
-    if required is None or await store.has_any_term(connection, id_, required):
+    if required is None or await _bears(connection, store, id_, stored, required):
         return
     if store.resource_type in PUBLIC and access.action in ("c", "u", "d"):
         # What everybody may read is no secret: it is said that it is somebody else's.
         shown = access.rights.access(store.resource_type, "r").required
-        if shown is None or await store.has_any_term(connection, id_, shown):
+        if shown is None or await _bears(connection, store, id_, stored, shown):
             raise Forbidden(
                 f"{store.resource_type}/{id_} appartient à un autre cabinet : vous pouvez le lire, pas le changer.",
                 f"{store.resource_type}/{id_} belongs to another practice: you may read it, not change it.",
@@ -76,6 +83,14 @@ async def require_visible(
                 details_code="not-yours",
             )
     raise unknown_resource(store.resource_type, id_, advice=advice)
+
+
+async def _bears(
+    connection: Connection, store: ResourceStore, id_: str, stored: Stored | None, terms: Sequence[str]
+) -> bool:
+    if stored is None or stored.terms is None:
+        return await store.has_any_term(connection, id_, terms)
+    return f"_id={id_}" in terms or not set(terms).isdisjoint(stored.terms)
 
 
 async def require_once_visible(

@@ -202,7 +202,7 @@ async def _put(
     _require_id(store, id_)
     current = await store.lock(connection, id_)
     if current is not None:
-        await require_visible(connection, store, access, id_, advice=not chooses_ids(access, store))
+        await require_visible(connection, store, access, id_, current, advice=not chooses_ids(access, store))
     if current is not None and not current.deleted:
         if request.headers.get("if-none-match", "").strip() == "*":
             raise PreconditionFailed(

@@ -8,7 +8,13 @@ from typing import Any, TypeGuard, cast
 
 from creneau_shared.database.conditions import FALSE, TRUE, all_of, any_of
 from creneau_shared.errors import BadRequest
-from creneau_shared.fhir.search.layout import STRING_INDEX_CHARACTERS, table_name
+from creneau_shared.fhir.search.layout import (
+    NARROW,
+    SEPARATOR,
+    STRING_INDEX_CHARACTERS,
+    key_of,
+    table_name,
+)
 from creneau_shared.fhir.search.name_words import (
     START,
     found_by_words,
@@ -36,6 +42,7 @@ from creneau_shared.fhir.search.request import (
 )
 from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
 from creneau_shared.fhir.search.terms import bounded, escape, token_term
+from creneau_shared.fhir.search.words import string_query
 
 
 def literal(text: str) -> str:
@@ -83,7 +90,7 @@ class GenericTable:
         if parameter.full_text:
             return words_condition(clause, f"{alias}.words", arguments)
         if clause.modifier == "missing":
-            return _missing_predicate(clause, alias, arguments)
+            return self._missing(clause, alias, arguments)
         if clause.modifier == "text" or parameter.type == "string":
             return self._strings(clause, alias, arguments)
         if parameter.type == "date":
@@ -93,19 +100,22 @@ class GenericTable:
         if parameter.type == "special":
             return any_of(_near(cast(NearValue, value), alias, arguments) for value in clause.values)
         if clause.modifier == "below":
-            return _below(clause, alias, arguments)
-        found = _bears(clause_terms(clause), alias, arguments)
+            return self._below(clause, alias, arguments)
+        found = self._bears(clause_terms(clause), alias, arguments)
         return f"NOT {found}" if clause.modifier == "not" else found
 
     def refers_to(self, parameter: SearchParameter, selection: Selection, alias: str) -> str:
         target = selection.table
-        start = literal(f"{parameter.index_name}={target.resource_type}/")
-        term = f"{start} || {target.columns(selection.alias).id}"
-        return f"{alias}.terms && ARRAY({selection.select(term)})"
+        start = f"{parameter.index_name}={target.resource_type}/"
+        key = key_of(start) if self._narrow else start
+        of_selected = f" || {target.columns(selection.alias).id}"
+        return f"{alias}.terms && ARRAY({selection.select(literal(key or start) + of_selected)})"
 
     def referred_ids(self, parameter: SearchParameter, target_type: str, selection: Selection) -> str:
         start = f"{parameter.index_name}={target_type}/"
-        selected = selection.select(f"substr(t, {len(start) + 1})", f"unnest({selection.alias}.terms) AS t")
+        selected = selection.select(
+            f"substr(t, {len(start) + 1})", f"unnest({self._terms(selection.alias)}) AS t"
+        )
         return f"{selected} AND starts_with(t, {literal(start)})"
 
     def has_id(self, ids: str, alias: str) -> str:
@@ -114,7 +124,7 @@ class GenericTable:
     def bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
         ids = [term.removeprefix("_id=") for term in terms if term.startswith("_id=")]
         others = [term for term in terms if not term.startswith("_id=")]
-        ways = [_bears(others, alias, arguments)] if others else []
+        ways = [self._bears(others, alias, arguments)] if others else []
         if ids:
             ways.append(f"{alias}.id = ANY({arguments.add(ids, 'text[]')})")
         return any_of(ways)
@@ -122,7 +132,7 @@ class GenericTable:
     def references(self, parameters: Iterable[SearchParameter], alias: str) -> str:
         starts = dict.fromkeys(f"{parameter.index_name}=" for parameter in parameters)
         wanted = any_of(f"starts_with(t, {literal(start)})" for start in starts)
-        return f"ARRAY(SELECT t FROM unnest({alias}.terms) AS t WHERE {wanted})"
+        return f"ARRAY(SELECT t FROM unnest({self._terms(alias)}) AS t WHERE {wanted})"
 
     def sort_value(self, key: SortKey, alias: str, arguments: Arguments) -> SortValue:
         parameter, descending = key.parameter, key.descending
@@ -138,10 +148,13 @@ class GenericTable:
                 f"(SELECT {first}({column.format(row='o')}) FROM {self.name}_{parameter.type} AS o "
                 f"WHERE o.key = {alias}.key AND o.parameter = {literal(parameter.index_name)})"
             )
+            if parameter.type == "string" and self._narrow:
+                of_traits = _strings_of(alias, parameter.index_name)
+                expression = f"coalesce((SELECT {first}({column.format(row='o')}) FROM {of_traits} AS o), {expression})"
             return SortValue(expression, sql_type, descending=descending)
         start = f"{parameter.index_name}="
         expression = (
-            f'(SELECT {first}(substr(t, {len(start) + 1}) COLLATE "C") FROM unnest({alias}.terms) AS t '
+            f'(SELECT {first}(substr(t, {len(start) + 1}) COLLATE "C") FROM unnest({self._terms(alias)}) AS t '
             f"WHERE starts_with(t, {literal(start)})"
             + (" AND strpos(t, '|') = 0)" if parameter.type == "token" else ")")
         )
@@ -152,6 +165,8 @@ class GenericTable:
     ) -> Walk | None:
         parameter, descending = key.parameter, key.descending
         if parameter.type not in _ORDERED_COLUMNS or parameter.name == "_lastUpdated":
+            return None
+        if parameter.type == "string" and self._narrow:
             return None
         column, sql_type = _ORDERED_COLUMNS[parameter.type]
         side, row = f"{self.name}_{parameter.type}", f"{alias}_sort"
@@ -186,6 +201,44 @@ class GenericTable:
         point = _point(near, arguments)
         return f"earth_distance(ll_to_earth({alias}.latitude, {alias}.longitude), {point})"
 
+    @property
+    def _narrow(self) -> bool:
+        return self.resource_type in NARROW
+
+    def _terms(self, alias: str) -> str:
+        """All that a row bears, indexed or not."""
+        return f"({alias}.traits || {alias}.terms)" if self._narrow else f"{alias}.terms"
+
+    def _bears(self, terms: Sequence[str], alias: str, arguments: Arguments) -> str:
+        """Condition: the row bears one of the terms. Of a narrow type, the index finds those that may."""
+        spelled = [bounded(term) for term in terms]
+        keys = [key_of(term) for term in spelled] if self._narrow else spelled
+        wanted = arguments.add(spelled, "text[]")
+        if keys == spelled:
+            return f"({alias}.terms && {wanted})"
+        known = [key for key in keys if key is not None]
+        bearing = f"{self._terms(alias)} && {wanted}"
+        if len(known) < len(keys):
+            return f"({bearing})"
+        return f"({alias}.terms && {arguments.add(known, 'text[]')} AND {bearing})"
+
+    def _below(self, clause: Clause, alias: str, arguments: Arguments) -> str:
+        name = clause.parameter.index_name
+        uris = [f"{name}={cast(UriValue, value).uri}" for value in clause.values]
+        starts = arguments.add([uri.rstrip("/") + "/%" for uri in map(_like, uris)], "text[]")
+        same = arguments.add(uris, "text[]")
+        return (
+            f"({self._bears([name], alias, arguments)} AND EXISTS (SELECT 1 FROM unnest({self._terms(alias)}) AS t "
+            f"WHERE t = ANY({same}) OR t LIKE ANY({starts})))"
+        )
+
+    def _missing(self, clause: Clause, alias: str, arguments: Arguments) -> str:
+        wanted = {cast(MissingValue, value).missing for value in clause.values}
+        if len(wanted) == 2:
+            return TRUE
+        present = self._bears([clause.parameter.index_name], alias, arguments)
+        return f"NOT {present}" if True in wanted else present
+
     def _check(self, parameter: SearchParameter, kind: str) -> None:
         has = {"string": self.needs.strings, "date": self.needs.dates, "number": self.needs.numbers}[kind]
         if not has:
@@ -204,10 +257,24 @@ class GenericTable:
             return self._names(clause, alias, arguments)
         name = clause.parameter.index_name + (":text" if clause.modifier == "text" else "")
         ways = [_string_condition(cast(StringValue, v), clause.modifier, arguments) for v in clause.values]
-        return (
-            f"{alias}.key IN (SELECT x.key FROM {self.name}_string AS x "
-            f"WHERE x.parameter = {literal(name)} AND {any_of(ways)})"
-        )
+        found = f"SELECT x.key FROM {self.name}_string AS x WHERE x.parameter = {literal(name)} AND {any_of(ways)}"
+        if self._narrow:
+            found = f"{found} UNION ALL {self._among_traits(name, clause, any_of(ways), arguments)}"
+        return f"{alias}.key IN ({found})"
+
+    def _among_traits(self, name: str, clause: Clause, condition: str, arguments: Arguments) -> str:
+        """SELECT of the keys of rows that bear a string as wanted among their traits; by the index of their words, where a
+        word of it is known."""
+        values = [cast(StringValue, value) for value in clause.values]
+        queries = [
+            string_query(value.folded, None if clause.modifier == "text" else clause.modifier)
+            for value in values
+        ]
+        known = [f"({query})" for query in queries if query is not None]
+        where = [f"EXISTS (SELECT FROM {_strings_of('narrow', name)} AS x WHERE {condition})"]
+        if len(known) == len(queries):
+            where.insert(0, f"narrow.words @@ {arguments.add(' | '.join(known), 'text')}::tsquery")
+        return f"SELECT narrow.key FROM {self.name} AS narrow WHERE {all_of(where)}"
 
     def _names(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         """A clause on names, which are found from each word on: as a union, so that each way has its index."""
@@ -362,27 +429,14 @@ def _ancestors(uri: str) -> list[str]:
     return [uri] + [start + separator + "/".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
 
 
-def _bears(terms: Sequence[str], alias: str, arguments: Arguments) -> str:
-    return f"({alias}.terms && {arguments.add([bounded(term) for term in terms], 'text[]')})"
-
-
-def _below(clause: Clause, alias: str, arguments: Arguments) -> str:
-    name = clause.parameter.index_name
-    uris = [f"{name}={cast(UriValue, value).uri}" for value in clause.values]
-    starts = arguments.add([uri.rstrip("/") + "/%" for uri in map(_like, uris)], "text[]")
-    same = arguments.add(uris, "text[]")
+def _strings_of(alias: str, name: str) -> str:
+    """FROM item: the strings among a row's traits, as rows of a side table."""
+    bar = f"E'\\x{ord(SEPARATOR):02x}'"
+    value, exact = (f"split_part(t, {bar}, {place})" for place in (2, 3))
     return (
-        f"({_bears([name], alias, arguments)} AND EXISTS (SELECT 1 FROM unnest({alias}.terms) AS t "
-        f"WHERE t = ANY({same}) OR t LIKE ANY({starts})))"
+        f"(SELECT {value} AS value, {exact} AS exact FROM unnest({alias}.traits) AS t"
+        f" WHERE starts_with(t, {literal(name)} || {bar}))"
     )
-
-
-def _missing_predicate(clause: Clause, alias: str, arguments: Arguments) -> str:
-    wanted = {cast(MissingValue, value).missing for value in clause.values}
-    if len(wanted) == 2:
-        return TRUE
-    present = _bears([clause.parameter.index_name], alias, arguments)
-    return f"NOT {present}" if True in wanted else present
 
 
 _ORDERED_COLUMNS = {

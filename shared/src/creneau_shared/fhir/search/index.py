@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from creneau_shared.clock import PARIS
 from creneau_shared.fhir.paths.extraction import Path, compile_expression, referenced_type
 from creneau_shared.fhir.search.dates import NotADateError, value_interval
+from creneau_shared.fhir.search.layout import NARROW, SEPARATOR, is_key
 from creneau_shared.fhir.search.name_words import START, found_by_words, text_starts
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
-from creneau_shared.fhir.search.words import words_vector
+from creneau_shared.fhir.search.words import has_words, words_vector
 from creneau_shared.fhir.text import contact_key, fold, string_key
 
 
@@ -61,6 +62,8 @@ class IndexEntries:
     position: Position | None
     words: str = ""
     """the text of a tsvector (`words.words_vector`)"""
+    traits: list[str] = field(default_factory=list)
+    """what a narrow type is searched by beside its index (`layout.NARROW`): its terms then are keys only"""
 
 
 @dataclass(slots=True)
@@ -89,13 +92,29 @@ def index_resource(
     for name, term in _DEFAULTS.get(resource_type, ()):
         if name not in collector.terms:
             collector.terms[name] = collector.terms[term] = None
-    return IndexEntries(
+    entries = IndexEntries(
         terms=_terms(collector),
         strings=list(collector.strings),
         dates=list(collector.dates),
         numbers=list(collector.numbers),
         position=collector.position,
         words=words_vector(resource),
+    )
+    return _narrowed(entries) if resource_type in NARROW else entries
+
+
+def _narrowed(entries: IndexEntries) -> IndexEntries:
+    """Only keys among the terms, the rest among the traits. A string of which the words tell (almost every one) is found by
+    them."""
+    told = [entry for entry in entries.strings if has_words(entries.words, entry.value)]
+    return replace(
+        entries,
+        terms=[term for term in entries.terms if is_key(term)],
+        strings=[entry for entry in entries.strings if entry not in told],
+        traits=[
+            *(term for term in entries.terms if not is_key(term)),
+            *(SEPARATOR.join(entry) for entry in told),
+        ],
     )
 
 

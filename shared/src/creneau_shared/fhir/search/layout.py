@@ -11,3 +11,38 @@ STRING_INDEX_CHARACTERS = 64
 def table_name(resource_type: str) -> str:
     """`PractitionerRole` → `practitioner_role`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", resource_type).lower()
+
+
+NARROW = frozenset({"Appointment"})
+"""Types that are written far more often than they are searched by anything but whose they are, who takes part and when:
+an index holds what tells few of them apart (`is_key`), and the rest of what they are searched by stands beside it, in
+`traits`, to be looked at in those that were found."""
+
+_ALSO_ACTORS = ("practitioner=", "location=")
+_PAIRS = frozenset({"identifier", "_tag", "_security", "_profile"})
+"""Parameters whose terms with a bar (system and value) tell few apart."""
+SEPARATOR = "\x1f"
+"""Within a trait that is a string: parameter, folded, exact."""
+
+
+def is_key(term: str) -> bool:
+    """Whether the index of a narrow type holds the term. Old rows may have more terms in it, and no traits."""
+    name, equals, value = term.partition("=")
+    if name.startswith("~"):
+        return True
+    if not equals or value.endswith("|") or term.startswith(_ALSO_ACTORS):
+        return False
+    return "|" not in value or name.partition(":")[0] in _PAIRS or name.endswith(":identifier")
+
+
+def key_of(term: str) -> str | None:
+    """A key that every row of a narrow type has that has the term: the term itself, or one that tells less."""
+    if is_key(term):
+        return term
+    name, _, value = term.partition("=")
+    if term.startswith(_ALSO_ACTORS):
+        return f"actor={value}"
+    system, bar, code = value.partition("|")
+    if bar and code and not system.endswith("\\") and is_key(f"{name}={code}"):
+        return f"{name}={code}"
+    return None

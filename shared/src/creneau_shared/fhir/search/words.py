@@ -119,6 +119,11 @@ def _split(text: str) -> list[str]:
 _words = lru_cache(maxsize=16_384)(_split)
 
 
+def has_words(vector: str, folded: str) -> bool:
+    """Whether all words of a folded text are in a vector of `words_vector`."""
+    return all(f"'{word}':" in vector for word in _words(folded))
+
+
 # -- the query ---------------------------------------------------------------------------------------------------
 
 _PIECE = re.compile(r'"(?P<phrase>[^"]*)"?|(?P<mark>[()])|(?P<minus>-(?=[^\s-]))|(?P<word>[^\s()"]+)')
@@ -133,6 +138,23 @@ class WordsError(ValueError):
         self.en = en
         self.code = code
         super().__init__(en)
+
+
+def string_query(folded: str, modifier: str | None) -> str | None:
+    """A tsquery that is true of the words of every text with a string that matches `folded` (a folded text) as a search
+    parameter with this modifier asks; None where no whole word of it is known."""
+    words = _words(folded)
+    if modifier == "exact":
+        known = [f"'{word}'" for word in words]
+    elif modifier in (None, "contains"):
+        whole = words[:-1] if modifier is None else words[1:-1]
+        last = words[-1:] if modifier is None or len(words) > 1 else []
+        known = [*(f"'{word}'" for word in whole), *(f"'{word}':*" for word in last)]
+    elif modifier == "ends":
+        known = [f"'{word}'" for word in words[1:]]
+    else:
+        known = []
+    return " & ".join(known) or None
 
 
 def words_query(text: str, *, narrative: bool, words_max: int, depth_max: int = 16) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from datetime import datetime
 from typing import Any
 
+from creneau_shared.database.closing import LastWrite
 from creneau_shared.database.conditions import any_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Forbidden
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.search.index import IndexEntries, index_resource
-from creneau_shared.fhir.search.layout import table_name
+from creneau_shared.fhir.search.layout import NARROW, table_name
 from creneau_shared.fhir.search.registry import storage_needs
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
@@ -94,18 +95,20 @@ class GenericStore:
         self._belonging = belonging
         self._table = table_name(resource_type)
         self._needs = storage_needs(resource_type)
+        self._narrow = resource_type in NARROW
         self._current, self._past = _versions(resource_type)
-        self._insert_sql = self._insert()
-        self._update_sql = self._update(keep_superseded=True, terms="$5")
-        self._update_keeping_sql = self._update(keep_superseded=True, terms=f"$5 || {_KEPT}")
-        self._delete_sql = self._update(keep_superseded=True, terms=_compartment(resource_type, "terms"))
-        self._overwrite_sql = self._update(keep_superseded=False, terms="$5")
+        self._insert_ctes = self._insert("")
+        self._insert_sql = f"WITH {self._insert('ON CONFLICT (id) DO NOTHING')} SELECT key FROM resource"
+        self._update_ctes = self._update(keep_superseded=True, terms="$5")
+        self._update_keeping_ctes = self._update(keep_superseded=True, terms=f"$5 || {_KEPT}")
+        self._delete_ctes = self._update(keep_superseded=True, terms=_compartment(resource_type, "terms"))
+        self._overwrite_ctes = self._update(keep_superseded=False, terms="$5")
 
     # -- reading ---------------------------------------------------------------------------------------------
 
     async def read(self, connection: Connection, id_: str) -> Stored | None:
         row = await connection.fetchrow(
-            f"SELECT id, version, last_updated, content FROM {self._table} WHERE id = $1", id_
+            f"SELECT id, version, last_updated, content, terms FROM {self._table} WHERE id = $1", id_
         )
         return self._stored(row)
 
@@ -118,7 +121,8 @@ class GenericStore:
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
         row = await connection.fetchrow(
-            f"SELECT id, version, last_updated, content FROM {self._table} WHERE id = $1 FOR UPDATE", id_
+            f"SELECT id, version, last_updated, content, terms FROM {self._table} WHERE id = $1 FOR UPDATE",
+            id_,
         )
         return self._stored(row)
 
@@ -175,15 +179,33 @@ class GenericStore:
         belonging: Sequence[str] | None = None,
     ) -> Stored:
         """`belonging`: the internal terms, where the caller knows them already."""
+        named = {**resource, "id": id_ or new_id()}
+        return await self._create(connection, context, named, belonging, rivals=id_ is not None)
+
+    async def create_named(
+        self, connection: Connection, context: WriteContext, resource: Resource, belonging: Sequence[str]
+    ) -> Stored:
+        """Store a resource under the id that it has by now, which is one of ours: nobody else can be using it."""
+        return await self._create(connection, context, resource, belonging, rivals=False)
+
+    async def _create(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        belonging: Sequence[str] | None,
+        *,
+        rivals: bool,
+    ) -> Stored:
         now = to_milliseconds(context.now)
-        stored_resource = stamp(resource, id_ or new_id(), 1, now)
+        stored_resource = stamp(resource, resource["id"], 1, now)
         stored = Stored(self.resource_type, stored_resource["id"], 1, now, dumps(stored_resource))
         if belonging is None:
             belonging = await self._belonging(connection, context, stored_resource, None) or ()
         require_owned(context, self.resource_type, belonging)
         entries = index_resource(self.resource_type, stored_resource, base_url=self._base_url)
         entries.terms.extend(belonging)
-        if await self._insert_version(connection, stored, entries) is None:
+        if not await self._insert_version(connection, stored, entries, rivals=rivals):
             raise Conflict(
                 f"L'identifiant {stored.id} vient d'être créé par une autre requête.",
                 f"The id {stored.id} was created by another request just now.",
@@ -214,7 +236,7 @@ class GenericStore:
             require_owned(context, self.resource_type, belonging or ())
         entries = index_resource(self.resource_type, stored_resource, base_url=self._base_url)
         entries.terms.extend(belonging or ())
-        sql = self._update_keeping_sql if keeping else self._update_sql
+        sql = self._update_keeping_ctes if keeping else self._update_ctes
         await self._write_version(connection, sql, current, stored, entries)
         kind: ChangeKind = "create" if current.deleted else "update"
         await self._changed(connection, context, kind, stored, stored_resource)
@@ -223,7 +245,7 @@ class GenericStore:
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         now = max(to_milliseconds(context.now), current.last_updated)
         stored = Stored(self.resource_type, current.id, current.version + 1, now, None)
-        await self._write_version(connection, self._delete_sql, current, stored, NOTHING)
+        await self._write_version(connection, self._delete_ctes, current, stored, NOTHING)
         await self._changed(connection, context, "delete", stored, None)
         return stored
 
@@ -321,60 +343,42 @@ class GenericStore:
         entries = index_resource(self.resource_type, resource, base_url=self._base_url)
         terms = await connection.fetchval(f"SELECT terms FROM {self._table} WHERE id = $1", current.id)
         entries.terms.extend(t for t in terms if t.startswith("~") and t.partition("=")[2] not in forgotten)
-        await self._write_version(connection, self._update_sql, current, stored, entries)
+        await self._write_version(connection, self._update_ctes, current, stored, entries)
         return stored
 
     async def _insert_version(
-        self, connection: Connection, stored: Stored, entries: IndexEntries
-    ) -> int | None:
-        """The key of the new row; None when the id is in use."""
-        key = await connection.fetchval(
-            self._insert_sql,
-            stored.id,
-            stored.version,
-            stored.last_updated,
-            stored.content,
-            entries.terms,
-            entries.words,
-            *self._side_arguments(entries),
-        )
-        return int(key) if key is not None else None
+        self, connection: Connection, stored: Stored, entries: IndexEntries, *, rivals: bool
+    ) -> bool:
+        """Whether the id was free; with `rivals` somebody else may be using it."""
+        arguments = [*self._version_arguments(stored, entries), *self._side_arguments(entries)]
+        if not rivals:
+            await LastWrite("resource", self._insert_ctes, arguments).run(connection)
+            return True
+        return await connection.fetchval(self._insert_sql, *arguments) is not None
 
     async def _overwrite(self, connection: Connection, stored: Stored, entries: IndexEntries) -> None:
         """Put a version in the place of the current one, which is kept nowhere: for replicas."""
-        await connection.execute(
-            self._overwrite_sql,
-            stored.id,
-            stored.version,
-            stored.last_updated,
-            stored.content,
-            entries.terms,
-            entries.words,
-            *self._side_arguments(entries),
-        )
+        arguments = [*self._version_arguments(stored, entries), *self._side_arguments(entries)]
+        await LastWrite("resource", self._overwrite_ctes, arguments).run(connection)
 
     async def _write_version(
-        self, connection: Connection, sql: str, current: Stored, stored: Stored, entries: IndexEntries
+        self, connection: Connection, ctes: str, current: Stored, stored: Stored, entries: IndexEntries
     ) -> None:
-        await connection.execute(
-            sql,
-            stored.id,
-            stored.version,
-            stored.last_updated,
-            stored.content,
-            entries.terms,
-            entries.words,
-            *self._side_arguments(entries),
-            self.resource_type,
-            current.version,
-            current.last_updated,
-            current.content,
-        )
+        """`current` is locked."""
+        arguments = [*self._version_arguments(stored, entries), *self._side_arguments(entries)]
+        arguments += [self.resource_type, current.version, current.last_updated, current.content]
+        await LastWrite("resource", ctes, arguments).run(connection)
 
     # -- statements ------------------------------------------------------------------------------------------
 
     def _stored(self, row: Any) -> Stored | None:
         return Stored(self.resource_type, *row) if row is not None else None
+
+    def _version_arguments(self, stored: Stored, entries: IndexEntries) -> list[Any]:
+        """The arguments of the main table's row."""
+        version = (stored.id, stored.version, stored.last_updated, stored.content)
+        traits = [entries.traits] if self._narrow else []
+        return [*version, entries.terms, entries.words, *traits]
 
     def _side_arguments(self, entries: IndexEntries) -> list[Any]:
         """The arguments of the side tables' inserts, three arrays each, then the position."""
@@ -421,21 +425,27 @@ class GenericStore:
             f", latitude = {latitude}, longitude = {longitude}",
         )
 
-    def _insert(self) -> str:
-        ctes, after = self._side_inserts("resource", 7)
+    def _insert(self, rivals: str) -> str:
+        """Common table expressions; `rivals`: what becomes of the row when its id is in use."""
+        ctes, after = self._side_inserts("resource", 8 if self._narrow else 7)
         columns, values, _ = self._position_columns(after)
+        if self._narrow:
+            columns, values = f", traits{columns}", f", $7{values}"
         resource = (
             f"resource AS (INSERT INTO {self._table} (id, version, last_updated, content, terms, words{columns})"
-            f" VALUES ($1, $2, $3, $4, $5, $6::text::tsvector{values}) ON CONFLICT (id) DO NOTHING RETURNING key)"
+            f" VALUES ($1, $2, $3, $4, $5, $6::text::tsvector{values}) {rivals} RETURNING key)"
         )
-        return f"WITH {', '.join([resource, *ctes])} SELECT key FROM resource"
+        return ", ".join([resource, *ctes])
 
     def _update(self, *, keep_superseded: bool, terms: str) -> str:
-        """`terms`: what the row's terms become, as SQL over those that it has; $5 are the new ones."""
-        ctes, after = self._side_inserts("resource", 7)
+        """Common table expressions. `terms`: what the row's terms become, as SQL over those that it has; $5 are the new
+        ones."""
+        ctes, after = self._side_inserts("resource", 8 if self._narrow else 7)
         _, _, assignments = self._position_columns(after)
         if assignments:
             after += 2
+        if self._narrow:
+            assignments = f", traits = $7{assignments}"
         resource = (
             f"resource AS (UPDATE {self._table} SET version = $2, last_updated = $3, content = $4::bytea,"
             f" deleted = $4::bytea IS NULL, terms = {terms}, words = $6::text::tsvector{assignments} WHERE id = $1"
@@ -455,7 +465,7 @@ class GenericStore:
                 f" SELECT ${after}, $1, ${after + 1}, ${after + 2}, ${after + 3}::bytea,"
                 f" {_compartment(self.resource_type, 'old_terms')}, $3 FROM resource)"
             )
-        return f"WITH {', '.join(parts)} SELECT key FROM resource"
+        return ", ".join(parts)
 
 
 def _versions(resource_type: str) -> tuple[VersionRows, VersionRows]:

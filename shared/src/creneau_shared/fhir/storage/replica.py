@@ -30,7 +30,7 @@ class ReplicaStore(GenericStore):
         entries = index_resource(self.resource_type, resource, base_url=self._base_url)
         current = await self.lock(connection, stored.id)
         if current is None:
-            return await self._insert_version(connection, stored, entries) is not None
+            return await self._insert_version(connection, stored, entries, rivals=True)
         if current.version >= stored.version:
             return False
         await self._overwrite(connection, stored, entries)

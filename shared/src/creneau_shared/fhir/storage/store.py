@@ -26,6 +26,8 @@ class Stored:
     version: int
     last_updated: datetime
     content: bytes | None
+    terms: Sequence[str] | None = field(default=None, compare=False, repr=False)
+    """what an index finds the current version by, where it was read with it"""
 
     @property
     def deleted(self) -> bool:

@@ -48,7 +48,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
-from creneau_shared.fhir.search.layout import STRING_INDEX_CHARACTERS, table_name
+from creneau_shared.fhir.search.layout import NARROW, STRING_INDEX_CHARACTERS, table_name
 from creneau_shared.fhir.search.registry import storage_needs
 
 SEARCH_EXTENSIONS = ("pg_trgm", "cube", "earthdistance")
@@ -67,7 +67,8 @@ def resource_tables(
     """Declare the tables of `resource_type` in `metadata`; by default all that its search parameters need.
 
     `<type>`: id, key (order of creation, what side tables refer to), version, last_updated, deleted, content
-    (UTF-8 JSON, absent once deleted), terms, words; with `position` also latitude and longitude (degrees, WGS 84).
+    (UTF-8 JSON, absent once deleted), terms, words; with `position` also latitude and longitude (degrees, WGS 84); of a
+    narrow type also traits, what it is searched by that no index holds (`search.layout.NARROW`), strings among it.
     `<type>_string`: key, parameter, value (folded: lower case, no accents), exact.
     `<type>_date`: key, parameter, low (inclusive), high (exclusive); an open end is the year 1 or 9999.
     `<type>_number`: key, parameter, value.
@@ -77,7 +78,7 @@ def resource_tables(
     needs = storage_needs(resource_type)
     name = table_name(resource_type)
     with_position = needs.position if position is None else position
-    table = _main_table(metadata, name, position=with_position)
+    table = _main_table(metadata, name, position=with_position, narrow=resource_type in NARROW)
     if needs.strings if strings is None else strings:
         _string_table(metadata, name)
     if needs.dates if dates is None else dates:
@@ -87,7 +88,7 @@ def resource_tables(
     return table
 
 
-def _main_table(metadata: MetaData, name: str, *, position: bool) -> Table:
+def _main_table(metadata: MetaData, name: str, *, position: bool, narrow: bool) -> Table:
     columns: list[Column[Any]] = [
         Column("id", Text(collation="C"), primary_key=True),
         Column("key", BigInteger, Identity(always=True), nullable=False, unique=True),
@@ -99,6 +100,10 @@ def _main_table(metadata: MetaData, name: str, *, position: bool) -> Table:
         Column("terms", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'")),
         Column("words", TSVECTOR, nullable=False, server_default=text("''")),
     ]
+    if narrow:
+        columns.append(
+            Column("traits", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'"))
+        )
     if position:
         columns += [Column("latitude", Double), Column("longitude", Double)]
     table = Table(

@@ -28,13 +28,15 @@ PLANNED_AS_EVER = "set_config('plan_cache_mode', 'auto', true)"
 """SQL. Taking and giving back are few statements over twenty months of slots, of which a bound names one: planned anew for
 each booking (PostgreSQL's choice) they cost 5 ms, planned once 1 ms. Only for them: a search is planned for what it asks."""
 
-_RESOLVE = f"""
+RESOLVED = f"""
 SELECT 'PractitionerRole/' || id AS named, substr(t, 14) AS exclusive
-FROM practitioner_role, unnest(terms) AS t WHERE id = ANY($1) AND starts_with(t, 'practitioner=Practitioner/')
+FROM practitioner_role, unnest(terms) AS t WHERE id = ANY({{roles}}) AND starts_with(t, 'practitioner=Practitioner/')
 UNION ALL
 SELECT 'Location/' || id, 'Location/' || id FROM location AS place
-WHERE id = ANY($2) AND content IS NOT NULL AND {ROOM.format(place="place")}
+WHERE id = ANY({{places}}) AND content IS NOT NULL AND {ROOM.format(place="place")}
 """
+"""SQL: who (`exclusive`) is taken with a role or a room (`named`), as references; `roles` and `places` are ids."""
+_RESOLVE = RESOLVED.format(roles="$1", places="$2")
 _TAKEN = (
     CONCERNED.format(
         people="""(
@@ -64,10 +66,16 @@ FROM (SELECT actor FROM agenda_actor WHERE schedule_key = ANY($1) ORDER BY actor
 """
 
 
-async def resolve(connection: Connection, references: Sequence[str]) -> dict[str, str]:
-    """For each of these references that is a role or a room: who is taken with it."""
+def by_kind(references: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The ids of the roles, and those of the places."""
     roles = [r.partition("/")[2] for r in references if r.startswith("PractitionerRole/")]
     places = [r.partition("/")[2] for r in references if r.startswith("Location/")]
+    return roles, places
+
+
+async def resolve(connection: Connection, references: Sequence[str]) -> dict[str, str]:
+    """For each of these references that is a role or a room: who is taken with it."""
+    roles, places = by_kind(references)
     if not roles and not places:
         return {}
     return {row["named"]: row["exclusive"] for row in await connection.fetch(_RESOLVE, roles, places)}

@@ -13,7 +13,7 @@ def table_name(resource_type: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", resource_type).lower()
 
 
-NARROW = frozenset({"Appointment"})
+NARROW = frozenset({"Appointment", "Communication"})
 """Types that are written far more often than they are searched by anything but whose they are, who takes part and when:
 an index holds what tells few of them apart (`is_key`), and the rest of what they are searched by stands beside it, in
 `traits`, to be looked at in those that were found."""

@@ -101,7 +101,7 @@ class GenericStore:
         self._insert_sql = f"WITH {self._insert('ON CONFLICT (id) DO NOTHING')} SELECT key FROM resource"
         self._update_ctes = self._update(keep_superseded=True, terms="$5")
         self._update_keeping_ctes = self._update(keep_superseded=True, terms=f"$5 || {_KEPT}")
-        self._delete_ctes = self._update(keep_superseded=True, terms=_compartment(resource_type, "terms"))
+        self._delete_ctes = self._update(keep_superseded=True, terms=compartment(resource_type, "terms"))
         self._overwrite_ctes = self._update(keep_superseded=False, terms="$5")
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -463,7 +463,7 @@ class GenericStore:
                 "superseded AS (INSERT INTO resource_history"
                 " (resource_type, id, version, last_updated, content, compartment, superseded_at)"
                 f" SELECT ${after}, $1, ${after + 1}, ${after + 2}, ${after + 3}::bytea,"
-                f" {_compartment(self.resource_type, 'old_terms')}, $3 FROM resource)"
+                f" {compartment(self.resource_type, 'old_terms')}, $3 FROM resource)"
             )
         return ", ".join(parts)
 
@@ -504,7 +504,7 @@ _KEPT = (
 """SQL: those of a row's terms that say whose it is, beside the new ones ($5)"""
 
 
-def _compartment(resource_type: str, terms: str) -> str:
+def compartment(resource_type: str, terms: str) -> str:
     """SQL: those of some terms that say whose a resource is and about whom."""
     people = COMPARTMENT.get(resource_type, ())
     starts = ["~", *(f"{name}=" for name in people if name != "_id")]

@@ -18,6 +18,7 @@ from creneau_notifications.channels.registry import CHANNELS, Channels, media
 from creneau_notifications.channels.sms.channel import SmsCarrier
 from creneau_notifications.channels.sms.transport import LoggedSms, SmsTransport
 from creneau_notifications.delivery.admission import Admission
+from creneau_notifications.delivery.ledger import Ledger
 from creneau_notifications.delivery.sender import DeliveryLimits, Sender, Way
 from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.appointment import AppointmentEvent
@@ -55,7 +56,7 @@ class Service:
 
     async def hear(self, event: AppointmentEvent) -> None:
         async with self.database.transaction() as connection:
-            await self.notifications.appointment_changed(connection, event)
+            await self.notifications.appointments_changed(connection, [event])
 
     async def learn(
         self, *, contact: Contact | None = CAMILLE, facts: Sequence[Fact] = (PRACTITIONER, LOCATION)
@@ -94,6 +95,7 @@ class Service:
         return Sender(
             self.database,
             self.communications,
+            Ledger(self.database, self.communications, self.clock),
             {name: Way(self.channels[name], carrier) for name, carrier in carriers.items()},
             SITE,
             PARIS,

@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from creneau_notifications.channels.channel import DeliveryError
@@ -14,8 +15,10 @@ from creneau_notifications.channels.email.smtp import SmtpTransport
 from creneau_notifications.channels.email.transport import LoggedEmails
 from creneau_notifications.channels.registry import CHANNELS
 from creneau_notifications.delivery import sender as sender_module
+from creneau_notifications.delivery.ledger import Ledger, Outcome
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.storage import messages
+from creneau_notifications.storage.messages import Attempt, Claimed, Closing, Message, Postponement, Status
 from creneau_shared.database.wakeups import Bell
 
 from .conftest import SENDER
@@ -27,6 +30,15 @@ HOUR_S = 3600.0
 
 async def confirmation_id(service):
     return await service.database.pool.fetchval("SELECT id FROM message WHERE kind = 'confirmation'")
+
+
+async def claimed_by_another(service) -> Message:
+    """The message that is due, in the hands of another sender for five minutes."""
+    now = service.clock.now()
+    async with service.database.transaction() as connection:
+        [message] = await messages.look_for_due(connection, now, 1, CHANNELS)
+        await messages.claim(connection, [Claimed(message, None)], now + timedelta(minutes=5))
+    return message
 
 
 async def test_a_confirmation_arrives_once_with_its_calendar_file(service, mailbox):
@@ -173,13 +185,12 @@ async def test_a_crash_between_sending_and_putting_down_repeats_with_the_same_me
 async def test_a_sender_whose_lease_ran_out_changes_nothing_any_more(service, mailbox):
     await service.learn()
     await service.hear(event())
-    async with service.database.transaction() as connection:
-        [slow] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1, CHANNELS)
+    slow = await claimed_by_another(service)
     service.clock.advance(timedelta(minutes=5))
     await service.smtp_sender(mailbox).send_due()
     async with service.database.transaction() as connection:
-        assert await messages.postpone(connection, slow, START, service.clock.now()) is None
-        await messages.release(connection, slow, START)
+        assert await messages.postpone(connection, [(slow, Postponement(START))], service.clock.now()) == []
+        await messages.release(connection, [slow], START)
     assert (await service.statuses())["confirmation"] == ("sent", None)
 
 
@@ -199,12 +210,10 @@ async def test_what_is_cancelled_before_it_leaves_does_not_leave(service, mailbo
 async def test_what_is_superseded_while_it_is_sent_is_not_tried_again(service, mailbox):
     await service.learn()
     await service.hear(event())
-    async with service.database.transaction() as connection:
-        [claimed] = await messages.claim(connection, service.clock.now(), timedelta(minutes=5), 1, CHANNELS)
+    claimed = await claimed_by_another(service)
     await service.hear(event(Change.CANCELLED, 2, version=2))
     async with service.database.transaction() as connection:
-        closed = await messages.postpone(connection, claimed, START, service.clock.now())
-    assert closed is not None
+        [closed] = await messages.postpone(connection, [(claimed, Postponement(START))], service.clock.now())
     assert (closed.status, closed.reason) == ("cancelled", "superseded")
 
 
@@ -497,3 +506,23 @@ async def test_encryption_that_is_required_and_not_offered_fails_for_now(mailbox
         await transport.send(SENDER, "camille@example.org", b"Subject: x\r\n\r\nx")
     assert not raised.value.permanent
     assert mailbox.mails == []
+
+
+async def test_what_one_cannot_put_down_keeps_no_other_from_it(service):
+    """Results that came together are written together; where that fails, each alone."""
+    await service.learn()
+    for number in (1, 2):
+        await service.hear(event(number=number, id=f"appointment-{number}"))
+    now = service.clock.now()
+    async with service.database.transaction() as connection:
+        claimed = await messages.look_for_due(connection, now, 2, CHANNELS)
+        await messages.claim(connection, [Claimed(m, None) for m in claimed], now + timedelta(minutes=5))
+    ledger = Ledger(service.database, service.communications, service.clock)
+    sent = [Outcome(message, Closing(Status.SENT, None), Attempt(now, "accepted")) for message in claimed]
+    broken = replace(sent[0], attempt=Attempt(now, "no such result"))
+    first, *others = await asyncio.gather(
+        *(ledger.put_down(one) for one in (broken, sent[0], sent[1])), return_exceptions=True
+    )
+    assert isinstance(first, asyncpg.CheckViolationError)
+    assert others == [None, None]
+    assert [result for result, *_ in await service.attempts()] == ["accepted", "accepted"]

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from creneau_notifications.domain.appointment import Change
+from creneau_shared.fhir.json import loads
 
 from .factories import CAMILLE, PATIENT, START, event
 
@@ -23,6 +24,8 @@ async def test_a_booking_is_planned_and_visible_as_communications(service):
         "2-hours": ("planned", None),
     }
     for message in await service.messages():
+        if message["kind"] == "confirmation":
+            continue  # it leaves at once, and is shown once it has
         communication = await service.communication(message["id"])
         assert communication["status"] == "preparation"
         assert communication["recipient"] == [{"reference": PATIENT}]
@@ -58,7 +61,7 @@ async def test_a_move_withdraws_and_plans_anew(service):
     withdrawn = next(r for r in rows if r["status"] == "cancelled")
     communication = await service.communication(withdrawn["id"])
     assert communication["status"] == "not-done"
-    assert communication["meta"]["versionId"] == "2"
+    assert communication["meta"]["versionId"] == ("1" if withdrawn["kind"] == "confirmation" else "2")
 
 
 async def test_an_update_that_changes_nothing_told_keeps_the_reminders_and_their_ids(service):
@@ -125,7 +128,7 @@ async def test_who_registers_and_books_at_once_is_reminded_by_every_channel(serv
         if contact_first:
             await service.notifications.contact_changed(connection, CAMILLE, service.clock.now())
         else:
-            await service.notifications.appointment_changed(connection, event())
+            await service.notifications.appointments_changed(connection, [event()])
 
     async with asyncio.TaskGroup() as rivals, service.database.transaction() as connection:
         await first(connection)
@@ -135,3 +138,54 @@ async def test_who_registers_and_books_at_once_is_reminded_by_every_channel(serv
         while not second.done() and not await service.database.pool.fetchval(waiting):  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert "2-hours" in await service.statuses()
+
+
+async def status_shown(service, message: object) -> str | None:
+    """The status of the message's Communication, if there is one."""
+    content = await service.database.pool.fetchval(
+        "SELECT content FROM communication WHERE id = $1", str(message)
+    )
+    return loads(content)["status"] if content is not None else None
+
+
+async def test_what_leaves_at_once_is_shown_once_something_has_become_of_it(service, mailbox):
+    """Written once: as sent, as waiting for another attempt, or as withdrawn; until then the reminders are there."""
+    await service.learn()
+    await service.hear(event())
+    (confirmation,) = [row for row in await service.messages() if row["kind"] == "confirmation"]
+    assert await status_shown(service, confirmation["id"]) is None
+    await service.smtp_sender(mailbox).send_due()
+    assert await status_shown(service, confirmation["id"]) == "completed"
+
+
+async def test_events_heard_together_end_as_one_by_one(service):
+    """A batch is a matter of speed: twice the same appointment in it, an old version, a move, somebody else's."""
+    other = replace(event(number=10).appointment, id="another")
+    heard = [
+        event(),
+        replace(event(number=10), appointment=other),
+        event(Change.MOVED, 2, version=2, start=START + timedelta(days=2), previous_start=START),
+        event(number=3, version=1),
+        event(Change.CANCELLED, 4, version=3, start=START + timedelta(days=2)),
+    ]
+
+    async def outcome() -> list[tuple[object, ...]]:
+        rows = sorted(await service.messages(), key=lambda row: str(row["id"]))
+        shown = [await status_shown(service, row["id"]) for row in rows]
+        return [
+            (row["id"], row["appointment"], row["status"], row["reason"], state)
+            for row, state in zip(rows, shown, strict=True)
+        ]
+
+    await service.learn()
+    async with service.database.transaction() as connection:
+        await service.notifications.appointments_changed(connection, heard)
+    together = await outcome()
+    await service.database.pool.execute(
+        "TRUNCATE message, appointment_state, communication, resource_history CASCADE"
+    )
+    for one in heard:
+        await service.hear(one)
+    assert together == await outcome()
+    assert {row[1] for row in together} == {event().appointment.id, "another"}
+    assert len({row[2] for row in together}) == 2, "some are withdrawn and some are planned"

@@ -23,6 +23,7 @@ from creneau_notifications.messaging.consumers import (
 )
 from creneau_notifications.messaging.readers import read_appointment, read_fact
 from creneau_notifications.settings import NotificationsSettings
+from creneau_shared.messaging.consumer import Together
 from creneau_shared.messaging.events import ReceivedEvent
 
 from .factories import BOOKED_AT
@@ -72,7 +73,10 @@ class Bus:
         event = received(self.count, topic, event_type, key, data)
         handler = self.by_topic[(topic,)]._handlers[event_type]
         async with self.service.database.transaction() as connection:
-            await handler(connection, event)
+            if isinstance(handler, Together):
+                await handler.handle(connection, [event])
+            else:
+                await handler(connection, event)
 
     async def appointment(self, change: str, variant: str = "") -> None:
         data = example(f"booking/appointment.{change}.v1{variant}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import asyncpg
 from aiokafka import ConsumerRecord
@@ -10,6 +11,7 @@ from aiokafka import ConsumerRecord
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
 from creneau_shared.messaging.broker.choice import broker_of
+from creneau_shared.messaging.consumer import Together
 from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.replay import Replayed, replay
@@ -58,6 +60,30 @@ async def test_a_poisonous_event_is_buried_with_its_reason_and_the_next_proceeds
     assert function == "refuse_13"
     assert headers["dead_topic"] == bench.topic.name
     assert headers["dead_attempts"] == "3"
+
+
+async def test_a_poisonous_event_among_others_that_are_handled_together_is_buried_alone(bench: Bench) -> None:
+    """Several at once as long as all of them can be handled; where one cannot, the others have their effect all the same,
+    in their order, once."""
+    sizes: list[int] = []
+
+    async def refuse_13(connection: Connection, events: Sequence[ReceivedEvent]) -> None:
+        sizes.append(len(events))
+        for event in events:
+            await leave_effect(connection, event)
+            if number_of(event) == 13:
+                raise Unprocessable("Non.", "No.")
+
+    consumer = bench.consumer(handlers={TYPE: Together(refuse_13)})
+    await bench.happen(30, keys=1)
+    async with bench.running(bench.relay(), consumer):
+        await bench.arrived(29)
+        ((value, _),) = await dead_letters(bench, consumer.group, 1)
+        await bench.happen(30, keys=1)
+        await bench.arrived(58)
+    assert [number for _, number in await bench.effects()][:29] == [n for n in range(30) if n != 13]
+    assert value == b'{"number":13}'
+    assert max(sizes) > 1
 
 
 async def test_dead_letters_are_handled_again_by_command_each_once(bench: Bench) -> None:

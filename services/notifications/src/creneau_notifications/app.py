@@ -9,6 +9,7 @@ from creneau_notifications.api.confirmation import ConfirmationPages
 from creneau_notifications.channels.registry import CHANNELS, media, offered
 from creneau_notifications.conformance import served_types
 from creneau_notifications.delivery.admission import Admission
+from creneau_notifications.delivery.ledger import Ledger
 from creneau_notifications.delivery.sender import DeliveryLimits, Sender, Way
 from creneau_notifications.handlers import Notifications
 from creneau_notifications.jobs import Departures, rules
@@ -76,12 +77,13 @@ def create_tasks(settings: NotificationsSettings, database: Database, clock: Clo
     """What the worker runs: the consumers, the senders, what time brings and asynchronous requests."""
     communications = _communications(settings)
     common = RetentionSettings()
+    ledger = Ledger(database, communications, clock)
     retention = Retention(database, clock, rules(settings, communications, common), common)
     return [
         Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
         *(Task(c.name, c.run, c.stuck) for c in create_consumers(settings, database, clock)),
         *(
-            Task(f"sender {number}", _sender(settings, database, communications, clock).run)
+            Task(f"sender {number}", _sender(settings, database, communications, ledger, clock).run)
             for number in range(1, settings.delivery_senders + 1)
         ),
         Task("departures", Departures(database, clock, settings.erasure_interval_s).run),
@@ -95,11 +97,16 @@ def _communications(settings: NotificationsSettings) -> Communications:
 
 
 def _sender(
-    settings: NotificationsSettings, database: Database, communications: Communications, clock: Clock
+    settings: NotificationsSettings,
+    database: Database,
+    communications: Communications,
+    ledger: Ledger,
+    clock: Clock,
 ) -> Sender:
     return Sender(
         database,
         communications,
+        ledger,
         {name: Way(channel, channel.open()) for name, channel in CHANNELS.items()},
         settings.public_site_url.rstrip("/"),
         ZoneInfo(settings.reader_zone),

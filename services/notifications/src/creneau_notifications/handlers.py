@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from creneau_notifications.channels.registry import Channels
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.contact import Contact
-from creneau_notifications.domain.plan import Kind, Plan, PlannedMessage, plan, reminders
+from creneau_notifications.domain.plan import Kind, Plan, plan, reminders
 from creneau_notifications.domain.rules import ChannelRules
 from creneau_notifications.domain.visit import Fact, visit_of
 from creneau_notifications.storage import (
@@ -23,7 +23,7 @@ from creneau_notifications.storage import (
 )
 from creneau_notifications.storage.accounts import Person
 from creneau_notifications.storage.communications import Communications
-from creneau_notifications.storage.messages import Message
+from creneau_notifications.storage.messages import Planned
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection
 
@@ -36,31 +36,41 @@ class Notifications:
         self._clock = clock
         self._channels = channels
 
-    async def appointment_changed(self, connection: Connection, event: AppointmentEvent) -> None:
-        """Plan what `event` calls for. An event that is not newer than what is known has no effect."""
-        patient = event.appointment.patient
-        if patient is not None:
-            await recipients.lock(connection, patient)
-        if patient is not None and await departures.is_gone(connection, patient):
-            event = replace(event, appointment=replace(event.appointment, patient=None))
-        known = await appointments.lock(connection, event.appointment.id)
-        decided = await self._decide(connection, event, known)
-        if known is not None and not decided.supersedes:
-            # The pending messages tell of the earlier event: it stays the one that more are planned from.
-            event = replace(event, id=known.id, change=known.change, time=known.time)
-        if not await appointments.save(connection, event):
-            return  # as new a version was known already
-        if decided.supersedes:
-            withdrawn = await messages.supersede(connection, event.appointment.id, self._clock.now())
-            await self._show(connection, withdrawn)
-        await self._plan(connection, event, decided.messages)
+    async def appointments_changed(self, connection: Connection, events: Sequence[AppointmentEvent]) -> None:
+        """Plan what the events call for, in their order. One that is not newer than what is known has no effect."""
+        for together in _of_different_appointments(events):
+            await self._appointments_changed(connection, together)
+
+    async def _appointments_changed(self, connection: Connection, events: Sequence[AppointmentEvent]) -> None:
+        patients = {patient for event in events if (patient := event.appointment.patient)}
+        await recipients.lock(connection, patients)
+        gone = await departures.gone_among(connection, patients)
+        events = [_without(event, gone) for event in events]
+        known = await appointments.lock(connection, [event.appointment.id for event in events])
+        decided = await self._decide(connection, events, known)
+        kept = [_as_told(event, plan, known.get(event.appointment.id)) for event, plan in decided]
+        saved = await appointments.save(connection, kept)
+        now, ready = (
+            self._clock.now(),
+            [
+                (event, plan)
+                for event, (_, plan) in zip(kept, decided, strict=True)
+                if event.appointment.id in saved
+            ],
+        )
+        superseding = [event.appointment.id for event, plan in ready if plan.supersedes]
+        withdrawn = await messages.supersede(connection, superseding, now)
+        await self._communications.show(connection, withdrawn, now)
+        await self._plan(
+            connection, [Planned(event, message) for event, plan in ready for message in plan.messages]
+        )
 
     async def contact_changed(self, connection: Connection, contact: Contact, at: datetime) -> None:
         """Keep the contact, and plan the reminders that it makes possible (a telephone number was added).
 
         Of somebody who was erased nothing is kept any more: this is a log that is read again.
         """
-        await recipients.lock(connection, contact.recipient)
+        await recipients.lock(connection, [contact.recipient])
         if await departures.is_leaving(connection, contact.recipient):
             return
         await recipients.save(connection, contact, at)
@@ -71,15 +81,15 @@ class Notifications:
                 known = await facts.find(connection, event.appointment.actors)
                 zone = visit_of(event.appointment, known).zone
                 possible = reminders(event, now=now, zone=zone, channels=channels)
-                await self._plan(connection, event, possible)
+                await self._plan(connection, [Planned(event, message) for message in possible])
 
     async def contact_deleted(self, connection: Connection, recipient: str) -> None:
         """Forget the recipient and withdraw what was still to be told."""
-        await recipients.lock(connection, recipient)
+        await recipients.lock(connection, [recipient])
         await recipients.forget(connection, recipient)
         await addresses.forget(connection, recipient)
         withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
-        await self._show(connection, withdrawn)
+        await self._communications.show(connection, withdrawn, self._clock.now())
 
     async def account_changed(self, connection: Connection, account: str, people: Sequence[Person]) -> None:
         """Keep for whom the account acts; nobody: forget it."""
@@ -98,7 +108,7 @@ class Notifications:
         withdrawn = await messages.cancel_for(
             connection, recipient, "contact-deleted", self._clock.now(), besides=(Kind.CANCELLATION,)
         )
-        await self._show(connection, withdrawn)
+        await self._communications.show(connection, withdrawn, self._clock.now())
 
     async def fact_changed(self, connection: Connection, fact: Fact, last_updated: datetime) -> None:
         """Keep what a directory resource says."""
@@ -109,18 +119,28 @@ class Notifications:
         await facts.forget(connection, reference)
 
     async def _decide(
-        self, connection: Connection, event: AppointmentEvent, known: AppointmentEvent | None
-    ) -> Plan:
-        patient = event.appointment.patient
-        contact = await recipients.find(connection, patient) if patient else None
-        visit = visit_of(event.appointment, await facts.find(connection, event.appointment.actors))
-        return plan(
-            event,
-            known=known.appointment if known else None,
-            now=self._clock.now(),
-            zone=visit.zone,
-            channels=self._planned_for(contact),
-        )
+        self,
+        connection: Connection,
+        events: Sequence[AppointmentEvent],
+        known: Mapping[str, AppointmentEvent],
+    ) -> list[tuple[AppointmentEvent, Plan]]:
+        patients = {patient for event in events if (patient := event.appointment.patient)}
+        contacts = await recipients.find(connection, patients)
+        actors = {actor for event in events for actor in event.appointment.actors}
+        told = await facts.find(connection, actors)
+        return [
+            (
+                event,
+                plan(
+                    event,
+                    known=before.appointment if (before := known.get(event.appointment.id)) else None,
+                    now=self._clock.now(),
+                    zone=visit_of(event.appointment, told).zone,
+                    channels=self._planned_for(contacts.get(event.appointment.patient or "")),
+                ),
+            )
+            for event in events
+        ]
 
     def _planned_for(self, contact: Contact | None) -> Mapping[str, ChannelRules]:
         """The rules of the channels by which the recipient is planned for."""
@@ -128,13 +148,35 @@ class Notifications:
             name: channel.rules for name, channel in self._channels.items() if channel.is_planned_for(contact)
         }
 
-    async def _plan(
-        self, connection: Connection, event: AppointmentEvent, wanted: Sequence[PlannedMessage]
-    ) -> None:
+    async def _plan(self, connection: Connection, wanted: Sequence[Planned]) -> None:
         now = self._clock.now()
-        for message in await messages.plan(connection, event, wanted, now):
-            await self._communications.announce(connection, message, now)
+        planned = await messages.plan(connection, wanted, now)
+        # What is due at once is shown once something has become of it: in a moment, and written once.
+        await self._communications.announce(connection, [m for m in planned if m.due_at > now], now)
 
-    async def _show(self, connection: Connection, changed: Iterable[Message]) -> None:
-        for message in changed:
-            await self._communications.show(connection, message, self._clock.now())
+
+def _of_different_appointments(events: Sequence[AppointmentEvent]) -> Iterator[list[AppointmentEvent]]:
+    """The events in their order, in groups in which no appointment comes twice."""
+    group: dict[str, AppointmentEvent] = {}
+    for event in events:
+        if event.appointment.id in group:
+            yield list(group.values())
+            group = {}
+        group[event.appointment.id] = event
+    if group:
+        yield list(group.values())
+
+
+def _without(event: AppointmentEvent, gone: Collection[str]) -> AppointmentEvent:
+    """The event, about nobody if it is about one of those who have been forgotten."""
+    if event.appointment.patient not in gone:
+        return event
+    return replace(event, appointment=replace(event.appointment, patient=None))
+
+
+def _as_told(event: AppointmentEvent, plan: Plan, known: AppointmentEvent | None) -> AppointmentEvent:
+    """The event to be kept. Where the pending messages go on telling of the earlier one, that is what more are planned
+    from."""
+    if known is None or plan.supersedes:
+        return event
+    return replace(event, id=known.id, change=known.change, time=known.time)

@@ -16,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -42,6 +43,20 @@ from creneau_shared.settings import ServiceSettings
 
 Handler = Callable[[Connection, ReceivedEvent], Awaitable[None]]
 """Gives one event its effect, in the connection's transaction. It sends nothing and calls no one."""
+
+BatchHandler = Callable[[Connection, Sequence[ReceivedEvent]], Awaitable[None]]
+"""Gives several events, in their order, their effects, in the connection's transaction."""
+
+TOGETHER_MAX = 50
+"""events that a `BatchHandler` is given at once: no longer does it go on without a look at the time"""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Event types whose events are handled several at once, where several come one after the other."""
+
+    handle: BatchHandler
+
 
 TRANSIENT: tuple[type[Exception], ...] = (
     *UNREACHABLE,
@@ -100,7 +115,7 @@ class Consumer:
         name: str,
         group: str,
         topics: Sequence[str],
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, Handler | Together],
         database: Database,
         settings: ServiceSettings,
         clock: Clock,
@@ -363,17 +378,18 @@ class Consumer:
         done = len(events)
         async with self._database.transaction() as connection:
             fresh = await inbox.first_times(connection, self.name, [event.id for event in mine])
-            first = {id(event) for event in _once(mine, fresh)}
-            for number, event in enumerate(events):
-                if number and self._seconds() >= until:
-                    done = number
+            begun = 0
+            for handler, step, after in self._steps(events, _once(mine, fresh)):
+                if begun and self._seconds() >= until:
+                    done = begun
                     await inbox.forget(connection, self.name, fresh - {event.id for event in handled})
                     break
-                if id(event) in first:
-                    set_correlation_id(event.correlation_id)
-                    await self._handlers[event.type](connection, event)
-                    handled.append(event)
+                if step:
+                    set_correlation_id(step[0].correlation_id)
+                    await _handle(handler, connection, step)
+                    handled += step
                     self._moved()
+                begun = after
             if place is not None:
                 if self._replica is not None:
                     said = [event.key for event in events[:done] if event.raw is not None]
@@ -389,6 +405,23 @@ class Consumer:
         metrics.DUPLICATES.labels(self.name).inc(taken - len(handled))
         metrics.SKIPPED.labels(self.name).inc(done - taken)
         return done
+
+    def _steps(
+        self, events: Sequence[ReceivedEvent], first: Sequence[ReceivedEvent]
+    ) -> Iterator[tuple[Handler | Together | None, list[ReceivedEvent], int]]:
+        """What is handled one after the other: by whom, which events, and the number of the event after them. Those that
+        are not among `first` are passed over."""
+        wanted, number = {id(event) for event in first}, 0
+        while number < len(events):
+            handler = self._handlers.get(events[number].type)
+            most = TOGETHER_MAX if isinstance(handler, Together) else 1
+            after = number + 1
+            while (
+                after < min(len(events), number + most) and self._handlers.get(events[after].type) is handler
+            ):
+                after += 1
+            yield handler, [event for event in events[number:after] if id(event) in wanted], after
+            number = after
 
     def _later(self, kafka: AIOKafkaConsumer, place: TopicPartition, offset: int) -> None:
         """Have the partition read again from `offset`, after the others have had their turn."""
@@ -521,6 +554,15 @@ class Consumer:
         handled = await inbox.handled(self._database, self.name, place.topic, place.partition)
         end = (await self._broker.ends(kafka, {place: handled + 1}))[place]
         await rebuild.begun(self._database, self.name, (place.topic, place.partition), end, handled)
+
+
+async def _handle(
+    handler: Handler | Together | None, connection: Connection, events: Sequence[ReceivedEvent]
+) -> None:
+    if isinstance(handler, Together):
+        await handler.handle(connection, events)
+    elif handler is not None:
+        await handler(connection, events[0])
 
 
 def _once(events: Sequence[ReceivedEvent], fresh: set[UUID]) -> list[ReceivedEvent]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -18,7 +18,8 @@ import structlog
 
 from creneau_notifications.channels.channel import Carrier, Channel, DeliveryError, Sent
 from creneau_notifications.delivery import metrics
-from creneau_notifications.delivery.admission import Admission, Withheld
+from creneau_notifications.delivery.admission import Admission, Admitted, Answer, Candidate, Withheld
+from creneau_notifications.delivery.ledger import Ledger, Outcome, count
 from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.civil import civil_after
 from creneau_notifications.domain.contact import Contact
@@ -28,7 +29,7 @@ from creneau_notifications.domain.visit import Fact, Visit, visit_of
 from creneau_notifications.rendering.letter import Occasion
 from creneau_notifications.storage import facts, messages, recipients
 from creneau_notifications.storage.communications import Communications
-from creneau_notifications.storage.messages import Attempt, Message, Status
+from creneau_notifications.storage.messages import Attempt, Claimed, Closing, Message, Postponement, Status
 from creneau_shared.clock import Clock, zone_named
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.logging import describe
@@ -37,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 LET_GO_AFTER_S = 10.0
 """Carriers that have had nothing to carry for so long let go of their connections."""
+LEASE_SHARE = 4
+"""A message whose turn comes after this part of its lease is held anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +64,6 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
-    """A decision: the message is over, untried."""
-
-    status: Status
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Later:
     """A decision: look again then."""
 
@@ -76,24 +71,29 @@ class Later:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """A decision: the lease ran out while others of the batch were sent, and another sender has the message."""
+class Leaving:
+    """A claimed message, and what it says."""
+
+    message: Message
+    occasion: Occasion
+    claimed_at: datetime
 
 
-Decision = Close | Later | Lost | Occasion
+Decision = Closing | Later | Occasion
 
 
 class Sender:
     """Sends what is due by the channels that it is given, one message at a time. Run several for more at once.
 
     `site_url`: the pages that messages link to, no trailing slash. `reader_zone`: of recipients who live one knows
-    not where.
+    not where. `ledger`: shared by the senders of a process.
     """
 
     def __init__(
         self,
         database: Database,
         communications: Communications,
+        ledger: Ledger,
         ways: Mapping[str, Way],
         site_url: str,
         reader_zone: ZoneInfo,
@@ -104,6 +104,7 @@ class Sender:
     ) -> None:
         self._database = database
         self._communications = communications
+        self._ledger = ledger
         self._ways = ways
         self._site_url = site_url
         self._reader_zone = reader_zone
@@ -141,18 +142,24 @@ class Sender:
 
     async def send_due(self, stop: asyncio.Event | None = None) -> int:
         """Claim one batch and deal with each message of it; how many there were."""
-        async with self._database.transaction() as connection:
-            claimed = await messages.claim(
-                connection, self._clock.now(), self._limits.lease, self._limits.batch_rows, self._ways
-            )
-        waiting = list(claimed)
+        leaving, looked_at = await self._claim()
+        written: list[asyncio.Task[None]] = []
         try:
-            while waiting and not (stop and stop.is_set()):
-                await self._deal_with(waiting.pop(0))
+            while leaving and not (stop and stop.is_set()):
+                if self._has_waited(leaving[0]):
+                    await asyncio.gather(*written)  # before the lease of what has left already runs out
+                outcome = await self._deal_with(leaving.pop(0))
+                if outcome is not None:
+                    written.append(asyncio.create_task(self._ledger.put_down(outcome)))
         finally:
-            if waiting:
-                await self._give_back(waiting)
-        return len(claimed)
+            # What has left is put down whatever became of the rest.
+            done = await asyncio.gather(*written, return_exceptions=True)
+            if leaving:
+                await self._give_back([one.message for one in leaving])
+        for error in done:
+            if isinstance(error, BaseException):
+                raise error
+        return looked_at
 
     async def _let_go(self) -> None:
         for way in self._ways.values():
@@ -160,58 +167,67 @@ class Sender:
 
     async def _give_back(self, untouched: list[Message]) -> None:
         async with self._database.transaction() as connection:
-            for message in untouched:
-                await messages.release(connection, message, self._clock.now())
-
-    async def _deal_with(self, message: Message) -> None:
-        match await self._decide(message):
-            case Close(status, reason):
-                await self._close(message, status, reason)
-            case Later(at):
-                async with self._database.transaction() as connection:
-                    await messages.release(connection, message, at)
-            case Lost():
-                log.warning("lease lost before sending", message=str(message.id), kind=message.kind)
-            case Occasion() as occasion:
-                await self._try(message, occasion)
+            await messages.release(connection, untouched, self._clock.now())
 
     # -- deciding --------------------------------------------------------------------------------------------
 
-    async def _decide(self, message: Message) -> Decision:
-        """What becomes of the message as it stands now: much may have happened since its batch was claimed.
-
-        The lease begins anew with each message, so that it need outlast one sending and not a whole batch.
-        """
+    async def _claim(self) -> tuple[list[Leaving], int]:
+        """Decide on a batch of what is due, in one transaction: what is to leave is claimed and counted, the rest closed or
+        put off. What is to leave, and how many there were."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            superseded = await messages.keep(connection, message, now + self._limits.lease)
-            if superseded is None:
-                return Lost()
-            if superseded:
-                return Close(Status.CANCELLED, "superseded")
-            if now >= message.expires_at:
-                return Close(Status.EXPIRED, "too-late")
-            contact = await recipients.find(connection, message.recipient)
-            known = await facts.find(connection, message.event.appointment.actors)
-            decision = self._weigh(message, contact, known, now)
-            return await self._admit(connection, message, decision, now)
+            due = await messages.look_for_due(connection, now, self._limits.batch_rows, self._ways)
+            if not due:
+                return [], 0
+            decided = await self._decide(connection, due, now)
+            admitted = await self._admit(connection, decided, now)
+            closed = [(m, decision) for m, decision in admitted if isinstance(decision, Closing)]
+            put_off = [(m, decision.at) for m, decision in admitted if isinstance(decision, Later)]
+            leaving = [(m, decision) for m, decision in admitted if isinstance(decision, Admitted)]
+            await messages.claim(
+                connection,
+                [Claimed(m, decision.mailbox) for m, decision in leaving],
+                now + self._limits.lease,
+            )
+            await messages.put_off(connection, put_off)
+            shown = await messages.close(connection, closed, now)
+            await self._communications.show(connection, shown, now)
+        for message, closing in closed:
+            count(message, closing)
+        return [Leaving(m, decision.occasion, now) for m, decision in leaving], len(due)
+
+    async def _decide(
+        self, connection: Connection, due: Sequence[Message], now: datetime
+    ) -> list[tuple[Message, Decision]]:
+        contacts = await recipients.find(connection, {message.recipient for message in due})
+        actors = {actor for message in due for actor in message.event.appointment.actors}
+        known = await facts.find(connection, actors)
+        return [
+            (message, self._weigh(message, contacts.get(message.recipient), known, now)) for message in due
+        ]
 
     async def _admit(
-        self, connection: Connection, message: Message, decision: Decision, now: datetime
-    ) -> Decision:
+        self, connection: Connection, decided: Sequence[tuple[Message, Decision]], now: datetime
+    ) -> list[tuple[Message, Closing | Later | Admitted]]:
         """What is to leave asks whether its address may be written to."""
-        if not isinstance(decision, Occasion):
-            return decision
-        try:
-            channel = self._ways[message.channel].channel
-            admitted = await self._admission.admit(connection, channel, message, decision, now)
-        except InvalidAddressError as error:
-            return Close(Status.FAILED, error.reason)
-        return Close(Status.CANCELLED, admitted.reason) if isinstance(admitted, Withheld) else admitted
+        candidates = [
+            Candidate(self._ways[message.channel].channel, message, decision)
+            for message, decision in decided
+            if isinstance(decision, Occasion)
+        ]
+        answers = iter(await self._admission.admit(connection, candidates, now) if candidates else ())
+        return [
+            (message, _admitted(next(answers)) if isinstance(decision, Occasion) else decision)
+            for message, decision in decided
+        ]
 
     def _weigh(
         self, message: Message, contact: Contact | None, known: Mapping[str, Fact], now: datetime
     ) -> Decision:
+        if message.superseded:
+            return _SUPERSEDED
+        if now >= message.expires_at:
+            return Closing(Status.EXPIRED, "too-late")
         visit = visit_of(message.event.appointment, known)
         patient_until = max(message.due_at, message.planned_at) + self._limits.facts_patience
         given = self._ways[message.channel].channel.given(contact) if contact is not None else None
@@ -219,9 +235,9 @@ class Sender:
             if now < patient_until:
                 return Later(now + self._limits.facts_retry)
             if contact is None:
-                return Close(Status.FAILED, "no-contact")
+                return Closing(Status.FAILED, "no-contact")
             if given is None:
-                return Close(Status.FAILED, "no-address")
+                return Closing(Status.FAILED, "no-address")
         return self._at_a_civil_hour(message, contact, visit, now)
 
     def _at_a_civil_hour(self, message: Message, contact: Contact, visit: Visit, now: datetime) -> Decision:
@@ -239,51 +255,52 @@ class Sender:
 
     # -- sending ---------------------------------------------------------------------------------------------
 
-    async def _try(self, message: Message, occasion: Occasion) -> None:
+    async def _deal_with(self, leaving: Leaving) -> Outcome | None:
+        """Send it, unless that is too late; what is to be put down, if it is still ours to put down."""
+        message = leaving.message
+        superseded = await self._superseded_since(leaving)
+        if superseded is None:
+            log.warning("lease lost before sending", message=str(message.id), kind=message.kind)
+            return None
+        return Outcome(message, _SUPERSEDED) if superseded else await self._try(message, leaving.occasion)
+
+    async def _superseded_since(self, leaving: Leaving) -> bool | None:
+        """Whether the message was superseded while others of its batch were sent; None: its lease ran out meanwhile, and
+        another sender has it. The lease begins anew with a message that has waited, so that it need outlast one sending and
+        not a whole batch."""
+        async with self._database.connection() as connection:
+            if self._has_waited(leaving):
+                lease_until = self._clock.now() + self._limits.lease
+                return await messages.keep(connection, leaving.message, lease_until)
+            return await messages.is_superseded(connection, leaving.message)
+
+    def _has_waited(self, leaving: Leaving) -> bool:
+        return self._clock.now() - leaving.claimed_at >= self._limits.lease / LEASE_SHARE
+
+    async def _try(self, message: Message, occasion: Occasion) -> Outcome:
         try:
             carrier = self._ways[message.channel].carrier
             sent = await carrier.send(occasion, message.id, self._clock.now())
         except DeliveryError as error:
-            await self._failed(message, error)
+            return self._failed(message, error)
         except Exception as error:
             log.exception("message could not be sent", message=str(message.id), kind=message.kind)
-            await self._failed(message, DeliveryError(describe(error), permanent=False))
-        else:
-            await self._close(message, Status.SENT, None, self._attempt(message, "accepted", sent=sent))
-            lateness = self._clock.now() - max(message.due_at, message.planned_at)
-            metrics.LATENESS_SECONDS.observe(lateness.total_seconds())
+            return self._failed(message, DeliveryError(describe(error), permanent=False))
+        lateness = self._clock.now() - max(message.due_at, message.planned_at)
+        metrics.LATENESS_SECONDS.observe(lateness.total_seconds())
+        return Outcome(message, Closing(Status.SENT, None), self._attempt(message, "accepted", sent=sent))
 
-    # -- putting down ----------------------------------------------------------------------------------------
+    # -- what is put down ------------------------------------------------------------------------------------
 
-    async def _failed(self, message: Message, error: DeliveryError) -> None:
-        now = self._clock.now()
+    def _failed(self, message: Message, error: DeliveryError) -> Outcome:
         attempt = self._attempt(message, "refused" if error.permanent else "deferred", error)
         if error.permanent:
-            await self._close(message, Status.FAILED, "refused", attempt)
-            return
+            return Outcome(message, Closing(Status.FAILED, "refused"), attempt)
+        now = self._clock.now()
         again = self._limits.retry.next_attempt(message.attempts, now, message.expires_at, self._chance)
         if again is None:
-            await self._close(message, Status.FAILED, "exhausted", attempt)
-            return
-        async with self._database.transaction() as connection:
-            await messages.add_attempt(connection, message.id, attempt)
-            postponed = await messages.postpone(connection, message, again, now)
-            if postponed is not None:
-                await self._communications.show(connection, postponed, now)
-
-    async def _close(
-        self, message: Message, status: Status, reason: str | None, attempt: Attempt | None = None
-    ) -> None:
-        now = self._clock.now()
-        async with self._database.transaction() as connection:
-            if attempt is not None:
-                await messages.add_attempt(connection, message.id, attempt)
-            closed = await messages.finish(connection, message, status, reason, now)
-            if closed is not None:
-                await self._communications.show(connection, closed, now)
-        metrics.FINISHED.labels(message.channel, status).inc()
-        if reason is not None:
-            metrics.NOT_SENT.labels(message.channel, reason).inc()
+            return Outcome(message, Closing(Status.FAILED, "exhausted"), attempt)
+        return Outcome(message, Postponement(again), attempt)
 
     def _attempt(
         self, message: Message, result: str, error: DeliveryError | None = None, sent: Sent | None = None
@@ -298,3 +315,12 @@ class Sender:
             sent_to=sent.address if sent else None,
             subject=sent.subject if sent else None,
         )
+
+
+_SUPERSEDED = Closing(Status.CANCELLED, "superseded")
+
+
+def _admitted(answer: Answer) -> Closing | Admitted:
+    if isinstance(answer, InvalidAddressError):
+        return Closing(Status.FAILED, answer.reason)
+    return Closing(Status.CANCELLED, answer.reason) if isinstance(answer, Withheld) else answer

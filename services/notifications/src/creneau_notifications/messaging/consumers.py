@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from creneau_notifications.domain.appointment import Change
@@ -16,7 +17,7 @@ from creneau_notifications.messaging.readers import (
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
-from creneau_shared.messaging.consumer import Consumer
+from creneau_shared.messaging.consumer import Consumer, Together
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.rebuild import Replica
 
@@ -45,10 +46,13 @@ class Listener:
         self._notifications = notifications
         self._forget_within = forget_within
 
-    async def appointment(self, connection: Connection, event: ReceivedEvent) -> None:
-        if event.data is not None:
-            read = read_appointment(str(event.id), event.type, event.time, event.data)
-            await self._notifications.appointment_changed(connection, read)
+    async def appointments(self, connection: Connection, events: Sequence[ReceivedEvent]) -> None:
+        read = [
+            read_appointment(str(event.id), event.type, event.time, event.data)
+            for event in events
+            if event.data is not None
+        ]
+        await self._notifications.appointments_changed(connection, read)
 
     async def contact(self, connection: Connection, event: ReceivedEvent) -> None:
         if event.data is None:
@@ -96,7 +100,12 @@ def consumers(
             replica=replica,
         )
         for purpose, topic, handlers, replica in (
-            ("appointments", APPOINTMENTS, dict.fromkeys(APPOINTMENT_TYPES, listener.appointment), None),
+            (
+                "appointments",
+                APPOINTMENTS,
+                dict.fromkeys(APPOINTMENT_TYPES, Together(listener.appointments)),
+                None,
+            ),
             (
                 "contacts",
                 CONTACTS,

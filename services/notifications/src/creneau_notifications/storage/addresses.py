@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -72,49 +73,80 @@ def token_hash(token: str) -> bytes:
 # -- counting ----------------------------------------------------------------------------------------------------
 
 
-async def lock_standing(connection: Connection, address: Hashed, now: datetime) -> Standing:
-    """What has gone to the letter box, locked against every other sender until the transaction ends."""
-    row = await connection.fetchrow(
-        "INSERT INTO address_standing AS kept (channel, mailbox, day, last_at) VALUES ($1, $2, $3, $4)"
+Box = tuple[str, bytes]
+"""a letter box: channel and keyed hash"""
+
+
+async def lock_standings(
+    connection: Connection, boxes: Collection[Box], now: datetime
+) -> Mapping[Box, Standing]:
+    """What has gone to these letter boxes, locked against every other sender until the transaction ends."""
+    channels, mailboxes = _columns(sorted(set(boxes)))
+    rows = await connection.fetch(
+        "INSERT INTO address_standing AS kept (channel, mailbox, day, last_at)"
+        " SELECT channel, mailbox, $3, $4 FROM unnest($1::text[], $2::bytea[]) AS box (channel, mailbox)"
+        " ORDER BY channel, mailbox"
         " ON CONFLICT (channel, mailbox) DO UPDATE SET channel = kept.channel"
-        " RETURNING unconfirmed, CASE WHEN day = $3 THEN day_sent ELSE 0 END AS today,"
+        " RETURNING channel, mailbox, unconfirmed, CASE WHEN day = $3 THEN day_sent ELSE 0 END AS today,"
         " coalesce(refused_until > $4, false) AS refused",
-        address.channel,
-        address.mailbox,
+        channels,
+        mailboxes,
         now.date(),
         now,
     )
-    assert row is not None
-    return Standing(row["unconfirmed"], row["today"], row["refused"])
+    return {
+        (row["channel"], row["mailbox"]): Standing(row["unconfirmed"], row["today"], row["refused"])
+        for row in rows
+    }
 
 
-async def count(connection: Connection, address: Hashed, now: datetime, *, unconfirmed: bool) -> None:
-    """One more message to the letter box."""
+async def count(connection: Connection, standings: Mapping[Box, Standing], now: datetime) -> None:
+    """Put down how much has gone to these letter boxes, which are locked, by now."""
+    if not standings:
+        return
+    channels, mailboxes = _columns(list(standings))
     await connection.execute(
-        "UPDATE address_standing SET unconfirmed = unconfirmed + $5::int,"
-        " day_sent = CASE WHEN day = $3 THEN day_sent + 1 ELSE 1 END, day = $3, last_at = $4"
-        " WHERE channel = $1 AND mailbox = $2",
-        address.channel,
-        address.mailbox,
+        "UPDATE address_standing AS kept SET unconfirmed = sent.unconfirmed, day_sent = sent.today, day = $5,"
+        " last_at = $6 FROM unnest($1::text[], $2::bytea[], $3::integer[], $4::integer[])"
+        " AS sent (channel, mailbox, unconfirmed, today)"
+        " WHERE kept.channel = sent.channel AND kept.mailbox = sent.mailbox",
+        channels,
+        mailboxes,
+        [standing.unconfirmed for standing in standings.values()],
+        [standing.today for standing in standings.values()],
         now.date(),
         now,
-        int(unconfirmed),
     )
+
+
+def _columns(boxes: Sequence[Box]) -> tuple[list[str], list[bytes]]:
+    return [channel for channel, _ in boxes], [mailbox for _, mailbox in boxes]
 
 
 # -- what the owner of the address said --------------------------------------------------------------------------
 
 
-async def is_confirmed(connection: Connection, address: Hashed, recipient: str) -> bool:
-    """Whether the owner of the address has said that messages for `recipient` are for them."""
-    return bool(
-        await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM address_confirmation"
-            " WHERE channel = $1 AND address = $2 AND recipient = $3)",
-            address.channel,
-            address.exact,
-            recipient,
-        )
+Reader = tuple[Hashed, str]
+"""an address, and for whom messages go to it (a reference)"""
+
+
+async def confirmed_among(connection: Connection, readers: Collection[Reader]) -> frozenset[Reader]:
+    """Those of whom the owner of the address has said that messages for them are for the owner."""
+    if not readers:
+        return frozenset()
+    rows = await connection.fetch(
+        "SELECT channel, address, recipient FROM address_confirmation"
+        " JOIN unnest($1::text[], $2::bytea[], $3::text[]) AS asked (channel, address, recipient)"
+        " USING (channel, address, recipient)",
+        [address.channel for address, _ in readers],
+        [address.exact for address, _ in readers],
+        [recipient for _, recipient in readers],
+    )
+    found = {(row["channel"], row["address"], row["recipient"]) for row in rows}
+    return frozenset(
+        (address, recipient)
+        for address, recipient in readers
+        if (address.channel, address.exact, recipient) in found
     )
 
 
@@ -145,7 +177,7 @@ async def find_link(connection: Connection, token: str) -> Link | None:
 
 async def state_of(connection: Connection, link: Link, now: datetime) -> State:
     """What has been said about the address so far; confirming it for a person outlasts refusing all others."""
-    if await is_confirmed(connection, link.address, link.recipient):
+    if await confirmed_among(connection, [(link.address, link.recipient)]):
         return "confirmed"
     refused = await connection.fetchval(
         "SELECT EXISTS (SELECT FROM address_standing"

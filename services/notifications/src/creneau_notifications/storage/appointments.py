@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from creneau_notifications.domain.appointment import AppointmentEvent
@@ -9,29 +10,35 @@ from creneau_notifications.storage.snapshot import dump_event, load_event
 from creneau_shared.database.pool import Connection
 
 
-async def lock(connection: Connection, appointment: str) -> AppointmentEvent | None:
-    """The last event seen of `appointment`, locked against other consumers until the transaction ends."""
-    content = await connection.fetchval(
-        "SELECT event FROM appointment_state WHERE appointment = $1 FOR UPDATE", appointment
+async def lock(connection: Connection, appointments: Collection[str]) -> Mapping[str, AppointmentEvent]:
+    """The last event seen of each of these appointments, locked against other consumers until the transaction ends."""
+    rows = await connection.fetch(
+        "SELECT appointment, event FROM appointment_state WHERE appointment = ANY($1::text[])"
+        " ORDER BY appointment FOR UPDATE",
+        list(appointments),
     )
-    return None if content is None else load_event(content)
+    return {row["appointment"]: load_event(row["event"]) for row in rows}
 
 
-async def save(connection: Connection, event: AppointmentEvent) -> bool:
-    """Make `event` the last one of its appointment; False when a version as great was there already."""
-    appointment = event.appointment
-    saved = await connection.fetchval(
+async def save(connection: Connection, events: Sequence[AppointmentEvent]) -> frozenset[str]:
+    """Make each event, of an appointment of its own, the last one of it. The appointments (ids) of which no version as
+    great was there already."""
+    appointments = [event.appointment for event in events]
+    rows = await connection.fetch(
         "INSERT INTO appointment_state (appointment, version, recipient, ends_at, event)"
-        " VALUES ($1, $2, $3, $4, $5::jsonb) ON CONFLICT (appointment) DO UPDATE SET"
+        " SELECT appointment, version, recipient, ends_at, event::jsonb"
+        " FROM unnest($1::text[], $2::integer[], $3::text[], $4::timestamptz[], $5::text[])"
+        " AS given (appointment, version, recipient, ends_at, event) ORDER BY appointment"
+        " ON CONFLICT (appointment) DO UPDATE SET"
         " version = excluded.version, recipient = excluded.recipient, ends_at = excluded.ends_at,"
-        " event = excluded.event WHERE appointment_state.version < excluded.version RETURNING true",
-        appointment.id,
-        appointment.version,
-        appointment.patient,
-        appointment.end,
-        dump_event(event),
+        " event = excluded.event WHERE appointment_state.version < excluded.version RETURNING appointment",
+        [appointment.id for appointment in appointments],
+        [appointment.version for appointment in appointments],
+        [appointment.patient for appointment in appointments],
+        [appointment.end for appointment in appointments],
+        [dump_event(event) for event in events],
     )
-    return saved is True
+    return frozenset(row["appointment"] for row in rows)
 
 
 async def ahead_of(connection: Connection, recipient: str, now: datetime) -> list[AppointmentEvent]:

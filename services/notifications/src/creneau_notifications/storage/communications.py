@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.storage.messages import Message, Status
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.storage.generic import GenericStore, instant, owned_by
+from creneau_shared.fhir.storage.generic import instant, owned_by
+from creneau_shared.fhir.storage.many import ManyStore, Version
 from creneau_shared.fhir.storage.purging import purge
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.security.rights import SHARED
@@ -63,28 +64,26 @@ class Communications:
     """
 
     def __init__(self, base_url: str, media: Mapping[str, Mapping[str, str]]) -> None:
-        self._store = GenericStore("Communication", base_url)
+        self._store = ManyStore("Communication", base_url)
         self._media = media
 
-    async def announce(self, connection: Connection, message: Message, now: datetime) -> None:
-        """Store the Communication of a message that has just been planned."""
-        await self._store.create(
-            connection,
-            WriteContext(now=now),
-            communication_of(message, self._media.get(message.channel)),
-            str(message.id),
-            belonging=belonging_of(message),
-        )
+    async def announce(self, connection: Connection, messages: Sequence[Message], now: datetime) -> None:
+        """Store the Communications of messages that have just been planned, for later."""
+        await self._store.create_many(connection, WriteContext(now=now), self._versions(messages))
 
-    async def show(self, connection: Connection, message: Message, now: datetime) -> None:
-        """Store the state of `message` as the current version of its Communication."""
-        await self._store.put(
-            connection,
-            WriteContext(now=now),
-            str(message.id),
-            communication_of(message, self._media.get(message.channel)),
-            belonging=belonging_of(message),
-        )
+    async def show(self, connection: Connection, messages: Sequence[Message], now: datetime) -> None:
+        """Store the state of these messages as the current versions of their Communications."""
+        if messages:
+            await self._store.put_many(connection, WriteContext(now=now), self._versions(messages))
+
+    def _versions(self, messages: Sequence[Message]) -> list[Version]:
+        return [
+            Version(
+                {**communication_of(message, self._media.get(message.channel)), "id": str(message.id)},
+                belonging_of(message),
+            )
+            for message in messages
+        ]
 
     async def remove(self, connection: Connection, ids: list[str]) -> None:
         """Take Communications and their history away for good, once their time of keeping is over."""

@@ -52,13 +52,13 @@ async def is_leaving(connection: Connection, recipient: str) -> bool:
     )
 
 
-async def is_gone(connection: Connection, recipient: str) -> bool:
-    """Whether the recipient has been forgotten: nothing is told to them any more."""
-    return bool(
-        await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM departure WHERE recipient = $1 AND done_at IS NOT NULL)", recipient
-        )
+async def gone_among(connection: Connection, recipients: Collection[str]) -> frozenset[str]:
+    """Those of these recipients who have been forgotten: nothing is told to them any more."""
+    rows = await connection.fetch(
+        "SELECT recipient FROM departure WHERE recipient = ANY($1::text[]) AND done_at IS NOT NULL",
+        list(recipients),
     )
+    return frozenset(row["recipient"] for row in rows)
 
 
 async def due(connection: Connection, now: datetime, limit: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Messages and their attempts: planning, withdrawing, claiming, and what became of each.
 
-A message is claimable when it is planned and its next attempt is due, or when the lease of whoever was
+A message is due when it is planned and its next attempt is due, or when the lease of whoever was
 sending it has run out. Who finishes a claim says which attempt it was: a sender whose lease ran out meanwhile
 changes nothing any more. Times come from the caller's clock, never from the database's.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -62,6 +62,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """A message to be kept, and the event that it tells of."""
+
+    event: AppointmentEvent
+    message: PlannedMessage
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One try. `result` is accepted, deferred (worth another try), refused, or interrupted (sender gone)."""
 
@@ -73,6 +81,29 @@ class Attempt:
     sent_to: str | None = None
     """the address that was used, and the subject line; of an accepted e-mail"""
     subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A due message that is to be sent, and the letter box against whose allowance it counts, if it did not yet."""
+
+    message: Message
+    mailbox: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a message ends; `reason`, unless it was sent."""
+
+    status: Status
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Postponement:
+    """When a message is tried again."""
+
+    at: datetime
 
 
 _FIELDS = (
@@ -94,47 +125,53 @@ _FIELDS = (
     "counted_for",
 )
 _COLUMNS = ", ".join(_FIELDS)
+_OF_MESSAGE = ", ".join(f"message.{name}" for name in _FIELDS)
+_STILL_CLAIMED = "message.id = given.id AND message.status = 'sending' AND message.attempts = given.attempts"
 
 
-async def plan(
-    connection: Connection, event: AppointmentEvent, messages: Sequence[PlannedMessage], now: datetime
-) -> list[Message]:
-    """Keep those of `messages` that are not kept yet, and return these."""
+async def plan(connection: Connection, planned: Sequence[Planned], now: datetime) -> list[Message]:
+    """Keep those of the messages that are not kept yet, and return these."""
+    if not planned:
+        return []
+    messages = [one.message for one in planned]
     rows = await connection.fetch(
         "INSERT INTO message"
         " (id, appointment, recipient, kind, rule, channel, planned_at, due_at, expires_at, next_attempt_at,"
-        " event) SELECT id, $2, recipient, kind, rule, channel, $3, due_at, expires_at, due_at, $1::jsonb"
-        " FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[],"
-        " $10::timestamptz[]) AS planned (id, recipient, kind, rule, channel, due_at, expires_at)"
+        " event) SELECT id, appointment, recipient, kind, rule, channel, $1, due_at, expires_at, due_at, event::jsonb"
+        " FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],"
+        " $9::timestamptz[], $10::text[])"
+        " AS planned (id, appointment, recipient, kind, rule, channel, due_at, expires_at, event)"
         f" ON CONFLICT (id) DO NOTHING RETURNING {_COLUMNS}",
-        dump_event(event),
-        event.appointment.id,
         now,
         [message.id for message in messages],
+        [one.event.appointment.id for one in planned],
         [message.recipient for message in messages],
         [message.kind for message in messages],
         [message.rule for message in messages],
         [message.channel for message in messages],
         [message.due_at for message in messages],
         [message.expires_at for message in messages],
+        [dump_event(one.event) for one in planned],
     )
     if rows:
         announce(connection, CHANNEL)
     return [_message(row) for row in rows]
 
 
-async def supersede(connection: Connection, appointment: str, now: datetime) -> list[Message]:
-    """Withdraw what is pending for the appointment; the messages cancelled.
+async def supersede(connection: Connection, appointments: Sequence[str], now: datetime) -> list[Message]:
+    """Withdraw what is pending for these appointments; the messages cancelled.
 
     What is being sent at this moment cannot be called back; it is marked, so that it is not tried again.
     """
+    if not appointments:
+        return []
     rows = await connection.fetch(
         "UPDATE message SET superseded = true,"
         " status = CASE status WHEN 'planned' THEN 'cancelled' ELSE status END,"
         " reason = CASE status WHEN 'planned' THEN 'superseded' ELSE reason END,"
         " finished_at = CASE status WHEN 'planned' THEN $2 ELSE finished_at END"
-        f" WHERE appointment = $1 AND status IN ('planned', 'sending') RETURNING {_COLUMNS}",
-        appointment,
+        f" WHERE appointment = ANY($1::text[]) AND status IN ('planned', 'sending') RETURNING {_COLUMNS}",
+        list(appointments),
         now,
     )
     return [message for row in rows if (message := _message(row)).status is Status.CANCELLED]
@@ -156,26 +193,24 @@ async def cancel_for(
     return [_message(row) for row in rows]
 
 
-async def claim(
-    connection: Connection, now: datetime, lease: timedelta, limit: int, channels: Collection[str]
+async def look_for_due(
+    connection: Connection, now: datetime, limit: int, channels: Collection[str]
 ) -> list[Message]:
-    """Take up to `limit` due messages of these channels for sending until `now + lease`; no two senders get the same
-    one.
+    """Up to `limit` due messages of these channels, locked, each with the number that its next claim will have; no two
+    senders get the same one.
 
     What a newer version of the service planned by a channel that this one does not know is left to that version. An
     attempt of a sender that vanished is put down as interrupted: nobody knows whether it got through.
     """
     rows = await connection.fetch(
-        "WITH due AS MATERIALIZED (SELECT id, status, lease_until FROM message"
+        "WITH due AS MATERIALIZED (SELECT * FROM message"
         " WHERE ((status = 'planned' AND next_attempt_at <= $1) OR (status = 'sending' AND lease_until <= $1))"
-        " AND channel = ANY($4::text[])"
-        " ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED),"
+        " AND channel = ANY($3::text[])"
+        " ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED),"
         " interrupted AS (INSERT INTO attempt (message, at, result)"
         " SELECT id, lease_until, 'interrupted' FROM due WHERE status = 'sending')"
-        " UPDATE message SET status = 'sending', lease_until = $2, attempts = attempts + 1 FROM due"
-        f" WHERE message.id = due.id RETURNING {', '.join(f'message.{name}' for name in _FIELDS)}",
+        f" SELECT {_COLUMNS.replace('attempts', 'attempts + 1 AS attempts')} FROM due ORDER BY next_attempt_at",
         now,
-        now + lease,
         limit,
         list(channels),
     )
@@ -193,12 +228,61 @@ async def next_due(connection: Connection, channels: Collection[str]) -> datetim
     return moment
 
 
-async def keep(connection: Connection, claimed: Message, lease_until: datetime) -> bool | None:
-    """Hold a claimed message until `lease_until`; whether it has been superseded since it was claimed.
+async def claim(connection: Connection, claimed: Sequence[Claimed], lease_until: datetime) -> None:
+    """Take due messages, which are locked, for sending until then."""
+    if claimed:
+        await connection.execute(
+            "UPDATE message SET status = 'sending', lease_until = $1, attempts = attempts + 1,"
+            " counted_for = coalesce(given.mailbox, counted_for)"
+            " FROM unnest($2::uuid[], $3::bytea[]) AS given (id, mailbox) WHERE message.id = given.id",
+            lease_until,
+            [one.message.id for one in claimed],
+            [one.mailbox for one in claimed],
+        )
 
-    None when the claim holds no longer: somebody else has the message. Its row stays locked until the end of the
-    transaction, so that whoever withdraws it meanwhile waits.
-    """
+
+async def put_off(connection: Connection, put_off: Sequence[tuple[Message, datetime]]) -> None:
+    """Leave due messages, which are locked, untried until then."""
+    if put_off:
+        await connection.execute(
+            "UPDATE message SET status = 'planned', lease_until = NULL, next_attempt_at = given.at"
+            " FROM unnest($1::uuid[], $2::timestamptz[]) AS given (id, at) WHERE message.id = given.id",
+            [message.id for message, _ in put_off],
+            [at for _, at in put_off],
+        )
+
+
+async def close(
+    connection: Connection, closed: Sequence[tuple[Message, Closing]], now: datetime
+) -> list[Message]:
+    """Close due messages, which are locked, untried; as they are then."""
+    if not closed:
+        return []
+    rows = await connection.fetch(
+        "UPDATE message SET status = given.status, reason = given.reason, finished_at = $1, lease_until = NULL,"
+        " attempts = attempts + 1"
+        " FROM unnest($2::uuid[], $3::text[], $4::text[]) AS given (id, status, reason)"
+        f" WHERE message.id = given.id RETURNING {_OF_MESSAGE}",
+        now,
+        [message.id for message, _ in closed],
+        [closing.status for _, closing in closed],
+        [closing.reason for _, closing in closed],
+    )
+    return [_message(row) for row in rows]
+
+
+async def is_superseded(connection: Connection, claimed: Message) -> bool | None:
+    """Whether a claimed message has been superseded since; None when the claim holds no longer: somebody else has it."""
+    superseded: bool | None = await connection.fetchval(
+        "SELECT superseded FROM message WHERE id = $1 AND status = 'sending' AND attempts = $2",
+        claimed.id,
+        claimed.attempts,
+    )
+    return superseded
+
+
+async def keep(connection: Connection, claimed: Message, lease_until: datetime) -> bool | None:
+    """As `is_superseded`, and hold the message until then."""
     superseded: bool | None = await connection.fetchval(
         "UPDATE message SET lease_until = $3 WHERE id = $1 AND status = 'sending' AND attempts = $2"
         " RETURNING superseded",
@@ -209,76 +293,82 @@ async def keep(connection: Connection, claimed: Message, lease_until: datetime) 
     return superseded
 
 
-async def count_for(connection: Connection, claimed: Message, mailbox: bytes) -> None:
-    """Put down that a claimed message has its place in the allowance of this letter box."""
-    await connection.execute("UPDATE message SET counted_for = $2 WHERE id = $1", claimed.id, mailbox)
-
-
-async def release(connection: Connection, claimed: Message, next_attempt_at: datetime) -> None:
-    """Give a claimed message back untried, for a later look."""
+async def release(connection: Connection, claimed: Sequence[Message], next_attempt_at: datetime) -> None:
+    """Give claimed messages back untried, for a later look."""
     await connection.execute(
-        "UPDATE message SET status = 'planned', lease_until = NULL, attempts = attempts - 1,"
-        " next_attempt_at = $3 WHERE id = $1 AND status = 'sending' AND attempts = $2",
-        claimed.id,
-        claimed.attempts,
+        "UPDATE message SET status = 'planned', lease_until = NULL, attempts = message.attempts - 1,"
+        " next_attempt_at = $1 FROM unnest($2::uuid[], $3::integer[]) AS given (id, attempts)"
+        f" WHERE {_STILL_CLAIMED}",
         next_attempt_at,
+        [message.id for message in claimed],
+        [message.attempts for message in claimed],
     )
     announce(connection, CHANNEL)
 
 
 async def postpone(
-    connection: Connection, claimed: Message, next_attempt_at: datetime, now: datetime
-) -> Message | None:
-    """Plan another attempt of a claimed message, or cancel it when it has been superseded meanwhile.
-
-    None when the claim holds no longer.
-    """
-    row = await connection.fetchrow(
-        "UPDATE message SET lease_until = NULL, next_attempt_at = $3,"
+    connection: Connection, postponed: Sequence[tuple[Message, Postponement]], now: datetime
+) -> list[Message]:
+    """Plan another attempt of claimed messages, or cancel those that have been superseded meanwhile; as they are then.
+    Those whose claim holds no longer are passed over."""
+    if not postponed:
+        return []
+    rows = await connection.fetch(
+        "UPDATE message SET lease_until = NULL, next_attempt_at = given.at,"
         " status = CASE WHEN superseded THEN 'cancelled' ELSE 'planned' END,"
         " reason = CASE WHEN superseded THEN 'superseded' END,"
-        " finished_at = CASE WHEN superseded THEN $4::timestamptz END"
-        f" WHERE id = $1 AND status = 'sending' AND attempts = $2 RETURNING {_COLUMNS}",
-        claimed.id,
-        claimed.attempts,
-        next_attempt_at,
+        " finished_at = CASE WHEN superseded THEN $1::timestamptz END"
+        " FROM unnest($2::uuid[], $3::integer[], $4::timestamptz[]) AS given (id, attempts, at)"
+        f" WHERE {_STILL_CLAIMED} RETURNING {_OF_MESSAGE}",
         now,
+        [message.id for message, _ in postponed],
+        [message.attempts for message, _ in postponed],
+        [postponement.at for _, postponement in postponed],
     )
-    return None if row is None else _message(row)
+    return [_message(row) for row in rows]
 
 
 async def finish(
-    connection: Connection, claimed: Message, status: Status, reason: str | None, now: datetime
-) -> Message | None:
-    """Close a claimed message with `status` and, unless it was sent, the reason.
-
-    None when the claim holds no longer.
-    """
-    row = await connection.fetchrow(
-        "UPDATE message SET status = $3, reason = $4, finished_at = $5, lease_until = NULL"
-        f" WHERE id = $1 AND status = 'sending' AND attempts = $2 RETURNING {_COLUMNS}",
-        claimed.id,
-        claimed.attempts,
-        status,
-        reason,
+    connection: Connection, finished: Sequence[tuple[Message, Closing]], now: datetime
+) -> list[Message]:
+    """Close claimed messages; as they are then. Those whose claim holds no longer are passed over."""
+    if not finished:
+        return []
+    rows = await connection.fetch(
+        "UPDATE message SET status = given.status, reason = given.reason, finished_at = $1, lease_until = NULL"
+        " FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::text[]) AS given (id, attempts, status, reason)"
+        f" WHERE {_STILL_CLAIMED} RETURNING {_OF_MESSAGE}",
         now,
+        [message.id for message, _ in finished],
+        [message.attempts for message, _ in finished],
+        [closing.status for _, closing in finished],
+        [closing.reason for _, closing in finished],
     )
-    return None if row is None else _message(row)
+    return [_message(row) for row in rows]
 
 
-async def add_attempt(connection: Connection, message: UUID, attempt: Attempt) -> None:
-    """Put down one try; the error is cut to `ERROR_CHARS_MAX` characters."""
+async def add_attempts(connection: Connection, attempts: Sequence[tuple[UUID, Attempt]]) -> None:
+    """Put down tries; errors are cut to `ERROR_CHARS_MAX` characters."""
+    if not attempts:
+        return
+    rows = [
+        (
+            message,
+            attempt.at,
+            attempt.result,
+            attempt.smtp_code,
+            attempt.error[:ERROR_CHARS_MAX].replace("\0", "") if attempt.error else None,
+            attempt.message_id,
+            attempt.sent_to,
+            attempt.subject,
+        )
+        for message, attempt in attempts
+    ]
     await connection.execute(
         "INSERT INTO attempt (message, at, result, smtp_code, error, message_id, sent_to, subject)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        message,
-        attempt.at,
-        attempt.result,
-        attempt.smtp_code,
-        attempt.error[:ERROR_CHARS_MAX].replace("\0", "") if attempt.error else None,
-        attempt.message_id,
-        attempt.sent_to,
-        attempt.subject,
+        " SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::integer[], $5::text[], $6::text[],"
+        " $7::text[], $8::text[])",
+        *[list(column) for column in zip(*rows, strict=True)],
     )
 
 

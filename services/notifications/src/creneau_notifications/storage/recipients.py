@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from creneau_notifications.domain.contact import Contact
@@ -28,13 +29,15 @@ async def save(connection: Connection, contact: Contact, changed_at: datetime) -
     )
 
 
-async def lock(connection: Connection, reference: str) -> None:
-    """Let one transaction at a time change what is known of the recipient, be it known already or not.
+async def lock(connection: Connection, references: Collection[str]) -> None:
+    """Let one transaction at a time change what is known of these recipients, be they known already or not.
 
     Contacts and appointments arrive by topics of their own: each plans from what the other has written.
     """
     await connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('recipient ' || $1, 0))", reference
+        "SELECT count(pg_advisory_xact_lock(hashtextextended('recipient ' || reference, 0)))"
+        " FROM (SELECT unnest($1::text[]) AS reference ORDER BY 1) AS everybody",
+        sorted(set(references)),
     )
 
 
@@ -43,11 +46,11 @@ async def forget(connection: Connection, reference: str) -> None:
     await connection.execute("DELETE FROM recipient WHERE reference = $1", reference)
 
 
-async def find(connection: Connection, reference: str) -> Contact | None:
-    """The contact of `reference`, if it has arrived."""
-    row = await connection.fetchrow(
+async def find(connection: Connection, references: Collection[str]) -> Mapping[str, Contact]:
+    """The contacts of those of `references` whose has arrived."""
+    rows = await connection.fetch(
         "SELECT reference, name, email, phone, language, email_vouched, phone_vouched, zone"
-        " FROM recipient WHERE reference = $1",
-        reference,
+        " FROM recipient WHERE reference = ANY($1::text[])",
+        list(references),
     )
-    return None if row is None else Contact(*row)
+    return {row["reference"]: Contact(*row) for row in rows}

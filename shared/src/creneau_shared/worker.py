@@ -17,6 +17,7 @@ import uvicorn
 from prometheus_client import Counter
 
 from creneau_shared.http.health import Check, Health, HealthApp
+from creneau_shared.http.serving import CalmServer
 from creneau_shared.logging import configure_logging
 from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
 from creneau_shared.settings import ServiceSettings
@@ -102,17 +103,17 @@ def _stop_on_signals(stop: asyncio.Event, health: Health) -> None:
         loop.add_signal_handler(number, asked)
 
 
-def _serve(settings: ServiceSettings, health: Health) -> tuple[uvicorn.Server, asyncio.Task[None]]:
+def _serve(settings: ServiceSettings, health: Health) -> tuple[CalmServer, asyncio.Task[None]]:
     """Start the small server for health and metrics; say where it listens."""
     listener = socket.create_server((settings.host, settings.port), reuse_port=False)
     config = uvicorn.Config(
         HealthApp(health), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )
-    server = uvicorn.Server(config)
+    server = CalmServer(config)
     log.info("health listens", host=settings.host, port=listener.getsockname()[1])
     return server, asyncio.create_task(_serve_without_signals(server, listener), name="health")
 
 
-async def _serve_without_signals(server: uvicorn.Server, listener: socket.socket) -> None:
+async def _serve_without_signals(server: CalmServer, listener: socket.socket) -> None:
     """Serve until `should_exit`; signals stay with the worker (uvicorn would take them over)."""
     await server._serve([listener])

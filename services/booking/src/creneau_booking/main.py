@@ -17,6 +17,7 @@ from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS, DIRECTORY
 from creneau_shared.app import open_database
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.commands import add_commands
+from creneau_shared.database.listening import Listening
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
@@ -105,6 +106,7 @@ async def _work() -> None:
         _, handlers = create_handlers(settings)
         jobs = Jobs(database, settings, handlers.expiry, create_erasure(settings), clock)
         tasks = [
+            Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
             Task("relay", relay.run),
             Task("directory replica", consumer.run, consumer.stuck),
             *jobs.tasks(),

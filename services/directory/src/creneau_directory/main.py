@@ -13,6 +13,7 @@ from creneau_directory.settings import DirectorySettings
 from creneau_shared.app import open_database
 from creneau_shared.clock import SystemClock
 from creneau_shared.commands import add_commands
+from creneau_shared.database.listening import Listening
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.messaging.broker.clients import check_kafka
@@ -42,6 +43,7 @@ async def _work() -> None:
     async with open_database(settings, f"{SERVICE}-worker") as database:
         relay = Relay(database, settings, [RESOURCES], clock)
         tasks = [
+            Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
             Task("relay", relay.run),
             Task("retention", retention(database, clock).run),
             *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),

@@ -10,10 +10,12 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
 
 import structlog
 import uvicorn
+import uvloop
 from prometheus_client import Counter
 
 from creneau_shared.http.health import Check, Health, HealthApp
@@ -31,6 +33,12 @@ STEADY_AFTER_S = 60.0
 CRASHES = Counter("creneau_task_crashes", "Tasks that ended by an exception", ["task"])
 
 log = structlog.get_logger(__name__)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work of a process to its end, on the event loop that servers run on."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
 
 
 async def run_worker(

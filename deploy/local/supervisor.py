@@ -74,7 +74,7 @@ class Supervisor:
     """of a part that has never been ready"""
     DEATHS_BEFORE_SHOWING_LOG = 3
     PROBE_STARTING_S = 0.1
-    PROBE_RUNNING_S = 2.0
+    PROBE_RUNNING_S = 10.0
 
     def __init__(
         self,

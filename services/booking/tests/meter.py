@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from creneau_shared.database import pool
+from creneau_shared.database.wakeups import TELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,19 @@ class Meter:
 
     def session_class(self) -> type[asyncpg.Connection]:
         """The service's pooled connection, which says what it sends; not those that count requests (`…-limits`):
-        when these ask the database depends on the clock."""
+        when these ask the database depends on the clock, as it does when workers are woken, for which no call waits."""
         sent = self.statements
 
         class Metered(pool._Session):
             def __init__(self, *given: Any, **named: Any) -> None:
                 super().__init__(*given, **named)
                 if not self.get_settings().application_name.endswith("-limits"):
-                    self.add_query_logger(lambda logged: sent.append(logged.query))
+                    self.add_query_logger(self._note)
+
+            @staticmethod
+            def _note(logged: Any) -> None:
+                if logged.query != TELL:
+                    sent.append(logged.query)
 
         return Metered
 

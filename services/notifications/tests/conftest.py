@@ -75,11 +75,13 @@ class Service:
         *,
         attempts_max: int = 5,
         allowance: Allowance | None = None,
+        look_max_s: float = 0.01,
     ) -> Sender:
         limits = DeliveryLimits(
             batch_rows=10,
             lease=timedelta(minutes=5),
             poll_s=0.01,
+            look_max_s=look_max_s,
             facts_patience=timedelta(seconds=60),
             facts_retry=timedelta(seconds=2),
             retry=RetryPolicy(attempts_max=attempts_max),

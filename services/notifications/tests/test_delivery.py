@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,14 +14,18 @@ from creneau_notifications.channels.channel import DeliveryError
 from creneau_notifications.channels.email.smtp import SmtpTransport
 from creneau_notifications.channels.email.transport import LoggedEmails
 from creneau_notifications.channels.registry import CHANNELS
+from creneau_notifications.delivery import sender as sender_module
 from creneau_notifications.delivery.ledger import Ledger, Outcome
 from creneau_notifications.domain.appointment import Change
 from creneau_notifications.storage import messages
 from creneau_notifications.storage.messages import Attempt, Claimed, Closing, Message, Postponement, Status
+from creneau_shared.database.wakeups import Bell
 
 from .conftest import SENDER
 from .factories import BOOKED_AT, CAMILLE, PRACTITIONER, START, event
 from .mailbox import open_mailbox
+
+HOUR_S = 3600.0
 
 
 async def confirmation_id(service):
@@ -335,6 +340,41 @@ async def test_missing_facts_are_waited_for_and_then_done_without(service, mailb
     [mail] = mailbox.mails
     assert mail["Subject"].endswith("(heure de Paris)")
     assert "Dr Agathe Lefèvre" in mail.get_body(("plain",)).get_content()
+
+
+async def test_a_sender_that_waits_is_woken_by_what_is_planned(service, mailbox, waiting):
+    """It would look by itself in an hour."""
+    await service.learn()
+    sender, stop = service.smtp_sender(mailbox, look_max_s=HOUR_S), asyncio.Event()
+    running = asyncio.create_task(sender.run(stop))
+    await asyncio.wait_for(waiting.wait(), 30)
+    waiting.clear()
+    await service.hear(event())
+    await asyncio.wait_for(waiting.wait(), 30)
+    assert (await service.statuses())["confirmation"] == ("sent", None)
+    stop.set()
+    await asyncio.wait_for(running, 30)
+
+
+async def test_a_sender_waits_until_the_next_message_is_due(service, mailbox, monkeypatch):
+    """A week, two days, two hours before: it is there when each is due, to the second."""
+    await service.learn()
+    pauses = []
+
+    async def pass_time(bell, stop, seconds, *, since):
+        pauses.append(seconds)
+        if seconds == math.inf or len(pauses) > 50:
+            stop.set()
+        else:
+            service.at(service.clock.now() + timedelta(seconds=seconds))
+
+    monkeypatch.setattr(Bell, "wait", pass_time)
+    monkeypatch.setattr(sender_module, "LET_GO_AFTER_S", math.inf)
+    await service.hear(event())
+    await service.smtp_sender(mailbox, look_max_s=math.inf, attempts_max=1).run(asyncio.Event())
+    sent = [row for row in await service.messages() if row["status"] == "sent"]
+    assert {row["rule"] or row["kind"] for row in sent} >= {"confirmation", "7-days", "2-days"}
+    assert all(row["finished_at"] == max(row["due_at"], BOOKED_AT) for row in sent)
 
 
 async def test_a_late_reminder_waits_for_the_morning(service, mailbox):

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from creneau_notifications.domain.appointment import Change
+from creneau_shared.fhir.json import loads
 
 from .factories import CAMILLE, PATIENT, START, event
 
@@ -23,6 +24,8 @@ async def test_a_booking_is_planned_and_visible_as_communications(service):
         "2-hours": ("planned", None),
     }
     for message in await service.messages():
+        if message["kind"] == "confirmation":
+            continue  # it leaves at once, and is shown once it has
         communication = await service.communication(message["id"])
         assert communication["status"] == "preparation"
         assert communication["recipient"] == [{"reference": PATIENT}]
@@ -58,7 +61,7 @@ async def test_a_move_withdraws_and_plans_anew(service):
     withdrawn = next(r for r in rows if r["status"] == "cancelled")
     communication = await service.communication(withdrawn["id"])
     assert communication["status"] == "not-done"
-    assert communication["meta"]["versionId"] == "2"
+    assert communication["meta"]["versionId"] == ("1" if withdrawn["kind"] == "confirmation" else "2")
 
 
 async def test_an_update_that_changes_nothing_told_keeps_the_reminders_and_their_ids(service):
@@ -137,6 +140,24 @@ async def test_who_registers_and_books_at_once_is_reminded_by_every_channel(serv
     assert "2-hours" in await service.statuses()
 
 
+async def status_shown(service, message: object) -> str | None:
+    """The status of the message's Communication, if there is one."""
+    content = await service.database.pool.fetchval(
+        "SELECT content FROM communication WHERE id = $1", str(message)
+    )
+    return loads(content)["status"] if content is not None else None
+
+
+async def test_what_leaves_at_once_is_shown_once_something_has_become_of_it(service, mailbox):
+    """Written once: as sent, as waiting for another attempt, or as withdrawn; until then the reminders are there."""
+    await service.learn()
+    await service.hear(event())
+    (confirmation,) = [row for row in await service.messages() if row["kind"] == "confirmation"]
+    assert await status_shown(service, confirmation["id"]) is None
+    await service.smtp_sender(mailbox).send_due()
+    assert await status_shown(service, confirmation["id"]) == "completed"
+
+
 async def test_events_heard_together_end_as_one_by_one(service):
     """A batch is a matter of speed: twice the same appointment in it, an old version, a move, somebody else's."""
     other = replace(event(number=10).appointment, id="another")
@@ -150,7 +171,7 @@ async def test_events_heard_together_end_as_one_by_one(service):
 
     async def outcome() -> list[tuple[object, ...]]:
         rows = sorted(await service.messages(), key=lambda row: str(row["id"]))
-        shown = [(await service.communication(row["id"]))["status"] for row in rows]
+        shown = [await status_shown(service, row["id"]) for row in rows]
         return [
             (row["id"], row["appointment"], row["status"], row["reason"], state)
             for row, state in zip(rows, shown, strict=True)

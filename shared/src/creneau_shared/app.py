@@ -185,6 +185,7 @@ def open_database(settings: ServiceSettings, name: str, *, serves: bool = False)
         wait_s=settings.database_pool_wait_s if serves else None,
         kept_for_reads=settings.database_pool_reads if serves else 0,
         standby=standby,
+        wakeup_pause_s=settings.database_wakeup_pause_s,
     )
 
 

@@ -42,6 +42,14 @@ class ServiceSettings(BaseSettings):
     database_pool_reads: int = Field(
         3, ge=0, description="of these connections, how many transactions of an api process leave to reads"
     )
+    database_wakeup_pause_s: float = Field(
+        0.1,
+        gt=0,
+        description="pause between two words of a process to the workers that it has committed something for them, seconds",
+    )
+    database_listen_check_s: float = Field(
+        30.0, gt=0, description="pause between two looks whether a worker still hears such words, seconds"
+    )
     database_statement_timeout_s: float = Field(
         20.0, description="longest that one statement may run, seconds"
     )

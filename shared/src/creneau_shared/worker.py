@@ -10,13 +10,16 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
 
 import structlog
 import uvicorn
+import uvloop
 from prometheus_client import Counter
 
 from creneau_shared.http.health import Check, Health, HealthApp
+from creneau_shared.http.serving import CalmServer
 from creneau_shared.logging import configure_logging
 from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
 from creneau_shared.settings import ServiceSettings
@@ -30,6 +33,12 @@ STEADY_AFTER_S = 60.0
 CRASHES = Counter("creneau_task_crashes", "Tasks that ended by an exception", ["task"])
 
 log = structlog.get_logger(__name__)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work of a process to its end, on the event loop that servers run on."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
 
 
 async def run_worker(
@@ -102,17 +111,17 @@ def _stop_on_signals(stop: asyncio.Event, health: Health) -> None:
         loop.add_signal_handler(number, asked)
 
 
-def _serve(settings: ServiceSettings, health: Health) -> tuple[uvicorn.Server, asyncio.Task[None]]:
+def _serve(settings: ServiceSettings, health: Health) -> tuple[CalmServer, asyncio.Task[None]]:
     """Start the small server for health and metrics; say where it listens."""
     listener = socket.create_server((settings.host, settings.port), reuse_port=False)
     config = uvicorn.Config(
         HealthApp(health), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )
-    server = uvicorn.Server(config)
+    server = CalmServer(config)
     log.info("health listens", host=settings.host, port=listener.getsockname()[1])
     return server, asyncio.create_task(_serve_without_signals(server, listener), name="health")
 
 
-async def _serve_without_signals(server: uvicorn.Server, listener: socket.socket) -> None:
+async def _serve_without_signals(server: CalmServer, listener: socket.socket) -> None:
     """Serve until `should_exit`; signals stay with the worker (uvicorn would take them over)."""
     await server._serve([listener])

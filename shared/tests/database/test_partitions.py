@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
 
 import asyncpg
 import pytest
 from tests.fixtures.postgres import NewDatabase
 
 from creneau_shared.database.partitioning import FUNCTIONS
-from creneau_shared.database.partitions import Dropped, add_months, drop_months, make_months, remainders
+from creneau_shared.database.partitions import (
+    Dropped,
+    add_months,
+    drop_months,
+    make_months,
+    month_of,
+    remainders,
+)
 from creneau_shared.database.pool import Database
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -144,3 +153,40 @@ async def test_only_tables_that_go_by_months_have_any(database: Database, table:
         with pytest.raises(asyncpg.NoDataFoundError):
             await make_months(connection, table, NOW, 1)
         assert await drop_months(connection, table, datetime(9000, 1, 1, tzinfo=UTC)) == Dropped(0, 0)
+
+
+async def test_a_month_is_as_its_table_is(database: Database) -> None:
+    """Whoever may write the table may name the month, and its pages are filled as those of the default partition are."""
+    await database.pool.execute(
+        "DO $$ BEGIN IF to_regrole('month_writer') IS NULL THEN CREATE ROLE month_writer; END IF; END $$;"
+        "GRANT SELECT, UPDATE ON trace TO month_writer; ALTER TABLE trace_default SET (fillfactor = 90)"
+    )
+    assert await make(database, 0) == 2
+    for privilege, granted in (("SELECT", True), ("UPDATE", True), ("DELETE", False)):
+        sql = "SELECT has_table_privilege('month_writer', 'trace_2026_11', $1)"
+        assert await database.pool.fetchval(sql, privilege) is granted
+    options = await database.pool.fetchval("SELECT reloptions FROM pg_class WHERE relname = 'trace_2026_11'")
+    assert options == ["fillfactor=90"]
+
+
+def session(*partitions: str) -> Any:
+    """A connection that knows these partitions."""
+    return SimpleNamespace(partitions=frozenset(partitions))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (NOW, NOW + timedelta(days=10), "trace_2026_11"),
+        (datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 31, 23, 59, tzinfo=UTC), "trace_2026_12"),
+        (datetime(2026, 12, 1, 0, 30, tzinfo=timezone(timedelta(hours=1))), NOW, "trace_2026_11"),
+        (NOW, NOW + timedelta(days=11), "trace"),
+        (NOW - timedelta(days=20), NOW - timedelta(days=20), "trace"),
+        (datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), "trace"),
+    ],
+)
+def test_the_month_that_holds_a_time(first: datetime, last: datetime, expected: str) -> None:
+    """By UTC; not one that is over and may be dropped, nor one that was made since the connection was opened."""
+    knows = session("trace_2026_10", "trace_2026_11", "trace_2026_12", "other_2027_01")
+    assert month_of(knows, "trace", first, last, NOW) == expected
+    assert month_of(SimpleNamespace(), "trace", first, last, NOW) == "trace"  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -23,7 +23,7 @@ from creneau_shared.clock import SystemClock
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging import outbox
-from creneau_shared.messaging.consumer import Consumer, Handler
+from creneau_shared.messaging.consumer import Consumer, Handler, Together
 from creneau_shared.messaging.events import Event, ReceivedEvent
 from creneau_shared.messaging.inbox import inbox_table
 from creneau_shared.messaging.outbox import outbox_table
@@ -133,7 +133,7 @@ class Bench:
     def consumer(
         self,
         name: str = "test",
-        handlers: dict[str, Handler] | None = None,
+        handlers: Mapping[str, Handler | Together] | None = None,
         messaging: MessagingSettings = QUICK,
         *,
         personal: bool = False,

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaError
 from deploy.gateway.certificates import self_signed
-from deploy.local.broker import Broker, answers
-from deploy.local.child import Child, Command
+from deploy.local.broker import answers, server_command
+from deploy.local.child import Child
 from deploy.local.ports import LOOPBACK, free_port, wait_until
 from tests.fixtures.tls import tls_before
 
@@ -29,11 +29,7 @@ TOPIC = Topic(name="test.encrypted", partitions=1)
 async def encrypted(tmp_path: Path) -> AsyncIterator[int]:
     """The port of a broker that is reached by TLS only, by clients with the certificate of `client/`."""
     port, listen = free_port(), free_port()
-    plain, advertised = f"tcp://{LOOPBACK}:{port}", f"tcp://{LOOPBACK}:{listen}"
-    argv = list(Broker(log=tmp_path / "unused", port=port).command().argv)
-    argv[argv.index("--listener-url") + 1] = plain
-    argv[argv.index("--advertised-listener-url") + 1] = advertised
-    child = Child("broker", Command(tuple(argv)), tmp_path / "log")
+    child = Child("broker", server_command(port, advertised=listen), tmp_path / "log")
     child.start()
     try:
         wait_until(lambda: answers(port), within_s=15, what="the broker")

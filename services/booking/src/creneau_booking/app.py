@@ -25,6 +25,7 @@ from creneau_booking.operations.hold import HoldOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
+from creneau_booking.storage import narrow
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
@@ -99,7 +100,7 @@ def create_erasure(settings: BookingSettings) -> PatientErasure:
 
 def create_catalog(clock: Clock | None = None) -> Catalog:
     """What can be searched here: booking's own types and its replica of the directory."""
-    generic = [GenericTable.of(name) for name in (*OWN_TYPES, *REPLICA_TYPES)]
+    generic = [narrow.TABLES.get(name, GenericTable).of(name) for name in (*OWN_TYPES, *REPLICA_TYPES)]
     return Catalog([SlotTable(clock), AuditEventTable(SERVICE, NAMES), *generic])
 
 

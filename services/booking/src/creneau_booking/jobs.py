@@ -3,6 +3,7 @@ is past keeping goes."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import structlog
@@ -13,7 +14,7 @@ from creneau_booking.publishing import erasure_tombstone
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import erasures, retention
 from creneau_booking.storage.actions import forget_actions
-from creneau_booking.storage.holds import expired_holds
+from creneau_booking.storage.holds import expired_holds, next_expiry
 from creneau_booking.storage.invitations import forget_expired
 from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
 from creneau_booking.storage.tables import OWN_TYPES
@@ -24,7 +25,7 @@ from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.logging import describe
 from creneau_shared.messaging.outbox import append
 from creneau_shared.messaging.settings import MessagingSettings
-from creneau_shared.messaging.waiting import every
+from creneau_shared.messaging.waiting import every, wait
 from creneau_shared.refusal import Refusal
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.rules import (
@@ -40,6 +41,7 @@ from creneau_shared.tasks import Task
 log = structlog.get_logger(__name__)
 
 HOLD_SWEEP_S = 1.0
+"""before another look at holds that have run out and could not be ended"""
 HOUSEKEEPING_S = 3600.0
 HOLDS_PER_SWEEP_MAX = 200
 ERASURES_MAX = 200
@@ -67,7 +69,7 @@ class Jobs:
 
     def tasks(self) -> list[Task]:
         return [
-            Task("hold expiry", lambda stop: every(HOLD_SWEEP_S, self.expire_holds, stop)),
+            Task("hold expiry", self.sweep_holds),
             Task("housekeeping", lambda stop: every(HOUSEKEEPING_S, self.keep_house, stop)),
             Task(
                 "erasures",
@@ -75,6 +77,22 @@ class Jobs:
             ),
             Task("retention", self.retention.run),
         ]
+
+    async def sweep_holds(self, stop: asyncio.Event) -> None:
+        """End holds as they run out, until `stop`."""
+        while not stop.is_set():
+            await self.expire_holds()
+            await wait(stop, await self._until_next_expiry_s())
+
+    async def _until_next_expiry_s(self) -> float:
+        """A hold that is made meanwhile lasts `HOLD_DURATION_S`: no later than that is there another look."""
+        async with self._database.connection() as connection:
+            expires_at = await next_expiry(connection)
+        longest_s = min(self._settings.hold_duration_s, self._settings.hold_look_max_s)
+        if expires_at is None:
+            return longest_s
+        left_s = (expires_at - self._clock.now()).total_seconds()
+        return min(left_s, longest_s) if left_s > 0 else HOLD_SWEEP_S
 
     async def expire_holds(self) -> int:
         """Cancel the appointments whose hold has run out, each in a transaction of its own; how many.

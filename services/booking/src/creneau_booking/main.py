@@ -17,6 +17,7 @@ from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS, DIRECTORY
 from creneau_shared.app import open_database
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.commands import add_commands
+from creneau_shared.database.listening import Listening
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
@@ -26,7 +27,7 @@ from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.replay import replay
 from creneau_shared.tasks import Task
-from creneau_shared.worker import run_worker
+from creneau_shared.worker import run, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 REPLICA = "booking-directory-replica"
@@ -43,7 +44,7 @@ add_commands(main, BookingSettings, SERVICE, create_app, _make_months)
 @main.command()
 def worker() -> None:
     """Publish events, keep the directory replica, let holds run out, carry out asynchronous requests."""
-    asyncio.run(_work())
+    run(_work())
 
 
 @main.command(name="rebuild-replica")
@@ -105,6 +106,7 @@ async def _work() -> None:
         _, handlers = create_handlers(settings)
         jobs = Jobs(database, settings, handlers.expiry, create_erasure(settings), clock)
         tasks = [
+            Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
             Task("relay", relay.run),
             Task("directory replica", consumer.run, consumer.stuck),
             *jobs.tasks(),

@@ -16,6 +16,9 @@ class BookingSettings(ServiceSettings):
     """What booking adds to the settings of every service."""
 
     hold_duration_s: int = Field(600, description="how long a hold lasts, seconds")
+    hold_look_max_s: float = Field(
+        30.0, gt=0, description="longest pause between two looks for the next hold that runs out, seconds"
+    )
     holds_per_subject_max: int = Field(
         5, description="appointments that one patient's account may hold at once"
     )

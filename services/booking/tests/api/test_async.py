@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +14,7 @@ from services.booking.tests.client import Caller
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import BASE, appointment, patient, unique
 from services.booking.tests.practice import Agenda, Practice
+from tests.fixtures.bells import hearing
 
 from creneau_booking.app import create_fhir
 from creneau_shared.fhir.rest import async_runner
@@ -65,6 +68,26 @@ def address(accepted: httpx.Response) -> str:
 
 async def taken(practice: Practice, agenda: Agenda) -> int:
     return len(await practice.occupied(agenda.practitioner))
+
+
+async def until_taken(practice: Practice, agenda: Agenda) -> None:
+    for _ in range(3000):
+        if await taken(practice, agenda):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody has carried it out")
+
+
+@asynccontextmanager
+async def running(runner: AsyncRunner) -> AsyncIterator[None]:
+    """One lane of a worker."""
+    stop = asyncio.Event()
+    lane = asyncio.create_task(runner.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(lane, 30)
 
 
 async def test_book_is_accepted_then_answered_as_if_at_once(
@@ -225,6 +248,39 @@ async def test_what_can_be_refused_is_refused_at_once(
         answer = await who.post(path, body, **ASYNC)
         assert answer.status_code == status, (path, answer.text)
     assert not await runner.run_next()
+
+
+async def test_a_lane_that_waits_is_woken_by_what_is_accepted(
+    practice: Practice,
+    agenda: Agenda,
+    camille: str,
+    caller: Caller,
+    runner: AsyncRunner,
+    waiting: asyncio.Event,
+) -> None:
+    """Nothing else does: with nothing unfinished it would wait for ever. The API's database is another process's."""
+    async with hearing(practice.database), running(runner):
+        await asyncio.wait_for(waiting.wait(), 30)
+        await caller.post("Appointment/$book", wish(agenda, camille), **ASYNC)
+        await until_taken(practice, agenda)
+
+
+async def test_a_lane_waits_no_longer_than_the_lease_of_what_another_has_begun(
+    practice: Practice,
+    agenda: Agenda,
+    camille: str,
+    caller: Caller,
+    runner: AsyncRunner,
+    waiting: asyncio.Event,
+) -> None:
+    """Whoever leased it has died: nobody says so."""
+    await caller.post("Appointment/$book", wish(agenda, camille), **ASYNC)
+    async with practice.database.connection() as connection:
+        assert await async_requests.lease(connection, 1.0) is not None
+    async with running(runner):
+        await asyncio.wait_for(waiting.wait(), 30)
+        assert not await taken(practice, agenda)
+        await until_taken(practice, agenda)
 
 
 async def test_without_a_token_the_preference_is_left_aside(callers: Callers, runner: AsyncRunner) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 
 import asyncpg
 import httpx
 import pytest
 from services.booking.tests.client import Caller, serving
 from services.booking.tests.conftest import Callers, settings_for
-from services.booking.tests.factories import appointment, parameters, ref, slot, unique
+from services.booking.tests.factories import appointment, parameters, ref, slot, unique, utc
 from services.booking.tests.issuer import running_issuer
 from services.booking.tests.meter import Cost, Meter
 from services.booking.tests.practice import Agenda, Practice
@@ -35,7 +36,7 @@ COSTS = {
     "transaction of 20 slots": Cost(round_trips=11, wal_bytes=8_544),
     "read by id": Cost(round_trips=2, wal_bytes=880),
     "free week": Cost(round_trips=1, wal_bytes=0),
-    "$find": Cost(round_trips=3, wal_bytes=0),
+    "$find": Cost(round_trips=4, wal_bytes=0),
 }
 """The least of some calls of each, after the first: what else goes on in the server only adds to the WAL."""
 
@@ -133,6 +134,27 @@ async def feed_and_look(practice: Practice, agenda: Agenda, software: Caller, me
     async with measuring("$find"):
         found = await software.post("Appointment/$find", window)
     expect(found, 200)
+
+
+async def test_find_is_asked_in_the_same_words_at_another_time(
+    fresh: Practice, meter: Meter, metered: Callers
+) -> None:
+    """The clock, the window, the agenda and the visits of a patient are values: what is planned once is used again."""
+    patient = await fresh.new_patient()
+    someone, texts = metered.patient(patient), []
+    for n in range(3):
+        agenda = await fresh.open_agenda(4)
+        visit = appointment("booked", slots=agenda.slots[n : n + 1], patient=patient, start=agenda.at(n))
+        expect(await metered.software().post("Appointment", visit), 201)
+        fresh.clock.advance(timedelta(minutes=5))
+        asked = parameters(
+            start=utc(agenda.at(0)), end=utc(agenda.at(90)), practitioner=ref(agenda.practitioner)
+        )
+        meter.statements.clear()
+        found = expect(await someone.post("Appointment/$find", asked), 200)
+        assert found.json()["total"] == 3 - n
+        texts.append(list(meter.statements))
+    assert texts[1] == texts[2], "beyond what a connection asks about types before its first"
 
 
 async def test_no_call_costs_more_than_it_did(fresh: Practice, meter: Meter, metered: Callers) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
@@ -11,6 +12,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 
+from creneau_booking import jobs as booking_jobs
 from creneau_booking.storage.appointment_mapper import HELD_UNTIL
 from creneau_shared.errors import TooManyRequests
 from creneau_shared.fhir.storage.store import Resource
@@ -217,6 +219,29 @@ async def test_a_hold_runs_out(callers: Callers, practice: Practice, agenda: Age
     assert (now["status"], "extension" in now) == ("cancelled", False)
     assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
     assert await practice.kinds(held["id"]) == ["held", "hold-expired"]
+
+
+async def test_a_hold_is_ended_when_it_runs_out_whatever_the_pause(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause is an hour, but the sweeper knows when the next hold runs out; and it was asleep before the hold began."""
+    pauses: list[float] = []
+
+    async def pause(stop: asyncio.Event, seconds: float) -> bool:
+        pauses.append(seconds)
+        if len(pauses) == 1:
+            await hold(callers.patient(camille), agenda.slots[0], camille)
+        practice.clock.advance(timedelta(seconds=seconds))
+        if len(pauses) > 1:
+            stop.set()
+        return stop.is_set()
+
+    monkeypatch.setattr(booking_jobs, "wait", pause)
+    settings = practice.settings.model_copy(update={"hold_look_max_s": 36_000.0})
+    await practice.database.pool.execute("DELETE FROM hold")
+    await practice.jobs(settings).sweep_holds(asyncio.Event())
+    assert pauses[0] == practice.settings.hold_duration_s, "no hold that begins meanwhile runs out earlier"
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
 
 
 async def test_a_hold_that_has_run_out_is_confirmed_by_nobody(

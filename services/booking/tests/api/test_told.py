@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,10 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import CONSULTATION, appointment, parameters, patient, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 from tests.contract.closing import closed_validator
+from tests.fixtures.bells import hearing
 
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.messaging.outbox import OUTBOX_CHANNEL
 
 
 @pytest.fixture
@@ -34,6 +37,28 @@ async def told(practice: Practice, id_: str) -> list[tuple[str, dict[str, Any]]]
         closed_validator(f"booking/appointment.{kind}.v1").validate(data)
         events.append((kind, data))
     return events
+
+
+async def test_whatever_is_told_wakes_the_relay(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """Once it has committed, in another process: without a wake-up an event would wait for the relay's own look."""
+    committed, software = practice.database.bells.of(OUTBOX_CHANNEL), callers.software()
+    async with hearing(practice.database):
+        for ask in (
+            lambda: software.post(
+                "Appointment",
+                appointment("booked", slots=agenda.slots[:1], patient=camille, start=agenda.at(0)),
+            ),
+            lambda: callers.patient(camille).post(
+                "Appointment/$hold",
+                parameters(appointment=appointment("proposed", slots=agenda.slots[1:2], patient=camille)),
+            ),
+            lambda: software.post("Patient", patient()),
+        ):
+            rung = committed.rung
+            assert (await ask()).status_code == 201
+            await asyncio.wait_for(committed.wait(asyncio.Event(), None, since=rung), 30)
 
 
 async def test_a_life(callers: Callers, practice: Practice, agenda: Agenda, camille: str) -> None:

@@ -29,6 +29,7 @@ from services.booking.tests.town import Town, boundless
 
 from creneau_booking.app import create_app
 from creneau_booking.domain.status import SLOT_STATUS_OF
+from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.views import sas_codes
 from creneau_booking.views.identifiers import NATIONAL_PERSON
@@ -38,7 +39,12 @@ from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.storage.store import WriteContext
 
 STEPS = 110
-SEEDS = (1, 2, 3)
+SEEDS: Mapping[int, Mapping[str, Any]] = {
+    1: {},
+    2: {"WINDOWS_FROM": 1, "MANY": "50000"},
+    3: {"WINDOWS_FROM": 1, "MANY": "1", "READ_AS_THEY_COME": 3},
+}
+"""Of each story, how free slots are looked for: as in a small town, and as where there are many agendas."""
 ROUNDS, RIVALS, STEPS_OF_A_RIVAL = 4, 12, 20
 NOT_THEIRS = ("actor-not-yours", "not-yours")
 Row = Mapping[str, Any]
@@ -256,9 +262,11 @@ async def a_town(url: str, seed: int) -> AsyncIterator[tuple[Town, Callers]]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_what_is_shown_can_be_booked_and_the_other_way_round(
-    new_database: Callable[..., str], template: str, seed: int
+    new_database: Callable[..., str], template: str, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """To everybody, by every reader, whatever has happened; and the tables agree with each other."""
+    for name, value in SEEDS[seed].items():
+        monkeypatch.setattr(agenda_walk, name, value)
     free = 0
     async with a_town(new_database(template=template), seed) as (town, callers):
         watching = onlookers(town, callers)

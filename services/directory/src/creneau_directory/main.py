@@ -13,13 +13,14 @@ from creneau_directory.settings import DirectorySettings
 from creneau_shared.app import open_database
 from creneau_shared.clock import SystemClock
 from creneau_shared.commands import add_commands
+from creneau_shared.database.listening import Listening
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.retention import republish
 from creneau_shared.tasks import Task
-from creneau_shared.worker import run_worker
+from creneau_shared.worker import run, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 add_commands(main, DirectorySettings, SERVICE, create_app)
@@ -28,7 +29,7 @@ add_commands(main, DirectorySettings, SERVICE, create_app)
 @main.command()
 def worker() -> None:
     """Publish every change of the directory, carry out asynchronous requests."""
-    asyncio.run(_work())
+    run(_work())
 
 
 @main.command(name="republish")
@@ -42,6 +43,7 @@ async def _work() -> None:
     async with open_database(settings, f"{SERVICE}-worker") as database:
         relay = Relay(database, settings, [RESOURCES], clock)
         tasks = [
+            Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
             Task("relay", relay.run),
             Task("retention", retention(database, clock).run),
             *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),

@@ -22,6 +22,7 @@ from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.facts import name_in_facts
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
+from creneau_shared.database.listening import Listening
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.server import FhirServer
@@ -79,6 +80,7 @@ def create_tasks(settings: NotificationsSettings, database: Database, clock: Clo
     ledger = Ledger(database, communications, clock)
     retention = Retention(database, clock, rules(settings, communications, common), common)
     return [
+        Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
         *(Task(c.name, c.run, c.stuck) for c in create_consumers(settings, database, clock)),
         *(
             Task(f"sender {number}", _sender(settings, database, communications, ledger, clock).run)
@@ -112,6 +114,7 @@ def _sender(
             batch_rows=settings.delivery_batch_rows,
             lease=timedelta(seconds=settings.delivery_lease_s),
             poll_s=settings.delivery_poll_s,
+            look_max_s=settings.delivery_look_max_s,
             facts_patience=timedelta(seconds=settings.facts_patience_s),
             facts_retry=timedelta(seconds=settings.facts_retry_s),
             retry=settings.retry_policy,

@@ -151,7 +151,8 @@ class Notifications:
     async def _plan(self, connection: Connection, wanted: Sequence[Planned]) -> None:
         now = self._clock.now()
         planned = await messages.plan(connection, wanted, now)
-        await self._communications.announce(connection, planned, now)
+        # What is due at once is shown once something has become of it: in a moment, and written once.
+        await self._communications.announce(connection, [m for m in planned if m.due_at > now], now)
 
 
 def _of_different_appointments(events: Sequence[AppointmentEvent]) -> Iterator[list[AppointmentEvent]]:

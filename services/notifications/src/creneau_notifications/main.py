@@ -15,7 +15,7 @@ from creneau_shared.commands import add_commands
 from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.replay import replay
-from creneau_shared.worker import run_worker
+from creneau_shared.worker import run, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 add_commands(main, NotificationsSettings, SERVICE, create_app)
@@ -24,7 +24,7 @@ add_commands(main, NotificationsSettings, SERVICE, create_app)
 @main.command()
 def worker() -> None:
     """Follow what happens, plan messages and send them."""
-    asyncio.run(_work())
+    run(_work())
 
 
 @main.command(name="rebuild-replicas")

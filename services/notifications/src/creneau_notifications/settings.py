@@ -34,7 +34,12 @@ class NotificationsSettings(ServiceSettings):
         300.0,
         description="a message claimed longer ago may be claimed again: its sender is gone; seconds",
     )
-    delivery_poll_s: float = Field(0.5, description="pause of a sender that found nothing due, seconds")
+    delivery_poll_s: float = Field(
+        0.5, description="pause of a sender while what is due is in others' hands, seconds"
+    )
+    delivery_look_max_s: float = Field(
+        10.0, gt=0, description="longest pause of a sender between two looks for what is due, seconds"
+    )
     delivery_attempts_max: int = Field(30, ge=1, description="tries of one message, at the most")
     facts_patience_s: float = Field(
         60.0, description="how long a due message waits for the contact and the directory's facts, seconds"

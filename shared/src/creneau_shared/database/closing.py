@@ -1,4 +1,5 @@
-"""What a transaction writes as it closes: what nothing in it waits for, in one statement before COMMIT.
+"""What a transaction does as it closes: it writes what nothing in it waits for, in one statement before COMMIT, and says
+after COMMIT what it has brought.
 
 Events and audit rows are rows that nothing reads again: a transaction of twenty writes would send forty statements for
 them; it sends one. What was written last (`LastWrite`) goes with them, so that it needs no round trip of its own; it
@@ -79,6 +80,8 @@ class Closing:
     """what `connection` stands for, as it knows itself"""
     rows: list[tuple[ClosingInsert, tuple[Any, ...]]] = field(default_factory=list)
     last: list[LastWrite] = field(default_factory=list)
+    channels: set[str] = field(default_factory=set)
+    """whose bells are rung once it has committed"""
 
     async def write(self) -> None:
         """Write it all."""
@@ -147,6 +150,14 @@ def begin(connection: Any, session: Any) -> tuple[Closing, Token[Closing | None]
     and calls `write_before`."""
     closing = Closing(connection, session)
     return closing, _current.set(closing)
+
+
+def announce(connection: Any, channel: str) -> None:
+    """Once the transaction of `connection` has committed, whoever waits for what comes on this channel is woken
+    (`wakeups`). Outside `Database.transaction` nobody is: they look by themselves after a while."""
+    closing = _current.get()
+    if closing is not None and closing.connection is connection:
+        closing.channels.add(channel)
 
 
 def end(token: Token[Closing | None]) -> None:

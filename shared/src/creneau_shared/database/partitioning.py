@@ -41,6 +41,7 @@ DECLARE
     instant name;
     taken boolean;
     may record;
+    option text;
 BEGIN
     SELECT attname INTO STRICT instant FROM pg_partitioned_table JOIN pg_attribute
         ON attrelid = partrelid AND attnum = partattrs[0]
@@ -58,6 +59,9 @@ BEGIN
     END IF;
     -- Attached rather than made in place: only the default partition is locked, and readers and writers of months go on.
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', part, parent || '_default');
+    FOR option IN SELECT unnest(reloptions) FROM pg_class WHERE oid = to_regclass(quote_ident(parent || '_default')) LOOP
+        EXECUTE format('ALTER TABLE %I SET (%s)', part, option);
+    END LOOP;
     EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                    parent, part, first, following);
     -- Statements that are about one month name its partition (`partitions.month_of`), and need a right of their own to it.

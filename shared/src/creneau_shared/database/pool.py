@@ -22,6 +22,7 @@ from prometheus_client import Counter
 from creneau_shared.database import closing
 from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.standby import Standby, may_be_older
+from creneau_shared.database.wakeups import TELL, Bells
 from creneau_shared.errors import Unavailable
 
 Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
@@ -114,10 +115,12 @@ class Database:
         kept_for_reads: int = 0,
         opened_at_once: int = 1,
         standby: Standby | None = None,
+        wakeup_pause_s: float = 0.1,
     ) -> None:
         """`wait_s`: how long a connection may be waited for; None: as long as it takes. `kept_for_reads`: connections
         that transactions leave to what is done outside of any. `opened_at_once`: without so many it does not open.
-        `standby`: where reads may go for which an older state will do (`older_state_will_do`)."""
+        `standby`: where reads may go for which an older state will do (`older_state_will_do`). `wakeup_pause_s`: between
+        two wake-ups of other processes."""
         self._url = url
         self._size = size
         self._wait_s = wait_s
@@ -136,6 +139,11 @@ class Database:
             "max_parallel_workers_per_gather": "0",
         }
         self._pool: asyncpg.Pool | None = None
+        self.bells = Bells(
+            lambda channels: self.pool.execute(TELL, channels),
+            failures=DATABASE_FAILURES,
+            pause_s=wakeup_pause_s,
+        )
 
     async def __aenter__(self) -> Self:
         self._pool = await asyncpg.create_pool(
@@ -156,6 +164,7 @@ class Database:
     ) -> None:
         if self.standby is not None:
             await self.standby.database.__aexit__(kind, error, trace)
+        await self.bells.close()
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
@@ -233,7 +242,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside a transaction: commits when the block ends, rolls back when it raises.
 
-        What was put off in it (see `closing`) is written before it commits.
+        What was put off in it (see `closing`) is written before it commits; who waits for what it brings is woken then.
         """
         async with self._turn_to_write(), self._own_connection() as connection:
             transaction = connection.transaction()
@@ -249,6 +258,7 @@ class Database:
             finally:
                 closing.end(token)
             await transaction.commit()
+            self.bells.announce(put_off.channels)
 
     async def ping(self) -> None:
         """Raise when the database does not answer."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 import uvicorn
@@ -51,7 +53,36 @@ def serve(app: Application, settings: Listening) -> None:
     _DrainingServer(config, app.health).run()
 
 
-class _DrainingServer(uvicorn.Server):
+class CalmServer(uvicorn.Server):
+    """uvicorn wakes up ten times a second to see whether it should end; this one is told, and keeps the Date header."""
+
+    TICK_S = 1.0
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
+        super().__init__(config)
+
+    @property
+    def should_exit(self) -> bool:
+        return self._ending.is_set()
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        if value and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)  # a signal is handled beside the loop
+        elif value:
+            self._ending.set()
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.TICK_S):
+                    await self._ending.wait()
+
+
+class _DrainingServer(CalmServer):
     """Tells readiness of the coming end before it stops accepting."""
 
     def __init__(self, config: uvicorn.Config, health: Health) -> None:

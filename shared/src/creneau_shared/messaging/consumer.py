@@ -140,6 +140,10 @@ class Consumer:
         self._limits = messaging or MessagingSettings()
         self._generations: dict[TopicPartition, int] = {}
         self._failures = 0
+        self._ordered = database.bells.of(rebuild.CHANNEL)
+        self._heard = self._ordered.rung
+        self._look_at = -math.inf
+        """when to look whether a rebuild was ordered"""
         self._seconds = seconds
         self._moved_at = seconds()
         metrics.CONSUMER_POLL_AGE_SECONDS.labels(name).set_function(self.poll_age_s)
@@ -204,16 +208,14 @@ class Consumer:
             if self._seconds() >= prune_at:
                 await self._prune()
                 prune_at = self._seconds() + self._limits.inbox_prune_interval_s
-            if self._seconds() >= check_at:
+            if self._seconds() >= check_at or self._ordered.rung != self._heard:
                 await self._check_logs(kafka)
                 check_at = self._seconds() + self._limits.consumer_check_interval_s
-            batches = await kafka.getmany(
-                timeout_ms=int(self._limits.consumer_poll_s * 1000),
-                max_records=self._limits.consumer_batch_events_max,
-            )
+            batches = await self._poll(kafka, stop, within_s=check_at - self._seconds())
             self._moved()
             if changed.is_set():
                 changed.clear()
+                self._look_at = -math.inf
                 await self._load_generations(kafka)
             offsets: dict[TopicPartition, int] = {}
             failures, until = self._failures, self._seconds() + self._limits.consumer_round_s
@@ -227,6 +229,25 @@ class Consumer:
                 await wait(stop, self._backoff_s(self._failures))
             elif batches:
                 self._failures = 0
+
+    async def _poll(
+        self, kafka: AIOKafkaConsumer, stop: asyncio.Event, *, within_s: float
+    ) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
+        """What has come, as soon as something has; nothing when it takes too long, at `stop`, or when told to look."""
+        longest_s = max(0.0, min(within_s, self._limits.consumer_poll_s))
+        fetching = asyncio.ensure_future(
+            kafka.getmany(
+                timeout_ms=int(longest_s * 1000),
+                max_records=self._limits.consumer_batch_events_max,
+            )
+        )
+        told = asyncio.ensure_future(self._ordered.wait(stop, None, since=self._heard))
+        try:
+            await asyncio.wait({fetching, told}, return_when=asyncio.FIRST_COMPLETED)
+            return fetching.result() if fetching.done() else {}
+        finally:
+            fetching.cancel()
+            told.cancel()
 
     async def _handle(
         self,
@@ -445,16 +466,20 @@ class Consumer:
     async def _check_logs(self, kafka: AIOKafkaConsumer) -> None:
         """Measure the lag; rewind partitions whose log has been emptied unsaid, or that are to be rebuilt by
         command."""
+        looks = self._looks()
         assigned = kafka.assignment()
         if not assigned:
             return
         try:
             async with asyncio.timeout(KAFKA_CALL_TIMEOUT_S):
-                stored = await inbox.generations(self._database, self.name)
+                stored = await inbox.generations(self._database, self.name) if looks else {}
                 positions = {place: await kafka.position(place) for place in assigned}
         except TRANSIENT as error:
+            self._look_at = -math.inf
             log.info("log not checked", consumer=self.name, error=type(error).__name__)
             return
+        if inbox.REBUILD in stored.values():
+            self._look_at = -math.inf
         lag = dict.fromkeys(self.topics, 0)
         read: dict[rebuild.Place, int] = {}
         for place, position in positions.items():
@@ -467,15 +492,27 @@ class Consumer:
                 read[place.topic, place.partition] = position
         for topic, events in lag.items():
             metrics.CONSUMER_LAG_EVENTS.labels(self.name, topic).set(events)
-        await self._sweep(read)
+        if looks:
+            await self._sweep(read)
+
+    def _looks(self) -> bool:
+        """Whether to ask the database for an order to rebuild: if one was heard of, is being carried out, or now and
+        then."""
+        looks = self._ordered.rung != self._heard or self._seconds() >= self._look_at
+        if looks:
+            self._heard = self._ordered.rung
+            self._look_at = self._seconds() + self._limits.consumer_command_interval_s
+        return looks
 
     async def _sweep(self, read: Mapping[rebuild.Place, int]) -> None:
         """Forget what a rebuild has not found in the topics, once it has read them."""
         if self._replica is None:
             return
         try:
-            await rebuild.sweep_when_read(self._database, self.name, read, self._replica)
+            if await rebuild.sweep_when_read(self._database, self.name, read, self._replica):
+                self._look_at = -math.inf
         except TRANSIENT as error:
+            self._look_at = -math.inf
             log.info("replica not swept yet", consumer=self.name, error=type(error).__name__)
 
     async def _prune(self) -> None:

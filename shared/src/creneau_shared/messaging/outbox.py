@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-from creneau_shared.database.closing import ClosingInsert
+from creneau_shared.database.closing import ClosingInsert, announce
 from creneau_shared.database.pool import Connection
 from creneau_shared.messaging.events import Event
 
@@ -39,6 +39,9 @@ AUTOVACUUM = {
     "fillfactor": "80",
 }
 """Storage parameters of a table whose rows are all updated once: vacuumed by number of rows, not by share."""
+
+OUTBOX_CHANNEL = "creneau_outbox"
+"""on which the relay is woken: whoever writes into the outbox in another way than by `append` announces it there"""
 
 OUTBOX_INSERT = ClosingInsert(
     "outbox",
@@ -70,7 +73,8 @@ def outbox_table(metadata: MetaData) -> Table:
         "outbox",
         metadata,
         Column("position", BigInteger, Identity(always=True), primary_key=True),
-        Column("event_id", Uuid, nullable=False, unique=True),
+        # Ours alone to make, and looked for by nobody: no index of it.
+        Column("event_id", Uuid, nullable=False),
         Column("topic", Text, nullable=False),
         Column("key", Text(collation="C"), nullable=False),
         Column("type", Text, nullable=False),
@@ -106,6 +110,8 @@ async def append(connection: Connection, events: Sequence[Event]) -> None:
     Raises ValueError, at once, for an event that is too long.
     """
     await OUTBOX_INSERT.run(connection, [_row(event) for event in events])
+    if events:
+        announce(connection, OUTBOX_CHANNEL)
 
 
 def _row(event: Event) -> tuple[Any, ...]:

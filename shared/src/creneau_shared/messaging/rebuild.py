@@ -14,10 +14,14 @@ from dataclasses import dataclass
 
 import structlog
 
+from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.messaging.inbox import REBUILD
 
 log = structlog.get_logger(__name__)
+
+CHANNEL = "creneau_rebuild"
+"""on which consumers are told that one of them is to be built again"""
 
 Place = tuple[str, int]
 """A topic's name and a partition of it."""
@@ -34,8 +38,8 @@ class Replica:
 async def rebuild(database: Database, consumer: str) -> None:
     """Have `consumer` forget what it has handled and read its topics from their beginning.
 
-    The running processes of the consumer notice within `CONSUMER_CHECK_INTERVAL_S`; none needs to be stopped, and if
-    none runs the next one to start does it.
+    The running processes of the consumer hear of it, or notice within `CONSUMER_COMMAND_INTERVAL_S`; none needs to be
+    stopped, and if none runs the next one to start does it.
     """
     async with database.transaction() as connection:
         # First the partitions: a batch being handled now is waited for, or waits and finds that it may not commit.
@@ -50,6 +54,7 @@ async def rebuild(database: Database, consumer: str) -> None:
             " SELECT consumer, topic, partition FROM inbox_log WHERE consumer = $1",
             consumer,
         )
+        announce(connection, CHANNEL)
 
 
 async def begun(database: Database, consumer: str, place: Place, end: int, handled: int) -> None:
@@ -85,8 +90,8 @@ async def mark(connection: Connection, consumer: str, keys: Sequence[str]) -> No
 
 async def sweep_when_read(
     database: Database, consumer: str, positions: Mapping[Place, int], replica: Replica
-) -> int | None:
-    """Forget what was not marked, if everything has been read; how many that was. None: not yet, or nothing to do.
+) -> bool:
+    """Forget what was not marked, if everything has been read; whether there is more to read before that.
 
     `positions`: up to where this process has handled each of its partitions.
     """
@@ -94,7 +99,7 @@ async def sweep_when_read(
         "SELECT topic, partition, until FROM rebuild WHERE consumer = $1", consumer
     )
     if not rows:
-        return None
+        return False
     read = [
         (row["topic"], row["partition"])
         for row in rows
@@ -110,8 +115,9 @@ async def sweep_when_read(
             [partition for _, partition in read],
         )
     if any(row["until"] != 0 and (row["topic"], row["partition"]) not in read for row in rows):
-        return None
-    return await _sweep(database, consumer, replica)
+        return True
+    await _sweep(database, consumer, replica)
+    return False
 
 
 async def _sweep(database: Database, consumer: str, replica: Replica) -> int:

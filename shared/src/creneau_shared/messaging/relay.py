@@ -31,6 +31,7 @@ from creneau_shared.database.pool import Connection, Database
 from creneau_shared.logging import describe
 from creneau_shared.messaging import metrics, retention
 from creneau_shared.messaging.broker.choice import broker_of
+from creneau_shared.messaging.outbox import OUTBOX_CHANNEL
 from creneau_shared.messaging.sending import Ack, learn_sizes, prepare, send
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.topic_keeper import TopicKeeper
@@ -80,6 +81,7 @@ class Relay:
         messaging: MessagingSettings | None = None,
     ) -> None:
         self._database = database
+        self._committed = database.bells.of(OUTBOX_CHANNEL)
         self._settings = settings
         self._broker = broker_of(settings)
         self._topics = tuple(topics)
@@ -159,6 +161,7 @@ class Relay:
             check_at, pause_s = 0.0, least_s
             await keeper.configure()
             while not stop.is_set():
+                rung = self._committed.rung
                 if loop.time() >= check_at:
                     await self._check_logs(connection, keeper, reader, producer)
                     check_at = loop.time() + self._limits.relay_log_check_interval_s
@@ -168,8 +171,13 @@ class Relay:
                     continue
                 if sent == self._limits.relay_batch_events_max:
                     continue
-                pause_s = least_s if sent else min(pause_s * 1.5, most_s)
-                await wait(stop, pause_s)
+                if sent:
+                    pause_s = least_s
+                    await wait(stop, pause_s)
+                else:
+                    # Longer each time, for while it was busy it was told of the next commit with a delay.
+                    pause_s = min(pause_s * 1.5, most_s)
+                    await self._committed.wait(stop, min(pause_s, check_at - loop.time()), since=rung)
 
     async def _check_logs(
         self,

@@ -31,7 +31,9 @@ class MessagingSettings(BaseSettings):
 
     relay_batch_events_max: int = Field(500, description="events that are sent and recorded together")
     relay_poll_min_s: float = Field(0.02, description="pause after a poll that found events, seconds")
-    relay_poll_max_s: float = Field(0.05, description="longest pause between two polls, seconds")
+    relay_poll_max_s: float = Field(
+        1.0, description="longest pause between two polls that no commit has asked for, seconds"
+    )
     relay_send_timeout_s: float = Field(
         4.0, description="longest that one attempt at a batch may take, seconds"
     )
@@ -45,8 +47,11 @@ class MessagingSettings(BaseSettings):
     relay_leader_retry_s: float = Field(1.0, description="pause between two attempts to lead, seconds")
 
     consumer_batch_events_max: int = Field(500, description="events that are fetched and handled together")
-    consumer_poll_s: float = Field(0.2, description="longest wait of one poll, seconds")
+    consumer_poll_s: float = Field(2.0, description="longest wait of one poll, seconds")
     consumer_check_interval_s: float = Field(2.0, description="pause between two looks at the log, seconds")
+    consumer_command_interval_s: float = Field(
+        10.0, description="pause between two looks for a rebuild that was ordered and not heard of, seconds"
+    )
     consumer_attempts_max: int = Field(3, description="attempts at an event before it is dead")
     consumer_backoff_min_s: float = Field(0.1, description="first pause before another attempt, seconds")
     consumer_backoff_max_s: float = Field(5.0, description="longest pause before another attempt, seconds")

@@ -15,7 +15,7 @@ from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import slot_query
 from creneau_booking.operations.references import id_of
-from creneau_booking.storage.agenda import agenda_actors
+from creneau_booking.storage.agenda import actors_of_schedules
 from creneau_booking.storage.candidates import Candidate, Consumer, candidates_of
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.clock import PARIS
@@ -32,8 +32,8 @@ from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import ID
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
 from creneau_shared.fhir.search.execute import search as run_search
-from creneau_shared.fhir.search.includes import Row
-from creneau_shared.fhir.search.sql import Catalog, compile_count
+from creneau_shared.fhir.search.request import Limits
+from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import Access
 
@@ -41,7 +41,7 @@ PROPOSAL_PREFIX = "proposal."
 COUNT_DEFAULT = 20
 COUNT_MAX = 500
 TOTAL_MAX = 1000
-"""slots are counted so far: each must be looked up among the occupancies; one more means: more than these"""
+"""slots are counted so far; of more, or where too much would have to be looked through, there is no total"""
 
 DEFINITION = operation_definition(
     "find",
@@ -90,7 +90,7 @@ class FindOperation:
         if access.patient_ids is not None:
             pairs.append(("bookable", "true"))
         wanted = searching.parse(service, request, "Slot", pairs, strict=True)
-        wanted = replace(wanted, count=count, total="none")
+        wanted = replace(wanted, count=count, limits=Limits(total_counted_max=TOTAL_MAX))
         scope = searching.scope_of(access)
         others = [service.catalog.table(name) for name in service.catalog.types if name != "Slot"]
         async with service.connection() as connection:
@@ -98,23 +98,24 @@ class FindOperation:
             consumer = await self._consumer(connection, access, given, request.now, ignored)
             catalog = Catalog([SlotTable(consumer=consumer, besides=ignored), *others])
             result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
-            total = len(result.matches)
-            if result.next_cursor is not None:
-                counting = compile_count(catalog, scope, wanted, TOTAL_MAX)
-                total = await connection.fetchval(counting.sql, *counting.values)
-            actors = await agenda_actors(connection, [row.id for row in result.matches])
+            slots = [loads(row.content) for row in result.matches]
+            schedules = [id_of(slot["schedule"]) for slot in slots]
+            actors = await actors_of_schedules(connection, schedules)
             judged = _named(given) & (access.patient_ids or frozenset())
             if judged:  # the practices' rules looked at their age and appointments
                 await service.auditor.record(connection, request, Event("E", "Appointment", patients=judged))
         patients = given.references("patient-reference", "patient")
-        proposals = [_proposal(row, actors.get(row.id, ()), patients) for row in result.matches]
+        proposals = [
+            _proposal(slot, actors.get(schedule, ()), patients)
+            for slot, schedule in zip(slots, schedules, strict=True)
+        ]
         entries = [
             Entry(f"{service.base_url}/Appointment/{p['id']}", dumps(p), {"mode": "match"}) for p in proposals
         ]
-        if total > len(proposals):
-            entries.append(outcome_entry(_more(total, request.language)))
+        if result.next_cursor is not None:
+            entries.append(outcome_entry(_more(result.total, len(proposals), request.language)))
         links = [Link("self", query_url(f"{service.base_url}/Appointment/$find", request.query))]
-        return Answer(200, write_bundle("searchset", entries, total=total, links=links))
+        return Answer(200, write_bundle("searchset", entries, total=result.total, links=links))
 
     async def _consumer(
         self,
@@ -227,25 +228,24 @@ def _count(given: OperationInput) -> int:
     return min(int(value), COUNT_MAX)
 
 
-def _proposal(row: Row, actors: Sequence[str], patients: Sequence[Resource]) -> Resource:
-    slot: Resource = loads(row.content)
+def _proposal(slot: Resource, actors: Sequence[str], patients: Sequence[Resource]) -> Resource:
     who = [{"reference": actor} for actor in actors] + list(patients)
     return {
         "resourceType": "Appointment",
-        "id": f"{PROPOSAL_PREFIX}{row.id}",
+        "id": f"{PROPOSAL_PREFIX}{slot['id']}",
         "status": "proposed",
         **{name: slot[name] for name in SAID_BY_SLOT if name in slot},
         "start": slot["start"],
         "end": slot["end"],
-        "slot": [{"reference": f"Slot/{row.id}"}],
+        "slot": [{"reference": f"Slot/{slot['id']}"}],
         "participant": [{"actor": actor, "required": "required", "status": "needs-action"} for actor in who],
         "requestedPeriod": [{"start": slot["start"], "end": slot["end"]}],
     }
 
 
-def _more(total: int, language: Language) -> bytes:
-    fr, en = ("Plus de ", "More than ") if total > TOTAL_MAX else ("", "")
-    found = min(total, TOTAL_MAX)
+def _more(total: int | None, shown: int, language: Language) -> bytes:
+    fr, en = ("Plus de ", "More than ") if total is None else ("", "")
+    found = shown if total is None else total
     issue = Issue(
         "informational",
         f"{fr}{found} créneaux conviennent ; les premiers sont proposés. Augmentez _count pour en voir plus.",

@@ -16,6 +16,9 @@ from creneau_shared.security.rights import OWNER
 SLOT_LENGTH_MAX = timedelta(days=31)
 """a longer slot is not found by the time within it; the bound keeps the search in two partitions"""
 
+_ACTORS = """ARRAY(SELECT substr(term, 7) FROM unnest(schedule.terms) AS term
+  WHERE starts_with(term, 'actor=') AND strpos(term, '/') > 0 AND strpos(term, '/_history/') = 0 ORDER BY 1)"""
+
 
 async def slots_between(connection: Connection, schedule: str, start: datetime, end: datetime) -> list[str]:
     """The ids of the slots of an agenda that lie in or reach into `[start, end)`, whatever their status, in order.
@@ -68,6 +71,14 @@ async def agendas_of(
     return tuple(f"Schedule/{row['id']}" for row in rows), owners
 
 
+async def actors_of_schedules(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The actors of each of these agendas (ids), as references."""
+    rows = await connection.fetch(
+        f"SELECT id, {_ACTORS} AS actors FROM schedule WHERE id = ANY($1)", sorted(set(ids))
+    )
+    return {row["id"]: tuple(row["actors"]) for row in rows}
+
+
 async def agenda_actors(
     connection: Connection, slot_ids: Sequence[str], *, public_only: bool = False
 ) -> dict[str, tuple[str, ...]]:
@@ -75,8 +86,7 @@ async def agenda_actors(
     shown = is_public("kind") if public_only else "true"
     rows = await connection.fetch(
         "SELECT coalesce(slot.name, slot.id::text) AS id,"
-        " ARRAY(SELECT substr(term, 7) FROM unnest(schedule.terms) AS term"
-        "   WHERE starts_with(term, 'actor=') AND strpos(term, '/') > 0 AND strpos(term, '/_history/') = 0 ORDER BY 1) AS actors"
+        f" {_ACTORS} AS actors"
         " FROM slot JOIN schedule ON schedule.key = slot.schedule_key JOIN slot_kind kind ON kind.key = slot.kind_key"
         f" WHERE slot.id = ANY($1::uuid[]) AND {shown}",
         [slot_key(id_) for id_ in slot_ids],

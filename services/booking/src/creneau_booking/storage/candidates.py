@@ -15,7 +15,7 @@ from creneau_booking.domain.appointment import patient_actor
 from creneau_booking.storage.agenda_rules import births_of, future_appointments, rules_of_schedules
 from creneau_booking.storage.availability.rule import is_open, takes_age
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.search.generic import literal
+from creneau_shared.fhir.search.sql import Arguments
 
 Period = tuple[datetime, datetime]
 
@@ -29,23 +29,27 @@ class Candidate:
     full: tuple[str, ...] = ()
     elsewhere: tuple[Period, ...] = ()
 
-    def condition(self, alias: str) -> str:
+    def condition(self, alias: str, arguments: Arguments) -> str:
         """Condition: the slot's agenda takes this patient."""
         if self.birth is None:
             age = f"{alias}_agenda.age_from_months IS NULL"
         else:
-            first, last = (literal(day.isoformat()) for day in (self.birth.first, self.birth.last))
+            first, last = (arguments.add(day, "date") for day in (self.birth.first, self.birth.last))
             age = takes_age(alias, first, last)
         conditions = [age]
         if self.full:
-            ids = ", ".join(literal(id_) for id_ in self.full)
+            ids = arguments.add(self.full, "text[]")
             conditions.append(
-                f"{alias}.schedule_key NOT IN (SELECT s.key FROM schedule s WHERE s.id IN ({ids}))"
+                f"{alias}.schedule_key NOT IN (SELECT s.key FROM schedule s WHERE s.id = ANY({ids}))"
             )
-        conditions += [
-            f'NOT ({alias}.start < {_instant(end)} AND {alias}."end" > {_instant(start)})'
-            for start, end in self.elsewhere
-        ]
+        if self.elsewhere:
+            starts, ends = (
+                arguments.add([period[n] for period in self.elsewhere], "timestamptz[]") for n in (0, 1)
+            )
+            conditions.append(
+                f"NOT EXISTS (SELECT FROM unnest({starts}, {ends}) AS visit (start, until)"
+                f' WHERE {alias}.start < visit.until AND {alias}."end" > visit.start)'
+            )
         return " AND ".join(conditions)
 
 
@@ -56,12 +60,12 @@ class Consumer:
     now: datetime
     candidates: tuple[Candidate, ...] = ()
 
-    def condition(self, alias: str) -> str:
+    def condition(self, alias: str, arguments: Arguments) -> str:
         """Condition: the slot could be booked by the consumer, for one of the candidates."""
-        opened = is_open(alias, _instant(self.now))
+        opened = is_open(alias, arguments.add(self.now, "timestamptz"))
         if not self.candidates:
             return opened
-        ways = " OR ".join(f"({candidate.condition(alias)})" for candidate in self.candidates)
+        ways = " OR ".join(f"({candidate.condition(alias, arguments)})" for candidate in self.candidates)
         return f"{opened} AND ({ways})"
 
 
@@ -79,6 +83,8 @@ async def candidates_of(
 
     `per_agenda_max`: how many appointments to come one may have in an agenda that says no number itself.
     """
+    if not patients:
+        return ()
     births = await births_of(connection, patients)
     busy = await _busy(connection, patients, now, besides)
     found = []
@@ -116,7 +122,3 @@ async def _busy(
     for row in rows:
         found[row["actor"]] = (*found.get(row["actor"], ()), (row["start"], row["until"]))
     return found
-
-
-def _instant(moment: datetime) -> str:
-    return f"{literal(moment.isoformat())}::timestamptz"

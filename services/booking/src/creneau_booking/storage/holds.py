@@ -123,6 +123,12 @@ async def expired_holds_on_actors(
     return [row["appointment_id"] for row in rows]
 
 
+async def next_expiry(connection: Connection) -> datetime | None:
+    """When the next hold runs out, or has; None without any."""
+    moment: datetime | None = await connection.fetchval("SELECT min(expires_at) FROM hold")
+    return moment
+
+
 async def expired_holds(connection: Connection, now: datetime, limit: int) -> list[str]:
     """The appointments whose hold has run out, oldest first."""
     rows = await connection.fetch(

@@ -6,15 +6,18 @@ a range of one agenda's slots, or of one status, by index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 from creneau_booking.storage import slot_visibility
+from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.availability.rule import JUDGED, agenda_of, is_free, is_open, takes_age
 from creneau_booking.storage.candidates import Consumer
 from creneau_booking.storage.slot_rows import KEY_SQL, content_sql, slot_key
 from creneau_booking.storage.tables import SLOT_STATUSES
 from creneau_shared.clock import PARIS, Clock, SystemClock
+from creneau_shared.database.conditions import all_of
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.generic import clause_terms, instants_condition, literal, words_condition
 from creneau_shared.fhir.search.parameters import SearchParameter
@@ -22,13 +25,24 @@ from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.request import (
     Clause,
     Condition,
+    DateValue,
     MissingValue,
     NearValue,
     ReferenceValue,
+    SearchRequest,
     SortKey,
     TokenValue,
 )
-from creneau_shared.fhir.search.sql import Arguments, Columns, Selection, SortValue, Walk
+from creneau_shared.fhir.search.sql import (
+    Arguments,
+    Catalog,
+    Columns,
+    SearchScope,
+    Selection,
+    SortValue,
+    Walk,
+)
+from creneau_shared.fhir.search.steps import Steps
 
 STATUS_SYSTEM = "http://hl7.org/fhir/slotstatus"
 _INSTANTS = {"start": "start", "end": '"end"', "_lastUpdated": "last_updated"}
@@ -73,6 +87,14 @@ class SlotTable:
     def live(self, alias: str) -> str:
         return "true"
 
+    async def steps(
+        self, connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest
+    ) -> Steps | None:
+        """Free slots in the order of time are found agenda by agenda."""
+        joined = _KindJoined(self._clock, consumer=self._consumer, besides=self._besides)
+        tables = agenda_walk.Tables(_KindTable(self._clock), joined)
+        return await agenda_walk.steps_of(connection, catalog, scope, request, tables)
+
     def predicate(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         name = clause.parameter.index_name
         if clause.parameter.full_text:
@@ -80,7 +102,7 @@ class SlotTable:
         if clause.modifier == "missing":
             return self._missing(clause, alias, arguments)
         if name in _INSTANTS:
-            return instants_condition(clause, f"{alias}.{_INSTANTS[name]}", arguments)
+            return _instants(clause, alias, arguments)
         if name == "_id":
             return self._id(clause, alias, arguments)
         if name == "status":
@@ -103,7 +125,7 @@ class SlotTable:
             return _takes_one_of(selection, alias)
         start = literal(f"{parameter.index_name}={selection.table.resource_type}/")
         target = f"{start} || {selection.table.columns(selection.alias).id}"
-        return _of_kinds(f"k.terms && ARRAY({selection.select(target)})", alias)
+        return self._of_kinds(lambda kind: f"{kind}.terms && ARRAY({selection.select(target)})", alias)
 
     def referred_ids(self, parameter: SearchParameter, target_type: str, selection: Selection) -> str:
         alias = selection.alias
@@ -176,7 +198,7 @@ class SlotTable:
         """Condition: the slot bears one of the terms, its own (identifier) or its kind's."""
         if name == "identifier":
             return f"({alias}.terms IS NOT NULL AND {alias}.terms && {terms})"
-        return _of_kinds(f"k.terms && {terms}", alias)
+        return self._of_kinds(lambda kind: f"{kind}.terms && {terms}", alias)
 
     def _words(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         """Condition: the slot's words, its own or else its kind's, are those that are looked for.
@@ -205,16 +227,16 @@ class SlotTable:
         if clause.modifier == "not":
             return f"NOT {alias}.status = ANY({arguments.add(codes, 'slot_status[]')})"
         others = [code for code in codes if code != "free"]
-        ways = [self._free(alias)] if "free" in codes else []
+        ways = [self._free(alias, arguments)] if "free" in codes else []
         if others or not ways:
             ways.append(f"{alias}.status = ANY({arguments.add(others, 'slot_status[]')})")
         return f"({' OR '.join(ways)})" if len(ways) > 1 else ways[0]
 
-    def _free(self, alias: str) -> str:
+    def _free(self, alias: str, arguments: Arguments) -> str:
         """Condition: the slot is free, as the one truth has it (`storage.availability`)."""
         if self._besides is None:
             return is_free(alias)
-        mine = literal(self._besides)
+        mine = arguments.add(self._besides, "text")
         as_if = JUDGED.format(slot=alias, besides=mine)
         moved = f"({alias}.taken_by IS NULL OR {alias}.taken_by = {mine}) AND {as_if} = 'free'"
         return is_free(alias, f"{alias}.status = 'free' OR ({moved})")
@@ -235,13 +257,13 @@ class SlotTable:
         if self._consumer is None:
             opened = is_open(alias, arguments.add(self._clock.now(), "timestamptz"))
         else:
-            opened = self._consumer.condition(alias)
-        could = f"({self._free(alias)} AND {opened})"
+            opened = self._consumer.condition(alias, arguments)
+        could = f"({self._free(alias, arguments)} AND {opened})"
         return could if ("true" in wanted) == (clause.modifier is None) else f"NOT {could}"
 
     def _schedule(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         if clause.modifier == "identifier":
-            return _of_kinds(f"k.terms && {arguments.add(clause_terms(clause), 'text[]')}", alias)
+            return self._bearing("schedule", arguments.add(clause_terms(clause), "text[]"), alias)
         ids = [
             reference.removeprefix("Schedule/")
             for value in clause.values
@@ -255,11 +277,47 @@ class SlotTable:
             return f"{alias}.schedule_key = ({wanted})"
         return f"{alias}.schedule_key IN ({wanted})"
 
+    def _of_kinds(self, condition: Callable[[str], str], alias: str) -> str:
+        """Condition: the slot is of a kind that fulfils `condition` (of an alias of slot_kind); by its agenda's index, as
+        slots have none of kinds."""
+        kinds = f"SELECT k.schedule_key, k.key FROM slot_kind k WHERE {condition('k')}"
+        return f"({alias}.schedule_key, {alias}.kind_key) IN ({kinds})"
 
-def _of_kinds(condition: str, alias: str) -> str:
-    """Condition: the slot is of a kind `k` that fulfils `condition`; by its agenda's index, as slots have none of kinds."""
-    kinds = f"SELECT k.schedule_key, k.key FROM slot_kind k WHERE {condition}"
-    return f"({alias}.schedule_key, {alias}.kind_key) IN ({kinds})"
+
+class _KindJoined(SlotTable):
+    """Slot where few are judged, each by the kind that is joined to it."""
+
+    def _of_kinds(self, condition: Callable[[str], str], alias: str) -> str:
+        return condition(f"{alias}_kind")
+
+
+class _KindTable(_KindJoined):
+    """What Slot is asked for and its agenda and kind answer, over the kinds: an alias `a` stands for their two keys."""
+
+    def source(self, alias: str) -> str:
+        keys = f"SELECT {alias}_kind.schedule_key AS schedule_key, {alias}_kind.key AS kind_key"
+        return f"slot_kind AS {alias}_kind CROSS JOIN LATERAL ({keys}) AS {alias}"
+
+    def columns(self, alias: str) -> Columns:
+        nothing = "NULL"
+        return Columns(f"{alias}.kind_key", nothing, nothing, nothing, nothing)
+
+
+_ENDS_BY = {"eq": "high", "le": "high", "lt": "low", "eb": "low"}
+"""Prefix of `end` → which of its instants no slot begins after."""
+
+
+def _instants(clause: Clause, alias: str, arguments: Arguments) -> str:
+    """Condition on an instant. What ends by a moment has begun before it, which is said as well: the months are by start."""
+    name = clause.parameter.index_name
+    conditions = [instants_condition(clause, f"{alias}.{_INSTANTS[name]}", arguments)]
+    if name == "end":
+        for group in clause.groups:
+            value = group[0]
+            if len(group) == 1 and isinstance(value, DateValue) and value.prefix in _ENDS_BY:
+                bound = getattr(value, _ENDS_BY[value.prefix])
+                conditions.append(f"{alias}.start < {arguments.add(bound, 'timestamptz')}")
+    return all_of(conditions)
 
 
 def _takes_one_of(patients: Selection, alias: str) -> str:

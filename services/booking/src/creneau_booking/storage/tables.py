@@ -193,6 +193,22 @@ agenda_actor = Table(
 """Who of an agenda can be in one place only (a reference): a role stands for its Practitioner, a place counts if it is
 a room."""
 
+agenda_named = Table(
+    "agenda_named",
+    metadata,
+    Column("reference", Text(collation="C"), primary_key=True),
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False, index=True),
+)
+"""Everybody and everything that an agenda names as its actors (`Location/12`), kept by triggers of `schedule`."""
+
+role_place = Table(
+    "role_place",
+    metadata,
+    Column("place", Text(collation="C"), primary_key=True),
+    Column("role", Text(collation="C"), primary_key=True, index=True),
+)
+"""At which places (ids of Location) a role (id) is exercised, kept by triggers of `practitioner_role`."""
+
 occupancy = Table(
     "occupancy",
     metadata,

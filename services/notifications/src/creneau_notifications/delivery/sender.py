@@ -7,6 +7,7 @@ with the same Message-ID, by which mail systems recognise the repeat. The other 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,12 +33,11 @@ from creneau_notifications.storage.messages import Attempt, Claimed, Closing, Me
 from creneau_shared.clock import Clock, zone_named
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.logging import describe
-from creneau_shared.messaging.waiting import wait
 
 log = structlog.get_logger(__name__)
 
-IDLE_POLLS_MAX = 20
-"""After this many polls without anything due the carriers let go of their connections."""
+LET_GO_AFTER_S = 10.0
+"""Carriers that have had nothing to carry for so long let go of their connections."""
 LEASE_SHARE = 4
 """A message whose turn comes after this part of its lease is held anew."""
 
@@ -49,6 +49,7 @@ class DeliveryLimits:
     batch_rows: int
     lease: timedelta
     poll_s: float
+    look_max_s: float
     facts_patience: timedelta
     facts_retry: timedelta
     retry: RetryPolicy
@@ -114,18 +115,30 @@ class Sender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop` is set; the message in hand is finished, the rest of its batch given back."""
-        idle_polls = 0
+        planned = self._database.bells.of(messages.CHANNEL)
+        now = asyncio.get_running_loop().time
+        let_go_at = math.inf
         try:
             while not stop.is_set():
+                rung = planned.rung
                 if await self.send_due(stop):
-                    idle_polls = 0
+                    let_go_at = now() + LET_GO_AFTER_S
                     continue
-                idle_polls += 1
-                if idle_polls == IDLE_POLLS_MAX:
+                if now() >= let_go_at:
                     await self._let_go()
-                await wait(stop, self._limits.poll_s)
+                    let_go_at = math.inf
+                await planned.wait(stop, min(await self._until_due_s(), let_go_at - now()), since=rung)
         finally:
             await self._let_go()
+
+    async def _until_due_s(self) -> float:
+        """The pause until something is due, unless something is planned before."""
+        async with self._database.connection() as connection:
+            due_at = await messages.next_due(connection, self._ways)
+        if due_at is None:
+            return self._limits.look_max_s
+        left_s = (due_at - self._clock.now()).total_seconds()
+        return min(left_s, self._limits.look_max_s) if left_s > 0 else self._limits.poll_s
 
     async def send_due(self, stop: asyncio.Event | None = None) -> int:
         """Claim one batch and deal with each message of it; how many there were."""

@@ -68,7 +68,7 @@ class Communications:
         self._media = media
 
     async def announce(self, connection: Connection, messages: Sequence[Message], now: datetime) -> None:
-        """Store the Communications of messages that have just been planned."""
+        """Store the Communications of messages that have just been planned, for later."""
         await self._store.create_many(connection, WriteContext(now=now), self._versions(messages))
 
     async def show(self, connection: Connection, messages: Sequence[Message], now: datetime) -> None:

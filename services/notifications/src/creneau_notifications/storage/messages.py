@@ -18,8 +18,11 @@ import asyncpg
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.plan import Kind, PlannedMessage
 from creneau_notifications.storage.snapshot import dump_event, load_event
+from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection
 
+CHANNEL = "creneau_message"
+"""on which senders are woken"""
 ERROR_CHARS_MAX = 2048
 
 
@@ -150,6 +153,8 @@ async def plan(connection: Connection, planned: Sequence[Planned], now: datetime
         [message.expires_at for message in messages],
         [dump_event(one.event) for one in planned],
     )
+    if rows:
+        announce(connection, CHANNEL)
     return [_message(row) for row in rows]
 
 
@@ -210,6 +215,17 @@ async def look_for_due(
         list(channels),
     )
     return [_message(row) for row in rows]
+
+
+async def next_due(connection: Connection, channels: Collection[str]) -> datetime | None:
+    """When the next message of these channels may be claimed, or might have been; None without any."""
+    moment: datetime | None = await connection.fetchval(
+        "SELECT least("
+        "(SELECT min(next_attempt_at) FROM message WHERE status = 'planned' AND channel = ANY($1::text[])),"
+        " (SELECT min(lease_until) FROM message WHERE status = 'sending' AND channel = ANY($1::text[])))",
+        list(channels),
+    )
+    return moment
 
 
 async def claim(connection: Connection, claimed: Sequence[Claimed], lease_until: datetime) -> None:
@@ -287,6 +303,7 @@ async def release(connection: Connection, claimed: Sequence[Message], next_attem
         [message.id for message in claimed],
         [message.attempts for message in claimed],
     )
+    announce(connection, CHANNEL)
 
 
 async def postpone(

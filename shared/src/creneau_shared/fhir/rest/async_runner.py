@@ -25,12 +25,13 @@ from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.storage import async_requests
 from creneau_shared.fhir.storage.async_requests import Kept, Leased
 from creneau_shared.logging import describe
-from creneau_shared.messaging.waiting import every, wait
+from creneau_shared.messaging.waiting import every
 from creneau_shared.tasks import Task
 
 LEASE_S = 5.0
 """A leased request that is not locked by then is leased again; also the pause before another attempt."""
 POLL_S = 0.5
+"""between two looks while a request is being carried out by somebody who may die of it"""
 HOUSEKEEPING_S = 5.0
 
 WAITING = Gauge("creneau_async_requests_waiting", "Asynchronous requests that are not finished")
@@ -57,6 +58,7 @@ class AsyncRunner:
         self._server = server
         self._service = server.service
         self._settings = settings
+        self._accepted = self._service.database.bells.of(async_requests.CHANNEL)
 
     def tasks(self) -> list[Task]:
         """What the worker runs: as many lanes as requests are carried out at once, and the housekeeping."""
@@ -68,11 +70,18 @@ class AsyncRunner:
     async def run(self, stop: asyncio.Event) -> None:
         """Carry out one request after the other until `stop`; what is in hand then is ended."""
         while not stop.is_set():
+            rung = self._accepted.rung
             if not await self.run_next():
-                await wait(stop, POLL_S)
+                await self._accepted.wait(stop, await self._pause_s(), since=rung)
+
+    async def _pause_s(self) -> float | None:
+        """Until there may be something to do that nobody announces: a lease that ends."""
+        async with self._service.database.connection() as connection:
+            next_s = await async_requests.next_lease_s(connection)
+        return None if next_s is None else max(POLL_S, next_s)
 
     async def keep_house(self, stop: asyncio.Event) -> None:
-        """Measure what waits, at each interval until `stop`."""
+        """Measure what waits, at each interval until `stop`; see to it that somebody looks at it."""
         await every(HOUSEKEEPING_S, self.measure, stop)
 
     async def measure(self) -> None:
@@ -80,6 +89,8 @@ class AsyncRunner:
         async with self._service.database.connection() as connection:
             waiting, oldest_s = await async_requests.backlog(connection)
         WAITING.set(waiting)
+        if waiting:
+            self._accepted.ring()
         OLDEST_SECONDS.set(oldest_s)
 
     async def run_next(self) -> bool:

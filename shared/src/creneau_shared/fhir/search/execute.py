@@ -12,7 +12,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.search.cursor import Cursor, CursorCodec, query_digest
 from creneau_shared.fhir.search.includes import Found, Includer, Row, check_includes, reference_parameters
-from creneau_shared.fhir.search.pages import can_walk, compile_matches
+from creneau_shared.fhir.search.pages import MatchQuery, PageRecords, can_walk, compile_matches
 from creneau_shared.fhir.search.request import SearchRequest, near_of
 from creneau_shared.fhir.search.sql import (
     EVERYTHING,
@@ -23,6 +23,7 @@ from creneau_shared.fhir.search.sql import (
     Statement,
     compile_count,
 )
+from creneau_shared.fhir.search.steps import InSteps, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ async def search(
     """Answer `request` from the tables of `catalog`, seeing no more than `scope` allows.
 
     One statement for the matches (two where rows without a sort value follow), one for each round of includes, one for
-    a total that is not known by then; before them one that counts, where a sort is by something in a side table.
+    a total that is not known by then; before them one that counts, where a sort is by something in a side table. A table
+    may find its matches otherwise (`steps`).
     Raises BadRequest for a foreign cursor, or a chain through a type that is not held here.
     """
     if request.count_only:
@@ -76,10 +78,12 @@ async def search(
         if not known:
             counted = await _count_up_to(connection, catalog, scope, request, most)
         walking = counted is None or counted > most
-    page = await _page(connection, catalog, scope, request, cursor, walking=walking)
+    table = catalog.table(request.resource_type)
+    steps = await table.steps(connection, catalog, scope, request) if isinstance(table, InSteps) else None
+    page = await _page(connection, catalog, scope, request, cursor, steps, walking=walking)
     includer = Includer(catalog, scope, request.includes, request.limits)
     included = await includer.follow(connection, page.found) if request.includes else []
-    total = await _page_total(connection, catalog, scope, request, cursor, page, counted)
+    total = await _page_total(connection, catalog, scope, request, cursor, page, counted, steps)
     backward = cursor is not None and cursor.place.backward
     has_next = (page.more or backward) and not (cursor is not None and cursor.place == FROM_THE_END)
     has_previous = page.more if backward else cursor is not None
@@ -104,20 +108,22 @@ async def _page(
     scope: SearchScope,
     request: SearchRequest,
     cursor: Cursor | None,
+    steps: Steps | None,
     *,
     walking: bool,
 ) -> _Page:
     followed = reference_parameters(request.includes, request.resource_type)
-    records: list[Any] = []
     place = cursor.place if cursor else None
-    for query in compile_matches(catalog, scope, request, place, followed, walking=walking):
-        if len(records) <= request.count:
-            records += await connection.fetch(query.statement.sql, *query.statement.values)
-    more = len(records) > request.count
-    records = records[: request.count]
-    if query.backward:
+    if steps is None:
+        queries = compile_matches(catalog, scope, request, place, followed, walking=walking)
+        page = await _fetched(connection, queries, request.count)
+    else:
+        page = await steps.page(connection, place, followed)
+    more = len(page.records) > request.count
+    records = page.records[: request.count]
+    if page.backward:
         records.reverse()
-    sort_end = 5 + query.sort_count
+    sort_end = 5 + page.sort_count
     near = near_of(request) is not None
     found: list[Found] = []
     for record in records:
@@ -131,6 +137,14 @@ async def _page(
     return _Page(found, RowPlace(first, backward=True), RowPlace(last), more)
 
 
+async def _fetched(connection: Connection, queries: Sequence[MatchQuery], count: int) -> PageRecords:
+    records: list[Any] = []
+    for query in queries:
+        if len(records) <= count:
+            records += await connection.fetch(query.statement.sql, *query.statement.values)
+    return PageRecords(records, query.sort_count, query.backward)
+
+
 async def _page_total(
     connection: Connection,
     catalog: Catalog,
@@ -139,6 +153,7 @@ async def _page_total(
     cursor: Cursor | None,
     page: _Page,
     counted: int | None,
+    steps: Steps | None,
 ) -> int | None:
     if request.total == "none":
         return None
@@ -148,6 +163,8 @@ async def _page_total(
         return len(page.found)
     if counted is not None and counted <= request.limits.sorted_whole_max:
         return counted
+    if steps is not None and request.total == "default":
+        return await steps.count(connection, request.limits.total_counted_max)
     return await _total(connection, catalog, scope, request, exact=request.total == "accurate")
 
 

@@ -529,8 +529,9 @@ def _ordered_string(value: StringValue, modifier: str, arguments: Arguments) -> 
 
 
 def _point(near: NearValue, arguments: Arguments) -> str:
+    """A scalar query: worked out once, also by a plan that does not know the values."""
     latitude = arguments.add(near.latitude, "double precision")
-    return f"ll_to_earth({latitude}, {arguments.add(near.longitude, 'double precision')})"
+    return f"(SELECT ll_to_earth({latitude}, {arguments.add(near.longitude, 'double precision')}))"
 
 
 def _near(near: NearValue, alias: str, arguments: Arguments) -> str:

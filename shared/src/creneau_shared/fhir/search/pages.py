@@ -9,9 +9,9 @@ is not among the most common ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from creneau_shared.database.conditions import all_of, any_of
 from creneau_shared.fhir.search.parameters import SearchParameter
@@ -42,6 +42,38 @@ class MatchQuery:
     backward: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PageRecords:
+    """What the statements of a page have given, in their order: up to one row more than the page has, or more."""
+
+    records: list[Any]
+    sort_count: int
+    backward: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageParts:
+    """What the statement of a page is put together from: each SQL over the row `alias`, but for `limit`."""
+
+    alias: str
+    selected: str
+    source: str
+    where: str
+    ordered: str
+    limit: str
+
+
+Assemble = Callable[[PageParts, Arguments], str]
+"""How the parts become a statement."""
+
+
+def _in_one(parts: PageParts, arguments: Arguments) -> str:
+    return (
+        f"SELECT {parts.selected} FROM {parts.source} WHERE {parts.where} "
+        f"ORDER BY {parts.ordered} LIMIT {parts.limit}"
+    )
+
+
 def can_walk(catalog: Catalog, scope: SearchScope, request: SearchRequest) -> bool | None:
     """Whether the matches can be walked to: False, True (nothing narrows them), None (when there are many)."""
     walk = _walk(catalog.table(request.resource_type), request, request.conditions, "r1", Arguments())
@@ -65,7 +97,19 @@ def compile_matches(
     the first: it is for a page that the first does not fill.
     """
     parts = _parts(catalog, request, place) if walking else ("all",)
-    return tuple(_Page(catalog, scope, request, place, references, part).query() for part in parts)
+    return tuple(_Page(catalog, scope, request, place, references, part).query(_in_one) for part in parts)
+
+
+def compile_page(
+    catalog: Catalog,
+    scope: SearchScope,
+    request: SearchRequest,
+    place: RowPlace | None,
+    references: Sequence[SearchParameter],
+    assemble: Assemble,
+) -> MatchQuery:
+    """One page as `compile_matches` has it, its statement put together by `assemble`."""
+    return _Page(catalog, scope, request, place, references, "all").query(assemble)
 
 
 _Part = Literal["all", "walked", "absent"]
@@ -120,7 +164,7 @@ class _Page:
             is_here = part == "all" or (place.values[0] is None) == (part == "absent")
             self._place = place if is_here else None
 
-    def query(self) -> MatchQuery:
+    def query(self, assemble: Assemble) -> MatchQuery:
         request, compiler, arguments = self._request, self._compiler, self._compiler.arguments
         table, alias = compiler.catalog.table(request.resource_type), compiler.alias()
         walk = None
@@ -160,11 +204,9 @@ class _Page:
         if self._references:
             selected.append(f"{table.references(self._references, alias)} AS refs")
         ordered = ", ".join(_order_by(v, self._backward) for v in order if v.expression != "NULL")
-        sql = (
-            f"SELECT {', '.join(selected)} FROM {source} WHERE {all_of(parts)} "
-            f"ORDER BY {ordered} LIMIT {arguments.add(request.count + 1, 'bigint')}"
-        )
-        return MatchQuery(compiler.statement(sql), len(order) - 1, self._backward)
+        limit = arguments.add(request.count + 1, "bigint")
+        page = PageParts(alias, ", ".join(selected), source, all_of(parts), ordered, limit)
+        return MatchQuery(compiler.statement(assemble(page, arguments)), len(order) - 1, self._backward)
 
     def _order(
         self, table: SearchTable, alias: str, walk: Walk | None, distance: str | None

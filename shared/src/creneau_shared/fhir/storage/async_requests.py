@@ -16,8 +16,12 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, Uuid, func, text
 
+from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection
 from creneau_shared.ids import new_uuid
+
+CHANNEL = "creneau_async_request"
+"""on which those who carry out requests are woken"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ async def add(
         request,
         body,
     )
+    announce(connection, CHANNEL)
     return found
 
 
@@ -195,6 +200,15 @@ async def remove(connection: Connection, owner: Owner, id_: UUID) -> bool:
         owner.subject,
     )
     return bool(removed)
+
+
+async def next_lease_s(connection: Connection) -> float | None:
+    """In how many seconds the first unfinished request may be leased again (at once: 0 or less); None without any."""
+    seconds: float | None = await connection.fetchval(
+        "SELECT extract(epoch FROM min(coalesce(lease_until, now())) - now())::float8"
+        " FROM async_request WHERE finished_at IS NULL"
+    )
+    return seconds
 
 
 async def backlog(connection: Connection) -> tuple[int, float]:

@@ -1,9 +1,10 @@
-"""The embedded broker of a local run (Tansu 0.6): one process, everything in memory.
+"""The embedded broker of a local run (Tansu 0.6): everything in memory.
 
 What it does otherwise than Apache Kafka, found by experiment, and who makes up for it:
 
 - no InitProducerId, so no idempotent producer and no transactions: an event may come twice, and the inbox takes it once;
-- an idle fetch is answered only when its time is over, whatever arrives meanwhile: it is short;
+- an idle fetch is answered only when its time is over, whatever arrives meanwhile: its entrance
+  (deploy/local/broker_entrance.py) keeps the fetch instead, until something arrives;
 - ListOffsets puts the end of a log behind the first record of its last batch, not behind the last record; the
   high watermark of a fetch is right: `ends` goes by that;
 - a fetch behind the end of a log answers nothing, not OffsetOutOfRange: `is_stranded`;
@@ -35,7 +36,7 @@ class InMemory(Broker):
     """The embedded broker."""
 
     idempotent = False
-    fetch_wait_ms = 100
+    fetch_wait_ms = 1000
 
     async def ends(
         self, reader: AIOKafkaConsumer, expected: Mapping[TopicPartition, int | None]

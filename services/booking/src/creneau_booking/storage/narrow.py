@@ -1,0 +1,43 @@
+"""What agendas and roles are searched through: the actors of an agenda, and the places of a role, by narrow tables.
+
+A search by place leads through thousands of places. Each of them as a term of its own in a GIN index costs 20 µs, and all
+of them together are compared with each other; as keys of a narrow B-tree they are read in one go. The tables are kept by
+triggers, whoever writes (migration 0022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from creneau_shared.fhir.search.generic import GenericTable, literal
+from creneau_shared.fhir.search.parameters import SearchParameter
+from creneau_shared.fhir.search.sql import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleTable(GenericTable):
+    """Schedule, whose actors are looked up in `agenda_named`."""
+
+    def refers_to(self, parameter: SearchParameter, selection: Selection, alias: str) -> str:
+        if parameter.name != "actor":
+            return GenericTable.refers_to(self, parameter, selection, alias)
+        start = literal(f"{selection.table.resource_type}/")
+        wanted = selection.select(f"{start} || {selection.table.columns(selection.alias).id}")
+        named = f"SELECT named.schedule_key FROM agenda_named AS named WHERE named.reference = ANY(ARRAY({wanted}))"
+        return f"{alias}.key = ANY(ARRAY({named}))"
+
+
+@dataclass(frozen=True, slots=True)
+class PractitionerRoleTable(GenericTable):
+    """PractitionerRole, whose places are looked up in `role_place`."""
+
+    def refers_to(self, parameter: SearchParameter, selection: Selection, alias: str) -> str:
+        if parameter.name != "location":
+            return GenericTable.refers_to(self, parameter, selection, alias)
+        wanted = selection.select(selection.table.columns(selection.alias).id)
+        places = f"SELECT at.role FROM role_place AS at WHERE at.place = ANY(ARRAY({wanted}))"
+        return f"{alias}.id = ANY(ARRAY({places}))"
+
+
+TABLES = {"Schedule": ScheduleTable, "PractitionerRole": PractitionerRoleTable}
+"""Types that are not searched as all others are."""

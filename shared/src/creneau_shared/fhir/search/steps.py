@@ -1,0 +1,37 @@
+"""Searches that a table answers better in steps of its own than in the one statement that `pages` makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.pages import PageRecords
+from creneau_shared.fhir.search.parameters import SearchParameter
+from creneau_shared.fhir.search.request import SearchRequest
+from creneau_shared.fhir.search.sql import Catalog, RowPlace, SearchScope
+
+
+class Steps(Protocol):
+    """How the matches of one search are found."""
+
+    async def page(
+        self, connection: Connection, place: RowPlace | None, references: Sequence[SearchParameter]
+    ) -> PageRecords:
+        """The page after (or before) `place`, and whether there is more, as `pages.compile_matches` has it."""
+        ...
+
+    async def count(self, connection: Connection, most: int) -> int | None:
+        """The number of matches; None: more than `most`, or more to look through than a number is worth."""
+        ...
+
+
+@runtime_checkable
+class InSteps(Protocol):
+    """A SearchTable that knows of such searches."""
+
+    async def steps(
+        self, connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest
+    ) -> Steps | None:
+        """None: the search is as any other."""
+        ...

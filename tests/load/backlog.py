@@ -47,7 +47,9 @@ async def measure(system: System) -> None:
     print(f"{sent} messages in {seconds:.1f} s: {sent / seconds:.0f} a second", flush=True)
     with telling_cores(system):
         found = await delays(desk, draining, token, RATE)
-    print(f"answer → e-mail at {RATE:.0f} bookings/s: {percentiles(found.seconds)} [{len(found.seconds)} of {found.booked}]")
+    print(
+        f"answer → e-mail at {RATE:.0f} bookings/s: {percentiles(found.seconds)} [{len(found.seconds)} of {found.booked}]"
+    )
 
 
 def main() -> int:

@@ -76,7 +76,9 @@ class Service:
         attempts_max: int = 5,
         allowance: Allowance | None = None,
         look_max_s: float = 0.01,
+        lanes: Sequence[Mapping[str, Carrier]] = (),
     ) -> Sender:
+        """`lanes`: more than the one of `email` and `sms`."""
         limits = DeliveryLimits(
             batch_rows=10,
             lease=timedelta(minutes=5),
@@ -96,7 +98,10 @@ class Service:
             self.database,
             self.communications,
             Ledger(self.database, self.communications, self.clock),
-            {name: Way(self.channels[name], carrier) for name, carrier in carriers.items()},
+            [
+                {name: Way(self.channels[name], carrier) for name, carrier in one.items()}
+                for one in (carriers, *lanes)
+            ],
             SITE,
             PARIS,
             limits,

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from creneau_notifications.channels.channel import DeliveryError
+from creneau_notifications.channels.email.channel import EmailCarrier
 from creneau_notifications.channels.email.smtp import SmtpTransport
 from creneau_notifications.channels.email.transport import LoggedEmails
 from creneau_notifications.channels.registry import CHANNELS
@@ -432,6 +433,31 @@ class DuringTheFirst(LoggedEmails):
         self.mails.append(content)
         if len(self.mails) == 1:
             await self.happens()
+
+
+class Meeting:
+    """A transport whose mails leave when as many have come together."""
+
+    def __init__(self, count):
+        self.barrier = asyncio.Barrier(count)
+
+    async def send(self, sender, recipient, content):
+        await asyncio.wait_for(self.barrier.wait(), 30)
+
+    async def close(self):
+        pass
+
+
+async def test_the_messages_of_a_batch_leave_at_once_each_by_a_lane_of_its_own(service):
+    """A server that takes a second for each would have ten in a second, not in ten. Each lane knows its own connection."""
+    await service.learn()
+    for number in range(1, 7):
+        await service.hear(event(number=number, id=f"appointment-{number}"))
+    meeting = Meeting(6)
+    lanes = [{"email": EmailCarrier(meeting, SENDER, "Créneau")} for _ in range(5)]
+    await service.sender(meeting, lanes=lanes).send_due()
+    sent = [row["status"] for row in await service.messages() if row["kind"] == "confirmation"]
+    assert sent == ["sent"] * 6
 
 
 async def test_a_cancellation_stops_what_is_claimed_and_not_begun(service):

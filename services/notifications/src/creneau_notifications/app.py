@@ -77,18 +77,28 @@ def create_tasks(settings: NotificationsSettings, database: Database, clock: Clo
     """What the worker runs: the consumers, the senders, what time brings and asynchronous requests."""
     communications = _communications(settings)
     common = RetentionSettings()
-    ledger = Ledger(database, communications, clock)
     retention = Retention(database, clock, rules(settings, communications, common), common)
     return [
-        Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
+        *create_senders(settings, database, clock, settings.delivery_senders),
         *(Task(c.name, c.run, c.stuck) for c in create_consumers(settings, database, clock)),
-        *(
-            Task(f"sender {number}", _sender(settings, database, communications, ledger, clock).run)
-            for number in range(1, settings.delivery_senders + 1)
-        ),
         Task("departures", Departures(database, clock, settings.erasure_interval_s).run),
         Task("retention", retention.run),
         *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),
+    ]
+
+
+def create_senders(
+    settings: NotificationsSettings, database: Database, clock: Clock, count: int
+) -> list[Task]:
+    """So many senders, woken by what is planned; what they have tried is put down together."""
+    communications = _communications(settings)
+    ledger = Ledger(database, communications, clock)
+    return [
+        Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
+        *(
+            Task(f"sender {number}", _sender(settings, database, communications, ledger, clock).run)
+            for number in range(1, count + 1)
+        ),
     ]
 
 
@@ -107,7 +117,10 @@ def _sender(
         database,
         communications,
         ledger,
-        {name: Way(channel, channel.open()) for name, channel in CHANNELS.items()},
+        [
+            {name: Way(channel, channel.open()) for name, channel in CHANNELS.items()}
+            for _ in range(settings.delivery_connections)
+        ],
         settings.public_site_url.rstrip("/"),
         ZoneInfo(settings.reader_zone),
         DeliveryLimits(

@@ -1,4 +1,4 @@
-"""creneau-notifications api | worker | migrate | rebuild-replicas | replay-dead | revoke-tokens"""
+"""creneau-notifications api | worker | sender | migrate | rebuild-replicas | replay-dead | revoke-tokens"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import typer
 
-from creneau_notifications.app import SERVICE, create_app, create_consumers, create_tasks
+from creneau_notifications.app import SERVICE, create_app, create_consumers, create_senders, create_tasks
 from creneau_notifications.messaging.consumers import APPOINTMENTS
 from creneau_notifications.settings import NotificationsSettings
 from creneau_shared.app import open_database
@@ -25,6 +25,12 @@ add_commands(main, NotificationsSettings, SERVICE, create_app)
 def worker() -> None:
     """Follow what happens, plan messages and send them."""
     run(_work())
+
+
+@main.command()
+def sender() -> None:
+    """Send what workers plan, and nothing else: any number of these processes share it."""
+    run(_send())
 
 
 @main.command(name="rebuild-replicas")
@@ -66,6 +72,13 @@ async def _work() -> None:
             tasks,
             {"database": database.ping, "kafka": lambda: check_kafka(settings)},
         )
+
+
+async def _send() -> None:
+    settings, clock = NotificationsSettings(), SystemClock()
+    async with open_database(settings, f"{SERVICE}-sender") as database:
+        tasks = create_senders(settings, database, clock, settings.delivery_senders_apart)
+        await run_worker(settings, f"{SERVICE}-sender", tasks, {"database": database.ping})
 
 
 if __name__ == "__main__":

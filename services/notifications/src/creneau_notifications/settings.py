@@ -27,7 +27,15 @@ class NotificationsSettings(ServiceSettings):
     )
 
     delivery_senders: int = Field(
-        4, ge=1, description="senders of one process, each with a connection of its own"
+        2,
+        ge=0,
+        description="senders within a worker; 0 where processes of their own send (`creneau-notifications sender`)",
+    )
+    delivery_senders_apart: int = Field(
+        2, ge=1, description="senders within a process of `creneau-notifications sender`"
+    )
+    delivery_connections: int = Field(
+        10, ge=1, description="messages that one sender sends at once, each over a connection of its own"
     )
     delivery_batch_rows: int = Field(10, ge=1, description="messages that one sender claims at a time")
     delivery_lease_s: float = Field(

@@ -1,4 +1,4 @@
-"""One sender: claims due messages, sends them one after the other, puts down what became of each.
+"""One sender: claims due messages, sends them by several lanes at once, puts down what became of each.
 
 A crash between sending and putting down leaves the message claimed; when the lease runs out it is sent again,
 with the same Message-ID, by which mail systems recognise the repeat. The other order would lose messages.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,7 +58,7 @@ class DeliveryLimits:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One channel, opened for this sender."""
+    """One channel, opened for one lane: a carrier carries one message at a time."""
 
     channel: Channel
     carrier: Carrier
@@ -83,9 +84,10 @@ Decision = Closing | Later | Occasion
 
 
 class Sender:
-    """Sends what is due by the channels that it is given, one message at a time. Run several for more at once.
+    """Sends what is due by the channels that it is given: as many messages at a time as it has lanes, of which each has
+    carriers of its own. Run several, in as many processes as are wanted, for more at once.
 
-    `site_url`: the pages that messages link to, no trailing slash. `reader_zone`: of recipients who live one knows
+    `lanes`: the ways by the names of their channels. `site_url`: the pages that messages link to, no trailing slash. `reader_zone`: of recipients who live one knows
     not where. `ledger`: shared by the senders of a process.
     """
 
@@ -94,7 +96,7 @@ class Sender:
         database: Database,
         communications: Communications,
         ledger: Ledger,
-        ways: Mapping[str, Way],
+        lanes: Sequence[Mapping[str, Way]],
         site_url: str,
         reader_zone: ZoneInfo,
         limits: DeliveryLimits,
@@ -105,7 +107,8 @@ class Sender:
         self._database = database
         self._communications = communications
         self._ledger = ledger
-        self._ways = ways
+        self._lanes = lanes
+        self._ways = lanes[0]
         self._site_url = site_url
         self._reader_zone = reader_zone
         self._limits = limits
@@ -142,28 +145,47 @@ class Sender:
 
     async def send_due(self, stop: asyncio.Event | None = None) -> int:
         """Claim one batch and deal with each message of it; how many there were."""
-        leaving, looked_at = await self._claim()
+        claimed, looked_at = await self._claim()
+        waiting = deque(claimed)
         written: list[asyncio.Task[None]] = []
         try:
-            while leaving and not (stop and stop.is_set()):
-                if self._has_waited(leaving[0]):
-                    await asyncio.gather(*written)  # before the lease of what has left already runs out
-                outcome = await self._deal_with(leaving.pop(0))
-                if outcome is not None:
-                    written.append(asyncio.create_task(self._ledger.put_down(outcome)))
+            worked = await asyncio.gather(
+                *(self._work_off(lane, waiting, written, stop) for lane in self._lanes[: len(claimed)]),
+                return_exceptions=True,
+            )
         finally:
             # What has left is put down whatever became of the rest.
-            done = await asyncio.gather(*written, return_exceptions=True)
-            if leaving:
-                await self._give_back([one.message for one in leaving])
-        for error in done:
+            put_down = await asyncio.gather(*written, return_exceptions=True)
+            if waiting:
+                await self._give_back([one.message for one in waiting])
+        for error in (*worked, *put_down):
             if isinstance(error, BaseException):
                 raise error
         return looked_at
 
+    async def _work_off(
+        self,
+        lane: Mapping[str, Way],
+        waiting: deque[Leaving],
+        written: list[asyncio.Task[None]],
+        stop: asyncio.Event | None,
+    ) -> None:
+        """Send what waits, one after the other, beside the other lanes."""
+        at_once = True
+        while waiting and not (stop and stop.is_set()):
+            if self._has_waited(waiting[0]) and not all(task.done() for task in written):
+                await asyncio.wait(written)  # before the lease of what has left already runs out
+                continue
+            one = waiting.popleft()
+            outcome = await self._deal_with(one, lane, at_once=at_once)
+            at_once = False
+            if outcome is not None:
+                written.append(asyncio.create_task(self._ledger.put_down(outcome)))
+
     async def _let_go(self) -> None:
-        for way in self._ways.values():
-            await way.carrier.close()
+        for lane in self._lanes:
+            for way in lane.values():
+                await way.carrier.close()
 
     async def _give_back(self, untouched: list[Message]) -> None:
         async with self._database.transaction() as connection:
@@ -255,14 +277,19 @@ class Sender:
 
     # -- sending ---------------------------------------------------------------------------------------------
 
-    async def _deal_with(self, leaving: Leaving) -> Outcome | None:
-        """Send it, unless that is too late; what is to be put down, if it is still ours to put down."""
+    async def _deal_with(self, leaving: Leaving, lane: Mapping[str, Way], *, at_once: bool) -> Outcome | None:
+        """Send it, unless that is too late; what is to be put down, if it is still ours to put down. `at_once`: it has just
+        been claimed, and no other was sent since."""
         message = leaving.message
+        if at_once and not self._has_waited(leaving):
+            return await self._try(message, leaving.occasion, lane)
         superseded = await self._superseded_since(leaving)
         if superseded is None:
             log.warning("lease lost before sending", message=str(message.id), kind=message.kind)
             return None
-        return Outcome(message, _SUPERSEDED) if superseded else await self._try(message, leaving.occasion)
+        return (
+            Outcome(message, _SUPERSEDED) if superseded else await self._try(message, leaving.occasion, lane)
+        )
 
     async def _superseded_since(self, leaving: Leaving) -> bool | None:
         """Whether the message was superseded while others of its batch were sent; None: its lease ran out meanwhile, and
@@ -277,9 +304,9 @@ class Sender:
     def _has_waited(self, leaving: Leaving) -> bool:
         return self._clock.now() - leaving.claimed_at >= self._limits.lease / LEASE_SHARE
 
-    async def _try(self, message: Message, occasion: Occasion) -> Outcome:
+    async def _try(self, message: Message, occasion: Occasion, lane: Mapping[str, Way]) -> Outcome:
         try:
-            carrier = self._ways[message.channel].carrier
+            carrier = lane[message.channel].carrier
             sent = await carrier.send(occasion, message.id, self._clock.now())
         except DeliveryError as error:
             return self._failed(message, error)

@@ -10,6 +10,7 @@ import uvicorn
 from aiosmtpd.smtp import SMTP
 
 from creneau_shared.http.serving import CalmServer
+from creneau_shared.worker import run
 from deploy.local.folder import Folder
 from deploy.local.mail_pages import create_app
 from deploy.local.mail_store import MailStore
@@ -23,6 +24,13 @@ class Receiver:
 
     def __init__(self, store: MailStore) -> None:
         self._store = store
+
+    async def handle_EHLO(  # noqa: N802 - its name
+        self, server: SMTP, session: Any, envelope: object, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Say that several commands may come at once, which they may."""
+        session.host_name = hostname
+        return [responses[0], "250-PIPELINING", *responses[1:]]
 
     async def handle_DATA(self, server: SMTP, session: object, envelope: Any) -> str:  # noqa: N802 - its name
         """Keep the message with its envelope, so that blind copies are seen too."""
@@ -49,7 +57,7 @@ async def serve(store: MailStore, smtp_port: int, http_port: int) -> None:
 def main() -> None:
     """Serve at the ports in the environment."""
     store = MailStore(Folder().mail)
-    asyncio.run(serve(store, int(os.environ["SMTP_PORT"]), int(os.environ["PORT"])))
+    run(serve(store, int(os.environ["SMTP_PORT"]), int(os.environ["PORT"])))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ class Workers:
     connection: asyncpg.Connection
 
     async def stop(self, *names: str) -> None:
-        """Stop them all, or those of these names, where none is within a transaction: one left open would hold rows, and keep dead ones from being
-        cleared away."""
+        """Stop them all, or those of these names, where none is within a transaction: one left open would hold rows, and
+        keep dead ones from being cleared away."""
         names = names or WORKERS
         databases = [f"creneau_{name.removesuffix('-worker')}" for name in names]
         for _ in range(TRIES):

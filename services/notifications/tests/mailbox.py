@@ -17,13 +17,16 @@ from aiosmtpd.smtp import SMTP
 class Mailbox:
     """Accepts mail; `faults` are used up one a message: what to answer to RCPT or DATA, or `drop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pipelining: bool = True) -> None:
+        self.pipelining = pipelining
         self.mails: list[EmailMessage] = []
         self.faults: list[str] = []
         self.connections = 0
         self.encrypted: list[bool] = []
         """of each mail, whether it came encrypted"""
         self.port = 0
+        self.silent: asyncio.Event | None = None
+        """until it is set, nothing is answered to a message"""
 
     @property
     def url(self) -> str:
@@ -34,6 +37,8 @@ class Mailbox:
     ) -> list[str]:
         self.connections += 1
         session.host_name = hostname
+        if self.pipelining:
+            responses.insert(1, "250-PIPELINING")
         return responses
 
     async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: Any) -> str:
@@ -43,6 +48,8 @@ class Mailbox:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
+        if self.silent is not None:
+            await self.silent.wait()
         fault = self.faults.pop(0) if self.faults else ""
         if fault.startswith("DATA "):
             return fault.removeprefix("DATA ")
@@ -56,9 +63,13 @@ class Mailbox:
 
 
 @asynccontextmanager
-async def open_mailbox(port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Mailbox]:
-    """A mailbox that listens on `port` of this machine, or on a free one; with `tls` it offers STARTTLS."""
-    mailbox = Mailbox()
+async def open_mailbox(
+    port: int = 0, tls: ssl.SSLContext | None = None, *, pipelining: bool = True
+) -> AsyncIterator[Mailbox]:
+    """A mailbox that listens on `port` of this machine, or on a free one; with `tls` it offers STARTTLS.
+
+    `pipelining`: whether it lets clients say several words at once."""
+    mailbox = Mailbox(pipelining=pipelining)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: SMTP(mailbox, hostname="mail.test", tls_context=tls), "127.0.0.1", port

@@ -87,8 +87,8 @@ class Sender:
     """Sends what is due by the channels that it is given: as many messages at a time as it has lanes, of which each has
     carriers of its own. Run several, in as many processes as are wanted, for more at once.
 
-    `lanes`: the ways by the names of their channels. `site_url`: the pages that messages link to, no trailing slash. `reader_zone`: of recipients who live one knows
-    not where. `ledger`: shared by the senders of a process.
+    `lanes`: the ways by the names of their channels. `site_url`: the pages that messages link to, no trailing slash.
+    `reader_zone`: of recipients who live one knows not where. `ledger`: shared by the senders of a process.
     """
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 
 import orjson
@@ -12,7 +11,7 @@ from creneau_notifications.domain.appointment import Appointment, AppointmentEve
 
 def dump_event(event: AppointmentEvent) -> str:
     """The event as JSON text; it holds references only, no personal data."""
-    return orjson.dumps(asdict(event)).decode()
+    return orjson.dumps(event).decode()
 
 
 def load_event(content: str) -> AppointmentEvent:

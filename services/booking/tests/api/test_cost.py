@@ -28,9 +28,9 @@ from creneau_shared.fhir.storage.store import Resource
 COSTS = {
     "software books": Cost(round_trips=5, wal_bytes=6_120),
     "a patient books": Cost(round_trips=8, wal_bytes=6_552),
-    "$hold": Cost(round_trips=10, wal_bytes=7_232),
+    "$hold": Cost(round_trips=9, wal_bytes=7_224),
     "$book of a hold": Cost(round_trips=8, wal_bytes=6_872),
-    "$reschedule": Cost(round_trips=14, wal_bytes=9_632),
+    "$reschedule": Cost(round_trips=13, wal_bytes=9_448),
     "cancel": Cost(round_trips=9, wal_bytes=7_424),
     "feed of one slot": Cost(round_trips=6, wal_bytes=464),
     "transaction of 20 slots": Cost(round_trips=11, wal_bytes=8_544),

@@ -31,7 +31,8 @@ class Meter:
 
     def session_class(self) -> type[asyncpg.Connection]:
         """The service's pooled connection, which says what it sends; not those that count requests (`…-limits`):
-        when these ask the database depends on the clock, as it does when workers are woken, for which no call waits."""
+        when these ask the database depends on the clock, as it does when workers are woken, for which no call waits,
+        nor what a connection asks when it is opened."""
         sent = self.statements
 
         class Metered(pool._Session):
@@ -42,7 +43,7 @@ class Meter:
 
             @staticmethod
             def _note(logged: Any) -> None:
-                if logged.query != TELL:
+                if logged.query not in (TELL, pool.PARTITIONS):
                     sent.append(logged.query)
 
         return Metered

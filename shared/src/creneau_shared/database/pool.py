@@ -49,10 +49,12 @@ class NestedConnectionError(RuntimeError):
     """A task that holds a connection of a pool asks for another one: enough such tasks wait for each other for ever."""
 
 
-_PARTITIONS = """
+PARTITIONS = """
 SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND pg_table_is_visible(oid)
   AND has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'UPDATE')
 """
+"""what a connection asks once, as it opens"""
+
 CLEAN_UP_S = 1.0
 """how long a connection may take to undo a transaction or to leave a statement; one that takes longer is given up"""
 
@@ -97,7 +99,7 @@ class _Session(asyncpg.Connection):
 
 
 async def _learn_partitions(connection: Connection) -> None:
-    rows = await connection.fetch(_PARTITIONS)
+    rows = await connection.fetch(PARTITIONS)
     cast(_Session, connection).itself().partitions = frozenset(row["relname"] for row in rows)
 
 

@@ -138,7 +138,7 @@ class Claiming:
         claim = await self._judge(connection, context, wanted, locked)
         if locked.held:
             left = [slot.id for slot in locked.held if slot.id not in claim.kept]
-            await storage.give_back(connection, wanted.id, left, context.now, to_take=True)
+            await storage.give_back(connection, wanted.id, left, context.now)
             await storage.set_status(
                 connection, wanted.id, sorted(claim.kept), claim.slot_status, context.now
             )

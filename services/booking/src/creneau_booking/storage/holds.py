@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from creneau_booking.storage.availability.actors import PLANNED_ONCE
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.database.closing import LastWrite
 from creneau_shared.database.pool import Connection
@@ -67,9 +66,9 @@ async def extensions_of(connection: Connection, appointment_id: str) -> int | No
 
 
 async def live_holds_of(connection: Connection, issuer: str, subject: str, now: datetime) -> int:
-    """How many holds an account or a client has that have not run out. What follows is planned once (`PLANNED_ONCE`)."""
+    """How many holds an account or a client has that have not run out."""
     count = await connection.fetchval(
-        f"SELECT count(*), {PLANNED_ONCE} FROM hold WHERE issuer = $1 AND subject = $2 AND expires_at > $3",
+        "SELECT count(*) FROM hold WHERE issuer = $1 AND subject = $2 AND expires_at > $3",
         issuer,
         subject,
         now,

@@ -23,11 +23,6 @@ CONCERNED = """(
 """FROM item: these people (a FROM item with `actor`), and those who share an agenda with one of them. Whether a slot is free
 depends on everybody of its agenda: who takes one of them while another is freed must know of it."""
 
-PLANNED_ONCE = "set_config('plan_cache_mode', 'force_generic_plan', true)"
-PLANNED_AS_EVER = "set_config('plan_cache_mode', 'auto', true)"
-"""SQL. Taking and giving back are few statements over twenty months of slots, of which a bound names one: planned anew for
-each booking (PostgreSQL's choice) they cost 5 ms, planned once 1 ms. Only for them: a search is planned for what it asks."""
-
 RESOLVED = f"""
 SELECT 'PractitionerRole/' || id AS named, substr(t, 14) AS exclusive
 FROM practitioner_role, unnest(terms) AS t WHERE id = ANY({{roles}}) AND starts_with(t, 'practitioner=Practitioner/')
@@ -46,7 +41,7 @@ _TAKEN = (
     )
     + " AS people"
 )
-_WAIT = f"SELECT count(pg_advisory_xact_lock({TURN.format(actor='actor')})), {PLANNED_ONCE} FROM {_TAKEN}"
+_WAIT = f"SELECT count(pg_advisory_xact_lock({TURN.format(actor='actor')})) FROM {_TAKEN}"
 _TRY = (
     f"SELECT coalesce(bool_and(pg_try_advisory_xact_lock({TURN.format(actor='actor')})), true) FROM {_TAKEN}"
 )

@@ -18,8 +18,6 @@ from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.appointment_mapper import offered
 from creneau_booking.storage.availability.actors import (
     CONCERNED,
-    PLANNED_AS_EVER,
-    PLANNED_ONCE,
     RESOLVED,
     TURN,
     by_kind,
@@ -106,8 +104,8 @@ INSERT INTO occupancy (appointment_id, actor, period)
 SELECT $1, actor, tstzrange($2, $3) FROM unnest($4::text[]) WITH ORDINALITY AS wanted (actor, place) ORDER BY place
 ON CONFLICT ON CONSTRAINT ex_occupancy DO NOTHING RETURNING actor
 """
-# Asked in a way that the planner cannot look into, whom and when it is about makes no plan look better than another: after
-# the first few calls one plan serves them all.
+# All statements here ask in a way that the planner cannot look into: whom and when it is about makes no plan look better
+# than another, and after the first few calls one plan serves them all. Planned anew over all months, each takes 3 to 5 ms.
 _BEGIN, _UNTIL = "(SELECT $2::timestamptz)", "(SELECT $3::timestamptz)"
 _PEOPLE = "unnest((SELECT $4::text[])) AS person (actor)"
 _DISPLACE = f"""
@@ -136,8 +134,7 @@ SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(act
   {UNAVAILABLE.format(ids="(SELECT $9::text[])::text[]")} AS unavailable,
   EXISTS (
     SELECT FROM {_PEOPLE} JOIN agenda_actor USING (actor) JOIN agenda USING (schedule_key)
-    WHERE $2::timestamptz - slot_length_max < $10::timestamptz) AS reaches_back,
-  {PLANNED_AS_EVER}
+    WHERE $2::timestamptz - slot_length_max < $10::timestamptz) AS reaches_back
 """
 # Where somebody's agenda has slots so long that one of the month before may reach into the time that was taken.
 _DISPLACE_BEFORE = f"""
@@ -185,7 +182,7 @@ _AGENDAS = """ARRAY(
 ) AS schedules"""
 _GIVE_BACK = f"""
 WITH own AS MATERIALIZED (
-  SELECT schedule_key, start, id FROM slot WHERE id = ANY($2::uuid[]) AND taken_by = $1
+  SELECT schedule_key, start, id FROM slot WHERE id = ANY((SELECT $2::uuid[])::uuid[]) AND taken_by = $1
   ORDER BY 1, 2, 3 FOR UPDATE
 ), freed AS (
   UPDATE slot SET status = {JUDGED.format(slot="slot", besides="$1")}, taken_by = NULL,
@@ -206,14 +203,15 @@ WITH own AS MATERIALIZED (
 ), nobody AS (
   DELETE FROM occupancy WHERE appointment_id = $1
 )
-SELECT CASE WHEN $4 THEN {PLANNED_ONCE} ELSE {PLANNED_AS_EVER} END, {_AGENDAS}
+SELECT {_AGENDAS}
 """
 _SET_STATUS = f"""
 WITH own AS MATERIALIZED (
-  SELECT schedule_key, start, id FROM slot WHERE id = ANY($1::uuid[]) AND taken_by = $4 AND status <> $2
+  SELECT schedule_key, start, id FROM slot
+  WHERE id = ANY((SELECT $1::uuid[])::uuid[]) AND taken_by = $4 AND status <> (SELECT $2::slot_status)
   ORDER BY 1, 2, 3 FOR UPDATE
 ), changed AS (
-  UPDATE slot SET status = $2, version = slot.version + 1, last_updated = $3
+  UPDATE slot SET status = $2::slot_status, version = slot.version + 1, last_updated = $3
   FROM own WHERE {_FULL_KEY.format(row="own")}
   RETURNING {SUPERSEDED}
 ), superseded AS (
@@ -272,7 +270,6 @@ async def lock_slots(
     if keys and month != "slot":
         rows = await connection.fetch(_LOCK_IN_MONTH.format(slots=month), *arguments)
     if len(rows) < len(keys) or not keys:
-        await connection.execute(f"SELECT {PLANNED_ONCE}")
         rows = await connection.fetch(_LOCK_ANYWHERE, *arguments)
     if len(rows) < len(keys):
         # One whose kind or time a feed has written meanwhile is locked, and left out: PostgreSQL joins it as it was.
@@ -386,13 +383,13 @@ async def occupy(
 
 
 async def give_back(
-    connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime, *, to_take: bool = False
+    connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime
 ) -> tuple[str, ...]:
     """Give back those of the slots that an appointment has, and the time of its people. What their agendas say of them
-    holds again; other slots in that time are free again, unless somebody else is taken then. `to_take`: to take others.
+    holds again; other slots in that time are free again, unless somebody else is taken then.
     The agendas (references) of what it gave back."""
     keys = [slot_key(id_) for id_ in slots]
-    row = await connection.fetchrow(_GIVE_BACK, appointment_id, keys, now, to_take)
+    row = await connection.fetchrow(_GIVE_BACK, appointment_id, keys, now)
     return tuple(row["schedules"]) if row is not None else ()
 
 

@@ -25,11 +25,16 @@ def compose() -> dict[str, Any]:
     return dict(yaml.safe_load((COMPOSE / "compose.yaml").read_text(encoding="utf-8")))
 
 
+APART = {"notifications": ["notifications-sender"]}
+"""processes beside the api and the worker, which do a part of the worker's work"""
+
+
 def test_every_local_process_has_its_container(compose: dict[str, Any], tmp_path: Path) -> None:
     local = {part.name for part in Topology(Settings(), Folder(tmp_path)).services()}
     wanted = {name.rstrip("-12") for name in local} | {f"{service}-migrate" for service in SERVICES}
     prepared = {"database-roles", "entrance-configuration"}
-    assert wanted | prepared | {"postgres", "kafka", "nginx"} == set(compose["services"])
+    apart = {name for names in APART.values() for name in names}
+    assert wanted | apart | prepared | {"postgres", "kafka", "nginx"} == set(compose["services"])
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -55,7 +60,7 @@ def test_who_may_what_in_the_databases(compose: dict[str, Any]) -> None:
     for service in SERVICES:
         owner = {f"{service}-migrate", "database-roles"}
         assert having[f"{service.upper()}_OWNER_PASSWORD"] == owner
-        assert having[f"{service.upper()}_PASSWORD"] == owner | {f"{service}-api", f"{service}-worker"}
+        assert having[f"{service.upper()}_PASSWORD"] == owner | {f"{service}-api", f"{service}-worker", *APART.get(service, ())}
 
 
 def test_every_container_is_confined(compose: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ def upgrade() -> None:
     execute(MAKE)
     for partition in execute(_PARTITIONS).scalars().all():
         execute(f"ALTER TABLE {partition} SET (fillfactor = {FILLFACTOR})")
-    op.drop_constraint("uq_outbox_event_id", "outbox")
+    op.execute("ALTER TABLE outbox DROP CONSTRAINT IF EXISTS uq_outbox_event_id")
 
 
 def downgrade() -> None:

@@ -28,7 +28,7 @@ from creneau_shared.fhir.storage.store import Resource
 COSTS = {
     "software books": Cost(round_trips=5, wal_bytes=6_120),
     "a patient books": Cost(round_trips=8, wal_bytes=6_552),
-    "$hold": Cost(round_trips=9, wal_bytes=7_224),
+    "$hold": Cost(round_trips=8, wal_bytes=7_160),
     "$book of a hold": Cost(round_trips=8, wal_bytes=6_872),
     "$reschedule": Cost(round_trips=13, wal_bytes=9_448),
     "cancel": Cost(round_trips=9, wal_bytes=7_424),

@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.drop_constraint("uq_outbox_event_id", "outbox")
+    op.execute("ALTER TABLE outbox DROP CONSTRAINT IF EXISTS uq_outbox_event_id")
 
 
 def downgrade() -> None:

@@ -34,7 +34,7 @@ def add_months(moment: datetime, months: int) -> datetime:
 def month_of(connection: Connection, table: str, first: datetime, last: datetime, now: datetime) -> str:
     """Where the rows from `first` to `last` (inclusive) stand: the month's partition if they are all of one that is not
     over, or `table`. Over all months a statement is planned and locked for each of them; of one that is there at `now`,
-    that is known when a connection opens and never taken away."""
+    that is known when a connection opens, and never taken away."""
     month = first.astimezone(UTC).strftime("%Y_%m")
     if month != last.astimezone(UTC).strftime("%Y_%m") or month < now.astimezone(UTC).strftime("%Y_%m"):
         return table

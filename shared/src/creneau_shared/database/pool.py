@@ -53,7 +53,9 @@ PARTITIONS = """
 SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND pg_table_is_visible(oid)
   AND has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'UPDATE')
 """
-"""what a connection asks once, as it opens"""
+"""what a connection asks as it opens, unless another one has a while ago"""
+PARTITIONS_FOR_S = 3_600.0
+"""how long what was learnt of them is told to new connections: months are made long before they come"""
 
 CLEAN_UP_S = 1.0
 """how long a connection may take to undo a transaction or to leave a statement; one that takes longer is given up"""
@@ -98,11 +100,6 @@ class _Session(asyncpg.Connection):
         return await super()._executemany(*args, **named)  # type: ignore[misc]
 
 
-async def _learn_partitions(connection: Connection) -> None:
-    rows = await connection.fetch(PARTITIONS)
-    cast(_Session, connection).itself().partitions = frozenset(row["relname"] for row in rows)
-
-
 class Database:
     """A pool of connections to one PostgreSQL database. Use as an async context manager."""
 
@@ -141,6 +138,8 @@ class Database:
             "max_parallel_workers_per_gather": "0",
         }
         self._pool: asyncpg.Pool | None = None
+        self._partitions: frozenset[str] = frozenset()
+        self._partitions_at = -math.inf
         self.bells = Bells(
             lambda channels: self.pool.execute(TELL, channels),
             failures=DATABASE_FAILURES,
@@ -155,11 +154,21 @@ class Database:
             server_settings=self._settings,
             command_timeout=60,
             connection_class=_Session,
-            init=_learn_partitions,
+            init=self._tell_partitions,
         )
         if self.standby is not None:
             await self.standby.database.__aenter__()
         return self
+
+    async def _tell_partitions(self, connection: Connection) -> None:
+        """Every connection knows them; one now and then asks."""
+        if time.monotonic() - self._partitions_at > PARTITIONS_FOR_S:
+            rows = await connection.fetch(PARTITIONS)
+            self._partitions, self._partitions_at = (
+                frozenset(row["relname"] for row in rows),
+                time.monotonic(),
+            )
+        cast(_Session, connection).itself().partitions = self._partitions
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -25,7 +25,7 @@ from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back, set_status
-from creneau_booking.storage.holds import extensions_of, forget_hold, hold_of, keep_hold, live_holds_of
+from creneau_booking.storage.holds import extensions_of, forget_hold, hold_of, keep_hold
 from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
@@ -115,11 +115,16 @@ class AppointmentHandlers:
         context: WriteContext,
         wanted: Appointment,
         before: Appointment | None = None,
+        *,
+        holding: bool = False,
     ) -> tuple[Appointment, Whose]:
-        """`before`: the request that becomes an appointment."""
-        locked = await self._claiming.lock(connection, context.now, wanted)
+        """`before`: the request that becomes an appointment. `holding`: for a while."""
+        holder = (context.issuer, context.subject) if holding else None
+        locked = await self._claiming.lock(connection, context.now, wanted, holder=holder)
         # Before anything is said of the slots: whether a stranger is free at some hour is nobody's to learn.
         await require_known_patients(connection, context, wanted, locked.patients)
+        if holding:
+            self._require_hold_quota(context, locked.holds)
         wanted = await self._word.with_company(connection, context, wanted, locked.wanted, before)
         claim = await self._claiming.take(connection, context, wanted, locked)
         whose = Whose(claim.schedules, claim.owners, locked.patients or {})
@@ -145,10 +150,9 @@ class AppointmentHandlers:
         """Store a pending appointment whose slots nobody else gets until the hold runs out; until when."""
         resource, wanted = self._repository.new(await self._understood(connection, context, resource), id_)
         await self._word.hear_new(connection, context, resource, wanted, "held")
-        await self._require_hold_quota(connection, context)
         require_may_hide(context, wanted)
         until = context.now + self._holds.duration
-        after, whose = await self._take(connection, context, wanted.held(until))
+        after, whose = await self._take(connection, context, wanted.held(until), holding=True)
         stored = await self._repository.insert(
             connection, context, resource, after, whose, own_id=id_ is None
         )
@@ -172,8 +176,7 @@ class AppointmentHandlers:
         after = self._repository.next(current, resource).held(until)
         whose = NOBODY_ELSE
         if TRANSITIONS[before.status, "pending"].time == "takes":
-            await self._require_hold_quota(connection, context)
-            after, whose = await self._take(connection, context, after, before)
+            after, whose = await self._take(connection, context, after, before, holding=True)
         else:
             await self._require_extensible(connection, current.id)
         stored = await self._repository.update(connection, context, current, resource, after, whose)
@@ -193,12 +196,11 @@ class AppointmentHandlers:
         event = AppointmentEvent("held", held, whose.schedules, held_until=until, owners=known)
         await tell(connection, context, event)
 
-    async def _require_hold_quota(self, connection: Connection, context: WriteContext) -> None:
+    def _require_hold_quota(self, context: WriteContext, held: int) -> None:
         by_patient = context.patient_ids is not None
         most = self._holds.per_subject_max if by_patient else self._holds.per_client_max
         # A patient's account waits its turn already (`OwnWord`). Software has its holds counted without waiting for its
         # other requests: its limit is there to stop a mistake.
-        held = await live_holds_of(connection, context.issuer, context.subject, context.now)
         if held >= most:
             raise TooManyRequests(
                 f"Vous réservez déjà {held} créneaux : confirmez-les ou rendez-les d'abord.",

@@ -38,6 +38,8 @@ class LockedSlots:
     """the roles and places that were looked up for it"""
     patients: Mapping[str, frozenset[str]] | None = None
     """id → to whom the Patients of `wanted` who are there are known (Organization ids); None: nobody has looked"""
+    holds: int = 0
+    """how many live holds the holder has"""
 
     def leaving(self) -> frozenset[str]:
         """The actors of the agendas that the appointment leaves, who have no part in those that it goes to."""
@@ -56,10 +58,15 @@ class Claiming:
         self._quotas = quotas
 
     async def lock(
-        self, connection: Connection, now: datetime, wanted: Appointment, before: Appointment | None = None
+        self,
+        connection: Connection,
+        now: datetime,
+        wanted: Appointment,
+        before: Appointment | None = None,
+        holder: storage.Holder | None = None,
     ) -> LockedSlots:
         """Lock the slots of `wanted` and those that `before`, its last version, holds; what somebody else has is only
-        looked at, to be refused."""
+        looked at, to be refused. `holder`: who is to hold them."""
         had = before.slots if before is not None and claims(before.status) else ()
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
         both = [version for version in (wanted, before) if version is not None]
@@ -67,7 +74,16 @@ class Claiming:
         people = sorted({p for v in both for p in rules.exclusive_actors(v, (), {})})
         patients = [reference.removeprefix("Patient/") for reference in wanted.patients]
         lock = partial(
-            storage.lock_slots, connection, ids, wanted.start, people, patients, named, by=wanted.id, now=now
+            storage.lock_slots,
+            connection,
+            ids,
+            wanted.start,
+            people,
+            patients,
+            named,
+            holder,
+            by=wanted.id,
+            now=now,
         )
         locked = await lock()
         free_to_take = [slot for slot in locked.slots if slot.id not in had]
@@ -82,6 +98,7 @@ class Claiming:
             locked.resolved or {},
             named if locked.resolved is not None else (),
             locked.patients,
+            locked.holds,
         )
 
     async def _clear(

@@ -65,17 +65,6 @@ async def extensions_of(connection: Connection, appointment_id: str) -> int | No
     return extensions
 
 
-async def live_holds_of(connection: Connection, issuer: str, subject: str, now: datetime) -> int:
-    """How many holds an account or a client has that have not run out."""
-    count = await connection.fetchval(
-        "SELECT count(*) FROM hold WHERE issuer = $1 AND subject = $2 AND expires_at > $3",
-        issuer,
-        subject,
-        now,
-    )
-    return int(count)
-
-
 async def lock_expired_hold(
     connection: Connection, appointment_id: str, now: datetime
 ) -> HeldAppointment | None:

@@ -54,11 +54,13 @@ JOIN agenda ON agenda.schedule_key = slot.schedule_key
 """
 _OUT_OF_REACH = "EXISTS (SELECT FROM found WHERE out_of_reach)"
 # Of each Patient who is there: the id, and after it to whom they are known. Of each role and room: who is taken with it.
+# Of whoever holds: how many live holds they have.
 _BESIDE = f"""ARRAY(
   SELECT patient.id || ' ' || array_to_string(ARRAY(
     SELECT term FROM unnest(patient.terms) AS term WHERE starts_with(term, '{OWNER}')), ' ')
   FROM patient WHERE patient.id = ANY($5::text[]) AND NOT patient.deleted) AS patients,
-ARRAY(SELECT named || ' ' || exclusive FROM resolved) AS resolved"""
+ARRAY(SELECT named || ' ' || exclusive FROM resolved) AS resolved,
+(SELECT count(*) FROM hold WHERE hold.issuer = $8 AND hold.subject = $9 AND hold.expires_at > $3) AS holds"""
 # Locked all of them, or none: who has locked some would lock the others, and their people, out of order. PostgreSQL takes
 # the locks of `turn` before it looks for a row of `locked`.
 _LOCK = f"""{_FOUND}, resolved AS MATERIALIZED (
@@ -221,6 +223,10 @@ SELECT {_AGENDAS}
 """
 
 
+Holder = tuple[str, str]
+"""an account or a client: issuer and subject"""
+
+
 @dataclass(frozen=True, slots=True)
 class Locked:
     """What was locked: slots with what they are, and which Patients of those who were named are there."""
@@ -232,6 +238,8 @@ class Locked:
     """id → to whom the Patient is known (Organization ids); None where nobody looked, as no slot is there"""
     resolved: Mapping[str, str] | None
     """as `actors.resolve`, of those who were named; None like `patients`"""
+    holds: int
+    """how many holds that have not run out the holder has; 0 without one"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +259,7 @@ async def lock_slots(
     people: Sequence[str],
     patients: Sequence[str],
     named: Sequence[str],
+    holder: Holder | None,
     *,
     by: str,
     now: datetime,
@@ -258,13 +267,14 @@ async def lock_slots(
     """The facts of these slots, locked for the appointment `by` (id), and with them the time of their agendas' people and
     of `people` (actors that are in one place only); slots that do not exist are missing. Or the facts as they are, and
     nothing locked: one is out of reach because somebody else has it. So a thousand who want one slot are refused side by
-    side. `patients` (ids) are looked up beside, and who is taken with the roles and places that are `named` (references).
+    side. `patients` (ids) are looked up beside, and who is taken with the roles and places that are `named` (references),
+    and how many slots the `holder` holds.
 
     `near`, the appointment's own start, lets PostgreSQL look into one month; slots that are not all found there are looked
     for everywhere.
     """
     keys = [slot_key(id_) for id_ in ids]
-    arguments = (keys, by, now, list(people), list(patients), *by_kind(named))
+    arguments = (keys, by, now, list(people), list(patients), *by_kind(named), *(holder or (None, None)))
     month = month_of(connection, "slot", near, near, now) if near is not None else "slot"
     rows: Sequence[Any] = []
     if keys and month != "slot":
@@ -279,6 +289,7 @@ async def lock_slots(
         any(row["out_of_reach"] for row in rows),
         dict(map(_known, rows[0]["patients"])) if rows else None,
         dict(pair.split() for pair in rows[0]["resolved"]) if rows else None,
+        rows[0]["holds"] if rows else 0,
     )
 
 

@@ -60,7 +60,11 @@ def test_who_may_what_in_the_databases(compose: dict[str, Any]) -> None:
     for service in SERVICES:
         owner = {f"{service}-migrate", "database-roles"}
         assert having[f"{service.upper()}_OWNER_PASSWORD"] == owner
-        assert having[f"{service.upper()}_PASSWORD"] == owner | {f"{service}-api", f"{service}-worker", *APART.get(service, ())}
+        assert having[f"{service.upper()}_PASSWORD"] == owner | {
+            f"{service}-api",
+            f"{service}-worker",
+            *APART.get(service, ()),
+        }
 
 
 def test_every_container_is_confined(compose: dict[str, Any]) -> None:

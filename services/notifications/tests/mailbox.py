@@ -27,6 +27,8 @@ class Mailbox:
         self.port = 0
         self.silent: asyncio.Event | None = None
         """until it is set, nothing is answered to a message"""
+        self.waiting = 0
+        """messages that have come meanwhile"""
 
     @property
     def url(self) -> str:
@@ -49,6 +51,7 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
         if self.silent is not None:
+            self.waiting += 1
             await self.silent.wait()
         fault = self.faults.pop(0) if self.faults else ""
         if fault.startswith("DATA "):

@@ -1,0 +1,123 @@
+"""Processes of `creneau-notifications sender`: any number share the work, and what one leaves behind another does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from deploy.local.ports import free_port
+
+from creneau_shared.clock import SystemClock
+
+from .conftest import Service
+from .factories import event
+from .mailbox import Mailbox
+
+MESSAGES = 60
+WITHIN_S = 60
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while not await condition():  # noqa: ASYNC110 - other processes do it
+            await asyncio.sleep(0.02)
+
+
+async def plan(service: Service, count: int) -> None:
+    """Confirmations that are due now, by the clock that the processes have."""
+    await service.learn()
+    now = SystemClock().now()
+    start = now + timedelta(days=20)
+    service.at(now)
+    async with service.database.transaction() as connection:
+        heard = [
+            event(number=n, id=f"appointment-{n}", time=now, start=start, end=start + timedelta(minutes=20))
+            for n in range(1, count + 1)
+        ]
+        await service.notifications.appointments_changed(connection, heard)
+
+
+@asynccontextmanager
+async def process(
+    service: Service, mailbox: Mailbox, **settings: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """One process that only sends; it has no broker, and needs none."""
+    environment = {
+        **os.environ,
+        "DATABASE_URL": service.url,
+        "PUBLIC_BASE_URL": "http://127.0.0.1:8080/fhir",
+        "HOST": "127.0.0.1",
+        "PORT": str(free_port()),
+        "SMTP_URL": mailbox.url,
+        "SMTP_TLS": "off",
+        "MESSAGES_PER_ADDRESS_DAY_MAX": "1000000",
+        **settings,
+    }
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "creneau_notifications.main", "sender", env=environment
+    )
+    try:
+        yield started
+    finally:
+        if started.returncode is None:
+            started.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(WITHIN_S):
+                await started.wait()
+
+
+async def count_of(service: Service, status: str) -> int:
+    return int(
+        await service.database.pool.fetchval(
+            "SELECT count(*) FROM message WHERE status = $1 AND kind = 'confirmation'", status
+        )
+    )
+
+
+async def test_two_processes_send_each_message_once_and_end_when_told(
+    service: Service, mailbox: Mailbox
+) -> None:
+    async with process(service, mailbox) as one, process(service, mailbox) as other:
+        await plan(service, MESSAGES)
+
+        async def all_sent() -> bool:
+            return await count_of(service, "sent") == MESSAGES
+
+        await until(all_sent)
+    assert (one.returncode, other.returncode) == (0, 0)
+    assert Counter(mail["Message-ID"] for mail in mailbox.mails).most_common(1)[0][1] == 1
+    assert len(mailbox.mails) == MESSAGES
+
+
+async def test_what_a_killed_process_had_in_hand_another_sends(service: Service, mailbox: Mailbox) -> None:
+    """Killed while the mail server had the messages and said nothing yet: they go again, with the same Message-IDs."""
+    mailbox.silent = asyncio.Event()
+    await plan(service, MESSAGES)
+    async with process(service, mailbox, DELIVERY_LEASE_S="2") as killed:
+
+        async def in_hand() -> bool:
+            return mailbox.waiting >= 1
+
+        await until(in_hand)
+        killed.kill()
+        await killed.wait()
+    assert await count_of(service, "sent") == 0
+    mailbox.silent.set()
+    mailbox.silent = None
+    async with process(service, mailbox, DELIVERY_LEASE_S="2"):
+
+        async def all_sent() -> bool:
+            return await count_of(service, "sent") == MESSAGES
+
+        await until(all_sent)
+    ids = await service.database.pool.fetch("SELECT id FROM message WHERE kind = 'confirmation'")
+    assert {mail["Message-ID"].split("@")[0].strip("<") for mail in mailbox.mails} == {str(r[0]) for r in ids}
+    interrupted = await service.database.pool.fetchval(
+        "SELECT count(*) FROM attempt WHERE result = 'interrupted'"
+    )
+    assert interrupted >= 1, "nobody knows whether these got through, and it is said"

@@ -25,13 +25,6 @@ class Receiver:
     def __init__(self, store: MailStore) -> None:
         self._store = store
 
-    async def handle_EHLO(  # noqa: N802 - its name
-        self, server: SMTP, session: Any, envelope: object, hostname: str, responses: list[str]
-    ) -> list[str]:
-        """Say that several commands may come at once, which they may."""
-        session.host_name = hostname
-        return [responses[0], "250-PIPELINING", *responses[1:]]
-
     async def handle_DATA(self, server: SMTP, session: object, envelope: Any) -> str:  # noqa: N802 - its name
         """Keep the message with its envelope, so that blind copies are seen too."""
         await asyncio.to_thread(self._store.add, envelope.content, envelope.mail_from, envelope.rcpt_tos)

@@ -17,8 +17,7 @@ from aiosmtpd.smtp import SMTP
 class Mailbox:
     """Accepts mail; `faults` are used up one a message: what to answer to RCPT or DATA, or `drop`."""
 
-    def __init__(self, *, pipelining: bool = True) -> None:
-        self.pipelining = pipelining
+    def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.faults: list[str] = []
         self.connections = 0
@@ -39,8 +38,6 @@ class Mailbox:
     ) -> list[str]:
         self.connections += 1
         session.host_name = hostname
-        if self.pipelining:
-            responses.insert(1, "250-PIPELINING")
         return responses
 
     async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: Any) -> str:
@@ -66,13 +63,9 @@ class Mailbox:
 
 
 @asynccontextmanager
-async def open_mailbox(
-    port: int = 0, tls: ssl.SSLContext | None = None, *, pipelining: bool = True
-) -> AsyncIterator[Mailbox]:
-    """A mailbox that listens on `port` of this machine, or on a free one; with `tls` it offers STARTTLS.
-
-    `pipelining`: whether it lets clients say several words at once."""
-    mailbox = Mailbox(pipelining=pipelining)
+async def open_mailbox(port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Mailbox]:
+    """A mailbox that listens on `port` of this machine, or on a free one; with `tls` it offers STARTTLS."""
+    mailbox = Mailbox()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: SMTP(mailbox, hostname="mail.test", tls_context=tls), "127.0.0.1", port

@@ -20,6 +20,7 @@ from creneau_booking.handlers.access import require_bookable
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.storage.availability import taking as storage
 from creneau_booking.storage.availability.actors import resolve
+from creneau_booking.storage.availability.locking import Holder, lock_slots
 from creneau_booking.storage.holds import expired_holds_on_actors, expired_holds_on_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
@@ -63,7 +64,7 @@ class Claiming:
         now: datetime,
         wanted: Appointment,
         before: Appointment | None = None,
-        holder: storage.Holder | None = None,
+        holder: Holder | None = None,
     ) -> LockedSlots:
         """Lock the slots of `wanted` and those that `before`, its last version, holds; what somebody else has is only
         looked at, to be refused. `holder`: who is to hold them."""
@@ -74,7 +75,7 @@ class Claiming:
         people = sorted({p for v in both for p in rules.exclusive_actors(v, (), {})})
         patients = [reference.removeprefix("Patient/") for reference in wanted.patients]
         lock = partial(
-            storage.lock_slots,
+            lock_slots,
             connection,
             ids,
             wanted.start,

@@ -10,5 +10,5 @@ the time of a person, a room or a device who is taken elsewhere: they become so 
 free again in the one that gives them back.
 
 Who takes, frees or writes slots first locks those whom their agendas have (`actors`), in one order, and only then
-slots: so nobody writes a slot as free whose doctor somebody else is taking at that moment.
+slots (`locking`): so nobody writes a slot as free whose doctor somebody else is taking at that moment.
 """

@@ -6,87 +6,19 @@ that time become unavailable, or free again, in the same statement.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from creneau_booking.domain.appointment import Appointment, SlotFact
+from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
-from creneau_booking.storage.appointment_mapper import offered
-from creneau_booking.storage.availability.actors import (
-    CONCERNED,
-    RESOLVED,
-    TURN,
-    by_kind,
-)
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.patients import UNAVAILABLE
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
-from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
 from creneau_shared.database.partitions import add_months, month_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.ids import new_id
-from creneau_shared.security.rights import OWNER
-
-# A slot that another appointment has, whose hold has not run out, or that its agenda does not offer: whoever wants it is
-# refused whatever happens meanwhile, and so need not wait for their turn.
-_FOUND = """
-WITH found AS MATERIALIZED (
-  SELECT schedule_key, start, id, CASE WHEN taken_by IS NULL THEN said <> 'free' ELSE taken_by <> $2 AND NOT EXISTS (
-      SELECT FROM hold WHERE hold.appointment_id = slot.taken_by AND hold.expires_at <= $3) END AS out_of_reach
-  FROM {slots} AS slot WHERE id = ANY((SELECT $1::uuid[])::uuid[])
-)"""
-_FACTS = """
-SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status, slot.taken_by,
-       slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced, {out_of_reach} AS out_of_reach,
-       kind.terms AS kind_terms, kind.members AS kind_members,
-       schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open,
-       nullif(agenda.horizon_start, '-infinity') AS horizon_start, nullif(agenda.horizon_end, 'infinity') AS horizon_end,
-       ARRAY(SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = agenda.schedule_key ORDER BY 1) AS exclusive{more}
-FROM found
-JOIN {slots} AS slot ON (slot.schedule_key, slot.start, slot.id) = (found.schedule_key, found.start, found.id)
-JOIN slot_kind kind ON kind.key = slot.kind_key
-JOIN schedule ON schedule.key = slot.schedule_key
-JOIN agenda ON agenda.schedule_key = slot.schedule_key
-"""
-_OUT_OF_REACH = "EXISTS (SELECT FROM found WHERE out_of_reach)"
-# Of each Patient who is there: the id, and after it to whom they are known. Of each role and room: who is taken with it.
-# Of whoever holds: how many live holds they have.
-_BESIDE = f"""ARRAY(
-  SELECT patient.id || ' ' || array_to_string(ARRAY(
-    SELECT term FROM unnest(patient.terms) AS term WHERE starts_with(term, '{OWNER}')), ' ')
-  FROM patient WHERE patient.id = ANY($5::text[]) AND NOT patient.deleted) AS patients,
-ARRAY(SELECT named || ' ' || exclusive FROM resolved) AS resolved,
-(SELECT count(*) FROM hold WHERE hold.issuer = $8 AND hold.subject = $9 AND hold.expires_at > $3) AS holds"""
-# Locked all of them, or none: who has locked some would lock the others, and their people, out of order. PostgreSQL takes
-# the locks of `turn` before it looks for a row of `locked`.
-_LOCK = f"""{_FOUND}, resolved AS MATERIALIZED (
-  {RESOLVED.format(roles="$6::text[]", places="$7::text[]")}
-), own_people AS MATERIALIZED (
-  SELECT actor FROM (
-    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM found)
-    UNION SELECT unnest($4::text[]) UNION SELECT exclusive FROM resolved
-  ) AS named WHERE {{whole}}
-), turn AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited
-  FROM {CONCERNED.format(people="own_people")} AS people
-), locked AS MATERIALIZED (
-  {_FACTS.format(out_of_reach="false", slots="{slots}", more="")} CROSS JOIN turn
-  WHERE {{whole}} AND turn.waited >= 0
-  ORDER BY slot.schedule_key, slot.start, slot.id
-  FOR UPDATE OF slot
-)
-SELECT *, {_BESIDE} FROM locked
-UNION ALL {_FACTS.format(out_of_reach="true", slots="{slots}", more=f", {_BESIDE}")} WHERE {_OUT_OF_REACH}
-"""
-_LOCK_ANYWHERE = _LOCK.format(slots="slot", whole=f"NOT {_OUT_OF_REACH}")
-_LOCK_IN_MONTH = _LOCK.format(
-    slots="{slots}",
-    whole=f"NOT {_OUT_OF_REACH} AND (SELECT count(*) FROM found) = cardinality($1::uuid[])",
-)
 
 _DISPLACED_BY_OTHERS = f"""
 SELECT coalesce(name, id::text) AS id FROM slot
@@ -223,25 +155,6 @@ SELECT {_AGENDAS}
 """
 
 
-Holder = tuple[str, str]
-"""an account or a client: issuer and subject"""
-
-
-@dataclass(frozen=True, slots=True)
-class Locked:
-    """What was locked: slots with what they are, and which Patients of those who were named are there."""
-
-    slots: Sequence[SlotFact]
-    out_of_reach: bool
-    """one of the slots is somebody else's; nothing is locked"""
-    patients: Mapping[str, frozenset[str]] | None
-    """id → to whom the Patient is known (Organization ids); None where nobody looked, as no slot is there"""
-    resolved: Mapping[str, str] | None
-    """as `actors.resolve`, of those who were named; None like `patients`"""
-    holds: int
-    """how many holds that have not run out the holder has; 0 without one"""
-
-
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a claim got: whether every slot was still free, the actors whom someone else has, and the Patients (ids) for
@@ -252,91 +165,12 @@ class Taken:
     unavailable_patients: tuple[str, ...]
 
 
-async def lock_slots(
-    connection: Connection,
-    ids: Sequence[str],
-    near: datetime | None,
-    people: Sequence[str],
-    patients: Sequence[str],
-    named: Sequence[str],
-    holder: Holder | None,
-    *,
-    by: str,
-    now: datetime,
-) -> Locked:
-    """The facts of these slots, locked for the appointment `by` (id), and with them the time of their agendas' people and
-    of `people` (actors that are in one place only); slots that do not exist are missing. Or the facts as they are, and
-    nothing locked: one is out of reach because somebody else has it. So a thousand who want one slot are refused side by
-    side. `patients` (ids) are looked up beside, and who is taken with the roles and places that are `named` (references),
-    and how many slots the `holder` holds.
-
-    `near`, the appointment's own start, lets PostgreSQL look into one month; slots that are not all found there are looked
-    for everywhere.
-    """
-    keys = [slot_key(id_) for id_ in ids]
-    arguments = (keys, by, now, list(people), list(patients), *by_kind(named), *(holder or (None, None)))
-    month = month_of(connection, "slot", near, near, now) if near is not None else "slot"
-    rows: Sequence[Any] = []
-    if keys and month != "slot":
-        rows = await connection.fetch(_LOCK_IN_MONTH.format(slots=month), *arguments)
-    if len(rows) < len(keys) or not keys:
-        rows = await connection.fetch(_LOCK_ANYWHERE, *arguments)
-    if len(rows) < len(keys):
-        # One whose kind or time a feed has written meanwhile is locked, and left out: PostgreSQL joins it as it was.
-        rows = await connection.fetch(_LOCK_ANYWHERE, *arguments)
-    return Locked(
-        [_slot_fact(row) for row in rows],
-        any(row["out_of_reach"] for row in rows),
-        dict(map(_known, rows[0]["patients"])) if rows else None,
-        dict(pair.split() for pair in rows[0]["resolved"]) if rows else None,
-        rows[0]["holds"] if rows else 0,
-    )
-
-
-def _known(patient: str) -> tuple[str, frozenset[str]]:
-    """The id, and the owners of the terms that follow it."""
-    id_, *owners = patient.split()
-    return id_, frozenset(owner.removeprefix(OWNER) for owner in owners)
-
-
 async def displaced_by_others(
     connection: Connection, slots: Sequence[str], appointment_id: str
 ) -> frozenset[str]:
     """Those of these slots in whose time somebody of their agenda is taken by another appointment than this one."""
     rows = await connection.fetch(_DISPLACED_BY_OTHERS, [slot_key(id_) for id_ in slots], appointment_id)
     return frozenset(row["id"] for row in rows)
-
-
-def _slot_fact(row: Any) -> SlotFact:
-    actors = (
-        term[6:]
-        for term in row["schedule_terms"]
-        if term.startswith("actor=") and "/" in term and "/_history/" not in term
-    )
-    return SlotFact(
-        id=row["id"],
-        start=row["start"],
-        end=row["end"],
-        status=row["status"],
-        taken_by=row["taken_by"],
-        displaced=row["displaced"],
-        schedule=row["schedule"],
-        schedule_open=row["open"],
-        horizon_start=row["horizon_start"],
-        horizon_end=row["horizon_end"],
-        actors=tuple(sorted(actors)),
-        exclusive=tuple(row["exclusive"]),
-        visibility=frozenset(
-            term.removeprefix(VISIBILITY_TERM)
-            for term in row["kind_terms"]
-            if term.startswith(VISIBILITY_TERM)
-        )
-        - {""},
-        offers=offered(json.loads("{" + row["kind_members"] + "}")),
-        owners=frozenset(
-            term.removeprefix(OWNER) for term in row["schedule_terms"] if term.startswith(OWNER)
-        ),
-    )
 
 
 async def take(connection: Connection, wanted: Appointment, claim: Claim, now: datetime) -> Taken:

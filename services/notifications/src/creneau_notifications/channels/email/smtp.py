@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from aiosmtplib import (
     SMTP,
     SMTPConnectError,
+    SMTPDataError,
     SMTPException,
-    SMTPHeloError,
+    SMTPRecipientsRefused,
     SMTPResponseException,
 )
 
 from creneau_notifications.channels.channel import DeliveryError
-from creneau_notifications.channels.email.dialogue import Dialogue, Refusal
 
 PORTS = {"smtp": 25, "smtps": 465}
 
@@ -49,35 +48,32 @@ class SmtpTransport:
         self._username = unquote(parts.username) if parts.username else None
         self._password = unquote(parts.password) if parts.password else None
         self._timeout_s = timeout_s
-        self._dialogue: Dialogue | None = None
+        self._client: SMTP | None = None
 
     async def send(self, sender: str, recipient: str, content: bytes) -> None:
-        dialogue = await self._connected()
+        client = await self._connected()
         try:
-            await dialogue.hand_over(sender, recipient, content)
-        except Refusal as error:
-            if error.what == "sender":
-                await self.close()
-            permanent = error.what != "sender" and 500 <= error.reply.code < 600
-            raise DeliveryError(
-                error.reply.text, permanent=permanent, smtp_code=error.reply.code or None
-            ) from error
-        except (OSError, TimeoutError) as error:
+            await client.sendmail(sender, [recipient], content)
+        except SMTPRecipientsRefused as error:
+            raise _refused(error.recipients[0]) from error
+        except SMTPDataError as error:
+            raise _refused(error) from error
+        except SMTPResponseException as error:
+            await self.close()
+            raise DeliveryError(error.message, permanent=False, smtp_code=error.code) from error
+        except (SMTPException, OSError, TimeoutError) as error:
             # Nobody knows whether the server took the message: it goes again, with the same Message-ID.
             await self.close()
             raise DeliveryError(_said(error), permanent=False) from error
-        except BaseException:
-            await self.close()  # in the middle of something: whoever is next begins anew
-            raise
 
     async def close(self) -> None:
-        dialogue, self._dialogue = self._dialogue, None
-        if dialogue is not None:
-            dialogue.close()
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
-    async def _connected(self) -> Dialogue:
-        if self._dialogue is not None and self._dialogue.is_ready:
-            return self._dialogue
+    async def _connected(self) -> SMTP:
+        if self._client is not None and self._client.is_connected:
+            return self._client
         client = SMTP(
             hostname=self._host,
             port=self._port,
@@ -90,26 +86,17 @@ class SmtpTransport:
         )
         try:
             await client.connect()
-            if client.is_ehlo_or_helo_needed:
-                await _greet(client)
         except (SMTPException, OSError, TimeoutError) as error:
             client.close()
             code = error.code if isinstance(error, SMTPResponseException) else None
             prefix = "" if isinstance(error, SMTPConnectError) else "connecting: "
             raise DeliveryError(f"{prefix}{_said(error)}", permanent=False, smtp_code=code) from error
-        if client.transport is None:
-            raise DeliveryError("connecting: Connection lost", permanent=False)
-        # The library opens connections; it says one word a packet, and looks at each octet of a message twice.
-        extensions = frozenset(name.lower() for name in client.esmtp_extensions)
-        self._dialogue = Dialogue(cast(asyncio.Transport, client.transport), extensions, self._timeout_s)
-        return self._dialogue
+        self._client = client
+        return client
 
 
-async def _greet(client: SMTP) -> None:
-    try:
-        await client.ehlo()
-    except SMTPHeloError:
-        await client.helo()
+def _refused(error: SMTPResponseException) -> DeliveryError:
+    return DeliveryError(error.message, permanent=500 <= error.code < 600, smtp_code=error.code)
 
 
 def _said(error: Exception) -> str:

@@ -86,6 +86,38 @@ async def test_a_poisonous_event_among_others_that_are_handled_together_is_burie
     assert max(sizes) > 1
 
 
+async def test_a_few_events_of_several_partitions_are_one_transaction_unless_one_cannot_be_handled(
+    bench: Bench,
+) -> None:
+    """A transaction for each partition would be a dozen for a dozen events. A poisonous one is buried alone; all others have
+    their effect once, those of a key in their order."""
+    partitions: list[int] = []
+
+    async def refuse_90(connection: Connection, events: Sequence[ReceivedEvent]) -> None:
+        partitions.append(len({event.partition for event in events}))
+        for event in events:
+            await leave_effect(connection, event)
+            if number_of(event) == 90:
+                raise Unprocessable("Non.", "No.")
+
+    consumer = bench.consumer(handlers={TYPE: Together(refuse_90)})
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(30)  # each partition is seen for the first time, and by itself
+        await bench.arrived(30)
+        async with asyncio.timeout(60):
+            while max(partitions) == 1:
+                await bench.happen(30)
+                await bench.arrived(bench.made - (bench.made > 90))
+        while bench.made <= 90:
+            await bench.happen(30)
+        await bench.arrived(bench.made - 1)
+        ((value, _),) = await dead_letters(bench, consumer.group, 1)
+    assert value == b'{"number":90}'
+    for key in range(7):
+        numbers = [number for of, number in await bench.effects() if of == f"k{key}"]
+        assert numbers == [n for n in range(bench.made) if n % 7 == key and n != 90]
+
+
 async def test_dead_letters_are_handled_again_by_command_each_once(bench: Bench) -> None:
     """After the fault is mended a replay gives the effect; a second replay finds nothing left."""
     mended = asyncio.Event()

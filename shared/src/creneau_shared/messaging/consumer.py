@@ -219,7 +219,8 @@ class Consumer:
                 await self._load_generations(kafka)
             offsets: dict[TopicPartition, int] = {}
             failures, until = self._failures, self._seconds() + self._limits.consumer_round_s
-            for place, records in batches.items():
+            apart = {} if await self._handle_at_once(batches, offsets) else batches
+            for place, records in apart.items():
                 if offsets and self._seconds() >= until:
                     self._later(kafka, place, records[0].offset)
                 else:
@@ -249,6 +250,36 @@ class Consumer:
             fetching.cancel()
             told.cancel()
 
+    async def _handle_at_once(
+        self,
+        batches: Mapping[TopicPartition, Sequence[ConsumerRecord]],
+        offsets: dict[TopicPartition, int],
+    ) -> bool:
+        """Handle a few events of several partitions in one transaction, if all of them are of those that are handled
+        together. False, and nothing has been done, where that cannot be: each partition is then handled by itself."""
+        records = [record for several in batches.values() for record in several]
+        if len(batches) < 2 or len(records) > TOGETHER_MAX:
+            return False
+        if any(
+            cloudevents.generation(record.headers) > self._generations.get(place, 0)
+            for place, several in batches.items()
+            for record in several
+        ):
+            return False  # a partition that is seen for the first time, or has to be read anew
+        try:
+            events = [_read(record, record.topic) for record in records]
+            handlers = [self._handlers.get(event.type) for event in events]
+            if not all(handler is None or isinstance(handler, Together) for handler in handlers):
+                return False
+            if any(self._alone(event) for event in events):
+                return False
+            await self._apply(events, recorded=True)
+        except Exception as error:
+            log.info("partitions handled apart", consumer=self.name, error=type(error).__name__)
+            return False
+        offsets.update({place: several[-1].offset + 1 for place, several in batches.items()})
+        return True
+
     async def _handle(
         self,
         kafka: AIOKafkaConsumer,
@@ -271,7 +302,7 @@ class Consumer:
                     self._later(kafka, place, records[done].offset)
                     return
                 together = events[done : done + self._together(events[done:])]
-                done += await self._apply(together, place, until)
+                done += await self._apply(together, recorded=True, until=until)
                 offsets[place] = records[done - 1].offset + 1
         except Rewound:
             offsets.pop(place, None)
@@ -348,7 +379,7 @@ class Consumer:
         """Try one record as often as the setting says; return the last failure. Raises what passes."""
         for attempt in range(1, self._limits.consumer_attempts_max + 1):
             try:
-                await self._apply([_read(record, record.topic)], place)
+                await self._apply([_read(record, record.topic)], recorded=True)
             except Rewound:
                 raise
             except TRANSIENT:
@@ -366,10 +397,12 @@ class Consumer:
     async def _apply(
         self,
         events: Sequence[ReceivedEvent],
-        place: TopicPartition | None = None,
+        *,
+        recorded: bool = False,
         until: float = math.inf,
     ) -> int:
-        """One transaction: inbox rows, effects and how far the partition is handled; how many events it took in.
+        """One transaction: inbox rows, effects and, if that is `recorded`, how far their partitions are handled; how many
+        events it took in.
 
         Those are all of them, or as many (one at the least) as were handled until this moment.
         """
@@ -390,14 +423,11 @@ class Consumer:
                     handled += step
                     self._moved()
                 begun = after
-            if place is not None:
+            if recorded:
                 if self._replica is not None:
                     said = [event.key for event in events[:done] if event.raw is not None]
                     await rebuild.mark(connection, self.name, said)
-                generation = max(event.generation for event in events[:done])
-                if not await inbox.advance(
-                    connection, self.name, place.topic, place.partition, events[done - 1].offset, generation
-                ):
+                if not await inbox.advance(connection, self.name, _reached(events[:done])):
                     raise Rewound
         for event in handled:
             metrics.HANDLED.labels(self.name, event.type).inc()
@@ -563,6 +593,18 @@ async def _handle(
         await handler.handle(connection, events)
     elif handler is not None:
         await handler(connection, events[0])
+
+
+def _reached(events: Sequence[ReceivedEvent]) -> Mapping[tuple[str, int], tuple[int, int]]:
+    """For each partition of the events (topic, number): the last offset, and the greatest generation."""
+    reached: dict[tuple[str, int], tuple[int, int]] = {}
+    for event in events:
+        offset, generation = reached.get((event.topic, event.partition), (event.offset, event.generation))
+        reached[event.topic, event.partition] = (
+            max(offset, event.offset),
+            max(generation, event.generation),
+        )
+    return reached
 
 
 def _once(events: Sequence[ReceivedEvent], fresh: set[UUID]) -> list[ReceivedEvent]:

@@ -6,7 +6,7 @@ often it arrives.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -139,24 +139,25 @@ async def handled(database: Database, consumer: str, topic: str, partition: int)
 
 
 async def advance(
-    connection: Connection, consumer: str, topic: str, partition: int, log_offset: int, generation: int
+    connection: Connection, consumer: str, reached: Mapping[tuple[str, int], tuple[int, int]]
 ) -> bool:
-    """Record how far a partition is handled; False when it is to be rebuilt, and then nothing may commit."""
-    return bool(
-        await connection.fetchval(
-            "INSERT INTO inbox_log (consumer, topic, partition, log_offset, generation) "
-            "VALUES ($1, $2, $3, $4, $5) "
-            "ON CONFLICT (consumer, topic, partition) DO UPDATE SET log_offset = excluded.log_offset, "
-            "generation = greatest(inbox_log.generation, excluded.generation) "
-            "WHERE inbox_log.generation <> $6 RETURNING true",
-            consumer,
-            topic,
-            partition,
-            log_offset,
-            generation,
-            REBUILD,
-        )
+    """Record how far partitions (topic, number) are handled: the last offset, and the generation of the log. False when
+    one of them is to be rebuilt, and then nothing may commit."""
+    places = sorted(reached)
+    recorded = await connection.fetch(
+        "INSERT INTO inbox_log (consumer, topic, partition, log_offset, generation) "
+        "SELECT $1, * FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::integer[]) "
+        "ON CONFLICT (consumer, topic, partition) DO UPDATE SET log_offset = excluded.log_offset, "
+        "generation = greatest(inbox_log.generation, excluded.generation) "
+        "WHERE inbox_log.generation <> $6 RETURNING true",
+        consumer,
+        [topic for topic, _ in places],
+        [partition for _, partition in places],
+        [reached[place][0] for place in places],
+        [reached[place][1] for place in places],
+        REBUILD,
     )
+    return len(recorded) == len(places)
 
 
 async def restart(

@@ -27,7 +27,7 @@ class NotificationsSettings(ServiceSettings):
     )
 
     delivery_senders: int = Field(
-        2,
+        4,
         ge=0,
         description="senders within a worker; 0 where processes of their own send (`creneau-notifications sender`)",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from creneau_notifications.domain.address import Address, InvalidAddressError
 from creneau_shared import contact_points
 
@@ -10,9 +12,10 @@ DOTS_MEAN_NOTHING = frozenset({"gmail.com", "googlemail.com"})
 """Providers that deliver a.b@ and ab@ to the same person."""
 
 
+@lru_cache(maxsize=256)
 def email_address(given: str) -> Address:
     """The address in normal form, with an ASCII domain; confirmed however it is capitalised. Raises
-    InvalidAddressError."""
+    InvalidAddressError. Kept for a moment: it is asked when a message is admitted, and when it is written."""
     value = contact_points.email_address(given)
     if value is None:
         raise InvalidAddressError

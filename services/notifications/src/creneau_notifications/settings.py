@@ -35,7 +35,7 @@ class NotificationsSettings(ServiceSettings):
         2, ge=1, description="senders within a process of `creneau-notifications sender`"
     )
     delivery_connections: int = Field(
-        10, ge=1, description="messages that one sender sends at once, each over a connection of its own"
+        5, ge=1, description="messages that one sender sends at once, each over a connection of its own"
     )
     delivery_batch_rows: int = Field(10, ge=1, description="messages that one sender claims at a time")
     delivery_lease_s: float = Field(

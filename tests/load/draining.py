@@ -28,14 +28,20 @@ class Draining:
 
     booking: asyncpg.Connection
     notifications: asyncpg.Connection
+    directory: asyncpg.Connection
 
     @classmethod
     async def of(cls, system: System) -> Self:
-        return cls(*[await asyncpg.connect(system.database(name)) for name in ("booking", "notifications")])
+        names = ("booking", "notifications", "directory")
+        return cls(*[await asyncpg.connect(system.database(name)) for name in names])
 
     async def published(self) -> None:
         """Return when booking's events are at the broker."""
         await self._until(self._is_published)
+
+    async def replicated(self) -> None:
+        """Return when what the directory has told is known to booking and notifications."""
+        await self._until(self._is_replicated)
 
     async def drained(self) -> float:
         """Return when notifications has heard them and sent what is due; how long that took, seconds."""
@@ -50,6 +56,21 @@ class Draining:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{condition.__name__}: not within {WITHIN_S} s")
             await asyncio.sleep(EVERY_S)
+
+    async def _is_replicated(self) -> bool:
+        if not await self.directory.fetchval(_PUBLISHED):
+            return False
+        written = {
+            (row["topic"], row["partition"]): row["log_offset"]
+            for row in await self.directory.fetch(_WRITTEN)
+        }
+        for listener in (self.booking, self.notifications):
+            heard = {
+                (row["topic"], row["partition"]): row["log_offset"] for row in await listener.fetch(_HEARD)
+            }
+            if any(heard.get(place, -1) < offset for place, offset in written.items()):
+                return False
+        return True
 
     async def _is_published(self) -> bool:
         return bool(await self.booking.fetchval(_PUBLISHED))

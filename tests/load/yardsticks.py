@@ -83,9 +83,10 @@ def _book() -> str:
         "resource AS (INSERT INTO appointment (id, version, last_updated, content, terms)"
         f" VALUES (gen_random_uuid()::text, 1, now(), {_bytes(dumps(resource))}, {_array(entries.terms)}) RETURNING key)",
         *_side_inserts("appointment", "resource", entries),
-        "told AS (INSERT INTO outbox (event_id, topic, key, type, subject, source, data, time)"
+        # As if told already: the relay would be at these for minutes, ahead of what is measured next.
+        "told AS (INSERT INTO outbox (event_id, topic, key, type, subject, source, data, time, published_at)"
         " VALUES (gen_random_uuid(), 'creneau.bench', gen_random_uuid()::text, 'fr.creneau.bench.v1', 'Appointment/x',"
-        f" '/creneau/booking', {_TOLD}, now()))",
+        f" '/creneau/booking', {_TOLD}, now(), now()))",
         _audited("C", "create", "software", "'Appointment'", "'x'"),
     ]
     # The slot by its key, in agendas that nobody books in.
@@ -106,9 +107,9 @@ def _transaction() -> str:
         f" SELECT gen_random_uuid()::text, 1, now(), {content}, {terms}, 48.1, -1.6 FROM generate_series(1, 20)"
         " RETURNING key)",
         *_side_inserts("location", "resource", entries),
-        "told AS (INSERT INTO outbox (event_id, topic, key, type, subject, source, data, time)"
+        "told AS (INSERT INTO outbox (event_id, topic, key, type, subject, source, data, time, published_at)"
         " SELECT gen_random_uuid(), 'creneau.bench', gen_random_uuid()::text, 'fr.creneau.bench.v1', 'Location/x',"
-        f" '/creneau/directory', {content}, now() FROM resource)",
+        f" '/creneau/directory', {content}, now(), now() FROM resource)",
     ]
     return f"WITH {', '.join(ctes)} SELECT count(*) FROM resource;\n"
 

@@ -109,3 +109,20 @@ async def change(practice: Practice, connection: Connection, id_: str, **members
     assert current is not None
     resource = {**practice.repository.resource(current), **members}
     await practice.handlers.change(connection, practice.context(), current, resource)
+
+
+async def test_a_claim_finds_room_on_its_slots_page_and_leaves_its_indexes_alone(fresh: Practice) -> None:
+    """What is booked is written beside what was free (a HOT update), in a month whose pages are full as far as they are
+    filled: no index of slots holds what a claim changes."""
+    agenda = await fresh.open_agenda(400)
+    partition = f"slot_{agenda.start:%Y_%m}"
+    counted = f"SELECT pg_stat_get_xact_tuples_{{}}('{partition}'::regclass)"
+    async with fresh.database.transaction() as connection:
+        for at in range(0, 400, 40):
+            wanted = appointment(
+                "booked", slots=[agenda.slots[at]], actors=[agenda.practitioner], start=agenda.at(at)
+            )
+            await fresh.handlers.create(connection, fresh.context(), wanted)
+        updated = await connection.fetchval(counted.format("updated"))
+        in_place = await connection.fetchval(counted.format("hot_updated"))
+    assert (updated, in_place) == (10, 10)

@@ -183,6 +183,9 @@ COMPARTMENT_PARAMETERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """Owner's type → the types that can be searched in its compartment, and by which parameters."""
 
+SYSTEM_OPERATIONS: Mapping[str, ServiceName] = {"send-code": "notifications", "verify-code": "notifications"}
+"""Operations of the base itself (`[base]/$send-code`), by code: whose they are. They stand in no Bundle."""
+
 
 def reach_of(role: Role, resource_type: str, action: Action) -> Reach:
     """How far `role` reaches with `action` into a type; a type that the table does not know is nobody's."""

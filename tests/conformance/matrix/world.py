@@ -196,14 +196,22 @@ class World:
             )
 
     def _people(self) -> None:
-        """Camille with her child Lou, Yann and Zoé by accounts of their own; Brune, whom B has registered."""
+        """Camille with her child Lou and Yann by accounts of their own, Zoé by a code; Brune, whom B has registered."""
         self.accounts = {name: f"{name}-{uuid4().hex}" for name in ("camille", "yann", "zoe")}
-        for name, subject in self.accounts.items():
-            with self.stack.client("patient", subject=subject) as own:
+        for name in self.accounts:
+            headers = {"Authorization": f"Bearer {self._own_token(name)}"}
+            with httpx.Client(base_url=self.stack.fhir, headers=headers) as own:
                 self._person(name, own)
                 if name == "camille":
                     self._person("lou", own, **MINOR)
         self._person("brune", self.b.software, owners=frozenset({self.b.id}))
+
+    def _own_token(self, name: str) -> str:
+        """Zoé has no account at the issuer: she has proven her e-mail address by a code."""
+        subject = self.accounts[name]
+        if name == "zoe":
+            return self.stack.contact_token("email", f"{subject}@exemple.test")
+        return self.stack.token("patient", subject)
 
     def _person(
         self, name: str, client: httpx.Client, *, owners: frozenset[str] = frozenset(), **more: Any
@@ -354,7 +362,7 @@ class World:
             self._caller(
                 name,
                 "patient",
-                {"subject": self.accounts[name]},
+                {"token": self._own_token(name)},
                 people=dict.fromkeys(ids, MAY_ALL),
                 oneself=frozenset({self[name].id}),
             )
@@ -394,7 +402,8 @@ class World:
         self._caller("system", "system")
 
     def _caller(self, name: str, role: Role, claims: dict[str, Any] | None = None, **known: Any) -> None:
-        token = None if role == "public" else self.stack.token(role, **(claims or {}))
+        given = dict(claims or {})
+        token = given.pop("token", None) or (None if role == "public" else self.stack.token(role, **given))
         words = SCOPES.get(role, "").split()
         scopes = tuple(scope for word in words if (scope := Scope.parse(word)) is not None)
         said = claims or {}

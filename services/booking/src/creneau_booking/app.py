@@ -40,6 +40,7 @@ from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable, names_in
 from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.security.contact_accounts import ContactAccounts
 from creneau_shared.security.vouching import Vouchers
 
 SERVICE = "creneau-booking"
@@ -75,7 +76,7 @@ def create_stores(settings: BookingSettings) -> Stores:
         slots=SlotStore(base),
         schedules=ScheduleStore(base),
         responses=ResponseStore(base, handlers),
-        patients=PatientStore(base, people),
+        patients=PatientStore(base, people, ContactAccounts(settings.contact_secret.get_secret_value())),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from creneau_notifications.api.confirmation import ConfirmationPages
-from creneau_notifications.channels.registry import CHANNELS, media, offered
+from creneau_notifications.channels.codes import CodePost
+from creneau_notifications.channels.registry import CHANNELS, code_ways, media, offered
 from creneau_notifications.conformance import served_types
 from creneau_notifications.delivery.admission import Admission
 from creneau_notifications.delivery.ledger import Ledger
@@ -14,6 +16,7 @@ from creneau_notifications.delivery.sender import DeliveryLimits, Sender, Way
 from creneau_notifications.handlers import Notifications
 from creneau_notifications.jobs import Departures, rules
 from creneau_notifications.messaging.consumers import consumers
+from creneau_notifications.operations.codes import CodeDesk, SendCodeOperation, VerifyCodeOperation
 from creneau_notifications.operations.messages import MessagesOperation
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage.accounts import known
@@ -33,6 +36,8 @@ from creneau_shared.fhir.storage.audit_events import AuditEventTable
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.settings import RetentionSettings
+from creneau_shared.security.contact_accounts import ContactAccounts
+from creneau_shared.security.own_tokens import TokenSigner
 from creneau_shared.security.vouching import Vouchers
 from creneau_shared.tasks import Task
 
@@ -41,7 +46,7 @@ SERVICE = "creneau-notifications"
 
 def create_fhir(settings: NotificationsSettings, database: Database, clock: Clock) -> FhirServer:
     """Communications, read only: for the API and for the worker alike."""
-    trail = AuditEventTable(SERVICE)
+    trail, desk = AuditEventTable(SERVICE), create_desk(settings)
     return create_fhir_server(
         settings,
         service=SERVICE,
@@ -49,8 +54,27 @@ def create_fhir(settings: NotificationsSettings, database: Database, clock: Cloc
         clock=clock,
         types=served_types(settings.public_base_url.rstrip("/"), name_in_facts),
         catalog=Catalog([GenericTable.of("Communication"), trail]),
-        operations=[MessagesOperation(trail, Vouchers(settings.vouching_secret)).declare()],
+        operations=[
+            MessagesOperation(trail, Vouchers(settings.vouching_secret)).declare(),
+            SendCodeOperation(desk).declare(),
+            VerifyCodeOperation(desk).declare(),
+        ],
         memberships=known,
+    )
+
+
+def create_desk(settings: NotificationsSettings) -> CodeDesk:
+    """Where codes are given out and taken back."""
+    key = settings.contact_signing_key.get_secret_value()
+    secret = settings.contact_secret.get_secret_value()
+    return CodeDesk(
+        keyring=Keyring(settings.address_key),
+        limits=settings.code_limits,
+        post=CodePost(code_ways(offered()), settings.code_sendings_max, settings.code_sending_timeout_s),
+        accounts=ContactAccounts(secret),
+        signer=TokenSigner(json.loads(key), settings.oidc_audience) if key and secret else None,
+        token_lifetime=timedelta(seconds=settings.contact_token_s),
+        site_url=settings.public_site_url.rstrip("/"),
     )
 
 

@@ -57,6 +57,8 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "accept": OperationRow(
         ("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"
     ),
+    "send-code": OperationRow(None, "open to everybody"),
+    "verify-code": OperationRow(None, "whoever has the code that was sent"),
     "renounce": OperationRow(("RelatedPerson", "u"), "whoever represents the person"),
 }
 """By code (`$find`)."""

@@ -15,13 +15,15 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.security.contact_accounts import ContactAccounts
 
 
 class PatientStore(GenericStore):
-    """The generic store of Patients, with the rules on who states what."""
+    """The generic store of Patients, with the rules on who states what. `contacts`: who has proven which contact."""
 
-    def __init__(self, base_url: str, people: People) -> None:
+    def __init__(self, base_url: str, people: People, contacts: ContactAccounts) -> None:
         super().__init__("Patient", base_url, people.patient_changed, people.patient_belonging)
+        self._contacts = contacts
 
     async def create(
         self,
@@ -34,7 +36,7 @@ class PatientStore(GenericStore):
     ) -> Stored:
         require_writable(context, None, resource)
         stored = await super().create(connection, context, resource, id_, belonging=belonging)
-        await patient_written(connection, context, stored.id, None, resource)
+        await patient_written(connection, context, self._contacts, stored.id, None, resource)
         return stored
 
     async def replace(
@@ -54,7 +56,7 @@ class PatientStore(GenericStore):
         stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )
-        await patient_written(connection, context, stored.id, before, resource)
+        await patient_written(connection, context, self._contacts, stored.id, before, resource)
         return stored
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:

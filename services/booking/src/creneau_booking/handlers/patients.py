@@ -14,6 +14,7 @@ from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 from creneau_shared.messaging.outbox import append
+from creneau_shared.security.contact_accounts import ContactAccounts
 
 TOLD_TOGETHER = 500
 
@@ -33,15 +34,23 @@ def require_writable(context: WriteContext, before: Resource | None, after: Reso
 
 
 async def patient_written(
-    connection: Connection, context: WriteContext, id_: str, before: Resource | None, after: Resource
+    connection: Connection,
+    context: WriteContext,
+    contacts: ContactAccounts,
+    id_: str,
+    before: Resource | None,
+    after: Resource,
 ) -> None:
     """Conflict when another Patient holds the INS. Addresses that staff add are vouched for by them; what they only
-    write again stays what it was."""
+    write again stays what it was. Who logged in by a code has shown that they read what comes to the contact."""
     await _hold_ins(connection, context, id_, before, after)
-    if answers_for_addresses(context):
-        added = addresses_of(after) - addresses_of(before)
-        if added:
-            await identities.vouch(connection, id_, [address_digest(id_, *address) for address in added])
+    added = addresses_of(after) - addresses_of(before)
+    if not answers_for_addresses(context):
+        added = frozenset(
+            address for address in added if contacts.is_proven(context.issuer, context.subject, *address)
+        )
+    if added:
+        await identities.vouch(connection, id_, [address_digest(id_, *address) for address in added])
     await tell_contact(connection, id_, after, context.correlation_id, context.now)
 
 

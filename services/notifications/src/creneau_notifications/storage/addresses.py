@@ -61,6 +61,10 @@ class Keyring:
         digest = self._digest("token", str(message), address.exact.hex())
         return urlsafe_b64encode(digest[:TOKEN_BYTES]).decode().rstrip("=")
 
+    def code(self, address: Hashed, code: str) -> bytes:
+        """As a one-time code of an address is kept."""
+        return self._digest("code", address.channel, address.exact.hex(), code)
+
     def _digest(self, *parts: str) -> bytes:
         return hmac.digest(self._secret, "\0".join(parts).encode(), "sha256")
 

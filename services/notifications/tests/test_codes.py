@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 
 import httpx
 import pytest
 
 from creneau_notifications.app import create_app
-from creneau_notifications.channels.codes import CodeLetter
-from creneau_notifications.channels.sms.codes import code_text
+from creneau_notifications.channels.notes import code_note
+from creneau_notifications.channels.sms.render import gsm
 from creneau_notifications.domain.codes import CodeLimits
 from creneau_notifications.jobs import rules
 from creneau_notifications.settings import NotificationsSettings
@@ -64,16 +65,16 @@ def parameters(**given: object) -> dict[str, object]:
     return {"resourceType": "Parameters", "parameter": named}
 
 
-async def send(client, telecom=CAMILLE, **more) -> httpx.Response:
+async def send(client: httpx.AsyncClient, telecom: object = CAMILLE, **more: str) -> httpx.Response:
     return await client.post("/fhir/$send-code", json=parameters(telecom=telecom, **more))
 
 
-async def verify(client, code, telecom=CAMILLE) -> httpx.Response:
+async def verify(client: httpx.AsyncClient, code: str, telecom: object = CAMILLE) -> httpx.Response:
     return await client.post("/fhir/$verify-code", json=parameters(telecom=telecom, code=code))
 
 
-def code_in(mail) -> str:
-    return re.search(r"\b\d{6}\b", mail.get_content())[0]
+def code_in(mail: EmailMessage) -> str:
+    return str(re.findall(r"\b\d{6}\b", mail.get_content())[0])
 
 
 def values(answer: httpx.Response) -> dict[str, str]:
@@ -199,7 +200,7 @@ async def test_nobody_is_sent_more_than_ten_codes_a_day(client, service, mailbox
 async def test_a_code_by_text_message_is_offered_to_its_page_alone(client) -> None:
     """The last line is what browsers read (origin-bound one-time codes); the number is one that gets texts."""
     assert (await send(client, PHONE)).status_code == 200
-    text = code_text(CodeLetter("123456", "fr", 10, "https://creneau.example"))
+    text = gsm(code_note("123456", 10, "fr", "https://creneau.example").brief)
     assert text.splitlines()[-1] == "@creneau.example #123456"
     assert len(text) <= 160
 

@@ -183,8 +183,13 @@ COMPARTMENT_PARAMETERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """Owner's type → the types that can be searched in its compartment, and by which parameters."""
 
-SYSTEM_OPERATIONS: Mapping[str, ServiceName] = {"send-code": "notifications", "verify-code": "notifications"}
-"""Operations of the base itself (`[base]/$send-code`), by code: whose they are. They stand in no Bundle."""
+OPERATION_ADDRESSES: Mapping[str, ServiceName] = {
+    "$send-code": "notifications",
+    "$verify-code": "notifications",
+    "Appointment/$open-link": "notifications",
+    "Appointment/$renew-link": "notifications",
+}
+"""Operations of the base itself, or on a type that another service holds: whose they are. They stand in no Bundle."""
 
 
 def reach_of(role: Role, resource_type: str, action: Action) -> Reach:

@@ -18,7 +18,7 @@ from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.security.memberships import DELEGATIONS, MAY
 from creneau_shared.security.principal import Role, Scope
-from creneau_shared.security.rights import MAY_ALL, REGULATION, SHARED
+from creneau_shared.security.rights import BY_LINK, MAY_ALL, REGULATION, SHARED
 from tests.conformance import builders
 from tests.conformance.builders import Resource, created, next_day
 from tests.conformance.matrix.expectation import Caller, Item, Version
@@ -372,6 +372,20 @@ class World:
             {"subject": uuid4().hex, "patient": camille},
             people={camille: MAY_ALL},
             oneself=frozenset({camille}),
+        )
+        visit = self["camille at A"].id
+        self._caller(
+            "camille, by a link",
+            "patient",
+            {"token": self.stack.link_token(visit, camille)},
+            people={camille: BY_LINK},
+            appointment=visit,
+        )
+        self._caller(
+            "yann, by a link to what is not his",
+            "patient",
+            {"token": self.stack.link_token(visit, yann)},
+            appointment="somebody else's",
         )
         self._caller("patient of nobody", "patient", {"subject": uuid4().hex})
         roles: tuple[Role, ...] = ("practitioner", "secretary", "software")

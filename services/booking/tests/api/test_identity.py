@@ -17,6 +17,7 @@ from tests.contract.closing import closed_validator
 from creneau_booking.domain.identity import ins_of
 from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.answers import Answers
 
 TEST_INS = "urn:oid:1.2.250.1.213.1.4.10"
 REAL_INS = "urn:oid:1.2.250.1.213.1.4.8"
@@ -367,6 +368,6 @@ async def test_every_contact_can_be_told_again(fresh: Practice) -> None:
     await fresh.database.pool.execute(
         "UPDATE patient SET content = NULL, deleted = true WHERE id = $1", removed.removeprefix("Patient/")
     )
-    assert await tell_all_contacts(fresh.database, fresh.clock.now()) == 3
+    assert await tell_all_contacts(fresh.database, Answers("s"), fresh.clock.now()) == 3
     for reference in handed:
         assert (await told(fresh, reference))["emailVouched"] is False

@@ -7,8 +7,8 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from creneau_notifications.api.confirmation import ConfirmationPages
-from creneau_notifications.channels.codes import CodePost
-from creneau_notifications.channels.registry import CHANNELS, code_ways, media, offered
+from creneau_notifications.channels.notes import NotePost
+from creneau_notifications.channels.registry import CHANNELS, media, note_ways, offered
 from creneau_notifications.conformance import served_types
 from creneau_notifications.delivery.admission import Admission
 from creneau_notifications.delivery.ledger import Ledger
@@ -18,6 +18,7 @@ from creneau_notifications.jobs import Departures, rules
 from creneau_notifications.messaging.consumers import consumers
 from creneau_notifications.operations.codes import CodeDesk, SendCodeOperation, VerifyCodeOperation
 from creneau_notifications.operations.messages import MessagesOperation
+from creneau_notifications.operations.visit_links import LinkDesk, OpenLinkOperation, RenewLinkOperation
 from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage.accounts import known
 from creneau_notifications.storage.addresses import Keyring
@@ -36,6 +37,7 @@ from creneau_shared.fhir.storage.audit_events import AuditEventTable
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.settings import RetentionSettings
+from creneau_shared.security.answers import Answers
 from creneau_shared.security.contact_accounts import ContactAccounts
 from creneau_shared.security.own_tokens import TokenSigner
 from creneau_shared.security.vouching import Vouchers
@@ -46,7 +48,8 @@ SERVICE = "creneau-notifications"
 
 def create_fhir(settings: NotificationsSettings, database: Database, clock: Clock) -> FhirServer:
     """Communications, read only: for the API and for the worker alike."""
-    trail, desk = AuditEventTable(SERVICE), create_desk(settings)
+    trail = AuditEventTable(SERVICE)
+    desk, links = create_desks(settings)
     return create_fhir_server(
         settings,
         service=SERVICE,
@@ -58,24 +61,39 @@ def create_fhir(settings: NotificationsSettings, database: Database, clock: Cloc
             MessagesOperation(trail, Vouchers(settings.vouching_secret)).declare(),
             SendCodeOperation(desk).declare(),
             VerifyCodeOperation(desk).declare(),
+            OpenLinkOperation(links).declare(),
+            RenewLinkOperation(links).declare(),
         ],
         memberships=known,
     )
 
 
-def create_desk(settings: NotificationsSettings) -> CodeDesk:
-    """Where codes are given out and taken back."""
-    key = settings.contact_signing_key.get_secret_value()
-    secret = settings.contact_secret.get_secret_value()
-    return CodeDesk(
-        keyring=Keyring(settings.address_key),
+def create_desks(settings: NotificationsSettings) -> tuple[CodeDesk, LinkDesk]:
+    """Where codes are given out and taken back, and where links are opened."""
+    key, secret = settings.contact_signing_key.get_secret_value(), settings.contact_secret.get_secret_value()
+    signer = TokenSigner(json.loads(key), settings.oidc_audience) if key else None
+    keyring, site_url = Keyring(settings.address_key), settings.public_site_url.rstrip("/")
+    post = NotePost(note_ways(offered()), settings.note_sendings_max, settings.note_sending_timeout_s)
+    codes = CodeDesk(
+        keyring=keyring,
         limits=settings.code_limits,
-        post=CodePost(code_ways(offered()), settings.code_sendings_max, settings.code_sending_timeout_s),
+        post=post,
         accounts=ContactAccounts(secret),
-        signer=TokenSigner(json.loads(key), settings.oidc_audience) if key and secret else None,
+        signer=signer if secret else None,
         token_lifetime=timedelta(seconds=settings.contact_token_s),
-        site_url=settings.public_site_url.rstrip("/"),
+        site_url=site_url,
     )
+    links = LinkDesk(
+        keyring=keyring,
+        rules=settings.link_rules,
+        limits=settings.code_limits,
+        channels=CHANNELS,
+        post=post,
+        answers=Answers(settings.vouching_secret),
+        signer=signer,
+        site_url=site_url,
+    )
+    return codes, links
 
 
 def create_app(

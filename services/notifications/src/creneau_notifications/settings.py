@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 from creneau_notifications.domain.allowance import Allowance
 from creneau_notifications.domain.codes import CodeLimits
 from creneau_notifications.domain.retry import RetryPolicy
+from creneau_notifications.domain.visit_links import VisitLinkRules
 from creneau_shared.clock import zone_named
 from creneau_shared.settings import ServiceSettings
 
@@ -101,13 +102,26 @@ class NotificationsSettings(ServiceSettings):
     code_window_s: float = Field(
         600.0, gt=0, description="within how long CODE_WINDOW_MAX codes may be sent to one address, seconds"
     )
-    code_window_max: int = Field(3, ge=1, description="codes to one address within CODE_WINDOW_S")
-    code_day_max: int = Field(10, ge=1, description="codes to one address within 24 hours")
-    code_sendings_max: int = Field(
-        10, ge=1, description="codes that one api process sends at once, each over a connection of its own"
+    code_window_max: int = Field(
+        3, ge=1, description="codes, or new links, to one address within CODE_WINDOW_S"
     )
-    code_sending_timeout_s: float = Field(
-        10.0, gt=0, description="longest that a caller waits for a code to leave before 503, seconds"
+    code_day_max: int = Field(10, ge=1, description="codes, or new links, to one address within 24 hours")
+    note_sendings_max: int = Field(
+        10,
+        ge=1,
+        description="codes and new links that one api process sends at once, each over a connection of its own",
+    )
+    note_sending_timeout_s: float = Field(
+        10.0, gt=0, description="longest that a caller waits for one of these to leave before 503, seconds"
+    )
+    link_tries_max: int = Field(
+        5, ge=1, description="wrong answers to the link of a message, after which it works no more"
+    )
+    link_after_visit_h: float = Field(
+        24.0, ge=0, description="how long the link of a message works after the visit has begun, hours"
+    )
+    link_token_s: float = Field(
+        1800.0, gt=0, le=3600, description="how long whoever has answered may move or cancel, seconds"
     )
 
     codes_kept_h: float = Field(
@@ -153,6 +167,15 @@ class NotificationsSettings(ServiceSettings):
             window=timedelta(seconds=self.code_window_s),
             window_max=self.code_window_max,
             day_max=self.code_day_max,
+        )
+
+    @property
+    def link_rules(self) -> VisitLinkRules:
+        """How long links to visits work."""
+        return VisitLinkRules(
+            after_visit=timedelta(hours=self.link_after_visit_h),
+            tries_max=self.link_tries_max,
+            token_lifetime=timedelta(seconds=self.link_token_s),
         )
 
     @property

@@ -4,7 +4,8 @@
 |---|---|
 | any request | 1 |
 | an operation (`$find`, `$hold` …) | 1 more |
-| `$send-code`, which costs a message; `$verify-code`, which lets one guess | 60, 10 more |
+| `$send-code`, `$renew-link`, which cost a message | 60 more |
+| `$verify-code`, `$open-link`, which let one guess | 10 more |
 | each 16 KiB of body after the first | 1 more |
 | each entry of a batch or transaction | 1 more, before any is carried out |
 | each 64 KiB of answer after the first | 1 more, afterwards |
@@ -17,7 +18,12 @@ from typing import Final
 
 BODY_BYTES_A_UNIT: Final = 16 * 1024
 ANSWER_BYTES_A_UNIT: Final = 64 * 1024
-OF_OPERATION: Final[Mapping[str, int]] = {"$send-code": 60, "$verify-code": 10}
+OF_OPERATION: Final[Mapping[str, int]] = {
+    "$send-code": 60,
+    "$renew-link": 60,
+    "$verify-code": 10,
+    "$open-link": 10,
+}
 """what an operation counts for where it is more than 1"""
 
 

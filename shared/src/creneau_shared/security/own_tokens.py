@@ -7,8 +7,10 @@ that gets out opens no practice and no administration.
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -28,11 +30,12 @@ from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.principal import Principal, Scope
 from creneau_shared.security.refusal import refused
 from creneau_shared.security.revocation import Revocations
-from creneau_shared.type_table import TYPES, reach_of
+from creneau_shared.type_table import PUBLIC, TYPES, reach_of
 
 ALGORITHM = "ES256"
 CLIENT = "creneau-contact"
 """`client_id`: by which all these tokens can be taken back at once (`revoke-tokens client creneau-contact`)"""
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 LIFETIME_MAX_S = 3600.0
 """whatever is signed, for no longer"""
 
@@ -44,6 +47,19 @@ def patient_scopes() -> str:
         for name in TYPES
     }
     return " ".join(f"patient/{name}.{allowed}" for name, allowed in letters.items() if allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class OneAppointment:
+    """To what a token is limited: an Appointment (id), as long as it is this Patient's (id)."""
+
+    id: str
+    patient: str
+
+    @property
+    def scopes(self) -> str:
+        """What such a token says; rights are less still."""
+        return " ".join(["patient/Appointment.rus", *(f"patient/{name}.rs" for name in sorted(PUBLIC))])
 
 
 class OwnTokens:
@@ -90,7 +106,11 @@ def _key_named(header: str) -> str | None:
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:
-    """A patient, by what of the token a patient may have; the rest is passed over."""
+    """A patient, by what of the token a patient may have; the rest is passed over. Whom it names counts only as whose the
+    one appointment is that it is for."""
+    appointment = _id(claims.get("appointment"))
+    if "appointment" in claims and appointment is None:
+        raise refused("claims", "the token does not say for which appointment it is")
     scopes = (Scope.parse(word) for word in str(claims.get("scope", "")).split())
     return Principal(
         issuer=ISSUER,
@@ -98,7 +118,13 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         scopes=tuple(scope for scope in scopes if scope is not None and scope.level == "patient"),
         role="patient",
         client=CLIENT,
+        appointment=appointment,
+        patient=_id(claims.get("patient")) if appointment is not None else None,
     )
+
+
+def _id(value: object) -> str | None:
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
 class TokenSigner:
@@ -108,8 +134,10 @@ class TokenSigner:
         self._key = ECKey.import_key(dict(key))
         self._audience = audience
 
-    def sign(self, subject: str, now: datetime, lifetime: timedelta) -> tuple[str, datetime]:
-        """A token of a patient's account, and until when it holds (whole seconds)."""
+    def sign(
+        self, subject: str, now: datetime, lifetime: timedelta, only: OneAppointment | None = None
+    ) -> tuple[str, datetime]:
+        """A token of a patient's account, or for one appointment only, and until when it holds (whole seconds)."""
         expires = now.replace(microsecond=0) + min(lifetime, timedelta(seconds=LIFETIME_MAX_S))
         claims: dict[str, Any] = {
             "iss": ISSUER,
@@ -119,8 +147,10 @@ class TokenSigner:
             "iat": int(now.timestamp()),
             "exp": int(expires.timestamp()),
             "jti": new_id(),
-            "scope": patient_scopes(),
+            "scope": only.scopes if only is not None else patient_scopes(),
         }
+        if only is not None:
+            claims |= {"appointment": only.id, "patient": only.patient}
         header = {"alg": ALGORITHM, "kid": self._key.kid, "typ": "at+jwt"}
         return jwt.encode(header, claims, self._key), expires
 

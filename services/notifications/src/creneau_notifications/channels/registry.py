@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from creneau_notifications.channels.channel import Channel
-from creneau_notifications.channels.codes import CodeWay
 from creneau_notifications.channels.email.channel import EmailChannel
-from creneau_notifications.channels.email.codes import EmailCodes
+from creneau_notifications.channels.email.notes import EmailNotes
+from creneau_notifications.channels.notes import NoteWay
 from creneau_notifications.channels.sms.channel import SmsChannel
-from creneau_notifications.channels.sms.codes import SmsCodes
+from creneau_notifications.channels.sms.notes import SmsNotes
 
 Channels = Mapping[str, Channel]
 """by their names"""
@@ -26,13 +26,13 @@ CHANNELS = by_name(
 )
 """Every sender carries all of them: what was planned while a channel was offered still leaves when it is not."""
 
-CODE_WAYS: tuple[CodeWay, ...] = (EmailCodes(), SmsCodes())
-"""How one-time codes go out, by the channels that carry some."""
+NOTE_WAYS: tuple[NoteWay, ...] = (EmailNotes(), SmsNotes())
+"""How notes go out, by the channels that carry some."""
 
 
-def code_ways(channels: Channels) -> Mapping[str, CodeWay]:
+def note_ways(channels: Channels) -> Mapping[str, NoteWay]:
     """Those of these channels, by their names."""
-    return {way.name: way for way in CODE_WAYS if way.name in channels}
+    return {way.name: way for way in NOTE_WAYS if way.name in channels}
 
 
 def offered(channels: Channels = CHANNELS) -> Channels:

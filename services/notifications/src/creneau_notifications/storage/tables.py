@@ -54,6 +54,7 @@ recipient = Table(
     Column("phone", Text),
     Column("language", Text, nullable=False),
     Column("email_vouched", Boolean, nullable=False, server_default=text("false")),
+    Column("answers", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("phone_vouched", Boolean, nullable=False, server_default=text("false")),
     Column("zone", Text),
     Column("changed_at", DateTime(timezone=True), nullable=False),
@@ -199,6 +200,15 @@ contact_code_sent = Table(
     Column("last_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Index("ix_contact_code_sent_last_at", "last_at"),
     comment="When codes were sent to a letter box (a keyed hash), as far as it counts.",
+)
+
+visit_link = Table(
+    "visit_link",
+    metadata,
+    Column("message", Uuid, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, nullable=False, server_default=text("0")),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    comment="Of the links that were used: the number of the one that works, and the wrong answers to it.",
 )
 
 attempt = Table(

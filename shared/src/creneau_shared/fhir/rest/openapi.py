@@ -94,7 +94,7 @@ def _is_open(server: FhirServer, path: str, method: str) -> bool:
     *_, name = parts = path.strip("/").split("/")
     if path in ("/", "/metadata") or parts[0] == ASYNC_PATH:
         return True
-    if parts == [name] and name.startswith("$"):
+    if name.startswith("$") and (parts == [name] or parts[0] not in server.service.types):
         return next(o for o in server.operations if f"${o.code}" == name).right is None
     if not server.service.policy.anonymous_read:
         return False
@@ -240,6 +240,9 @@ def _system(server: FhirServer) -> Iterator[tuple[str, Schema]]:
     for operation in server.operations:
         if operation.allows(None, None):
             yield f"/${operation.code}", {"post": _system_operation(operation)}
+        for name in operation.types if operation.definition["type"] else ():
+            if name not in server.service.types:
+                yield f"/{name}/${operation.code}", {"post": _system_operation(operation)}
 
 
 def _system_operation(operation: Operation) -> Schema:

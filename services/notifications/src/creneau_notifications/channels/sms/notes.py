@@ -1,11 +1,10 @@
-"""One-time codes by text message."""
+"""Notes by text message."""
 
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlsplit
 
-from creneau_notifications.channels.codes import WORDINGS, CodeLetter
+from creneau_notifications.channels.notes import Note
 from creneau_notifications.channels.sms.address import NAME, sms_address
 from creneau_notifications.channels.sms.render import gsm
 from creneau_notifications.channels.sms.transport import LoggedSms, SmsTransport
@@ -13,16 +12,8 @@ from creneau_notifications.domain.address import Address, InvalidAddressError
 from creneau_shared.errors import Unprocessable
 
 
-def code_text(letter: CodeLetter) -> str:
-    """The text message; its last line lets browsers offer the code on this site alone."""
-    wording = WORDINGS[letter.language]
-    says, lasts = wording.says.format(code=letter.code), wording.lasts.format(minutes=letter.minutes)
-    host = urlsplit(letter.site_url).hostname or ""
-    return gsm(f"{says} {lasts} {wording.keep}\n\n@{host} #{letter.code}")
-
-
-class SmsCodes:
-    """A `CodeWay`."""
+class SmsNotes:
+    """A `NoteWay`."""
 
     name = NAME
     systems = frozenset({"phone", "sms"})
@@ -44,8 +35,8 @@ class SmsCodes:
             details_code="no-codes-by-text",
         )
 
-    async def send(self, address: Address, letter: CodeLetter) -> None:
-        await self._transport.send(address.value, code_text(letter))
+    async def send(self, address: Address, note: Note) -> None:
+        await self._transport.send(address.value, gsm(note.brief))
 
 
 def _no_texts() -> Unprocessable:

@@ -1,4 +1,4 @@
-"""One-time codes by e-mail, each over a connection of its own."""
+"""Notes by e-mail, each over a connection of its own."""
 
 from __future__ import annotations
 
@@ -8,43 +8,31 @@ from email.utils import format_datetime
 from typing import Literal
 from uuid import UUID
 
-from creneau_notifications.channels.codes import WORDINGS, CodeLetter
 from creneau_notifications.channels.email.address import NAME, email_address
 from creneau_notifications.channels.email.frame import POLICY, mailbox, message_id_header
 from creneau_notifications.channels.email.settings import EmailSettings
 from creneau_notifications.channels.email.transport import create_transport
+from creneau_notifications.channels.notes import Note
 from creneau_notifications.domain.address import Address, InvalidAddressError
 from creneau_shared.errors import Unprocessable
 from creneau_shared.ids import new_uuid
 
 
-def code_email(
-    letter: CodeLetter, to: str, sender: str, sender_name: str, message: UUID, at: datetime
-) -> bytes:
-    """The e-mail, as it travels. The subject does not say the code: it is shown on locked screens."""
-    wording = WORDINGS[letter.language]
-    lines = [
-        wording.says.format(code=letter.code),
-        "",
-        wording.lasts.format(minutes=letter.minutes),
-        wording.keep,
-        "",
-        wording.not_asked,
-        "",
-    ]
-    mail = MIMEText("\n".join(lines), "plain", "utf-8", policy=POLICY)
+def note_email(note: Note, to: str, sender: str, sender_name: str, message: UUID, at: datetime) -> bytes:
+    """The e-mail, as it travels."""
+    mail = MIMEText("\n".join((*note.lines, "")), "plain", "utf-8", policy=POLICY)
     mail["From"] = mailbox(sender_name, sender)
     mail["To"] = to
-    mail["Subject"] = wording.subject
+    mail["Subject"] = note.subject
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = message_id_header(message, sender)
     mail["Auto-Submitted"] = "auto-generated"
-    mail["Content-Language"] = letter.language
+    mail["Content-Language"] = note.language
     return mail.as_bytes(policy=POLICY)
 
 
-class EmailCodes:
-    """A `CodeWay`."""
+class EmailNotes:
+    """A `NoteWay`."""
 
     name = NAME
     systems = frozenset({"email"})
@@ -67,10 +55,10 @@ class EmailCodes:
             details_code="no-codes-by-email",
         )
 
-    async def send(self, address: Address, letter: CodeLetter) -> None:
+    async def send(self, address: Address, note: Note) -> None:
         settings = EmailSettings()
         sender, now = settings.mail_from, datetime.now(UTC)
-        content = code_email(letter, address.value, sender, settings.mail_from_name, new_uuid(), now)
+        content = note_email(note, address.value, sender, settings.mail_from_name, new_uuid(), now)
         transport = create_transport(settings)
         try:
             await transport.send(sender, address.value, content)

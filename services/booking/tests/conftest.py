@@ -26,7 +26,7 @@ from creneau_shared.clock import FixedClock
 from creneau_shared.database.migrations import find_migrations, migrate
 from creneau_shared.database.pool import Database
 from creneau_shared.security.contact_accounts import ContactAccounts, ContactKind
-from creneau_shared.security.own_tokens import TokenSigner, new_signing_key, public_part
+from creneau_shared.security.own_tokens import OneAppointment, TokenSigner, new_signing_key, public_part
 
 CONTACT_KEY = new_signing_key()
 CONTACT_SECRET = "names accounts for ever"
@@ -94,6 +94,13 @@ class Callers:
         subject = ContactAccounts(CONTACT_SECRET).subject(kind, contact)
         assert subject is not None
         token, _ = TokenSigner(CONTACT_KEY, "creneau").sign(subject, NOW, timedelta(hours=1))
+        return Caller(self.client, token)
+
+    def by_link(self, appointment: str, reference: str) -> Caller:
+        """Whoever has come by the link of a message about an Appointment (id) to a Patient (a reference)."""
+        only = OneAppointment(appointment, reference.removeprefix("Patient/"))
+        signer = TokenSigner(CONTACT_KEY, "creneau")
+        token, _ = signer.sign(unique("message/"), NOW, timedelta(minutes=30), only)
         return Caller(self.client, token)
 
     def answering(self, reference: str) -> Caller:

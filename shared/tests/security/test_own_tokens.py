@@ -15,13 +15,22 @@ from pydantic import ValidationError
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import Unauthenticated
+from creneau_shared.fhir.rest.packing import _packed, _unpacked
 from creneau_shared.security.confirmation import Presented
 from creneau_shared.security.contact_accounts import ISSUER, ContactAccounts
 from creneau_shared.security.issuers import Issuers
-from creneau_shared.security.own_tokens import CLIENT, OwnTokens, TokenSigner, new_signing_key, public_part
+from creneau_shared.security.own_tokens import (
+    CLIENT,
+    OneAppointment,
+    OwnTokens,
+    TokenSigner,
+    new_signing_key,
+    public_part,
+)
 from creneau_shared.security.revocation import Revocations, revoke
 from creneau_shared.security.tokens import TokenVerifier
 from creneau_shared.settings import ServiceSettings
+from creneau_shared.type_table import PUBLIC
 
 from .conftest import NOW, FakeIssuer
 
@@ -69,6 +78,26 @@ async def test_a_key_that_got_out_makes_nobody_more(issuers: Issuers) -> None:
     assert (principal.flags, principal.organizations) == (frozenset(), frozenset())
     assert (principal.patient, principal.practitioner, principal.national_id) == (None, None, None)
     assert (principal.acting_for, principal.mandate) == (None, None)
+
+
+async def test_a_token_for_one_appointment_is_for_nothing_else(issuers: Issuers) -> None:
+    """Of its rights, see test_rights; here, that nothing of the limit is lost on the way, nor in what waits."""
+    only = OneAppointment("visit-1", "12")
+    token, _ = TokenSigner(KEY, "creneau").sign("message/1", NOW, HOUR, only)
+    principal = await issuers.verify(token)
+    assert (principal.appointment, principal.patient) == ("visit-1", "12")
+    assert {s.resource_type for s in principal.scopes} == {"Appointment", *PUBLIC}
+    assert _unpacked(json.loads(json.dumps(_packed(principal)))) == principal
+    # Whoever leaves the limit out, or makes it unreadable, has no more by it.
+    for appointment in ("", None, 12, "a b"):
+        with pytest.raises(Unauthenticated):
+            await issuers.verify(forged(appointment=appointment, patient="12"))
+    assert (await issuers.verify(forged(patient="12"))).patient is None
+
+
+async def test_the_deployment_s_issuer_limits_nobody_so(issuers: Issuers, issuer: FakeIssuer) -> None:
+    """`appointment` in a token of its own is a claim that we do not know."""
+    assert (await issuers.verify(issuer.token(appointment="visit-1"))).appointment is None
 
 
 @pytest.mark.parametrize(

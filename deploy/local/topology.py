@@ -241,7 +241,9 @@ class Topology:
         )
 
     def _issuer_part(self) -> Part | None:
-        return None if self.issuer is None else self._module_part("issuer", "deploy.local.issuer")
+        if self.issuer is None:
+            return None
+        return self._module_part("issuer", "deploy.local.issuer", PUBLIC_SITE_URL=self.settings.url)
 
     def _mailbox_part(self) -> Part | None:
         if self.settings.smtp_url:

@@ -2,89 +2,42 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from html import unescape
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from deploy.local.folder import Folder
-from deploy.local.issuer.app import Registered, create_app
-from deploy.local.issuer.store import Store
 from deploy.local.tokens import Issuer
-from joserfc.jwk import RSAKey
+from services.web.tests.auth.pair import NAMES, SITE, Both, issuer_app, login_settings
 
 from creneau_shared.clock import FixedClock
 from creneau_shared.errors import Unauthenticated
 from creneau_shared.security.tokens import TokenVerifier
-from creneau_web.auth.facts import Pending
 from creneau_web.auth.failure import LoginError
-from creneau_web.auth.login import LoggedIn, Login
+from creneau_web.auth.login import Login
 from creneau_web.auth.settings import LoginSettings
-
-SITE = "http://site.example"
-RSA = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
-NAMES = ("issuer", "franceconnect", "psc")
-WHO = {"issuer": "camille-martin", "franceconnect": "yvonne-lefort", "psc": "ines-bianchi"}
-
-
-@dataclass
-class Both:
-    """The issuer, a browser at it, and the pages' side of logging in."""
-
-    issuer: Issuer
-    http: httpx.AsyncClient
-    login: Login
-    clock: FixedClock
-
-    async def go(self, name: str, person: str | None = None) -> tuple[Pending, dict[str, str]]:
-        """To the issuer and back: what was kept, and what the address says."""
-        url, state, pending = await self.login.begin(name, "/")
-        page = await self.http.get(url)
-        found = re.search(r'name="request" value="([^"]+)"', page.text)
-        assert found, page.text
-        form = {"request": unescape(found[1]), "person": person or WHO[name]}
-        answer = await self.http.post(url.partition("?")[0], data=form)
-        location = answer.headers["location"]
-        assert location.startswith(f"{SITE}/auth/retour?")
-        said = {key: values[0] for key, values in parse_qs(urlsplit(location).query).items()}
-        assert said["state"] == state
-        return pending, said
-
-    async def log_in(self, name: str, person: str | None = None) -> LoggedIn:
-        return await self.login.complete(*await self.go(name, person))
 
 
 def settings(issuer: Issuer, **other: str) -> LoginSettings:
-    known = {
-        "public_site_url": SITE,
-        "login_providers": ",".join(NAMES),
-        "oidc_issuer": issuer.url,
-        "oidc_client_secret": "s",
-        "oidc_level": "eidas1",
-        "franceconnect_issuer": f"{issuer.url}/franceconnect",
-        "franceconnect_client_id": "creneau-web-franceconnect",
-        "franceconnect_client_secret": "s",
-        "psc_issuer": f"{issuer.url}/psc",
-        "psc_client_id": "creneau-web-psc",
-        "psc_client_secret": "s",
-    }
-    return LoginSettings(**(known | other))  # type: ignore[arg-type]
+    return LoginSettings(**login_settings(issuer, **other))  # type: ignore[arg-type]
 
 
 @pytest.fixture
 async def both(tmp_path: Path) -> AsyncIterator[Both]:
     clock = FixedClock(datetime.now(UTC))
     issuer = Issuer.of(Folder(tmp_path))
-    app = create_app(issuer, RSA, Registered(SITE, "s"), Store(":memory:", clock), clock)
-    transport = httpx.ASGITransport(app)
+    transport = httpx.ASGITransport(issuer_app(issuer, clock))
     login = Login(settings(issuer), clock, transport)
     async with httpx.AsyncClient(transport=transport, base_url=issuer.url) as http:
-        yield Both(issuer, http, login, clock)
+        yield Both(issuer, http, login, clock, transport)
+
+
+def with_settings(both: Both, **other: str) -> Both:
+    """The same issuer, and pages that were told something else."""
+    login = Login(settings(both.issuer, **other), both.clock, both.transport)
+    return Both(both.issuer, both.http, login, both.clock, both.transport)
 
 
 async def test_a_patient_by_the_deployments_issuer(both: Both) -> None:
@@ -184,15 +137,13 @@ async def test_nor_with_its_verifier_for_the_nonce_is_another(both: Both, name: 
 
 async def test_franceconnect_cannot_vouch_for_more_than_it_is(both: Both) -> None:
     """Asked for eidas2, it gives what it has; nobody is let in by that."""
-    login = Login(settings(both.issuer, franceconnect_level="eidas2"), both.clock, both.login._transport)
-    other = Both(both.issuer, both.http, login, both.clock)
+    other = with_settings(both, franceconnect_level="eidas2")
     with pytest.raises(LoginError) as failed:
         await other.log_in("franceconnect")
     assert failed.value.reason == "level"
 
 
 async def test_a_wrong_secret_lets_nobody_in(both: Both) -> None:
-    login = Login(settings(both.issuer, oidc_client_secret="x"), both.clock, both.login._transport)
-    other = Both(both.issuer, both.http, login, both.clock)
+    other = with_settings(both, oidc_client_secret="x")
     with pytest.raises(LoginError, match="invalid_client"):
         await other.log_in("issuer")

@@ -15,7 +15,7 @@ from creneau_shared.clock import FixedClock
 from creneau_web.auth.checks import half_hash
 from creneau_web.auth.facts import Pending
 from creneau_web.auth.login import Login
-from creneau_web.auth.settings import LoginSettings
+from creneau_web.login_settings import LoginSettings
 
 ISSUER = "https://provider.example/realm"
 SITE = "https://site.example"

@@ -17,7 +17,7 @@ from creneau_shared.errors import Unauthenticated
 from creneau_shared.security.tokens import TokenVerifier
 from creneau_web.auth.failure import LoginError
 from creneau_web.auth.login import Login
-from creneau_web.auth.settings import LoginSettings
+from creneau_web.login_settings import LoginSettings
 
 
 def settings(issuer: Issuer, **other: str) -> LoginSettings:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from creneau_web.sessions.session import Account
-
 from creneau_web.auth.facts import Identity, Tokens
 from creneau_web.auth.login import LoggedIn
+from creneau_web.sessions.session import Account
 
 
 def account_of(done: LoggedIn) -> Account:

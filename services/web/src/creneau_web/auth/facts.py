@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from creneau_shared.roles import Role
+from creneau_web.login_settings import ProviderName
 
 Sex = Literal["female", "male"]
-ProviderName = Literal["issuer", "franceconnect", "psc"]
 
 
 class Exercise(BaseModel):

@@ -13,7 +13,7 @@ from creneau_web.auth.citizen import citizen
 from creneau_web.auth.claims import text
 from creneau_web.auth.facts import Identity
 from creneau_web.auth.provider import Provider
-from creneau_web.auth.settings import LoginSettings
+from creneau_web.login_settings import LoginSettings
 
 SCOPE = "openid identite_pivot preferred_username email"
 

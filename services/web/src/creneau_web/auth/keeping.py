@@ -6,13 +6,13 @@ import asyncio
 from weakref import WeakValueDictionary
 
 import structlog
-from creneau_web.sessions.session import Session
-from creneau_web.sessions.store import Sessions
 
 from creneau_web.auth.accounts import tokens_of, with_tokens
 from creneau_web.auth.facts import Tokens
 from creneau_web.auth.failure import LoginError
 from creneau_web.auth.login import Login
+from creneau_web.sessions.session import Session
+from creneau_web.sessions.store import Sessions
 
 log = structlog.get_logger(__name__)
 

@@ -11,11 +11,11 @@ import structlog
 
 from creneau_shared.clock import Clock
 from creneau_web.auth import franceconnect, issuer, psc
-from creneau_web.auth.facts import Identity, Pending, ProviderName, Tokens
+from creneau_web.auth.facts import Identity, Pending, Tokens
 from creneau_web.auth.failure import LoginError
 from creneau_web.auth.oauth import REFUSED_GRANT, Refused, TokenAnswer
 from creneau_web.auth.relying_party import RelyingParty, Vouched, ends_at
-from creneau_web.auth.settings import LoginSettings
+from creneau_web.login_settings import LoginSettings, ProviderName
 
 log = structlog.get_logger(__name__)
 

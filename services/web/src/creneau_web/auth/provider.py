@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from creneau_web.auth.facts import Identity, ProviderName
+from creneau_web.auth.facts import Identity
+from creneau_web.login_settings import ProviderName
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from creneau_web.auth.claims import rows, text
 from creneau_web.auth.facts import Exercise, Identity
 from creneau_web.auth.failure import LoginError
 from creneau_web.auth.provider import Provider
-from creneau_web.auth.settings import LoginSettings
+from creneau_web.login_settings import LoginSettings
 
 SCOPE = "openid scope_all"
 

@@ -26,7 +26,7 @@ from creneau_web.auth.failure import LoginError
 from creneau_web.auth.oauth import Endpoints, TokenAnswer
 from creneau_web.auth.provider import Provider
 from creneau_web.auth.published import Publication, Published
-from creneau_web.auth.settings import LoginSettings
+from creneau_web.login_settings import LoginSettings
 
 SECRET_BYTES = 32
 """256 random bits of a state, a nonce and a verifier: 43 characters each"""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import structlog
-from creneau_web.page import PERSONAL, CurrentPage, Page, local_path
-from creneau_web.sessions.forms import comes_from_here
-from creneau_web.sessions.session import Content, Session
 from fastapi import APIRouter, Query
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from creneau_web.auth.accounts import account_of, tokens_of
 from creneau_web.auth.facts import Pending
 from creneau_web.auth.failure import LoginError, Reason
 from creneau_web.auth.login import LoggedIn
+from creneau_web.page import PERSONAL, CurrentPage, Page, local_path
+from creneau_web.sessions.forms import comes_from_here
+from creneau_web.sessions.session import Content, Session
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +23,8 @@ router = APIRouter(prefix="/auth")
 
 PENDING_MAX = 5
 """log-ins that one browser may have begun at once: pages in several tabs, a link pressed twice"""
+
+FAILED = "/auth/echec"
 
 STATUS: dict[Reason, int] = {"declined": 403, "stale": 400, "level": 403, "untrusted": 400, "silent": 503}
 
@@ -39,7 +41,7 @@ async def leave(
     try:
         url, state, pending = await login.begin(name, back)
     except LoginError as error:
-        return await _failed(page, error, name, back)
+        return _failed(page, error, name, back)
     session = await page.own_session()
     kept = {**_still_pending(session), state: pending.model_dump(mode="json")}
     latest = dict(list(kept.items())[-PENDING_MAX:])
@@ -56,13 +58,21 @@ async def come_back(page: CurrentPage) -> Response:
     if pending is None:
         if page.account is not None:
             return page.go("/")  # the browser's way back led here once more
-        return await _failed(page, LoginError("stale", "state"), "", "/")
+        return _failed(page, LoginError("stale", "state"), "", "/")
     try:
         done = await page.site.login.complete(pending, returned)
     except LoginError as error:
-        return await _failed(page, error, pending.provider, pending.back)
+        return _failed(page, error, pending.provider, pending.back)
     await _let_in(page, done)
     return page.go(pending.back)
+
+
+@router.get("/echec", response_class=HTMLResponse)
+async def failed(
+    page: CurrentPage, raison: Reason, retour: Annotated[str, Query(max_length=2000)] = "/"
+) -> HTMLResponse:
+    """Why nobody is logged in, and what to do."""
+    return await page.show("login_failed.html", STATUS[raison], reason=raison, back=local_path(retour))
 
 
 @router.get("/deconnexion")
@@ -116,8 +126,7 @@ async def _let_in(page: Page, done: LoggedIn) -> None:
     page.request.state.session = page.session
 
 
-async def _failed(page: Page, error: LoginError, provider: str, back: str) -> Response:
+def _failed(page: Page, error: LoginError, provider: str, back: str) -> Response:
+    """To the page that says why: the address with the code is left behind."""
     log.warning("login.failed", reason=error.reason, detail=error.detail, provider=provider)
-    return await page.show(
-        "login_failed.html", STATUS[error.reason], reason=error.reason, provider=provider, back=back
-    )
+    return page.go(FAILED, raison=error.reason, retour=back)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self, get_args
+from typing import Literal, Self, get_args
 
 from pydantic import AnyHttpUrl, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from creneau_web.auth.facts import ProviderName
+ProviderName = Literal["issuer", "franceconnect", "psc"]
 
 
 class LoginSettings(BaseSettings):

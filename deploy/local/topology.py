@@ -244,7 +244,9 @@ class Topology:
         )
 
     def _issuer_part(self) -> Part | None:
-        return None if self.issuer is None else self._module_part("issuer", "deploy.local.issuer")
+        if self.issuer is None:
+            return None
+        return self._module_part("issuer", "deploy.local.issuer", PUBLIC_SITE_URL=self.settings.url)
 
     def _mailbox_part(self) -> Part | None:
         if self.settings.smtp_url:
@@ -308,8 +310,22 @@ class Topology:
             DATABASE_URL=self.database_url("web"),
             GATEWAY_SECRET=self._gateway_secret,
             DEMONSTRATION="on" if self.issuer else "off",
+            **self._login_environment(),
             **({"FHIR_CA": str(self.certificate)} if self.certificate else {}),
         )
+
+    def _login_environment(self) -> dict[str, str]:
+        """At whom people log in: the development issuer, and the two dialects that it speaks; another one is told with
+        its client in the environment of `make run`."""
+        if self.issuer is None:
+            return {"OIDC_ISSUER": self.settings.oidc_issuer or ""}
+        secret = self.folder.secret("web-client")
+        told = {"OIDC_ISSUER": self.issuer.url, "OIDC_CLIENT_ID": "creneau-web", "OIDC_CLIENT_SECRET": secret}
+        for name in ("franceconnect", "psc"):
+            told[f"{name.upper()}_ISSUER"] = f"{self.issuer.url}/{name}"
+            told[f"{name.upper()}_CLIENT_ID"] = f"creneau-web-{name}"
+            told[f"{name.upper()}_CLIENT_SECRET"] = secret
+        return told
 
     def web_assets(self) -> Command:
         """Writes the pages' static files where nginx serves them from."""

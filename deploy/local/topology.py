@@ -37,6 +37,9 @@ from deploy.local.tokens import Issuer
 
 SERVICES = ("directory", "booking", "notifications")
 
+WITH_DATABASE = (*SERVICES, "web")
+"""whoever has a database of its own"""
+
 API_PROCESSES = {"directory": 1, "booking": 2, "notifications": 1}
 
 KEPT_BACK = ("PYTHONDONTWRITEBYTECODE", "DATABASE_OWNER_URL")
@@ -48,7 +51,7 @@ Programs = Mapping[str, tuple[str, ...]]
 
 def installed_programs() -> Programs:
     """`creneau-booking` and so on, as this Python finds them: installed, or in a working copy."""
-    return {name: (sys.executable, "-m", f"creneau_{name}.main") for name in (*SERVICES, "gateway")}
+    return {name: (sys.executable, "-m", f"creneau_{name}.main") for name in (*SERVICES, "gateway", "web")}
 
 
 class ImpossibleError(Exception):
@@ -137,7 +140,7 @@ class Topology:
         """Each service's database with its two roles, in the embedded PostgreSQL; another one is its operator's."""
         if self.postgres is None:
             return
-        for service in SERVICES:
+        for service in WITH_DATABASE:
             owner, runtime = (self.folder.secret(f"postgres-{role}") for role in roles(service))
             self.postgres.ensure_service(service, owner_password=owner, runtime_password=runtime)
 
@@ -256,7 +259,9 @@ class Topology:
         )
 
     def _issuer_part(self) -> Part | None:
-        return None if self.issuer is None else self._module_part("issuer", "deploy.local.issuer")
+        if self.issuer is None:
+            return None
+        return self._module_part("issuer", "deploy.local.issuer", PUBLIC_SITE_URL=self.settings.url)
 
     def _mailbox_part(self) -> Part | None:
         if self.settings.smtp_url:
@@ -272,7 +277,10 @@ class Topology:
 
     def migration(self, service: str) -> Command:
         """Brings the database of a service to its present schema."""
-        environment = self.service_environment(service, f"{service}-migrate")
+        name = f"{service}-migrate"
+        environment = (
+            self.web_environment(name) if service == "web" else self.service_environment(service, name)
+        )
         owner = self.database_owner_url(service)
         if owner is not None:
             environment["DATABASE_OWNER_URL"] = owner
@@ -284,7 +292,7 @@ class Topology:
             self._service_part(service, "api", name) for service in SERVICES for name in api_names(service)
         ]
         workers = [self._service_part(service, "worker", f"{service}-worker") for service in SERVICES]
-        return [*apis, *workers, self._gateway_part()]
+        return [*apis, *workers, self._gateway_part(), self._web_part()]
 
     def _service_part(self, service: str, role: str, name: str) -> Part:
         port = self.folder.free_port(name)
@@ -303,6 +311,42 @@ class Topology:
             "gateway", Command((*self.programs["gateway"], "api"), environment), probes.http(port), port
         )
 
+    def _web_part(self) -> Part:
+        port = self.folder.free_port("web")
+        command = Command((*self.programs["web"], "serve"), self.web_environment("web"))
+        return Part("web", command, probes.http(port), port)
+
+    def web_environment(self, name: str) -> dict[str, str]:
+        """What a process of the pages is told: see creneau_web/settings.py."""
+        return self.environment(
+            name,
+            PUBLIC_SITE_URL=self.settings.url,
+            FHIR_URL=f"{self.settings.url}/fhir",
+            DATABASE_URL=self.database_url("web"),
+            GATEWAY_SECRET=self._gateway_secret,
+            DEMONSTRATION="on" if self.issuer else "off",
+            **self._login_environment(),
+            **({"FHIR_CA": str(self.certificate)} if self.certificate else {}),
+        )
+
+    def _login_environment(self) -> dict[str, str]:
+        """At whom people log in: the development issuer, and the two dialects that it speaks; another one is told with
+        its client in the environment of `make run`."""
+        if self.issuer is None:
+            return {"OIDC_ISSUER": self.settings.oidc_issuer or ""}
+        secret = self.folder.secret("web-client")
+        told = {"OIDC_ISSUER": self.issuer.url, "OIDC_CLIENT_ID": "creneau-web", "OIDC_CLIENT_SECRET": secret}
+        for name in ("franceconnect", "psc"):
+            told[f"{name.upper()}_ISSUER"] = f"{self.issuer.url}/{name}"
+            told[f"{name.upper()}_CLIENT_ID"] = f"creneau-web-{name}"
+            told[f"{name.upper()}_CLIENT_SECRET"] = secret
+        return told
+
+    def web_assets(self) -> Command:
+        """Writes the pages' static files where nginx serves them from."""
+        argv = (*self.programs["web"], "assets", str(self.folder.assets))
+        return Command(argv, self.web_environment("web-assets"))
+
     def servers(self, service: str) -> list[str]:
         """`host:port` of each api process of a service."""
         return [f"{LOOPBACK}:{self.folder.port(name)}" for name in api_names(service)]
@@ -317,6 +361,8 @@ class Topology:
             booking=self.servers("booking"),
             notifications=self.servers("notifications"),
             gateway=[f"{LOOPBACK}:{self.folder.port('gateway')}"],
+            web=[f"{LOOPBACK}:{self.folder.port('web')}"],
+            assets=self.folder.assets,
             state=self.folder.gateway,
             outcomes=self.folder.gateway / "outcomes",
             user=own_user_if_root(),
@@ -340,6 +386,8 @@ class Topology:
         own = {
             "gateway_secret": SecretStr(self._gateway_secret),
             "gateway_trusted_addresses": given.gateway_trusted_addresses or LOOPBACK,
+            # The pages ask for people: their addresses count, not that of the pages.
+            "gateway_proxies": given.gateway_proxies or LOOPBACK,
         }
         return given.model_copy(update=own)
 

@@ -71,9 +71,9 @@ async def forget(connection: Connection, recipient: str, now: datetime) -> int:
 
     What appointments have told stays, so that no event has its effect twice, without saying whose they were.
     """
+    rows = await connection.fetch("DELETE FROM message WHERE recipient = $1 RETURNING id", recipient)
     await recipients.forget(connection, recipient)
     await addresses.forget(connection, recipient)
-    rows = await connection.fetch("DELETE FROM message WHERE recipient = $1 RETURNING id", recipient)
     communications = [str(row["id"]) for row in rows]
     await purge(connection, "Communication", communications)
     await connection.execute(

@@ -145,6 +145,7 @@ def _locked(condition: str) -> str:
 _PENDING_FOR = _locked("appointment = ANY($1::text[]) AND finished_at IS NULL")
 _PLANNED_FOR = _locked("recipient = $1 AND status = 'planned' AND NOT kind = ANY($4::text[])")
 _CLAIMED = _locked("id = ANY($2::uuid[])")
+_ALL_FOR = _locked("recipient = $1")
 
 
 async def plan(connection: Connection, planned: Sequence[Planned], now: datetime) -> list[Message]:
@@ -398,6 +399,15 @@ async def add_attempts(connection: Connection, attempts: Sequence[tuple[UUID, At
         " $7::text[], $8::text[])",
         *[list(column) for column in zip(*rows, strict=True)],
     )
+
+
+async def forget(connection: Connection, recipient: str) -> list[UUID]:
+    """Delete all messages to a recipient, with their attempts; their ids."""
+    rows = await connection.fetch(
+        f"WITH {_ALL_FOR} DELETE FROM message USING locked WHERE message.id = locked.id RETURNING message.id",
+        recipient,
+    )
+    return [row["id"] for row in rows]
 
 
 async def prune(connection: Connection, before: datetime, limit: int) -> list[UUID]:

@@ -190,7 +190,7 @@ async def test_a_sender_whose_lease_ran_out_changes_nothing_any_more(service, ma
     service.clock.advance(timedelta(minutes=5))
     await service.smtp_sender(mailbox).send_due()
     async with service.database.transaction() as connection:
-        assert await messages.postpone(connection, [(slow, Postponement(START))], service.clock.now()) == []
+        assert await messages.finish(connection, [(slow, Postponement(START))], service.clock.now()) == []
         await messages.release(connection, [slow], START)
     assert (await service.statuses())["confirmation"] == ("sent", None)
 
@@ -214,7 +214,7 @@ async def test_what_is_superseded_while_it_is_sent_is_not_tried_again(service, m
     claimed = await claimed_by_another(service)
     await service.hear(event(Change.CANCELLED, 2, version=2))
     async with service.database.transaction() as connection:
-        [closed] = await messages.postpone(connection, [(claimed, Postponement(START))], service.clock.now())
+        [closed] = await messages.finish(connection, [(claimed, Postponement(START))], service.clock.now())
     assert (closed.status, closed.reason) == ("cancelled", "superseded")
 
 

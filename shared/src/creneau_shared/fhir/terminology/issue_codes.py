@@ -86,6 +86,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "regulator-account": ("Compte de régulateur incomplet", "Regulator's account that is incomplete"),
     "regulator-known": ("Compte de régulateur déjà ouvert", "Regulator's account that is open already"),
     "still-named": ("Entrée nommée par d'autres", "Entry that others name"),
+    "discriminating-text": ("Texte qui écarte des patients", "Text that turns patients away"),
     "patients-device": ("Équipement d'un patient", "A patient's own device"),
     # Who represents whom
     "proxy-code": ("Code d'invitation inutilisable", "Unusable invitation code"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from fastapi import APIRouter, Query
@@ -24,6 +25,8 @@ router = APIRouter(prefix="/auth")
 PENDING_MAX = 5
 """log-ins that one browser may have begun at once: pages in several tabs, a link pressed twice"""
 
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
 FAILED = "/auth/echec"
 
 STATUS: dict[Reason, int] = {"declined": 403, "stale": 400, "level": 403, "untrusted": 400, "silent": 503}
@@ -36,6 +39,9 @@ async def leave(
     retour: Annotated[str, Query(max_length=2000)] = "/",
 ) -> Response:
     """To the provider `par` (the first that is offered), and later back to the page `retour`."""
+    named = _by_its_own_name(page)
+    if named is not None:
+        return RedirectResponse(named, 303, headers=PERSONAL)
     login, back = page.site.login, local_path(retour)
     name = par or next(iter(login.offered), "")
     try:
@@ -91,6 +97,16 @@ async def log_out(page: CurrentPage) -> Response:
         Content(language=session.content.language, said="login.logged_out")
     )
     return RedirectResponse(url or "/", 303, headers=PERSONAL)
+
+
+def _by_its_own_name(page: Page) -> str | None:
+    """The same address by the name to which the provider sends people back, for who typed another name of this machine
+    (`localhost`): a cookie goes with a name."""
+    site, asked = urlsplit(page.site.settings.public_site_url), page.request.url
+    same = asked.hostname == site.hostname
+    if same or asked.hostname not in LOOPBACK_NAMES or site.hostname not in LOOPBACK_NAMES:
+        return None
+    return urlunsplit((site.scheme, site.netloc, asked.path, asked.query, ""))
 
 
 def _still_pending(session: Session) -> dict[str, Any]:

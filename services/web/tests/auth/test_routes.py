@@ -12,6 +12,7 @@ import httpx
 import pytest
 from deploy.local.folder import Folder
 from deploy.local.tokens import Issuer
+from prometheus_client import REGISTRY
 from services.web.tests.auth.pair import NAMES, SITE, WHO, choose, issuer_app, login_settings, said
 from tests.fixtures.postgres import NewDatabase
 
@@ -362,6 +363,22 @@ async def test_the_ways_to_log_in_are_offered(visitor: Visitor) -> None:
     page = await visitor.web.get("/connexion", params={"retour": SOMEWHERE})
     for name in NAMES:
         assert f"/auth/connexion?par={name}&amp;retour=/recherche%3Fquoi%3Ddermatologue" in page.text
+
+
+async def test_log_ins_are_counted_by_what_became_of_them(visitor: Visitor) -> None:
+    """O3: for the operator; an address that somebody made up makes no series of its own."""
+
+    def count(provider: str, outcome: str) -> float:
+        labels = {"provider": provider, "outcome": outcome}
+        return REGISTRY.get_sample_value("creneau_logins_total", labels) or 0.0
+
+    cases = [("issuer", "done"), ("issuer", "declined"), ("none", "stale")]
+    before = [count(*case) for case in cases]
+    await visitor.log_in()
+    await visitor.log_in(refuse="yes")
+    await visitor.web.get("/auth/connexion", params={"par": "made-up"})
+    assert [count(*case) for case in cases] == [n + 1 for n in before]
+    assert count("made-up", "stale") == 0.0
 
 
 async def test_by_another_name_of_this_machine_one_is_led_to_the_right_one_first(

@@ -14,6 +14,7 @@ from creneau_web.auth.accounts import account_of, tokens_of
 from creneau_web.auth.facts import Pending
 from creneau_web.auth.failure import LoginError, Reason
 from creneau_web.auth.login import LoggedIn
+from creneau_web.auth.metrics import DONE, LOGIN_SECONDS, LOGINS
 from creneau_web.page import PERSONAL, CurrentPage, Page, local_path
 from creneau_web.sessions.forms import comes_from_here
 from creneau_web.sessions.session import Content, Session
@@ -66,10 +67,12 @@ async def come_back(page: CurrentPage) -> Response:
             return page.go("/")  # the browser's way back led here once more
         return _failed(page, LoginError("stale", "state"), "", "/")
     try:
-        done = await page.site.login.complete(pending, returned)
+        with LOGIN_SECONDS.labels(pending.provider).time():
+            done = await page.site.login.complete(pending, returned)
     except LoginError as error:
         return _failed(page, error, pending.provider, pending.back)
     await _let_in(page, done)
+    LOGINS.labels(pending.provider, DONE).inc()
     return page.go(pending.back)
 
 
@@ -144,5 +147,7 @@ async def _let_in(page: Page, done: LoggedIn) -> None:
 
 def _failed(page: Page, error: LoginError, provider: str, back: str) -> Response:
     """To the page that says why: the address with the code is left behind."""
-    log.warning("login.failed", reason=error.reason, detail=error.detail, provider=provider)
+    known = provider if provider in page.site.login.offered else "none"
+    LOGINS.labels(known, error.reason).inc()
+    log.warning("login.failed", reason=error.reason, detail=error.detail, provider=known)
     return page.go(FAILED, raison=error.reason, retour=back)

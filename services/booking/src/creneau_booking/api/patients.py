@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 from creneau_booking.domain.appointment import patient_actor
 from creneau_booking.domain.refusals import require_no_visits
-from creneau_booking.handlers.patients import patient_removed, patient_written, require_writable
+from creneau_booking.handlers.patients import (
+    ContactSecrets,
+    patient_removed,
+    patient_written,
+    require_writable,
+)
 from creneau_booking.handlers.people import People
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.patients import require_same_person
@@ -20,8 +25,9 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 class PatientStore(GenericStore):
     """The generic store of Patients, with the rules on who states what."""
 
-    def __init__(self, base_url: str, people: People) -> None:
+    def __init__(self, base_url: str, people: People, secrets: ContactSecrets) -> None:
         super().__init__("Patient", base_url, people.patient_changed, people.patient_belonging)
+        self._secrets = secrets
 
     async def create(
         self,
@@ -34,7 +40,7 @@ class PatientStore(GenericStore):
     ) -> Stored:
         require_writable(context, None, resource)
         stored = await super().create(connection, context, resource, id_, belonging=belonging)
-        await patient_written(connection, context, stored.id, None, resource)
+        await patient_written(connection, context, self._secrets, stored.id, None, resource)
         return stored
 
     async def replace(
@@ -54,7 +60,7 @@ class PatientStore(GenericStore):
         stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )
-        await patient_written(connection, context, stored.id, before, resource)
+        await patient_written(connection, context, self._secrets, stored.id, before, resource)
         return stored
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:

@@ -234,7 +234,7 @@ class AppointmentHandlers:
         before = self._repository.stored_facts(current)
         if resource.get("slot") != said_before.get("slot"):
             resource = await self._understood(connection, context, resource)
-        resource = self._heard(context, current, before, resource)
+        resource = self._heard(context, current, before, resource, move=move)
         after = self._repository.next(current, resource)
         self._require_allowed(context, before, after, move=move)
         changes.require_unended(before.status, said_before, resource)
@@ -255,10 +255,16 @@ class AppointmentHandlers:
         return stored
 
     def _heard(
-        self, context: WriteContext, current: Stored, before: Appointment, resource: Resource
+        self,
+        context: WriteContext,
+        current: Stored,
+        before: Appointment,
+        resource: Resource,
+        *,
+        move: bool = False,
     ) -> Resource:
         after = self._repository.next(current, resource)
-        return heard(context, self._repository.resource(current), before, resource, after)
+        return heard(context, self._repository.resource(current), before, resource, after, moving=move)
 
     def _next(
         self, context: WriteContext, current: Stored, before: Appointment, resource: Resource, *, book: bool

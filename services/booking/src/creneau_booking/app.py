@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import timedelta
+from functools import partial
 
 from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.api.patients import PatientStore
@@ -27,9 +28,11 @@ from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import narrow
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
+from creneau_booking.storage.unshown import real
 from creneau_booking.stores import Stores
 from creneau_booking.words import told
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
@@ -50,7 +53,9 @@ NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization"
 def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, AppointmentHandlers]:
     """The commands on appointments, for the API and for the worker alike."""
     base = settings.public_base_url.rstrip("/")
-    repository = AppointmentRepository(GenericStore("Appointment", base), base)
+    repository = AppointmentRepository(
+        GenericStore("Appointment", base, listed=partial(real, "Appointment")), base
+    )
     holds = HoldPolicy(
         timedelta(seconds=settings.hold_duration_s),
         settings.hold_extensions_max,
@@ -96,6 +101,11 @@ def create_erasure(settings: BookingSettings) -> PatientErasure:
         repository=repository,
     )
     return PatientErasure(stores, handlers, settings.keeping_times, base)
+
+
+def create_rehearsal(settings: BookingSettings) -> Rehearsal:
+    """What keeps the agenda of the rehearsals, for the worker."""
+    return Rehearsal(create_handlers(settings)[0], settings.rehearsal_hours_ahead)
 
 
 def create_catalog(clock: Clock | None = None) -> Catalog:

@@ -17,6 +17,7 @@ from creneau_booking.storage.actions import forget_actions
 from creneau_booking.storage.holds import expired_holds, next_expiry
 from creneau_booking.storage.invitations import forget_expired
 from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
+from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.tables import OWN_TYPES
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
@@ -57,12 +58,14 @@ class Jobs:
         settings: BookingSettings,
         expiry: HoldExpiry,
         erasure: PatientErasure,
+        rehearsal: Rehearsal,
         clock: Clock,
     ) -> None:
         self._database = database
         self._settings = settings
         self._expiry = expiry
         self._erasure = erasure
+        self._rehearsal = rehearsal
         self._clock = clock
         self._messaging = MessagingSettings()
         self.retention = Retention(database, clock, rules(settings, RetentionSettings()))
@@ -76,6 +79,10 @@ class Jobs:
                 lambda stop: every(self._settings.erasure_sweep_interval_s, self.finish_erasures, stop),
             ),
             Task("retention", self.retention.run),
+            Task(
+                "rehearsal",
+                lambda stop: every(self._settings.rehearsal_look_s, self.keep_rehearsal, stop),
+            ),
         ]
 
     async def sweep_holds(self, stop: asyncio.Event) -> None:
@@ -148,6 +155,13 @@ class Jobs:
             if not due:
                 return swept
             swept += len(due)
+
+    async def keep_rehearsal(self) -> int:
+        """Keep the agenda on which the deployment rehearses; how many of its appointments were forgotten."""
+        now = self._clock.now()
+        before = now - timedelta(seconds=self._settings.rehearsal_kept_s)
+        async with self._database.transaction() as connection:
+            return await self._rehearsal.keep(connection, now, forget_before=before)
 
     async def keep_house(self) -> None:
         """Make coming months' partitions, drop those past keeping, forget who has not acted for a day, and invitations

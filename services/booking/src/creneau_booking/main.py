@@ -6,7 +6,14 @@ import asyncio
 
 import typer
 
-from creneau_booking.app import SERVICE, create_app, create_erasure, create_fhir, create_handlers
+from creneau_booking.app import (
+    SERVICE,
+    create_app,
+    create_erasure,
+    create_fhir,
+    create_handlers,
+    create_rehearsal,
+)
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
@@ -104,7 +111,9 @@ async def _work() -> None:
         relay = Relay(database, settings, [APPOINTMENTS, CONTACTS, ACCOUNTS], clock)
         consumer = _replica_consumer(settings, database, clock)
         _, handlers = create_handlers(settings)
-        jobs = Jobs(database, settings, handlers.expiry, create_erasure(settings), clock)
+        jobs = Jobs(
+            database, settings, handlers.expiry, create_erasure(settings), create_rehearsal(settings), clock
+        )
         tasks = [
             Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
             Task("relay", relay.run),

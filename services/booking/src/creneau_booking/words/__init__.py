@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from creneau_booking.words import agendas, changes, participants, people, quotas, slots
+from creneau_booking.words import agendas, changes, participants, people, quotas, rehearsal, slots
 from creneau_shared.errors import CreneauError
 from creneau_shared.refusal import Refusal
 
 CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
     refusal: saying
-    for theme in (slots, changes, participants, agendas, quotas, people)
+    for theme in (slots, changes, participants, agendas, quotas, people, rehearsal)
     for refusal, saying in theme.WORDS
 }
 

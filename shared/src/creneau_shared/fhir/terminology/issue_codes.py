@@ -120,6 +120,8 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Patient qui ne peut avoir de rendez-vous",
         "Patient who cannot have appointments",
     ),
+    "rehearsal-apart": ("Agenda d'essai du système", "Agenda of the system's rehearsals"),
+    "rehearsal-kept": ("Ressource des essais du système", "Resource of the system's rehearsals"),
     "actor-occupied": ("Personne ou matériel déjà occupé", "Person or device already occupied"),
     "illegal-transition": ("Changement de statut impossible", "Impossible change of status"),
     "not-yours": (

@@ -70,6 +70,20 @@ class BookingSettings(ServiceSettings):
         900.0, gt=0, description="a rehearsed appointment is forgotten after its last change, seconds"
     )
 
+    feeds_noted_s: float = Field(
+        10.0,
+        gt=0,
+        description="pause between two notes of a process on which software has published agendas, seconds",
+    )
+    feeds_told_days: int = Field(
+        7, ge=1, description="software that has published nothing for longer is watched no more, days"
+    )
+    watch_interval_s: float = Field(
+        30.0,
+        gt=0,
+        description="pause between two looks of a worker at feeds, dead letters and double bookings, seconds",
+    )
+
     appointment_kept_days: int = Field(
         730,
         ge=1,

@@ -58,7 +58,7 @@ async def run_worker(
     """
     configure_logging(settings, name)
     schema = await schema_of(database) if database is not None else None
-    tell_process(name.rpartition("-")[0], settings, schema)
+    tell_process(name.rpartition("-")[0] or name, settings, schema)
     stop = asyncio.Event()
     health = Health(readiness=readiness, stuck={task.name: task.stuck for task in tasks})
     _stop_on_signals(stop, health)

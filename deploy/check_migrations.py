@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.local.folder import REPOSITORY
 from deploy.local.postgres import WITHOUT_DURABILITY, Postgres
-from deploy.local.topology import SERVICES, Programs, installed_programs
+from deploy.local.topology import WITH_DATABASE, Programs, installed_programs
 
 PARTITIONS = "SELECT relname FROM pg_class WHERE relispartition AND relkind IN ('r', 'p')"
 
@@ -73,7 +73,7 @@ def main() -> int:
         server = Postgres(folder / "data", log=folder / "log", settings=WITHOUT_DURABILITY)
         try:
             server.start()
-            verdicts = [check(service, server, installed_programs()) for service in SERVICES]
+            verdicts = [check(service, server, installed_programs()) for service in WITH_DATABASE]
         finally:
             server.stop()
     return 0 if all(verdicts) else 1

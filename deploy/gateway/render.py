@@ -42,6 +42,7 @@ class Gateway:
     booking: Sequence[str]
     notifications: Sequence[str]
     gateway: Sequence[str]
+    web: Sequence[str]
     state: Path
     outcomes: Path
     static: Path = STATIC
@@ -50,10 +51,12 @@ class Gateway:
     mailbox: str | None = None
     status: Path | None = None
     settings: EntranceSettings = field(default_factory=EntranceSettings)
+    assets: Path | None = None
+    """where the pages' static files stand by hash and name (`creneau-web assets`); None: the pages serve them"""
     certificates: Path | None = None
     """where a self-made certificate is kept, with GATEWAY_TLS=self-signed"""
     upstreams: tuple[str, ...] = field(
-        default=("directory", "booking", "notifications", "gateway"), init=False
+        default=("directory", "booking", "notifications", "gateway", "web"), init=False
     )
 
 
@@ -66,6 +69,7 @@ def render(gateway: Gateway) -> str:
         "STATE": _path(gateway.state),
         "STATIC": _path(gateway.static),
         "CONTRACTS": _path(gateway.contracts),
+        "ASSETS": _assets(gateway),
         "REFUSALS": error_pages().replace("@OUTCOMES@", _path(gateway.outcomes)),
         "LISTEN": _listen(gateway),
         "HSTS": _hsts(settings),
@@ -173,6 +177,14 @@ def _upstream(name: str, servers: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def _assets(gateway: Gateway) -> str:
+    if gateway.assets is None:
+        return "            proxy_pass http://web;"
+    return f"""            root "{_path(gateway.assets)}";
+            try_files $uri @web;
+            add_header Cache-Control "public, max-age=31536000, immutable";"""
+
+
 def _development(gateway: Gateway) -> str:
     blocks = ""
     if gateway.mailbox:
@@ -198,6 +210,7 @@ def main() -> None:
     parser.add_argument("--booking", nargs="+", default=["booking-api:8000"])
     parser.add_argument("--notifications", nargs="+", default=["notifications-api:8000"])
     parser.add_argument("--gateway", nargs="+", default=["gateway:8000"])
+    parser.add_argument("--web", nargs="+", default=["web:8000"])
     for folder in ("--static", "--state"):
         parser.add_argument(folder, type=Path, required=True, help="where it is when nginx runs")
     parser.add_argument("--contracts", type=Path, default=CONTRACTS, help="where they are when nginx runs")

@@ -23,6 +23,7 @@ class Folder:
         self.kafka = self.root / "kafka"
         self.mail = self.root / "mail"
         self.gateway = self.root / "gateway"
+        self.assets = self.root / "assets"
         self.tls = self.root / "tls"
         self.logs = self.root / "log"
         self.state = self.root / "state.json"

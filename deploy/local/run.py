@@ -15,7 +15,7 @@ from deploy.local.lock import AlreadyRunningError, hold
 from deploy.local.ports import can_bind
 from deploy.local.supervisor import StartError, Supervisor
 from deploy.local.topology import (
-    SERVICES,
+    WITH_DATABASE,
     ImpossibleError,
     Programs,
     Settings,
@@ -60,7 +60,8 @@ class Run:
         await asyncio.to_thread(self.topology.prepare_databases)
         say("Bringing the databases to the present schema …")
         await asyncio.gather(
-            *(supervisor.run_once(f"{name}-migrate", topology.migration(name)) for name in SERVICES)
+            *(supervisor.run_once(f"{name}-migrate", topology.migration(name)) for name in WITH_DATABASE),
+            supervisor.run_once("web-assets", topology.web_assets()),
         )
         say("Starting the services …")
         await supervisor.start(*topology.services(), within_s=120)
@@ -93,6 +94,7 @@ class Run:
     def _tell_addresses(self) -> None:
         url = self.settings.url
         addresses = {
+            "Pages": f"{url}/",
             "FHIR": f"{url}/fhir",
             "CapabilityStatement": f"{url}/fhir/metadata",
             "Documentation": f"{url}/docs",

@@ -35,6 +35,9 @@ from deploy.local.tokens import Issuer
 
 SERVICES = ("directory", "booking", "notifications")
 
+WITH_DATABASE = (*SERVICES, "web")
+"""whoever has a database of its own"""
+
 API_PROCESSES = {"directory": 1, "booking": 2, "notifications": 1}
 
 KEPT_BACK = ("PYTHONDONTWRITEBYTECODE", "DATABASE_OWNER_URL")
@@ -46,7 +49,7 @@ Programs = Mapping[str, tuple[str, ...]]
 
 def installed_programs() -> Programs:
     """`creneau-booking` and so on, as this Python finds them: installed, or in a working copy."""
-    return {name: (sys.executable, "-m", f"creneau_{name}.main") for name in (*SERVICES, "gateway")}
+    return {name: (sys.executable, "-m", f"creneau_{name}.main") for name in (*SERVICES, "gateway", "web")}
 
 
 class ImpossibleError(Exception):
@@ -135,7 +138,7 @@ class Topology:
         """Each service's database with its two roles, in the embedded PostgreSQL; another one is its operator's."""
         if self.postgres is None:
             return
-        for service in SERVICES:
+        for service in WITH_DATABASE:
             owner, runtime = (self.folder.secret(f"postgres-{role}") for role in roles(service))
             self.postgres.ensure_service(service, owner_password=owner, runtime_password=runtime)
 
@@ -257,7 +260,10 @@ class Topology:
 
     def migration(self, service: str) -> Command:
         """Brings the database of a service to its present schema."""
-        environment = self.service_environment(service, f"{service}-migrate")
+        name = f"{service}-migrate"
+        environment = (
+            self.web_environment(name) if service == "web" else self.service_environment(service, name)
+        )
         owner = self.database_owner_url(service)
         if owner is not None:
             environment["DATABASE_OWNER_URL"] = owner
@@ -269,7 +275,7 @@ class Topology:
             self._service_part(service, "api", name) for service in SERVICES for name in api_names(service)
         ]
         workers = [self._service_part(service, "worker", f"{service}-worker") for service in SERVICES]
-        return [*apis, *workers, self._gateway_part()]
+        return [*apis, *workers, self._gateway_part(), self._web_part()]
 
     def _service_part(self, service: str, role: str, name: str) -> Part:
         port = self.folder.free_port(name)
@@ -288,6 +294,28 @@ class Topology:
             "gateway", Command((*self.programs["gateway"], "api"), environment), probes.http(port), port
         )
 
+    def _web_part(self) -> Part:
+        port = self.folder.free_port("web")
+        command = Command((*self.programs["web"], "serve"), self.web_environment("web"))
+        return Part("web", command, probes.http(port), port)
+
+    def web_environment(self, name: str) -> dict[str, str]:
+        """What a process of the pages is told: see creneau_web/settings.py."""
+        return self.environment(
+            name,
+            PUBLIC_SITE_URL=self.settings.url,
+            FHIR_URL=f"{self.settings.url}/fhir",
+            DATABASE_URL=self.database_url("web"),
+            GATEWAY_SECRET=self._gateway_secret,
+            DEMONSTRATION="on" if self.issuer else "off",
+            **({"FHIR_CA": str(self.certificate)} if self.certificate else {}),
+        )
+
+    def web_assets(self) -> Command:
+        """Writes the pages' static files where nginx serves them from."""
+        argv = (*self.programs["web"], "assets", str(self.folder.assets))
+        return Command(argv, self.web_environment("web-assets"))
+
     def servers(self, service: str) -> list[str]:
         """`host:port` of each api process of a service."""
         return [f"{LOOPBACK}:{self.folder.port(name)}" for name in api_names(service)]
@@ -302,6 +330,8 @@ class Topology:
             booking=self.servers("booking"),
             notifications=self.servers("notifications"),
             gateway=[f"{LOOPBACK}:{self.folder.port('gateway')}"],
+            web=[f"{LOOPBACK}:{self.folder.port('web')}"],
+            assets=self.folder.assets,
             state=self.folder.gateway,
             outcomes=self.folder.gateway / "outcomes",
             user=own_user_if_root(),
@@ -325,6 +355,8 @@ class Topology:
         own = {
             "gateway_secret": SecretStr(self._gateway_secret),
             "gateway_trusted_addresses": given.gateway_trusted_addresses or LOOPBACK,
+            # The pages ask for people: their addresses count, not that of the pages.
+            "gateway_proxies": given.gateway_proxies or LOOPBACK,
         }
         return given.model_copy(update=own)
 

@@ -56,7 +56,7 @@ def main() -> None:
     from creneau_shared.security.role_table import needed, require_told
 
     one = ["127.0.0.1:1"]
-    configuration = render(Gateway("1", one, one, one, one, state=Path("/s"), outcomes=Path("/o")))
+    configuration = render(Gateway("1", one, one, one, one, one, state=Path("/s"), outcomes=Path("/o")))
     patient = Principal("i", "s", (Scope("patient", "*", frozenset("cruds")),), role="patient")
     rights = Rights(patient, people={"p": frozenset({"see"})}, oneself=frozenset({"p"}))
     require_told(["Basic", "Library"], ())

@@ -1,6 +1,6 @@
 """Stands in for a service or the FHIR process: answers on PORT, as long as nobody kills it.
 
-`/health/ready` is 200; any other path says who answered and what was asked. `migrate` ends at once. A POST to
+`/health/ready` is 200; any other path says who answered and what was asked. `migrate` and `assets` end at once. A POST to
 `…/$vanish` makes the process end in the middle of the request, as a crash would; a path that ends with `$refuse-409`
 is answered with that status.
 """
@@ -43,5 +43,5 @@ class Handler(BaseHTTPRequestHandler):
         return
 
 
-if __name__ == "__main__" and sys.argv[-1] != "migrate":
+if __name__ == "__main__" and not {"migrate", "assets"} & set(sys.argv):
     ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()

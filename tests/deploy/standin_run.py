@@ -12,7 +12,7 @@ STANDIN = str(Path(__file__).with_name("standin.py"))
 
 def programs() -> topology.Programs:
     """Each service is a stand-in that knows its name."""
-    return {name: (sys.executable, STANDIN, name) for name in (*topology.SERVICES, "gateway")}
+    return {name: (sys.executable, STANDIN, name) for name in (*topology.SERVICES, "gateway", "web")}
 
 
 if __name__ == "__main__":

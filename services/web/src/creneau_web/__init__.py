@@ -1,0 +1,1 @@
+"""Créneau's pages: what a person sees, made from the public FHIR base alone."""

@@ -1,0 +1,138 @@
+"""The composition root: settings → database, FHIR base, catalogues, templates → the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any, cast
+
+import httpx
+from fastapi import Depends, FastAPI
+
+from creneau_shared.clock import Clock, SystemClock
+from creneau_shared.database.pool import Database
+from creneau_shared.http import health as health_http
+from creneau_shared.http.edge import EdgeMiddleware
+from creneau_shared.http.health import Health
+from creneau_shared.security.gateway_headers import GatewayHeaders
+from creneau_web.assets import Assets
+from creneau_web.care.finding import Finding
+from creneau_web.care.towns import Towns
+from creneau_web.drawing import template_engine
+from creneau_web.headers import PageHeaders
+from creneau_web.page import check_form
+from creneau_web.pages import failures, routers
+from creneau_web.sessions.cookie import SessionCookie
+from creneau_web.sessions.store import Sessions
+from creneau_web.settings import WebSettings
+from creneau_web.site import Site
+from creneau_web.wording import read_catalogues
+
+SERVICE = "creneau-web"
+
+
+class WebApplication:
+    """The pages as an ASGI application, with what every process answers beside them."""
+
+    def __init__(self, pages: FastAPI, site: Site, database: Database) -> None:
+        self.pages = pages
+        self.site = site
+        self.health = Health({"database": database.ping})
+        self._app = EdgeMiddleware(self._dispatch, frozenset())
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await self._app(cast("dict[str, Any]", scope), receive, send)
+        else:
+            await self.pages(scope, receive, send)
+
+    async def _dispatch(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if not await health_http.answer(self.health, scope, send):
+            await self.pages(scope, receive, send)
+
+
+def create_app(
+    settings: WebSettings | None = None,
+    clock: Clock | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> WebApplication:
+    """The pages. `transport` stands in for the way to the FHIR base."""
+    settings = settings or WebSettings()
+    clock = clock or SystemClock()
+    database = open_database(settings)
+    site = create_site(settings, clock, database, transport)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with database, site.http:
+            sweeping = asyncio.create_task(site.sessions.sweep_for_ever(settings.session_sweep_s))
+            yield
+            sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeping
+
+    pages = FastAPI(
+        title="Créneau", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan,
+        dependencies=[Depends(check_form)],
+    )  # fmt: skip
+    pages.state.site = site
+    pages.add_middleware(PageHeaders, site=site)
+    for router in routers():
+        pages.include_router(router)
+    failures.handle(pages)
+    return WebApplication(pages, site, database)
+
+
+def create_site(
+    settings: WebSettings, clock: Clock, database: Database, transport: httpx.AsyncBaseTransport | None
+) -> Site:
+    """What the pages stand on."""
+    towns = Towns(
+        clock, refresh=timedelta(seconds=settings.towns_refresh_s), places_max=settings.towns_places_max
+    )
+    limits = httpx.Limits(
+        max_connections=settings.fhir_connections_max,
+        max_keepalive_connections=settings.fhir_connections_max,
+        keepalive_expiry=30.0,
+    )
+    http = httpx.AsyncClient(
+        base_url=settings.fhir_url,
+        timeout=settings.fhir_timeout_s,
+        limits=limits,
+        transport=transport,
+        verify=ssl.create_default_context(cafile=settings.fhir_ca) if settings.fhir_ca else True,
+        trust_env=False,
+        follow_redirects=False,
+    )
+    sessions = Sessions(
+        database,
+        clock,
+        idle=timedelta(minutes=settings.session_idle_min),
+        longest=timedelta(hours=settings.session_max_h),
+    )
+    return Site(
+        settings=settings,
+        clock=clock,
+        http=http,
+        sessions=sessions,
+        cookie=SessionCookie(settings),
+        entrance=GatewayHeaders(settings.gateway_secret.get_secret_value()),
+        finding=Finding(clock, towns, settings.results_cache_s),
+        wordings=read_catalogues(),
+        templates=template_engine(settings, settings.theme_folder),
+        assets=Assets(settings.theme_folder),
+    )
+
+
+def open_database(settings: WebSettings) -> Database:
+    """The pages' own database; to be entered as a context manager."""
+    return Database(
+        str(settings.database_url),
+        size=settings.database_pool_size,
+        statement_timeout_s=settings.database_statement_timeout_s,
+        name=SERVICE,
+        wait_s=settings.database_pool_wait_s,
+    )

@@ -1,0 +1,1 @@
+"""Who gives care, where, and when they are free: what the pages show of the directory and of agendas."""

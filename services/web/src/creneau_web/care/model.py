@@ -1,0 +1,115 @@
+"""What a page shows of a professional, a place and a free time: facts without FHIR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where care is given."""
+
+    id: str
+    name: str
+    lines: tuple[str, ...]
+    postal_code: str
+    city: str
+    zone: ZoneInfo = PARIS
+    latitude: float | None = None
+    longitude: float | None = None
+    phone: str | None = None
+
+    @property
+    def address(self) -> str:
+        """On one line: `3 rue des Genêts, 35000 Rennes`."""
+        town = f"{self.postal_code} {self.city}".strip()
+        return ", ".join(part for part in (*self.lines, town) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When a professional usually works: FHIR's days (`mon` …) and two local times, `09:00`."""
+
+    days: tuple[str, ...]
+    opens: str
+    closes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Professional:
+    """A professional in one place of exercise (PractitionerRole)."""
+
+    id: str
+    """of the PractitionerRole"""
+    name: str
+    specialties: tuple[str, ...]
+    place: Place | None
+    phone: str | None
+    languages: tuple[str, ...] = ()
+    organization: str | None = None
+    service: str | None = None
+    """id of the HealthcareService"""
+    by_appointment: bool = True
+    hours: tuple[Hours, ...] = ()
+    remarks: str | None = None
+    practitioner: str | None = None
+    """id of the Practitioner"""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.place.zone if self.place else PARIS
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A free time that can be booked now: a Slot, in the zone of its place."""
+
+    slot: str
+    schedule: str
+    start: datetime
+    end: datetime
+    reason: str | None
+    """what it is for, in the practice's words"""
+    modes: frozenset[str] = frozenset()
+    """`AMB` on site, `VR` by video, `HH` at home (HL7 ActCode)"""
+    walk_in: bool = False
+
+    @property
+    def day(self) -> date:
+        return self.start.date()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What one may come for (motif de consultation): the practice's own words and how long it takes."""
+
+    text: str
+    minutes: int
+    modes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """The first free times of a professional."""
+
+    openings: tuple[Opening, ...] = ()
+    connected: bool = True
+    """whether an agenda is here at all; without one, people call"""
+    known: bool = True
+    """False when the agenda could not be asked"""
+
+    @property
+    def next_start(self) -> datetime | None:
+        return self.openings[0].start if self.openings else None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One result: the professional and when they are free."""
+
+    professional: Professional
+    availability: Availability = field(default_factory=Availability)

@@ -1,0 +1,150 @@
+"""From FHIR resources to what a page shows of them. Pure; what is not said is not made up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from creneau_web.care.model import PARIS, Hours, Opening, Place, Professional
+from creneau_web.fhir.values import (
+    by_reference,
+    codes,
+    contact,
+    entries,
+    extension,
+    first_text,
+    instant,
+    reference_to,
+)
+
+Resource = Mapping[str, Any]
+
+TIME_ZONE = "https://creneau.sante.fr/fhir/StructureDefinition/time-zone"
+TIME_ZONES = (TIME_ZONE, "http://hl7.org/fhir/StructureDefinition/timezone")
+VISIT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+APPOINTMENT_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0276"
+WALK_IN = "WALKIN"
+
+
+def professionals_of(bundle: Resource) -> list[Professional]:
+    """The PractitionerRoles of a searchset with what was included, in its order."""
+    known = by_reference(bundle)
+    return [professional_of(role, known) for role in entries(bundle, "PractitionerRole")]
+
+
+def professional_of(role: Resource, known: Mapping[str, Resource]) -> Professional:
+    """One PractitionerRole; `known`: `Type/id` → what came with it."""
+    whom = role.get("practitioner") or {}
+    person = known.get(whom.get("reference", ""), {})
+    where = reference_to(role.get("location", ()), "Location")
+    place = known.get(where or "")
+    offer = reference_to(role.get("healthcareService", ()), "HealthcareService")
+    service = known.get(offer or "", {})
+    return Professional(
+        id=role["id"],
+        name=name_of(person) or whom.get("display") or (role.get("organization") or {}).get("display") or "–",
+        specialties=tuple(_specialties(role, service)),
+        place=place_of(place) if place else None,
+        phone=contact(role.get("telecom", ()), "phone") or contact((place or {}).get("telecom", ()), "phone"),
+        languages=tuple(_displays(person.get("communication", ()))),
+        organization=(role.get("organization") or {}).get("display"),
+        service=offer.partition("/")[2] if offer else None,
+        by_appointment=bool(service.get("appointmentRequired", True)),
+        hours=tuple(_hours(role)),
+        remarks=role.get("availabilityExceptions"),
+        practitioner=str(whom.get("reference", "")).partition("/")[2] or None,
+    )
+
+
+def name_of(person: Resource) -> str | None:
+    """The name that a person goes by: the usual one before the official one, ended ones not at all."""
+    names = [n for n in person.get("name", ()) if n.get("use") not in ("old", "maiden")]
+    by_use = {n.get("use"): n for n in reversed(names)}
+    name = by_use.get("usual") or by_use.get("official") or (names[0] if names else None)
+    if name is None:
+        return None
+    return name.get("text") or " ".join([*name.get("given", ())[:1], name.get("family", "")]).strip() or None
+
+
+def place_of(location: Resource) -> Place:
+    """A Location as a page shows it."""
+    address = location.get("address") or {}
+    position = location.get("position") or {}
+    return Place(
+        id=location["id"],
+        name=location.get("name") or "",
+        lines=tuple(address.get("line", ())),
+        postal_code=address.get("postalCode") or "",
+        city=address.get("city") or "",
+        zone=_zone(location),
+        latitude=position.get("latitude"),
+        longitude=position.get("longitude"),
+        phone=contact(location.get("telecom", ()), "phone"),
+    )
+
+
+def openings_of(bundle: Resource, zone: ZoneInfo) -> list[Opening]:
+    """The Slots of a searchset, by their start, in the place's own time."""
+    return sorted((opening_of(slot, zone) for slot in entries(bundle, "Slot")), key=lambda o: o.start)
+
+
+def opening_of(slot: Resource, zone: ZoneInfo) -> Opening:
+    services = slot.get("serviceType", ())
+    return Opening(
+        slot=slot["id"],
+        schedule=slot["schedule"]["reference"].partition("/")[2],
+        start=_local(slot["start"], zone),
+        end=_local(slot["end"], zone),
+        reason=first_text(services),
+        modes=frozenset(codes(services, VISIT)),
+        walk_in=WALK_IN in codes([slot.get("appointmentType") or {}], APPOINTMENT_TYPE),
+    )
+
+
+def _local(text: str, zone: ZoneInfo) -> datetime:
+    return instant(text).astimezone(zone)
+
+
+def _zone(location: Resource) -> ZoneInfo:
+    found = (extension(location, url) for url in TIME_ZONES)
+    name = next((e.get("valueCode") for e in found if e), None)
+    return _zone_named(name) if name else PARIS
+
+
+@lru_cache(maxsize=64)
+def _zone_named(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return PARIS
+
+
+def _specialties(role: Resource, service: Resource) -> Iterator[str]:
+    """Specialities by name; for who has none (a midwife, a physiotherapist) the profession."""
+    named = list(_displays(role.get("specialty", ())))
+    for text in (
+        named or list(_displays(role.get("code", ()))) or list(_displays(service.get("specialty", ())))
+    ):
+        yield text.removesuffix(" (SM)")
+
+
+def _displays(concepts: Sequence[Resource]) -> Iterator[str]:
+    for concept in concepts:
+        text = concept.get("text") or next(
+            (c["display"] for c in concept.get("coding", ()) if c.get("display")), None
+        )
+        if text:
+            yield text
+
+
+def _hours(role: Resource) -> Iterator[Hours]:
+    for time in role.get("availableTime", ()):
+        if "availableStartTime" in time and "availableEndTime" in time:
+            yield Hours(
+                tuple(time.get("daysOfWeek", ())),
+                time["availableStartTime"][:5],
+                time["availableEndTime"][:5],
+            )

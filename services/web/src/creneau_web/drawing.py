@@ -1,0 +1,45 @@
+"""The template engine: everything escaped, nothing undefined let through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import phonenumbers
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
+from phonenumbers import PhoneNumberFormat
+
+from creneau_web.sessions.forms import FIELD
+from creneau_web.settings import WebSettings
+from creneau_web.wording import LANGUAGES
+
+FRENCH_CODES = frozenset({33, 262, 508, 590, 594, 596, 681, 687, 689})
+"""of France and its overseas places"""
+
+
+def national(number: str) -> str:
+    """A telephone number as people in France write it: `02 61 91 00 01`; of elsewhere, with its country."""
+    try:
+        parsed = phonenumbers.parse(number, "FR")
+    except phonenumbers.NumberParseException:
+        return number
+    form = (
+        PhoneNumberFormat.NATIONAL if parsed.country_code in FRENCH_CODES else PhoneNumberFormat.INTERNATIONAL
+    )
+    return phonenumbers.format_number(parsed, form)
+
+
+def template_engine(settings: WebSettings, theme: Path | None = None) -> Environment:
+    """Templates of the package; those of a theme (`parts/header.html` …) stand before them."""
+    package = PackageLoader("creneau_web", "templates")
+    loader = ChoiceLoader([FileSystemLoader(theme / "templates"), package]) if theme else package
+    engine = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    engine.filters["national"] = national
+    engine.globals.update(settings=settings, languages=LANGUAGES, FORM_KEY=FIELD)
+    return engine

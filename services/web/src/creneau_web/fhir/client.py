@@ -1,0 +1,166 @@
+"""The only way to Créneau's data: the public FHIR base, with the person's own token, or with none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import orjson
+
+from creneau_web.fhir.refusal import RefusedError, UnreachableError, refusal_of
+
+JSON = "application/fhir+json"
+
+Resource = dict[str, Any]
+Query = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A resource with what the headers say of it."""
+
+    resource: Resource
+    headers: Mapping[str, str]
+
+    @property
+    def etag(self) -> str | None:
+        return self.headers.get("etag")
+
+
+@dataclass(frozen=True, slots=True)
+class Fhir:
+    """The FHIR base as one person sees it. Every method raises RefusedError and UnreachableError."""
+
+    http: httpx.AsyncClient
+    language: str = "fr"
+    token: str | None = None
+    address: str | None = None
+    """the person's own, for the limits of who has no token"""
+
+    def as_(self, token: str | None) -> Fhir:
+        """The same base as somebody else sees it."""
+        return replace(self, token=token)
+
+    async def read(self, type_: str, id_: str) -> Answered:
+        return await self._ask("GET", f"/{type_}/{id_}")
+
+    async def search(self, type_: str, query: Query) -> Resource:
+        """A searchset of what everybody may read: the query stands in the address, and caches may help."""
+        return (await self._ask("GET", f"/{type_}", params=query)).resource
+
+    async def search_privately(self, type_: str, query: Query) -> Resource:
+        """A searchset by what must stand in no address."""
+        content = str(httpx.QueryParams(list(query))).encode()
+        sent = {"Content-Type": "application/x-www-form-urlencoded"}
+        return (await self._ask("POST", f"/{type_}/_search", content=content, headers=sent)).resource
+
+    async def follow(self, bundle: Resource, relation: str = "next") -> Resource | None:
+        """Another page of a searchset; None where there is none."""
+        links = {link["relation"]: link["url"] for link in bundle.get("link", ())}
+        if relation not in links:
+            return None
+        url = httpx.URL(links[relation])
+        path = url.path.partition("/fhir")[2]
+        return (await self._ask("GET", path, params=list(url.params.multi_items()))).resource
+
+    async def together(self, paths: Sequence[str]) -> list[Resource | None]:
+        """Several reads or searches in one batch, in their order; None where one was refused."""
+        if not paths:
+            return []
+        entries = [{"request": {"method": "GET", "url": path}} for path in paths]
+        bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+        answer = (await self._ask("POST", "", bundle)).resource
+        return [
+            entry.get("resource") if entry["response"]["status"].startswith("2") else None
+            for entry in answer["entry"]
+        ]
+
+    async def create(self, resource: Resource, *, key: str | None = None) -> Answered:
+        """`key`: the same for the same wish, so that it comes true once (Idempotency-Key)."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self._ask("POST", f"/{resource['resourceType']}", resource, headers=headers)
+
+    async def patch(
+        self, type_: str, id_: str, changes: Sequence[Mapping[str, Any]], *, etag: str | None = None
+    ) -> Answered:
+        """A JSON Patch; `etag`: only of the version that was shown."""
+        headers = {"Content-Type": "application/json-patch+json"} | ({"If-Match": etag} if etag else {})
+        return await self._ask("PATCH", f"/{type_}/{id_}", list(changes), headers=headers)
+
+    async def delete(self, type_: str, id_: str) -> None:
+        await self._ask("DELETE", f"/{type_}/{id_}")
+
+    async def operation(
+        self,
+        path: str,
+        parameters: Sequence[Mapping[str, Any]] = (),
+        *,
+        key: str | None = None,
+        etag: str | None = None,
+    ) -> Answered:
+        """`path`: `Appointment/$hold`, `Appointment/id/$book` …"""
+        body = {"resourceType": "Parameters", **({"parameter": list(parameters)} if parameters else {})}
+        headers = {name: value for name, value in (("Idempotency-Key", key), ("If-Match", etag)) if value}
+        return await self._ask("POST", f"/{path}", body, headers=headers)
+
+    async def download(self, path: str) -> httpx.Response:
+        """What is no FHIR in JSON (an archive), as it is."""
+        return await self._send("GET", path, headers={"Accept": "*/*"})
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        params: Query | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answered:
+        sent = {"Content-Type": JSON, **(headers or {})}
+        data = content if body is None else orjson.dumps(body)
+        response = await self._send(method, path, params=params, content=data, headers=sent)
+        try:
+            resource = orjson.loads(response.content) if response.content else {}
+        except orjson.JSONDecodeError:
+            raise UnreachableError("no JSON") from None
+        return Answered(resource, response.headers)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Query | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str],
+    ) -> httpx.Response:
+        try:
+            response = await self.http.request(
+                method,
+                path,
+                params=list(params) if params is not None else None,
+                content=content,
+                headers={**self._own_headers(), **headers},
+            )
+        except httpx.TransportError as error:
+            raise UnreachableError(type(error).__name__) from None
+        if response.is_success:
+            return response
+        try:
+            said = orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            said = {}
+        if said.get("resourceType") != "OperationOutcome" or response.status_code in (502, 504):
+            raise UnreachableError(str(response.status_code))
+        raise RefusedError(refusal_of(response.status_code, said, response.headers))
+
+    def _own_headers(self) -> dict[str, str]:
+        headers = {"Accept": JSON, "Accept-Language": "en" if self.language == "en" else "fr"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if self.address:
+            headers["X-Forwarded-For"] = self.address
+        return headers

@@ -1,0 +1,179 @@
+"""One request for a page: who browses, in which language, and how the answer is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from creneau_web.fhir.client import Fhir
+from creneau_web.sessions.forms import FIELD, comes_from_here, has_key
+from creneau_web.sessions.session import Account, Content, Language, Session
+from creneau_web.site import Site
+from creneau_web.wording import LANGUAGES, Wording
+
+PERSONAL = {"Cache-Control": "no-store"}
+
+
+class SignInNeededError(Exception):
+    """A page of somebody's own was asked for by nobody; `back` is where they wanted to go."""
+
+    def __init__(self, back: str) -> None:
+        super().__init__(back)
+        self.back = back
+
+
+class ForeignFormError(Exception):
+    """A form without the session's key, or from another site."""
+
+
+class Page:
+    """What a handler works with."""
+
+    def __init__(self, request: Request, site: Site, session: Session | None) -> None:
+        self.request = request
+        self.site = site
+        self.session = session
+        self.wording: Wording = site.wordings[_language(request, session)]
+
+    @property
+    def account(self) -> Account | None:
+        return self.session.account if self.session else None
+
+    @property
+    def language(self) -> Language:
+        return self.wording.language
+
+    @property
+    def fhir(self) -> Fhir:
+        """The FHIR base as this person sees it."""
+        handed = self.site.entrance.read(self.request.headers.raw)
+        account = self.account
+        return Fhir(
+            self.site.http,
+            self.wording.tag,
+            account.access_token if account else None,
+            handed.address if handed else None,
+        )
+
+    async def own_session(self) -> Session:
+        """The session of who browses, begun now where there is none: a form needs its key."""
+        if self.session is None:
+            self.session = await self.site.sessions.begin(Content())
+            self.request.state.session = self.session
+        return self.session
+
+    async def show(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """Draw a template. Personal pages, and whatever has a form, are kept by no cache."""
+        said = await self._said()
+        text = self.site.templates.get_template(template).render(
+            page=self, w=self.wording, t=self.wording.t, tn=self.wording.tn, said=said, **values
+        )
+        headers = {"Content-Language": self.wording.tag, **PERSONAL, "Vary": "Cookie, Accept-Language"}
+        return HTMLResponse(text, status, headers=headers)
+
+    async def show_form(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """Draw a template that has a form which changes something."""
+        await self.own_session()
+        return await self.show(template, status, **values)
+
+    def go(self, path: str, **query: str) -> RedirectResponse:
+        """To another page, by GET (303)."""
+        return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303, headers=PERSONAL)
+
+    async def say_next(self, key: str) -> None:
+        """A sentence for the next page, said once."""
+        session = await self.own_session()
+        session.content = session.content.model_copy(update={"said": key})
+        await self.site.sessions.save(session)
+
+    async def _said(self) -> str | None:
+        if self.session is None or self.session.content.said is None:
+            return None
+        key = self.session.content.said
+        self.session.content = self.session.content.model_copy(update={"said": None})
+        await self.site.sessions.save(self.session)
+        return key
+
+    @property
+    def form_key(self) -> str:
+        """What each form of this session sends back."""
+        return self.session.form_key if self.session else ""
+
+    @property
+    def here(self) -> str:
+        """The address of this page, without the origin."""
+        query = self.request.url.query
+        return f"{self.request.url.path}?{query}" if query else self.request.url.path
+
+    def asset(self, name: str) -> str:
+        return self.site.assets.url(name)
+
+    def with_query(self, **changed: str | None) -> str:
+        """This page's address with some of its query changed (None: left out)."""
+        query: Mapping[str, str | None] = {**dict(self.request.query_params), **changed}
+        kept = {name: value for name, value in query.items() if value}
+        return f"{quote(self.request.url.path)}?{urlencode(kept)}" if kept else quote(self.request.url.path)
+
+
+async def get_page(request: Request) -> Page:
+    """The page of a request, with its session if the cookie names a live one."""
+    site: Site = request.app.state.site
+    key = site.cookie.read(request)
+    session = await site.sessions.find(key) if key else None
+    request.state.session, request.state.cookie_is_dead = session, bool(key) and session is None
+    return Page(request, site, session)
+
+
+CurrentPage = Annotated[Page, Depends(get_page)]
+
+
+async def get_signed_in(page: CurrentPage) -> Page:
+    """The same for who is logged in; SignInNeededError otherwise."""
+    if page.account is None:
+        raise SignInNeededError(page.here if page.request.method == "GET" else "/")
+    return page
+
+
+SignedInPage = Annotated[Page, Depends(get_signed_in)]
+
+
+async def check_form(page: CurrentPage) -> None:
+    """Refuse what no form of ours has sent: the dependency of every route that changes something."""
+    if page.request.method in ("GET", "HEAD"):
+        return
+    form = await page.request.form()
+    if not comes_from_here(page.request.headers, page.site.settings.public_site_url) or not has_key(
+        page.session, form.get(FIELD)
+    ):
+        raise ForeignFormError
+
+
+def local_path(text: str, otherwise: str = "/") -> str:
+    """A path of this site and nothing else: no scheme, no host, no backslash that browsers take for a slash."""
+    if text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable():
+        return text
+    return otherwise
+
+
+def carry_cookie(request: Request, response: Response, site: Site) -> None:
+    """Send the cookie of a session that has just begun or has a new key; take a dead one away."""
+    session: Session | None = getattr(request.state, "session", None)
+    if session is not None and session.key is not None:
+        site.cookie.write(response, session.key)
+    elif session is None and getattr(request.state, "cookie_is_dead", False):
+        site.cookie.remove(response)
+
+
+def _language(request: Request, session: Session | None) -> Language:
+    if session is not None and session.content.language is not None:
+        return session.content.language
+    asked = request.query_params.get("langue")
+    if asked in LANGUAGES:
+        return asked
+    accepted = request.headers.get("accept-language", "").strip().lower()
+    return "en" if accepted.startswith("en") else "fr"

@@ -1,0 +1,94 @@
+"""One step is left: everything to read once more, each line with a way to change it, and one button."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.page import Page, SignedInPage
+from creneau_web.pages.booking.draft import Draft, keep, load, release
+from creneau_web.pages.booking.holding import book, extend
+from creneau_web.pages.booking.step import TAKEN, next_step
+from creneau_web.people.records import people_of
+
+router = APIRouter()
+
+COMMENT_MAX = 500
+RUN_OUT = frozenset({"hold-expired"})
+
+
+@router.get("/reservation/{id_}/verifier", response_model=None)
+async def check(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
+    """The recap. What is not ready for it is led to what is missing; what is booked already, to the appointment."""
+    draft = await load(page, id_)
+    if draft.booked or draft.patient is None or draft.held is None:
+        return await next_step(page, draft)
+    if draft.held.until <= page.site.clock.now():
+        return page.go(f"{draft.path}/pris")
+    return await _show(page, draft, 200)
+
+
+@router.post("/reservation/{id_}/verifier", response_model=None)
+async def confirm(
+    page: SignedInPage, id_: str, message: Annotated[str, Form(max_length=4000)] = ""
+) -> HTMLResponse | RedirectResponse:
+    """Book. Sent twice, it is booked once."""
+    draft = await load(page, id_)
+    if draft.booked or draft.patient is None or draft.held is None:
+        return await next_step(page, draft)
+    draft.comment = message.strip()
+    await keep(page, draft)
+    if len(draft.comment) > COMMENT_MAX:
+        return await _show(page, draft, 422, "check.problem.comment")
+    try:
+        appointment = await book(page, draft)
+    except RefusedError as error:
+        if error.refusal.status != TAKEN and error.refusal.code not in RUN_OUT:
+            raise
+        draft.held = None
+        draft.attempt += 1
+        await keep(page, draft)
+        return page.go(f"{draft.path}/pris")
+    await page.say_next("done.booked")
+    return page.go(f"/rendez-vous/{appointment}")
+
+
+@router.post("/reservation/{id_}/garder")
+async def keep_longer(page: SignedInPage, id_: str) -> RedirectResponse:
+    """More time to make up one's mind."""
+    draft = await load(page, id_)
+    if draft.held is not None:
+        try:
+            await extend(page, draft)
+        except RefusedError:
+            await page.say_next("check.no_longer")
+    return page.go(f"{draft.path}/verifier")
+
+
+@router.post("/reservation/{id_}/abandonner")
+async def give_up(page: SignedInPage, id_: str) -> RedirectResponse:
+    """Give the time back and go to choose another one."""
+    draft = await load(page, id_)
+    await release(page, draft)
+    return page.go(f"/soignants/{draft.role}/creneaux")
+
+
+async def _show(page: Page, draft: Draft, status: int, problem: str | None = None) -> HTMLResponse:
+    professional = await page.site.finding.professional(page.fhir, draft.role)
+    people = await people_of(page.fhir)
+    return await page.show_form(
+        "booking/check.html",
+        status,
+        draft=draft,
+        professional=professional,
+        person=next((person for person in people if person.id == draft.patient), None),
+        several=len(people) > 1,
+        start=draft.start.astimezone(professional.zone),
+        end=draft.end.astimezone(professional.zone),
+        until=draft.held.until.astimezone(professional.zone) if draft.held else None,
+        comment_max=COMMENT_MAX,
+        problem=problem,
+    )

@@ -1,0 +1,100 @@
+"""What has been begun and is not booked yet: kept on the server with the session, behind an opaque id."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.page import Page
+
+ID_BYTES = 16
+
+
+class Held(BaseModel):
+    """A slot that is kept for this draft."""
+
+    appointment: str
+    patient: str
+    """id of the Patient for whom"""
+    until: datetime
+
+
+class Draft(BaseModel):
+    """A choice on its way to an appointment."""
+
+    id: str = Field(default_factory=lambda: secrets.token_urlsafe(ID_BYTES))
+    role: str
+    slot: str
+    start: datetime
+    end: datetime
+    reason: str | None = None
+    modes: list[str] = Field(default_factory=list)
+    patient: str | None = None
+    held: Held | None = None
+    comment: str = ""
+    moving: str | None = None
+    """id of the appointment that this time is to take the place of"""
+    booked: str | None = None
+    """id of the appointment that came of it"""
+    attempt: int = 0
+    """how many times another slot or person was chosen: what is asked anew is another wish"""
+
+    @property
+    def key(self) -> str:
+        """The same for the same wish, however often its form is sent (Idempotency-Key)."""
+        return f"{self.id}-{self.attempt}"
+
+    @property
+    def path(self) -> str:
+        return f"/reservation/{self.id}"
+
+
+async def load(page: Page, id_: str) -> Draft:
+    """The draft of this session; 404 for anybody else's."""
+    content = await page.site.sessions.find_draft(page.session, id_) if page.session else None
+    if content is None:
+        raise HTTPException(404)
+    return Draft.model_validate(content)
+
+
+async def keep(page: Page, draft: Draft) -> None:
+    """Store it with the session."""
+    session = await page.own_session()
+    await page.site.sessions.keep_draft(session, draft.id, draft.model_dump(mode="json"))
+
+
+async def release(page: Page, draft: Draft) -> bool:
+    """Give the held slot back, so that anybody may have it. Whether there was something to give back."""
+    if draft.held is None:
+        return False
+    held, draft.held = draft.held, None
+    draft.attempt += 1
+    await keep(page, draft)
+    if held.until <= page.site.clock.now():
+        return False
+    try:
+        await page.fhir.patch(
+            "Appointment", held.appointment, [{"op": "replace", "path": "/status", "value": "cancelled"}]
+        )
+    except RefusedError:
+        return False  # it has run out meanwhile, or was given up elsewhere
+    return True
+
+
+async def release_holds_at(page: Page, role: str) -> bool:
+    """Give back what this session holds with one professional: who looks at their times again chooses again."""
+    if page.session is None or page.account is None:
+        return False
+    drafts = [
+        Draft.model_validate(content) for _, content in await page.site.sessions.drafts_of(page.session)
+    ]
+    released = [
+        await release(page, draft)
+        for draft in drafts
+        if draft.role == role and draft.held and not draft.booked
+    ]
+    return any(released)

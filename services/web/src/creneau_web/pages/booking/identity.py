@@ -1,0 +1,109 @@
+"""Who the appointment is for, when the server does not know them yet: only what is needed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.page import Page, SignedInPage
+from creneau_web.pages.booking.draft import Draft, keep, load
+from creneau_web.pages.booking.step import keep_the_time
+from creneau_web.people.identity_form import IdentityForm, problems_of
+from creneau_web.people.model import Person
+from creneau_web.people.records import patient, people_of, register
+
+router = APIRouter()
+
+FIELD_OF = {"telecom": "courriel", "birthDate": "jour", "name": "nom_de_naissance"}
+"""element of Patient that a refusal names → field of the form"""
+
+
+@router.get("/reservation/{id_}/identite", response_class=HTMLResponse)
+async def ask(page: SignedInPage, id_: str) -> HTMLResponse:
+    """The form, filled with what the log-in vouches for."""
+    draft = await load(page, id_)
+    people = await people_of(page.fhir)
+    return await _show(page, draft, people, _known(page) if not people else IdentityForm(), {}, 200)
+
+
+@router.post("/reservation/{id_}/identite", response_model=None)
+async def answer(
+    page: SignedInPage, id_: str, form: Annotated[IdentityForm, Form()]
+) -> HTMLResponse | RedirectResponse:
+    """Register the person and hold the time for them; the same page with what was typed where something is wrong."""
+    draft = await load(page, id_)
+    people = await people_of(page.fhir)
+    today = page.site.clock.now().date()
+    problems = problems_of(form, today, first=not people)
+    born = form.birth_date
+    if problems or born is None:
+        return await _show(page, draft, people, form, problems, 422)
+    resource = patient(
+        given=form.prenom.strip(),
+        birth_name=form.nom_de_naissance.strip(),
+        usual_name=form.nom_utilise.strip(),
+        birth_date=born,
+        email=form.email or (people[0].email or "" if people else ""),
+        phone=form.phone or (people[0].phone or "" if people else ""),
+        language=page.wording.tag,
+    )
+    try:
+        person = await register(page.fhir, resource)
+    except RefusedError as error:
+        field = _field(error)
+        if field is None:
+            raise
+        return await _show(page, draft, people, form, {field: error.refusal.text}, 422)
+    draft.patient = person.id
+    await keep(page, draft)
+    return await keep_the_time(page, draft)
+
+
+def _field(error: RefusedError) -> str | None:
+    """The field of the form that a refusal is about."""
+    if error.refusal.status != 422:
+        return None
+    for expression in error.refusal.expressions:
+        parts = expression.replace("[", ".").split(".")
+        if len(parts) > 1 and parts[1] in FIELD_OF:
+            return FIELD_OF[parts[1]]
+    return None
+
+
+def _known(page: Page) -> IdentityForm:
+    """What is known of the person already; it is not asked for again (WCAG 3.3.7)."""
+    account = page.account
+    if account is None:
+        return IdentityForm()
+    said = account.identity
+    year, month, day = (*str(said.get("birth_date") or "").split("-"), "", "", "")[:3]
+    given = said.get("given_names") or []
+    contact = account.contact or ""
+    return IdentityForm(
+        prenom=given[0] if given else "",
+        nom_de_naissance=str(said.get("family_name") or "").title(),
+        nom_utilise=str(said.get("usual_name") or ""),
+        jour=day,
+        mois=month,
+        annee=year,
+        courriel=str(said.get("email") or (contact if "@" in contact else "")),
+        telephone=contact if contact and "@" not in contact else "",
+    )
+
+
+async def _show(
+    page: Page, draft: Draft, people: list[Person], form: IdentityForm, problems: dict[str, str], status: int
+) -> HTMLResponse:
+    professional = await page.site.finding.professional(page.fhir, draft.role)
+    return await page.show_form(
+        "booking/identity.html",
+        status,
+        draft=draft,
+        professional=professional,
+        first=not people,
+        form=form,
+        problems=problems,
+    )

@@ -1,0 +1,55 @@
+"""What comes next: the one place that knows the order of the steps."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import RedirectResponse
+
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.page import CurrentPage, Page
+from creneau_web.pages.booking.draft import Draft, keep, load, release
+from creneau_web.pages.booking.holding import hold
+from creneau_web.people.records import people_of
+
+router = APIRouter()
+
+TAKEN = 409
+
+
+@router.get("/reservation/{id_}")
+async def step(page: CurrentPage, id_: str) -> RedirectResponse:
+    """Lead to the first thing that is missing; the slot is held as soon as it is known for whom."""
+    draft = await load(page, id_)
+    return await next_step(page, draft)
+
+
+async def next_step(page: Page, draft: Draft) -> RedirectResponse:
+    """Where the draft goes on. RefusedError for what no page can mend."""
+    if draft.booked:
+        return page.go(f"/rendez-vous/{draft.booked}")
+    if page.account is None:
+        return page.go("/connexion", retour=draft.path)
+    if draft.patient is None:
+        people = await people_of(page.fhir)
+        if not people:
+            return page.go(f"{draft.path}/identite")
+        draft.patient = people[0].id
+        await keep(page, draft)
+        if len(people) > 1:
+            return page.go(f"{draft.path}/pour-qui")
+    return await keep_the_time(page, draft)
+
+
+async def keep_the_time(page: Page, draft: Draft) -> RedirectResponse:
+    """Have the slot held for the draft's patient and go on to the check; to another page where somebody was faster."""
+    now = page.site.clock.now()
+    if draft.held is not None and (draft.held.patient != draft.patient or draft.held.until <= now):
+        await release(page, draft)
+    if draft.held is None:
+        try:
+            await hold(page, draft)
+        except RefusedError as error:
+            if error.refusal.status != TAKEN:
+                raise
+            return page.go(f"{draft.path}/pris")
+    return page.go(f"{draft.path}/verifier")

@@ -1,0 +1,50 @@
+"""Somebody was faster, or the time to make up one's mind has run out: the nearest times, one action away."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from creneau_web.care.reading import opening_of
+from creneau_web.care.soonest import nearest_openings
+from creneau_web.page import SignedInPage
+from creneau_web.pages.booking.draft import keep, load
+from creneau_web.pages.booking.step import next_step
+
+router = APIRouter()
+
+
+@router.get("/reservation/{id_}/pris", response_class=HTMLResponse)
+async def taken(page: SignedInPage, id_: str) -> HTMLResponse:
+    """Names the time that was lost and offers the three nearest; what was typed is kept."""
+    draft = await load(page, id_)
+    professional = await page.site.finding.professional(page.fhir, draft.role)
+    now = page.site.clock.now()
+    ran_out = draft.held is not None and draft.held.until <= now
+    nearest = await nearest_openings(page.fhir, professional, draft.start, now)
+    return await page.show_form(
+        "booking/taken.html",
+        draft=draft,
+        professional=professional,
+        ran_out=ran_out,
+        start=draft.start.astimezone(professional.zone),
+        nearest=nearest,
+    )
+
+
+@router.post("/reservation/{id_}/pris")
+async def choose_another(
+    page: SignedInPage, id_: str, creneau: Annotated[str, Form(max_length=64)]
+) -> RedirectResponse:
+    """Another slot for the same draft."""
+    draft = await load(page, id_)
+    professional = await page.site.finding.professional(page.fhir, draft.role)
+    opening = opening_of((await page.fhir.read("Slot", creneau)).resource, professional.zone)
+    draft.slot, draft.start, draft.end = opening.slot, opening.start, opening.end
+    draft.reason, draft.modes = opening.reason, sorted(opening.modes)
+    draft.held = None
+    draft.attempt += 1
+    await keep(page, draft)
+    return await next_step(page, draft)

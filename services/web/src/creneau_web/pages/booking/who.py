@@ -1,0 +1,55 @@
+"""For whom: oneself, somebody whom one represents, or somebody new."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from creneau_web.page import SignedInPage
+from creneau_web.pages.booking.draft import keep, load
+from creneau_web.pages.booking.step import keep_the_time
+from creneau_web.people.records import people_of
+
+router = APIRouter()
+
+SOMEBODY_NEW = "autre"
+
+
+@router.get("/reservation/{id_}/pour-qui", response_class=HTMLResponse)
+async def ask(page: SignedInPage, id_: str) -> HTMLResponse:
+    """Radios, one already chosen."""
+    draft = await load(page, id_)
+    professional = await page.site.finding.professional(page.fhir, draft.role)
+    return await page.show_form(
+        "booking/who.html",
+        draft=draft,
+        professional=professional,
+        people=await people_of(page.fhir),
+        problem=None,
+    )
+
+
+@router.post("/reservation/{id_}/pour-qui", response_model=None)
+async def answer(
+    page: SignedInPage, id_: str, qui: Annotated[str, Form(max_length=64)] = ""
+) -> HTMLResponse | RedirectResponse:
+    """Keep the choice and hold the time for them."""
+    draft = await load(page, id_)
+    if qui == SOMEBODY_NEW:
+        return page.go(f"{draft.path}/identite")
+    people = await people_of(page.fhir)
+    if qui not in {person.id for person in people}:
+        professional = await page.site.finding.professional(page.fhir, draft.role)
+        return await page.show_form(
+            "booking/who.html",
+            422,
+            draft=draft,
+            professional=professional,
+            people=people,
+            problem="who.problem",
+        )
+    draft.patient = qui
+    await keep(page, draft)
+    return await keep_the_time(page, draft)

@@ -1,0 +1,92 @@
+"""What a person sees when something is not there, not allowed, or does not work: what happened, and what to do."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from creneau_shared.database.failures import DATABASE_FAILURES
+from creneau_shared.errors import Unavailable
+from creneau_web.fhir.refusal import RefusedError, UnreachableError
+from creneau_web.page import ForeignFormError, Page, SignInNeededError
+from creneau_web.site import Site
+
+log = structlog.get_logger(__name__)
+
+EXPIRED, FORBIDDEN, GONE = 401, 403, (404, 410)
+
+
+def handle(pages: FastAPI) -> None:
+    """Tell the application what to do with each kind of failure."""
+    pages.add_exception_handler(SignInNeededError, _sign_in)
+    pages.add_exception_handler(RefusedError, _refused)
+    pages.add_exception_handler(UnreachableError, _unreachable)
+    pages.add_exception_handler(ForeignFormError, _foreign_form)
+    pages.add_exception_handler(RequestValidationError, _unreadable)
+    pages.add_exception_handler(HTTPException, _http)
+    pages.add_exception_handler(Unavailable, _unreachable)
+    for failure in DATABASE_FAILURES:
+        pages.add_exception_handler(failure, _unreachable)
+    pages.add_exception_handler(Exception, _unexpected)
+
+
+async def _sign_in(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SignInNeededError)
+    return _page(request).go("/connexion", retour=error.back)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)
+    refusal, page = error.refusal, _page(request)
+    if refusal.status == EXPIRED and page.session is not None and page.account is not None:
+        # The token holds no more: who was logged in logs in again and comes back to where they were.
+        session = page.session
+        session.content = session.content.model_copy(update={"account": None})
+        await page.site.sessions.save(session)
+        return page.go("/connexion", retour=page.here if request.method == "GET" else "/")
+    if refusal.status in GONE:
+        return await _told(page, "not_found", 404)
+    if refusal.status == FORBIDDEN:
+        return await _told(page, "forbidden", 403, refusal.text)
+    return await _told(page, "refused", refusal.status, refusal.text)
+
+
+async def _unreachable(request: Request, error: Exception) -> Response:
+    log.warning("page.unreachable", error=error)
+    return await _told(_page(request), "unreachable", 503)
+
+
+async def _foreign_form(request: Request, _: Exception) -> Response:
+    return await _told(_page(request), "form_expired", 403)
+
+
+async def _unreadable(request: Request, _: Exception) -> Response:
+    return await _told(_page(request), "unreadable", 400)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = "not_found" if error.status_code in (404, 405) else "refused"
+    return await _told(_page(request), kind, error.status_code)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("page.failed", exc_info=error)
+    return await _told(_page(request), "unreachable", 500)
+
+
+async def _told(page: Page, kind: str, status: int, text: str = "") -> Response:
+    try:
+        return await page.show("failure.html", status, kind=kind, text=text)
+    except Exception as error:
+        log.error("page.failure_failed", exc_info=error)
+        return HTMLResponse("<!doctype html><title>Créneau</title><h1>Créneau</h1>", status)
+
+
+def _page(request: Request) -> Page:
+    site: Site = request.app.state.site
+    return Page(request, site, getattr(request.state, "session", None))

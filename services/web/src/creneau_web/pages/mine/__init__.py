@@ -1,0 +1,1 @@
+"""What is one's own: appointments, those for whom one acts, messages, data."""

@@ -1,0 +1,76 @@
+"""Who fits, and when they are free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
+
+from creneau_web.care.finding import PAGE, Found, Mode
+from creneau_web.care.model import Card, Opening
+from creneau_web.care.wanted import all_wanted
+from creneau_web.page import CurrentPage
+
+router = APIRouter()
+
+DAYS_SHOWN = 3
+TIMES_A_DAY = 4
+
+
+class Search(BaseModel):
+    """The three fields of the home page; what is too long was not typed by a person."""
+
+    quoi: str = Field("", max_length=200)
+    ou: str = Field("", max_length=200)
+    comment: Mode = ""
+    page: int = Field(1, ge=1, le=100)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day of a card with its first free times."""
+
+    day: date
+    openings: tuple[Opening, ...]
+
+
+@router.get("/recherche", response_class=HTMLResponse)
+async def results(page: CurrentPage, search: Annotated[Search, Query()]) -> HTMLResponse:
+    """Cards, soonest first; a page of choices where the town is not clear; words where nobody is found."""
+    found = await page.site.finding.find(page.fhir, search.quoi, search.ou, search.comment)
+    if found.choices:
+        return await page.show("choose_town.html", search=search, found=found)
+    begin = (search.page - 1) * PAGE
+    shown = found.cards[begin : begin + PAGE]
+    return await page.show_form(
+        "results.html",
+        search=search,
+        found=found,
+        cards=[(card, days_of(card)) for card in shown],
+        pages=max(1, -(-len(found.cards) // PAGE)),
+        heading=_subject(page, found),
+        wanted=all_wanted(),
+    )
+
+
+def days_of(card: Card) -> list[Day]:
+    """The first days on which somebody is free, with the first times of each."""
+    by_day = groupby(card.availability.openings, key=lambda opening: opening.day)
+    days = [Day(day, tuple(openings)[:TIMES_A_DAY]) for day, openings in by_day]
+    return days[:DAYS_SHOWN]
+
+
+def _subject(page: CurrentPage, found: Found) -> str:
+    """What was understood, as the heading says it."""
+    whom = found.wanted.label(page.wording.tag) if found.wanted else found.name
+    town = found.town.name if found.town else None
+    if whom and town:
+        return str(page.wording.t("results.subject.both", who=whom, town=town))
+    if town:
+        return str(page.wording.t("results.subject.town", town=town))
+    return whom or str(page.wording.t("results.subject.all"))

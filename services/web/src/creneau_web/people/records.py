@@ -1,0 +1,87 @@
+"""Reading and writing Patients: what a person says of themselves, and nothing that only staff may say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import orjson
+
+from creneau_web.fhir.client import Fhir
+from creneau_web.fhir.values import contact, entries
+from creneau_web.people.model import Person
+
+LANGUAGE = "urn:ietf:bcp:47"
+BIRTH_DATE_LENGTH = 10
+PEOPLE_MAX = "50"
+
+
+async def people_of(fhir: Fhir) -> list[Person]:
+    """Everybody whom the account may see as a Patient: the person, then those whom they represent, as they came."""
+    bundle = await fhir.search_privately("Patient", [("_sort", "_lastUpdated"), ("_count", PEOPLE_MAX)])
+    return [person_of(patient) for patient in entries(bundle, "Patient")]
+
+
+async def person(fhir: Fhir, id_: str) -> Person:
+    """One of them, with the version that was read. RefusedError (404) for anybody else."""
+    read = await fhir.read("Patient", id_)
+    return person_of(read.resource, read.etag)
+
+
+async def register(fhir: Fhir, resource: Mapping[str, Any]) -> Person:
+    """A new Patient of the account. The same words register once, however often the form is sent."""
+    key = hashlib.sha256(orjson.dumps(resource)).hexdigest()
+    created = await fhir.create(dict(resource), key=f"register-{key}")
+    return person_of(created.resource, created.etag)
+
+
+def person_of(patient: Mapping[str, Any], etag: str | None = None) -> Person:
+    """What a Patient says; ended names and contacts are not used."""
+    names = [n for n in patient.get("name", ()) if n.get("use") != "old"]
+    official = next((n for n in names if n.get("use") == "official"), names[0] if names else {})
+    usual: Mapping[str, Any] = next((n for n in names if n.get("use") == "usual"), {})
+    current = [t for t in patient.get("telecom", ()) if t.get("use") != "old"]
+    born = patient.get("birthDate", "")
+    return Person(
+        id=patient["id"],
+        given=next(iter(usual.get("given") or official.get("given") or ()), ""),
+        birth_name=official.get("family", ""),
+        usual_name=usual.get("family"),
+        birth_date=date.fromisoformat(born) if len(born) == BIRTH_DATE_LENGTH else None,
+        email=contact(current, "email"),
+        phone=contact(current, "phone"),
+        etag=etag,
+    )
+
+
+def patient(
+    *,
+    given: str,
+    birth_name: str,
+    usual_name: str,
+    birth_date: date,
+    email: str,
+    phone: str,
+    language: str,
+    gender: str | None = None,
+) -> dict[str, Any]:
+    """The Patient that a form describes. The identity stays provisional: a practice verifies it."""
+    names: list[dict[str, Any]] = [{"use": "official", "family": birth_name, "given": [given]}]
+    if usual_name and usual_name != birth_name:
+        names.append({"use": "usual", "family": usual_name, "given": [given]})
+    telecom = [
+        *([{"system": "email", "value": email}] if email else []),
+        *([{"system": "phone", "value": phone, "use": "mobile"}] if phone else []),
+    ]
+    spoken = {"coding": [{"system": LANGUAGE, "code": language}]}
+    return {
+        "resourceType": "Patient",
+        "active": True,
+        "name": names,
+        "birthDate": birth_date.isoformat(),
+        "telecom": telecom,
+        "communication": [{"language": spoken, "preferred": True}],
+        **({"gender": gender} if gender else {}),
+    }

@@ -1,0 +1,68 @@
+"""What is known of the one who browses: kept on the server, behind an opaque cookie."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Language = Literal["fr", "en", "simple"]
+
+KEY_BYTES = 24
+"""192 random bits in the cookie (OWASP asks for 64, frontends.md §5 for 128)"""
+
+
+class Account(BaseModel):
+    """Who has logged in, and what they may ask of the FHIR base with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: str
+    name: str | None = None
+    access_token: str
+    expires_at: datetime | None = None
+    refresh_token: str | None = None
+    id_token: str | None = None
+    provider: str = ""
+    identity: dict[str, Any] = Field(default_factory=dict)
+    """what the provider vouches for, as `auth` writes it"""
+    contact: str | None = None
+    """the e-mail address or number to which a one-time code went, for who has no other account"""
+
+
+class Content(BaseModel):
+    """What a session holds beside its keys; one JSON document."""
+
+    language: Language | None = None
+    account: Account | None = None
+    login: dict[str, Any] | None = None
+    """a log-in that was begun: what `auth` must find again when the person comes back"""
+    said: str | None = None
+    """key of a sentence for the next page, said once"""
+
+
+class Session:
+    """A stored session. `key` is there only while the cookie has yet to be sent."""
+
+    def __init__(self, key_hash: bytes, form_key: str, content: Content, key: str | None = None) -> None:
+        self.key_hash = key_hash
+        self.form_key = form_key
+        self.content = content
+        self.key = key
+
+    @property
+    def account(self) -> Account | None:
+        return self.content.account
+
+
+def new_key() -> str:
+    """What a new cookie holds."""
+    return secrets.token_urlsafe(KEY_BYTES)
+
+
+def hash_of(key: str) -> bytes:
+    """What is stored of it."""
+    return hashlib.sha256(key.encode()).digest()

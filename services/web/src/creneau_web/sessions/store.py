@@ -1,0 +1,137 @@
+"""Sessions and drafts in PostgreSQL: found by the hash of the cookie, ended by time or by log-out."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import structlog
+
+from creneau_shared.clock import Clock
+from creneau_shared.database.failures import DATABASE_FAILURES
+from creneau_shared.database.pool import Database
+from creneau_web.sessions.session import Content, Session, hash_of, new_key
+
+log = structlog.get_logger(__name__)
+
+SEEN_EVERY = timedelta(minutes=1)
+"""how old the note of the last request may be: not every page writes a row"""
+
+FIND = """
+SELECT form_key, content, seen_at FROM session WHERE key_hash = $1 AND seen_at > $2 AND began_at > $3
+"""
+SEE = "UPDATE session SET seen_at = $2 WHERE key_hash = $1"
+BEGIN = "INSERT INTO session (key_hash, form_key, began_at, seen_at, content) VALUES ($1, $2, $3, $3, $4)"
+SAVE = "UPDATE session SET content = $2 WHERE key_hash = $1"
+ROTATE = """
+UPDATE session SET key_hash = $2, form_key = $3, began_at = $4, seen_at = $4, content = $5 WHERE key_hash = $1
+"""
+END = "DELETE FROM session WHERE key_hash = $1"
+SWEEP = "DELETE FROM session WHERE seen_at <= $1 OR began_at <= $2"
+
+KEEP_DRAFT = """
+INSERT INTO draft (id, session, began_at, content) VALUES ($1, $2, $3, $4)
+ON CONFLICT (id) DO UPDATE SET content = excluded.content WHERE draft.session = excluded.session
+"""
+FIND_DRAFT = "SELECT content FROM draft WHERE id = $1 AND session = $2"
+DRAFTS_OF = "SELECT id, content FROM draft WHERE session = $1 ORDER BY began_at DESC, id"
+FORGET_DRAFT = "DELETE FROM draft WHERE id = $1 AND session = $2"
+
+
+class Sessions:
+    """The store. `idle` and `longest`: after how long without a request, and in all, a session is over."""
+
+    def __init__(self, database: Database, clock: Clock, *, idle: timedelta, longest: timedelta) -> None:
+        self._database = database
+        self._clock = clock
+        self._idle = idle
+        self._longest = longest
+
+    async def find(self, key: str) -> Session | None:
+        """The live session of a cookie."""
+        key_hash, now = hash_of(key), self._clock.now()
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(FIND, key_hash, now - self._idle, now - self._longest)
+            if row is None:
+                return None
+            if now - row["seen_at"] > SEEN_EVERY:
+                await connection.execute(SEE, key_hash, now)
+        return Session(key_hash, row["form_key"], Content.model_validate_json(row["content"]))
+
+    async def begin(self, content: Content | None = None) -> Session:
+        """A new session; its cookie goes out with the answer."""
+        key = new_key()
+        session = Session(hash_of(key), secrets.token_urlsafe(16), content or Content(), key)
+        async with self._database.connection() as connection:
+            await connection.execute(
+                BEGIN, session.key_hash, session.form_key, self._clock.now(), _json(session.content)
+            )
+        return session
+
+    async def save(self, session: Session) -> None:
+        """Keep what has changed in its content."""
+        async with self._database.connection() as connection:
+            await connection.execute(SAVE, session.key_hash, _json(session.content))
+
+    async def rotate(self, session: Session) -> None:
+        """Another key and another form key for the same session, with its drafts: what was known before somebody logged
+        in opens nothing afterwards."""
+        key = new_key()
+        form_key = secrets.token_urlsafe(16)
+        async with self._database.connection() as connection:
+            await connection.execute(
+                ROTATE, session.key_hash, hash_of(key), form_key, self._clock.now(), _json(session.content)
+            )
+        session.key_hash, session.form_key, session.key = hash_of(key), form_key, key
+
+    async def end(self, session: Session) -> None:
+        """The session and its drafts are gone."""
+        async with self._database.connection() as connection:
+            await connection.execute(END, session.key_hash)
+
+    async def keep_draft(self, session: Session, id_: str, content: Mapping[str, Any]) -> None:
+        """Store a draft, new or changed."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                KEEP_DRAFT, id_, session.key_hash, self._clock.now(), orjson.dumps(content).decode()
+            )
+
+    async def find_draft(self, session: Session, id_: str) -> dict[str, Any] | None:
+        """A draft of this session; nobody else's is there."""
+        async with self._database.connection() as connection:
+            text = await connection.fetchval(FIND_DRAFT, id_, session.key_hash)
+        return None if text is None else orjson.loads(text)
+
+    async def drafts_of(self, session: Session) -> list[tuple[str, dict[str, Any]]]:
+        """All drafts of this session, the latest first."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(DRAFTS_OF, session.key_hash)
+        return [(row["id"], orjson.loads(row["content"])) for row in rows]
+
+    async def forget_draft(self, session: Session, id_: str) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(FORGET_DRAFT, id_, session.key_hash)
+
+    async def sweep(self) -> int:
+        """Remove what is over. Gives how many sessions."""
+        now = self._clock.now()
+        async with self._database.connection() as connection:
+            done = await connection.execute(SWEEP, now - self._idle, now - self._longest)
+        return int(done.rpartition(" ")[2])
+
+    async def sweep_for_ever(self, pause_s: float) -> None:
+        """Remove what is over, again and again."""
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                await self.sweep()
+            except DATABASE_FAILURES as error:
+                log.warning("sessions.sweep_failed", error=error)
+
+
+def _json(content: Content) -> str:
+    return content.model_dump_json(exclude_none=True)

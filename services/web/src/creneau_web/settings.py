@@ -1,0 +1,110 @@
+"""The settings of the pages. Each names its unit; each comes from the environment."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import unquote
+
+from pydantic import DirectoryPath, Field, FilePath, PostgresDsn, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WebSettings(BaseSettings):
+    """Where the FHIR base is, how long a session lasts, and who runs these pages."""
+
+    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address that the process listens on")
+    port: int = Field(0, description="port that the process listens on; 0 picks a free one")
+    public_site_url: str = Field(
+        "http://127.0.0.1:8080", description="address of the pages as people see it, no trailing slash"
+    )
+    fhir_url: str = Field(
+        "http://127.0.0.1:8080/fhir",
+        description="the FHIR base as the pages reach it, through the entrance; no trailing slash",
+    )
+    fhir_ca: FilePath | None = Field(
+        None, description="file of the CA (PEM) that vouches for the entrance; none: the system's"
+    )
+    fhir_timeout_s: float = Field(
+        30.0, gt=0, description="longest that an answer of the FHIR base may take, seconds"
+    )
+    fhir_connections_max: int = Field(100, ge=1, description="connections to the FHIR base of one process")
+
+    database_url: PostgresDsn = Field(
+        description="the pages' own PostgreSQL database (sessions and drafts), as the role that reads and writes rows"
+    )
+    database_owner_url: PostgresDsn | None = Field(
+        None, description="for `migrate`: the same database as its owner; none: DATABASE_URL's role owns it"
+    )
+    database_pool_size: int = Field(10, description="connections that one process keeps at the most")
+    database_pool_wait_s: float = Field(
+        2.0, gt=0, description="longest that a page waits for one of them, seconds"
+    )
+    database_statement_timeout_s: float = Field(
+        10.0, description="longest that one statement may run, seconds"
+    )
+
+    gateway_secret: SecretStr = Field(
+        SecretStr(""),
+        description="shared by nginx and the services: only beside it the client's address is believed and handed on",
+    )
+    session_cookie: str = Field(
+        "__Host-creneau",
+        description="name of the one cookie; browsers take `__Host-` over HTTPS, and over HTTP from this machine only",
+    )
+    session_cookie_secure: bool = Field(
+        True,
+        description="the cookie travels over HTTPS only (or within this machine); off for tests over HTTP",
+    )
+    session_idle_min: float = Field(
+        30.0, gt=0, description="a session ends when nothing was asked for so long, minutes"
+    )
+    session_max_h: float = Field(
+        12.0, gt=0, description="a session ends after so long whatever is done, hours"
+    )
+    session_sweep_s: float = Field(
+        300.0, gt=0, description="pause between two removals of ended sessions, seconds"
+    )
+
+    results_cache_s: float = Field(
+        10.0,
+        ge=0,
+        description="what anybody may read (professionals, first free times) is kept so long, seconds",
+    )
+    towns_refresh_s: float = Field(
+        600.0, gt=0, description="pause between two readings of the places that the directory knows, seconds"
+    )
+    towns_places_max: int = Field(20_000, ge=1, description="places that are read for the list of towns")
+
+    theme_folder: DirectoryPath | None = Field(
+        None,
+        description="folder whose `templates/` and `static/` stand before the package's own: another header, footer, colours",
+    )
+    operator_name: str = Field(
+        "l'exploitant de cette installation",
+        description="who runs this deployment, as the legal notices name them",
+    )
+    operator_contact: str = Field(
+        "", description="address to which people write about the pages; empty: none is shown"
+    )
+    demonstration: bool = Field(
+        False, description="the pages say on top that this is a demonstration with invented people"
+    )
+
+    shutdown_grace_s: float = Field(10.0, description="time to drain after SIGTERM, seconds")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: Literal["json", "console"] = Field(
+        "json", description="json for machines, console for people"
+    )
+
+    @property
+    def migration_url(self) -> str:
+        """As whom the database is migrated."""
+        return str(self.database_owner_url or self.database_url)
+
+    @property
+    def runtime_role(self) -> str | None:
+        """The role that the owner lets read and write rows; None when that is the owner itself."""
+        role = self.database_url.hosts()[0]["username"]
+        return unquote(role) if role and self.database_owner_url is not None else None

@@ -1,0 +1,35 @@
+"""What every page stands on: made once by the composition root, found at `request.app.state.site`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+from jinja2 import Environment
+
+from creneau_shared.clock import Clock
+from creneau_shared.security.gateway_headers import GatewayHeaders
+from creneau_web.assets import Assets
+from creneau_web.care.finding import Finding
+from creneau_web.sessions.cookie import SessionCookie
+from creneau_web.sessions.session import Language
+from creneau_web.sessions.store import Sessions
+from creneau_web.settings import WebSettings
+from creneau_web.wording import Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The parts that pages use."""
+
+    settings: WebSettings
+    clock: Clock
+    http: httpx.AsyncClient
+    """the way to the FHIR base"""
+    sessions: Sessions
+    cookie: SessionCookie
+    entrance: GatewayHeaders
+    finding: Finding
+    wordings: dict[Language, Wording]
+    templates: Environment
+    assets: Assets

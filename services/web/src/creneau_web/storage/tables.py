@@ -1,0 +1,36 @@
+"""The tables of the pages' own database: sessions, and the drafts that belong to them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, DateTime, ForeignKey, Index, LargeBinary, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from creneau_shared.database.metadata import new_metadata
+
+metadata = new_metadata()
+
+SESSION = Table(
+    "session",
+    metadata,
+    Column("key_hash", LargeBinary, primary_key=True),  # SHA-256 of what the cookie holds
+    Column("form_key", Text, nullable=False),  # each form of the session sends it back
+    Column("began_at", DateTime(timezone=True), nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("content", JSONB, nullable=False),  # see sessions/session.py
+    Index("ix_session_seen_at", "seen_at"),
+)
+
+DRAFT = Table(
+    "draft",
+    metadata,
+    Column("id", Text(collation="C"), primary_key=True),
+    Column(
+        "session",
+        LargeBinary,
+        ForeignKey("session.key_hash", onupdate="CASCADE", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("began_at", DateTime(timezone=True), nullable=False),
+    Column("content", JSONB, nullable=False),  # see pages/booking/draft.py
+    Index("ix_draft_session", "session"),
+)

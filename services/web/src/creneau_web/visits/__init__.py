@@ -1,0 +1,1 @@
+"""Appointments as a person sees them: read, moved, cancelled, told."""

@@ -1,0 +1,62 @@
+"""An appointment as a page shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from creneau_web.care.model import PARIS, Professional
+
+Status = Literal[
+    "proposed",
+    "pending",
+    "booked",
+    "arrived",
+    "fulfilled",
+    "cancelled",
+    "noshow",
+    "entered-in-error",
+    "checked-in",
+    "waitlist",
+]
+LIVE: frozenset[str] = frozenset({"booked", "pending", "arrived", "checked-in"})
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One Appointment of somebody whom the account may see."""
+
+    id: str
+    status: Status
+    start: datetime
+    """in the zone of the place"""
+    end: datetime
+    patient: str | None
+    """id of the Patient"""
+    patient_name: str | None
+    professional: Professional | None
+    """None where the agenda has no professional, or is gone"""
+    reason: str | None
+    modes: frozenset[str]
+    comment: str | None
+    instructions: str | None
+    slot: str | None
+    etag: str | None
+    cancelable_until: datetime | None = None
+    reschedulable_until: datetime | None = None
+    professional_name: str | None = None
+    place_name: str | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.professional.zone if self.professional else PARIS
+
+    @property
+    def with_whom(self) -> str | None:
+        return self.professional.name if self.professional else self.professional_name
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether it is still to come."""
+        return self.status in LIVE and self.end > now

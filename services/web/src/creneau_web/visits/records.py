@@ -1,0 +1,79 @@
+"""Reading and changing appointments over the FHIR base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from creneau_web.care.finding import INCLUDES
+from creneau_web.care.model import Professional
+from creneau_web.care.reading import professionals_of
+from creneau_web.fhir.client import Fhir
+from creneau_web.fhir.values import entries
+from creneau_web.visits.model import Visit
+from creneau_web.visits.reading import ids, visit_of
+
+PAGE = "50"
+
+
+async def visit(fhir: Fhir, id_: str) -> Visit:
+    """One appointment with its professional. RefusedError (404) for somebody else's."""
+    read = await fhir.read("Appointment", id_)
+    people = await _professionals(fhir, [read.resource])
+    return visit_of(read.resource, people, read.etag)
+
+
+async def visits_from(fhir: Fhir, start: datetime) -> list[Visit]:
+    """Appointments that begin from an instant on, by their start."""
+    return await _search(fhir, [("date", f"ge{start.isoformat()}"), ("_sort", "date")])
+
+
+async def visits_before(fhir: Fhir, end: datetime) -> list[Visit]:
+    """Those that began before, the latest first."""
+    return await _search(fhir, [("date", f"lt{end.isoformat()}"), ("_sort", "-date")])
+
+
+async def cancel(fhir: Fhir, visit: Visit) -> None:
+    """Cancel the version that was shown; the time is free for others at once."""
+    change = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+    await fhir.patch("Appointment", visit.id, change, etag=visit.etag)
+
+
+async def move(fhir: Fhir, id_: str, slot: str, key: str) -> None:
+    """Move it to another slot: the old time is given back in the same breath."""
+    to = {"name": "slot", "valueReference": {"reference": f"Slot/{slot}"}}
+    await fhir.operation(f"Appointment/{id_}/$reschedule", [to], key=key)
+
+
+async def _search(fhir: Fhir, query: Sequence[tuple[str, str]]) -> list[Visit]:
+    bundle = await fhir.search_privately("Appointment", [*query, ("_count", PAGE)])
+    found = [a for a in entries(bundle, "Appointment") if "start" in a and "end" in a]
+    people = await _professionals(fhir, found)
+    return [visit_of(appointment, people) for appointment in found]
+
+
+async def _professionals(fhir: Fhir, appointments: Sequence[Mapping[str, Any]]) -> dict[str, Professional]:
+    """The professionals whom these appointments name, with their places: by the ids of roles and of people."""
+    references = [
+        str(p.get("actor", {}).get("reference", "")) for a in appointments for p in a.get("participant", ())
+    ]
+    roles = sorted({*ids(references, "PractitionerRole")})
+    people = sorted({*ids(references, "Practitioner")})
+    found: dict[str, Professional] = {}
+    for parameter, wanted in (("_id", roles), ("practitioner", people)):
+        if not wanted or (parameter == "practitioner" and roles):
+            continue
+        query = [(parameter, ",".join(wanted)), *(("_include", f"PractitionerRole:{n}") for n in INCLUDES)]
+        for professional in professionals_of(
+            await fhir.as_(None).search("PractitionerRole", [*query, ("_count", "200")])
+        ):
+            found[professional.id] = professional
+            if professional.practitioner:
+                found.setdefault(professional.practitioner, professional)
+    return found
+
+
+def recent(now: datetime) -> datetime:
+    """From when on an appointment is shown as present: one that is going on still is."""
+    return now - timedelta(hours=3)

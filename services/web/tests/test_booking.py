@@ -1,0 +1,133 @@
+"""From a free time to an appointment, against a FHIR base that is stood in for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from creneau_shared.clock import FixedClock
+
+from .conftest import FhirBase, Person, searchset
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SLOT, appointment
+
+EXPIRES = "Mon, 30 Nov 2026 08:10:00 GMT"
+
+
+@pytest.fixture(autouse=True)
+def directory(fhir: FhirBase) -> None:
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+    fhir.on("GET", "/Slot", searchset(SLOT))
+    fhir.on("GET", "/Slot/slot-1", SLOT)
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
+    fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
+    fhir.on("POST", "/Appointment/a-1/$book", appointment("booked"))
+    fhir.on("GET", "/Appointment/a-1", appointment("booked"), ETag='W/"1"')
+
+
+async def choose(person: Person) -> httpx.Response:
+    await person.open("/soignants/role-1/creneaux")
+    return await person.follow(await person.send("/soignants/role-1/creneaux", creneau="slot-1"))
+
+
+async def test_a_chosen_time_is_held_and_confirmed_once(person: Person, fhir: FhirBase) -> None:
+    await person.sign_in()
+    check = await choose(person)
+    assert check.url.path.endswith("/verifier")
+    assert "Il reste une étape" in check.text
+    assert "12 h 10" in check.text, "the end of the hold, by the clock of La Réunion"
+    done = await person.follow(await person.send(check.url.path))
+    assert done.url.path == "/rendez-vous/a-1"
+    assert "confirmé" in done.text
+    again = await person.follow(await person.send(check.url.path))
+    assert again.url.path == "/rendez-vous/a-1"
+    assert [a.path for a in fhir.asked if a.path.endswith("$book")] == ["/Appointment/a-1/$book"]
+
+
+async def test_the_same_wish_has_the_same_key(person: Person, fhir: FhirBase) -> None:
+    """An answer that got lost: the second request is the first one again, not another booking."""
+    await person.sign_in()
+    check = await choose(person)
+    fhir.on("POST", "/Appointment/a-1/$book", {}, 504)
+    assert (await person.send(check.url.path)).status_code == 503
+    fhir.on("POST", "/Appointment/a-1/$book", appointment("booked"))
+    await person.open(check.url.path)
+    await person.send(check.url.path)
+    keys = [a.headers["idempotency-key"] for a in fhir.asked if a.path.endswith("$book")]
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
+
+
+async def test_who_is_not_logged_in_comes_back_to_their_choice(person: Person) -> None:
+    answer = await choose(person)
+    assert answer.url.path == "/connexion"
+    assert answer.url.params["retour"].startswith("/reservation/")
+
+
+async def test_somebody_faster_leads_to_the_nearest_times(person: Person, fhir: FhirBase) -> None:
+    await person.sign_in()
+    fhir.refuse("POST", "/Appointment/$hold", 409, "slot-taken")
+    lost = await choose(person)
+    assert lost.url.path.endswith("/pris")
+    assert "mardi 1er décembre à 10 h" in lost.text
+    fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
+    found = await person.follow(await person.send(lost.url.path, creneau="slot-1"))
+    assert found.url.path.endswith("/verifier")
+
+
+async def test_a_hold_that_has_run_out_is_a_page(person: Person, clock: FixedClock) -> None:
+    await person.sign_in()
+    check = await choose(person)
+    clock.advance(timedelta(minutes=11))
+    late = await person.follow(await person.open(check.url.path))
+    assert late.url.path.endswith("/pris")
+    assert "plus gardé" in late.text
+
+
+async def test_going_back_to_the_times_gives_the_held_one_back(person: Person, fhir: FhirBase) -> None:
+    await person.sign_in()
+    await choose(person)
+    fhir.on("PATCH", "/Appointment/a-1", appointment("cancelled"))
+    page = await person.open("/soignants/role-1/creneaux")
+    assert [a.body for a in fhir.asked if a.method == "PATCH"] == [
+        [{"op": "replace", "path": "/status", "value": "cancelled"}]
+    ]
+    assert 'value="slot-1"' in page.text
+
+
+async def test_what_is_typed_wrong_is_kept_and_named(person: Person, fhir: FhirBase) -> None:
+    fhir.on("POST", "/Patient/_search", searchset())
+    await person.sign_in()
+    form = await choose(person)
+    assert form.url.path.endswith("/identite")
+    wrong = await person.send(
+        form.url.path, prenom="Zoé", nom_de_naissance="", jour="31", mois="2", annee="1990"
+    )
+    assert wrong.status_code == 422
+    assert "<title>Erreur" in wrong.text
+    assert 'value="Zoé"' in wrong.text
+    for field in ("nom_de_naissance", "jour", "courriel"):
+        assert f'href="#{field}"' in wrong.text
+    fhir.on("POST", "/Patient", CAMILLE, 201)
+    right = await person.send(
+        form.url.path,
+        prenom="Zoé",
+        nom_de_naissance="Touré",
+        jour="3",
+        mois="2",
+        annee="1990",
+        courriel="zoe@exemple.fr",
+    )
+    assert right.headers["location"].endswith("/verifier")
+    sent = next(a.body for a in fhir.asked if (a.method, a.path) == ("POST", "/Patient"))
+    assert sent["birthDate"] == "1990-02-03"
+    assert "identifier" not in sent
+
+
+async def test_nobody_else_sees_a_draft(person: Person) -> None:
+    await person.sign_in()
+    check = await choose(person)
+    person.client.cookies.clear()
+    await person.sign_in("somebody else")
+    assert (await person.open(check.url.path)).status_code == 404

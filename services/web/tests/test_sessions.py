@@ -1,0 +1,107 @@
+"""One cookie, forms that only our pages send, and what another site cannot do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from creneau_shared.clock import FixedClock
+from creneau_web.page import local_path
+
+from .conftest import SITE, FhirBase, Person, searchset
+from .samples import PLACE, PRACTITIONER, ROLE, SLOT
+
+
+@pytest.fixture(autouse=True)
+def directory(fhir: FhirBase) -> None:
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+    fhir.on("GET", "/Slot", searchset(SLOT))
+    fhir.on("GET", "/Slot/slot-1", SLOT)
+
+
+async def test_reading_needs_no_cookie(person: Person) -> None:
+    assert "set-cookie" not in (await person.open("/")).headers
+
+
+async def test_the_cookie_is_closed(person: Person) -> None:
+    cookie = (await person.open("/soignants/role-1/creneaux")).headers["set-cookie"]
+    assert cookie.startswith("__Host-creneau=")
+    for word in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
+        assert word in cookie
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+async def test_another_site_s_form_is_refused(person: Person, headers: dict[str, str]) -> None:
+    await person.open("/soignants/role-1/creneaux")
+    answer = await person.client.post(
+        "/soignants/role-1/creneaux", data={"form_key": person.form_key, "creneau": "slot-1"}, headers=headers
+    )
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("key", ["", "another"])
+async def test_a_form_without_the_key_is_refused(person: Person, key: str) -> None:
+    await person.open("/soignants/role-1/creneaux")
+    answer = await person.client.post(
+        "/soignants/role-1/creneaux", data={"form_key": key, "creneau": "slot-1"}, headers={"Origin": SITE}
+    )
+    assert answer.status_code == 403
+    assert "expiré" in answer.text
+
+
+async def test_a_session_ends_by_itself(person: Person, clock: FixedClock) -> None:
+    await person.sign_in()
+    assert (await person.open("/mes-rendez-vous")).status_code == 200
+    clock.advance(timedelta(minutes=31))
+    assert (await person.open("/mes-rendez-vous")).headers["location"].startswith("/connexion")
+
+
+async def test_a_rotated_session_opens_by_its_new_key_only(person: Person, clock: FixedClock) -> None:
+    sessions = person.app.site.sessions
+    session = await sessions.begin()
+    before = session.key
+    await sessions.keep_draft(session, "d", {"a": 1})
+    await sessions.rotate(session)
+    assert before is not None
+    assert session.key is not None
+    assert await sessions.find(before) is None
+    found = await sessions.find(session.key)
+    assert found is not None
+    assert await sessions.find_draft(found, "d") == {"a": 1}
+
+
+async def test_a_token_that_holds_no_more_leads_to_the_log_in(person: Person, fhir: FhirBase) -> None:
+    await person.sign_in()
+    fhir.refuse("POST", "/Appointment/_search", 401, "login")
+    answer = await person.open("/mes-rendez-vous")
+    assert answer.headers["location"] == "/connexion?retour=%2Fmes-rendez-vous"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://elsewhere.example",
+        "//elsewhere.example",
+        "/\\elsewhere.example",
+        "javascript:alert(1)",
+        "/a\nb",
+    ],
+)
+def test_nobody_is_led_elsewhere(text: str) -> None:
+    assert local_path(text) == "/"
+
+
+async def test_what_browsers_may_not_do(person: Person) -> None:
+    headers = (await person.open("/")).headers
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["cache-control"] == "no-store"

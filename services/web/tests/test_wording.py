@@ -1,0 +1,56 @@
+"""Three catalogues that say the same things, and no sentence outside of them."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from creneau_web.wording import LANGUAGES, read_catalogues
+
+SOURCES = Path(str(files("creneau_web")))
+WORDINGS = read_catalogues()
+USED = re.compile(r"""\b(?:t|tn)\(\s*['"]([a-z_.\-]+)['"]""")
+WORDS_MAX = 15
+"""of a sentence of the simple version (frontends.md §7)"""
+
+
+def test_every_language_has_every_key() -> None:
+    assert WORDINGS["fr"].keys == WORDINGS["en"].keys == WORDINGS["simple"].keys
+
+
+def test_every_key_that_is_used_is_there() -> None:
+    used = {
+        key
+        for path in [*SOURCES.rglob("*.html"), *SOURCES.rglob("*.py")]
+        for key in USED.findall(path.read_text())
+        if not key.endswith(".")
+    }
+    assert len(used) > 100
+    assert used - WORDINGS["fr"].keys == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_same_places_are_filled_in(language: str) -> None:
+    holes = re.compile(r"\{(\w+)\}")
+    for key in WORDINGS["fr"].keys:
+        french = set(holes.findall(WORDINGS["fr"]._messages.gettext(key)))
+        other = set(holes.findall(WORDINGS[language]._messages.gettext(key)))  # type: ignore[index]
+        assert other <= french, key
+
+
+def test_the_simple_version_is_simple() -> None:
+    for key in sorted(WORDINGS["simple"].keys):
+        text = WORDINGS["simple"]._messages.gettext(key)
+        for sentence in re.split(r"[.!?]\s", text):
+            assert len(sentence.split()) <= WORDS_MAX, key
+
+
+def test_no_sentence_stands_in_a_template() -> None:
+    """What is between tags is drawn from the catalogue or from data."""
+    for path in SOURCES.rglob("*.html"):
+        text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|<!--.*?-->", "", path.read_text(), flags=re.DOTALL)
+        text = re.sub(r"<[^>]*>", " ", text, flags=re.DOTALL)
+        assert re.findall(r"[^\W\d_]{3,}", text) == [], path.name

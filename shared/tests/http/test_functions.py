@@ -9,8 +9,8 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
-from creneau_shared.http import functions
-from creneau_shared.http.functions import function_of
+from creneau_shared import functions
+from creneau_shared.functions import function_of
 from creneau_shared.http.metering import Meter
 from creneau_shared.metrics import fine_steps, settings_digest
 

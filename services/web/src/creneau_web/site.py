@@ -11,6 +11,7 @@ from creneau_shared.clock import Clock
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_web.assets import Assets
 from creneau_web.care.finding import Finding
+from creneau_web.ops.collecting import Collector
 from creneau_web.sessions.cookie import SessionCookie
 from creneau_web.sessions.session import Language
 from creneau_web.sessions.store import Sessions
@@ -33,3 +34,5 @@ class Site:
     wordings: dict[Language, Wording]
     templates: Environment
     assets: Assets
+    collector: Collector
+    """what the operator's page knows"""

@@ -10,8 +10,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from creneau_shared import correlation
-from creneau_shared.http import cors, functions
+from creneau_shared import correlation, functions
+from creneau_shared.http import cors
 from creneau_shared.http.metering import Meter
 from creneau_shared.http.protection import protected
 

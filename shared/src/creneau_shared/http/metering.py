@@ -8,8 +8,8 @@ from functools import cache
 
 from prometheus_client import Counter, Histogram
 
-from creneau_shared.http import functions
-from creneau_shared.http.functions import Function
+from creneau_shared import functions
+from creneau_shared.functions import Function
 from creneau_shared.metrics import fine_steps
 
 REQUESTS = Counter("creneau_http_requests", "Requests answered", ["method", "resource", "status"])

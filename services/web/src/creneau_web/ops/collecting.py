@@ -38,6 +38,16 @@ class Collector:
         self.tracker = Tracker(now())
 
     @property
+    def open_to_all(self) -> bool:
+        """Whether the page is shown to whoever asks for it."""
+        return self._settings.ops_open
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Grafana is; empty: nowhere."""
+        return self._settings.ops_metrics_url
+
+    @property
     def watches(self) -> bool:
         return bool(self._settings.processes or self._settings.dependencies)
 

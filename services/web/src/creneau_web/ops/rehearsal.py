@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
@@ -17,6 +18,9 @@ import orjson
 import structlog
 from prometheus_client import Gauge
 
+from creneau_shared.http import health
+from creneau_shared.http.health import Health
+from creneau_shared.metrics import tell_process
 from creneau_web.ops.settings import RehearsalSettings
 
 Step = Literal["token", "search", "hold", "book", "cancel"]
@@ -198,3 +202,35 @@ class Rehearsal:
         if not answer.is_success:
             raise BrokenOffError(step, str(answer.status_code))
         return dict(orjson.loads(answer.content)) if answer.content else {}
+
+
+class RehearsalApplication:
+    """The loop as a process: it rehearses from its first moment to its last, and answers health and metrics."""
+
+    def __init__(
+        self, settings: RehearsalSettings, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self.settings = settings
+        self.health = Health()
+        self._stop = asyncio.Event()
+        verify = ssl.create_default_context(cafile=settings.fhir_ca) if settings.fhir_ca else True
+        self._http = httpx.AsyncClient(
+            timeout=settings.rehearsal_timeout_s, transport=transport, verify=verify, trust_env=False
+        )
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http" and not await health.answer(self.health, scope, send):
+            await health.respond(send, 404, b'{"status":"not found"}', "application/json")
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        tell_process("creneau-web", self.settings)
+        async with self._http:
+            await receive()
+            running = asyncio.create_task(Rehearsal(self.settings, self._http).run(self._stop))
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            self._stop.set()
+            await running
+        await send({"type": "lifespan.shutdown.complete"})

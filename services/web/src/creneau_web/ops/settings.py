@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, FilePath, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -105,6 +106,9 @@ class RehearsalSettings(BaseSettings):
         "http://127.0.0.1:8080/fhir",
         description="the FHIR base as people reach it, through the entrance; no trailing slash",
     )
+    fhir_ca: FilePath | None = Field(
+        None, description="file of the CA (PEM) of the entrance, where it is not one of the system's"
+    )
     oidc_issuer: str = Field("", description="issuer that gives the token for it, by client credentials")
     rehearsal_client_id: str = Field(
         "rehearsal",
@@ -122,7 +126,9 @@ class RehearsalSettings(BaseSettings):
     )
     shutdown_grace_s: float = Field(10.0, description="time to drain after SIGTERM, seconds")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
-    log_format: str = Field("json", description="json for machines, console for people")
+    log_format: Literal["json", "console"] = Field(
+        "json", description="json for machines, console for people"
+    )
 
 
 def places(text: str) -> tuple[Place, ...]:

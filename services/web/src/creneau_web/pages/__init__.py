@@ -7,12 +7,13 @@ from fastapi import APIRouter
 from creneau_web.pages import assets, home, language, professional, results, sign_in, times
 from creneau_web.pages.booking import check, choose, identity, step, taken, who
 from creneau_web.pages.mine import appointment, appointments
+from creneau_web.pages.ops import board, letters, runbook
 
 
 def routers() -> list[APIRouter]:
     """Every screen, in the order of the journey."""
     screens = (
         home, results, professional, times, choose, step, who, identity, check, taken, appointments, appointment, sign_in,
-        language, assets,
+        language, board, letters, runbook, assets,
     )  # fmt: skip
     return [screen.router for screen in screens]

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 
+from creneau_shared import functions
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
 from creneau_shared.fhir.audit import PURPOSE_HEADER
@@ -31,7 +32,6 @@ from creneau_shared.fhir.rest.together import runs, write_together
 from creneau_shared.fhir.storage.generic import instant
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import check
-from creneau_shared.http import functions
 from creneau_shared.ids import new_id
 
 URL_PARAMETERS_MAX = 200

@@ -118,6 +118,17 @@ def test_a_dependency_that_is_away_is_its_own_line(name: str) -> None:
     assert world.bad() == {("dependency", name)}
 
 
+def test_a_dependency_that_hangs_is_known_by_those_who_need_it() -> None:
+    """It takes connections and answers none: one process may err, two are believed, and are not called broken themselves."""
+    world = well().process(
+        "booking-worker", well().memory.processes["booking-worker"].now(), failing=("database",)
+    )
+    for name in ("booking-api-1", "booking-worker"):
+        numbers = world.memory.processes[name].now()
+        world.process(name, numbers, numbers, failing=("database", "database pool"))
+    assert world.bad() == {("dependency", "PostgreSQL")}
+
+
 def test_a_process_that_is_not_ready_for_no_known_cause_is_named() -> None:
     world = well().process("booking-api-1", {}, {}, failing=("database",))
     assert world.bad() == {("process", "booking-api-1")}

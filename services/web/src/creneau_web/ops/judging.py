@@ -34,6 +34,15 @@ MEMORY_BYTES = 200 * 1024 * 1024
 ASYNC_S = 600.0
 SLACK = 3
 """rehearsals in a row that must be missing before there is no news"""
+CHECKED = {
+    "database": "PostgreSQL",
+    "database pool": "PostgreSQL",
+    "kafka": "Kafka",
+    "identity provider": "issuer",
+}
+"""A process's readiness check → the dependency that it is about, as it is usually named."""
+NAMED_MIN = 2
+"""processes that must say that a dependency does not answer before they are believed"""
 RELAYING = ("booking", "directory")
 GIVEN_UP = ("failed", "expired")
 
@@ -306,6 +315,8 @@ def _routes(memory: Memory, settings: OpsSettings, now: float) -> list[Line]:
     counts: dict[str, list[float]] = {}
     for one in memory.processes.values():
         for key in one.keys("creneau_http_requests_total"):
+            if key["resource"] == "other":
+                continue  # what is asked of one's health, and is answered with 503 while it is not well
             grown = sum(step for at, step in one.steps(key) if at >= now - JUDGED_S)
             of_route = counts.setdefault(f"{key['method']} {key['resource']}", [0.0, 0.0])
             of_route[0] += grown
@@ -360,15 +371,32 @@ def _failed_by(channel: str, key: Key) -> bool:
 
 
 def _places(memory: Memory, settings: OpsSettings) -> list[Line]:
-    dependencies = [
-        Line("dependencies", RULES["dependency"], name, _answering(seen, settings))
-        for name, seen in memory.dependencies.items()
-    ]
+    not_ready = {name: _not_ready(seen, settings) for name, seen in memory.processes.items()}
+    dependencies = []
+    for name, seen in memory.dependencies.items():
+        state, reason = _answering(seen, settings), "away"
+        # One that takes connections and answers none is known by those who need it.
+        named = [
+            process for process, failing in not_ready.items() if any(CHECKED.get(c) == name for c in failing)
+        ]
+        if state == "well" and len(named) >= NAMED_MIN:
+            state, reason = "bad", "hangs"
+        dependencies.append(
+            Line(
+                "dependencies",
+                RULES["dependency"],
+                name,
+                state,
+                None,
+                {},
+                (reason,) if state == "bad" else (),
+            )
+        )
     processes = {name: _answering(seen, settings) for name, seen in memory.processes.items()}
     cause_known = "bad" in processes.values() or any(line.state == "bad" for line in dependencies)
     lines = []
-    for name, seen in memory.processes.items():
-        state, failing = processes[name], _not_ready(seen, settings)
+    for name in memory.processes:
+        state, failing = processes[name], not_ready[name]
         why: tuple[str, ...] = ()
         if state == "bad":
             why = ("away",)

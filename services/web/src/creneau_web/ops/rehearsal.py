@@ -30,6 +30,8 @@ NAME = "creneau-rehearsal"
 """of the Organization, the Schedule and the Patient that are only for this"""
 SLOTS = 12
 TOKEN_SLACK_S = 60.0
+SOONER = 4
+"""how much sooner it is tried again after a failure, so that its end is seen soon"""
 FHIR_JSON = "application/fhir+json"
 
 SUCCESS = Gauge(
@@ -81,8 +83,8 @@ class Rehearsal:
         """Rehearse at each interval until `stop` is set."""
         while not stop.is_set():
             began = time.monotonic()
-            await self.rehearse()
-            left_s = max(0.0, self.settings.rehearsal_interval_s - (time.monotonic() - began))
+            pause_s = self.settings.rehearsal_interval_s / (1 if await self.rehearse() else SOONER)
+            left_s = max(0.0, pause_s - (time.monotonic() - began))
             try:
                 async with asyncio.timeout(left_s):
                     await stop.wait()

@@ -27,9 +27,10 @@ class Words:
     def sentence(self) -> Markup:
         """Whether it works, and if not what does not."""
         report = self._report
-        named = ", ".join(str(self.subject(line)) for line in report.bad[:NAMED_MAX])
+        what = Markup(", ").join(self.subject(line) for line in report.bad[:NAMED_MAX])
         more = len(report.bad) - NAMED_MAX
-        what = f"{named} {self._w.tn('ops.more', more)}" if more > 0 else named
+        if more > 0:
+            what += Markup(" ") + self._w.tn("ops.more", more)
         return self._w.t(f"ops.state.{report.state}", what=what)
 
     def since_when(self) -> Markup:

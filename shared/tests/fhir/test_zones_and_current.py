@@ -18,7 +18,8 @@ from creneau_shared.fhir.zones import (
     READ_TOO,
     TERRITORIES,
     TIME_ZONE,
-    zone_issues,
+    unknown_zones,
+    zone_issue,
     zone_of,
 )
 
@@ -119,7 +120,10 @@ def test_any_text_is_a_postal_code_or_none(text: str) -> None:
 @pytest.mark.parametrize("url", [TIME_ZONE, *sorted(READ_TOO)])
 def test_a_zone_that_does_not_exist_is_refused_and_never_used(name: object, url: str) -> None:
     """In ours and in HL7's spelling; where it was accepted before, the postal code decides."""
-    assert [issue.details_code for issue in zone_issues(stating(name, url))] == ["time-zone"]
+    ((index, said),) = unknown_zones(stating(name, url))
+    issue = zone_issue("Location", index, said)
+    assert (issue.details_code, issue.expression) == ("time-zone", ("Location.extension[0].valueCode",))
+    assert str(name) in issue.fr
     assert zone_of(stating(name, url)) is None
     fallen_back = zone_of(stating(name, url) | {"address": {"postalCode": "97400"}})
     assert fallen_back is not None
@@ -128,7 +132,7 @@ def test_a_zone_that_does_not_exist_is_refused_and_never_used(name: object, url:
 
 def test_what_is_stated_is_above_the_postal_code() -> None:
     said = stating("Indian/Mayotte") | {"address": {"postalCode": "97400"}}
-    assert not list(zone_issues(said))
+    assert not list(unknown_zones(said))
     assert str(zone_of(said)) == "Indian/Mayotte"
 
 

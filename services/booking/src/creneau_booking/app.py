@@ -15,6 +15,7 @@ from creneau_booking.domain.quotas import Quotas
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
+from creneau_booking.handlers.patients import ContactSecrets
 from creneau_booking.handlers.people import People, known
 from creneau_booking.handlers.proxies import RelatedPersonStore
 from creneau_booking.handlers.statements import provenance_belonging
@@ -49,6 +50,8 @@ from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable, names_in
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.messaging.consumer import Consumer
+from creneau_shared.security.answers import Answers
+from creneau_shared.security.contact_accounts import ContactAccounts
 from creneau_shared.security.vouching import Vouchers
 
 SERVICE = "creneau-booking"
@@ -87,13 +90,19 @@ def create_stores(settings: BookingSettings) -> Stores:
         slots=SlotStore(base),
         schedules=ScheduleStore(base),
         responses=ResponseStore(base, handlers),
-        patients=PatientStore(base, people),
+        patients=PatientStore(base, people, contact_secrets(settings)),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
         handlers=handlers,
         appointments=AppointmentStore(repository, handlers),
     )
+
+
+def contact_secrets(settings: BookingSettings) -> ContactSecrets:
+    """The keys by which those are known who come without an account."""
+    accounts = ContactAccounts(settings.contact_secret.get_secret_value())
+    return ContactSecrets(accounts, Answers(settings.vouching_secret))
 
 
 def create_erasure(settings: BookingSettings) -> PatientErasure:

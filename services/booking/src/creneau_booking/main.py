@@ -31,6 +31,7 @@ from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.replay import replay
+from creneau_shared.security.answers import Answers
 from creneau_shared.tasks import Task
 from creneau_shared.worker import run, run_worker
 
@@ -82,8 +83,10 @@ async def _replay() -> None:
 
 
 async def _republish() -> None:
-    async with open_database(BookingSettings(), f"{SERVICE}-republish") as database:
-        typer.echo(f"{await tell_all_contacts(database, SystemClock().now())} patients")
+    settings = BookingSettings()
+    answers = Answers(settings.vouching_secret)
+    async with open_database(settings, f"{SERVICE}-republish") as database:
+        typer.echo(f"{await tell_all_contacts(database, answers, SystemClock().now())} patients")
 
 
 async def _work() -> None:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from services.booking.tests.factories import BASE, schedule, unique
 from services.booking.tests.practice import Practice
+from services.booking.tests.telling import in_words
 
 from creneau_booking.domain import access_rules as rules
 from creneau_booking.domain.access_rules import (
@@ -269,7 +270,7 @@ def test_both_ends_of_an_age_range_are_included(extension: Resource, limits: Age
 )
 def test_what_cannot_be_read_as_a_rule_is_refused_by_its_path(extension: Resource, path: str) -> None:
     resource = {"resourceType": "Schedule", "extension": [zone("Europe/Paris"), extension]}
-    with pytest.raises(Unprocessable) as refused:
+    with pytest.raises(Unprocessable) as refused, in_words():
         said.rules_of(resource)
     (issue,) = refused.value.issues
     assert issue.expression == (f"Schedule.extension[1].{path}",)
@@ -277,6 +278,6 @@ def test_what_cannot_be_read_as_a_rule_is_refused_by_its_path(extension: Resourc
 
 
 def test_a_rule_is_given_once() -> None:
-    with pytest.raises(Unprocessable) as refused:
+    with pytest.raises(Unprocessable) as refused, in_words():
         said.rules_of({"resourceType": "Schedule", "extension": [notice(1), notice(2)]})
     assert refused.value.issues[0].expression == ("Schedule.extension[1]",)

@@ -20,6 +20,7 @@ from services.booking.tests.telling import in_words
 
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.app import create_stores
+from creneau_booking.domain.refusals import SlotMadeMeanwhile
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.storage.store import Resource
@@ -358,5 +359,7 @@ async def test_rivals_make_one_slot_of_one_id(practice: Practice) -> None:
                 await practice.slots.replace(connection, practice.context(), current, resource)
 
     results = await asyncio.gather(*map(put, range(8)), return_exceptions=True)
-    assert [result for result in results if result is not None and not isinstance(result, Conflict)] == []
+    assert [
+        result for result in results if result is not None and not isinstance(result, SlotMadeMeanwhile)
+    ] == []
     assert await practice.database.pool.fetchval("SELECT count(*) FROM slot WHERE name = $1", id_) == 1

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from services.booking.tests.factories import BASE, NOW, SKIN, VIDEO, appointment, slot, unique
 from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.telling import in_words
 
 from creneau_booking.app import create_catalog
 from creneau_booking.storage.slot_table import SlotTable
@@ -164,7 +165,7 @@ async def test_the_agenda_by_its_identifier(practice: Practice) -> None:
 
 
 async def test_a_modifier_that_is_not_searched_is_refused(week: Week) -> None:
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequest), in_words():
         await week.found("service-type:text=vid")
 
 

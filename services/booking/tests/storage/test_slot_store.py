@@ -17,6 +17,7 @@ from services.booking.tests.factories import (
     utc,
 )
 from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.telling import in_words
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
@@ -129,7 +130,7 @@ async def test_a_kind_of_an_undone_transaction_is_made_anew(practice: Practice, 
     ],
 )
 async def test_refusals(practice: Practice, agenda: Agenda, changed: Resource, code: str) -> None:
-    with pytest.raises(Unprocessable) as refused:
+    with pytest.raises(Unprocessable) as refused, in_words():
         await practice.put({**slot(unique("s"), agenda.id, agenda.start), **changed})
     assert refused.value.issues[0].details_code == code
 
@@ -146,7 +147,7 @@ async def test_an_absolute_reference_to_the_schedule_is_understood(
 
 async def test_one_id_is_given_once_whatever_its_month(practice: Practice, agenda: Agenda) -> None:
     """The primary key holds the start too; the id alone must still be unique."""
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict), in_words():
         await practice.put(slot(agenda.slots[0], agenda.id, agenda.start + timedelta(days=40)))
 
 
@@ -207,7 +208,7 @@ async def test_a_claimed_slot_is_not_republished(
         if changed is None
         else replace(practice, agenda.slots[0], **changed)
     )
-    with pytest.raises(Conflict, match=booked.id):
+    with pytest.raises(Conflict, match=booked.id), in_words():
         await again
     await replace(practice, agenda.slots[0], comment="salle 2")
     assert (await practice.slot(agenda.slots[0]))["status"] == "busy"

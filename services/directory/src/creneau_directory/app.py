@@ -7,6 +7,7 @@ from datetime import datetime
 from creneau_directory.conformance import served_types
 from creneau_directory.settings import DirectorySettings
 from creneau_directory.storage.tables import TYPES
+from creneau_directory.words import told
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Connection, Database
@@ -38,6 +39,7 @@ def create_fhir(settings: DirectorySettings, database: Database, clock: Clock) -
         types=served_types(settings.public_base_url.rstrip("/"), NAMES),
         catalog=create_catalog(),
         memberships=known,
+        words=told,
     )
 
 

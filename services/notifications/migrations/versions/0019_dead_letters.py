@@ -5,7 +5,7 @@ from __future__ import annotations
 from creneau_shared.database.shared_tables import v1_dead_letter, v1_dead_letter_dropped
 
 revision = "0019"
-down_revision = "0015"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 

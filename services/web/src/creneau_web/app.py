@@ -21,6 +21,8 @@ from creneau_shared.http.health import Health
 from creneau_shared.metrics import tell_process
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_web.assets import Assets
+from creneau_web.auth.keeping import Keeping
+from creneau_web.auth.login import Login
 from creneau_web.care.finding import Finding
 from creneau_web.care.towns import Towns
 from creneau_web.drawing import template_engine
@@ -62,12 +64,13 @@ def create_app(
     settings: WebSettings | None = None,
     clock: Clock | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    providers: httpx.AsyncBaseTransport | None = None,
 ) -> WebApplication:
-    """The pages. `transport` stands in for the way to the FHIR base."""
+    """The pages. `transport` stands in for the way to the FHIR base, `providers` for that to whom people log in at."""
     settings = settings or WebSettings()
     clock = clock or SystemClock()
     database = open_database(settings)
-    site = create_site(settings, clock, database, transport)
+    site = create_site(settings, clock, database, transport, providers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -81,6 +84,7 @@ def create_app(
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+            await site.login.close()
 
     pages = FastAPI(
         title="Créneau", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan,
@@ -95,7 +99,11 @@ def create_app(
 
 
 def create_site(
-    settings: WebSettings, clock: Clock, database: Database, transport: httpx.AsyncBaseTransport | None
+    settings: WebSettings,
+    clock: Clock,
+    database: Database,
+    transport: httpx.AsyncBaseTransport | None,
+    providers: httpx.AsyncBaseTransport | None = None,
 ) -> Site:
     """What the pages stand on."""
     towns = Towns(
@@ -121,11 +129,14 @@ def create_site(
         idle=timedelta(minutes=settings.session_idle_min),
         longest=timedelta(hours=settings.session_max_h),
     )
+    login = Login(settings, clock, providers)
     return Site(
         settings=settings,
         clock=clock,
         http=http,
         sessions=sessions,
+        login=login,
+        keeping=Keeping(login, sessions),
         cookie=SessionCookie(settings),
         entrance=GatewayHeaders(settings.gateway_secret.get_secret_value()),
         finding=Finding(clock, towns, settings.results_cache_s),

@@ -125,6 +125,8 @@ async def get_page(request: Request) -> Page:
     site: Site = request.app.state.site
     key = site.cookie.read(request)
     session = await site.sessions.find(key) if key else None
+    if session is not None and key is not None:
+        session = await site.keeping.fresh(session, key)
     request.state.session, request.state.cookie_is_dead = session, bool(key) and session is None
     return Page(request, site, session)
 

@@ -10,6 +10,8 @@ from jinja2 import Environment
 from creneau_shared.clock import Clock
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_web.assets import Assets
+from creneau_web.auth.keeping import Keeping
+from creneau_web.auth.login import Login
 from creneau_web.care.finding import Finding
 from creneau_web.ops.collecting import Collector
 from creneau_web.sessions.cookie import SessionCookie
@@ -28,6 +30,8 @@ class Site:
     http: httpx.AsyncClient
     """the way to the FHIR base"""
     sessions: Sessions
+    login: Login
+    keeping: Keeping
     cookie: SessionCookie
     entrance: GatewayHeaders
     finding: Finding

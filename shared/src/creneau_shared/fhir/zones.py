@@ -133,15 +133,20 @@ def zone_of(resource: dict[str, Any]) -> ZoneInfo | None:
     return stated_zone(resource) or zone_named(of_address)
 
 
-def zone_issues(resource: dict[str, Any]) -> Iterator[Issue]:
-    """An issue for each stated zone that there is not: accepted, it would bury what happens there."""
+def unknown_zones(resource: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    """The stated zones that there are not (index of the extension, name): accepted, they would bury what happens there."""
     for index, extension in enumerate(resource.get("extension", ())):
         name = extension.get("valueCode")
         if extension.get("url") in (TIME_ZONE, *READ_TOO) and name not in ZONES:
-            yield Issue(
-                "value",
-                f"« {name} » n'est pas un fuseau horaire (base IANA) : par exemple Europe/Paris ou Indian/Reunion.",
-                f"“{name}” is no time zone (IANA database): for example Europe/Paris or Indian/Reunion.",
-                (f"{resource['resourceType']}.extension[{index}].valueCode",),
-                details_code="time-zone",
-            )
+            yield index, str(name)
+
+
+def zone_issue(resource_type: str, index: int, name: str) -> Issue:
+    """What is said of one of `unknown_zones`."""
+    return Issue(
+        "value",
+        f"« {name} » n'est pas un fuseau horaire (base IANA) : par exemple Europe/Paris ou Indian/Reunion.",
+        f"“{name}” is no time zone (IANA database): for example Europe/Paris or Indian/Reunion.",
+        (f"{resource_type}.extension[{index}].valueCode",),
+        details_code="time-zone",
+    )

@@ -60,6 +60,12 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "dead-letters": OperationRow(None, "operators: the scope creneau/operate"),
     "replay-dead-letter": OperationRow(None, "operators: the scope creneau/operate; recorded in the trail"),
     "discard-dead-letter": OperationRow(None, "operators: the scope creneau/operate; recorded in the trail"),
+    "send-code": OperationRow(None, "open to everybody"),
+    "verify-code": OperationRow(None, "whoever has the code that was sent"),
+    "open-link": OperationRow(
+        None, "whoever has the link of a message; to act, with one fact about the person"
+    ),
+    "renew-link": OperationRow(None, "whoever has the link of a message: a new one goes to where it went"),
     "renounce": OperationRow(("RelatedPerson", "u"), "whoever represents the person"),
 }
 """By code (`$find`)."""

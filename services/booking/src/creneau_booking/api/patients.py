@@ -8,7 +8,12 @@ from functools import partial
 from creneau_booking.domain.appointment import patient_actor
 from creneau_booking.domain.refusals import require_no_visits
 from creneau_booking.domain.rehearsal import require_not_kept
-from creneau_booking.handlers.patients import patient_removed, patient_written, require_writable
+from creneau_booking.handlers.patients import (
+    ContactSecrets,
+    patient_removed,
+    patient_written,
+    require_writable,
+)
 from creneau_booking.handlers.people import People
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.patients import require_same_person
@@ -23,7 +28,7 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 class PatientStore(GenericStore):
     """The generic store of Patients, with the rules on who states what."""
 
-    def __init__(self, base_url: str, people: People) -> None:
+    def __init__(self, base_url: str, people: People, secrets: ContactSecrets) -> None:
         super().__init__(
             "Patient",
             base_url,
@@ -31,6 +36,7 @@ class PatientStore(GenericStore):
             people.patient_belonging,
             listed=partial(real, "Patient"),
         )
+        self._secrets = secrets
 
     async def create(
         self,
@@ -44,7 +50,7 @@ class PatientStore(GenericStore):
         require_not_kept("Patient", id_)
         require_writable(context, None, resource)
         stored = await super().create(connection, context, resource, id_, belonging=belonging)
-        await patient_written(connection, context, stored.id, None, resource)
+        await patient_written(connection, context, self._secrets, stored.id, None, resource)
         return stored
 
     async def replace(
@@ -65,7 +71,7 @@ class PatientStore(GenericStore):
         stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )
-        await patient_written(connection, context, stored.id, before, resource)
+        await patient_written(connection, context, self._secrets, stored.id, before, resource)
         return stored
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from creneau_booking.domain.refusals import AppointmentUnknown
 from creneau_booking.handlers.appointments import AppointmentHandlers
-from creneau_booking.handlers.own_word import unknown_appointment
 from creneau_booking.handlers.statements import response_belonging
 from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.database.pool import Connection
@@ -56,7 +56,7 @@ class ResponseStore(GenericStore):
             return
         appointment = self._reference(resource, "appointment")
         if appointment is None or not appointment.startswith("Appointment/"):
-            raise unknown_appointment()
+            raise AppointmentUnknown()
         id_, actor = appointment.removeprefix("Appointment/"), self._reference(resource, "actor")
         await self._handlers.answer(connection, context, id_, actor, resource["participantStatus"])
 

@@ -20,6 +20,9 @@ from creneau_booking.domain.refusals import (
 )
 
 MIDNIGHT = time()
+DAYS_MAX = 3660
+"""the longest notice or window that makes sense, days: ten years"""
+AGE_YEARS_MAX = 150
 
 
 @dataclass(frozen=True, slots=True)

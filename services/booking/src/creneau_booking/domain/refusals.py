@@ -16,6 +16,23 @@ Among = Literal["all", "specialty", "agenda"]
 """Which of a patient's appointments to come are counted."""
 Actor = Literal["counsellor", "account", "patient"]
 """Whose bookings are counted."""
+PatientsNamedIn = Literal["appointment", "answer", "proxy", "provenance"]
+"""What names Patients: a visit, an answer to one, who represents them, where something comes from."""
+ActorsNamedIn = Literal["appointment", "schedule"]
+"""What names the people, offers and places whose time it is."""
+RuleFault = Literal[
+    "repeated",
+    "too-long",
+    "days",
+    "unknown-part",
+    "no-ages",
+    "too-old",
+    "ages-turned",
+    "count",
+    "unit",
+    "number",
+]
+"""Why a practice's rule cannot be read."""
 
 
 # -- slots -----------------------------------------------------------------------------------------------
@@ -432,6 +449,249 @@ class IdentityRegistered(Refusal):
     """The national identity is another Patient's: its id, for whom may see it."""
 
     holder: str | None
+
+
+@dataclass(eq=False)
+class NoSlotThen(Refusal):
+    """The agenda (id) has no slot at that time."""
+
+    schedule: str
+    start: datetime
+
+
+@dataclass(eq=False)
+class SlotsUnclear(Refusal):
+    """References to slots (index, what is said) that mean none, or more than one."""
+
+    said: tuple[tuple[int, str], ...]
+
+
+# -- slots as their agenda writes them ----------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class SlotOrder(Refusal):
+    """The end of a slot is not after its start."""
+
+
+@dataclass(eq=False)
+class SlotFraction(Refusal):
+    """An instant of a slot (element, what is said) is finer than what is kept."""
+
+    element: str
+    said: str
+
+
+@dataclass(eq=False)
+class NoAgendaNamed(Refusal):
+    """The slot's reference (perhaps empty) is not to an agenda of this base."""
+
+    reference: str
+
+
+@dataclass(eq=False)
+class UnknownAgenda(Refusal):
+    """The slot's agenda (id) does not exist."""
+
+    schedule: str
+
+
+@dataclass(eq=False)
+class SlotMadeMeanwhile(Refusal):
+    """Another request has just made a slot of this id."""
+
+    id: str
+
+
+@dataclass(eq=False)
+class SlotClaimed(Refusal):
+    """The slot would be moved or removed behind the back of an appointment (id)."""
+
+    id: str
+    appointment: str
+
+
+@dataclass(eq=False)
+class BookableUnclear(Refusal):
+    """A search asks whether slots are bookable, and not by yes or no."""
+
+
+@dataclass(eq=False)
+class SlotsNotSearchedBy(Refusal):
+    """Slots are not looked for by this parameter and modifier."""
+
+    parameter: str
+    modifier: str | None
+
+
+# -- agendas and whose they are -----------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class ActorOfOthers(Refusal):
+    """The actor (reference) belongs to another practice."""
+
+    actor: str
+    named_in: ActorsNamedIn
+
+
+@dataclass(eq=False)
+class ActorOfNobody(Refusal):
+    """It is not known to which practice the actor (reference) belongs, or not yet."""
+
+    actor: str
+    named_in: ActorsNamedIn
+
+
+@dataclass(eq=False)
+class UnknownZones(Refusal):
+    """An agenda states time zones (index of the extension, name) that there are not."""
+
+    zones: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadRule:
+    """One extension (index) that cannot be read as a rule: what is wrong, in which of its elements, and what was said, or
+    could be, there."""
+
+    index: int
+    fault: RuleFault
+    element: str = ""
+    detail: str = ""
+
+
+@dataclass(eq=False)
+class RulesUnread(Refusal):
+    """A Schedule or an offer states rules that cannot be read."""
+
+    resource_type: str
+    rules: tuple[UnreadRule, ...]
+
+
+# -- who is registered, and what is theirs to say ------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class UnknownPatients(Refusal):
+    """Patients (ids, in order) who are not there, or (`to_practice`) not known to the practice that names them."""
+
+    ids: tuple[str, ...]
+    named_in: PatientsNamedIn
+    to_practice: bool
+
+
+@dataclass(eq=False)
+class PatientsUnavailable(Refusal):
+    """Patients (ids) for whom nothing can be booked: deleted, inactive or deceased."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class PatientErased(Refusal):
+    """The Patient was erased at their own request, in this version."""
+
+    id: str
+    version: int
+
+
+@dataclass(eq=False)
+class OtherPerson(Refusal):
+    """The id was that of another person."""
+
+    id: str
+
+
+@dataclass(eq=False)
+class BirthDateSettled(Refusal):
+    """An account would correct a birth date that a parent's authority ends by."""
+
+
+@dataclass(eq=False)
+class NoPatientNamed(Refusal):
+    """A representative is not of a Patient of this base."""
+
+
+@dataclass(eq=False)
+class UnknownProxyScope(Refusal):
+    """There is no such thing that a representative may do; what there is."""
+
+    scope: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class UnknownProxy(Refusal):
+    """The representative (id) is not there, to whoever asks."""
+
+    id: str
+
+
+@dataclass(eq=False)
+class ProxyEnded(Refusal):
+    """Nobody is invited to represent by a statement that has ended."""
+
+
+@dataclass(eq=False)
+class ProxyOfAnother(Refusal):
+    """A representative would become another Patient's."""
+
+
+@dataclass(eq=False)
+class HidingNotTheirs(Refusal):
+    """A representative would hide an appointment from the others."""
+
+
+@dataclass(eq=False)
+class HiddenLate(Refusal):
+    """An appointment that may have been seen would be hidden."""
+
+
+@dataclass(eq=False)
+class MayOnlyCancel(Refusal):
+    """The representative may cancel, and changes something else."""
+
+
+@dataclass(eq=False)
+class AppointmentUnknown(Refusal):
+    """The appointment that somebody answers is none that they may see."""
+
+
+@dataclass(eq=False)
+class AppointmentNotSeen(Refusal):
+    """The appointment (reference, if any) that an answer is stored for is none that its writer may see."""
+
+    reference: str | None
+
+
+@dataclass(eq=False)
+class UnknownTarget(Refusal):
+    """What a Provenance (index of its target) is about does not exist, or not for whoever says it."""
+
+    index: int
+    resource_type: str
+    id: str
+
+
+@dataclass(eq=False)
+class NotAHold(Refusal):
+    """What waits for the practice is no hold, and is not put off."""
+
+
+@dataclass(eq=False)
+class HoldNotExtensible(Refusal):
+    """The hold was put off as often as it may be."""
+
+    extensions: int
+
+
+@dataclass(eq=False)
+class TooManyHolds(Refusal):
+    """So many slots are held already; each for so long."""
+
+    held: int
+    duration: timedelta
 
 
 def require_no_visits(resource_type: str, id_: str, visits: Sequence[str]) -> None:

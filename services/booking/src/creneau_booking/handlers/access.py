@@ -73,7 +73,7 @@ async def require_known_patients(
     ids = [reference.removeprefix("Patient/") for reference in wanted.patients]
     practices = context.organizations
     if known is None:
-        await require_registered(connection, ids, "Appointment.participant", practices)
+        await require_registered(connection, ids, "appointment", practices)
         return
     theirs = {id_ for id_, owners in known.items() if practices is None or not owners.isdisjoint(practices)}
-    require_all(ids, theirs, "Appointment.participant", practices)
+    require_all(ids, theirs, "appointment", practices)

@@ -12,13 +12,14 @@ from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
+from creneau_booking.domain.refusals import AppointmentUnknown, HoldNotExtensible, NotAHold, TooManyHolds
 from creneau_booking.domain.rehearsal import require_apart, require_still_apart
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.domain.transitions import TRANSITIONS, told
 from creneau_booking.handlers.access import require_changeable, require_known_patients
 from creneau_booking.handlers.claiming import Claiming
 from creneau_booking.handlers.expiry import HoldExpiry
-from creneau_booking.handlers.own_word import Change, OwnWord, unknown_appointment
+from creneau_booking.handlers.own_word import Change, OwnWord
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage.agenda import agendas_of
@@ -30,7 +31,6 @@ from creneau_booking.storage.holds import extensions_of, forget_hold, hold_of, k
 from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import TooManyRequests, Unprocessable
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 
@@ -206,24 +206,14 @@ class AppointmentHandlers:
         # A patient's account waits its turn already (`OwnWord`). Software has its holds counted without waiting for its
         # other requests: its limit is there to stop a mistake.
         if held >= most:
-            raise TooManyRequests(
-                f"Vous réservez déjà {held} créneaux : confirmez-les ou rendez-les d'abord.",
-                f"You are holding {held} slots already: confirm or release them first.",
-                details_code="too-many-holds",
-                headers={"Retry-After": str(int(self._holds.duration.total_seconds()))},
-            )
+            raise TooManyHolds(held, self._holds.duration)
 
     async def _require_extensible(self, connection: Connection, id_: str) -> None:
         extensions = await extensions_of(connection, id_)
         if extensions is None:
-            raise _not_a_hold()
+            raise NotAHold()
         if extensions >= self._holds.extensions_max:
-            raise Unprocessable(
-                f"Cette mise en attente a déjà été prolongée {extensions} fois : confirmez le rendez-vous ou rendez-le.",
-                f"This hold has been extended {extensions} times already: confirm the appointment or release it.",
-                expression="Appointment.status",
-                details_code="hold-not-extensible",
-            )
+            raise HoldNotExtensible(extensions)
 
     # -- changes ---------------------------------------------------------------------------------------------
 
@@ -248,7 +238,7 @@ class AppointmentHandlers:
         before = self._repository.stored_facts(current)
         if resource.get("slot") != said_before.get("slot"):
             resource = await self._understood(connection, context, resource)
-        resource = self._heard(context, current, before, resource)
+        resource = self._heard(context, current, before, resource, move=move)
         after = self._repository.next(current, resource)
         self._require_allowed(context, before, after, move=move)
         changes.require_unended(before.status, said_before, resource)
@@ -270,10 +260,16 @@ class AppointmentHandlers:
         return stored
 
     def _heard(
-        self, context: WriteContext, current: Stored, before: Appointment, resource: Resource
+        self,
+        context: WriteContext,
+        current: Stored,
+        before: Appointment,
+        resource: Resource,
+        *,
+        move: bool = False,
     ) -> Resource:
         after = self._repository.next(current, resource)
-        return heard(context, self._repository.resource(current), before, resource, after)
+        return heard(context, self._repository.resource(current), before, resource, after, moving=move)
 
     def _next(
         self, context: WriteContext, current: Stored, before: Appointment, resource: Resource, *, book: bool
@@ -403,19 +399,10 @@ class AppointmentHandlers:
         """What a patient answers (AppointmentResponse) becomes the answer of their participant in the appointment."""
         current = await self._repository.store.lock(connection, appointment_id)
         if current is None or current.deleted:
-            raise unknown_appointment()
+            raise AppointmentUnknown()
         before = self._repository.stored_facts(current)
         after = await self._word.answered(connection, context, before, actor, status)
         if after == before:
             return current
         resource = said(after, self._repository.resource(current))
         return await self.change(connection, context, current, resource)
-
-
-def _not_a_hold() -> Unprocessable:
-    return Unprocessable(
-        "Ce rendez-vous attend l'accord du cabinet : il n'y a pas de mise en attente à prolonger.",
-        "This appointment waits for the practice's agreement: there is no hold to extend.",
-        expression="Appointment.status",
-        details_code="not-a-hold",
-    )

@@ -14,7 +14,7 @@ from functools import partial
 from creneau_booking.domain import rules
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import Quotas
-from creneau_booking.domain.refusals import ActorsTaken, SlotTaken
+from creneau_booking.domain.refusals import ActorsTaken, PatientsUnavailable, SlotTaken
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_bookable
 from creneau_booking.handlers.expiry import HoldExpiry
@@ -23,7 +23,6 @@ from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.availability.locking import Holder, lock_slots
 from creneau_booking.storage.holds import expired_holds_on_actors, expired_holds_on_slots
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.storage.store import WriteContext
 
 
@@ -151,7 +150,7 @@ class Claiming:
     ) -> rules.Claim:
         """Take what `wanted` claims and give back what it no longer needs.
 
-        Unprocessable, Conflict or Forbidden as `rules.claim_for` says.
+        Refused as `rules.claim_for` says.
         """
         claim = await self._judge(connection, context, wanted, locked)
         if locked.held:
@@ -207,10 +206,4 @@ def _actors(slots: Sequence[SlotFact]) -> frozenset[str]:
 
 def _require_available(unavailable: Sequence[str]) -> None:
     if unavailable:
-        names = ", ".join(f"Patient/{id_}" for id_ in unavailable)
-        raise Unprocessable(
-            f"Aucun rendez-vous ne peut être pris pour {names} : dossier supprimé, inactif ou d'une personne décédée.",
-            f"No appointment can be booked for {names}: deleted, inactive or deceased.",
-            expression="Appointment.participant",
-            details_code="patient-unavailable",
-        )
+        raise PatientsUnavailable(tuple(unavailable))

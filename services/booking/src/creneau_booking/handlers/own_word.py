@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from creneau_booking.domain import changes, participants, patient_elements, quotas
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import ActionKind, Quotas
-from creneau_booking.domain.refusals import ParticipantsNotTheirs, UnknownSlots
+from creneau_booking.domain.refusals import AppointmentUnknown, ParticipantsNotTheirs, UnknownSlots
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_known_patients
 from creneau_booking.storage import appointment_mapper as mapper
@@ -26,7 +26,6 @@ from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import Hold
 from creneau_booking.storage.related import relatives_of, with_an_agenda
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 OF_PERSONS = ("Patient", "RelatedPerson")
@@ -240,7 +239,7 @@ class OwnWord:
         if appointment.hidden:
             seen = {r for r in seen if not context.represents(r.removeprefix("Patient/"))}
         if not set(appointment.patients) & seen:
-            raise unknown_appointment()
+            raise AppointmentUnknown()
         own = {p for p in appointment.patients if p.removeprefix("Patient/") in (context.patient_ids or ())}
         present = {p.reference for p in appointment.participants if p.reference}
         relatives = {r for r in present if r.startswith("RelatedPerson/")}
@@ -308,14 +307,3 @@ def _kind_of(before: Appointment, after: Appointment) -> ActionKind | None:
         return "cancelled"
     asked = ("proposed", "waitlist")
     return "asked" if after.status in asked and before.status not in asked else None
-
-
-def unknown_appointment() -> Unprocessable:
-    """The refusal of an answer to an appointment that the caller may not see, which is one that does not exist."""
-    return Unprocessable(
-        "Ce rendez-vous n'existe pas.",
-        "This appointment does not exist.",
-        code="not-found",
-        expression="AppointmentResponse.appointment",
-        details_code="unknown-appointment",
-    )

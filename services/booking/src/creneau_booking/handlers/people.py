@@ -6,6 +6,7 @@ from datetime import datetime
 
 from creneau_booking.domain.proxies import SCOPES, Proxy, is_minor
 from creneau_booking.domain.quotas import Quotas, require_few_patients
+from creneau_booking.domain.refusals import BirthDateSettled
 from creneau_booking.handlers.accounts import tell
 from creneau_booking.handlers.proxies import RelatedPersonStore, of_the_deployment
 from creneau_booking.storage import accounts
@@ -13,25 +14,37 @@ from creneau_booking.storage.accounts import Account, Link
 from creneau_booking.storage.agenda_rules import births_of
 from creneau_booking.storage.related_persons import CARER, PARENT, UNTIL_MAJORITY, resource_of
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Forbidden
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.security.access import Known
 from creneau_shared.security.memberships import practices_of
 from creneau_shared.security.principal import Principal
-from creneau_shared.security.rights import OWNER
+from creneau_shared.security.rights import BY_LINK, OWNER, SHARED
 
 
 async def known(connection: Connection, principal: Principal, now: datetime) -> Known:
     """For whom a principal acts: the Patients of their account, or the practices for which they speak."""
     if principal.role != "patient":
         return Known(practices=await practices_of(connection, principal, now))
+    if principal.appointment is not None:
+        return await _by_link(connection, principal.appointment, principal.patient or "")
     links = await accounts.links_of(connection, principal.issuer, principal.subject, now)
     return Known(
         people={link.patient: link.may for link in links},
         oneself=frozenset(link.patient for link in links if link.oneself),
     )
+
+
+async def _by_link(connection: Connection, appointment: str, patient: str) -> Known:
+    """What a link to an appointment lets its holder do: nothing once it is another person's, hidden or deleted."""
+    is_theirs = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM appointment WHERE id = $1 AND NOT deleted AND terms @> ARRAY[$2, $3])",
+        appointment,
+        f"patient=Patient/{patient}",
+        f"{SHARED}{patient}",
+    )
+    return Known(people={patient: BY_LINK}) if is_theirs else Known()
 
 
 class People:
@@ -71,7 +84,7 @@ class People:
         return None
 
     async def _require_same_majority(self, connection: Connection, before: Resource, after: Resource) -> None:
-        """Forbidden when a consumer's correction of the birth date would move the end of a parent's authority, once
+        """BirthDateSettled when a consumer's correction of the birth date would move the end of a parent's authority, once
         somebody else knows the person: a practice, or the account that is their own."""
         if before.get("birthDate") == after.get("birthDate"):
             return
@@ -86,12 +99,7 @@ class People:
             OWNER,
         )
         if is_settled:
-            raise Forbidden(
-                "Un parent agit pour cette personne jusqu'à sa majorité : seul un cabinet corrige sa date de naissance.",
-                "A parent acts for this person until their majority: only a practice corrects their birth date.",
-                expression="Patient.birthDate",
-                details_code="proxy-birth-date",
-            )
+            raise BirthDateSettled()
 
     async def _link(self, connection: Connection, context: WriteContext, patient: str) -> None:
         """The first Patient of an account is its holder; further ones are whom they represent, which is stated."""

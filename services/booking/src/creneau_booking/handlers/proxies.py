@@ -13,6 +13,7 @@ from creneau_booking.domain.proxies import (
     majority_ending,
     require_may_decide,
 )
+from creneau_booking.domain.refusals import ProxyEnded, ProxyOfAnother, UnknownProxy
 from creneau_booking.handlers.accounts import tell
 from creneau_booking.storage import accounts
 from creneau_booking.storage.agenda_rules import births_of
@@ -25,9 +26,7 @@ from creneau_booking.storage.related_persons import (
     with_majority,
 )
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Forbidden, Unprocessable
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.reading import unknown_resource
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 from creneau_shared.security.rights import OWNER
@@ -82,19 +81,14 @@ class RelatedPersonStore(GenericStore):
     async def require_may_invite(
         self, connection: Connection, context: WriteContext, current: Stored
     ) -> None:
-        """Forbidden when the caller may give nobody a code for the locked statement; Unprocessable once it has ended."""
+        """Refused when the caller may give nobody a code for the locked statement; ProxyEnded once it has ended."""
         proxy = self.proxy(current)
         if context.role != "counsellor":
             await self._require_may_decide(connection, context, proxy, None)
         elif not context.may("register", proxy.patient):
-            raise unknown_resource(self.resource_type, current.id)
+            raise UnknownProxy(current.id)
         if proxy.has_ended(context.now):
-            raise Unprocessable(
-                "Cette représentation est terminée : personne ne peut y être invité.",
-                "This statement has ended: nobody can be invited to it.",
-                expression="RelatedPerson.period",
-                details_code="proxy-ended",
-            )
+            raise ProxyEnded()
 
     async def accept(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """An account has taken the locked statement up: which its versions tell, to both sides."""
@@ -190,12 +184,7 @@ class RelatedPersonStore(GenericStore):
         )
         if owners is None and context.organizations is None and context.patient_ids is None:
             # Others are told the same of who is not theirs and of who is not there.
-            await require_registered(connection, (patient,), "RelatedPerson.patient")
+            await require_registered(connection, (patient,), "proxy")
         if current is not None and current.content is not None and self.proxy(current).patient != patient:
-            raise Forbidden(
-                "Un RelatedPerson ne change pas de Patient : supprimez-le et créez-en un autre.",
-                "A RelatedPerson does not change its Patient: delete it and create another one.",
-                expression="RelatedPerson.patient",
-                details_code="other-patient",
-            )
+            raise ProxyOfAnother()
         return list(owners or ())

@@ -6,8 +6,8 @@ Who may see it at all is in its terms, which SQL asks (`appointment_terms`); thi
 from __future__ import annotations
 
 from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.refusals import HiddenLate, HidingNotTheirs, MayOnlyCancel
 from creneau_booking.storage.appointment_mapper import CONFIDENTIALITY, HIDDEN
-from creneau_shared.errors import Forbidden, Unprocessable
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 LABEL = {"system": CONFIDENTIALITY, "code": HIDDEN}
@@ -16,41 +16,38 @@ CANCELLATION = ("status", "cancelationReason")
 
 
 def require_may_hide(context: WriteContext, wanted: Appointment) -> None:
-    """Forbidden when somebody hides an appointment from a person's representatives who is not the person; a practice
+    """HidingNotTheirs when somebody hides an appointment from a person's representatives who is not the person; a practice
     does it as the person asks."""
     if wanted.hidden and any(context.represents(id_) for id_ in _ids(wanted)):
-        raise _not_theirs_to_hide()
+        raise HidingNotTheirs()
 
 
 def heard(
-    context: WriteContext, stored: Resource, before: Appointment, said: Resource, after: Appointment
+    context: WriteContext,
+    stored: Resource,
+    before: Appointment,
+    said: Resource,
+    after: Appointment,
+    *,
+    moving: bool = False,
 ) -> Resource:
-    """The next version as the caller may say it.
+    """The next version as the caller may say it. `moving`: by `$reschedule`.
 
-    Hidden stays hidden, whoever writes and whatever is left out. Whoever may only cancel changes nothing else:
-    Forbidden.
+    Hidden stays hidden, whoever writes and whatever is left out. Whoever may only cancel (and move, by a link) changes
+    nothing else: MayOnlyCancel.
     """
     if before.hidden and not after.hidden:
         said = _labelled(said)
     if after.hidden and not before.hidden and context.people is not None:
         if any(context.represents(id_) for id_ in _ids(before)):
-            raise _not_theirs_to_hide()
-        raise Unprocessable(
-            "Un rendez-vous se cache quand il est pris : celui-ci a pu être vu déjà. Annulez-le et prenez-en un autre.",
-            "An appointment is hidden as it is taken: this one may have been seen already. Cancel it and take another.",
-            expression="Appointment.meta.security",
-            details_code="hidden-late",
-        )
-    if context.people is None or any(context.may("book", id_) for id_ in _ids(before)):
+            raise HidingNotTheirs()
+        raise HiddenLate()
+    allowed = ("book", "move") if moving else ("book",)
+    if context.people is None or any(context.may(what, id_) for what in allowed for id_ in _ids(before)):
         return said
     cancelled = {**stored, **{name: said[name] for name in CANCELLATION if name in said}}
     if said.get("status") != "cancelled" or _bare(said) != _bare(cancelled):
-        raise Forbidden(
-            "Vous pouvez annuler les rendez-vous de cette personne, et rien y changer d'autre.",
-            "You may cancel this person's appointments, and change nothing else in them.",
-            expression="Appointment",
-            details_code="proxy-cancels-only",
-        )
+        raise MayOnlyCancel()
     return cancelled
 
 
@@ -66,12 +63,3 @@ def _labelled(resource: Resource) -> Resource:
 def _bare(resource: Resource) -> Resource:
     """Without what the server writes."""
     return {name: value for name, value in resource.items() if name not in ("meta", "id")}
-
-
-def _not_theirs_to_hide() -> Forbidden:
-    return Forbidden(
-        "Seule la personne elle-même, ou son cabinet, peut cacher un rendez-vous à ceux qui la représentent.",
-        "Only the person, or their practice, can hide an appointment from those who represent them.",
-        expression="Appointment.meta.security",
-        details_code="hidden-not-yours",
-    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from creneau_booking.domain.refusals import AppointmentNotSeen, PatientsNamedIn, UnknownTarget
 from creneau_booking.storage.patients import require_registered
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -17,8 +17,8 @@ async def response_belonging(
     connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str]:
     """The internal terms of an AppointmentResponse: its appointment's, and of the person's representatives where it is
-    the person who answers, so that those see no more than the person. Unprocessable when the caller does not see the
-    appointment."""
+    the person who answers, so that those see no more than the person. AppointmentNotSeen when the caller does not see
+    it."""
     reference = _relative(resource["appointment"].get("reference", ""))
     terms = await connection.fetchval(
         "SELECT terms FROM appointment WHERE id = $1 AND NOT deleted", reference.removeprefix("Appointment/")
@@ -33,15 +33,9 @@ async def response_belonging(
         shared = {p for p in own if f"{SHARED}{p}" in belonging or not context.represents(p)}
         seen = seen and bool(shared)
     if not seen:
-        raise Unprocessable(
-            f"{reference or 'AppointmentResponse.appointment'} n'existe pas.",
-            f"{reference or 'AppointmentResponse.appointment'} does not exist.",
-            code="not-found",
-            expression="AppointmentResponse.appointment",
-            details_code="unknown-appointment",
-        )
+        raise AppointmentNotSeen(reference or None)
     actor = _relative(resource.get("actor", {}).get("reference", "")).partition("Patient/")[2]
-    await _require_people(connection, context, [actor] if actor else [], "AppointmentResponse.actor")
+    await _require_people(connection, context, [actor] if actor else [], "answer")
     return [t for t in belonging if t.startswith(OWNER) or t == f"{SHARED}{actor}"]
 
 
@@ -50,7 +44,7 @@ async def provenance_belonging(
 ) -> list[str]:
     """A Provenance is of the practice that says it, which says it of what is its own. Who did or asked for something is
     there; what it was done to may be so no longer."""
-    await _require_people(connection, context, _people_named(resource), "Provenance")
+    await _require_people(connection, context, _people_named(resource), "provenance")
     if context.organizations is None:
         return []
     for index, target in enumerate(resource.get("target", ())):
@@ -60,21 +54,15 @@ async def provenance_belonging(
             id_,
             owned_by(context.organizations),
         ):
-            raise Unprocessable(
-                f"{kind}/{id_} n'existe pas.",
-                f"{kind}/{id_} does not exist.",
-                code="not-found",
-                expression=f"Provenance.target[{index}]",
-                details_code="unknown-target",
-            )
+            raise UnknownTarget(index, kind, id_)
     return owned_by(context.organizations)
 
 
 async def _require_people(
-    connection: Connection, context: WriteContext, ids: list[str], expression: str
+    connection: Connection, context: WriteContext, ids: list[str], named_in: PatientsNamedIn
 ) -> None:
-    """Unprocessable when one of the Patients (ids) is not there or, to a practice, is not known to it."""
-    await require_registered(connection, ids, expression, context.organizations)
+    """UnknownPatients when one of the Patients (ids) is not there or, to a practice, is not known to it."""
+    await require_registered(connection, ids, named_in, context.organizations)
 
 
 def _people_named(provenance: Resource) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from creneau_booking.domain.refusals import NoSlotThen
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.security.rights import OWNER
@@ -23,7 +23,7 @@ _ACTORS = """ARRAY(SELECT substr(term, 7) FROM unnest(schedule.terms) AS term
 async def slots_between(connection: Connection, schedule: str, start: datetime, end: datetime) -> list[str]:
     """The ids of the slots of an agenda that lie in or reach into `[start, end)`, whatever their status, in order.
 
-    Unprocessable when there is none.
+    NoSlotThen when there is none.
     """
     rows = await connection.fetch(
         "SELECT coalesce(slot.name, slot.id::text) AS id FROM slot JOIN schedule ON schedule.key = slot.schedule_key"
@@ -35,7 +35,7 @@ async def slots_between(connection: Connection, schedule: str, start: datetime, 
         start - SLOT_LENGTH_MAX,
     )
     if not rows:
-        raise _no_slot(schedule, start.isoformat())
+        raise NoSlotThen(schedule, start)
     return [row["id"] for row in rows]
 
 
@@ -92,13 +92,3 @@ async def agenda_actors(
         [slot_key(id_) for id_ in slot_ids],
     )
     return {row["id"]: tuple(row["actors"]) for row in rows}
-
-
-def _no_slot(schedule: str, start: str) -> Unprocessable:
-    return Unprocessable(
-        f"L'agenda Schedule/{schedule} n'a pas de créneau à {start}.",
-        f"The agenda Schedule/{schedule} has no slot at {start}.",
-        code="not-found",
-        expression="Appointment.slot",
-        details_code="unknown-slot",
-    )

@@ -23,6 +23,7 @@ from creneau_booking.domain.access_rules import (
     strictest,
 )
 from creneau_booking.domain.quotas import Upcoming
+from creneau_booking.domain.refusals import UnknownZones
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
@@ -30,10 +31,9 @@ from creneau_booking.storage.availability.agendas import alone, beside_others, k
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Unprocessable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
-from creneau_shared.fhir.zones import zone_issues, zone_of
+from creneau_shared.fhir.zones import unknown_zones, zone_of
 from creneau_shared.security.rights import SHARED
 
 INHERITED = ("HealthcareService", "Location")
@@ -74,10 +74,10 @@ _TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
 async def schedule_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
-    """The hook of Schedule: keep what availability knows of it, and its rules. Unprocessable when it states one that
-    cannot be read."""
-    if resource is not None and (issues := list(zone_issues(resource))):
-        raise Unprocessable(issues=issues)
+    """The hook of Schedule: keep what availability knows of it, and its rules. UnknownZones or RulesUnread
+    when it states one that cannot be read."""
+    if resource is not None and (zones := tuple(unknown_zones(resource))):
+        raise UnknownZones(zones)
     rules = rules_of(resource) if resource is not None else None
     await beside_others(connection)
     key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", stored.id)

@@ -134,7 +134,7 @@ class AppointmentRepository:
         belonging = await organizations_of(connection, actors) if actors else {}
         if context.organizations is None:
             return frozenset().union(*belonging.values())
-        require_theirs(actors, belonging, context.organizations, "Appointment.participant")
+        require_theirs(actors, belonging, context.organizations, "appointment")
         theirs = frozenset().union(*belonging.values()) & context.organizations
         return theirs or context.organizations
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from creneau_booking.domain.refusals import ActorOfNobody, ActorOfOthers, ActorsNamedIn
 from creneau_booking.storage.availability.agendas import alone, beside_others
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Forbidden, Unprocessable
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -85,7 +85,7 @@ async def schedule_belonging(
     connection: Connection, context: WriteContext, resource: Resource, current: Stored | None
 ) -> list[str]:
     """The internal terms of a Schedule. A practice may only keep agendas of its own people, offers and places:
-    Forbidden for somebody else's, Unprocessable for those whom the directory does not know (yet)."""
+    ActorOfOthers for somebody else's, ActorOfNobody for those whom the directory does not know (yet)."""
     actors = actors_of(resource)
     # Whoever writes an agenda and whoever learns of one of its actors meanwhile wait for each other.
     await beside_others(connection)
@@ -95,7 +95,7 @@ async def schedule_belonging(
     belonging = await organizations_of(connection, actors)
     owners = owners_of_agenda(actors, belonging)
     if context.organizations is not None:
-        require_theirs(actors, belonging, context.organizations, "Schedule.actor")
+        require_theirs(actors, belonging, context.organizations, "schedule")
         owners = owners & context.organizations or context.organizations
     return owned_by(owners)
 
@@ -110,27 +110,15 @@ def require_theirs(
     actors: Iterable[str],
     belonging: Mapping[str, frozenset[str]],
     organizations: Collection[str],
-    expression: str,
+    named_in: ActorsNamedIn,
 ) -> None:
-    """Forbidden when an actor is another organisation's, Unprocessable when it is not known whose."""
+    """ActorOfOthers when an actor is another organisation's, ActorOfNobody when it is not known whose."""
     for actor in actors:
         owners = belonging.get(actor, frozenset())
         if owners and owners.isdisjoint(organizations):
-            raise Forbidden(
-                f"{actor} appartient à un autre cabinet que ceux pour lesquels vous agissez.",
-                f"{actor} belongs to another practice than those for which you act.",
-                expression=expression,
-                details_code="not-yours",
-            )
+            raise ActorOfOthers(actor, named_in)
         if not owners and not actor.startswith("Device/"):
-            raise Unprocessable(
-                f"{actor} n'est pas, ou pas encore, connu ici comme appartenant à un cabinet : publiez-le d'abord dans"
-                " l'annuaire (avec son organisation), puis recommencez dans un instant.",
-                f"{actor} is not known here, or not yet, as belonging to a practice: publish it in the directory first"
-                " (with its organisation), then try again in a moment.",
-                expression=expression,
-                details_code="unknown-actor",
-            )
+            raise ActorOfNobody(actor, named_in)
 
 
 async def owners_of(connection: Connection, appointment: str) -> frozenset[str]:

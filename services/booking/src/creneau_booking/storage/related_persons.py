@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from creneau_booking.domain.proxies import SCOPES, Proxy
+from creneau_booking.domain.refusals import NoPatientNamed, UnknownProxyScope
 from creneau_shared.clock import PARIS
-from creneau_shared.errors import Issue, Unprocessable
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.storage.store import Resource
 
@@ -22,15 +22,13 @@ ROLE_CLASS = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
 
 
 def proxy_of(resource: Resource, base_url: str) -> Proxy:
-    """What a valid RelatedPerson states; Unprocessable for a scope that there is not, or a Patient of another base."""
+    """What a valid RelatedPerson states: UnknownProxyScope for one that
+    there is not, NoPatientNamed for a Patient of another base.
+    """
     patient = resource["patient"].get("reference", "").removeprefix(base_url.rstrip("/") + "/")
     patient = patient.split("/_history/")[0]
     if not patient.startswith("Patient/"):
-        raise _refused(
-            "RelatedPerson.patient désigne un Patient d'ici (Patient/<id>).",
-            "RelatedPerson.patient names a Patient of this base (Patient/<id>).",
-            "RelatedPerson.patient",
-        )
+        raise NoPatientNamed()
     codes = frozenset(
         str(coding.get("code", ""))
         for concept in resource.get("relationship", ())
@@ -38,11 +36,7 @@ def proxy_of(resource: Resource, base_url: str) -> Proxy:
     )
     said = {str(e.get("valueCode", "")) for e in resource.get("extension", ()) if e.get("url") == PROXY_SCOPE}
     if unknown := said - set(SCOPES):
-        raise _refused(
-            f"proxy-scope vaut « {min(unknown)} » ; valeurs possibles : {', '.join(SCOPES)}.",
-            f"proxy-scope is “{min(unknown)}”; possible values: {', '.join(SCOPES)}.",
-            "RelatedPerson.extension",
-        )
+        raise UnknownProxyScope(min(unknown), SCOPES)
     period = resource.get("period", {})
     return Proxy(
         patient=patient.removeprefix("Patient/"),
@@ -127,7 +121,3 @@ def _with(resource: Resource, *extensions: Resource) -> Resource:
 def _moment(text: str | None, end: int) -> datetime | None:
     """The first or, for an end, the last moment that a date names."""
     return parse_interval(text, PARIS)[end] if text else None
-
-
-def _refused(fr: str, en: str, expression: str) -> Unprocessable:
-    return Unprocessable(issues=[Issue("value", fr, en, (expression,), details_code="proxy")])

@@ -5,7 +5,7 @@
 | `Slot/12`, or the same within this base | that one |
 | `#s1`, a Slot contained (Medplum's `$book`) | the one of that agenda from that start to that end |
 | an identifier alone | the one that bears it |
-| anything else: another server, `urn:uuid:`, words | none: Unprocessable |
+| anything else: another server, `urn:uuid:`, words | none: SlotsUnclear |
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from datetime import datetime
 
 from asyncpg import Record
 
+from creneau_booking.domain.refusals import SlotsUnclear
 from creneau_booking.storage.appointment_mapper import relative
 from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Issue, Unprocessable
 from creneau_shared.fhir.search.terms import bounded, token_term
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext
@@ -38,7 +38,7 @@ _BEARING = f"{_SHOWN} AND slot.terms @> ARRAY[$3]"
 async def with_known_slots(
     connection: Connection, context: WriteContext, appointment: Resource, base_url: str
 ) -> Resource:
-    """The appointment with every slot as `Slot/[id]`, its contained slots gone. Unprocessable, naming each, when one
+    """The appointment with every slot as `Slot/[id]`, its contained slots gone. SlotsUnclear, naming each, when one
     cannot be found. A slot that the writer may not see is as one that does not exist."""
     references = appointment.get("slot", [])
     sees = (
@@ -48,7 +48,7 @@ async def with_known_slots(
     found = [await _slot(connection, sees, appointment, reference, base_url) for reference in references]
     unknown = [index for index, id_ in enumerate(found) if id_ is None]
     if unknown:
-        raise Unprocessable(issues=[_unknown(index, references[index]) for index in unknown])
+        raise SlotsUnclear(tuple((index, _said(references[index])) for index in unknown))
     if all(r.get("reference") == f"Slot/{id_}" for r, id_ in zip(references, found, strict=True)):
         return appointment
     named = [{"reference": f"Slot/{id_}"} for id_ in dict.fromkeys(found)]
@@ -91,12 +91,5 @@ def _only(rows: Sequence[Record]) -> str | None:
     return str(meant[0]["id"]) if len(meant) == 1 else None
 
 
-def _unknown(index: int, reference: Resource) -> Issue:
-    said = reference.get("reference") or reference.get("display") or "identifier"
-    return Issue(
-        "not-found",
-        f"Ce créneau n'est pas connu ici, ou pas sans ambiguïté : « {said} ». Nommez-le Slot/[id].",
-        f"This slot is not known here, or not without doubt: “{said}”. Name it Slot/[id].",
-        (f"Appointment.slot[{index}]",),
-        details_code="unknown-slot",
-    )
+def _said(reference: Resource) -> str:
+    return str(reference.get("reference") or reference.get("display") or "identifier")

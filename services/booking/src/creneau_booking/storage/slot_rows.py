@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from creneau_shared.errors import Unprocessable
+from creneau_booking.domain.refusals import NoAgendaNamed, SlotFraction, SlotOrder
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import terms_of
@@ -104,17 +104,12 @@ def take_apart(
 ) -> tuple[SlotRow, SlotKind]:
     """The row and the kind of a valid Slot; `kinds` are looked up, and added to.
 
-    Unprocessable when it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit), or when
-    an instant is finer than a microsecond, or when its schedule is no reference to a Schedule of this base.
+    SlotOrder when it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit), SlotFraction when
+    an instant is finer than a microsecond, NoAgendaNamed when its schedule is no reference to a Schedule of this base.
     """
     start, end = _instant(slot, "start"), _instant(slot, "end")
     if end <= start:
-        raise Unprocessable(
-            "Le créneau doit finir après son début.",
-            "The slot must end after it starts.",
-            expression="Slot.end",
-            details_code="slot-order",
-        )
+        raise SlotOrder()
     kind = _kind(slot, base_url, {} if kinds is None else kinds)
     extra = {name: slot[name] for name in _EXTRA if name in slot}
     own = terms_of("Slot", {"identifier": extra["identifier"]}, base_url) if "identifier" in extra else ()
@@ -167,12 +162,7 @@ _FINER = re.compile(r"\.\d{6}\d*[1-9]")
 def _instant(slot: Resource, name: str) -> datetime:
     moment = datetime.fromisoformat(slot[name])
     if _FINER.search(slot[name]):
-        raise Unprocessable(
-            f"Un créneau commence et finit à la microseconde près au plus ; reçu « {slot[name]} ».",
-            f"A slot starts and ends on a microsecond at the finest; got “{slot[name]}”.",
-            expression=f"Slot.{name}",
-            details_code="slot-fraction",
-        )
+        raise SlotFraction(name, slot[name])
     return moment
 
 
@@ -181,13 +171,7 @@ def schedule_id(slot: Resource, base_url: str) -> str:
     reference: str = slot["schedule"].get("reference", "")
     relative = reference.removeprefix(base_url.rstrip("/") + "/")
     if not relative.startswith("Schedule/"):
-        raise Unprocessable(
-            f"Slot.schedule doit désigner un agenda d'ici (Schedule/<id>) ; reçu « {reference or 'sans référence'} ».",
-            f"Slot.schedule must name an agenda of this base (Schedule/<id>); got “{reference or 'no reference'}”.",
-            expression="Slot.schedule.reference",
-            code="not-found",
-            details_code="unknown-schedule",
-        )
+        raise NoAgendaNamed(reference)
     return relative.removeprefix("Schedule/").split("/_history/")[0]
 
 

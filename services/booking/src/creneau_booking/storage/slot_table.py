@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
+from creneau_booking.domain.refusals import BookableUnclear, SlotsNotSearchedBy
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.availability.rule import JUDGED, agenda_of, is_free, is_open, takes_age
@@ -19,7 +20,6 @@ from creneau_booking.storage.unshown import real_slot
 from creneau_shared.clock import PARIS, Clock, SystemClock
 from creneau_shared.database.conditions import all_of
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.generic import clause_terms, instants_condition, literal, words_condition
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
@@ -121,7 +121,7 @@ class SlotTable:
         if name == "bookable":
             return self._bookable(clause, alias, arguments)
         if name == "bookable-by" or clause.modifier in ("text", "below"):
-            raise _unsupported(clause)
+            raise SlotsNotSearchedBy(clause.parameter.name, clause.modifier)
         terms = arguments.add(clause_terms(clause), "text[]")
         found = self._bearing(name, terms, alias)
         return f"NOT ({found})" if clause.modifier == "not" else found
@@ -228,7 +228,7 @@ class SlotTable:
 
     def _status(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         if clause.modifier not in (None, "not"):
-            raise _unsupported(clause)
+            raise SlotsNotSearchedBy(clause.parameter.name, clause.modifier)
         values = [v for v in clause.values if isinstance(v, TokenValue) and v.system in (None, STATUS_SYSTEM)]
         codes = [v.code for v in values if v.code in SLOT_STATUSES]
         if any(v.code is None or v.code == "" for v in values if v.system == STATUS_SYSTEM):
@@ -253,14 +253,9 @@ class SlotTable:
     def _bookable(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         wanted = {value.code for value in clause.values if isinstance(value, TokenValue)}
         if clause.modifier not in (None, "not"):
-            raise _unsupported(clause)
+            raise SlotsNotSearchedBy(clause.parameter.name, clause.modifier)
         if not wanted <= {"true", "false"}:
-            raise BadRequest(
-                "bookable attend true ou false.",
-                "bookable takes true or false.",
-                code="value",
-                expression="http.bookable",
-            )
+            raise BookableUnclear()
         if len(wanted) == 2:
             return "false" if clause.modifier == "not" else "true"
         if self._consumer is None:
@@ -341,14 +336,4 @@ def _takes_one_of(patients: Selection, alias: str) -> str:
     takes = takes_age(alias, "person.first", "person.last")
     return (
         f"({alias}_agenda.age_from_months IS NULL OR EXISTS (SELECT FROM ({people}) AS person WHERE {takes}))"
-    )
-
-
-def _unsupported(clause: Clause) -> BadRequest:
-    name = clause.parameter.name + (f":{clause.modifier}" if clause.modifier else "")
-    return BadRequest(
-        f"La recherche de créneaux par {name} n'est pas prise en charge.",
-        f"Searching slots by {name} is not supported.",
-        code="not-supported",
-        expression=f"http.{clause.parameter.name}",
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from creneau_booking.domain.refusals import SlotClaimed, SlotMadeMeanwhile, UnknownAgenda
 from creneau_booking.storage import slot_visibility, slots_together
 from creneau_booking.storage.availability.actors import TURN
 from creneau_booking.storage.availability.rule import JUDGED
@@ -26,7 +27,6 @@ from creneau_booking.storage.slot_rows import (
 )
 from creneau_booking.storage.unshown import real_slot
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
 from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
@@ -267,17 +267,13 @@ class SlotStore:
         keys = await self._keys(connection, context, kind, row.end - row.start, row.id if rivals else None)
         status = await connection.fetchval(_INSERT, *row_values(row), *keys, now, version)
         if status is None:
-            raise Conflict(
-                f"L'identifiant {id_} vient d'être créé par une autre requête.",
-                f"The id {id_} was created by another request just now.",
-                expression="Slot.id",
-            )
+            raise SlotMadeMeanwhile(id_)
         return as_served({**resource, "status": status}, id_, version, now)
 
     async def _refuse_if_taken(
         self, connection: Connection, id_: str, key: UUID, resource: Resource | None
     ) -> None:
-        """Conflict when what is booked or held would be moved or removed behind the appointment's back.
+        """SlotClaimed when what is booked or held would be moved or removed behind the appointment's back.
 
         What the agenda says of it otherwise is kept: it holds again once the slot is given back.
         """
@@ -288,13 +284,7 @@ class SlotStore:
         )
         if taken is None or (resource is not None and self._stays_in_place(resource, taken)):
             return
-        appointment = f"Appointment/{taken['taken_by']}"
-        raise Conflict(
-            f"Le créneau Slot/{id_} est pris par {appointment} : annulez ou déplacez d'abord ce rendez-vous.",
-            f"The slot Slot/{id_} is taken by {appointment}: cancel or move that appointment first.",
-            expression="Slot.status",
-            details_code="slot-claimed",
-        )
+        raise SlotClaimed(id_, taken["taken_by"])
 
     def _stays_in_place(self, resource: Resource, taken: Record) -> bool:
         """Whether a new version leaves a taken slot at its time and in its agenda."""
@@ -312,18 +302,12 @@ class SlotStore:
         length: timedelta,
         claimed: UUID | None = None,
     ) -> tuple[int, int]:
-        """The keys of the schedule and of the kind, made if it is new; Unprocessable without the schedule, Forbidden when
+        """The keys of the schedule and of the kind, made if it is new; UnknownAgenda without the schedule, Forbidden when
         it is another practice's. From here on nobody takes or frees the agenda's people, nor makes a slot whose id is
         `claimed`."""
         row = await connection.fetchrow(_KEYS, kind.schedule_id, kind.digest, length, claimed)
         if row is None:
-            raise Unprocessable(
-                f"L'agenda Schedule/{kind.schedule_id} n'existe pas ; créez-le avant ses créneaux.",
-                f"The agenda Schedule/{kind.schedule_id} does not exist; create it before its slots.",
-                expression="Slot.schedule",
-                code="not-found",
-                details_code="unknown-schedule",
-            )
+            raise UnknownAgenda(kind.schedule_id)
         require_owned(context, "Slot", row["terms"])
         if row["kind"] is not None:
             return row["schedule"], row["kind"]

@@ -38,6 +38,7 @@ from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
 from creneau_shared.fhir.storage.store import Stored, Write
+from creneau_shared.refusal import Refusal
 
 _PLACES = "SELECT id, schedule_key, start FROM slot WHERE id = ANY($1::uuid[])"
 _TURN = f"""
@@ -175,7 +176,7 @@ async def _taken_apart(writes: Sequence[Write], base_url: str) -> list[_Slot]:
     slots: list[_Slot] = []
     kinds: Kinds = {}
     for index, write in enumerate(writes):
-        with suppress(CreneauError):
+        with suppress(Refusal):
             slots.append(_Slot(index, write, *take_apart(write.resource, write.id, base_url, kinds)))
         await asyncio.sleep(0)  # others have their turn between two slots
     return slots

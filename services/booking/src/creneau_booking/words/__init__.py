@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from creneau_booking.words import agendas, changes, participants, people, quotas, rehearsal, slots
+from creneau_booking.words import (
+    agendas,
+    changes,
+    offering,
+    participants,
+    people,
+    proxies,
+    quotas,
+    registered,
+    rehearsal,
+    slots,
+)
 from creneau_shared.errors import CreneauError
 from creneau_shared.refusal import Refusal
 
 CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
     refusal: saying
-    for theme in (slots, changes, participants, agendas, quotas, people, rehearsal)
+    for theme in (
+        slots,
+        offering,
+        changes,
+        participants,
+        agendas,
+        quotas,
+        people,
+        registered,
+        proxies,
+        rehearsal,
+    )
     for refusal, saying in theme.WORDS
 }
 

@@ -11,9 +11,9 @@ from creneau_booking.domain.refusals import (
     NoticeTooShort,
     NotOpenYet,
 )
-from creneau_booking.words.catalogue import Theme
 from creneau_booking.words.phrases import ages_in_words, local, time_in_words
 from creneau_shared.errors import CreneauError, Unprocessable
+from creneau_shared.words import Theme
 
 WORDS = Theme()
 

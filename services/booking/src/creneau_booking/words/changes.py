@@ -6,17 +6,19 @@ from creneau_booking.domain.refusals import (
     AlreadyEnded,
     AlreadyStarted,
     HoldExpired,
+    HoldNotExtensible,
     HoldNotTheirs,
     IllegalTransition,
     MovedByAmending,
+    NotAHold,
     NotMovable,
     NotStarted,
     OtherPatient,
     StatusNotTheirs,
     WaitsForPractice,
 )
-from creneau_booking.words.catalogue import Theme
 from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
+from creneau_shared.words import Theme
 
 WORDS = Theme()
 
@@ -131,4 +133,24 @@ def _(_: HoldExpired) -> CreneauError:
         "The hold has run out: search again and choose a slot.",
         expression="Appointment.status",
         details_code="hold-expired",
+    )
+
+
+@WORDS.says(NotAHold)
+def _(_: NotAHold) -> CreneauError:
+    return Unprocessable(
+        "Ce rendez-vous attend l'accord du cabinet : il n'y a pas de mise en attente à prolonger.",
+        "This appointment waits for the practice's agreement: there is no hold to extend.",
+        expression="Appointment.status",
+        details_code="not-a-hold",
+    )
+
+
+@WORDS.says(HoldNotExtensible)
+def _(r: HoldNotExtensible) -> CreneauError:
+    return Unprocessable(
+        f"Cette mise en attente a déjà été prolongée {r.extensions} fois : confirmez le rendez-vous ou rendez-le.",
+        f"This hold has been extended {r.extensions} times already: confirm the appointment or release it.",
+        expression="Appointment.status",
+        details_code="hold-not-extensible",
     )

@@ -15,8 +15,8 @@ from creneau_booking.domain.refusals import (
     PatientNotTheirs,
     UnknownActors,
 )
-from creneau_booking.words.catalogue import Theme
 from creneau_shared.errors import CreneauError, Forbidden, Issue, Unprocessable
+from creneau_shared.words import Theme
 
 WORDS = Theme()
 

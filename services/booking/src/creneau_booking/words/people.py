@@ -12,8 +12,8 @@ from creneau_booking.domain.refusals import (
     ProxyNotTheirs,
     StatedByStaff,
 )
-from creneau_booking.words.catalogue import Theme
 from creneau_shared.errors import Conflict, CreneauError, Forbidden, Issue, Unprocessable
+from creneau_shared.words import Theme
 
 WORDS = Theme()
 

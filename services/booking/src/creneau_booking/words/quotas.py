@@ -7,14 +7,15 @@ from datetime import timedelta
 from creneau_booking.domain.refusals import (
     TooManyBookings,
     TooManyCancellations,
+    TooManyHolds,
     TooManyHoldsBegun,
     TooManyPatients,
     TooManyRequestsWaiting,
     TooManyToCome,
 )
-from creneau_booking.words.catalogue import Theme
 from creneau_booking.words.phrases import counted
 from creneau_shared.errors import CreneauError, TooManyRequests, Unprocessable
+from creneau_shared.words import Theme
 
 WORDS = Theme()
 
@@ -57,6 +58,16 @@ def _(r: TooManyBookings) -> CreneauError:
     number_fr, number_en = counted(r.number, "rendez-vous", "appointment")
     fr, en = _BOOKINGS[r.actor]
     return _later("too-many-bookings", fr.format(number_fr), en.format(number_en), r.wait)
+
+
+@WORDS.says(TooManyHolds)
+def _(r: TooManyHolds) -> CreneauError:
+    return TooManyRequests(
+        f"Vous réservez déjà {r.held} créneaux : confirmez-les ou rendez-les d'abord.",
+        f"You are holding {r.held} slots already: confirm or release them first.",
+        details_code="too-many-holds",
+        headers={"Retry-After": str(int(r.duration.total_seconds()))},
+    )
 
 
 @WORDS.says(TooManyHoldsBegun)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from creneau_booking.domain.refusals import RehearsalApart, RehearsalKept
-from creneau_booking.words.catalogue import Theme
 from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
+from creneau_shared.words import Theme
 
 WORDS = Theme()
 

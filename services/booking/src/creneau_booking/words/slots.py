@@ -8,6 +8,7 @@ from creneau_booking.domain.refusals import (
     AppointmentOrder,
     NoPartOfSlot,
     NoSlot,
+    NoSlotThen,
     NoTime,
     OutsideHorizon,
     OutsideSlots,
@@ -15,13 +16,14 @@ from creneau_booking.domain.refusals import (
     SlotBegun,
     SlotsNotAdjacent,
     SlotsOfTwoKinds,
+    SlotsUnclear,
     SlotTaken,
     UnknownSlots,
     VisitsToCome,
 )
-from creneau_booking.words.catalogue import Theme
 from creneau_booking.words.phrases import when
-from creneau_shared.errors import Conflict, CreneauError, Unprocessable
+from creneau_shared.errors import Conflict, CreneauError, Issue, Unprocessable
+from creneau_shared.words import Theme
 
 WORDS = Theme()
 
@@ -152,6 +154,22 @@ def _(r: UnknownSlots) -> CreneauError:
     )
 
 
+@WORDS.says(NoSlotThen)
+def _(r: NoSlotThen) -> CreneauError:
+    return Unprocessable(
+        f"L'agenda Schedule/{r.schedule} n'a pas de créneau à {r.start.isoformat()}.",
+        f"The agenda Schedule/{r.schedule} has no slot at {r.start.isoformat()}.",
+        code="not-found",
+        expression="Appointment.slot",
+        details_code="unknown-slot",
+    )
+
+
+@WORDS.says(SlotsUnclear)
+def _(r: SlotsUnclear) -> CreneauError:
+    return Unprocessable(issues=[_unclear(index, said) for index, said in r.said])
+
+
 @WORDS.says(SlotTaken)
 def _(r: SlotTaken) -> CreneauError:
     return Conflict(
@@ -198,3 +216,13 @@ def _(r: VisitsToCome) -> CreneauError:
 
 def _named(r: UnknownSlots) -> str:
     return ", ".join(f"Slot/{id_}" for id_ in r.ids)
+
+
+def _unclear(index: int, said: str) -> Issue:
+    return Issue(
+        "not-found",
+        f"Ce créneau n'est pas connu ici, ou pas sans ambiguïté : « {said} ». Nommez-le Slot/[id].",
+        f"This slot is not known here, or not without doubt: “{said}”. Name it Slot/[id].",
+        (f"Appointment.slot[{index}]",),
+        details_code="unknown-slot",
+    )

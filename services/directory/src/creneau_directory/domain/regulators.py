@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from creneau_shared.errors import Issue
+from creneau_directory.domain.refusals import AccountLacks
 
 SOURCE = "urn:oid:1.2.250.1.213.3.6"
 """`meta.source` of every account, and the system of the numbers that SAS gives itself"""
@@ -38,63 +38,47 @@ def without_numbers(practitioner: Mapping[str, Any], numbers: Iterable[tuple[str
     return rest | ({"identifier": kept} if kept else {})
 
 
-def account_issues(practitioner: Mapping[str, Any]) -> Iterator[Issue]:
+def account_lacks(practitioner: Mapping[str, Any]) -> Iterator[AccountLacks]:
     """What an account lacks, each with the element where it is missing."""
     if "active" not in practitioner:
-        yield _missing("active", "s'il est actif (active)", "whether it is active")
-    yield from _identifier_issues(practitioner.get("identifier", ()))
+        yield AccountLacks("active", "activity")
+    yield from _identifier_lacks(practitioner.get("identifier", ()))
     names = practitioner.get("name", ())
     if not names:
-        yield _missing("name", "un nom (name)", "a name")
+        yield AccountLacks("name", "name")
     for index, name in enumerate(names):
         if not _says(name.get("family")):
-            yield _missing(f"name[{index}].family", "un nom de famille", "a family name")
+            yield AccountLacks(f"name[{index}].family", "family")
         if len(name.get("given", ())) != 1 or not _says(name["given"][0]):
-            yield _missing(f"name[{index}].given", "un prénom, et un seul", "one given name and no more")
+            yield AccountLacks(f"name[{index}].given", "given")
     points = practitioner.get("telecom", ())
     if not points:
-        yield _missing("telecom", "une adresse électronique (telecom)", "an e-mail address (telecom)")
+        yield AccountLacks("telecom", "telecom")
     for index, point in enumerate(points):
         if point.get("system") != "email":
-            yield _wrong(
-                f"telecom[{index}].system",
-                "ne connaît que le moyen « email »",
-                "knows no other system than email",
-            )
+            yield AccountLacks(f"telecom[{index}].system", "means")
         elif "@" not in str(point.get("value", "")).strip("@ "):
-            yield _missing(f"telecom[{index}].value", "une adresse électronique", "an e-mail address")
+            yield AccountLacks(f"telecom[{index}].value", "email")
 
 
-def _identifier_issues(identifiers: Iterable[Mapping[str, Any]]) -> Iterator[Issue]:
+def _identifier_lacks(identifiers: Iterable[Mapping[str, Any]]) -> Iterator[AccountLacks]:
     known = 0
     for index, identifier in enumerate(identifiers):
         at, system = f"identifier[{index}]", identifier.get("system", "")
         if not _says(system):
-            yield _missing(
-                f"{at}.system", "le système de chaque identifiant", "the system of each identifier"
-            )
+            yield AccountLacks(f"{at}.system", "system")
         if not _says(identifier.get("value")):
-            yield _missing(f"{at}.value", "la valeur de chaque identifiant", "the value of each identifier")
+            yield AccountLacks(f"{at}.value", "value")
         codes = {coding.get("code") for coding in identifier.get("type", {}).get("coding", ())}
         if system not in TYPES and not codes & {*TYPES.values()}:
             continue
         known += 1
         if codes != {TYPES.get(system)}:
-            yield _wrong(
-                f"{at}.type",
-                "type chaque identifiant selon son système : IDNPS (national) ou INTRN (du SAS)",
-                "types each identifier by its system: IDNPS (national) or INTRN (of SAS)",
-            )
+            yield AccountLacks(f"{at}.type", "type")
         elif system == SOURCE and not _is_uuid(identifier.get("value", "")):
-            yield _wrong(
-                f"{at}.value",
-                "prend un UUID pour identifiant du SAS",
-                "takes a UUID for an identifier of SAS",
-            )
+            yield AccountLacks(f"{at}.value", "uuid")
     if not known:
-        yield _missing(
-            "identifier", "un identifiant, national ou du SAS", "an identifier, national or of SAS"
-        )
+        yield AccountLacks("identifier", "identifier")
 
 
 def _says(text: object) -> bool:
@@ -106,23 +90,3 @@ def _is_uuid(text: str) -> bool:
         return str(UUID(text)) == text.lower()
     except ValueError:
         return False
-
-
-def _missing(element: str, fr: str, en: str) -> Issue:
-    return Issue(
-        "required",
-        f"Un compte de régulateur du SAS doit indiquer {fr}.",
-        f"A SAS regulator's account must give {en}.",
-        (f"Practitioner.{element}",),
-        details_code="regulator-account",
-    )
-
-
-def _wrong(element: str, fr: str, en: str) -> Issue:
-    return Issue(
-        "value",
-        f"Un compte de régulateur du SAS {fr}.",
-        f"A SAS regulator's account {en}.",
-        (f"Practitioner.{element}",),
-        details_code="regulator-account",
-    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from creneau_directory.domain.refusals import ProfessionalNotTheirs
 from creneau_directory.domain.regulators import is_account
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Forbidden
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 from creneau_shared.security.rights import REGULATION
@@ -42,7 +42,7 @@ async def entry_belonging(
 
 
 async def _require_own_professional(connection: Connection, context: WriteContext, role: Resource) -> None:
-    """Forbidden when a practice gives a role to a professional whom it has not entered, who has none with it, and who
+    """ProfessionalNotTheirs when a practice gives a role to a professional whom it has not entered, who has none with it, and who
     is not the caller: with a role their time could be taken."""
     person = _referred(role, "practitioner", "Practitioner")
     if context.organizations is None or person is None or person == context.practitioner:
@@ -56,14 +56,7 @@ async def _require_own_professional(connection: Connection, context: WriteContex
         theirs,
     )
     if not known:
-        raise Forbidden(
-            f"Practitioner/{person} n'a pas été inscrit par votre cabinet et n'y exerce pas encore : c'est à ce"
-            " professionnel, ou à l'administration du déploiement, d'ajouter ce lieu d'exercice.",
-            f"Practitioner/{person} was not entered by your practice and does not work there yet: adding this place of"
-            " work is up to that professional, or to the deployment's administration.",
-            expression="PractitionerRole.practitioner",
-            details_code="not-yours",
-        )
+        raise ProfessionalNotTheirs(person)
 
 
 def _referred(resource: Resource, element: str, expected: str) -> str | None:

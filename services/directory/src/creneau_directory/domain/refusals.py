@@ -1,0 +1,103 @@
+"""Every refusal of the directory's rules, as facts. How each is told (status, FHIRPath, French, English):
+`creneau_directory.words`. Indexes are those of the entry's own elements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from creneau_shared.refusal import Refusal
+
+AccountFault = Literal[
+    "activity",
+    "name",
+    "family",
+    "given",
+    "telecom",
+    "means",
+    "email",
+    "identifier",
+    "system",
+    "value",
+    "type",
+    "uuid",
+]
+"""What an account does not say as it must."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrongNumber:
+    """An identifier's value is no number of its national register."""
+
+    index: int
+    value: str
+    register: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownZone:
+    """A stated time zone (index of the extension) that there is not."""
+
+    index: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientsDevice:
+    """A device is a patient's, and everybody reads the directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiscriminatingText:
+    """A text (element) turns people away for how their care is paid."""
+
+    element: str
+
+
+EntryFault = WrongNumber | UnknownZone | PatientsDevice | DiscriminatingText
+
+
+@dataclass(eq=False)
+class EntryUnfit(Refusal):
+    """An entry says what cannot be so, or has no place here."""
+
+    resource_type: str
+    faults: tuple[EntryFault, ...]
+
+
+@dataclass(eq=False)
+class StillNamed(Refusal):
+    """Other entries (references) name the one that is to be deleted."""
+
+    resource_type: str
+    id: str
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLacks:
+    """Where in a regulator's account something is missing or wrong (element of Practitioner), and what."""
+
+    element: str
+    fault: AccountFault
+
+
+@dataclass(eq=False)
+class AccountUnfit(Refusal):
+    """A regulator's account says too little, or the wrong thing."""
+
+    lacks: tuple[AccountLacks, ...]
+
+
+@dataclass(eq=False)
+class RegulatorKnown(Refusal):
+    """Another account (id) bears the number."""
+
+    other: str
+
+
+@dataclass(eq=False)
+class ProfessionalNotTheirs(Refusal):
+    """A practice gives a role to a professional (id) who is not its own."""
+
+    person: str

@@ -1,0 +1,144 @@
+"""How each refusal of the directory's rules is told: status, code, FHIRPath, French, English."""
+
+from __future__ import annotations
+
+from creneau_directory.domain.refusals import (
+    AccountFault,
+    AccountLacks,
+    AccountUnfit,
+    DiscriminatingText,
+    EntryFault,
+    EntryUnfit,
+    PatientsDevice,
+    ProfessionalNotTheirs,
+    RegulatorKnown,
+    StillNamed,
+    UnknownZone,
+)
+from creneau_shared.errors import Conflict, CreneauError, Forbidden, Issue, Unprocessable
+from creneau_shared.fhir.zones import zone_issue
+from creneau_shared.refusal import Refusal
+from creneau_shared.words import Theme
+
+WORDS = Theme()
+
+
+def told(refusal: Refusal) -> CreneauError:
+    """The error that tells of a refusal."""
+    return CATALOGUE[type(refusal)](refusal)
+
+
+@WORDS.says(EntryUnfit)
+def _(r: EntryUnfit) -> CreneauError:
+    return Unprocessable(issues=[_entry_issue(r.resource_type, fault) for fault in r.faults])
+
+
+@WORDS.says(StillNamed)
+def _(r: StillNamed) -> CreneauError:
+    name = f"{r.resource_type}/{r.id}"
+    return Conflict(
+        f"{name} est encore nommé par d'autres entrées ({', '.join(r.others)}) : supprimez-les ou changez-les d'abord,"
+        " ou rendez celle-ci inactive.",
+        f"{name} is still named by other entries ({', '.join(r.others)}): delete or change these first, or make this"
+        " one inactive.",
+        code="conflict",
+        expression=r.resource_type,
+        details_code="still-named",
+    )
+
+
+@WORDS.says(AccountUnfit)
+def _(r: AccountUnfit) -> CreneauError:
+    return Unprocessable(issues=[_account_issue(lack) for lack in r.lacks])
+
+
+@WORDS.says(RegulatorKnown)
+def _(r: RegulatorKnown) -> CreneauError:
+    return Conflict(
+        f"Un autre compte de régulateur porte déjà cet identifiant : Practitioner/{r.other}.",
+        f"Another regulator's account bears this identifier already: Practitioner/{r.other}.",
+        code="duplicate",
+        expression="Practitioner.identifier",
+        details_code="regulator-known",
+    )
+
+
+@WORDS.says(ProfessionalNotTheirs)
+def _(r: ProfessionalNotTheirs) -> CreneauError:
+    return Forbidden(
+        f"Practitioner/{r.person} n'a pas été inscrit par votre cabinet et n'y exerce pas encore : c'est à ce"
+        " professionnel, ou à l'administration du déploiement, d'ajouter ce lieu d'exercice.",
+        f"Practitioner/{r.person} was not entered by your practice and does not work there yet: adding this place of"
+        " work is up to that professional, or to the deployment's administration.",
+        expression="PractitionerRole.practitioner",
+        details_code="not-yours",
+    )
+
+
+CATALOGUE = dict(WORDS)
+
+
+def _entry_issue(resource_type: str, fault: EntryFault) -> Issue:
+    if isinstance(fault, UnknownZone):
+        return zone_issue(resource_type, fault.index, fault.name)
+    if isinstance(fault, PatientsDevice):
+        return Issue(
+            "business-rule",
+            "L'annuaire décrit les équipements des structures ; celui d'un patient n'y a pas sa place.",
+            "The directory describes what structures work with; a patient's own device has no place in it.",
+            ("Device.patient",),
+            details_code="patients-device",
+        )
+    if isinstance(fault, DiscriminatingText):
+        return Issue(
+            "business-rule",
+            "Ce texte écarte des patients selon la prise en charge de leurs soins (CSS, CMU, AME) : c'est un refus de"
+            " soins, que la loi interdit. Retirez cette mention.",
+            "This text turns patients away for how their care is paid (CSS, CMU, AME): that is a refusal of care, which"
+            " the law forbids. Take these words out.",
+            (f"{resource_type}.{fault.element}",),
+            details_code="discriminating-text",
+        )
+    return Issue(
+        "value",
+        f"« {fault.value} » n'est pas un numéro {fault.register} valable : vérifiez ses chiffres et sa clé.",
+        f"“{fault.value}” is not a valid {fault.register} number: check its digits and its key.",
+        (f"{resource_type}.identifier[{fault.index}].value",),
+        details_code="identifier-key",
+    )
+
+
+_LACKING: dict[AccountFault, tuple[str, str]] = {
+    "activity": ("s'il est actif (active)", "whether it is active"),
+    "name": ("un nom (name)", "a name"),
+    "family": ("un nom de famille", "a family name"),
+    "given": ("un prénom, et un seul", "one given name and no more"),
+    "telecom": ("une adresse électronique (telecom)", "an e-mail address (telecom)"),
+    "email": ("une adresse électronique", "an e-mail address"),
+    "identifier": ("un identifiant, national ou du SAS", "an identifier, national or of SAS"),
+    "system": ("le système de chaque identifiant", "the system of each identifier"),
+    "value": ("la valeur de chaque identifiant", "the value of each identifier"),
+}
+_WRONG: dict[AccountFault, tuple[str, str]] = {
+    "means": ("ne connaît que le moyen « email »", "knows no other system than email"),
+    "type": (
+        "type chaque identifiant selon son système : IDNPS (national) ou INTRN (du SAS)",
+        "types each identifier by its system: IDNPS (national) or INTRN (of SAS)",
+    ),
+    "uuid": ("prend un UUID pour identifiant du SAS", "takes a UUID for an identifier of SAS"),
+}
+
+
+def _account_issue(lack: AccountLacks) -> Issue:
+    if lack.fault in _LACKING:
+        fr, en = _LACKING[lack.fault]
+        code, fr, en = "required", f"doit indiquer {fr}", f"must give {en}"
+    else:
+        code, (fr, en) = "value", _WRONG[lack.fault]
+    return Issue(
+        code,
+        f"Un compte de régulateur du SAS {fr}.",
+        f"A SAS regulator's account {en}.",
+        (f"Practitioner.{lack.element}",),
+        details_code="regulator-account",
+    )

@@ -1,0 +1,52 @@
+"""Every refusal of the directory's rules is told, in both languages, and nothing else is."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from creneau_directory.domain import refusals
+from creneau_directory.words import CATALOGUE, told
+from creneau_shared.fhir.terminology.issue_codes import ISSUE_CODES
+from creneau_shared.refusal import Refusal
+
+REFUSALS: list[Refusal] = [
+    refusals.EntryUnfit(
+        "Device",
+        (
+            refusals.WrongNumber(0, "12", "RPPS"),
+            refusals.UnknownZone(1, "Mars"),
+            refusals.PatientsDevice(),
+            refusals.DiscriminatingText("comment"),
+        ),
+    ),
+    refusals.StillNamed("Location", "12", ("Schedule/1",)),
+    refusals.AccountUnfit(
+        tuple(refusals.AccountLacks("name", fault) for fault in get_args(refusals.AccountFault))
+    ),
+    refusals.RegulatorKnown("12"),
+    refusals.ProfessionalNotTheirs("12"),
+]
+
+
+def test_words_and_refusals_are_the_same_set() -> None:
+    kinds = {
+        one
+        for one in vars(refusals).values()
+        if isinstance(one, type) and issubclass(one, Refusal) and one is not Refusal
+    }
+    assert set(CATALOGUE) == kinds == {type(refusal) for refusal in REFUSALS}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda one: type(one).__name__)
+def test_each_is_told_whole(refusal: Refusal) -> None:
+    error = told(refusal)
+    assert 400 <= error.status < 500
+    assert error.issues
+    for issue in error.issues:
+        assert issue.fr
+        assert issue.en not in ("", issue.fr)
+        assert issue.details_code in ISSUE_CODES
+        assert issue.expression
+        assert all(issue.expression)

@@ -66,8 +66,12 @@ class Notifications:
                 if event.appointment.id in saved
             ],
         )
-        superseding = [event.appointment.id for event, plan in ready if plan.supersedes]
-        withdrawn = await messages.supersede(connection, superseding, now)
+        told = {
+            event.appointment.id: known.get(event.appointment.id, event)
+            for event, plan in ready
+            if plan.supersedes
+        }
+        withdrawn = await messages.supersede(connection, told, now)
         await self._communications.show(connection, withdrawn, now)
         await self._plan(
             connection, [Planned(event, message) for event, plan in ready for message in plan.messages]
@@ -94,10 +98,11 @@ class Notifications:
     async def contact_deleted(self, connection: Connection, recipient: str) -> None:
         """Forget the recipient and withdraw what was still to be told."""
         await recipients.lock(connection, [recipient])
+        # Messages first: a sender locks them before it asks what is known of addresses.
+        withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
         await self._forget_codes(connection, recipient)
         await recipients.forget(connection, recipient)
         await addresses.forget(connection, recipient)
-        withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
         await self._communications.show(connection, withdrawn, self._clock.now())
 
     async def _forget_codes(self, connection: Connection, recipient: str) -> None:
@@ -194,7 +199,7 @@ def _without(event: AppointmentEvent, gone: Collection[str]) -> AppointmentEvent
 
 def _as_told(event: AppointmentEvent, plan: Plan, known: AppointmentEvent | None) -> AppointmentEvent:
     """The event to be kept. Where the pending messages go on telling of the earlier one, that is what more are planned
-    from."""
+    from, and what it said of itself is still told."""
     if known is None or plan.supersedes:
         return event
-    return replace(event, id=known.id, change=known.change, time=known.time)
+    return replace(known, appointment=event.appointment)

@@ -116,7 +116,8 @@ message = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("status", Text, nullable=False, server_default=text("'planned'")),
     Column("reason", Text),
-    Column("event", JSONB, nullable=False),
+    # Of rows of before migration 0018; read by the version before alone.
+    Column("event", JSONB),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_attempt_at", DateTime(timezone=True), nullable=False),
     Column("lease_until", DateTime(timezone=True)),
@@ -130,13 +131,12 @@ message = Table(
     # Half a lease cannot be represented: who holds one is sending, who is sending holds one.
     CheckConstraint("(status = 'sending') = (lease_until IS NOT NULL)", name="lease"),
     CheckConstraint("(status IN ('planned', 'sending')) = (finished_at IS NULL)", name="finished"),
-    # The two branches of the claim: what is due, and what a vanished sender left behind.
-    Index("ix_message_due", "next_attempt_at", postgresql_where=text("status = 'planned'")),
-    Index("ix_message_lease", "lease_until", postgresql_where=text("status = 'sending'")),
-    Index("ix_message_appointment", "appointment"),
+    # A claim leaves them as they are: what is being sent stands among what is due, and is passed over.
+    Index("ix_message_pending", "next_attempt_at", postgresql_where=text("finished_at IS NULL")),
+    Index("ix_message_pending_appointment", "appointment", postgresql_where=text("finished_at IS NULL")),
     Index("ix_message_recipient", "recipient"),
     Index("ix_message_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
-    postgresql_with={"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"},
+    postgresql_with={"fillfactor": "60", "autovacuum_vacuum_scale_factor": "0.02"},
     comment="What is to be told, to whom, by which way and by when, and what became of it.",
 )
 
@@ -214,8 +214,8 @@ visit_link = Table(
 attempt = Table(
     "attempt",
     metadata,
+    Column("message", Uuid, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True),
     Column("key", BigInteger, Identity(always=True), primary_key=True),
-    Column("message", Uuid, ForeignKey("message.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("result", Text, nullable=False),
     Column("smtp_code", Integer),

@@ -229,6 +229,17 @@ def test_figures_of_a_function_over_processes_of_which_one_began_anew() -> None:
     assert sum(figures.minutes) == 120
 
 
+def test_a_process_that_begins_while_we_look_counts_from_nought() -> None:
+    """What it did before its first answer was done before our eyes; one that had begun before, and hung, did it earlier."""
+    ok, started = (
+        key("creneau_function_answers_total", function="book", outcome="ok"),
+        key("process_start_time_seconds"),
+    )
+    for began, count in ((NOW - 15, 7), (NOW - 3600, 0)):
+        world = World().process("booking-api-1", None, None, {ok: 7.0, started: began})
+        assert function_figures(world.memory, SETTINGS, NOW, "book").count == count
+
+
 def test_a_function_that_fails_or_is_slow_is_bad_once_there_are_enough_answers() -> None:
     def world(ok: float, failed: float, slow: float) -> set[tuple[str, str]]:
         kinds = {"ok": ok, "failed": failed}

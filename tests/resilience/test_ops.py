@@ -78,7 +78,9 @@ def board(run: LocalRun) -> Board:
 
 def quiet(run: LocalRun) -> None:
     """Wait until everything works."""
-    wait_until(lambda: board(run).title == "Tout fonctionne", QUIET_WITHIN_S, "all is well", every_s=1)
+    wait_until(
+        lambda: board(run).title == "Tout fonctionne", within_s=QUIET_WITHIN_S, what="all is well", every_s=1
+    )
 
 
 @contextmanager
@@ -102,7 +104,12 @@ def test_a_part_that_is_away_is_its_own_line(run: LocalRun, name: str) -> None:
     subject = DEPENDENCIES.get(name, name)
     began = time.monotonic()
     with away(run, name):
-        wait_until(lambda: subject in board(run).bad(PLACES), SEEN_WITHIN_S, f"{subject} is bad", every_s=0.5)
+        wait_until(
+            lambda: subject in board(run).bad(PLACES),
+            within_s=SEEN_WITHIN_S,
+            what=f"{subject} is bad",
+            every_s=0.5,
+        )
         took, seen = time.monotonic() - began, board(run)
         assert seen.bad(PLACES) == {subject}
         assert seen.title == "En panne"
@@ -115,7 +122,12 @@ def test_a_part_that_is_away_is_its_own_line(run: LocalRun, name: str) -> None:
             assert board(run).bad(PLACES) == {subject}
             time.sleep(1)
     print(f"{name}: seen after {took:.0f} s")
-    wait_until(lambda: subject not in board(run).bad(), GONE_WITHIN_S, f"{subject} is well again", every_s=1)
+    wait_until(
+        lambda: subject not in board(run).bad(),
+        within_s=GONE_WITHIN_S,
+        what=f"{subject} is well again",
+        every_s=1,
+    )
 
 
 def test_a_process_that_hangs_is_seen(run: LocalRun) -> None:
@@ -125,7 +137,10 @@ def test_a_process_that_hangs_is_seen(run: LocalRun) -> None:
     os.kill(pid, signal.SIGSTOP)
     try:
         wait_until(
-            lambda: board(run).bad(PLACES) == {"directory-api"}, SEEN_WITHIN_S, "it is bad", every_s=0.5
+            lambda: board(run).bad(PLACES) == {"directory-api"},
+            within_s=SEEN_WITHIN_S,
+            what="it is bad",
+            every_s=0.5,
         )
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -141,7 +156,7 @@ def test_a_restart_stands_among_what_changed(run: LocalRun) -> None:
         row = re.search(r'<th scope="row">gateway</th>\s*<td>(.*?)</td>', board(run).text, re.DOTALL)
         return row is not None and "seconde" in row[1]
 
-    wait_until(told, SEEN_WITHIN_S, "the gateway's new start", every_s=1)
+    wait_until(told, within_s=SEEN_WITHIN_S, what="the gateway's new start", every_s=1)
 
 
 async def test_a_rehearsal_that_cannot_be_made_turns_the_page_before_anybody_complains(run: LocalRun) -> None:
@@ -151,7 +166,12 @@ async def test_a_rehearsal_that_cannot_be_made_turns_the_page_before_anybody_com
     async with run.connection("booking") as connection:
         await connection.execute(taken, "creneau-rehearsal")
         try:
-            wait_until(lambda: board(run).title == "En panne", SEEN_WITHIN_S, "the page turns", every_s=1)
+            wait_until(
+                lambda: board(run).title == "En panne",
+                within_s=SEEN_WITHIN_S,
+                what="the page turns",
+                every_s=1,
+            )
             seen = board(run)
             assert seen.bad() == {"Réservation d'essai"}
             assert "chercher" in seen.text
@@ -177,7 +197,7 @@ async def test_driven_load_is_read_right(run: LocalRun) -> None:
     def all_seen() -> bool:
         return bool(_row(board(run), "Recherche")["minutes"] - before["minutes"] >= DRIVEN * 0.9)
 
-    wait_until(all_seen, SEEN_WITHIN_S, "what was driven is on the page", every_s=1)
+    wait_until(all_seen, within_s=SEEN_WITHIN_S, what="what was driven is on the page", every_s=1)
     after = _row(board(run), "Recherche")
     rehearsed = (time.monotonic() - began) / 40 + 2
     assert after["minutes"] - before["minutes"] <= DRIVEN * 1.1 + rehearsed

@@ -139,7 +139,8 @@ class Line:
 
     @property
     def key(self) -> str:
-        return f"{self.section}/{self.rule.code}/{self.name}"
+        # A function is one line, whatever is bad about it.
+        return f"{self.section}/{'' if self.section == 'functions' else self.rule.code}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,6 @@ def _function(memory: Memory, settings: OpsSettings, now: float, name: Function)
     why += ["lost"] if name == "messages" and _lost(seen) else []
     rule = RULES["messages" if name == "messages" else "slow" if why == ["slow"] else "function"]
     state: State = "bad" if why else "well" if memory.processes else "unknown"
-    # One rule by which it is known again whatever is bad about it.
     return Line("functions", rule, name, state, None, {"share": share, "p95": p95}, tuple(why))
 
 

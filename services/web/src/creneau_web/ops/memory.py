@@ -10,7 +10,6 @@ from math import isnan, nan
 
 from creneau_web.ops.reading import Key, Numbers
 
-
 STARTED = Key("process_start_time_seconds")
 
 

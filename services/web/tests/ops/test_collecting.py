@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ NOW = 1_800_000_000.0
 METRICS = "creneau_outbox_lag_seconds 3\ncreneau_never_asked_for 1\n"
 
 
-def collector(answers: dict[str, httpx.Response | Exception], **settings: str) -> Collector:
+def collector(answers: Mapping[str, httpx.Response | Exception], **settings: str) -> Collector:
     """Over processes that answer so, by address."""
 
     def answer(request: httpx.Request) -> httpx.Response:

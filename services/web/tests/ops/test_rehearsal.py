@@ -16,7 +16,7 @@ ISSUER, FHIR = "https://issuer.example", "https://creneau.example/fhir"
 SETTINGS = RehearsalSettings(
     oidc_issuer=ISSUER,
     fhir_url=FHIR,
-    rehearsal_client_secret="secret",  # type: ignore[arg-type]
+    rehearsal_client_secret="secret",
     rehearsal_timeout_s=2,
 )
 

@@ -201,7 +201,7 @@ def test_a_broken_feed_a_silent_feed_a_route_and_a_channel_are_named_with_their_
     whom = {(line.rule.code, line.name): line.since for line in world.lines() if line.section == "whom"}
     assert whom == {
         ("feed", "a"): NOW - 500,
-        ("feed", "b"): NOW - 25 * 3600,
+        ("feed", "b (cab)"): NOW - 25 * 3600,
         ("route", "POST Appointment"): None,
         ("channel", "sms"): None,
     }

@@ -344,9 +344,11 @@ def _feeds(memory: Memory, settings: OpsSettings, now: float) -> list[Line]:
         last, since = received.get(place, 0.0), failing.get(place, 0.0)
         silent = bool(last) and now - last > settings.ops_feed_silent_h * 3600
         if since or silent:
-            values: dict[str, object] = {"received": last or None, "organization": place[1]}
+            name = f"{place[0]} ({place[1]})" if place[1] else place[0]
             why = "refused" if since else "silent"
-            lines.append(Line("whom", RULES["feed"], place[0], "bad", since or last, values, (why,)))
+            lines.append(
+                Line("whom", RULES["feed"], name, "bad", since or last, {"received": last or None}, (why,))
+            )
     return sorted(lines, key=lambda line: line.since or 0)[:WORST]
 
 

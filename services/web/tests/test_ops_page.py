@@ -295,7 +295,18 @@ def test_no_name_of_a_person_is_a_label() -> None:
         for label in re.findall(r'"(\w+)"', found)
     }
     assert labels == {
-        *("channel", "consumer", "data_class", "feed", "function", "job", "limit", "method", "organization"),
+        *(
+            "channel",
+            "consumer",
+            "data_class",
+            "feed",
+            "function",
+            "job",
+            "limit",
+            "method",
+            "organization",
+            "provider",
+        ),
         *("outcome", "reason", "resource", "result", "schema", "settings", "status", "step", "task", "topic"),
         *("type", "version"),
     }

@@ -178,7 +178,8 @@ async def test_an_operator_sees_letters_and_gives_one_up_with_a_reason(
     again = await caller.post("$discard-dead-letter", parameters(id=id_, reason="ancien format"))
     assert (again.status_code, code(again)) == (409, "letter-closed")
     row = await fresh.database.pool.fetchrow("SELECT why, state FROM dead_letter")
-    assert tuple(row or ()) == ("ancien format", "discarded")
+    assert row is not None
+    assert tuple(row) == ("ancien format", "discarded")
     acts = await fresh.database.pool.fetch(
         "SELECT action, role, agent, resource_type, resource_id FROM audit WHERE resource_type = 'Basic'"
     )

@@ -115,7 +115,7 @@ def create_app(
 
 def create_consumers(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Consumer]:
     """What follows the other services: one consumer a topic."""
-    notifications = Notifications(_communications(settings), clock, offered())
+    notifications = Notifications(_communications(settings), clock, offered(), Keyring(settings.address_key))
     return consumers(notifications, database, settings, clock)
 
 

@@ -65,8 +65,8 @@ class NotificationsSettings(ServiceSettings):
 
     address_secret: str = Field(
         "",
-        description="key of the hashes of addresses and of the links to confirm them, the same in all processes; "
-        "empty: made of DATABASE_URL",
+        description="key of the hashes of addresses, and of the links to confirm them and to visits, the same in all processes;"
+        " empty: made of DATABASE_URL",
     )
     unconfirmed_messages_max: int = Field(
         3,

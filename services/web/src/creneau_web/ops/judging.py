@@ -45,6 +45,8 @@ NAMED_MIN = 2
 """processes that must say that a dependency does not answer before they are believed"""
 RELAYING = ("booking", "directory")
 GIVEN_UP = ("failed", "expired")
+LOGINS_FAILED = ("untrusted", "level", "silent")
+"""how a log-in comes to nothing without the person's wish"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ RULES = _rules(
     Rule("rehearsal", "the-rehearsal-fails", ("CreneauRehearsalFails",)),
     Rule("function", "answers-are-5xx", ("CreneauServerErrors", "CreneauFunctionFails")),
     Rule("slow", "answers-are-slow", ("CreneauSlow",)),
+    Rule("login", "people-cannot-log-in", ("CreneauLoginsFail",)),
     Rule("messages", "messages-do-not-leave", ("CreneauMailFailing", "CreneauMessagesLost")),
     Rule("doubles", "two-appointments-have-one-slot", ("CreneauDoubleBookings",)),
     Rule("letters", "there-are-dead-letters", ("CreneauDeadLetters",)),
@@ -102,6 +105,8 @@ WANTED = frozenset(
         "creneau_function_seconds_bucket",
         "creneau_http_requests_total",
         "creneau_limits_unavailable_total",
+        "creneau_login_seconds_bucket",
+        "creneau_logins_total",
         "creneau_notification_attempts_total",
         "creneau_notification_lateness_seconds_bucket",
         "creneau_notification_messages_total",
@@ -229,7 +234,8 @@ def _function(memory: Memory, settings: OpsSettings, now: float, name: Function)
     why = ["fails"] if enough and share > share_max else []
     why += ["slow"] if enough and (p95 or 0.0) > slow_s else []
     why += ["lost"] if name == "messages" and _lost(seen) else []
-    rule = RULES["messages" if name == "messages" else "slow" if why == ["slow"] else "function"]
+    own = name if name in ("messages", "login") else None
+    rule = RULES[own or ("slow" if why == ["slow"] else "function")]
     state: State = "bad" if why else "well" if memory.processes else "unknown"
     return Line("functions", rule, name, state, None, {"share": share, "p95": p95}, tuple(why))
 
@@ -246,6 +252,8 @@ def _counted(name: Function) -> tuple[str, figures.Chosen, figures.Chosen]:
     """By which counter a function is counted: the series that are its, and those that are failures."""
     if name == "messages":
         return "creneau_notification_attempts_total", lambda _: True, lambda key: key["result"] != "accepted"
+    if name == "login":
+        return "creneau_logins_total", lambda _: True, lambda key: key["outcome"] in LOGINS_FAILED
     return (
         "creneau_function_answers_total",
         lambda key: key["function"] == name,
@@ -256,6 +264,8 @@ def _counted(name: Function) -> tuple[str, figures.Chosen, figures.Chosen]:
 def _timed(name: Function) -> tuple[str, figures.Chosen]:
     if name == "messages":
         return "creneau_notification_lateness_seconds_bucket", lambda _: True
+    if name == "login":
+        return "creneau_login_seconds_bucket", lambda _: True
     return "creneau_function_seconds_bucket", lambda key: key["function"] == name
 
 

@@ -201,7 +201,7 @@ def test_a_broken_feed_a_silent_feed_a_route_and_a_channel_are_named_with_their_
     whom = {(line.rule.code, line.name): line.since for line in world.lines() if line.section == "whom"}
     assert whom == {
         ("feed", "a"): NOW - 500,
-        ("feed", "b"): NOW - 25 * 3600,
+        ("feed", "b (cab)"): NOW - 25 * 3600,
         ("route", "POST Appointment"): None,
         ("channel", "sms"): None,
     }
@@ -227,6 +227,17 @@ def test_figures_of_a_function_over_processes_of_which_one_began_anew() -> None:
     assert (figures.count, figures.failed_share) == (60 + 20 + 10 + 30, 20 / 120)
     assert figures.per_minute == pytest.approx(120 / (20 / 60))
     assert sum(figures.minutes) == 120
+
+
+def test_a_process_that_begins_while_we_look_counts_from_nought() -> None:
+    """What it did before its first answer was done before our eyes; one that had begun before, and hung, did it earlier."""
+    ok, started = (
+        key("creneau_function_answers_total", function="book", outcome="ok"),
+        key("process_start_time_seconds"),
+    )
+    for began, count in ((NOW - 15, 7), (NOW - 3600, 0)):
+        world = World().process("booking-api-1", None, None, {ok: 7.0, started: began})
+        assert function_figures(world.memory, SETTINGS, NOW, "book").count == count
 
 
 def test_a_function_that_fails_or_is_slow_is_bad_once_there_are_enough_answers() -> None:

@@ -144,7 +144,8 @@ class Line:
 
     @property
     def key(self) -> str:
-        return f"{self.section}/{self.rule.code}/{self.name}"
+        # A function is one line, whatever is bad about it.
+        return f"{self.section}/{'' if self.section == 'functions' else self.rule.code}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,6 @@ def _function(memory: Memory, settings: OpsSettings, now: float, name: Function)
     own = name if name in ("messages", "login") else None
     rule = RULES[own or ("slow" if why == ["slow"] else "function")]
     state: State = "bad" if why else "well" if memory.processes else "unknown"
-    # One rule by which it is known again whatever is bad about it.
     return Line("functions", rule, name, state, None, {"share": share, "p95": p95}, tuple(why))
 
 
@@ -354,9 +354,11 @@ def _feeds(memory: Memory, settings: OpsSettings, now: float) -> list[Line]:
         last, since = received.get(place, 0.0), failing.get(place, 0.0)
         silent = bool(last) and now - last > settings.ops_feed_silent_h * 3600
         if since or silent:
-            values: dict[str, object] = {"received": last or None, "organization": place[1]}
+            name = f"{place[0]} ({place[1]})" if place[1] else place[0]
             why = "refused" if since else "silent"
-            lines.append(Line("whom", RULES["feed"], place[0], "bad", since or last, values, (why,)))
+            lines.append(
+                Line("whom", RULES["feed"], name, "bad", since or last, {"received": last or None}, (why,))
+            )
     return sorted(lines, key=lambda line: line.since or 0)[:WORST]
 
 

@@ -24,6 +24,7 @@ from creneau_shared.security.contact_accounts import ISSUER, ContactAccounts
 from creneau_shared.security.own_tokens import OwnTokens, new_signing_key, public_part
 from creneau_shared.security.tokens import AS_BEARER
 
+from .factories import CAMILLE as CONTACT
 from .serving import serving
 
 KEY = new_signing_key()
@@ -252,6 +253,17 @@ async def test_neither_contact_nor_code_is_kept_in_words(client, service, mailbo
     assert "camille" not in kept
     assert code not in kept
     assert not await service.database.pool.fetchval("SELECT count(*) FROM audit")
+
+
+async def test_whoever_is_deleted_or_erased_has_no_code(client, service, mailbox) -> None:
+    """That one was sent stays counted, for a day, or whoever erases a record could have more sent to somebody."""
+    contact = {"system": "email", "value": CONTACT.email}
+    await service.learn(contact=CONTACT)
+    await send(client, contact)
+    async with service.database.transaction() as connection:
+        await service.notifications.contact_deleted(connection, CONTACT.recipient)
+    assert refusal(await verify(client, code_in(mailbox.mails[0]), contact)) == (422, "code-wrong")
+    assert await service.database.pool.fetchval("SELECT cardinality(sent) FROM contact_code_sent") == 1
 
 
 async def test_nothing_is_offered_without_a_key(service, settings) -> None:

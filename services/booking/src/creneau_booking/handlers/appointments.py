@@ -14,6 +14,7 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.refusals import AppointmentUnknown, HoldNotExtensible, NotAHold, TooManyHolds
+from creneau_booking.domain.rehearsal import require_apart, require_still_apart
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.domain.transitions import TRANSITIONS, told
 from creneau_booking.handlers.access import require_changeable, require_known_patients
@@ -127,7 +128,9 @@ class AppointmentHandlers:
             return await self._take(connection, context, wanted, reach)
         await require_known_patients(connection, context, wanted)
         wanted = await self._word.with_asked_company(connection, context, wanted)
-        return wanted, Whose(*await agendas_of(connection, context, wanted.slots))
+        whose = Whose(*await agendas_of(connection, context, wanted.slots))
+        require_apart(wanted, whose.schedules)
+        return wanted, whose
 
     async def _reach(
         self,
@@ -178,6 +181,7 @@ class AppointmentHandlers:
             await self._count_no_more(connection, context, wanted, reach)
         wanted = await self._word.with_company(connection, context, wanted, locked.wanted, before)
         claim = await self._claiming.take(connection, context, wanted, locked)
+        require_apart(wanted, claim.schedules)
         whose = Whose(claim.schedules, claim.owners, locked.patients or {})
         return wanted.within(claim.start, claim.end), whose
 
@@ -318,6 +322,7 @@ class AppointmentHandlers:
         if claims(before.status) and (after.status == "cancelled" or moved):
             await require_changeable(connection, context, before)
         after, whose = await self._exchange(connection, context, before, after, move=move)
+        require_still_apart(before, after, whose.schedules)
         after = after.replacing(replaces)
         stored = await self._repository.update(connection, context, current, resource, after, whose)
         owners = whose.owners | owners_among(current.terms) if current.terms is not None else None

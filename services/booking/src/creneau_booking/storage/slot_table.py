@@ -16,6 +16,7 @@ from creneau_booking.storage.availability.rule import JUDGED, agenda_of, is_free
 from creneau_booking.storage.candidates import Consumer
 from creneau_booking.storage.slot_rows import KEY_SQL, content_sql, slot_key
 from creneau_booking.storage.tables import SLOT_STATUSES
+from creneau_booking.storage.unshown import real_slot
 from creneau_shared.clock import PARIS, Clock, SystemClock
 from creneau_shared.database.conditions import all_of
 from creneau_shared.database.pool import Connection
@@ -53,18 +54,24 @@ class SlotTable:
     """`SearchTable` of Slot. Each alias `a` stands for the row, `a_kind` for its kind, `a_agenda` for its agenda.
 
     `consumer`: for whom `bookable` is judged; without one it is judged for anybody. `besides`: an appointment (id) that
-    is to be moved, so that its slots and its people count as free.
+    is to be moved, so that its slots and its people count as free. `rehearsal`: those of the rehearsal's agenda are shown.
     """
 
     resource_type = "Slot"
     key_type = "uuid"
 
     def __init__(
-        self, clock: Clock | None = None, *, consumer: Consumer | None = None, besides: str | None = None
+        self,
+        clock: Clock | None = None,
+        *,
+        consumer: Consumer | None = None,
+        besides: str | None = None,
+        rehearsal: bool = False,
     ) -> None:
         self._clock = clock or SystemClock()
         self._consumer = consumer
         self._besides = besides
+        self._rehearsal = rehearsal
 
     @property
     def default_sort(self) -> tuple[SortKey, ...]:
@@ -85,14 +92,16 @@ class SlotTable:
         )
 
     def live(self, alias: str) -> str:
-        return "true"
+        return "true" if self._rehearsal else real_slot(alias)
 
     async def steps(
         self, connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest
     ) -> Steps | None:
         """Free slots in the order of time are found agenda by agenda."""
-        joined = _KindJoined(self._clock, consumer=self._consumer, besides=self._besides)
-        tables = agenda_walk.Tables(_KindTable(self._clock), joined)
+        joined = _KindJoined(
+            self._clock, consumer=self._consumer, besides=self._besides, rehearsal=self._rehearsal
+        )
+        tables = agenda_walk.Tables(_KindTable(self._clock, rehearsal=self._rehearsal), joined)
         return await agenda_walk.steps_of(connection, catalog, scope, request, tables)
 
     def predicate(self, clause: Clause, alias: str, arguments: Arguments) -> str:

@@ -53,6 +53,15 @@ class FhirServer:
 
     async def answer(self, request: FhirRequest) -> Answer:
         """As `handle`, for a client that may rather come back for the answer (`Prefer: respond-async`)."""
+        try:
+            answer = await self._answer(request)
+        except CreneauError as refusal:
+            self.service.observe(request, refusal.status)
+            raise
+        self.service.observe(request, answer.status)
+        return answer
+
+    async def _answer(self, request: FhirRequest) -> Answer:
         asynchronous = self.asynchronous
         if (
             asynchronous is None

@@ -81,7 +81,7 @@ async def test_refused_connections_are_tried_again_until_the_server_is_back(serv
     await service.hear(event())
     async with open_mailbox() as gone:
         port = gone.port
-    sender = service.sender(SmtpTransport(f"smtp://127.0.0.1:{port}", tls="opportunistic", timeout_s=5))
+    sender = service.sender(SmtpTransport(f"smtp://127.0.0.1:{port}", tls="opportunistic", timeout_s=30))
     await sender.send_due()
     assert (await service.statuses())["confirmation"] == ("planned", None)
     assert await sender.send_due() == 0, "not before its pause is over"
@@ -169,7 +169,7 @@ async def test_a_crash_between_sending_and_putting_down_repeats_with_the_same_me
             await super().send(sender, recipient, content)
             raise asyncio.CancelledError
 
-    crashing = Crashing(mailbox.url, tls="opportunistic", timeout_s=5)
+    crashing = Crashing(mailbox.url, tls="opportunistic", timeout_s=30)
     with pytest.raises(asyncio.CancelledError):
         await service.sender(crashing).send_due()
     await crashing.close()
@@ -190,7 +190,7 @@ async def test_a_sender_whose_lease_ran_out_changes_nothing_any_more(service, ma
     service.clock.advance(timedelta(minutes=5))
     await service.smtp_sender(mailbox).send_due()
     async with service.database.transaction() as connection:
-        assert await messages.postpone(connection, [(slow, Postponement(START))], service.clock.now()) == []
+        assert await messages.finish(connection, [(slow, Postponement(START))], service.clock.now()) == []
         await messages.release(connection, [slow], START)
     assert (await service.statuses())["confirmation"] == ("sent", None)
 
@@ -214,7 +214,7 @@ async def test_what_is_superseded_while_it_is_sent_is_not_tried_again(service, m
     claimed = await claimed_by_another(service)
     await service.hear(event(Change.CANCELLED, 2, version=2))
     async with service.database.transaction() as connection:
-        [closed] = await messages.postpone(connection, [(claimed, Postponement(START))], service.clock.now())
+        [closed] = await messages.finish(connection, [(claimed, Postponement(START))], service.clock.now())
     assert (closed.status, closed.reason) == ("cancelled", "superseded")
 
 
@@ -527,7 +527,7 @@ def test_a_bad_smtp_url_is_refused_at_once(url):
 
 
 async def test_encryption_that_is_required_and_not_offered_fails_for_now(mailbox):
-    transport = SmtpTransport(mailbox.url, tls="required", timeout_s=5)
+    transport = SmtpTransport(mailbox.url, tls="required", timeout_s=30)
     with pytest.raises(DeliveryError) as raised:
         await transport.send(SENDER, "camille@example.org", b"Subject: x\r\n\r\nx")
     assert not raised.value.permanent

@@ -15,11 +15,16 @@ INSERT INTO appointment_string (key, parameter, value, exact)
 SELECT key, split_part(t, E'\\x1f', 1), split_part(t, E'\\x1f', 2), split_part(t, E'\\x1f', 3)
 FROM appointment, unnest(traits) AS t WHERE strpos(t, E'\\x1f') > 0 AND id = ANY($1)"""
 _TERMS_AS_BEFORE = """
-UPDATE appointment SET traits = '{}',
-  terms = terms || ARRAY(SELECT t FROM unnest(traits) AS t WHERE strpos(t, E'\\x1f') = 0) WHERE id = ANY($1)"""
+UPDATE appointment SET traits = '{}', terms = terms || ARRAY(
+  SELECT said FROM unnest(terms || traits) AS t,
+    LATERAL (VALUES (t), (split_part(t, '=', 1)), (substring(t FROM '^[^=]+=[^|]+[|]'))) AS spelled (said)
+  WHERE strpos(t, E'\\x1f') = 0 AND said IS NOT NULL EXCEPT SELECT unnest(terms)) WHERE id = ANY($1)"""
 
 FOUND = [
     ("status=booked", "a1 a2"),
+    ("status:missing=false", "a1 a2 a3"),
+    ("identifier:missing=true", "a1 a2"),
+    ("location:missing=false", "a2"),
     ("status=http://hl7.org/fhir/appointmentstatus|booked", "a1 a2"),
     ("status:not=booked", "a3"),
     ("service-type=cs", "a1 a2"),

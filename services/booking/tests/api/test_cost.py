@@ -26,12 +26,12 @@ from creneau_shared.database import pool
 from creneau_shared.fhir.storage.store import Resource
 
 COSTS = {
-    "software books": Cost(round_trips=5, wal_bytes=6_120),
-    "a patient books": Cost(round_trips=8, wal_bytes=6_552),
-    "$hold": Cost(round_trips=8, wal_bytes=7_160),
-    "$book of a hold": Cost(round_trips=8, wal_bytes=6_872),
-    "$reschedule": Cost(round_trips=13, wal_bytes=9_448),
-    "cancel": Cost(round_trips=9, wal_bytes=7_424),
+    "software books": Cost(round_trips=5, wal_bytes=5_952),
+    "a patient books": Cost(round_trips=8, wal_bytes=6_368),
+    "$hold": Cost(round_trips=8, wal_bytes=7_088),
+    "$book of a hold": Cost(round_trips=8, wal_bytes=6_800),
+    "$reschedule": Cost(round_trips=13, wal_bytes=9_216),
+    "cancel": Cost(round_trips=9, wal_bytes=7_288),
     "feed of one slot": Cost(round_trips=6, wal_bytes=464),
     "transaction of 20 slots": Cost(round_trips=11, wal_bytes=8_544),
     "read by id": Cost(round_trips=2, wal_bytes=880),

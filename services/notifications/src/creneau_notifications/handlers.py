@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import product
 
 from creneau_notifications.channels.registry import Channels
+from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.plan import Kind, Plan, plan, reminders
@@ -16,12 +19,14 @@ from creneau_notifications.storage import (
     accounts,
     addresses,
     appointments,
+    codes,
     departures,
     facts,
     messages,
     recipients,
 )
 from creneau_notifications.storage.accounts import Person
+from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Planned
 from creneau_shared.clock import Clock
@@ -31,8 +36,11 @@ from creneau_shared.database.pool import Connection
 class Notifications:
     """Keeps the replicas, and plans or withdraws messages. `channels`: those on offer."""
 
-    def __init__(self, communications: Communications, clock: Clock, channels: Channels) -> None:
+    def __init__(
+        self, communications: Communications, clock: Clock, channels: Channels, keyring: Keyring
+    ) -> None:
         self._communications = communications
+        self._keyring = keyring
         self._clock = clock
         self._channels = channels
 
@@ -58,8 +66,12 @@ class Notifications:
                 if event.appointment.id in saved
             ],
         )
-        superseding = [event.appointment.id for event, plan in ready if plan.supersedes]
-        withdrawn = await messages.supersede(connection, superseding, now)
+        told = {
+            event.appointment.id: known.get(event.appointment.id, event)
+            for event, plan in ready
+            if plan.supersedes
+        }
+        withdrawn = await messages.supersede(connection, told, now)
         await self._communications.show(connection, withdrawn, now)
         await self._plan(
             connection, [Planned(event, message) for event, plan in ready for message in plan.messages]
@@ -86,10 +98,21 @@ class Notifications:
     async def contact_deleted(self, connection: Connection, recipient: str) -> None:
         """Forget the recipient and withdraw what was still to be told."""
         await recipients.lock(connection, [recipient])
+        # Messages first: a sender locks them before it asks what is known of addresses.
+        withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
+        await self._forget_codes(connection, recipient)
         await recipients.forget(connection, recipient)
         await addresses.forget(connection, recipient)
-        withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
         await self._communications.show(connection, withdrawn, self._clock.now())
+
+    async def _forget_codes(self, connection: Connection, recipient: str) -> None:
+        """The codes that were sent to where the recipient is reached work no more; that some were sent stays counted."""
+        known = await recipients.find(connection, [recipient])
+        for channel, contact in product(self._channels.values(), known.values()):
+            given = channel.given(contact)
+            with suppress(InvalidAddressError):
+                if given is not None:
+                    await codes.forget(connection, self._keyring.hashed(channel.address(given)))
 
     async def account_changed(self, connection: Connection, account: str, people: Sequence[Person]) -> None:
         """Keep for whom the account acts; nobody: forget it."""
@@ -176,7 +199,7 @@ def _without(event: AppointmentEvent, gone: Collection[str]) -> AppointmentEvent
 
 def _as_told(event: AppointmentEvent, plan: Plan, known: AppointmentEvent | None) -> AppointmentEvent:
     """The event to be kept. Where the pending messages go on telling of the earlier one, that is what more are planned
-    from."""
+    from, and what it said of itself is still told."""
     if known is None or plan.supersedes:
         return event
-    return replace(event, id=known.id, change=known.change, time=known.time)
+    return replace(known, appointment=event.appointment)

@@ -75,11 +75,9 @@ class Ledger:
         now = self._clock.now()
         tried = [(one.message.id, one.attempt) for one in outcomes if one.attempt is not None]
         over = [(one.message, one.end) for one in outcomes if isinstance(one.end, Closing)]
-        again = [(one.message, one.end) for one in outcomes if isinstance(one.end, Postponement)]
         async with self._database.transaction() as connection:
+            changed = await messages.finish(connection, [(one.message, one.end) for one in outcomes], now)
             await messages.add_attempts(connection, tried)
-            changed = await messages.finish(connection, over, now)
-            changed += await messages.postpone(connection, again, now)
             await self._communications.show(connection, changed, now)
         for message, closing in over:
             count(message, closing)

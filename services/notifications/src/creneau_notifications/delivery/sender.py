@@ -137,7 +137,7 @@ class Sender:
     async def _until_due_s(self) -> float:
         """The pause until something is due, unless something is planned before."""
         async with self._database.connection() as connection:
-            due_at = await messages.next_due(connection, self._ways)
+            due_at = await messages.next_due(connection, self._clock.now(), self._ways)
         if due_at is None:
             return self._limits.look_max_s
         left_s = (due_at - self._clock.now()).total_seconds()

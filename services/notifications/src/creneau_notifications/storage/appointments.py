@@ -50,10 +50,12 @@ async def ahead_of(connection: Connection, recipient: str, now: datetime) -> lis
 
 
 async def prune(connection: Connection, before: datetime, limit: int) -> int:
-    """Forget at most `limit` appointments that ended before this instant; how many there were."""
+    """Forget at most `limit` appointments that ended before this instant, and of which nothing is pending; how many there
+    were."""
     status = await connection.execute(
         "DELETE FROM appointment_state WHERE appointment IN"
-        " (SELECT appointment FROM appointment_state WHERE ends_at < $1 LIMIT $2)",
+        " (SELECT appointment FROM appointment_state AS told WHERE ends_at < $1 AND NOT EXISTS"
+        " (SELECT FROM message WHERE message.appointment = told.appointment AND finished_at IS NULL) LIMIT $2)",
         before,
         limit,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from creneau_notifications.storage import addresses, recipients
+from creneau_notifications.storage import addresses, messages, recipients
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.purging import purge
 
@@ -71,10 +71,9 @@ async def forget(connection: Connection, recipient: str, now: datetime) -> int:
 
     What appointments have told stays, so that no event has its effect twice, without saying whose they were.
     """
+    communications = [str(id_) for id_ in await messages.forget(connection, recipient)]
     await recipients.forget(connection, recipient)
     await addresses.forget(connection, recipient)
-    rows = await connection.fetch("DELETE FROM message WHERE recipient = $1 RETURNING id", recipient)
-    communications = [str(row["id"]) for row in rows]
     await purge(connection, "Communication", communications)
     await connection.execute(
         "UPDATE appointment_state SET recipient = NULL, event = jsonb_set(event, '{appointment,patient}', 'null')"

@@ -3,12 +3,16 @@
 A message is due when it is planned and its next attempt is due, or when the lease of whoever was
 sending it has run out. Who finishes a claim says which attempt it was: a sender whose lease ran out meanwhile
 changes nothing any more. Times come from the caller's clock, never from the database's.
+
+What a message tells of stands once, with its appointment (`appointments`): all that is pending for an appointment tells
+of the last event of it, and whatever another event withdraws is not sent any more. A row of `message` is narrow, and a
+claim changes no column of an index. Statements that change several messages lock them in the order of their ids.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -17,7 +21,7 @@ import asyncpg
 
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.plan import Kind, PlannedMessage
-from creneau_notifications.storage.snapshot import dump_event, load_event
+from creneau_notifications.storage.snapshot import load_event
 from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection
 
@@ -118,7 +122,6 @@ _FIELDS = (
     "expires_at",
     "status",
     "reason",
-    "event",
     "attempts",
     "superseded",
     "finished_at",
@@ -126,55 +129,77 @@ _FIELDS = (
 )
 _COLUMNS = ", ".join(_FIELDS)
 _OF_MESSAGE = ", ".join(f"message.{name}" for name in _FIELDS)
-_STILL_CLAIMED = "message.id = given.id AND message.status = 'sending' AND message.attempts = given.attempts"
+_STILL_CLAIMED = "message.id = locked.id AND message.status = 'sending' AND message.attempts = given.attempts"
+_GIVEN_UP = "given.again_at IS NOT NULL AND superseded"
+_TOLD = (
+    "(SELECT told.event FROM appointment_state AS told WHERE told.appointment = message.appointment) AS event"
+)
+
+
+def _locked(condition: str) -> str:
+    """CTE: the ids of the messages of which the condition is true, locked one after the other. Consumers that withdraw
+    and senders that put down would otherwise wait for one another."""
+    return f"locked AS MATERIALIZED (SELECT id FROM message WHERE {condition} ORDER BY id FOR NO KEY UPDATE)"
+
+
+_PENDING_FOR = _locked("appointment = ANY($1::text[]) AND finished_at IS NULL")
+_PLANNED_FOR = _locked("recipient = $1 AND status = 'planned' AND NOT kind = ANY($4::text[])")
+_CLAIMED = _locked("id = ANY($2::uuid[])")
+_ALL_FOR = _locked("recipient = $1")
 
 
 async def plan(connection: Connection, planned: Sequence[Planned], now: datetime) -> list[Message]:
-    """Keep those of the messages that are not kept yet, and return these."""
+    """Keep those of the messages that are not kept yet, and return these. Their events are their appointments' last ones,
+    and kept already."""
     if not planned:
         return []
-    messages = [one.message for one in planned]
+    wanted = {one.message.id: _as_planned(one, now) for one in planned}
+    messages = list(wanted.values())
     rows = await connection.fetch(
         "INSERT INTO message"
-        " (id, appointment, recipient, kind, rule, channel, planned_at, due_at, expires_at, next_attempt_at,"
-        " event) SELECT id, appointment, recipient, kind, rule, channel, $1, due_at, expires_at, due_at, event::jsonb"
+        " (id, appointment, recipient, kind, rule, channel, planned_at, due_at, expires_at, next_attempt_at)"
+        " SELECT id, appointment, recipient, kind, rule, channel, $1, due_at, expires_at, due_at"
         " FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],"
-        " $9::timestamptz[], $10::text[])"
-        " AS planned (id, appointment, recipient, kind, rule, channel, due_at, expires_at, event)"
-        f" ON CONFLICT (id) DO NOTHING RETURNING {_COLUMNS}",
+        " $9::timestamptz[])"
+        " AS planned (id, appointment, recipient, kind, rule, channel, due_at, expires_at)"
+        " ON CONFLICT (id) DO NOTHING RETURNING id",
         now,
         [message.id for message in messages],
-        [one.event.appointment.id for one in planned],
+        [message.appointment for message in messages],
         [message.recipient for message in messages],
         [message.kind for message in messages],
         [message.rule for message in messages],
         [message.channel for message in messages],
         [message.due_at for message in messages],
         [message.expires_at for message in messages],
-        [dump_event(one.event) for one in planned],
     )
     if rows:
         announce(connection, CHANNEL)
-    return [_message(row) for row in rows]
+    return [wanted[row["id"]] for row in rows]
 
 
-async def supersede(connection: Connection, appointments: Sequence[str], now: datetime) -> list[Message]:
-    """Withdraw what is pending for these appointments; the messages cancelled.
+async def supersede(
+    connection: Connection, told: Mapping[str, AppointmentEvent], now: datetime
+) -> list[Message]:
+    """Withdraw what is pending for these appointments; the messages cancelled. `told`: by appointment (id) the event that
+    was told of so far.
 
     What is being sent at this moment cannot be called back; it is marked, so that it is not tried again.
     """
-    if not appointments:
+    if not told:
         return []
     rows = await connection.fetch(
-        "UPDATE message SET superseded = true,"
+        f"WITH {_PENDING_FOR}"
+        " UPDATE message SET superseded = true,"
         " status = CASE status WHEN 'planned' THEN 'cancelled' ELSE status END,"
         " reason = CASE status WHEN 'planned' THEN 'superseded' ELSE reason END,"
         " finished_at = CASE status WHEN 'planned' THEN $2 ELSE finished_at END"
-        f" WHERE appointment = ANY($1::text[]) AND status IN ('planned', 'sending') RETURNING {_COLUMNS}",
-        list(appointments),
+        f" FROM locked WHERE message.id = locked.id RETURNING {_OF_MESSAGE}",
+        list(told),
         now,
     )
-    return [message for row in rows if (message := _message(row)).status is Status.CANCELLED]
+    withdrawn = [_message(row, told[row["appointment"]]) for row in rows]
+    return [message for message in withdrawn if message.status is Status.CANCELLED]
 
 
 async def cancel_for(
@@ -182,15 +207,15 @@ async def cancel_for(
 ) -> list[Message]:
     """Withdraw what is planned for a recipient who is no longer known, but for these kinds; the messages cancelled."""
     rows = await connection.fetch(
-        "UPDATE message SET status = 'cancelled', reason = $2, finished_at = $3"
-        " WHERE recipient = $1 AND status = 'planned' AND NOT kind = ANY($4::text[])"
-        f" RETURNING {_COLUMNS}",
+        f"WITH {_PLANNED_FOR}"
+        " UPDATE message SET status = 'cancelled', reason = $2, finished_at = $3"
+        f" FROM locked WHERE message.id = locked.id RETURNING {_OF_MESSAGE}, {_TOLD}",
         recipient,
         reason,
         now,
         list(besides),
     )
-    return [_message(row) for row in rows]
+    return [_with_event(row) for row in rows]
 
 
 async def look_for_due(
@@ -203,26 +228,41 @@ async def look_for_due(
     attempt of a sender that vanished is put down as interrupted: nobody knows whether it got through.
     """
     rows = await connection.fetch(
-        "WITH due AS MATERIALIZED (SELECT * FROM message"
-        " WHERE ((status = 'planned' AND next_attempt_at <= $1) OR (status = 'sending' AND lease_until <= $1))"
+        "WITH due AS MATERIALIZED (SELECT message.*, told.event AS told"
+        " FROM message JOIN appointment_state AS told USING (appointment)"
+        " WHERE finished_at IS NULL AND next_attempt_at <= $1 AND (status = 'planned' OR lease_until <= $1)"
         " AND channel = ANY($3::text[])"
-        " ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED),"
+        " ORDER BY next_attempt_at LIMIT $2 FOR UPDATE OF message SKIP LOCKED),"
         " interrupted AS (INSERT INTO attempt (message, at, result)"
         " SELECT id, lease_until, 'interrupted' FROM due WHERE status = 'sending')"
-        f" SELECT {_COLUMNS.replace('attempts', 'attempts + 1 AS attempts')} FROM due ORDER BY next_attempt_at",
+        f" SELECT {_COLUMNS.replace('attempts', 'attempts + 1 AS attempts')}, told AS event"
+        " FROM due ORDER BY next_attempt_at",
         now,
         limit,
         list(channels),
     )
-    return [_message(row) for row in rows]
+    return [_with_event(row) for row in rows]
 
 
-async def next_due(connection: Connection, channels: Collection[str]) -> datetime | None:
+async def count_overdue(connection: Connection, now: datetime) -> int:
+    """How many messages wait, or are being sent, of which it is too late: `expires_at` has passed."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM message WHERE finished_at IS NULL AND next_attempt_at <= $1 AND expires_at < $1",
+        now,
+    )
+    return count
+
+
+async def next_due(connection: Connection, now: datetime, channels: Collection[str]) -> datetime | None:
     """When the next message of these channels may be claimed, or might have been; None without any."""
     moment: datetime | None = await connection.fetchval(
         "SELECT least("
-        "(SELECT min(next_attempt_at) FROM message WHERE status = 'planned' AND channel = ANY($1::text[])),"
-        " (SELECT min(lease_until) FROM message WHERE status = 'sending' AND channel = ANY($1::text[])))",
+        "(SELECT next_attempt_at FROM message WHERE finished_at IS NULL AND status = 'planned'"
+        " AND channel = ANY($2::text[]) ORDER BY next_attempt_at LIMIT 1),"
+        # What is being sent was due.
+        " (SELECT min(lease_until) FROM message WHERE finished_at IS NULL AND next_attempt_at <= $1"
+        " AND status = 'sending' AND channel = ANY($2::text[])))",
+        now,
         list(channels),
     )
     return moment
@@ -256,19 +296,21 @@ async def close(
     connection: Connection, closed: Sequence[tuple[Message, Closing]], now: datetime
 ) -> list[Message]:
     """Close due messages, which are locked, untried; as they are then."""
-    if not closed:
-        return []
-    rows = await connection.fetch(
-        "UPDATE message SET status = given.status, reason = given.reason, finished_at = $1, lease_until = NULL,"
-        " attempts = attempts + 1"
-        " FROM unnest($2::uuid[], $3::text[], $4::text[]) AS given (id, status, reason)"
-        f" WHERE message.id = given.id RETURNING {_OF_MESSAGE}",
-        now,
-        [message.id for message, _ in closed],
-        [closing.status for _, closing in closed],
-        [closing.reason for _, closing in closed],
-    )
-    return [_message(row) for row in rows]
+    if closed:
+        await connection.execute(
+            "UPDATE message SET status = given.status, reason = given.reason, finished_at = $1, lease_until = NULL,"
+            " attempts = attempts + 1"
+            " FROM unnest($2::uuid[], $3::text[], $4::text[]) AS given (id, status, reason)"
+            " WHERE message.id = given.id",
+            now,
+            [message.id for message, _ in closed],
+            [closing.status for _, closing in closed],
+            [closing.reason for _, closing in closed],
+        )
+    return [
+        replace(message, status=closing.status, reason=closing.reason, finished_at=now)
+        for message, closing in closed
+    ]
 
 
 async def is_superseded(connection: Connection, claimed: Message) -> bool | None:
@@ -296,8 +338,9 @@ async def keep(connection: Connection, claimed: Message, lease_until: datetime) 
 async def release(connection: Connection, claimed: Sequence[Message], next_attempt_at: datetime) -> None:
     """Give claimed messages back untried, for a later look."""
     await connection.execute(
-        "UPDATE message SET status = 'planned', lease_until = NULL, attempts = message.attempts - 1,"
-        " next_attempt_at = $1 FROM unnest($2::uuid[], $3::integer[]) AS given (id, attempts)"
+        f"WITH {_CLAIMED}"
+        " UPDATE message SET status = 'planned', lease_until = NULL, attempts = message.attempts - 1,"
+        " next_attempt_at = $1 FROM locked JOIN unnest($2::uuid[], $3::integer[]) AS given (id, attempts) USING (id)"
         f" WHERE {_STILL_CLAIMED}",
         next_attempt_at,
         [message.id for message in claimed],
@@ -306,45 +349,40 @@ async def release(connection: Connection, claimed: Sequence[Message], next_attem
     announce(connection, CHANNEL)
 
 
-async def postpone(
-    connection: Connection, postponed: Sequence[tuple[Message, Postponement]], now: datetime
-) -> list[Message]:
-    """Plan another attempt of claimed messages, or cancel those that have been superseded meanwhile; as they are then.
-    Those whose claim holds no longer are passed over."""
-    if not postponed:
-        return []
-    rows = await connection.fetch(
-        "UPDATE message SET lease_until = NULL, next_attempt_at = given.at,"
-        " status = CASE WHEN superseded THEN 'cancelled' ELSE 'planned' END,"
-        " reason = CASE WHEN superseded THEN 'superseded' END,"
-        " finished_at = CASE WHEN superseded THEN $1::timestamptz END"
-        " FROM unnest($2::uuid[], $3::integer[], $4::timestamptz[]) AS given (id, attempts, at)"
-        f" WHERE {_STILL_CLAIMED} RETURNING {_OF_MESSAGE}",
-        now,
-        [message.id for message, _ in postponed],
-        [message.attempts for message, _ in postponed],
-        [postponement.at for _, postponement in postponed],
-    )
-    return [_message(row) for row in rows]
-
-
 async def finish(
-    connection: Connection, finished: Sequence[tuple[Message, Closing]], now: datetime
+    connection: Connection, finished: Sequence[tuple[Message, Closing | Postponement]], now: datetime
 ) -> list[Message]:
-    """Close claimed messages; as they are then. Those whose claim holds no longer are passed over."""
+    """Close claimed messages or plan another attempt of them, but cancel those to be tried again that have been superseded
+    meanwhile; as they are then. Those whose claim holds no longer are passed over."""
     if not finished:
         return []
+    claimed = {message.id: message for message, _ in finished}
+    ends = [end for _, end in finished]
     rows = await connection.fetch(
-        "UPDATE message SET status = given.status, reason = given.reason, finished_at = $1, lease_until = NULL"
-        " FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::text[]) AS given (id, attempts, status, reason)"
-        f" WHERE {_STILL_CLAIMED} RETURNING {_OF_MESSAGE}",
+        f"WITH {_CLAIMED}"
+        " UPDATE message SET lease_until = NULL, next_attempt_at = coalesce(given.again_at, next_attempt_at),"
+        f" status = CASE WHEN {_GIVEN_UP} THEN 'cancelled' ELSE given.status END,"
+        f" reason = CASE WHEN {_GIVEN_UP} THEN 'superseded' ELSE given.reason END,"
+        f" finished_at = CASE WHEN given.again_at IS NULL OR superseded THEN $1::timestamptz END"
+        " FROM locked JOIN unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::timestamptz[])"
+        " AS given (id, attempts, status, reason, again_at) USING (id)"
+        f" WHERE {_STILL_CLAIMED} RETURNING message.id, message.status, message.reason, message.finished_at",
         now,
         [message.id for message, _ in finished],
         [message.attempts for message, _ in finished],
-        [closing.status for _, closing in finished],
-        [closing.reason for _, closing in finished],
+        [end.status if isinstance(end, Closing) else Status.PLANNED for end in ends],
+        [end.reason if isinstance(end, Closing) else None for end in ends],
+        [None if isinstance(end, Closing) else end.at for end in ends],
     )
-    return [_message(row) for row in rows]
+    return [
+        replace(
+            claimed[row["id"]],
+            status=Status(row["status"]),
+            reason=row["reason"],
+            finished_at=row["finished_at"],
+        )
+        for row in rows
+    ]
 
 
 async def add_attempts(connection: Connection, attempts: Sequence[tuple[UUID, Attempt]]) -> None:
@@ -372,6 +410,15 @@ async def add_attempts(connection: Connection, attempts: Sequence[tuple[UUID, At
     )
 
 
+async def forget(connection: Connection, recipient: str) -> list[UUID]:
+    """Delete all messages to a recipient, with their attempts; their ids."""
+    rows = await connection.fetch(
+        f"WITH {_ALL_FOR} DELETE FROM message USING locked WHERE message.id = locked.id RETURNING message.id",
+        recipient,
+    )
+    return [row["id"] for row in rows]
+
+
 async def prune(connection: Connection, before: datetime, limit: int) -> list[UUID]:
     """Delete at most `limit` messages closed before this instant, with their attempts; their ids."""
     rows = await connection.fetch(
@@ -383,13 +430,34 @@ async def prune(connection: Connection, before: datetime, limit: int) -> list[UU
     return [row["id"] for row in rows]
 
 
-def _message(row: asyncpg.Record) -> Message:
-    values = dict(row)
+def _as_planned(planned: Planned, now: datetime) -> Message:
+    message = planned.message
     return Message(
-        **{
-            **values,
-            "kind": Kind(str(values["kind"])),
-            "status": Status(str(values["status"])),
-            "event": load_event(str(values["event"])),
-        }
+        id=message.id,
+        appointment=message.appointment,
+        recipient=message.recipient,
+        kind=message.kind,
+        rule=message.rule,
+        channel=message.channel,
+        planned_at=now,
+        due_at=message.due_at,
+        expires_at=message.expires_at,
+        status=Status.PLANNED,
+        reason=None,
+        event=planned.event,
+        attempts=0,
+        superseded=False,
+        finished_at=None,
+        counted_for=None,
+    )
+
+
+def _with_event(row: asyncpg.Record) -> Message:
+    return _message(row, load_event(row["event"]))
+
+
+def _message(row: asyncpg.Record, event: AppointmentEvent) -> Message:
+    values = {name: row[name] for name in _FIELDS}
+    return Message(
+        **{**values, "kind": Kind(values["kind"]), "status": Status(values["status"]), "event": event}
     )

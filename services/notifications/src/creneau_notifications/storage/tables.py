@@ -54,6 +54,7 @@ recipient = Table(
     Column("phone", Text),
     Column("language", Text, nullable=False),
     Column("email_vouched", Boolean, nullable=False, server_default=text("false")),
+    Column("answers", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("phone_vouched", Boolean, nullable=False, server_default=text("false")),
     Column("zone", Text),
     Column("changed_at", DateTime(timezone=True), nullable=False),
@@ -115,7 +116,8 @@ message = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("status", Text, nullable=False, server_default=text("'planned'")),
     Column("reason", Text),
-    Column("event", JSONB, nullable=False),
+    # Of rows of before migration 0018; read by the version before alone.
+    Column("event", JSONB),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_attempt_at", DateTime(timezone=True), nullable=False),
     Column("lease_until", DateTime(timezone=True)),
@@ -129,13 +131,12 @@ message = Table(
     # Half a lease cannot be represented: who holds one is sending, who is sending holds one.
     CheckConstraint("(status = 'sending') = (lease_until IS NOT NULL)", name="lease"),
     CheckConstraint("(status IN ('planned', 'sending')) = (finished_at IS NULL)", name="finished"),
-    # The two branches of the claim: what is due, and what a vanished sender left behind.
-    Index("ix_message_due", "next_attempt_at", postgresql_where=text("status = 'planned'")),
-    Index("ix_message_lease", "lease_until", postgresql_where=text("status = 'sending'")),
-    Index("ix_message_appointment", "appointment"),
+    # A claim leaves them as they are: what is being sent stands among what is due, and is passed over.
+    Index("ix_message_pending", "next_attempt_at", postgresql_where=text("finished_at IS NULL")),
+    Index("ix_message_pending_appointment", "appointment", postgresql_where=text("finished_at IS NULL")),
     Index("ix_message_recipient", "recipient"),
     Index("ix_message_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
-    postgresql_with={"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"},
+    postgresql_with={"fillfactor": "60", "autovacuum_vacuum_scale_factor": "0.02"},
     comment="What is to be told, to whom, by which way and by when, and what became of it.",
 )
 
@@ -178,11 +179,43 @@ address_link = Table(
     comment="The links of messages to unconfirmed addresses: SHA-256 of the token, and what it speaks of.",
 )
 
+contact_code = Table(
+    "contact_code",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("address", LargeBinary, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("ix_contact_code_expires_at", "expires_at"),
+    comment="The one live code of a contact (a keyed hash): a keyed hash of the code, and how often one was tried.",
+)
+
+contact_code_sent = Table(
+    "contact_code_sent",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("mailbox", LargeBinary, primary_key=True),
+    Column("sent", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
+    Column("last_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Index("ix_contact_code_sent_last_at", "last_at"),
+    comment="When codes were sent to a letter box (a keyed hash), as far as it counts.",
+)
+
+visit_link = Table(
+    "visit_link",
+    metadata,
+    Column("message", Uuid, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, nullable=False, server_default=text("0")),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    comment="Of the links that were used: the number of the one that works, and the wrong answers to it.",
+)
+
 attempt = Table(
     "attempt",
     metadata,
+    Column("message", Uuid, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True),
     Column("key", BigInteger, Identity(always=True), primary_key=True),
-    Column("message", Uuid, ForeignKey("message.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("result", Text, nullable=False),
     Column("smtp_code", Integer),

@@ -12,6 +12,7 @@ from creneau_shared.fhir.search.layout import (
     NARROW,
     SEPARATOR,
     STRING_INDEX_CHARACTERS,
+    beginning_of,
     key_of,
     table_name,
 )
@@ -218,6 +219,12 @@ class GenericTable:
             return f"({alias}.terms && {wanted})"
         known = [key for key in keys if key is not None]
         bearing = f"{self._terms(alias)} && {wanted}"
+        beginnings = [b for term in spelled if (b := beginning_of(term)) is not None]
+        if beginnings:
+            bearing = (
+                f"({bearing} OR EXISTS (SELECT FROM unnest({self._terms(alias)}) AS t,"
+                f" unnest({arguments.add(beginnings, 'text[]')}) AS b WHERE starts_with(t, b)))"
+            )
         if len(known) < len(keys):
             return f"({bearing})"
         return f"({alias}.terms && {arguments.add(known, 'text[]')} AND {bearing})"

@@ -18,7 +18,8 @@ NARROW = frozenset({"Appointment", "Communication"})
 an index holds what tells few of them apart (`is_key`), and the rest of what they are searched by stands beside it, in
 `traits`, to be looked at in those that were found."""
 
-_ALSO_ACTORS = ("practitioner=", "location=")
+_ALSO = {"practitioner=": "actor=", "location=": "actor=", "subject=Patient/": "patient=Patient/"}
+"""How terms begin, and as what the index of a narrow type holds them."""
 _PAIRS = frozenset({"identifier", "_tag", "_security", "_profile"})
 """Parameters whose terms with a bar (system and value) tell few apart."""
 SEPARATOR = "\x1f"
@@ -30,9 +31,17 @@ def is_key(term: str) -> bool:
     name, equals, value = term.partition("=")
     if name.startswith("~"):
         return True
-    if not equals or value.endswith("|") or term.startswith(_ALSO_ACTORS):
+    if not equals or value.endswith("|") or term.startswith(tuple(_ALSO)):
         return False
     return "|" not in value or name.partition(":")[0] in _PAIRS or name.endswith(":identifier")
+
+
+def beginning_of(term: str) -> str | None:
+    """How the terms begin of which each tells as much as this one: `status=` of `status` (there is one), `status=s|` of
+    itself (some code of the system); None: only the term itself does."""
+    if "=" not in term:
+        return f"{term}="
+    return term if term.endswith("|") and not term.endswith("\\|") else None
 
 
 def key_of(term: str) -> str | None:
@@ -40,8 +49,9 @@ def key_of(term: str) -> str | None:
     if is_key(term):
         return term
     name, _, value = term.partition("=")
-    if term.startswith(_ALSO_ACTORS):
-        return f"actor={value}"
+    for start, as_ in _ALSO.items():
+        if term.startswith(start):
+            return as_ + term.removeprefix(start)
     system, bar, code = value.partition("|")
     if bar and code and not system.endswith("\\") and is_key(f"{name}={code}"):
         return f"{name}={code}"

@@ -18,7 +18,9 @@ from creneau_web.pages import routers
 from tests.browser.people import Somebody
 from tests.browser.visitor import Visitor
 
-NO_PAGES = re.compile(r"/static/|/langue/|/auth/(connexion|retour|deconnexion)|.*\.(ics|json)$|/reservation/{id_}$")
+NO_PAGES = re.compile(
+    r"/static/|/langue/|/auth/(connexion|retour|deconnexion)|.*\.(ics|json)$|/reservation/{id_}$"
+)
 """what answers with a file, or leads on"""
 
 WIDE_OPEN = "a" * 501
@@ -189,7 +191,9 @@ class Walk:
 
     @staticmethod
     def _links(visitor: Visitor) -> list[str]:
-        links = visitor.page.locator("a[href^='/']").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+        links = visitor.page.locator("a[href^='/']").evaluate_all(
+            "all => all.map(a => a.getAttribute('href'))"
+        )
         return [link for link in links if not link.startswith(("/auth/", "/langue/"))]
 
     @staticmethod

@@ -27,6 +27,7 @@ def routers() -> list[APIRouter]:
     """Every screen, in the order of the journey."""
     screens = (
         home, results, professional, times, choose, step, who, identity, check, taken, appointments, appointment,
-        space, journal, data, messages, relatives, sign_in, sign_in_code, by_link, language, login, about, console, board, letters, runbook, assets,
+        space, journal, data, messages, relatives, sign_in, sign_in_code,
+        by_link, language, login, about, console, board, letters, runbook, assets,
     )  # fmt: skip
     return [screen.router for screen in screens]

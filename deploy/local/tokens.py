@@ -21,6 +21,8 @@ from deploy.local.ports import LOOPBACK
 
 AUDIENCE = "creneau"
 LIFETIME_S = 8 * 3600
+REHEARSAL = "creneau-rehearsal"
+"""id of the Organization for which who rehearses speaks (`creneau_booking.domain.rehearsal`)"""
 
 
 def _reached(role: Role, level: str) -> str:
@@ -38,8 +40,10 @@ SCOPES = {
     "counsellor": f"openid fhirUser {_reached('counsellor', 'patient')}",
     "operator": "openid creneau/operate",
     "system": "system/*.cruds creneau/operate",
+    "rehearsal": "system/Slot.rs system/Appointment.cu",
 }
-"""SMART App Launch 2.2 scopes of each role; docs/guides/roles.md says what each may do with them."""
+"""SMART App Launch 2.2 scopes of each role; docs/guides/roles.md says what each may do with them. `rehearsal`:
+the client by which the deployment rehearses bookings, software of the one Organization whose the agenda for it is."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,13 @@ class Holder:
     def claims(self) -> dict[str, object]:
         """What the token says beside the standard's claims; what is not known is not said."""
         mandate = "présence de la personne" if self.acting_for else None
+        rehearses = self.role == "rehearsal"
+        organizations = [REHEARSAL] if rehearses else list(self.organizations)
         said = {
-            "creneau_role": self.role,
+            "creneau_role": "software" if rehearses else self.role,
             "client_id": f"demonstration-{self.role}",
             "patient": self.patient,
-            "creneau_organizations": list(self.organizations),
+            "creneau_organizations": organizations,
             "creneau_practitioner": self.practitioner,
             "creneau_for": self.acting_for,
             "creneau_mandate": mandate,

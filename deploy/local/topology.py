@@ -42,6 +42,7 @@ WITH_DATABASE = (*SERVICES, "web")
 
 API_PROCESSES = {"directory": 1, "booking": 2, "notifications": 1}
 
+DEVELOPMENT_SECRET = "development"  # noqa: S105 - of the clients of the development issuer
 KEPT_BACK = ("PYTHONDONTWRITEBYTECODE", "DATABASE_OWNER_URL")
 """what the person's shell has, and the processes do not get"""
 
@@ -177,7 +178,7 @@ class Topology:
             "PUBLIC_SITE_URL": self.settings.url,
             "DATABASE_URL": self.database_url(service),
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
-            "OIDC_ISSUER": self.settings.oidc_issuer or (self.issuer.url if self.issuer else ""),
+            "OIDC_ISSUER": self._issuer_url,
             "CURSOR_SECRET": self.folder.secret(f"cursor-{service}"),
             "GATEWAY_SECRET": self._gateway_secret,
             "VOUCHING_SECRET": self.folder.secret("vouching"),
@@ -292,7 +293,7 @@ class Topology:
             self._service_part(service, "api", name) for service in SERVICES for name in api_names(service)
         ]
         workers = [self._service_part(service, "worker", f"{service}-worker") for service in SERVICES]
-        return [*apis, *workers, self._gateway_part(), self._web_part()]
+        return [*apis, *workers, self._gateway_part(), self._rehearsal_part(), self._web_part()]
 
     def _service_part(self, service: str, role: str, name: str) -> Part:
         port = self.folder.free_port(name)
@@ -311,10 +312,58 @@ class Topology:
             "gateway", Command((*self.programs["gateway"], "api"), environment), probes.http(port), port
         )
 
+    def _rehearsal_part(self) -> Part:
+        """Books for nobody: the pages' second process."""
+        port = self.folder.free_port("web-rehearsal")
+        environment = self.web_environment("web-rehearsal")
+        del environment["DATABASE_URL"]
+        environment |= {
+            "OIDC_ISSUER": self._issuer_url,
+            "REHEARSAL_CLIENT_SECRET": os.environ.get("REHEARSAL_CLIENT_SECRET") or DEVELOPMENT_SECRET,
+        }
+        command = Command((*self.programs["web"], "rehearse"), environment)
+        return Part("web-rehearsal", command, probes.http(port), port)
+
     def _web_part(self) -> Part:
         port = self.folder.free_port("web")
-        command = Command((*self.programs["web"], "serve"), self.web_environment("web"))
+        environment = {**self.watched(), **self.web_environment("web")}
+        command = Command((*self.programs["web"], "serve"), environment)
         return Part("web", command, probes.http(port), port)
+
+    @property
+    def _issuer_url(self) -> str:
+        return self.settings.oidc_issuer or (self.issuer.url if self.issuer else "")
+
+    def watched(self) -> dict[str, str]:
+        """What the operator's page asks: every process, and what they stand on."""
+        names = [
+            *(name for service in SERVICES for name in (*api_names(service), f"{service}-worker")),
+            "gateway",
+            "web",
+            "web-rehearsal",
+        ]
+        processes = [f"{name}=http://{LOOPBACK}:{self.folder.port(name)}" for name in names]
+        return {
+            "OPS_PROCESSES": ",".join(processes),
+            "OPS_DEPENDENCIES": ",".join(f"{name}={url}" for name, url in self._dependencies().items()),
+            "OPS_OPEN": "on",
+        }
+
+    def _dependencies(self) -> dict[str, str]:
+        postgres = with_database(self.database_url("booking"), "")
+        parts = urlsplit(postgres)
+        smtp = urlsplit(self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}")
+        broker = self.bootstrap_servers.partition(",")[0]
+        found = {
+            "PostgreSQL": f"tcp://{parts.hostname}:{parts.port or 5432}",
+            "Kafka": f"tcp://{broker}",
+            "mail": f"tcp://{smtp.hostname}:{smtp.port or 25}",
+            # Not its readiness, which is that of all services.
+            "entrance": f"tcp://{urlsplit(self.settings.url).netloc}",
+        }
+        if self._issuer_url:
+            found["issuer"] = f"{self._issuer_url.rstrip('/')}/.well-known/openid-configuration"
+        return found
 
     def web_environment(self, name: str) -> dict[str, str]:
         """What a process of the pages is told: see creneau_web/settings.py."""

@@ -308,7 +308,7 @@ def test_what_a_service_refuses_passes_as_it_is(entrance: Entrance, status: int)
     [
         ("GET", "/docs/inexistant", 404),
         ("GET", "/docs/contracts/", 403),
-        ("GET", "/ops/inexistant", 404),
+        ("GET", "/docs/introuvable", 404),
         ("DELETE", "/style.css", 405),
         ("DELETE", "/confirmer/token", 405),
     ],
@@ -582,3 +582,8 @@ def test_nginx_accepts_every_setting_at_once(tmp_path: Path, editor: Path) -> No
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Strict-Transport" not in text.read_text()
+
+
+def test_the_numbers_of_processes_are_nobody_s_to_read(entrance: Entrance) -> None:
+    """The pages' process answers /metrics as all do, on its own port; what nginx sends to it is for people."""
+    assert entrance.get("/metrics").status_code == 404

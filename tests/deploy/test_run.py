@@ -23,7 +23,7 @@ from tests.deploy.test_supervisor import is_running
 STANDIN_RUN = Path(__file__).with_name("standin_run.py")
 
 EVERY_PROCESS = {
-    *("postgres", "broker", "issuer", "mailbox", "gateway", "web", "nginx"),
+    *("postgres", "broker", "issuer", "mailbox", "gateway", "web", "web-rehearsal", "nginx"),
     *("directory-api", "directory-worker", "booking-api-1", "booking-api-2", "booking-worker"),
     *("notifications-api", "notifications-worker"),
 }
@@ -156,7 +156,7 @@ def test_a_correlation_id_is_kept_or_given(system: System) -> None:
     assert arrived(**{"X-Request-Id": "a b"}) != "a b"
 
 
-@pytest.mark.parametrize("path", ["/docs/", "/docs/en/", "/ops/", "/style.css", "/ops/ops.js", "/dev/mail"])
+@pytest.mark.parametrize("path", ["/docs/", "/docs/en/", "/style.css", "/dev/mail"])
 def test_pages_are_served_and_fetch_nothing_from_elsewhere(system: System, path: str) -> None:
     page = system.get(path)
     assert page.status_code == 200

@@ -29,16 +29,18 @@ def mails_to(stack: Stack, address: str, count: int) -> list[Message]:
     return found
 
 
-def called(client: httpx.Client, operation: str, /, **given: Any) -> Resource:
-    """The answer of an operation of the base, by name."""
+def parameters(**given: Any) -> Resource:
+    """The body of an operation."""
     named = [
-        {
-            "name": name,
-            ("valueContactPoint" if isinstance(value, dict) else "valueString"): value,
-        }
+        {"name": name, ("valueContactPoint" if isinstance(value, dict) else "valueString"): value}
         for name, value in given.items()
     ]
-    answer = client.post(f"/${operation}", json={"resourceType": "Parameters", "parameter": named})
+    return {"resourceType": "Parameters", "parameter": named}
+
+
+def called(client: httpx.Client, operation: str, /, of: str = "", **given: Any) -> Resource:
+    """The answer of an operation of the base, or of a type, by name."""
+    answer = client.post(f"{'/' if of else ''}{of}/${operation}", json=parameters(**given))
     assert answer.status_code == 200, answer.text
     return {p["name"]: next(v for k, v in p.items() if k != "name") for p in answer.json()["parameter"]}
 
@@ -59,8 +61,9 @@ def test_somebody_without_an_account_books_by_a_code(full_stack: Stack) -> None:
         token = called(stranger, "verify-code", telecom=telecom, code=found[0])["access-token"]
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=full_stack.fhir, headers=headers, timeout=30) as own:
-        name = [{"family": "Fictive", "given": ["Camille"]}]
-        person = builders.created(own, {"resourceType": "Patient", "name": name, "telecom": [telecom]})
+        name = [{"family": "Éphémère", "given": ["Camille"]}]
+        said = {"resourceType": "Patient", "name": name, "telecom": [telecom], "birthDate": "1984-05-06"}
+        person = builders.created(own, said)
         wanted = builders.appointment(person["id"], slot, status="proposed")
         held = own.post("/Appointment/$hold", json=wanted)
         assert held.status_code == 201, held.text
@@ -69,6 +72,44 @@ def test_somebody_without_an_account_books_by_a_code(full_stack: Stack) -> None:
         assert [r["id"] for r in builders.resources(own.get("/Appointment"))] == [booked.json()["id"]]
     confirmation = mails_to(full_stack, address, 2)[1]
     assert "/confirmer/" not in confirmation.text
+    by_link = the_link_of_a_message_leads_to_a_cancellation(full_stack, confirmation, booked.json()["id"])
+    assert free_again(full_stack, slot)
     logs = "".join(path.read_text() for path in full_stack.topology.folder.logs.glob("*.log"))
     assert logs
-    assert not any(word in logs for word in (address, token, token.split(".")[1]))
+    secrets = (address, token, by_link, token.split(".")[1], token_in(confirmation))
+    assert not any(secret in logs for secret in secrets)
+
+
+def token_in(mail: Message) -> str:
+    """Of the link that the message carries, in its text and in its calendar file."""
+    (found,) = set(re.findall(r"/rdv/([A-Za-z0-9_-]+)", mail.text))
+    assert found in mail.attachments[0].content.decode().replace("\r\n ", "")
+    return str(found)
+
+
+def the_link_of_a_message_leads_to_a_cancellation(stack: Stack, mail: Message, id_: str) -> str:
+    """P14, P16: without logging in, with what only the person knows; the token that it took."""
+    link = {"token": token_in(mail)}
+    with stack.client(None) as stranger:
+        shown = called(stranger, "open-link", of="Appointment", **link)
+        assert (shown["status"], shown["tries-left"]) == ("booked", 5)
+        assert not {"appointment", "access-token"} & shown.keys()
+        wrong = stranger.post("/Appointment/$open-link", json=parameters(**link, answer="mar"))
+        assert wrong.status_code == 422, wrong.text
+        granted = called(stranger, "open-link", of="Appointment", **link, answer="éph")
+        assert granted["appointment"] == {"reference": f"Appointment/{id_}"}
+    headers = {"Authorization": f"Bearer {granted['access-token']}"}
+    with httpx.Client(base_url=stack.fhir, headers=headers, timeout=30) as guest:
+        assert guest.get("/Patient").status_code == guest.get("/Communication").status_code == 403
+        assert guest.get("/Location?_count=1").status_code == 200
+        cancel = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+        answer = guest.patch(
+            f"/Appointment/{id_}", json=cancel, headers={"Content-Type": "application/json-patch+json"}
+        )
+        assert answer.status_code == 200, answer.text
+    return str(granted["access-token"])
+
+
+def free_again(stack: Stack, slot: Resource) -> bool:
+    with stack.client(None) as anybody:
+        return bool(anybody.get(f"/Slot/{slot['id']}").json()["status"] == "free")

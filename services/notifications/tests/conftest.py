@@ -152,7 +152,7 @@ async def service(new_database: Callable[..., str], template: str) -> AsyncItera
     async with Database(url, size=8, statement_timeout_s=60, name="test") as database:
         clock = FixedClock(BOOKED_AT)
         communications = Communications("http://127.0.0.1:8080/fhir", media())
-        notifications = Notifications(communications, clock, CHANNELS)
+        notifications = Notifications(communications, clock, CHANNELS, Keyring(ADDRESS_KEY))
         yield Service(url, database, clock, communications, notifications)
 
 

@@ -147,8 +147,9 @@ class ServiceSettings(BaseSettings):
     )
     vouching_secret: str = Field(
         "",
-        description="key by which booking tells notifications that a caller may have a person's messages, the same in"
-        " both; empty: only a token that names its Patient gets them",
+        description="key by which booking tells notifications that a caller may have a person's messages, and what whoever"
+        " comes by a link must know, the same in both; empty: only a token that names its Patient gets them, and nobody acts"
+        " by a link",
     )
 
     contact_keys: str = Field(

@@ -14,7 +14,7 @@ from creneau_notifications.delivery.admission import Admission
 from creneau_notifications.delivery.ledger import Ledger
 from creneau_notifications.delivery.sender import DeliveryLimits, Sender, Way
 from creneau_notifications.handlers import Notifications
-from creneau_notifications.jobs import Departures, rules
+from creneau_notifications.jobs import Departures, Watch, rules
 from creneau_notifications.messaging.consumers import consumers
 from creneau_notifications.operations.codes import CodeDesk, SendCodeOperation, VerifyCodeOperation
 from creneau_notifications.operations.messages import MessagesOperation
@@ -29,6 +29,7 @@ from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.listening import Listening
 from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
+from creneau_shared.fhir.rest.dead_letters import DeadLetterOperations
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.search.generic import GenericTable
@@ -59,6 +60,9 @@ def create_fhir(settings: NotificationsSettings, database: Database, clock: Cloc
         catalog=Catalog([GenericTable.of("Communication"), trail]),
         operations=[
             MessagesOperation(trail, Vouchers(settings.vouching_secret)).declare(),
+            *DeadLetterOperations(
+                "notifications", lambda: create_consumers(settings, database, clock)
+            ).declare(),
             SendCodeOperation(desk).declare(),
             VerifyCodeOperation(desk).declare(),
             OpenLinkOperation(links).declare(),
@@ -111,7 +115,7 @@ def create_app(
 
 def create_consumers(settings: NotificationsSettings, database: Database, clock: Clock) -> list[Consumer]:
     """What follows the other services: one consumer a topic."""
-    notifications = Notifications(_communications(settings), clock, offered())
+    notifications = Notifications(_communications(settings), clock, offered(), Keyring(settings.address_key))
     return consumers(notifications, database, settings, clock)
 
 
@@ -125,6 +129,7 @@ def create_tasks(settings: NotificationsSettings, database: Database, clock: Clo
         *(Task(c.name, c.run, c.stuck) for c in create_consumers(settings, database, clock)),
         Task("departures", Departures(database, clock, settings.erasure_interval_s).run),
         Task("retention", retention.run),
+        Task("watch", Watch(database, clock, settings.watch_interval_s).run),
         *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),
     ]
 

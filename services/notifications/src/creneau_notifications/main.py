@@ -88,6 +88,7 @@ async def _work() -> None:
             f"{SERVICE}-worker",
             tasks,
             {"database": database.ping, "kafka": lambda: check_kafka(settings)},
+            database,
         )
 
 
@@ -95,7 +96,7 @@ async def _send() -> None:
     settings, clock = NotificationsSettings(), SystemClock()
     async with open_database(settings, f"{SERVICE}-sender") as database:
         tasks = create_senders(settings, database, clock, settings.delivery_senders_apart)
-        await run_worker(settings, f"{SERVICE}-sender", tasks, {"database": database.ping})
+        await run_worker(settings, f"{SERVICE}-sender", tasks, {"database": database.ping}, database)
 
 
 if __name__ == "__main__":

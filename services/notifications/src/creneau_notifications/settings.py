@@ -52,6 +52,11 @@ class NotificationsSettings(ServiceSettings):
     delivery_look_max_s: float = Field(
         10.0, gt=0, description="longest pause of a sender between two looks for what is due, seconds"
     )
+    watch_interval_s: float = Field(
+        30.0,
+        gt=0,
+        description="pause between two looks of a worker at overdue messages and dead letters, seconds",
+    )
     delivery_attempts_max: int = Field(30, ge=1, description="tries of one message, at the most")
     facts_patience_s: float = Field(
         60.0, description="how long a due message waits for the contact and the directory's facts, seconds"
@@ -60,8 +65,8 @@ class NotificationsSettings(ServiceSettings):
 
     address_secret: str = Field(
         "",
-        description="key of the hashes of addresses and of the links to confirm them, the same in all processes; "
-        "empty: made of DATABASE_URL",
+        description="key of the hashes of addresses, and of the links to confirm them and to visits, the same in all processes;"
+        " empty: made of DATABASE_URL",
     )
     unconfirmed_messages_max: int = Field(
         3,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, MutableMapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
 
@@ -14,9 +14,11 @@ from fastapi import Depends, FastAPI
 
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Database
+from creneau_shared.database.schema import schema_of
 from creneau_shared.http import health as health_http
 from creneau_shared.http.edge import EdgeMiddleware
 from creneau_shared.http.health import Health
+from creneau_shared.metrics import tell_process
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_web.assets import Assets
 from creneau_web.auth.keeping import Keeping
@@ -25,6 +27,8 @@ from creneau_web.care.finding import Finding
 from creneau_web.care.towns import Towns
 from creneau_web.drawing import template_engine
 from creneau_web.headers import PageHeaders
+from creneau_web.ops.collecting import Collector
+from creneau_web.ops.settings import OpsSettings
 from creneau_web.page import check_form
 from creneau_web.pages import failures, routers
 from creneau_web.sessions.cookie import SessionCookie
@@ -71,11 +75,15 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with database, site.http:
-            sweeping = asyncio.create_task(site.sessions.sweep_for_ever(settings.session_sweep_s))
+            tell_process(SERVICE, settings, await schema_of(database))
+            beside = [
+                asyncio.create_task(site.sessions.sweep_for_ever(settings.session_sweep_s)),
+                asyncio.create_task(site.collector.run()),
+            ]
             yield
-            sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeping
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await site.login.close()
 
     pages = FastAPI(
@@ -135,6 +143,7 @@ def create_site(
         wordings=read_catalogues(),
         templates=template_engine(settings, settings.theme_folder),
         assets=Assets(settings.theme_folder),
+        collector=Collector(OpsSettings(), lambda: clock.now().timestamp()),
     )
 
 

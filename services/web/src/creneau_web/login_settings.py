@@ -13,7 +13,7 @@ ProviderName = Literal["issuer", "franceconnect", "psc"]
 class LoginSettings(BaseSettings):
     """How people log in."""
 
-    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="", env_ignore_empty=True, extra="ignore", frozen=True)
 
     public_site_url: str = Field(
         "http://127.0.0.1:8080",
@@ -23,7 +23,7 @@ class LoginSettings(BaseSettings):
     login_providers: str = Field(
         "issuer",
         description="at whom people log in, comma between several, in the order in which they are offered: `issuer` (the "
-        "deployment's own), `franceconnect`, `psc`; empty: nobody can",
+        "deployment's own), `franceconnect`, `psc`",
     )
     login_lasts_min: float = Field(
         15.0, gt=0, description="time for logging in at the provider, from leaving to coming back, minutes"
@@ -44,7 +44,7 @@ class LoginSettings(BaseSettings):
     )
 
     oidc_issuer: AnyHttpUrl | None = Field(
-        None, description="issuer whose tokens the services accept; none: no one can log in"
+        None, description="issuer whose tokens the services accept; none: nobody can log in"
     )
     oidc_client_id: str = Field(
         "creneau-web", description="as which client the pages are known to OIDC_ISSUER"

@@ -13,6 +13,7 @@ from creneau_web.assets import Assets
 from creneau_web.auth.keeping import Keeping
 from creneau_web.auth.login import Login
 from creneau_web.care.finding import Finding
+from creneau_web.ops.collecting import Collector
 from creneau_web.sessions.cookie import SessionCookie
 from creneau_web.sessions.session import Language
 from creneau_web.sessions.store import Sessions
@@ -37,3 +38,5 @@ class Site:
     wordings: dict[Language, Wording]
     templates: Environment
     assets: Assets
+    collector: Collector
+    """what the operator's page knows"""

@@ -15,6 +15,7 @@ from services.web.tests.auth.made_up import ISSUER, SITE, MadeUp, settings
 from creneau_shared.clock import FixedClock
 from creneau_web.auth.failure import LoginError
 from creneau_web.auth.login import Login
+from creneau_web.login_settings import LoginSettings
 
 
 def query(url: str) -> dict[str, str]:
@@ -94,6 +95,13 @@ async def test_only_what_is_offered_can_be_begun(clock: FixedClock, provider: Ma
         await login.begin("issuer", "/")
     nobody = Login(settings(oidc_issuer=None), clock, httpx.MockTransport(provider))  # type: ignore[arg-type]
     assert nobody.offered == ()
+
+
+def test_what_is_left_empty_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As compose says it of a provider that a deployment has not got."""
+    for name in ("OIDC_LEVEL", "FRANCECONNECT_ISSUER", "PSC_ISSUER", "OIDC_ISSUER"):
+        monkeypatch.setenv(name, "")
+    assert LoginSettings().providers == ()
 
 
 def test_settings_that_could_let_nobody_in_are_refused() -> None:

@@ -99,6 +99,7 @@ def by_a_stranger(claims: dict[str, Any]) -> str:
     return jwt.encode({"alg": "RS256", "kid": OLD_KEY.kid}, claims, NEW_KEY)
 
 
+@pytest.mark.filterwarnings("ignore:JWS algorithm")
 @pytest.mark.parametrize("sign", [unsigned, by_the_public_key, by_a_stranger, lambda claims: "no.jwt"])
 async def test_a_signature_that_is_not_the_providers(
     login: Login, provider: MadeUp, sign: Callable[[dict[str, Any]], str]

@@ -12,12 +12,14 @@ import httpx
 import pytest
 from deploy.local.folder import Folder
 from deploy.local.tokens import Issuer
+from prometheus_client import REGISTRY
 from services.web.tests.auth.pair import NAMES, SITE, WHO, choose, issuer_app, login_settings, said
 from tests.fixtures.postgres import NewDatabase
 
 from creneau_shared.clock import FixedClock
 from creneau_web.app import WebApplication, create_app
 from creneau_web.auth.failure import Reason
+from creneau_web.pages.booking.draft import Draft
 from creneau_web.pages.login import STATUS
 from creneau_web.sessions.session import Account, Session
 from creneau_web.settings import WebSettings
@@ -327,6 +329,22 @@ async def test_who_was_logged_out_at_the_issuer_is_asked_to_log_in_again(visitor
     assert session.account is None
 
 
+@pytest.mark.parametrize("who", ["oceane-payet", "sophie-garnier", "nadia-roussel", "marc-leclerc"])
+async def test_who_is_no_patient_sees_no_patients_pages(visitor: Visitor, who: str) -> None:
+    """To a secretary's token, everybody's appointments would be "my appointments"."""
+    await visitor.log_in(person=who)
+    answer = await visitor.web.get("/mes-rendez-vous")
+    assert answer.status_code == 403
+    assert "Ces pages sont celles des patients" in answer.text
+    session = await visitor.session()
+    assert session is not None
+    now = visitor.clock.now()
+    draft = Draft(role="r", slot="s", start=now, end=now)
+    await visitor.app.site.sessions.keep_draft(session, draft.id, draft.model_dump(mode="json"))
+    assert (await visitor.web.get(draft.path)).status_code == 403
+    assert (await visitor.web.get("/")).status_code == 200, "what is everybody's is theirs too"
+
+
 async def test_no_address_and_no_cookie_says_who_it_is(visitor: Visitor) -> None:
     """X16, X11."""
     out = await visitor.leave()
@@ -345,3 +363,41 @@ async def test_the_ways_to_log_in_are_offered(visitor: Visitor) -> None:
     page = await visitor.web.get("/connexion", params={"retour": SOMEWHERE})
     for name in NAMES:
         assert f"/auth/connexion?par={name}&amp;retour=/recherche%3Fquoi%3Ddermatologue" in page.text
+
+
+async def test_log_ins_are_counted_by_what_became_of_them(visitor: Visitor) -> None:
+    """O3: for the operator; an address that somebody made up makes no series of its own."""
+
+    def count(provider: str, outcome: str) -> float:
+        labels = {"provider": provider, "outcome": outcome}
+        return REGISTRY.get_sample_value("creneau_logins_total", labels) or 0.0
+
+    cases = [("issuer", "done"), ("issuer", "declined"), ("none", "stale")]
+    before = [count(*case) for case in cases]
+    await visitor.log_in()
+    await visitor.log_in(refuse="yes")
+    await visitor.web.get("/auth/connexion", params={"par": "made-up"})
+    assert [count(*case) for case in cases] == [n + 1 for n in before]
+    assert count("made-up", "stale") == 0.0
+
+
+async def test_by_another_name_of_this_machine_one_is_led_to_the_right_one_first(
+    migrated_web: str, new_database: NewDatabase, tmp_path: Path, clock: FixedClock
+) -> None:
+    """Who typed localhost would come back from the provider to 127.0.0.1, where nothing is known of them."""
+    issuer = Issuer.of(Folder(tmp_path))
+    told = login_settings(issuer, public_site_url="http://127.0.0.1:8080")
+    settings = WebSettings(database_url=new_database(template=migrated_web), **told)  # type: ignore[arg-type]
+    way = httpx.ASGITransport(issuer_app(issuer, clock))
+    app = create_app(settings, clock, httpx.MockTransport(no_records), way)
+    transport = httpx.ASGITransport(app)
+    async with app.pages.router.lifespan_context(app.pages):
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as typed:
+            answer = await typed.get("/auth/connexion?par=issuer&retour=%2Faide")
+        right = "http://127.0.0.1:8080/auth/connexion?par=issuer&retour=%2Faide"
+        assert answer.headers["location"] == right
+        async with httpx.AsyncClient(transport=transport) as led:
+            assert (await led.get(right)).headers["location"].startswith(issuer.url)
+        async with httpx.AsyncClient(transport=transport, base_url="http://elsewhere.example") as other:
+            answer = await other.get("/auth/connexion?par=issuer")
+            assert answer.headers["location"].startswith(issuer.url), "no other name is meddled with"

@@ -57,6 +57,9 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "accept": OperationRow(
         ("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"
     ),
+    "dead-letters": OperationRow(None, "operators: the scope creneau/operate"),
+    "replay-dead-letter": OperationRow(None, "operators: the scope creneau/operate; recorded in the trail"),
+    "discard-dead-letter": OperationRow(None, "operators: the scope creneau/operate; recorded in the trail"),
     "send-code": OperationRow(None, "open to everybody"),
     "verify-code": OperationRow(None, "whoever has the code that was sent"),
     "open-link": OperationRow(

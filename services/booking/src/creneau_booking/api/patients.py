@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from creneau_booking.domain.appointment import patient_actor
 from creneau_booking.domain.refusals import require_no_visits
+from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.handlers.patients import (
     ContactSecrets,
     patient_removed,
@@ -15,6 +17,7 @@ from creneau_booking.handlers.patients import (
 from creneau_booking.handlers.people import People
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.patients import require_same_person
+from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
@@ -26,7 +29,13 @@ class PatientStore(GenericStore):
     """The generic store of Patients, with the rules on who states what."""
 
     def __init__(self, base_url: str, people: People, secrets: ContactSecrets) -> None:
-        super().__init__("Patient", base_url, people.patient_changed, people.patient_belonging)
+        super().__init__(
+            "Patient",
+            base_url,
+            people.patient_changed,
+            people.patient_belonging,
+            listed=partial(real, "Patient"),
+        )
         self._secrets = secrets
 
     async def create(
@@ -38,6 +47,7 @@ class PatientStore(GenericStore):
         *,
         belonging: Sequence[str] | None = None,
     ) -> Stored:
+        require_not_kept("Patient", id_)
         require_writable(context, None, resource)
         stored = await super().create(connection, context, resource, id_, belonging=belonging)
         await patient_written(connection, context, self._secrets, stored.id, None, resource)
@@ -53,6 +63,7 @@ class PatientStore(GenericStore):
         belonging: Sequence[str] | None = None,
         keeping: bool = False,
     ) -> Stored:
+        require_not_kept("Patient", current.id)
         if current.deleted:
             await require_same_person(connection, current, resource)
         before = None if current.content is None else loads(current.content)
@@ -66,6 +77,7 @@ class PatientStore(GenericStore):
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Conflict while there are visits to come, or are being booked at this moment: whoever is there would wait for
         somebody who is told nothing."""
+        require_not_kept("Patient", current.id)
         own = [patient_actor(f"Patient/{current.id}", hidden=hidden) for hidden in (False, True)]
         await stop_taking(connection, people=own, now=context.now)
         require_no_visits("Patient", current.id, await visits_of(connection, current.id, context.now))

@@ -73,12 +73,9 @@ async def use(connection: Connection, address: Hashed, digest: bytes, now: datet
 
 
 async def forget(connection: Connection, address: Hashed) -> None:
-    """Forget the code of a contact, and when some were sent to it."""
+    """Forget the code of a contact. When codes were sent to it stays: else whoever erases a record could have more sent."""
     await connection.execute(
         "DELETE FROM contact_code WHERE channel = $1 AND address = $2", address.channel, address.exact
-    )
-    await connection.execute(
-        "DELETE FROM contact_code_sent WHERE channel = $1 AND mailbox = $2", address.channel, address.mailbox
     )
 
 

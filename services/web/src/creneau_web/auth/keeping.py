@@ -11,6 +11,7 @@ from creneau_web.auth.accounts import tokens_of, with_tokens
 from creneau_web.auth.facts import Tokens
 from creneau_web.auth.failure import LoginError
 from creneau_web.auth.login import Login
+from creneau_web.auth.metrics import DONE, RENEWALS
 from creneau_web.sessions.session import Session
 from creneau_web.sessions.store import Sessions
 
@@ -47,7 +48,9 @@ class Keeping:
         except LoginError as error:
             # The FHIR base will say that the token has ended; the session stays for when the issuer is back.
             log.warning("login.refresh_failed", detail=error.detail)
+            RENEWALS.labels(error.reason).inc()
             return session
+        RENEWALS.labels(DONE if tokens else "ended").inc()
         changed = with_tokens(account, tokens) if tokens else None
         if changed != account:
             session.content = session.content.model_copy(update={"account": changed})

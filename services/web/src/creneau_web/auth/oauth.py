@@ -35,7 +35,7 @@ class Refused(LoginError):  # noqa: N818 - named after what it is
     """The provider says no, and by which word of the specification."""
 
     def __init__(self, error: str) -> None:
-        super().__init__("untrusted", f"the provider refuses: {error}")
+        super().__init__("untrusted", f"the provider refuses: {error[:40]}")
         self.error = error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from fastapi import APIRouter, Query
@@ -13,6 +14,7 @@ from creneau_web.auth.accounts import account_of, tokens_of
 from creneau_web.auth.facts import Pending
 from creneau_web.auth.failure import LoginError, Reason
 from creneau_web.auth.login import LoggedIn
+from creneau_web.auth.metrics import DONE, LOGIN_SECONDS, LOGINS
 from creneau_web.page import PERSONAL, CurrentPage, Page, local_path
 from creneau_web.sessions.forms import comes_from_here
 from creneau_web.sessions.session import Content, Session
@@ -23,6 +25,8 @@ router = APIRouter(prefix="/auth")
 
 PENDING_MAX = 5
 """log-ins that one browser may have begun at once: pages in several tabs, a link pressed twice"""
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 FAILED = "/auth/echec"
 
@@ -36,6 +40,9 @@ async def leave(
     retour: Annotated[str, Query(max_length=2000)] = "/",
 ) -> Response:
     """To the provider `par` (the first that is offered), and later back to the page `retour`."""
+    named = _by_its_own_name(page)
+    if named is not None:
+        return RedirectResponse(named, 303, headers=PERSONAL)
     login, back = page.site.login, local_path(retour)
     name = par or next(iter(login.offered), "")
     try:
@@ -60,10 +67,12 @@ async def come_back(page: CurrentPage) -> Response:
             return page.go("/")  # the browser's way back led here once more
         return _failed(page, LoginError("stale", "state"), "", "/")
     try:
-        done = await page.site.login.complete(pending, returned)
+        with LOGIN_SECONDS.labels(pending.provider).time():
+            done = await page.site.login.complete(pending, returned)
     except LoginError as error:
         return _failed(page, error, pending.provider, pending.back)
     await _let_in(page, done)
+    LOGINS.labels(pending.provider, DONE).inc()
     return page.go(pending.back)
 
 
@@ -91,6 +100,16 @@ async def log_out(page: CurrentPage) -> Response:
         Content(language=session.content.language, said="login.logged_out")
     )
     return RedirectResponse(url or "/", 303, headers=PERSONAL)
+
+
+def _by_its_own_name(page: Page) -> str | None:
+    """The same address by the name to which the provider sends people back, for who typed another name of this machine
+    (`localhost`): a cookie goes with a name."""
+    site, asked = urlsplit(page.site.settings.public_site_url), page.request.url
+    same = asked.hostname == site.hostname
+    if same or asked.hostname not in LOOPBACK_NAMES or site.hostname not in LOOPBACK_NAMES:
+        return None
+    return urlunsplit((site.scheme, site.netloc, asked.path, asked.query, ""))
 
 
 def _still_pending(session: Session) -> dict[str, Any]:
@@ -128,5 +147,7 @@ async def _let_in(page: Page, done: LoggedIn) -> None:
 
 def _failed(page: Page, error: LoginError, provider: str, back: str) -> Response:
     """To the page that says why: the address with the code is left behind."""
-    log.warning("login.failed", reason=error.reason, detail=error.detail, provider=provider)
+    known = provider if provider in page.site.login.offered else "none"
+    LOGINS.labels(known, error.reason).inc()
+    log.warning("login.failed", reason=error.reason, detail=error.detail, provider=known)
     return page.go(FAILED, raison=error.reason, retour=back)

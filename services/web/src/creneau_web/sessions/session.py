@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Language = Literal["fr", "en", "simple"]
 
+PATIENT = "patient"
+
 KEY_BYTES = 24
 """192 random bits in the cookie (OWASP asks for 64, frontends.md §5 for 128)"""
 
@@ -31,6 +33,11 @@ class Account(BaseModel):
     """what the provider vouches for, as `auth` writes it"""
     contact: str | None = None
     """the e-mail address or number to which a one-time code went, for who has no other account"""
+
+    @property
+    def role(self) -> str:
+        """As what the provider knows them; who came by a one-time code is a patient."""
+        return str(self.identity.get("role", PATIENT))
 
 
 class CodeSent(BaseModel):

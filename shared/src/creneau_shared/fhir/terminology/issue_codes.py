@@ -121,6 +121,11 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Patient qui ne peut avoir de rendez-vous",
         "Patient who cannot have appointments",
     ),
+    "operators-only": ("Réservé aux exploitants", "For operators only"),
+    "letter-closed": ("Message mort déjà traité", "Dead letter dealt with already"),
+    "no-consumer": ("Plus de destinataire pour ce message", "No consumer for this letter any more"),
+    "rehearsal-apart": ("Agenda d'essai du système", "Agenda of the system's rehearsals"),
+    "rehearsal-kept": ("Ressource des essais du système", "Resource of the system's rehearsals"),
     "actor-occupied": ("Personne ou matériel déjà occupé", "Person or device already occupied"),
     "illegal-transition": ("Changement de statut impossible", "Impossible change of status"),
     "not-yours": (

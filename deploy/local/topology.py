@@ -354,16 +354,15 @@ class Topology:
         parts = urlsplit(postgres)
         smtp = urlsplit(self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}")
         broker = self.bootstrap_servers.partition(",")[0]
-        entrance = f"{self.settings.url}/health/ready"
         found = {
             "PostgreSQL": f"tcp://{parts.hostname}:{parts.port or 5432}",
             "Kafka": f"tcp://{broker}",
             "mail": f"tcp://{smtp.hostname}:{smtp.port or 25}",
+            # Not its readiness, which is that of all services.
+            "entrance": f"tcp://{urlsplit(self.settings.url).netloc}",
         }
         if self._issuer_url:
             found["issuer"] = f"{self._issuer_url.rstrip('/')}/.well-known/openid-configuration"
-        if not self.settings.entrance.tls:
-            found["entrance"] = entrance
         return found
 
     def web_environment(self, name: str) -> dict[str, str]:

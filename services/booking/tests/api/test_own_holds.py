@@ -247,7 +247,7 @@ async def test_no_rival_comes_in_between(fresh: Practice) -> None:
     assert not any(answer.startswith("refused") for answer in mine)
     assert set().union(*theirs) == {"refused: slot-held"}
     [(holding, _, _)] = await holders(fresh, agenda.slots[0])
-    assert holding == mine[-1]
+    assert holding == list(mine)[-1]
 
 
 async def test_one_account_with_itself(fresh: Practice) -> None:

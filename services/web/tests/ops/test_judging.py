@@ -201,7 +201,7 @@ def test_a_broken_feed_a_silent_feed_a_route_and_a_channel_are_named_with_their_
     whom = {(line.rule.code, line.name): line.since for line in world.lines() if line.section == "whom"}
     assert whom == {
         ("feed", "a"): NOW - 500,
-        ("feed", "b"): NOW - 25 * 3600,
+        ("feed", "b (cab)"): NOW - 25 * 3600,
         ("route", "POST Appointment"): None,
         ("channel", "sms"): None,
     }
@@ -229,6 +229,17 @@ def test_figures_of_a_function_over_processes_of_which_one_began_anew() -> None:
     assert sum(figures.minutes) == 120
 
 
+def test_a_process_that_begins_while_we_look_counts_from_nought() -> None:
+    """What it did before its first answer was done before our eyes; one that had begun before, and hung, did it earlier."""
+    ok, started = (
+        key("creneau_function_answers_total", function="book", outcome="ok"),
+        key("process_start_time_seconds"),
+    )
+    for began, count in ((NOW - 15, 7), (NOW - 3600, 0)):
+        world = World().process("booking-api-1", None, None, {ok: 7.0, started: began})
+        assert function_figures(world.memory, SETTINGS, NOW, "book").count == count
+
+
 def test_a_function_that_fails_or_is_slow_is_bad_once_there_are_enough_answers() -> None:
     def world(ok: float, failed: float, slow: float) -> set[tuple[str, str]]:
         kinds = {"ok": ok, "failed": failed}
@@ -247,6 +258,14 @@ def test_a_function_that_fails_or_is_slow_is_bad_once_there_are_enough_answers()
     assert world(5, 5, 0) == set()  # too few to say
     assert world(100, 2, 0) == {("function", "search")}
     assert world(100, 0, 10) == {("slow", "search")}
+
+
+@pytest.mark.parametrize(("outcome", "bad"), [("silent", True), ("untrusted", True), ("declined", False)])
+def test_log_ins_that_fail_are_bad_unless_it_is_people_s_doing(outcome: str, bad: bool) -> None:
+    kinds = {key("creneau_logins_total", provider="issuer", outcome=one): 0.0 for one in ("done", outcome)}
+    world = well().process("web", kinds, dict.fromkeys(kinds, 6.0))
+    assert world.bad() == ({("login", "login")} if bad else set())
+    assert function_figures(world.memory, SETTINGS, NOW, "login").failed_share == (0.5 if bad else 0)
 
 
 def test_messages_that_were_given_up_make_messages_bad() -> None:

@@ -14,7 +14,7 @@ import structlog
 from creneau_web.ops.judging import WANTED
 from creneau_web.ops.memory import Look, Memory, Seen
 from creneau_web.ops.reading import Numbers, read
-from creneau_web.ops.report import Report, Tracker, report
+from creneau_web.ops.report import Report, Tracker, as_of, report
 from creneau_web.ops.settings import OpsSettings, Place
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,7 @@ class Collector:
         )
         self.memory = Memory()
         self.tracker = Tracker(now())
+        self._judged: Report | None = None
 
     @property
     def open_to_all(self) -> bool:
@@ -53,6 +54,11 @@ class Collector:
 
     def report(self) -> Report:
         """What is to be said now."""
+        if self._judged is None:
+            return self._judge()
+        return as_of(self._judged, self.memory, self._settings, self._now())
+
+    def _judge(self) -> Report:
         return report(self.memory, self._settings, self.tracker, self._now())
 
     async def run(self) -> None:
@@ -65,8 +71,8 @@ class Collector:
                 except Exception as error:
                     self.memory.failed = type(error).__name__
                     log.exception("looking has failed")
-                # Since when something is bad is known whether or not anybody reads the page.
-                self.report()
+                # Once a look, beside the loop, whoever reads the page how often: people are waiting for other pages.
+                self._judged = await asyncio.to_thread(self._judge)
                 await asyncio.sleep(self._settings.ops_interval_s)
 
     async def look(self) -> None:

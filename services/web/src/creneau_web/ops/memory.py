@@ -10,6 +10,8 @@ from math import isnan, nan
 
 from creneau_web.ops.reading import Key, Numbers
 
+STARTED = Key("process_start_time_seconds")
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -33,6 +35,9 @@ class Seen:
         """Note a look; forget those from before `keep_after`."""
         self.looks.append(look)
         if numbers is not None:
+            if not self._columns and numbers.get(STARTED, 0.0) > self.looks[0].at:
+                # It began while we looked: it has counted from nought.
+                self._samples.append((self.looks[0].at, array("d")))
             for key in numbers:
                 self._columns.setdefault(key, len(self._columns))
             sample = array("d", [nan]) * len(self._columns)

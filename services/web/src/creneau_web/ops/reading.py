@@ -32,7 +32,7 @@ def read(text: str, wanted: Collection[str]) -> dict[Key, float]:
     for line in text.splitlines():
         if line.startswith("#"):
             continue
-        name = line[: next((n for n, c in enumerate(line) if c in "{ "), len(line))]
+        name = line.partition("{")[0].partition(" ")[0]
         if name not in wanted or (match := _LINE.match(line)) is None:
             continue
         labels = tuple((label, _plain(value)) for label, value in _LABEL.findall(match[2] or ""))

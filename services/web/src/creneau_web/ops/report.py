@@ -102,7 +102,6 @@ class Report:
 def report(memory: Memory, settings: OpsSettings, tracker: Tracker, now: float) -> Report:
     """What is to be said of what was seen."""
     lines = tracker.follow(judge(memory, settings, now), now)
-    late_after = 3 * (settings.ops_interval_s + settings.ops_timeout_s)
     return Report(
         at=now,
         looked_at=memory.looked_at,
@@ -112,8 +111,19 @@ def report(memory: Memory, settings: OpsSettings, tracker: Tracker, now: float) 
         functions=[function_figures(memory, settings, now, name) for name in FUNCTIONS],
         processes=[_process(name, seen) for name, seen in memory.processes.items()],
         last_problem_ended=tracker.last_problem_ended,
-        late=now - (memory.looked_at or tracker.began) > late_after,
+        late=_is_late(memory, settings, tracker.began, now),
     )
+
+
+def as_of(judged: Report, memory: Memory, settings: OpsSettings, now: float) -> Report:
+    """The same at a later moment: older, and perhaps too old."""
+    late = _is_late(memory, settings, judged.began, now)
+    return replace(judged, at=now, looked_at=memory.looked_at, failed=memory.failed, late=late)
+
+
+def _is_late(memory: Memory, settings: OpsSettings, began: float, now: float) -> bool:
+    """Whether looks should have been made since the last one."""
+    return now - (memory.looked_at or began) > 3 * (settings.ops_interval_s + settings.ops_timeout_s)
 
 
 def _process(name: str, seen: Seen) -> Process:

@@ -73,6 +73,8 @@ class Route:
     """What a request will do: exactly one of the two; a write is given the connection of its transaction."""
 
     read: Read | None = None
+    once: bool = False
+    """whether `read` changes something by itself: it is not begun a second time"""
     write: Write | None = None
 
 
@@ -219,7 +221,7 @@ class Router:
                 if operation.right is not None:
                     request.access(*operation.right)
                 call = OperationCall(self._service, request, resource_type, id_)
-                return Route(read=partial(operation.handler, call))
+                return Route(read=partial(operation.handler, call), once=affects_state)
         raise NotImplementedByServer(
             f"L'opération {code} n'existe pas ici.",
             f"The operation {code} does not exist here.",

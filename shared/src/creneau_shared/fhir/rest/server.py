@@ -98,7 +98,7 @@ class FhirServer:
         route = self._route(request)
         said = provenance_of(self.service, request, writes=route.write is not None)
         if route.read is not None:
-            return await self._read(request, route.read)
+            return await (route.read() if route.once else self._read(request, route.read))
         assert route.write is not None
         async with self.service.transaction() as connection:
             answer = await route.write(connection)

@@ -35,7 +35,9 @@ def chromium() -> str:
     """The path of a Chromium that is installed; nothing is downloaded."""
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if found is None:
-        pytest.skip("NO BROWSER: the pages were not looked at; install the package `chromium` (Debian: apt-get)")
+        pytest.skip(
+            "NO BROWSER: the pages were not looked at; install the package `chromium` (Debian: apt-get)"
+        )
     return found
 
 

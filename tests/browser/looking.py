@@ -80,9 +80,11 @@ def _looks(page: Page, stop: str, findings: Findings) -> None:
 
 
 def _axe(page: Page) -> list[str]:
-    results: dict[str, Any] = Axe().run(
-        page, options={"runOnly": {"type": "tag", "values": AXE_TAGS}, "resultTypes": ["violations"]}
-    ).response
+    results: dict[str, Any] = (
+        Axe()
+        .run(page, options={"runOnly": {"type": "tag", "values": AXE_TAGS}, "resultTypes": ["violations"]})
+        .response
+    )
     return [
         f"{violation['id']}: {node['html'][:120]} – {node.get('failureSummary', '')[:200]}"
         for violation in results["violations"]
@@ -111,7 +113,8 @@ def _without_borders(page: Page) -> list[str]:
     return list(
         page.evaluate(
             """() => [...document.querySelectorAll('button:not(.link), .button, input:not([type=hidden]), select, textarea')]
-                .filter(e => e.checkVisibility() && parseFloat(getComputedStyle(e).borderTopWidth) < 1 && !['radio', 'checkbox'].includes(e.type))
+                .filter(e => e.checkVisibility() && !['radio', 'checkbox'].includes(e.type))
+                .filter(e => parseFloat(getComputedStyle(e).borderTopWidth) < 1)
                 .map(e => `no border: ${e.outerHTML.slice(0, 80)}`).slice(0, 3)"""
         )
     )

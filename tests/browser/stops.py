@@ -19,7 +19,9 @@ from tests.browser.letters import Letters
 from tests.browser.people import Somebody
 from tests.browser.visitor import Visitor
 
-NO_PAGES = re.compile(r"/static/|/langue/|/auth/(connexion|retour|deconnexion)|.*\.(ics|json)$|/reservation/{id_}$|/ops/$|/rdv/{token}$")
+NO_PAGES = re.compile(
+    r"/static/|/langue/|/auth/(connexion|retour|deconnexion)|.*\.(ics|json)$|/reservation/{id_}$|/ops/$|/rdv/{token}$"
+)
 """what answers with a file, or leads on"""
 
 WIDE_OPEN = "a" * 501
@@ -220,7 +222,9 @@ class Walk:
 
     @staticmethod
     def _links(visitor: Visitor) -> list[str]:
-        links = visitor.page.locator("a[href^='/']").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+        links = visitor.page.locator("a[href^='/']").evaluate_all(
+            "all => all.map(a => a.getAttribute('href'))"
+        )
         links = [link.partition("#")[0] for link in links]
         return [link for link in links if not link.startswith(("/auth/", "/langue/"))]
 

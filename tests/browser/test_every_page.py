@@ -119,7 +119,11 @@ def test_x5_titles_are_unique(seen: Seen) -> None:
 def test_x5_errors_are_announced_in_the_title(seen: Seen) -> None:
     titles = {stop: title for stop, title in seen.titles.items() if stop.endswith(": errors")}
     assert len(titles) >= 3
-    assert not {stop: title for stop, title in titles.items() if not title.replace("\N{NO-BREAK SPACE}", " ").startswith(ERROR)}
+    assert not {
+        stop: title
+        for stop, title in titles.items()
+        if not title.replace("\N{NO-BREAK SPACE}", " ").startswith(ERROR)
+    }
 
 
 def test_x9_no_page_needs_a_script(seen: Seen) -> None:
@@ -137,10 +141,14 @@ def test_x9_no_page_needs_a_script(seen: Seen) -> None:
 def test_x10_weight(seen: Seen) -> None:
     requests, size = seen.weights["home"]
     assert (requests <= FIRST_VIEW_REQUESTS_MAX, size <= FIRST_VIEW_MAX) == (True, True), (requests, size)
-    heavy = {stop: weight for stop, weight in seen.weights.items() if weight[1] > NEXT_VIEW_MAX and stop != "home"}
+    heavy = {
+        stop: weight for stop, weight in seen.weights.items() if weight[1] > NEXT_VIEW_MAX and stop != "home"
+    }
     assert not heavy
     heaviest = max(seen.weights, key=lambda stop: seen.weights[stop][1])
-    print(f"\nfirst view {size:,} bytes in {requests} requests; heaviest: {heaviest}, {seen.weights[heaviest][1]:,}")
+    print(
+        f"\nfirst view {size:,} bytes in {requests} requests; heaviest: {heaviest}, {seen.weights[heaviest][1]:,}"
+    )
 
 
 def test_x10_caching(seen: Seen) -> None:
@@ -156,7 +164,8 @@ def test_x10_caching(seen: Seen) -> None:
                 wrong[f"{path}: cached {headers.get('cache-control')}"] += 1
             # nginx compresses what was found, forbidden or missing (200, 403, 404) and nothing else.
             compresses = answer.status in (200, 403, 404)
-            if compresses and "gzip" not in headers.get("content-encoding", "") and int(headers.get("content-length", 9999)) > 1500:
+            is_long = int(headers.get("content-length", 9999)) > 1500
+            if compresses and is_long and "gzip" not in headers.get("content-encoding", ""):
                 wrong[f"{path}: not compressed"] += 1
     assert not wrong
 
@@ -164,7 +173,9 @@ def test_x10_caching(seen: Seen) -> None:
 def test_x11_nothing_leaves_the_origin(seen: Seen, site: str) -> None:
     asked = {asked.url for visitor in seen.visitors for asked in visitor.requests}
     assert not [
-        url for url in asked if not url.startswith(f"{site}/") and not urlsplit(url).path.startswith(ISSUER_PATHS)
+        url
+        for url in asked
+        if not url.startswith(f"{site}/") and not urlsplit(url).path.startswith(ISSUER_PATHS)
     ]
     assert not [complaint for visitor in seen.visitors for complaint in visitor.complaints]
 
@@ -177,7 +188,9 @@ def test_x11_policy_on_every_page(seen: Seen, site: str) -> None:
         if answer.request.resource_type == "document" and answer.url.startswith(site) and answer.status != 303
     ]
     assert len(documents) >= len(seen.pages)
-    assert {answer.headers.get("content-security-policy") for answer in documents} == {CONTENT_SECURITY_POLICY}
+    assert {answer.headers.get("content-security-policy") for answer in documents} == {
+        CONTENT_SECURITY_POLICY
+    }
     assert {answer.headers.get("x-content-type-options") for answer in documents} == {"nosniff"}
     assert {answer.headers.get("referrer-policy") for answer in documents} == {"same-origin"}
 

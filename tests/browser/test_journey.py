@@ -168,7 +168,9 @@ def test_p6_a_chosen_time_is_kept_and_given_back(patient: Visitor, visitors: Vis
     times = patient.page.url
     slot = patient.choose()
     patient.identify()
-    assert re.search(r"gardé pour vous jusqu'à \d{1,2}\sh(\s\d{2})?", patient.page.locator("main").inner_text())
+    assert re.search(
+        r"gardé pour vous jusqu'à \d{1,2}\sh(\s\d{2})?", patient.page.locator("main").inner_text()
+    )
     other = visitors()
     other.page.goto(times)
     assert other.page.locator(f"button[value='{slot}']").count() == 0
@@ -217,7 +219,9 @@ def test_p8_one_step_remains_and_each_line_can_be_changed(patient: Visitor) -> N
     for line in patient.page.locator(".recap > div").all():
         term = line.locator("dt").inner_text()
         if term != "Où":  # the place is that of the professional
-            expect(line.locator(".act a, .act button").first).to_have_accessible_name(re.compile("Modifier .+"))
+            expect(line.locator(".act a, .act button").first).to_have_accessible_name(
+                re.compile("Modifier .+")
+            )
     patient.page.locator(".recap a[href$='/pour-qui']").click()
     patient.press("Continuer")
     assert patient.page.url == recap

@@ -98,6 +98,10 @@ def test_x16_no_log_names_anybody(patient: Visitor, local_run: LocalRun) -> None
     patient.page.locator("#message").fill(f"De la part de {patient.who.family}")
     patient.confirm()
     words = [word.lower() for word in (*patient.who.words, patient.cookie["value"], "bearer ey")]
-    logs = {part: local_run.log(part).lower() for part in local_run.processes() if local_run.folder.log(part).exists()}
+    logs = {
+        part: local_run.log(part).lower()
+        for part in local_run.processes()
+        if local_run.folder.log(part).exists()
+    }
     assert len(logs) >= LOGS_MIN
     assert not {part: word for part, text in logs.items() for word in words if word in text}

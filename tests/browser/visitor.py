@@ -138,9 +138,7 @@ class Visitor:
 
 
 @contextmanager
-def visiting(
-    browser: Browser, site: str, who: Somebody | None = None, **options: Any
-) -> Iterator[Visitor]:
+def visiting(browser: Browser, site: str, who: Somebody | None = None, **options: Any) -> Iterator[Visitor]:
     """A visitor with a browser of their own; without scripts unless told otherwise: no journey needs any."""
     options = {"java_script_enabled": False, "locale": "fr-FR", "reduced_motion": "reduce"} | options
     context = browser.new_context(**options)

@@ -6,18 +6,16 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Literal, get_args
 
-Function = Literal["search", "book", "agendas", "login"]
+Function = Literal["search", "book", "agendas"]
 """search   who is there, and when they are free
 book     holding, booking, moving and cancelling
-agendas  what practices' software publishes of its agendas
-login    the way through the identity provider"""
+agendas  what practices' software publishes of its agendas"""
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
 _FOUND = frozenset(
     {"Slot", "Schedule", "HealthcareService", "PractitionerRole", "Practitioner", "Organization", "Location"}
 )
 _SEARCHES = frozenset({"_search", "$find"})
-_LOGIN = "auth"
 
 _of_bundle: ContextVar[Function | None] = ContextVar("function_of_bundle", default=None)
 
@@ -39,11 +37,7 @@ def tell(writes: Iterable[str]) -> None:
 def function_of(method: str, path: str) -> Function | None:
     """What a request is for; None: nothing that is watched by itself (a read by id, a page, a probe)."""
     parts = [part for part in path.split("/") if part]
-    if not parts:
-        return None
-    if parts[0] == _LOGIN:
-        return "login"
-    if parts[0] != "fhir":
+    if parts[:1] != ["fhir"]:
         return None
     if len(parts) == 1:
         return _of_bundle.get()

@@ -35,7 +35,7 @@ from creneau_shared.metrics import fine_steps, settings_digest
         ("PUT", "/fhir/Slot/12", "agendas"),
         ("POST", "/fhir/Schedule", "agendas"),
         ("PUT", "/fhir/Practitioner/12", None),
-        ("GET", "/auth/retour", "login"),
+        ("GET", "/auth/retour", None),
         ("GET", "/", None),
         ("GET", "/health/ready", None),
         ("POST", "/fhir", None),

@@ -80,6 +80,29 @@ async def test_a_feed_is_told_of_with_since_when_it_is_refused(fresh: Practice, 
     assert await told(fresh, "logiciel-a") == (fresh.clock.now().timestamp(), 0)
 
 
+def answered(function: str) -> float:
+    """How many answers are counted for a function, however they ended."""
+    name = "creneau_function_answers_total"
+    outcomes = ("ok", "refused", "failed")
+    found = (REGISTRY.get_sample_value(name, {"function": function, "outcome": one}) for one in outcomes)
+    return sum(value or 0.0 for value in found)
+
+
+async def test_a_bundle_is_counted_as_what_it_is_for(fresh: Practice, watched: Callers) -> None:
+    """Agendas that come in Bundles are agendas, a batch of readings is none of it; each once, however many entries."""
+    surgery = await open_surgery(fresh)
+    caller = software(watched, "logiciel-b", surgery)
+    slots = [slot(str(uuid4()), surgery.agenda, surgery.start + timedelta(days=1, hours=n)) for n in range(3)]
+    written = [{"resource": one, "request": {"method": "PUT", "url": f"Slot/{one['id']}"}} for one in slots]
+    read = [{"request": {"method": "GET", "url": f"Slot/{one['id']}"}} for one in slots]
+    for entries, grown in ((written, 1), (read, 0)):
+        before = answered("agendas")
+        bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+        answer = await watched.client.post("/fhir", json=bundle, headers=caller._headers)
+        assert answer.status_code == 200
+        assert answered("agendas") - before == grown
+
+
 async def test_only_what_publishes_agendas_is_a_feed(fresh: Practice, watched: Callers) -> None:
     """Not somebody who books, not a person, and no refusal that a correct feed meets."""
     surgery = await open_surgery(fresh)

@@ -260,6 +260,14 @@ def test_a_function_that_fails_or_is_slow_is_bad_once_there_are_enough_answers()
     assert world(100, 0, 10) == {("slow", "search")}
 
 
+@pytest.mark.parametrize(("outcome", "bad"), [("silent", True), ("untrusted", True), ("declined", False)])
+def test_log_ins_that_fail_are_bad_unless_it_is_people_s_doing(outcome: str, bad: bool) -> None:
+    kinds = {key("creneau_logins_total", provider="issuer", outcome=one): 0.0 for one in ("done", outcome)}
+    world = well().process("web", kinds, dict.fromkeys(kinds, 6.0))
+    assert world.bad() == ({("login", "login")} if bad else set())
+    assert function_figures(world.memory, SETTINGS, NOW, "login").failed_share == (0.5 if bad else 0)
+
+
 def test_messages_that_were_given_up_make_messages_bad() -> None:
     """However few were tried: each was for somebody."""
     lost = {key("creneau_notification_messages_total", channel="email", status="expired"): 1.0}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
+from creneau_shared.metrics import fine_steps
+
 DONE = "done"
 
 LOGINS = Counter(
@@ -13,7 +15,7 @@ LOGIN_SECONDS = Histogram(
     "creneau_login_seconds",
     "From coming back from the provider to being logged in",
     ["provider"],
-    buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20),
+    buckets=fine_steps(0.02, 20.0),
 )
 RENEWALS = Counter(
     "creneau_login_renewals",

@@ -44,9 +44,12 @@ CHECKED = {
 NAMED_MIN = 2
 """processes that must say that a dependency does not answer before they are believed"""
 RELAYING = ("booking", "directory")
+APART: tuple[Function, ...] = ("messages", "login")
+"""functions that are others' doing as well: a mail server's, an identity provider's, a person's"""
+LOGINS_MIN = 5
+OUR_FAULT = ("untrusted", "level", "silent")
+"""Outcomes of a log-in that are no person's doing (`creneau_web.auth.failure`)."""
 GIVEN_UP = ("failed", "expired")
-LOGINS_FAILED = ("untrusted", "level", "silent")
-"""how a log-in comes to nothing without the person's wish"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +229,14 @@ def _function(memory: Memory, settings: OpsSettings, now: float, name: Function)
     count = figures.increase(seen, counter, chosen, since)
     share = figures.increase(seen, counter, failed, since) / count if count else 0.0
     p95 = figures.quantile(0.95, seen, histogram, of, since)
-    share_max = (
-        settings.ops_messages_refused_share_max if name == "messages" else settings.ops_errors_share_max
-    )
+    apart = name in APART
+    share_max = settings.ops_refused_share_max if apart else settings.ops_errors_share_max
     slow_s = settings.ops_messages_late_s if name == "messages" else settings.ops_slow_s
-    enough = count >= settings.ops_requests_min
+    enough = count >= (LOGINS_MIN if name == "login" else settings.ops_requests_min)
     why = ["fails"] if enough and share > share_max else []
     why += ["slow"] if enough and (p95 or 0.0) > slow_s else []
     why += ["lost"] if name == "messages" and _lost(seen) else []
-    own = name if name in ("messages", "login") else None
-    rule = RULES[own or ("slow" if why == ["slow"] else "function")]
+    rule = RULES[name if apart else "slow" if why == ["slow"] else "function"]
     state: State = "bad" if why else "well" if memory.processes else "unknown"
     return Line("functions", rule, name, state, None, {"share": share, "p95": p95}, tuple(why))
 
@@ -253,7 +254,7 @@ def _counted(name: Function) -> tuple[str, figures.Chosen, figures.Chosen]:
     if name == "messages":
         return "creneau_notification_attempts_total", lambda _: True, lambda key: key["result"] != "accepted"
     if name == "login":
-        return "creneau_logins_total", lambda _: True, lambda key: key["outcome"] in LOGINS_FAILED
+        return "creneau_logins_total", lambda _: True, lambda key: key["outcome"] in OUR_FAULT
     return (
         "creneau_function_answers_total",
         lambda key: key["function"] == name,
@@ -369,7 +370,7 @@ def _channels(memory: Memory, settings: OpsSettings, now: float) -> list[Line]:
     lines = []
     for channel, count in sorted(tried.items()):
         failed = figures.increase(seen, name, partial(_failed_by, channel), since)
-        if count and failed / count > settings.ops_messages_refused_share_max:
+        if count and failed / count > settings.ops_refused_share_max:
             values = {"share": failed / count, "count": round(count)}
             lines.append(Line("whom", RULES["channel"], channel, "bad", None, values, ("fails",)))
     return lines[:WORST]

@@ -69,8 +69,9 @@ class OpsSettings(BaseSettings):
     ops_messages_late_s: float = Field(
         300.0, description="p95 of the lateness of messages from which on they are bad, seconds"
     )
-    ops_messages_refused_share_max: float = Field(
-        0.2, description="share of tries to send that failed from which on messages are bad"
+    ops_refused_share_max: float = Field(
+        0.2,
+        description="share of tries to send, or of log-ins, that failed from which on messages, or logging in, are bad",
     )
     ops_outbox_lag_max_s: float = Field(
         30.0, description="age of the oldest unpublished event that is bad, seconds"

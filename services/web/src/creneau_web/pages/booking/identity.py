@@ -37,9 +37,7 @@ async def ask(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
 
 
 @router.post("/reservation/{id_}/identite", response_model=None)
-async def answer(
-    page: SignedInPage, id_: str, form: Annotated[IdentityForm, Form()]
-) -> RedirectResponse:
+async def answer(page: SignedInPage, id_: str, form: Annotated[IdentityForm, Form()]) -> RedirectResponse:
     """Register the person and hold the time for them; where something is wrong, back to the page, which has kept it.
 
     By a redirect: a page that answered a form itself is one to which no browser's way back leads.

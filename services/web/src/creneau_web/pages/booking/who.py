@@ -18,9 +18,7 @@ SOMEBODY_NEW = "autre"
 
 
 @router.get("/reservation/{id_}/pour-qui", response_class=HTMLResponse)
-async def ask(
-    page: SignedInPage, id_: str, erreur: Annotated[str, Query(max_length=1)] = ""
-) -> HTMLResponse:
+async def ask(page: SignedInPage, id_: str, erreur: Annotated[str, Query(max_length=1)] = "") -> HTMLResponse:
     """Radios, one already chosen. `erreur`: the form came back without a choice."""
     draft = await load(page, id_)
     professional = await page.site.finding.professional(page.fhir, draft.role)

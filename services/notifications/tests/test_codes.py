@@ -17,11 +17,15 @@ from creneau_notifications.channels.notes import code_note
 from creneau_notifications.channels.sms.render import gsm
 from creneau_notifications.domain.codes import CodeLimits
 from creneau_notifications.jobs import rules
+from creneau_notifications.operations.codes import SendCodeOperation
 from creneau_notifications.settings import NotificationsSettings
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.operation import OperationCall
 from creneau_shared.fhir.validation import validate
 from creneau_shared.retention.settings import RetentionSettings
 from creneau_shared.security.contact_accounts import ISSUER, ContactAccounts
 from creneau_shared.security.own_tokens import OwnTokens, new_signing_key, public_part
+from creneau_shared.security.principal import ANONYMOUS
 from creneau_shared.security.tokens import AS_BEARER
 
 from .factories import CAMILLE as CONTACT
@@ -284,6 +288,27 @@ async def test_ended_codes_and_counts_are_forgotten(client, service, settings) -
         async with service.database.transaction() as connection:
             await rule.remove(connection, now + timedelta(days=days) - rule.kept, 100)
         assert await service.database.pool.fetchval("SELECT count(*) FROM contact_code_sent") == left
+
+
+async def test_a_code_is_not_sent_again_because_a_standby_might_have_failed(
+    service, settings, monkeypatch
+) -> None:
+    """What strangers read is begun anew on the primary when a connection breaks; what sends something is not."""
+    begun: list[str] = []
+
+    async def broken(_: SendCodeOperation, call: OperationCall) -> Answer:
+        begun.append(call.request.method)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(SendCodeOperation, "handle", broken)
+    fhir = create_app(settings, service.clock).fhir
+    monkeypatch.setattr(fhir.service.database, "standby", object())
+    request = FhirRequest(
+        "POST", ("$send-code",), [], {}, b"", ANONYMOUS, service.clock.now(), "http://test/fhir"
+    )
+    with pytest.raises(ConnectionResetError):
+        await fhir.handle(request)
+    assert begun == ["POST"]
 
 
 def test_the_longer_wait_is_told() -> None:

@@ -460,6 +460,58 @@ async def test_the_messages_of_a_batch_leave_at_once_each_by_a_lane_of_its_own(s
     assert sent == ["sent"] * 6
 
 
+async def test_the_connections_of_all_lanes_are_let_go_of_when_nothing_is_to_be_sent(service, monkeypatch):
+    """Each lane has used its own; a mail server keeps a place for every one that stays open."""
+    monkeypatch.setattr(sender_module, "LET_GO_AFTER_S", 0.0)
+    await service.learn()
+    for number in range(1, 4):
+        await service.hear(event(number=number, id=f"appointment-{number}"))
+    together, stop = asyncio.Barrier(3), asyncio.Event()
+    open_ = set()
+
+    class Connection(LoggedEmails):
+        async def send(self, sender, recipient, content):
+            open_.add(self)
+            await asyncio.wait_for(together.wait(), 30)
+
+        async def close(self):
+            open_.discard(self)
+            if not open_:
+                stop.set()
+
+    lanes = [{"email": EmailCarrier(Connection(), SENDER, "Créneau")} for _ in range(2)]
+    async with asyncio.timeout(30):
+        running = asyncio.create_task(service.sender(Connection(), lanes=lanes).run(asyncio.Event()))
+        await stop.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_lane_that_breaks_off_leaves_the_others_their_work(service):
+    """What they send until the batch is over is put down; nothing goes out of their hands to another sender meanwhile."""
+    await service.learn()
+    for number in range(1, 5):
+        await service.hear(event(number=number, id=f"appointment-{number}"))
+    broken_off = asyncio.Event()
+
+    class BreakingOff(LoggedEmails):
+        async def send(self, sender, recipient, content):
+            broken_off.set()
+            raise asyncio.CancelledError
+
+    class Afterwards(LoggedEmails):
+        async def send(self, sender, recipient, content):
+            await broken_off.wait()
+            # The database's answers come after whatever was ready before.
+            assert await service.database.pool.fetchval("SELECT 1") == 1
+
+    lanes = [{"email": EmailCarrier(Afterwards(), SENDER, "Créneau")}]
+    with pytest.raises(asyncio.CancelledError):
+        await service.sender(BreakingOff(), lanes=lanes).send_due()
+    statuses = [row["status"] for row in await service.messages() if row["kind"] == "confirmation"]
+    assert sorted(statuses) == ["sending", "sent", "sent", "sent"]
+
+
 async def test_a_cancellation_stops_what_is_claimed_and_not_begun(service):
     """A batch is claimed at once; what is cancelled while its first message is sent must not be told any more."""
     await service.learn()

@@ -13,6 +13,9 @@ from datetime import timedelta
 
 from deploy.local.ports import free_port
 
+from creneau_notifications.app import create_tasks
+from creneau_notifications.settings import NotificationsSettings
+from creneau_shared.app import open_database
 from creneau_shared.clock import SystemClock
 
 from .conftest import Service
@@ -20,6 +23,7 @@ from .factories import event
 from .mailbox import Mailbox
 
 MESSAGES = 60
+LANES = 3
 WITHIN_S = 60
 
 
@@ -79,19 +83,41 @@ async def count_of(service: Service, status: str) -> int:
     )
 
 
+def test_a_worker_may_leave_all_sending_to_them() -> None:
+    """`DELIVERY_SENDERS=0`, and it claims nothing; its consumers go on."""
+    settings = NotificationsSettings(database_url="postgresql://unused/unused", delivery_senders=0)
+    tasks = create_tasks(settings, open_database(settings, "unused"), SystemClock())
+    names = {task.name for task in tasks}
+    assert "departures" in names
+    assert not [name for name in names if name.startswith("sender")]
+
+
 async def test_two_processes_send_each_message_once_and_end_when_told(
     service: Service, mailbox: Mailbox
 ) -> None:
-    async with process(service, mailbox) as one, process(service, mailbox) as other:
+    """Both are at work, each by as many connections as it has lanes, at their first messages and at the next: no one alone
+    has more in the server's hands."""
+    mailbox.silent = first = asyncio.Event()
+    apart = {"DELIVERY_SENDERS_APART": "1", "DELIVERY_CONNECTIONS": str(LANES)}
+    async with process(service, mailbox, **apart) as one, process(service, mailbox, **apart) as other:
         await plan(service, MESSAGES)
+
+        async def both_at_work() -> bool:
+            return mailbox.waiting == 2 * LANES
 
         async def all_sent() -> bool:
             return await count_of(service, "sent") == MESSAGES
 
+        await until(both_at_work)
+        mailbox.silent, mailbox.waiting = asyncio.Event(), 0
+        first.set()
+        await until(both_at_work)
+        mailbox.silent.set()
         await until(all_sent)
     assert (one.returncode, other.returncode) == (0, 0)
     assert Counter(mail["Message-ID"] for mail in mailbox.mails).most_common(1)[0][1] == 1
     assert len(mailbox.mails) == MESSAGES
+    assert mailbox.connections == 2 * LANES, "they are kept"
 
 
 async def test_what_a_killed_process_had_in_hand_another_sends(service: Service, mailbox: Mailbox) -> None:

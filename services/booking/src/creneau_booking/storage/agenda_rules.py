@@ -179,6 +179,21 @@ async def rules_of_slots(connection: Connection, slots: Sequence[str]) -> list[A
     return [_rules(row) for row in rows]
 
 
+async def change_deadlines(
+    connection: Connection, slots: Sequence[str], first: datetime, last: datetime
+) -> dict[str, timedelta]:
+    """Of those of these slots (ids) whose agenda says how long before the start a patient may last cancel or move: that.
+    `first` and `last`: when the earliest and the latest of their appointments start."""
+    rows = await connection.fetch(
+        "SELECT coalesce(slot.name, slot.id::text) AS id, change_deadline_min FROM slot JOIN agenda USING (schedule_key)"
+        " WHERE slot.id = ANY($1::uuid[]) AND slot.start > $2 AND slot.start < $3 AND change_deadline_min IS NOT NULL",
+        [slot_key(id_) for id_ in slots],
+        first - SLOT_LENGTH_MAX,
+        last + SLOT_LENGTH_MAX,
+    )
+    return {row["id"]: timedelta(minutes=row["change_deadline_min"]) for row in rows}
+
+
 async def births_of(connection: Connection, patients: Sequence[str]) -> dict[str, Birth]:
     """When the Patients of this base (ids) were born, as far as it is known, by id."""
     rows = await connection.fetch(

@@ -109,6 +109,18 @@ class Fhir:
         """What is no FHIR in JSON (an archive), as it is."""
         return await self._send("GET", path, headers={"Accept": "*/*"})
 
+    async def exchange(
+        self, method: str, path: str, body: object = None, *, media_type: str = JSON
+    ) -> httpx.Response:
+        """Any request, and its answer as it is, refusals too."""
+        content = None if body is None else orjson.dumps(body)
+        try:
+            return await self.http.request(
+                method, path, content=content, headers={**self._own_headers(), "Content-Type": media_type}
+            )
+        except httpx.TransportError as error:
+            raise UnreachableError(type(error).__name__) from None
+
     async def _ask(
         self,
         method: str,

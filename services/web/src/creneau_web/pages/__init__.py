@@ -8,6 +8,7 @@ from creneau_web.pages import (
     about,
     assets,
     by_link,
+    console,
     home,
     language,
     login,
@@ -26,6 +27,6 @@ def routers() -> list[APIRouter]:
     """Every screen, in the order of the journey."""
     screens = (
         home, results, professional, times, choose, step, who, identity, check, taken, appointments, appointment, sign_in,
-        sign_in_code, by_link, language, login, about, board, letters, runbook, assets,
+        sign_in_code, by_link, language, login, about, console, board, letters, runbook, assets,
     )  # fmt: skip
     return [screen.router for screen in screens]

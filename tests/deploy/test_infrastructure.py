@@ -65,7 +65,7 @@ async def exchange(bootstrap_servers: str, topic: str, *, idempotent: bool) -> b
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        record = await asyncio.wait_for(consumer.getone(), 10)
+        record = await asyncio.wait_for(consumer.getone(), 60)
         return bytes(record.value)
     finally:
         await consumer.stop()

@@ -11,10 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 from deploy.local.folder import REPOSITORY, Folder
-from deploy.local.issuer import CLIENT_SECRET, create_app
+from deploy.local.issuer.app import Registered, create_app
+from deploy.local.issuer.grants import CLIENT_SECRET
+from deploy.local.issuer.store import Store
 from deploy.local.tokens import LIFETIME_S, SCOPES, Issuer
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, RSAKey
+
+from creneau_shared.clock import SystemClock
 
 
 @pytest.fixture
@@ -24,7 +28,11 @@ def issuer(tmp_path: Path) -> Issuer:
 
 @pytest.fixture
 async def client(issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(issuer))
+    key, clock = RSAKey.generate_key(2048), SystemClock()
+    app = create_app(
+        issuer, key, Registered("http://site.example", "secret"), Store(":memory:", clock), clock
+    )
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=issuer.url) as client:
         yield client
 
@@ -47,7 +55,8 @@ async def test_a_token_is_verified_by_the_published_keys(
         == (await client.get("/.well-known/openid-configuration")).json()["issuer"]
     )
     assert (claims["aud"], claims["sub"]) == ("creneau", "someone")
-    assert (claims["creneau_role"], claims["scope"]) == (role, SCOPES[role])
+    said = "software" if role == "rehearsal" else role
+    assert (claims["creneau_role"], claims["scope"]) == (said, SCOPES[role])
     assert claims["exp"] - claims["iat"] == LIFETIME_S
     assert token.header["kid"] == issuer.key.kid
 

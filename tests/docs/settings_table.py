@@ -40,6 +40,8 @@ TITLES = {
     "SmsSettings": "Notifications: text messages",
     "GatewaySettings": "Gateway",
     "WebSettings": "Pages",
+    "OpsSettings": "Pages: the operator's page",
+    "RehearsalSettings": "Pages: the rehearsal",
     "EntranceSettings": "nginx (where its configuration is written)",
 }
 """Settings class → its heading, in the order of the guide."""

@@ -55,7 +55,7 @@ def test_every_role_that_is_named_gets_a_token(file: Path) -> None:
 @pytest.mark.parametrize("service", [*SERVICES, "gateway"])
 @pytest.mark.parametrize("file", PAGES, ids=str)
 def test_every_service_command_that_is_named_exists(file: Path, service: str) -> None:
-    named = re.findall(rf"creneau-{service} ((?:[a-z]+(?: \| )?)+)", said(file))
+    named = re.findall(rf"creneau-{service} ((?:[a-z][a-z-]*(?: \| )?)+)", said(file))
     commands = {command for names in named for command in names.split(" | ")}
     assert commands - {""} <= service_commands(service)
 

@@ -5,8 +5,10 @@ Tests share one database and stay apart by ids of their own; those that need an 
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -23,6 +25,11 @@ from creneau_booking.storage.partitions import ensure_partitions
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.migrations import find_migrations, migrate
 from creneau_shared.database.pool import Database
+from creneau_shared.security.contact_accounts import ContactAccounts, ContactKind
+from creneau_shared.security.own_tokens import OneAppointment, TokenSigner, new_signing_key, public_part
+
+CONTACT_KEY = new_signing_key()
+CONTACT_SECRET = "names accounts for ever"
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +51,8 @@ def settings_for(url: str, issuer: str | None = None) -> BookingSettings:
         oidc_issuer=issuer,
         oidc_token_lifetime_max_s=LIFETIME_S,
         holds_per_subject_max=2,
+        contact_keys=json.dumps({"keys": [public_part(CONTACT_KEY)]}),
+        contact_secret=CONTACT_SECRET,
         database_pool_size=16,
     )
 
@@ -79,6 +88,20 @@ class Callers:
     ) -> Caller:
         id_ = reference.removeprefix("Patient/") if reference else None
         return Caller(self.client, self.issuer.token("patient", subject or unique("citoyen"), id_), language)
+
+    def by_code(self, kind: ContactKind, contact: str) -> Caller:
+        """Somebody without an account who has proven this contact by a one-time code."""
+        subject = ContactAccounts(CONTACT_SECRET).subject(kind, contact)
+        assert subject is not None
+        token, _ = TokenSigner(CONTACT_KEY, "creneau").sign(subject, NOW, timedelta(hours=1))
+        return Caller(self.client, token)
+
+    def by_link(self, appointment: str, reference: str) -> Caller:
+        """Whoever has come by the link of a message about an Appointment (id) to a Patient (a reference)."""
+        only = OneAppointment(appointment, reference.removeprefix("Patient/"))
+        signer = TokenSigner(CONTACT_KEY, "creneau")
+        token, _ = signer.sign(unique("message/"), NOW, timedelta(minutes=30), only)
+        return Caller(self.client, token)
 
     def answering(self, reference: str) -> Caller:
         """A patient whose token is for AppointmentResponse."""

@@ -12,7 +12,7 @@ from asyncpg import Record
 from services.booking.tests.factories import BASE, SLOT_LENGTH, patient, schedule, slot, unique
 from services.booking.tests.telling import in_words
 
-from creneau_booking.app import create_erasure, create_handlers
+from creneau_booking.app import create_erasure, create_handlers, create_rehearsal
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.jobs import Jobs
@@ -83,7 +83,14 @@ class Practice:
     def jobs(self, settings: BookingSettings | None = None) -> Jobs:
         """What time brings."""
         settings = settings or self.settings
-        return Jobs(self.database, settings, self.handlers.expiry, create_erasure(settings), self.clock)
+        return Jobs(
+            self.database,
+            settings,
+            self.handlers.expiry,
+            create_erasure(settings),
+            create_rehearsal(settings),
+            self.clock,
+        )
 
     # -- filling ---------------------------------------------------------------------------------------------
 

@@ -305,6 +305,7 @@ class Town:
             ("a patient books", lambda: self._book(by_patient=True)),
             ("the practice books", self._book),
             ("a patient holds", lambda: self._book("proposed", by_patient=True)),
+            ("somebody takes what they hold", self._take_own),
             ("the practice holds", lambda: self._book("proposed")),
             ("somebody moves", self._move),
             ("somebody cancels", lambda: self._become("cancelled")),
@@ -346,6 +347,24 @@ class Town:
         who = self.chance.choice(person.patients) if by_patient or self.chance.random() < 0.5 else None
         context = self.patient_context(person) if by_patient else self.practice.context()
         await self._do(self.wanted([slot_id], who, status), context)
+
+    async def _take_own(self) -> str | None:
+        """Who holds a slot holds or books it again, for one of those for whom they act."""
+        rows = await self.practice.database.pool.fetch(
+            "SELECT coalesce(slot.name, slot.id::text) AS id, hold.subject FROM slot"
+            " JOIN hold ON hold.appointment_id = slot.taken_by WHERE hold.issuer = $1 ORDER BY slot.start, 1",
+            self.issuer,
+        )
+        if not rows:
+            return None
+        row = self.chance.choice(rows)
+        [person] = [person for person in self.people.values() if person.subject == row["subject"]]
+        who, status = (
+            self.chance.choice(person.patients),
+            self.chance.choice(["booked", "proposed", "proposed"]),
+        )
+        await self._do(self.wanted([row["id"]], who, status), self.patient_context(person))
+        return f"{row['id']} {status}"
 
     async def _do(self, resource: Resource, context: WriteContext | None = None) -> None:
         await (self.practice.hold if resource["status"] == "proposed" else self.practice.create)(

@@ -20,6 +20,7 @@ from creneau_shared.app import ServiceApplication
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.migrations import find_migrations, migrate
 from creneau_shared.database.pool import Database
+from creneau_shared.security.issuers import Issuers
 from creneau_shared.security.tokens import TokenVerifier
 
 NOW = datetime(2026, 11, 16, 8, 0, tzinfo=UTC)
@@ -76,7 +77,9 @@ async def opened(url: str, **changed: Any) -> AsyncIterator[Directory]:
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
     fhir = create_app(settings, clock).fhir
     verifier = TokenVerifier(ISSUER, "creneau", clock, _publishing(key))
-    async with _serving(ServiceApplication(settings, fhir, fhir.service.database, verifier)) as client:
+    async with _serving(
+        ServiceApplication(settings, fhir, fhir.service.database, Issuers(verifier, None))
+    ) as client:
         client.headers = httpx.Headers(
             {"Authorization": f"Bearer {_token(key)}", "Content-Type": "application/fhir+json"}
         )

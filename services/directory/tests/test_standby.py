@@ -6,6 +6,7 @@ primary alone, where the next request sees it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,11 @@ from services.directory.tests.conftest import Directory, opened
 
 from creneau_shared.database.migrations import find_migrations, migrate
 
-GIVEN_UP_AFTER_S = 1.0
+GIVEN_UP_AFTER_S = 3.0
+"""long enough for whatever waits for nobody"""
+
+
+_AWAITING = "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $1"
 
 
 @dataclass
@@ -37,10 +42,25 @@ class Lonely:
             await connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
             await connection.execute("SELECT pg_reload_conf()")
             # Whether a commit waits is the checkpointer's to say, once it has read the settings.
-            while await _waits(connection) is there:
+            while await self._waits(connection) is there:
                 pass
         finally:
             await connection.close()
+
+    async def _waits(self, watch: asyncpg.Connection) -> bool:
+        """Whether a commit waits for a standby, as PostgreSQL says of one."""
+        probing = await asyncpg.connect(self.server.url("postgres"))
+        commit = asyncio.create_task(probing.execute("SELECT pg_logical_emit_message(true, 'test', 'probe')"))
+        try:
+            while not commit.done():
+                if await watch.fetchval(_AWAITING, probing.get_server_pid()):
+                    return True
+                await asyncio.sleep(0)
+            await commit
+            return False
+        finally:
+            probing.terminate()
+            await asyncio.gather(commit, return_exceptions=True)
 
     async def create(self, name: str, **headers: str) -> httpx.Response:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
@@ -50,14 +70,6 @@ class Lonely:
     async def stored(self, name: str) -> int:
         rows = await self.directory.ids("Organization", name=name)
         return len(rows)
-
-
-async def _waits(connection: asyncpg.Connection) -> bool:
-    try:
-        await connection.execute("SELECT pg_logical_emit_message(true, 'test', 'probe')", timeout=0.2)
-    except TimeoutError:
-        return True
-    return False
 
 
 @pytest.fixture

@@ -14,7 +14,12 @@ from creneau_shared.refusal import Refusal
 REFUSALS: list[Refusal] = [
     refusals.EntryUnfit(
         "Device",
-        (refusals.WrongNumber(0, "12", "RPPS"), refusals.UnknownZone(1, "Mars"), refusals.PatientsDevice()),
+        (
+            refusals.WrongNumber(0, "12", "RPPS"),
+            refusals.UnknownZone(1, "Mars"),
+            refusals.PatientsDevice(),
+            refusals.DiscriminatingText("comment"),
+        ),
     ),
     refusals.StillNamed("Location", "12", ("Schedule/1",)),
     refusals.AccountUnfit(

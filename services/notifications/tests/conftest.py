@@ -111,7 +111,7 @@ class Service:
         )
 
     def smtp_sender(self, mailbox: Mailbox, **options: Any) -> Sender:
-        return self.sender(SmtpTransport(mailbox.url, tls="opportunistic", timeout_s=5), **options)
+        return self.sender(SmtpTransport(mailbox.url, tls="opportunistic", timeout_s=30), **options)
 
     async def messages(self) -> list[asyncpg.Record]:
         return await self.database.pool.fetch("SELECT * FROM message ORDER BY due_at, kind")
@@ -149,10 +149,10 @@ async def template(postgres_server: Any) -> str:
 async def service(new_database: Callable[..., str], template: str) -> AsyncIterator[Service]:
     """The service over a fresh database, at the time of the booking."""
     url = new_database(template=template)
-    async with Database(url, size=8, statement_timeout_s=10, name="test") as database:
+    async with Database(url, size=8, statement_timeout_s=60, name="test") as database:
         clock = FixedClock(BOOKED_AT)
         communications = Communications("http://127.0.0.1:8080/fhir", media())
-        notifications = Notifications(communications, clock, CHANNELS)
+        notifications = Notifications(communications, clock, CHANNELS, Keyring(ADDRESS_KEY))
         yield Service(url, database, clock, communications, notifications)
 
 

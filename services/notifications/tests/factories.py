@@ -21,6 +21,8 @@ PATIENT = "Patient/0193a5c0-0003-7000-8000-000000000001"
 APPOINTMENT = "0193a5c0-6f00-7c31-8a55-3f0c5d1e2b01"
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SITE = "https://rdv.example.org"
+VISIT_TOKEN = "PkxVJtRgUTS_-SoZikOvRfLj9CyrWeEHKYjnm4oFskM"
+"""of the link in the confirmation, by the key of tests"""
 
 PRACTITIONER = Fact("Practitioner/prat-lefevre", name="Dr Agathe Lefèvre")
 LOCATION = Fact(
@@ -75,5 +77,7 @@ def visit(**changes: Any) -> Visit:
 
 def occasion(kind: Kind = Kind.CONFIRMATION, **changes: Any) -> Occasion:
     """What a message of `kind` is rendered from."""
-    made = Occasion(kind, changes.pop("event", event()), changes.pop("visit", visit()), CAMILLE, SITE)
+    made = Occasion(
+        kind, changes.pop("event", event()), changes.pop("visit", visit()), CAMILLE, SITE, VISIT_TOKEN
+    )
     return replace(made, **changes)

@@ -19,9 +19,10 @@ from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.rules import ChannelRules, ReminderRule
 from creneau_notifications.handlers import Notifications
 from creneau_notifications.rendering.letter import Occasion, compose
+from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
 
-from .conftest import Service
+from .conftest import ADDRESS_KEY, Service
 from .factories import START, event
 
 SOURCE = Path(creneau_notifications.__file__).parent
@@ -79,7 +80,9 @@ async def aviary(service: Service) -> tuple[Service, Pigeons]:
     service.channels = by_name(*CHANNELS.values(), pigeons)
     service.carriers = {"pigeon": pigeons}
     service.communications = Communications("http://127.0.0.1:8080/fhir", media(service.channels))
-    service.notifications = Notifications(service.communications, service.clock, service.channels)
+    service.notifications = Notifications(
+        service.communications, service.clock, service.channels, Keyring(ADDRESS_KEY)
+    )
     return service, pigeons
 
 

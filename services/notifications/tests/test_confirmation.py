@@ -24,7 +24,7 @@ from creneau_notifications.settings import NotificationsSettings
 from creneau_notifications.storage import addresses
 
 from .conftest import ADDRESS_KEY, LINK_LIFE
-from .factories import CAMILLE, PATIENT, SITE, START, event
+from .factories import CAMILLE, PATIENT, SITE, START, VISIT_TOKEN, event
 from .serving import serving
 from .test_rendering import GOLDEN, calendar_of, html_of, text_of
 
@@ -123,6 +123,7 @@ async def test_a_message_to_an_unconfirmed_address_greets_by_name_alone_and_says
     await deliver(service, mailbox)
     [mail] = mailbox.mails
     shown = re.sub(r"/confirmer/\S+", "/confirmer/…", text_of(mail))
+    shown = re.sub(r"/rdv/\S+", f"/rdv/{VISIT_TOKEN}", shown)
     assert f"{mail['Subject']}\n\n{shown}" == (GOLDEN / "confirmation-unconfirmed.fr.txt").read_text()
     link = link_in(mail)
     assert f"{SITE}{link}" in html_of(mail)

@@ -81,7 +81,7 @@ async def test_refused_connections_are_tried_again_until_the_server_is_back(serv
     await service.hear(event())
     async with open_mailbox() as gone:
         port = gone.port
-    sender = service.sender(SmtpTransport(f"smtp://127.0.0.1:{port}", tls="opportunistic", timeout_s=5))
+    sender = service.sender(SmtpTransport(f"smtp://127.0.0.1:{port}", tls="opportunistic", timeout_s=30))
     await sender.send_due()
     assert (await service.statuses())["confirmation"] == ("planned", None)
     assert await sender.send_due() == 0, "not before its pause is over"
@@ -169,7 +169,7 @@ async def test_a_crash_between_sending_and_putting_down_repeats_with_the_same_me
             await super().send(sender, recipient, content)
             raise asyncio.CancelledError
 
-    crashing = Crashing(mailbox.url, tls="opportunistic", timeout_s=5)
+    crashing = Crashing(mailbox.url, tls="opportunistic", timeout_s=30)
     with pytest.raises(asyncio.CancelledError):
         await service.sender(crashing).send_due()
     await crashing.close()
@@ -579,7 +579,7 @@ def test_a_bad_smtp_url_is_refused_at_once(url):
 
 
 async def test_encryption_that_is_required_and_not_offered_fails_for_now(mailbox):
-    transport = SmtpTransport(mailbox.url, tls="required", timeout_s=5)
+    transport = SmtpTransport(mailbox.url, tls="required", timeout_s=30)
     with pytest.raises(DeliveryError) as raised:
         await transport.send(SENDER, "camille@example.org", b"Subject: x\r\n\r\nx")
     assert not raised.value.permanent

@@ -94,7 +94,7 @@ async def test_who_withdraws_and_who_puts_down_lock_in_one_order(
         working = asyncio.gather(withdraw(), put_down(), return_exceptions=True)
         await waiting(watch, 2)
         await held.commit()
-        assert await working == [None, None]
+        assert list(await working) == [None, None]
     await holder.close()
     await watch.close()
 

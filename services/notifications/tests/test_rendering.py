@@ -25,7 +25,18 @@ from creneau_notifications.domain.appointment import Change, Mode
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.domain.visit import visit_of
 
-from .factories import APPOINTMENT, CAMILLE, LOCATION, SITE, START, appointment, event, occasion, visit
+from .factories import (
+    APPOINTMENT,
+    CAMILLE,
+    LOCATION,
+    SITE,
+    START,
+    VISIT_TOKEN,
+    appointment,
+    event,
+    occasion,
+    visit,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 MESSAGE = UUID("7d9c9a55-8b54-5c0e-9a53-000000000001")
@@ -179,7 +190,7 @@ def test_the_page_fetches_nothing_and_links_only_to_the_appointment():
     tags.feed(html)
     assert not {tag for tag, _ in tags.found} & {"img", "script", "link", "iframe", "style", "object"}
     assert "url(" not in html
-    assert [a["href"] for tag, a in tags.found if tag == "a"] == [f"{SITE}/rendez-vous/{APPOINTMENT}"]
+    assert [a["href"] for tag, a in tags.found if tag == "a"] == [f"{SITE}/rdv/{VISIT_TOKEN}"]
     assert [tag for tag, a in tags.found if tag == "th" and a.get("scope") != "row"] == []
 
 
@@ -295,8 +306,7 @@ def test_a_reminder_carries_no_calendar_file():
 def test_a_text_message_is_short_discreet_and_says_how_to_cancel():
     text = build_sms(occasion(Kind.REMINDER))
     assert text == (
-        "Rappel : rendez-vous mardi 1er décembre à 10 h 00. "
-        f"Déplacer ou annuler : {SITE}/rendez-vous/{APPOINTMENT}"
+        f"Rappel : rendez-vous mardi 1er décembre à 10 h 00. Déplacer ou annuler : {SITE}/rdv/{VISIT_TOKEN}"
     )
     assert len(text) <= 160
 

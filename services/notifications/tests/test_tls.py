@@ -30,7 +30,7 @@ async def encrypting(tmp_path: Path) -> AsyncIterator[Mailbox]:
 
 
 async def test_a_trusted_server_gets_the_message_encrypted(encrypting, tmp_path):
-    transport = SmtpTransport(encrypting.url, tls="required", ca=tmp_path / "certificate.pem", timeout_s=5)
+    transport = SmtpTransport(encrypting.url, tls="required", ca=tmp_path / "certificate.pem", timeout_s=30)
     await transport.send(SENDER, "camille@example.org", CONTENT)
     await transport.close()
     assert encrypting.encrypted == [True]
@@ -38,7 +38,7 @@ async def test_a_trusted_server_gets_the_message_encrypted(encrypting, tmp_path)
 
 @pytest.mark.parametrize("tls", ["required", "opportunistic"])
 async def test_a_server_that_nobody_vouches_for_gets_nothing(encrypting, tls):
-    transport = SmtpTransport(encrypting.url, tls=tls, timeout_s=5)
+    transport = SmtpTransport(encrypting.url, tls=tls, timeout_s=30)
     with pytest.raises(DeliveryError) as raised:
         await transport.send(SENDER, "camille@example.org", CONTENT)
     assert not raised.value.permanent

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
+from creneau_shared.database.schema import schema_of
 from creneau_shared.database.standby import Standby
 from creneau_shared.fhir.audit import Auditor
 from creneau_shared.fhir.rest import well_known
@@ -24,7 +25,7 @@ from creneau_shared.fhir.rest.incoming import BodyLimits
 from creneau_shared.fhir.rest.openapi import openapi
 from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.server import FhirServer
-from creneau_shared.fhir.rest.service import FhirService, Words
+from creneau_shared.fhir.rest.service import FhirService, Observer, Words, seen_by_nobody
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.heavy.workshop import Workshop
@@ -34,10 +35,11 @@ from creneau_shared.http.health import Check, Health
 from creneau_shared.http.serving import serve
 from creneau_shared.limits.deployment import DeploymentLimits
 from creneau_shared.logging import configure_logging
+from creneau_shared.metrics import tell_process
 from creneau_shared.security.access import AccessPolicy, Memberships, nothing_known
 from creneau_shared.security.certificates import Regulators
+from creneau_shared.security.issuers import Issuers, accepted_issuers
 from creneau_shared.security.smart import SmartConfiguration
-from creneau_shared.security.tokens import TokenVerifier, create_verifier
 from creneau_shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -51,7 +53,7 @@ class ServiceApplication:
         settings: ServiceSettings,
         fhir: FhirServer,
         database: Database,
-        verifier: TokenVerifier | None,
+        verifier: Issuers | None,
     ) -> None:
         self.settings = settings
         self.fhir = fhir
@@ -101,6 +103,7 @@ class ServiceApplication:
             await receive()
             try:
                 await stack.enter_async_context(self._database)
+                tell_process(self.fhir.service.name, self.settings, await schema_of(self._database))
                 await stack.enter_async_context(self.fhir.service.limits.database)
                 stack.push_async_callback(self.fhir.service.workshop.close)
                 stack.push_async_callback(self._smart.close)
@@ -117,7 +120,7 @@ class ServiceApplication:
         await send({"type": "lifespan.shutdown.complete"})
 
     @staticmethod
-    def _readiness(database: Database, verifier: TokenVerifier | None) -> dict[str, Check]:
+    def _readiness(database: Database, verifier: Issuers | None) -> dict[str, Check]:
         checks: dict[str, Check] = {"database": database.ping, "database pool": database.check_room}
         if verifier is not None:
             checks["identity provider"] = verifier.ping
@@ -135,6 +138,7 @@ def create_fhir_server(
     operations: Sequence[Operation] = (),
     memberships: Memberships = nothing_known,
     words: Words | None = None,
+    observer: Observer = seen_by_nobody,
 ) -> FhirServer:
     """One service's FHIR interactions over its database: for the API, and for the worker that carries out what was
     asked asynchronously."""
@@ -152,13 +156,14 @@ def create_fhir_server(
         limits=DeploymentLimits.of(settings, f"{service}-limits"),
         bounds=ResourceBounds(settings.resource_bytes_max, settings.text_characters_max),
         words=words,
+        observer=observer,
     )
     return FhirServer(served, operations, AsyncRequests(service.removeprefix("creneau-"), AsyncSettings()))
 
 
 def create_service_app(settings: ServiceSettings, fhir: FhirServer) -> ServiceApplication:
     """The API of one service: its FHIR interactions over HTTP, and what every service has."""
-    verifier = create_verifier(settings, fhir.service.clock, fhir.service.database)
+    verifier = accepted_issuers(settings, fhir.service.clock, fhir.service.database)
     return ServiceApplication(settings, fhir, fhir.service.database, verifier)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 from urllib.parse import unquote
 
-from pydantic import AnyHttpUrl, Field, FilePath, PostgresDsn, SecretStr
+from pydantic import AnyHttpUrl, Field, FilePath, PostgresDsn, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -146,8 +147,20 @@ class ServiceSettings(BaseSettings):
     )
     vouching_secret: str = Field(
         "",
-        description="key by which booking tells notifications that a caller may have a person's messages, the same in"
-        " both; empty: only a token that names its Patient gets them",
+        description="key by which booking tells notifications that a caller may have a person's messages, and what whoever"
+        " comes by a link must know, the same in both; empty: only a token that names its Patient gets them, and nobody acts"
+        " by a link",
+    )
+
+    contact_keys: str = Field(
+        "",
+        description="public keys (JWK Set, JSON) of the tokens that the suite itself signs for people without an account, as"
+        " `creneau-notifications new-contact-key` prints them, the same in all services; empty: none are accepted",
+    )
+    contact_secret: SecretStr = Field(
+        SecretStr(""),
+        description="names the accounts of people without an account by their contacts, the same in booking and"
+        " notifications and for ever: with another one nobody comes back to their account; empty: no codes are sent",
     )
 
     anonymous_body_bytes_max: int = Field(64 * 1024, description="longest body without a token, bytes")
@@ -200,6 +213,16 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         "json", description="json for machines, console for people"
     )
+
+    @field_validator("contact_keys")
+    @classmethod
+    def _are_public_keys(cls, value: str) -> str:
+        if not value:
+            return value
+        keys = json.loads(value).get("keys")
+        if not isinstance(keys, list) or not keys or any("d" in key or "kid" not in key for key in keys):
+            raise ValueError("CONTACT_KEYS is a JWK Set of public keys, each with its kid")
+        return value
 
     @property
     def migration_url(self) -> str:

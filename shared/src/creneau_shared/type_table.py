@@ -183,6 +183,14 @@ COMPARTMENT_PARAMETERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """Owner's type → the types that can be searched in its compartment, and by which parameters."""
 
+OPERATION_ADDRESSES: Mapping[str, ServiceName] = {
+    "$send-code": "notifications",
+    "$verify-code": "notifications",
+    "Appointment/$open-link": "notifications",
+    "Appointment/$renew-link": "notifications",
+}
+"""Operations of the base itself, or on a type that another service holds: whose they are. They stand in no Bundle."""
+
 
 def reach_of(role: Role, resource_type: str, action: Action) -> Reach:
     """How far `role` reaches with `action` into a type; a type that the table does not know is nobody's."""

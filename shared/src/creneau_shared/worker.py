@@ -18,10 +18,13 @@ import uvicorn
 import uvloop
 from prometheus_client import Counter
 
+from creneau_shared.database.pool import Database
+from creneau_shared.database.schema import schema_of
 from creneau_shared.http.health import Check, Health, HealthApp
 from creneau_shared.http.serving import CalmServer
 from creneau_shared.logging import configure_logging
 from creneau_shared.messaging.waiting import backoff_s, is_cancelled, wait
+from creneau_shared.metrics import tell_process
 from creneau_shared.settings import ServiceSettings
 from creneau_shared.tasks import Task
 
@@ -42,14 +45,20 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def run_worker(
-    settings: ServiceSettings, name: str, tasks: Sequence[Task], readiness: Mapping[str, Check]
+    settings: ServiceSettings,
+    name: str,
+    tasks: Sequence[Task],
+    readiness: Mapping[str, Check],
+    database: Database | None = None,
 ) -> None:
     """Run `tasks` until SIGTERM or SIGINT. `readiness` has a check for each dependency, which raises when it
-    is down.
+    is down. `database`: whose schema it says.
 
     Listens on `settings.host` and `settings.port` for `/health/live`, `/health/ready` and `/metrics`.
     """
     configure_logging(settings, name)
+    schema = await schema_of(database) if database is not None else None
+    tell_process(name.rpartition("-")[0] or name, settings, schema)
     stop = asyncio.Event()
     health = Health(readiness=readiness, stuck={task.name: task.stuck for task in tasks})
     _stop_on_signals(stop, health)

@@ -12,7 +12,7 @@ from creneau_shared.errors import BadRequest
 from creneau_shared.fhir import json, narrative, xml
 from creneau_shared.fhir.search.words import words_vector
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 MANY = 400_000
 

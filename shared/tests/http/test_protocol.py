@@ -13,8 +13,8 @@ from tests.fixtures.served import served
 
 from creneau_shared.http import protocol
 
-WITHIN_S = 10.0
-FAST_S = 0.15
+WITHIN_S = 60.0
+FAST_S = 0.5
 
 
 async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -50,7 +50,7 @@ async def database(new_database: NewDatabase) -> AsyncIterator[Database]:
     table = rate_bucket_table(new_metadata())
     await connection.execute(str(CreateTable(table).compile(dialect=postgresql.dialect())))
     await connection.close()
-    async with Database(url, size=2, statement_timeout_s=5, name="test") as opened:
+    async with Database(url, size=2, statement_timeout_s=60, name="test") as opened:
         yield opened
 
 

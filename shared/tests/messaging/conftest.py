@@ -166,7 +166,7 @@ class Bench:
             yield
         finally:
             stop.set()
-            done, late = await asyncio.wait(tasks, timeout=20)
+            done, late = await asyncio.wait(tasks, timeout=DEADLINE_S)
             for task in late:
                 task.cancel()
             assert not late, "a part did not stop in time"

@@ -64,7 +64,7 @@ async def test_topics_records_and_readers_go_through_tls(encrypted: int, tmp_pat
         await producer.send_and_wait(TOPIC.name, b"bonjour")
     async with broker_of(told).consumer() as consumer:
         consumer.subscribe([TOPIC.name])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert (await consumer.getone()).value == b"bonjour"
 
 

@@ -19,9 +19,9 @@ from creneau_shared.security.principal import (
     Scope,
     principal_of,
 )
-from creneau_shared.security.rights import MAY_ALL, OPEN, OWNER, SHARED, Rights
+from creneau_shared.security.rights import BY_LINK, MAY_ALL, OPEN, OWNER, SHARED, Rights
 from creneau_shared.security.role_table import ACTIONS, STAFF, reach_of, require_told
-from creneau_shared.type_table import TYPES
+from creneau_shared.type_table import PUBLIC, TYPES
 
 EVERY_SCOPE = (Scope("system", "*", frozenset("cruds")),)
 roles = st.sampled_from(get_args(Role))
@@ -52,6 +52,21 @@ def test_a_right_is_never_more_than_the_table_says(role: Role, kind: str, action
     assert reach is None or reach in {reach_of(role, kind, action), "public"}
     if reach_of(role, kind, action) == "none":
         assert reach is None
+
+
+@given(roles.filter(lambda role: role != "public"), types, actions)
+def test_a_token_for_one_appointment_reaches_it_and_what_is_public(
+    role: Role, kind: str, action: Action
+) -> None:
+    """Whatever role and scopes it would have: the limit is in the rights, and so in every SQL made of them."""
+    limited = holder(role, appointment="visit-1", patient="12")
+    mine, nobodys = Rights(limited, {"12": BY_LINK}), Rights(limited)
+    for rights in (mine, nobodys):
+        if rights.reach(kind, action) is not None:
+            assert (kind == "Appointment" and action in "rsu") or (kind in PUBLIC and action in "rs")
+    if mine.reach(kind, action) == "own":
+        assert mine.access(kind, action).required == ("_id=visit-1",)
+        assert nobodys.access(kind, action).required == ()
 
 
 @given(roles.filter(lambda role: role != "public"), types, actions)

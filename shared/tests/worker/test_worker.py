@@ -14,7 +14,7 @@ import httpx
 import pytest
 from deploy.local.ports import free_port
 
-Start = Callable[[str], Awaitable["Worker"]]
+Start = Callable[..., Awaitable["Worker"]]
 
 PRELUDE = """
 import asyncio, sys
@@ -43,7 +43,7 @@ class Worker:
 
     async def until(self, path: str, condition: Callable[[httpx.Response], bool]) -> httpx.Response:
         """Ask until the answer is as wanted."""
-        deadline = asyncio.get_running_loop().time() + 20
+        deadline = asyncio.get_running_loop().time() + 60
         while True:
             try:
                 response = await self.get(path)
@@ -60,14 +60,14 @@ async def start() -> AsyncIterator[Start]:
     """Call it with the worker's program after the prelude; every process is ended after the test."""
     async with AsyncExitStack() as stack:
 
-        async def make(program: str) -> Worker:
-            return await stack.enter_async_context(_running(PRELUDE + textwrap.dedent(program)))
+        async def make(program: str, grace_s: int = 2) -> Worker:
+            return await stack.enter_async_context(_running(PRELUDE + textwrap.dedent(program), grace_s))
 
         yield make
 
 
 @asynccontextmanager
-async def _running(program: str) -> AsyncIterator[Worker]:
+async def _running(program: str, grace_s: int) -> AsyncIterator[Worker]:
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -76,9 +76,10 @@ async def _running(program: str) -> AsyncIterator[Worker]:
         env={
             "PORT": str(port),
             "DATABASE_URL": "postgresql://nobody@127.0.0.1/none",
-            "SHUTDOWN_GRACE_S": "2",
+            "SHUTDOWN_GRACE_S": str(grace_s),
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         },
+        stdin=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
@@ -106,18 +107,21 @@ async def test_readiness_names_the_dependency_that_is_down(start: Start) -> None
 
 
 async def test_sigterm_fails_readiness_lets_tasks_finish_and_exits_with_0(start: Start) -> None:
-    worker = await start("""
+    worker = await start(
+        """
         async def finish(stop):
             await stop.wait()
-            await asyncio.sleep(1.0)
+            await asyncio.to_thread(sys.stdin.read)  # until the test has seen what it came for
             print("finished", file=sys.stderr, flush=True)
         asyncio.run(run_worker(ServiceSettings(), "test", [Task("finish", finish)], {"broker": fine}))
-    """)
+    """,
+        grace_s=60,
+    )
     await worker.until("/health/ready", lambda response: response.status_code == 200)
     worker.process.send_signal(signal.SIGTERM)
     response = await worker.until("/health/ready", lambda response: response.status_code == 503)
     assert response.json()["checks"]["process"] == "draining"
-    _, errors = await asyncio.wait_for(worker.process.communicate(), 10)
+    _, errors = await asyncio.wait_for(worker.process.communicate(b""), 60)
     assert worker.process.returncode == 0
     assert b"finished" in errors
 
@@ -130,7 +134,7 @@ async def test_a_task_that_does_not_stop_is_ended_within_the_grace_time(start: S
     """)
     await worker.until("/health/live", lambda response: response.status_code == 200)
     worker.process.send_signal(signal.SIGTERM)
-    _, errors = await asyncio.wait_for(worker.process.communicate(), 6)
+    _, errors = await asyncio.wait_for(worker.process.communicate(), 60)
     assert worker.process.returncode == 0
     assert b"task did not stop in time" in errors
 
@@ -161,6 +165,6 @@ async def test_a_task_that_crashes_is_said_and_started_again(start: Start, failu
     await worker.until("/health/live", lambda response: response.status_code == 200)
     assert 'creneau_task_crashes_total{task="shaky"} 2.0' in (await worker.get("/metrics")).text
     worker.process.send_signal(signal.SIGINT)
-    _, errors = await asyncio.wait_for(worker.process.communicate(), 10)
+    _, errors = await asyncio.wait_for(worker.process.communicate(), 60)
     assert worker.process.returncode == 0
     assert errors.count(b"task crashed") == 2

@@ -18,6 +18,7 @@ from creneau_shared.type_table import TYPES
 
 ReachOf = Callable[[Role, str, Action], Reach]
 READING: tuple[Action, ...] = ("r", "s")
+BY_LINK: tuple[Action, ...] = ("r", "s", "u")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Caller:
     oneself: frozenset[str] = frozenset()
     practices: Mapping[str, frozenset[str]] = field(default_factory=dict)
     practitioner: str | None = None
+    appointment: str | None = None
+    """the one that their token is for: they came by a link"""
     by_token: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     """those of the people and of the practices that the token itself names"""
 
@@ -113,6 +116,8 @@ class Expectation:
         """How far they reach; `none`: they are refused."""
         caller = known_by(caller, kind)
         is_open = action in READING and TYPES[kind].public
+        if caller.appointment and not is_open and (kind != "Appointment" or action not in BY_LINK):
+            return "none"
         if not is_open and not any(scope.covers(kind, action) for scope in caller.scopes):
             return "none"
         found = self._reach_of(caller.role, kind, action)
@@ -126,11 +131,18 @@ class Expectation:
             return None
         return 401 if caller.token is None else 403
 
+    def refuses_versions(self, caller: Caller, kind: str) -> int | None:
+        """As `refusal`, for what was before: of the appointment of a link there is no history."""
+        beyond = 403 if caller.appointment and not TYPES[kind].public else None
+        return self.refusal(caller, kind, "r") or beyond
+
     def sees(self, caller: Caller, item: Item, action: Action = "s", version: Version | None = None) -> bool:
         """Whether a version (the current one) is within what they may do this with."""
         version, caller = version or item.now, known_by(caller, item.type)
         reach = self.reach(caller, item.type, action)
         own = item.type == "Practitioner" and item.id == caller.practitioner
+        if reach == "own" and caller.appointment:
+            return item.id == caller.appointment
         return {
             "none": False,
             "all": True,

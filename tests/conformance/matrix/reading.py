@@ -81,9 +81,8 @@ class Reading:
 
         def expected(table: Expectation) -> Found:
             seen = table.sees(caller, item, "r", version)
-            return {
-                name: self._status(table, caller, item, (410 if version.deleted else 200) if seen else 404)
-            }
+            refused = table.refuses_versions(caller, item.type)
+            return {name: refused or ((410 if version.deleted else 200) if seen else 404)}
 
         url = f"/{item.address}/_history/{number}"
         return Question(caller, "vread", "GET", url, _status_of(name), expected)
@@ -93,7 +92,7 @@ class Reading:
 
         def expected(table: Expectation) -> Found:
             shown = frozenset(_versions_seen(table, caller, [item]))
-            return {name: self._status(table, caller, item, shown or 404)}
+            return {name: table.refuses_versions(caller, item.type) or shown or 404}
 
         def read(answers: Sequence[httpx.Response]) -> Found:
             return {name: _versions_in(answers, self.world)}
@@ -118,7 +117,7 @@ class Reading:
 
                 def of_type(table: Expectation, caller: Caller = caller, kind: str = kind) -> Found:
                     shown = frozenset(_versions_seen(table, caller, self.world.of(kind)))
-                    return {"versions": refused if (refused := table.refusal(caller, kind, "r")) else shown}
+                    return {"versions": table.refuses_versions(caller, kind) or shown}
 
                 yield Question(
                     caller, f"history of {kind}", "GET", f"/{kind}/_history?{urlencode(since)}", read, of_type
@@ -324,7 +323,7 @@ def _versions_in(answers: Sequence[httpx.Response], world: World) -> Any:
 
 
 def _versions_seen(table: Expectation, caller: Caller, items: Any) -> Iterator[str]:
-    for item in items:
+    for item in (item for item in items if not table.refuses_versions(caller, item.type)):
         for number, version in enumerate(item.versions, 1):
             if table.sees(caller, item, "r", version):
                 yield f"{item.name} v{number}"

@@ -18,7 +18,7 @@ from creneau_shared.fhir.storage.generic import GenericStore, owned_by
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.security.memberships import DELEGATIONS, MAY
 from creneau_shared.security.principal import Role, Scope
-from creneau_shared.security.rights import MAY_ALL, REGULATION, SHARED
+from creneau_shared.security.rights import BY_LINK, MAY_ALL, REGULATION, SHARED
 from tests.conformance import builders
 from tests.conformance.builders import Resource, created, next_day
 from tests.conformance.matrix.expectation import Caller, Item, Version
@@ -196,14 +196,22 @@ class World:
             )
 
     def _people(self) -> None:
-        """Camille with her child Lou, Yann and Zoé by accounts of their own; Brune, whom B has registered."""
+        """Camille with her child Lou and Yann by accounts of their own, Zoé by a code; Brune, whom B has registered."""
         self.accounts = {name: f"{name}-{uuid4().hex}" for name in ("camille", "yann", "zoe")}
-        for name, subject in self.accounts.items():
-            with self.stack.client("patient", subject=subject) as own:
+        for name in self.accounts:
+            headers = {"Authorization": f"Bearer {self._own_token(name)}"}
+            with httpx.Client(base_url=self.stack.fhir, headers=headers) as own:
                 self._person(name, own)
                 if name == "camille":
                     self._person("lou", own, **MINOR)
         self._person("brune", self.b.software, owners=frozenset({self.b.id}))
+
+    def _own_token(self, name: str) -> str:
+        """Zoé has no account at the issuer: she has proven her e-mail address by a code."""
+        subject = self.accounts[name]
+        if name == "zoe":
+            return self.stack.contact_token("email", f"{subject}@exemple.test")
+        return self.stack.token("patient", subject)
 
     def _person(
         self, name: str, client: httpx.Client, *, owners: frozenset[str] = frozenset(), **more: Any
@@ -354,7 +362,7 @@ class World:
             self._caller(
                 name,
                 "patient",
-                {"subject": self.accounts[name]},
+                {"token": self._own_token(name)},
                 people=dict.fromkeys(ids, MAY_ALL),
                 oneself=frozenset({self[name].id}),
             )
@@ -364,6 +372,20 @@ class World:
             {"subject": uuid4().hex, "patient": camille},
             people={camille: MAY_ALL},
             oneself=frozenset({camille}),
+        )
+        visit = self["camille at A"].id
+        self._caller(
+            "camille, by a link",
+            "patient",
+            {"token": self.stack.link_token(visit, camille)},
+            people={camille: BY_LINK},
+            appointment=visit,
+        )
+        self._caller(
+            "yann, by a link to what is not his",
+            "patient",
+            {"token": self.stack.link_token(visit, yann)},
+            appointment="somebody else's",
         )
         self._caller("patient of nobody", "patient", {"subject": uuid4().hex})
         roles: tuple[Role, ...] = ("practitioner", "secretary", "software")
@@ -394,7 +416,8 @@ class World:
         self._caller("system", "system")
 
     def _caller(self, name: str, role: Role, claims: dict[str, Any] | None = None, **known: Any) -> None:
-        token = None if role == "public" else self.stack.token(role, **(claims or {}))
+        given = dict(claims or {})
+        token = given.pop("token", None) or (None if role == "public" else self.stack.token(role, **given))
         words = SCOPES.get(role, "").split()
         scopes = tuple(scope for word in words if (scope := Scope.parse(word)) is not None)
         said = claims or {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import timedelta
+from functools import partial
 
 from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.api.patients import PatientStore
@@ -12,10 +13,13 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
+from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
+from creneau_booking.handlers.patients import ContactSecrets
 from creneau_booking.handlers.people import People, known
 from creneau_booking.handlers.proxies import RelatedPersonStore
 from creneau_booking.handlers.statements import provenance_belonging
+from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.erase import EraseOperation
@@ -27,22 +31,31 @@ from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import narrow
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.feeds import Feeds
+from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
 from creneau_booking.storage.tables import OWN_TYPES, REPLICA_TYPES
+from creneau_booking.storage.unshown import real
 from creneau_booking.stores import Stores
+from creneau_booking.topics import DIRECTORY
 from creneau_booking.words import told
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Database
+from creneau_shared.fhir.rest.dead_letters import DeadLetterOperations
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable, names_in
 from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.messaging.consumer import Consumer
+from creneau_shared.security.answers import Answers
+from creneau_shared.security.contact_accounts import ContactAccounts
 from creneau_shared.security.vouching import Vouchers
 
 SERVICE = "creneau-booking"
+REPLICA = "booking-directory-replica"
 NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization", "Patient": "patient"})
 """Whom the trail can name: people and practices as the replica of the directory has them, and patients."""
 
@@ -50,7 +63,9 @@ NAMES = names_in({"Practitioner": "practitioner", "Organization": "organization"
 def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, AppointmentHandlers]:
     """The commands on appointments, for the API and for the worker alike."""
     base = settings.public_base_url.rstrip("/")
-    repository = AppointmentRepository(GenericStore("Appointment", base), base)
+    repository = AppointmentRepository(
+        GenericStore("Appointment", base, listed=partial(real, "Appointment")), base
+    )
     holds = HoldPolicy(
         timedelta(seconds=settings.hold_duration_s),
         settings.hold_extensions_max,
@@ -75,13 +90,19 @@ def create_stores(settings: BookingSettings) -> Stores:
         slots=SlotStore(base),
         schedules=ScheduleStore(base),
         responses=ResponseStore(base, handlers),
-        patients=PatientStore(base, people),
+        patients=PatientStore(base, people, contact_secrets(settings)),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
         handlers=handlers,
         appointments=AppointmentStore(repository, handlers),
     )
+
+
+def contact_secrets(settings: BookingSettings) -> ContactSecrets:
+    """The keys by which those are known who come without an account."""
+    accounts = ContactAccounts(settings.contact_secret.get_secret_value())
+    return ContactSecrets(accounts, Answers(settings.vouching_secret))
 
 
 def create_erasure(settings: BookingSettings) -> PatientErasure:
@@ -96,6 +117,28 @@ def create_erasure(settings: BookingSettings) -> PatientErasure:
         repository=repository,
     )
     return PatientErasure(stores, handlers, settings.keeping_times, base)
+
+
+def create_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
+    """What follows the directory, for the worker, and for whoever has a dead letter handled again."""
+    departures = Departures(*create_handlers(settings))
+    replica = DirectoryReplica(settings.public_base_url.rstrip("/"), departures, clock)
+    return Consumer(
+        REPLICA,
+        REPLICA,
+        [DIRECTORY],
+        replica.handlers(),
+        database,
+        settings,
+        clock,
+        alone=replica.alone,
+        replica=replica.replica(),
+    )
+
+
+def create_rehearsal(settings: BookingSettings) -> Rehearsal:
+    """What keeps the agenda of the rehearsals, for the worker."""
+    return Rehearsal(create_handlers(settings)[0], settings.rehearsal_hours_ahead)
 
 
 def create_catalog(clock: Clock | None = None) -> Catalog:
@@ -129,9 +172,11 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             *EverythingOperation(
                 stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)
             ).declare(),
+            *DeadLetterOperations("booking", lambda: [create_consumer(settings, database, clock)]).declare(),
         ],
         memberships=known,
         words=told,
+        observer=Feeds(database, timedelta(seconds=settings.feeds_noted_s)).observe,
     )
 
 

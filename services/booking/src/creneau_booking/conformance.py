@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from creneau_booking.api.deadlines import WithDeadlines
 from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.domain.own_words import OWN
 from creneau_booking.settings import BookingSettings
@@ -35,7 +36,9 @@ def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> li
         ServedType(
             stores.appointments,
             profiles=profiles_of("Appointment"),
-            documentation="Every write goes through the booking rules; see $find, $hold, $book and $reschedule.",
+            completed=WithDeadlines(stores.repository),
+            documentation="Every write goes through the booking rules; see $find, $hold, $book and $reschedule. What a "
+            "patient reads or finds says until when they may cancel and move it (cancelable-until, reschedulable-until).",
         ),
         ServedType(
             stores.responses,

@@ -4,7 +4,7 @@ is past keeping goes."""
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -14,15 +14,19 @@ from creneau_booking.publishing import erasure_tombstone
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import erasures, retention
 from creneau_booking.storage.actions import forget_actions
+from creneau_booking.storage.doubles import DOUBLES, doubled
+from creneau_booking.storage.feeds import measure_feeds
 from creneau_booking.storage.holds import expired_holds, next_expiry
 from creneau_booking.storage.invitations import forget_expired
 from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
+from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.tables import OWN_TYPES
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.logging import describe
+from creneau_shared.messaging import buried
 from creneau_shared.messaging.outbox import append
 from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.waiting import every, wait
@@ -46,6 +50,10 @@ HOUSEKEEPING_S = 3600.0
 HOLDS_PER_SWEEP_MAX = 200
 ERASURES_MAX = 200
 DAYS_A_MONTH = 31
+WATCHED_AT_FIRST = timedelta(days=1)
+"""how far back double bookings are looked for when a worker begins"""
+WATCHED_TWICE = timedelta(minutes=5)
+"""and how far each look reaches into the one before it: longer than a transaction lives"""
 
 
 class Jobs:
@@ -57,14 +65,18 @@ class Jobs:
         settings: BookingSettings,
         expiry: HoldExpiry,
         erasure: PatientErasure,
+        rehearsal: Rehearsal,
         clock: Clock,
     ) -> None:
         self._database = database
         self._settings = settings
         self._expiry = expiry
         self._erasure = erasure
+        self._rehearsal = rehearsal
         self._clock = clock
         self._messaging = MessagingSettings()
+        self._watched_at: datetime | None = None
+        self._doubled: frozenset[str] = frozenset()
         self.retention = Retention(database, clock, rules(settings, RetentionSettings()))
 
     def tasks(self) -> list[Task]:
@@ -76,6 +88,11 @@ class Jobs:
                 lambda stop: every(self._settings.erasure_sweep_interval_s, self.finish_erasures, stop),
             ),
             Task("retention", self.retention.run),
+            Task("watch", lambda stop: every(self._settings.watch_interval_s, self.watch, stop)),
+            Task(
+                "rehearsal",
+                lambda stop: every(self._settings.rehearsal_look_s, self.keep_rehearsal, stop),
+            ),
         ]
 
     async def sweep_holds(self, stop: asyncio.Event) -> None:
@@ -149,6 +166,26 @@ class Jobs:
                 return swept
             swept += len(due)
 
+    async def keep_rehearsal(self) -> int:
+        """Keep the agenda on which the deployment rehearses; how many of its appointments were forgotten."""
+        now = self._clock.now()
+        before = now - timedelta(seconds=self._settings.rehearsal_kept_s)
+        async with self._database.transaction() as connection:
+            return await self._rehearsal.keep(connection, now, forget_before=before)
+
+    async def watch(self) -> None:
+        """Measure what an operator watches: feeds, dead letters, and whether a slot is two appointments'."""
+        now = self._clock.now()
+        since = self._watched_at or now - WATCHED_AT_FIRST
+        async with self._database.connection() as connection:
+            await measure_feeds(connection, now - timedelta(days=self._settings.feeds_told_days))
+            await buried.measure(connection)
+            self._doubled = await doubled(connection, since - WATCHED_TWICE, self._doubled)
+        DOUBLES.set(len(self._doubled))
+        self._watched_at = now
+        if self._doubled:
+            log.error("double bookings", appointments=sorted(self._doubled)[:20])
+
     async def keep_house(self) -> None:
         """Make coming months' partitions, drop those past keeping, forget who has not acted for a day, and invitations
         that have ended."""
@@ -182,6 +219,12 @@ def rules(settings: BookingSettings, common: RetentionSettings) -> list[Rule]:
             timedelta(days=settings.slot_months_kept * DAYS_A_MONTH),
             outside_months("slot_history", lambda partition: removing(partition, "last_updated")),
             months_of="slot_history",
+        ),
+        Rule(
+            "dead-letters",
+            "DEAD_LETTER_RETENTION_DAYS",
+            timedelta(days=MessagingSettings().dead_letter_retention_days),
+            buried.prune,
         ),
         idempotency_rule(common),
         *common_rules(common, OWN_TYPES),

@@ -6,31 +6,36 @@ import asyncio
 
 import typer
 
-from creneau_booking.app import SERVICE, create_app, create_erasure, create_fhir, create_handlers
-from creneau_booking.handlers.departures import Departures
+from creneau_booking.app import (
+    REPLICA,
+    SERVICE,
+    create_app,
+    create_consumer,
+    create_erasure,
+    create_fhir,
+    create_handlers,
+    create_rehearsal,
+)
 from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
-from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage.partitions import ensure_partitions
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS, DIRECTORY
 from creneau_shared.app import open_database
-from creneau_shared.clock import Clock, SystemClock
+from creneau_shared.clock import SystemClock
 from creneau_shared.commands import add_commands
 from creneau_shared.database.listening import Listening
-from creneau_shared.database.pool import Database
 from creneau_shared.fhir.rest.async_runner import AsyncRunner
 from creneau_shared.fhir.rest.settings import AsyncSettings
 from creneau_shared.messaging.broker.clients import check_kafka
-from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.relay import Relay
 from creneau_shared.messaging.replay import replay
+from creneau_shared.security.answers import Answers
 from creneau_shared.tasks import Task
 from creneau_shared.worker import run, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-REPLICA = "booking-directory-replica"
 
 
 async def _make_months(settings: BookingSettings) -> None:
@@ -65,22 +70,6 @@ def republish_all() -> None:
     asyncio.run(_republish())
 
 
-def _replica_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
-    departures = Departures(*create_handlers(settings))
-    replica = DirectoryReplica(settings.public_base_url.rstrip("/"), departures, clock)
-    return Consumer(
-        REPLICA,
-        REPLICA,
-        [DIRECTORY],
-        replica.handlers(),
-        database,
-        settings,
-        clock,
-        alone=replica.alone,
-        replica=replica.replica(),
-    )
-
-
 async def _rebuild() -> None:
     async with open_database(BookingSettings(), f"{SERVICE}-rebuild") as database:
         await rebuild(database, REPLICA)
@@ -89,22 +78,26 @@ async def _rebuild() -> None:
 async def _replay() -> None:
     settings, clock = BookingSettings(), SystemClock()
     async with open_database(settings, f"{SERVICE}-replay") as database:
-        done = await replay(_replica_consumer(settings, database, clock), DIRECTORY)
+        done = await replay(create_consumer(settings, database, clock), DIRECTORY)
     typer.echo(f"{done.handled} handled, {done.failed} buried again")
 
 
 async def _republish() -> None:
-    async with open_database(BookingSettings(), f"{SERVICE}-republish") as database:
-        typer.echo(f"{await tell_all_contacts(database, SystemClock().now())} patients")
+    settings = BookingSettings()
+    answers = Answers(settings.vouching_secret)
+    async with open_database(settings, f"{SERVICE}-republish") as database:
+        typer.echo(f"{await tell_all_contacts(database, answers, SystemClock().now())} patients")
 
 
 async def _work() -> None:
     settings, clock = BookingSettings(), SystemClock()
     async with open_database(settings, f"{SERVICE}-worker") as database:
         relay = Relay(database, settings, [APPOINTMENTS, CONTACTS, ACCOUNTS], clock)
-        consumer = _replica_consumer(settings, database, clock)
+        consumer = create_consumer(settings, database, clock)
         _, handlers = create_handlers(settings)
-        jobs = Jobs(database, settings, handlers.expiry, create_erasure(settings), clock)
+        jobs = Jobs(
+            database, settings, handlers.expiry, create_erasure(settings), create_rehearsal(settings), clock
+        )
         tasks = [
             Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
             Task("relay", relay.run),
@@ -117,6 +110,7 @@ async def _work() -> None:
             f"{SERVICE}-worker",
             tasks,
             {"database": database.ping, "kafka": lambda: check_kafka(settings)},
+            database,
         )
 
 

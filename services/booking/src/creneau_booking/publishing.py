@@ -20,6 +20,7 @@ from creneau_shared.fhir.terminology import display
 from creneau_shared.fhir.zones import zone_of_address
 from creneau_shared.messaging.events import Event
 from creneau_shared.security.accounts import account_digest
+from creneau_shared.security.answers import Answers
 
 SOURCE = "/creneau/booking"
 
@@ -98,12 +99,14 @@ def contact_event(
     patient: Resource | None,
     correlation_id: str | None,
     vouched: Collection[bytes] = frozenset(),
+    answers: Answers | None = None,
     *,
     now: datetime,
 ) -> Event:
     """How to reach a patient, for those who write to them; a tombstone once nobody is to write to them any more.
 
-    `vouched`: the addresses (see `address_digest`) that somebody other than the patient's account answers for.
+    `vouched`: the addresses (see `address_digest`) that somebody other than the patient's account answers for. `answers`
+    hashes what is asked of whoever comes by a link.
     The only event that names a person: it travels on a compacted topic of its own, keyed by recipient.
     """
     return Event(
@@ -112,7 +115,7 @@ def contact_event(
         type="fr.creneau.booking.contact.changed.v1",
         subject=f"Patient/{patient_id}",
         source=SOURCE,
-        data=_contact(patient_id, patient, vouched, now)
+        data=_contact(patient_id, patient, vouched, answers, now)
         if patient is not None and _is_written_to(patient)
         else None,
         correlation_id=correlation_id,
@@ -190,7 +193,9 @@ def _erased(patient_id: str, data: dict[str, Any] | None, correlation_id: str | 
     )
 
 
-def _contact(patient_id: str, patient: Resource, vouched: Collection[bytes], now: datetime) -> dict[str, Any]:
+def _contact(
+    patient_id: str, patient: Resource, vouched: Collection[bytes], answers: Answers | None, now: datetime
+) -> dict[str, Any]:
     telecoms = [t for t in current(patient.get("telecom", ()), now) if t.get("value")]
     email = _first(telecoms, ("email",), EMAIL_LENGTH_MAX, lambda text: email_address(text) is not None)
     email = (mended(email) or None) if email is not None else None
@@ -204,6 +209,7 @@ def _contact(patient_id: str, patient: Resource, vouched: Collection[bytes], now
         "zone": _zone(patient, now),
         "emailVouched": _vouched(patient_id, "email", email, vouched),
         "phoneVouched": _vouched(patient_id, "phone", phone, vouched),
+        "answers": (answers.right(patient, f"Patient/{patient_id}") if answers is not None else None) or None,
     }
     return {name: value for name, value in data.items() if value is not None}
 

@@ -60,6 +60,30 @@ class BookingSettings(ServiceSettings):
     slot_months_ahead: int = Field(15, description="months for which slot partitions are kept ready")
     slot_months_kept: int = Field(24, description="months after which past slots are dropped")
 
+    rehearsal_hours_ahead: int = Field(
+        12,
+        ge=0,
+        description="hours for which the agenda of the system's own rehearsals has a free slot each; 0: there is none",
+    )
+    rehearsal_look_s: float = Field(60.0, gt=0, description="pause between two looks at that agenda, seconds")
+    rehearsal_kept_s: float = Field(
+        900.0, gt=0, description="a rehearsed appointment is forgotten after its last change, seconds"
+    )
+
+    feeds_noted_s: float = Field(
+        10.0,
+        gt=0,
+        description="pause between two notes of a process on which software has published agendas, seconds",
+    )
+    feeds_told_days: int = Field(
+        7, ge=1, description="software that has published nothing for longer is watched no more, days"
+    )
+    watch_interval_s: float = Field(
+        30.0,
+        gt=0,
+        description="pause between two looks of a worker at feeds, dead letters and double bookings, seconds",
+    )
+
     appointment_kept_days: int = Field(
         730,
         ge=1,

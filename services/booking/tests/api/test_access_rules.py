@@ -308,7 +308,7 @@ async def test_two_at_once_are_not_both_the_last_one(
 
 async def waiting_for_a_lock(practice: Practice, task: asyncio.Task[Any]) -> None:
     """Until the task's transaction waits for another one, or the task has ended without waiting."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     while not task.done() and not await practice.database.pool.fetchval(waiting):
         assert time.monotonic() < deadline

@@ -17,6 +17,7 @@ from tests.contract.closing import closed_validator
 from creneau_booking.domain.identity import ins_of
 from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.answers import Answers
 
 TEST_INS = "urn:oid:1.2.250.1.213.1.4.10"
 REAL_INS = "urn:oid:1.2.250.1.213.1.4.8"
@@ -281,6 +282,37 @@ async def test_an_account_that_changes_the_address_answers_for_itself(
     assert (await told(practice, f"Patient/{other.json()['id']}"))["emailVouched"] is False
 
 
+async def test_whoever_proved_a_contact_by_a_code_has_it_vouched_for(
+    callers: Callers, practice: Practice
+) -> None:
+    """The one that they proved, however it is spelled, in each record of theirs; nothing else that they give."""
+    contact = f"{unique('camille')}@exemple.fr"
+    caller = callers.by_code("email", contact)
+    telecom = [{**MAIL, "value": contact.upper()}, PHONE]
+    created = await caller.post("Patient", patient(telecom=telecom))
+    assert created.status_code == 201, created.text
+    path = f"Patient/{created.json()['id']}"
+    data = await told(practice, path)
+    assert (data["emailVouched"], data["phoneVouched"]) == (True, False)
+    again = callers.by_code("email", contact.title())
+    current = (await again.get(path)).json()
+    assert current["id"] == created.json()["id"], "the same contact, the same account"
+    other = [{**MAIL, "value": "etrangere@exemple.fr"}, PHONE]
+    assert (await again.put(path, {**current, "telecom": other})).status_code == 200
+    assert (await told(practice, path))["emailVouched"] is False
+    child = await again.post("Patient", patient("Lou", telecom=telecom))
+    assert (await told(practice, f"Patient/{child.json()['id']}"))["emailVouched"] is True
+
+
+async def test_a_telephone_number_is_proven_in_whatever_spelling(
+    callers: Callers, practice: Practice
+) -> None:
+    caller = callers.by_code("phone", "+33639980001")
+    created = await caller.post("Patient", patient(telecom=[MAIL, PHONE]))
+    data = await told(practice, f"Patient/{created.json()['id']}")
+    assert (data["emailVouched"], data["phoneVouched"]) == (False, True)
+
+
 async def test_a_counsellor_answers_for_the_address_and_not_for_the_identity(
     callers: Callers, practice: Practice
 ) -> None:
@@ -336,6 +368,6 @@ async def test_every_contact_can_be_told_again(fresh: Practice) -> None:
     await fresh.database.pool.execute(
         "UPDATE patient SET content = NULL, deleted = true WHERE id = $1", removed.removeprefix("Patient/")
     )
-    assert await tell_all_contacts(fresh.database, fresh.clock.now()) == 3
+    assert await tell_all_contacts(fresh.database, Answers("s"), fresh.clock.now()) == 3
     for reference in handed:
         assert (await told(fresh, reference))["emailVouched"] is False

@@ -294,7 +294,7 @@ class TestRates:
 class TestWaiting:
     async def test_who_waits_too_long_for_a_connection_is_told_so(self, practice: Practice) -> None:
         """503 `throttled` with Retry-After and not the end of their patience; readiness says why, until there is room."""
-        async with service(practice, database_pool_size=2, database_pool_wait_s=0.05) as (callers, app):
+        async with service(practice, database_pool_size=2, database_pool_wait_s=1.0) as (callers, app):
             database = app.fhir.service.database
             async with AsyncExitStack() as both:
                 for _ in range(2):

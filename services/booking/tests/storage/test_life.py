@@ -175,7 +175,7 @@ class Life(RuleBasedStateMachine):
 def test_life(new_database: Callable[..., str], template: str) -> None:
     loop = Loop()
     url = new_database(template=template)
-    database = Database(url, size=4, statement_timeout_s=10, name="test")
+    database = Database(url, size=4, statement_timeout_s=60, name="test")
     loop.run(database.__aenter__())
     try:
         Life.loop = loop

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from creneau_directory.domain.identifiers import CHECKS
 from creneau_directory.domain.refusals import (
     AccountUnfit,
+    DiscriminatingText,
     EntryFault,
     EntryUnfit,
     PatientsDevice,
@@ -17,6 +18,7 @@ from creneau_directory.domain.refusals import (
     WrongNumber,
 )
 from creneau_directory.domain.regulators import account_lacks, is_account, numbers_of, without_numbers
+from creneau_directory.domain.texts import discriminating_texts
 from creneau_directory.publishing import resource_event
 from creneau_directory.storage.references import named_by
 from creneau_directory.storage.regulators import others_bearing
@@ -46,6 +48,8 @@ def _faults(resource: Resource) -> Iterator[EntryFault]:
     yield from wrong_numbers(resource)
     for index, name in unknown_zones(resource):
         yield UnknownZone(index, name)
+    for element in discriminating_texts(resource):
+        yield DiscriminatingText(element)
     if resource["resourceType"] == "Device" and "patient" in resource:
         yield PatientsDevice()
 

@@ -53,6 +53,7 @@ async def _work() -> None:
             f"{SERVICE}-worker",
             tasks,
             {"database": database.ping, "kafka": lambda: check_kafka(settings)},
+            database,
         )
 
 

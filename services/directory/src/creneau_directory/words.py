@@ -6,6 +6,7 @@ from creneau_directory.domain.refusals import (
     AccountFault,
     AccountLacks,
     AccountUnfit,
+    DiscriminatingText,
     EntryFault,
     EntryUnfit,
     PatientsDevice,
@@ -87,6 +88,16 @@ def _entry_issue(resource_type: str, fault: EntryFault) -> Issue:
             "The directory describes what structures work with; a patient's own device has no place in it.",
             ("Device.patient",),
             details_code="patients-device",
+        )
+    if isinstance(fault, DiscriminatingText):
+        return Issue(
+            "business-rule",
+            "Ce texte écarte des patients selon la prise en charge de leurs soins (CSS, CMU, AME) : c'est un refus de"
+            " soins, que la loi interdit. Retirez cette mention.",
+            "This text turns patients away for how their care is paid (CSS, CMU, AME): that is a refusal of care, which"
+            " the law forbids. Take these words out.",
+            (f"{resource_type}.{fault.element}",),
+            details_code="discriminating-text",
         )
     return Issue(
         "value",

@@ -6,6 +6,7 @@ import httpx
 
 from creneau_gateway.api.application import BodyLimits, Entrance, GatewayApplication
 from creneau_gateway.conformance.resources import ConformanceResources
+from creneau_gateway.operations.dead_letters import AllDeadLetters
 from creneau_gateway.operations.record import PersonalRecord
 from creneau_gateway.settings import GatewaySettings
 from creneau_gateway.upstreams.calls import Upstreams
@@ -19,6 +20,7 @@ from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.heavy.workshop import Workshop
 from creneau_shared.limits.callers import Callers, Limit
 from creneau_shared.limits.leases import Limiter
+from creneau_shared.metrics import tell_process
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_shared.security.smart import SmartConfiguration
 
@@ -36,6 +38,7 @@ def create_app(
     settings = settings or GatewaySettings()
     clock = clock or SystemClock()
     base_url = settings.public_base_url.rstrip("/")
+    tell_process(SERVICE, settings)
     upstreams = Upstreams(settings.upstreams, _client(settings, transport))
     whole = Whole(upstreams, base_url, QuerySeal(settings.cursor_secret))
     conformance = ConformanceResources(REGISTRY, tuple(SERVICE_OF), base_url, clock)
@@ -46,6 +49,7 @@ def create_app(
         conformance=conformance,
         own=own,
         record=PersonalRecord(upstreams, base_url, clock),
+        letters=AllDeadLetters(upstreams),
         bundles=Bundles(upstreams, own, base_url, settings.batch_parallel),
         smart=SmartConfiguration(str(settings.oidc_issuer) if settings.oidc_issuer else None, issuer),
         workshop=Workshop(bytes_min=settings.heavy_bytes_min, waiting_max=settings.heavy_waiting_max),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import product
 
 from creneau_notifications.channels.registry import Channels
+from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.appointment import AppointmentEvent
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.plan import Kind, Plan, plan, reminders
@@ -16,12 +19,14 @@ from creneau_notifications.storage import (
     accounts,
     addresses,
     appointments,
+    codes,
     departures,
     facts,
     messages,
     recipients,
 )
 from creneau_notifications.storage.accounts import Person
+from creneau_notifications.storage.addresses import Keyring
 from creneau_notifications.storage.communications import Communications
 from creneau_notifications.storage.messages import Planned
 from creneau_shared.clock import Clock
@@ -31,8 +36,11 @@ from creneau_shared.database.pool import Connection
 class Notifications:
     """Keeps the replicas, and plans or withdraws messages. `channels`: those on offer."""
 
-    def __init__(self, communications: Communications, clock: Clock, channels: Channels) -> None:
+    def __init__(
+        self, communications: Communications, clock: Clock, channels: Channels, keyring: Keyring
+    ) -> None:
         self._communications = communications
+        self._keyring = keyring
         self._clock = clock
         self._channels = channels
 
@@ -92,9 +100,19 @@ class Notifications:
         await recipients.lock(connection, [recipient])
         # Messages first: a sender locks them before it asks what is known of addresses.
         withdrawn = await messages.cancel_for(connection, recipient, "contact-deleted", self._clock.now())
+        await self._forget_codes(connection, recipient)
         await recipients.forget(connection, recipient)
         await addresses.forget(connection, recipient)
         await self._communications.show(connection, withdrawn, self._clock.now())
+
+    async def _forget_codes(self, connection: Connection, recipient: str) -> None:
+        """The codes that were sent to where the recipient is reached work no more; that some were sent stays counted."""
+        known = await recipients.find(connection, [recipient])
+        for channel, contact in product(self._channels.values(), known.values()):
+            given = channel.given(contact)
+            with suppress(InvalidAddressError):
+                if given is not None:
+                    await codes.forget(connection, self._keyring.hashed(channel.address(given)))
 
     async def account_changed(self, connection: Connection, account: str, people: Sequence[Person]) -> None:
         """Keep for whom the account acts; nobody: forget it."""

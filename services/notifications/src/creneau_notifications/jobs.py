@@ -7,11 +7,14 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from creneau_notifications.delivery.metrics import OVERDUE
 from creneau_notifications.settings import NotificationsSettings
-from creneau_notifications.storage import addresses, appointments, departures, messages
+from creneau_notifications.storage import addresses, appointments, codes, departures, messages
 from creneau_notifications.storage.communications import Communications
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.messaging import buried
+from creneau_shared.messaging.settings import MessagingSettings
 from creneau_shared.messaging.waiting import every
 from creneau_shared.retention.rules import Rule, common_rules
 from creneau_shared.retention.settings import RetentionSettings
@@ -48,6 +51,25 @@ class Departures:
         return forgotten
 
 
+class Watch:
+    """Measures what an operator watches: messages past their time, and dead letters."""
+
+    def __init__(self, database: Database, clock: Clock, interval_s: float) -> None:
+        self._database = database
+        self._clock = clock
+        self._interval_s = interval_s
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look at each interval until `stop` is set."""
+        await every(self._interval_s, self.look, stop)
+
+    async def look(self) -> None:
+        """Count the messages that have become useless before they left, and the dead letters."""
+        async with self._database.connection() as connection:
+            OVERDUE.set(await messages.count_overdue(connection, self._clock.now()))
+            await buried.measure(connection)
+
+
 def rules(
     settings: NotificationsSettings, communications: Communications, common: RetentionSettings
 ) -> list[Rule]:
@@ -65,8 +87,15 @@ def rules(
         return await addresses.prune(connection, before + counted, counted)
 
     return [
+        Rule("one-time-codes", "CODES_KEPT_H", timedelta(hours=settings.codes_kept_h), codes.prune),
         Rule("address-counts", "UNCONFIRMED_COUNT_DAYS", counted, remove_counts),
         Rule("messages", "MESSAGE_RETENTION_DAYS", kept, remove_messages),
         Rule("told-appointments", "MESSAGE_RETENTION_DAYS", kept, appointments.prune),
+        Rule(
+            "dead-letters",
+            "DEAD_LETTER_RETENTION_DAYS",
+            timedelta(days=MessagingSettings().dead_letter_retention_days),
+            buried.prune,
+        ),
         *common_rules(common, ("Communication",)),
     ]

@@ -1,8 +1,11 @@
-"""creneau-notifications api | worker | sender | migrate | rebuild-replicas | replay-dead | revoke-tokens"""
+"""creneau-notifications api | worker | sender | migrate | rebuild-replicas | replay-dead | revoke-tokens |
+new-contact-key"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Annotated
 
 import typer
 
@@ -15,6 +18,7 @@ from creneau_shared.commands import add_commands
 from creneau_shared.messaging.broker.clients import check_kafka
 from creneau_shared.messaging.rebuild import rebuild
 from creneau_shared.messaging.replay import replay
+from creneau_shared.security.own_tokens import new_signing_key, public_part
 from creneau_shared.worker import run, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -45,6 +49,19 @@ def replay_dead() -> None:
     asyncio.run(_replay())
 
 
+@main.command(name="new-contact-key")
+def new_contact_key(
+    beside: Annotated[
+        str, typer.Option(help="the present CONTACT_KEYS, of which the keys stay accepted")
+    ] = "",
+) -> None:
+    """Print a new key by which tokens for people without an account are signed, as the settings take it."""
+    key = new_signing_key()
+    kept = json.loads(beside)["keys"] if beside else []
+    public = {"keys": [*kept, public_part(key)]}
+    typer.echo(f"CONTACT_SIGNING_KEY='{json.dumps(key)}'\nCONTACT_KEYS='{json.dumps(public)}'")
+
+
 async def _rebuild() -> None:
     settings = NotificationsSettings()
     async with open_database(settings, f"{SERVICE}-rebuild") as database:
@@ -71,6 +88,7 @@ async def _work() -> None:
             f"{SERVICE}-worker",
             tasks,
             {"database": database.ping, "kafka": lambda: check_kafka(settings)},
+            database,
         )
 
 
@@ -78,7 +96,7 @@ async def _send() -> None:
     settings, clock = NotificationsSettings(), SystemClock()
     async with open_database(settings, f"{SERVICE}-sender") as database:
         tasks = create_senders(settings, database, clock, settings.delivery_senders_apart)
-        await run_worker(settings, f"{SERVICE}-sender", tasks, {"database": database.ping})
+        await run_worker(settings, f"{SERVICE}-sender", tasks, {"database": database.ping}, database)
 
 
 if __name__ == "__main__":

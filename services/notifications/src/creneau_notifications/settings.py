@@ -5,10 +5,14 @@ What one channel can be told stands in its folder.
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from datetime import timedelta
+
+from pydantic import Field, SecretStr, field_validator
 
 from creneau_notifications.domain.allowance import Allowance
+from creneau_notifications.domain.codes import CodeLimits
 from creneau_notifications.domain.retry import RetryPolicy
+from creneau_notifications.domain.visit_links import VisitLinkRules
 from creneau_shared.clock import zone_named
 from creneau_shared.settings import ServiceSettings
 
@@ -48,6 +52,11 @@ class NotificationsSettings(ServiceSettings):
     delivery_look_max_s: float = Field(
         10.0, gt=0, description="longest pause of a sender between two looks for what is due, seconds"
     )
+    watch_interval_s: float = Field(
+        30.0,
+        gt=0,
+        description="pause between two looks of a worker at overdue messages and dead letters, seconds",
+    )
     delivery_attempts_max: int = Field(30, ge=1, description="tries of one message, at the most")
     facts_patience_s: float = Field(
         60.0, description="how long a due message waits for the contact and the directory's facts, seconds"
@@ -56,8 +65,8 @@ class NotificationsSettings(ServiceSettings):
 
     address_secret: str = Field(
         "",
-        description="key of the hashes of addresses and of the links to confirm them, the same in all processes; "
-        "empty: made of DATABASE_URL",
+        description="key of the hashes of addresses, and of the links to confirm them and to visits, the same in all processes;"
+        " empty: made of DATABASE_URL",
     )
     unconfirmed_messages_max: int = Field(
         3,
@@ -82,6 +91,47 @@ class NotificationsSettings(ServiceSettings):
         20, ge=1, description="messages to one address in one day (UTC), confirmed or not"
     )
 
+    contact_signing_key: SecretStr = Field(
+        SecretStr(""),
+        description="private key (JWK, JSON) with which tokens for people without an account are signed; its public part is in"
+        " CONTACT_KEYS; empty: no codes are sent",
+    )
+    contact_token_s: float = Field(
+        3600.0,
+        gt=0,
+        le=3600,
+        description="how long somebody without an account is logged in by a code, seconds",
+    )
+    code_lifetime_s: float = Field(600.0, gt=0, description="how long a one-time code works, seconds")
+    code_tries_max: int = Field(5, ge=1, description="tries of one code")
+    code_window_s: float = Field(
+        600.0, gt=0, description="within how long CODE_WINDOW_MAX codes may be sent to one address, seconds"
+    )
+    code_window_max: int = Field(
+        3, ge=1, description="codes, or new links, to one address within CODE_WINDOW_S"
+    )
+    code_day_max: int = Field(10, ge=1, description="codes, or new links, to one address within 24 hours")
+    note_sendings_max: int = Field(
+        10,
+        ge=1,
+        description="codes and new links that one api process sends at once, each over a connection of its own",
+    )
+    note_sending_timeout_s: float = Field(
+        10.0, gt=0, description="longest that a caller waits for one of these to leave before 503, seconds"
+    )
+    link_tries_max: int = Field(
+        5, ge=1, description="wrong answers to the link of a message, after which it works no more"
+    )
+    link_after_visit_h: float = Field(
+        24.0, ge=0, description="how long the link of a message works after the visit has begun, hours"
+    )
+    link_token_s: float = Field(
+        1800.0, gt=0, le=3600, description="how long whoever has answered may move or cancel, seconds"
+    )
+
+    codes_kept_h: float = Field(
+        24.0, ge=24, description="ended codes, and when codes went to an address, are kept for, hours"
+    )
     message_retention_days: int = Field(
         730, description="how long messages, their attempts and Communications are kept after the visit, days"
     )
@@ -111,6 +161,26 @@ class NotificationsSettings(ServiceSettings):
         """How much one address is sent."""
         return Allowance(
             self.unconfirmed_messages_max, self.unconfirmed_news_reserve, self.messages_per_address_day_max
+        )
+
+    @property
+    def code_limits(self) -> CodeLimits:
+        """How one-time codes are made and used."""
+        return CodeLimits(
+            lifetime=timedelta(seconds=self.code_lifetime_s),
+            tries_max=self.code_tries_max,
+            window=timedelta(seconds=self.code_window_s),
+            window_max=self.code_window_max,
+            day_max=self.code_day_max,
+        )
+
+    @property
+    def link_rules(self) -> VisitLinkRules:
+        """How long links to visits work."""
+        return VisitLinkRules(
+            after_visit=timedelta(hours=self.link_after_visit_h),
+            tries_max=self.link_tries_max,
+            token_lifetime=timedelta(seconds=self.link_token_s),
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, MutableMapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
 
@@ -14,21 +14,29 @@ from fastapi import Depends, FastAPI
 
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Database
+from creneau_shared.database.schema import schema_of
 from creneau_shared.http import health as health_http
 from creneau_shared.http.edge import EdgeMiddleware
 from creneau_shared.http.health import Health
+from creneau_shared.metrics import tell_process
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_web.assets import Assets
+from creneau_web.auth.keeping import Keeping
+from creneau_web.auth.login import Login
 from creneau_web.care.finding import Finding
 from creneau_web.care.towns import Towns
 from creneau_web.drawing import template_engine
 from creneau_web.headers import PageHeaders
+from creneau_web.ops.collecting import Collector
+from creneau_web.ops.settings import OpsSettings
 from creneau_web.page import check_form
 from creneau_web.pages import failures, routers
 from creneau_web.sessions.cookie import SessionCookie
 from creneau_web.sessions.store import Sessions
 from creneau_web.settings import WebSettings
 from creneau_web.site import Site
+from creneau_web.storage.reports import Reports
+from creneau_web.sweeping import sweep_for_ever
 from creneau_web.wording import read_catalogues
 
 SERVICE = "creneau-web"
@@ -58,21 +66,31 @@ def create_app(
     settings: WebSettings | None = None,
     clock: Clock | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    providers: httpx.AsyncBaseTransport | None = None,
 ) -> WebApplication:
-    """The pages. `transport` stands in for the way to the FHIR base."""
+    """The pages. `transport` stands in for the way to the FHIR base, `providers` for that to whom people log in at."""
     settings = settings or WebSettings()
     clock = clock or SystemClock()
     database = open_database(settings)
-    site = create_site(settings, clock, database, transport)
+    site = create_site(settings, clock, database, transport, providers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with database, site.http:
-            sweeping = asyncio.create_task(site.sessions.sweep_for_ever(settings.session_sweep_s))
+            tell_process(SERVICE, settings, await schema_of(database))
+            beside = [
+                asyncio.create_task(
+                    sweep_for_ever(
+                        settings.session_sweep_s, site.sessions.sweep, lambda: site.reports.sweep(clock.now())
+                    )
+                ),
+                asyncio.create_task(site.collector.run()),
+            ]
             yield
-            sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeping
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            await site.login.close()
 
     pages = FastAPI(
         title="Créneau", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan,
@@ -87,7 +105,11 @@ def create_app(
 
 
 def create_site(
-    settings: WebSettings, clock: Clock, database: Database, transport: httpx.AsyncBaseTransport | None
+    settings: WebSettings,
+    clock: Clock,
+    database: Database,
+    transport: httpx.AsyncBaseTransport | None,
+    providers: httpx.AsyncBaseTransport | None = None,
 ) -> Site:
     """What the pages stand on."""
     towns = Towns(
@@ -113,17 +135,24 @@ def create_site(
         idle=timedelta(minutes=settings.session_idle_min),
         longest=timedelta(hours=settings.session_max_h),
     )
+    login = Login(settings, clock, providers)
     return Site(
         settings=settings,
         clock=clock,
         http=http,
         sessions=sessions,
+        login=login,
+        keeping=Keeping(login, sessions),
         cookie=SessionCookie(settings),
         entrance=GatewayHeaders(settings.gateway_secret.get_secret_value()),
         finding=Finding(clock, towns, settings.results_cache_s),
+        reports=Reports(
+            database, keep=timedelta(days=settings.reports_keep_days), most=settings.reports_per_hour_max
+        ),
         wordings=read_catalogues(),
         templates=template_engine(settings, settings.theme_folder),
         assets=Assets(settings.theme_folder),
+        collector=Collector(OpsSettings(), lambda: clock.now().timestamp()),
     )
 
 

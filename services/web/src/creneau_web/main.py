@@ -1,4 +1,4 @@
-"""creneau-web serve | migrate | assets"""
+"""creneau-web serve | rehearse | migrate | assets"""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from creneau_shared.http.serving import serve as serve_app
 from creneau_shared.logging import configure_logging
 from creneau_web.app import SERVICE, create_app
 from creneau_web.assets import Assets
+from creneau_web.ops.rehearsal import RehearsalApplication
+from creneau_web.ops.settings import RehearsalSettings
 from creneau_web.settings import WebSettings
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -25,6 +27,14 @@ def serve() -> None:
     settings = WebSettings()
     configure_logging(settings, SERVICE)
     serve_app(create_app(settings), settings)
+
+
+@main.command()
+def rehearse() -> None:
+    """Book every minute for nobody, to know that booking works; answers health and metrics on PORT."""
+    settings = RehearsalSettings()
+    configure_logging(settings, f"{SERVICE}-rehearsal")
+    serve_app(RehearsalApplication(settings), settings)
 
 
 @main.command()

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from creneau_web.fhir.client import Fhir
 from creneau_web.sessions.forms import FIELD, comes_from_here, has_key
-from creneau_web.sessions.session import Account, Content, Language, Session
+from creneau_web.sessions.session import PATIENT, Account, Content, Language, Session
 from creneau_web.site import Site
 from creneau_web.wording import LANGUAGES, Wording
 
@@ -25,6 +25,11 @@ class SignInNeededError(Exception):
     def __init__(self, back: str) -> None:
         super().__init__(back)
         self.back = back
+
+
+class NotAPatientError(Exception):
+    """A patient's page was asked for by somebody who is logged in as something else: what their token shows them are their
+    practice's patients, not themselves."""
 
 
 class ForeignFormError(Exception):
@@ -125,6 +130,8 @@ async def get_page(request: Request) -> Page:
     site: Site = request.app.state.site
     key = site.cookie.read(request)
     session = await site.sessions.find(key) if key else None
+    if session is not None and key is not None:
+        session = await site.keeping.fresh(session, key)
     request.state.session, request.state.cookie_is_dead = session, bool(key) and session is None
     return Page(request, site, session)
 
@@ -133,10 +140,17 @@ CurrentPage = Annotated[Page, Depends(get_page)]
 
 
 async def get_signed_in(page: CurrentPage) -> Page:
-    """The same for who is logged in; SignInNeededError otherwise."""
+    """The same for a patient who is logged in; SignInNeededError or NotAPatientError otherwise."""
     if page.account is None:
         raise SignInNeededError(page.here if page.request.method == "GET" else "/")
+    check_patient(page.account)
     return page
+
+
+def check_patient(account: Account) -> None:
+    """NotAPatientError for anybody else."""
+    if account.role != PATIENT:
+        raise NotAPatientError
 
 
 SignedInPage = Annotated[Page, Depends(get_signed_in)]

@@ -6,19 +6,18 @@ from typing import Literal
 from urllib.parse import unquote
 
 from pydantic import DirectoryPath, Field, FilePath, PostgresDsn, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from creneau_web.login_settings import LoginSettings
 
 
-class WebSettings(BaseSettings):
+class WebSettings(LoginSettings):
     """Where the FHIR base is, how long a session lasts, and who runs these pages."""
 
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
 
     host: str = Field("127.0.0.1", description="address that the process listens on")
     port: int = Field(0, description="port that the process listens on; 0 picks a free one")
-    public_site_url: str = Field(
-        "http://127.0.0.1:8080", description="address of the pages as people see it, no trailing slash"
-    )
     fhir_url: str = Field(
         "http://127.0.0.1:8080/fhir",
         description="the FHIR base as the pages reach it, through the entrance; no trailing slash",
@@ -80,6 +79,12 @@ class WebSettings(BaseSettings):
     theme_folder: DirectoryPath | None = Field(
         None,
         description="folder whose `templates/` and `static/` stand before the package's own: another header, footer, colours",
+    )
+    reports_keep_days: float = Field(
+        365.0, gt=0, description="what people report of a page is kept so long, days"
+    )
+    reports_per_hour_max: int = Field(
+        100, ge=1, description="reports that are taken in an hour, of everybody together; more are refused"
     )
     operator_name: str = Field(
         "l'exploitant de cette installation",

@@ -10,11 +10,15 @@ from jinja2 import Environment
 from creneau_shared.clock import Clock
 from creneau_shared.security.gateway_headers import GatewayHeaders
 from creneau_web.assets import Assets
+from creneau_web.auth.keeping import Keeping
+from creneau_web.auth.login import Login
 from creneau_web.care.finding import Finding
+from creneau_web.ops.collecting import Collector
 from creneau_web.sessions.cookie import SessionCookie
 from creneau_web.sessions.session import Language
 from creneau_web.sessions.store import Sessions
 from creneau_web.settings import WebSettings
+from creneau_web.storage.reports import Reports
 from creneau_web.wording import Wording
 
 
@@ -27,9 +31,14 @@ class Site:
     http: httpx.AsyncClient
     """the way to the FHIR base"""
     sessions: Sessions
+    login: Login
+    keeping: Keeping
     cookie: SessionCookie
     entrance: GatewayHeaders
     finding: Finding
+    reports: Reports
     wordings: dict[Language, Wording]
     templates: Environment
     assets: Assets
+    collector: Collector
+    """what the operator's page knows"""

@@ -27,6 +27,38 @@ def v1_rebuild() -> None:
     )
 
 
+def v1_dead_letter() -> None:
+    """`dead_letter`: which dead letters there are, and what became of them."""
+    op.create_table(
+        "dead_letter",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("log_offset", sa.BigInteger(), nullable=False),
+        sa.Column("dead_offset", sa.BigInteger(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("buried_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.Text(), server_default=sa.text("'waiting'"), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("why", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_dead_letter"),
+    )
+    op.create_index(
+        "ix_dead_letter_waiting",
+        "dead_letter",
+        ["buried_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+
+
+def v1_dead_letter_dropped() -> None:
+    op.drop_table("dead_letter")
+
+
 def v1_rebuild_dropped() -> None:
     op.drop_table("rebuild_key")
     op.drop_table("rebuild")

@@ -158,6 +158,8 @@ class Event:
     patients: frozenset[str] = frozenset()
     """further Patients (ids) whom it concerned"""
     outcome: str = SUCCESS
+    operates: bool = False
+    """an operator's act on the deployment: recorded whatever it is about"""
 
 
 def patients_in(content: bytes) -> set[str]:
@@ -219,12 +221,12 @@ def audit_table(metadata: MetaData) -> Table:
 
 
 class Auditor:
-    """Records accesses to what is about persons; public types leave no trace."""
+    """Records accesses to what is about persons, and what operators do; public types leave no trace."""
 
     async def record(self, connection: Connection, request: TracedRequest, event: Event) -> None:
         """Leave the row of one interaction: as the transaction of `connection` closes, at once outside one."""
         types = {event.resource_type, *(touched.type for touched in event.touched)}
-        if not (types & RECORDED or event.patients):
+        if not (types & RECORDED or event.patients or event.operates):
             return
         await AUDIT_INSERT.run(connection, [_row(request, event)])
 

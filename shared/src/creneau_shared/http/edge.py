@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from creneau_shared import correlation
+from creneau_shared import correlation, functions
 from creneau_shared.http import cors
 from creneau_shared.http.metering import Meter
 from creneau_shared.http.protection import protected
@@ -30,6 +30,7 @@ class EdgeMiddleware:
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
+        functions.begin()
         asked = {name: value for name, value in scope["headers"] if name in _LOOKED_AT}
         extra = correlation.begin(asked.get(b"x-request-id"), asked.get(b"x-correlation-id"))
         if b"origin" in asked:

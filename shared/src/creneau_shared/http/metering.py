@@ -1,4 +1,6 @@
-"""Counts and times requests by method, resource type and status: few labels, whatever the addresses."""
+"""Counts and times requests by method, resource type and status: few labels, whatever the addresses. And by what they are
+for, in finer steps: there are few of these, and an operator reads them as they are.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,27 @@ from functools import cache
 
 from prometheus_client import Counter, Histogram
 
+from creneau_shared import functions
+from creneau_shared.functions import Function
+from creneau_shared.metrics import fine_steps
+
 REQUESTS = Counter("creneau_http_requests", "Requests answered", ["method", "resource", "status"])
 DURATION = Histogram(
     "creneau_http_request_seconds",
     "Time to the last byte of the answer, seconds",
     ["method", "resource"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 7),
+)
+ANSWERS = Counter(
+    "creneau_function_answers",
+    "Answers by what was asked for and how it ended: ok, refused, failed",
+    ["function", "outcome"],
+)
+SECONDS = Histogram(
+    "creneau_function_seconds",
+    "Time to the last byte of the answer by what was asked for, seconds",
+    ["function"],
+    buckets=fine_steps(0.002, 30.0),
 )
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -30,6 +47,25 @@ class Meter:
         method = method if method in _METHODS else "other"
         _requests(method, resource, status).inc()
         _duration(method, resource).observe(seconds)
+        function = functions.function_of(method, path)
+        if function is not None:
+            _answers(function, _outcome(status)).inc()
+            _seconds(function).observe(seconds)
+
+
+def _outcome(status: int) -> str:
+    """Whether it was done, refused to who asked, or failed by us."""
+    return "ok" if status < 400 else "refused" if status < 500 else "failed"
+
+
+@cache
+def _answers(function: Function, outcome: str) -> Counter:
+    return ANSWERS.labels(function, outcome)
+
+
+@cache
+def _seconds(function: Function) -> Histogram:
+    return SECONDS.labels(function)
 
 
 @cache

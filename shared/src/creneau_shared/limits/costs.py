@@ -4,6 +4,8 @@
 |---|---|
 | any request | 1 |
 | an operation (`$find`, `$hold` …) | 1 more |
+| `$send-code`, `$renew-link`, which cost a message | 60 more |
+| `$verify-code`, `$open-link`, which let one guess | 10 more |
 | each 16 KiB of body after the first | 1 more |
 | each entry of a batch or transaction | 1 more, before any is carried out |
 | each 64 KiB of answer after the first | 1 more, afterwards |
@@ -11,16 +13,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 BODY_BYTES_A_UNIT: Final = 16 * 1024
 ANSWER_BYTES_A_UNIT: Final = 64 * 1024
+OF_OPERATION: Final[Mapping[str, int]] = {
+    "$send-code": 60,
+    "$renew-link": 60,
+    "$verify-code": 10,
+    "$open-link": 10,
+}
+"""what an operation counts for where it is more than 1"""
 
 
 def of_request(path: Sequence[str], body_bytes: int) -> int:
     """What a request counts for before it is looked into; `body_bytes` as far as they are known."""
-    operation = 1 if path and path[-1].startswith("$") else 0
+    last = path[-1] if path else ""
+    operation = OF_OPERATION.get(last, 1) if last.startswith("$") else 0
     return 1 + operation + body_bytes // BODY_BYTES_A_UNIT
 
 

@@ -32,8 +32,9 @@ from creneau_shared.correlation import set_correlation_id
 from creneau_shared.database.failures import UNREACHABLE
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import Unavailable
-from creneau_shared.messaging import cloudevents, inbox, metrics, rebuild
+from creneau_shared.messaging import buried, cloudevents, inbox, metrics, rebuild
 from creneau_shared.messaging.broker.choice import broker_of
+from creneau_shared.messaging.buried import Letter
 from creneau_shared.messaging.dead_letter import DeadLetters
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.rebuild import Replica
@@ -75,6 +76,7 @@ COLLISIONS: tuple[type[Exception], ...] = (
 )
 """Those of them that a batch may meet because it is long, and its events by themselves may not."""
 
+TYPE_CHARACTERS_MAX = 200
 KAFKA_CALL_TIMEOUT_S = 5.0
 """Longest wait for an answer of the broker within the loop; the loop goes on without it."""
 
@@ -147,6 +149,11 @@ class Consumer:
         self._seconds = seconds
         self._moved_at = seconds()
         metrics.CONSUMER_POLL_AGE_SECONDS.labels(name).set_function(self.poll_age_s)
+
+    @property
+    def database(self) -> Database:
+        """Where the effects are."""
+        return self._database
 
     def poll_age_s(self) -> float:
         """Seconds since it last polled, or had done with an event."""
@@ -354,13 +361,16 @@ class Consumer:
                 return
 
     async def _bury(self, letters: DeadLetters, record: ConsumerRecord, error: Exception) -> None:
-        await letters.bury(
+        attempts = self._limits.consumer_attempts_max
+        dead_offset = await letters.bury(
             record,
             error,
             topic=record.topic,
-            attempts=self._limits.consumer_attempts_max,
+            attempts=attempts,
             by_reference=record.topic in self._personal,
         )
+        async with self._database.transaction() as connection:
+            await buried.keep(connection, self.letter(record, record.topic, dead_offset, error, attempts))
         if self._replica is not None and record.key is not None:
             # It could not be handled, but it is there: a rebuild leaves alone what was known of it.
             async with self._database.transaction() as connection:
@@ -373,6 +383,24 @@ class Consumer:
             partition=record.partition,
             offset=record.offset,
             error=type(error).__name__,
+        )
+
+    def letter(
+        self, record: ConsumerRecord, topic: str, dead_offset: int, error: BaseException, attempts: int
+    ) -> Letter:
+        """What an operator is told of a record of `topic` that could not be handled."""
+        type_ = next((value for name, value in record.headers if name == "ce_type" and value), b"")
+        return Letter(
+            buried.letter_id(self.name, topic, record.partition, record.offset),
+            self.name,
+            topic,
+            record.partition,
+            record.offset,
+            dead_offset,
+            type_.decode("utf-8", "replace")[:TYPE_CHARACTERS_MAX],
+            type(error).__name__,
+            attempts,
+            self.clock.now(),
         )
 
     async def _attempts(self, record: ConsumerRecord, place: TopicPartition) -> Exception | None:

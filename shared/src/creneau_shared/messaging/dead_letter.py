@@ -53,11 +53,13 @@ class DeadLetters:
         topic: str,
         attempts: int,
         by_reference: bool = False,
-    ) -> None:
-        """Put `record` on the dead-letter topic of `topic`; it is there when this returns.
+        origin: tuple[str, str] | None = None,
+    ) -> int:
+        """Put `record` on the dead-letter topic of `topic`; it is there when this returns. Its offset there.
 
         `by_reference`: without its value, which names somebody and must be forgotten where it is; where it was found
-        is kept, and the kind of the failure without its words. Raises KafkaError, OSError or TimeoutError when it is not.
+        is kept, and the kind of the failure without its words. `origin`: partition and offset of the record that first died,
+        where this one is its letter. Raises KafkaError, OSError or TimeoutError when it is not.
         """
         dead = dead_letter_topic(topic, self._group)
         async with asyncio.timeout(SEND_TIMEOUT_S):
@@ -66,7 +68,7 @@ class DeadLetters:
                 async with TopicKeeper(self._settings, [dead]) as keeper:
                     await keeper.create()
                 self._created.add(dead.name)
-            await producer.send_and_wait(
+            sent = await producer.send_and_wait(
                 dead.name,
                 value=None if by_reference else record.value,
                 key=record.key,
@@ -77,8 +79,10 @@ class DeadLetters:
                     attempts=attempts,
                     clock=self._clock,
                     by_reference=by_reference,
+                    origin=origin,
                 ),
             )
+        return int(sent.offset)
 
     async def _open(self) -> AIOKafkaProducer:
         self._producer = await self._clients.enter_async_context(broker_of(self._settings).producer())
@@ -93,15 +97,17 @@ def dead_headers(
     attempts: int,
     clock: Clock,
     by_reference: bool = False,
+    origin: tuple[str, str] | None = None,
 ) -> list[tuple[str, bytes]]:
     """The record's own headers, less those of an earlier death, and why it died, where from and when."""
     kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
+    partition, offset = origin or (str(record.partition), str(record.offset))
     reason = {
         "reason": type(error).__name__,
         "message": _where(error)[:MESSAGE_CHARACTERS_MAX],
         "topic": topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
+        "partition": partition,
+        "offset": offset,
         "attempts": str(attempts),
         "time": clock.now().isoformat(),
     }

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid, text
 
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.messaging.buried import dead_letter_table
 from creneau_shared.messaging.outbox import AUTOVACUUM
 
 PRUNE_ROWS = 10_000
@@ -26,7 +27,7 @@ def inbox_table(metadata: MetaData) -> Table:
     `inbox_log`: how far each consumer has handled each partition, and of which generation of the log. A
     record of a later generation says that the broker had lost records and was filled again: the log is then
     read from its beginning. Generation `REBUILD` asks for the same by command.
-    And the tables of `rebuild`.
+    And the tables of `rebuild` and `buried`.
     """
     table = Table(
         "inbox",
@@ -48,6 +49,7 @@ def inbox_table(metadata: MetaData) -> Table:
         postgresql_with={"fillfactor": "50"},
     )
     _rebuild_tables(metadata)
+    dead_letter_table(metadata)
     return table
 
 

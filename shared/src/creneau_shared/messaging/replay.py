@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from creneau_shared.messaging import buried
 from creneau_shared.messaging.broker.choice import broker_of
 from creneau_shared.messaging.broker.contract import Broker
+from creneau_shared.messaging.buried import Letter, State
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.dead_letter import PREFIX, REFERENCE, DeadLetters
 from creneau_shared.messaging.topic_keeper import TopicKeeper
@@ -32,8 +35,8 @@ async def replay(consumer: Consumer, topic: str) -> Replayed:
     Nothing is sent to the topic itself: no other consumer is concerned. What fails again is buried again.
     Their order is lost by then: a handler compares versions, and the replica of a compacted topic is better
     rebuilt (`rebuild.rebuild`). A letter that refers to a record which is there no more (it has been superseded) has
-    nothing left to be handled. Raises what passes (`consumer.TRANSIENT`); what was handled until then stays
-    handled.
+    nothing left to be handled; one that an operator has discarded is passed over. Raises what passes
+    (`consumer.TRANSIENT`); what was handled until then stays handled.
     """
     handled = failed = 0
     dead = dead_letter_topic(topic, consumer.group)
@@ -46,17 +49,69 @@ async def replay(consumer: Consumer, topic: str) -> Replayed:
         partitions = (await keeper.sizes()).get(dead.name, 0)
         places = [TopicPartition(dead.name, number) for number in range(partitions)]
         async for record in _until_now(broker, reader, places):
-            by_reference = _header(record, "value") == REFERENCE
-            found = await _referred_to(broker, record, topic) if by_reference else record
-            error = await consumer.attempt(found, topic=topic) if found is not None else None
-            if found is None or error is None:
-                handled += 1
-            else:
-                failed += 1
-                await letters.bury(found, error, topic=topic, attempts=1, by_reference=by_reference)
+            id_ = _letter_id(consumer, record, topic)
+            if not await _is_discarded(consumer, id_):
+                error = await _again(broker, consumer, letters, record, topic)
+                handled, failed = handled + (error is None), failed + (error is not None)
+                if error is None:
+                    await _close(consumer, id_, "replayed")
             await reader.commit({TopicPartition(record.topic, record.partition): record.offset + 1})
     log.info("dead letters replayed", topic=topic, group=consumer.group, handled=handled, failed=failed)
     return Replayed(handled, failed)
+
+
+async def replay_one(consumer: Consumer, letter: Letter) -> tuple[State, str | None]:
+    """Handle one letter again: what it is then, and why it could not be handled once more. The caller keeps the state;
+    a letter that fails stays where it is."""
+    broker = broker_of(consumer.settings)
+    place = TopicPartition(dead_letter_topic(letter.topic, consumer.group).name, 0)
+    record = await _record_at(broker, place, letter.dead_offset)
+    if record is None or _letter_id(consumer, record, letter.topic) != letter.id:
+        return "lost", None
+    found = await _meant(broker, record, letter.topic)
+    error = await consumer.attempt(found, topic=letter.topic) if found is not None else None
+    log.info("dead letter replayed", letter=str(letter.id), error=type(error).__name__ if error else None)
+    return ("waiting", type(error).__name__) if error is not None else ("replayed", None)
+
+
+async def _again(
+    broker: Broker, consumer: Consumer, letters: DeadLetters, record: ConsumerRecord, topic: str
+) -> Exception | None:
+    """Handle a letter; bury it again, and say why, when that fails."""
+    found = await _meant(broker, record, topic)
+    error = await consumer.attempt(found, topic=topic) if found is not None else None
+    if found is None or error is None:
+        return None
+    by_reference = _header(record, "value") == REFERENCE
+    origin = (_header(record, "partition") or "-1", _header(record, "offset") or "-1")
+    offset = await letters.bury(
+        found, error, topic=topic, attempts=1, by_reference=by_reference, origin=origin
+    )
+    async with consumer.database.transaction() as connection:
+        letter = consumer.letter(found, topic, offset, error, 1)
+        await buried.keep(connection, replace(letter, id=_letter_id(consumer, record, topic)))
+    return error
+
+
+async def _meant(broker: Broker, record: ConsumerRecord, topic: str) -> ConsumerRecord | None:
+    """The record that is to be handled: the letter itself, or that to which it refers."""
+    return await _referred_to(broker, record, topic) if _header(record, "value") == REFERENCE else record
+
+
+def _letter_id(consumer: Consumer, record: ConsumerRecord, topic: str) -> UUID:
+    """The id of a letter on its topic: that of the record which first died."""
+    partition, offset = _header(record, "partition"), _header(record, "offset")
+    return buried.letter_id(consumer.name, topic, int(partition or -1), int(offset or -1))
+
+
+async def _is_discarded(consumer: Consumer, id_: UUID) -> bool:
+    async with consumer.database.connection() as connection:
+        return id_ in await buried.discarded(connection, [id_])
+
+
+async def _close(consumer: Consumer, id_: UUID, state: State) -> None:
+    async with consumer.database.transaction() as connection:
+        await buried.close(connection, [id_], state, consumer.clock.now())
 
 
 def _header(record: ConsumerRecord, name: str) -> str | None:
@@ -68,18 +123,22 @@ async def _referred_to(broker: Broker, letter: ConsumerRecord, topic: str) -> Co
     partition, offset = _header(letter, "partition"), _header(letter, "offset")
     if partition is None or offset is None:
         return None
-    place = TopicPartition(topic, int(partition))
+    record = await _record_at(broker, TopicPartition(topic, int(partition)), int(offset))
+    return record if record is not None and _event_id(record) == _event_id(letter) else None
+
+
+async def _record_at(broker: Broker, place: TopicPartition, offset: int) -> ConsumerRecord | None:
+    """The record at an offset; None when the log does not hold it any more."""
     async with broker.consumer() as reader:
         reader.assign([place])
-        end = (await broker.ends(reader, {place: int(offset) + 1}))[place]
+        end = (await broker.ends(reader, {place: offset + 1}))[place]
         begin = (await reader.beginning_offsets([place]))[place]
-        if not begin <= int(offset) < end:
+        if not begin <= offset < end:
             return None
-        reader.seek(place, int(offset))
+        reader.seek(place, offset)
         while await reader.position(place) < end:
             for record in (await reader.getmany(place, timeout_ms=200, max_records=1)).get(place, []):
-                same = record.offset == int(offset) and _event_id(record) == _event_id(letter)
-                return record if same else None
+                return record if record.offset == offset else None
     return None
 
 

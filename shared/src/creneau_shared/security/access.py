@@ -57,6 +57,8 @@ class AccessPolicy:
         known = Known()
         if connection is not None and self.needs_memberships(principal):
             known = await self._memberships(connection, principal, now)
+        if principal.appointment is not None:
+            return Rights(principal, known.people, anonymous_read=self.anonymous_read)
         people, oneself = dict(known.people), set(known.oneself)
         if principal.role in CONSUMERS and principal.patient:
             people[principal.patient] = MAY_ALL

@@ -81,6 +81,8 @@ class Principal:
     acting_for: str | None = None
     """id of the Patient for whom they act, with `mandate`"""
     mandate: str | None = None
+    appointment: str | None = None
+    """the one Appointment (id), of `patient`, that the token is for: with it they reach nothing else that is personal"""
 
     @property
     def anonymous(self) -> bool:

@@ -14,6 +14,8 @@ from creneau_shared.type_table import COMPARTMENT, PUBLIC, TYPES
 
 MAY_ALL = frozenset({"see", "book", "cancel", "register", "manage"})
 """What oneself may do for oneself, or a practice for itself."""
+BY_LINK = frozenset({"see", "cancel", "move"})
+"""What whoever was sent a link to an appointment may do with it."""
 REGULATION = "@regulation"
 """Owner of the regulators' accounts: no Organization can have this id."""
 
@@ -73,6 +75,8 @@ class Rights:
     def reach(self, resource_type: str, action: Action) -> Reach | None:
         """How far they reach into a type with `action`; None: they have no access to it."""
         open_to_all = self.anonymous_read and action in ("r", "s") and resource_type in PUBLIC
+        if self.principal.appointment is not None and not _is_within_link(resource_type, action):
+            return None
         if not (open_to_all or self._may(resource_type, action)):
             return None
         role = self.role
@@ -159,6 +163,9 @@ class Access:
             raise ValueError(f"access to {self.resource_type} says nothing of {resource_type}")
         row = TYPES.get(resource_type)
         partly = row is not None and row.partly and self.action in ("r", "s")
+        if self.reach == "own" and self.principal.appointment is not None:
+            # That it is the person's at all was looked up with the rights.
+            return (f"_id={self.principal.appointment}",) if self._allowed(self.rights.people) else ()
         if self.reach == "own":
             return terms_of(resource_type, self._allowed(self.rights.people), self.rights.oneself)
         if self.reach == "practice":
@@ -172,6 +179,13 @@ class Access:
         if self.reach == "public":
             return (OPEN,) if partly else None
         return None
+
+
+def _is_within_link(resource_type: str, action: Action) -> bool:
+    """Whether a token for one appointment can be for this at all: that appointment, and what is open to everybody."""
+    if resource_type in PUBLIC:
+        return action in ("r", "s")
+    return resource_type == "Appointment" and action in ("r", "s", "u")
 
 
 def terms_of(resource_type: str, patients: Iterable[str], oneself: frozenset[str]) -> tuple[str, ...]:

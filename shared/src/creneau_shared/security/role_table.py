@@ -57,6 +57,15 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "accept": OperationRow(
         ("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"
     ),
+    "dead-letters": OperationRow(None, "operators: the scope creneau/operate"),
+    "replay-dead-letter": OperationRow(None, "operators: the scope creneau/operate; recorded in the trail"),
+    "discard-dead-letter": OperationRow(None, "operators: the scope creneau/operate; recorded in the trail"),
+    "send-code": OperationRow(None, "open to everybody"),
+    "verify-code": OperationRow(None, "whoever has the code that was sent"),
+    "open-link": OperationRow(
+        None, "whoever has the link of a message; to act, with one fact about the person"
+    ),
+    "renew-link": OperationRow(None, "whoever has the link of a message: a new one goes to where it went"),
     "renounce": OperationRow(("RelatedPerson", "u"), "whoever represents the person"),
 }
 """By code (`$find`)."""

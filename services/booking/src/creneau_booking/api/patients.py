@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from creneau_booking.domain.appointment import patient_actor
 from creneau_booking.domain.refusals import require_no_visits
-from creneau_booking.handlers.patients import patient_removed, patient_written, require_writable
+from creneau_booking.domain.rehearsal import require_not_kept
+from creneau_booking.handlers.patients import (
+    ContactSecrets,
+    patient_removed,
+    patient_written,
+    require_writable,
+)
 from creneau_booking.handlers.people import People
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.patients import require_same_person
+from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
@@ -20,8 +28,15 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 class PatientStore(GenericStore):
     """The generic store of Patients, with the rules on who states what."""
 
-    def __init__(self, base_url: str, people: People) -> None:
-        super().__init__("Patient", base_url, people.patient_changed, people.patient_belonging)
+    def __init__(self, base_url: str, people: People, secrets: ContactSecrets) -> None:
+        super().__init__(
+            "Patient",
+            base_url,
+            people.patient_changed,
+            people.patient_belonging,
+            listed=partial(real, "Patient"),
+        )
+        self._secrets = secrets
 
     async def create(
         self,
@@ -32,9 +47,10 @@ class PatientStore(GenericStore):
         *,
         belonging: Sequence[str] | None = None,
     ) -> Stored:
+        require_not_kept("Patient", id_)
         require_writable(context, None, resource)
         stored = await super().create(connection, context, resource, id_, belonging=belonging)
-        await patient_written(connection, context, stored.id, None, resource)
+        await patient_written(connection, context, self._secrets, stored.id, None, resource)
         return stored
 
     async def replace(
@@ -47,6 +63,7 @@ class PatientStore(GenericStore):
         belonging: Sequence[str] | None = None,
         keeping: bool = False,
     ) -> Stored:
+        require_not_kept("Patient", current.id)
         if current.deleted:
             await require_same_person(connection, current, resource)
         before = None if current.content is None else loads(current.content)
@@ -54,12 +71,13 @@ class PatientStore(GenericStore):
         stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )
-        await patient_written(connection, context, stored.id, before, resource)
+        await patient_written(connection, context, self._secrets, stored.id, before, resource)
         return stored
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Conflict while there are visits to come, or are being booked at this moment: whoever is there would wait for
         somebody who is told nothing."""
+        require_not_kept("Patient", current.id)
         own = [patient_actor(f"Patient/{current.id}", hidden=hidden) for hidden in (False, True)]
         await stop_taking(connection, people=own, now=context.now)
         require_no_visits("Patient", current.id, await visits_of(connection, current.id, context.now))

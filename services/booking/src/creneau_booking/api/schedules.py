@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from creneau_booking.domain.refusals import require_no_visits
+from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import beside_others
 from creneau_booking.storage.ownership import schedule_belonging
+from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_in
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
-from creneau_shared.fhir.storage.store import Stored, WriteContext
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 
 class ScheduleStore(GenericStore):
     """The generic store of Schedules, with what availability knows of them, and whose they are."""
 
     def __init__(self, base_url: str) -> None:
-        super().__init__("Schedule", base_url, schedule_changed, schedule_belonging)
+        super().__init__(
+            "Schedule", base_url, schedule_changed, schedule_belonging, listed=partial(real, "Schedule")
+        )
+
+    async def create(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        id_: str | None = None,
+        *,
+        belonging: Sequence[str] | None = None,
+    ) -> Stored:
+        require_not_kept("Schedule", id_)
+        return await super().create(connection, context, resource, id_, belonging=belonging)
+
+    async def replace(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        *,
+        belonging: Sequence[str] | None = None,
+        keeping: bool = False,
+    ) -> Stored:
+        require_not_kept("Schedule", current.id)
+        return await super().replace(
+            connection, context, current, resource, belonging=belonging, keeping=keeping
+        )
 
     async def lock(self, connection: Connection, id_: str) -> Stored | None:
         """Before the row the lock of those who write agendas: whoever hears the directory takes them in this order."""
@@ -26,6 +60,7 @@ class ScheduleStore(GenericStore):
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Conflict while there are visits to come in it, those that are being booked at this moment among them."""
+        require_not_kept("Schedule", current.id)
         await stop_taking(connection, schedule=current.id, now=context.now)
         require_no_visits("Schedule", current.id, await visits_in(connection, current.id, context.now))
         return await super().delete(connection, context, current)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from creneau_booking.storage.candidates import Consumer, candidates_of
+from creneau_booking.domain.rehearsal import ORGANIZATION
+from creneau_booking.storage.candidates import Account, consumer_of
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.tables import SLOT_STATUSES
 from creneau_shared.database.pool import Connection
@@ -68,7 +69,11 @@ class ConsumersSlots:
     async def table(
         self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
     ) -> SearchTable | None:
-        """For a patient, what `bookable` is judged by: those for whom they act, or those of them who are named."""
+        """For a patient, what `bookable` is judged by: those for whom they act, or those of them who are named; and what
+        their account holds itself, which is theirs to have. Whoever rehearses, and speaks for nobody else, finds the slots
+        to do it with."""
+        if access.organizations == frozenset({ORGANIZATION}):
+            return SlotTable(rehearsal=True)
         asked = {clause.parameter.name for clause in every_clause_of(wanted.conditions)}
         if not access.patient_ids or "bookable" not in asked:
             return None
@@ -78,14 +83,16 @@ class ConsumersSlots:
             if name.partition(":")[0] == "bookable-by"
             for part in value.split(",")
         }
-        candidates = await candidates_of(
+        principal = access.principal
+        consumer = await consumer_of(
             connection,
+            Account(principal.issuer, principal.subject, access.patient_ids),
             sorted(access.patient_ids & named or access.patient_ids),
             request.now,
             per_agenda_max=self.per_agenda_max,
             oneself=access.rights.oneself,
         )
-        return SlotTable(consumer=Consumer(request.now, candidates))
+        return SlotTable(consumer=consumer)
 
     def check(self, access: Access, wanted: SearchRequest) -> None:
         if access.patient_ids is None:

@@ -150,6 +150,21 @@ class VisitsToCome(Refusal):
     count: int
 
 
+# -- the rehearsal ---------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class RehearsalApart(Refusal):
+    """The rehearsal's agenda for somebody, or its patient elsewhere, or somebody else beside them."""
+
+
+@dataclass(eq=False)
+class RehearsalKept(Refusal):
+    """What booking keeps for its rehearsals is nobody's to write."""
+
+    resource_type: str
+
+
 # -- changes ---------------------------------------------------------------------------------------------
 
 

@@ -42,7 +42,7 @@ async def require_bookable(
     most = {schedule: _most(agendas, schedule) for schedule in schedules}
     if to_come >= min([quotas.future_least, *(own for own in most.values() if own is not None)]):
         upcoming = await upcoming_of(
-            connection, patient, context.now, besides=wanted.id, hidden_too=hidden_too
+            connection, patient, context.now, besides=[wanted.id], hidden_too=hidden_too
         )
         specialties = frozenset(specialty for slot in slots for specialty in slot.specialties)
         counsellor = context.role == "counsellor"

@@ -5,6 +5,7 @@ The only place that orchestrates. Everything here runs inside the caller's trans
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,11 +14,13 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.refusals import AppointmentUnknown, HoldNotExtensible, NotAHold, TooManyHolds
+from creneau_booking.domain.rehearsal import require_apart, require_still_apart
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.domain.transitions import TRANSITIONS, told
 from creneau_booking.handlers.access import require_changeable, require_known_patients
-from creneau_booking.handlers.claiming import Claiming
+from creneau_booking.handlers.claiming import Claiming, LockedSlots
 from creneau_booking.handlers.expiry import HoldExpiry
+from creneau_booking.handlers.own_holds import OwnHold, OwnHolds
 from creneau_booking.handlers.own_word import Change, OwnWord
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
@@ -44,6 +47,22 @@ class HoldPolicy:
     per_client_max: int
     """of a practice's software, or of any other"""
 
+    def term(self, now: datetime, instead: Sequence[OwnHold]) -> tuple[datetime, int]:
+        """Until when a hold that begins `now` lasts, and how often it was put off. In the place of others of the same account
+        it goes on with them: as one that is put off, or when that is no longer possible until they would have ended."""
+        extensions = max((own.extensions for own in instead), default=-1)
+        if extensions >= self.extensions_max:
+            return min(own.until for own in instead), extensions
+        return now + self.duration, extensions + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What an appointment finds: the slots, and the caller's own holds on them, which may give way."""
+
+    locked: LockedSlots
+    own: tuple[OwnHold, ...] = ()
+
 
 class AppointmentHandlers:
     """The commands on appointments. Stateless; one a process."""
@@ -54,6 +73,7 @@ class AppointmentHandlers:
         self._word = OwnWord(repository, quotas)
         self.expiry = HoldExpiry(repository)
         self._claiming = Claiming(self.expiry, quotas)
+        self._own_holds = OwnHolds(repository)
 
     # -- new -------------------------------------------------------------------------------------------------
 
@@ -104,12 +124,15 @@ class AppointmentHandlers:
         takes = TRANSITIONS[None, wanted.status].time == "takes"
         await self._word.hear_new(connection, context, resource, wanted, "booked" if takes else "asked")
         if takes:
-            return await self._take(connection, context, wanted)
+            reach = await self._reach(connection, context, wanted)
+            return await self._take(connection, context, wanted, reach)
         await require_known_patients(connection, context, wanted)
         wanted = await self._word.with_asked_company(connection, context, wanted)
-        return wanted, Whose(*await agendas_of(connection, context, wanted.slots))
+        whose = Whose(*await agendas_of(connection, context, wanted.slots))
+        require_apart(wanted, whose.schedules)
+        return wanted, whose
 
-    async def _take(
+    async def _reach(
         self,
         connection: Connection,
         context: WriteContext,
@@ -117,16 +140,48 @@ class AppointmentHandlers:
         before: Appointment | None = None,
         *,
         holding: bool = False,
+    ) -> Reach:
+        """Lock what an appointment wants and, of `before`, has; what the caller's own account holds of it may give way."""
+        holder = (context.issuer, context.subject) if holding or context.patient_ids is not None else None
+        locked = await self._claiming.lock(connection, context.now, wanted, before, holder)
+        return Reach(locked, await self._own_holds.among(connection, context, wanted, locked.own_holds))
+
+    async def _cleared(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        wanted: Appointment,
+        reach: Reach,
+        had: Appointment | None = None,
+        *,
+        holding: bool = False,
+    ) -> LockedSlots:
+        """What is within reach, the caller's own holds out of the way."""
+        if not reach.own:
+            return reach.locked
+        await self._own_holds.give_up(connection, context, reach.own, wanted, had)
+        return (await self._reach(connection, context, wanted, had, holding=holding)).locked
+
+    async def _take(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        wanted: Appointment,
+        reach: Reach,
+        before: Appointment | None = None,
+        *,
+        holding: bool = False,
     ) -> tuple[Appointment, Whose]:
         """`before`: the request that becomes an appointment. `holding`: for a while."""
-        holder = (context.issuer, context.subject) if holding else None
-        locked = await self._claiming.lock(connection, context.now, wanted, holder=holder)
+        locked = await self._cleared(connection, context, wanted, reach, holding=holding)
         # Before anything is said of the slots: whether a stranger is free at some hour is nobody's to learn.
         await require_known_patients(connection, context, wanted, locked.patients)
         if holding:
             self._require_hold_quota(context, locked.holds)
+            await self._count_no_more(connection, context, wanted, reach)
         wanted = await self._word.with_company(connection, context, wanted, locked.wanted, before)
         claim = await self._claiming.take(connection, context, wanted, locked)
+        require_apart(wanted, claim.schedules)
         whose = Whose(claim.schedules, claim.owners, locked.patients or {})
         return wanted.within(claim.start, claim.end), whose
 
@@ -147,16 +202,21 @@ class AppointmentHandlers:
     async def hold(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> tuple[Stored, datetime]:
-        """Store a pending appointment whose slots nobody else gets until the hold runs out; until when."""
+        """Store a pending appointment whose slots nobody else gets until the hold runs out; until when. What the account
+        holds already, and in the same way, is answered as it is."""
         resource, wanted = self._repository.new(await self._understood(connection, context, resource), id_)
         await self._word.hear_new(connection, context, resource, wanted, "held")
         require_may_hide(context, wanted)
-        until = context.now + self._holds.duration
-        after, whose = await self._take(connection, context, wanted.held(until), holding=True)
+        reach = await self._reach(connection, context, wanted, holding=True)
+        if id_ is None and len(reach.own) == 1 and reach.own[0].is_for(wanted, resource):
+            await self._count_no_more(connection, context, wanted, reach)
+            return reach.own[0].stored, reach.own[0].until
+        until, extensions = self._holds.term(context.now, reach.own)
+        after, whose = await self._take(connection, context, wanted.held(until), reach, holding=True)
         stored = await self._repository.insert(
             connection, context, resource, after, whose, own_id=id_ is None
         )
-        await self._keep_hold(connection, context, after, until, whose)
+        await self._keep_hold(connection, context, after, until, whose, extensions)
         return stored, until
 
     async def hold_stored(
@@ -173,14 +233,19 @@ class AppointmentHandlers:
         hold = await hold_of(connection, current.id) if before.status == "pending" else None
         change = Change(self._repository.resource(current), before, resource, after, hold, moving=False)
         resource = await self._word.hear_hold(connection, context, change)
-        after = self._repository.next(current, resource).held(until)
-        whose = NOBODY_ELSE
+        after = self._repository.next(current, resource)
+        whose, extensions = NOBODY_ELSE, 0
         if TRANSITIONS[before.status, "pending"].time == "takes":
-            after, whose = await self._take(connection, context, after, before, holding=True)
+            reach = await self._reach(connection, context, after, holding=True)
+            until, extensions = self._holds.term(context.now, reach.own)
+            after, whose = await self._take(
+                connection, context, after.held(until), reach, before, holding=True
+            )
         else:
+            after = after.held(until)
             await self._require_extensible(connection, current.id)
         stored = await self._repository.update(connection, context, current, resource, after, whose)
-        await self._keep_hold(connection, context, after, until, whose)
+        await self._keep_hold(connection, context, after, until, whose, extensions)
         return stored, until
 
     async def _keep_hold(
@@ -190,11 +255,20 @@ class AppointmentHandlers:
         held: Appointment,
         until: datetime,
         whose: Whose,
+        extensions: int,
     ) -> None:
-        await keep_hold(connection, held.id, until, context.issuer, context.subject)
+        await keep_hold(connection, held.id, until, context.issuer, context.subject, extensions)
         known = whose.owners if whose.schedules else None
         event = AppointmentEvent("held", held, whose.schedules, held_until=until, owners=known)
         await tell(connection, context, event)
+
+    async def _count_no_more(
+        self, connection: Connection, context: WriteContext, wanted: Appointment, reach: Reach
+    ) -> None:
+        """A hold in the place of one's own on the same slots is none that begins."""
+        if reach.own:
+            [patient] = set(wanted.patients)
+            await self._word.take_back(connection, context, patient, hidden=wanted.hidden)
 
     def _require_hold_quota(self, context: WriteContext, held: int) -> None:
         by_patient = context.patient_ids is not None
@@ -234,7 +308,7 @@ class AppointmentHandlers:
         before = self._repository.stored_facts(current)
         if resource.get("slot") != said_before.get("slot"):
             resource = await self._understood(connection, context, resource)
-        resource = self._heard(context, current, before, resource)
+        resource = self._heard(context, current, before, resource, move=move)
         after = self._repository.next(current, resource)
         self._require_allowed(context, before, after, move=move)
         changes.require_unended(before.status, said_before, resource)
@@ -248,6 +322,7 @@ class AppointmentHandlers:
         if claims(before.status) and (after.status == "cancelled" or moved):
             await require_changeable(connection, context, before)
         after, whose = await self._exchange(connection, context, before, after, move=move)
+        require_still_apart(before, after, whose.schedules)
         after = after.replacing(replaces)
         stored = await self._repository.update(connection, context, current, resource, after, whose)
         owners = whose.owners | owners_among(current.terms) if current.terms is not None else None
@@ -255,10 +330,16 @@ class AppointmentHandlers:
         return stored
 
     def _heard(
-        self, context: WriteContext, current: Stored, before: Appointment, resource: Resource
+        self,
+        context: WriteContext,
+        current: Stored,
+        before: Appointment,
+        resource: Resource,
+        *,
+        move: bool = False,
     ) -> Resource:
         after = self._repository.next(current, resource)
-        return heard(context, self._repository.resource(current), before, resource, after)
+        return heard(context, self._repository.resource(current), before, resource, after, moving=move)
 
     def _next(
         self, context: WriteContext, current: Stored, before: Appointment, resource: Resource, *, book: bool
@@ -343,7 +424,8 @@ class AppointmentHandlers:
                 schedules = await set_status(connection, before.id, after.slots, status, context.now)
                 return after, Whose(schedules)
             return after, NOBODY_ELSE
-        locked = await self._claiming.lock(connection, context.now, after, before)
+        reach = await self._reach(connection, context, after, before)
+        locked = await self._cleared(connection, context, after, reach, before)
         if move and locked.held:
             leaving, joining = await self._claiming.successors(connection, after, locked)
             after = after.in_other_agendas(leaving, joining)

@@ -40,6 +40,8 @@ class LockedSlots:
     """id → to whom the Patients of `wanted` who are there are known (Organization ids); None: nobody has looked"""
     holds: int = 0
     """how many live holds the holder has"""
+    own_holds: Sequence[str] = ()
+    """the appointments (ids) of those of them that have one of the slots, beside the one that wants them"""
 
     def leaving(self) -> frozenset[str]:
         """The actors of the agendas that the appointment leaves, who have no part in those that it goes to."""
@@ -99,6 +101,7 @@ class Claiming:
             named if locked.resolved is not None else (),
             locked.patients,
             locked.holds,
+            locked.own_holds,
         )
 
     async def _clear(

@@ -8,7 +8,7 @@ not limited. All of it happens before slots are locked, but for the people, whom
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from creneau_booking.domain import changes, participants, patient_elements, quotas
 from creneau_booking.domain.appointment import Appointment, SlotFact
@@ -18,12 +18,12 @@ from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_known_patients
 from creneau_booking.storage import appointment_mapper as mapper
 from creneau_booking.storage import belonging
-from creneau_booking.storage.actions import account_key, act, patient_key
+from creneau_booking.storage.actions import account_key, act, patient_key, take_back_hold
 from creneau_booking.storage.agenda import agenda_actors
 from creneau_booking.storage.agenda_rules import count_requests
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import resolve
-from creneau_booking.storage.holds import Hold
+from creneau_booking.storage.holds import Hold, holds_all
 from creneau_booking.storage.related import relatives_of, with_an_agenda
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
@@ -284,9 +284,21 @@ class OwnWord:
             return
         if kind == "cancelled":
             return
+        if len(account.held) > self._quotas.holds_begun_per_account_per_hour_max and kind == "held":
+            # One that takes the place of one's own on the same slots is none that begins (`take_back`).
+            slots, holder = appointment.slots, (context.issuer, context.subject)
+            if slots and await holds_all(connection, slots, *holder, context.now):
+                account = replace(account, held=account.held[:-1])
         quotas.require_rate(self._quotas, account, of_patient, context.now, counsellor=counsellor)
         if not counsellor:
             quotas.require_few_cancellations(self._quotas, account, context.now)
+
+    async def take_back(
+        self, connection: Connection, context: WriteContext, patient: str, *, hidden: bool
+    ) -> None:
+        """The hold that was counted goes on with one that the account had: it has begun none."""
+        account = account_key(context.issuer, context.subject)
+        await take_back_hold(connection, account, patient_key(patient, hidden=hidden))
 
 
 def _whose(hold: Hold | None, context: WriteContext) -> tuple[bool, bool, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from creneau_booking.domain.identity import address_digest, addresses_of, ins_of
@@ -14,8 +15,19 @@ from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 from creneau_shared.messaging.outbox import append
+from creneau_shared.security.answers import Answers
+from creneau_shared.security.contact_accounts import ContactAccounts
 
 TOLD_TOGETHER = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ContactSecrets:
+    """What is known by keys of those who come without an account: who has proven which contact, and what is asked of
+    whoever comes by a link."""
+
+    accounts: ContactAccounts
+    answers: Answers
 
 
 def answers_for_addresses(context: WriteContext) -> bool:
@@ -33,16 +45,26 @@ def require_writable(context: WriteContext, before: Resource | None, after: Reso
 
 
 async def patient_written(
-    connection: Connection, context: WriteContext, id_: str, before: Resource | None, after: Resource
+    connection: Connection,
+    context: WriteContext,
+    secrets: ContactSecrets,
+    id_: str,
+    before: Resource | None,
+    after: Resource,
 ) -> None:
     """Conflict when another Patient holds the INS. Addresses that staff add are vouched for by them; what they only
-    write again stays what it was."""
+    write again stays what it was. Who logged in by a code has shown that they read what comes to the contact."""
     await _hold_ins(connection, context, id_, before, after)
-    if answers_for_addresses(context):
-        added = addresses_of(after) - addresses_of(before)
-        if added:
-            await identities.vouch(connection, id_, [address_digest(id_, *address) for address in added])
-    await tell_contact(connection, id_, after, context.correlation_id, context.now)
+    added = addresses_of(after) - addresses_of(before)
+    if not answers_for_addresses(context):
+        added = frozenset(
+            address
+            for address in added
+            if secrets.accounts.is_proven(context.issuer, context.subject, *address)
+        )
+    if added:
+        await identities.vouch(connection, id_, [address_digest(id_, *address) for address in added])
+    await tell_contact(connection, id_, after, secrets.answers, context.correlation_id, context.now)
 
 
 async def patient_removed(connection: Connection, context: WriteContext, id_: str) -> None:
@@ -52,21 +74,26 @@ async def patient_removed(connection: Connection, context: WriteContext, id_: st
 
 
 async def tell_contact(
-    connection: Connection, id_: str, patient: Resource, correlation_id: str | None, now: datetime
+    connection: Connection,
+    id_: str,
+    patient: Resource,
+    answers: Answers,
+    correlation_id: str | None,
+    now: datetime,
 ) -> None:
     """Tell how the patient is reached, and which addresses somebody answers for."""
     vouched = await identities.vouched(connection, id_)
-    await append(connection, [contact_event(id_, patient, correlation_id, vouched, now=now)])
+    await append(connection, [contact_event(id_, patient, correlation_id, vouched, answers, now=now)])
 
 
-async def tell_all_contacts(database: Database, now: datetime) -> int:
+async def tell_all_contacts(database: Database, answers: Answers, now: datetime) -> int:
     """Tell of every Patient again, a batch a transaction; how many there were."""
     told, last = 0, ""
     while True:
         async with database.transaction() as connection:
             batch = await identities.patients_after(connection, last, TOLD_TOGETHER)
             for id_, content in batch:
-                await tell_contact(connection, id_, loads(content), None, now)
+                await tell_contact(connection, id_, loads(content), answers, None, now)
         if not batch:
             return told
         told, last = told + len(batch), batch[-1][0]

@@ -20,18 +20,31 @@ from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, Writ
 from creneau_shared.security.access import Known
 from creneau_shared.security.memberships import practices_of
 from creneau_shared.security.principal import Principal
-from creneau_shared.security.rights import OWNER
+from creneau_shared.security.rights import BY_LINK, OWNER, SHARED
 
 
 async def known(connection: Connection, principal: Principal, now: datetime) -> Known:
     """For whom a principal acts: the Patients of their account, or the practices for which they speak."""
     if principal.role != "patient":
         return Known(practices=await practices_of(connection, principal, now))
+    if principal.appointment is not None:
+        return await _by_link(connection, principal.appointment, principal.patient or "")
     links = await accounts.links_of(connection, principal.issuer, principal.subject, now)
     return Known(
         people={link.patient: link.may for link in links},
         oneself=frozenset(link.patient for link in links if link.oneself),
     )
+
+
+async def _by_link(connection: Connection, appointment: str, patient: str) -> Known:
+    """What a link to an appointment lets its holder do: nothing once it is another person's, hidden or deleted."""
+    is_theirs = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM appointment WHERE id = $1 AND NOT deleted AND terms @> ARRAY[$2, $3])",
+        appointment,
+        f"patient=Patient/{patient}",
+        f"{SHARED}{patient}",
+    )
+    return Known(people={patient: BY_LINK}) if is_theirs else Known()
 
 
 class People:

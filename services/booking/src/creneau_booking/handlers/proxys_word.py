@@ -23,12 +23,18 @@ def require_may_hide(context: WriteContext, wanted: Appointment) -> None:
 
 
 def heard(
-    context: WriteContext, stored: Resource, before: Appointment, said: Resource, after: Appointment
+    context: WriteContext,
+    stored: Resource,
+    before: Appointment,
+    said: Resource,
+    after: Appointment,
+    *,
+    moving: bool = False,
 ) -> Resource:
-    """The next version as the caller may say it.
+    """The next version as the caller may say it. `moving`: by `$reschedule`.
 
-    Hidden stays hidden, whoever writes and whatever is left out. Whoever may only cancel changes nothing else:
-    MayOnlyCancel.
+    Hidden stays hidden, whoever writes and whatever is left out. Whoever may only cancel (and move, by a link) changes
+    nothing else: MayOnlyCancel.
     """
     if before.hidden and not after.hidden:
         said = _labelled(said)
@@ -36,7 +42,8 @@ def heard(
         if any(context.represents(id_) for id_ in _ids(before)):
             raise HidingNotTheirs()
         raise HiddenLate()
-    if context.people is None or any(context.may("book", id_) for id_ in _ids(before)):
+    allowed = ("book", "move") if moving else ("book",)
+    if context.people is None or any(context.may(what, id_) for what in allowed for id_ in _ids(before)):
         return said
     cancelled = {**stored, **{name: said[name] for name in CANCELLATION if name in said}}
     if said.get("status") != "cancelled" or _bare(said) != _bare(cancelled):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import Actor, AppointmentEvent
+from creneau_booking.domain.rehearsal import is_rehearsal
 from creneau_booking.publishing import appointment_event
 from creneau_booking.storage.agenda import schedules_of
 from creneau_booking.storage.ownership import owners_of
@@ -20,7 +21,10 @@ async def tell(
     event: AppointmentEvent,
     before: Appointment | None = None,
 ) -> None:
-    """Publish `event`; what it does not say itself (agendas, when it was to be) is looked up or taken from before."""
+    """Publish `event`; what it does not say itself (agendas, when it was to be) is looked up or taken from before.
+    Of a rehearsal nobody is told."""
+    if is_rehearsal(event.appointment):
+        return
     if not event.schedules:
         event = replace(event, schedules=await schedules_of(connection, event.appointment.slots))
     if event.owners is None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from creneau_booking.domain.erasure import confirms
+from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.handlers.erasure import Outcome, PatientErasure
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.person import access_to_person
@@ -114,6 +115,7 @@ class EraseOperation:
         self, connection: Connection, call: OperationCall, access: Access, said: object
     ) -> Answer:
         assert call.id is not None
+        require_not_kept("Patient", call.id)
         current = await self._patients.lock(connection, call.id)
         if current is None:
             raise unknown_resource("Patient", call.id)

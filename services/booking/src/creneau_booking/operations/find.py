@@ -16,7 +16,7 @@ from creneau_booking.operations.definitions import operation_definition, paramet
 from creneau_booking.operations.find_query import slot_query
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.agenda import actors_of_schedules
-from creneau_booking.storage.candidates import Candidate, Consumer, candidates_of
+from creneau_booking.storage.candidates import Account, Candidate, Consumer, consumer_of
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
@@ -134,8 +134,10 @@ class FindOperation:
             return None
         named = _named(given)
         own = sorted(named & access.patient_ids or access.patient_ids)
-        candidates = await candidates_of(
+        principal = access.principal
+        consumer = await consumer_of(
             connection,
+            Account(principal.issuer, principal.subject, access.patient_ids),
             own,
             now,
             per_agenda_max=self._per_agenda_max,
@@ -144,8 +146,9 @@ class FindOperation:
         )
         described = given.resource("Patient", "patient-resource")
         if described is not None and not named:
-            candidates = (Candidate(_birth(described)),) if _birth(described) else ()
-        return Consumer(now, candidates)
+            birth = _birth(described)
+            consumer = consumer.for_anybody((Candidate(birth),) if birth else ())
+        return consumer
 
     def _window(self, given: OperationInput, now: datetime) -> tuple[datetime, datetime]:
         start, end = (_moment(given, name) for name in ("start", "end"))

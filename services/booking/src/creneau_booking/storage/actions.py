@@ -52,6 +52,13 @@ async def act(
     return found[account], found[patient] if patient is not None else Actions()
 
 
+async def take_back_hold(connection: Connection, account: bytes, patient: bytes) -> None:
+    """The hold that this transaction has counted last is none that was begun: it takes the place of another."""
+    await connection.execute(
+        "UPDATE booking_action SET held = trim_array(held, 1) WHERE key = ANY($1)", [account, patient]
+    )
+
+
 async def forget_actions(connection: Connection, now: datetime) -> int:
     """Drop the rows of who has not acted for a day; how many."""
     result: str = await connection.execute("DELETE FROM booking_action WHERE latest < $1", now - DAY)

@@ -54,7 +54,7 @@ UNION ALL SELECT content FROM location WHERE id = ANY($2) AND NOT deleted
 _TO_COME = """
 FROM appointment JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
 WHERE appointment.terms @> ARRAY['patient=' || $1] AND appointment.terms && $2::text[]
-  AND appointment_date.low > $3 AND appointment.id <> $4 AND ($5 OR appointment.terms @> ARRAY[$6 || substr($1, 9)])
+  AND appointment_date.low > $3 AND appointment.id <> ALL($4::text[]) AND ($5 OR appointment.terms @> ARRAY[$6 || substr($1, 9)])
 """
 _AGENDAS = """
 SELECT slot.id, schedule.id AS schedule,
@@ -165,7 +165,7 @@ async def standing_of(
 ) -> tuple[dict[str, AgendaRules], int]:
     """The rules of the agendas (ids), and how many appointments to come a patient has;
     `hidden_too`: see `upcoming_of`."""
-    rows = await connection.fetch(_STANDING, patient, _TAKING, now, besides, hidden_too, SHARED, schedules)
+    rows = await connection.fetch(_STANDING, patient, _TAKING, now, [besides], hidden_too, SHARED, schedules)
     return {row["id"]: _rules(row) for row in rows if row["id"] is not None}, rows[0]["to_come"]
 
 
@@ -177,6 +177,21 @@ async def rules_of_slots(connection: Connection, slots: Sequence[str]) -> list[A
         [slot_key(id_) for id_ in slots],
     )
     return [_rules(row) for row in rows]
+
+
+async def change_deadlines(
+    connection: Connection, slots: Sequence[str], first: datetime, last: datetime
+) -> dict[str, timedelta]:
+    """Of those of these slots (ids) whose agenda says how long before the start a patient may last cancel or move: that.
+    `first` and `last`: when the earliest and the latest of their appointments start."""
+    rows = await connection.fetch(
+        "SELECT coalesce(slot.name, slot.id::text) AS id, change_deadline_min FROM slot JOIN agenda USING (schedule_key)"
+        " WHERE slot.id = ANY($1::uuid[]) AND slot.start > $2 AND slot.start < $3 AND change_deadline_min IS NOT NULL",
+        [slot_key(id_) for id_ in slots],
+        first - SLOT_LENGTH_MAX,
+        last + SLOT_LENGTH_MAX,
+    )
+    return {row["id"]: timedelta(minutes=row["change_deadline_min"]) for row in rows}
 
 
 async def births_of(connection: Connection, patients: Sequence[str]) -> dict[str, Birth]:
@@ -192,19 +207,24 @@ async def births_of(connection: Connection, patients: Sequence[str]) -> dict[str
 
 
 async def future_appointments(
-    connection: Connection, patient: str, now: datetime, *, besides: str = "", hidden_too: bool = True
+    connection: Connection,
+    patient: str,
+    now: datetime,
+    *,
+    besides: Sequence[str] = (),
+    hidden_too: bool = True,
 ) -> dict[str, int]:
-    """How many appointments to come a patient (reference) has in each agenda (id), `besides` not counted; `hidden_too`:
-    see `upcoming_of`."""
+    """How many appointments to come a patient (reference) has in each agenda (id), those of `besides` not counted;
+    `hidden_too`: see `upcoming_of`."""
     upcoming = await upcoming_of(connection, patient, now, besides=besides, hidden_too=hidden_too)
     return dict(Counter(agenda for one in upcoming for agenda in one.agendas))
 
 
 async def upcoming_of(
-    connection: Connection, patient: str, now: datetime, *, besides: str = "", hidden_too: bool
+    connection: Connection, patient: str, now: datetime, *, besides: Sequence[str] = (), hidden_too: bool
 ) -> list[Upcoming]:
-    """The appointments to come of a patient (reference), `besides` left out; without `hidden_too`, those that their
-    representatives see: an answer to them must not tell of others."""
+    """The appointments to come of a patient (reference), those of `besides` (ids) left out; without `hidden_too`, those
+    that their representatives see: an answer to them must not tell of others."""
     rows = await connection.fetch(
         f"SELECT appointment.terms, appointment_date.low {_TO_COME}",
         patient,

@@ -19,6 +19,12 @@ HIDDEN = "HIDDEN-FROM-PROXIES"
 HELD_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/held-until"
 """extension (instant) on an appointment: until when, pending, it keeps its slots"""
 
+CANCELABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
+RESCHEDULABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until"
+"""extensions (instant) on an appointment that a patient reads: until when they may cancel or move it; never stored"""
+OURS = frozenset({HELD_UNTIL, CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL})
+"""extensions that only the server says, whatever is sent"""
+
 REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
 
 DOUBLE_BOOKING_REASON = "https://creneau.sante.fr/fhir/StructureDefinition/double-booking-reason"
@@ -74,7 +80,7 @@ def said(appointment: Appointment, resource: Resource) -> Resource:
     for name, moment in (("start", appointment.start), ("end", appointment.end)):
         if moment is not None and _instant(resource.get(name)) != moment:
             written[name] = exact_instant(moment)
-    extensions = [e for e in resource.get("extension", ()) if e.get("url") != HELD_UNTIL]
+    extensions = [e for e in resource.get("extension", ()) if e.get("url") not in OURS]
     if appointment.held_until is not None:
         extensions.append({"url": HELD_UNTIL, "valueInstant": fhir_instant(appointment.held_until)})
     if appointment.replaces is not None and appointment.replaces != _replaced(resource):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from creneau_booking.domain.access_rules import Birth
 from creneau_booking.domain.appointment import patient_actor
@@ -54,43 +55,99 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnHeld:
+    """What the consumer's own account holds (an appointment, by its id) gives way to it: its slots are for these
+    candidates, as if it were not."""
+
+    appointment: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Consumer:
     """Who looks for slots under the practice's rules, and when; without candidates nothing is asked of the patient."""
 
     now: datetime
     candidates: tuple[Candidate, ...] = ()
+    own: tuple[OwnHeld, ...] = ()
+
+    def for_anybody(self, candidates: tuple[Candidate, ...]) -> Consumer:
+        """The same consumer, who looks for others: of what they hold as well."""
+        return Consumer(self.now, candidates, tuple(OwnHeld(own.appointment, candidates) for own in self.own))
 
     def condition(self, alias: str, arguments: Arguments) -> str:
         """Condition: the slot could be booked by the consumer, for one of the candidates."""
         opened = is_open(alias, arguments.add(self.now, "timestamptz"))
-        if not self.candidates:
-            return opened
-        ways = " OR ".join(f"({candidate.condition(alias, arguments)})" for candidate in self.candidates)
-        return f"{opened} AND ({ways})"
+        ways = _ways(self.candidates, alias, arguments)
+        if self.own:
+            held = " ".join(
+                f"WHEN {arguments.add(own.appointment, 'text')}"
+                f" THEN {_ways(own.candidates, alias, arguments) or 'true'}"
+                for own in self.own
+            )
+            ways = f"CASE {alias}.taken_by {held} ELSE {ways or 'true'} END"
+        return f"{opened} AND ({ways})" if ways else opened
 
 
-async def candidates_of(
+def _ways(candidates: Sequence[Candidate], alias: str, arguments: Arguments) -> str:
+    return " OR ".join(f"({candidate.condition(alias, arguments)})" for candidate in candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose own holds give way: the holder of a token, and the patients (ids) for whom it acts."""
+
+    issuer: str
+    subject: str
+    acts_for: frozenset[str]
+
+
+async def consumer_of(
     connection: Connection,
+    account: Account,
     patients: Sequence[str],
     now: datetime,
     *,
     per_agenda_max: int,
     besides: str = "",
     oneself: Collection[str] = (),
-) -> tuple[Candidate, ...]:
-    """The patients (ids) as candidates, those of `oneself` with what is hidden from others; the appointment `besides`
-    does not count, for it is to be moved.
+) -> Consumer:
+    """The holder of an account, who looks for one of the patients (ids). The appointment `besides` does not count, for it
+    is to be moved; of `oneself` what is hidden from others counts, too.
 
     `per_agenda_max`: how many appointments to come one may have in an agenda that says no number itself.
     """
     if not patients:
-        return ()
+        return Consumer(now)
+    visits = await _visits(connection, account, now)
+    found = partial(_candidates, connection, patients, now, visits, per_agenda_max, oneself=oneself)
+    own = sorted({visit.appointment for visit in visits if visit.is_own_hold} - {besides})
+    return Consumer(
+        now,
+        await found({besides}),
+        tuple([OwnHeld(appointment, await found({besides, appointment})) for appointment in own]),
+    )
+
+
+async def _candidates(
+    connection: Connection,
+    patients: Sequence[str],
+    now: datetime,
+    visits: Sequence[_Visit],
+    per_agenda_max: int,
+    besides: Collection[str],
+    *,
+    oneself: Collection[str],
+) -> tuple[Candidate, ...]:
     births = await births_of(connection, patients)
-    busy = await _busy(connection, patients, now, besides)
+    busy: dict[str, tuple[Period, ...]] = {}
+    for visit in visits:
+        if visit.appointment not in besides:
+            busy[visit.actor] = (*busy.get(visit.actor, ()), (visit.start, visit.until))
     found = []
     for id_ in patients:
         counts = await future_appointments(
-            connection, f"Patient/{id_}", now, besides=besides, hidden_too=id_ in oneself
+            connection, f"Patient/{id_}", now, besides=sorted(besides), hidden_too=id_ in oneself
         )
         agendas = await rules_of_schedules(connection, list(counts)) if counts else {}
         said = {schedule: agenda.rules.appointments_max for schedule, agenda in agendas.items()}
@@ -106,19 +163,32 @@ async def candidates_of(
     return tuple(found)
 
 
-async def _busy(
-    connection: Connection, patients: Sequence[str], now: datetime, besides: str
-) -> dict[str, tuple[Period, ...]]:
-    """When the patients (ids) have visits to come, by the actor that they are there."""
-    actors = [patient_actor(f"Patient/{id_}", hidden=hidden) for id_ in patients for hidden in (False, True)]
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """When somebody is somewhere, by the actor that they are there; whether their account only holds it."""
+
+    actor: str
+    start: datetime
+    until: datetime
+    appointment: str
+    is_own_hold: bool
+
+
+async def _visits(connection: Connection, account: Account, now: datetime) -> list[_Visit]:
+    """The visits to come of those for whom an account acts, in the order of time."""
+    actors = [
+        patient_actor(f"Patient/{id_}", hidden=hidden)
+        for id_ in sorted(account.acts_for)
+        for hidden in (False, True)
+    ]
     rows = await connection.fetch(
-        "SELECT actor, lower(period) AS start, upper(period) AS until FROM occupancy"
-        " WHERE actor = ANY($1) AND period && tstzrange($2, NULL) AND appointment_id <> $3 ORDER BY 1, 2",
+        "SELECT actor, lower(period), upper(period), occupancy.appointment_id, hold.appointment_id IS NOT NULL"
+        " FROM occupancy LEFT JOIN hold ON hold.appointment_id = occupancy.appointment_id"
+        " AND hold.issuer = $3 AND hold.subject = $4 AND hold.expires_at > $2"
+        " WHERE actor = ANY($1) AND period && tstzrange($2, NULL) ORDER BY 1, 2",
         actors,
         now,
-        besides,
+        account.issuer,
+        account.subject,
     )
-    found: dict[str, tuple[Period, ...]] = {}
-    for row in rows:
-        found[row["actor"]] = (*found.get(row["actor"], ()), (row["start"], row["until"]))
-    return found
+    return [_Visit(*row) for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.database.closing import LastWrite
@@ -13,9 +14,14 @@ from creneau_shared.fhir.storage.store import Stored
 
 _KEEP = """
 kept AS (
-  INSERT INTO hold (appointment_id, expires_at, issuer, subject) VALUES ($1, $2, $3, $4)
+  INSERT INTO hold (appointment_id, expires_at, issuer, subject, extensions) VALUES ($1, $2, $3, $4, $5)
   ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at, extensions = hold.extensions + 1
 )"""
+_HELD = """
+SELECT appointment.id, appointment.version, appointment.last_updated, appointment.content, hold.expires_at, hold.extensions
+FROM appointment JOIN hold ON hold.appointment_id = appointment.id
+WHERE appointment.id = $1 AND appointment.terms @> ARRAY['status=pending']"""
+_AT_ONCE = "FOR UPDATE OF appointment SKIP LOCKED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +35,24 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class HeldAppointment:
-    """A pending appointment whose row this transaction has locked."""
+    """A pending appointment whose row this transaction has locked, and its hold: until when, how often put off."""
 
     stored: Stored
+    until: datetime
+    extensions: int
 
 
 async def keep_hold(
-    connection: Connection, appointment_id: str, until: datetime, issuer: str, subject: str
+    connection: Connection,
+    appointment_id: str,
+    until: datetime,
+    issuer: str,
+    subject: str,
+    extensions: int = 0,
 ) -> None:
-    """Begin a hold, or put off the end of the one that there is."""
-    await LastWrite("hold", _KEEP, (appointment_id, until, issuer, subject)).run(connection)
+    """Begin a hold, or put off the end of the one that there is. `extensions`: how often that was done already to the one
+    whose place a new one takes."""
+    await LastWrite("hold", _KEEP, (appointment_id, until, issuer, subject, extensions)).run(connection)
 
 
 async def forget_hold(connection: Connection, appointment_id: str) -> Hold | None:
@@ -73,15 +87,26 @@ async def lock_expired_hold(
     Whoever has it locked is confirming, cancelling or expiring it: waiting could deadlock with them, and their
     answer is not ours to foresee.
     """
+    row = await connection.fetchrow(f"{_HELD} AND hold.expires_at <= $2 {_AT_ONCE}", appointment_id, now)
+    return _held(row)
+
+
+async def lock_live_hold(
+    connection: Connection, appointment_id: str, now: datetime, issuer: str, subject: str
+) -> HeldAppointment | None:
+    """The appointment, locked, if this account or client holds it and nobody is changing it at this moment: see above."""
     row = await connection.fetchrow(
-        "SELECT appointment.id, appointment.version, appointment.last_updated, appointment.content"
-        " FROM appointment JOIN hold ON hold.appointment_id = appointment.id"
-        " WHERE appointment.id = $1 AND hold.expires_at <= $2 AND appointment.terms @> ARRAY['status=pending']"
-        " FOR UPDATE OF appointment SKIP LOCKED",
+        f"{_HELD} AND hold.expires_at > $2 AND hold.issuer = $3 AND hold.subject = $4 {_AT_ONCE}",
         appointment_id,
         now,
+        issuer,
+        subject,
     )
-    return HeldAppointment(Stored("Appointment", *row)) if row is not None else None
+    return _held(row)
+
+
+def _held(row: Any) -> HeldAppointment | None:
+    return HeldAppointment(Stored("Appointment", *row[:4]), row[4], row[5]) if row is not None else None
 
 
 async def expired_holds_on_slots(connection: Connection, slots: Sequence[str], now: datetime) -> list[str]:
@@ -109,6 +134,22 @@ async def expired_holds_on_actors(
         now,
     )
     return [row["appointment_id"] for row in rows]
+
+
+async def holds_all(
+    connection: Connection, slots: Sequence[str], issuer: str, subject: str, now: datetime
+) -> bool:
+    """Whether this account or client holds every one of these slots."""
+    return bool(
+        await connection.fetchval(
+            "SELECT count(*) = cardinality($1::uuid[]) FROM slot JOIN hold ON hold.appointment_id = slot.taken_by"
+            " WHERE slot.id = ANY($1) AND hold.issuer = $2 AND hold.subject = $3 AND hold.expires_at > $4",
+            [slot_key(id_) for id_ in slots],
+            issuer,
+            subject,
+            now,
+        )
+    )
 
 
 async def next_expiry(connection: Connection) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from creneau_booking.storage.unshown import real
 from creneau_shared.database.pool import Connection
 
 
@@ -65,10 +66,12 @@ async def forget(connection: Connection, patient_id: str) -> None:
 async def patients_after(connection: Connection, last: str, limit: int) -> list[tuple[str, bytes]]:
     """At most `limit` Patients (id and content) in the order of their ids, the first after `last`.
 
-    They are locked against writers: what is told of them is not older than what a write at the same moment tells.
+    The rehearsal's, whom nobody reaches, is left out. They are locked against writers: what is told of them is not older
+    than what a write at the same moment tells.
     """
     rows = await connection.fetch(
-        "SELECT id, content FROM patient WHERE content IS NOT NULL AND id > $1 ORDER BY id LIMIT $2 FOR SHARE",
+        f"SELECT id, content FROM patient WHERE content IS NOT NULL AND id > $1 AND {real('Patient', 'patient')}"
+        " ORDER BY id LIMIT $2 FOR SHARE",
         last,
         limit,
     )

@@ -9,13 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from creneau_booking.storage.unshown import real
 from creneau_shared.fhir.search.generic import GenericTable, literal
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.sql import Selection
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleTable(GenericTable):
+class RealTable(GenericTable):
+    """A type that the rehearsal has some of, which are not shown."""
+
+    def live(self, alias: str) -> str:
+        return f"{GenericTable.live(self, alias)} AND {real(self.resource_type, alias)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleTable(RealTable):
     """Schedule, whose actors are looked up in `agenda_named`."""
 
     def refers_to(self, parameter: SearchParameter, selection: Selection, alias: str) -> str:
@@ -39,5 +48,10 @@ class PractitionerRoleTable(GenericTable):
         return f"{alias}.id = ANY(ARRAY({places}))"
 
 
-TABLES = {"Schedule": ScheduleTable, "PractitionerRole": PractitionerRoleTable}
+TABLES = {
+    "Schedule": ScheduleTable,
+    "PractitionerRole": PractitionerRoleTable,
+    "Appointment": RealTable,
+    "Patient": RealTable,
+}
 """Types that are not searched as all others are."""

@@ -23,16 +23,18 @@ _UNDATED = (
 
 async def remove_past_appointments(connection: Connection, before: datetime, limit: int) -> int:
     """Remove appointments that began before the instant; how many."""
-    return await _remove(connection, await connection.fetch(_PAST, before, limit))
+    rows = await connection.fetch(_PAST, before, limit)
+    return await remove_appointments(connection, [row["id"] for row in rows])
 
 
 async def remove_undated_requests(connection: Connection, before: datetime, limit: int) -> int:
     """Remove requests that name no date and have not changed since the instant; how many."""
-    return await _remove(connection, await connection.fetch(_UNDATED, before, limit))
+    rows = await connection.fetch(_UNDATED, before, limit)
+    return await remove_appointments(connection, [row["id"] for row in rows])
 
 
-async def _remove(connection: Connection, rows: Sequence[object]) -> int:
-    ids = [str(row["id"]) for row in rows]  # type: ignore[index]
+async def remove_appointments(connection: Connection, ids: Sequence[str]) -> int:
+    """Remove these appointments, which nobody else may be changing, with all that is about them; how many."""
     if not ids:
         return 0
     references = [f"Appointment/{id_}" for id_ in ids]
@@ -44,7 +46,7 @@ async def _remove(connection: Connection, rows: Sequence[object]) -> int:
     provenances = await _found(connection, "provenance", [f"target={reference}" for reference in told_of])
     await purge(connection, "Provenance", provenances)
     for table in ("occupancy", "hold"):
-        await connection.execute(f"DELETE FROM {table} WHERE appointment_id = ANY($1::text[])", ids)
+        await connection.execute(f"DELETE FROM {table} WHERE appointment_id = ANY($1::text[])", list(ids))
     return await purge(connection, "Appointment", ids)
 
 

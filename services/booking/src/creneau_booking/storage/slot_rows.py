@@ -182,8 +182,9 @@ INSTANT = f"CASE WHEN date_trunc('second', {{column}}) = {{column}} THEN {_WHOLE
 """`exact_instant` in SQL; nearly every slot is at a whole second"""
 
 
-def content_sql(row: str, kind: str) -> str:
-    """The SQL expression (bytea) of the Slot as it is served, over aliases of slot (or slot_history) and slot_kind."""
+def content_sql(row: str, kind: str, status: str | None = None) -> str:
+    """The SQL expression (bytea) of the Slot as it is served, over aliases of slot (or slot_history) and slot_kind.
+    `status`: SQL of the status, where it is not the row's own."""
     parts = [
         """'{"resourceType":"Slot","id":"'""",
         f"coalesce({row}.name, {row}.id::text)",
@@ -197,7 +198,7 @@ def content_sql(row: str, kind: str) -> str:
         f"coalesce({row}.extra, '')",
         f"{kind}.members",
         """',"status":"'""",
-        f"{row}.status::text",
+        f"({status or f'{row}.status'})::text",
         """'","start":"'""",
         INSTANT.format(column=f"{row}.start"),
         """'","end":"'""",

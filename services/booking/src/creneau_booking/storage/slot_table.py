@@ -16,6 +16,7 @@ from creneau_booking.storage.availability.rule import JUDGED, agenda_of, is_free
 from creneau_booking.storage.candidates import Consumer
 from creneau_booking.storage.slot_rows import KEY_SQL, content_sql, slot_key
 from creneau_booking.storage.tables import SLOT_STATUSES
+from creneau_booking.storage.unshown import real_slot
 from creneau_shared.clock import PARIS, Clock, SystemClock
 from creneau_shared.database.conditions import all_of
 from creneau_shared.database.pool import Connection
@@ -53,18 +54,24 @@ class SlotTable:
     """`SearchTable` of Slot. Each alias `a` stands for the row, `a_kind` for its kind, `a_agenda` for its agenda.
 
     `consumer`: for whom `bookable` is judged; without one it is judged for anybody. `besides`: an appointment (id) that
-    is to be moved, so that its slots and its people count as free.
+    is to be moved, so that its slots and its people count as free. `rehearsal`: those of the rehearsal's agenda are shown.
     """
 
     resource_type = "Slot"
     key_type = "uuid"
 
     def __init__(
-        self, clock: Clock | None = None, *, consumer: Consumer | None = None, besides: str | None = None
+        self,
+        clock: Clock | None = None,
+        *,
+        consumer: Consumer | None = None,
+        besides: str | None = None,
+        rehearsal: bool = False,
     ) -> None:
         self._clock = clock or SystemClock()
         self._consumer = consumer
         self._besides = besides
+        self._rehearsal = rehearsal
 
     @property
     def default_sort(self) -> tuple[SortKey, ...]:
@@ -81,18 +88,20 @@ class SlotTable:
             id=f"coalesce({alias}.name, {alias}.id::text)",
             version=f"{alias}.version",
             last_updated=f"{alias}.last_updated",
-            content=content_sql(alias, f"{alias}_kind"),
+            content=content_sql(alias, f"{alias}_kind", self._shown_status(alias)),
         )
 
     def live(self, alias: str) -> str:
-        return "true"
+        return "true" if self._rehearsal else real_slot(alias)
 
     async def steps(
         self, connection: Connection, catalog: Catalog, scope: SearchScope, request: SearchRequest
     ) -> Steps | None:
         """Free slots in the order of time are found agenda by agenda."""
-        joined = _KindJoined(self._clock, consumer=self._consumer, besides=self._besides)
-        tables = agenda_walk.Tables(_KindTable(self._clock), joined)
+        joined = _KindJoined(
+            self._clock, consumer=self._consumer, besides=self._besides, rehearsal=self._rehearsal
+        )
+        tables = agenda_walk.Tables(_KindTable(self._clock, rehearsal=self._rehearsal), joined)
         return await agenda_walk.steps_of(connection, catalog, scope, request, tables)
 
     def predicate(self, clause: Clause, alias: str, arguments: Arguments) -> str:
@@ -167,7 +176,9 @@ class SlotTable:
         if name == "_id":
             return SortValue(self.columns(alias).id, "text", nullable=False, descending=key.descending)
         if name == "status":
-            return SortValue(f"{alias}.status::text", "text", nullable=False, descending=key.descending)
+            return SortValue(
+                f"({self._shown_status(alias)})::text", "text", nullable=False, descending=key.descending
+            )
         start = f"{key.parameter.index_name}="
         first = "max" if key.descending else "min"
         expression = (
@@ -224,22 +235,38 @@ class SlotTable:
         codes = [v.code for v in values if v.code in SLOT_STATUSES]
         if any(v.code is None or v.code == "" for v in values if v.system == STATUS_SYSTEM):
             codes = list(SLOT_STATUSES)
+        status = self._shown_status(alias)
         if clause.modifier == "not":
-            return f"NOT {alias}.status = ANY({arguments.add(codes, 'slot_status[]')})"
+            return f"NOT {status} = ANY({arguments.add(codes, 'slot_status[]')})"
         others = [code for code in codes if code != "free"]
         ways = [self._free(alias, arguments)] if "free" in codes else []
         if others or not ways:
-            ways.append(f"{alias}.status = ANY({arguments.add(others, 'slot_status[]')})")
+            ways.append(f"{status} = ANY({arguments.add(others, 'slot_status[]')})")
         return f"({' OR '.join(ways)})" if len(ways) > 1 else ways[0]
 
     def _free(self, alias: str, arguments: Arguments) -> str:
         """Condition: the slot is free, as the one truth has it (`storage.availability`)."""
-        if self._besides is None:
-            return is_free(alias)
-        mine = arguments.add(self._besides, "text")
-        as_if = JUDGED.format(slot=alias, besides=mine)
-        moved = f"({alias}.taken_by IS NULL OR {alias}.taken_by = {mine}) AND {as_if} = 'free'"
-        return is_free(alias, f"{alias}.status = 'free' OR ({moved})")
+        ways, besides = [f"{alias}.status = 'free'"], []
+        if self._besides is not None:
+            besides = [arguments.add(self._besides, "text")]
+            as_if = JUDGED.format(slot=alias, besides=besides[0])
+            ways.append(f"({alias}.taken_by IS NULL OR {alias}.taken_by = {besides[0]}) AND {as_if} = 'free'")
+        if own := self._own(alias):
+            nobodys = f"ALL(ARRAY[{', '.join([f'{alias}.taken_by', *besides])}])"
+            ways.append(f"{own} AND {JUDGED.format(slot=alias, besides=nobodys)} = 'free'")
+        return is_free(alias, " OR ".join(f"({way})" for way in ways) if len(ways) > 1 else None)
+
+    def _own(self, alias: str) -> str | None:
+        """Condition: the consumer's own account holds the slot; None: it holds nothing."""
+        own = self._consumer.own if self._consumer is not None else ()
+        return (
+            f"{alias}.taken_by IN ({', '.join(literal(held.appointment) for held in own)})" if own else None
+        )
+
+    def _shown_status(self, alias: str) -> str:
+        """SQL: the status of the slot, as whoever looks is to see it. What they hold themselves is theirs to have."""
+        own = self._own(alias)
+        return f"CASE WHEN {own} THEN 'free' ELSE {alias}.status END" if own else f"{alias}.status"
 
     def _bookable(self, clause: Clause, alias: str, arguments: Arguments) -> str:
         wanted = {value.code for value in clause.values if isinstance(value, TokenValue)}

@@ -25,6 +25,7 @@ from creneau_booking.storage.slot_rows import (
     slot_key,
     take_apart,
 )
+from creneau_booking.storage.unshown import real_slot
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
@@ -116,6 +117,7 @@ _CURRENT_VERSIONS = VersionRows(
     served_id='coalesce(slot.name, slot.id::text) COLLATE "C"',
     deletion="false",
     bears=lambda terms, arguments: slot_visibility.bears(terms, "kind", arguments),
+    only=real_slot("slot"),
 )
 _PAST_VERSIONS = VersionRows(
     select=_PAST,
@@ -124,6 +126,7 @@ _PAST_VERSIONS = VersionRows(
     served_id='coalesce(past.name, past.id::text) COLLATE "C"',
     deletion="past.status IS NULL",
     bears=lambda terms, arguments: slot_visibility.bears(terms, "kind", arguments),
+    only=real_slot("past"),
     ended="superseded_at",
 )
 

@@ -295,6 +295,17 @@ patient_ins = Table(
 )
 """Which Patient holds an INS (SHA-256 of its system and value): one, however many register it at once."""
 
+feed = Table(
+    "feed",
+    metadata,
+    # The OAuth client through which agendas are published, and the practice for which it speaks (empty: several).
+    Column("client", Text(collation="C"), primary_key=True),
+    Column("organization", Text(collation="C"), primary_key=True, server_default=text("''")),
+    Column("received_at", DateTime(timezone=True), nullable=True),
+    Column("failing_since", DateTime(timezone=True), nullable=True),
+)
+"""Which software publishes agendas: when it was last taken in, and since when everything of it is refused."""
+
 vouched_address = Table(
     "vouched_address",
     metadata,

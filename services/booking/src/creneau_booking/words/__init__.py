@@ -13,6 +13,7 @@ from creneau_booking.words import (
     proxies,
     quotas,
     registered,
+    rehearsal,
     slots,
 )
 from creneau_shared.errors import CreneauError
@@ -20,7 +21,18 @@ from creneau_shared.refusal import Refusal
 
 CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
     refusal: saying
-    for theme in (slots, offering, changes, participants, agendas, quotas, people, registered, proxies)
+    for theme in (
+        slots,
+        offering,
+        changes,
+        participants,
+        agendas,
+        quotas,
+        people,
+        registered,
+        proxies,
+        rehearsal,
+    )
     for refusal, saying in theme.WORDS
 }
 

@@ -47,7 +47,14 @@ class PatientsDevice:
     """A device is a patient's, and everybody reads the directory."""
 
 
-EntryFault = WrongNumber | UnknownZone | PatientsDevice
+@dataclass(frozen=True, slots=True)
+class DiscriminatingText:
+    """A text (element) turns people away for how their care is paid."""
+
+    element: str
+
+
+EntryFault = WrongNumber | UnknownZone | PatientsDevice | DiscriminatingText
 
 
 @dataclass(eq=False)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 from creneau_gateway.conformance.resources import ConformanceResources
+from creneau_gateway.operations.dead_letters import AllDeadLetters
 from creneau_gateway.operations.record import ZIP, PersonalRecord
 from creneau_gateway.upstreams.asking import Query, RefusedError
 from creneau_gateway.upstreams.calls import Upstreams
@@ -69,6 +70,7 @@ class GatewayApplication:
         conformance: ConformanceResources,
         own: OwnTypes,
         record: PersonalRecord,
+        letters: AllDeadLetters,
         bundles: Bundles,
         smart: SmartConfiguration,
         workshop: Workshop,
@@ -82,6 +84,7 @@ class GatewayApplication:
         self._conformance = conformance
         self._own = own
         self._record = record
+        self._letters = letters
         self._bundles = bundles
         self._smart = smart
         self._workshop = workshop
@@ -181,6 +184,9 @@ class GatewayApplication:
             case _ if self._record.answers(parts):
                 said = await self._resource(headers, body) if method == "POST" and body.strip() else None
                 return await self._record.answer(method, parts, query, headers, said)
+            case _ if self._letters.answers(parts):
+                said = await self._resource(headers, body) if method == "POST" and body.strip() else None
+                return await self._letters.answer(method, parts, headers, said)
             case _ if self._own.answers(parts):
                 parameters = None
                 if parts[-1].startswith("$") and method == "POST" and body.strip():

@@ -29,6 +29,7 @@ from creneau_shared.fhir.rest.history import Cursor, Place, history_count, one_p
 from creneau_shared.fhir.rest.several_types import Part, SeveralTypes, understood
 from creneau_shared.fhir.search.sealing import QuerySeal
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.type_table import OPERATION_ADDRESSES
 
 METADATA_KEPT_S = 10.0
 """what the services can do changes with their release only; asking them for each reader would cost 30 ms"""
@@ -68,11 +69,13 @@ class Whole:
         operations = {
             operation["definition"]: operation for rest in rests for operation in rest.get("operation", ())
         }
+        resources = [_with_others(resource, list(operations.values())) for resource in resources]
+        placed = {o["definition"] for resource in resources for o in resource.get("operation", ())}
         return capability_statement(
             name="creneau",
             base_url=self._base_url,
             resources=sorted(resources, key=lambda resource: str(resource["type"])),
-            operations=list(operations.values()),
+            operations=[o for definition, o in operations.items() if definition not in placed],
         )
 
     async def operations(self) -> list[Resource]:
@@ -140,6 +143,12 @@ class Whole:
                 *(ask(self._upstreams, service, address, headers) for service in self._upstreams.services)
             )
         )
+
+
+def _with_others(resource: Resource, operations: Sequence[Resource]) -> Resource:
+    """A type as its service declares it, with the operations on it that another service has."""
+    others = [o for o in operations if f"{resource['type']}/${o['name']}" in OPERATION_ADDRESSES]
+    return {**resource, "operation": [*resource.get("operation", ()), *others]} if others else resource
 
 
 def _place(entry: Resource) -> Place:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 from creneau_notifications.channels.channel import Channel
 from creneau_notifications.channels.email.channel import EmailChannel
+from creneau_notifications.channels.email.notes import EmailNotes
+from creneau_notifications.channels.notes import NoteWay
 from creneau_notifications.channels.sms.channel import SmsChannel
+from creneau_notifications.channels.sms.notes import SmsNotes
 
 Channels = Mapping[str, Channel]
 """by their names"""
@@ -22,6 +25,14 @@ CHANNELS = by_name(
     SmsChannel(),
 )
 """Every sender carries all of them: what was planned while a channel was offered still leaves when it is not."""
+
+NOTE_WAYS: tuple[NoteWay, ...] = (EmailNotes(), SmsNotes())
+"""How notes go out, by the channels that carry some."""
+
+
+def note_ways(channels: Channels) -> Mapping[str, NoteWay]:
+    """Those of these channels, by their names."""
+    return {way.name: way for way in NOTE_WAYS if way.name in channels}
 
 
 def offered(channels: Channels = CHANNELS) -> Channels:

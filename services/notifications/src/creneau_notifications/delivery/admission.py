@@ -129,7 +129,9 @@ class Admission:
         )
 
     async def _said(self, connection: Connection, one: _Addressed, now: datetime, *, known: bool) -> Occasion:
-        occasion = one.candidate.occasion
+        occasion = replace(
+            one.candidate.occasion, visit_token=self._keyring.visit_token(one.candidate.message.id)
+        )
         contact = one.candidate.channel.reached_at(occasion.contact, one.address)
         if known:
             return replace(occasion, contact=contact)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
+
+from creneau_shared.metrics import fine_steps
 
 ATTEMPTS = Counter("creneau_notification_attempts", "Tries to send a message", ["channel", "result"])
 FINISHED = Counter("creneau_notification_messages", "Messages closed", ["channel", "status"])
@@ -14,5 +16,6 @@ NOT_SENT = Counter(
 LATENESS_SECONDS = Histogram(
     "creneau_notification_lateness_seconds",
     "From when a message was due to when it was accepted",
-    buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600),
+    buckets=(*fine_steps(0.1, 60), 300, 900, 3600, 4 * 3600, 24 * 3600),
 )
+OVERDUE = Gauge("creneau_notification_overdue", "Messages that are of no use any more and still wait")

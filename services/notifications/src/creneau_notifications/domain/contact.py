@@ -23,6 +23,9 @@ class Contact:
     zone: str | None = None
     """IANA name of the zone that the recipient lives in; None: not known"""
 
+    answers: tuple[str, ...] = ()
+    """hashes of what is asked of whoever comes by a link; not read where messages leave"""
+
     @property
     def writes_in(self) -> Language:
         return "en" if self.language.lower().split("-")[0] == "en" else "fr"

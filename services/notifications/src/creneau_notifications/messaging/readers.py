@@ -56,6 +56,7 @@ def read_contact(data: Mapping[str, Any]) -> Contact:
         email_vouched=data.get("emailVouched") is True,
         phone_vouched=data.get("phoneVouched") is True,
         zone=data.get("zone"),
+        answers=tuple(data.get("answers", ())),
     )
 
 

@@ -48,6 +48,8 @@ class Occasion:
     contact: Contact
     site_url: str
     """pages for the public, no trailing slash"""
+    visit_token: str = ""
+    """of the link by which the reader comes to the visit; given as the message leaves"""
     confirm_url: str | None = None
     """where the reader says whether the address is theirs, when nobody has said so yet"""
     reader_zone: ZoneInfo = PARIS
@@ -56,7 +58,7 @@ class Occasion:
     @property
     def page_url(self) -> str:
         """Where the appointment can be seen, moved and cancelled."""
-        return f"{self.site_url}/rendez-vous/{self.event.appointment.id}"
+        return f"{self.site_url}/rdv/{self.visit_token}"
 
     @property
     def is_elsewhere(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +19,8 @@ from creneau_notifications.domain.allowance import Standing
 from creneau_shared.database.pool import Connection
 
 TOKEN_BYTES = 16
+ID_BYTES = 16
+NUMBER_BYTES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,32 @@ class Keyring:
         """128 bits, base64url. The same at each attempt of a message, so that it need not be kept to be repeated."""
         digest = self._digest("token", str(message), address.exact.hex())
         return urlsafe_b64encode(digest[:TOKEN_BYTES]).decode().rstrip("=")
+
+    def visit_token(self, message: UUID, number: int = 0) -> str:
+        """The token of a link to the visit that a message is about: the message's id, and 128 bits that nobody can find who
+        has not the key. `number`: of the links that were asked for later, from 1."""
+        said = message.bytes + (number.to_bytes(NUMBER_BYTES) if number else b"")
+        return urlsafe_b64encode(said + self._visit_mark(said)).decode().rstrip("=")
+
+    def read_visit_token(self, token: str) -> tuple[UUID, int] | None:
+        """The message and number that a token was made of; None for any other text."""
+        try:
+            told = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        except ValueError:
+            return None
+        said, mark = told[:-TOKEN_BYTES], told[-TOKEN_BYTES:]
+        if len(said) not in (ID_BYTES, ID_BYTES + NUMBER_BYTES) or not hmac.compare_digest(
+            mark, self._visit_mark(said)
+        ):
+            return None
+        return UUID(bytes=said[:ID_BYTES]), int.from_bytes(said[ID_BYTES:])
+
+    def _visit_mark(self, said: bytes) -> bytes:
+        return self._digest("visit", said.hex())[:TOKEN_BYTES]
+
+    def code(self, address: Hashed, code: str) -> bytes:
+        """As a one-time code of an address is kept."""
+        return self._digest("code", address.channel, address.exact.hex(), code)
 
     def _digest(self, *parts: str) -> bytes:
         return hmac.digest(self._secret, "\0".join(parts).encode(), "sha256")

@@ -244,6 +244,15 @@ async def look_for_due(
     return [_with_event(row) for row in rows]
 
 
+async def count_overdue(connection: Connection, now: datetime) -> int:
+    """How many messages wait, or are being sent, of which it is too late: `expires_at` has passed."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM message WHERE finished_at IS NULL AND next_attempt_at <= $1 AND expires_at < $1",
+        now,
+    )
+    return count
+
+
 async def next_due(connection: Connection, now: datetime, channels: Collection[str]) -> datetime | None:
     """When the next message of these channels may be claimed, or might have been; None without any."""
     moment: datetime | None = await connection.fetchval(

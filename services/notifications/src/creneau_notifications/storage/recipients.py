@@ -13,10 +13,10 @@ async def save(connection: Connection, contact: Contact, changed_at: datetime) -
     """Keep `contact`, unless something newer is kept already (a log read again from its beginning)."""
     await connection.execute(
         "INSERT INTO recipient (reference, name, email, phone, language, email_vouched, phone_vouched, zone,"
-        " changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (reference) DO UPDATE SET"
+        " answers, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (reference) DO UPDATE SET"
         " name = excluded.name, email = excluded.email, phone = excluded.phone, language = excluded.language,"
         " email_vouched = excluded.email_vouched, phone_vouched = excluded.phone_vouched, zone = excluded.zone,"
-        " changed_at = excluded.changed_at WHERE recipient.changed_at <= excluded.changed_at",
+        " answers = excluded.answers, changed_at = excluded.changed_at WHERE recipient.changed_at <= excluded.changed_at",
         contact.recipient,
         contact.name,
         contact.email,
@@ -25,6 +25,7 @@ async def save(connection: Connection, contact: Contact, changed_at: datetime) -
         contact.email_vouched,
         contact.phone_vouched,
         contact.zone,
+        list(contact.answers),
         changed_at,
     )
 

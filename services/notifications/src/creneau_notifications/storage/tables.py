@@ -54,6 +54,7 @@ recipient = Table(
     Column("phone", Text),
     Column("language", Text, nullable=False),
     Column("email_vouched", Boolean, nullable=False, server_default=text("false")),
+    Column("answers", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("phone_vouched", Boolean, nullable=False, server_default=text("false")),
     Column("zone", Text),
     Column("changed_at", DateTime(timezone=True), nullable=False),
@@ -176,6 +177,38 @@ address_link = Table(
     Index("ix_address_link_recipient", "recipient"),
     Index("ix_address_link_expires_at", "expires_at"),
     comment="The links of messages to unconfirmed addresses: SHA-256 of the token, and what it speaks of.",
+)
+
+contact_code = Table(
+    "contact_code",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("address", LargeBinary, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index("ix_contact_code_expires_at", "expires_at"),
+    comment="The one live code of a contact (a keyed hash): a keyed hash of the code, and how often one was tried.",
+)
+
+contact_code_sent = Table(
+    "contact_code_sent",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("mailbox", LargeBinary, primary_key=True),
+    Column("sent", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
+    Column("last_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Index("ix_contact_code_sent_last_at", "last_at"),
+    comment="When codes were sent to a letter box (a keyed hash), as far as it counts.",
+)
+
+visit_link = Table(
+    "visit_link",
+    metadata,
+    Column("message", Uuid, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, nullable=False, server_default=text("0")),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    comment="Of the links that were used: the number of the one that works, and the wrong answers to it.",
 )
 
 attempt = Table(

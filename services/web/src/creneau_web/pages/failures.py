@@ -12,7 +12,7 @@ from starlette.responses import Response
 from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.errors import Unavailable
 from creneau_web.fhir.refusal import RefusedError, UnreachableError
-from creneau_web.page import ForeignFormError, Page, SignInNeededError
+from creneau_web.page import ForeignFormError, NotAPatientError, Page, SignInNeededError
 from creneau_web.site import Site
 
 log = structlog.get_logger(__name__)
@@ -26,6 +26,7 @@ def handle(pages: FastAPI) -> None:
     pages.add_exception_handler(RefusedError, _refused)
     pages.add_exception_handler(UnreachableError, _unreachable)
     pages.add_exception_handler(ForeignFormError, _foreign_form)
+    pages.add_exception_handler(NotAPatientError, _not_a_patient)
     pages.add_exception_handler(RequestValidationError, _unreadable)
     pages.add_exception_handler(HTTPException, _http)
     pages.add_exception_handler(Unavailable, _unreachable)
@@ -62,6 +63,10 @@ async def _unreachable(request: Request, error: Exception) -> Response:
 
 async def _foreign_form(request: Request, _: Exception) -> Response:
     return await _told(_page(request), "form_expired", 403)
+
+
+async def _not_a_patient(request: Request, _: Exception) -> Response:
+    return await _told(_page(request), "not_a_patient", 403)
 
 
 async def _unreadable(request: Request, _: Exception) -> Response:

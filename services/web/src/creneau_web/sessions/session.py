@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Language = Literal["fr", "en", "simple"]
 
+PATIENT = "patient"
+
 KEY_BYTES = 24
 """192 random bits in the cookie (OWASP asks for 64, frontends.md §5 for 128)"""
 
@@ -32,6 +34,21 @@ class Account(BaseModel):
     contact: str | None = None
     """the e-mail address or number to which a one-time code went, for who has no other account"""
 
+    @property
+    def role(self) -> str:
+        """As what the provider knows them; who came by a one-time code is a patient."""
+        return str(self.identity.get("role", PATIENT))
+
+
+class CodeSent(BaseModel):
+    """Where a one-time code went, and where the person goes on once they have typed it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    system: Literal["email", "phone"]
+    value: str
+    back: str = "/"
+
 
 class Content(BaseModel):
     """What a session holds beside its keys; one JSON document."""
@@ -40,6 +57,10 @@ class Content(BaseModel):
     account: Account | None = None
     login: dict[str, Any] | None = None
     """a log-in that was begun: what `auth` must find again when the person comes back"""
+    code: CodeSent | None = None
+    """a one-time code that was sent"""
+    link: str | None = None
+    """the token of a message's link: out of the address as soon as it has been opened"""
     said: str | None = None
     """key of a sentence for the next page, said once"""
 

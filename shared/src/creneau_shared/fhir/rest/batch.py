@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 
+from creneau_shared import functions
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, PreconditionFailed
 from creneau_shared.fhir.audit import PURPOSE_HEADER
@@ -75,11 +76,16 @@ async def process(service: FhirService, carrier: Carrier, request: FhirRequest) 
     bundle = request.resource()
     check_bundle(bundle)
     entries = [_entry(request, index, entry) for index, entry in enumerate(bundle.get("entry", []))]
+    functions.tell(
+        e.request.path[0] for e in entries if e.request.method not in ("GET", "HEAD") and e.request.path
+    )
     minimal = request.prefer.returning == "minimal"
     if bundle["type"] == "batch":
         answers = await _batch(service, carrier, entries)
     else:
         answers = await _transaction(service, carrier, request, entries)
+    for entry, answer in zip(entries, answers, strict=True):
+        service.observe(entry.request, answer.status)
     parts = [_response(answer, minimal) for answer in answers]
     return Answer(200, response_bundle(bundle["type"], parts))
 

@@ -99,8 +99,13 @@ def statement(service: FhirService, operations: Sequence[Operation]) -> Resource
         name=service.name,
         base_url=service.base_url,
         resources=[_resource(served, operations, includes) for _, served in sorted(service.types.items())],
-        operations=[_operation(o) for o in operations if o.definition["system"]],
+        operations=[_operation(o) for o in operations if o.definition["system"] or _is_of_others(o, service)],
     )
+
+
+def _is_of_others(operation: Operation, service: FhirService) -> bool:
+    """Whether it is on types that other services hold, which has no place among our own."""
+    return bool(operation.types) and service.types.keys().isdisjoint(operation.types)
 
 
 def capability_statement(

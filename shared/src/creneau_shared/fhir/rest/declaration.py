@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 from creneau_shared.database.pool import Connection
@@ -44,6 +45,14 @@ class SearchPolicy(Protocol):
         ...
 
 
+class Completion(Protocol):
+    """Completes resources of one type for a caller; in their order."""
+
+    async def __call__(
+        self, connection: Connection, access: Access, now: datetime, contents: Sequence[bytes]
+    ) -> Sequence[bytes]: ...
+
+
 @dataclass(frozen=True)
 class ServedType:
     """One resource type that a service serves."""
@@ -55,6 +64,8 @@ class ServedType:
     views: Sequence[SearchView] = ()
     """profile families that a search may ask for instead of the stored bytes"""
     search_policy: SearchPolicy | None = None
+    completed: Completion | None = None
+    """what is said of resources of the type beside what is stored, to this caller at this moment, on read and search"""
     shown: Callable[[Access, bytes], bytes] | None = None
     """a resource of the type as the caller may see it, where they may not see the whole of what is stored"""
     documentation: str = ""

@@ -36,8 +36,8 @@ from creneau_shared.security.access import COMPARTMENT, PUBLIC
 from creneau_shared.security.certificates import Regulators
 from creneau_shared.security.confirmation import Presented
 from creneau_shared.security.gateway_headers import HANDED_ON
+from creneau_shared.security.issuers import Issuers
 from creneau_shared.security.principal import ANONYMOUS, Principal
-from creneau_shared.security.tokens import TokenVerifier
 
 AsgiScope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -51,7 +51,7 @@ class FhirEndpoint:
     def __init__(
         self,
         server: FhirServer,
-        verifier: TokenVerifier | None,
+        verifier: Issuers | None,
         regulators: Regulators,
         *,
         bodies: BodyLimits,

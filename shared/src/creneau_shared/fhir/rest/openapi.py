@@ -94,6 +94,8 @@ def _is_open(server: FhirServer, path: str, method: str) -> bool:
     *_, name = parts = path.strip("/").split("/")
     if path in ("/", "/metadata") or parts[0] == ASYNC_PATH:
         return True
+    if name.startswith("$") and (parts == [name] or parts[0] not in server.service.types):
+        return next(o for o in server.operations if f"${o.code}" == name).right is None
     if not server.service.policy.anonymous_read:
         return False
     if path == "/_history":
@@ -235,6 +237,19 @@ def _system(server: FhirServer) -> Iterator[tuple[str, Schema]]:
     )
     if server.asynchronous is not None:
         yield _polling(server.asynchronous.service)
+    for operation in server.operations:
+        if operation.allows(None, None):
+            yield f"/${operation.code}", {"post": _system_operation(operation)}
+        for name in operation.types if operation.definition["type"] else ():
+            if name not in server.service.types:
+                yield f"/{name}/${operation.code}", {"post": _system_operation(operation)}
+
+
+def _system_operation(operation: Operation) -> Schema:
+    title = str(operation.definition["title"])
+    name = str(operation.definition["name"])
+    answers = {"200": _answer("The answer of the operation.", "Resource")}
+    return _call(title, f"system{name}", answers, tag="system", body=_body("Parameters"), later=False)
 
 
 def _polling(service: str) -> tuple[str, Schema]:

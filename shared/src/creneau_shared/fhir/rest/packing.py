@@ -81,6 +81,7 @@ def _packed(principal: Principal) -> dict[str, Any]:
         "nationalId": principal.national_id,
         "actingFor": principal.acting_for,
         "mandate": principal.mandate,
+        "appointment": principal.appointment,
     }
 
 
@@ -99,4 +100,5 @@ def _unpacked(kept: dict[str, Any]) -> Principal:
         national_id=kept.get("nationalId"),
         acting_for=kept.get("actingFor"),
         mandate=kept.get("mandate"),
+        appointment=kept.get("appointment"),
     )

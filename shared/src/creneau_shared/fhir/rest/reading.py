@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, Forbidden, Gone, NotFound
@@ -133,6 +134,10 @@ async def read(
     async with service.connection() as connection:
         stored = await read_current(connection, store, access, id_)
         await service.audit(connection, request, "R", stored)
+        completed = service.types[store.resource_type].completed
+        if completed is not None and stored.content is not None:
+            [content] = await completed(connection, access, request.now, [stored.content])
+            stored = replace(stored, content=content)
     return _answer(request, service.as_shown(access, stored))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import MethodNotAllowed, NotFound, NotImplementedByServer
+from creneau_shared.errors import Forbidden, MethodNotAllowed, NotFound, NotImplementedByServer
 from creneau_shared.fhir.rest import capability, history, reading, searching, writing
 from creneau_shared.fhir.rest.asynchronous import AsyncRequests
 from creneau_shared.fhir.rest.declaration import Interaction, ServedType
@@ -22,7 +22,7 @@ from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.security.access import Access
 from creneau_shared.security.principal import Action
-from creneau_shared.type_table import COMPARTMENT_PARAMETERS
+from creneau_shared.type_table import COMPARTMENT_PARAMETERS, PUBLIC
 
 Path = tuple[str, ...]
 Read = Callable[[], Awaitable[Answer]]
@@ -73,6 +73,8 @@ class Route:
     """What a request will do: exactly one of the two; a write is given the connection of its transaction."""
 
     read: Read | None = None
+    once: bool = False
+    """whether `read` changes something by itself: it is not begun a second time"""
     write: Write | None = None
 
 
@@ -95,6 +97,8 @@ class Router:
             return self._of_system(request, method, path)
         if len(path) in (3, 4) and path[2] in COMPARTMENT_PARAMETERS.get(path[0], ()):
             return self._of_compartment(request, method, path)
+        if len(path) == 2 and self._is_of_another_service(*path):
+            return self._operation(request, method, path[0], None, path[1])
         served = self._service.served(path[0])
         match path[1:]:
             case ():
@@ -114,6 +118,7 @@ class Router:
                 return self._history(request, served, id_)
             case (id_, "_history", version):
                 _require_interaction(served, "vread", method, "GET")
+                _require_more_than_a_link(request, served.name)
                 access = request.access(served.name, "r")
                 return Route(
                     read=partial(reading.vread, self._service, request, access, served.store, id_, version)
@@ -136,7 +141,8 @@ class Router:
             case "GET", ("metadata",):
                 return Route(read=partial(capability.metadata, service, self._operations, request))
             case "GET", ("_history",):
-                stores = [s.store for s in service.types.values() if "history-type" in s.interactions]
+                kept = (s for s in service.types.values() if "history-type" in s.interactions)
+                stores = [s.store for s in kept if not _is_beyond_link(request, s.name)]
                 return Route(read=partial(history.history, service, request, stores))
             case _, ("_async", name, id_):
                 return self._polling(request, method, name, id_)
@@ -194,7 +200,15 @@ class Router:
 
     def _history(self, request: FhirRequest, served: ServedType, id_: str | None) -> Route:
         request.access(served.name, "r")
+        _require_more_than_a_link(request, served.name)
         return Route(read=partial(history.history, self._service, request, [served.store], id_))
+
+    def _is_of_another_service(self, resource_type: str, code: str) -> bool:
+        """Whether it is an operation of this service on a type that another one holds."""
+        return resource_type not in self._service.types and any(
+            f"${operation.code}" == code and resource_type in operation.types
+            for operation in self._operations
+        )
 
     def _operation(
         self, request: FhirRequest, method: str, resource_type: str | None, id_: str | None, code: str
@@ -207,7 +221,7 @@ class Router:
                 if operation.right is not None:
                     request.access(*operation.right)
                 call = OperationCall(self._service, request, resource_type, id_)
-                return Route(read=partial(operation.handler, call))
+                return Route(read=partial(operation.handler, call), once=affects_state)
         raise NotImplementedByServer(
             f"L'opération {code} n'existe pas ici.",
             f"The operation {code} does not exist here.",
@@ -220,6 +234,22 @@ def _require_interaction(served: ServedType, interaction: Interaction, method: s
         raise MethodNotAllowed.at_address(method, "")
     if method != expected:
         raise MethodNotAllowed.at_address(method, "GET, HEAD" if expected == "GET" else expected)
+
+
+def _is_beyond_link(request: FhirRequest, resource_type: str) -> bool:
+    """Whether these are versions of what is personal, asked for with a token for one appointment: earlier ones of it may
+    have been somebody else's."""
+    return request.principal.appointment is not None and resource_type not in PUBLIC
+
+
+def _require_more_than_a_link(request: FhirRequest, resource_type: str) -> None:
+    """Forbidden for what is beyond a link."""
+    if _is_beyond_link(request, resource_type):
+        raise Forbidden(
+            "Ce lien montre le rendez-vous tel qu'il est, pas son historique.",
+            "This link shows the appointment as it is, not its history.",
+            details_code="link-only",
+        )
 
 
 def _require_method(offered: Mapping[str, Interaction], served: ServedType, method: str) -> None:

@@ -158,7 +158,26 @@ async def _run(
             await service.auditor.record(connection, request, event)
         else:
             together += touched
-    return result
+        return await _completed(service, connection, request, result)
+
+
+async def _completed(
+    service: FhirService, connection: Connection, request: FhirRequest, result: SearchResult
+) -> SearchResult:
+    """The rows with what is said of them to this caller beside what is stored."""
+    rows = [*result.matches, *result.included]
+    for name in {row.type for row in rows}:
+        served = service.types.get(name)
+        if served is None or served.completed is None:
+            continue
+        places = [place for place, row in enumerate(rows) if row.type == name]
+        access = request.access(name, "s")
+        contents = [rows[place].content for place in places]
+        contents = list(await served.completed(connection, access, request.now, contents))
+        for place, content in zip(places, contents, strict=True):
+            rows[place] = rows[place]._replace(content=content)
+    count = len(result.matches)
+    return replace(result, matches=tuple(rows[:count]), included=tuple(rows[count:]))
 
 
 async def _catalog(

@@ -53,6 +53,15 @@ class FhirServer:
 
     async def answer(self, request: FhirRequest) -> Answer:
         """As `handle`, for a client that may rather come back for the answer (`Prefer: respond-async`)."""
+        try:
+            answer = await self._answer(request)
+        except CreneauError as refusal:
+            self.service.observe(request, refusal.status)
+            raise
+        self.service.observe(request, answer.status)
+        return answer
+
+    async def _answer(self, request: FhirRequest) -> Answer:
         asynchronous = self.asynchronous
         if (
             asynchronous is None
@@ -89,7 +98,7 @@ class FhirServer:
         route = self._route(request)
         said = provenance_of(self.service, request, writes=route.write is not None)
         if route.read is not None:
-            return await self._read(request, route.read)
+            return await (route.read() if route.once else self._read(request, route.read))
         assert route.write is not None
         async with self.service.transaction() as connection:
             answer = await route.write(connection)

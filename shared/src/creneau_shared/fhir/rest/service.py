@@ -30,6 +30,12 @@ from creneau_shared.security.access import PUBLIC, Access, AccessPolicy
 
 Words = Callable[[Refusal], CreneauError]
 """A service's catalogue: the error that tells of a refusal of its rules."""
+Observer = Callable[[FhirRequest, int], None]
+"""Is told of what was asked by itself or as an entry of a Bundle, and with which status it ended. It does not wait."""
+
+
+def seen_by_nobody(request: FhirRequest, status: int) -> None:
+    """The observer of a service that watches nothing."""
 
 
 class FhirService:
@@ -51,6 +57,7 @@ class FhirService:
         workshop: HeavyWork,
         bounds: ResourceBounds,
         words: Words | None = None,
+        observer: Observer = seen_by_nobody,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
@@ -65,6 +72,7 @@ class FhirService:
         self.workshop = workshop
         self.bounds = bounds
         self._words = words
+        self.observe = observer
         self._query_seal = QuerySeal(cursor_secret)
         self._transactions = Transactions(database)
         self._gathered = {

@@ -88,7 +88,10 @@ class GenericStore:
         base_url: str,
         changed: Changed = nothing_more,
         belonging: Belonging = as_it_is,
+        listed: Callable[[str, str], str] | None = None,
     ) -> None:
+        """`listed`: the condition that a version is shown in the history of the type, by the alias of its row and the
+        column of its terms."""
         self.resource_type = resource_type
         self._base_url = base_url
         self._changed = changed
@@ -96,7 +99,7 @@ class GenericStore:
         self._table = table_name(resource_type)
         self._needs = storage_needs(resource_type)
         self._narrow = resource_type in NARROW
-        self._current, self._past = _versions(resource_type)
+        self._current, self._past = _versions(resource_type, listed)
         self._insert_ctes = self._insert("")
         self._insert_sql = f"WITH {self._insert('ON CONFLICT (id) DO NOTHING')} SELECT key FROM resource"
         self._update_ctes = self._update(keep_superseded=True, terms="$5")
@@ -468,7 +471,9 @@ class GenericStore:
         return ", ".join(parts)
 
 
-def _versions(resource_type: str) -> tuple[VersionRows, VersionRows]:
+def _versions(
+    resource_type: str, listed: Callable[[str, str], str] | None
+) -> tuple[VersionRows, VersionRows]:
     """Where the current and the superseded versions of a type stand."""
 
     def rows(table: str, alias: str, terms: str, only: str, ended: str | None) -> VersionRows:
@@ -486,7 +491,7 @@ def _versions(resource_type: str) -> tuple[VersionRows, VersionRows]:
             served_id=f"{alias}.id",
             deletion=f"{alias}.content IS NULL",
             bears=bears,
-            only=only,
+            only=only if listed is None else f"{only} AND {listed(alias, terms)}",
             ended=ended,
         )
 

@@ -20,6 +20,14 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Jusqu'à quand le créneau est gardé pour ce rendez-vous en attente.",
         "Until when the slot is kept for this pending appointment.",
     ),
+    "cancelable-until": (
+        "Jusqu'à quand le patient qui lit ce rendez-vous peut l'annuler ; calculé à la lecture, jamais enregistré.",
+        "Until when the patient who reads this appointment can cancel it; computed when it is read, never stored.",
+    ),
+    "reschedulable-until": (
+        "Jusqu'à quand le patient qui lit ce rendez-vous peut le déplacer ; calculé à la lecture, jamais enregistré.",
+        "Until when the patient who reads this appointment can move it; computed when it is read, never stored.",
+    ),
     "double-booking-reason": (
         "Pourquoi le patient peut avoir un autre rendez-vous à la même heure ; dit par un cabinet, jamais par le patient.",
         "Why the patient may have another appointment at that time; said by a practice, never by the patient.",

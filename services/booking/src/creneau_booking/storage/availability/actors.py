@@ -37,7 +37,8 @@ _TAKEN = (
         people="""(
           SELECT actor FROM occupancy WHERE appointment_id = ANY($1)
           UNION SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = schedule_key
-            WHERE schedule.terms @> ARRAY['actor=' || $2]) AS taken"""
+            WHERE schedule.terms @> ARRAY['actor=' || $2]
+          UNION SELECT unnest($3::text[])) AS taken"""
     )
     + " AS people"
 )
@@ -76,15 +77,18 @@ async def resolve(connection: Connection, references: Sequence[str]) -> dict[str
     return {row["named"]: row["exclusive"] for row in await connection.fetch(_RESOLVE, roles, places)}
 
 
-async def wait_for_turn(connection: Connection, *appointments: str, beside: str | None = None) -> None:
+async def wait_for_turn(
+    connection: Connection, *appointments: str, beside: str | None = None, people: Sequence[str] = ()
+) -> None:
     """Wait until nobody else disposes of the time of those whom these appointments (ids) take, nor of those who share an
-    agenda with an actor (`beside`). Whoever frees several waits for all of them at once, their rows locked."""
-    await connection.execute(_WAIT, list(appointments), beside)
+    agenda with an actor (`beside`), nor of these `people`. Whoever frees several, or frees and then takes, waits for all
+    of them at once, their rows locked."""
+    await connection.execute(_WAIT, list(appointments), beside, list(people))
 
 
 async def try_turn(connection: Connection, appointment_id: str) -> bool:
     """Whether it is our turn at once. Whoever holds slots already must not wait for people as well."""
-    return bool(await connection.fetchval(_TRY, [appointment_id], None))
+    return bool(await connection.fetchval(_TRY, [appointment_id], None, []))
 
 
 async def stop_taking(

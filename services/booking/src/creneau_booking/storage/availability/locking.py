@@ -25,7 +25,7 @@ from creneau_shared.security.rights import OWNER
 # refused whatever happens meanwhile, and so need not wait for their turn.
 _FOUND = """
 WITH found AS MATERIALIZED (
-  SELECT schedule_key, start, id, CASE WHEN taken_by IS NULL THEN said <> 'free' ELSE taken_by <> $2 AND NOT EXISTS (
+  SELECT schedule_key, start, id, taken_by, CASE WHEN taken_by IS NULL THEN said <> 'free' ELSE taken_by <> $2 AND NOT EXISTS (
       SELECT FROM hold WHERE hold.appointment_id = slot.taken_by AND hold.expires_at <= $3) END AS out_of_reach
   FROM {slots} AS slot WHERE id = ANY((SELECT $1::uuid[])::uuid[])
 )"""
@@ -44,13 +44,16 @@ JOIN agenda ON agenda.schedule_key = slot.schedule_key
 """
 _OUT_OF_REACH = "EXISTS (SELECT FROM found WHERE out_of_reach)"
 # Of each Patient who is there: the id, and after it to whom they are known. Of each role and room: who is taken with it.
-# Of whoever holds: how many live holds they have.
+# Of whoever holds: how many live holds they have, and which of them have these slots.
 _BESIDE = f"""ARRAY(
   SELECT patient.id || ' ' || array_to_string(ARRAY(
     SELECT term FROM unnest(patient.terms) AS term WHERE starts_with(term, '{OWNER}')), ' ')
   FROM patient WHERE patient.id = ANY($5::text[]) AND NOT patient.deleted) AS patients,
 ARRAY(SELECT named || ' ' || exclusive FROM resolved) AS resolved,
-(SELECT count(*) FROM hold WHERE hold.issuer = $8 AND hold.subject = $9 AND hold.expires_at > $3) AS holds"""
+(SELECT count(*) FROM hold WHERE hold.issuer = $8 AND hold.subject = $9 AND hold.expires_at > $3) AS holds,
+ARRAY(
+  SELECT hold.appointment_id FROM hold WHERE hold.appointment_id IN (SELECT taken_by FROM found)
+    AND hold.appointment_id <> $2 AND hold.issuer = $8 AND hold.subject = $9 AND hold.expires_at > $3) AS own_holds"""
 # Locked all of them, or none: who has locked some would lock the others, and their people, out of order. PostgreSQL takes
 # the locks of `turn` before it looks for a row of `locked`.
 _LOCK = f"""{_FOUND}, resolved AS MATERIALIZED (
@@ -96,6 +99,8 @@ class Locked:
     """as `actors.resolve`, of those who were named; None like `patients`"""
     holds: int
     """how many holds that have not run out the holder has; 0 without one"""
+    own_holds: Sequence[str]
+    """the appointments (ids) of those of them that have one of the slots, beside the one that wants them"""
 
 
 async def lock_slots(
@@ -114,7 +119,7 @@ async def lock_slots(
     of `people` (actors that are in one place only); slots that do not exist are missing. Or the facts as they are, and
     nothing locked: one is out of reach because somebody else has it. So a thousand who want one slot are refused side by
     side. `patients` (ids) are looked up beside, and who is taken with the roles and places that are `named` (references),
-    and how many slots the `holder` holds.
+    and how many slots the `holder` holds, and whether it is these.
 
     `near`, the appointment's own start, lets PostgreSQL look into one month; slots that are not all found there are looked
     for everywhere.
@@ -136,6 +141,7 @@ async def lock_slots(
         dict(map(_known, rows[0]["patients"])) if rows else None,
         dict(pair.split() for pair in rows[0]["resolved"]) if rows else None,
         rows[0]["holds"] if rows else 0,
+        rows[0]["own_holds"] if rows else (),
     )
 
 

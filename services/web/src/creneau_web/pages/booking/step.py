@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
 
 from creneau_web.fhir.refusal import RefusedError
-from creneau_web.page import CurrentPage, Page
+from creneau_web.page import CurrentPage, Page, check_patient
 from creneau_web.pages.booking.draft import Draft, keep, load, release
 from creneau_web.pages.booking.holding import hold
 from creneau_web.people.records import people_of
@@ -29,6 +29,7 @@ async def next_step(page: Page, draft: Draft) -> RedirectResponse:
         return page.go(f"/rendez-vous/{draft.booked}")
     if page.account is None:
         return page.go("/connexion", retour=draft.path)
+    check_patient(page.account)
     if draft.patient is None:
         people = await people_of(page.fhir)
         if not people:

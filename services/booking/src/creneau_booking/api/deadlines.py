@@ -1,0 +1,70 @@
+"""Until when a patient may cancel or move: said of each Appointment that they read or find, never stored.
+
+The practice's rule may change after an appointment was booked, and what is judged is the rule as it is: a stored instant
+would be wrong then. So it is computed for who may use it, a statement a page; nobody else pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.deadlines import Deadlines, deadlines_of
+from creneau_booking.domain.transitions import MOVABLE
+from creneau_booking.storage.agenda_rules import change_deadlines
+from creneau_booking.storage.appointment_mapper import CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL, fhir_instant
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.access import Access
+
+MAY_CANCEL = frozenset({"book", "cancel"})
+MAY_MOVE = frozenset({"book", "move"})
+
+
+class WithDeadlines:
+    """Completes appointments for patients."""
+
+    def __init__(self, repository: AppointmentRepository) -> None:
+        self._repository = repository
+
+    async def __call__(
+        self, connection: Connection, access: Access, now: datetime, contents: Sequence[bytes]
+    ) -> Sequence[bytes]:
+        """The appointments (JSON), each with its deadlines in so far as the caller may cancel or move it."""
+        if access.patient_ids is None:
+            return contents
+        resources = [loads(content) for content in contents]
+        facts = [self._repository.facts(resource) for resource in resources]
+        open_ones = [one for one in facts if one.status in MOVABLE and one.start is not None]
+        slots = sorted({slot for one in open_ones for slot in one.slots})
+        starts = [one.start for one in open_ones if one.start is not None]
+        known = await change_deadlines(connection, slots, min(starts), max(starts)) if slots else {}
+        return [
+            _with(content, resource, _theirs(access, one, known))
+            for content, resource, one in zip(contents, resources, facts, strict=True)
+        ]
+
+
+def _theirs(access: Access, appointment: Appointment, known: dict[str, timedelta]) -> Deadlines:
+    agendas = [known[slot] for slot in appointment.slots if slot in known]
+    found = deadlines_of(appointment, agendas)
+    people = access.rights.people
+    may = frozenset[str]().union(*(people.get(p.removeprefix("Patient/"), ()) for p in appointment.patients))
+    return Deadlines(
+        found.cancelable if may & MAY_CANCEL else None, found.reschedulable if may & MAY_MOVE else None
+    )
+
+
+def _with(content: bytes, resource: Resource, deadlines: Deadlines) -> bytes:
+    said = [
+        {"url": url, "valueInstant": fhir_instant(until)}
+        for url, until in (
+            (CANCELABLE_UNTIL, deadlines.cancelable),
+            (RESCHEDULABLE_UNTIL, deadlines.reschedulable),
+        )
+        if until is not None
+    ]
+    return dumps({**resource, "extension": [*resource.get("extension", ()), *said]}) if said else content

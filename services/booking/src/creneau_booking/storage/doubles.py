@@ -1,0 +1,40 @@
+"""Whether two appointments have one slot, or one person at one time: it cannot be, and is looked for all the same.
+
+What is compared is what the appointments say, not the tables by which rivals exclude each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from prometheus_client import Gauge
+
+from creneau_booking.domain.status import SLOT_STATUS_OF
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.generic import literal
+
+DOUBLES = Gauge("creneau_double_bookings", "Appointments that have a slot which another one has, too")
+
+LOOKED_AT_MAX = 10_000
+
+_CLAIMING = f"ARRAY[{', '.join(literal(f'status={status}') for status in SLOT_STATUS_OF)}]"
+_CHANGED = f"""
+SELECT id FROM appointment WHERE last_updated > $1 AND NOT deleted AND terms && {_CLAIMING}
+ORDER BY last_updated DESC LIMIT $2
+"""
+_DOUBLED = f"""
+SELECT one.id FROM appointment AS one
+CROSS JOIN LATERAL (SELECT array_agg(t) AS slots FROM unnest(one.terms) AS t WHERE t ~ '^slot=Slot/[^/]+$') AS has
+WHERE one.id = ANY($1) AND NOT one.deleted AND one.terms && {_CLAIMING} AND EXISTS (
+  SELECT FROM appointment AS other WHERE other.terms && has.slots AND other.id <> one.id AND NOT other.deleted
+  AND other.terms && {_CLAIMING})
+"""
+
+
+async def doubled(connection: Connection, since: datetime, known: Collection[str]) -> frozenset[str]:
+    """The ids of doubled appointments, among those that have changed since and those that were `known` to be."""
+    rows = await connection.fetch(_CHANGED, since, LOOKED_AT_MAX)
+    wanted = {row["id"] for row in rows} | set(known)
+    found = await connection.fetch(_DOUBLED, list(wanted)) if wanted else []
+    return frozenset(row["id"] for row in found)

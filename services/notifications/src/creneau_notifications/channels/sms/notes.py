@@ -1,0 +1,56 @@
+"""Notes by text message."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from creneau_notifications.channels.notes import Note
+from creneau_notifications.channels.sms.address import NAME, sms_address
+from creneau_notifications.channels.sms.render import gsm
+from creneau_notifications.channels.sms.transport import LoggedSms, SmsTransport
+from creneau_notifications.domain.address import Address, InvalidAddressError
+from creneau_shared.errors import Unprocessable
+
+
+class SmsNotes:
+    """A `NoteWay`."""
+
+    name = NAME
+    systems = frozenset({"phone", "sms"})
+    kind: Literal["phone"] = "phone"
+
+    def __init__(self, transport: SmsTransport | None = None) -> None:
+        self._transport = transport or LoggedSms()
+
+    def address(self, given: str) -> Address:
+        try:
+            return sms_address(given)
+        except InvalidAddressError as error:
+            raise _no_texts() if error.reason == "no-text-messages" else _no_number() from None
+
+    def not_offered(self) -> Unprocessable:
+        return Unprocessable(
+            "Aucun SMS n'est envoyé ici : donnez une adresse électronique, ou téléphonez au cabinet.",
+            "No text messages are sent from here: give an e-mail address, or telephone the practice.",
+            details_code="no-codes-by-text",
+        )
+
+    async def send(self, address: Address, note: Note) -> None:
+        await self._transport.send(address.value, gsm(note.brief))
+
+
+def _no_texts() -> Unprocessable:
+    return Unprocessable(
+        "Ce numéro (ligne fixe) ne reçoit pas de SMS : donnez un mobile ou une adresse électronique, ou téléphonez au"
+        " cabinet.",
+        "This number (a landline) gets no text messages: give a mobile or an e-mail address, or telephone the practice.",
+        details_code="no-text-messages",
+    )
+
+
+def _no_number() -> Unprocessable:
+    return Unprocessable(
+        "Ce numéro de téléphone n'en est pas un : corrigez-le, par exemple 06 39 98 00 01.",
+        "This is no telephone number: correct it, for example +33 6 39 98 00 01.",
+        details_code="no-phone-number",
+    )

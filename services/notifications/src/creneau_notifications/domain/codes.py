@@ -1,0 +1,35 @@
+"""How many codes may go to one letter box: few at once, and not many a day. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+DAY = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLimits:
+    """How one-time codes are made and used."""
+
+    lifetime: timedelta
+    tries_max: int
+    window: timedelta
+    window_max: int
+    """codes to one letter box within `window`"""
+    day_max: int
+    """codes to one letter box within 24 hours"""
+
+    def again_at(self, sent: Sequence[datetime], now: datetime) -> datetime | None:
+        """When another code may be sent to a letter box to which these were sent (in order); None: now."""
+        waits = [
+            within[-most] + span
+            for span, most in ((self.window, self.window_max), (DAY, self.day_max))
+            if len(within := [at for at in sent if at > now - span]) >= most
+        ]
+        return max(waits, default=None)
+
+    def remembered(self, sent: Sequence[datetime], now: datetime) -> list[datetime]:
+        """What still counts of what was sent, with one that is sent now."""
+        return [*(at for at in sent if at > now - max(DAY, self.window)), now]

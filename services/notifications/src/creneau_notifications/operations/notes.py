@@ -1,0 +1,140 @@
+"""What the operations share that send something to a contact while their caller waits: how much, how, and its refusals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+import structlog
+
+from creneau_notifications.channels.channel import DeliveryError
+from creneau_notifications.channels.notes import Note, NotePost, NoteWay
+from creneau_notifications.domain.address import Address
+from creneau_notifications.domain.codes import CodeLimits
+from creneau_notifications.storage import codes
+from creneau_notifications.storage.addresses import Hashed
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import TooManyRequests, Unavailable, Unprocessable
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.storage.store import Resource
+
+RETRY_AFTER_S = 30
+CANONICAL = "https://creneau.sante.fr/fhir/OperationDefinition/"
+
+log = structlog.get_logger(__name__)
+
+
+def definition(
+    code: str, title: str, description: str, parameters: list[Resource], *, resource: str | None = None
+) -> Resource:
+    """An OperationDefinition, of the base itself or of a type."""
+    id_ = f"{(resource or 'system').lower()}-{code}"
+    return {
+        "resourceType": "OperationDefinition",
+        "id": id_,
+        "url": f"{CANONICAL}{id_}",
+        "version": "1.0.0",
+        "name": (resource or "") + "".join(word.title() for word in code.split("-")),
+        "title": title,
+        "status": "active",
+        "kind": "operation",
+        "description": description,
+        "affectsState": True,
+        "code": code,
+        **({"resource": [resource]} if resource else {}),
+        "system": resource is None,
+        "type": resource is not None,
+        "instance": False,
+        "parameter": parameters,
+    }
+
+
+def parameter(name: str, type_: str, use: str = "in", minimum: int = 1) -> Resource:
+    """One OperationDefinition.parameter."""
+    return {"name": name, "use": use, "min": minimum, "max": "1", "type": type_}
+
+
+def body_of(request: FhirRequest) -> OperationInput:
+    """What the body says: in an address it would be kept by whoever logs addresses."""
+    return OperationInput.of(replace(request, query=[]))
+
+
+def at(name: str) -> str:
+    """The expression of a parameter."""
+    return f"Parameters.parameter.where(name='{name}')"
+
+
+def instant(moment: datetime) -> str:
+    """As FHIR writes an instant, to the second."""
+    return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def answered(*parameters: Resource) -> Answer:
+    """The answer with these output parameters."""
+    return Answer(200, dumps({"resourceType": "Parameters", "parameter": list(parameters)}))
+
+
+async def take_turn(
+    connection: Connection, limits: CodeLimits, address: Hashed, now: datetime, expression: str
+) -> None:
+    """Count one thing sent to the letter box of an address; TooManyRequests when it has had enough."""
+    sent = await codes.lock_sent(connection, address)
+    again_at = limits.again_at(sent, now)
+    if again_at is not None:
+        raise _too_many(again_at, now, expression)
+    await codes.put_down(connection, address, limits.remembered(sent, now))
+
+
+async def send(post: NotePost, way: NoteWay, address: Address, note: Note, expression: str) -> None:
+    """Return once the note has left; Unprocessable or Unavailable, in words, otherwise."""
+    try:
+        await post.send(way, address, note)
+    except DeliveryError as error:
+        # What the server said may repeat the address.
+        log.warning(
+            "note not sent", channel=address.channel, permanent=error.permanent, smtp_code=error.smtp_code
+        )
+        raise _refused(expression) if error.permanent else _not_sent() from None
+
+
+def _too_many(again_at: datetime, now: datetime, expression: str) -> TooManyRequests:
+    wait_s = max(1, math.ceil((again_at - now).total_seconds()))
+    return TooManyRequests(
+        f"Plusieurs messages ont déjà été envoyés : utilisez le dernier reçu, ou redemandez {_after(wait_s, 'fr')}."
+        " Vous pouvez aussi téléphoner au cabinet.",
+        f"Several messages have been sent already: use the last one, or ask again {_after(wait_s, 'en')}. You can also"
+        " telephone the practice.",
+        expression=expression,
+        details_code="too-many-codes",
+        headers={"Retry-After": str(wait_s)},
+    )
+
+
+def _after(wait_s: int, language: Literal["fr", "en"]) -> str:
+    """`dans 9 minutes`, as people say a wait."""
+    minutes = math.ceil(wait_s / 60)
+    amount, unit = (minutes, "minute") if minutes < 120 else (math.ceil(minutes / 60), "hour")
+    word = unit if language == "en" else {"minute": "minute", "hour": "heure"}[unit]
+    return f"{'in' if language == 'en' else 'dans'} {amount} {word}{'s' if amount > 1 else ''}"
+
+
+def _refused(expression: str) -> Unprocessable:
+    return Unprocessable(
+        "Le message n'a pas pu être remis à ce contact : vérifiez-le, donnez-en un autre, ou téléphonez au cabinet.",
+        "The message could not be handed to this contact: check it, give another one, or telephone the practice.",
+        expression=expression,
+        details_code="code-undeliverable",
+    )
+
+
+def _not_sent() -> Unavailable:
+    return Unavailable(
+        "Le message n'a pas pu être envoyé pour le moment : réessayez dans un instant, ou téléphonez au cabinet.",
+        "The message could not be sent at the moment: try again shortly, or telephone the practice.",
+        details_code="code-not-sent",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )

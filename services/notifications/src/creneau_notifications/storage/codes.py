@@ -1,0 +1,86 @@
+"""The one-time codes: one live code a contact, and when codes were sent to a letter box.
+
+Contacts stand here as keyed hashes (see `addresses.Keyring`), and so do codes: six digits are found in a moment by whoever
+has their plain hash.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from datetime import datetime
+
+from creneau_notifications.storage.addresses import Hashed
+from creneau_shared.database.pool import Connection
+from creneau_shared.retention.rules import removing
+
+_ENDED = (removing("contact_code", "expires_at"), removing("contact_code_sent", "last_at"))
+
+
+async def lock_sent(connection: Connection, address: Hashed) -> list[datetime]:
+    """When codes were sent to this letter box, locked against every other sender until the transaction ends."""
+    sent: list[datetime] = await connection.fetchval(
+        "INSERT INTO contact_code_sent AS kept (channel, mailbox) VALUES ($1, $2)"
+        " ON CONFLICT (channel, mailbox) DO UPDATE SET channel = kept.channel RETURNING sent",
+        address.channel,
+        address.mailbox,
+    )
+    return sent
+
+
+async def put_down(connection: Connection, address: Hashed, sent: Sequence[datetime]) -> None:
+    """Keep when codes were sent to this letter box, which is locked."""
+    await connection.execute(
+        "UPDATE contact_code_sent SET sent = $3, last_at = $4 WHERE channel = $1 AND mailbox = $2",
+        address.channel,
+        address.mailbox,
+        list(sent),
+        max(sent),
+    )
+
+
+async def keep(connection: Connection, address: Hashed, digest: bytes, expires_at: datetime) -> None:
+    """Make this the one code of the contact; an earlier one works no more."""
+    await connection.execute(
+        "INSERT INTO contact_code (channel, address, digest, expires_at) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (channel, address) DO UPDATE SET digest = $3, expires_at = $4, tries = 0",
+        address.channel,
+        address.exact,
+        digest,
+        expires_at,
+    )
+
+
+async def use(connection: Connection, address: Hashed, digest: bytes, now: datetime, tries_max: int) -> bool:
+    """Try a code, once more of at most `tries_max` times; whether it is the contact's, which it then is no longer.
+
+    The transaction must be committed either way: a try that is undone was none.
+    """
+    kept = await connection.fetchval(
+        "UPDATE contact_code SET tries = tries + 1"
+        " WHERE channel = $1 AND address = $2 AND expires_at > $3 AND tries < $4 RETURNING digest",
+        address.channel,
+        address.exact,
+        now,
+        tries_max,
+    )
+    if kept is None or not hmac.compare_digest(kept, digest):
+        return False
+    await connection.execute(
+        "DELETE FROM contact_code WHERE channel = $1 AND address = $2", address.channel, address.exact
+    )
+    return True
+
+
+async def forget(connection: Connection, address: Hashed) -> None:
+    """Forget the code of a contact. When codes were sent to it stays: else whoever erases a record could have more sent."""
+    await connection.execute(
+        "DELETE FROM contact_code WHERE channel = $1 AND address = $2", address.channel, address.exact
+    )
+
+
+async def prune(connection: Connection, before: datetime, limit: int) -> int:
+    """Forget at most `limit` codes that ended, and as many counts of which the last is from, before this instant; how
+    many."""
+    removed = [await remove(connection, before, limit) for remove in _ENDED]
+    return max(removed)

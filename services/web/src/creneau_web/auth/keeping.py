@@ -1,0 +1,63 @@
+"""Tokens stay fresh for as long as somebody is here: before a page uses one that is about to end, it is renewed."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakValueDictionary
+
+import structlog
+
+from creneau_web.auth.accounts import tokens_of, with_tokens
+from creneau_web.auth.facts import Tokens
+from creneau_web.auth.failure import LoginError
+from creneau_web.auth.login import Login
+from creneau_web.auth.metrics import DONE, RENEWALS
+from creneau_web.sessions.session import Session
+from creneau_web.sessions.store import Sessions
+
+log = structlog.get_logger(__name__)
+
+
+class Keeping:
+    """Renews the tokens of sessions. Of one session, one request of a process at a time does it: two browser tabs would
+    otherwise use the same refresh token, which some issuers take for theft."""
+
+    def __init__(self, login: Login, sessions: Sessions) -> None:
+        self._login = login
+        self._sessions = sessions
+        self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+    async def fresh(self, session: Session, key: str) -> Session | None:
+        """The session with tokens that hold; `key`: the cookie by which it was found. Whose session has ended at the issuer
+        is not logged in any more. None when somebody ended it here meanwhile."""
+        if self._due(session) is None:
+            return session
+        lock = self._locks.setdefault(session.key_hash, asyncio.Lock())
+        async with lock:
+            found = await self._sessions.find(key)
+            due = self._due(found) if found else None
+            if found is None or due is None:
+                return found
+            return await self._renewed(found, due)
+
+    async def _renewed(self, session: Session, due: Tokens) -> Session:
+        account = session.account
+        assert account is not None
+        try:
+            tokens = await self._login.renew(due)
+        except LoginError as error:
+            # The FHIR base will say that the token has ended; the session stays for when the issuer is back.
+            log.warning("login.refresh_failed", detail=error.detail)
+            RENEWALS.labels(error.reason).inc()
+            return session
+        RENEWALS.labels(DONE if tokens else "ended").inc()
+        changed = with_tokens(account, tokens) if tokens else None
+        if changed != account:
+            session.content = session.content.model_copy(update={"account": changed})
+            await self._sessions.save(session)
+        return session
+
+    def _due(self, session: Session) -> Tokens | None:
+        """The tokens of a session, when they should be renewed."""
+        tokens = tokens_of(session.account) if session.account else None
+        return tokens if tokens is not None and self._login.is_due(tokens) else None

@@ -1,0 +1,115 @@
+"""A visit by the link of a message, without an account (`Appointment/$open-link`).
+
+The link's token leaves the address at once: it is kept with the session, so that no page, no history and no referrer of
+what follows holds it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.page import CurrentPage, Page
+from creneau_web.sessions.session import Account
+from creneau_web.visits.by_link import linked_visit, opened
+
+router = APIRouter(prefix="/rdv")
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+"""what follows (a bracket, a full stop) a mail program has drawn into the link"""
+OVER = (404, 410)
+WRONG = 422
+TOO_OFTEN = 429
+
+
+@router.get("/{token}")
+async def arrive(page: CurrentPage, token: str) -> RedirectResponse:
+    """Keep the token with the session, and go on without it in the address."""
+    found = TOKEN.match(token)
+    session = await page.own_session()
+    session.content = session.content.model_copy(update={"link": found[0] if found else ""})
+    await page.site.sessions.save(session)
+    return page.go("/rdv")
+
+
+@router.get("", response_class=HTMLResponse)
+async def show(page: CurrentPage) -> HTMLResponse:
+    """When and where; one question opens the rest."""
+    return await _show(page, {}, 200)
+
+
+@router.post("", response_model=None)
+async def answer(
+    page: CurrentPage, reponse: Annotated[str, Form(max_length=60)] = ""
+) -> HTMLResponse | RedirectResponse:
+    """The right answer opens this one appointment for half an hour."""
+    link = page.session.content.link if page.session else None
+    if not link:
+        return await _over(page, 404)
+    if not reponse.strip():
+        return await _show(page, {"reponse": "link.problem.empty"}, 422)
+    parameters = [{"name": "token", "valueString": link}, {"name": "answer", "valueString": reponse.strip()}]
+    try:
+        answered = await page.fhir.as_(None).operation("Appointment/$open-link", parameters)
+    except RefusedError as error:
+        if error.refusal.status == WRONG:
+            return await _show(page, {"reponse": error.refusal.text}, 422)
+        return await _told(page, error)
+    given = opened(answered.resource)
+    if given is None:
+        return await _show(page, {}, 200)
+    session = await page.own_session()
+    account = Account(
+        subject="link", access_token=given.access_token, expires_at=given.expires, provider="link"
+    )
+    session.content = session.content.model_copy(update={"account": account, "link": None})
+    await page.site.sessions.rotate(session)
+    return page.go(f"/rendez-vous/{given.appointment}")
+
+
+@router.post("/nouveau-lien", response_class=HTMLResponse)
+async def renew(page: CurrentPage) -> HTMLResponse:
+    """Another link, to whom the first one went."""
+    link = page.session.content.link if page.session else None
+    if not link:
+        return await _over(page, 404)
+    parameters = [
+        {"name": "token", "valueString": link},
+        {"name": "language", "valueCode": page.wording.tag},
+    ]
+    try:
+        await page.fhir.as_(None).operation("Appointment/$renew-link", parameters)
+    except RefusedError as error:
+        return await _told(page, error)
+    return await page.show("by_link/renewed.html")
+
+
+async def _show(page: Page, problems: dict[str, str], status: int) -> HTMLResponse:
+    link = page.session.content.link if page.session else None
+    if not link:
+        return await _over(page, 404)
+    try:
+        shown = await page.fhir.as_(None).operation(
+            "Appointment/$open-link", [{"name": "token", "valueString": link}]
+        )
+    except RefusedError as error:
+        return await _told(page, error)
+    visit = linked_visit(shown.resource)
+    return await page.show_form("by_link/visit.html", status, visit=visit, problems=problems)
+
+
+async def _told(page: Page, error: RefusedError) -> HTMLResponse:
+    """A link that opens nothing (any more), in the words of the refusal."""
+    if error.refusal.status in (*OVER, WRONG, TOO_OFTEN):
+        return await _over(
+            page, error.refusal.status, error.refusal.text, renewable=error.refusal.status in OVER
+        )
+    raise error
+
+
+async def _over(page: Page, status: int, text: str = "", *, renewable: bool = False) -> HTMLResponse:
+    return await page.show_form("by_link/over.html", status, text=text, renewable=renewable)

@@ -1,0 +1,153 @@
+"""Leaving for a provider, coming back, and logging out. All by GET: a form may not lead to another site (form-action)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import structlog
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from creneau_web.auth.accounts import account_of, tokens_of
+from creneau_web.auth.facts import Pending
+from creneau_web.auth.failure import LoginError, Reason
+from creneau_web.auth.login import LoggedIn
+from creneau_web.auth.metrics import DONE, LOGIN_SECONDS, LOGINS
+from creneau_web.page import PERSONAL, CurrentPage, Page, local_path
+from creneau_web.sessions.forms import comes_from_here
+from creneau_web.sessions.session import Content, Session
+
+log = structlog.get_logger(__name__)
+
+router = APIRouter(prefix="/auth")
+
+PENDING_MAX = 5
+"""log-ins that one browser may have begun at once: pages in several tabs, a link pressed twice"""
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+FAILED = "/auth/echec"
+
+STATUS: dict[Reason, int] = {"declined": 403, "stale": 400, "level": 403, "untrusted": 400, "silent": 503}
+
+
+@router.get("/connexion")
+async def leave(
+    page: CurrentPage,
+    par: Annotated[str, Query(max_length=40)] = "",
+    retour: Annotated[str, Query(max_length=2000)] = "/",
+) -> Response:
+    """To the provider `par` (the first that is offered), and later back to the page `retour`."""
+    named = _by_its_own_name(page)
+    if named is not None:
+        return RedirectResponse(named, 303, headers=PERSONAL)
+    login, back = page.site.login, local_path(retour)
+    name = par or next(iter(login.offered), "")
+    try:
+        url, state, pending = await login.begin(name, back)
+    except LoginError as error:
+        return _failed(page, error, name, back)
+    session = await page.own_session()
+    kept = {**_still_pending(session), state: pending.model_dump(mode="json")}
+    latest = dict(list(kept.items())[-PENDING_MAX:])
+    session.content = session.content.model_copy(update={"login": latest})
+    await page.site.sessions.save(session)
+    return RedirectResponse(url, 303, headers=PERSONAL)
+
+
+@router.get("/retour")
+async def come_back(page: CurrentPage) -> Response:
+    """From the provider: who it is, then on to where they were going, with a new session key."""
+    returned = dict(page.request.query_params)
+    pending = await _take(page, returned.get("state", ""))
+    if pending is None:
+        if page.account is not None:
+            return page.go("/")  # the browser's way back led here once more
+        return _failed(page, LoginError("stale", "state"), "", "/")
+    try:
+        with LOGIN_SECONDS.labels(pending.provider).time():
+            done = await page.site.login.complete(pending, returned)
+    except LoginError as error:
+        return _failed(page, error, pending.provider, pending.back)
+    await _let_in(page, done)
+    LOGINS.labels(pending.provider, DONE).inc()
+    return page.go(pending.back)
+
+
+@router.get("/echec", response_class=HTMLResponse)
+async def failed(
+    page: CurrentPage, raison: Reason, retour: Annotated[str, Query(max_length=2000)] = "/"
+) -> HTMLResponse:
+    """Why nobody is logged in, and what to do."""
+    return await page.show("login_failed.html", STATUS[raison], reason=raison, back=local_path(retour))
+
+
+@router.get("/deconnexion")
+async def log_out(page: CurrentPage) -> Response:
+    """The session is gone here; then the browser goes to the provider, to be logged out there too."""
+    if not comes_from_here(page.request.headers, page.site.settings.public_site_url):
+        return page.go("/")  # another site's link logs nobody out
+    session, account = page.session, page.account
+    if session is None or account is None:
+        return page.go("/")
+    await page.site.sessions.end(session)
+    page.session = None
+    tokens = tokens_of(account)
+    url = await page.site.login.end(account.provider, tokens) if tokens else None
+    page.request.state.session = page.session = await page.site.sessions.begin(
+        Content(language=session.content.language, said="login.logged_out")
+    )
+    return RedirectResponse(url or "/", 303, headers=PERSONAL)
+
+
+def _by_its_own_name(page: Page) -> str | None:
+    """The same address by the name to which the provider sends people back, for who typed another name of this machine
+    (`localhost`): a cookie goes with a name."""
+    site, asked = urlsplit(page.site.settings.public_site_url), page.request.url
+    same = asked.hostname == site.hostname
+    if same or asked.hostname not in LOOPBACK_NAMES or site.hostname not in LOOPBACK_NAMES:
+        return None
+    return urlunsplit((site.scheme, site.netloc, asked.path, asked.query, ""))
+
+
+def _still_pending(session: Session) -> dict[str, Any]:
+    return dict(session.content.login or {})
+
+
+async def _take(page: Page, state: str) -> Pending | None:
+    """The log-in that was begun with this state, in this browser; it is not there a second time."""
+    session = page.session
+    if session is None:
+        return None
+    kept = _still_pending(session)
+    found = kept.pop(state, None)
+    if found is None:
+        return None
+    session.content = session.content.model_copy(update={"login": kept or None})
+    await page.site.sessions.save(session)
+    return Pending.model_validate(found)
+
+
+async def _let_in(page: Page, done: LoggedIn) -> None:
+    """A session under another key: with what one had begun before, unless that was somebody else's."""
+    session, account = page.session, account_of(done)
+    assert session is not None
+    sessions = page.site.sessions
+    before = session.account
+    if before is not None and before.id_token is not None and before.subject != account.subject:
+        await sessions.end(session)
+        page.session = await sessions.begin(Content(language=session.content.language, account=account))
+    else:
+        session.content = session.content.model_copy(update={"account": account, "login": None})
+        await sessions.rotate(session)
+    page.request.state.session = page.session
+
+
+def _failed(page: Page, error: LoginError, provider: str, back: str) -> Response:
+    """To the page that says why: the address with the code is left behind."""
+    known = provider if provider in page.site.login.offered else "none"
+    LOGINS.labels(known, error.reason).inc()
+    log.warning("login.failed", reason=error.reason, detail=error.detail, provider=known)
+    return page.go(FAILED, raison=error.reason, retour=back)

@@ -1,0 +1,42 @@
+"""Who may see the operator's page, and press its buttons."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated
+
+import orjson
+from fastapi import Depends
+from starlette.exceptions import HTTPException
+
+from creneau_web.page import CurrentPage, Page, SignInNeededError
+from creneau_web.sessions.session import Account
+
+SCOPE = "creneau/operate"
+
+
+def is_operator(account: Account | None) -> bool:
+    """Whether the token says so that the issuer gave us for this person. We had it from the issuer itself, so it need not be
+    verified again to show a page; what acts is judged by the FHIR base."""
+    if account is None:
+        return False
+    try:
+        payload = account.access_token.split(".")[1]
+        claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return SCOPE in str(claims.get("scope", "")).split()
+    except (IndexError, ValueError, binascii.Error, AttributeError):
+        return False
+
+
+async def get_operators_page(page: CurrentPage) -> Page:
+    """The page for an operator; where it is open, for everybody who reads. SignInNeededError, or 403."""
+    reads = page.request.method in ("GET", "HEAD")
+    if is_operator(page.account) or (reads and page.site.collector.open_to_all):
+        return page
+    if page.account is None:
+        raise SignInNeededError(page.here if reads else "/ops")
+    raise HTTPException(403)
+
+
+OperatorsPage = Annotated[Page, Depends(get_operators_page)]

@@ -1,0 +1,110 @@
+"""Booking without an account: a one-time code to an e-mail address or a telephone (`$send-code`, `$verify-code`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Form, Query
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from creneau_web.fhir.client import Resource
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.fhir.values import instant
+from creneau_web.page import CurrentPage, Page, local_path
+from creneau_web.sessions.session import Account, CodeSent
+
+router = APIRouter(prefix="/connexion/code")
+
+SHOWN_BESIDE_THE_FIELD = frozenset({400, 422, 429, 501, 503})
+
+
+@router.get("", response_class=HTMLResponse)
+async def ask(page: CurrentPage, retour: Annotated[str, Query(max_length=2000)] = "/") -> HTMLResponse:
+    """One field: where the code is to go."""
+    return await page.show_form("sign_in/contact.html", back=local_path(retour), contact="", problems={})
+
+
+@router.post("", response_model=None)
+async def send(
+    page: CurrentPage,
+    contact: Annotated[str, Form(max_length=300)] = "",
+    retour: Annotated[str, Form(max_length=2000)] = "/",
+) -> HTMLResponse | RedirectResponse:
+    """Have a code sent; the same page with the sentence of the refusal where it was not."""
+    back, given = local_path(retour), contact.strip()
+    system: Literal["email", "phone"] = "email" if "@" in given else "phone"
+    if not given:
+        return await _asked_again(page, back, given, {"contact": "code.problem.contact"}, 422)
+    parameters: list[dict[str, Any]] = [
+        {"name": "telecom", "valueContactPoint": {"system": system, "value": given}},
+        {"name": "language", "valueCode": page.wording.tag},
+    ]
+    try:
+        await page.fhir.as_(None).operation("$send-code", parameters)
+    except RefusedError as error:
+        if error.refusal.status not in SHOWN_BESIDE_THE_FIELD:
+            raise
+        return await _asked_again(page, back, given, {"contact": error.refusal.text}, error.refusal.status)
+    session = await page.own_session()
+    session.content = session.content.model_copy(
+        update={"code": CodeSent(system=system, value=given, back=back)}
+    )
+    await page.site.sessions.save(session)
+    return page.go("/connexion/code/saisir")
+
+
+@router.get("/saisir", response_model=None)
+async def type_(page: CurrentPage) -> HTMLResponse | RedirectResponse:
+    """Where the code is typed or pasted."""
+    sent = page.session.content.code if page.session else None
+    if sent is None:
+        return page.go("/connexion/code")
+    return await page.show_form("sign_in/code.html", sent=sent, problems={})
+
+
+@router.post("/saisir", response_model=None)
+async def verify(
+    page: CurrentPage, code: Annotated[str, Form(max_length=60)] = ""
+) -> HTMLResponse | RedirectResponse:
+    """Log in with the code and go on where one was."""
+    session = await page.own_session()
+    sent = session.content.code
+    if sent is None:
+        return page.go("/connexion/code")
+    if not code.strip():
+        return await page.show_form(
+            "sign_in/code.html", 422, sent=sent, problems={"code": "code.problem.code"}
+        )
+    parameters: list[dict[str, Any]] = [
+        {"name": "telecom", "valueContactPoint": {"system": sent.system, "value": sent.value}},
+        {"name": "code", "valueString": code},
+    ]
+    try:
+        answered = await page.fhir.as_(None).operation("$verify-code", parameters)
+    except RefusedError as error:
+        if error.refusal.status not in SHOWN_BESIDE_THE_FIELD:
+            raise
+        return await page.show_form(
+            "sign_in/code.html", error.refusal.status, sent=sent, problems={"code": error.refusal.text}
+        )
+    account = Account(
+        subject=f"{sent.system}:{sent.value}",
+        access_token=value_of(answered.resource, "access-token", "valueString"),
+        expires_at=instant(value_of(answered.resource, "expires", "valueInstant")),
+        provider="code",
+        contact=sent.value,
+    )
+    session.content = session.content.model_copy(update={"code": None, "account": account})
+    await page.site.sessions.rotate(session)
+    return page.go(sent.back)
+
+
+def value_of(parameters: Resource, name: str, type_: str) -> Any:
+    """A value of a Parameters resource; KeyError where an answer lacks what it promises."""
+    return next(p[type_] for p in parameters.get("parameter", ()) if p["name"] == name)
+
+
+async def _asked_again(
+    page: Page, back: str, contact: str, problems: dict[str, str], status: int
+) -> HTMLResponse:
+    return await page.show_form("sign_in/contact.html", status, back=back, contact=contact, problems=problems)

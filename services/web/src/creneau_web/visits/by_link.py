@@ -1,0 +1,68 @@
+"""What the link of a message shows before one fact is known: when and where, and nothing of who or why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedVisit:
+    """The visit of a link, by the clock of its place."""
+
+    status: str
+    start: datetime
+    end: datetime
+    place: str | None
+    address: str | None
+    phone: str | None
+    tries_left: int | None
+    """None: nothing can be done by this link any more (the visit is cancelled)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a right answer gives."""
+
+    appointment: str
+    access_token: str
+    expires: datetime
+
+
+def linked_visit(parameters: Mapping[str, Any]) -> LinkedVisit:
+    """What `$open-link` shows."""
+    said = _values(parameters)
+    zone = ZoneInfo(said.get("timezone") or "Europe/Paris")
+    return LinkedVisit(
+        status=said["status"],
+        start=datetime.fromisoformat(said["start"]).astimezone(zone),
+        end=datetime.fromisoformat(said["end"]).astimezone(zone),
+        place=said.get("place"),
+        address=said.get("address"),
+        phone=(said.get("phone") or {}).get("value"),
+        tries_left=said.get("tries-left"),
+    )
+
+
+def opened(parameters: Mapping[str, Any]) -> Opened | None:
+    """What it gives to who knew the answer; None before."""
+    said = _values(parameters)
+    if "access-token" not in said:
+        return None
+    return Opened(
+        said["appointment"]["reference"].partition("/")[2],
+        said["access-token"],
+        datetime.fromisoformat(said["expires"]),
+    )
+
+
+def _values(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Name → value of each parameter, whatever its type."""
+    found: dict[str, Any] = {}
+    for parameter in parameters.get("parameter", ()):
+        value = next((v for name, v in parameter.items() if name.startswith("value")), None)
+        found[parameter["name"]] = value
+    return found

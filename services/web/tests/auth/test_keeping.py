@@ -1,0 +1,77 @@
+"""Of one session, one request renews the tokens; the others wait for it and go on with what it got."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from creneau_web.auth.facts import Tokens
+from creneau_web.auth.keeping import Keeping
+from creneau_web.sessions.session import Account, Content, Session
+
+NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
+FRESH = Tokens(
+    access_token="second", expires_at=NOW + timedelta(minutes=15), refresh_token="r2", id_token="i"
+)
+
+
+def session() -> Session:
+    account = Account(subject="s", access_token="first", expires_at=NOW, refresh_token="r1", id_token="i")
+    return Session(b"hash", "form", Content(account=account))
+
+
+@dataclass
+class Stored:
+    """The store, with one session, and the issuer, which answers when it is let."""
+
+    kept: Session | None = field(default_factory=session)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    renewed: list[Tokens] = field(default_factory=list)
+
+    async def find(self, key: str) -> Session | None:
+        return None if self.kept is None else Session(b"hash", "form", self.kept.content)
+
+    async def save(self, changed: Session) -> None:
+        """An UPDATE: of a row that is gone it changes nothing."""
+        if self.kept is not None:
+            self.kept = changed
+
+    def is_due(self, tokens: Tokens) -> bool:
+        return tokens.access_token == "first"
+
+    async def renew(self, tokens: Tokens) -> Tokens | None:
+        self.renewed.append(tokens)
+        await self.answers.wait()
+        return FRESH
+
+
+async def several(stored: Stored, *, meanwhile: Any = None) -> list[Session | None]:
+    keeping = Keeping(stored, stored)  # type: ignore[arg-type]
+    begun = [asyncio.ensure_future(keeping.fresh(session(), "key")) for _ in range(5)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    if meanwhile:
+        meanwhile()
+    stored.answers.set()
+    return await asyncio.gather(*begun)
+
+
+async def test_five_pages_at_once_renew_once() -> None:
+    stored = Stored()
+    found = await several(stored)
+    assert len(stored.renewed) == 1
+    tokens = {one.account.access_token for one in found if one and one.account}
+    assert (len(found), tokens) == (5, {"second"})
+
+
+async def test_who_logs_out_meanwhile_is_logged_out_for_those_who_waited() -> None:
+    stored = Stored()
+
+    def log_out() -> None:
+        stored.kept = None
+
+    found = await several(stored, meanwhile=log_out)
+    assert found[1:] == [None] * 4
+    assert len(stored.renewed) == 1

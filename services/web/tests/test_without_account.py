@@ -1,0 +1,135 @@
+"""P10 and P14: by a one-time code, and by the link of a message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from .conftest import Asked, FhirBase, Person
+from .samples import appointment
+
+EXPIRES = "2026-11-30T09:00:00Z"
+TOKEN = "aVeryLongTokenOfALink-_123"
+
+
+def parameters(**values: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Parameters",
+        "parameter": [{"name": n.replace("_", "-"), **v} for n, v in values.items()],
+    }
+
+
+SHOWN: dict[str, Any] = {
+    "status": {"valueCode": "booked"},
+    "start": {"valueDateTime": "2026-12-01T06:00:00Z"},
+    "end": {"valueDateTime": "2026-12-01T06:15:00Z"},
+    "timezone": {"valueCode": "Indian/Reunion"},
+    "place": {"valueString": "Cabinet du Belvédère"},
+    "tries_left": {"valueInteger": 5},
+}
+
+
+async def test_a_code_takes_the_place_of_an_account(person: Person, fhir: FhirBase) -> None:
+    fhir.on("POST", "/$send-code", parameters(expires={"valueInstant": EXPIRES}))
+    fhir.on(
+        "POST",
+        "/$verify-code",
+        parameters(access_token={"valueString": "a token"}, expires={"valueInstant": EXPIRES}),
+    )
+    await person.open("/connexion/code?retour=/mes-rendez-vous")
+    typed = await person.follow(
+        await person.send("/connexion/code", contact="camille@exemple.fr", retour="/mes-rendez-vous")
+    )
+    assert 'autocomplete="one-time-code"' in typed.text
+    mine = await person.follow(await person.send("/connexion/code/saisir", code="123 456"))
+    assert mine.url.path == "/mes-rendez-vous"
+    assert mine.status_code == 200
+    assert fhir.asked[-1].token == "a token"
+    told = [a for a in fhir.asked if "code" in a.path]
+    assert all(a.token is None and not a.query for a in told), "without a token, and nothing in the address"
+
+
+async def test_the_session_s_key_changes_with_the_log_in(person: Person, fhir: FhirBase) -> None:
+    fhir.on("POST", "/$send-code", parameters(expires={"valueInstant": EXPIRES}))
+    fhir.on(
+        "POST",
+        "/$verify-code",
+        parameters(access_token={"valueString": "a token"}, expires={"valueInstant": EXPIRES}),
+    )
+    await person.open("/connexion/code")
+    before = person.client.cookies["__Host-creneau"]
+    await person.send("/connexion/code", contact="camille@exemple.fr")
+    await person.open("/connexion/code/saisir")
+    await person.send("/connexion/code/saisir", code="123456")
+    assert person.client.cookies["__Host-creneau"] != before
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(422, "no-text-messages"), (429, "too-many-codes"), (501, "codes-not-offered")]
+)
+async def test_why_no_code_was_sent_stands_beside_the_field(
+    person: Person, fhir: FhirBase, status: int, code: str
+) -> None:
+    """The fourth code within ten minutes is told how long to wait, and what else there is."""
+    fhir.refuse("POST", "/$send-code", status, code, "Attendez 7 minutes, ou téléphonez au cabinet.")
+    await person.open("/connexion/code")
+    answer = await person.send("/connexion/code", contact="02 61 91 00 01")
+    assert answer.status_code == status
+    assert "Attendez 7 minutes" in answer.text
+    assert 'value="02 61 91 00 01"' in answer.text
+    assert 'aria-describedby="contact-hint contact-problem"' in answer.text
+
+
+def opening(fhir: FhirBase, right: str) -> None:
+    """A link whose question has one right answer."""
+
+    def say(asked: Asked) -> httpx.Response | None:
+        if asked.path != "/Appointment/$open-link":
+            return None
+        given = {p["name"]: p.get("valueString") for p in asked.body["parameter"]}
+        if "answer" not in given:
+            return httpx.Response(200, json=parameters(**SHOWN))
+        if given["answer"] != right:
+            issue = {"severity": "error", "code": "invalid", "details": {"text": "Ce n'est pas cela."}}
+            return httpx.Response(422, json={"resourceType": "OperationOutcome", "issue": [issue]})
+        granted = {
+            "appointment": {"valueReference": {"reference": "Appointment/a-1"}},
+            "access_token": {"valueString": "for one appointment"},
+            "expires": {"valueInstant": EXPIRES},
+        }
+        return httpx.Response(200, json=parameters(**SHOWN, **granted))
+
+    fhir.rules.append(say)
+
+
+@pytest.mark.parametrize("mark", ["", ")", ".", "%3E"])
+async def test_a_link_shows_little_and_one_fact_opens_the_visit(
+    person: Person, fhir: FhirBase, mark: str
+) -> None:
+    opening(fhir, "1984")
+    fhir.on("GET", "/Appointment/a-1", appointment("booked"))
+    page = await person.follow(await person.open(f"/rdv/{TOKEN}{mark}"))
+    assert page.url.path == "/rdv", "the token has left the address"
+    assert TOKEN not in page.text
+    assert "10 h" in page.text
+    assert "Martin" not in page.text
+    wrong = await person.send("/rdv", reponse="1985")
+    assert wrong.status_code == 422
+    assert "Ce n&#39;est pas cela." in wrong.text
+    visit = await person.follow(await person.send("/rdv", reponse="1984"))
+    assert visit.url.path == "/rendez-vous/a-1"
+    assert visit.status_code == 200
+
+
+async def test_a_link_that_was_ended_can_be_renewed(person: Person, fhir: FhirBase) -> None:
+    fhir.refuse("POST", "/Appointment/$open-link", 410, "link-blocked", "Trop d'essais.")
+    over = await person.follow(await person.open(f"/rdv/{TOKEN}"))
+    assert over.status_code == 410
+    fhir.on("POST", "/Appointment/$renew-link", parameters(channel={"valueCode": "email"}))
+    assert "est parti" in (await person.send("/rdv/nouveau-lien")).text
+
+
+async def test_nobody_s_link_opens_nothing(person: Person) -> None:
+    assert (await person.open("/rdv")).status_code == 404

@@ -1,0 +1,49 @@
+"""What a request is for, as people would say it: what an operator watches, whichever process answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import Literal, get_args
+
+Function = Literal["search", "book", "agendas"]
+"""search   who is there, and when they are free
+book     holding, booking, moving and cancelling
+agendas  what practices' software publishes of its agendas"""
+FUNCTIONS: tuple[Function, ...] = get_args(Function)
+
+_FOUND = frozenset(
+    {"Slot", "Schedule", "HealthcareService", "PractitionerRole", "Practitioner", "Organization", "Location"}
+)
+_SEARCHES = frozenset({"_search", "$find"})
+
+_of_bundle: ContextVar[Function | None] = ContextVar("function_of_bundle", default=None)
+
+
+def begin() -> None:
+    """Forget what an earlier request of this task was for."""
+    _of_bundle.set(None)
+
+
+def tell(writes: Iterable[str]) -> None:
+    """Say of a Bundle what its entries write (types): only whoever has read it knows what it is for."""
+    written = set(writes)
+    if written & {"Slot", "Schedule"}:
+        _of_bundle.set("agendas")
+    elif "Appointment" in written:
+        _of_bundle.set("book")
+
+
+def function_of(method: str, path: str) -> Function | None:
+    """What a request is for; None: nothing that is watched by itself (a read by id, a page, a probe)."""
+    parts = [part for part in path.split("/") if part]
+    if parts[:1] != ["fhir"]:
+        return None
+    if len(parts) == 1:
+        return _of_bundle.get()
+    kind, rest = parts[1], parts[2:]
+    if _SEARCHES & set(rest) or (method in ("GET", "HEAD") and not rest):
+        return "search" if kind in _FOUND or "$find" in rest else None
+    if method in ("GET", "HEAD"):
+        return None
+    return {"Appointment": "book", "Slot": "agendas", "Schedule": "agendas"}.get(kind)  # type: ignore[return-value]

@@ -1,0 +1,159 @@
+"""What an operator knows of dead letters: that they are there, why, and what became of them. What they say stays on their
+topic, and is in no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from prometheus_client import Gauge
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid, text
+
+from creneau_shared.database.pool import Connection
+
+State = Literal["waiting", "replayed", "discarded", "lost"]
+"""lost: its record is on no topic any more"""
+
+LETTERS_MAX = 1_000
+"""letters that are told of at once"""
+REASON_CHARACTERS_MAX = 500
+
+WAITING = Gauge(
+    "creneau_dead_letters_waiting",
+    "Dead letters that nobody has replayed or discarded",
+    ["consumer", "topic"],
+)
+
+_COLUMNS = "id, consumer, topic, partition, log_offset, dead_offset, type, reason, attempts, buried_at, state, closed_at, why"
+_KEEP = f"""
+INSERT INTO dead_letter ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'waiting', NULL, NULL)
+ON CONFLICT (id) DO UPDATE SET dead_offset = excluded.dead_offset, reason = excluded.reason,
+  attempts = dead_letter.attempts + excluded.attempts, buried_at = excluded.buried_at, state = 'waiting',
+  closed_at = NULL, why = NULL
+"""
+
+
+def dead_letter_table(metadata: MetaData) -> Table:
+    """Declare `dead_letter` in `metadata`: a row for each letter, by whose consumer it could not be handled."""
+    return Table(
+        "dead_letter",
+        metadata,
+        Column("id", Uuid, primary_key=True),
+        Column("consumer", Text, nullable=False),
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("log_offset", BigInteger, nullable=False),
+        # Its place on the dead-letter topic, which has one partition.
+        Column("dead_offset", BigInteger, nullable=False),
+        Column("type", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("buried_at", DateTime(timezone=True), nullable=False),
+        Column("state", Text, nullable=False, server_default=text("'waiting'")),
+        Column("closed_at", DateTime(timezone=True)),
+        Column("why", Text),
+        Index("ix_dead_letter_waiting", "buried_at", postgresql_where=text("state = 'waiting'")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter, without what it says."""
+
+    id: UUID
+    consumer: str
+    topic: str
+    partition: int
+    offset: int
+    """of the record that could not be handled, on its own topic"""
+    dead_offset: int
+    type: str
+    reason: str
+    """the kind of the failure, never its words"""
+    attempts: int
+    buried_at: datetime
+    state: State = "waiting"
+    closed_at: datetime | None = None
+    why: str | None = None
+
+
+def letter_id(consumer: str, topic: str, partition: int, offset: int) -> UUID:
+    """The id of the letter of one record: that which dies again has the same."""
+    return uuid5(NAMESPACE_URL, f"dead-letter/{consumer}/{topic}/{partition}/{offset}")
+
+
+async def keep(connection: Connection, letter: Letter) -> None:
+    """Note a letter that waits; what dies again waits again."""
+    await connection.execute(
+        _KEEP,
+        letter.id,
+        letter.consumer,
+        letter.topic,
+        letter.partition,
+        letter.offset,
+        letter.dead_offset,
+        letter.type,
+        letter.reason,
+        letter.attempts,
+        letter.buried_at,
+    )
+
+
+async def waiting(connection: Connection) -> list[Letter]:
+    """The letters that wait, the oldest first."""
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS} FROM dead_letter WHERE state = 'waiting' ORDER BY buried_at, id LIMIT $1",
+        LETTERS_MAX,
+    )
+    return [Letter(*row) for row in rows]
+
+
+async def locked(connection: Connection, id_: UUID) -> Letter | None:
+    """One letter, locked against others who would close it."""
+    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM dead_letter WHERE id = $1 FOR UPDATE", id_)
+    return Letter(*row) if row is not None else None
+
+
+async def close(
+    connection: Connection, ids: Sequence[UUID], state: State, now: datetime, why: str | None = None
+) -> None:
+    """Say what became of letters."""
+    await connection.execute(
+        "UPDATE dead_letter SET state = $2, closed_at = $3, why = $4 WHERE id = ANY($1::uuid[])",
+        list(ids),
+        state,
+        now,
+        why,
+    )
+
+
+async def discarded(connection: Connection, ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Those of these letters that somebody has discarded."""
+    rows = await connection.fetch(
+        "SELECT id FROM dead_letter WHERE id = ANY($1::uuid[]) AND state = 'discarded'", list(ids)
+    )
+    return frozenset(row["id"] for row in rows)
+
+
+async def measure(connection: Connection) -> None:
+    """Count the letters that wait."""
+    rows = await connection.fetch(
+        "SELECT consumer, topic, count(*) FILTER (WHERE state = 'waiting') AS waiting FROM dead_letter GROUP BY 1, 2"
+    )
+    for row in rows:
+        WAITING.labels(row["consumer"], row["topic"]).set(row["waiting"])
+
+
+async def prune(connection: Connection, before: datetime, limit: int) -> int:
+    """Forget letters that were buried before the moment; how many."""
+    status: str = await connection.execute(
+        "DELETE FROM dead_letter WHERE id IN"
+        " (SELECT id FROM dead_letter WHERE buried_at < $1 ORDER BY buried_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        before,
+        limit,
+    )
+    return int(status.rpartition(" ")[2])

@@ -1,0 +1,122 @@
+"""An operator sees which dead letters wait, has one handled again, gives one up; what they say is told nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+
+from creneau_shared.database.pool import Connection
+from creneau_shared.messaging import buried
+from creneau_shared.messaging.buried import Letter
+from creneau_shared.messaging.events import ReceivedEvent
+from creneau_shared.messaging.replay import Replayed, replay, replay_one
+
+from .conftest import TYPE, Bench, eventually, leave_effect, number_of
+
+
+async def letters(bench: Bench, count: int) -> list[Letter]:
+    """The letters that wait, once there are so many."""
+    found: list[Letter] = []
+
+    async def there() -> bool:
+        nonlocal found
+        async with bench.database.connection() as connection:
+            found = await buried.waiting(connection)
+        return len(found) == count
+
+    await eventually(there, f"{count} letters that wait")
+    return found
+
+
+async def close(bench: Bench, letter: Letter, state: buried.State) -> None:
+    async with bench.database.transaction() as connection:
+        await buried.close(connection, [letter.id], state, bench.clock.now(), "essai")
+
+
+async def test_one_of_several_is_handled_again_and_the_others_wait(bench: Bench) -> None:
+    """The letter that is chosen, not the first; with the reason when it fails again, gone when it is handled; by its
+    consumer's own handler, once."""
+    mended = asyncio.Event()
+
+    async def refuse_even(connection: Connection, event: ReceivedEvent) -> None:
+        if not mended.is_set() and number_of(event) % 2 == 0:
+            raise ValueError("jean.dupont@exemple.fr")
+        await leave_effect(connection, event)
+
+    consumer = bench.consumer(handlers={TYPE: refuse_even})
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(6, keys=1)
+        waiting = await letters(bench, 3)
+    assert {(one.consumer, one.topic, one.type, one.reason) for one in waiting} == {
+        ("test", bench.topic.name, TYPE, "ValueError")
+    }
+    assert "jean" not in str(waiting)
+    chosen = waiting[1]
+    assert await replay_one(consumer, chosen) == ("waiting", "ValueError")
+    mended.set()
+    assert await replay_one(consumer, chosen) == ("replayed", None)
+    await close(bench, chosen, "replayed")
+    assert await letters(bench, 2) == [waiting[0], waiting[2]]
+    assert [n for _, n in await bench.effects()].count(2) == 1
+
+
+async def test_what_was_given_up_is_not_handled_by_the_command(bench: Bench) -> None:
+    """A replay of everything passes over what somebody has discarded; what it handled waits no more, and what dies again
+    waits under the same id and can still be chosen."""
+    mended = asyncio.Event()
+
+    async def refuse(connection: Connection, event: ReceivedEvent) -> None:
+        if not mended.is_set() or number_of(event) == 2:
+            raise ValueError("no")
+        await leave_effect(connection, event)
+
+    consumer = bench.consumer(handlers={TYPE: refuse})
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(3, keys=1)
+        first, _, stubborn = await letters(bench, 3)
+    await close(bench, first, "discarded")
+    mended.set()
+    assert await replay(consumer, bench.topic.name) == Replayed(handled=1, failed=1)
+    (left,) = await letters(bench, 1)
+    assert (left.id, left.attempts) == (stubborn.id, stubborn.attempts + 1)
+    assert [number for _, number in await bench.effects()] == [1]
+    assert await replay_one(consumer, left) == ("waiting", "ValueError")
+
+
+async def test_a_letter_whose_record_is_on_no_topic_any_more_is_lost(bench: Bench) -> None:
+    """As after a broker that has lost its log: said, not handled as if it were another record that stands there now."""
+    consumer = bench.consumer()
+
+    async def refuse(connection: Connection, event: ReceivedEvent) -> None:
+        raise ValueError("no")
+
+    dying = bench.consumer(handlers={TYPE: refuse})
+    async with bench.running(bench.relay(), dying):
+        await bench.happen(2, keys=1)
+        one, other = await letters(bench, 2)
+    beyond = Letter(**{**{name: getattr(one, name) for name in one.__slots__}, "dead_offset": 99})
+    assert await replay_one(consumer, beyond) == ("lost", None)
+    swapped = Letter(
+        **{**{name: getattr(one, name) for name in one.__slots__}, "dead_offset": other.dead_offset}
+    )
+    assert await replay_one(consumer, swapped) == ("lost", None)
+
+
+async def test_waiting_letters_are_counted_and_old_ones_forgotten(bench: Bench) -> None:
+    """The number that must be 0 goes down to 0 again, without a restart."""
+
+    async def refuse(connection: Connection, event: ReceivedEvent) -> None:
+        raise ValueError("no")
+
+    consumer = bench.consumer(handlers={TYPE: refuse})
+    async with bench.running(bench.relay(), consumer):
+        await bench.happen(1, keys=1)
+        (letter,) = await letters(bench, 1)
+    gauge = buried.WAITING.labels("test", bench.topic.name)
+    async with bench.database.transaction() as connection:
+        await buried.measure(connection)
+        assert gauge._value.get() == 1
+        await buried.close(connection, [letter.id], "discarded", bench.clock.now(), "essai")
+        await buried.measure(connection)
+        assert gauge._value.get() == 0
+        assert await buried.prune(connection, letter.buried_at, 10) == 0
+        assert await buried.prune(connection, bench.clock.now(), 10) == 1

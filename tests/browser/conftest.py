@@ -1,0 +1,82 @@
+"""One browser and one running system for this folder.
+
+The browser keeps an event loop of its own running from its first test on, so that these tests come after all others of
+the same process (`make test` gives them one of their own).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.letters import Letters
+from tests.browser.visitor import Visitor, visiting
+from tests.fixtures.local_run import LocalRun
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable")
+
+Visiting = Callable[..., Visitor]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    items.sort(key=lambda item: here in item.path.parents)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium that is installed; nothing is downloaded."""
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None:
+        pytest.skip(
+            "NO BROWSER: the pages were not looked at; install the package `chromium` (Debian: apt-get)"
+        )
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(chromium: str) -> dict[str, Any]:
+    """That browser, which finds nothing but this machine; as root it has no sandbox to go into."""
+    alone = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return {"executable_path": chromium, "args": [alone, *sandbox], "timeout": 120_000}
+
+
+@pytest.fixture(scope="session")
+def site(chromium: str, local_run: LocalRun) -> str:
+    """The address of the pages of a running system with the demonstration data."""
+    return local_run.url
+
+
+@pytest.fixture(scope="session")
+def letters(local_run: LocalRun) -> Letters:
+    """What the system has sent."""
+    return Letters(local_run)
+
+
+@pytest.fixture
+def visitors(browser: Browser, site: str) -> Iterator[Visiting]:
+    """Makes visitors, each with a browser of their own: `visitors()`, `visitors(java_script_enabled=True)`."""
+    with ExitStack() as stack:
+        yield lambda who=None, **options: stack.enter_context(visiting(browser, site, who, **options))
+
+
+@pytest.fixture
+def visitor(visitors: Visiting) -> Visitor:
+    """Nobody known yet, without scripts."""
+    return visitors()
+
+
+@pytest.fixture
+def patient(visitors: Visiting) -> Visitor:
+    """Somebody who has logged in."""
+    visitor = visitors()
+    visitor.log_in()
+    return visitor

@@ -26,6 +26,13 @@ from deploy.local.folder import Folder, read_json
 from deploy.local.tokens import Holder, Issuer
 
 TIMEOUT_S = 30.0
+PAGES = (
+    ("Prendre rendez-vous (par exemple « dermato » à « renes »)", "/"),
+    ("Les mêmes appels, d'une page", "/console"),
+    ("Les messages envoyés", "/dev/mail"),
+    ("L'état du service", "/ops"),
+)
+"""what a person may open next"""
 
 
 def tell(scene: Scene) -> None:
@@ -71,6 +78,10 @@ def tell(scene: Scene) -> None:
     following.show_event(scene, moved, "cancelled")
     following.show_message(scene, moved, "CANCEL", after=change)
     following.show_withdrawn(scene, moved)
+
+    narrator.step("À vous d'essayer, dans un navigateur")
+    for what, path in PAGES:
+        narrator.fact(f"{what} : {scene.dialogue.url}{path}")
 
     narrator.say("Tout s'est passé comme annoncé.")
 

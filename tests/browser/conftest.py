@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from tests.browser.letters import Letters
 from tests.browser.visitor import Visitor, visiting
 from tests.fixtures.local_run import LocalRun
 
@@ -52,6 +53,12 @@ def browser_type_launch_args(chromium: str) -> dict[str, Any]:
 def site(chromium: str, local_run: LocalRun) -> str:
     """The address of the pages of a running system with the demonstration data."""
     return local_run.url
+
+
+@pytest.fixture(scope="session")
+def letters(local_run: LocalRun) -> Letters:
+    """What the system has sent."""
+    return Letters(local_run)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Response
 
 from creneau_web.headers import CONTENT_SECURITY_POLICY
+from tests.browser.letters import Letters
 from tests.browser.looking import Findings, look_at
 from tests.browser.markup import problems_of
 from tests.browser.stops import Walk
@@ -45,7 +46,7 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(browser: Browser, site: str) -> Iterator[Seen]:
+def seen(browser: Browser, site: str, letters: Letters) -> Iterator[Seen]:
     """The walk, once."""
     seen = Seen()
     with ExitStack() as stack:
@@ -56,7 +57,7 @@ def seen(browser: Browser, site: str) -> Iterator[Seen]:
             seen.visitors.append(visitor)
             return visitor
 
-        walk = Walk(visit)
+        walk = Walk(visit, letters)
         for stop, visitor in walk.stops():
             answers = _since_the_last_page(visitor.answers)
             seen.weights[stop] = len(answers), sum(map(_bytes, answers))

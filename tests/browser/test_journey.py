@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visiting
 from tests.browser.keyboard import Keyboard
+from tests.browser.letters import Letters
 from tests.browser.people import Somebody
 from tests.browser.visitor import MOMENT, Visitor
 from tests.fixtures.local_run import LocalRun
@@ -224,6 +225,46 @@ def test_p8_one_step_remains_and_each_line_can_be_changed(patient: Visitor) -> N
     patient.page.locator(".recap a[href$='/pour-qui']").click()
     patient.press("Continuer")
     assert patient.page.url == recap
+
+
+# -- P10, P14: without an account ----------------------------------------------------------------------------------
+
+
+def test_p10_booking_by_a_one_time_code(visitor: Visitor, letters: Letters) -> None:
+    """No account: a code to an address, typed or pasted; the choice is kept meanwhile."""
+    visitor.look_for_times()
+    visitor.choose()
+    visitor.page.locator("main a[href^='/connexion/code']").click()
+    visitor.page.locator("#contact").fill(visitor.who.email)
+    visitor.press("code")
+    code = visitor.page.locator("#code")
+    assert code.get_attribute("autocomplete") == "one-time-code"
+    code.fill(f" {letters.code(visitor.who.email)} ")
+    visitor.press("Continuer")
+    assert visitor.path.endswith("/identite")
+    assert visitor.page.locator("#courriel").input_value() == visitor.who.email
+    for name, text in (("prenom", "Zoé"), ("nom_de_naissance", visitor.who.family),
+                       ("jour", "27"), ("mois", "3"), ("annee", "1984")):  # fmt: skip
+        visitor.page.locator(f"#{name}").fill(text)
+    visitor.press("Continuer")
+    visitor.confirm()
+
+
+def test_p14_by_link_nothing_is_said_before_the_answer(
+    patient: Visitor, visitors: Visiting, letters: Letters
+) -> None:
+    """The link of the message, in another browser: place and time only, then one known fact; not in the address."""
+    patient.book()
+    moment = patient.heading
+    other = visitors()
+    other.page.goto(letters.link(patient.who.email))
+    assert other.path == "/rdv"
+    shown = other.page.locator("main").inner_text()
+    assert moment in shown
+    assert patient.who.family.lower() not in shown.lower()
+    other.page.locator("#reponse").fill(patient.who.born[:4])
+    other.press("Continuer")
+    assert other.page.locator("main button, main a.button").count() >= 1, "it can be acted on now"
 
 
 # -- P9, P19, X2: few actions, keyboard, small screen, languages --------------------------------------------------

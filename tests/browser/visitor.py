@@ -18,7 +18,7 @@ STEP_MS = 20_000
 ERROR = "Erreur :"
 
 MOMENT = re.compile(
-    r"(lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche)\s\d{1,2}(er)?\s\w+(\s\d{4})?\sà\s\d{1,2}\sh(\s\d{2})?"
+    r"(lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche)\s\d{1,2}(er)?\s\S+(\s\d{4})?\sà\s\d{1,2}\sh(\s\d{2})?"
 )
 """a weekday, a date and a time, as they are read"""
 

@@ -36,6 +36,11 @@ class Dialogue:
         self._client = client
         self._narrator = narrator
 
+    @property
+    def url(self) -> str:
+        """The origin of what is spoken to."""
+        return str(self._client.base_url).rstrip("/")
+
     def get(
         self, path: str, query: Query = (), *, token: str | None = None, accept: str = FHIR_JSON
     ) -> Reply:

@@ -140,8 +140,8 @@ class Visitor:
 @contextmanager
 def visiting(browser: Browser, site: str, who: Somebody | None = None, **options: Any) -> Iterator[Visitor]:
     """A visitor with a browser of their own; without scripts unless told otherwise: no journey needs any."""
-    options = {"java_script_enabled": False, "locale": "fr-FR", "reduced_motion": "reduce"} | options
-    context = browser.new_context(**options)
+    usual: dict[str, Any] = {"java_script_enabled": False, "locale": "fr-FR", "reduced_motion": "reduce"}
+    context = browser.new_context(**(usual | options))
     try:
         yield Visitor(context, site, who)
     finally:

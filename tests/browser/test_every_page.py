@@ -27,8 +27,6 @@ SCRIPT_MAX = 6_000
 ISSUER_PATHS = ("/authorize", "/franceconnect/", "/psc/")
 """where the development issuer shows its own page, at an origin of its own"""
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @dataclass
 class Seen:

@@ -36,7 +36,8 @@ def test_x15_a_form_without_its_key_changes_nothing(patient: Visitor) -> None:
     patient.look_for_times()
     url = patient.page.url.partition("?")[0]
     slot = patient.times.first.get_attribute("value") or ""
-    for form in ({"creneau": slot}, {"creneau": slot, "form_key": "x" * 22}):
+    forms: list[dict[str, str | float | bool]] = [{"creneau": slot}, {"creneau": slot, "form_key": "x" * 22}]
+    for form in forms:
         assert patient.context.request.post(url, form=form, max_redirects=0).status == 403
 
 
@@ -58,7 +59,10 @@ def test_x15_another_key_at_log_in_and_none_after_log_out(visitor: Visitor) -> N
     assert visitor.path == "/connexion"
     for key in (before, inside["value"]):
         visitor.context.clear_cookies()
-        visitor.context.add_cookies([{**inside, "value": key}])  # type: ignore[list-item]
+        visitor.context.add_cookies(
+            [{"name": inside["name"], "value": key, "url": visitor.site.replace("http:", "https:"),
+              "secure": True, "httpOnly": True}]
+        )  # fmt: skip
         visitor.open("/mes-rendez-vous")
         assert visitor.path == "/connexion", "a key that was used once opens nothing any more"
 

@@ -20,7 +20,17 @@ from creneau_web.pages import (
     times,
 )
 from creneau_web.pages.booking import beside, check, choose, identity, step, taken, who
-from creneau_web.pages.mine import appointment, appointments, data, journal, messages, relatives, space
+from creneau_web.pages.mine import (
+    appointment,
+    appointments,
+    cancelling,
+    data,
+    journal,
+    messages,
+    moving,
+    relatives,
+    space,
+)
 from creneau_web.pages.ops import board, letters, runbook
 
 
@@ -28,7 +38,7 @@ def routers() -> list[APIRouter]:
     """Every screen, in the order of the journey."""
     screens = (
         home, results, professional, times, choose, step, who, identity, beside, check, taken, appointments, appointment,
-        space, journal, data, messages, relatives, sign_in, sign_in_code,
+        cancelling, moving, space, journal, data, messages, relatives, sign_in, sign_in_code,
         by_link, language, login, about, report, console, board, letters, runbook, assets,
     )  # fmt: skip
     return [screen.router for screen in screens]

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request,
 
 from tests.browser.people import Somebody, be, log_in
 
-STEP_MS = 20_000
+STEP_MS = 60_000
 """longest that a page may take on a machine that others use as well"""
 
 ERROR = "Erreur :"

@@ -85,7 +85,7 @@ async def _show(page: Page, draft: Draft) -> HTMLResponse:
         draft=draft,
         professional=professional,
         person=next((person for person in people if person.id == draft.patient), None),
-        several=len(people) > 1,
+        acting=bool(people) and draft.patient != people[0].id,
         start=draft.start.astimezone(professional.zone),
         end=draft.end.astimezone(professional.zone),
         until=draft.held.until.astimezone(professional.zone) if draft.held else None,

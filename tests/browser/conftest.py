@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from tests.browser.letters import Letters
 from tests.browser.visitor import Visitor, visiting
 from tests.fixtures.local_run import LocalRun
 
@@ -24,9 +25,16 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable")
 Visiting = Callable[..., Visitor]
 
 
+FIRST_TEST_MAX_S = 600
+"""the first one waits for the system, and another for the walk through all pages"""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     items.sort(key=lambda item: here in item.path.parents)
+    for item in items:
+        if here in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(FIRST_TEST_MAX_S))
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +60,12 @@ def browser_type_launch_args(chromium: str) -> dict[str, Any]:
 def site(chromium: str, local_run: LocalRun) -> str:
     """The address of the pages of a running system with the demonstration data."""
     return local_run.url
+
+
+@pytest.fixture(scope="session")
+def letters(local_run: LocalRun) -> Letters:
+    """What the system has sent."""
+    return Letters(local_run)
 
 
 @pytest.fixture

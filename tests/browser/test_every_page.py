@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Response
 
 from creneau_web.headers import CONTENT_SECURITY_POLICY
+from tests.browser.letters import Letters
 from tests.browser.looking import Findings, look_at
 from tests.browser.markup import problems_of
 from tests.browser.stops import Walk
@@ -25,8 +26,6 @@ SCRIPT_MAX = 6_000
 
 ISSUER_PATHS = ("/authorize", "/franceconnect/", "/psc/")
 """where the development issuer shows its own page, at an origin of its own"""
-
-pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass
@@ -45,7 +44,7 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(browser: Browser, site: str) -> Iterator[Seen]:
+def seen(browser: Browser, site: str, letters: Letters) -> Iterator[Seen]:
     """The walk, once."""
     seen = Seen()
     with ExitStack() as stack:
@@ -56,7 +55,7 @@ def seen(browser: Browser, site: str) -> Iterator[Seen]:
             seen.visitors.append(visitor)
             return visitor
 
-        walk = Walk(visit)
+        walk = Walk(visit, letters)
         for stop, visitor in walk.stops():
             answers = _since_the_last_page(visitor.answers)
             seen.weights[stop] = len(answers), sum(map(_bytes, answers))

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visiting
 from tests.browser.keyboard import Keyboard
+from tests.browser.letters import Letters
 from tests.browser.people import Somebody
 from tests.browser.visitor import MOMENT, Visitor
 from tests.fixtures.local_run import LocalRun
@@ -226,6 +227,47 @@ def test_p8_one_step_remains_and_each_line_can_be_changed(patient: Visitor) -> N
     assert patient.page.url == recap
 
 
+# -- P10, P14: without an account ----------------------------------------------------------------------------------
+
+
+def test_p10_booking_by_a_one_time_code(visitor: Visitor, letters: Letters) -> None:
+    """No account: a code to an address, typed or pasted; the choice is kept meanwhile."""
+    visitor.look_for_times()
+    visitor.choose()
+    visitor.page.locator("main a[href^='/connexion/code']").click()
+    visitor.page.locator("#contact").fill(visitor.who.email)
+    visitor.press("code")
+    code = visitor.page.locator("#code")
+    assert code.get_attribute("autocomplete") == "one-time-code"
+    code.fill(f" {letters.code(visitor.who.email)} ")
+    visitor.press("Continuer")
+    assert visitor.path.endswith("/identite")
+    assert visitor.page.locator("#courriel").input_value() == visitor.who.email
+    for name, text in (("prenom", "Zoé"), ("nom_de_naissance", visitor.who.family),
+                       ("jour", "27"), ("mois", "3"), ("annee", "1984")):  # fmt: skip
+        visitor.page.locator(f"#{name}").fill(text)
+    visitor.press("Continuer")
+    visitor.confirm()
+
+
+def test_p14_by_link_nothing_is_said_before_the_answer(
+    patient: Visitor, visitors: Visiting, letters: Letters
+) -> None:
+    """The link of the message, in another browser: place and time only, then one known fact; not in the address."""
+    patient.book()
+    moment = patient.heading
+    other = visitors()
+    other.page.goto(letters.link(patient.who.email))
+    assert other.path == "/rdv"
+    shown = other.page.locator("main").inner_text()
+    assert moment in shown
+    assert patient.who.family.lower() not in shown.lower()
+    other.page.locator("#reponse").fill(patient.who.born[:4])
+    other.press("Continuer")
+    assert other.path.startswith("/rendez-vous/")
+    assert moment in other.heading
+
+
 # -- P9, P19, X2: few actions, keyboard, small screen, languages --------------------------------------------------
 
 
@@ -261,15 +303,17 @@ def test_p9_few_actions(visitor: Visitor, person: str) -> None:
     assert actions <= ACTIONS_MAX[person]
 
 
-@pytest.mark.parametrize("language", ["fr", "en", "simple"])
-def test_p9_by_keyboard_alone_on_a_small_screen(visitors: Visiting, language: str) -> None:
+@pytest.mark.parametrize(
+    ("language", "whom"), [("fr", "dentiste"), ("en", "physio"), ("simple", "sage-femme")]
+)
+def test_p9_by_keyboard_alone_on_a_small_screen(visitors: Visiting, language: str, whom: str) -> None:
     """320 × 256, no pointer, no scripts: Tab, Enter, Space, arrows and letters from the home page to the confirmation
     (X2, X9, P19)."""
     visitor = visitors(viewport=SMALL)
     visitor.open(f"/langue/{language}?retour=/")
     keys = Keyboard(visitor.page)
     keys.skip_link()
-    keys.type_into("#quoi", "dermato")
+    keys.type_into("#quoi", whom)
     keys.type_into("#ou", "rennes")
     keys.enter()
     keys.activate("button[name=creneau]")

@@ -12,13 +12,13 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request,
 
 from tests.browser.people import Somebody, be, log_in
 
-STEP_MS = 20_000
+STEP_MS = 60_000
 """longest that a page may take on a machine that others use as well"""
 
 ERROR = "Erreur :"
 
 MOMENT = re.compile(
-    r"(lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche)\s\d{1,2}(er)?\s\w+(\s\d{4})?\sà\s\d{1,2}\sh(\s\d{2})?"
+    r"(lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche)\s\d{1,2}(er)?\s\S+(\s\d{4})?\sà\s\d{1,2}\sh(\s\d{2})?"
 )
 """a weekday, a date and a time, as they are read"""
 
@@ -140,8 +140,8 @@ class Visitor:
 @contextmanager
 def visiting(browser: Browser, site: str, who: Somebody | None = None, **options: Any) -> Iterator[Visitor]:
     """A visitor with a browser of their own; without scripts unless told otherwise: no journey needs any."""
-    options = {"java_script_enabled": False, "locale": "fr-FR", "reduced_motion": "reduce"} | options
-    context = browser.new_context(**options)
+    usual: dict[str, Any] = {"java_script_enabled": False, "locale": "fr-FR", "reduced_motion": "reduce"}
+    context = browser.new_context(**(usual | options))
     try:
         yield Visitor(context, site, who)
     finally:

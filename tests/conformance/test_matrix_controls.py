@@ -70,6 +70,7 @@ def booking(stack: Stack) -> ServiceApplication:
     settings = BookingSettings(
         database_url=stack.database_url("booking"),
         oidc_issuer=stack.issuer.url,
+        contact_keys=stack.contact_keys,
         public_base_url=stack.fhir,
         database_pool_size=4,
         anonymous_requests_per_s=0,

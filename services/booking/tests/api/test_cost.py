@@ -35,6 +35,8 @@ COSTS = {
     "feed of one slot": Cost(round_trips=6, wal_bytes=464),
     "transaction of 20 slots": Cost(round_trips=11, wal_bytes=8_544),
     "read by id": Cost(round_trips=2, wal_bytes=880),
+    "a patient reads by id": Cost(round_trips=4, wal_bytes=904),
+    "a patient's page": Cost(round_trips=6, wal_bytes=1_632),
     "free week": Cost(round_trips=1, wal_bytes=0),
     "$find": Cost(round_trips=4, wal_bytes=0),
 }
@@ -99,6 +101,14 @@ async def life(
             parameters(appointment=appointment("proposed", slots=agenda.slots[2:3], patient=patient)),
         )
     path = f"Appointment/{expect(held, 201).json()['id']}"
+    async with measuring("a patient reads by id"):
+        read = await someone.get(path)
+    expect(read, 200)
+    async with measuring("a patient's page"):
+        mine = await someone.get(
+            "Appointment", date="ge2026-11-16", _sort="date", _include="Appointment:slot"
+        )
+    expect(mine, 200)
     async with measuring("$book of a hold"):
         booked = await someone.post(f"{path}/$book", parameters())
     expect(booked, 200)

@@ -16,6 +16,7 @@ from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.telling import in_words
 
 from creneau_booking.app import create_catalog
+from creneau_booking.storage.candidates import Candidate, Consumer
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.searching import KNOWN_TYPES
@@ -283,6 +284,47 @@ async def test_a_page_in_the_order_of_time_sorts_nothing(large: asyncpg.Connecti
     explained = await large.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.values)
     kinds = {node["Node Type"] for node in _nodes(orjson.loads(explained)[0]["Plan"])}
     assert "Sort" not in kinds, statement.sql
+
+
+_BUSY_AGENDA = """
+INSERT INTO slot (id, start, "end", schedule_key, kind_key, last_updated, version, status, said)
+SELECT gen_random_uuid(), begin, begin + interval '10 min', schedule_key, key, begin, 1,
+  (CASE WHEN n % 3 = 0 THEN 'free' ELSE 'busy' END)::slot_status, 'free'
+FROM slot_kind, generate_series(0, 4999) AS n,
+  LATERAL (SELECT timestamptz '2026-12-03 08:02Z' + n * interval '10 min') AS t (begin)
+WHERE schedule_key = (SELECT key FROM schedule WHERE id = 'a7')
+"""
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "start=gt2026-12-20T08:00:00Z&start=lt2026-12-22T08:00:00Z",
+        "start=lt2026-12-20T08:00:00Z&start=gt2026-12-18T08:00:00Z&_sort=-start",
+    ],
+)
+async def test_the_nearest_free_times_of_an_agenda_are_read_along_its_index(
+    large: asyncpg.Connection, query: str
+) -> None:
+    """What a page shows after a 409: three later and three earlier, of the agenda as a patient may book it; of its five
+    thousand slots none is read beyond the window."""
+    consumer = Consumer(datetime.fromisoformat("2026-12-01T00:00:00+00:00"), (Candidate(None),))
+    catalog = create_catalog().with_table(SlotTable(consumer=consumer))
+    asked = f"schedule=a7&status=free&bookable=true&_count=3&_total=none&{query}"
+    [statement] = [found.statement for found in compile_matches(catalog, EVERYTHING, request_for(asked))]
+    undone = large.transaction()
+    await undone.start()
+    try:
+        await large.execute(f"{_BUSY_AGENDA}; ANALYZE slot")
+        explained = await large.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *statement.values)
+    finally:
+        await undone.rollback()
+    read = sum(
+        node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+        for node in _nodes(orjson.loads(explained)[0]["Plan"])
+        if node.get("Relation Name", "").startswith("slot_20")
+    )
+    assert 3 <= read <= 300, read  # 288 of them are in the window
 
 
 async def test_find_reads_neither_all_slots_nor_all_occupancies(large: asyncpg.Connection) -> None:

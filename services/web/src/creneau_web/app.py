@@ -35,6 +35,8 @@ from creneau_web.sessions.cookie import SessionCookie
 from creneau_web.sessions.store import Sessions
 from creneau_web.settings import WebSettings
 from creneau_web.site import Site
+from creneau_web.storage.reports import Reports
+from creneau_web.sweeping import sweep_for_ever
 from creneau_web.wording import read_catalogues
 
 SERVICE = "creneau-web"
@@ -77,7 +79,11 @@ def create_app(
         async with database, site.http:
             tell_process(SERVICE, settings, await schema_of(database))
             beside = [
-                asyncio.create_task(site.sessions.sweep_for_ever(settings.session_sweep_s)),
+                asyncio.create_task(
+                    sweep_for_ever(
+                        settings.session_sweep_s, site.sessions.sweep, lambda: site.reports.sweep(clock.now())
+                    )
+                ),
                 asyncio.create_task(site.collector.run()),
             ]
             yield
@@ -140,6 +146,9 @@ def create_site(
         cookie=SessionCookie(settings),
         entrance=GatewayHeaders(settings.gateway_secret.get_secret_value()),
         finding=Finding(clock, towns, settings.results_cache_s),
+        reports=Reports(
+            database, keep=timedelta(days=settings.reports_keep_days), most=settings.reports_per_hour_max
+        ),
         wordings=read_catalogues(),
         templates=template_engine(settings, settings.theme_folder),
         assets=Assets(settings.theme_folder),

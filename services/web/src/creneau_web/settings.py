@@ -80,6 +80,12 @@ class WebSettings(LoginSettings):
         None,
         description="folder whose `templates/` and `static/` stand before the package's own: another header, footer, colours",
     )
+    reports_keep_days: float = Field(
+        365.0, gt=0, description="what people report of a page is kept so long, days"
+    )
+    reports_per_hour_max: int = Field(
+        100, ge=1, description="reports that are taken in an hour, of everybody together; more are refused"
+    )
     operator_name: str = Field(
         "l'exploitant de cette installation",
         description="who runs this deployment, as the legal notices name them",

@@ -18,6 +18,7 @@ from creneau_web.sessions.cookie import SessionCookie
 from creneau_web.sessions.session import Language
 from creneau_web.sessions.store import Sessions
 from creneau_web.settings import WebSettings
+from creneau_web.storage.reports import Reports
 from creneau_web.wording import Wording
 
 
@@ -35,6 +36,7 @@ class Site:
     cookie: SessionCookie
     entrance: GatewayHeaders
     finding: Finding
+    reports: Reports
     wordings: dict[Language, Wording]
     templates: Environment
     assets: Assets

@@ -25,7 +25,7 @@ def collector(answers: Mapping[str, httpx.Response | Exception], **settings: str
             raise found
         return found
 
-    told = OpsSettings(ops_timeout_s=1, **settings)  # type: ignore[arg-type]
+    told = OpsSettings(ops_timeout_s=30, **settings)  # type: ignore[arg-type]
     return Collector(told, lambda: NOW, httpx.MockTransport(answer))
 
 
@@ -112,7 +112,7 @@ async def test_a_look_that_fails_is_said_and_the_next_one_is_made(monkeypatch: p
 
     monkeypatch.setattr(watching, "look", look)
     running = asyncio.create_task(watching.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while watching.memory.failed is None:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0)
         assert watching.report().state == "blind"

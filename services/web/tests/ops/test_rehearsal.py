@@ -17,7 +17,7 @@ SETTINGS = RehearsalSettings(
     oidc_issuer=ISSUER,
     fhir_url=FHIR,
     rehearsal_client_secret="secret",
-    rehearsal_timeout_s=2,
+    rehearsal_timeout_s=30,
 )
 
 

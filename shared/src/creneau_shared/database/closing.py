@@ -21,7 +21,8 @@ _ARGUMENT = re.compile(r"\$(\d+)")
 
 @dataclass(frozen=True)
 class ClosingInsert:
-    """An INSERT of any number of rows, whose columns are given as arrays."""
+    """An INSERT of any number of rows: the values of one, or the columns of several as arrays. One row is what most
+    transactions have, and an array costs several times what its only value does to be sent."""
 
     table: str
     columns: tuple[str, ...]
@@ -30,16 +31,19 @@ class ClosingInsert:
     made: Mapping[str, str] = field(default_factory=dict, hash=False)
     """columns that are made of what is given, and the expression that makes them"""
 
-    def sql(self, first_parameter: int = 1) -> str:
-        """The statement, with its arrays from `$first_parameter`; rows are inserted in their order in the arrays."""
-        arrays = ", ".join(f"${first_parameter + i}::{kind}[]" for i, kind in enumerate(self.types))
+    def sql(self, *, of_one: bool, first_parameter: int = 1) -> str:
+        """The statement for one row, or for several in their order; its arguments begin with `$first_parameter`."""
         columns = ", ".join(self.columns)
         values = ", ".join(self.made.get(name, name) for name in self.columns)
-        return (
-            f"INSERT INTO {self.table} ({columns}) "
-            f"SELECT {values} FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, ordinality) "
-            "ORDER BY ordinality"
+        kinds = [
+            f"${first_parameter + i}::{kind}{'' if of_one else '[]'}" for i, kind in enumerate(self.types)
+        ]
+        given = (
+            f"(VALUES ({', '.join(kinds)})) AS given ({columns})"
+            if of_one
+            else f"unnest({', '.join(kinds)}) WITH ORDINALITY AS given ({columns}, ordinality) ORDER BY ordinality"
         )
+        return f"INSERT INTO {self.table} ({columns}) SELECT {values} FROM {given}"
 
     async def run(self, connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert `rows` as the transaction of `connection` closes; at once outside `Database.transaction`."""
@@ -47,7 +51,7 @@ class ClosingInsert:
         if closing is not None and closing.connection is connection:
             closing.rows += [(self, row) for row in rows]
         elif rows:
-            await connection.execute(self.sql(), *_arrays(rows))
+            await connection.execute(self.sql(of_one=len(rows) == 1), *_arguments(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +105,11 @@ class Closing:
             return
         inserts = tuple(sorted(by_insert, key=lambda insert: insert.table))
         ctes = tuple(write.ctes for write in last)
-        sql = _together(ctes, tuple(len(write.arguments) for write in last), inserts)
+        lengths = tuple(len(write.arguments) for write in last)
+        sql = _together(ctes, lengths, tuple((insert, len(by_insert[insert]) == 1) for insert in inserts))
         arguments = [argument for write in last for argument in write.arguments]
         for insert in inserts:
-            arguments += _arrays(by_insert[insert])
+            arguments += _arguments(by_insert[insert])
         await self.connection.execute(sql, *arguments)
 
     def forget(self) -> None:
@@ -114,15 +119,18 @@ class Closing:
 
 
 @lru_cache(1_000)
-def _together(ctes: tuple[str, ...], lengths: tuple[int, ...], inserts: tuple[ClosingInsert, ...]) -> str:
-    """One statement of expressions with so many arguments each, and of inserts whose arrays come after those."""
+def _together(
+    ctes: tuple[str, ...], lengths: tuple[int, ...], inserts: tuple[tuple[ClosingInsert, bool], ...]
+) -> str:
+    """One statement of expressions with so many arguments each, and of inserts (and whether of one row each) whose
+    arguments come after those."""
     parts: list[str] = []
     taken = 0
     for cte, length in zip(ctes, lengths, strict=True):
         parts.append(_renumbered(cte, taken))
         taken += length
-    for n, insert in enumerate(inserts):
-        parts.append(f"closing_{n} AS ({insert.sql(taken + 1)})")
+    for n, (insert, of_one) in enumerate(inserts):
+        parts.append(f"closing_{n} AS ({insert.sql(of_one=of_one, first_parameter=taken + 1)})")
         taken += len(insert.types)
     return f"WITH {', '.join(parts)} SELECT"
 
@@ -131,8 +139,9 @@ def _renumbered(ctes: str, by: int) -> str:
     return _ARGUMENT.sub(lambda found: f"${int(found[1]) + by}", ctes)
 
 
-def _arrays(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _arguments(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The values of the only row, or the columns of several."""
+    return list(rows[0]) if len(rows) == 1 else [list(column) for column in zip(*rows, strict=True)]
 
 
 _current: ContextVar[Closing | None] = ContextVar("closing transaction", default=None)

@@ -29,6 +29,12 @@ class Answered:
         return self.headers.get("etag")
 
 
+def next_cursor(bundle: Resource) -> str | None:
+    """What leads to the next page of a searchset: opaque, and sealed by the server."""
+    url = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), None)
+    return httpx.URL(url).params.get("_cursor") if url else None
+
+
 @dataclass(frozen=True, slots=True)
 class Fhir:
     """The FHIR base as one person sees it. Every method raises RefusedError and UnreachableError."""
@@ -55,6 +61,10 @@ class Fhir:
         content = str(httpx.QueryParams(list(query))).encode()
         sent = {"Content-Type": "application/x-www-form-urlencoded"}
         return (await self._ask("POST", f"/{type_}/_search", content=content, headers=sent)).resource
+
+    async def page_of(self, type_: str, query: Query, cursor: str | None) -> Resource:
+        """A page of a private search: the first, or the one that a cursor of `next_cursor` leads to."""
+        return await self.search_privately(type_, [*query, *([("_cursor", cursor)] if cursor else [])])
 
     async def follow(self, bundle: Resource, relation: str = "next") -> Resource | None:
         """Another page of a searchset; None where there is none."""
@@ -88,6 +98,13 @@ class Fhir:
         """A JSON Patch; `etag`: only of the version that was shown."""
         headers = {"Content-Type": "application/json-patch+json"} | ({"If-Match": etag} if etag else {})
         return await self._ask("PATCH", f"/{type_}/{id_}", list(changes), headers=headers)
+
+    async def update(self, resource: Resource, *, etag: str | None = None) -> Answered:
+        """Put a resource in the place of the version that was read."""
+        headers = {"If-Match": etag} if etag else {}
+        return await self._ask(
+            "PUT", f"/{resource['resourceType']}/{resource['id']}", resource, headers=headers
+        )
 
     async def delete(self, type_: str, id_: str) -> None:
         await self._ask("DELETE", f"/{type_}/{id_}")

@@ -13,20 +13,32 @@ from creneau_web.pages import (
     language,
     login,
     professional,
+    report,
     results,
     sign_in,
     sign_in_code,
     times,
 )
 from creneau_web.pages.booking import check, choose, identity, step, taken, who
-from creneau_web.pages.mine import appointment, appointments
+from creneau_web.pages.mine import (
+    appointment,
+    appointments,
+    cancelling,
+    data,
+    journal,
+    messages,
+    moving,
+    relatives,
+    space,
+)
 from creneau_web.pages.ops import board, letters, runbook
 
 
 def routers() -> list[APIRouter]:
     """Every screen, in the order of the journey."""
     screens = (
-        home, results, professional, times, choose, step, who, identity, check, taken, appointments, appointment, sign_in,
-        sign_in_code, by_link, language, login, about, console, board, letters, runbook, assets,
+        home, results, professional, times, choose, step, who, identity, check, taken, appointments, appointment,
+        cancelling, moving, space, journal, data, messages, relatives, sign_in, sign_in_code,
+        by_link, language, login, about, report, console, board, letters, runbook, assets,
     )  # fmt: skip
     return [screen.router for screen in screens]

@@ -19,6 +19,8 @@ class Person:
     email: str | None
     phone: str | None
     etag: str | None = None
+    language: str = "fr"
+    """of messages"""
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from creneau_web.fhir.client import Fhir
-from creneau_web.fhir.values import contact, entries
+from creneau_web.fhir.values import codes, contact, entries
 from creneau_web.people.model import Person
 
 LANGUAGE = "urn:ietf:bcp:47"
@@ -19,8 +19,9 @@ PEOPLE_MAX = "50"
 
 
 async def people_of(fhir: Fhir) -> list[Person]:
-    """Everybody whom the account may see as a Patient: the person, then those whom they represent, as they came."""
-    bundle = await fhir.search_privately("Patient", [("_sort", "_lastUpdated"), ("_count", PEOPLE_MAX)])
+    """Everybody whom the account may see as a Patient: the person first, for whoever is registered by an account has an
+    id of that moment; then those whom they represent."""
+    bundle = await fhir.search_privately("Patient", [("_sort", "_id"), ("_count", PEOPLE_MAX)])
     return [person_of(patient) for patient in entries(bundle, "Patient")]
 
 
@@ -35,6 +36,46 @@ async def register(fhir: Fhir, resource: Mapping[str, Any]) -> Person:
     key = hashlib.sha256(orjson.dumps(resource)).hexdigest()
     created = await fhir.create(dict(resource), key=f"register-{key}")
     return person_of(created.resource, created.etag)
+
+
+async def correct(
+    fhir: Fhir, id_: str, etag: str | None, *, usual_name: str, email: str, phone: str, language: str
+) -> None:
+    """Change what a person may say of themselves, and leave the rest as it was read. RefusedError: 412 when somebody
+    else changed it meanwhile, 422 for a contact that is none."""
+    resource = (await fhir.read("Patient", id_)).resource
+    await fhir.update(corrected(resource, usual_name, email, phone, language), etag=etag)
+
+
+def corrected(
+    patient: Mapping[str, Any], usual_name: str, email: str, phone: str, language: str
+) -> dict[str, Any]:
+    """The Patient with these in the place of what it said before; other contacts and names stay."""
+    names = [name for name in patient.get("name", ()) if name.get("use") != "usual"]
+    official = next((n for n in names if n.get("use") == "official"), names[0] if names else {})
+    if usual_name and usual_name != official.get("family"):
+        names.append({"use": "usual", "family": usual_name, "given": official.get("given", [])})
+    telecom = list(patient.get("telecom", ()))
+    for system, value in (("email", email), ("phone", phone)):
+        telecom = _with_contact(telecom, system, value)
+    changed = {**patient, "name": names, "telecom": telecom, "communication": [_spoken(language)]}
+    return {name: value for name, value in changed.items() if value != []}
+
+
+def _with_contact(telecom: list[Any], system: str, value: str) -> list[Any]:
+    """The contacts with the current one of a system replaced, put in or taken out."""
+    place = next(
+        (i for i, t in enumerate(telecom) if t.get("system") == system and t.get("use") != "old"), None
+    )
+    if place is None:
+        return [*telecom, {"system": system, "value": value}] if value else telecom
+    if not value:
+        return telecom[:place] + telecom[place + 1 :]
+    return [*telecom[:place], {**telecom[place], "value": value}, *telecom[place + 1 :]]
+
+
+def _spoken(language: str) -> dict[str, Any]:
+    return {"language": {"coding": [{"system": LANGUAGE, "code": language}]}, "preferred": True}
 
 
 def person_of(patient: Mapping[str, Any], etag: str | None = None) -> Person:
@@ -53,7 +94,15 @@ def person_of(patient: Mapping[str, Any], etag: str | None = None) -> Person:
         email=contact(current, "email"),
         phone=contact(current, "phone"),
         etag=etag,
+        language=_language(patient),
     )
+
+
+def _language(patient: Mapping[str, Any]) -> str:
+    """The language that messages are written in: `fr` unless the record prefers another."""
+    spoken = sorted(patient.get("communication", ()), key=lambda one: not one.get("preferred", False))
+    found = codes([one.get("language", {}) for one in spoken], LANGUAGE)
+    return "en" if found and found[0].startswith("en") else "fr"
 
 
 def patient(
@@ -75,13 +124,12 @@ def patient(
         *([{"system": "email", "value": email}] if email else []),
         *([{"system": "phone", "value": phone, "use": "mobile"}] if phone else []),
     ]
-    spoken = {"coding": [{"system": LANGUAGE, "code": language}]}
     return {
         "resourceType": "Patient",
         "active": True,
         "name": names,
         "birthDate": birth_date.isoformat(),
         "telecom": telecom,
-        "communication": [{"language": spoken, "preferred": True}],
+        "communication": [_spoken(language)],
         **({"gender": gender} if gender else {}),
     }

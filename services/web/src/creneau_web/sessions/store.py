@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import orjson
-import structlog
 
 from creneau_shared.clock import Clock
-from creneau_shared.database.failures import DATABASE_FAILURES
 from creneau_shared.database.pool import Database
 from creneau_web.sessions.session import Content, Session, hash_of, new_key
-
-log = structlog.get_logger(__name__)
 
 SEEN_EVERY = timedelta(minutes=1)
 """how old the note of the last request may be: not every page writes a row"""
@@ -122,15 +117,6 @@ class Sessions:
         async with self._database.connection() as connection:
             done = await connection.execute(SWEEP, now - self._idle, now - self._longest)
         return int(done.rpartition(" ")[2])
-
-    async def sweep_for_ever(self, pause_s: float) -> None:
-        """Remove what is over, again and again."""
-        while True:
-            await asyncio.sleep(pause_s)
-            try:
-                await self.sweep()
-            except DATABASE_FAILURES as error:
-                log.warning("sessions.sweep_failed", error=error)
 
 
 def _json(content: Content) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, DateTime, ForeignKey, Index, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, Index, LargeBinary, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from creneau_shared.database.metadata import new_metadata
@@ -33,4 +33,15 @@ DRAFT = Table(
     Column("began_at", DateTime(timezone=True), nullable=False),
     Column("content", JSONB, nullable=False),  # see pages/booking/draft.py
     Index("ix_draft_session", "session"),
+)
+
+REPORT = Table(
+    "report",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("reason", Text, nullable=False),  # see reports.py
+    Column("text", Text, nullable=False),
+    Index("ix_report_at", "at"),
 )

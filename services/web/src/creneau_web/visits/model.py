@@ -48,6 +48,8 @@ class Visit:
     reschedulable_until: datetime | None = None
     professional_name: str | None = None
     place_name: str | None = None
+    sequence: int = 0
+    """how often it was changed: SEQUENCE of its calendar file"""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -56,6 +58,15 @@ class Visit:
     @property
     def with_whom(self) -> str | None:
         return self.professional.name if self.professional else self.professional_name
+
+    @property
+    def by_video(self) -> bool:
+        """By video and in no other way."""
+        return self.modes == {"VR"}
+
+    def may_still(self, until: datetime | None, now: datetime) -> bool:
+        """Whether something may be done that may be done until then; where nothing is said, the server judges."""
+        return self.is_live(now) and self.start > now and (until is None or until > now)
 
     def is_live(self, now: datetime) -> bool:
         """Whether it is still to come."""

@@ -10,11 +10,15 @@ from creneau_web.care.finding import INCLUDES
 from creneau_web.care.model import Professional
 from creneau_web.care.reading import professionals_of
 from creneau_web.fhir.client import Fhir
+from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import entries
 from creneau_web.visits.model import Visit
 from creneau_web.visits.reading import ids, visit_of
 
 PAGE = "50"
+CANCELLATION_REASON = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
+REASONS = ("pat", "pat-cpp", "pat-fb", "pat-lt", "pat-mv", "oth-weath", "other")
+"""why patients cancel, of the codes that they may give (docs/guides/patient-frontend.md)"""
 
 
 async def visit(fhir: Fhir, id_: str) -> Visit:
@@ -34,16 +38,33 @@ async def visits_before(fhir: Fhir, end: datetime) -> list[Visit]:
     return await _search(fhir, [("date", f"lt{end.isoformat()}"), ("_sort", "-date")])
 
 
-async def cancel(fhir: Fhir, visit: Visit) -> None:
-    """Cancel the version that was shown; the time is free for others at once."""
-    change = [{"op": "replace", "path": "/status", "value": "cancelled"}]
-    await fhir.patch("Appointment", visit.id, change, etag=visit.etag)
+async def cancel(fhir: Fhir, id_: str, etag: str | None, reason: str | None = None) -> None:
+    """Cancel the version that was shown; the time is free for others at once. `reason`: a code that patients may give.
+    RefusedError: 412 when it was changed meanwhile, 422 when it is too late."""
+    changes: list[dict[str, Any]] = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+    if reason:
+        coding = [{"system": CANCELLATION_REASON, "code": reason}]
+        changes.append({"op": "add", "path": "/cancelationReason", "value": {"coding": coding}})
+    await fhir.patch("Appointment", id_, changes, etag=etag)
 
 
 async def move(fhir: Fhir, id_: str, slot: str, key: str) -> None:
     """Move it to another slot: the old time is given back in the same breath."""
     to = {"name": "slot", "valueReference": {"reference": f"Slot/{slot}"}}
     await fhir.operation(f"Appointment/{id_}/$reschedule", [to], key=key)
+
+
+async def messages_about(fhir: Fhir, visit: Visit) -> list[dict[str, Any]]:
+    """The Communications about an appointment, the latest first; none for who may not see them (a link's account)."""
+    if visit.patient is None:
+        return []
+    query = [("recipient", f"Patient/{visit.patient}"), ("_sort", "-sent"), ("_count", PAGE)]
+    try:
+        bundle = await fhir.search_privately("Communication", query)
+    except RefusedError:
+        return []
+    about = {"reference": f"Appointment/{visit.id}"}
+    return [one for one in entries(bundle, "Communication") if about in one.get("about", ())]
 
 
 async def _search(fhir: Fhir, query: Sequence[tuple[str, str]]) -> list[Visit]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from creneau_shared.clock import PARIS
 from creneau_shared.fhir.paths.extraction import Path, compile_expression, referenced_type
 from creneau_shared.fhir.search.dates import NotADateError, value_interval
-from creneau_shared.fhir.search.layout import NARROW, SEPARATOR, beginning_of, is_key
+from creneau_shared.fhir.search.layout import NARROW, SEPARATOR, keys_and_others
 from creneau_shared.fhir.search.name_words import START, found_by_words, text_starts
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
@@ -104,24 +104,16 @@ def index_resource(
 
 
 def _narrowed(entries: IndexEntries) -> IndexEntries:
-    """Only keys among the terms, the rest among the traits, but for those of which another term tells. A string of which the
-    words tell (almost every one) is found by them."""
-    told = [entry for entry in entries.strings if has_words(entries.words, entry.value)]
-    return replace(
-        entries,
-        terms=[term for term in entries.terms if is_key(term)],
-        strings=[entry for entry in entries.strings if entry not in told],
-        traits=[
-            *(term for term in entries.terms if not is_key(term) and not _is_told(term, entries.terms)),
-            *(SEPARATOR.join(entry) for entry in told),
-        ],
-    )
-
-
-def _is_told(term: str, terms: Sequence[str]) -> bool:
-    """Whether another of the terms begins as all do that tell as much as this one."""
-    beginning = beginning_of(term)
-    return beginning is not None and any(other != term and other.startswith(beginning) for other in terms)
+    """Only keys among the terms, the rest among the traits. A string of which the words tell (almost every one) is found by
+    them."""
+    keys, others = keys_and_others(entries.terms)
+    strings: list[StringEntry] = []
+    for entry in entries.strings:
+        if has_words(entries.words, entry.value):
+            others.append(SEPARATOR.join(entry))
+        else:
+            strings.append(entry)
+    return replace(entries, terms=keys, strings=strings, traits=others)
 
 
 def terms_of(resource_type: str, part: Mapping[str, Any], base_url: str = "") -> list[str]:

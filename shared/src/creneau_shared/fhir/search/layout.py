@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 
 STRING_INDEX_CHARACTERS = 64
 """Characters of a string that the ordered index holds: an index entry cannot be as long as a string."""
@@ -42,6 +44,33 @@ def beginning_of(term: str) -> str | None:
     if "=" not in term:
         return f"{term}="
     return term if term.endswith("|") and not term.endswith("\\|") else None
+
+
+def keys_and_others(terms: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Of a row's terms, those that the index of a narrow type holds, and the others but for those of which another tells."""
+    keys: list[str] = []
+    others: list[tuple[str, str | None]] = []
+    beginnings: set[str] = set()
+    for term in terms:
+        key, own, told = _read(term)
+        if key:
+            keys.append(term)
+        else:
+            others.append((term, own))
+        beginnings.update(told)
+    return keys, [term for term, own in others if own not in beginnings]
+
+
+@lru_cache(maxsize=16_384)
+def _read(term: str) -> tuple[bool, str | None, tuple[str, ...]]:
+    """Of a term, kept since most rows have the same: whether it is a key, how it begins, and the beginnings that it tells of
+    (`status=` and `status=s|` of `status=s|booked`)."""
+    name, equals, value = term.partition("=")
+    system, bar, code = value.partition("|")
+    told: tuple[str, ...] = (f"{name}=",) if equals else ()
+    if bar and code and not system.endswith("\\"):
+        told = (*told, f"{name}={system}|")
+    return is_key(term), beginning_of(term), told
 
 
 def key_of(term: str) -> str | None:

@@ -28,21 +28,22 @@ async def check(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse
         return await next_step(page, draft)
     if draft.held.until <= page.site.clock.now():
         return page.go(f"{draft.path}/pris")
-    return await _show(page, draft, 200)
+    return await _show(page, draft)
 
 
 @router.post("/reservation/{id_}/verifier", response_model=None)
 async def confirm(
     page: SignedInPage, id_: str, message: Annotated[str, Form(max_length=4000)] = ""
-) -> HTMLResponse | RedirectResponse:
-    """Book. Sent twice, it is booked once."""
+) -> RedirectResponse:
+    """Book. Sent twice, it is booked once. A message that is too long is kept and said on the page, by a redirect: a page
+    that answered a form itself is one to which no browser's way back leads."""
     draft = await load(page, id_)
     if draft.booked or draft.patient is None or draft.held is None:
         return await next_step(page, draft)
     draft.comment = message.strip()
     await keep(page, draft)
     if len(draft.comment) > COMMENT_MAX:
-        return await _show(page, draft, 422, "check.problem.comment")
+        return page.go(f"{draft.path}/verifier")
     try:
         appointment = await book(page, draft)
     except RefusedError as error:
@@ -76,19 +77,18 @@ async def give_up(page: SignedInPage, id_: str) -> RedirectResponse:
     return page.go(f"/soignants/{draft.role}/creneaux")
 
 
-async def _show(page: Page, draft: Draft, status: int, problem: str | None = None) -> HTMLResponse:
+async def _show(page: Page, draft: Draft) -> HTMLResponse:
     professional = await page.site.finding.professional(page.fhir, draft.role)
     people = await people_of(page.fhir)
     return await page.show_form(
         "booking/check.html",
-        status,
         draft=draft,
         professional=professional,
         person=next((person for person in people if person.id == draft.patient), None),
-        several=len(people) > 1,
+        acting=bool(people) and draft.patient != people[0].id,
         start=draft.start.astimezone(professional.zone),
         end=draft.end.astimezone(professional.zone),
         until=draft.held.until.astimezone(professional.zone) if draft.held else None,
         comment_max=COMMENT_MAX,
-        problem=problem,
+        problem="check.problem.comment" if len(draft.comment) > COMMENT_MAX else None,
     )

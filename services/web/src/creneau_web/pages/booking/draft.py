@@ -38,6 +38,12 @@ class Draft(BaseModel):
     comment: str = ""
     moving: str | None = None
     """id of the appointment that this time is to take the place of"""
+    somebody_new: bool = False
+    """a person whom the server does not know yet is being described, beside those whom it knows"""
+    typed: dict[str, str] | None = None
+    """the form of their identity as it was sent, while something is wrong with it"""
+    problems: dict[str, str] = Field(default_factory=dict)
+    """field of that form → what is wrong"""
     booked: str | None = None
     """id of the appointment that came of it"""
     attempt: int = 0

@@ -21,26 +21,34 @@ FIELD_OF = {"telecom": "courriel", "birthDate": "jour", "name": "nom_de_naissanc
 """element of Patient that a refusal names → field of the form"""
 
 
-@router.get("/reservation/{id_}/identite", response_class=HTMLResponse)
-async def ask(page: SignedInPage, id_: str) -> HTMLResponse:
-    """The form, filled with what the log-in vouches for."""
+@router.get("/reservation/{id_}/identite", response_model=None)
+async def ask(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
+    """The form: as it was sent, with what is wrong with it, or filled with what the log-in vouches for.
+
+    Who comes back here when it has been answered chooses among the people who are known by now.
+    """
     draft = await load(page, id_)
     people = await people_of(page.fhir)
-    return await _show(page, draft, people, _known(page) if not people else IdentityForm(), {}, 200)
+    if draft.typed is not None:
+        return await _show(page, draft, people, IdentityForm.model_validate(draft.typed))
+    if people and not draft.somebody_new:
+        return page.go(f"{draft.path}/pour-qui")
+    return await _show(page, draft, people, IdentityForm() if people else _known(page))
 
 
 @router.post("/reservation/{id_}/identite", response_model=None)
-async def answer(
-    page: SignedInPage, id_: str, form: Annotated[IdentityForm, Form()]
-) -> HTMLResponse | RedirectResponse:
-    """Register the person and hold the time for them; the same page with what was typed where something is wrong."""
+async def answer(page: SignedInPage, id_: str, form: Annotated[IdentityForm, Form()]) -> RedirectResponse:
+    """Register the person and hold the time for them; where something is wrong, back to the page, which has kept it.
+
+    By a redirect: a page that answered a form itself is one to which no browser's way back leads.
+    """
     draft = await load(page, id_)
     people = await people_of(page.fhir)
     today = page.site.clock.now().date()
     problems = problems_of(form, today, first=not people)
     born = form.birth_date
     if problems or born is None:
-        return await _show(page, draft, people, form, problems, 422)
+        return await _ask_again(page, draft, form, problems or {"jour": "identity.problem.birth_date"})
     resource = patient(
         given=form.prenom.strip(),
         birth_name=form.nom_de_naissance.strip(),
@@ -56,8 +64,9 @@ async def answer(
         field = _field(error)
         if field is None:
             raise
-        return await _show(page, draft, people, form, {field: error.refusal.text}, 422)
+        return await _ask_again(page, draft, form, {field: error.refusal.text})
     draft.patient = person.id
+    draft.typed, draft.problems, draft.somebody_new = None, {}, False
     await keep(page, draft)
     return await keep_the_time(page, draft)
 
@@ -94,16 +103,21 @@ def _known(page: Page) -> IdentityForm:
     )
 
 
-async def _show(
-    page: Page, draft: Draft, people: list[Person], form: IdentityForm, problems: dict[str, str], status: int
-) -> HTMLResponse:
+async def _ask_again(
+    page: Page, draft: Draft, form: IdentityForm, problems: dict[str, str]
+) -> RedirectResponse:
+    draft.typed, draft.problems = form.model_dump(), problems
+    await keep(page, draft)
+    return page.go(f"{draft.path}/identite")
+
+
+async def _show(page: Page, draft: Draft, people: list[Person], form: IdentityForm) -> HTMLResponse:
     professional = await page.site.finding.professional(page.fhir, draft.role)
     return await page.show_form(
         "booking/identity.html",
-        status,
         draft=draft,
         professional=professional,
         first=not people,
         form=form,
-        problems=problems,
+        problems=draft.problems,
     )

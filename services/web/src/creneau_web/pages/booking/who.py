@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from creneau_web.page import SignedInPage
@@ -18,8 +18,8 @@ SOMEBODY_NEW = "autre"
 
 
 @router.get("/reservation/{id_}/pour-qui", response_class=HTMLResponse)
-async def ask(page: SignedInPage, id_: str) -> HTMLResponse:
-    """Radios, one already chosen."""
+async def ask(page: SignedInPage, id_: str, erreur: Annotated[str, Query(max_length=1)] = "") -> HTMLResponse:
+    """Radios, one already chosen. `erreur`: the form came back without a choice."""
     draft = await load(page, id_)
     professional = await page.site.finding.professional(page.fhir, draft.role)
     return await page.show_form(
@@ -27,29 +27,23 @@ async def ask(page: SignedInPage, id_: str) -> HTMLResponse:
         draft=draft,
         professional=professional,
         people=await people_of(page.fhir),
-        problem=None,
+        problem="who.problem" if erreur else None,
     )
 
 
 @router.post("/reservation/{id_}/pour-qui", response_model=None)
 async def answer(
     page: SignedInPage, id_: str, qui: Annotated[str, Form(max_length=64)] = ""
-) -> HTMLResponse | RedirectResponse:
+) -> RedirectResponse:
     """Keep the choice and hold the time for them."""
     draft = await load(page, id_)
     if qui == SOMEBODY_NEW:
+        draft.somebody_new = True
+        await keep(page, draft)
         return page.go(f"{draft.path}/identite")
     people = await people_of(page.fhir)
     if qui not in {person.id for person in people}:
-        professional = await page.site.finding.professional(page.fhir, draft.role)
-        return await page.show_form(
-            "booking/who.html",
-            422,
-            draft=draft,
-            professional=professional,
-            people=people,
-            problem="who.problem",
-        )
+        return page.go(f"{draft.path}/pour-qui", erreur="1")
     draft.patient = qui
     await keep(page, draft)
     return await keep_the_time(page, draft)

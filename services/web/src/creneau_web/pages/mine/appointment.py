@@ -2,19 +2,72 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+import re
 
-from creneau_web.page import SignedInPage
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.responses import Response
+
+from creneau_web.care.model import PARIS
+from creneau_web.page import PERSONAL, Page, SignedInPage
+from creneau_web.people.messages import message_of
+from creneau_web.people.records import people_of
+from creneau_web.visits.calendar import calendar_file
+from creneau_web.visits.model import Visit
+from creneau_web.visits.records import messages_about
 from creneau_web.visits.records import visit as read_visit
 
-router = APIRouter()
+router = APIRouter(prefix="/rendez-vous")
+
+ID = re.compile(r"[A-Za-z0-9.-]*[A-Za-z0-9]")
+BY_LINK = "link"
+"""provider of an account that may see this one appointment"""
 
 
-@router.get("/rendez-vous/{id_}", response_class=HTMLResponse)
-async def appointment(page: SignedInPage, id_: str) -> HTMLResponse:
+@router.get("/{id_}", response_model=None)
+async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
     """The appointment, also as what a confirmed booking comes to."""
+    clean = ID.match(id_)
+    if clean and clean[0] != id_:
+        return page.go(f"/rendez-vous/{clean[0]}")  # a mark that a mail program has drawn into the link
     visit = await read_visit(page.fhir, id_)
-    return await page.show_form(
-        "mine/appointment.html", visit=visit, live=visit.is_live(page.site.clock.now())
+    now = page.site.clock.now()
+    sent = [message_of(one) for one in await messages_about(page.fhir, visit)]
+    return await page.show(
+        "mine/appointment.html",
+        visit=visit,
+        live=visit.is_live(now),
+        cancelable=visit.may_still(visit.cancelable_until, now),
+        movable=visit.professional is not None and visit.may_still(visit.reschedulable_until, now),
+        acting=await acting_for(page, visit),
+        by_link=is_by_link(page),
+        messages=sent,
+        zone=PARIS,
     )
+
+
+@router.get("/{id_}/agenda.ics")
+async def calendar(page: SignedInPage, id_: str) -> Response:
+    """The appointment for a calendar (P17)."""
+    visit = await read_visit(page.fhir, id_)
+    t = page.wording.t
+    summary = t("calendar.with", who=visit.with_whom) if visit.with_whom else t("calendar.alone")
+    url = f"{page.site.settings.public_site_url}/rendez-vous/{visit.id}"
+    content = calendar_file(visit, str(summary), url, page.site.clock.now())
+    headers = {**PERSONAL, "Content-Disposition": 'attachment; filename="rendez-vous.ics"'}
+    return Response(content, media_type="text/calendar; charset=utf-8", headers=headers)
+
+
+def is_by_link(page: Page) -> bool:
+    """Whether the account is that of a message's link."""
+    return page.account is not None and page.account.provider == BY_LINK
+
+
+async def acting_for(page: Page, visit: Visit) -> str | None:
+    """The name of the patient when it is somebody whom the account represents."""
+    if is_by_link(page):
+        return None
+    people = await people_of(page.fhir)
+    if not people or visit.patient in (None, people[0].id):
+        return None
+    return next((person.name for person in people if person.id == visit.patient), visit.patient_name)

@@ -1,0 +1,66 @@
+"""An appointment is cancelled: what follows is said first, a reason may be given and need not (P16)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.page import Page, SignedInPage
+from creneau_web.pages.mine.appointment import acting_for
+from creneau_web.visits.records import REASONS, cancel
+from creneau_web.visits.records import visit as read_visit
+
+router = APIRouter(prefix="/rendez-vous")
+
+CHANGED_MEANWHILE = 412
+BY_RULE = (409, 422)
+
+
+@router.get("/{id_}/annuler", response_model=None)
+async def ask(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
+    """What happens then; too late: until when it was possible, and the telephone."""
+    return await _show(page, id_, None, 200)
+
+
+@router.post("/{id_}/annuler", response_model=None)
+async def answer(
+    page: SignedInPage,
+    id_: str,
+    version: Annotated[str, Form(max_length=60)] = "",
+    raison: Annotated[str, Form(max_length=40)] = "",
+) -> HTMLResponse | RedirectResponse:
+    """Cancel what was shown; sent twice, it is cancelled once."""
+    visit = await read_visit(page.fhir, id_)
+    if visit.status == "cancelled":
+        return page.go(f"/rendez-vous/{id_}")
+    try:
+        await cancel(page.fhir, id_, version or visit.etag, raison if raison in REASONS else None)
+    except RefusedError as error:
+        if error.refusal.status == CHANGED_MEANWHILE:
+            await page.say_next("cancel.changed")
+            return page.go(f"/rendez-vous/{id_}")
+        if error.refusal.status not in BY_RULE:
+            raise
+        return await _show(page, id_, error.refusal.text, error.refusal.status)
+    await page.say_next("cancel.done")
+    return page.go(f"/rendez-vous/{id_}")
+
+
+async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:
+    visit = await read_visit(page.fhir, id_)
+    now = page.site.clock.now()
+    if not visit.is_live(now):
+        return page.go(f"/rendez-vous/{id_}")
+    return await page.show_form(
+        "mine/cancel.html",
+        status,
+        visit=visit,
+        possible=visit.may_still(visit.cancelable_until, now) and problem is None,
+        until=visit.cancelable_until.astimezone(visit.zone) if visit.cancelable_until else None,
+        reasons=REASONS,
+        acting=await acting_for(page, visit),
+        problem=problem,
+    )

@@ -1,0 +1,154 @@
+"""My data: seen, corrected, taken away, erased."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.page import PERSONAL, Page, SignedInPage, local_path
+from creneau_web.people.model import Person
+from creneau_web.people.records import correct, people_of
+from creneau_web.people.records import person as read_person
+
+router = APIRouter(prefix="/mes-donnees")
+
+CHANGED_MEANWHILE = 412
+
+
+class Correction(BaseModel):
+    """What a person says anew of themselves, as it was typed."""
+
+    nom_utilise: str = Field("", max_length=200)
+    courriel: str = Field("", max_length=300)
+    telephone: str = Field("", max_length=60)
+    langue: str = Field("fr", pattern="^(fr|en)$")
+    version: str = Field("", max_length=40)
+    retour: str = Field("/mes-donnees", max_length=2000)
+
+
+@router.get("", response_class=HTMLResponse)
+async def data(page: SignedInPage) -> HTMLResponse:
+    """The records that the account may see, and what can be done with them."""
+    return await page.show("mine/data.html", people=await people_of(page.fhir))
+
+
+@router.get("/emporter/{id_}", response_class=HTMLResponse)
+async def take_away(page: SignedInPage, id_: str) -> HTMLResponse:
+    """What a copy holds, and where to get it."""
+    return await page.show("mine/take_away.html", person=await read_person(page.fhir, id_))
+
+
+@router.get("/emporter/{id_}/archive.zip")
+async def archive(page: SignedInPage, id_: str) -> Response:
+    """Everything about the person: a page to read, and FHIR to go on with (`$archive`)."""
+    answer = await page.fhir.download(f"/Patient/{id_}/$archive")
+    name = 'attachment; filename="creneau-mes-donnees.zip"'
+    return Response(
+        answer.content, media_type="application/zip", headers={**PERSONAL, "Content-Disposition": name}
+    )
+
+
+@router.get("/effacer/{id_}", response_class=HTMLResponse)
+async def ask_to_erase(page: SignedInPage, id_: str) -> HTMLResponse:
+    """What would go and what stays, before anything is done (`$erase` without a word)."""
+    return await _erasure(page, id_, {}, 200)
+
+
+@router.post("/effacer/{id_}", response_model=None)
+async def erase(
+    page: SignedInPage, id_: str, nom: Annotated[str, Form(max_length=200)] = ""
+) -> HTMLResponse | RedirectResponse:
+    """Erase for good, once the name at birth has been written."""
+    if not nom.strip():
+        return await _erasure(page, id_, {"nom": "erase.problem.name"}, 422)
+    try:
+        confirmed = [{"name": "confirm", "valueString": nom.strip()}]
+        answered = await page.fhir.operation(f"Patient/{id_}/$erase", confirmed)
+    except RefusedError as error:
+        if error.refusal.status != 422:
+            raise
+        return await _erasure(page, id_, {"nom": error.refusal.text}, 422)
+    if not _values(answered.resource, "done"):
+        return await _erasure(page, id_, {"nom": "erase.problem.name"}, 422)
+    if not await people_of(page.fhir):
+        return page.go("/auth/deconnexion")
+    await page.say_next("erase.done")
+    return page.go("/mes-donnees")
+
+
+@router.get("/{id_}", response_class=HTMLResponse)
+async def record(
+    page: SignedInPage, id_: str, retour: Annotated[str, Query(max_length=2000)] = "/mes-donnees"
+) -> HTMLResponse:
+    """One record: what a practice has verified, and what the person may say themselves."""
+    person = await read_person(page.fhir, id_)
+    form = Correction(
+        nom_utilise=person.usual_name or "",
+        courriel=person.email or "",
+        telephone=person.phone or "",
+        langue=person.language,
+        version=person.etag or "",
+        retour=local_path(retour, "/mes-donnees"),
+    )
+    return await _record(page, person, form, {}, 200)
+
+
+@router.post("/{id_}", response_model=None)
+async def correct_record(
+    page: SignedInPage, id_: str, form: Annotated[Correction, Form()]
+) -> HTMLResponse | RedirectResponse:
+    """Keep what was changed, and go back to where one came from."""
+    try:
+        await correct(
+            page.fhir,
+            id_,
+            form.version or None,
+            usual_name=form.nom_utilise.strip(),
+            email=form.courriel.strip(),
+            phone=form.telephone.strip(),
+            language=form.langue,
+        )
+    except RefusedError as error:
+        problem = _problem(error)
+        if problem is None:
+            raise
+        return await _record(page, await read_person(page.fhir, id_), form, problem, 422)
+    await page.say_next("record.kept")
+    return page.go(local_path(form.retour, "/mes-donnees"))
+
+
+def _problem(error: RefusedError) -> dict[str, str] | None:
+    """The field that a refusal is about, with its sentence; None for what is no question of a field."""
+    refusal = error.refusal
+    if refusal.status == CHANGED_MEANWHILE:
+        return {"nom_utilise": "record.problem.changed"}
+    if refusal.status not in (400, 403, 422):
+        return None
+    about_names = any("name" in expression for expression in refusal.expressions)
+    about_phone = "phone" in refusal.code or "number" in refusal.code
+    return {"nom_utilise" if about_names else "telephone" if about_phone else "courriel": refusal.text}
+
+
+async def _record(
+    page: Page, person: Person, form: Correction, problems: dict[str, str], status: int
+) -> HTMLResponse:
+    return await page.show_form("mine/record.html", status, person=person, form=form, problems=problems)
+
+
+async def _erasure(page: Page, id_: str, problems: dict[str, str], status: int) -> HTMLResponse:
+    person = await read_person(page.fhir, id_)
+    told = (await page.fhir.operation(f"Patient/{id_}/$erase")).resource
+    parts = [p.get("part", ()) for p in told.get("parameter", ()) if p["name"] == "kept"]
+    kept = [next((str(one["valueString"]) for one in part if one["name"] == "why"), "") for part in parts]
+    return await page.show_form(
+        "mine/erase.html", status, person=person, kept=[why for why in kept if why], problems=problems
+    )
+
+
+def _values(parameters: dict[str, Any], name: str) -> bool:
+    return any(p.get("valueBoolean") is True for p in parameters.get("parameter", ()) if p["name"] == name)

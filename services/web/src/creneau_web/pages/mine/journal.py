@@ -1,0 +1,39 @@
+"""Who looked at my data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+
+from creneau_web.care.model import PARIS
+from creneau_web.fhir.client import next_cursor
+from creneau_web.fhir.values import entries
+from creneau_web.page import SignedInPage
+from creneau_web.people.access import access_of
+from creneau_web.people.records import people_of
+
+router = APIRouter()
+
+PAGE = "20"
+
+
+@router.get("/mes-donnees/journal", response_class=HTMLResponse)
+async def journal(
+    page: SignedInPage,
+    qui: Annotated[str, Query(max_length=64)] = "",
+    suite: Annotated[str | None, Query(max_length=2000)] = None,
+) -> HTMLResponse:
+    """Each access to one person's record, the latest first, by the clock of Paris."""
+    people = await people_of(page.fhir)
+    person = next((one for one in people if one.id == qui), people[0] if people else None)
+    accesses, following = [], None
+    if person is not None:
+        query = [("patient", f"Patient/{person.id}"), ("_sort", "-date"), ("_count", PAGE)]
+        bundle = await page.fhir.page_of("AuditEvent", query, suite)
+        accesses = [access_of(event) for event in entries(bundle, "AuditEvent")]
+        following = next_cursor(bundle)
+    return await page.show(
+        "mine/journal.html", people=people, person=person, accesses=accesses, following=following, zone=PARIS
+    )

@@ -1,0 +1,103 @@
+"""An appointment is moved: the same week of times, both times named once more, then it is done in one breath."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from creneau_web.care.reading import opening_of
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.page import Page, SignedInPage
+from creneau_web.pages.mine.appointment import acting_for
+from creneau_web.pages.times import Wish, show_week
+from creneau_web.visits.model import Visit
+from creneau_web.visits.records import move
+from creneau_web.visits.records import visit as read_visit
+
+router = APIRouter(prefix="/rendez-vous")
+
+TAKEN = 409
+BY_RULE = (412, 422)
+
+
+@router.get("/{id_}/deplacer", response_model=None)
+async def choose(
+    page: SignedInPage, id_: str, wish: Annotated[Wish, Query()]
+) -> HTMLResponse | RedirectResponse:
+    """A week of the same professional's times."""
+    return await _week(page, id_, wish)
+
+
+@router.post("/{id_}/deplacer")
+async def chosen(
+    page: SignedInPage, id_: str, creneau: Annotated[str, Form(max_length=64)]
+) -> RedirectResponse:
+    """A time is chosen; nothing is moved yet."""
+    return page.go(f"/rendez-vous/{id_}/deplacer/verifier", creneau=creneau)
+
+
+@router.get("/{id_}/deplacer/verifier", response_model=None)
+async def check(
+    page: SignedInPage, id_: str, creneau: Annotated[str, Query(max_length=64)]
+) -> HTMLResponse | RedirectResponse:
+    """Both times, the old and the new."""
+    return await _check(page, id_, creneau, None, 200)
+
+
+@router.post("/{id_}/deplacer/verifier", response_model=None)
+async def confirm(
+    page: SignedInPage,
+    id_: str,
+    creneau: Annotated[str, Form(max_length=64)],
+    version: Annotated[str, Form(max_length=60)] = "",
+) -> HTMLResponse | RedirectResponse:
+    """Move it. Sent twice, it is moved once."""
+    try:
+        await move(page.fhir, id_, creneau, f"move-{id_}-{version.strip('W/').strip(chr(34))}-{creneau}")
+    except RefusedError as error:
+        if error.refusal.status == TAKEN:
+            await page.say_next("move.taken")
+            return page.go(f"/rendez-vous/{id_}/deplacer")
+        if error.refusal.status not in BY_RULE:
+            raise
+        return await _check(page, id_, creneau, error.refusal.text, error.refusal.status)
+    await page.say_next("move.done")
+    return page.go(f"/rendez-vous/{id_}")
+
+
+async def _week(page: Page, id_: str, wish: Wish) -> HTMLResponse | RedirectResponse:
+    visit = await read_visit(page.fhir, id_)
+    if not _is_movable(page, visit) or visit.professional is None:
+        return page.go(f"/rendez-vous/{id_}")
+    return await show_week(
+        page,
+        visit.professional,
+        wish,
+        "mine/move.html",
+        visit=visit,
+        action=f"/rendez-vous/{id_}/deplacer",
+        acting=await acting_for(page, visit),
+    )
+
+
+async def _check(
+    page: Page, id_: str, slot: str, problem: str | None, status: int
+) -> HTMLResponse | RedirectResponse:
+    visit = await read_visit(page.fhir, id_)
+    if not _is_movable(page, visit):
+        return page.go(f"/rendez-vous/{id_}")
+    opening = opening_of((await page.fhir.as_(None).read("Slot", slot)).resource, visit.zone)
+    return await page.show_form(
+        "mine/move_check.html",
+        status,
+        visit=visit,
+        opening=opening,
+        acting=await acting_for(page, visit),
+        problem=problem,
+    )
+
+
+def _is_movable(page: Page, visit: Visit) -> bool:
+    return visit.may_still(visit.reschedulable_until, page.site.clock.now())

@@ -1,0 +1,136 @@
+"""For whom I act, and who acts for me."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.page import Page, SignedInPage
+from creneau_web.people import proxies
+from creneau_web.people.model import Person
+from creneau_web.people.records import people_of
+
+router = APIRouter(prefix="/mes-proches")
+
+CODE_REFUSED = 422
+
+
+class Invitation(BaseModel):
+    """Whom one lets act, for whom, how far and how long; as it was typed."""
+
+    pour: str = Field("", max_length=64)
+    nom: str = Field("", max_length=200)
+    etendue: str = Field("see", pattern="^(see|cancel|book|register)$")
+    duree: int = Field(12, ge=1, le=12)
+    """months"""
+
+
+SCOPES_UP_TO = {
+    "see": ("see",),
+    "cancel": ("see", "cancel"),
+    "book": ("see", "book"),
+    "register": ("see", "book", "register"),
+}
+"""what a choice of the form lets somebody do"""
+
+
+@router.get("", response_class=HTMLResponse)
+async def relatives(page: SignedInPage) -> HTMLResponse:
+    """Each person of the account, with who may act for them."""
+    return await _show(page, Invitation(), {}, 200)
+
+
+@router.post("/inviter", response_model=None)
+async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLResponse:
+    """Give access: the code is shown this once."""
+    people = await people_of(page.fhir)
+    person = next((one for one in people if one.id == form.pour), None)
+    problems = {} if form.nom.strip() else {"nom": "proxy.problem.name"}
+    if person is None:
+        problems["pour"] = "proxy.problem.person"
+    if problems or person is None:
+        return await _show(page, form, problems, 422)
+    today = page.site.clock.now().date()
+    code = await proxies.invite(
+        page.fhir, person.id, form.nom.strip(), SCOPES_UP_TO[form.etendue], today, _later(today, form.duree)
+    )
+    return await page.show("mine/invited.html", person=person, name=form.nom.strip(), code=code)
+
+
+@router.post("/accepter", response_model=None)
+async def take_up(
+    page: SignedInPage, code: Annotated[str, Form(max_length=200)] = ""
+) -> HTMLResponse | RedirectResponse:
+    """Take up what somebody has given."""
+    if not code.strip():
+        return await _show(page, Invitation(), {"code": "proxy.problem.code"}, 422)
+    try:
+        await proxies.accept(page.fhir, code.strip())
+    except RefusedError as error:
+        if error.refusal.status != CODE_REFUSED:
+            raise
+        return await _show(page, Invitation(), {"code": error.refusal.text}, 422)
+    await page.say_next("proxy.accepted")
+    return page.go("/mes-proches")
+
+
+@router.post("/{id_}/retirer")
+async def take_back(page: SignedInPage, id_: str) -> RedirectResponse:
+    """One action: from the next request on the other sees nothing any more."""
+    await _known(page, id_)
+    await proxies.take_back(page.fhir, id_)
+    await page.say_next("proxy.taken_back")
+    return page.go("/mes-proches")
+
+
+@router.post("/{id_}/renoncer")
+async def renounce(page: SignedInPage, id_: str) -> RedirectResponse:
+    """Whoever acts for somebody stops doing so."""
+    await _known(page, id_)
+    await proxies.renounce(page.fhir, id_)
+    await page.say_next("proxy.renounced")
+    return page.go("/mes-proches")
+
+
+async def _known(page: Page, id_: str) -> None:
+    """404 for what is no live representation of somebody of this account."""
+    people = await people_of(page.fhir)
+    found = await proxies.proxies_of(page.fhir, [p.id for p in people], page.site.clock.now().date())
+    if id_ not in {proxy.id for proxy in found}:
+        raise HTTPException(404)
+
+
+async def _show(page: Page, form: Invitation, problems: dict[str, str], status: int) -> HTMLResponse:
+    people = await people_of(page.fhir)
+    today = page.site.clock.now().date()
+    found = await proxies.proxies_of(page.fhir, [person.id for person in people], today)
+    return await page.show_form(
+        "mine/relatives.html",
+        status,
+        people=[(person, _of(person, found)) for person in people],
+        oneself=people[0].id if people else None,
+        form=form,
+        problems=problems,
+        scopes=tuple(SCOPES_UP_TO),
+    )
+
+
+def _of(person: Person, found: list[proxies.Proxy]) -> list[proxies.Proxy]:
+    return [proxy for proxy in found if proxy.patient == person.id]
+
+
+def _later(day: date, months: int) -> date:
+    """The same day so many months later, or the last of that month."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    for last in (day.day, 30, 29, 28):
+        try:
+            return date(year, month + 1, last)
+        except ValueError:
+            continue
+    raise AssertionError("a month has 28 days")

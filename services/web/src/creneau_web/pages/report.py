@@ -1,0 +1,73 @@
+"""Anybody may report a page: words that turn people away, a wrong number, somebody who is not there any more (P20)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Form, Query
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from creneau_web.page import CurrentPage, local_path
+from creneau_web.storage.reports import Report
+
+router = APIRouter()
+
+Reason = Literal["", "discrimination", "wrong", "gone", "access", "other"]
+REASONS: tuple[Reason, ...] = ("discrimination", "wrong", "gone", "access", "other")
+TEXT_MAX = 500
+SHOWN = 200
+OPERATOR = "operator"
+
+
+@router.get("/signaler", response_class=HTMLResponse)
+async def ask(
+    page: CurrentPage, page_: Annotated[str, Query(alias="page", max_length=2000)] = "/"
+) -> HTMLResponse:
+    """Which page it is, why, and a few words."""
+    return await page.show_form(
+        "report.html", path=_path(page_), reason="", text="", problems={}, reasons=REASONS
+    )
+
+
+@router.post("/signaler", response_model=None)
+async def report(
+    page: CurrentPage,
+    page_: Annotated[str, Form(alias="page", max_length=2000)] = "/",
+    raison: Annotated[Reason, Form()] = "",
+    texte: Annotated[str, Form(max_length=4000)] = "",
+) -> HTMLResponse | RedirectResponse:
+    """Keep it, and thank."""
+    problems = {} if raison else {"raison": "report.problem.reason"}
+    if len(texte) > TEXT_MAX:
+        problems["texte"] = "report.problem.text"
+    if not problems:
+        kept = Report(page.site.clock.now(), _path(page_), raison, texte.strip())
+        if await page.site.reports.add(kept):
+            await page.say_next("report.done")
+            return page.go(_path(page_))
+        problems["raison"] = "report.problem.many"
+    return await page.show_form(
+        "report.html",
+        429 if problems.get("raison") == "report.problem.many" else 422,
+        path=_path(page_),
+        reason=raison,
+        text=texte,
+        problems=problems,
+        reasons=REASONS,
+    )
+
+
+@router.get("/ops/signalements", response_model=None)
+async def reports(page: CurrentPage) -> HTMLResponse | RedirectResponse:
+    """What was reported, the latest first: for operators."""
+    if page.account is None:
+        return page.go("/connexion", retour="/ops/signalements")
+    if page.account.role != OPERATOR:
+        return await page.show("failure.html", 403, kind="forbidden", text="")
+    return await page.show("reports.html", reports=await page.site.reports.latest(SHOWN))
+
+
+def _path(text: str) -> str:
+    """A path of this site, without its query: that may hold what somebody searched for."""
+    return urlsplit(local_path(text)).path

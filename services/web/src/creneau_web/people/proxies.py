@@ -1,0 +1,102 @@
+"""Who may act for whom: RelatedPerson as the pages show and write it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from creneau_web.fhir.client import Fhir
+from creneau_web.fhir.values import codes, entries
+
+OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
+SCOPE, ACCEPTED = OWN + "proxy-scope", OWN + "proxy-accepted-on"
+ROLE_CODE = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
+SCOPES = ("see", "book", "cancel", "register")
+GUARDIAN = "GUARD"
+MEMBER = "FAMMEMB"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """One RelatedPerson: somebody who may act for a Patient."""
+
+    id: str
+    patient: str
+    """id of the Patient who is represented"""
+    name: str
+    scopes: tuple[str, ...]
+    until: date | None
+    accepted: bool
+    """whether an account acts by it already"""
+    live: bool
+    guardian: bool
+    etag: str | None = None
+
+
+def proxy_of(resource: Mapping[str, Any], today: date) -> Proxy:
+    """What a RelatedPerson says."""
+    extensions = resource.get("extension", ())
+    end = str((resource.get("period") or {}).get("end", ""))[:10]
+    until = date.fromisoformat(end) if len(end) == 10 else None
+    name: Mapping[str, Any] = next(iter(resource.get("name", ())), {})
+    version = resource.get("meta", {}).get("versionId")
+    return Proxy(
+        id=resource["id"],
+        patient=str(resource["patient"]["reference"]).partition("/")[2],
+        name=name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")]).strip(),
+        scopes=tuple(e["valueCode"] for e in extensions if e.get("url") == SCOPE and "valueCode" in e),
+        until=until,
+        accepted=any(e.get("url") == ACCEPTED for e in extensions),
+        live=resource.get("active") is not False and (until is None or until >= today),
+        guardian=GUARDIAN in codes(resource.get("relationship", ()), ROLE_CODE),
+        etag=f'W/"{version}"' if version else None,
+    )
+
+
+async def proxies_of(fhir: Fhir, people: Sequence[str], today: date) -> list[Proxy]:
+    """The live representations of these Patients (ids)."""
+    if not people:
+        return []
+    patients = ",".join(f"Patient/{id_}" for id_ in people)
+    bundle = await fhir.search_privately("RelatedPerson", [("patient", patients), ("_count", "100")])
+    found = (proxy_of(one, today) for one in entries(bundle, "RelatedPerson"))
+    return [proxy for proxy in found if proxy.live]
+
+
+async def invite(fhir: Fhir, patient: str, name: str, scopes: Sequence[str], today: date, until: date) -> str:
+    """State that somebody may act, and give the code by which they take it up; it is shown this once."""
+    resource = {
+        "resourceType": "RelatedPerson",
+        "active": True,
+        "patient": {"reference": f"Patient/{patient}"},
+        "name": [{"text": name}],
+        "relationship": [{"coding": [{"system": ROLE_CODE, "code": MEMBER}]}],
+        "period": {"start": today.isoformat(), "end": until.isoformat()},
+        "extension": [{"url": SCOPE, "valueCode": scope} for scope in scopes],
+    }
+    created = await fhir.create(resource)
+    return await new_code(fhir, created.resource["id"])
+
+
+async def new_code(fhir: Fhir, id_: str) -> str:
+    """Another code for the same representation; the one before works no more."""
+    answered = await fhir.operation(f"RelatedPerson/{id_}/$invite")
+    return next(str(p["valueString"]) for p in answered.resource["parameter"] if p["name"] == "code")
+
+
+async def accept(fhir: Fhir, code: str) -> None:
+    """Take up what somebody has given. RefusedError (422) for a code that does not work."""
+    await fhir.operation("RelatedPerson/$accept", [{"name": "code", "valueString": code}])
+
+
+async def take_back(fhir: Fhir, id_: str) -> None:
+    """Whoever is represented ends it."""
+    change = {"op": "add", "path": "/active", "value": False}
+    await fhir.patch("RelatedPerson", id_, [change])
+
+
+async def renounce(fhir: Fhir, id_: str) -> None:
+    """Whoever represents ends their own part."""
+    await fhir.operation(f"RelatedPerson/{id_}/$renounce")

@@ -1,0 +1,55 @@
+"""What people report of a page, for whoever runs this deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from creneau_shared.database.pool import Database
+
+# The count and the row are one statement: a hundred at once are a hundred, not more.
+KEEP = """
+INSERT INTO report (at, path, reason, text)
+SELECT $1, $2, $3, $4 WHERE (SELECT count(*) FROM report WHERE at > $5) < $6
+"""
+LATEST = "SELECT at, path, reason, text FROM report ORDER BY at DESC, id DESC LIMIT $1"
+SWEEP = "DELETE FROM report WHERE at <= $1"
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report: which page (a path without its query), why, and in which words."""
+
+    at: datetime
+    path: str
+    reason: str
+    text: str
+
+
+class Reports:
+    """The store. `keep`: how long; `most`: how many in an hour."""
+
+    def __init__(self, database: Database, *, keep: timedelta, most: int) -> None:
+        self._database = database
+        self._keep = keep
+        self._most = most
+
+    async def add(self, report: Report) -> bool:
+        """Keep a report; False when too many have come within the hour."""
+        async with self._database.connection() as connection:
+            done = await connection.execute(
+                KEEP, report.at, report.path, report.reason, report.text, report.at - HOUR, self._most
+            )
+        return bool(done.endswith(" 1"))
+
+    async def latest(self, most: int) -> list[Report]:
+        """The latest first."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(LATEST, most)
+        return [Report(row["at"], row["path"], row["reason"], row["text"]) for row in rows]
+
+    async def sweep(self, now: datetime) -> None:
+        """Remove what has been kept long enough."""
+        async with self._database.connection() as connection:
+            await connection.execute(SWEEP, now - self._keep)

@@ -1,0 +1,178 @@
+"""P13, P21, X12 to X14: one's own data, who looked, messages, who acts for whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from .conftest import FhirBase, Person, searchset
+from .samples import CAMILLE
+
+LOU = {
+    **CAMILLE,
+    "id": "lou",
+    "name": [{"use": "official", "family": "Martin", "given": ["Lou"]}],
+    "birthDate": "2018-09-20",
+}
+PROXY: dict[str, Any] = {
+    "resourceType": "RelatedPerson",
+    "id": "r-1",
+    "patient": {"reference": "Patient/camille"},
+    "name": [{"text": "Jean Proche"}],
+    "period": {"start": "2026-11-28", "end": "2027-11-28"},
+    "extension": [
+        {"url": "https://creneau.sante.fr/fhir/StructureDefinition/proxy-scope", "valueCode": "see"}
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+async def signed_in(person: Person, fhir: FhirBase) -> None:
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
+    fhir.on("GET", "/Patient/camille", CAMILLE, ETag='W/"3"')
+    await person.sign_in()
+
+
+async def test_what_is_corrected_leaves_the_rest_as_it_was(person: Person, fhir: FhirBase) -> None:
+    """X13; and back to the page that led here."""
+    fhir.on("PUT", "/Patient/camille", CAMILLE)
+    await person.open("/mes-donnees/camille?retour=/reservation/d/verifier")
+    answer = await person.send(
+        "/mes-donnees/camille",
+        nom_utilise="Durand",
+        courriel="autre@exemple.fr",
+        telephone="06 39 98 00 42",
+        langue="en",
+        version='W/"3"',
+        retour="/reservation/d/verifier",
+    )
+    assert answer.headers["location"] == "/reservation/d/verifier"
+    [sent] = [a for a in fhir.asked if a.method == "PUT"]
+    assert sent.headers["if-match"] == 'W/"3"'
+    assert sent.body["name"] == [*CAMILLE["name"], {"use": "usual", "family": "Durand", "given": ["Camille"]}]
+    assert sent.body["telecom"] == [
+        {"system": "email", "value": "autre@exemple.fr"},
+        {"system": "phone", "value": "06 39 98 00 42"},
+    ]
+    assert sent.body["birthDate"] == CAMILLE["birthDate"]
+
+
+async def test_a_contact_that_is_none_stands_beside_its_field(person: Person, fhir: FhirBase) -> None:
+    fhir.refuse("PUT", "/Patient/camille", 422, "no-email-address", "Cette adresse n'en est pas une.")
+    await person.open("/mes-donnees/camille")
+    answer = await person.send("/mes-donnees/camille", courriel="x", langue="fr")
+    assert answer.status_code == 422
+    assert "en est pas une" in answer.text
+    assert 'value="x"' in answer.text
+
+
+async def test_nobody_is_led_elsewhere_afterwards(person: Person, fhir: FhirBase) -> None:
+    fhir.on("PUT", "/Patient/camille", CAMILLE)
+    await person.open("/mes-donnees/camille")
+    answer = await person.send("/mes-donnees/camille", langue="fr", retour="https://elsewhere.example")
+    assert answer.headers["location"] == "/mes-donnees"
+
+
+async def test_a_copy_is_kept_by_no_cache(person: Person, fhir: FhirBase) -> None:
+    """X13."""
+    fhir.rules.append(
+        lambda asked: httpx.Response(200, content=b"PK") if asked.path.endswith("$archive") else None
+    )
+    answer = await person.open("/mes-donnees/emporter/camille/archive.zip")
+    assert (answer.content, answer.headers["cache-control"]) == (b"PK", "no-store")
+    assert "attachment" in answer.headers["content-disposition"]
+
+
+async def test_nothing_is_erased_before_the_name_is_written(person: Person, fhir: FhirBase) -> None:
+    """X13: what stays is named first."""
+    why = {"name": "kept", "part": [{"name": "why", "valueString": "La trace des accès."}]}
+    fhir.on("POST", "/Patient/camille/$erase", {"resourceType": "Parameters", "parameter": [why]})
+    page = await person.open("/mes-donnees/effacer/camille")
+    assert "La trace des accès." in page.text
+    assert (await person.send("/mes-donnees/effacer/camille")).status_code == 422
+    assert all("parameter" not in a.body for a in fhir.asked if a.path.endswith("$erase"))
+    fhir.on(
+        "POST",
+        "/Patient/camille/$erase",
+        {"resourceType": "Parameters", "parameter": [{"name": "done", "valueBoolean": True}]},
+    )
+    fhir.on("POST", "/Patient/_search", searchset())
+    done = await person.send("/mes-donnees/effacer/camille", nom="Martin")
+    assert done.headers["location"] == "/auth/deconnexion", "nobody is left: the session ends"
+
+
+async def test_who_looked_is_told_in_words(person: Person, fhir: FhirBase) -> None:
+    """X14."""
+    event = {
+        "resourceType": "AuditEvent",
+        "id": "e-1",
+        "recorded": "2026-11-29T09:30:00Z",
+        "action": "R",
+        "outcome": "0",
+        "purposeOfEvent": [{"coding": [{"code": "PATADMIN"}]}],
+        "agent": [
+            {"name": "Sophie Garnier", "role": [{"coding": [{"code": "secretary"}]}]},
+            {"name": "Cabinet du Phare", "role": [{"coding": [{"code": "practice"}]}]},
+        ],
+        "entity": [{"what": {"reference": "Appointment/a-1"}}],
+    }
+    bundle = {
+        **searchset(event),
+        "link": [{"relation": "next", "url": "https://x/fhir/AuditEvent?_cursor=abc"}],
+    }
+    fhir.on("POST", "/AuditEvent/_search", bundle)
+    page = await person.open("/mes-donnees/journal")
+    for word in ("Un secrétariat", "Sophie Garnier", "Cabinet du Phare", "a lu", "un rendez-vous", "10 h 30"):
+        assert word in page.text
+    assert "suite=abc" in page.text
+    await person.open("/mes-donnees/journal?suite=abc&qui=lou")
+    assert ("_cursor", "abc") in fhir.asked[-1].query
+    assert ("patient", "Patient/lou") in fhir.asked[-1].query
+
+
+async def test_messages_are_listed_with_their_state(person: Person, fhir: FhirBase) -> None:
+    """P21."""
+    sent = {
+        "resourceType": "Communication",
+        "id": "m-1",
+        "status": "completed",
+        "medium": [{"coding": [{"code": "EMAILWRIT"}]}],
+        "topic": {"text": "Confirmation d'un rendez-vous"},
+        "about": [{"reference": "Appointment/a-1"}],
+        "sent": "2026-11-29T09:30:00Z",
+    }
+    fhir.on("POST", "/Communication/_search", searchset(sent))
+    page = await person.open("/mes-messages")
+    for word in ("envoyé", "par courriel", "10 h 30", "/rendez-vous/a-1"):
+        assert word in page.text
+
+
+async def test_access_is_given_shown_and_taken_back(person: Person, fhir: FhirBase) -> None:
+    """P13."""
+    fhir.on("POST", "/RelatedPerson/_search", searchset(PROXY))
+    fhir.on("POST", "/RelatedPerson", {**PROXY, "id": "r-2"}, 201)
+    code = {"resourceType": "Parameters", "parameter": [{"name": "code", "valueString": "secret code"}]}
+    fhir.on("POST", "/RelatedPerson/r-2/$invite", code)
+    page = await person.open("/mes-proches")
+    assert "Jean Proche" in page.text
+    invited = await person.send("/mes-proches/inviter", pour="camille", nom="Ana", etendue="book", duree="3")
+    assert "secret code" in invited.text
+    sent = next(a.body for a in fhir.asked if a.path == "/RelatedPerson")
+    assert [e["valueCode"] for e in sent["extension"]] == ["see", "book"]
+    assert sent["period"] == {"start": "2026-11-30", "end": "2027-02-28"}
+    fhir.on("PATCH", "/RelatedPerson/r-1", PROXY)
+    await person.open("/mes-proches")
+    assert (await person.send("/mes-proches/r-1/retirer")).headers["location"] == "/mes-proches"
+    assert [a.body for a in fhir.asked if a.method == "PATCH"] == [
+        [{"op": "add", "path": "/active", "value": False}]
+    ]
+    assert (await person.send("/mes-proches/another/retirer")).status_code == 404
+
+
+async def test_nobody_of_another_account_is_named(person: Person, fhir: FhirBase) -> None:
+    await person.open("/mes-proches")
+    answer = await person.send("/mes-proches/inviter", pour="stranger", nom="Ana", etendue="see", duree="3")
+    assert answer.status_code == 422
+    assert not any(a.path == "/RelatedPerson" for a in fhir.asked)

@@ -1,0 +1,97 @@
+"""P16, P17, P21: an appointment is read, moved, cancelled, put into a calendar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import icalendar
+import pytest
+
+from .conftest import FhirBase, Person, searchset
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SLOT, appointment
+
+UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
+
+
+def booked(**other: Any) -> dict[str, Any]:
+    return appointment("booked", meta={"versionId": "3"}, **other)
+
+
+@pytest.fixture(autouse=True)
+async def signed_in(person: Person, fhir: FhirBase) -> None:
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
+    fhir.on("GET", "/Appointment/a-1", booked(), ETag='W/"3"')
+    fhir.on("GET", "/Slot", searchset(SLOT))
+    fhir.on("GET", "/Slot/slot-1", SLOT)
+    await person.sign_in()
+
+
+@pytest.mark.parametrize("mark", [")", "%3E", ".", ","])
+async def test_a_mark_behind_a_link_is_taken_away(person: Person, mark: str) -> None:
+    assert (await person.open(f"/rendez-vous/a-1{mark}")).headers["location"] == "/rendez-vous/a-1"
+
+
+async def test_the_calendar_file_is_the_e_mail_s_event_in_the_place_s_zone(person: Person) -> None:
+    """P17."""
+    answer = await person.open("/rendez-vous/a-1/agenda.ics")
+    [event] = icalendar.Calendar.from_ical(answer.content).walk("VEVENT")
+    assert (event["uid"], event["sequence"], event["status"]) == ("a-1@creneau", 2, "CONFIRMED")
+    assert event["dtstart"].params["TZID"] == "Indian/Reunion"
+    assert event["dtstart"].dt.hour == 10
+    assert b"BEGIN:VTIMEZONE" in answer.content
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_it_is_cancelled_without_a_reason_and_once(person: Person, fhir: FhirBase) -> None:
+    """P16: the version that was shown, and what follows said first."""
+    fhir.on("PATCH", "/Appointment/a-1", appointment("cancelled"))
+    page = await person.open("/rendez-vous/a-1/annuler")
+    assert "proposé à quelqu" in page.text
+    answer = await person.send("/rendez-vous/a-1/annuler", version='W/"3"')
+    assert answer.headers["location"] == "/rendez-vous/a-1"
+    [sent] = [a for a in fhir.asked if a.method == "PATCH"]
+    assert sent.headers["if-match"] == 'W/"3"'
+    assert sent.body == [{"op": "replace", "path": "/status", "value": "cancelled"}]
+    fhir.on("GET", "/Appointment/a-1", appointment("cancelled"))
+    await person.send("/rendez-vous/a-1/annuler", version='W/"3"')
+    assert len([a for a in fhir.asked if a.method == "PATCH"]) == 1
+
+
+async def test_too_late_says_until_when_and_the_telephone(person: Person, fhir: FhirBase) -> None:
+    """P16."""
+    over = {"url": UNTIL, "valueInstant": "2026-11-30T06:00:00Z"}
+    fhir.on("GET", "/Appointment/a-1", booked(extension=[over]))
+    page = await person.open("/rendez-vous/a-1/annuler")
+    assert "lundi 30 novembre à 10 h" in page.text
+    assert "0262 98 01 43" in page.text
+    assert 'class="danger"' not in page.text
+
+
+async def test_it_is_moved_once_and_both_times_are_named(person: Person, fhir: FhirBase) -> None:
+    fhir.on("POST", "/Appointment/a-1/$reschedule", booked())
+    await person.open("/rendez-vous/a-1/deplacer")
+    check = await person.follow(await person.send("/rendez-vous/a-1/deplacer", creneau="slot-1"))
+    assert "mardi 1er décembre à 10 h" in check.text
+    for _ in range(2):
+        answer = await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-1", version='W/"3"')
+        assert answer.headers["location"] == "/rendez-vous/a-1"
+    keys = {a.headers["idempotency-key"] for a in fhir.asked if a.path.endswith("$reschedule")}
+    assert keys == {"move-a-1-3-slot-1"}
+
+
+async def test_somebody_faster_leaves_the_appointment_as_it_was(person: Person, fhir: FhirBase) -> None:
+    fhir.refuse("POST", "/Appointment/a-1/$reschedule", 409, "slot-taken")
+    await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-1")
+    page = await person.follow(
+        await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-1", version="x")
+    )
+    assert page.url.path == "/rendez-vous/a-1/deplacer"
+    assert "pas changé" in page.text.replace("\xa0", " ")
+
+
+async def test_for_somebody_else_a_banner_says_so(person: Person, fhir: FhirBase) -> None:
+    """P13."""
+    fhir.on("POST", "/Patient/_search", searchset({**CAMILLE, "id": "0"}, CAMILLE))
+    for path in ("/rendez-vous/a-1", "/rendez-vous/a-1/annuler", "/rendez-vous/a-1/deplacer"):
+        assert "Vous agissez pour Camille Martin" in (await person.open(path)).text, path

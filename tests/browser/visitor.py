@@ -102,7 +102,7 @@ class Visitor:
         """The free times of the page, as buttons."""
         return self.page.locator("main button[name=creneau]")
 
-    def look_for_times(self, what: str = "dermato", where: str = "rennes", nth: int = 0) -> None:
+    def look_for_times(self, what: str = "médecin", where: str = "rennes", nth: int = 0) -> None:
         """From the search to the free times of one who was found."""
         self.search(what, where)
         self.page.locator(".card:has(button[name=creneau]) h2 a").nth(nth).click()

@@ -35,7 +35,7 @@ async def test_a_mark_behind_a_link_is_taken_away(person: Person, mark: str) -> 
 async def test_the_calendar_file_is_the_e_mail_s_event_in_the_place_s_zone(person: Person) -> None:
     """P17."""
     answer = await person.open("/rendez-vous/a-1/agenda.ics")
-    [event] = icalendar.Calendar.from_ical(answer.content).walk("VEVENT")
+    event: Any = icalendar.Calendar.from_ical(answer.content).walk("VEVENT")[0]
     assert (event["uid"], event["sequence"], event["status"]) == ("a-1@creneau", 2, "CONFIRMED")
     assert event["dtstart"].params["TZID"] == "Indian/Reunion"
     assert event["dtstart"].dt.hour == 10

@@ -76,6 +76,12 @@ class WebSettings(LoginSettings):
     )
     towns_places_max: int = Field(20_000, ge=1, description="places that are read for the list of towns")
 
+    close_visits_days: int = Field(
+        6,
+        ge=0,
+        description="who books again for the same speciality within so many days is asked whether to keep both; 0: nobody is",
+    )
+
     theme_folder: DirectoryPath | None = Field(
         None,
         description="folder whose `templates/` and `static/` stand before the package's own: another header, footer, colours",

@@ -19,7 +19,7 @@ from creneau_web.pages import (
     sign_in_code,
     times,
 )
-from creneau_web.pages.booking import check, choose, identity, step, taken, who
+from creneau_web.pages.booking import beside, check, choose, identity, step, taken, who
 from creneau_web.pages.mine import (
     appointment,
     appointments,
@@ -37,7 +37,7 @@ from creneau_web.pages.ops import board, letters, runbook
 def routers() -> list[APIRouter]:
     """Every screen, in the order of the journey."""
     screens = (
-        home, results, professional, times, choose, step, who, identity, check, taken, appointments, appointment,
+        home, results, professional, times, choose, step, who, identity, beside, check, taken, appointments, appointment,
         cancelling, moving, space, journal, data, messages, relatives, sign_in, sign_in_code,
         by_link, language, login, about, report, console, board, letters, runbook, assets,
     )  # fmt: skip

@@ -14,7 +14,7 @@ OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
 SCOPE, ACCEPTED = OWN + "proxy-scope", OWN + "proxy-accepted-on"
 ROLE_CODE = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
 SCOPES = ("see", "book", "cancel", "register")
-GUARDIAN = "GUARD"
+GUARDIAN, ONESELF = "GUARD", "ONESELF"
 MEMBER = "FAMMEMB"
 
 
@@ -32,6 +32,8 @@ class Proxy:
     """whether an account acts by it already"""
     live: bool
     guardian: bool
+    oneself: bool
+    """whether it is the account of the person themselves"""
     etag: str | None = None
 
 
@@ -41,6 +43,7 @@ def proxy_of(resource: Mapping[str, Any], today: date) -> Proxy:
     end = str((resource.get("period") or {}).get("end", ""))[:10]
     until = date.fromisoformat(end) if len(end) == 10 else None
     name: Mapping[str, Any] = next(iter(resource.get("name", ())), {})
+    relationships = codes(resource.get("relationship", ()), ROLE_CODE)
     version = resource.get("meta", {}).get("versionId")
     return Proxy(
         id=resource["id"],
@@ -50,7 +53,8 @@ def proxy_of(resource: Mapping[str, Any], today: date) -> Proxy:
         until=until,
         accepted=any(e.get("url") == ACCEPTED for e in extensions),
         live=resource.get("active") is not False and (until is None or until >= today),
-        guardian=GUARDIAN in codes(resource.get("relationship", ()), ROLE_CODE),
+        guardian=GUARDIAN in relationships,
+        oneself=ONESELF in relationships,
         etag=f'W/"{version}"' if version else None,
     )
 

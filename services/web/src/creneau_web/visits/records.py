@@ -38,6 +38,13 @@ async def visits_before(fhir: Fhir, end: datetime) -> list[Visit]:
     return await _search(fhir, [("date", f"lt{end.isoformat()}"), ("_sort", "-date")])
 
 
+async def visits_around(fhir: Fhir, patient: str, moment: datetime, days: int) -> list[Visit]:
+    """Those of one person so many days before and after an instant."""
+    begin, end = moment - timedelta(days=days), moment + timedelta(days=days)
+    query = [("patient", f"Patient/{patient}"), ("date", f"ge{begin.isoformat()}"), ("_sort", "date")]
+    return await _search(fhir, [*query, ("date", f"le{end.isoformat()}"), ("status", "booked")])
+
+
 async def cancel(fhir: Fhir, id_: str, etag: str | None, reason: str | None = None) -> None:
     """Cancel the version that was shown; the time is free for others at once. `reason`: a code that patients may give.
     RefusedError: 412 when it was changed meanwhile, 422 when it is too late."""

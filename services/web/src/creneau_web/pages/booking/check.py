@@ -11,13 +11,16 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignedInPage
 from creneau_web.pages.booking.draft import Draft, keep, load, release
 from creneau_web.pages.booking.holding import book, extend
-from creneau_web.pages.booking.step import TAKEN, next_step
+from creneau_web.pages.booking.step import TAKEN, keep_the_time, next_step
+from creneau_web.people.proxies import proxies_of
 from creneau_web.people.records import people_of
+from creneau_web.visits.records import visit
 
 router = APIRouter()
 
 COMMENT_MAX = 500
 RUN_OUT = frozenset({"hold-expired"})
+TOO_LATE = "change-too-late"
 
 
 @router.get("/reservation/{id_}/verifier", response_model=None)
@@ -47,6 +50,10 @@ async def confirm(
     try:
         appointment = await book(page, draft)
     except RefusedError as error:
+        if draft.moving and error.refusal.code == TOO_LATE:
+            draft.moving = draft.settled = None
+            await keep(page, draft)
+            return page.go(f"{draft.path}/deja")
         if error.refusal.status != TAKEN and error.refusal.code not in RUN_OUT:
             raise
         draft.held = None
@@ -69,6 +76,22 @@ async def keep_longer(page: SignedInPage, id_: str) -> RedirectResponse:
     return page.go(f"{draft.path}/verifier")
 
 
+@router.post("/reservation/{id_}/cacher")
+async def hide(
+    page: SignedInPage, id_: str, cacher: Annotated[str, Form(pattern="^(oui|non)$")]
+) -> RedirectResponse:
+    """Whether those who act for the person will see the appointment. It is decided as the time is taken: the time is held
+    anew, and the account's own hold gives way to it at once."""
+    draft = await load(page, id_)
+    if draft.booked or draft.moving or draft.held is None:
+        return await next_step(page, draft)
+    draft.hidden = cacher == "oui"
+    draft.held = None
+    draft.attempt += 1
+    await keep(page, draft)
+    return await keep_the_time(page, draft)
+
+
 @router.post("/reservation/{id_}/abandonner")
 async def give_up(page: SignedInPage, id_: str) -> RedirectResponse:
     """Give the time back and go to choose another one."""
@@ -80,12 +103,20 @@ async def give_up(page: SignedInPage, id_: str) -> RedirectResponse:
 async def _show(page: Page, draft: Draft) -> HTMLResponse:
     professional = await page.site.finding.professional(page.fhir, draft.role)
     people = await people_of(page.fhir)
+    person = next((person for person in people if person.id == draft.patient), None)
+    oneself = person is not None and person is people[0]
+    proxies: list[str] = []
+    if oneself and not draft.moving:
+        found = await proxies_of(page.fhir, [people[0].id], page.site.clock.now().date())
+        proxies = [proxy.name for proxy in found if proxy.accepted and not proxy.oneself]
     return await page.show_form(
         "booking/check.html",
         draft=draft,
         professional=professional,
-        person=next((person for person in people if person.id == draft.patient), None),
-        acting=bool(people) and draft.patient != people[0].id,
+        person=person,
+        acting=None if oneself else person,
+        proxies=proxies,
+        other=await visit(page.fhir, draft.moving) if draft.moving else None,
         start=draft.start.astimezone(professional.zone),
         end=draft.end.astimezone(professional.zone),
         until=draft.held.until.astimezone(professional.zone) if draft.held else None,

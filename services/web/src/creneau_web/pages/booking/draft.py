@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page
+from creneau_web.people.model import Person
+from creneau_web.people.records import people_of
 
 ID_BYTES = 16
 
@@ -38,6 +40,10 @@ class Draft(BaseModel):
     comment: str = ""
     moving: str | None = None
     """id of the appointment that this time is to take the place of"""
+    settled: str | None = None
+    """`wish` for which it is settled whether another appointment is near, and what becomes of that"""
+    hidden: bool = False
+    """not to be shown to those who act for the patient"""
     somebody_new: bool = False
     """a person whom the server does not know yet is being described, beside those whom it knows"""
     typed: dict[str, str] | None = None
@@ -55,6 +61,11 @@ class Draft(BaseModel):
         return f"{self.id}-{self.attempt}"
 
     @property
+    def wish(self) -> str:
+        """For whom and when."""
+        return f"{self.patient} {self.slot}"
+
+    @property
     def path(self) -> str:
         return f"/reservation/{self.id}"
 
@@ -65,6 +76,13 @@ async def load(page: Page, id_: str) -> Draft:
     if content is None:
         raise HTTPException(404)
     return Draft.model_validate(content)
+
+
+async def acting_for(page: Page, draft: Draft) -> Person | None:
+    """The draft's patient, when that is somebody else than the person in front of the page."""
+    people = await people_of(page.fhir)
+    others = (person for person in people[1:] if person.id == draft.patient)
+    return next(others, None)
 
 
 async def keep(page: Page, draft: Draft) -> None:

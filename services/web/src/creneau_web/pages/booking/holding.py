@@ -9,6 +9,16 @@ from typing import Any
 from creneau_web.fhir.client import Answered
 from creneau_web.page import Page
 from creneau_web.pages.booking.draft import Draft, Held, keep
+from creneau_web.visits.records import move
+
+HIDDEN = {
+    "system": "https://creneau.sante.fr/fhir/CodeSystem/confidentiality",
+    "code": "HIDDEN-FROM-PROXIES",
+}
+"""label of an appointment that representatives do not see (docs/guides/patient-frontend.md)"""
+
+WORDS_WHILE = ("pending", "booked")
+"""as long as a patient may say something to the practice"""
 
 
 async def hold(page: Page, draft: Draft) -> Held:
@@ -16,6 +26,7 @@ async def hold(page: Page, draft: Draft) -> Held:
     assert draft.patient is not None
     proposed = {
         "resourceType": "Appointment",
+        **({"meta": {"security": [HIDDEN]}} if draft.hidden else {}),
         "status": "proposed",
         "slot": [{"reference": f"Slot/{draft.slot}"}],
         "start": draft.start.isoformat(),
@@ -42,15 +53,19 @@ async def extend(page: Page, draft: Draft) -> Held:
 
 
 async def book(page: Page, draft: Draft) -> str:
-    """Take what is held, with what the person says to the practice. Gives the id of the appointment."""
+    """Take what is held, with what the person says to the practice; or move there what it is to take the place of. Gives
+    the id of the appointment."""
     assert draft.held is not None
-    id_ = draft.held.appointment
+    id_ = draft.moving or draft.held.appointment
     if draft.comment:
         read = await page.fhir.read("Appointment", id_)
-        if read.resource.get("comment") != draft.comment and read.resource.get("status") == "pending":
+        if read.resource.get("comment") != draft.comment and read.resource.get("status") in WORDS_WHILE:
             change = {"op": "add", "path": "/comment", "value": draft.comment}
             await page.fhir.patch("Appointment", id_, [change], etag=read.etag)
-    await page.fhir.operation(f"Appointment/{id_}/$book", key=f"book-{draft.key}")
+    if draft.moving:
+        await move(page.fhir, id_, draft.slot, f"move-{draft.key}")
+    else:
+        await page.fhir.operation(f"Appointment/{id_}/$book", key=f"book-{draft.key}")
     draft.booked = id_
     await keep(page, draft)
     return id_

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
 
@@ -10,6 +12,9 @@ from creneau_web.page import CurrentPage, Page, check_patient
 from creneau_web.pages.booking.draft import Draft, keep, load, release
 from creneau_web.pages.booking.holding import hold
 from creneau_web.people.records import people_of
+from creneau_web.visits.close import close_visit
+from creneau_web.visits.model import Visit
+from creneau_web.visits.records import visits_around
 
 router = APIRouter()
 
@@ -53,4 +58,26 @@ async def keep_the_time(page: Page, draft: Draft) -> RedirectResponse:
             if error.refusal.status != TAKEN:
                 raise
             return page.go(f"{draft.path}/pris")
+    return await ask_about_another(page, draft)
+
+
+async def ask_about_another(page: Page, draft: Draft) -> RedirectResponse:
+    """To the check; before it, once for each wish, to the question what becomes of an appointment that is near."""
+    if draft.settled != draft.wish:
+        draft.moving = None
+        if await near_to(page, draft) is not None:
+            await keep(page, draft)
+            return page.go(f"{draft.path}/deja")
+        draft.settled = draft.wish
+        await keep(page, draft)
     return page.go(f"{draft.path}/verifier")
+
+
+async def near_to(page: Page, draft: Draft) -> Visit | None:
+    """Another appointment of the same person, near and for the same speciality."""
+    days = page.site.settings.close_visits_days
+    if draft.patient is None or days == 0:
+        return None
+    professional = await page.site.finding.professional(page.fhir, draft.role)
+    around = await visits_around(page.fhir, draft.patient, draft.start, days)
+    return close_visit(around, draft.start, professional, timedelta(days=days))

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from creneau_web.care.reading import opening_of
 from creneau_web.care.soonest import nearest_openings
 from creneau_web.page import SignedInPage
-from creneau_web.pages.booking.draft import keep, load
+from creneau_web.pages.booking.draft import acting_for, keep, load
 from creneau_web.pages.booking.step import next_step
 
 router = APIRouter()
@@ -31,6 +31,7 @@ async def taken(page: SignedInPage, id_: str) -> HTMLResponse:
         ran_out=ran_out,
         start=draft.start.astimezone(professional.zone),
         nearest=nearest,
+        acting=await acting_for(page, draft),
     )
 
 

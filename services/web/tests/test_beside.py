@@ -1,0 +1,174 @@
+"""P22, P12 and P13 on the way to an appointment: one that is near, who will see it, for whom it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from creneau_web.care.model import Professional
+from creneau_web.visits.close import close_visit
+from creneau_web.visits.model import Visit
+
+from .conftest import FhirBase, Person, searchset
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SLOT, appointment
+from .test_booking import EXPIRES, choose
+
+OTHER = {
+    **appointment("booked"),
+    "id": "a-0",
+    "start": "2026-12-03T06:00:00Z",
+    "end": "2026-12-03T06:15:00Z",
+}
+LOU = {**CAMILLE, "id": "lou", "name": [{"use": "official", "family": "Martin", "given": ["Lou"]}]}
+MOTHER: dict[str, Any] = {
+    "resourceType": "RelatedPerson",
+    "id": "r-1",
+    "patient": {"reference": "Patient/camille"},
+    "name": [{"text": "Anne Martin"}],
+    "extension": [
+        {
+            "url": "https://creneau.sante.fr/fhir/StructureDefinition/proxy-accepted-on",
+            "valueDate": "2026-01-01",
+        }
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+async def standing(person: Person, fhir: FhirBase) -> None:
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+    fhir.on("GET", "/Slot", searchset(SLOT))
+    fhir.on("GET", "/Slot/slot-1", SLOT)
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
+    fhir.on("POST", "/Appointment/_search", searchset(OTHER))
+    fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
+    fhir.on("POST", "/Appointment/a-1/$book", appointment("booked"))
+    fhir.on("GET", "/Appointment/a-0", OTHER, ETag='W/"1"')
+    fhir.on("GET", "/Appointment/a-1", appointment("booked"), ETag='W/"1"')
+    fhir.on("POST", "/Appointment/a-0/$reschedule", OTHER)
+    await person.sign_in()
+
+
+def asked(fhir: FhirBase, ending: str) -> list[str]:
+    return [a.path for a in fhir.asked if a.path.endswith(ending)]
+
+
+async def test_a_near_appointment_is_asked_about_and_replaced_by_a_move(
+    person: Person, fhir: FhirBase
+) -> None:
+    """P22: nothing is moved before the check is confirmed, and then in one step."""
+    question = await choose(person)
+    assert question.url.path.endswith("/deja")
+    assert "jeudi 3 décembre à 10 h" in question.text
+    assert "mardi 1er décembre à 10 h" in question.text
+    check = await person.follow(await person.send(question.url.path, choix="remplacer"))
+    assert check.url.path.endswith("/verifier")
+    assert "prendra la place de celui du jeudi 3 décembre" in check.text
+    assert asked(fhir, "$reschedule") == []
+    done = await person.send(check.url.path)
+    assert done.headers["location"] == "/rendez-vous/a-0"
+    [moved] = [a for a in fhir.asked if a.path.endswith("$reschedule")]
+    assert moved.body["parameter"][0]["valueReference"] == {"reference": "Slot/slot-1"}
+    assert asked(fhir, "$book") == []
+
+
+async def test_both_are_kept_when_the_person_says_so(person: Person, fhir: FhirBase) -> None:
+    """P22: never blocked, and asked once."""
+    question = await choose(person)
+    check = await person.follow(await person.send(question.url.path, choix="garder"))
+    assert check.url.path.endswith("/verifier")
+    done = await person.send(check.url.path)
+    assert done.headers["location"] == "/rendez-vous/a-1"
+    assert asked(fhir, "$reschedule") == []
+
+
+async def test_what_can_no_longer_be_moved_is_not_offered_to_be(person: Person, fhir: FhirBase) -> None:
+    """P22, P16: the practice's limit came between the question and the confirmation."""
+    question = await choose(person)
+    check = await person.follow(await person.send(question.url.path, choix="remplacer"))
+    fhir.refuse("POST", "/Appointment/a-0/$reschedule", 422, "change-too-late")
+    again = await person.follow(await person.send(check.url.path))
+    assert again.url.path.endswith("/deja")
+    until = {
+        "url": "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until",
+        "valueInstant": "2026-11-29T06:00:00Z",
+    }
+    fhir.on("POST", "/Appointment/_search", searchset({**OTHER, "extension": [until]}))
+    late = await person.open(again.url.path)
+    assert "trop tard" in late.text
+    assert 'value="remplacer"' not in late.text
+
+
+def visit(id_: str, days: float, status: Any = "booked", specialty: str = "Dermatologie") -> Visit:
+    whom = Professional(id="r", name="Dr", specialties=(specialty,), place=None, phone=None)
+    start = datetime(2026, 12, 1, 9, tzinfo=UTC) + timedelta(days=days)
+    return Visit(
+        id=id_, status=status, start=start, end=start, patient="p", patient_name=None, professional=whom,
+        reason=None, modes=frozenset(), comment=None, instructions=None, slot=None, etag=None,
+    )  # fmt: skip
+
+
+def test_near_is_booked_for_the_same_care_within_the_days() -> None:
+    """P22: the nearest of several; what is held, cancelled, of another speciality or further away is none."""
+    whom = Professional(id="x", name="Dr X", specialties=("Dermatologie",), place=None, phone=None)
+    start, within = datetime(2026, 12, 1, 9, tzinfo=UTC), timedelta(days=6)
+    visits = [
+        visit("far", 6.1),
+        visit("held", 0.1, "pending"),
+        visit("cancelled", 0.2, "cancelled"),
+        visit("other", 0.3, specialty="Cardiologie"),
+        visit("before", -2),
+        visit("after", 5),
+    ]
+    found = close_visit(visits, start, whom, within)
+    assert found is not None
+    assert found.id == "before"
+    assert close_visit(visits[:4], start, whom, within) is None
+
+
+async def check_of(person: Person, fhir: FhirBase) -> httpx.Response:
+    fhir.on("POST", "/Appointment/_search", searchset())
+    return await choose(person)
+
+
+async def test_a_person_hides_an_appointment_from_those_who_act_for_them(
+    person: Person, fhir: FhirBase
+) -> None:
+    """P12: the label goes with the hold; the page says what follows of it."""
+    fhir.on("POST", "/RelatedPerson/_search", searchset(MOTHER))
+    check = await check_of(person, fhir)
+    assert "Anne Martin" in check.text
+    [first] = [a for a in fhir.asked if a.path.endswith("$hold")]
+    assert "meta" not in first.body["parameter"][0]["resource"]
+    hidden = await person.follow(
+        await person.send(check.url.path.replace("/verifier", "/cacher"), cacher="oui")
+    )
+    assert "ne sera pas montré à Anne Martin" in hidden.text
+    assert "Aucun message ne sera envoyé" in hidden.text
+    holds = [a for a in fhir.asked if a.path.endswith("$hold")]
+    assert [label["code"] for label in holds[-1].body["parameter"][0]["resource"]["meta"]["security"]] == [
+        "HIDDEN-FROM-PROXIES"
+    ]
+    assert holds[-1].headers["idempotency-key"] != holds[0].headers["idempotency-key"], "another wish"
+
+
+async def test_nobody_is_asked_who_has_no_representatives(person: Person, fhir: FhirBase) -> None:
+    """P12: an invitation that nobody has taken up shows nothing to anybody."""
+    fhir.on("POST", "/RelatedPerson/_search", searchset({**MOTHER, "extension": []}))
+    assert "représentants" not in (await check_of(person, fhir)).text
+
+
+async def test_whoever_acts_for_somebody_reads_so_and_hides_nothing(person: Person, fhir: FhirBase) -> None:
+    """P13, P12: a banner names them; only the person themselves hides."""
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
+    fhir.on("POST", "/RelatedPerson/_search", searchset({**MOTHER, "patient": {"reference": "Patient/lou"}}))
+    who = await check_of(person, fhir)
+    assert who.url.path.endswith("/pour-qui")
+    check = await person.follow(await person.send(who.url.path, qui="lou"))
+    assert "Vous agissez pour Lou Martin" in check.text
+    assert "représentants" not in check.text
+    lost = await person.open(check.url.path.replace("/verifier", "/pris"))
+    assert "Vous agissez pour Lou Martin" in lost.text

@@ -46,6 +46,7 @@ async def appointments(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -
     return await page.show(
         "mine/appointments.html",
         people=people,
+        names={person.id: person.name for person in people},
         patient=patient,
         wanted=wanted,
         coming=live,

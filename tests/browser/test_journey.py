@@ -298,6 +298,8 @@ def test_p9_few_actions(visitor: Visitor, person: str) -> None:
         act(lambda: visitor.press("Continuer"))
     if visitor.path.endswith("/pour-qui"):
         act(lambda: visitor.press("Continuer"))
+    if visitor.path.endswith("/deja"):
+        act(visitor.keep_both)
     act(visitor.page.locator("button.main").click)
     visitor.page.wait_for_url("**/rendez-vous/*")
     assert actions <= ACTIONS_MAX[person]

@@ -123,6 +123,11 @@ class Visitor:
                 self.page.locator("#courriel").fill("quelqu.un@exemple.fr")
             self.press(re.compile("Continuer|Continue"))
 
+    def keep_both(self) -> None:
+        """The page of who has another appointment near this one: have both."""
+        if self.path.endswith("/deja"):
+            self.page.locator("button[value=garder]").click()
+
     def confirm(self) -> str:
         """Press the last button; the id of the appointment."""
         self.page.locator("button.main").click()
@@ -134,6 +139,7 @@ class Visitor:
         self.look_for_times(nth=nth)
         self.choose()
         self.identify()
+        self.keep_both()
         return self.confirm()
 
 

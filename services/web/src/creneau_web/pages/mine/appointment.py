@@ -68,6 +68,4 @@ async def acting_for(page: Page, visit: Visit) -> str | None:
     if is_by_link(page):
         return None
     people = await people_of(page.fhir)
-    if not people or visit.patient in (None, people[0].id):
-        return None
-    return next((person.name for person in people if person.id == visit.patient), visit.patient_name)
+    return next((p.name for p in people if p.id == visit.patient and not p.oneself), None)

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignedInPage
 from creneau_web.people import proxies
-from creneau_web.people.model import Person
+from creneau_web.people.model import Person, own
 from creneau_web.people.records import people_of
 
 router = APIRouter(prefix="/mes-proches")
@@ -110,11 +110,12 @@ async def _show(page: Page, form: Invitation, problems: dict[str, str], status: 
     people = await people_of(page.fhir)
     today = page.site.clock.now().date()
     found = await proxies.proxies_of(page.fhir, [person.id for person in people], today)
+    oneself = own(people)
     return await page.show_form(
         "mine/relatives.html",
         status,
         people=[(person, _of(person, found)) for person in people],
-        oneself=people[0].id if people else None,
+        oneself=oneself.id if oneself else None,
         form=form,
         problems=problems,
         scopes=tuple(SCOPES_UP_TO),

@@ -15,7 +15,7 @@ DEV := .venv/.dev-$(DEV_KEY)
 export BROKER CRENEAU_PORT CRENEAU_HOST CRENEAU_FOLDER
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop clean token demo test test-slow fuzz resilience lint bench cost lock
+.PHONY: help run stop clean token demo test test-slow fuzz resilience lint tour bench cost lock
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,8 +57,12 @@ lint: $(DEV) ## style, types, who may know whom, migrations, generated descripti
 resilience: $(DEV) ## 20 rounds of the races, and every part killed during 2,000 bookings
 	DEMONSTRATION=off $(BIN)/pytest -s -m slow tests/resilience
 
+tour: $(DEV) ## a browser is led through one booking and leaves docs/pictures (SITE=http://… : of a running system)
+	@$(BIN)/python -m tests.browser.tour $(if $(SITE),--site "$(SITE)")
+
 bench: $(DEV) ## the benchmarks, each beside its yardstick
 	@$(BIN)/python -m tests.load.bench
+	@$(BIN)/python -m tests.load.pages
 
 cost: $(DEV) ## what one of each operation costs: statements, WAL, CPU (COST_OPERATIONS=100 of each)
 	@$(BIN)/python -m tests.load.cost

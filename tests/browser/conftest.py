@@ -6,8 +6,6 @@ the same process (`make test` gives them one of their own).
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,11 +14,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from tests.browser.chromium import ARGUMENTS, LAUNCH_MS, installed
 from tests.browser.letters import Letters
 from tests.browser.visitor import Visitor, visiting
 from tests.fixtures.local_run import LocalRun
-
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable")
 
 Visiting = Callable[..., Visitor]
 
@@ -40,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium that is installed; nothing is downloaded."""
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    found = installed()
     if found is None:
         pytest.skip(
             "NO BROWSER: the pages were not looked at; install the package `chromium` (Debian: apt-get)"
@@ -50,10 +47,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(chromium: str) -> dict[str, Any]:
-    """That browser, which finds nothing but this machine; as root it has no sandbox to go into."""
-    alone = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return {"executable_path": chromium, "args": [alone, *sandbox], "timeout": 120_000}
+    return {"executable_path": chromium, "args": ARGUMENTS, "timeout": LAUNCH_MS}
 
 
 @pytest.fixture(scope="session")

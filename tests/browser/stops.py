@@ -151,6 +151,10 @@ class Walk:
         visitor.choose()
         visitor.confirm()
         yield "done"
+        visitor.look_for_times()
+        visitor.choose()
+        yield "another one near"
+        visitor.keep_both()
 
     def _somebody_takes(self, visitor: Visitor, slot: str) -> None:
         """Another person books the very time that this one wanted, who had begun a second time with it."""

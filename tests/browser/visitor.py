@@ -102,7 +102,7 @@ class Visitor:
         """The free times of the page, as buttons."""
         return self.page.locator("main button[name=creneau]")
 
-    def look_for_times(self, what: str = "dermato", where: str = "rennes", nth: int = 0) -> None:
+    def look_for_times(self, what: str = "médecin", where: str = "rennes", nth: int = 0) -> None:
         """From the search to the free times of one who was found."""
         self.search(what, where)
         self.page.locator(".card:has(button[name=creneau]) h2 a").nth(nth).click()
@@ -123,6 +123,11 @@ class Visitor:
                 self.page.locator("#courriel").fill("quelqu.un@exemple.fr")
             self.press(re.compile("Continuer|Continue"))
 
+    def keep_both(self) -> None:
+        """The page of who has another appointment near this one: have both."""
+        if self.path.endswith("/deja"):
+            self.page.locator("button[value=garder]").click()
+
     def confirm(self) -> str:
         """Press the last button; the id of the appointment."""
         self.page.locator("button.main").click()
@@ -134,6 +139,7 @@ class Visitor:
         self.look_for_times(nth=nth)
         self.choose()
         self.identify()
+        self.keep_both()
         return self.confirm()
 
 

@@ -10,11 +10,17 @@ import pytest
 from .conftest import FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SLOT, appointment
 
+LATER = {**SLOT, "id": "slot-2", "start": "2026-12-03T07:00:00Z", "end": "2026-12-03T07:15:00Z"}
 UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 
 
-def booked(**other: Any) -> dict[str, Any]:
-    return appointment("booked", meta={"versionId": "3"}, **other)
+def booked(until: str = "2026-11-30T18:00:00Z", **other: Any) -> dict[str, Any]:
+    """One that may be cancelled and moved until then."""
+    said = [
+        {"url": UNTIL, "valueInstant": until},
+        {"url": UNTIL.replace("cancel", "reschedul"), "valueInstant": until},
+    ]
+    return appointment("booked", **{"meta": {"versionId": "3"}, "extension": said, **other})
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +30,7 @@ async def signed_in(person: Person, fhir: FhirBase) -> None:
     fhir.on("GET", "/Appointment/a-1", booked(), ETag='W/"3"')
     fhir.on("GET", "/Slot", searchset(SLOT))
     fhir.on("GET", "/Slot/slot-1", SLOT)
+    fhir.on("GET", "/Slot/slot-2", LATER)
     await person.sign_in()
 
 
@@ -35,7 +42,7 @@ async def test_a_mark_behind_a_link_is_taken_away(person: Person, mark: str) -> 
 async def test_the_calendar_file_is_the_e_mail_s_event_in_the_place_s_zone(person: Person) -> None:
     """P17."""
     answer = await person.open("/rendez-vous/a-1/agenda.ics")
-    [event] = icalendar.Calendar.from_ical(answer.content).walk("VEVENT")
+    event: Any = icalendar.Calendar.from_ical(answer.content).walk("VEVENT")[0]
     assert (event["uid"], event["sequence"], event["status"]) == ("a-1@creneau", 2, "CONFIRMED")
     assert event["dtstart"].params["TZID"] == "Indian/Reunion"
     assert event["dtstart"].dt.hour == 10
@@ -60,8 +67,7 @@ async def test_it_is_cancelled_without_a_reason_and_once(person: Person, fhir: F
 
 async def test_too_late_says_until_when_and_the_telephone(person: Person, fhir: FhirBase) -> None:
     """P16."""
-    over = {"url": UNTIL, "valueInstant": "2026-11-30T06:00:00Z"}
-    fhir.on("GET", "/Appointment/a-1", booked(extension=[over]))
+    fhir.on("GET", "/Appointment/a-1", booked("2026-11-30T06:00:00Z"))
     page = await person.open("/rendez-vous/a-1/annuler")
     assert "lundi 30 novembre à 10 h" in page.text
     assert "0262 98 01 43" in page.text
@@ -71,23 +77,26 @@ async def test_too_late_says_until_when_and_the_telephone(person: Person, fhir: 
 async def test_it_is_moved_once_and_both_times_are_named(person: Person, fhir: FhirBase) -> None:
     fhir.on("POST", "/Appointment/a-1/$reschedule", booked())
     await person.open("/rendez-vous/a-1/deplacer")
-    check = await person.follow(await person.send("/rendez-vous/a-1/deplacer", creneau="slot-1"))
+    check = await person.follow(await person.send("/rendez-vous/a-1/deplacer", creneau="slot-2"))
     assert "mardi 1er décembre à 10 h" in check.text
+    assert "jeudi 3 décembre à 11 h" in check.text
     for _ in range(2):
-        answer = await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-1", version='W/"3"')
+        answer = await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-2", version='W/"3"')
         assert answer.headers["location"] == "/rendez-vous/a-1"
     keys = {a.headers["idempotency-key"] for a in fhir.asked if a.path.endswith("$reschedule")}
-    assert keys == {"move-a-1-3-slot-1"}
+    assert keys == {"move-a-1-3-slot-2"}
+    assert {a.headers["if-match"] for a in fhir.asked if a.path.endswith("$reschedule")} == {'W/"3"'}
 
 
 async def test_somebody_faster_leaves_the_appointment_as_it_was(person: Person, fhir: FhirBase) -> None:
     fhir.refuse("POST", "/Appointment/a-1/$reschedule", 409, "slot-taken")
-    await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-1")
+    await person.open("/rendez-vous/a-1/deplacer/verifier?creneau=slot-2")
     page = await person.follow(
-        await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-1", version="x")
+        await person.send("/rendez-vous/a-1/deplacer/verifier", creneau="slot-2", version="x")
     )
-    assert page.url.path == "/rendez-vous/a-1/deplacer"
-    assert "pas changé" in page.text.replace("\xa0", " ")
+    assert page.url.path == "/rendez-vous/a-1/deplacer/pris"
+    assert "pas changé : mardi 1er décembre à 10 h" in page.text.replace("\xa0", " ")
+    assert 'value="slot-1"' in page.text
 
 
 async def test_for_somebody_else_a_banner_says_so(person: Person, fhir: FhirBase) -> None:

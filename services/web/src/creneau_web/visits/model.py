@@ -50,6 +50,8 @@ class Visit:
     place_name: str | None = None
     sequence: int = 0
     """how often it was changed: SEQUENCE of its calendar file"""
+    updated: datetime | None = None
+    """when it was changed last"""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -65,8 +67,9 @@ class Visit:
         return self.modes == {"VR"}
 
     def may_still(self, until: datetime | None, now: datetime) -> bool:
-        """Whether something may be done that may be done until then; where nothing is said, the server judges."""
-        return self.is_live(now) and self.start > now and (until is None or until > now)
+        """Whether something may be done that may be done until then; where nothing is said, this account may not: it only
+        sees the visit, or several patients share it."""
+        return self.is_live(now) and until is not None and until > now
 
     def is_live(self, now: datetime) -> bool:
         """Whether it is still to come."""

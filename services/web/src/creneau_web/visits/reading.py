@@ -45,6 +45,9 @@ def visit_of(
         reschedulable_until=_instant(appointment, RESCHEDULABLE),
         professional_name=_display(actors, "Practitioner"),
         place_name=_display(actors, "Location"),
+        updated=instant(appointment["meta"]["lastUpdated"])
+        if "lastUpdated" in appointment.get("meta", {})
+        else None,
         sequence=max(0, int(version or 1) - 1) if str(version or "1").isdigit() else 0,
     )
 

@@ -17,7 +17,7 @@ from creneau_web.visits.reading import ids, visit_of
 
 PAGE = "50"
 CANCELLATION_REASON = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
-REASONS = ("pat", "pat-cpp", "pat-fb", "pat-lt", "pat-mv", "oth-weath", "other")
+REASONS = ("pat", "pat-swl", "pat-fb", "pat-lt", "pat-mv", "oth-weath", "other")
 """why patients cancel, of the codes that they may give (docs/guides/patient-frontend.md)"""
 
 
@@ -55,10 +55,11 @@ async def cancel(fhir: Fhir, id_: str, etag: str | None, reason: str | None = No
     await fhir.patch("Appointment", id_, changes, etag=etag)
 
 
-async def move(fhir: Fhir, id_: str, slot: str, key: str) -> None:
-    """Move it to another slot: the old time is given back in the same breath."""
+async def move(fhir: Fhir, id_: str, slot: str, etag: str | None, key: str) -> None:
+    """Move the version that was shown to another slot: the old time is given back only if the new one is had.
+    RefusedError: 409 when somebody was faster, 412 when it was changed meanwhile, 422 when it is too late."""
     to = {"name": "slot", "valueReference": {"reference": f"Slot/{slot}"}}
-    await fhir.operation(f"Appointment/{id_}/$reschedule", [to], key=key)
+    await fhir.operation(f"Appointment/{id_}/$reschedule", [to], key=key, etag=etag)
 
 
 async def messages_about(fhir: Fhir, visit: Visit) -> list[dict[str, Any]]:

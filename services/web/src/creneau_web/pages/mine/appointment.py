@@ -50,12 +50,10 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
 async def calendar(page: SignedInPage, id_: str) -> Response:
     """The appointment for a calendar (P17)."""
     visit = await read_visit(page.fhir, id_)
-    t = page.wording.t
-    summary = t("calendar.with", who=visit.with_whom) if visit.with_whom else t("calendar.alone")
     url = f"{page.site.settings.public_site_url}/rendez-vous/{visit.id}"
-    content = calendar_file(visit, str(summary), url, page.site.clock.now())
+    content = calendar_file(visit, page.wording, url, page.site.clock.now())
     headers = {**PERSONAL, "Content-Disposition": 'attachment; filename="rendez-vous.ics"'}
-    return Response(content, media_type="text/calendar; charset=utf-8", headers=headers)
+    return Response(content, media_type="text/calendar; charset=utf-8; method=PUBLISH", headers=headers)
 
 
 def is_by_link(page: Page) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from creneau_web.care.model import Opening
 from creneau_web.care.reading import opening_of
+from creneau_web.care.soonest import nearest_openings
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignedInPage
 from creneau_web.pages.mine.appointment import acting_for
@@ -19,12 +22,21 @@ from creneau_web.visits.records import visit as read_visit
 router = APIRouter(prefix="/rendez-vous")
 
 TAKEN = 409
-BY_RULE = (412, 422)
+CHANGED_MEANWHILE = 412
+BY_RULE = 422
+NO_NUMBER = re.compile(r"\D")
+"""what of an ETag is not its version"""
+
+
+class OtherTime(Wish):
+    """Which week is shown to who moves an appointment: of its own reason, unless all are asked for."""
+
+    tous: bool = False
 
 
 @router.get("/{id_}/deplacer", response_model=None)
 async def choose(
-    page: SignedInPage, id_: str, wish: Annotated[Wish, Query()]
+    page: SignedInPage, id_: str, wish: Annotated[OtherTime, Query()]
 ) -> HTMLResponse | RedirectResponse:
     """A week of the same professional's times."""
     return await _week(page, id_, wish)
@@ -55,22 +67,44 @@ async def confirm(
 ) -> HTMLResponse | RedirectResponse:
     """Move it. Sent twice, it is moved once."""
     try:
-        await move(page.fhir, id_, creneau, f"move-{id_}-{version.strip('W/').strip(chr(34))}-{creneau}")
+        await move(
+            page.fhir, id_, creneau, version or None, f"move-{id_}-{NO_NUMBER.sub('', version)}-{creneau}"
+        )
     except RefusedError as error:
         if error.refusal.status == TAKEN:
-            await page.say_next("move.taken")
-            return page.go(f"/rendez-vous/{id_}/deplacer")
-        if error.refusal.status not in BY_RULE:
+            return page.go(f"/rendez-vous/{id_}/deplacer/pris", creneau=creneau)
+        if error.refusal.status == CHANGED_MEANWHILE:
+            await page.say_next("cancel.changed")
+            return page.go(f"/rendez-vous/{id_}/deplacer/verifier", creneau=creneau)
+        if error.refusal.status != BY_RULE:
             raise
         return await _check(page, id_, creneau, error.refusal.text, error.refusal.status)
     await page.say_next("move.done")
     return page.go(f"/rendez-vous/{id_}")
 
 
-async def _week(page: Page, id_: str, wish: Wish) -> HTMLResponse | RedirectResponse:
+@router.get("/{id_}/deplacer/pris", response_class=HTMLResponse)
+async def taken(page: SignedInPage, id_: str, creneau: Annotated[str, Query(max_length=64)]) -> HTMLResponse:
+    """Somebody was faster (P7): the three nearest times; the appointment stands as it was."""
+    visit = await read_visit(page.fhir, id_)
+    lost = await _opening(page, visit, creneau)
+    now = page.site.clock.now()
+    who = visit.professional
+    return await page.show_form(
+        "mine/move_taken.html",
+        visit=visit,
+        acting=await acting_for(page, visit),
+        start=lost.start,
+        nearest=await nearest_openings(page.fhir, who, lost.start, now) if who else [],
+    )
+
+
+async def _week(page: Page, id_: str, wish: OtherTime) -> HTMLResponse | RedirectResponse:
     visit = await read_visit(page.fhir, id_)
     if not _is_movable(page, visit) or visit.professional is None:
         return page.go(f"/rendez-vous/{id_}")
+    if not wish.tous:
+        wish.motif = visit.reason or ""
     return await show_week(
         page,
         visit.professional,
@@ -88,15 +122,20 @@ async def _check(
     visit = await read_visit(page.fhir, id_)
     if not _is_movable(page, visit):
         return page.go(f"/rendez-vous/{id_}")
-    opening = opening_of((await page.fhir.as_(None).read("Slot", slot)).resource, visit.zone)
+    if visit.slot == slot:
+        return page.go(f"/rendez-vous/{id_}")  # it is done already
     return await page.show_form(
         "mine/move_check.html",
         status,
         visit=visit,
-        opening=opening,
+        opening=await _opening(page, visit, slot),
         acting=await acting_for(page, visit),
         problem=problem,
     )
+
+
+async def _opening(page: Page, visit: Visit, slot: str) -> Opening:
+    return opening_of((await page.fhir.as_(None).read("Slot", slot)).resource, visit.zone)
 
 
 def _is_movable(page: Page, visit: Visit) -> bool:

@@ -1,0 +1,214 @@
+"""People on the pages: they arrive at a steady rate, and each goes from the first page to a confirmed appointment.
+
+What they ask for is what a browser asks for when all static files are in its cache. Their sessions are made before, with a
+Patient of their own, so that logging in is no part of it; each wants a time that nobody else wants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import json
+import secrets
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode, urlsplit
+
+import asyncpg
+import httpx
+from tests.load.http_load import Load, http_request, run
+from tests.load.measures.figures import CONNECTIONS, percentiles
+from tests.load.system import System
+
+COOKIE = "__Host-creneau"
+SEARCHES = (
+    ("médecin", "rennes"),
+    ("dentiste", "rennes"),
+    ("cardio", "rennes"),
+    ("kiné", ""),
+    ("sage-femme", "rennes"),
+)
+PAGE = 200
+DEMONSTRATION = "demo-"
+STEPS = ("home", "results", "times", "choose", "held", "check", "confirm", "done")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a session, and the time that they want."""
+
+    cookie: str
+    form_key: str
+    role: str
+    slot: str
+
+
+@dataclass
+class Journeys:
+    """What came of them: seconds by step, and what went wrong."""
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    done: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    lasted: float = 0.0
+
+    def tell(self, rate: float) -> None:
+        pages = sum(map(len, self.seconds.values()))
+        print(
+            f"{f'{rate:g} people/s through the pages':<34}{pages / self.lasted:>8.0f} pages/s   {self.done} booked"
+            f"   {dict(self.failures) or ''}"
+        )
+        for step in STEPS:
+            print(f"{'  … ' + step:<34}{percentiles(self.seconds[step])}", flush=True)
+
+
+async def prepare(system: System, count: int) -> list[Person]:
+    """So many people, registered and logged in, each with a free time of the demonstration data."""
+    tokens = [system.token_of("patient", f"journey-{secrets.token_hex(8)}") for _ in range(count)]
+    registered = await run(
+        system.address,
+        (
+            http_request("POST", "/fhir/Patient", system.host, token, _patient(n))
+            for n, token in enumerate(tokens)
+        ),
+        CONNECTIONS,
+    )
+    assert set(registered.statuses) == {201}, registered.statuses
+    wanted = [slot for _, slot in zip(range(count), _free(system), strict=False)]
+    people, rows = [], []
+    for number, (token, slot) in enumerate(zip(tokens, wanted, strict=True)):
+        person = Person(secrets.token_urlsafe(24), secrets.token_urlsafe(16), slot.rsplit("-", 2)[0], slot)
+        account = {"subject": f"journey-{number}", "access_token": token}
+        rows.append(
+            (
+                hashlib.sha256(person.cookie.encode()).digest(),
+                person.form_key,
+                json.dumps({"account": account}),
+            )
+        )
+        people.append(person)
+    connection = await asyncpg.connect(system.database("web"))
+    try:
+        await connection.executemany(
+            "INSERT INTO session (key_hash, form_key, began_at, seen_at, content) VALUES ($1, $2, now(), now(), $3)",
+            rows,
+        )
+    finally:
+        await connection.close()
+    return people
+
+
+def _patient(number: int) -> bytes:
+    return json.dumps(
+        {
+            "resourceType": "Patient",
+            "name": [{"use": "official", "family": f"Arrivant{number}", "given": ["Dominique"]}],
+            "birthDate": "1980-01-01",
+            "telecom": [{"system": "email", "value": f"arrivant-{secrets.token_hex(6)}@exemple.fr"}],
+        }
+    ).encode()
+
+
+def _free(system: System) -> Iterator[str]:
+    """Ids of free slots of the demonstration data, of all agendas in turn: `ROLE-YYYYMMDD-HHMM`."""
+    by_role: dict[str, list[str]] = defaultdict(list)
+    headers = {"Authorization": f"Bearer {system.token_of('system')}"}
+    with httpx.Client(base_url=f"http://{system.host}", headers=headers, timeout=60) as client:
+        path = f"/fhir/Slot?status=free&_count={PAGE}&_elements=id&_total=none"
+        while path:
+            bundle = client.get(path).raise_for_status().json()
+            for entry in bundle.get("entry", ()):
+                id_ = entry["resource"]["id"]
+                if not id_.startswith(DEMONSTRATION):
+                    continue  # the agenda on which the service tries itself out
+                by_role[id_.rsplit("-", 2)[0]].append(id_)
+            following = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), "")
+            parts = urlsplit(following)
+            path = f"{parts.path}?{parts.query}" if following else ""
+    for turn in itertools.zip_longest(*by_role.values()):
+        yield from filter(None, turn)
+
+
+async def journeys(system: System, people: Sequence[Person], rate: float) -> Journeys:
+    """All of them, `rate` a second, however long the pages take."""
+    found, began, walking = Journeys(), time.perf_counter(), []
+    for number, person in enumerate(people):
+        await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+        walking.append(asyncio.create_task(_walk(system, person, SEARCHES[number % len(SEARCHES)], found)))
+    await asyncio.gather(*walking)
+    found.lasted = time.perf_counter() - began
+    return found
+
+
+async def _walk(system: System, person: Person, search: tuple[str, str], found: Journeys) -> None:
+    browser = _Browser(*await asyncio.open_connection(*system.address), system.host, person, found)
+    what, where = search
+    times = f"/soignants/{person.role}/creneaux"
+    try:
+        await browser.get("home", "/", 200)
+        await browser.get("results", f"/recherche?quoi={quote(what)}&ou={quote(where)}", 200)
+        await browser.get("times", times, 200)
+        draft = await browser.post("choose", times, {"creneau": person.slot})
+        check = await browser.get("held", draft, 303)
+        await browser.get("check", check, 200)
+        appointment = await browser.post("confirm", check, {"message": ""})
+        await browser.get("done", appointment, 200)
+        found.done += 1
+    except _NotAsWantedError as error:
+        found.failures[str(error)] += 1
+    finally:
+        browser.writer.close()
+
+
+class _NotAsWantedError(Exception):
+    """A step that was answered otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Browser:
+    """One keep-alive connection of one person."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    host: str
+    person: Person
+    found: Journeys
+
+    async def get(self, step: str, path: str, wanted: int) -> str:
+        return await self._ask(step, f"GET {path} HTTP/1.1\r\n", b"", wanted)
+
+    async def post(self, step: str, path: str, form: dict[str, str]) -> str:
+        body = urlencode({**form, "form_key": self.person.form_key}).encode()
+        head = (
+            f"POST {path} HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            f"Content-Length: {len(body)}\r\n"
+        )
+        return await self._ask(step, head, body, 303)
+
+    async def _ask(self, step: str, head: str, body: bytes, wanted: int) -> str:
+        """The address to which the answer leads, empty for none."""
+        sent_at = time.perf_counter()
+        whole = f"{head}Host: {self.host}\r\nCookie: {COOKIE}={self.person.cookie}\r\n\r\n"
+        self.writer.write(whole.encode() + body)
+        answer = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        names = {
+            name.lower(): value
+            for name, _, value in (line.partition(": ") for line in answer.split("\r\n")[1:])
+        }
+        page = await self.reader.readexactly(int(names["content-length"]))
+        self.found.seconds[step].append(time.perf_counter() - sent_at)
+        status, leads = int(answer[9:12]), names.get("location", "")
+        if status != wanted or leads.endswith("/pris"):
+            said = page.decode().partition('class="lead">')[2].partition("<")[0]
+            raise _NotAsWantedError(f"{step}: {status} {leads.rpartition('/')[2]} {said}".strip())
+        return leads
+
+
+async def alone(system: System, path: str, cookie: str = "") -> Load:
+    """One page again and again, as fast as it comes."""
+    lines = f"GET {path} HTTP/1.1\r\nHost: {system.host}\r\n"
+    request = (lines + (f"Cookie: {COOKIE}={cookie}\r\n" if cookie else "") + "\r\n").encode()
+    return await run(system.address, itertools.repeat(request, 500), CONNECTIONS)

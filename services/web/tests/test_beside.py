@@ -226,3 +226,16 @@ async def test_ones_own_record_stands_first_whatever_its_id(person: Person, fhir
     assert 'value="lou" checked' in who.text
     check = await person.follow(await person.send(who.url.path, qui="lou"))
     assert "Vous agissez" not in check.text
+
+
+async def test_a_carer_lets_nobody_else_act_and_ends_their_own_part(person: Person, fhir: FhirBase) -> None:
+    """P13: who does not decide about a person is offered only what they may do."""
+    fhir.on("POST", "/RelatedPerson/_search", searchset(MOTHER))
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", False, "see book")))
+    page = await person.open("/mes-proches")
+    assert "/mes-proches/r-1/renoncer" in page.text
+    assert "/retirer" not in page.text
+    assert "/mes-proches/inviter" not in page.text
+    given = await person.send("/mes-proches/inviter", pour="camille", nom="Quelqu'un")
+    assert given.status_code == 422
+    assert not [a for a in fhir.asked if (a.method, a.path) == ("POST", "/RelatedPerson")]

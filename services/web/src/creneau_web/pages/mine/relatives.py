@@ -50,7 +50,7 @@ async def relatives(page: SignedInPage) -> HTMLResponse:
 async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLResponse:
     """Give access: the code is shown this once."""
     people = await people_of(page.fhir)
-    person = next((one for one in people if one.id == form.pour), None)
+    person = next((one for one in givers_of(people) if one.id == form.pour), None)
     problems = {} if form.nom.strip() else {"nom": "proxy.problem.name"}
     if person is None:
         problems["pour"] = "proxy.problem.person"
@@ -116,10 +116,16 @@ async def _show(page: Page, form: Invitation, problems: dict[str, str], status: 
         status,
         people=[(person, _of(person, found)) for person in people],
         oneself=oneself.id if oneself else None,
+        givers=givers_of(people),
         form=form,
         problems=problems,
         scopes=tuple(SCOPES_UP_TO),
     )
+
+
+def givers_of(people: list[Person]) -> list[Person]:
+    """Those about whom the account decides who may act."""
+    return [person for person in people if "manage" in person.may]
 
 
 def _of(person: Person, found: list[proxies.Proxy]) -> list[proxies.Proxy]:

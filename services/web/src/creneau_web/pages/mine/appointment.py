@@ -75,6 +75,7 @@ async def patient_of(page: Page, visit: Visit) -> tuple[str | None, bool]:
     if is_by_link(page):
         return visit.patient_name, False
     people = await people_of(page.fhir)
-    named = {person.id: person.name for person in people}
-    acting = bool(people) and visit.patient not in (None, people[0].id)
-    return named.get(visit.patient or "", visit.patient_name), acting
+    patient = next((person for person in people if person.id == visit.patient), None)
+    if patient is None:
+        return visit.patient_name, False
+    return patient.name, not patient.oneself

@@ -23,7 +23,7 @@ async def signed_in(person: Person, fhir: FhirBase) -> None:
 
 async def test_the_page_says_all_that_one_needs_to_go_there(person: Person, fhir: FhirBase) -> None:
     """P4, P17: by the clock of the place, with its address and telephone."""
-    said = {
+    said: dict[str, Any] = {
         "serviceType": [{"text": "Suivi d'acné"}],
         "patientInstruction": "Apportez vos ordonnances.",
         "comment": "Je viens en fauteuil.",

@@ -51,6 +51,13 @@ async def test_the_page_says_all_that_one_needs_to_go_there(person: Person, fhir
     assert page.headers["cache-control"] == "no-store"
 
 
+async def test_what_the_appointment_does_not_say_its_slot_does(person: Person, fhir: FhirBase) -> None:
+    """P4: what was chosen is on the page, though the appointment holds a slot and no more."""
+    fhir.on("GET", "/Slot/slot-1", SLOT)
+    assert "Suivi d&#39;acné" in (await person.open("/rendez-vous/a-1")).text
+    assert {a.token for a in fhir.asked if a.path == "/Slot/slot-1"} == {None}
+
+
 async def test_who_came_by_a_link_is_led_to_nothing_that_it_does_not_open(
     person: Person, fhir: FhirBase
 ) -> None:

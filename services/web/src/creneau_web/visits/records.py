@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from creneau_web.care.finding import INCLUDES
 from creneau_web.care.model import Professional
-from creneau_web.care.reading import professionals_of
+from creneau_web.care.reading import opening_of, professionals_of
 from creneau_web.fhir.client import Fhir, next_cursor
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import entries
@@ -28,7 +28,20 @@ async def visit(fhir: Fhir, id_: str) -> Visit:
     """One appointment with its professional. RefusedError (404) for somebody else's."""
     read = await fhir.read("Appointment", id_)
     people = await _professionals(fhir, [read.resource])
-    return visit_of(read.resource, people, read.etag)
+    found = visit_of(read.resource, people, read.etag)
+    return found if found.reason else await _with_reason_of_slot(fhir, found)
+
+
+async def _with_reason_of_slot(fhir: Fhir, visit: Visit) -> Visit:
+    """An appointment that was held says nothing of what it is for: its slot does, if everybody may still see it."""
+    if visit.slot is None:
+        return visit
+    try:
+        slot = (await fhir.as_(None).read("Slot", visit.slot)).resource
+    except RefusedError:
+        return visit
+    opening = opening_of(slot, visit.zone)
+    return replace(visit, reason=opening.reason, modes=visit.modes or opening.modes)
 
 
 @dataclass(frozen=True, slots=True)

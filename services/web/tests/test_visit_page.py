@@ -28,7 +28,11 @@ async def test_the_page_says_all_that_one_needs_to_go_there(person: Person, fhir
         "patientInstruction": "Apportez vos ordonnances.",
         "comment": "Je viens en fauteuil.",
     }
-    fhir.on("GET", "/Appointment/a-1", booked(**said))
+    unnamed = [
+        {"actor": {"reference": "Patient/camille"}},
+        {"actor": {"reference": "PractitionerRole/role-1"}},
+    ]
+    fhir.on("GET", "/Appointment/a-1", booked(**said, participant=unnamed))
     page = await person.open("/rendez-vous/a-1")
     for words in (
         "mardi 1er décembre à 10 h",

@@ -63,7 +63,7 @@ async def book(page: Page, draft: Draft) -> str:
             change = {"op": "add", "path": "/comment", "value": draft.comment}
             await page.fhir.patch("Appointment", id_, [change], etag=read.etag)
     if draft.moving:
-        await move(page.fhir, id_, draft.slot, None, f"move-{draft.key}")
+        await move(page.fhir, id_, draft.slot, f"move-{draft.key}")
     else:
         await page.fhir.operation(f"Appointment/{id_}/$book", key=f"book-{draft.key}")
     draft.booked = id_

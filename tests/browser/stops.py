@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter
+from playwright.sync_api import Error
 from starlette.routing import Route
 
 from creneau_web.pages import routers
@@ -20,7 +21,7 @@ from tests.browser.people import Somebody
 from tests.browser.visitor import Visitor
 
 NO_PAGES = re.compile(
-    r"/static/|/langue/|/auth/(connexion|retour|deconnexion)|.*\.(ics|json)$|/reservation/{id_}$|/ops/$|/rdv/{token}$"
+    r"/static/|/langue/|/auth/(connexion|retour|deconnexion)|.*\.(ics|json|zip|csv|html)$|/reservation/{id_}$|/ops/$|/rdv/{token}$"
 )
 """what answers with a file, or leads on"""
 
@@ -218,11 +219,24 @@ class Walk:
             is_new = kind not in self.seen
             if not is_new and "{" in kind:
                 continue
-            visitor.open(path)
+            if not self._is_page(visitor, path):
+                self.seen.add(kind)
+                continue
             if is_new and self._kind(visitor.path) == kind:
                 yield kind
                 self._saw(visitor.path)
             waiting += self._links(visitor)
+
+    @staticmethod
+    def _is_page(visitor: Visitor, path: str) -> bool:
+        """Go there; False for a file that the browser puts away."""
+        try:
+            visitor.open(path)
+        except Error as error:
+            if "Download is starting" not in str(error):
+                raise
+            return False
+        return True
 
     @staticmethod
     def _links(visitor: Visitor) -> list[str]:

@@ -75,7 +75,5 @@ async def patient_of(page: Page, visit: Visit) -> tuple[str | None, bool]:
     if is_by_link(page):
         return visit.patient_name, False
     people = await people_of(page.fhir)
-    patient = next((person for person in people if person.id == visit.patient), None)
-    if patient is None:
-        return visit.patient_name, False
-    return patient.name, not patient.oneself
+    known = next((person for person in people if person.id == visit.patient), None)
+    return (known.name, not known.oneself) if known else (visit.patient_name, False)

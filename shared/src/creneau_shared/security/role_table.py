@@ -33,7 +33,11 @@ class OperationRow:
     """on which type, what; None: see `otherwise`"""
     otherwise: str = ""
     """what stands in for a right, or narrows it"""
+    scope: str | None = None
+    """a scope without which nobody may, whatever their role"""
 
+
+OPERATE = "creneau/operate"
 
 OPERATIONS: Mapping[str, OperationRow] = {
     "find": OperationRow(("Slot", "s"), "an appointment to ignore counts only if the caller may read it"),
@@ -60,9 +64,13 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "accept": OperationRow(
         ("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"
     ),
-    "dead-letters": OperationRow(None, "operators: the scope creneau/operate"),
-    "replay-dead-letter": OperationRow(None, "operators: the scope creneau/operate; recorded in the trail"),
-    "discard-dead-letter": OperationRow(None, "operators: the scope creneau/operate; recorded in the trail"),
+    "dead-letters": OperationRow(None, "operators: the scope creneau/operate", OPERATE),
+    "replay-dead-letter": OperationRow(
+        None, "operators: the scope creneau/operate; recorded in the trail", OPERATE
+    ),
+    "discard-dead-letter": OperationRow(
+        None, "operators: the scope creneau/operate; recorded in the trail", OPERATE
+    ),
     "send-code": OperationRow(None, "open to everybody"),
     "verify-code": OperationRow(None, "whoever has the code that was sent"),
     "open-link": OperationRow(

@@ -15,6 +15,7 @@ from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import PUBLIC
+from creneau_shared.security.role_table import OPERATIONS
 from creneau_shared.type_table import COMPARTMENT_PARAMETERS
 
 JSON, XML, FORM = "application/fhir+json", "application/fhir+xml", "application/x-www-form-urlencoded"
@@ -95,7 +96,9 @@ def _is_open(server: FhirServer, path: str, method: str) -> bool:
     if path in ("/", "/metadata") or parts[0] == ASYNC_PATH:
         return True
     if name.startswith("$") and (parts == [name] or parts[0] not in server.service.types):
-        return next(o for o in server.operations if f"${o.code}" == name).right is None
+        operation = next(o for o in server.operations if f"${o.code}" == name)
+        row = OPERATIONS.get(operation.code)
+        return operation.right is None and (row is None or row.scope is None)
     if not server.service.policy.anonymous_read:
         return False
     if path == "/_history":

@@ -171,6 +171,7 @@ class Walk:
         other.confirm()
         visitor.page.locator(f"button[value='{wanted}']").click()
         assert visitor.path.endswith("/pris"), visitor.page.url
+        assert visitor.times.count(), visitor.page.locator("main").inner_text()
 
     # -- without an account ----------------------------------------------------------------------------------
 
@@ -204,6 +205,16 @@ class Walk:
     def _afterwards(self, visitor: Visitor) -> Iterator[str]:
         visitor.open("/mes-rendez-vous")
         yield "appointments"
+        visitor.page.locator("main .card h3 a").last.click()
+        own = visitor.path
+        visitor.open(f"{own}/deplacer?tous=true")
+        yield "move"
+        visitor.choose()
+        yield "move: check"
+        visitor.page.goto(visitor.page.url.replace("/verifier", "/pris"))
+        yield "move: taken"
+        visitor.open(f"{own}/annuler")
+        yield "cancel"
 
     def _everything_else(self, visitor: Visitor) -> Iterator[str]:
         """Pages whose address is always the same, and those to which links lead; each kind once."""

@@ -49,6 +49,7 @@ class Walk:
         self.stranger = visit()
         self.patient = visit()
         self.seen: set[str] = set()
+        self._booked = ""
 
     def stops(self) -> Iterator[tuple[str, Visitor]]:
         for visitor, part in (
@@ -150,7 +151,7 @@ class Walk:
         self._somebody_takes(visitor, slot)
         yield "taken"
         visitor.choose()
-        visitor.confirm()
+        self._booked = f"/rendez-vous/{visitor.confirm()}"
         yield "done"
         visitor.look_for_times()
         visitor.choose()
@@ -205,8 +206,7 @@ class Walk:
     def _afterwards(self, visitor: Visitor) -> Iterator[str]:
         visitor.open("/mes-rendez-vous")
         yield "appointments"
-        visitor.page.locator("main .card h3 a").last.click()
-        own = visitor.path
+        own = self._booked
         visitor.open(f"{own}/deplacer?tous=true")
         yield "move"
         visitor.choose()

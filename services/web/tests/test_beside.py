@@ -172,3 +172,70 @@ async def test_whoever_acts_for_somebody_reads_so_and_hides_nothing(person: Pers
     assert "représentants" not in check.text
     lost = await person.open(check.url.path.replace("/verifier", "/pris"))
     assert "Vous agissez pour Lou Martin" in lost.text
+
+
+def acting_for(*people: tuple[str, bool, str]) -> dict[str, Any]:
+    """What `$acting-for` says: id, oneself, what one may do."""
+    return {
+        "resourceType": "Parameters",
+        "parameter": [
+            {
+                "name": "person",
+                "part": [
+                    {"name": "patient", "valueReference": {"reference": f"Patient/{id_}"}},
+                    {"name": "oneself", "valueBoolean": oneself},
+                    *({"name": "may", "valueCode": code} for code in may.split()),
+                ],
+            }
+            for id_, oneself, may in people
+        ],
+    }
+
+
+async def test_whoever_only_represents_somebody_is_asked_for_whom(person: Person, fhir: FhirBase) -> None:
+    """P13: the one record that a carer sees is not their own; nothing is booked for it unasked."""
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", False, "see book")))
+    who = await check_of(person, fhir)
+    assert who.url.path.endswith("/pour-qui")
+    assert "checked" not in who.text
+    assert ">Moi<" in who.text.replace("Moi </label>", "Moi</label>").replace("Moi\n", "Moi")
+    check = await person.follow(await person.send(who.url.path, qui="camille"))
+    assert "Vous agissez pour Camille Martin" in check.text
+
+
+async def test_whoever_may_only_see_registers_themselves(person: Person, fhir: FhirBase) -> None:
+    """P13: a scope that does not book offers nobody to book for."""
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", False, "see")))
+    form = await check_of(person, fhir)
+    assert form.url.path.endswith("/identite")
+    assert 'id="courriel"' in form.text, "the form for oneself"
+    data = await person.open("/mes-donnees")
+    assert "/mes-donnees/effacer/" not in data.text
+    assert "/mes-donnees/camille" not in data.text
+
+
+async def test_ones_own_record_stands_first_whatever_its_id(person: Person, fhir: FhirBase) -> None:
+    """P13: whoever registers after they were given access has the younger record."""
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
+    fhir.on(
+        "POST",
+        "/Patient/$acting-for",
+        acting_for(("lou", True, "see book cancel register manage"), ("camille", False, "see book")),
+    )
+    who = await check_of(person, fhir)
+    assert 'value="lou" checked' in who.text
+    check = await person.follow(await person.send(who.url.path, qui="lou"))
+    assert "Vous agissez" not in check.text
+
+
+async def test_a_carer_lets_nobody_else_act_and_ends_their_own_part(person: Person, fhir: FhirBase) -> None:
+    """P13: who does not decide about a person is offered only what they may do."""
+    fhir.on("POST", "/RelatedPerson/_search", searchset(MOTHER))
+    fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", False, "see book")))
+    page = await person.open("/mes-proches")
+    assert "/mes-proches/r-1/renoncer" in page.text
+    assert "/retirer" not in page.text
+    assert "/mes-proches/inviter" not in page.text
+    given = await person.send("/mes-proches/inviter", pour="camille", nom="Quelqu'un")
+    assert given.status_code == 422
+    assert not [a for a in fhir.asked if (a.method, a.path) == ("POST", "/RelatedPerson")]

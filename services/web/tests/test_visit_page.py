@@ -23,12 +23,16 @@ async def signed_in(person: Person, fhir: FhirBase) -> None:
 
 async def test_the_page_says_all_that_one_needs_to_go_there(person: Person, fhir: FhirBase) -> None:
     """P4, P17: by the clock of the place, with its address and telephone."""
-    said = {
+    said: dict[str, Any] = {
         "serviceType": [{"text": "Suivi d'acné"}],
         "patientInstruction": "Apportez vos ordonnances.",
         "comment": "Je viens en fauteuil.",
     }
-    fhir.on("GET", "/Appointment/a-1", booked(**said))
+    unnamed = [
+        {"actor": {"reference": "Patient/camille"}},
+        {"actor": {"reference": "PractitionerRole/role-1"}},
+    ]
+    fhir.on("GET", "/Appointment/a-1", booked(**said, participant=unnamed))
     page = await person.open("/rendez-vous/a-1")
     for words in (
         "mardi 1er décembre à 10 h",
@@ -45,6 +49,13 @@ async def test_the_page_says_all_that_one_needs_to_go_there(person: Person, fhir
         assert words in page.text, words
     assert "Vous agissez pour" not in page.text
     assert page.headers["cache-control"] == "no-store"
+
+
+async def test_what_the_appointment_does_not_say_its_slot_does(person: Person, fhir: FhirBase) -> None:
+    """P4: what was chosen is on the page, though the appointment holds a slot and no more."""
+    fhir.on("GET", "/Slot/slot-1", SLOT)
+    assert "Suivi d&#39;acné" in (await person.open("/rendez-vous/a-1")).text
+    assert {a.token for a in fhir.asked if a.path == "/Slot/slot-1"} == {None}
 
 
 async def test_who_came_by_a_link_is_led_to_nothing_that_it_does_not_open(

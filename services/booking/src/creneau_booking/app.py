@@ -20,6 +20,7 @@ from creneau_booking.handlers.people import People, known
 from creneau_booking.handlers.proxies import RelatedPersonStore
 from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.messaging.directory_replica import DirectoryReplica
+from creneau_booking.operations.acting_for import ActingForOperation
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.erase import EraseOperation
@@ -168,6 +169,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             InviteOperation(stores.related_persons, timedelta(days=settings.proxy_invitation_days)).declare(),
             AcceptOperation(stores.related_persons).declare(),
             RenounceOperation(stores.related_persons).declare(),
+            ActingForOperation().declare(),
             EraseOperation(stores.patients, create_erasure(settings)).declare(),
             *EverythingOperation(
                 stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)

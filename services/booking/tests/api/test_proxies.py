@@ -711,3 +711,31 @@ async def test_accepting_and_withdrawing_at_once(people: People) -> None:
         assert accepted.status_code in (200, 422), accepted.text
         assert withdrawn.status_code == 204, withdrawn.text
         assert (await rival.get(of)).status_code == 404
+
+
+async def test_an_account_is_told_for_whom_it_acts(people: People) -> None:
+    """A record with a carer looks the same to both: only here does a page learn which of them it is. Nothing of anybody
+    else is told, and it ends with the access."""
+    person, of, carer, statement = await people.carer("see", "book")
+
+    async def told(who: Caller) -> list[tuple[str, bool, list[str]]]:
+        answer = await who.post("Patient/$acting-for", parameters())
+        assert answer.status_code == 200, answer.text
+        found = []
+        for one in answer.json().get("parameter", ()):
+            parts = {part["name"]: part for part in one["part"]}
+            may = [part["valueCode"] for part in one["part"] if part["name"] == "may"]
+            found.append(
+                (parts["patient"]["valueReference"]["reference"], parts["oneself"]["valueBoolean"], may)
+            )
+        return found
+
+    everything = ["book", "cancel", "manage", "register", "see"]
+    assert await told(person) == [(of, True, everything)]
+    assert await told(carer) == [(of, False, ["book", "see"])]
+    own = await people.registers(carer)
+    assert await told(carer) == [(own, True, everything), (of, False, ["book", "see"])]
+    await person.delete(statement)
+    assert await told(carer) == [(own, True, everything)]
+    assert await told(people.account()) == []
+    assert await told(people.staff(unique("org"))) == []

@@ -47,6 +47,9 @@ OPERATIONS: Mapping[str, OperationRow] = {
         "open to everybody: what is sent is checked and not kept; of a stored resource it takes reading it",
     ),
     "erase": OperationRow(("Patient", "u"), "the person's own account, or the deployment itself"),
+    "acting-for": OperationRow(
+        ("Patient", "r"), "an account that acts for patients: it is told for whom, and which of them it is"
+    ),
     "everything": OperationRow(("Patient", "r"), "the person's own account, or the deployment itself"),
     "archive": OperationRow(("Patient", "r"), "the person's own account, or the deployment itself"),
     "messages": OperationRow(("Communication", "r"), "with the voucher that booking gives for one person"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+
+EVERYTHING = frozenset({"see", "book", "cancel", "register", "manage"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,10 @@ class Person:
     etag: str | None = None
     language: str = "fr"
     """of messages"""
+    oneself: bool = True
+    """whether this is the person in front of the page, and not somebody whom they represent"""
+    may: frozenset[str] = EVERYTHING
+    """what the account may do for them"""
 
     @property
     def name(self) -> str:
@@ -30,3 +37,13 @@ class Person:
     @property
     def contacts(self) -> tuple[str, ...]:
         return tuple(contact for contact in (self.email, self.phone) if contact)
+
+
+def own(people: Iterable[Person]) -> Person | None:
+    """The person in front of the page among those for whom they act; None when only others are known."""
+    return next((person for person in people if person.oneself), None)
+
+
+def bookable(people: Iterable[Person]) -> list[Person]:
+    """Those for whom the account may take appointments."""
+    return [person for person in people if "book" in person.may]

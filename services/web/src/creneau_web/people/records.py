@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import orjson
 
 from creneau_web.fhir.client import Fhir
+from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import codes, contact, entries
 from creneau_web.people.model import Person
 
 LANGUAGE = "urn:ietf:bcp:47"
 BIRTH_DATE_LENGTH = 10
 PEOPLE_MAX = "50"
+NOT_THERE = 404
 
 
 async def people_of(fhir: Fhir) -> list[Person]:
-    """Everybody whom the account may see as a Patient: the person first, for whoever is registered by an account has an
-    id of that moment; then those whom they represent."""
-    bundle = await fhir.search_privately("Patient", [("_sort", "_id"), ("_count", PEOPLE_MAX)])
-    return [person_of(patient) for patient in entries(bundle, "Patient")]
+    """Everybody whom the account may see as a Patient: the person themselves first, then those whom they represent."""
+    bundle, acting = await asyncio.gather(
+        fhir.search_privately("Patient", [("_sort", "_id"), ("_count", PEOPLE_MAX)]), _acting_for(fhir)
+    )
+    found = [person_of(patient) for patient in entries(bundle, "Patient")]
+    if acting is None:
+        return [replace(person, oneself=person is found[0]) for person in found]
+    known = [replace(person, oneself=acting[person.id][0], may=acting[person.id][1]) for person in found
+             if person.id in acting]  # fmt: skip
+    return sorted(known, key=lambda person: not person.oneself)
+
+
+async def _acting_for(fhir: Fhir) -> dict[str, tuple[bool, frozenset[str]]] | None:
+    """Id of a Patient → whether that is the person themselves, and what the account may do (`$acting-for`); None where the
+    base does not tell."""
+    try:
+        answered = await fhir.operation("Patient/$acting-for")
+    except RefusedError as error:
+        if error.refusal.status != NOT_THERE:
+            raise
+        return None
+    found = {}
+    for parameter in answered.resource.get("parameter", ()):
+        parts = parameter.get("part", ())
+        patient = next(str(p["valueReference"]["reference"]) for p in parts if p["name"] == "patient")
+        oneself = any(p.get("valueBoolean") is True for p in parts if p["name"] == "oneself")
+        may = frozenset(str(p["valueCode"]) for p in parts if p["name"] == "may")
+        found[patient.removeprefix("Patient/")] = oneself, may
+    return found
 
 
 async def person(fhir: Fhir, id_: str) -> Person:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from creneau_web.care.finding import INCLUDES
 from creneau_web.care.model import Professional
-from creneau_web.care.reading import professionals_of
-from creneau_web.fhir.client import Fhir
+from creneau_web.care.reading import opening_of, professionals_of
+from creneau_web.fhir.client import Fhir, next_cursor
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import entries
-from creneau_web.visits.model import Visit
+from creneau_web.visits.model import LIVE, Visit
 from creneau_web.visits.reading import ids, visit_of
 
 PAGE = "50"
+LISTED = "20"
+OFF = ("cancelled", "entered-in-error", "noshow")
 CANCELLATION_REASON = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 REASONS = ("pat", "pat-swl", "pat-fb", "pat-lt", "pat-mv", "oth-weath", "other")
 """why patients cancel, of the codes that they may give (docs/guides/patient-frontend.md)"""
@@ -25,17 +28,46 @@ async def visit(fhir: Fhir, id_: str) -> Visit:
     """One appointment with its professional. RefusedError (404) for somebody else's."""
     read = await fhir.read("Appointment", id_)
     people = await _professionals(fhir, [read.resource])
-    return visit_of(read.resource, people, read.etag)
+    found = visit_of(read.resource, people, read.etag)
+    return found if found.reason else await _with_reason_of_slot(fhir, found)
 
 
-async def visits_from(fhir: Fhir, start: datetime) -> list[Visit]:
-    """Appointments that begin from an instant on, by their start."""
-    return await _search(fhir, [("date", f"ge{start.isoformat()}"), ("_sort", "date")])
+async def _with_reason_of_slot(fhir: Fhir, visit: Visit) -> Visit:
+    """An appointment that was held says nothing of what it is for: its slot does, if everybody may still see it."""
+    if visit.slot is None:
+        return visit
+    try:
+        slot = (await fhir.as_(None).read("Slot", visit.slot)).resource
+    except RefusedError:
+        return visit
+    opening = opening_of(slot, visit.zone)
+    return replace(visit, reason=opening.reason, modes=visit.modes or opening.modes)
 
 
-async def visits_before(fhir: Fhir, end: datetime) -> list[Visit]:
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """A page of appointments."""
+
+    visits: tuple[Visit, ...]
+    following: str | None = None
+    """cursor of the next page"""
+
+
+async def visits_from(fhir: Fhir, start: datetime, patient: str | None, cursor: str | None = None) -> Visits:
+    """Appointments that begin from an instant on and still stand, by their start; of everybody, or of one patient."""
+    query = [("date", f"ge{start.isoformat()}"), ("status", ",".join(sorted(LIVE))), ("_sort", "date")]
+    return await _page(fhir, query, patient, cursor)
+
+
+async def visits_before(fhir: Fhir, end: datetime, patient: str | None, cursor: str | None = None) -> Visits:
     """Those that began before, the latest first."""
-    return await _search(fhir, [("date", f"lt{end.isoformat()}"), ("_sort", "-date")])
+    return await _page(fhir, [("date", f"lt{end.isoformat()}"), ("_sort", "-date")], patient, cursor)
+
+
+async def visits_off(fhir: Fhir, start: datetime, patient: str | None) -> Visits:
+    """Those that would begin from an instant on, and do not: cancelled, above all."""
+    query = [("date", f"ge{start.isoformat()}"), ("status", ",".join(OFF)), ("_sort", "-date")]
+    return await _page(fhir, query, patient, None)
 
 
 async def visits_around(fhir: Fhir, patient: str, moment: datetime, days: int) -> list[Visit]:
@@ -55,8 +87,8 @@ async def cancel(fhir: Fhir, id_: str, etag: str | None, reason: str | None = No
     await fhir.patch("Appointment", id_, changes, etag=etag)
 
 
-async def move(fhir: Fhir, id_: str, slot: str, etag: str | None, key: str) -> None:
-    """Move the version that was shown to another slot: the old time is given back only if the new one is had.
+async def move(fhir: Fhir, id_: str, slot: str, key: str, *, etag: str | None = None) -> None:
+    """Move it to another slot, `etag`: only the version that was shown. The old time is given back if the new one is had.
     RefusedError: 409 when somebody was faster, 412 when it was changed meanwhile, 422 when it is too late."""
     to = {"name": "slot", "valueReference": {"reference": f"Slot/{slot}"}}
     await fhir.operation(f"Appointment/{id_}/$reschedule", [to], key=key, etag=etag)
@@ -75,8 +107,19 @@ async def messages_about(fhir: Fhir, visit: Visit) -> list[dict[str, Any]]:
     return [one for one in entries(bundle, "Communication") if about in one.get("about", ())]
 
 
+async def _page(
+    fhir: Fhir, query: Sequence[tuple[str, str]], patient: str | None, cursor: str | None
+) -> Visits:
+    whose = [("patient", f"Patient/{patient}")] if patient else []
+    bundle = await fhir.page_of("Appointment", [*query, *whose, ("_count", LISTED)], cursor)
+    return Visits(tuple(await _visits_of(fhir, bundle)), next_cursor(bundle))
+
+
 async def _search(fhir: Fhir, query: Sequence[tuple[str, str]]) -> list[Visit]:
-    bundle = await fhir.search_privately("Appointment", [*query, ("_count", PAGE)])
+    return await _visits_of(fhir, await fhir.search_privately("Appointment", [*query, ("_count", PAGE)]))
+
+
+async def _visits_of(fhir: Fhir, bundle: Mapping[str, Any]) -> list[Visit]:
     found = [a for a in entries(bundle, "Appointment") if "start" in a and "end" in a]
     people = await _professionals(fhir, found)
     return [visit_of(appointment, people) for appointment in found]

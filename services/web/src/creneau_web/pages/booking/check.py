@@ -104,10 +104,10 @@ async def _show(page: Page, draft: Draft) -> HTMLResponse:
     professional = await page.site.finding.professional(page.fhir, draft.role)
     people = await people_of(page.fhir)
     person = next((person for person in people if person.id == draft.patient), None)
-    oneself = person is not None and person is people[0]
+    oneself = person is not None and person.oneself
     proxies: list[str] = []
-    if oneself and not draft.moving:
-        found = await proxies_of(page.fhir, [people[0].id], page.site.clock.now().date())
+    if person is not None and oneself and not draft.moving:
+        found = await proxies_of(page.fhir, [person.id], page.site.clock.now().date())
         proxies = [proxy.name for proxy in found if proxy.accepted and not proxy.oneself]
     return await page.show_form(
         "booking/check.html",

@@ -81,8 +81,7 @@ async def load(page: Page, id_: str) -> Draft:
 async def acting_for(page: Page, draft: Draft) -> Person | None:
     """The draft's patient, when that is somebody else than the person in front of the page."""
     people = await people_of(page.fhir)
-    others = (person for person in people[1:] if person.id == draft.patient)
-    return next(others, None)
+    return next((person for person in people if person.id == draft.patient and not person.oneself), None)
 
 
 async def keep(page: Page, draft: Draft) -> None:

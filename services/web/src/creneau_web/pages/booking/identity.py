@@ -12,7 +12,7 @@ from creneau_web.page import Page, SignedInPage
 from creneau_web.pages.booking.draft import Draft, keep, load
 from creneau_web.pages.booking.step import keep_the_time
 from creneau_web.people.identity_form import IdentityForm, problems_of
-from creneau_web.people.model import Person
+from creneau_web.people.model import Person, bookable, own
 from creneau_web.people.records import patient, people_of, register
 
 router = APIRouter()
@@ -31,9 +31,9 @@ async def ask(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
     people = await people_of(page.fhir)
     if draft.typed is not None:
         return await _show(page, draft, people, IdentityForm.model_validate(draft.typed))
-    if people and not draft.somebody_new:
+    if bookable(people) and not draft.somebody_new:
         return page.go(f"{draft.path}/pour-qui")
-    return await _show(page, draft, people, IdentityForm() if people else _known(page))
+    return await _show(page, draft, people, IdentityForm() if own(people) else _known(page))
 
 
 @router.post("/reservation/{id_}/identite", response_model=None)
@@ -45,7 +45,8 @@ async def answer(page: SignedInPage, id_: str, form: Annotated[IdentityForm, For
     draft = await load(page, id_)
     people = await people_of(page.fhir)
     today = page.site.clock.now().date()
-    problems = problems_of(form, today, first=not people)
+    oneself = own(people)
+    problems = problems_of(form, today, first=oneself is None)
     born = form.birth_date
     if problems or born is None:
         return await _ask_again(page, draft, form, problems or {"jour": "identity.problem.birth_date"})
@@ -54,8 +55,8 @@ async def answer(page: SignedInPage, id_: str, form: Annotated[IdentityForm, For
         birth_name=form.nom_de_naissance.strip(),
         usual_name=form.nom_utilise.strip(),
         birth_date=born,
-        email=form.email or (people[0].email or "" if people else ""),
-        phone=form.phone or (people[0].phone or "" if people else ""),
+        email=form.email or (oneself.email or "" if oneself else ""),
+        phone=form.phone or (oneself.phone or "" if oneself else ""),
         language=page.wording.tag,
     )
     try:
@@ -117,7 +118,7 @@ async def _show(page: Page, draft: Draft, people: list[Person], form: IdentityFo
         "booking/identity.html",
         draft=draft,
         professional=professional,
-        first=not people,
+        first=own(people) is None,
         form=form,
         problems=draft.problems,
     )

@@ -11,6 +11,7 @@ from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import CurrentPage, Page, check_patient
 from creneau_web.pages.booking.draft import Draft, keep, load, release
 from creneau_web.pages.booking.holding import hold
+from creneau_web.people.model import bookable, own
 from creneau_web.people.records import people_of
 from creneau_web.visits.close import close_visit
 from creneau_web.visits.model import Visit
@@ -36,12 +37,14 @@ async def next_step(page: Page, draft: Draft) -> RedirectResponse:
         return page.go("/connexion", retour=draft.path)
     check_patient(page.account)
     if draft.patient is None:
-        people = await people_of(page.fhir)
+        people = bookable(await people_of(page.fhir))
         if not people:
             return page.go(f"{draft.path}/identite")
-        draft.patient = people[0].id
-        await keep(page, draft)
-        if len(people) > 1:
+        oneself = own(people)
+        if oneself is not None:
+            draft.patient = oneself.id
+            await keep(page, draft)
+        if oneself is None or len(people) > 1:
             return page.go(f"{draft.path}/pour-qui")
     return await keep_the_time(page, draft)
 

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from creneau_web.page import SignedInPage
 from creneau_web.pages.booking.draft import keep, load
 from creneau_web.pages.booking.step import keep_the_time
+from creneau_web.people.model import bookable, own
 from creneau_web.people.records import people_of
 
 router = APIRouter()
@@ -21,12 +22,14 @@ SOMEBODY_NEW = "autre"
 async def ask(page: SignedInPage, id_: str, erreur: Annotated[str, Query(max_length=1)] = "") -> HTMLResponse:
     """Radios, one already chosen. `erreur`: the form came back without a choice."""
     draft = await load(page, id_)
+    people = await people_of(page.fhir)
     professional = await page.site.finding.professional(page.fhir, draft.role)
     return await page.show_form(
         "booking/who.html",
         draft=draft,
         professional=professional,
-        people=await people_of(page.fhir),
+        people=bookable(people),
+        known=own(people) is not None,
         problem="who.problem" if erreur else None,
     )
 
@@ -41,7 +44,7 @@ async def answer(
         draft.somebody_new = True
         await keep(page, draft)
         return page.go(f"{draft.path}/identite")
-    people = await people_of(page.fhir)
+    people = bookable(await people_of(page.fhir))
     if qui not in {person.id for person in people}:
         return page.go(f"{draft.path}/pour-qui", erreur="1")
     draft.patient = qui

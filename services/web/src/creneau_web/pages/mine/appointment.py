@@ -32,6 +32,7 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
         return page.go(f"/rendez-vous/{clean[0]}")  # a mark that a mail program has drawn into the link
     visit = await read_visit(page.fhir, id_)
     now = page.site.clock.now()
+    whom, acting = await patient_of(page, visit)
     sent = [message_of(one) for one in await messages_about(page.fhir, visit)]
     return await page.show(
         "mine/appointment.html",
@@ -39,7 +40,8 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
         live=visit.is_live(now),
         cancelable=visit.may_still(visit.cancelable_until, now),
         movable=visit.professional is not None and visit.may_still(visit.reschedulable_until, now),
-        acting=await acting_for(page, visit),
+        whom=whom,
+        acting=whom if acting else None,
         by_link=is_by_link(page),
         messages=sent,
         zone=PARIS,
@@ -63,9 +65,15 @@ def is_by_link(page: Page) -> bool:
 
 async def acting_for(page: Page, visit: Visit) -> str | None:
     """The name of the patient when it is somebody whom the account represents."""
+    whom, acting = await patient_of(page, visit)
+    return whom if acting else None
+
+
+async def patient_of(page: Page, visit: Visit) -> tuple[str | None, bool]:
+    """The name of the patient, and whether it is somebody whom the account represents. The appointment itself need not
+    name them, and a link's account sees no Patient."""
     if is_by_link(page):
-        return None
+        return visit.patient_name, False
     people = await people_of(page.fhir)
-    if not people or visit.patient in (None, people[0].id):
-        return None
-    return next((person.name for person in people if person.id == visit.patient), visit.patient_name)
+    known = next((person for person in people if person.id == visit.patient), None)
+    return (known.name, not known.oneself) if known else (visit.patient_name, False)

@@ -1,26 +1,74 @@
-"""My appointments."""
+"""My appointments, and those of the people whom I represent."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from creneau_web.page import SignedInPage
-from creneau_web.visits.records import recent, visits_before, visits_from
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
+
+from creneau_web.page import Page, SignedInPage
+from creneau_web.people.records import people_of
+from creneau_web.visits.model import Visit
+from creneau_web.visits.records import Visits, recent, visits_before, visits_from, visits_off
 
 router = APIRouter()
 
+NOTHING = Visits(())
+YEAR_MAX = 4_000_000_000
+"""seconds; beyond it there are no appointments"""
+
+
+class Wanted(BaseModel):
+    """Whose, and which page of which list."""
+
+    qui: str = Field("", max_length=64)
+    """id of a Patient; empty: everybody's"""
+    liste: Literal["", "avenir", "passes"] = ""
+    """empty: the first page of both"""
+    suite: str | None = Field(None, max_length=2000)
+    """where the page begins"""
+    au: int = Field(0, ge=0, le=YEAR_MAX)
+    """the instant (Unix) that parted both lists on the first page: the others go on from the same one"""
+
 
 @router.get("/mes-rendez-vous", response_class=HTMLResponse)
-async def appointments(page: SignedInPage) -> HTMLResponse:
-    """What is to come, by date; what is past, the latest first."""
+async def appointments(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -> HTMLResponse:
+    """What is to come, by date; what is past or cancelled, the latest first. Whose, where there are several people."""
+    people = await people_of(page.fhir)
+    patient = wanted.qui if wanted.qui in {person.id for person in people} else None
     now = page.site.clock.now()
-    begin = recent(now)
-    coming = await visits_from(page.fhir, begin)
-    past = await visits_before(page.fhir, begin)
-    live = [visit for visit in coming if visit.is_live(now)]
+    begin = datetime.fromtimestamp(wanted.au, UTC) if wanted.au else recent(now).replace(microsecond=0)
+    coming, past = await _lists(page, wanted, begin, patient)
+    live = [visit for visit in coming.visits if visit.is_live(now)]
     return await page.show(
         "mine/appointments.html",
+        people=people,
+        names={person.id: person.name for person in people},
+        patient=patient,
+        wanted=wanted,
         coming=live,
-        past=[*(visit for visit in reversed(coming) if visit not in live), *past],
+        past=[*_over(coming, live), *past.visits],
+        more_coming=coming.following,
+        more_past=past.following,
+        since=str(int(begin.timestamp())),
     )
+
+
+async def _lists(page: Page, wanted: Wanted, begin: datetime, patient: str | None) -> tuple[Visits, Visits]:
+    """What is to come, and the rest: a page of one of them, or the first of both."""
+    if wanted.liste == "avenir":
+        return await visits_from(page.fhir, begin, patient, wanted.suite), NOTHING
+    if wanted.liste == "passes":
+        return NOTHING, await visits_before(page.fhir, begin, patient, wanted.suite)
+    coming = await visits_from(page.fhir, begin, patient)
+    off = await visits_off(page.fhir, begin, patient)
+    before = await visits_before(page.fhir, begin, patient)
+    return coming, Visits((*off.visits, *before.visits), before.following)
+
+
+def _over(coming: Visits, live: list[Visit]) -> list[Visit]:
+    """Those that have just ended, the latest first."""
+    return [visit for visit in reversed(coming.visits) if visit not in live]

@@ -12,6 +12,7 @@ from creneau_web.fhir.client import next_cursor
 from creneau_web.fhir.values import entries
 from creneau_web.page import SignedInPage
 from creneau_web.people.access import access_of
+from creneau_web.people.model import own
 from creneau_web.people.records import people_of
 
 router = APIRouter()
@@ -27,7 +28,7 @@ async def journal(
 ) -> HTMLResponse:
     """Each access to one person's record, the latest first, by the clock of Paris."""
     people = await people_of(page.fhir)
-    person = next((one for one in people if one.id == qui), people[0] if people else None)
+    person = next((one for one in people if one.id == qui), own(people) or next(iter(people), None))
     accesses, following = [], None
     if person is not None:
         query = [("patient", f"Patient/{person.id}"), ("_sort", "-date"), ("_count", PAGE)]

@@ -66,10 +66,9 @@ async def confirm(
     version: Annotated[str, Form(max_length=60)] = "",
 ) -> HTMLResponse | RedirectResponse:
     """Move it. Sent twice, it is moved once."""
+    key = f"move-{id_}-{NO_NUMBER.sub('', version)}-{creneau}"
     try:
-        await move(
-            page.fhir, id_, creneau, version or None, f"move-{id_}-{NO_NUMBER.sub('', version)}-{creneau}"
-        )
+        await move(page.fhir, id_, creneau, key, etag=version or None)
     except RefusedError as error:
         if error.refusal.status == TAKEN:
             return page.go(f"/rendez-vous/{id_}/deplacer/pris", creneau=creneau)

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignedInPage
 from creneau_web.people import proxies
-from creneau_web.people.model import Person
+from creneau_web.people.model import Person, own
 from creneau_web.people.records import people_of
 
 router = APIRouter(prefix="/mes-proches")
@@ -50,7 +50,7 @@ async def relatives(page: SignedInPage) -> HTMLResponse:
 async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLResponse:
     """Give access: the code is shown this once."""
     people = await people_of(page.fhir)
-    person = next((one for one in people if one.id == form.pour), None)
+    person = next((one for one in givers_of(people) if one.id == form.pour), None)
     problems = {} if form.nom.strip() else {"nom": "proxy.problem.name"}
     if person is None:
         problems["pour"] = "proxy.problem.person"
@@ -110,15 +110,22 @@ async def _show(page: Page, form: Invitation, problems: dict[str, str], status: 
     people = await people_of(page.fhir)
     today = page.site.clock.now().date()
     found = await proxies.proxies_of(page.fhir, [person.id for person in people], today)
+    oneself = own(people)
     return await page.show_form(
         "mine/relatives.html",
         status,
         people=[(person, _of(person, found)) for person in people],
-        oneself=people[0].id if people else None,
+        oneself=oneself.id if oneself else None,
+        givers=givers_of(people),
         form=form,
         problems=problems,
         scopes=tuple(SCOPES_UP_TO),
     )
+
+
+def givers_of(people: list[Person]) -> list[Person]:
+    """Those about whom the account decides who may act."""
+    return [person for person in people if "manage" in person.may]
 
 
 def _of(person: Person, found: list[proxies.Proxy]) -> list[proxies.Proxy]:

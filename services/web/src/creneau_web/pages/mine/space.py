@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from creneau_web.page import SignedInPage
+from creneau_web.people.model import own
 from creneau_web.people.records import people_of
 
 router = APIRouter()
@@ -14,4 +15,4 @@ router = APIRouter()
 @router.get("/mon-espace", response_class=HTMLResponse)
 async def space(page: SignedInPage) -> HTMLResponse:
     """Appointments, relatives, data, messages."""
-    return await page.show("mine/space.html", people=await people_of(page.fhir))
+    return await page.show("mine/space.html", oneself=own(await people_of(page.fhir)))

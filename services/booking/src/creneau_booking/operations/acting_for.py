@@ -1,0 +1,66 @@
+"""`Patient/$acting-for`: for whom the caller's account acts, and which of them is the person themselves.
+
+A Patient that an account may see says nothing of why it may: a record with a carer looks the same to the carer and to the
+person. A page must tell one from the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
+
+TYPE = "Patient"
+
+DEFINITION = operation_definition(
+    "acting-for",
+    "For whom this account acts",
+    "Each Patient for whom the caller's account acts at this moment, whether that is the person themselves, and what the"
+    " account may do for them: see, book, cancel, register, manage.",
+    [
+        parameter(
+            "person",
+            None,
+            use="out",
+            maximum="*",
+            part=[
+                parameter("patient", "Reference", use="out", minimum=1),
+                parameter("oneself", "boolean", use="out", minimum=1),
+                parameter("may", "code", use="out", maximum="*"),
+            ],
+        ),
+    ],
+    affects_state=False,
+    resource=TYPE,
+)
+NAME = "PatientActingFor"
+
+
+class ActingForOperation:
+    """`$acting-for` on Patient: nothing of anybody's record, so that nothing is recorded in the trail."""
+
+    def declare(self) -> Operation:
+        return Operation({**DEFINITION, "name": NAME}, self.handle)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        rights = call.request.access(TYPE, "r").rights
+        people = [
+            _person(id_, id_ in rights.oneself, rights.people[id_])
+            for id_ in sorted(rights.people, key=lambda id_: (id_ not in rights.oneself, id_))
+        ]
+        answer = {"resourceType": "Parameters", **({"parameter": people} if people else {})}
+        return Answer(200, dumps(answer))
+
+
+def _person(id_: str, oneself: bool, may: frozenset[str]) -> dict[str, Any]:
+    return {
+        "name": "person",
+        "part": [
+            {"name": "patient", "valueReference": {"reference": f"Patient/{id_}"}},
+            {"name": "oneself", "valueBoolean": oneself},
+            *({"name": "may", "valueCode": code} for code in sorted(may)),
+        ],
+    }

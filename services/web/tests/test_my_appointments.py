@@ -1,0 +1,83 @@
+"""One's own appointments: to come, past, by person, page by page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .conftest import Asked, FhirBase, Person, searchset
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, appointment
+from .test_mine import LOU
+
+NEXT = "https://creneau.example/fhir/Appointment?_cursor=sealed"
+
+
+@pytest.fixture(autouse=True)
+async def signed_in(person: Person, fhir: FhirBase) -> None:
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE, LOU))
+    await person.sign_in()
+
+
+def searches(fhir: FhirBase) -> list[dict[str, str]]:
+    return [dict(asked.query) for asked in fhir.asked if asked.path == "/Appointment/_search"]
+
+
+def answer_by(fhir: FhirBase, coming: dict[str, Any], off: dict[str, Any], past: dict[str, Any]) -> None:
+    """What is asked from a moment on, what of that is cancelled, and what was before."""
+    for of, status, bundle in (("ge", "booked", coming), ("ge", "cancelled", off), ("lt", "", past)):
+        answers = FhirBase()
+        answers.on("POST", "/Appointment/_search", bundle)
+
+        def say(asked: Asked, of: str = of, status: str = status, answer: Any = answers.rules[0]) -> Any:
+            query = dict(asked.query)
+            fits = query.get("date", "").startswith(of) and status in query.get("status", "")
+            return answer(asked) if fits else None
+
+        fhir.rules.append(say)
+
+
+async def test_what_is_to_come_stands_before_what_is_past_or_cancelled(
+    person: Person, fhir: FhirBase
+) -> None:
+    booked, off = appointment("booked"), appointment("cancelled", id="a-2", start="2026-12-05T06:00:00Z")
+    ended = appointment("booked", id="a-3", start="2026-11-30T06:00:00Z", end="2026-11-30T06:15:00Z")
+    old = appointment("fulfilled", id="a-4", start="2026-10-01T06:00:00Z", end="2026-10-01T06:15:00Z")
+    answer_by(fhir, searchset(ended, booked), searchset(off), searchset(old))
+    text = (await person.open("/mes-rendez-vous")).text
+    coming, _, past = text.partition('id="past"')
+    assert "/rendez-vous/a-1" in coming
+    assert [id_ in past for id_ in ("/a-1", "/a-2", "/a-3", "/a-4")] == [False, True, True, True]
+    assert "annulé" in past
+
+
+async def test_the_list_of_one_person_is_theirs(person: Person, fhir: FhirBase) -> None:
+    """Nobody else's id does anything."""
+    page = await person.open("/mes-rendez-vous?qui=lou")
+    assert '<span aria-current="true">Lou Martin</span>' in page.text
+    assert {query["patient"] for query in searches(fhir)} == {"Patient/lou"}
+    fhir.asked.clear()
+    await person.open("/mes-rendez-vous?qui=somebody")
+    assert all("patient" not in query for query in searches(fhir))
+
+
+async def test_who_is_alone_chooses_among_nobody(person: Person, fhir: FhirBase) -> None:
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
+    assert "Tout le monde" not in (await person.open("/mes-rendez-vous")).text
+
+
+async def test_older_ones_follow_page_by_page_from_the_same_instant(person: Person, fhir: FhirBase) -> None:
+    """Of the same person, however long somebody reads the first page."""
+    old = appointment("fulfilled", id="a-4", start="2026-10-01T06:00:00Z", end="2026-10-01T06:15:00Z")
+    more = {**searchset(old), "link": [{"relation": "next", "url": NEXT}]}
+    answer_by(fhir, searchset(), searchset(), more)
+    first = (await person.open("/mes-rendez-vous?qui=lou")).text
+    link = first.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+    [before] = [query for query in searches(fhir) if query["date"].startswith("lt")]
+    fhir.asked.clear()
+    second = (await person.open(link)).text
+    [asked] = searches(fhir)
+    assert asked == {**before, "_cursor": "sealed"}
+    assert 'id="coming"' not in second
+    assert "Revenir au début" in second

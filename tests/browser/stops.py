@@ -49,6 +49,7 @@ class Walk:
         self.stranger = visit()
         self.patient = visit()
         self.seen: set[str] = set()
+        self._booked = ""
 
     def stops(self) -> Iterator[tuple[str, Visitor]]:
         for visitor, part in (
@@ -150,7 +151,7 @@ class Walk:
         self._somebody_takes(visitor, slot)
         yield "taken"
         visitor.choose()
-        visitor.confirm()
+        self._booked = f"/rendez-vous/{visitor.confirm()}"
         yield "done"
         visitor.look_for_times()
         visitor.choose()
@@ -171,6 +172,7 @@ class Walk:
         other.confirm()
         visitor.page.locator(f"button[value='{wanted}']").click()
         assert visitor.path.endswith("/pris"), visitor.page.url
+        assert visitor.times.count(), visitor.page.locator("main").inner_text()
 
     # -- without an account ----------------------------------------------------------------------------------
 
@@ -204,6 +206,15 @@ class Walk:
     def _afterwards(self, visitor: Visitor) -> Iterator[str]:
         visitor.open("/mes-rendez-vous")
         yield "appointments"
+        own = self._booked
+        visitor.open(f"{own}/deplacer?tous=true")
+        yield "move"
+        visitor.choose()
+        yield "move: check"
+        visitor.page.goto(visitor.page.url.replace("/verifier", "/pris"))
+        yield "move: taken"
+        visitor.open(f"{own}/annuler")
+        yield "cancel"
 
     def _everything_else(self, visitor: Visitor) -> Iterator[str]:
         """Pages whose address is always the same, and those to which links lead; each kind once."""

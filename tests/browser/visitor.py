@@ -17,6 +17,9 @@ STEP_MS = 60_000
 
 ERROR = "Erreur :"
 
+MANY_TIMES = ".card:has(.times ~ .times ~ .times)"
+"""a card of results with times of three days"""
+
 MOMENT = re.compile(
     r"(lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche)\s\d{1,2}(er)?\s\S+(\s\d{4})?\sà\s\d{1,2}\sh(\s\d{2})?"
 )
@@ -103,9 +106,9 @@ class Visitor:
         return self.page.locator("main button[name=creneau]")
 
     def look_for_times(self, what: str = "médecin", where: str = "rennes", nth: int = 0) -> None:
-        """From the search to the free times of one who was found."""
+        """From the search to the free times of one who was found and has some on three days at the least."""
         self.search(what, where)
-        self.page.locator(".card:has(button[name=creneau]) h2 a").nth(nth).click()
+        self.page.locator(f"{MANY_TIMES} h2 a").nth(nth).click()
         self.page.locator("main button[type=submit], main a.button").first.click()
 
     def choose(self, nth: int = 0) -> str:

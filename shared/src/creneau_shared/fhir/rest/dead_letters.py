@@ -26,8 +26,8 @@ from creneau_shared.messaging import buried
 from creneau_shared.messaging.buried import Letter, State
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.messaging.replay import replay_one
+from creneau_shared.security.role_table import OPERATE
 
-SCOPE = "creneau/operate"
 OPERATORS = ("operator", "system")
 REASON_CHARACTERS_MIN = 3
 CANONICAL = "https://creneau.sante.fr/fhir/OperationDefinition/"
@@ -80,21 +80,21 @@ _LETTER: Resource = {
 LIST = _definition(
     "dead-letters",
     "Dead letters that wait",
-    f"What could not be handled, and why; never what it says. For the scope {SCOPE}.",
+    f"What could not be handled, and why; never what it says. For the scope {OPERATE}.",
     [_LETTER, _said("unavailable", "string", "out", "*", 0)],
     acts=False,
 )
 REPLAY = _definition(
     "replay-dead-letter",
     "Handle a dead letter again",
-    f"Gives one event its effect, once its cause is corrected. For the scope {SCOPE}; traced by an AuditEvent.",
+    f"Gives one event its effect, once its cause is corrected. For the scope {OPERATE}; traced by an AuditEvent.",
     [_said("id", "string"), _said("state", "code", "out"), _said("reason", "code", "out", minimum=0)],
     acts=True,
 )
 DISCARD = _definition(
     "discard-dead-letter",
     "Give a dead letter up",
-    f"Takes one letter off the list, for a reason that is kept. For the scope {SCOPE}; traced by an AuditEvent.",
+    f"Takes one letter off the list, for a reason that is kept. For the scope {OPERATE}; traced by an AuditEvent.",
     [_said("id", "string"), _said("reason", "string"), _said("state", "code", "out")],
     acts=True,
 )
@@ -209,10 +209,10 @@ def require_operator(request: FhirRequest) -> None:
             "Log in as an operator.",
             headers={"WWW-Authenticate": 'Bearer realm="Creneau"'},
         )
-    if principal.role not in OPERATORS or SCOPE not in principal.flags:
+    if principal.role not in OPERATORS or OPERATE not in principal.flags:
         raise Forbidden(
-            f"Cette opération est réservée aux exploitants (portée {SCOPE}).",
-            f"This operation is the operators' (scope {SCOPE}).",
+            f"Cette opération est réservée aux exploitants (portée {OPERATE}).",
+            f"This operation is the operators' (scope {OPERATE}).",
             details_code="operators-only",
         )
 

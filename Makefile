@@ -36,8 +36,7 @@ demo: $(RUN) ## the main job told on the terminal, against a running `make run`
 
 test: $(DEV) ## every test but the slow ones
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser)
-	$(BIN)/pytest -m "not slow" tests/e2e tests/resilience
-	$(BIN)/pytest -m "not slow" tests/browser
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" tests/e2e tests/resilience tests/browser
 
 test-slow: $(DEV) ## long resilience and load tests
 	$(BIN)/pytest -m slow

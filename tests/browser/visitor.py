@@ -17,7 +17,7 @@ STEP_MS = 60_000
 
 ERROR = "Erreur :"
 
-MANY_TIMES = ".card:has(.times ~ .times ~ .times)"
+MANY_TIMES = ".card:has(.days > :nth-child(3))"
 """a card of results with times of three days"""
 
 MOMENT = re.compile(

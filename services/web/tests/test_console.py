@@ -10,7 +10,7 @@ import pytest
 from creneau_web.app import WebApplication
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, appointment
 
 CALLS = ["who", "propose", "register", "hold", "book", "read", "cancel"]
 
@@ -38,6 +38,8 @@ async def test_each_call_uses_what_those_before_it_found(person: Person, fhir: F
         assert "<strong>2" in answer.text, name
     held = next(a.body for a in fhir.asked if a.path == "/Appointment/$hold")
     assert [p["valueUri"] for p in held["parameter"]] == ["proposal-1", "Patient/camille"]
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+    assert (await person.open("/soignants/role-1/creneaux")).status_code == 200, "what it knows is no booking"
 
 
 @pytest.mark.usefixtures("demonstration")

@@ -19,7 +19,6 @@ from creneau_web.page import CurrentPage, Page
 
 router = APIRouter(prefix="/console")
 
-DRAFT = "console"
 SHOWN_MAX = 6_000
 """characters of an answer that are shown"""
 AHEAD = timedelta(days=60)
@@ -152,7 +151,8 @@ async def make(page: CurrentPage, name: str) -> HTMLResponse:
     if answer.is_success and isinstance(said, dict):
         known = {**known, **call.learns(said)}
         session = await page.own_session()
-        await page.site.sessions.keep_draft(session, f"{DRAFT}-{session.form_key}", known)
+        session.content = session.content.model_copy(update={"console": known})
+        await page.site.sessions.save(session)
     made = Made(
         name=call.name,
         request=_request(call.method, path, body, signed_in=page.account is not None),
@@ -168,9 +168,8 @@ async def _known(page: Page) -> dict[str, str]:
     if not page.site.settings.demonstration:
         raise HTTPException(404)
     session = await page.own_session()
-    kept = await page.site.sessions.find_draft(session, f"{DRAFT}-{session.form_key}") or {}
     today = page.site.clock.now().date()
-    return {**kept, "from": today.isoformat(), "until": (today + AHEAD).isoformat()}
+    return {**session.content.console, "from": today.isoformat(), "until": (today + AHEAD).isoformat()}
 
 
 def _missing(page: Page, call: Call, known: Known) -> list[str]:

@@ -61,6 +61,8 @@ class Content(BaseModel):
     """a one-time code that was sent"""
     link: str | None = None
     """the token of a message's link: out of the address as soon as it has been opened"""
+    console: dict[str, str] = Field(default_factory=dict)
+    """what calls made from the console have learnt (ids of a demonstration's resources)"""
     said: str | None = None
     """key of a sentence for the next page, said once"""
 

@@ -79,6 +79,8 @@ class Callers:
 
     client: httpx.AsyncClient
     issuer: Issuer
+    clock: FixedClock
+    """the service's: what is signed here is signed at its hour, whatever other tests have made of it"""
 
     def software(self, language: str = "fr") -> Caller:
         return Caller(self.client, self.issuer.token("software", unique("logiciel")), language)
@@ -93,14 +95,14 @@ class Callers:
         """Somebody without an account who has proven this contact by a one-time code."""
         subject = ContactAccounts(CONTACT_SECRET).subject(kind, contact)
         assert subject is not None
-        token, _ = TokenSigner(CONTACT_KEY, "creneau").sign(subject, NOW, timedelta(hours=1))
+        token, _ = TokenSigner(CONTACT_KEY, "creneau").sign(subject, self.clock.now(), timedelta(hours=1))
         return Caller(self.client, token)
 
     def by_link(self, appointment: str, reference: str) -> Caller:
         """Whoever has come by the link of a message about an Appointment (id) to a Patient (a reference)."""
         only = OneAppointment(appointment, reference.removeprefix("Patient/"))
         signer = TokenSigner(CONTACT_KEY, "creneau")
-        token, _ = signer.sign(unique("message/"), NOW, timedelta(minutes=30), only)
+        token, _ = signer.sign(unique("message/"), self.clock.now(), timedelta(minutes=30), only)
         return Caller(self.client, token)
 
     def answering(self, reference: str) -> Caller:
@@ -132,4 +134,4 @@ async def callers(practice: Practice) -> AsyncIterator[Callers]:
     async with running_issuer() as issuer:
         settings = settings_for(str(practice.settings.database_url), issuer.url)
         async with serving(create_app(settings, practice.clock)) as client:
-            yield Callers(client, issuer)
+            yield Callers(client, issuer, practice.clock)

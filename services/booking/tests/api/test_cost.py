@@ -68,7 +68,7 @@ async def metered(fresh: Practice, meter: Meter) -> AsyncIterator[Callers]:
     async with running_issuer() as issuer:
         settings = settings_for(str(fresh.settings.database_url), issuer.url)
         async with serving(create_app(settings, fresh.clock)) as client:
-            yield Callers(client, issuer)
+            yield Callers(client, issuer, fresh.clock)
 
 
 def expect(answer: httpx.Response, status: int) -> httpx.Response:

@@ -35,7 +35,7 @@ async def alone(fresh: Practice, issuer: Issuer) -> AsyncIterator[Callers]:
     """The API over a database of the test's own, so that all of it can be looked through."""
     settings = settings_for(str(fresh.settings.database_url), issuer.url)
     async with serving(create_app(settings, fresh.clock)) as client:
-        yield Callers(client, issuer)
+        yield Callers(client, issuer, fresh.clock)
 
 
 def said(receipt: Resource, name: str) -> list[Any]:

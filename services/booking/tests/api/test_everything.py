@@ -34,7 +34,7 @@ async def life(fresh: Practice, issuer: Issuer) -> AsyncIterator[Life]:
     settings = settings_for(str(fresh.settings.database_url), issuer.url)
     settings = settings.model_copy(update={"vouching_secret": SECRET})
     async with serving(create_app(settings, fresh.clock)) as client:
-        living = Life(Callers(client, issuer), fresh)
+        living = Life(Callers(client, issuer, fresh.clock), fresh)
         await living.live()
         yield living
 

@@ -280,8 +280,8 @@ async def worlds(new_database: Callable[..., str], template: str) -> AsyncIterat
             serving(apps[1]) as to_other,
         ):
             yield (
-                World(Practice(one, settings_for(urls[0]), clock), Callers(to_one, issuer)),
-                World(Practice(other, settings_for(urls[1]), clock), Callers(to_other, issuer)),
+                World(Practice(one, settings_for(urls[0]), clock), Callers(to_one, issuer, clock)),
+                World(Practice(other, settings_for(urls[1]), clock), Callers(to_other, issuer, clock)),
             )
 
 

@@ -41,7 +41,7 @@ async def service(practice: Practice, **changed: Any) -> AsyncIterator[tuple[Cal
         changed = {"cursor_secret": unique("secret"), "gateway_secret": SecretStr(BESIDE), **changed}
         app = create_app(settings.model_copy(update=changed), practice.clock)
         async with serving(app) as client:
-            yield Callers(client, issuer), app
+            yield Callers(client, issuer, practice.clock), app
 
 
 def patient(bytes_: int, **more: Any) -> Resource:

@@ -210,7 +210,7 @@ async def test_an_invitation_ends(fresh: Practice) -> None:
     async with running_issuer() as issuer:
         settings = settings_for(str(fresh.settings.database_url), issuer.url)
         async with serving(create_app(settings, fresh.clock)) as client:
-            people = People(Callers(client, issuer))
+            people = People(Callers(client, issuer, fresh.clock))
             person = people.account()
             of = await people.registers(person)
             given = await invite(person, await states(person, of, "SPS"))
@@ -466,7 +466,7 @@ async def test_a_parent_until_majority_and_not_a_moment_longer(fresh: Practice) 
     async with running_issuer() as issuer:
         settings = settings_for(str(fresh.settings.database_url), issuer.url)
         async with serving(create_app(settings, fresh.clock)) as client:
-            people = People(Callers(client, issuer))
+            people = People(Callers(client, issuer, fresh.clock))
             parent, child, statement = await people.parent_of("2008-12-01")
             current = (await parent.get(statement)).json()
             assert current["period"]["end"] == "2026-11-30"

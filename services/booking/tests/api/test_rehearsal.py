@@ -68,7 +68,7 @@ async def house(fresh: Practice) -> AsyncIterator[House]:
         settings = settings_for(str(fresh.settings.database_url), issuer.url)
         async with serving(create_app(settings, fresh.clock)) as client:
             await fresh.jobs().keep_rehearsal()
-            yield House(fresh, Callers(client, issuer))
+            yield House(fresh, Callers(client, issuer, fresh.clock))
 
 
 async def test_hold_book_cancel_with_the_least_rights(house: House) -> None:

@@ -28,7 +28,7 @@ async def watched(fresh: Practice) -> AsyncIterator[Callers]:
             update={"feeds_noted_s": 1e-6}
         )
         async with serving(create_app(settings, fresh.clock)) as client:
-            yield Callers(client, issuer)
+            yield Callers(client, issuer, fresh.clock)
 
 
 def software(callers: Callers, client: str, surgery: Surgery) -> Caller:

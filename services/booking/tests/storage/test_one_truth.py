@@ -255,7 +255,7 @@ async def a_town(url: str, seed: int) -> AsyncIterator[tuple[Town, Callers]]:
         settings = boundless(settings_for(url, issuer.url))
         town = Town(Practice(database, settings, FixedClock(NOW)), issuer.url, random.Random(seed))
         async with serving(create_app(settings, town.practice.clock)) as client:
-            callers = Callers(client, issuer)
+            callers = Callers(client, issuer, town.practice.clock)
             await town.build(callers)
             yield town, callers
 

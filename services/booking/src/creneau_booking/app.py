@@ -23,6 +23,7 @@ from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.acting_for import ActingForOperation
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
+from creneau_booking.operations.confirm import ConfirmOperation
 from creneau_booking.operations.erase import EraseOperation
 from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
@@ -72,6 +73,7 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
         settings.hold_extensions_max,
         settings.holds_per_subject_max,
         settings.holds_per_client_max,
+        timedelta(seconds=settings.confirmation_deadline_s),
     )
     return repository, AppointmentHandlers(repository, holds, quotas_of(settings))
 
@@ -165,6 +167,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             ).declare(),
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
+            ConfirmOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
             InviteOperation(stores.related_persons, timedelta(days=settings.proxy_invitation_days)).declare(),
             AcceptOperation(stores.related_persons).declare(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Literal
 
 from creneau_booking.domain.status import AppointmentStatus
 
@@ -21,6 +22,10 @@ def patient_actor(reference: str, *, hidden: bool) -> str:
     return f"{reference}#hidden" if hidden else reference
 
 
+OF_PERSONS = ("Patient", "RelatedPerson")
+"""those who take part on the patient's side"""
+
+
 @dataclass(frozen=True, slots=True)
 class Participant:
     """Who takes part: a reference such as `Practitioner/12` (None: described only), and their answer."""
@@ -34,6 +39,10 @@ class Participant:
     def type(self) -> str | None:
         return self.reference.split("/", 1)[0] if self.reference else None
 
+
+Confirmation = Literal["later", "asked"]
+"""Of an appointment in an agenda whose practice confirms: `later`, whoever holds it will have to ask; `asked`, it waits for
+the practice's answer."""
 
 AGREED: Mapping[AppointmentStatus, str] = {"booked": "accepted", "pending": "tentative"}
 """the answer of an agenda's people, by the status of the appointment: who publishes a free slot has agreed"""
@@ -71,6 +80,10 @@ class Appointment:
 
     held_until: datetime | None = None
     """until when a pending appointment keeps its time without the practice's agreement"""
+    confirmation: Confirmation | None = None
+    """what its practice has to say yet; known once its slots are, and kept with its hold"""
+    referred: bool = False
+    """whether it says on which referral it is based"""
     replaces: str | None = None
     """id of the one that was cancelled for it"""
 
@@ -98,7 +111,19 @@ class Appointment:
         people = tuple(
             replace(p, status="accepted") if p.status in undecided else p for p in self.participants
         )
-        return replace(self, status="booked", participants=people, held_until=None)
+        return replace(self, status="booked", participants=people, held_until=None, confirmation=None)
+
+    def asked(self, until: datetime) -> Appointment:
+        """Pending until the practice answers, no later than `until`: the person has accepted, everybody else is asked."""
+        people = tuple(
+            replace(p, status="accepted" if p.type in OF_PERSONS else "needs-action")
+            if p.status != "declined"
+            else p
+            for p in self.participants
+        )
+        return replace(
+            self, status="pending", participants=people, held_until=until, confirmation="asked"
+        )
 
     def cancelled(self) -> Appointment:
         return replace(self, status="cancelled", held_until=None)
@@ -136,7 +161,7 @@ class Appointment:
         `people` are all whom the appointment may name beside persons; what its sender says of them is left aside. Whom
         its last version (`before`) has already stays as it is there, until they agree.
         """
-        agreed = AGREED.get(self.status)
+        agreed = "needs-action" if self.confirmation == "asked" else AGREED.get(self.status)
         kept = {p.reference: p for p in before.participants} if before is not None else {}
 
         def settled(p: Participant) -> Participant:
@@ -182,6 +207,8 @@ class SlotFact:
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
     owners: frozenset[str] = frozenset()
     """ids of the organisations whose agenda it is"""
+    confirmed_by_practice: bool = False
+    """whether its practice agrees to each booking of a patient"""
     offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
 

@@ -31,6 +31,7 @@ RuleFault = Literal[
     "count",
     "unit",
     "number",
+    "boolean",
 ]
 """Why a practice's rule cannot be read."""
 
@@ -226,6 +227,13 @@ class WaitsForPractice(Refusal):
 @dataclass(eq=False)
 class HoldNotTheirs(Refusal):
     """The hold was begun by another account."""
+
+
+@dataclass(eq=False)
+class AnsweredTooLate(Refusal):
+    """The practice had until then to answer."""
+
+    until: datetime
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from creneau_booking.domain import changes, participants, patient_elements, quotas
-from creneau_booking.domain.appointment import Appointment, SlotFact
+from creneau_booking.domain.appointment import OF_PERSONS, Appointment, SlotFact
 from creneau_booking.domain.quotas import ActionKind, Quotas
 from creneau_booking.domain.refusals import AppointmentUnknown, ParticipantsNotTheirs, UnknownSlots
 from creneau_booking.domain.status import claims
@@ -27,9 +27,6 @@ from creneau_booking.storage.holds import Hold, holds_all
 from creneau_booking.storage.related import relatives_of, with_an_agenda
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
-
-OF_PERSONS = ("Patient", "RelatedPerson")
-
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -58,6 +58,24 @@ def subject_of(given: OperationInput, instance: str | None) -> Subject:
     return Subject(id_ or None, resource, wants_bundle)
 
 
+def id_of_subject(given: OperationInput, instance: str | None) -> str:
+    """The stored appointment (id) that a call on an instance or with a reference is about; BadRequest when it says none."""
+    if instance:
+        return instance
+    named = next((id_of(r) for r in given.references("appointment", *REFERENCE_NAMES)), "")
+    if not named:
+        brought = given.resource("Appointment", *RESOURCE_NAMES)
+        named = str((brought or {}).get("id") or "")
+    if not named:
+        raise BadRequest(
+            "Dites quel rendez-vous : Appointment/[id]/$…, ou le paramètre appointment.",
+            "Say which appointment: Appointment/[id]/$…, or the parameter appointment.",
+            code="required",
+            expression="Parameters.parameter.where(name='appointment')",
+        )
+    return named
+
+
 def is_proposal(id_: str) -> bool:
     return id_.startswith(PROPOSAL_PREFIX)
 

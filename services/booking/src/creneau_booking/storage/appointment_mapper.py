@@ -30,6 +30,13 @@ REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.re
 DOUBLE_BOOKING_REASON = "https://creneau.sante.fr/fhir/StructureDefinition/double-booking-reason"
 """extension (string) on an appointment whose patient may have another one at that time: why"""
 
+UNANSWERED_CODE = "prov"
+UNANSWERED: Resource = {
+    "coding": [{"system": CANCELLATION_REASONS, "code": UNANSWERED_CODE}],
+    "text": "Le cabinet n'a pas répondu dans le délai. / The practice did not answer in time.",
+}
+"""why what waited for its practice is given up"""
+
 WORDS = "text|"
 """before what a concept without a coding says"""
 
@@ -71,6 +78,7 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
             (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
         ),
         visit=visit_of(appointment),
+        referred=any(r.get("reference") or r.get("identifier") for r in appointment.get("basedOn", ())),
     )
 
 

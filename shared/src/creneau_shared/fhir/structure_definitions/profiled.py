@@ -52,6 +52,22 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
         "How long before the start a patient can last cancel or move.",
     ),
+    "schedule-change-deadline": (
+        "Autre nom de change-deadline : délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
+        "Another name of change-deadline: how long before the start a patient can last cancel or move.",
+    ),
+    "schedule-confirmation-required": (
+        "Ce qu'un patient réserve dans cet agenda attend l'accord du cabinet.",
+        "What a patient books in this agenda waits for the practice's agreement.",
+    ),
+    "schedule-referral-required": (
+        "Un patient qui réserve dans cet agenda dit sur quelle prescription il vient (Appointment.basedOn).",
+        "A patient who books in this agenda says on which referral they come (Appointment.basedOn).",
+    ),
+    "schedule-known-patients-only": (
+        "Cet agenda n'accueille en ligne que les patients déjà venus au cabinet.",
+        "This agenda takes online only patients who have been at the practice before.",
+    ),
     "bookable": (
         "Si un patient peut réserver ce créneau maintenant ; calculé à la recherche, jamais enregistré.",
         "Whether a patient can book this slot now; computed when searched by, never stored.",

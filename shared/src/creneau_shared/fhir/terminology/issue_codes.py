@@ -178,6 +178,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "element-not-yours": ("Élément que seul le cabinet peut dire", "Element that only the practice can say"),
     "waits-for-practice": ("En attente de l'accord du cabinet", "Waiting for the practice's agreement"),
     "hold-not-yours": ("Mise en attente d'un autre compte", "Hold of another account"),
+    "answered-too-late": ("Réponse du cabinet trop tardive", "Practice's answer too late"),
     "hold-expired": ("Mise en attente terminée", "Hold that has run out"),
     "too-many-holds": ("Trop de créneaux en attente", "Too many slots held"),
     # The person's own rights over their data

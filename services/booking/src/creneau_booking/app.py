@@ -12,6 +12,7 @@ from creneau_booking.api.responses import ResponseStore
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
+from creneau_booking.handlers.answers import Answering
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
@@ -92,7 +93,7 @@ def create_stores(settings: BookingSettings) -> Stores:
     return Stores(
         slots=SlotStore(base),
         schedules=ScheduleStore(base),
-        responses=ResponseStore(base, handlers),
+        responses=ResponseStore(base, Answering(handlers)),
         patients=PatientStore(base, people, contact_secrets(settings)),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),

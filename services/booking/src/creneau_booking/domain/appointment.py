@@ -49,6 +49,17 @@ AGREED: Mapping[AppointmentStatus, str] = {"booked": "accepted", "pending": "ten
 
 
 @dataclass(frozen=True, slots=True)
+class CounterProposal:
+    """Another time that one participant proposes and the others have not accepted: the answer (id of the
+    AppointmentResponse), whose it is (a reference), and `[start, end)`."""
+
+    response: str
+    by: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """A coding, as events carry it."""
 
@@ -82,6 +93,8 @@ class Appointment:
     """until when a pending appointment keeps its time without the practice's agreement"""
     confirmation: Confirmation | None = None
     """what its practice has to say yet; known once its slots are, and kept with its hold"""
+    counter: CounterProposal | None = None
+    """another time that is proposed"""
     referred: bool = False
     """whether it says on which referral it is based"""
     replaces: str | None = None
@@ -126,11 +139,11 @@ class Appointment:
         )
 
     def cancelled(self) -> Appointment:
-        return replace(self, status="cancelled", held_until=None)
+        return replace(self, status="cancelled", held_until=None, counter=None)
 
     def without_hold(self) -> Appointment:
-        """Only the server says how long a hold lasts."""
-        return replace(self, held_until=None)
+        """Only the server says how long a hold lasts, and what is proposed."""
+        return replace(self, held_until=None, counter=None)
 
     def within(self, start: datetime, end: datetime) -> Appointment:
         """With the times of what it took, where it does not say its own."""
@@ -139,9 +152,9 @@ class Appointment:
     def replacing(self, other: str | None) -> Appointment:
         return self if other is None else replace(self, replaces=other)
 
-    def answered(self, actor: str, status: str) -> Appointment:
-        """With the answer of one participant."""
-        people = tuple(replace(p, status=status) if p.reference == actor else p for p in self.participants)
+    def answered_by(self, actors: Collection[str], status: str) -> Appointment:
+        """With the answer of one participant, however they are named."""
+        people = tuple(replace(p, status=status) if p.reference in actors else p for p in self.participants)
         return replace(self, participants=people)
 
     def in_other_agendas(self, leaving: Collection[str], joining: Collection[str]) -> Appointment:

@@ -13,7 +13,7 @@ from creneau_booking.domain import changes, confirmation
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
-from creneau_booking.domain.refusals import AppointmentUnknown, HoldNotExtensible, NotAHold, TooManyHolds
+from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, TooManyHolds
 from creneau_booking.domain.rehearsal import require_apart, require_still_apart
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.domain.transitions import TRANSITIONS, EventKind, told
@@ -25,7 +25,6 @@ from creneau_booking.handlers.own_word import Change, OwnWord
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage.agenda import agendas_of
-from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back, set_status
@@ -78,9 +77,10 @@ class AppointmentHandlers:
     """The commands on appointments. Stateless; one a process."""
 
     def __init__(self, repository: AppointmentRepository, holds: HoldPolicy, quotas: Quotas) -> None:
-        self._repository = repository
+        self._repository = self.repository = repository
         self._holds = holds
-        self._word = OwnWord(repository, quotas)
+        self.patience = holds.confirmation
+        self._word = self.word = OwnWord(repository, quotas)
         self.expiry = HoldExpiry(repository)
         self._claiming = Claiming(self.expiry, quotas)
         self._own_holds = OwnHolds(repository)
@@ -343,12 +343,16 @@ class AppointmentHandlers:
         move: bool = False,
         book: bool = False,
         replaces: str | None = None,
+        by: Actor | None = None,
+        answered: Appointment | None = None,
+        asks_until: datetime | None = None,
     ) -> Stored:
         """Store the next version of a locked appointment; give back and take what the change means.
 
         `move` is `$reschedule`: the one way for a patient to change when, and the agenda's people follow. Software
         may move by a plain update, and then says itself who takes part. `book` is `$book`: everyone whom a booked
-        appointment takes has accepted. `replaces`: the id of the one that was cancelled for it.
+        appointment takes has accepted. `replaces`: the id of the one that was cancelled for it. `answered`: the facts to
+        which an answer has led (`handlers.answers`), which is `by` somebody; `asks_until`: until when its practice is asked.
         """
         said_before = self._repository.resource(current)
         before = self._repository.stored_facts(current)
@@ -366,7 +370,11 @@ class AppointmentHandlers:
         resource = await self._word.hear_change(connection, context, change)
         if waits and hold is not None and after.status == "booked":
             confirmation.require_in_time(hold.expires_at, context.now)
-        after = self._next(context, current, before, resource, book=book or waits, hold=hold)
+        after = self._next(context, current, before, resource, book=book or (waits and answered is None), hold=hold)
+        if answered is not None:
+            after = replace(after, counter=answered.counter)
+        if asks_until is not None:
+            after = replace(after, held_until=asks_until, confirmation="asked")
         moved = changes.is_moved(before, after)
         if claims(before.status) and (after.status == "cancelled" or moved):
             await require_changeable(connection, context, before)
@@ -375,7 +383,7 @@ class AppointmentHandlers:
         after = after.replacing(replaces)
         stored = await self._repository.update(connection, context, current, resource, after, whose)
         owners = whose.owners | owners_among(current.terms) if current.terms is not None else None
-        anew = moved and context.patient_ids is not None
+        anew = asks_until is not None or (moved and context.patient_ids is not None)
         if after.confirmation == "asked" and (anew or not waits):
             await self._ask_practice(connection, context, after, whose, owners, before)
             return stored
@@ -383,7 +391,7 @@ class AppointmentHandlers:
             await self._keep_asking(connection, after, hold)
         ended = waits and after.status == "cancelled"
         await self._tell_changed(
-            connection, context, before, after, whose.schedules, owners, awaited=ended
+            connection, context, before, after, whose.schedules, owners, by=by, awaited=ended
         )
         return stored
 
@@ -424,7 +432,10 @@ class AppointmentHandlers:
         kept = before.held_until if before.status == after.status == "pending" else None
         goes_on = after.status == "pending" or (after.status == "booked" and context.patient_ids is not None)
         asks = hold.confirmation if hold is not None and goes_on else None
-        after = replace(after, held_until=kept, confirmation=asks)
+        stays = after.status == before.status and not changes.is_moved(before, after)
+        after = replace(
+            after, held_until=kept, confirmation=asks, counter=before.counter if stays else None
+        )
         if asks == "later" and after.status == "booked" and not changes.is_moved(before, after):
             return after.asked(confirmation.deadline(context.now, after.start, self._holds.confirmation))
         return after
@@ -438,13 +449,20 @@ class AppointmentHandlers:
         schedules: tuple[str, ...],
         owners: frozenset[str] | None,
         *,
-        awaited: bool = False,
+        by: Actor | None,
+        awaited: bool,
     ) -> None:
         kind = told(before.status, after.status, moved=changes.is_moved(before, after))
         if kind is not None:
             previous = (before.start, before.end) if kind == "moved" and before.start and before.end else None
             event = AppointmentEvent(
-                kind, after, schedules, previous, acting(context), owners=owners, awaits_practice=awaited
+                kind,
+                after,
+                schedules,
+                previous,
+                by or acting(context),
+                owners=owners,
+                awaits_practice=awaited,
             )
             await tell(connection, context, event, before)
 
@@ -541,24 +559,3 @@ class AppointmentHandlers:
         """The agendas of the slots that are free to be taken by others."""
         await wait_for_turn(connection, before.id)
         return await give_back(connection, before.id, before.slots, context.now)
-
-    # -- answers ---------------------------------------------------------------------------------------------
-
-    async def answer(
-        self,
-        connection: Connection,
-        context: WriteContext,
-        appointment_id: str,
-        actor: str | None,
-        status: str,
-    ) -> Stored:
-        """What a patient answers (AppointmentResponse) becomes the answer of their participant in the appointment."""
-        current = await self._repository.store.lock(connection, appointment_id)
-        if current is None or current.deleted:
-            raise AppointmentUnknown()
-        before = self._repository.stored_facts(current)
-        after = await self._word.answered(connection, context, before, actor, status)
-        if after == before:
-            return current
-        resource = said(after, self._repository.resource(current))
-        return await self.change(connection, context, current, resource)

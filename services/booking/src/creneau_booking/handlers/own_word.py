@@ -223,15 +223,15 @@ class OwnWord:
 
     # -- answers ---------------------------------------------------------------------------------------------
 
-    async def answered(
+    async def require_answerable(
         self,
         connection: Connection,
         context: WriteContext,
         appointment: Appointment,
         actor: str | None,
-        status: str,
-    ) -> Appointment:
-        """The appointment with the answer that a patient gives for themselves or their relative."""
+    ) -> None:
+        """Refused when a patient answers an appointment that they do not see, or for somebody else than themselves and
+        their relatives."""
         seen = {f"Patient/{id_}" for id_ in context.patient_ids or ()}
         if appointment.hidden:
             seen = {r for r in seen if not context.represents(r.removeprefix("Patient/"))}
@@ -245,9 +245,7 @@ class OwnWord:
             if relatives
             else set()
         )
-        participants.require_answerable(actor, own, status)
-        assert actor is not None
-        return appointment.answered(actor, status)
+        participants.require_answerable(actor, own)
 
     # -- quotas ----------------------------------------------------------------------------------------------
 

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Code, Participant
+from creneau_booking.domain.appointment import (
+    CANCELLATION_REASONS,
+    Appointment,
+    Code,
+    CounterProposal,
+    Participant,
+)
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
@@ -22,7 +28,9 @@ HELD_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/held-until"
 CANCELABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 RESCHEDULABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until"
 """extensions (instant) on an appointment that a patient reads: until when they may cancel or move it; never stored"""
-OURS = frozenset({HELD_UNTIL, CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL})
+COUNTER_PROPOSAL = "https://creneau.sante.fr/fhir/StructureDefinition/counter-proposal"
+"""extension on an appointment: another time (`start`, `end`) that a participant (`by`) proposes in an answer (`response`)"""
+OURS = frozenset({HELD_UNTIL, CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL, COUNTER_PROPOSAL})
 """extensions that only the server says, whatever is sent"""
 
 REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
@@ -73,6 +81,7 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         ),
         double_booking_reason=_extension(appointment, DOUBLE_BOOKING_REASON, "valueString"),
         held_until=_instant(_extension(appointment, HELD_UNTIL, "valueInstant")),
+        counter=_counter(appointment),
         replaces=_replaced(appointment),
         cancelation_reason=next(
             (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
@@ -91,6 +100,14 @@ def said(appointment: Appointment, resource: Resource) -> Resource:
     extensions = [e for e in resource.get("extension", ()) if e.get("url") not in OURS]
     if appointment.held_until is not None:
         extensions.append({"url": HELD_UNTIL, "valueInstant": fhir_instant(appointment.held_until)})
+    if (counter := appointment.counter) is not None:
+        parts = [
+            {"url": "response", "valueReference": {"reference": f"AppointmentResponse/{counter.response}"}},
+            {"url": "by", "valueReference": {"reference": counter.by}},
+            {"url": "start", "valueInstant": exact_instant(counter.start)},
+            {"url": "end", "valueInstant": exact_instant(counter.end)},
+        ]
+        extensions.append({"url": COUNTER_PROPOSAL, "extension": parts})
     if appointment.replaces is not None and appointment.replaces != _replaced(resource):
         reference = {"reference": f"Appointment/{appointment.replaces}"}
         extensions.append({"url": REPLACES, "valueReference": reference})
@@ -119,6 +136,20 @@ def _participants(appointment: Appointment) -> list[Resource]:
 
 def _extension(appointment: Resource, url: str, value: str) -> str | None:
     return next((e.get(value) for e in appointment.get("extension", ()) if e.get("url") == url), None)
+
+
+def _counter(appointment: Resource) -> CounterProposal | None:
+    found: Resource | None = next(
+        (e for e in appointment.get("extension", ()) if e.get("url") == COUNTER_PROPOSAL), None
+    )
+    if found is None:
+        return None
+    parts = {part.get("url"): part for part in found.get("extension", ())}
+    response, by = (parts.get(n, {}).get("valueReference", {}).get("reference") for n in ("response", "by"))
+    start, end = (_instant(parts.get(name, {}).get("valueInstant")) for name in ("start", "end"))
+    if not response or not by or start is None or end is None:
+        return None
+    return CounterProposal(response.removeprefix("AppointmentResponse/"), by, start, end)
 
 
 def _replaced(appointment: Resource) -> str | None:

@@ -32,6 +32,10 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Pourquoi le patient peut avoir un autre rendez-vous à la même heure ; dit par un cabinet, jamais par le patient.",
         "Why the patient may have another appointment at that time; said by a practice, never by the patient.",
     ),
+    "counter-proposal": (
+        "Une autre heure qu'un participant propose et que les autres n'ont pas acceptée ; le serveur l'écrit.",
+        "Another time that a participant proposes and the others have not accepted; the server writes it.",
+    ),
     "minimum-notice": (
         "Délai avant le début du créneau en deçà duquel un patient ne réserve plus.",
         "How long before the start of a slot a patient can last book it.",

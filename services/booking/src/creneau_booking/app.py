@@ -24,6 +24,7 @@ from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.acting_for import ActingForOperation
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
+from creneau_booking.operations.cancel import CancelOperation
 from creneau_booking.operations.confirm import ConfirmOperation
 from creneau_booking.operations.erase import EraseOperation
 from creneau_booking.operations.everything import EverythingOperation
@@ -168,6 +169,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             ).declare(),
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
+            CancelOperation(desk).declare(),
             ConfirmOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
             InviteOperation(stores.related_persons, timedelta(days=settings.proxy_invitation_days)).declare(),

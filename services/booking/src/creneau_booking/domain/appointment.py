@@ -60,6 +60,15 @@ class CounterProposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancellation:
+    """When an appointment was cancelled, by whom, and what they say to the other side."""
+
+    at: datetime
+    by: Literal["patient", "provider", "system"]
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """A coding, as events carry it."""
 
@@ -97,8 +106,11 @@ class Appointment:
     """another time that is proposed"""
     referred: bool = False
     """whether it says on which referral it is based"""
+    cancellation: Cancellation | None = None
     replaces: str | None = None
     """id of the one that was cancelled for it"""
+    replaced_by: str | None = None
+    """id of the one for which it was cancelled"""
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -142,8 +154,8 @@ class Appointment:
         return replace(self, status="cancelled", held_until=None, counter=None)
 
     def without_hold(self) -> Appointment:
-        """Only the server says how long a hold lasts, and what is proposed."""
-        return replace(self, held_until=None, counter=None)
+        """Only the server says how long a hold lasts, what is proposed, and who cancelled."""
+        return replace(self, held_until=None, counter=None, cancellation=None, replaced_by=None)
 
     def within(self, start: datetime, end: datetime) -> Appointment:
         """With the times of what it took, where it does not say its own."""

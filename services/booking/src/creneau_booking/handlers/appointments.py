@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from creneau_booking.domain import changes, confirmation
-from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.appointment import Appointment, Cancellation
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, TooManyHolds
@@ -25,6 +25,7 @@ from creneau_booking.handlers.own_word import Change, OwnWord
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.storage.agenda import agendas_of
+from creneau_booking.storage.appointment_mapper import without_ours
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back, set_status
@@ -95,12 +96,14 @@ class AppointmentHandlers:
         id_: str | None = None,
         *,
         replaces: str | None = None,
+        own_id: str | None = None,
     ) -> Stored:
         """Store a new appointment and take what its status claims: all of it, or nothing and a refusal.
 
-        `replaces`: the id of the one that was cancelled for it.
+        `replaces`: the id of the one that was cancelled for it; `own_id`: an id of ours, which nobody else can be using.
         """
-        resource, wanted = self._repository.new(await self._understood(connection, context, resource), id_)
+        understood = await self._understood(connection, context, resource)
+        resource, wanted = self._repository.new(understood, id_ or own_id)
         after, whose = await self._begin(connection, context, resource, wanted)
         after = after.replacing(replaces)
         stored = await self._repository.insert(
@@ -346,6 +349,8 @@ class AppointmentHandlers:
         by: Actor | None = None,
         answered: Appointment | None = None,
         asks_until: datetime | None = None,
+        note: str | None = None,
+        replaced_by: str | None = None,
     ) -> Stored:
         """Store the next version of a locked appointment; give back and take what the change means.
 
@@ -353,6 +358,7 @@ class AppointmentHandlers:
         may move by a plain update, and then says itself who takes part. `book` is `$book`: everyone whom a booked
         appointment takes has accepted. `replaces`: the id of the one that was cancelled for it. `answered`: the facts to
         which an answer has led (`handlers.answers`), which is `by` somebody; `asks_until`: until when its practice is asked.
+        `note`: what whoever cancels says to the other side; `replaced_by`: the id of the one for which they do.
         """
         said_before = self._repository.resource(current)
         before = self._repository.stored_facts(current)
@@ -361,7 +367,7 @@ class AppointmentHandlers:
         resource = self._heard(context, current, before, resource, move=move)
         after = self._repository.next(current, resource)
         self._require_allowed(context, before, after, move=move)
-        changes.require_unended(before.status, said_before, resource)
+        changes.require_unended(before.status, without_ours(said_before), without_ours(resource))
         hold = None
         if before.status == "pending":
             hold = await (forget_hold if after.status != "pending" else hold_of)(connection, before.id)
@@ -371,6 +377,10 @@ class AppointmentHandlers:
         if waits and hold is not None and after.status == "booked":
             confirmation.require_in_time(hold.expires_at, context.now)
         after = self._next(context, current, before, resource, book=book or (waits and answered is None), hold=hold)
+        if after.status == "cancelled" != before.status:
+            whose_act = by or acting(context)
+            after = replace(after, cancellation=Cancellation(context.now, whose_act, note))
+            after = replace(after, replaced_by=replaced_by)
         if answered is not None:
             after = replace(after, counter=answered.counter)
         if asks_until is not None:
@@ -434,7 +444,12 @@ class AppointmentHandlers:
         asks = hold.confirmation if hold is not None and goes_on else None
         stays = after.status == before.status and not changes.is_moved(before, after)
         after = replace(
-            after, held_until=kept, confirmation=asks, counter=before.counter if stays else None
+            after,
+            held_until=kept,
+            confirmation=asks,
+            counter=before.counter if stays else None,
+            cancellation=before.cancellation if stays else None,
+            replaced_by=before.replaced_by if stays else None,
         )
         if asks == "later" and after.status == "booked" and not changes.is_moved(before, after):
             return after.asked(confirmation.deadline(context.now, after.start, self._holds.confirmation))
@@ -478,7 +493,8 @@ class AppointmentHandlers:
             await self._give_back(connection, context, before)
         hold = await forget_hold(connection, before.id)
         awaited = hold is not None and hold.confirmation == "asked"
-        after = replace(before.cancelled(), version=current.version + 1)
+        cancellation = Cancellation(context.now, by)
+        after = replace(before.cancelled(), version=current.version + 1, cancellation=cancellation)
         resource = self._repository.resource(current)
         stored = await self._repository.update(connection, context, current, resource, after)
         if told(before.status, after.status) is not None:

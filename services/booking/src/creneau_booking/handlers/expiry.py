@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from creneau_booking.domain.appointment import Cancellation
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.transitions import EventKind
 from creneau_booking.handlers.telling import tell
@@ -63,7 +64,9 @@ class HoldExpiry:
         resource = self._repository.resource(held.stored)
         if unanswered:
             resource = {**resource, "cancelationReason": UNANSWERED}
-            after = replace(after, cancelation_reason=UNANSWERED_CODE)
+            after = replace(
+                after, cancelation_reason=UNANSWERED_CODE, cancellation=Cancellation(now, "system")
+            )
         await self._repository.update(connection, context, held.stored, resource, after)
         # Whoever asked was told that they would be answered; whoever held knew when it would end.
         kind: EventKind = "cancelled" if unanswered else "hold-expired"

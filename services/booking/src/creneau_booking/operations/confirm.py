@@ -40,7 +40,7 @@ class ConfirmOperation:
         return await in_transaction(call, self._desk, "u", lambda session: self._confirm(session, given))
 
     async def _confirm(self, session: Session, given: OperationInput) -> Answer:
-        current = await session.locked(id_of_subject(given, session.call.id))
+        current = await session.locked(await id_of_subject(session, given))
         repository = self._desk.repository
         resource = repository.resource(current)
         if resource["status"] == "booked":

@@ -32,6 +32,14 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Pourquoi le patient peut avoir un autre rendez-vous à la même heure ; dit par un cabinet, jamais par le patient.",
         "Why the patient may have another appointment at that time; said by a practice, never by the patient.",
     ),
+    "cancelled-by": (
+        "Qui a annulé ce rendez-vous : patient, provider (le cabinet) ou system ; le serveur l'écrit.",
+        "Who cancelled this appointment: patient, provider (the practice) or system; the server writes it.",
+    ),
+    "replaced-by": (
+        "Le rendez-vous pris à la place de celui-ci, qui a été annulé pour lui ; le serveur l'écrit.",
+        "The appointment made in the place of this one, which was cancelled for it; the server writes it.",
+    ),
     "counter-proposal": (
         "Une autre heure qu'un participant propose et que les autres n'ont pas acceptée ; le serveur l'écrit.",
         "Another time that a participant proposes and the others have not accepted; the server writes it.",

@@ -18,7 +18,7 @@ from creneau_booking.domain.rehearsal import require_apart, require_still_apart
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.domain.transitions import TRANSITIONS, EventKind, told
 from creneau_booking.handlers.access import require_changeable, require_known_patients
-from creneau_booking.handlers.claiming import Claiming, LockedSlots
+from creneau_booking.handlers.claiming import Claiming, LockedSlots, schedules
 from creneau_booking.handlers.expiry import HoldExpiry
 from creneau_booking.handlers.own_holds import OwnHold, OwnHolds
 from creneau_booking.handlers.own_word import Change, OwnWord
@@ -156,7 +156,9 @@ class AppointmentHandlers:
     ) -> Reach:
         """Lock what an appointment wants and, of `before`, has; what the caller's own account holds of it may give way."""
         holder = (context.issuer, context.subject) if holding or context.patient_ids is not None else None
-        locked = await self._claiming.lock(connection, context.now, wanted, before, holder)
+        locked = await self._claiming.lock(
+            connection, context.now, wanted, before, holder, marked=schedules(context)
+        )
         return Reach(locked, await self._own_holds.among(connection, context, wanted, locked.own_holds))
 
     async def _cleared(

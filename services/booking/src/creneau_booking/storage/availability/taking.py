@@ -58,7 +58,7 @@ WITH wanted AS MATERIALIZED (
     ON slot.id = named.id AND slot.start = named.start
 ), claimed AS (
   UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
-  FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND slot.status = 'free'
+  FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
     AND EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = wanted.schedule_key AND agenda.open)
   RETURNING {SUPERSEDED}
 ), displaced AS ({_DISPLACE}), superseded AS (
@@ -173,8 +173,10 @@ async def displaced_by_others(
     return frozenset(row["id"] for row in rows)
 
 
-async def take(connection: Connection, wanted: Appointment, claim: Claim, now: datetime) -> Taken:
-    """Take the slots and the people of `claim` for `wanted`. The caller raises when that was not all: raising undoes it."""
+async def take(
+    connection: Connection, wanted: Appointment, claim: Claim, now: datetime, *, marked: bool = False
+) -> Taken:
+    """Take the slots and the people of `claim` for `wanted`; those that their agenda has `marked`, too. The caller raises when that was not all: raising undoes it."""
     if claim.cuts:
         await _cut(connection, claim.cuts, now)
     cuts = {cut.slot.id: cut.start for cut in claim.cuts}
@@ -193,6 +195,7 @@ async def take(connection: Connection, wanted: Appointment, claim: Claim, now: d
         starts,
         [reference.removeprefix("Patient/") for reference in wanted.patients],
         add_months(claim.start, 0) if month != "slot" else None,
+        marked,
     )
     assert row is not None
     if row["reaches_back"]:

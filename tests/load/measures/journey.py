@@ -7,7 +7,6 @@ Patient of their own, so that logging in is no part of it; each wants a time tha
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import json
 import secrets
@@ -23,6 +22,8 @@ import httpx
 from tests.load.http_load import Load, http_request, run
 from tests.load.measures.figures import CONNECTIONS, percentiles
 from tests.load.system import System
+
+from creneau_web.sessions.seal import Seal
 
 COOKIE = "__Host-creneau"
 SEARCHES = (
@@ -84,13 +85,9 @@ async def prepare(system: System, count: int) -> list[Person]:
     for number, (token, (role, slot)) in enumerate(zip(tokens, wanted, strict=True)):
         person = Person(secrets.token_urlsafe(24), secrets.token_urlsafe(16), role, slot)
         account = {"subject": f"journey-{number}", "access_token": token}
-        rows.append(
-            (
-                hashlib.sha256(person.cookie.encode()).digest(),
-                person.form_key,
-                json.dumps({"account": account}),
-            )
-        )
+        seal = Seal(person.cookie)
+        content = seal.close(json.dumps({"account": account}).encode())
+        rows.append((seal.key_hash, person.form_key, content))
         people.append(person)
     connection = await asyncpg.connect(system.database("web"))
     try:

@@ -51,6 +51,7 @@ class WebApplication:
     def __init__(self, pages: FastAPI, site: Site, database: Database) -> None:
         self.pages = pages
         self.site = site
+        self.database = database
         self.health = Health({"database": database.ping})
         self._app = EdgeMiddleware(self._dispatch, frozenset())
 

@@ -10,7 +10,7 @@ from creneau_shared.clock import FixedClock
 from creneau_web.page import local_path
 
 from .conftest import SITE, FhirBase, Person, searchset
-from .samples import PLACE, PRACTITIONER, ROLE, SLOT
+from .samples import PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +18,7 @@ def directory(fhir: FhirBase) -> None:
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
     fhir.on("GET", "/Slot", searchset(SLOT))
     fhir.on("GET", "/Slot/slot-1", SLOT)
+    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
 
 
 async def test_reading_needs_no_cookie(person: Person) -> None:

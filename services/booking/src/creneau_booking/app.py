@@ -12,6 +12,7 @@ from creneau_booking.api.responses import ResponseStore
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
+from creneau_booking.handlers.answers import Answering
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
@@ -23,6 +24,8 @@ from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.acting_for import ActingForOperation
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
+from creneau_booking.operations.cancel import CancelOperation
+from creneau_booking.operations.confirm import ConfirmOperation
 from creneau_booking.operations.erase import EraseOperation
 from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
@@ -72,6 +75,7 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
         settings.hold_extensions_max,
         settings.holds_per_subject_max,
         settings.holds_per_client_max,
+        timedelta(seconds=settings.confirmation_deadline_s),
     )
     return repository, AppointmentHandlers(repository, holds, quotas_of(settings))
 
@@ -90,7 +94,7 @@ def create_stores(settings: BookingSettings) -> Stores:
     return Stores(
         slots=SlotStore(base),
         schedules=ScheduleStore(base),
-        responses=ResponseStore(base, handlers),
+        responses=ResponseStore(base, Answering(handlers)),
         patients=PatientStore(base, people, contact_secrets(settings)),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
@@ -165,6 +169,8 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             ).declare(),
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
+            CancelOperation(desk).declare(),
+            ConfirmOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
             InviteOperation(stores.related_persons, timedelta(days=settings.proxy_invitation_days)).declare(),
             AcceptOperation(stores.related_persons).declare(),

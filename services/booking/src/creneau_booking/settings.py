@@ -16,6 +16,11 @@ class BookingSettings(ServiceSettings):
     """What booking adds to the settings of every service."""
 
     hold_duration_s: int = Field(600, description="how long a hold lasts, seconds")
+    confirmation_deadline_s: int = Field(
+        172_800,
+        ge=60,
+        description="how long a practice that confirms may take to answer, at most until the visit begins, seconds",
+    )
     hold_look_max_s: float = Field(
         30.0, gt=0, description="longest pause between two looks for the next hold that runs out, seconds"
     )

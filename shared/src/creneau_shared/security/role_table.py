@@ -46,6 +46,8 @@ OPERATIONS: Mapping[str, OperationRow] = {
         ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"
     ),
     "reschedule": OperationRow(("Appointment", "u")),
+    "confirm": OperationRow(("Appointment", "u"), "the practice whose agenda it is; a patient only a hold of their own"),
+    "cancel": OperationRow(("Appointment", "u")),
     "validate": OperationRow(
         None,
         "open to everybody: what is sent is checked and not kept; of a stored resource it takes reading it",

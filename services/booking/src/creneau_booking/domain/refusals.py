@@ -31,6 +31,7 @@ RuleFault = Literal[
     "count",
     "unit",
     "number",
+    "boolean",
 ]
 """Why a practice's rule cannot be read."""
 
@@ -229,6 +230,13 @@ class HoldNotTheirs(Refusal):
 
 
 @dataclass(eq=False)
+class AnsweredTooLate(Refusal):
+    """The practice had until then to answer."""
+
+    until: datetime
+
+
+@dataclass(eq=False)
 class HoldExpired(Refusal):
     """The hold has run out."""
 
@@ -296,10 +304,37 @@ class AnswerForOthers(Refusal):
 
 
 @dataclass(eq=False)
-class AnswerNotTheirs(Refusal):
-    """A patient gives an answer that only a practice can."""
+class AnswerForAnotherPractice(Refusal):
+    """A practice answers for somebody of another."""
+
+
+@dataclass(eq=False)
+class NotAParticipant(Refusal):
+    """Who answers has no part in the appointment."""
+
+
+@dataclass(eq=False)
+class AnsweredAfterEnd(Refusal):
+    """What has begun or is over (`status`) is answered."""
 
     status: str
+
+
+@dataclass(eq=False)
+class AnswerOrder(Refusal):
+    """An answer says only one end of a time, or its end is not after its start."""
+
+
+@dataclass(eq=False)
+class AnswerTimes(Refusal):
+    """An answer other than a counter-proposal says a time that nobody has proposed."""
+
+
+@dataclass(eq=False)
+class ProposalNotFree(Refusal):
+    """What was proposed is accepted, and its time is not to be had."""
+
+    start: datetime
 
 
 @dataclass(eq=False)

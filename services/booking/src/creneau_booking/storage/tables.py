@@ -181,6 +181,10 @@ agenda = Table(
     Column("age_below_months", Integer, nullable=True),
     Column("appointments_max", Integer, nullable=True),
     Column("change_deadline_min", Integer, nullable=True),
+    # Whether what a patient books waits for the practice, needs a referral, and is for whom the practice knows already.
+    Column("confirmation_required", Boolean, nullable=True),
+    Column("referral_required", Boolean, nullable=True),
+    Column("known_patients_only", Boolean, nullable=True),
 )
 """What availability knows of a Schedule: one row each, kept with it and with the directory's word on its actors."""
 
@@ -227,8 +231,11 @@ hold = Table(
     Column("subject", Text, nullable=False, index=True),
     Column("issuer", Text, nullable=False, server_default=text("''")),
     Column("extensions", Integer, nullable=False, server_default=text("0")),
+    # `later`: whoever books it has to ask the practice; `asked`: it waits for the practice's answer, and is nobody's hold.
+    Column("confirmation", Text, nullable=True),
 )
-"""The appointments that are held, until when, for whom, and how often that was put off."""
+"""The appointments that are held, until when, for whom, and how often that was put off; and those that wait for their
+practice, until when."""
 
 booking_action = Table(
     "booking_action",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from creneau_booking.words import (
     agendas,
+    answers,
     changes,
     offering,
     participants,
@@ -27,6 +28,7 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
         changes,
         participants,
         agendas,
+        answers,
         quotas,
         people,
         registered,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from creneau_booking.words import (
     agendas,
     changes,
+    feeds,
     offering,
     participants,
     people,
@@ -27,6 +28,7 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
         changes,
         participants,
         agendas,
+        feeds,
         quotas,
         people,
         registered,

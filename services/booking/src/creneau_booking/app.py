@@ -32,6 +32,7 @@ from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
+from creneau_booking.operations.sync_slots import SyncSlotsOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import narrow
 from creneau_booking.storage.appointments import AppointmentRepository
@@ -177,6 +178,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             RenounceOperation(stores.related_persons).declare(),
             ActingForOperation().declare(),
             EraseOperation(stores.patients, create_erasure(settings)).declare(),
+            SyncSlotsOperation(settings.sync_slots_max).declare(),
             *EverythingOperation(
                 stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)
             ).declare(),

@@ -65,6 +65,8 @@ class BookingSettings(ServiceSettings):
     slot_months_ahead: int = Field(15, description="months for which slot partitions are kept ready")
     slot_months_kept: int = Field(24, description="months after which past slots are dropped")
 
+    sync_slots_max: int = Field(10_000, ge=1, description="slots that one `$sync-slots` takes")
+
     rehearsal_hours_ahead: int = Field(
         12,
         ge=0,

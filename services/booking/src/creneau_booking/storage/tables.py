@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     Identity,
     Index,
@@ -160,6 +161,12 @@ slot_history = Table(
 """The superseded versions of slots, and the deletions, by the month in which they were superseded. Each partition has
 (id, version, schedule_key) as its primary key; who supersedes a version has locked its slot."""
 
+_FRESH_UNTIL = (
+    "CASE WHEN stale_after_s IS NULL THEN 'infinity'::timestamptz"
+    " WHEN synchronised_at IS NULL THEN '-infinity'::timestamptz"
+    " ELSE (synchronised_at AT TIME ZONE 'UTC' + stale_after_s * '1 second'::interval) AT TIME ZONE 'UTC' END"
+)
+
 agenda = Table(
     "agenda",
     metadata,
@@ -185,6 +192,10 @@ agenda = Table(
     Column("confirmation_required", Boolean, nullable=True),
     Column("referral_required", Boolean, nullable=True),
     Column("known_patients_only", Boolean, nullable=True),
+    # When its software last said what stands in it, how long that is to be believed, and so until when.
+    Column("synchronised_at", DateTime(timezone=True), nullable=True),
+    Column("stale_after_s", Integer, nullable=True),
+    Column("fresh_until", DateTime(timezone=True), Computed(_FRESH_UNTIL, persisted=True), nullable=False),
 )
 """What availability knows of a Schedule: one row each, kept with it and with the directory's word on its actors."""
 

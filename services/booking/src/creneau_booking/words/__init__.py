@@ -8,6 +8,7 @@ from creneau_booking.words import (
     agendas,
     changes,
     offering,
+    openings,
     participants,
     people,
     proxies,
@@ -24,6 +25,7 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
     for theme in (
         slots,
         offering,
+        openings,
         changes,
         participants,
         agendas,

@@ -37,6 +37,7 @@ from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import narrow
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.feeds import Feeds
+from creneau_booking.storage.openings import OpeningStore
 from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
@@ -94,7 +95,7 @@ def create_stores(settings: BookingSettings) -> Stores:
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
-        schedules=ScheduleStore(base),
+        schedules=ScheduleStore(base, OpeningStore(base, settings.opening_limits)),
         responses=ResponseStore(base, Answering(handlers)),
         patients=PatientStore(base, people, contact_secrets(settings)),
         related_persons=related_persons,

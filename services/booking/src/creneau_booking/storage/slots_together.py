@@ -106,7 +106,7 @@ WITH said AS MATERIALIZED ({
     JUDGED.format(slot="said", besides="''")
 } ELSE slot.status END,
     extra = said.extra, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
-    kind_key = said.kind_key, last_updated = said.last_updated, version = said.version
+    kind_key = said.kind_key, last_updated = said.last_updated, version = said.version, generated = NULL
   FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served
 ), superseded AS (

@@ -126,6 +126,8 @@ slot = Table(
     Column("said", slot_status, nullable=False),
     # The appointment (id) that has it.
     Column("taken_by", Text(collation="C"), nullable=True),
+    # Made from the agenda's rules, and written by nobody since: the rules may take it away again.
+    Column("generated", Boolean, nullable=True),
     CheckConstraint('"end" > start', name="order"),
     CheckConstraint("taken_by IS NULL OR status IN ('busy', 'busy-tentative')", name="taken"),
     PrimaryKeyConstraint("schedule_key", "start", "id"),
@@ -207,6 +209,38 @@ agenda_actor = Table(
 )
 """Who of an agenda can be in one place only (a reference): a role stands for its Practitioner, a place counts if it is
 a room."""
+
+agenda_opening = Table(
+    "agenda_opening",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("due_at", DateTime(timezone=True), nullable=False, index=True),
+    # How often in a row its slots could not be made.
+    Column("failed", Integer, nullable=False, server_default=text("0")),
+)
+"""The agendas whose slots are made from rules, and when each is to be looked at again. The row is whose turn it is: an
+agenda's slots are made by one at a time."""
+
+agenda_closure = Table(
+    "agenda_closure",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("schedule_key", BigInteger, nullable=False, index=True),
+    Column("period", TSTZRANGE, nullable=False),
+    Column("reason", Text, nullable=True),
+    Column("closed_at", DateTime(timezone=True), nullable=False),
+    Column("closed_by", Text, nullable=False),
+)
+"""Time of an agenda that was closed (`Schedule/$close`), why, and by whom (issuer and subject)."""
+
+opening_left_out = Table(
+    "opening_left_out",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("start", DateTime(timezone=True), primary_key=True),
+    Column("end", DateTime(timezone=True), primary_key=True),
+)
+"""Slots made from rules that somebody has deleted by hand: they are not made again."""
 
 agenda_named = Table(
     "agenda_named",

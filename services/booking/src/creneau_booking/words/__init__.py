@@ -10,6 +10,7 @@ from creneau_booking.words import (
     changes,
     feeds,
     offering,
+    openings,
     participants,
     people,
     proxies,
@@ -26,6 +27,7 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
     for theme in (
         slots,
         offering,
+        openings,
         changes,
         participants,
         agendas,

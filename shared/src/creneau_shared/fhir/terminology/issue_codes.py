@@ -88,6 +88,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "no-slot": ("Aucun créneau choisi", "No slot chosen"),
     "unknown-schedule": ("Agenda inconnu", "Unknown agenda"),
     "schedule-inactive": ("Agenda fermé à la réservation", "Agenda closed for booking"),
+    "opening-rule": ("Règle d'ouverture illisible", "Rule of opening that cannot be read"),
+    "opening-too-many-slots": ("Trop de créneaux demandés", "Too many slots asked for"),
+    "closure-period": ("Période de fermeture illisible", "Period of closure that cannot be read"),
+    "no-free-time": ("Aucun créneau libre où déplacer", "No free time to move to"),
     "outside-horizon": ("Hors de la période de l'agenda", "Outside the agenda's period"),
     # Regulators of unscheduled care
     "regulator-account": ("Compte de régulateur incomplet", "Regulator's account that is incomplete"),

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Computed,
     DateTime,
+    Double,
     Identity,
     Index,
     Integer,
@@ -29,6 +30,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZRANGE, TSVECTOR, ExcludeConstraint
+from sqlalchemy.types import UserDefinedType
 
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.audit import audit_table
@@ -41,6 +43,16 @@ from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.retention.job import retention_report_table
 from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.used_proofs import used_proof_table
+
+
+class XID8(UserDefinedType[int]):
+    """The number of a transaction."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"
+
 
 OWN_TYPES = ("Schedule", "Appointment", "AppointmentResponse", "Patient", "RelatedPerson", "Provenance")
 """Types that booking keeps in generic tables; Slot has tables of its own."""
@@ -249,6 +261,52 @@ agenda_named = Table(
     Column("schedule_key", BigInteger, primary_key=True, autoincrement=False, index=True),
 )
 """Everybody and everything that an agenda names as its actors (`Location/12`), kept by triggers of `schedule`."""
+
+first_free = Table(
+    "first_free",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+    # Absent: none is free. Once it is past, the first from then on is looked up (`storage.soonest`).
+    Column("start", DateTime(timezone=True), nullable=True),
+    Index("ix_first_free_start", "start", "schedule_key", postgresql_where=text("start IS NOT NULL")),
+    postgresql_with={"fillfactor": 80},
+)
+"""When the first free slot of each kind begins, kept by triggers of `slot` as a transaction commits (migration 0027)."""
+
+found_by = Table(
+    "found_by",
+    metadata,
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("schedule_key", BigInteger, nullable=False, index=True),
+    # What it is for, and of its agenda whose, in which language, where: from the kind, the Schedule and the directory.
+    Column("terms", ARRAY(Text(collation="C")), nullable=False),
+    Column("latitude", Double, nullable=True),
+    Column("longitude", Double, nullable=True),
+)
+"""What a kind of slots is found by, kept by triggers of whatever says it."""
+
+found_in = Table(
+    "found_in",
+    metadata,
+    Column("specialty", Text(collation="C"), primary_key=True),
+    Column("cell", Integer, primary_key=True),
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False, index=True),
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+)
+"""Which kinds are for a speciality (a code; empty: for any) in a cell of a tenth of a degree (`found_cell`; 0: nowhere)."""
+
+first_free_due = Table(
+    "first_free_due",
+    metadata,
+    Column("transaction", XID8, primary_key=True),
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("freed", DateTime(timezone=True), nullable=True),
+    Column("lost", DateTime(timezone=True), nullable=True),
+    prefixes=["UNLOGGED"],
+)
+"""What a transaction has still to settle of these; empty but within one."""
 
 role_place = Table(
     "role_place",

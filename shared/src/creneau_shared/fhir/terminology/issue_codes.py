@@ -30,6 +30,13 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "more-issues": ("D'autres problèmes ne sont pas listés", "Further problems are not listed"),
     "profile": ("Règle de profil non respectée", "Rule of a profile not met"),
     "identifier-key": ("Clé d'identifiant national fausse", "Wrong key of a national identifier"),
+    # People's search
+    "call-15": ("Appelez le 15 ou le 112", "Call 15 or 112"),
+    "call-3114": ("Appelez le 3114", "Call 3114"),
+    "care-nobody": ("Personne n'a été trouvé", "Nobody was found"),
+    "care-widened": ("Recherche élargie", "Search widened"),
+    "care-position": ("Position manquante", "Position missing"),
+    "care-many": ("Une partie seulement a été comparée", "Only some were compared"),
     # Requests
     "cursor": ("Lien de page inutilisable", "Unusable page link"),
     "type-not-held": ("Type que ce service ne détient pas", "Type that this service does not hold"),

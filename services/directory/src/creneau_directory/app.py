@@ -36,7 +36,7 @@ def create_fhir(settings: DirectorySettings, database: Database, clock: Clock) -
         service=SERVICE,
         database=database,
         clock=clock,
-        types=served_types(settings.public_base_url.rstrip("/"), NAMES),
+        types=served_types(settings, NAMES),
         catalog=create_catalog(),
         memberships=known,
         words=told,

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from creneau_shared.settings import ServiceSettings
 
 
 class DirectorySettings(ServiceSettings):
-    """The directory has no settings beyond those of every service."""
+    """What the directory alone can be told."""
+
+    offers_per_page: int = Field(
+        200,
+        ge=1,
+        le=1000,
+        description="offers (HealthcareService) on a page when a search does not say, as in the ROR",
+    )
+    offers_counted_max: int = Field(
+        1_000_000,
+        ge=1,
+        description="offers up to which the total of a search is counted without being asked for",
+    )

@@ -119,6 +119,7 @@ def parse(
         now=request.now,
         strict=request.prefer.strict if strict is None else strict,
         base_url=service.base_url,
+        limits=service.types[resource_type].search_limits if resource_type in service.types else None,
     )
 
 

@@ -15,6 +15,9 @@ depends_on = None
 _DATES = ("organization", "location", "healthcare_service")
 _NUMBERS = ("organization", "location", "healthcare_service")
 _OCCURRENCES = ("organization", "location")
+_SENSITIVE = (
+    "https://interop.esante.gouv.fr/ig/fhir/ror/StructureDefinition/ror-healthcareservice-sensitive-unit"
+)
 
 
 def upgrade() -> None:
@@ -34,6 +37,12 @@ def upgrade() -> None:
         )
         op.execute(f"CREATE INDEX ix_{table}_number_key ON {table}_number (key)")
         op.execute(f"CREATE INDEX ix_{table}_number_value ON {table}_number (parameter, value, key)")
+    op.execute(
+        "UPDATE healthcare_service SET terms = terms || '{~sensitive}'::text[]"
+        " WHERE content IS NOT NULL AND position('sensitive-unit' IN convert_from(content, 'UTF8')) > 0"
+        " AND jsonb_path_exists(convert_from(content, 'UTF8')::jsonb,"
+        f" '$.extension[*] ? (@.url == \"{_SENSITIVE}\" && @.valueBoolean == true)')"
+    )
 
 
 def downgrade() -> None:

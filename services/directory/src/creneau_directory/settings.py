@@ -21,3 +21,8 @@ class DirectorySettings(ServiceSettings):
         ge=1,
         description="offers up to which the total of a search is counted without being asked for",
     )
+    ror_headers_required: bool = Field(
+        False,
+        description="whether searches of the directory take a token and the ROR's four headers (Ror-Profil-Utilisateur-…,"
+        " Ror-Role-Metier-…), as the national ROR demands; otherwise the directory is open",
+    )

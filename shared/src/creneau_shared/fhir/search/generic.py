@@ -144,10 +144,11 @@ class GenericTable:
             return SortValue(f"{alias}.last_updated", "timestamptz", nullable=False, descending=descending)
         # Of several values, the first in the order asked for (FHIR R4 search.html#sort).
         first = "max" if descending else "min"
-        if parameter.type in _ORDERED_COLUMNS:
-            column, sql_type = _ORDERED_COLUMNS[parameter.type]
+        kind = _side_kind(parameter)
+        if kind in _ORDERED_COLUMNS:
+            column, sql_type = _ORDERED_COLUMNS[kind]
             expression = (
-                f"(SELECT {first}({column.format(row='o')}) FROM {self.name}_{parameter.type} AS o "
+                f"(SELECT {first}({column.format(row='o')}) FROM {self.name}_{kind} AS o "
                 f"WHERE o.key = {alias}.key AND o.parameter = {literal(parameter.index_name)})"
             )
             if parameter.type == "string" and self._narrow:
@@ -166,12 +167,13 @@ class GenericTable:
         self, key: SortKey, conditions: Sequence[Condition], alias: str, arguments: Arguments
     ) -> Walk | None:
         parameter, descending = key.parameter, key.descending
-        if parameter.type not in _ORDERED_COLUMNS or parameter.name == "_lastUpdated":
+        kind = _side_kind(parameter)
+        if kind not in _ORDERED_COLUMNS or parameter.name == "_lastUpdated":
             return None
         if parameter.type == "string" and self._narrow:
             return None
-        column, sql_type = _ORDERED_COLUMNS[parameter.type]
-        side, row = f"{self.name}_{parameter.type}", f"{alias}_sort"
+        column, sql_type = _ORDERED_COLUMNS[kind]
+        side, row = f"{self.name}_{kind}", f"{alias}_sort"
         value = column.format(row=row)
         where = [f"{row}.key = {alias}.key", f"{row}.parameter = {literal(parameter.index_name)}"]
         if parameter.type == "string" or parameter.repeats:
@@ -518,6 +520,11 @@ _ORDERED_COLUMNS = {
     "number": ("{row}.value", "numeric"),
 }
 """Type of parameter → what its side table's index is in the order of, and its SQL type."""
+
+
+def _side_kind(parameter: SearchParameter) -> str:
+    """Which side table holds the parameter's values, if one does: quantities stand among the numbers."""
+    return "number" if parameter.type == "quantity" else parameter.type
 
 
 def _bounds(condition: Condition, parameter: SearchParameter) -> TypeGuard[Clause]:

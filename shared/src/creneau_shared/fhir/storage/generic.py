@@ -89,12 +89,14 @@ class GenericStore:
         changed: Changed = nothing_more,
         belonging: Belonging = as_it_is,
         listed: Callable[[str, str], str] | None = None,
+        indexed: Callable[[Resource], Resource] | None = None,
     ) -> None:
         """`listed`: the condition that a version is shown in the history of the type, by the alias of its row and the
-        column of its terms."""
+        column of its terms. `indexed`: what of a resource it is found by; None: all of it."""
         self.resource_type = resource_type
         self._base_url = base_url
         self._changed = changed
+        self._indexed = indexed
         self._belonging = belonging
         self._table = table_name(resource_type)
         self._needs = storage_needs(resource_type)
@@ -207,7 +209,7 @@ class GenericStore:
         if belonging is None:
             belonging = await self._belonging(connection, context, stored_resource, None) or ()
         require_owned(context, self.resource_type, belonging)
-        entries = index_resource(self.resource_type, stored_resource, base_url=self._base_url)
+        entries = self._entries(stored_resource)
         entries.terms.extend(belonging)
         if not await self._insert_version(connection, stored, entries, rivals=rivals):
             raise Conflict(
@@ -238,7 +240,7 @@ class GenericStore:
             keeping = belonging is None
         if not keeping:
             require_owned(context, self.resource_type, belonging or ())
-        entries = index_resource(self.resource_type, stored_resource, base_url=self._base_url)
+        entries = self._entries(stored_resource)
         entries.terms.extend(belonging or ())
         sql = self._update_keeping_ctes if keeping else self._update_ctes
         await self._write_version(connection, sql, current, stored, entries)
@@ -377,6 +379,10 @@ class GenericStore:
 
     def _stored(self, row: Any) -> Stored | None:
         return Stored(self.resource_type, *row) if row is not None else None
+
+    def _entries(self, resource: Resource) -> IndexEntries:
+        found_by = resource if self._indexed is None else self._indexed(resource)
+        return index_resource(self.resource_type, found_by, base_url=self._base_url)
 
     def _version_arguments(self, stored: Stored, entries: IndexEntries) -> list[Any]:
         """The arguments of the main table's row."""

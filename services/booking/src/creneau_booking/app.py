@@ -32,10 +32,12 @@ from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
+from creneau_booking.operations.sync_slots import SyncSlotsOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import narrow
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.feeds import Feeds
+from creneau_booking.storage.openings import OpeningStore
 from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
@@ -93,7 +95,7 @@ def create_stores(settings: BookingSettings) -> Stores:
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
-        schedules=ScheduleStore(base),
+        schedules=ScheduleStore(base, OpeningStore(base, settings.opening_limits)),
         responses=ResponseStore(base, Answering(handlers)),
         patients=PatientStore(base, people, contact_secrets(settings)),
         related_persons=related_persons,
@@ -177,6 +179,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             RenounceOperation(stores.related_persons).declare(),
             ActingForOperation().declare(),
             EraseOperation(stores.patients, create_erasure(settings)).declare(),
+            SyncSlotsOperation(settings.sync_slots_max).declare(),
             *EverythingOperation(
                 stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)
             ).declare(),

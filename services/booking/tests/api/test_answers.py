@@ -12,16 +12,16 @@ from services.booking.tests.api.test_access_rules import deadline
 from services.booking.tests.api.test_confirmation import CANCELLED, CONFIRMS, answers, asked, told, until
 from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, parameters, ref, schedule, utc
+from services.booking.tests.factories import appointment, ref, schedule, utc
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
+from services.booking.tests.telling import in_words
 
 from creneau_booking.api.responses import ResponseStore
 from creneau_booking.app import create_stores
 from creneau_booking.storage.appointment_mapper import COUNTER_PROPOSAL
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.storage.store import Resource, WriteContext
-from services.booking.tests.telling import in_words
 
 
 @pytest.fixture

@@ -236,6 +236,8 @@ class SlotFact:
     """whether its practice agrees to each booking of a patient"""
     offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
+    fresh_until: datetime | None = None
+    """until when what its agenda's software has said is to be believed; None: for good"""
 
     @property
     def specialties(self) -> frozenset[str]:

@@ -28,6 +28,7 @@ from creneau_booking.storage.related import relatives_of, with_an_agenda
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change of an appointment: what was and what is said now, as resources and as facts."""

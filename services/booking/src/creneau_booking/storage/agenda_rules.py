@@ -28,6 +28,7 @@ from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
+from creneau_booking.storage.availability.freshness import keep_freshness
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.pool import Connection
@@ -84,6 +85,7 @@ async def schedule_changed(
     await keep_agendas(connection, [key], context.now)
     if resource is not None and rules is not None:
         await _keep(connection, stored.id, resource, rules)
+        await keep_freshness(connection, stored.id, resource, context.now)
 
 
 async def actor_changed(connection: Connection, reference: str) -> None:

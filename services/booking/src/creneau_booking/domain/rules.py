@@ -138,6 +138,17 @@ def is_marked(slot: SlotFact, practices: Collection[str] | None) -> bool:
     return theirs and slot.status == "busy-tentative" and slot.taken_by is None
 
 
+def may_overbook(appointment: Appointment, *, by_patient: bool) -> bool:
+    """Whether an appointment is put where another one is on purpose: a practice says why."""
+    return not by_patient and bool(appointment.overbooking_reason) and bool(appointment.slots)
+
+
+def is_overbookable(slot: SlotFact, practices: Collection[str] | None) -> bool:
+    """Whether somebody has the slot, and it is of the practices' (organisations, ids) own agenda."""
+    theirs = practices is None or not slot.owners.isdisjoint(practices)
+    return theirs and slot.taken_by is not None and slot.schedule_open
+
+
 def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:
     """The appointment's period: its own, which every agenda's slots must cover, or else that of its slots.
 

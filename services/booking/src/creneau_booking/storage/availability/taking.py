@@ -14,8 +14,9 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.overbookings import left
 from creneau_booking.storage.patients import UNAVAILABLE
-from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
+from creneau_booking.storage.slot_rows import IS_OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.partitions import add_months, month_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.ids import new_id
@@ -138,7 +139,9 @@ WITH own AS MATERIALIZED (
 ), nobody AS (
   DELETE FROM occupancy WHERE appointment_id = $1
 )
-SELECT {_AGENDAS}
+SELECT {_AGENDAS}, EXISTS (
+  SELECT FROM slot WHERE id = ANY((SELECT $2::uuid[])::uuid[]) AND {IS_OVERBOOKED.format(slot="slot")}
+) AS overbooked
 """
 _SET_STATUS = f"""
 WITH own AS MATERIALIZED (
@@ -227,7 +230,19 @@ async def occupy(
     connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim, now: datetime
 ) -> tuple[str, ...]:
     """Take these people, too, for the claim's period; those who are taken by someone else."""
-    rows = await connection.fetch(_OCCUPY_TOO, appointment_id, claim.start, claim.end, list(actors), now)
+    return await occupy_for(connection, appointment_id, actors, claim.start, claim.end, now)
+
+
+async def occupy_for(
+    connection: Connection,
+    appointment_id: str,
+    actors: Sequence[str],
+    start: datetime,
+    end: datetime,
+    now: datetime,
+) -> tuple[str, ...]:
+    """Take people for `[start, end)`; those who are taken by someone else."""
+    rows = await connection.fetch(_OCCUPY_TOO, appointment_id, start, end, list(actors), now)
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
 
 
@@ -239,7 +254,14 @@ async def give_back(
     The agendas (references) of what it gave back."""
     keys = [slot_key(id_) for id_ in slots]
     row = await connection.fetchrow(_GIVE_BACK, appointment_id, keys, now)
-    return tuple(row["schedules"]) if row is not None else ()
+    if row is None:
+        return ()
+    if row["overbooked"]:
+        for heir in await left(connection, appointment_id, slots, now):
+            await connection.execute(
+                _OCCUPY_TOO, heir.appointment, heir.start, heir.end, list(heir.actors), now
+            )
+    return tuple(row["schedules"])
 
 
 async def set_status(

@@ -200,7 +200,9 @@ def test_children_have_their_own_practices(region: Region) -> None:
         service["name"].partition(" – ")[0]: rules_of(service) for service in region["HealthcareService"]
     }
     assert stated["Pédiatrie"] == AccessRules(age=AgeLimit(0, 17 * 12), change_deadline=timedelta(hours=24))
-    assert {name for name, rules in stated.items() if rules != AccessRules()} == {"Pédiatrie"}
+    assert stated["Rhumatologie"] == AccessRules(confirmation_required=True)
+    named = {name for name, rules in stated.items() if rules != AccessRules()}
+    assert named == {"Pédiatrie", "Rhumatologie"}
 
 
 def test_some_practise_in_two_places(region: Region) -> None:

@@ -15,6 +15,7 @@ from creneau_booking.domain.quotas import Quotas
 from creneau_booking.handlers.answers import Answering
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.departures import Departures
+from creneau_booking.handlers.ended_patients import EndedPatients
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
 from creneau_booking.handlers.patients import ContactSecrets
 from creneau_booking.handlers.people import People, known
@@ -97,7 +98,7 @@ def create_stores(settings: BookingSettings) -> Stores:
         slots=SlotStore(base),
         schedules=ScheduleStore(base, OpeningStore(base, settings.opening_limits)),
         responses=ResponseStore(base, Answering(handlers)),
-        patients=PatientStore(base, people, contact_secrets(settings)),
+        patients=PatientStore(base, people, contact_secrets(settings), EndedPatients(handlers)),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,

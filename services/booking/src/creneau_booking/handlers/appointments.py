@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from creneau_booking.domain import changes, confirmation
-from creneau_booking.domain.appointment import Appointment, Cancellation
+from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Cancellation
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, TooManyHolds
@@ -489,11 +489,18 @@ class AppointmentHandlers:
             await tell(connection, context, event, before)
 
     async def withdraw(
-        self, connection: Connection, context: WriteContext, current: Stored, *, by: Actor = "patient"
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        *,
+        by: Actor = "patient",
+        reason: str | None = None,
     ) -> Stored:
         """Cancel a locked appointment because the person for whom it was, or with whom, is leaving.
 
-        No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever.
+        No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever. `reason`: a
+        code of CANCELLATION_REASONS.
         """
         before = self._repository.stored_facts(current)
         if claims(before.status):
@@ -503,6 +510,10 @@ class AppointmentHandlers:
         cancellation = Cancellation(context.now, by)
         after = replace(before.cancelled(), version=current.version + 1, cancellation=cancellation)
         resource = self._repository.resource(current)
+        if reason is not None:
+            coding = {"system": CANCELLATION_REASONS, "code": reason}
+            resource = {**resource, "cancelationReason": {"coding": [coding]}}
+            after = replace(after, cancelation_reason=reason)
         stored = await self._repository.update(connection, context, current, resource, after)
         if told(before.status, after.status) is not None:
             event = AppointmentEvent("cancelled", after, by=by, awaits_practice=awaited)

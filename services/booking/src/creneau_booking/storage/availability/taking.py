@@ -246,6 +246,18 @@ async def occupy_for(
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
 
 
+async def hand_over(connection: Connection, appointment_id: str, old: str, new: str) -> None:
+    """What an appointment takes of one person it takes of another, unless that one is elsewhere then: the visit stands, and
+    is the practice's to settle."""
+    await connection.execute(
+        "UPDATE occupancy SET actor = $3 WHERE appointment_id = $1 AND actor = $2 AND NOT EXISTS ("
+        "SELECT FROM occupancy AS own WHERE own.actor = $3 AND own.period && occupancy.period)",
+        appointment_id,
+        old,
+        new,
+    )
+
+
 async def give_back(
     connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime
 ) -> tuple[str, ...]:

@@ -50,7 +50,9 @@ async def test_49_50_a_hold_by_type_and_by_instance(
     """49, 50: pending, tentative, busy-tentative; until when in `Expires`, in the resource and, in a Bundle, as an
     informational outcome."""
     caller = callers.patient(camille)
-    request = (await caller.post("Appointment", appointment("proposed", slots=agenda.slots[:1], patient=camille))).json()
+    request = (
+        await caller.post("Appointment", appointment("proposed", slots=agenda.slots[:1], patient=camille))
+    ).json()
     by_instance = await caller.post(
         f"Appointment/{request['id']}/$hold", parameters(appt_id=f"Appointment/{request['id']}")
     )
@@ -124,7 +126,9 @@ async def test_54_a_hold_is_renewed_within_limits(
     assert (one_more.status_code, code(one_more)) == (429, "too-many-holds"), one_more.text
 
 
-@pytest.mark.parametrize("way", ["appointment-reference", "appt-id", "appt-resource", "appointment", "bare", "post"])
+@pytest.mark.parametrize(
+    "way", ["appointment-reference", "appt-id", "appt-resource", "appointment", "bare", "post"]
+)
 async def test_56_60_every_spelling_books(
     callers: Callers, practice: Practice, agenda: Agenda, camille: str, way: str
 ) -> None:
@@ -160,9 +164,7 @@ async def test_62_booked_in_the_background(callers: Callers, agenda: Agenda, cam
     assert answer.headers["content-location"].startswith("http")
 
 
-async def test_63_the_slots_of_an_agenda_and_a_time(
-    callers: Callers, agenda: Agenda, camille: str
-) -> None:
+async def test_63_the_slots_of_an_agenda_and_a_time(callers: Callers, agenda: Agenda, camille: str) -> None:
     """63: found from the agenda, start and end; with neither it is 400."""
     caller = callers.patient(camille)
     wanted = appointment("proposed", patient=camille, start=agenda.at(1))
@@ -192,8 +194,8 @@ async def test_64_65_who_and_when_not(callers: Callers, practice: Practice, cami
         (caller, wanted(past, camille), "slot-in-the-past"),
         (caller, wanted(free, camille, other), "not-yours"),
         (software, wanted(free), "no-patient"),
-        (software, wanted(free, dead), "patient-inactive"),
-        (software, wanted(free, gone), "patient-inactive"),
+        (software, wanted(free, dead), "patient-unavailable"),
+        (software, wanted(free, gone), "patient-unavailable"),
     ):
         answer = await who.post("Appointment/$book", body)
         assert (answer.status_code in (403, 422), code(answer)) == (True, expected), answer.text
@@ -337,7 +339,9 @@ async def test_78_79_what_a_patch_leaves(
 
 
 class TestEndedPatients:
-    @pytest.mark.parametrize(("how", "why"), [({"deceasedBoolean": True}, "pat-dec"), ({"active": False}, "other")])
+    @pytest.mark.parametrize(
+        ("how", "why"), [({"deceasedBoolean": True}, "pat-dec"), ({"active": False}, "other")]
+    )
     async def test_84_what_was_booked_is_looked_at_again(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, how: Resource, why: str
     ) -> None:

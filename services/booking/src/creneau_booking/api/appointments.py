@@ -55,9 +55,7 @@ class AppointmentStore:
             stored, until = await self._handlers.hold(connection, context, resource, id_)
             context.answer["Expires"] = http_date(until)
             return stored
-        return self._until(
-            context, await self._handlers.create(connection, context, resource, id_)
-        )
+        return self._until(context, await self._handlers.create(connection, context, resource, id_))
 
     def _until(self, context: WriteContext, stored: Stored) -> Stored:
         """What waits for its practice is answered with until when."""
@@ -71,18 +69,14 @@ class AppointmentStore:
         self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
     ) -> Stored:
         if current.deleted:
-            return self._until(
-                context, await self._handlers.restore(connection, context, current, resource)
-            )
+            return self._until(context, await self._handlers.restore(connection, context, current, resource))
         before = self._repository.stored_facts(current)
         resource = await self._meant(connection, context, current, resource)
         if _is_hold(context, resource) and not claims(before.status):
             stored, until = await self._handlers.hold_stored(connection, context, current, resource)
             context.answer["Expires"] = http_date(until)
             return stored
-        return self._until(
-            context, await self._handlers.change(connection, context, current, resource)
-        )
+        return self._until(context, await self._handlers.change(connection, context, current, resource))
 
     async def rebased(
         self, connection: Connection, current: Stored, version: int, resource: Resource | None

@@ -30,9 +30,7 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 class PatientStore(GenericStore):
     """The generic store of Patients, with the rules on who states what."""
 
-    def __init__(
-        self, base_url: str, people: People, secrets: ContactSecrets, visits: EndedPatients
-    ) -> None:
+    def __init__(self, base_url: str, people: People, secrets: ContactSecrets, visits: EndedPatients) -> None:
         super().__init__(
             "Patient",
             base_url,

@@ -149,9 +149,7 @@ class Appointment:
             else p
             for p in self.participants
         )
-        return replace(
-            self, status="pending", participants=people, held_until=until, confirmation="asked"
-        )
+        return replace(self, status="pending", participants=people, held_until=until, confirmation="asked")
 
     def cancelled(self) -> Appointment:
         return replace(self, status="cancelled", held_until=None, counter=None)

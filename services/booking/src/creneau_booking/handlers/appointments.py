@@ -245,7 +245,8 @@ class AppointmentHandlers:
         whose: Whose,
     ) -> None:
         if after.confirmation == "asked":
-            return await self._ask_practice(connection, context, after, whose, whose.owners)
+            await self._ask_practice(connection, context, after, whose, whose.owners)
+            return
         kind = told(None, after.status)
         if kind is not None:
             known = whose.owners if whose.schedules else None
@@ -383,7 +384,9 @@ class AppointmentHandlers:
         resource = await self._word.hear_change(connection, context, change)
         if waits and hold is not None and after.status == "booked":
             confirmation.require_in_time(hold.expires_at, context.now)
-        after = self._next(context, current, before, resource, book=book or (waits and answered is None), hold=hold)
+        after = self._next(
+            context, current, before, resource, book=book or (waits and answered is None), hold=hold
+        )
         if after.status == "cancelled" != before.status:
             whose_act = by or acting(context)
             after = replace(after, cancellation=Cancellation(context.now, whose_act, note))

@@ -83,7 +83,9 @@ class BookOperation:
         subject = subject_of(given, session.call.id)
         patients = await patients_of(session, given)
         existing, own_id = await self._existing(session, subject), new_id()
-        replaced = await self._cancel_replaced(session, given, existing.id if existing is not None else own_id)
+        replaced = await self._cancel_replaced(
+            session, given, existing.id if existing is not None else own_id
+        )
         if existing is not None:
             stored = await self._book_existing(session, existing, subject.resource, patients, given, replaced)
         else:

@@ -83,7 +83,8 @@ async def set_confirmation(
 async def forget_hold(connection: Connection, appointment_id: str) -> Hold | None:
     """End a hold; the one that there was."""
     row = await connection.fetchrow(
-        "DELETE FROM hold WHERE appointment_id = $1 RETURNING issuer, subject, expires_at, confirmation", appointment_id
+        "DELETE FROM hold WHERE appointment_id = $1 RETURNING issuer, subject, expires_at, confirmation",
+        appointment_id,
     )
     return Hold(*row) if row is not None else None
 
@@ -99,7 +100,8 @@ async def hold_of(connection: Connection, appointment_id: str) -> Hold | None:
 async def extensions_of(connection: Connection, appointment_id: str) -> int | None:
     """How often an appointment's hold was put off; None when it is pending because the practice must agree."""
     extensions: int | None = await connection.fetchval(
-        "SELECT extensions FROM hold WHERE appointment_id = $1 AND confirmation IS DISTINCT FROM 'asked'", appointment_id
+        "SELECT extensions FROM hold WHERE appointment_id = $1 AND confirmation IS DISTINCT FROM 'asked'",
+        appointment_id,
     )
     return extensions
 

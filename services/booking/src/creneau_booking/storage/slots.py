@@ -88,7 +88,8 @@ WITH said AS (
 ), replaced AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
     status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")} ELSE slot.status END,
-    extra = {KEEPING_OVERBOOKED.format(extra="$5::text")}, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
+    extra = {KEEPING_OVERBOOKED.format(extra="$5::text")},
+    terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
     last_updated = $10, version = $11, generated = NULL
   FROM said WHERE slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served

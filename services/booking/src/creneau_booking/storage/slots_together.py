@@ -106,7 +106,9 @@ WITH said AS MATERIALIZED ({
     status = CASE WHEN slot.taken_by IS NULL THEN {
     JUDGED.format(slot="said", besides="''")
 } ELSE slot.status END,
-    extra = {KEEPING_OVERBOOKED.format(extra="said.extra")}, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
+    extra = {
+    KEEPING_OVERBOOKED.format(extra="said.extra")
+}, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
     kind_key = said.kind_key, last_updated = said.last_updated, version = said.version, generated = NULL
   FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served
@@ -255,7 +257,9 @@ def _may_replace(slot: SlotToWrite, agenda: Record, current: Record) -> bool:
     return current["visible"] and (stays or not current["taken"])
 
 
-async def keys_of_kinds(connection: Connection, versions: Sequence[VersionToWrite]) -> Mapping[tuple[int, bytes], int]:
+async def keys_of_kinds(
+    connection: Connection, versions: Sequence[VersionToWrite]
+) -> Mapping[tuple[int, bytes], int]:
     """The keys of the kinds, by agenda and digest, made if they are new; the agendas know how long their slots are."""
     longest: dict[int, Any] = {}
     wanted: dict[tuple[int, bytes], SlotKind] = {}

@@ -202,7 +202,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "referral-required": ("Prescription demandée", "Referral required"),
     "not-open-to-new-patients": ("Agenda fermé aux nouveaux patients", "Agenda not open to new patients"),
     "not-a-participant": ("Réponse de qui ne participe pas", "Answer of somebody who has no part"),
-    "answer-times": ("Réponse à une heure que personne n'a proposée", "Answer to a time that nobody has proposed"),
+    "answer-times": (
+        "Réponse à une heure que personne n'a proposée",
+        "Answer to a time that nobody has proposed",
+    ),
     "proposal-not-free": ("Heure proposée indisponible", "Proposed time not free"),
     "answered-too-late": ("Réponse du cabinet trop tardive", "Practice's answer too late"),
     "hold-expired": ("Mise en attente terminée", "Hold that has run out"),

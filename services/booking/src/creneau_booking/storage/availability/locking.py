@@ -25,7 +25,9 @@ from creneau_shared.security.rights import OWNER
 # refused whatever happens meanwhile, and so need not wait for their turn.
 _FOUND = """
 WITH found AS MATERIALIZED (
-  SELECT schedule_key, start, id, taken_by, CASE WHEN taken_by IS NULL THEN said <> 'free' AND NOT ($10 AND said = 'busy-tentative') ELSE taken_by <> $2 AND NOT EXISTS (
+  SELECT schedule_key, start, id, taken_by, CASE
+    WHEN taken_by IS NULL THEN said <> 'free' AND NOT ($10 AND said = 'busy-tentative')
+    ELSE taken_by <> $2 AND NOT EXISTS (
       SELECT FROM hold WHERE hold.appointment_id = slot.taken_by AND hold.expires_at <= $3) END AS out_of_reach
   FROM {slots} AS slot WHERE id = ANY((SELECT $1::uuid[])::uuid[])
 )"""
@@ -128,7 +130,16 @@ async def lock_slots(
     for everywhere.
     """
     keys = [slot_key(id_) for id_ in ids]
-    arguments = (keys, by, now, list(people), list(patients), *by_kind(named), *(holder or (None, None)), marked)
+    arguments = (
+        keys,
+        by,
+        now,
+        list(people),
+        list(patients),
+        *by_kind(named),
+        *(holder or (None, None)),
+        marked,
+    )
     month = month_of(connection, "slot", near, near, now) if near is not None else "slot"
     rows: Sequence[Any] = []
     if keys and month != "slot":

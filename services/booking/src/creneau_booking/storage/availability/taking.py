@@ -59,7 +59,8 @@ WITH wanted AS MATERIALIZED (
     ON slot.id = named.id AND slot.start = named.start
 ), claimed AS (
   UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
-  FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
+  FROM wanted WHERE {_FULL_KEY.format(row="wanted")}
+    AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
     AND EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = wanted.schedule_key AND agenda.open)
   RETURNING {SUPERSEDED}
 ), displaced AS ({_DISPLACE}), superseded AS (
@@ -180,7 +181,8 @@ async def displaced_by_others(
 async def take(
     connection: Connection, wanted: Appointment, claim: Claim, now: datetime, *, marked: bool = False
 ) -> Taken:
-    """Take the slots and the people of `claim` for `wanted`; those that their agenda has `marked`, too. The caller raises when that was not all: raising undoes it."""
+    """Take the slots and the people of `claim` for `wanted`; those that their agenda has `marked`, too. The caller raises when
+    that was not all: raising undoes it."""
     if claim.cuts:
         await _cut(connection, claim.cuts, now)
     cuts = {cut.slot.id: cut.start for cut in claim.cuts}

@@ -161,9 +161,14 @@ class AppointmentHandlers:
     ) -> Reach:
         """Lock what an appointment wants and, of `before`, has; what the caller's own account holds of it may give way."""
         holder = (context.issuer, context.subject) if holding or context.patient_ids is not None else None
-        locked = await self._claiming.lock(
-            connection, context.now, wanted, before, holder, marked=schedules(context)
+        # What it asked for before, or keeps pending, the scheduler of an agenda may have marked; nothing else is booked there.
+        asks = (
+            before.status in ("proposed", "waitlist", "pending")
+            if before is not None
+            else wanted.status == "pending"
         )
+        marked = asks and not holding and schedules(context)
+        locked = await self._claiming.lock(connection, context.now, wanted, before, holder, marked=marked)
         return Reach(locked, await self._own_holds.among(connection, context, wanted, locked.own_holds))
 
     async def _cleared(

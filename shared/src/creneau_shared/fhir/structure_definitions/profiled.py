@@ -40,6 +40,10 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Le rendez-vous pris à la place de celui-ci, qui a été annulé pour lui ; le serveur l'écrit.",
         "The appointment made in the place of this one, which was cancelled for it; the server writes it.",
     ),
+    "overbooking-reason": (
+        "Pourquoi le cabinet place ce rendez-vous sur un créneau déjà pris ; dit par le cabinet, jamais par le patient.",
+        "Why the practice puts this appointment into a slot that is taken; said by the practice, never by the patient.",
+    ),
     "counter-proposal": (
         "Une autre heure qu'un participant propose et que les autres n'ont pas acceptée ; le serveur l'écrit.",
         "Another time that a participant proposes and the others have not accepted; the server writes it.",

@@ -172,7 +172,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             RenounceOperation(stores.related_persons).declare(),
             ActingForOperation().declare(),
             EraseOperation(stores.patients, create_erasure(settings)).declare(),
-            SyncSlotsOperation(settings.sync_slots_max).declare(),
+            SyncSlotsOperation(stores.schedules, settings.sync_slots_max).declare(),
             *EverythingOperation(
                 stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)
             ).declare(),

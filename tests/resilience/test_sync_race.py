@@ -52,7 +52,10 @@ async def test_slots_are_booked_while_their_agenda_is_synchronised(local_run: Lo
     office, chance = Office(local_run), random.Random(SEED)
     await office.open()
     before = await deadlocks(local_run)
-    async with clients(local_run, CLIENTS) as racers, Client(local_run.port, local_run.token("system")) as software:
+    async with (
+        clients(local_run, CLIENTS) as racers,
+        Client(local_run.port, local_run.token("system")) as software,
+    ):
         for number in range(rounds):
             slots = await office.free_slots(SLOTS)
             first, last = slots[0].start, slots[-1].start + VISIT
@@ -63,7 +66,9 @@ async def test_slots_are_booked_while_their_agenda_is_synchronised(local_run: Lo
             while not racing.done():
                 # Some are gone, some say something else; in the end there is all of it again.
                 some = [slot for slot in slots if chance.random() < 0.7]
-                answer = await software.post(path, feed(office, some, comment=f"https://exemple.fr/{rewritten}"))
+                answer = await software.post(
+                    path, feed(office, some, comment=f"https://exemple.fr/{rewritten}")
+                )
                 assert answer.status == 200, answer.content
                 rewritten += 1
             outcome = await racing

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.api.patients import PatientStore
@@ -18,11 +19,13 @@ from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
 from creneau_booking.handlers.patients import ContactSecrets
 from creneau_booking.handlers.people import People, known
 from creneau_booking.handlers.proxies import RelatedPersonStore
+from creneau_booking.handlers.publication import BulkPublication, PublicationPlace
 from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.acting_for import ActingForOperation
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
+from creneau_booking.operations.bulk_publish import BulkPublishOperation
 from creneau_booking.operations.erase import EraseOperation
 from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
@@ -143,6 +146,20 @@ def create_rehearsal(settings: BookingSettings) -> Rehearsal:
     return Rehearsal(create_handlers(settings)[0], settings.rehearsal_hours_ahead)
 
 
+def create_publication(settings: BookingSettings, database: Database) -> BulkPublication | None:
+    """What publishes free slots in bulk, for the worker; None: nothing is published."""
+    if not settings.bulk_publish_folder:
+        return None
+    place = PublicationPlace(
+        Path(settings.bulk_publish_folder),
+        f"{settings.site_url}/bulk",
+        settings.site_url,
+        settings.bulk_publish_days,
+        timedelta(seconds=settings.bulk_publish_kept_s),
+    )
+    return BulkPublication(database, place)
+
+
 def create_catalog(clock: Clock | None = None) -> Catalog:
     """What can be searched here: booking's own types and its replica of the directory."""
     generic = [narrow.TABLES.get(name, GenericTable).of(name) for name in (*OWN_TYPES, *REPLICA_TYPES)]
@@ -172,6 +189,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             RenounceOperation(stores.related_persons).declare(),
             ActingForOperation().declare(),
             EraseOperation(stores.patients, create_erasure(settings)).declare(),
+            BulkPublishOperation(timedelta(seconds=settings.bulk_publish_interval_s)).declare(),
             SyncSlotsOperation(stores.schedules, settings.sync_slots_max).declare(),
             *EverythingOperation(
                 stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)

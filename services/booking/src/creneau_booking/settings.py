@@ -60,6 +60,18 @@ class BookingSettings(ServiceSettings):
     slot_months_ahead: int = Field(15, description="months for which slot partitions are kept ready")
     slot_months_kept: int = Field(24, description="months after which past slots are dropped")
 
+    bulk_publish_folder: str = Field(
+        "",
+        description="folder where the worker writes the files of `$bulk-publish`, which the entrance serves under /bulk;"
+        " empty: nothing is published in bulk",
+    )
+    bulk_publish_interval_s: float = Field(
+        300.0, gt=0, description="pause between two publications in bulk, seconds"
+    )
+    bulk_publish_days: int = Field(60, ge=1, description="how far ahead slots are published in bulk, days")
+    bulk_publish_kept_s: float = Field(
+        3600.0, ge=0, description="files that no manifest names any more are kept for, seconds"
+    )
     sync_slots_max: int = Field(10_000, ge=1, description="slots that one `$sync-slots` takes")
 
     rehearsal_hours_ahead: int = Field(
@@ -105,6 +117,11 @@ class BookingSettings(ServiceSettings):
         description="an erased person is looked for once more after, seconds: longer than any request may take",
     )
     erasure_sweep_interval_s: float = Field(30.0, description="pause between two such looks, seconds")
+
+    @property
+    def site_url(self) -> str:
+        """The pages' address: what the base is below."""
+        return self.public_base_url.rstrip("/").removesuffix("/fhir")
 
     @property
     def keeping_times(self) -> KeepingTimes:

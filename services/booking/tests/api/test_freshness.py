@@ -43,7 +43,9 @@ async def offered(caller: Caller, agenda: Agenda, **query: str) -> int:
 
 async def told(caller: Caller, agenda: Agenda) -> Any:
     resource = (await caller.get(f"Schedule/{agenda.id}")).json()
-    return next((e["valueInstant"] for e in resource.get("extension", ()) if e["url"] == SYNCHRONISED_AT), None)
+    return next(
+        (e["valueInstant"] for e in resource.get("extension", ()) if e["url"] == SYNCHRONISED_AT), None
+    )
 
 
 async def test_it_goes_and_comes_back_by_itself(world: tuple[Callers, Practice]) -> None:
@@ -55,7 +57,9 @@ async def test_it_goes_and_comes_back_by_itself(world: tuple[Callers, Practice])
     callers.clock.advance(timedelta(hours=1, seconds=1))
     assert [await offered(one, agenda) for one in everybody] == [0, 0, 0]
     assert await offered(software, agenda, _sort="start", _count="2") == 0
-    found = await software.get("Slot", **{"schedule.actor": agenda.practitioner, "status": "free", "_sort": "start"})
+    found = await software.get(
+        "Slot", **{"schedule.actor": agenda.practitioner, "status": "free", "_sort": "start"}
+    )
     assert found.json()["total"] == 0
     who = await practice.new_patient()
     wanted = appointment(
@@ -87,7 +91,10 @@ async def test_any_word_of_the_software_counts(world: tuple[Callers, Practice]) 
             assert (await software.put(f"Slot/{new['id']}", new)).status_code == 201
         elif way == "bundle":
             entries = [
-                {"resource": {**new, "id": f"{new['id']}-{n}"}, "request": {"method": "PUT", "url": f"Slot/{new['id']}-{n}"}}
+                {
+                    "resource": {**new, "id": f"{new['id']}-{n}"},
+                    "request": {"method": "PUT", "url": f"Slot/{new['id']}-{n}"},
+                }
                 for n in range(3)
             ]
             assert (await software.post("", {**one, "entry": entries})).status_code == 200
@@ -118,7 +125,10 @@ async def test_what_a_schedule_states(world: tuple[Callers, Practice]) -> None:
     assert await offered(software, agenda) == 0
     assert await state(hours(2), at(now + timedelta(hours=3))) == 200
     assert (await offered(software, agenda), await told(software, agenda)) == (1, utc(now))
-    odd = {"url": STALE_AFTER, "valueDuration": {"value": 1, "code": "mo", "system": "http://unitsofmeasure.org"}}
+    odd = {
+        "url": STALE_AFTER,
+        "valueDuration": {"value": 1, "code": "mo", "system": "http://unitsofmeasure.org"},
+    }
     assert await state(odd) == 422
     assert await state(hours(2), hours(3)) == 422
 

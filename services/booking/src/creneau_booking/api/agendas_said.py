@@ -17,7 +17,6 @@ from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.security.access import Access
 
-
 _SAYS_SO = re.compile(rb"/schedule-(?:synchronised-at|stale-after)\"")
 
 

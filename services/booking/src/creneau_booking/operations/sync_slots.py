@@ -36,9 +36,13 @@ DEFINITION = {
         [
             parameter("from", "dateTime", documentation="First moment of the period; also start."),
             parameter(
-                "to", "dateTime", documentation="End of the period, excluded; a date includes its day. Also end."
+                "to",
+                "dateTime",
+                documentation="End of the period, excluded; a date includes its day. Also end.",
             ),
-            parameter("slot", "Slot", maximum="*", documentation="In a Parameters: slots, or Bundles of them."),
+            parameter(
+                "slot", "Slot", maximum="*", documentation="In a Parameters: slots, or Bundles of them."
+            ),
             parameter("created", "integer", use="out", minimum=1),
             parameter("updated", "integer", use="out", minimum=1),
             parameter("deleted", "integer", use="out", minimum=1),
@@ -65,7 +69,10 @@ DEFINITION = {
                 ],
             ),
             parameter(
-                "outcome", "OperationOutcome", use="out", documentation="The conflicts again, in words: warnings."
+                "outcome",
+                "OperationOutcome",
+                use="out",
+                documentation="The conflicts again, in words: warnings.",
             ),
         ],
         affects_state=True,

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
@@ -18,7 +17,7 @@ from asyncpg import Record
 from creneau_booking.domain.refusals import AgendaWrittenMeanwhile, SlotMadeMeanwhile, SlotSentTwice
 from creneau_booking.domain.synchronising import ECHOES, Difference, Known, SaidSlot, Sent, difference
 from creneau_booking.storage.availability.actors import write_beside
-from creneau_booking.storage.slot_rows import SUPERSEDE, SlotKind, SlotRow, slot_key, slot_name
+from creneau_booking.storage.slot_rows import SUPERSEDE, SlotKind, SlotRow
 from creneau_booking.storage.slots_together import (
     CLAIM,
     INSERT_MANY,
@@ -169,7 +168,9 @@ def _identifiers(terms: Sequence[str] | None) -> frozenset[str]:
     """The search terms by which one identifier is told from all others: with its system, if it has one."""
     if not terms:
         return frozenset()
-    return frozenset(term for term in terms if term.startswith(_ID_TERM) and "|" in term and not term.endswith("|"))
+    return frozenset(
+        term for term in terms if term.startswith(_ID_TERM) and "|" in term and not term.endswith("|")
+    )
 
 
 async def _known(
@@ -242,7 +243,8 @@ async def _fresh(
                 raise SlotMadeMeanwhile(next(one.id or "" for one in sent if one.row.id == row["id"]))
             before[row["id"]] = row
     return [
-        VersionToWrite(_to_write(context, _placed(one), one.kind), agenda, before.get(one.row.id)) for one in sent
+        VersionToWrite(_to_write(context, _placed(one), one.kind), agenda, before.get(one.row.id))
+        for one in sent
     ]
 
 

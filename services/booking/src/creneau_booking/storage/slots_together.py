@@ -257,7 +257,9 @@ def _may_replace(slot: SlotToWrite, agenda: Record, current: Record) -> bool:
     return current["visible"] and (stays or not current["taken"])
 
 
-async def keys_of_kinds(connection: Connection, versions: Sequence[VersionToWrite]) -> Mapping[tuple[int, bytes], int]:
+async def keys_of_kinds(
+    connection: Connection, versions: Sequence[VersionToWrite]
+) -> Mapping[tuple[int, bytes], int]:
     """The keys of the kinds, by agenda and digest, made if they are new; the agendas know how long their slots are."""
     longest: dict[int, Any] = {}
     wanted: dict[tuple[int, bytes], SlotKind] = {}
@@ -267,7 +269,9 @@ async def keys_of_kinds(connection: Connection, versions: Sequence[VersionToWrit
         wanted[version.agenda, kind.digest] = kind
     agendas, digests = zip(*wanted, strict=True)
     spoken = spoken_at(versions[0].slot.write.context)  # all are of one caller
-    rows = await connection.fetch(_KINDS, list(longest), list(longest.values()), list(agendas), list(digests), spoken)
+    rows = await connection.fetch(
+        _KINDS, list(longest), list(longest.values()), list(agendas), list(digests), spoken
+    )
     keys = {(row["schedule_key"], row["digest"]): row["key"] for row in rows}
     if missing := [place for place in wanted if place not in keys]:
         kinds = [wanted[place] for place in missing]

@@ -317,6 +317,16 @@ feed = Table(
 )
 """Which software publishes agendas: when it was last taken in, and since when everything of it is refused."""
 
+publication = Table(
+    "publication",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("published_at", DateTime(timezone=True), nullable=False),
+    Column("etag", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+)
+"""The manifest of what was published in bulk last: one row."""
+
 vouched_address = Table(
     "vouched_address",
     metadata,

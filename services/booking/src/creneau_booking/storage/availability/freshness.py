@@ -98,7 +98,10 @@ def freshness_of(schedule: Resource) -> Freshness:
 
 def _duration(quantity: Resource) -> timedelta | tuple[RuleFault, str, str]:
     unit = quantity.get("code")
-    if unit not in _SECONDS or quantity.get("system", "http://unitsofmeasure.org") != "http://unitsofmeasure.org":
+    if (
+        unit not in _SECONDS
+        or quantity.get("system", "http://unitsofmeasure.org") != "http://unitsofmeasure.org"
+    ):
         return "unit", "valueDuration.code", ", ".join(_SECONDS)
     value = quantity.get("value")
     if value is None or Decimal(str(value)) % 1 or value <= 0 or "comparator" in quantity:

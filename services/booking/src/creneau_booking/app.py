@@ -20,6 +20,7 @@ from creneau_booking.handlers.patients import ContactSecrets
 from creneau_booking.handlers.people import People, known
 from creneau_booking.handlers.proxies import RelatedPersonStore
 from creneau_booking.handlers.publication import BulkPublication, PublicationPlace
+from creneau_booking.handlers.sas_reports import Platform, SasReports, appointment_changed
 from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.acting_for import ActingForOperation
@@ -53,7 +54,7 @@ from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.audit_events import AuditEventTable, names_in
-from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.fhir.storage.generic import GenericStore, nothing_more
 from creneau_shared.messaging.consumer import Consumer
 from creneau_shared.security.answers import Answers
 from creneau_shared.security.contact_accounts import ContactAccounts
@@ -69,7 +70,13 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
     """The commands on appointments, for the API and for the worker alike."""
     base = settings.public_base_url.rstrip("/")
     repository = AppointmentRepository(
-        GenericStore("Appointment", base, listed=partial(real, "Appointment")), base
+        GenericStore(
+            "Appointment",
+            base,
+            appointment_changed if settings.sas_platform_url else nothing_more,
+            listed=partial(real, "Appointment"),
+        ),
+        base,
     )
     holds = HoldPolicy(
         timedelta(seconds=settings.hold_duration_s),
@@ -144,6 +151,22 @@ def create_consumer(settings: BookingSettings, database: Database, clock: Clock)
 def create_rehearsal(settings: BookingSettings) -> Rehearsal:
     """What keeps the agenda of the rehearsals, for the worker."""
     return Rehearsal(create_handlers(settings)[0], settings.rehearsal_hours_ahead)
+
+
+def create_sas_reports(settings: BookingSettings, database: Database, clock: Clock) -> SasReports | None:
+    """What tells the SAS platform of regulators' appointments, for the worker; None: it is told nothing."""
+    if not settings.sas_platform_url:
+        return None
+    platform = Platform(
+        settings.sas_platform_url,
+        settings.sas_platform_system or settings.public_base_url,
+        timedelta(seconds=settings.sas_platform_timeout_s),
+        timedelta(seconds=settings.sas_report_delay_first_s),
+        timedelta(seconds=settings.sas_report_delay_max_s),
+        settings.sas_platform_certificate,
+        settings.sas_platform_key,
+    )
+    return SasReports(database, platform, clock)
 
 
 def create_publication(settings: BookingSettings, database: Database) -> BulkPublication | None:

@@ -31,6 +31,10 @@ def read(folder: Path, manifest: Resource, type_: str) -> list[Resource]:
     return lines
 
 
+def whole(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("*.ndjson"))
+
+
 async def test_what_is_published(fresh: Practice, tmp_path: Path) -> None:
     settings = fresh.settings.model_copy(
         update={"bulk_publish_folder": str(tmp_path), "bulk_publish_days": 20, "bulk_publish_kept_s": 600.0}
@@ -93,7 +97,7 @@ async def require_served(client: httpx.AsyncClient, folder: Path, free: set[str]
         id_ for id_, said in offers.items() if said == "some"
     }
     assert {role["practitioner"]["reference"] for role in read(folder, manifest, "PractitionerRole")}
-    everything = b"".join(path.read_bytes() for path in folder.glob("*.ndjson"))
+    everything = whole(folder)
     assert b"Patient" not in everything
     assert "Secrète".encode() not in everything
 

@@ -14,6 +14,7 @@ from creneau_booking.publishing import erasure_tombstone
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import erasures, retention
 from creneau_booking.storage.actions import forget_actions
+from creneau_booking.storage.availability.freshness import measure_stale
 from creneau_booking.storage.doubles import DOUBLES, doubled
 from creneau_booking.storage.feeds import measure_feeds
 from creneau_booking.storage.holds import expired_holds, next_expiry
@@ -179,6 +180,7 @@ class Jobs:
         since = self._watched_at or now - WATCHED_AT_FIRST
         async with self._database.connection() as connection:
             await measure_feeds(connection, now - timedelta(days=self._settings.feeds_told_days))
+            await measure_stale(connection, now)
             await buried.measure(connection)
             self._doubled = await doubled(connection, since - WATCHED_TWICE, self._doubled)
         DOUBLES.set(len(self._doubled))

@@ -47,6 +47,7 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "book": OperationRow(
         ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"
     ),
+    "bulk-publish": OperationRow(("Slot", "s"), "open to everybody: what a patient could book"),
     "sync-slots": OperationRow(("Slot", "u"), "on an agenda of the caller's own practices"),
     "reschedule": OperationRow(("Appointment", "u")),
     "confirm": OperationRow(("Appointment", "u"), "the practice whose agenda it is; a patient only a hold of their own"),

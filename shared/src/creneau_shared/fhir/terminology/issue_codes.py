@@ -76,6 +76,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Slot finer than a microsecond",
     ),
     "agenda-not-up-to-date": ("Agenda qui n'est pas à jour", "Agenda that is not up to date"),
+    "not-published": ("Rien n'est publié en masse", "Nothing is published in bulk"),
     "too-many-slots": ("Trop de créneaux à la fois", "Too many slots at once"),
     "other-agenda": ("Créneau d'un autre agenda", "Slot of another agenda"),
     "outside-window": ("Créneau hors de la période synchronisée", "Slot outside the synchronised period"),

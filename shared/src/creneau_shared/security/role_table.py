@@ -46,6 +46,8 @@ OPERATIONS: Mapping[str, OperationRow] = {
         ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"
     ),
     "reschedule": OperationRow(("Appointment", "u")),
+    "preview-slots": OperationRow(("Schedule", "u"), "the practice's own agendas"),
+    "close": OperationRow(("Schedule", "u"), "the practice's own agendas, and the appointments in them"),
     "validate": OperationRow(
         None,
         "open to everybody: what is sent is checked and not kept; of a stored resource it takes reading it",

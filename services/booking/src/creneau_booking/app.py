@@ -27,13 +27,15 @@ from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.acting_for import ActingForOperation
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
-from creneau_booking.operations.cancel import CancelOperation
-from creneau_booking.operations.confirm import ConfirmOperation
 from creneau_booking.operations.bulk_publish import BulkPublishOperation
+from creneau_booking.operations.cancel import CancelOperation
+from creneau_booking.operations.close import CloseOperation
+from creneau_booking.operations.confirm import ConfirmOperation
 from creneau_booking.operations.erase import EraseOperation
 from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
+from creneau_booking.operations.preview_slots import PreviewSlotsOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
 from creneau_booking.operations.sync_slots import SyncSlotsOperation
@@ -105,7 +107,7 @@ def create_stores(settings: BookingSettings) -> Stores:
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
-        schedules=ScheduleStore(base, OpeningStore(base, settings.opening_limits)),
+        schedules=ScheduleStore(base, create_openings(settings)),
         responses=ResponseStore(base, Answering(handlers)),
         patients=PatientStore(base, people, contact_secrets(settings)),
         related_persons=related_persons,
@@ -153,6 +155,11 @@ def create_consumer(settings: BookingSettings, database: Database, clock: Clock)
     )
 
 
+def create_openings(settings: BookingSettings) -> OpeningStore:
+    """What makes slots from the rules of agendas, for the API and for the worker alike."""
+    return OpeningStore(settings.public_base_url.rstrip("/"), settings.opening_limits)
+
+
 def create_rehearsal(settings: BookingSettings) -> Rehearsal:
     """What keeps the agenda of the rehearsals, for the worker."""
     return Rehearsal(create_handlers(settings)[0], settings.rehearsal_hours_ahead)
@@ -197,6 +204,7 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Booking's FHIR interactions, for the API and for the worker alike."""
     stores = create_stores(settings)
+    openings = create_openings(settings)
     desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots, stores.patients)
     return create_fhir_server(
         settings,
@@ -214,6 +222,16 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             CancelOperation(desk).declare(),
             ConfirmOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
+            PreviewSlotsOperation(
+                stores.schedules, stores.slots, openings, settings.preview_listed_max
+            ).declare(),
+            CloseOperation(
+                desk,
+                stores.schedules,
+                openings,
+                appointments_max=settings.close_appointments_max,
+                days_max=settings.close_days_max,
+            ).declare(),
             InviteOperation(stores.related_persons, timedelta(days=settings.proxy_invitation_days)).declare(),
             AcceptOperation(stores.related_persons).declare(),
             RenounceOperation(stores.related_persons).declare(),

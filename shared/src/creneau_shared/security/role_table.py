@@ -52,6 +52,8 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "reschedule": OperationRow(("Appointment", "u")),
     "confirm": OperationRow(("Appointment", "u"), "the practice whose agenda it is; a patient only a hold of their own"),
     "cancel": OperationRow(("Appointment", "u")),
+    "preview-slots": OperationRow(("Schedule", "u"), "the practice's own agendas"),
+    "close": OperationRow(("Schedule", "u"), "the practice's own agendas, and the appointments in them"),
     "validate": OperationRow(
         None,
         "open to everybody: what is sent is checked and not kept; of a stored resource it takes reading it",

@@ -10,8 +10,8 @@ from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import beside_others
-from creneau_booking.storage.openings import OpeningStore
 from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
+from creneau_booking.storage.openings import OpeningStore
 from creneau_booking.storage.ownership import schedule_belonging
 from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_in

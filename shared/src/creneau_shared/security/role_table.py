@@ -41,6 +41,7 @@ OPERATE = "creneau/operate"
 
 OPERATIONS: Mapping[str, OperationRow] = {
     "find": OperationRow(("Slot", "s"), "an appointment to ignore counts only if the caller may read it"),
+    "soonest": OperationRow(("Slot", "s")),
     "hold": OperationRow(("Appointment", "c")),
     "book": OperationRow(
         ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"

@@ -38,6 +38,7 @@ from creneau_booking.operations.hold import HoldOperation
 from creneau_booking.operations.preview_slots import PreviewSlotsOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
+from creneau_booking.operations.soonest import SoonestOperation
 from creneau_booking.operations.sync_slots import SyncSlotsOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import narrow
@@ -216,6 +217,10 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
         operations=[
             FindOperation(
                 settings.find_window_days_max, settings.future_appointments_per_agenda_max
+            ).declare(),
+            SoonestOperation(
+                per_agenda_max=settings.future_appointments_per_agenda_max,
+                read_max=settings.soonest_rows_read_max,
             ).declare(),
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),

@@ -63,6 +63,12 @@ class BookingSettings(ServiceSettings):
     )
     patients_per_account_max: int = Field(20, description="people whom one patient's account may register")
     find_window_days_max: int = Field(93, description="longest window that $find searches, days")
+    soonest_rows_read_max: int = Field(
+        100_000, ge=1, description="rows that one $soonest reads where too many agendas fit to gather them"
+    )
+    first_free_kept_s: float = Field(
+        20.0, gt=0, description="pause between two looks at first free starts that have passed, seconds"
+    )
     slot_months_ahead: int = Field(15, description="months for which slot partitions are kept ready")
     slot_months_kept: int = Field(24, description="months after which past slots are dropped")
 

@@ -43,6 +43,7 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "find": OperationRow(("Slot", "s"), "an appointment to ignore counts only if the caller may read it"),
     "find-care": OperationRow(("PractitionerRole", "s")),
     "suggest": OperationRow(("PractitionerRole", "s")),
+    "soonest": OperationRow(("Slot", "s")),
     "hold": OperationRow(("Appointment", "c")),
     "book": OperationRow(
         ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"

@@ -64,6 +64,14 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Condition qui cherche ailleurs que parmi ce qui serait créé",
         "Condition that searches elsewhere than among what would be created",
     ),
+    "no-place": ("Aucun lieu pour une distance", "No place for a distance"),
+    "not-all-looked-through": (
+        "Agendas trop nombreux pour être tous parcourus",
+        "Too many agendas to look through all",
+    ),
+    "no-free-slot": ("Aucun créneau libre", "No free slot"),
+    "agenda-not-connected": ("Agenda non relié", "Agenda not connected"),
+    "agenda-not-up-to-date": ("Agenda qui n'est pas à jour", "Agenda not up to date"),
     "window-order": ("Période cherchée à l'envers", "Searched period that ends before it starts"),
     "window-too-long": ("Période cherchée trop longue", "Searched period too long"),
     # Slots and agendas

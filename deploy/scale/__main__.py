@@ -11,7 +11,7 @@ import time
 from creneau_directory.domain.care.places import Commune, gazetteer
 from deploy.demo.progress import number
 from deploy.scale.build import build
-from deploy.scale.copy import Copier, connect, finish
+from deploy.scale.copy import Copier, connect, finish, prepare
 from deploy.scale.plan import communes, seats
 
 
@@ -44,9 +44,10 @@ async def _run(arguments: argparse.Namespace) -> None:
         )
 
     try:
+        await prepare(connection)
         copier = Copier(connection, arguments.base_url, light=arguments.light)
         await copier.copy(build(plan, seed=arguments.seed, situations_each=each), told)
-        print("\nStatistiques …", flush=True)
+        print("\nIndex et statistiques …", flush=True)
         await finish(connection)
     finally:
         await connection.close()

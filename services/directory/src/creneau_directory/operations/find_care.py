@@ -238,7 +238,7 @@ class FindCareOperation:
 
 def _collect(role: Any, referred: dict[str, dict[str, None]]) -> None:
     for name, element in _INCLUDED:
-        value = role.get(element, ())
+        value = role.get(element, [])
         for reference in value if isinstance(value, list) else (value,):
             kind, _, id_ = str(reference.get("reference", "")).split("/_history/")[0].rpartition("/")
             if kind.rpartition("/")[2] == name:

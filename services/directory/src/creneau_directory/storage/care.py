@@ -121,9 +121,9 @@ def _around(role: Resource, known: Mapping[str, Mapping[str, Resource]]) -> Arou
 
 
 def _referred(role: Resource, element: str) -> list[str]:
-    value = role.get(element, ())
+    value = role.get(element, [])
     references: Iterable[Any] = value if isinstance(value, list) else (value,)
-    return [str(r.get("reference", "")).split("/_history/")[0].rpartition("/")[2] for r in references if "reference" in r]
+    return [r["reference"].split("/_history/")[0].rpartition("/")[2] for r in references if "reference" in r]
 
 
 async def refresh_due(connection: Connection) -> int:

@@ -39,7 +39,7 @@ def create_fhir(settings: DirectorySettings, database: Database, clock: Clock) -
         service=SERVICE,
         database=database,
         clock=clock,
-        types=served_types(settings.public_base_url.rstrip("/"), NAMES),
+        types=served_types(settings, NAMES),
         catalog=create_catalog(),
         operations=create_operations(settings),
         memberships=known,

@@ -19,3 +19,19 @@ class DirectorySettings(ServiceSettings):
     care_due_interval_s: float = Field(
         1.0, gt=0, description="how often the worker looks for situations to enter into people's search, seconds"
     )
+    offers_per_page: int = Field(
+        200,
+        ge=1,
+        le=1000,
+        description="offers (HealthcareService) on a page when a search does not say, as in the ROR",
+    )
+    offers_counted_max: int = Field(
+        1_000_000,
+        ge=1,
+        description="offers up to which the total of a search is counted without being asked for",
+    )
+    ror_headers_required: bool = Field(
+        False,
+        description="whether searches of the directory take a token and the ROR's four headers (Ror-Profil-Utilisateur-…,"
+        " Ror-Role-Metier-…), as the national ROR demands; otherwise the directory is open",
+    )

@@ -86,7 +86,7 @@ WITH said AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
     status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")} ELSE slot.status END,
     extra = $5, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
-    last_updated = $10, version = $11
+    last_updated = $10, version = $11, generated = NULL
   FROM said WHERE slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served
 ), superseded AS (
@@ -95,7 +95,9 @@ WITH said AS (
 SELECT served FROM replaced
 """
 _REMOVE = f"""
-WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now)
+WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now), left_out AS (
+  INSERT INTO opening_left_out SELECT schedule_key, start, "end" FROM gone WHERE generated ON CONFLICT DO NOTHING
+)
 {SUPERSEDE}
 SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, now FROM gone, moment
 UNION ALL

@@ -181,6 +181,14 @@ async def test_an_emergency_that_names_nobody_finds_nobody(care: Care) -> None:
     assert matches(await care.find("infarctus cardiologue rennes"))
 
 
+@pytest.mark.parametrize("text", ["qwfplu", "qwfplu rennes"])
+async def test_what_is_not_understood_finds_nobody_rather_than_everybody(care: Care, text: str) -> None:
+    bundle = await care.find(text)
+    assert matches(bundle) == []
+    assert values(bundle, "ignored") == ["qwfplu"]
+    assert len(matches(await care.find("rennes"))) == 20
+
+
 async def test_the_ranking_explains_itself(care: Care) -> None:
     bundle = await care.find("mal au dos rennes", explain="true")
     explained = [p["part"] for p in told(bundle)["parameter"] if p["name"] == "explanation"]

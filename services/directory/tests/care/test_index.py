@@ -12,6 +12,7 @@ from services.directory.tests.conftest import Directory
 from creneau_directory.domain.care.places import gazetteer
 from creneau_directory.domain.care.situation import Around, cells, cells_around, situation_of
 from creneau_directory.domain.care.vocabulary import vocabulary
+from creneau_directory.domain.ror.urls import SENSITIVE_UNIT
 from creneau_directory.jobs import CareIndex
 from creneau_directory.storage import care
 
@@ -133,3 +134,18 @@ def test_cells_around_hold_the_point_and_what_is_near() -> None:
         assert fine in around or coarse in around
     north = cells(48.11 + 4.9 / 111.195, -1.67)[0]
     assert north in cells_around(48.11, -1.67, 5.0)
+
+
+async def test_a_sensitive_unit_is_not_found(directory: Directory) -> None:
+    person, place, role = entries("Discretin")
+    unit = {
+        "resourceType": "HealthcareService",
+        "id": role["id"],
+        "active": True,
+        "extension": [{"url": SENSITIVE_UNIT, "valueBoolean": True}],
+    }
+    with_unit = role | {"healthcareService": [{"reference": f"HealthcareService/{unit['id']}"}]}
+    await put(directory, person, place, unit, with_unit)
+    assert await found(directory, "discretin") == []
+    await put(directory, unit | {"extension": [{"url": SENSITIVE_UNIT, "valueBoolean": False}]})
+    assert await found(directory, "discretin") == [role["id"]]

@@ -93,6 +93,11 @@ class Intent:
     def empty(self) -> bool:
         return not (self.cares or self.place or self.names or self.filters or self.near_me)
 
+    @property
+    def lost(self) -> bool:
+        """Whether what is looked for was not understood, whatever was of where: `licorne rennes`."""
+        return bool(self.ignored) and not (self.cares or self.names or self.filters)
+
 
 class Reader:
     """Reads texts with a vocabulary and places."""

@@ -22,6 +22,7 @@ from zlib import crc32
 from creneau_directory.domain.care.places import Gazetteer
 from creneau_directory.domain.care.spelling import SMALL, fold, joined
 from creneau_directory.domain.care.vocabulary import Vocabulary
+from creneau_directory.domain.ror.visibility import is_sensitive
 
 Resource = Mapping[str, Any]
 
@@ -86,9 +87,12 @@ class Around:
 
 
 def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situation | None:
-    """The row of a role; None when nobody should find it: it or the professional is not active."""
+    """The row of a role; None when nobody should find it: it or the professional is not active, or the offer is a
+    sensitive unit, which no search finds."""
     role, person = found.role, found.practitioner
     if role.get("active") is False or (person is not None and person.get("active") is False):
+        return None
+    if any(is_sensitive(service) for service in found.services):
         return None
     codes = list(dict.fromkeys(_care_codes(found)))
     communes = list(dict.fromkeys(filter(None, (_commune(place, places) for place in found.locations))))

@@ -54,8 +54,12 @@ def create_operations(settings: DirectorySettings) -> list[Operation]:
         base,
         compared_max=settings.care_compared_max,
         text_characters_max=settings.care_text_characters_max,
+        headers_required=settings.ror_headers_required,
     )
-    return [finding.declare(), SuggestOperation(settings.care_text_characters_max).declare()]
+    suggesting = SuggestOperation(
+        settings.care_text_characters_max, headers_required=settings.ror_headers_required
+    )
+    return [finding.declare(), suggesting.declare()]
 
 
 async def known(connection: Connection, principal: Principal, now: datetime) -> Known:

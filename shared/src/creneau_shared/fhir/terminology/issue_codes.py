@@ -33,6 +33,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     # People's search
     "call-15": ("Appelez le 15 ou le 112", "Call 15 or 112"),
     "call-3114": ("Appelez le 3114", "Call 3114"),
+    "care-not-understood": ("Mots non compris", "Words not understood"),
     "care-nobody": ("Personne n'a été trouvé", "Nobody was found"),
     "care-widened": ("Recherche élargie", "Search widened"),
     "care-position": ("Position manquante", "Position missing"),

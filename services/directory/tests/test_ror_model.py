@@ -173,7 +173,7 @@ def test_6_6_21_a_place_says_its_commune() -> None:
     ],
 )
 def test_codes_of_communes(code: str, form: bool, postal: str | None, remark: str | None) -> None:
-    """Corsica, overseas, arrondissements; several postal codes, CEDEX; what has merged is remarked on, what is no code refused."""
+    """Corsica, overseas, arrondissements; several postal codes, CEDEX; what has merged is remarked on, the rest refused."""
     assert is_commune_code(code) is form
     if form:
         assert remark_on(StatedCommune("address", code, postal)) == remark

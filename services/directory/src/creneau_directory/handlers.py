@@ -48,7 +48,7 @@ async def resource_changed(
     """The hook of every directory type, inside the transaction of the write. What others name is not deleted: a role
     would be left without its professional, an offer without its place. It can be ended (`active`, `status`, `period`)."""
     if resource is not None:
-        faults = [*_faults(resource, context), *await _stale(connection, context, stored, resource)]
+        faults = [*entry_faults(resource, context), *await _stale(connection, context, stored, resource)]
         if faults:
             raise EntryUnfit(stored.resource_type, tuple(faults))
         if remarks := list(_remarks(resource, context)):
@@ -58,7 +58,7 @@ async def resource_changed(
     await append(connection, [resource_event(stored, context.correlation_id)])
 
 
-def _faults(resource: Resource, context: WriteContext) -> Iterator[EntryFault]:
+def entry_faults(resource: Resource, context: WriteContext) -> Iterator[EntryFault]:
     """What an entry says that cannot be so, or has no place in the directory, which is read by everybody."""
     yield from (wrong for wrong in wrong_numbers(resource) if not _is_only_told(wrong, resource, context))
     for stated in stated_communes(resource):

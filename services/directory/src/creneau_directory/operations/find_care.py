@@ -8,7 +8,7 @@ from typing import Any
 
 from creneau_directory.domain.care.criteria import Near
 from creneau_directory.domain.care.plan import Step, Wanted, order_of, steps
-from creneau_directory.domain.care.reading import Intent, KnownNames, Reader, reader
+from creneau_directory.domain.care.reading import Intent, KnownNames, reader
 from creneau_directory.domain.care.situation import term_of
 from creneau_directory.domain.care.spelling import fold
 from creneau_directory.domain.care.vocabulary import FILTERS, vocabulary

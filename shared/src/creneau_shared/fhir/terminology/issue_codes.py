@@ -84,7 +84,6 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Créneau plus fin que la microseconde",
         "Slot finer than a microsecond",
     ),
-    "agenda-not-up-to-date": ("Agenda qui n'est pas à jour", "Agenda that is not up to date"),
     "not-published": ("Rien n'est publié en masse", "Nothing is published in bulk"),
     "too-many-slots": ("Trop de créneaux à la fois", "Too many slots at once"),
     "other-agenda": ("Créneau d'un autre agenda", "Slot of another agenda"),
@@ -113,6 +112,8 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     # Regulators of unscheduled care
     "regulator-account": ("Compte de régulateur incomplet", "Regulator's account that is incomplete"),
     "regulator-known": ("Compte de régulateur déjà ouvert", "Regulator's account that is open already"),
+    "insee-code": ("Code INSEE mal formé", "INSEE code of a wrong form"),
+    "capacity-date": ("Capacité qui n'est pas datée à nouveau", "Capacity that is not dated anew"),
     "ror-headers": ("En-têtes du ROR absents", "Headers of the ROR are missing"),
     "ror-facet": ("Facette du ROR absente ou fausse", "Facet of the ROR that is missing or wrong"),
     "still-named": ("Entrée nommée par d'autres", "Entry that others name"),

@@ -185,6 +185,8 @@ class BookingSettings(ServiceSettings):
             self.openings_at_once_max,
             self.openings_slots_max,
         )
+
+    @property
     def site_url(self) -> str:
         """The pages' address: what the base is below."""
         return self.public_base_url.rstrip("/").removesuffix("/fhir")

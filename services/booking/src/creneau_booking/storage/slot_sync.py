@@ -94,17 +94,19 @@ class Window:
     whole: bool
 
 
-async def agenda_to_synchronise(connection: Connection, context: WriteContext, schedule: str) -> int | None:
-    """The key of the agenda (id), which nobody else synchronises until we have ended; None without it, Forbidden when it
-    is another practice's."""
+async def own_agenda(connection: Connection, context: WriteContext, schedule: str) -> int | None:
+    """The key of the agenda (id); None without it, Forbidden when it is another practice's."""
     agenda = await connection.fetchrow(_AGENDA, schedule)
     if agenda is None:
         return None
     require_owned(context, "Slot", agenda["terms"])
-    key = int(agenda["key"])
-    await connection.execute(_SYNCHRONISED, key, context.now)
-    await write_beside(connection, [key])
-    return key
+    return int(agenda["key"])
+
+
+async def lock_agenda(connection: Connection, context: WriteContext, agenda: int) -> None:
+    """Nobody else synchronises the agenda (key), nor takes or frees its people, until we have ended."""
+    await connection.execute(_SYNCHRONISED, agenda, context.now)
+    await write_beside(connection, [agenda])
 
 
 async def synchronise(
@@ -166,7 +168,9 @@ def _identifiers(terms: Sequence[str] | None) -> frozenset[str]:
     """The search terms by which one identifier is told from all others: with its system, if it has one."""
     if not terms:
         return frozenset()
-    return frozenset(term for term in terms if term.startswith(_ID_TERM) and "|" in term and not term.endswith("|"))
+    return frozenset(
+        term for term in terms if term.startswith(_ID_TERM) and "|" in term and not term.endswith("|")
+    )
 
 
 async def _known(
@@ -239,7 +243,8 @@ async def _fresh(
                 raise SlotMadeMeanwhile(next(one.id or "" for one in sent if one.row.id == row["id"]))
             before[row["id"]] = row
     return [
-        VersionToWrite(_to_write(context, _placed(one), one.kind), agenda, before.get(one.row.id)) for one in sent
+        VersionToWrite(_to_write(context, _placed(one), one.kind), agenda, before.get(one.row.id))
+        for one in sent
     ]
 
 

@@ -12,6 +12,7 @@ from asyncpg import Record
 from creneau_booking.domain.refusals import SlotClaimed, SlotMadeMeanwhile, UnknownAgenda
 from creneau_booking.storage import slot_visibility, slots_together
 from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.freshness import WORD_COUNTS, heard, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.choreography import slot_moved_by_itself
 from creneau_booking.storage.slot_rows import (
@@ -55,8 +56,10 @@ SELECT {_COLUMNS} FROM locked AS slot LEFT {_OF_KIND.format(row="slot")}
 """
 _KEYS = f"""
 WITH longer AS (
-  UPDATE agenda SET slot_length_max = $3 FROM schedule
-  WHERE schedule.id = $1 AND agenda.schedule_key = schedule.key AND slot_length_max < $3 RETURNING agenda.schedule_key
+  UPDATE agenda SET slot_length_max = greatest(slot_length_max, $3),
+    synchronised_at = CASE WHEN {WORD_COUNTS.format(now="$5")} THEN $5 ELSE synchronised_at END FROM schedule
+  WHERE schedule.id = $1 AND agenda.schedule_key = schedule.key
+    AND (slot_length_max < $3 OR {WORD_COUNTS.format(now="$5")}) RETURNING agenda.schedule_key
 ), turn AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
     SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = agenda_actor.schedule_key
@@ -268,6 +271,8 @@ class SlotStore:
             key,
             now,
         )
+        if current.content is not None:
+            await heard(connection, schedule_id(loads(current.content), self._base_url), context)
         return Stored("Slot", current.id, current.version + 1, now, None)
 
     async def _insert(
@@ -326,7 +331,9 @@ class SlotStore:
         """The keys of the schedule and of the kind, made if it is new; UnknownAgenda without the schedule, Forbidden when
         it is another practice's. From here on nobody takes or frees the agenda's people, nor makes a slot whose id is
         `claimed`."""
-        row = await connection.fetchrow(_KEYS, kind.schedule_id, kind.digest, length, claimed)
+        row = await connection.fetchrow(
+            _KEYS, kind.schedule_id, kind.digest, length, claimed, spoken_at(context)
+        )
         if row is None:
             raise UnknownAgenda(kind.schedule_id)
         require_owned(context, "Slot", row["terms"])

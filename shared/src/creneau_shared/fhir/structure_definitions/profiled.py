@@ -84,6 +84,14 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Cet agenda n'accueille en ligne que les patients déjà venus au cabinet.",
         "This agenda takes online only patients who have been at the practice before.",
     ),
+    "schedule-synchronised-at": (
+        "Quand le logiciel de l'agenda a dit pour la dernière fois ce qui s'y trouve.",
+        "When the agenda's software last said what stands in it.",
+    ),
+    "schedule-stale-after": (
+        "Combien de temps après une synchronisation l'agenda est encore cru ; au-delà, il n'est plus proposé.",
+        "How long after a synchronisation the agenda is still believed; beyond it is not offered any more.",
+    ),
     "bookable": (
         "Si un patient peut réserver ce créneau maintenant ; calculé à la recherche, jamais enregistré.",
         "Whether a patient can book this slot now; computed when searched by, never stored.",

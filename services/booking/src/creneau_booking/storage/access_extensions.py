@@ -32,6 +32,11 @@ APPOINTMENTS_MAX = _OWN + "patient-appointments-max"
 """positiveInt: how many appointments to come one patient may have in the agenda."""
 CHANGE_DEADLINE = _OWN + "change-deadline"
 """Duration (min, h, d): patients cancel or move no later than this before the start."""
+OTHER_NAMES = {
+    _OWN + "schedule-minimum-notice": MINIMUM_NOTICE,
+    _OWN + "schedule-change-deadline": CHANGE_DEADLINE,
+}
+"""How a Schedule may call two of them, as it calls the rules of its openings."""
 UCUM = "http://unitsofmeasure.org"
 _MINUTES = {"min": 1, "h": 60, "d": 1440}
 _MONTHS = {"mo": 1, "a": 12}
@@ -141,3 +146,4 @@ _READERS: dict[str, tuple[str, Callable[[Resource], Any]]] = {
     APPOINTMENTS_MAX: ("appointments_max", _most),
     CHANGE_DEADLINE: ("change_deadline", _duration),
 }
+_READERS |= {name: _READERS[meant] for name, meant in OTHER_NAMES.items()}

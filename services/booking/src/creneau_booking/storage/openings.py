@@ -451,7 +451,7 @@ def _place(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
     zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
     codes = (days_off.code_of(place.get("address")) for place in actors.places)
     code = next((code for code in codes if code is not None), None)
-    part, school = days_off.subdivision(code, zone.key), days_off.school_zone(code)
+    part, school = days_off.part_of_france(code, zone.key), days_off.school_zone(code)
     return zone, Place(
         zone,
         lambda day: days_off.is_public_holiday(part, day),

@@ -10,6 +10,7 @@ from creneau_shared.fhir.definitions import type_definition
 from creneau_shared.fhir.profiles.catalogue import Profile, profile_catalogue, profile_of
 from creneau_shared.fhir.profiles.constraints import CONSTRAINTS
 from creneau_shared.fhir.structure_definitions.base import FHIR_VERSION, base_definition
+from creneau_shared.fhir.structure_definitions.openings import OPENINGS
 from creneau_shared.fhir.structure_definitions.snapshot import Snapshot, path_of
 
 Resource = dict[str, Any]
@@ -52,6 +53,7 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
         "How long before the start a patient can last cancel or move.",
     ),
+    **OPENINGS,
     "bookable": (
         "Si un patient peut réserver ce créneau maintenant ; calculé à la recherche, jamais enregistré.",
         "Whether a patient can book this slot now; computed when searched by, never stored.",

@@ -12,7 +12,9 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
+    Double,
     Identity,
     Index,
     Integer,
@@ -28,6 +30,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZRANGE, TSVECTOR, ExcludeConstraint
+from sqlalchemy.types import UserDefinedType
 
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.audit import audit_table
@@ -40,6 +43,16 @@ from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.retention.job import retention_report_table
 from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.used_proofs import used_proof_table
+
+
+class XID8(UserDefinedType[int]):
+    """The number of a transaction."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"
+
 
 OWN_TYPES = ("Schedule", "Appointment", "AppointmentResponse", "Patient", "RelatedPerson", "Provenance")
 """Types that booking keeps in generic tables; Slot has tables of its own."""
@@ -162,6 +175,12 @@ slot_history = Table(
 """The superseded versions of slots, and the deletions, by the month in which they were superseded. Each partition has
 (id, version, schedule_key) as its primary key; who supersedes a version has locked its slot."""
 
+_FRESH_UNTIL = (
+    "CASE WHEN stale_after_s IS NULL THEN 'infinity'::timestamptz"
+    " WHEN synchronised_at IS NULL THEN '-infinity'::timestamptz"
+    " ELSE (synchronised_at AT TIME ZONE 'UTC' + stale_after_s * '1 second'::interval) AT TIME ZONE 'UTC' END"
+)
+
 agenda = Table(
     "agenda",
     metadata,
@@ -183,6 +202,14 @@ agenda = Table(
     Column("age_below_months", Integer, nullable=True),
     Column("appointments_max", Integer, nullable=True),
     Column("change_deadline_min", Integer, nullable=True),
+    # Whether what a patient books waits for the practice, needs a referral, and is for whom the practice knows already.
+    Column("confirmation_required", Boolean, nullable=True),
+    Column("referral_required", Boolean, nullable=True),
+    Column("known_patients_only", Boolean, nullable=True),
+    # When its software last said what stands in it, how long that is to be believed, and so until when.
+    Column("synchronised_at", DateTime(timezone=True), nullable=True),
+    Column("stale_after_s", Integer, nullable=True),
+    Column("fresh_until", DateTime(timezone=True), Computed(_FRESH_UNTIL, persisted=True), nullable=False),
 )
 """What availability knows of a Schedule: one row each, kept with it and with the directory's word on its actors."""
 
@@ -235,6 +262,52 @@ agenda_named = Table(
 )
 """Everybody and everything that an agenda names as its actors (`Location/12`), kept by triggers of `schedule`."""
 
+first_free = Table(
+    "first_free",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+    # Absent: none is free. Once it is past, the first from then on is looked up (`storage.soonest`).
+    Column("start", DateTime(timezone=True), nullable=True),
+    Index("ix_first_free_start", "start", "schedule_key", postgresql_where=text("start IS NOT NULL")),
+    postgresql_with={"fillfactor": 80},
+)
+"""When the first free slot of each kind begins, kept by triggers of `slot` as a transaction commits (migration 0027)."""
+
+found_by = Table(
+    "found_by",
+    metadata,
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("schedule_key", BigInteger, nullable=False, index=True),
+    # What it is for, and of its agenda whose, in which language, where: from the kind, the Schedule and the directory.
+    Column("terms", ARRAY(Text(collation="C")), nullable=False),
+    Column("latitude", Double, nullable=True),
+    Column("longitude", Double, nullable=True),
+)
+"""What a kind of slots is found by, kept by triggers of whatever says it."""
+
+found_in = Table(
+    "found_in",
+    metadata,
+    Column("specialty", Text(collation="C"), primary_key=True),
+    Column("cell", Integer, primary_key=True),
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False, index=True),
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+)
+"""Which kinds are for a speciality (a code; empty: for any) in a cell of a tenth of a degree (`found_cell`; 0: nowhere)."""
+
+first_free_due = Table(
+    "first_free_due",
+    metadata,
+    Column("transaction", XID8, primary_key=True),
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("freed", DateTime(timezone=True), nullable=True),
+    Column("lost", DateTime(timezone=True), nullable=True),
+    prefixes=["UNLOGGED"],
+)
+"""What a transaction has still to settle of these; empty but within one."""
+
 role_place = Table(
     "role_place",
     metadata,
@@ -261,8 +334,11 @@ hold = Table(
     Column("subject", Text, nullable=False, index=True),
     Column("issuer", Text, nullable=False, server_default=text("''")),
     Column("extensions", Integer, nullable=False, server_default=text("0")),
+    # `later`: whoever books it has to ask the practice; `asked`: it waits for the practice's answer, and is nobody's hold.
+    Column("confirmation", Text, nullable=True),
 )
-"""The appointments that are held, until when, for whom, and how often that was put off."""
+"""The appointments that are held, until when, for whom, and how often that was put off; and those that wait for their
+practice, until when."""
 
 booking_action = Table(
     "booking_action",
@@ -339,6 +415,33 @@ feed = Table(
     Column("failing_since", DateTime(timezone=True), nullable=True),
 )
 """Which software publishes agendas: when it was last taken in, and since when everything of it is refused."""
+
+publication = Table(
+    "publication",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("published_at", DateTime(timezone=True), nullable=False),
+    Column("etag", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+)
+"""The manifest of what was published in bulk last: one row."""
+
+sas_report = Table(
+    "sas_report",
+    metadata,
+    Column("appointment_id", Text(collation="C"), primary_key=True),
+    # The newest version that there is to tell, and the newest that was told.
+    Column("version", Integer, nullable=False),
+    Column("reported_version", Integer, nullable=True),
+    Column("due_at", DateTime(timezone=True), nullable=True, index=True),
+    # Until when a worker that tells it has it for itself.
+    Column("sending_until", DateTime(timezone=True), nullable=True),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # Whether the platform may know of it already.
+    Column("begun", Boolean, nullable=False, server_default=text("false")),
+    Column("refused", Text, nullable=True),
+)
+"""The appointments that were made for a regulator, and what the SAS platform has been told of them (INT_R03)."""
 
 vouched_address = Table(
     "vouched_address",

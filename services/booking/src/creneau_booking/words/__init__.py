@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 
 from creneau_booking.words import (
     agendas,
+    answers,
     changes,
+    feeds,
     offering,
     openings,
     participants,
@@ -29,6 +31,8 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
         changes,
         participants,
         agendas,
+        answers,
+        feeds,
         quotas,
         people,
         registered,

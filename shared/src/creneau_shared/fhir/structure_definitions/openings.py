@@ -10,10 +10,6 @@ OPENINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Délai avant le début du créneau en deçà duquel un patient ne réserve plus (autre nom de minimum-notice).",
         "How long before the start of a slot a patient can last book it (another name of minimum-notice).",
     ),
-    "schedule-change-deadline": (
-        "Délai avant le début en deçà duquel un patient n'annule ni ne déplace plus (autre nom de change-deadline).",
-        "How long before the start a patient can last cancel or move (another name of change-deadline).",
-    ),
     "schedule-buffer-before": (
         "Temps gardé libre avant chaque créneau tiré des ouvertures.",
         "Time kept free before each slot that is made from the openings.",

@@ -198,7 +198,6 @@ async def test_no_address_leads_into_our_own_network() -> None:
         "fd00::1",
         "::ffff:127.0.0.1",
         "64:ff9b::a00:1",
-        "0.0.0.0",
     ):
         assert not is_public(ipaddress.ip_address(inside))
     pages = {

@@ -58,6 +58,11 @@ def test_what_means_harm_is_refused(content: bytes) -> None:
         busy_times(content, WITHIN, PARIS)
 
 
+def test_so_many_times_and_no_more() -> None:
+    twice = "DTSTART:20261020T090000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY;COUNT=2"
+    assert starts(calendar(twice)) == ["10-20 09:00", "10-21 09:00"]
+
+
 def test_what_never_happens_ends() -> None:
     """A date that no year has is looked for within the window only, not for ever."""
     never = "DTSTART:20200101T090000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"

@@ -85,13 +85,13 @@ def difference(known: Sequence[Known], sent: Sequence[Sent], *, whole: bool) -> 
             found.created.append(index)
         else:
             _compare(found, known, partners[index], one, index)
-    for index, one in enumerate(known) if whole else ():
-        if index in matched or not one.in_window:
+    for index, there in enumerate(known if whole else ()):
+        if index in matched or not there.in_window:
             continue
-        if one.taken_by is None:
+        if there.taken_by is None:
             found.deleted.append(index)
         else:
-            found.conflicts.append(Conflict(one, "missing"))
+            found.conflicts.append(Conflict(there, "missing"))
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import islice
 from typing import Any
 
 from dateutil.rrule import rrulestr
@@ -111,14 +112,13 @@ def _repeated(
         own = local.tzinfo or zone
         text = rule.to_ical().decode()
         bound = (within[1].astimezone(own).replace(tzinfo=None) + timedelta(days=1)).strftime("%Y%m%dT%H%M%S")
-        parts = [part for part in text.split(";") if not part.upper().startswith("UNTIL=")]
-        until = rule.get("UNTIL")
+        # The window bounds every rule: one that never holds would be counted for ever.
+        parts = [part for part in text.split(";") if not part.upper().startswith(("UNTIL=", "COUNT="))]
+        until, count = rule.get("UNTIL"), rule.get("COUNT")
         last = _instant(until[0], zone) if until else None
-        parts.append(
-            f"UNTIL={bound}"
-        )  # also beside a COUNT, which a rule that never holds would count for ever
         skipped = _skipped(event, zone) | moved
-        for naive in rrulestr(";".join(parts), dtstart=local.replace(tzinfo=None)):
+        bounded = rrulestr(";".join([*parts, f"UNTIL={bound}"]), dtstart=local.replace(tzinfo=None))
+        for naive in islice(bounded, int(count[0]) if count else None):
             moment = naive.replace(tzinfo=own).astimezone(UTC)
             if moment >= within[1] or (last is not None and moment > last + _day_of(until)):
                 break

@@ -78,6 +78,7 @@ RULES = _rules(
     Rule("relay", "events-are-not-published", ("CreneauNoRelay",)),
     Rule("route", "answers-are-5xx"),
     Rule("feed", "a-softwares-agendas-are-refused", ("CreneauFeedRefused",)),
+    Rule("stale", "agendas-are-not-up-to-date", ("CreneauAgendasStale",)),
     Rule("channel", "messages-do-not-leave"),
     Rule("process", "a-process-does-not-answer", ("CreneauProcessDown",)),
     Rule("dependency", "a-dependency-does-not-answer"),
@@ -94,6 +95,7 @@ RULES = _rules(
 
 WANTED = frozenset(
     {
+        "creneau_agendas_not_up_to_date",
         "creneau_async_given_up_total",
         "creneau_async_oldest_seconds",
         "creneau_consumer_lag_events",
@@ -319,7 +321,16 @@ def _is_relaying(process: str) -> bool:
 def _whom(memory: Memory, settings: OpsSettings, now: float) -> Iterable[Line]:
     yield from _routes(memory, settings, now)
     yield from _feeds(memory, settings, now)
+    yield from _stale(memory)
     yield from _channels(memory, settings, now)
+
+
+def _stale(memory: Memory) -> list[Line]:
+    """Agendas that are not offered, as their software has not synchronised them in time."""
+    count = max((value for _, value in _all(memory, "creneau_agendas_not_up_to_date")), default=0.0)
+    if not count:
+        return []
+    return [Line("whom", RULES["stale"], f"{count:.0f}", "bad", None, {}, ("late",))]
 
 
 def _routes(memory: Memory, settings: OpsSettings, now: float) -> list[Line]:

@@ -14,6 +14,7 @@ from creneau_booking.api.responses import ResponseStore
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
+from creneau_booking.handlers.answers import Answering
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
@@ -31,17 +32,23 @@ from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.bulk_publish import BulkPublishOperation
 from creneau_booking.operations.calendars import CalendarOperations
+from creneau_booking.operations.cancel import CancelOperation
+from creneau_booking.operations.close import CloseOperation
+from creneau_booking.operations.confirm import ConfirmOperation
 from creneau_booking.operations.erase import EraseOperation
 from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
+from creneau_booking.operations.preview_slots import PreviewSlotsOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
+from creneau_booking.operations.soonest import SoonestOperation
 from creneau_booking.operations.sync_slots import SyncSlotsOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import narrow
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.feeds import Feeds
+from creneau_booking.storage.openings import OpeningStore
 from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
@@ -87,6 +94,7 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
         settings.hold_extensions_max,
         settings.holds_per_subject_max,
         settings.holds_per_client_max,
+        timedelta(seconds=settings.confirmation_deadline_s),
     )
     return repository, AppointmentHandlers(repository, holds, quotas_of(settings))
 
@@ -104,8 +112,8 @@ def create_stores(settings: BookingSettings) -> Stores:
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
-        schedules=ScheduleStore(base),
-        responses=ResponseStore(base, handlers),
+        schedules=ScheduleStore(base, create_openings(settings)),
+        responses=ResponseStore(base, Answering(handlers)),
         patients=PatientStore(base, people, contact_secrets(settings)),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
@@ -150,6 +158,11 @@ def create_consumer(settings: BookingSettings, database: Database, clock: Clock)
         alone=replica.alone,
         replica=replica.replica(),
     )
+
+
+def create_openings(settings: BookingSettings) -> OpeningStore:
+    """What makes slots from the rules of agendas, for the API and for the worker alike."""
+    return OpeningStore(settings.public_base_url.rstrip("/"), settings.opening_limits)
 
 
 def create_rehearsal(settings: BookingSettings) -> Rehearsal:
@@ -211,6 +224,7 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Booking's FHIR interactions, for the API and for the worker alike."""
     stores = create_stores(settings)
+    openings = create_openings(settings)
     desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots, stores.patients)
     return create_fhir_server(
         settings,
@@ -223,9 +237,25 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             FindOperation(
                 settings.find_window_days_max, settings.future_appointments_per_agenda_max
             ).declare(),
+            SoonestOperation(
+                per_agenda_max=settings.future_appointments_per_agenda_max,
+                read_max=settings.soonest_rows_read_max,
+            ).declare(),
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
+            CancelOperation(desk).declare(),
+            ConfirmOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
+            PreviewSlotsOperation(
+                stores.schedules, stores.slots, openings, settings.preview_listed_max
+            ).declare(),
+            CloseOperation(
+                desk,
+                stores.schedules,
+                openings,
+                appointments_max=settings.close_appointments_max,
+                days_max=settings.close_days_max,
+            ).declare(),
             InviteOperation(stores.related_persons, timedelta(days=settings.proxy_invitation_days)).declare(),
             AcceptOperation(stores.related_persons).declare(),
             RenounceOperation(stores.related_persons).declare(),

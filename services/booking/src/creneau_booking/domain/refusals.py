@@ -31,6 +31,7 @@ RuleFault = Literal[
     "count",
     "unit",
     "number",
+    "boolean",
     "instant",
 ]
 """Why a practice's rule cannot be read."""
@@ -273,6 +274,13 @@ class HoldNotTheirs(Refusal):
 
 
 @dataclass(eq=False)
+class AnsweredTooLate(Refusal):
+    """The practice had until then to answer."""
+
+    until: datetime
+
+
+@dataclass(eq=False)
 class HoldExpired(Refusal):
     """The hold has run out."""
 
@@ -340,10 +348,37 @@ class AnswerForOthers(Refusal):
 
 
 @dataclass(eq=False)
-class AnswerNotTheirs(Refusal):
-    """A patient gives an answer that only a practice can."""
+class AnswerForAnotherPractice(Refusal):
+    """A practice answers for somebody of another."""
+
+
+@dataclass(eq=False)
+class NotAParticipant(Refusal):
+    """Who answers has no part in the appointment."""
+
+
+@dataclass(eq=False)
+class AnsweredAfterEnd(Refusal):
+    """What has begun or is over (`status`) is answered."""
 
     status: str
+
+
+@dataclass(eq=False)
+class AnswerOrder(Refusal):
+    """An answer says only one end of a time, or its end is not after its start."""
+
+
+@dataclass(eq=False)
+class AnswerTimes(Refusal):
+    """An answer other than a counter-proposal says a time that nobody has proposed."""
+
+
+@dataclass(eq=False)
+class ProposalNotFree(Refusal):
+    """What was proposed is accepted, and its time is not to be had."""
+
+    start: datetime
 
 
 @dataclass(eq=False)
@@ -389,6 +424,16 @@ class AgeOutsideLimit(Refusal):
 
     from_months: int
     below_months: int | None
+
+
+@dataclass(eq=False)
+class ReferralRequired(Refusal):
+    """The agenda asks for a referral, and the appointment says none."""
+
+
+@dataclass(eq=False)
+class NotOpenToNewPatients(Refusal):
+    """The agenda takes online only whom the practice knows."""
 
 
 @dataclass(eq=False)

@@ -14,7 +14,9 @@ from creneau_booking.storage import slot_visibility, slots_together
 from creneau_booking.storage.availability.actors import TURN
 from creneau_booking.storage.availability.freshness import WORD_COUNTS, heard, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.choreography import slot_moved_by_itself
 from creneau_booking.storage.slot_rows import (
+    KEEPING_OVERBOOKED,
     SUPERSEDE,
     SUPERSEDED,
     SUPERSEDED_COLUMNS,
@@ -89,8 +91,8 @@ WITH said AS (
 ), replaced AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
     status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")} ELSE slot.status END,
-    extra = $5, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
-    last_updated = $10, version = $11
+    extra = {KEEPING_OVERBOOKED.format(extra="$5::text")}, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
+    last_updated = $10, version = $11, generated = NULL
   FROM said WHERE slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served
 ), superseded AS (
@@ -99,7 +101,9 @@ WITH said AS (
 SELECT served FROM replaced
 """
 _REMOVE = f"""
-WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now)
+WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now), left_out AS (
+  INSERT INTO opening_left_out SELECT schedule_key, start, "end" FROM gone WHERE generated ON CONFLICT DO NOTHING
+)
 {SUPERSEDE}
 SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, now FROM gone, moment
 UNION ALL
@@ -215,6 +219,21 @@ class SlotStore:
     async def _gone(self, connection: Connection, key: UUID) -> Stored | None:
         """The last that is known of a slot that is no more: deleted, or dropped with its month."""
         return _stored(await connection.fetchrow(_GONE, key))
+
+    async def rebased(
+        self, connection: Connection, current: Stored, version: int, resource: Resource | None
+    ) -> Resource | None:
+        """See `MovesByItself`: appointments move their slots."""
+        read = await self.read_version(connection, current.id, version)
+        row = await connection.fetchrow(
+            "SELECT said::text, taken_by IS NOT NULL AS taken FROM slot WHERE id = $1", slot_key(current.id)
+        )
+        if read is None or read.content is None or current.content is None or row is None:
+            return None
+        by_itself = slot_moved_by_itself(
+            loads(read.content), loads(current.content), row["said"], resource, taken=row["taken"]
+        )
+        return (resource or {}) if by_itself else None
 
     # -- writing ---------------------------------------------------------------------------------------------
 

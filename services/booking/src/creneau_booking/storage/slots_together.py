@@ -24,6 +24,7 @@ from creneau_booking.storage.availability.actors import TURN
 from creneau_booking.storage.availability.freshness import WORD_COUNTS, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.slot_rows import (
+    KEEPING_OVERBOOKED,
     SUPERSEDE,
     SUPERSEDED,
     SUPERSEDED_COLUMNS,
@@ -108,8 +109,10 @@ WITH said AS MATERIALIZED ({
     status = CASE WHEN slot.taken_by IS NULL THEN {
     JUDGED.format(slot="said", besides="''")
 } ELSE slot.status END,
-    extra = said.extra, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
-    kind_key = said.kind_key, last_updated = said.last_updated, version = said.version
+    extra = {
+    KEEPING_OVERBOOKED.format(extra="said.extra")
+}, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
+    kind_key = said.kind_key, last_updated = said.last_updated, version = said.version, generated = NULL
   FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served
 ), superseded AS (

@@ -96,6 +96,28 @@ class BookingSettings(ServiceSettings):
     )
     sas_report_delay_max_s: float = Field(3600.0, gt=0, description="the same, at most, seconds")
 
+    calendar_feed_days: int = Field(
+        180, ge=1, description="how far ahead an agenda's calendar address shows visits, days"
+    )
+    external_calendars: bool = Field(
+        False, description="whether practitioners' own calendars (public addresses only) may block their time"
+    )
+    external_calendar_interval_s: float = Field(
+        900.0, gt=0, description="pause between two readings of a calendar, seconds"
+    )
+    external_calendar_look_s: float = Field(
+        15.0, gt=0, description="pause between two looks for one that is due, seconds"
+    )
+    external_calendar_days: int = Field(
+        93, ge=1, description="how far ahead busy times are taken from a calendar, days"
+    )
+    external_calendar_bytes_max: int = Field(
+        2 * 1024 * 1024, description="largest calendar that is read, bytes"
+    )
+    external_calendar_timeout_s: float = Field(
+        15.0, gt=0, description="longest that reading one may take, seconds"
+    )
+
     bulk_publish_folder: str = Field(
         "",
         description="folder where the worker writes the files of `$bulk-publish`, which the entrance serves under /bulk;"

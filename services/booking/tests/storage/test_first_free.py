@@ -26,7 +26,6 @@ from creneau_booking.storage.partitions import drop_old_partitions
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.errors import CreneauError
-from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.store import Resource
 
 ROUNDS, RIVALS, STEPS = 3, 8, 10

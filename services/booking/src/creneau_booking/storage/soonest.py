@@ -21,6 +21,7 @@ from typing import Any
 
 from asyncpg import Record
 
+from creneau_booking.storage.agenda_states import agendas_of
 from creneau_booking.storage.candidates import Consumer
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.unshown import real_slot
@@ -248,21 +249,13 @@ class SoonestSearch:
         kinds = kinds or []
         return None if most is not None and len(kinds) > most else kinds
 
-    async def _agendas(self) -> set[int]:
+    async def _agendas(self) -> frozenset[int]:
         """The agendas (keys) that have to do with one of each group of those who are named."""
-        found: set[int] | None = None
+        found: frozenset[int] | None = None
         for group in self._sought.named:
-            rows = await self._connection.fetch(
-                CONCERNED,
-                [r for r in group if not r.startswith(("Organization/", "Schedule/"))],
-                [f"{r.partition('/')[0].lower()}={r}" for r in group if r.startswith(("Practitioner/", "Organization/"))],
-                [r.removeprefix("Location/") for r in group if r.startswith("Location/")],
-                [f"organization={r}" for r in group if r.startswith("Organization/")],
-                [r.removeprefix("Schedule/") for r in group if r.startswith("Schedule/")],
-            )  # fmt: skip
-            keys = {row["schedule_key"] for row in rows}
+            keys = await agendas_of(self._connection, group)
             found = keys if found is None else found & keys
-        return found or set()
+        return found or frozenset()
 
     def _of_kinds(self, alias: str, arguments: Arguments, columns: str) -> str:
         kinds = arguments.add(self._kinds or [], "bigint[]")
@@ -440,24 +433,6 @@ class SoonestSearch:
             f" + cos(radians({latitude})) * cos(radians({alias}.latitude))"
             f" * sin(radians({alias}.longitude - {longitude}) / 2) ^ 2))))"
         )
-
-
-CONCERNED = """
-WITH roles AS MATERIALIZED (
-  SELECT id, terms FROM practitioner_role WHERE NOT deleted AND (terms && $2::text[]
-    OR id = ANY(SELECT role FROM role_place WHERE place = ANY($3::text[]))
-    OR id = ANY(SELECT substr(r, 18) FROM unnest($1::text[]) AS r WHERE starts_with(r, 'PractitionerRole/')))
-)
-SELECT schedule_key FROM agenda_named WHERE reference = ANY(ARRAY(
-  SELECT unnest($1::text[])
-  UNION SELECT 'PractitionerRole/' || id FROM roles
-  UNION SELECT substr(t, 14) FROM roles, unnest(roles.terms) AS t WHERE starts_with(t, 'practitioner=Practitioner/')
-  UNION SELECT 'Location/' || id FROM location WHERE terms && $4::text[] AND NOT deleted
-  UNION SELECT 'HealthcareService/' || id FROM healthcare_service WHERE terms && $4::text[] AND NOT deleted))
-UNION SELECT key FROM schedule WHERE id = ANY($5::text[])
-"""
-"""The agendas that may have to do with somebody: $1 references, $2 terms of roles, $3 places (ids), $4 organisations (terms),
-$5 agendas (ids)."""
 
 
 def cells_around(near: NearValue) -> list[int] | None:

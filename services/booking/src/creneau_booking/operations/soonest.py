@@ -119,6 +119,7 @@ class SoonestOperation:
             if text := given.first(*CURSORS):
                 values = service.cursors.decode(str(text), digest).place.values
                 after = (values[0], values[1])
+            with_facets = after is None and str(given.first("facets")).lower() != "false"
             consumer = await consumer_for(
                 connection, access, given, request.now, per_agenda_max=self._per_agenda_max
             )
@@ -127,13 +128,12 @@ class SoonestOperation:
             catalog = service.catalog.with_table(SlotTable(service.clock, consumer=consumer))
             search = SoonestSearch(
                 connection, catalog, scope, asked.conditions, consumer, wanted,
-                now=request.now, read_max=self._read_max,
+                now=request.now, read_max=self._read_max, counting=with_facets,
             )  # fmt: skip
             page = await search.page(count, after)
             includer = Includer(catalog, scope, INCLUDES, Limits())
             included = await includer.follow(connection, [_followed(one) for one in page.found])
-            with_facets = after is None and str(given.first("facets")).lower() != "false"
-            facets = await search.facets() if with_facets else None
+            facets = search.facets() if with_facets else None
             states = (
                 [] if after is not None or page.more else await _states(connection, wanted, page, request.now)
             )

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from creneau_booking.domain.erasure import KeepingTimes
+from creneau_booking.domain.openings.rules import OpeningLimits
 from creneau_shared.retention.rules import WHOLE_MONTH
 from creneau_shared.retention.settings import RetentionSettings
 from creneau_shared.settings import ServiceSettings
@@ -16,6 +17,11 @@ class BookingSettings(ServiceSettings):
     """What booking adds to the settings of every service."""
 
     hold_duration_s: int = Field(600, description="how long a hold lasts, seconds")
+    confirmation_deadline_s: int = Field(
+        172_800,
+        ge=60,
+        description="how long a practice that confirms may take to answer, at most until the visit begins, seconds",
+    )
     hold_look_max_s: float = Field(
         30.0, gt=0, description="longest pause between two looks for the next hold that runs out, seconds"
     )
@@ -71,6 +77,66 @@ class BookingSettings(ServiceSettings):
     slot_months_ahead: int = Field(15, description="months for which slot partitions are kept ready")
     slot_months_kept: int = Field(24, description="months after which past slots are dropped")
 
+    sas_platform_url: str = Field(
+        "",
+        description="FHIR base of the SAS platform, which is told of appointments made for a regulator (INT_R03); empty: it is"
+        " told nothing",
+    )
+    sas_platform_system: str = Field(
+        "",
+        description="system of our appointments' identifiers there (an OID or a URL of the operator's); empty: the base's URL",
+    )
+    sas_platform_certificate: str = Field(
+        "", description="file of the client certificate (PEM) by which the platform knows us; empty: none"
+    )
+    sas_platform_key: str = Field("", description="file of its private key (PEM); empty: in the same file")
+    sas_platform_timeout_s: float = Field(
+        10.0, gt=0, description="longest that the platform may take, seconds"
+    )
+    sas_report_interval_s: float = Field(
+        5.0, gt=0, description="pause between two looks for what it is to be told, seconds"
+    )
+    sas_report_delay_first_s: float = Field(
+        15.0, gt=0, description="pause before it is told again what failed, seconds"
+    )
+    sas_report_delay_max_s: float = Field(3600.0, gt=0, description="the same, at most, seconds")
+
+    bulk_publish_folder: str = Field(
+        "",
+        description="folder where the worker writes the files of `$bulk-publish`, which the entrance serves under /bulk;"
+        " empty: nothing is published in bulk",
+    )
+    bulk_publish_interval_s: float = Field(
+        300.0, gt=0, description="pause between two publications in bulk, seconds"
+    )
+    bulk_publish_days: int = Field(60, ge=1, description="how far ahead slots are published in bulk, days")
+    bulk_publish_kept_s: float = Field(
+        3600.0, ge=0, description="files that no manifest names any more are kept for, seconds"
+    )
+    sync_slots_max: int = Field(10_000, ge=1, description="slots that one `$sync-slots` takes")
+    openings_horizon_days: int = Field(
+        60, ge=1, description="days for which slots are made from an agenda's rules, unless it says otherwise"
+    )
+    openings_horizon_days_max: int = Field(
+        400, ge=1, description="days for which slots are made at most, whatever an agenda says"
+    )
+    openings_at_once_max: int = Field(
+        5000, ge=1, description="slots that are made in one transaction; the others follow"
+    )
+    openings_slots_max: int = Field(
+        20_000, ge=1, description="slots that the rules of one agenda may ask for (422 too-costly)"
+    )
+    openings_look_s: float = Field(
+        5.0, gt=0, description="pause between two looks of a worker at agendas whose slots are due, seconds"
+    )
+    preview_listed_max: int = Field(
+        200, ge=1, description="slots and appointments of each kind that $preview-slots lists"
+    )
+    close_appointments_max: int = Field(
+        200, ge=1, description="appointments that one $close lists, moves or cancels"
+    )
+    close_days_max: int = Field(366, ge=1, description="days that one $close covers at most")
+
     rehearsal_hours_ahead: int = Field(
         12,
         ge=0,
@@ -114,6 +180,21 @@ class BookingSettings(ServiceSettings):
         description="an erased person is looked for once more after, seconds: longer than any request may take",
     )
     erasure_sweep_interval_s: float = Field(30.0, description="pause between two such looks, seconds")
+
+    @property
+    def opening_limits(self) -> OpeningLimits:
+        """How far ahead slots are made from rules, and how many."""
+        return OpeningLimits(
+            self.openings_horizon_days,
+            self.openings_horizon_days_max,
+            self.openings_at_once_max,
+            self.openings_slots_max,
+        )
+
+    @property
+    def site_url(self) -> str:
+        """The pages' address: what the base is below."""
+        return self.public_base_url.rstrip("/").removesuffix("/fhir")
 
     @property
     def keeping_times(self) -> KeepingTimes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from creneau_booking.storage.availability.freshness import is_stale
+from creneau_booking.storage.availability.freshness import is_fresh
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 
@@ -32,7 +32,7 @@ $5 agendas (ids)."""
 
 # Connected: slots were once published in it, and no Endpoint that the directory gives for it is out of use.
 _STATES = f"""
-SELECT agenda.schedule_key, {is_stale("agenda", "$2::timestamptz")} AS stale,
+SELECT agenda.schedule_key, NOT {is_fresh("agenda", "$2::timestamptz")} AS stale,
   EXISTS (SELECT FROM slot_kind WHERE slot_kind.schedule_key = agenda.schedule_key) AND NOT EXISTS (
     SELECT FROM agenda_named AS named
     JOIN practitioner_role AS role ON starts_with(named.reference, 'PractitionerRole/')

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     Double,
     Identity,
@@ -137,6 +138,8 @@ slot = Table(
     Column("said", slot_status, nullable=False),
     # The appointment (id) that has it.
     Column("taken_by", Text(collation="C"), nullable=True),
+    # Made from the agenda's rules, and written by nobody since: the rules may take it away again.
+    Column("generated", Boolean, nullable=True),
     CheckConstraint('"end" > start', name="order"),
     CheckConstraint("taken_by IS NULL OR status IN ('busy', 'busy-tentative')", name="taken"),
     PrimaryKeyConstraint("schedule_key", "start", "id"),
@@ -172,6 +175,12 @@ slot_history = Table(
 """The superseded versions of slots, and the deletions, by the month in which they were superseded. Each partition has
 (id, version, schedule_key) as its primary key; who supersedes a version has locked its slot."""
 
+_FRESH_UNTIL = (
+    "CASE WHEN stale_after_s IS NULL THEN 'infinity'::timestamptz"
+    " WHEN synchronised_at IS NULL THEN '-infinity'::timestamptz"
+    " ELSE (synchronised_at AT TIME ZONE 'UTC' + stale_after_s * '1 second'::interval) AT TIME ZONE 'UTC' END"
+)
+
 agenda = Table(
     "agenda",
     metadata,
@@ -193,6 +202,14 @@ agenda = Table(
     Column("age_below_months", Integer, nullable=True),
     Column("appointments_max", Integer, nullable=True),
     Column("change_deadline_min", Integer, nullable=True),
+    # Whether what a patient books waits for the practice, needs a referral, and is for whom the practice knows already.
+    Column("confirmation_required", Boolean, nullable=True),
+    Column("referral_required", Boolean, nullable=True),
+    Column("known_patients_only", Boolean, nullable=True),
+    # When its software last said what stands in it, how long that is to be believed, and so until when.
+    Column("synchronised_at", DateTime(timezone=True), nullable=True),
+    Column("stale_after_s", Integer, nullable=True),
+    Column("fresh_until", DateTime(timezone=True), Computed(_FRESH_UNTIL, persisted=True), nullable=False),
 )
 """What availability knows of a Schedule: one row each, kept with it and with the directory's word on its actors."""
 
@@ -204,6 +221,38 @@ agenda_actor = Table(
 )
 """Who of an agenda can be in one place only (a reference): a role stands for its Practitioner, a place counts if it is
 a room."""
+
+agenda_opening = Table(
+    "agenda_opening",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("due_at", DateTime(timezone=True), nullable=False, index=True),
+    # How often in a row its slots could not be made.
+    Column("failed", Integer, nullable=False, server_default=text("0")),
+)
+"""The agendas whose slots are made from rules, and when each is to be looked at again. The row is whose turn it is: an
+agenda's slots are made by one at a time."""
+
+agenda_closure = Table(
+    "agenda_closure",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("schedule_key", BigInteger, nullable=False, index=True),
+    Column("period", TSTZRANGE, nullable=False),
+    Column("reason", Text, nullable=True),
+    Column("closed_at", DateTime(timezone=True), nullable=False),
+    Column("closed_by", Text, nullable=False),
+)
+"""Time of an agenda that was closed (`Schedule/$close`), why, and by whom (issuer and subject)."""
+
+opening_left_out = Table(
+    "opening_left_out",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("start", DateTime(timezone=True), primary_key=True),
+    Column("end", DateTime(timezone=True), primary_key=True),
+)
+"""Slots made from rules that somebody has deleted by hand: they are not made again."""
 
 agenda_named = Table(
     "agenda_named",
@@ -285,8 +334,11 @@ hold = Table(
     Column("subject", Text, nullable=False, index=True),
     Column("issuer", Text, nullable=False, server_default=text("''")),
     Column("extensions", Integer, nullable=False, server_default=text("0")),
+    # `later`: whoever books it has to ask the practice; `asked`: it waits for the practice's answer, and is nobody's hold.
+    Column("confirmation", Text, nullable=True),
 )
-"""The appointments that are held, until when, for whom, and how often that was put off."""
+"""The appointments that are held, until when, for whom, and how often that was put off; and those that wait for their
+practice, until when."""
 
 booking_action = Table(
     "booking_action",
@@ -363,6 +415,33 @@ feed = Table(
     Column("failing_since", DateTime(timezone=True), nullable=True),
 )
 """Which software publishes agendas: when it was last taken in, and since when everything of it is refused."""
+
+publication = Table(
+    "publication",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("published_at", DateTime(timezone=True), nullable=False),
+    Column("etag", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+)
+"""The manifest of what was published in bulk last: one row."""
+
+sas_report = Table(
+    "sas_report",
+    metadata,
+    Column("appointment_id", Text(collation="C"), primary_key=True),
+    # The newest version that there is to tell, and the newest that was told.
+    Column("version", Integer, nullable=False),
+    Column("reported_version", Integer, nullable=True),
+    Column("due_at", DateTime(timezone=True), nullable=True, index=True),
+    # Until when a worker that tells it has it for itself.
+    Column("sending_until", DateTime(timezone=True), nullable=True),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # Whether the platform may know of it already.
+    Column("begun", Boolean, nullable=False, server_default=text("false")),
+    Column("refused", Text, nullable=True),
+)
+"""The appointments that were made for a regulator, and what the SAS platform has been told of them (INT_R03)."""
 
 vouched_address = Table(
     "vouched_address",

@@ -64,6 +64,8 @@ class WriteContext:
     correlation_id: str | None = None
     answer: dict[str, str] = field(default_factory=dict)
     """response headers that the write adds (such as a hold's Expires)"""
+    undecided: set[str] = field(default_factory=set)
+    """ids of what was written and waits for somebody's decision: answered by 202"""
 
     def may(self, what: str, patient: str) -> bool:
         """Whether they may do this for a Patient (id); whoever does not act as a consumer is not limited so."""
@@ -89,6 +91,18 @@ class HistoryQuery:
     """the terms of which a version must have borne one; None: every version"""
     backward: bool = False
     """whether the `count` oldest of those newer than `before` are wanted"""
+
+
+@runtime_checkable
+class MovesByItself(Protocol):
+    """A store that writes versions of its own accord, as a consequence of what its clients write elsewhere."""
+
+    async def rebased(
+        self, connection: Connection, current: Stored, version: int, resource: Resource | None
+    ) -> Resource | None:
+        """What a client that read `version` means to write over `current` (`resource`; None: a patch, which is applied to
+        it), where all that has changed since is the store's own doing; None: others have written meanwhile."""
+        ...
 
 
 class ResourceStore(Protocol):

@@ -25,7 +25,7 @@ from creneau_shared.security.rights import OWNER
 # refused whatever happens meanwhile, and so need not wait for their turn.
 _FOUND = """
 WITH found AS MATERIALIZED (
-  SELECT schedule_key, start, id, taken_by, CASE WHEN taken_by IS NULL THEN said <> 'free' ELSE taken_by <> $2 AND NOT EXISTS (
+  SELECT schedule_key, start, id, taken_by, CASE WHEN taken_by IS NULL THEN said <> 'free' AND NOT ($10 AND said = 'busy-tentative') ELSE taken_by <> $2 AND NOT EXISTS (
       SELECT FROM hold WHERE hold.appointment_id = slot.taken_by AND hold.expires_at <= $3) END AS out_of_reach
   FROM {slots} AS slot WHERE id = ANY((SELECT $1::uuid[])::uuid[])
 )"""
@@ -33,8 +33,9 @@ _FACTS = """
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status, slot.taken_by,
        slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced, {out_of_reach} AS out_of_reach,
        kind.terms AS kind_terms, kind.members AS kind_members,
-       schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open,
+       schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open, agenda.confirmation_required IS TRUE AS confirmed,
        nullif(agenda.horizon_start, '-infinity') AS horizon_start, nullif(agenda.horizon_end, 'infinity') AS horizon_end,
+       nullif(agenda.fresh_until, 'infinity') AS fresh_until,
        ARRAY(SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = agenda.schedule_key ORDER BY 1) AS exclusive{more}
 FROM found
 JOIN {slots} AS slot ON (slot.schedule_key, slot.start, slot.id) = (found.schedule_key, found.start, found.id)
@@ -114,18 +115,20 @@ async def lock_slots(
     *,
     by: str,
     now: datetime,
+    marked: bool = False,
 ) -> Locked:
     """The facts of these slots, locked for the appointment `by` (id), and with them the time of their agendas' people and
     of `people` (actors that are in one place only); slots that do not exist are missing. Or the facts as they are, and
     nothing locked: one is out of reach because somebody else has it. So a thousand who want one slot are refused side by
     side. `patients` (ids) are looked up beside, and who is taken with the roles and places that are `named` (references),
-    and how many slots the `holder` holds, and whether it is these.
+    and how many slots the `holder` holds, and whether it is these. `marked`: those that their agenda says to be
+    `busy-tentative` are within reach.
 
     `near`, the appointment's own start, lets PostgreSQL look into one month; slots that are not all found there are looked
     for everywhere.
     """
     keys = [slot_key(id_) for id_ in ids]
-    arguments = (keys, by, now, list(people), list(patients), *by_kind(named), *(holder or (None, None)))
+    arguments = (keys, by, now, list(people), list(patients), *by_kind(named), *(holder or (None, None)), marked)
     month = month_of(connection, "slot", near, near, now) if near is not None else "slot"
     rows: Sequence[Any] = []
     if keys and month != "slot":
@@ -168,6 +171,7 @@ def _slot_fact(row: Any) -> SlotFact:
         schedule_open=row["open"],
         horizon_start=row["horizon_start"],
         horizon_end=row["horizon_end"],
+        fresh_until=row["fresh_until"],
         actors=tuple(sorted(actors)),
         exclusive=tuple(row["exclusive"]),
         visibility=frozenset(
@@ -180,4 +184,5 @@ def _slot_fact(row: Any) -> SlotFact:
         owners=frozenset(
             term.removeprefix(OWNER) for term in row["schedule_terms"] if term.startswith(OWNER)
         ),
+        confirmed_by_practice=row["confirmed"],
     )

@@ -26,7 +26,7 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, role_resource
 
 from creneau_booking.storage import access_extensions as said
-from creneau_booking.storage import agenda_states, soonest
+from creneau_booking.storage import soonest
 from creneau_shared.fhir.storage.store import Resource
 
 DAY = timedelta(days=1)
@@ -384,7 +384,7 @@ def remarks_of(bundle: Any) -> list[tuple[str, str]]:
 
 
 async def test_why_nothing_is_free(
-    callers: Callers, practice: Practice, quarter: Quarter, monday: datetime, monkeypatch: pytest.MonkeyPatch
+    callers: Callers, practice: Practice, quarter: Quarter, monday: datetime
 ) -> None:
     """No free slot, no agenda at all, an Endpoint out of use, an agenda not up to date: told apart by $soonest, $find and
     a search of Slot."""
@@ -432,8 +432,12 @@ async def test_why_nothing_is_free(
         **{"practitioner-role": f"{full.ids['PractitionerRole']},{empty.ids['PractitionerRole']}"},
     )
     assert remarks_of(several) == [(code, reference) for reference, code in cases[:2]]
-    monkeypatch.setattr(
-        agenda_states, "_STATES", agenda_states._STATES.replace("IS NULL) AS stale", "IS NOT NULL) AS stale")
+    late = await quarter.open(monday)
+    await practice.database.pool.execute(
+        "UPDATE agenda SET stale_after_s = 60, synchronised_at = $2"
+        " WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)",
+        late.ids["Schedule"],
+        practice.clock.now() - timedelta(hours=1),
     )
-    stale = await asked(callers.nobody(), schedule=full.ids["Schedule"])
-    assert remarks_of(stale) == [("agenda-not-up-to-date", full.ref("Schedule"))]
+    stale = await asked(callers.nobody(), schedule=late.ids["Schedule"])
+    assert remarks_of(stale) == [("agenda-not-up-to-date", late.ref("Schedule"))]

@@ -82,8 +82,8 @@ SELECT schedule.key, 'x', format('"schedule":{"reference":"Schedule/s%s"},"speci
   '', ARRAY['specialty', 'specialty=' || code, 'specialty=$SYSTEM|' || code] FROM bench_person
 JOIN schedule ON schedule.id = 's' || n""",
     """INSERT INTO found_by SELECT kind.key, kind.schedule_key,
-  ARRAY['actor=PractitionerRole/r' || n, 'actor=Practitioner/p' || n, 'specialty=' || code, 'specialty=$SYSTEM|' || code], latitude,
-longitude
+  ARRAY['actor=PractitionerRole/r' || n, 'actor=Practitioner/p' || n, 'specialty=' || code, 'specialty=$SYSTEM|' || code],
+  latitude, longitude
 FROM bench_person JOIN schedule ON schedule.id = 's' || n JOIN slot_kind AS kind ON kind.schedule_key = schedule.key""",
     """INSERT INTO found_in SELECT specialty, found_cell(latitude, longitude), schedule.key, kind.key
 FROM bench_person JOIN schedule ON schedule.id = 's' || n JOIN slot_kind AS kind ON kind.schedule_key = schedule.key

@@ -236,7 +236,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
         catalog=create_catalog(clock),
         operations=[
             FindOperation(
-                settings.find_window_days_max, settings.future_appointments_per_agenda_max
+                settings.find_window_days_max,
+                settings.future_appointments_per_agenda_max,
+                settings.find_slots_gathered_max,
             ).declare(),
             SoonestOperation(
                 per_agenda_max=settings.future_appointments_per_agenda_max,

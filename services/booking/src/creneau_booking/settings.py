@@ -63,6 +63,11 @@ class BookingSettings(ServiceSettings):
     )
     patients_per_account_max: int = Field(20, description="people whom one patient's account may register")
     find_window_days_max: int = Field(93, description="longest window that $find searches, days")
+    find_slots_gathered_max: int = Field(
+        3_000,
+        ge=1,
+        description="free slots of one requirement that $find looks through where several agendas are put together",
+    )
     soonest_rows_read_max: int = Field(
         100_000, ge=1, description="rows that one $soonest reads where too many agendas fit to gather them"
     )

@@ -70,6 +70,11 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Agendas trop nombreux pour être tous parcourus",
         "Too many agendas to look through all",
     ),
+    "too-many-agendas": (
+        "Trop d'agendas pour une disponibilité commune",
+        "Too many agendas for common availability",
+    ),
+    "series-form": ("Série d'une autre forme", "Series of another form"),
     "no-free-slot": ("Aucun créneau libre", "No free slot"),
     "agenda-not-connected": ("Agenda non relié", "Agenda not connected"),
     "agenda-not-up-to-date": ("Agenda qui n'est pas à jour", "Agenda not up to date"),

@@ -178,12 +178,25 @@ class SlotFact:
     """id of the appointment that has it"""
     displaced: bool = False
     """whether it would be free, were nobody of its agenda taken elsewhere"""
+    capacity: int = 1
+    """how many patients have a place in it"""
+    places: int | None = None
+    """of those, how many are left, once somebody has one of several"""
     visibility: frozenset[str] = frozenset()
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
     owners: frozenset[str] = frozenset()
     """ids of the organisations whose agenda it is"""
     offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it is taken place by place. Who took it when it had one has it alone until they give it back."""
+        return self.places is not None or (self.capacity > 1 and self.taken_by is None)
+
+    @property
+    def places_left(self) -> int:
+        return self.capacity if self.places is None else self.places
 
     @property
     def specialties(self) -> frozenset[str]:

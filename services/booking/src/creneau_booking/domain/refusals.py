@@ -48,6 +48,25 @@ class SlotTaken(Refusal):
 
 
 @dataclass(eq=False)
+class GroupFull(Refusal):
+    """A slot of several places has not as many left as are wanted."""
+
+    id: str
+    start: datetime
+    left: int
+    wanted: int
+
+
+@dataclass(eq=False)
+class PlaceTaken(Refusal):
+    """Somebody (references) has a place in a slot already, by another appointment."""
+
+    id: str
+    start: datetime
+    persons: tuple[str, ...]
+
+
+@dataclass(eq=False)
 class ActorsTaken(Refusal):
     """People, rooms or devices (references, in order) are taken at that time, perhaps through another agenda."""
 

@@ -13,6 +13,7 @@ from creneau_booking.domain.refusals import (
     ActorsTaken,
     AgendaClosed,
     AppointmentOrder,
+    GroupFull,
     NoPartOfSlot,
     NoSlot,
     NoTime,
@@ -60,6 +61,19 @@ class Claim:
     start: datetime
     end: datetime
     cuts: tuple[Cut, ...] = ()
+    persons: tuple[str, ...] = ()
+    """who has a place in each of its slots that have several"""
+    shared: tuple[str, ...] = ()
+    """beside the agendas', whom it brings to the groups of its slots"""
+
+    @property
+    def groups(self) -> tuple[SlotFact, ...]:
+        """Those of its slots that have several places."""
+        return tuple(slot for slot in self.slots if slot.is_group)
+
+    def people_of(self, group: SlotFact) -> tuple[str, ...]:
+        """Who is taken by the group of a slot, in sorted order."""
+        return tuple(sorted({*group.exclusive, *self.shared}))
 
     @property
     def new_slots(self) -> tuple[SlotFact, ...]:
@@ -106,7 +120,10 @@ def claim_for(
     cuts = _cuts(new, start, end)
     if by_patient:
         _require_usable_parts(cuts)
+    persons = persons_of(appointment)
     for slot in new:
+        if slot.is_group:
+            _require_places(slot, cuts, len(persons))
         if slot.displaced and slot.status != "free":
             raise ActorsTaken(tuple(sorted(slot.exclusive)), slot.start)
         if slot.status != "free":
@@ -117,15 +134,48 @@ def claim_for(
         people = [actor for actor in actors if not actor.startswith("Patient/")]
         require_only_agendas_people(appointment, people, agendas, resolved)
         require_said_by_slots(appointment, new)
+    own, shared = _apart(actors, slots)
     return Claim(
         slots=tuple(slots),
         slot_status=SLOT_STATUS_OF[appointment.status],
         kept=frozenset(slot.id for slot in slots if slot.id in kept),
-        actors=actors,
+        actors=own,
         start=start,
         end=end,
         cuts=cuts,
+        persons=persons,
+        shared=shared,
     )
+
+
+def persons_of(appointment: Appointment) -> tuple[str, ...]:
+    """Who has a place by the appointment: each of its patients, or whoever it is for."""
+    patients = {patient_actor(reference, hidden=appointment.hidden) for reference in appointment.patients}
+    return tuple(sorted(patients)) or (f"Appointment/{appointment.id}",)
+
+
+def _apart(actors: Sequence[str], slots: Sequence[SlotFact]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of those who are taken, who is so by the appointment itself, and whom it brings to the groups of its slots beside their
+    agendas' people: everybody but its patients, where all of its slots are places in groups."""
+    groups = [slot for slot in slots if slot.is_group]
+    if not groups:
+        return tuple(actors), ()
+    of_groups = {actor for slot in groups for actor in slot.exclusive}
+    alone = {actor for slot in slots if not slot.is_group for actor in slot.exclusive}
+    if len(groups) < len(slots):
+        return tuple(actor for actor in actors if actor not in of_groups - alone), ()
+    patients = [actor for actor in actors if actor.startswith("Patient/")]
+    return tuple(patients), tuple(a for a in actors if a not in patients and a not in of_groups)
+
+
+def _require_places(slot: SlotFact, cuts: Sequence[Cut], wanted: int) -> None:
+    """A place is taken whole, and only while there is one."""
+    if any(cut.slot is slot for cut in cuts):
+        raise PartOfSlot(slot.id)
+    if slot.places is not None and slot.places_left < wanted:
+        raise GroupFull(slot.id, slot.start, slot.places_left, wanted)
+    if slot.capacity < wanted:
+        raise GroupFull(slot.id, slot.start, slot.capacity, wanted)
 
 
 def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:

@@ -418,6 +418,7 @@ class AppointmentHandlers:
             time == "keeps"
             and not changes.is_moved(before, after)
             and not changes.takes_others(before, after)
+            and not changes.is_for_others(before, after)
         ):
             if SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
                 status = SLOT_STATUS_OF[after.status]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from creneau_booking.storage.availability.groups import forget_places
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.purging import purge
 
@@ -47,6 +48,7 @@ async def remove_appointments(connection: Connection, ids: Sequence[str]) -> int
     await purge(connection, "Provenance", provenances)
     for table in ("occupancy", "hold"):
         await connection.execute(f"DELETE FROM {table} WHERE appointment_id = ANY($1::text[])", list(ids))
+    await forget_places(connection, ids)
     return await purge(connection, "Appointment", ids)
 
 

@@ -6,6 +6,7 @@ from creneau_booking.domain.refusals import (
     ActorsTaken,
     AgendaClosed,
     AppointmentOrder,
+    GroupFull,
     NoPartOfSlot,
     NoSlot,
     NoSlotThen,
@@ -13,6 +14,7 @@ from creneau_booking.domain.refusals import (
     OutsideHorizon,
     OutsideSlots,
     PartOfSlot,
+    PlaceTaken,
     SlotBegun,
     SlotsNotAdjacent,
     SlotsOfTwoKinds,
@@ -187,6 +189,35 @@ def _(r: SlotTaken) -> CreneauError:
         expression="Appointment.slot",
         details_code="slot-held" if r.status == "busy-tentative" else "slot-taken",
         diagnostics=f"Slot/{r.id} is {r.status}",
+    )
+
+
+@WORDS.says(GroupFull)
+def _(r: GroupFull) -> CreneauError:
+    if r.left:
+        fr, en = f"n'a plus que {r.left} place(s), pour {r.wanted}", f"has {r.left} place(s) left, for {r.wanted}"
+    else:
+        fr, en = "est complet", "is full"
+    return Conflict(
+        f"Le créneau du {when(r.start)} (Slot/{r.id}) {fr}. Choisissez-en un autre.",
+        f"The slot of {when(r.start)} (Slot/{r.id}) {en}. Choose another one.",
+        code="conflict",
+        expression="Appointment.slot",
+        details_code="group-full",
+        diagnostics=f"Slot/{r.id}: {r.left} left",
+    )
+
+
+@WORDS.says(PlaceTaken)
+def _(r: PlaceTaken) -> CreneauError:
+    names = ", ".join(person.partition("#")[0] for person in r.persons)
+    return Conflict(
+        f"{names} a déjà une place au créneau du {when(r.start)} (Slot/{r.id}).",
+        f"{names} has a place in the slot of {when(r.start)} (Slot/{r.id}) already.",
+        code="duplicate",
+        expression="Appointment.participant",
+        details_code="place-taken",
+        diagnostics=names,
     )
 
 

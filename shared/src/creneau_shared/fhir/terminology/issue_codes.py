@@ -62,6 +62,8 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     # Slots and agendas
     "slot-taken": ("Créneau déjà pris", "Slot already taken"),
     "slot-held": ("Créneau en cours de réservation", "Slot being booked by someone else"),
+    "group-full": ("Plus assez de places au créneau", "Not as many places left in the slot"),
+    "place-taken": ("Place déjà prise pour cette personne", "That person has a place already"),
     "slot-claimed": ("Créneau lié à un rendez-vous", "Slot tied to an appointment"),
     "slot-order": ("Créneau qui finit avant de commencer", "Slot that ends before it starts"),
     "slot-fraction": (

@@ -1,4 +1,4 @@
-"""Slots with several places: how many a kind of slot has, how many are left of one, and who has them.
+"""Slots with several places: how many a kind of slot has, how many are left of one, and who has them; and series.
 
 How many is said by the agenda or by the slot, and kept with the kind, as everything that slots of an agenda share. A
 trigger keeps it, so that a process of the version before, which knows nothing of it, writes no kind without.
@@ -75,6 +75,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("slot_id", "person", name=op.f("pk_slot_place")),
     )
     op.create_index(op.f("ix_slot_place_appointment_id"), "slot_place", ["appointment_id"], unique=False)
+    op.create_table(
+        "appointment_series",
+        sa.Column("series", sa.Text(collation="C"), nullable=False),
+        sa.Column("number", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("appointment_id", sa.Text(collation="C"), nullable=False),
+        sa.PrimaryKeyConstraint("series", "number", name=op.f("pk_appointment_series")),
+        sa.UniqueConstraint("appointment_id", name=op.f("uq_appointment_series_appointment_id")),
+    )
     execute(EXTENSIONS_FIRST)
     for statement in TRIGGERS:
         execute(statement)
@@ -84,6 +92,7 @@ def downgrade() -> None:
     for table, name in (("slot_kind", "kind"), ("agenda", "agenda")):
         op.execute(f"DROP TRIGGER keep_{name}_capacity ON {table}")
         op.execute(f"DROP FUNCTION keep_{name}_capacity()")
+    op.drop_table("appointment_series")
     op.drop_table("slot_place")
     op.execute("ALTER TABLE slot DROP CONSTRAINT ck_slot_places")
     op.execute("ALTER TABLE slot DROP CONSTRAINT ck_slot_taken")

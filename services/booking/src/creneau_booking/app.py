@@ -12,12 +12,14 @@ from creneau_booking.api.responses import ResponseStore
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
+from creneau_booking.domain.series import SeriesLimits
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
 from creneau_booking.handlers.patients import ContactSecrets
 from creneau_booking.handlers.people import People, known
 from creneau_booking.handlers.proxies import RelatedPersonStore
+from creneau_booking.handlers.series import Series
 from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.acting_for import ActingForOperation
@@ -76,6 +78,14 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
     return repository, AppointmentHandlers(repository, holds, quotas_of(settings))
 
 
+def create_series(
+    settings: BookingSettings, repository: AppointmentRepository, handlers: AppointmentHandlers
+) -> Series:
+    """The commands on series."""
+    limits = SeriesLimits(settings.series_occurrences_max, settings.series_occurrences_per_patient_max)
+    return Series(repository, handlers, limits)
+
+
 def quotas_of(settings: BookingSettings) -> Quotas:
     """The quotas, each a setting of the same name."""
     return Quotas(**{field.name: getattr(settings, field.name) for field in fields(Quotas)})
@@ -87,6 +97,7 @@ def create_stores(settings: BookingSettings) -> Stores:
     related_persons = RelatedPersonStore(base)
     people = People(related_persons, quotas_of(settings))
     repository, handlers = create_handlers(settings)
+    series = create_series(settings, repository, handlers)
     return Stores(
         slots=SlotStore(base),
         schedules=ScheduleStore(base),
@@ -96,7 +107,8 @@ def create_stores(settings: BookingSettings) -> Stores:
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
         handlers=handlers,
-        appointments=AppointmentStore(repository, handlers),
+        series=series,
+        appointments=AppointmentStore(repository, handlers, series),
     )
 
 
@@ -151,7 +163,9 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Booking's FHIR interactions, for the API and for the worker alike."""
     stores = create_stores(settings)
-    desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots, stores.patients)
+    desk = Desk(
+        stores.appointments, stores.repository, stores.handlers, stores.series, stores.slots, stores.patients
+    )
     return create_fhir_server(
         settings,
         service=SERVICE,

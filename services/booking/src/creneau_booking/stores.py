@@ -9,6 +9,7 @@ from creneau_booking.api.patients import PatientStore
 from creneau_booking.api.responses import ResponseStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.proxies import RelatedPersonStore
+from creneau_booking.handlers.series import Series
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -26,4 +27,5 @@ class Stores:
     provenances: GenericStore
     repository: AppointmentRepository
     handlers: AppointmentHandlers
+    series: Series
     appointments: AppointmentStore

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from services.booking.tests.client import code, serving
 from services.booking.tests.conftest import Callers, settings_for
-from services.booking.tests.factories import appointment, parameters, ref, schedule, slot, unique, utc
+from services.booking.tests.factories import appointment, parameters, ref, schedule, slot, unique
 from services.booking.tests.issuer import running_issuer
 from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.practice import Agenda, Practice
@@ -118,7 +118,9 @@ class TestPlaces:
             booked = await callers.patient(patient).post("Appointment", place(group, patient))
             paths.append(f"Appointment/{booked.json()['id']}")
         assert await practice.slot_statuses([other.slots[0], group.slots[0]]) == ["busy-unavailable", "free"]
-        wanted = appointment("booked", slots=other.slots, patient=await practice.new_patient(), start=other.start)
+        wanted = appointment(
+            "booked", slots=other.slots, patient=await practice.new_patient(), start=other.start
+        )
         refused = await callers.software().post("Appointment", wanted)
         assert (refused.status_code, code(refused)) == (409, "actor-occupied")
         for patient, path in zip(people, paths, strict=True):
@@ -129,15 +131,13 @@ class TestPlaces:
         refused = await callers.patient(people[0]).post("Appointment", place(group, people[0]))
         assert (refused.status_code, code(refused)) == (409, "actor-occupied")
 
-    async def test_a_hold_is_a_place_until_it_runs_out(
-        self, fresh: Practice
-    ) -> None:
+    async def test_a_hold_is_a_place_until_it_runs_out(self, fresh: Practice) -> None:
         group = await fresh.open_agenda(1, **capacity(2))
         one, two, three = [await fresh.new_patient() for _ in range(3)]
         for patient in (one, two):
             await fresh.hold(appointment("proposed", slots=group.slots, patient=patient))
         assert await fresh.slot_statuses(group.slots) == ["busy"]
-        with pytest.raises(Exception, match="complet|full"):
+        with pytest.raises(Exception, match="complet"):
             await fresh.create(place(group, three))
         fresh.clock.advance(timedelta(hours=1))
         # Whoever wants a place ends what has run out; the sweeper does the rest.
@@ -171,7 +171,10 @@ class TestPlaces:
         assert left(await practice.slot(group.slots[0])) == 1
         too_many = await callers.software().post("Appointment", place(group, three, actors=[four]))
         assert (too_many.status_code, code(too_many)) == (409, "group-full")
-        joined = {**both.json(), "participant": [*both.json()["participant"], *place(group, three)["participant"]]}
+        joined = {
+            **both.json(),
+            "participant": [*both.json()["participant"], *place(group, three)["participant"]],
+        }
         changed = await callers.software().put(f"Appointment/{both.json()['id']}", joined)
         assert changed.status_code == 200, changed.text
         assert left(await practice.slot(group.slots[0])) == 0
@@ -211,9 +214,7 @@ class TestWhoSaysHowMany:
     @pytest.mark.parametrize(
         ("url", "value"), [(SLOT_CAPACITY, "valuePositiveInt"), (SMART_CAPACITY, "valueInteger")]
     )
-    async def test_the_slot_itself(
-        self, callers: Callers, practice: Practice, url: str, value: str
-    ) -> None:
+    async def test_the_slot_itself(self, callers: Callers, practice: Practice, url: str, value: str) -> None:
         """Over its agenda, in our words or in those of SMART Scheduling Links; what it is served with is as read again."""
         agenda = await practice.open_agenda(0, **capacity(5))
         start = practice.clock.now() + timedelta(days=9)
@@ -318,7 +319,10 @@ async def test_no_more_come_than_there_are_places(fresh: Practice, two_doors: li
     agenda = await fresh.open_agenda(ROUNDS, **capacity(PLACES))
     for number in range(ROUNDS):
         answers = await asyncio.gather(
-            *(p.post("Appointment", place(agenda, person, number)) for p, person in zip(patients, people, strict=True))
+            *(
+                p.post("Appointment", place(agenda, person, number))
+                for p, person in zip(patients, people, strict=True)
+            )
         )
         statuses = sorted(answer.status_code for answer in answers)
         assert statuses == [201] * PLACES + [409] * (CLIENTS - PLACES), {a.text for a in answers}

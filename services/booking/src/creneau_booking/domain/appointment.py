@@ -48,6 +48,22 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Which one of a series an appointment is."""
+
+    series: str
+    """what all of them bear"""
+    number: int
+    """from 1, in the order of time"""
+    origin: str | None
+    """id of the first; None: it is the first"""
+    template: Mapping[str, object] | None = None
+    """how the others follow from the first, as it was said"""
+    changed: bool = False
+    """whether it was moved by itself"""
+
+
+@dataclass(frozen=True, slots=True)
 class Appointment:
     """What the rules need of one appointment. `slots` holds Slot ids; instants carry their zone."""
 
@@ -73,6 +89,10 @@ class Appointment:
     """until when a pending appointment keeps its time without the practice's agreement"""
     replaces: str | None = None
     """id of the one that was cancelled for it"""
+    occurrence: Occurrence | None = None
+    """which one of a series it is"""
+    fellows: tuple[str, ...] = ()
+    """ids of those of its series that are taken with it"""
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -113,6 +133,12 @@ class Appointment:
 
     def replacing(self, other: str | None) -> Appointment:
         return self if other is None else replace(self, replaces=other)
+
+    def off_pattern(self) -> Appointment:
+        """Moved by itself, where it is one of a series."""
+        if self.occurrence is None:
+            return self
+        return replace(self, occurrence=replace(self.occurrence, changed=True))
 
     def answered(self, actor: str, status: str) -> Appointment:
         """With the answer of one participant."""

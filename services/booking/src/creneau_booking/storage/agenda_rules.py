@@ -53,7 +53,9 @@ WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 _OTHER_CAPACITY = """
 SELECT capacity IS DISTINCT FROM $2::smallint FROM agenda JOIN schedule ON schedule_key = key WHERE schedule.id = $1
 """
-_PUT_CAPACITY = "UPDATE agenda SET capacity = $2 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)"
+_PUT_CAPACITY = (
+    "UPDATE agenda SET capacity = $2 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)"
+)
 _ACTORS = """
 SELECT content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
 UNION ALL SELECT content FROM location WHERE id = ANY($2) AND NOT deleted
@@ -177,12 +179,12 @@ async def standing_of(
     patient: str,
     now: datetime,
     *,
-    besides: str,
+    besides: Sequence[str],
     hidden_too: bool,
 ) -> tuple[dict[str, AgendaRules], int]:
-    """The rules of the agendas (ids), and how many appointments to come a patient has;
+    """The rules of the agendas (ids), and how many appointments to come a patient has, those of `besides` not counted;
     `hidden_too`: see `upcoming_of`."""
-    rows = await connection.fetch(_STANDING, patient, _TAKING, now, [besides], hidden_too, SHARED, schedules)
+    rows = await connection.fetch(_STANDING, patient, _TAKING, now, besides, hidden_too, SHARED, schedules)
     return {row["id"]: _rules(row) for row in rows if row["id"] is not None}, rows[0]["to_come"]
 
 

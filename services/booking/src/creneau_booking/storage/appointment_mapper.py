@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Code, Participant
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.storage import series_mapper
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
 
@@ -67,6 +68,7 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         double_booking_reason=_extension(appointment, DOUBLE_BOOKING_REASON, "valueString"),
         held_until=_instant(_extension(appointment, HELD_UNTIL, "valueInstant")),
         replaces=_replaced(appointment),
+        occurrence=series_mapper.occurrence_of(appointment),
         cancelation_reason=next(
             (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
         ),
@@ -87,7 +89,12 @@ def said(appointment: Appointment, resource: Resource) -> Resource:
         reference = {"reference": f"Appointment/{appointment.replaces}"}
         extensions.append({"url": REPLACES, "valueReference": reference})
     rest = {name: value for name, value in written.items() if name != "extension"}
-    return {**rest, "extension": extensions} if extensions else rest
+    whole = {**rest, "extension": extensions} if extensions else rest
+    return (
+        whole
+        if appointment.occurrence is None
+        else series_mapper.with_occurrence(whole, appointment.occurrence)
+    )
 
 
 def _participant(participant: Resource, base_url: str) -> Participant:

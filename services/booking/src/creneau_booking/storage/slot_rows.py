@@ -228,9 +228,7 @@ def row_values(row: SlotRow) -> tuple[Any, ...]:
     )
 
 
-def as_served(
-    resource: Resource, id_: str, version: int, now: datetime, left: int | None = None
-) -> Stored:
+def as_served(resource: Resource, id_: str, version: int, now: datetime, left: int | None = None) -> Stored:
     """The version just written, as reading it back gives it: instants in UTC. `left`: of several places, how many."""
     served = stamp(places.with_left(resource, left), id_, version, now)
     for name in ("start", "end"):

@@ -89,7 +89,8 @@ WITH said AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
     status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")}
       WHEN slot.places IS NOT NULL THEN {status_sql("said.said", left_sql("slot", "$9"))} ELSE slot.status END,
-    places = CASE WHEN slot.places IS NOT NULL THEN {left_sql("slot", "$9")} END, extra = $5, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
+    places = CASE WHEN slot.places IS NOT NULL THEN {left_sql("slot", "$9")} END,
+    extra = $5, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
     last_updated = $10, version = $11
   FROM said WHERE slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served, coalesce(new.places,

@@ -105,9 +105,7 @@ WITH said AS MATERIALIZED ({
     _GIVEN.format(more=", was_in, was_at", arrays=", $13::bigint[], $14::timestamptz[]")
 }), replaced AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
-    status = CASE WHEN slot.taken_by IS NULL THEN {
-    JUDGED.format(slot="said", besides="''")
-}
+    status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")}
       WHEN slot.places IS NOT NULL THEN {
     status_sql("said.said", left_sql("slot", "said.kind_key"))
 } ELSE slot.status END,

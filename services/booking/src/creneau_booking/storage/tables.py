@@ -243,6 +243,15 @@ slot_place = Table(
 )
 """Who has a place in a slot of several, and by which appointment."""
 
+appointment_series = Table(
+    "appointment_series",
+    metadata,
+    Column("series", Text(collation="C"), primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("appointment_id", Text(collation="C"), nullable=False, unique=True),
+)
+"""Which appointments are one series, in the order of time."""
+
 hold = Table(
     "hold",
     metadata,

@@ -14,6 +14,7 @@ from creneau_booking.words import (
     quotas,
     registered,
     rehearsal,
+    series,
     slots,
 )
 from creneau_shared.errors import CreneauError
@@ -32,6 +33,7 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
         registered,
         proxies,
         rehearsal,
+        series,
     )
     for refusal, saying in theme.WORDS
 }

@@ -195,7 +195,10 @@ def _(r: SlotTaken) -> CreneauError:
 @WORDS.says(GroupFull)
 def _(r: GroupFull) -> CreneauError:
     if r.left:
-        fr, en = f"n'a plus que {r.left} place(s), pour {r.wanted}", f"has {r.left} place(s) left, for {r.wanted}"
+        fr, en = (
+            f"n'a plus que {r.left} place(s), pour {r.wanted}",
+            f"has {r.left} place(s) left, for {r.wanted}",
+        )
     else:
         fr, en = "est complet", "is full"
     return Conflict(

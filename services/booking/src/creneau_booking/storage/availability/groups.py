@@ -110,7 +110,11 @@ def group_of(slot: SlotFact) -> str:
 
 
 async def claim_places(
-    connection: Connection, appointment_id: str, slots: Sequence[SlotFact], persons: Sequence[str], now: datetime
+    connection: Connection,
+    appointment_id: str,
+    slots: Sequence[SlotFact],
+    persons: Sequence[str],
+    now: datetime,
 ) -> None:
     """Give the appointment a place for each of these persons in each of the locked slots, and take back those of others.
     GroupFull when there are not so many, PlaceTaken when one of them has a place already by another appointment."""
@@ -131,7 +135,9 @@ async def release_places(
     connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime
 ) -> list[Released]:
     """Give back the places that an appointment has in these slots (ids)."""
-    keys = [row["id"] for row in await connection.fetch(_LOCK, appointment_id, [slot_key(id_) for id_ in slots])]
+    keys = [
+        row["id"] for row in await connection.fetch(_LOCK, appointment_id, [slot_key(id_) for id_ in slots])
+    ]
     if not keys:
         return []
     rows = await connection.fetch(_RELEASE, appointment_id, keys, now)

@@ -70,9 +70,7 @@ def with_left(slot: Resource, left: int | None) -> Resource:
 
 def members_sql(row: str, kind: str) -> str:
     """SQL: the members of a kind, for a slot of several places with how many are left."""
-    left = (
-        f"""'{{"url":"{PLACES_LEFT}","valueUnsignedInt":' || coalesce({row}.places, {kind}.capacity)::text || '}}'"""
-    )
+    left = f"""'{{"url":"{PLACES_LEFT}","valueUnsignedInt":' || coalesce({row}.places, {kind}.capacity)::text || '}}'"""
     return (
         f"CASE WHEN {kind}.capacity IS NULL AND {row}.places IS NULL THEN {kind}.members"
         f" WHEN starts_with({kind}.members, '{_EXTENSIONS}')"

@@ -35,6 +35,7 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import access_extensions as said
+from creneau_booking.storage.availability.places import PARTS, SCHEDULE_CAPACITY
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.topics import DIRECTORY
 from creneau_booking.views.identifiers import NATIONAL_PERSON
@@ -230,6 +231,8 @@ class Town:
             {"url": said.BOOKING_WINDOW, "extension": window},
             {"url": said.AGE_LIMIT, "valueRange": ages},
             {"url": said.APPOINTMENTS_MAX, "valuePositiveInt": self.chance.choice([1, 2])},
+            {"url": SCHEDULE_CAPACITY, "valuePositiveInt": self.chance.choice([1, 2, 3])},
+            {"url": PARTS, "valueBoolean": self.chance.choice([True, False])},
         )
         chosen = [rule for rule in rules if self.chance.random() < 0.2]
         return {"extension": chosen} if chosen else {}

@@ -53,6 +53,8 @@ WHERE members LIKE '%"extension":%' AND NOT starts_with(members, '"extension":['
 def upgrade() -> None:
     execute = op.get_bind().exec_driver_sql  # as it is: a colon is no parameter
     op.add_column("agenda", sa.Column("capacity", sa.SmallInteger(), nullable=True))
+    op.add_column("agenda", sa.Column("parts", sa.Boolean(), nullable=True))
+    op.add_column("agenda", sa.Column("adjacent_max", sa.SmallInteger(), nullable=True))
     op.add_column("slot_kind", sa.Column("own_capacity", sa.SmallInteger(), nullable=True))
     op.add_column("slot_kind", sa.Column("capacity", sa.SmallInteger(), nullable=True))
     op.add_column("slot", sa.Column("places", sa.SmallInteger(), nullable=True))
@@ -101,6 +103,8 @@ def downgrade() -> None:
         ("slot", "places"),
         ("slot_kind", "capacity"),
         ("slot_kind", "own_capacity"),
+        ("agenda", "adjacent_max"),
+        ("agenda", "parts"),
         ("agenda", "capacity"),
     ):
         op.drop_column(table, column)

@@ -24,6 +24,12 @@ class BookingSettings(ServiceSettings):
     )
     holds_per_client_max: int = Field(1000, description="appointments that one software may hold at once")
     hold_extensions_max: int = Field(2, description="how often one hold may be extended")
+    adjacent_slots_max: int = Field(
+        4,
+        ge=1,
+        description="slots that follow each other of which a patient may make one appointment, unless the agenda says"
+        " another number",
+    )
     series_occurrences_max: int = Field(
         104, ge=2, le=1000, description="appointments of one series that a practice may book at once"
     )

@@ -51,6 +51,8 @@ FACTS: dict[Any, Any] = {
         refusals.UnreadRule(1, fault, "e", "x") for fault in get_args(refusals.RuleFault)
     ),
     str | None: None,
+    datetime | None: datetime(2026, 12, 1, 9, tzinfo=UTC),
+    Refusal: refusals.SlotTaken("x", datetime(2026, 12, 1, 9, tzinfo=UTC), "busy"),
 }
 
 

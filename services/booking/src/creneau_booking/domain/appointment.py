@@ -89,6 +89,8 @@ class Appointment:
     """until when a pending appointment keeps its time without the practice's agreement"""
     replaces: str | None = None
     """id of the one that was cancelled for it"""
+    with_gap: bool = False
+    """whether its practice has it with time between its slots"""
     occurrence: Occurrence | None = None
     """which one of a series it is"""
     fellows: tuple[str, ...] = ()
@@ -208,6 +210,10 @@ class SlotFact:
     """how many patients have a place in it"""
     places: int | None = None
     """of those, how many are left, once somebody has one of several"""
+    parts: bool | None = None
+    """whether its agenda gives parts of it to patients; None: if it is so long that it is no one visit"""
+    adjacent_max: int | None = None
+    """how many slots of its agenda a patient's visit may have; None: it does not say"""
     visibility: frozenset[str] = frozenset()
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
     owners: frozenset[str] = frozenset()

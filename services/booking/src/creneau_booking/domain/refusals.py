@@ -29,6 +29,7 @@ RuleFault = Literal[
     "too-old",
     "ages-turned",
     "count",
+    "yes-or-no",
     "unit",
     "number",
 ]
@@ -173,6 +174,14 @@ class PartOfSlot(Refusal):
     """A part of a slot that is taken whole, or one that leaves what nobody could use."""
 
     id: str
+
+
+@dataclass(eq=False)
+class TooManySlots(Refusal):
+    """A patient's visit is made of more slots of one agenda than it allows."""
+
+    count: int
+    most: int
 
 
 @dataclass(eq=False)

@@ -25,6 +25,7 @@ from creneau_booking.domain.refusals import (
     SlotsNotAdjacent,
     SlotsOfTwoKinds,
     SlotTaken,
+    TooManySlots,
     UnknownSlots,
 )
 from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
@@ -33,10 +34,11 @@ PUBLIC_VISIBILITY = "PUBLIC"
 
 
 VISIT_MAX = timedelta(hours=2)
-"""A slot that is no longer is one visit, which a patient takes whole: a cut slot stays cut, and an agenda is not theirs to
+"""A slot that is shorter is one visit, which a patient takes whole: a cut slot stays cut, and an agenda is not theirs to
 take to pieces. A longer one is open time, of which they take what their visit needs."""
 PART_MIN = timedelta(minutes=5)
-"""Of open time a patient takes no shorter part, and leaves no shorter rest: nobody could use it."""
+"""Of open time a patient takes no shorter part, and leaves no shorter rest: nobody could use it. Parts begin and end on
+whole multiples of it, counted from the start of the slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +100,14 @@ def claim_for(
     resolved: Mapping[str, str] = {},
     kept: Collection[str] = (),
     practices: Collection[str] | None = None,
+    adjacent_max: int = 1,
 ) -> Claim:
     """What `appointment` must take to have its status.
 
     `slots` are the locked facts of the slots that it names; `resolved` says who is taken with the roles and rooms that
     its participants name; `kept` are the ids of slots that it holds already; `practices`, the organisations (ids) for
-    which somebody takes them.
+    which somebody takes them; `adjacent_max`, of how many slots of one agenda a patient's visit is made where it says no
+    number itself.
     Refused when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
     horizon, times that do not fit); when somebody else was faster; when a patient would take
     others than the agendas' people. What is said is judged before what is so: who repeats it learns nothing new.
@@ -115,6 +119,7 @@ def claim_for(
         _require_one_patient(appointment)
         _require_slot(slots)
         _require_open_to_patients(new, now)
+        _require_few(slots, adjacent_max)
     _require_of_one_kind(slots)
     start, end = period(appointment, slots)
     cuts = _cuts(new, start, end)
@@ -181,10 +186,12 @@ def _require_places(slot: SlotFact, cuts: Sequence[Cut], wanted: int) -> None:
 def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:
     """The appointment's period: its own, which every agenda's slots must cover, or else that of its slots.
 
-    Slots of one agenda must follow each other without a gap (GP Connect); a part of a larger slot is allowed (ISiK).
+    Slots of one agenda must follow each other without a gap (GP Connect), unless their practice has it so; a part of a larger
+    slot is allowed (ISiK).
     """
     spans = [
-        _span(list(group)) for _, group in groupby(sorted(slots, key=_agenda_order), key=lambda s: s.schedule)
+        _span(list(group), with_gap=appointment.with_gap)
+        for _, group in groupby(sorted(slots, key=_agenda_order), key=lambda s: s.schedule)
     ]
     if appointment.start is not None and appointment.end is not None:
         start, end = appointment.start, appointment.end
@@ -211,19 +218,35 @@ def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cu
 
 def _require_usable_parts(cuts: Sequence[Cut]) -> None:
     for cut in cuts:
-        lengths = (cut.end - cut.start, cut.start - cut.slot.start, cut.slot.end - cut.end)
-        one_visit = cut.slot.end - cut.slot.start <= VISIT_MAX
-        if one_visit or any(timedelta(0) < length < PART_MIN for length in lengths):
-            raise PartOfSlot(cut.slot.id)
+        slot = cut.slot
+        lengths = (cut.end - cut.start, cut.start - slot.start, slot.end - cut.end)
+        one_visit = slot.end - slot.start < VISIT_MAX if slot.parts is None else not slot.parts
+        edges = [cut.start - slot.start] + ([cut.end - slot.start] if cut.end < slot.end else [])
+        if (
+            one_visit
+            or any(timedelta(0) < length < PART_MIN for length in lengths)
+            or any(edge % PART_MIN for edge in edges)
+        ):
+            raise PartOfSlot(slot.id)
 
 
 def _agenda_order(slot: SlotFact) -> tuple[str, datetime]:
     return slot.schedule, slot.start
 
 
-def _span(slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:
+def _require_few(slots: Sequence[SlotFact], adjacent_max: int) -> None:
+    """A patient's visit has as many slots of one agenda as it allows."""
+    for _, group in groupby(sorted(slots, key=_agenda_order), key=lambda s: s.schedule):
+        of_agenda = list(group)
+        said = of_agenda[0].adjacent_max
+        most = adjacent_max if said is None else said
+        if len(of_agenda) > most:
+            raise TooManySlots(len(of_agenda), most)
+
+
+def _span(slots: Sequence[SlotFact], *, with_gap: bool) -> tuple[datetime, datetime]:
     for before, after in pairwise(slots):
-        if before.end != after.start:
+        if before.end > after.start or (before.end < after.start and not with_gap):
             raise SlotsNotAdjacent(before.id, after.id)
     return slots[0].start, slots[-1].end
 

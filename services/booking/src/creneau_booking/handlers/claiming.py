@@ -202,6 +202,7 @@ class Claiming:
             now=context.now,
             resolved=resolved,
             kept={slot.id for slot in locked.held},
+            adjacent_max=self._quotas.adjacent_slots_max,
         )
         await require_bookable(connection, context, self._quotas, wanted, claim.new_slots)
         return claim

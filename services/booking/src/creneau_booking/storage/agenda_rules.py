@@ -30,7 +30,7 @@ from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
 from creneau_booking.storage.availability.groups import resize
-from creneau_booking.storage.availability.places import schedule_capacity
+from creneau_booking.storage.availability.places import SlotsSaid, slots_said
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.pool import Connection
@@ -50,12 +50,15 @@ _PUT = f"""
 UPDATE agenda SET ({_COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9)
 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 """
-_OTHER_CAPACITY = """
-SELECT capacity IS DISTINCT FROM $2::smallint FROM agenda JOIN schedule ON schedule_key = key WHERE schedule.id = $1
+_OTHERWISE = """
+SELECT capacity IS DISTINCT FROM $2::smallint AS capacity,
+  (capacity, parts, adjacent_max) IS DISTINCT FROM ($2::smallint, $3::boolean, $4::smallint) AS any
+FROM agenda JOIN schedule ON schedule_key = key WHERE schedule.id = $1
 """
-_PUT_CAPACITY = (
-    "UPDATE agenda SET capacity = $2 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)"
-)
+_PUT_SLOTS = """
+UPDATE agenda SET (capacity, parts, adjacent_max) = ROW ($2, $3, $4)
+WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
+"""
 _ACTORS = """
 SELECT content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
 UNION ALL SELECT content FROM location WHERE id = ANY($2) AND NOT deleted
@@ -88,20 +91,26 @@ async def schedule_changed(
     if resource is not None and (zones := tuple(unknown_zones(resource))):
         raise UnknownZones(zones)
     rules = rules_of(resource) if resource is not None else None
-    capacity = schedule_capacity(resource) if resource is not None else None
+    slots = slots_said(resource) if resource is not None else SlotsSaid()
     await beside_others(connection)
     key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", stored.id)
     await keep_agendas(connection, [key], context.now)
     if resource is not None and rules is not None:
         await _keep(connection, stored.id, resource, rules)
-        await _keep_capacity(connection, stored.id, capacity, context.now)
+        await _keep_slots(connection, stored.id, slots, context.now)
 
 
-async def _keep_capacity(connection: Connection, id_: str, capacity: int | None, now: datetime) -> None:
-    """How many places its slots have; those of which some are taken follow, once nobody takes or frees them."""
-    if await connection.fetchval(_OTHER_CAPACITY, id_, capacity):
+async def _keep_slots(connection: Connection, id_: str, said: SlotsSaid, now: datetime) -> None:
+    """What an agenda says of its slots. When it is how many places they have, those of which some are taken follow, once
+    nobody takes or frees them."""
+    values = (said.capacity, said.parts, said.adjacent_max)
+    row = await connection.fetchrow(_OTHERWISE, id_, *values)
+    if row is None or not row["any"]:
+        return
+    if row["capacity"]:
         await stop_taking(connection, schedule=id_, now=now)
-        await connection.execute(_PUT_CAPACITY, id_, capacity)
+    await connection.execute(_PUT_SLOTS, id_, *values)
+    if row["capacity"]:
         await resize(connection, id_, now)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Code, Participant
 from creneau_booking.domain.participants import SAID_BY_SLOT
@@ -30,6 +31,9 @@ REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.re
 
 DOUBLE_BOOKING_REASON = "https://creneau.sante.fr/fhir/StructureDefinition/double-booking-reason"
 """extension (string) on an appointment whose patient may have another one at that time: why"""
+
+WITH_GAP = "https://creneau.sante.fr/fhir/StructureDefinition/appointment-with-gap"
+"""extension (boolean) on an appointment of a practice: its slots need not follow each other"""
 
 WORDS = "text|"
 """before what a concept without a coding says"""
@@ -68,6 +72,7 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         double_booking_reason=_extension(appointment, DOUBLE_BOOKING_REASON, "valueString"),
         held_until=_instant(_extension(appointment, HELD_UNTIL, "valueInstant")),
         replaces=_replaced(appointment),
+        with_gap=_extension(appointment, WITH_GAP, "valueBoolean") is True,
         occurrence=series_mapper.occurrence_of(appointment),
         cancelation_reason=next(
             (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
@@ -116,7 +121,7 @@ def _participants(appointment: Appointment) -> list[Resource]:
     return found
 
 
-def _extension(appointment: Resource, url: str, value: str) -> str | None:
+def _extension(appointment: Resource, url: str, value: str) -> Any:
     return next((e.get(value) for e in appointment.get("extension", ()) if e.get("url") == url), None)
 
 

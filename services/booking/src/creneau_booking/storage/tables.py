@@ -194,6 +194,9 @@ agenda = Table(
     Column("change_deadline_min", Integer, nullable=True),
     # How many places each of its slots has, unless the slot says so itself.
     Column("capacity", SmallInteger, nullable=True),
+    # Whether patients take parts of its slots, and how many that follow each other.
+    Column("parts", Boolean, nullable=True),
+    Column("adjacent_max", SmallInteger, nullable=True),
 )
 """What availability knows of a Schedule: one row each, kept with it and with the directory's word on its actors."""
 

@@ -166,6 +166,7 @@ _FAULTS: dict[RuleFault, tuple[str, str]] = {
     "too-old": (f"Au plus {AGE_YEARS_MAX} ans.", f"At most {AGE_YEARS_MAX} years."),
     "ages-turned": ("high est inférieur à low.", "high is below low."),
     "count": ("Donnez un nombre, de 1 à 1 000.", "Give a number, from 1 to 1,000."),
+    "yes-or-no": ("Répondez par true ou false.", "Answer by true or false."),
     "unit": ("L'unité (UCUM) est l'une de : {}.", "The unit (UCUM) is one of: {}."),
     "number": ("La valeur est un nombre entier, zéro ou plus.", "The value is a whole number, 0 or more."),
 }

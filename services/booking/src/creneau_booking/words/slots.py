@@ -20,6 +20,7 @@ from creneau_booking.domain.refusals import (
     SlotsOfTwoKinds,
     SlotsUnclear,
     SlotTaken,
+    TooManySlots,
     UnknownSlots,
     VisitsToCome,
 )
@@ -73,12 +74,22 @@ def _(r: NoPartOfSlot) -> CreneauError:
 @WORDS.says(PartOfSlot)
 def _(r: PartOfSlot) -> CreneauError:
     return Unprocessable(
-        f"Prenez le créneau Slot/{r.id} en entier ; d'un créneau de plus de deux heures, une part qui laisse"
-        " au moins cinq minutes.",
-        f"Take the slot Slot/{r.id} whole; of a slot of more than two hours, a part that leaves five minutes"
-        " at least.",
+        f"Prenez le créneau Slot/{r.id} en entier ; d'un créneau de deux heures ou plus, une part par pas de cinq"
+        " minutes depuis son début, qui en laisse au moins cinq.",
+        f"Take the slot Slot/{r.id} whole; of a slot of two hours or more, a part in steps of five minutes from"
+        " its start, which leaves five at least.",
         expression="Appointment.start",
         details_code="part-of-slot",
+    )
+
+
+@WORDS.says(TooManySlots)
+def _(r: TooManySlots) -> CreneauError:
+    return Unprocessable(
+        f"Un rendez-vous pris en ligne dans cet agenda compte au plus {r.most} créneau(x), pas {r.count}.",
+        f"An appointment that is booked online in this agenda has {r.most} slot(s) at most, not {r.count}.",
+        expression="Appointment.slot",
+        details_code="too-many-slots",
     )
 
 

@@ -72,6 +72,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "series-busy": ("Série en cours de changement", "Series being changed by someone else"),
     "series-scope": ("Portée qui ne convient pas", "Scope that does not fit"),
+    "too-many-slots": ("Trop de créneaux pour un rendez-vous", "Too many slots for one appointment"),
     "slot-claimed": ("Créneau lié à un rendez-vous", "Slot tied to an appointment"),
     "slot-order": ("Créneau qui finit avant de commencer", "Slot that ends before it starts"),
     "slot-fraction": (

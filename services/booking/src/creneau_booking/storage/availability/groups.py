@@ -144,6 +144,18 @@ async def release_places(
     return [Released(row["id"], row["schedule"], row["empty"]) for row in rows]
 
 
+async def groups_of(connection: Connection, appointments: Sequence[str]) -> dict[str, list[str]]:
+    """The groups in which these appointments (ids) have places, by appointment."""
+    rows = await connection.fetch(
+        f"SELECT DISTINCT appointment_id, '{GROUP}' || slot_id AS of FROM slot_place WHERE appointment_id = ANY($1::text[])",
+        list(appointments),
+    )
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["appointment_id"], []).append(row["of"])
+    return found
+
+
 async def resize(connection: Connection, schedule: str, now: datetime) -> None:
     """An agenda (id) has said anew how many places its slots have: those of which some are taken follow."""
     await connection.execute(_RESIZE, schedule, now)

@@ -36,7 +36,7 @@ WITH found AS MATERIALIZED (
 _FACTS = """
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status, slot.taken_by,
        slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced, {out_of_reach} AS out_of_reach,
-       slot.places, kind.capacity, kind.terms AS kind_terms, kind.members AS kind_members,
+       slot.places, kind.capacity, agenda.parts, agenda.adjacent_max, kind.terms AS kind_terms, kind.members AS kind_members,
        schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open,
        nullif(agenda.horizon_start, '-infinity') AS horizon_start, nullif(agenda.horizon_end, 'infinity') AS horizon_end,
        ARRAY(SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = agenda.schedule_key ORDER BY 1) AS exclusive{more}
@@ -172,6 +172,8 @@ def _slot_fact(row: Any) -> SlotFact:
         displaced=row["displaced"],
         capacity=row["capacity"] or 1,
         places=row["places"],
+        parts=row["parts"],
+        adjacent_max=row["adjacent_max"],
         schedule=row["schedule"],
         schedule_open=row["open"],
         horizon_start=row["horizon_start"],

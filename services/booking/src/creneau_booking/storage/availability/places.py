@@ -1,13 +1,17 @@
-"""Slots of several places, as FHIR says them and as their rows have them.
+"""What of an agenda's slots is taken: places, parts and slots that follow each other, as FHIR says it and as rows have it.
 
 | said by | extension | stored |
 |---|---|---|
 | the agenda | schedule-capacity (positiveInt) | `agenda.capacity` |
 | the slot | slot-capacity (positiveInt; SMART Scheduling Links: valueInteger) | `slot_kind.own_capacity` |
+| the agenda | schedule-parts (boolean): whether patients take parts of its slots | `agenda.parts` |
+| the agenda | schedule-adjacent-slots-max (positiveInt): of how many slots a patient's visit is made | `agenda.adjacent_max` |
 | us, of a slot of several | slot-places-left (unsignedInt) | `slot.places`, once somebody has one |
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from creneau_booking.domain.refusals import RulesUnread, UnreadRule
 from creneau_shared.fhir.storage.store import Resource
@@ -15,6 +19,10 @@ from creneau_shared.fhir.storage.store import Resource
 _OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
 SCHEDULE_CAPACITY = _OWN + "schedule-capacity"
 """positiveInt: how many patients have a place in each slot of the agenda"""
+PARTS = _OWN + "schedule-parts"
+"""boolean: whether patients take parts of the agenda's slots; absent: of those so long that they are no one visit"""
+ADJACENT_MAX = _OWN + "schedule-adjacent-slots-max"
+"""positiveInt: of how many slots that follow each other a patient may make one visit"""
 SLOT_CAPACITY = _OWN + "slot-capacity"
 """positiveInt: the same of one slot"""
 SMART_CAPACITY = "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity"
@@ -29,17 +37,32 @@ GROUP = "Slot/"
 _EXTENSIONS = '"extension":['
 
 
-def schedule_capacity(schedule: Resource) -> int | None:
-    """How many places each slot of an agenda has; None: it does not say. RulesUnread when it cannot be read."""
-    return _capacity(schedule, (SCHEDULE_CAPACITY,))
+@dataclass(frozen=True, slots=True)
+class SlotsSaid:
+    """What an agenda says of its slots; None: nothing."""
+
+    capacity: int | None = None
+    parts: bool | None = None
+    adjacent_max: int | None = None
+
+
+def slots_said(schedule: Resource) -> SlotsSaid:
+    """RulesUnread when it cannot be read."""
+    said = [(index, e) for index, e in enumerate(schedule.get("extension", ())) if e.get("url") == PARTS]
+    for index, extension in said:
+        if not isinstance(extension.get("valueBoolean"), bool):
+            fault = UnreadRule(index, "yes-or-no", "valueBoolean")
+            raise RulesUnread(schedule["resourceType"], (fault,))
+    parts = said[0][1]["valueBoolean"] if said else None
+    return SlotsSaid(_count(schedule, (SCHEDULE_CAPACITY,)), parts, _count(schedule, (ADJACENT_MAX,)))
 
 
 def own_capacity(slot: Resource) -> int | None:
     """How many places a slot says that it has; None: it does not say. RulesUnread when it cannot be read."""
-    return _capacity(slot, (SLOT_CAPACITY, SMART_CAPACITY))
+    return _count(slot, (SLOT_CAPACITY, SMART_CAPACITY))
 
 
-def _capacity(resource: Resource, urls: tuple[str, ...]) -> int | None:
+def _count(resource: Resource, urls: tuple[str, ...]) -> int | None:
     found = [
         (index, extension)
         for index, extension in enumerate(resource.get("extension", ()))

@@ -117,7 +117,7 @@ def test_an_agenda_says_of_how_many_slots_a_patient_makes_a_visit(said: int | No
         if count == most:
             claim(wanted, *slots, adjacent_max=4)
         else:
-            assert refusal(Unprocessable, wanted, *slots, adjacent_max=4) == "too-many-slots"
+            assert refusal(Unprocessable, wanted, *slots, adjacent_max=4) == "visit-of-too-many-slots"
 
 
 def test_only_a_practice_leaves_time_between_its_slots() -> None:

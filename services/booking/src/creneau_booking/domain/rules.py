@@ -12,6 +12,7 @@ from creneau_booking.domain.participants import require_only_agendas_people, req
 from creneau_booking.domain.refusals import (
     ActorsTaken,
     AgendaClosed,
+    AgendaNotUpToDate,
     AppointmentOrder,
     GroupFull,
     NoPartOfSlot,
@@ -25,8 +26,8 @@ from creneau_booking.domain.refusals import (
     SlotsNotAdjacent,
     SlotsOfTwoKinds,
     SlotTaken,
-    TooManySlots,
     UnknownSlots,
+    VisitOfTooManySlots,
 )
 from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
 
@@ -120,6 +121,7 @@ def claim_for(
         _require_slot(slots)
         _require_open_to_patients(new, now)
         _require_few(slots, adjacent_max)
+        _require_up_to_date(new, now)
     _require_of_one_kind(slots)
     start, end = period(appointment, slots)
     cuts = _cuts(new, start, end)
@@ -241,7 +243,7 @@ def _require_few(slots: Sequence[SlotFact], adjacent_max: int) -> None:
         said = of_agenda[0].adjacent_max
         most = adjacent_max if said is None else said
         if len(of_agenda) > most:
-            raise TooManySlots(len(of_agenda), most)
+            raise VisitOfTooManySlots(len(of_agenda), most)
 
 
 def _span(slots: Sequence[SlotFact], *, with_gap: bool) -> tuple[datetime, datetime]:
@@ -332,6 +334,12 @@ def _require_open_to_patients(slots: Sequence[SlotFact], now: datetime) -> None:
     for slot in slots:
         if slot.start <= now:
             raise SlotBegun(slot.start)
+
+
+def _require_up_to_date(slots: Sequence[SlotFact], now: datetime) -> None:
+    for slot in slots:
+        if slot.fresh_until is not None and slot.fresh_until < now:
+            raise AgendaNotUpToDate(slot.schedule)
 
 
 def _require_in_horizon(slot: SlotFact) -> None:

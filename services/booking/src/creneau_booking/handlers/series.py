@@ -132,8 +132,12 @@ class Series:
         template: Resource | None = None,
         *,
         hold: bool = False,
+        replaces: str | None = None,
+        first_id: str | None = None,
     ) -> Taken:
-        """Book all of these appointments, or hold them; refused, naming the one, when one of them cannot be had."""
+        """Book all of these appointments, or hold them; refused, naming the one, when one of them cannot be had. The first
+        has the id `first_id` (one of ours), where it `replaces` one (id) that was cancelled for it.
+        """
         most = self._limits.most(by_patient=context.patient_ids is not None)
         if len(wanted) > most:
             raise SeriesTooLong(most)
@@ -149,7 +153,14 @@ class Series:
                 if hold:
                     stored, until = await self._handlers.hold(connection, context, one.resource, place=place)
                 else:
-                    stored = await self._handlers.create(connection, context, one.resource, place=place)
+                    stored = await self._handlers.create(
+                        connection,
+                        context,
+                        one.resource,
+                        place=place,
+                        replaces=None if taken else replaces,
+                        own_id=None if taken else first_id,
+                    )
             taken.append(stored)
         await keep_series(
             connection, series, [(one.number, stored.id) for one, stored in zip(planned, taken, strict=True)]
@@ -217,15 +228,22 @@ class Series:
         )
 
     async def cancel(
-        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource, scope: Scope
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        scope: Scope,
+        *,
+        note: str | None = None,
     ) -> list[Stored]:
         """Cancel what is to come of a series, as `scope` has it from `current` on (locked, `resource` its next version, whose
-        reason is given for all). ScopeUnfit when it is in none."""
+        reason is given for all, and `note`, a word to the other side). ScopeUnfit when it is in none."""
         members = await self._to_come(connection, context, current, scope)
         said = {"status": "cancelled"}
         if "cancelationReason" in resource:
             said["cancelationReason"] = resource["cancelationReason"]
-        return await self._change_all(connection, context, current, resource, members, said)
+        return await self._change_all(connection, context, current, resource, members, said, note=note)
 
     async def _change_all(
         self,
@@ -237,6 +255,7 @@ class Series:
         said: Resource,
         *,
         book: bool = False,
+        note: str | None = None,
     ) -> list[Stored]:
         before = [self._repository.stored_facts(member) for _, member in members]
         await self._lock(connection, context, (), before)
@@ -245,7 +264,9 @@ class Series:
             own = resource if member.id == current.id else {**self._repository.resource(member), **said}
             with _naming(_Planned(own, facts, number, f"Appointment/{member.id}", False), len(members)):
                 changed.append(
-                    await self._handlers.change(connection, context, member, own, book=book, with_series=True)
+                    await self._handlers.change(
+                        connection, context, member, own, book=book, note=note, with_series=True
+                    )
                 )
         return changed
 

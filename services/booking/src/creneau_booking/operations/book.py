@@ -43,6 +43,7 @@ from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource, Stored
+from creneau_shared.ids import new_id
 
 DEFINITION = operation_definition(
     "book",
@@ -91,18 +92,23 @@ class BookOperation:
         series = sent_series(given) if session.call.id is None else None
         if series is not None:
             patients = await patients_of(session, given)
-            await self._cancel_replaced(session, given)
+            first_id = new_id()
+            replaced = await self._cancel_replaced(session, given, first_id)
             return await take_series(
                 session,
                 self._desk.series,
                 series,
                 lambda subject: self._new_resource(session, subject, patients, given),
                 hold=False,
+                replaces=replaced,
+                first_id=first_id if replaced is not None else None,
             )
         subject = subject_of(given, session.call.id)
         patients = await patients_of(session, given)
-        replaced = await self._cancel_replaced(session, given)
-        existing = await self._existing(session, subject)
+        existing, own_id = await self._existing(session, subject), new_id()
+        replaced = await self._cancel_replaced(
+            session, given, existing.id if existing is not None else own_id
+        )
         if existing is not None and await self._is_held_series(session, existing, subject, given):
             resource = with_patients(self._desk.repository.resource(existing), patients)
             resource = checked({**_commented(resource, given), "status": "booked"})
@@ -114,7 +120,7 @@ class BookOperation:
             resource = await self._new_resource(session, subject, patients, given)
             session.require_own(resource)
             stored = await self._desk.handlers.create(
-                session.connection, session.context, resource, replaces=replaced
+                session.connection, session.context, resource, replaces=replaced, own_id=own_id
             )
         return await answer_with(session, stored, created=existing is None, wants_bundle=subject.wants_bundle)
 
@@ -197,13 +203,16 @@ class BookOperation:
         slots = await slots_between(session.connection, schedule, start, end)
         return {**resource, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
 
-    async def _cancel_replaced(self, session: Session, given: OperationInput) -> str | None:
+    async def _cancel_replaced(self, session: Session, given: OperationInput, by: str) -> str | None:
+        """Cancel the one that `by` (an id) replaces; its id."""
         id_ = next((id_of(reference) for reference in given.references("cancelled-appt-id")), None)
         if not id_:
             return None
         current = await session.locked(id_)
         resource = {**self._desk.repository.resource(current), "status": "cancelled"}
-        stored = await self._desk.handlers.change(session.connection, session.context, current, resource)
+        stored = await self._desk.handlers.change(
+            session.connection, session.context, current, resource, replaced_by=by
+        )
         await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id
 

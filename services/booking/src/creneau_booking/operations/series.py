@@ -85,7 +85,14 @@ def _appointment(resource: Resource) -> Resource:
 
 
 async def take_series(
-    session: Session, series: Series, sent: Sequence[tuple[Subject, str]], prepare: Prepare, *, hold: bool
+    session: Session,
+    series: Series,
+    sent: Sequence[tuple[Subject, str]],
+    prepare: Prepare,
+    *,
+    hold: bool,
+    replaces: str | None = None,
+    first_id: str | None = None,
 ) -> Answer:
     """Book or hold a series that was sent, and answer with all of it."""
     wanted, template = [], None
@@ -98,12 +105,21 @@ async def take_series(
         wanted.append(Wanted(resource, where, itself=where.endswith("resource")))
     if template is not None:
         wanted = await series.expand(session.connection, session.context, wanted[0], template)
-    taken = await series.take(session.connection, session.context, wanted, template, hold=hold)
+    taken = await series.take(
+        session.connection,
+        session.context,
+        wanted,
+        template,
+        hold=hold,
+        replaces=replaces,
+        first_id=first_id,
+    )
     return await answer_with_series(session, taken, created=True)
 
 
 async def answer_with_series(session: Session, taken: Taken, *, created: bool) -> Answer:
-    """A Bundle of all of them in the order of time: 201 when they are new, else 200."""
+    """A Bundle of all of them in the order of time: 201 when they are new, else 200; 202 while their practice has still to
+    agree."""
     service = session.call.service
     for stored in taken.stored:
         await service.audit(session.connection, session.call.request, "C" if created else "U", stored)
@@ -113,10 +129,13 @@ async def answer_with_series(session: Session, taken: Taken, *, created: bool) -
     ]
     links = [Link("self", f"{service.base_url}/{'/'.join(session.call.request.path)}")]
     headers = {"Location": service.location(taken.stored[0])} if created else {}
-    if taken.until is not None:
-        headers["Expires"] = http_date(taken.until)
+    facts = session.desk.repository.stored_facts
+    undecided = [facts(s).held_until for s in taken.stored if s.id in session.context.undecided]
+    ends = [until for until in (taken.until, *undecided) if until is not None]
+    if ends:
+        headers["Expires"] = http_date(min(ends))
     content = write_bundle("searchset", entries, total=len(entries), links=links)
-    return Answer(201 if created else 200, content, headers)
+    return Answer(202 if undecided else 201 if created else 200, content, headers)
 
 
 def scope_in(given: OperationInput) -> Scope | None:

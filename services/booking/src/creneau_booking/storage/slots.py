@@ -91,7 +91,7 @@ WITH said AS (
       WHEN slot.places IS NOT NULL THEN {status_sql("said.said", left_sql("slot", "$9"))} ELSE slot.status END,
     places = CASE WHEN slot.places IS NOT NULL THEN {left_sql("slot", "$9")} END,
     extra = $5, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
-    last_updated = $10, version = $11
+    last_updated = $10, version = $11, generated = NULL
   FROM said WHERE slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served, coalesce(new.places,
     (SELECT capacity FROM slot_kind WHERE slot_kind.key = new.kind_key)) AS places_left
@@ -101,7 +101,9 @@ WITH said AS (
 SELECT served, places_left FROM replaced
 """
 _REMOVE = f"""
-WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now)
+WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now), left_out AS (
+  INSERT INTO opening_left_out SELECT schedule_key, start, "end" FROM gone WHERE generated ON CONFLICT DO NOTHING
+)
 {SUPERSEDE}
 SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, places, now FROM gone, moment
 UNION ALL

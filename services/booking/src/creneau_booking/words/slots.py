@@ -20,8 +20,8 @@ from creneau_booking.domain.refusals import (
     SlotsOfTwoKinds,
     SlotsUnclear,
     SlotTaken,
-    TooManySlots,
     UnknownSlots,
+    VisitOfTooManySlots,
     VisitsToCome,
 )
 from creneau_booking.words.phrases import when
@@ -83,13 +83,13 @@ def _(r: PartOfSlot) -> CreneauError:
     )
 
 
-@WORDS.says(TooManySlots)
-def _(r: TooManySlots) -> CreneauError:
+@WORDS.says(VisitOfTooManySlots)
+def _(r: VisitOfTooManySlots) -> CreneauError:
     return Unprocessable(
         f"Un rendez-vous pris en ligne dans cet agenda compte au plus {r.most} créneau(x), pas {r.count}.",
         f"An appointment that is booked online in this agenda has {r.most} slot(s) at most, not {r.count}.",
         expression="Appointment.slot",
-        details_code="too-many-slots",
+        details_code="visit-of-too-many-slots",
     )
 
 

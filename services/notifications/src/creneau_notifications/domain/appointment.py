@@ -65,6 +65,8 @@ class AppointmentEvent:
     previous_start: datetime | None = None
     cancelled_by: str | None = None
     """`patient`, `provider` or `system`, when cancelled"""
+    awaited: bool = False
+    """whether it waits for its practice or, cancelled, waited for it"""
 
 
 def mode_of(codings: Sequence[tuple[str | None, str | None]]) -> Mode | None:

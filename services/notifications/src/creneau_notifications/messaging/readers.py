@@ -41,6 +41,7 @@ def read_appointment(
         ),
         previous_start=datetime.fromisoformat(previous["start"]) if previous else None,
         cancelled_by=cancellation["by"] if cancellation else None,
+        awaited=data.get("awaits") == "practice",
     )
 
 

@@ -38,4 +38,5 @@ def load_event(content: str) -> AppointmentEvent:
         ),
         previous_start=datetime.fromisoformat(previous_start) if previous_start else None,
         cancelled_by=values["cancelled_by"],
+        awaited=values.get("awaited", False),
     )

@@ -34,6 +34,9 @@ CAPACITY_MAX = 1000
 
 GROUP = "Slot/"
 """before the id of a slot: the group of those who have its places, as who takes the time of its people"""
+HOLDER = """CASE WHEN slot.places IS NOT NULL THEN (
+  SELECT min(appointment_id) FROM slot_place WHERE slot_place.slot_id = slot.id) ELSE slot.taken_by END"""
+"""SQL: the appointment that has a slot, or one of those that have places in it"""
 _EXTENSIONS = '"extension":['
 
 

@@ -23,6 +23,7 @@ from creneau_booking.storage.availability.places import (
     SLOT_CAPACITY,
     SMART_CAPACITY,
 )
+from creneau_shared.errors import Conflict
 from creneau_shared.fhir.storage.store import Resource
 
 CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
@@ -137,8 +138,9 @@ class TestPlaces:
         for patient in (one, two):
             await fresh.hold(appointment("proposed", slots=group.slots, patient=patient))
         assert await fresh.slot_statuses(group.slots) == ["busy"]
-        with pytest.raises(Exception, match="complet"):
+        with pytest.raises(Conflict) as refused:
             await fresh.create(place(group, three))
+        assert refused.value.issues[0].details_code == "group-full"
         fresh.clock.advance(timedelta(hours=1))
         # Whoever wants a place ends what has run out; the sweeper does the rest.
         await fresh.create(place(group, three))

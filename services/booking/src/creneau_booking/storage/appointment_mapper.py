@@ -212,7 +212,7 @@ def _cancellation(appointment: Resource) -> Cancellation | None:
     by = _extension(appointment, CANCELLED_BY, "valueCode")
     if at is None or by not in ("patient", "provider", "system"):
         return None
-    return Cancellation(at, by)  # type: ignore[arg-type]
+    return Cancellation(at, by)
 
 
 def _replaced(appointment: Resource) -> str | None:

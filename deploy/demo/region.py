@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from itertools import groupby
 
-from deploy.demo import resources, sas
+from deploy.demo import group, resources, sas
 from deploy.demo.codes import Resource
 from deploy.demo.population import Population, Post, populate
 from deploy.demo.slots import free_slots
@@ -44,7 +44,7 @@ def build(start: datetime) -> Region:
         "Schedule": [resources.schedule(post, start, DAYS) for post in people.posts],
         "Slot": [slot for post in people.posts for slot in free_slots(post, start, DAYS)],
     }
-    for resource in sas.graph(start):
+    for resource in (*sas.graph(start), *group.graph(people, start, DAYS)):
         region[resource["resourceType"]].append(resource)
     return region
 

@@ -3,6 +3,7 @@ nobody. In SQL, whatever the code believes."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from creneau_booking.domain.status import SLOT_STATUS_OF
@@ -30,7 +31,8 @@ UNTRUE = {
         SELECT FROM slot_place WHERE slot_id = slot.id AND appointment_id = appointment.id)""",
     "places are miscounted": """
       SELECT slot.id FROM slot JOIN slot_kind AS kind ON kind.key = kind_key
-      WHERE places <> greatest(0, coalesce(capacity, 1) - (SELECT count(*) FROM slot_place WHERE slot_id = slot.id))""",
+      WHERE places <> greatest(0, coalesce(capacity, 1) - (SELECT count(*) FROM slot_place WHERE slot_id = slot.id))
+      AND slot."end" > coalesce($1::timestamptz, '-infinity')""",
     "a full slot is free": "SELECT id FROM slot WHERE places = 0 AND status = 'free'",
     "a taken slot is free": "SELECT id FROM slot WHERE places IS NULL AND taken_by IS NOT NULL AND status = 'free'",
     "a slot is free whose people are taken": """
@@ -38,10 +40,13 @@ UNTRUE = {
       WHERE slot.status = 'free' AND period && tstzrange(slot.start, slot."end")
       AND appointment_id <> 'Slot/' || slot.id""",
 }
-"""What must not be → the rows that show it."""
+"""What must not be → the rows that show it; `$1`: since when, as what is over follows its agenda no more."""
 
 
-async def require_one_truth(pool: Any) -> None:
+async def require_one_truth(pool: Any, since: datetime | None = None) -> None:
     """Hold all of it against a database (a pool, or a connection)."""
-    found = {what: [tuple(row) for row in await pool.fetch(sql)] for what, sql in UNTRUE.items()}
+    found = {}
+    for what, sql in UNTRUE.items():
+        arguments = [since] if "$1" in sql else []
+        found[what] = [tuple(row) for row in await pool.fetch(sql, *arguments)]
     assert not any(found.values()), {what: rows for what, rows in found.items() if rows}

@@ -226,7 +226,7 @@ async def check_tables(town: Town) -> None:
     """Nobody in two places; a slot's status is what it must be; slots and appointments say the same of each other."""
     pool, now = town.practice.database.pool, town.practice.clock.now()
     try:
-        await require_one_truth(pool)
+        await require_one_truth(pool, now)
     except AssertionError as untrue:
         raise AssertionError(f"{untrue}\n{town.tell()}") from untrue
     claims = {
@@ -268,7 +268,7 @@ async def test_what_is_shown_can_be_booked_and_the_other_way_round(
     """To everybody, by every reader, whatever has happened; and the tables agree with each other."""
     for name, value in SEEDS[seed].items():
         monkeypatch.setattr(agenda_walk, name, value)
-    free = 0
+    free = places = 0
     async with a_town(new_database(template=template), seed) as (town, callers):
         watching = onlookers(town, callers)
         for number in range(STEPS):
@@ -279,8 +279,10 @@ async def test_what_is_shown_can_be_booked_and_the_other_way_round(
             if swept:
                 await town.sweep()
             await check_tables(town)
+            places += await town.practice.database.pool.fetchval("SELECT count(*) FROM slot_place")
             free += await look(town, watching[number // 2 % len(watching)], swept=swept)
     assert free > STEPS  # there was something to see
+    assert places
 
 
 async def test_what_is_shown_can_be_booked_after_rivals(

@@ -121,7 +121,9 @@ class Answering:
             asks_until=asks_until,
         )
 
-    async def _counts_for(self, connection: Connection, before: Appointment, actor: str) -> frozenset[str]:
+    async def _counts_for(
+        self, connection: Connection, before: Appointment, actor: str
+    ) -> frozenset[str]:
         """The participants for whom an actor answers: a role and its Practitioner are one person."""
         named = {p.reference for p in before.participants if p.reference}
         roles = {r for r in {*named, actor} if r.startswith("PractitionerRole/")}

@@ -33,6 +33,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     # People's search
     "call-15": ("Appelez le 15 ou le 112", "Call 15 or 112"),
     "call-3114": ("Appelez le 3114", "Call 3114"),
+    "care-not-understood": ("Mots non compris", "Words not understood"),
     "care-nobody": ("Personne n'a été trouvé", "Nobody was found"),
     "care-widened": ("Recherche élargie", "Search widened"),
     "care-position": ("Position manquante", "Position missing"),
@@ -64,6 +65,14 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Condition qui cherche ailleurs que parmi ce qui serait créé",
         "Condition that searches elsewhere than among what would be created",
     ),
+    "no-place": ("Aucun lieu pour une distance", "No place for a distance"),
+    "not-all-looked-through": (
+        "Agendas trop nombreux pour être tous parcourus",
+        "Too many agendas to look through all",
+    ),
+    "no-free-slot": ("Aucun créneau libre", "No free slot"),
+    "agenda-not-connected": ("Agenda non relié", "Agenda not connected"),
+    "agenda-not-up-to-date": ("Agenda qui n'est pas à jour", "Agenda not up to date"),
     "window-order": ("Période cherchée à l'envers", "Searched period that ends before it starts"),
     "window-too-long": ("Période cherchée trop longue", "Searched period too long"),
     # Slots and agendas
@@ -86,7 +95,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Créneau plus fin que la microseconde",
         "Slot finer than a microsecond",
     ),
-    "agenda-not-up-to-date": ("Agenda qui n'est pas à jour", "Agenda that is not up to date"),
+    "not-published": ("Rien n'est publié en masse", "Nothing is published in bulk"),
     "too-many-slots": ("Trop de créneaux à la fois", "Too many slots at once"),
     "other-agenda": ("Créneau d'un autre agenda", "Slot of another agenda"),
     "outside-window": ("Créneau hors de la période synchronisée", "Slot outside the synchronised period"),
@@ -114,6 +123,8 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     # Regulators of unscheduled care
     "regulator-account": ("Compte de régulateur incomplet", "Regulator's account that is incomplete"),
     "regulator-known": ("Compte de régulateur déjà ouvert", "Regulator's account that is open already"),
+    "insee-code": ("Code INSEE mal formé", "INSEE code of a wrong form"),
+    "capacity-date": ("Capacité qui n'est pas datée à nouveau", "Capacity that is not dated anew"),
     "ror-headers": ("En-têtes du ROR absents", "Headers of the ROR are missing"),
     "ror-facet": ("Facette du ROR absente ou fausse", "Facet of the ROR that is missing or wrong"),
     "still-named": ("Entrée nommée par d'autres", "Entry that others name"),
@@ -209,6 +220,9 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "element-not-yours": ("Élément que seul le cabinet peut dire", "Element that only the practice can say"),
     "waits-for-practice": ("En attente de l'accord du cabinet", "Waiting for the practice's agreement"),
     "hold-not-yours": ("Mise en attente d'un autre compte", "Hold of another account"),
+    "kept-until": ("Gardé jusqu'à", "Kept until"),
+    "referral-required": ("Prescription demandée", "Referral required"),
+    "not-open-to-new-patients": ("Agenda fermé aux nouveaux patients", "Agenda not open to new patients"),
     "not-a-participant": ("Réponse de qui ne participe pas", "Answer of somebody who has no part"),
     "answer-times": (
         "Réponse à une heure que personne n'a proposée",

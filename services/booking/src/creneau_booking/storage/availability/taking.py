@@ -16,8 +16,9 @@ from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.availability.groups import claim_places, group_of, release_places
 from creneau_booking.storage.availability.places import GROUP
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.overbookings import left
 from creneau_booking.storage.patients import UNAVAILABLE
-from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
+from creneau_booking.storage.slot_rows import IS_OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.partitions import add_months, month_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.ids import new_id
@@ -60,7 +61,7 @@ WITH wanted AS MATERIALIZED (
     ON slot.id = named.id AND slot.start = named.start
 ), claimed AS (
   UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
-  FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND slot.status = 'free'
+  FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
     AND EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = wanted.schedule_key AND agenda.open)
   RETURNING {SUPERSEDED}
 ), displaced AS ({_DISPLACE}), superseded AS (
@@ -140,7 +141,10 @@ WITH own AS MATERIALIZED (
 ), nobody AS (
   DELETE FROM occupancy WHERE appointment_id = $1
 )
-SELECT {_AGENDAS}, EXISTS (SELECT FROM slot_place WHERE appointment_id = $1) AS shares
+SELECT {_AGENDAS}, EXISTS (
+  SELECT FROM slot WHERE id = ANY((SELECT $2::uuid[])::uuid[]) AND {IS_OVERBOOKED.format(slot="slot")}
+) AS overbooked,
+  EXISTS (SELECT FROM slot_place WHERE appointment_id = $1) AS shares
 """
 _SET_STATUS = f"""
 WITH own AS MATERIALIZED (
@@ -176,8 +180,10 @@ async def displaced_by_others(
     return frozenset(row["id"] for row in rows)
 
 
-async def take(connection: Connection, wanted: Appointment, claim: Claim, now: datetime) -> Taken:
-    """Take the slots and the people of `claim` for `wanted`. The caller raises when that was not all: raising undoes it."""
+async def take(
+    connection: Connection, wanted: Appointment, claim: Claim, now: datetime, *, marked: bool = False
+) -> Taken:
+    """Take the slots and the people of `claim` for `wanted`; those that their agenda has `marked`, too. The caller raises when that was not all: raising undoes it."""
     if claim.cuts:
         await _cut(connection, claim.cuts, now)
     cuts = {cut.slot.id: cut.start for cut in claim.cuts}
@@ -197,6 +203,7 @@ async def take(connection: Connection, wanted: Appointment, claim: Claim, now: d
         starts,
         [reference.removeprefix("Patient/") for reference in wanted.patients],
         add_months(claim.start, 0) if month != "slot" else None,
+        marked,
     )
     assert row is not None
     if row["reaches_back"]:
@@ -230,7 +237,19 @@ async def occupy(
     connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim, now: datetime
 ) -> tuple[str, ...]:
     """Take these people, too, for the claim's period; those who are taken by someone else."""
-    rows = await connection.fetch(_OCCUPY_TOO, appointment_id, claim.start, claim.end, list(actors), now)
+    return await occupy_for(connection, appointment_id, actors, claim.start, claim.end, now)
+
+
+async def occupy_for(
+    connection: Connection,
+    appointment_id: str,
+    actors: Sequence[str],
+    start: datetime,
+    end: datetime,
+    now: datetime,
+) -> tuple[str, ...]:
+    """Take people for `[start, end)`; those who are taken by someone else."""
+    rows = await connection.fetch(_OCCUPY_TOO, appointment_id, start, end, list(actors), now)
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
 
 
@@ -260,6 +279,11 @@ async def give_back(
     keys = [slot_key(id_) for id_ in slots]
     row = await connection.fetchrow(_GIVE_BACK, appointment_id, keys, now)
     assert row is not None
+    if row["overbooked"]:
+        for heir in await left(connection, appointment_id, slots, now):
+            await connection.execute(
+                _OCCUPY_TOO, heir.appointment, heir.start, heir.end, list(heir.actors), now
+            )
     if not row["shares"]:
         return tuple(row["schedules"])
     schedules = set(row["schedules"])

@@ -304,6 +304,14 @@ def test_a_week_pattern_is_read() -> None:
     )
 
 
+def test_there_is_one_group(region: Region) -> None:
+    """Eight places on Saturdays, which patients see and book."""
+    [agenda] = [s for s in region["Schedule"] if "schedule-capacity" in str(s.get("extension"))]
+    slots = [s for s in region["Slot"] if s["schedule"]["reference"] == f"Schedule/{agenda['id']}"]
+    assert len(slots) >= 6
+    assert {date.fromisoformat(slot["start"][:10]).weekday() for slot in slots} == {5}
+
+
 def test_a_start_without_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="zone"):
         build(datetime(2026, 11, 22))  # noqa: DTZ001

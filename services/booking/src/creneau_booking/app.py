@@ -14,6 +14,7 @@ from creneau_booking.api.responses import ResponseStore
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
+from creneau_booking.domain.series import SeriesLimits
 from creneau_booking.handlers.answers import Answering
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.departures import Departures
@@ -26,6 +27,7 @@ from creneau_booking.handlers.people import People, known
 from creneau_booking.handlers.proxies import RelatedPersonStore
 from creneau_booking.handlers.publication import BulkPublication, PublicationPlace
 from creneau_booking.handlers.sas_reports import Platform, SasReports, appointment_changed
+from creneau_booking.handlers.series import Series
 from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.acting_for import ActingForOperation
@@ -100,6 +102,14 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
     return repository, AppointmentHandlers(repository, holds, quotas_of(settings))
 
 
+def create_series(
+    settings: BookingSettings, repository: AppointmentRepository, handlers: AppointmentHandlers
+) -> Series:
+    """The commands on series."""
+    limits = SeriesLimits(settings.series_occurrences_max, settings.series_occurrences_per_patient_max)
+    return Series(repository, handlers, limits)
+
+
 def quotas_of(settings: BookingSettings) -> Quotas:
     """The quotas, each a setting of the same name."""
     return Quotas(**{field.name: getattr(settings, field.name) for field in fields(Quotas)})
@@ -111,6 +121,7 @@ def create_stores(settings: BookingSettings) -> Stores:
     related_persons = RelatedPersonStore(base)
     people = People(related_persons, quotas_of(settings))
     repository, handlers = create_handlers(settings)
+    series = create_series(settings, repository, handlers)
     return Stores(
         slots=SlotStore(base),
         schedules=ScheduleStore(base, create_openings(settings)),
@@ -120,7 +131,8 @@ def create_stores(settings: BookingSettings) -> Stores:
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
         handlers=handlers,
-        appointments=AppointmentStore(repository, handlers),
+        series=series,
+        appointments=AppointmentStore(repository, handlers, series),
     )
 
 
@@ -226,7 +238,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
     """Booking's FHIR interactions, for the API and for the worker alike."""
     stores = create_stores(settings)
     openings = create_openings(settings)
-    desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots, stores.patients)
+    desk = Desk(
+        stores.appointments, stores.repository, stores.handlers, stores.series, stores.slots, stores.patients
+    )
     return create_fhir_server(
         settings,
         service=SERVICE,

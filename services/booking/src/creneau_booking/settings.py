@@ -30,6 +30,18 @@ class BookingSettings(ServiceSettings):
     )
     holds_per_client_max: int = Field(1000, description="appointments that one software may hold at once")
     hold_extensions_max: int = Field(2, description="how often one hold may be extended")
+    adjacent_slots_max: int = Field(
+        4,
+        ge=1,
+        description="slots that follow each other of which a patient may make one appointment, unless the agenda says"
+        " another number",
+    )
+    series_occurrences_max: int = Field(
+        104, ge=2, le=1000, description="appointments of one series that a practice may book at once"
+    )
+    series_occurrences_per_patient_max: int = Field(
+        12, ge=2, le=1000, description="appointments of one series that a patient may book at once"
+    )
     proxy_invitation_days: int = Field(
         7, ge=1, description="how long an invitation to represent somebody can be accepted, days"
     )

@@ -21,6 +21,7 @@ from creneau_booking.domain.openings.refusals import TooManySlots
 from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits, Statement
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import ROOM, write_beside
+from creneau_booking.storage.availability.places import HOLDER
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.opening_extensions import Actors, Stated, stated_by, states_rules, understood
 from creneau_booking.storage.slot_rows import (
@@ -47,9 +48,9 @@ UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS plac
   WHERE role_place.role = ANY($1) AND NOT place.deleted
 ORDER BY rank
 """
-_THERE = """
+_THERE = f"""
 SELECT slot.id::text, extract(epoch FROM slot.start)::bigint, extract(epoch FROM slot."end")::bigint, kind.digest,
-  coalesce(slot.generated, false) AND slot.start > $2, slot.said = 'free', slot.taken_by
+  coalesce(slot.generated, false) AND slot.start > $2, slot.said = 'free', {HOLDER}
 FROM slot JOIN slot_kind AS kind ON kind.key = slot.kind_key
 WHERE slot.schedule_key = $1 AND slot.start > $3 AND slot."end" > $2 ORDER BY slot.start, slot.id
 """
@@ -63,9 +64,10 @@ WITH gone AS (
   WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id RETURNING slot.*
 )
 {SUPERSEDE}
-SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, $4::timestamptz FROM gone
+SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, places,
+  $4::timestamptz FROM gone
 UNION ALL
-SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, $4 FROM gone
+SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, NULL, $4 FROM gone
 """
 _KIND = """
 INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)
@@ -114,7 +116,7 @@ WITH closed AS MATERIALIZED (
   ORDER BY schedule_key, start, id FOR UPDATE
 ), blocked AS (
   UPDATE slot SET said = 'busy-unavailable',
-    status = CASE WHEN taken_by IS NULL THEN 'busy-unavailable'::slot_status ELSE status END,
+    status = CASE WHEN taken_by IS NULL OR places IS NOT NULL THEN 'busy-unavailable'::slot_status ELSE status END,
     version = slot.version + 1, last_updated = $5
   FROM closed WHERE (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
   RETURNING {SUPERSEDED}

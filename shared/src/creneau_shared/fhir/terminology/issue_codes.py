@@ -83,6 +83,17 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     # Slots and agendas
     "slot-taken": ("Créneau déjà pris", "Slot already taken"),
     "slot-held": ("Créneau en cours de réservation", "Slot being booked by someone else"),
+    "group-full": ("Plus assez de places au créneau", "Not as many places left in the slot"),
+    "place-taken": ("Place déjà prise pour cette personne", "That person has a place already"),
+    "recurrence-unread": ("Série qui ne se comprend pas", "Series that cannot be read"),
+    "series-too-long": ("Série trop longue", "Series too long"),
+    "series-off-pattern": (
+        "Premier rendez-vous hors de la série",
+        "First appointment on no day of the series",
+    ),
+    "series-busy": ("Série en cours de changement", "Series being changed by someone else"),
+    "series-scope": ("Portée qui ne convient pas", "Scope that does not fit"),
+    "visit-of-too-many-slots": ("Trop de créneaux pour un rendez-vous", "Too many slots for one appointment"),
     "slot-claimed": ("Créneau lié à un rendez-vous", "Slot tied to an appointment"),
     "slot-order": ("Créneau qui finit avant de commencer", "Slot that ends before it starts"),
     "slot-fraction": (

@@ -35,7 +35,8 @@ _NOT_ASKED = ("optional", "information-only")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer. `actors`: the participants (references) for whom it counts: a role stands for its Practitioner."""
+    """One answer. `actors`: the participants (references) for whom it counts: a role stands for its Practitioner.
+    `proposers`: those for whom the counter-proposal counts that stands already."""
 
     response: str
     """id of the AppointmentResponse"""
@@ -43,6 +44,7 @@ class Answer:
     status: str
     start: datetime | None = None
     end: datetime | None = None
+    proposers: frozenset[str] = frozenset()
 
     @property
     def by_patient(self) -> bool:
@@ -123,8 +125,8 @@ def _accepted(
     counter = before.counter
     if counter is not None and not own:
         if other == (counter.start, counter.end) or (other is None and answer.start is None):
-            agreed = after.answered_by({counter.by}, "accepted")
-            return Outcome("move", replace(agreed, counter=None, start=counter.start, end=counter.end))
+            both = after.answered_by({counter.by, *answer.proposers}, "accepted")
+            return Outcome("move", replace(both, counter=None, start=counter.start, end=counter.end))
         if other is None:  # the time as it is, said again: the counter-proposal is refused
             after = replace(after, counter=None)
     if other is not None:

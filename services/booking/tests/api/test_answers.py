@@ -308,9 +308,9 @@ class TestCounterProposals:
         )
 
     async def test_74_times_that_nobody_proposed(
-        self, callers: Callers, agenda: Agenda, camille: str
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
     ) -> None:
-        """74: a yes to another time is no yes; half a time is none."""
+        """74: a yes to another time is no yes; half a time is none; who has no part in it changes nothing."""
         path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
         software, start = callers.software(), utc(agenda.at(1))
         refused = await given(software, path, agenda.practitioner, "accepted", time_of(agenda, 1))
@@ -318,8 +318,10 @@ class TestCounterProposals:
         half = response(path, agenda.practitioner, "tentative", start=start)
         refused = await software.post("AppointmentResponse", half)
         assert (refused.status_code, code(refused)) == (422, "appointment-order"), refused.text
-        stranger = await given(software, path, "Practitioner/autre", "accepted")
-        assert (stranger.status_code, code(stranger)) == (422, "not-a-participant"), stranger.text
+        kept = await read(software, path)
+        elsewhere = (await practice.open_agenda(1)).practitioner
+        stranger = await given(software, path, elsewhere, "accepted")
+        assert (stranger.status_code, await read(software, path)) == (201, kept), stranger.text
 
 
 class TestWithdrawing:

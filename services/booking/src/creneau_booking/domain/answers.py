@@ -21,7 +21,6 @@ from creneau_booking.domain.refusals import (
     AnsweredAfterEnd,
     AnswerOrder,
     AnswerTimes,
-    NotAParticipant,
 )
 from creneau_booking.domain.status import AppointmentStatus
 
@@ -62,12 +61,12 @@ class Outcome:
 def outcome_of(before: Appointment, answer: Answer, *, held: bool) -> Outcome:
     """What `answer` makes of `before`. `held`: somebody holds it, who alone decides whether it is booked.
 
-    AnsweredAfterEnd of what has begun or is over; NotAParticipant of who has no part in it; AnswerOrder and AnswerTimes of
-    times that mean nothing.
+    AnsweredAfterEnd of what has begun or is over; AnswerOrder and AnswerTimes of times that mean nothing. What is said for
+    somebody who has no part in it changes nothing: software keeps answers from elsewhere.
     """
     theirs = [p for p in before.participants if p.reference in answer.actors]
     if not theirs:
-        raise NotAParticipant()
+        return Outcome("nothing", before)
     if before.status not in OPEN:
         if answer.status == "declined" and before.status == "cancelled" and _have(theirs, "declined"):
             return Outcome("nothing", before)  # sent again: this answer is what ended it

@@ -72,11 +72,18 @@ class Appointment:
     held_until: datetime | None = None
     """until when a pending appointment keeps its time without the practice's agreement"""
     replaces: str | None = None
-    """id of the one that was cancelled for it"""
+    """id of the one that was cancelled for it; of one that waits: that will be"""
+    waiting_since: datetime | None = None
+    """since when it stands on the waiting list; of a pending one: from which it comes, so that it is an offer"""
 
     @property
     def patients(self) -> tuple[str, ...]:
         return tuple(p.reference for p in self.participants if p.reference and p.type == "Patient")
+
+    @property
+    def is_offer(self) -> bool:
+        """Whether it is what the waiting list offers, until its hold ends."""
+        return self.status == "pending" and self.waiting_since is not None
 
     @property
     def sequence(self) -> int:
@@ -90,7 +97,7 @@ class Appointment:
         people = tuple(
             replace(p, status="tentative") if p.status == "needs-action" else p for p in self.participants
         )
-        return replace(self, status="pending", participants=people, held_until=until)
+        return replace(self, status="pending", participants=people, held_until=until, waiting_since=None)
 
     def booked(self) -> Appointment:
         """Booked, everyone whom it takes having accepted."""
@@ -98,14 +105,14 @@ class Appointment:
         people = tuple(
             replace(p, status="accepted") if p.status in undecided else p for p in self.participants
         )
-        return replace(self, status="booked", participants=people, held_until=None)
+        return replace(self, status="booked", participants=people, held_until=None, waiting_since=None)
 
     def cancelled(self) -> Appointment:
-        return replace(self, status="cancelled", held_until=None)
+        return replace(self, status="cancelled", held_until=None, waiting_since=None)
 
     def without_hold(self) -> Appointment:
-        """Only the server says how long a hold lasts."""
-        return replace(self, held_until=None)
+        """Only the server says how long a hold lasts, and since when somebody waits."""
+        return replace(self, held_until=None, waiting_since=None)
 
     def within(self, start: datetime, end: datetime) -> Appointment:
         """With the times of what it took, where it does not say its own."""

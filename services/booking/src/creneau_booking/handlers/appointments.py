@@ -13,10 +13,17 @@ from creneau_booking.domain import changes
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
-from creneau_booking.domain.refusals import AppointmentUnknown, HoldNotExtensible, NotAHold, TooManyHolds
+from creneau_booking.domain.refusals import (
+    AppointmentUnknown,
+    HoldNotExtensible,
+    NotAHold,
+    OfferNotMovable,
+    TooManyHolds,
+)
 from creneau_booking.domain.rehearsal import require_apart, require_still_apart
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
-from creneau_booking.domain.transitions import TRANSITIONS, told
+from creneau_booking.domain.transitions import MOVABLE, TRANSITIONS, told
+from creneau_booking.domain.waiting import Patience
 from creneau_booking.handlers.access import require_changeable, require_known_patients
 from creneau_booking.handlers.claiming import Claiming, LockedSlots
 from creneau_booking.handlers.expiry import HoldExpiry
@@ -24,6 +31,7 @@ from creneau_booking.handlers.own_holds import OwnHold, OwnHolds
 from creneau_booking.handlers.own_word import Change, OwnWord
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
+from creneau_booking.handlers.waiting import WaitingList
 from creneau_booking.storage.agenda import agendas_of
 from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
@@ -67,13 +75,17 @@ class Reach:
 class AppointmentHandlers:
     """The commands on appointments. Stateless; one a process."""
 
-    def __init__(self, repository: AppointmentRepository, holds: HoldPolicy, quotas: Quotas) -> None:
+    def __init__(
+        self, repository: AppointmentRepository, holds: HoldPolicy, quotas: Quotas, patience: Patience
+    ) -> None:
         self._repository = repository
         self._holds = holds
         self._word = OwnWord(repository, quotas)
         self.expiry = HoldExpiry(repository)
         self._claiming = Claiming(self.expiry, quotas)
         self._own_holds = OwnHolds(repository)
+        self.waiting = WaitingList(repository, self._claiming, patience)
+        self.expiry.line = self.waiting
 
     # -- new -------------------------------------------------------------------------------------------------
 
@@ -129,6 +141,9 @@ class AppointmentHandlers:
         await require_known_patients(connection, context, wanted)
         wanted = await self._word.with_asked_company(connection, context, wanted)
         whose = Whose(*await agendas_of(connection, context, wanted.slots))
+        if wanted.status == "waitlist":
+            wanted, awaited = await self.waiting.joining(connection, context, wanted, resource)
+            whose = awaited or whose
         require_apart(wanted, whose.schedules)
         return wanted, whose
 
@@ -225,6 +240,8 @@ class AppointmentHandlers:
         """Hold for a locked request, or extend the hold that it already has; until when."""
         before = self._repository.stored_facts(current)
         changes.require_transition(before.status, "pending", by_patient=context.patient_ids is not None)
+        if before.is_offer:
+            raise OfferNotMovable
         until = context.now + self._holds.duration
         resource = {**self._heard(context, current, before, resource), "status": "pending"}
         after = self._repository.next(current, resource)
@@ -317,10 +334,17 @@ class AppointmentHandlers:
             hold = await (forget_hold if after.status != "pending" else hold_of)(connection, before.id)
         change = Change(said_before, before, resource, after, hold, moving=move)
         resource = await self._word.hear_change(connection, context, change)
+        if before.is_offer and after.status == "waitlist":
+            resource = await self.waiting.wish_again(connection, said_before, before.id)
         after = self._next(context, current, before, resource, book=book)
+        after = await self.waiting.standing(connection, context, before, after, said_before, resource)
         moved = changes.is_moved(before, after)
+        if before.is_offer and moved and claims(after.status) and context.patient_ids is not None:
+            raise OfferNotMovable
         if claims(before.status) and (after.status == "cancelled" or moved):
             await require_changeable(connection, context, before)
+        if before.waiting_since is not None and after.status == "booked" and after.replaces is not None:
+            await self._give_up_replaced(connection, context, after)
         after, whose = await self._exchange(connection, context, before, after, move=move)
         require_still_apart(before, after, whose.schedules)
         after = after.replacing(replaces)
@@ -383,6 +407,22 @@ class AppointmentHandlers:
         if told(before.status, after.status) is not None:
             await tell(connection, context, AppointmentEvent("cancelled", after, by=by), before)
         return stored
+
+    async def _give_up_replaced(
+        self, connection: Connection, context: WriteContext, accepted: Appointment
+    ) -> None:
+        """Whoever accepts what they waited for gives up the visit that it replaces, if there still is one, by the rule of
+        the practice on late cancellations."""
+        assert accepted.replaces is not None
+        current = await self._repository.store.lock(connection, accepted.replaces)
+        if current is None or current.deleted:
+            return
+        before = self._repository.stored_facts(current)
+        if before.status not in MOVABLE or set(before.patients) != set(accepted.patients):
+            return
+        changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
+        await require_changeable(connection, context, before)
+        await self.withdraw(connection, context, current, by=acting(context))
 
     def _require_allowed(
         self, context: WriteContext, before: Appointment, after: Appointment, *, move: bool
@@ -473,6 +513,8 @@ class AppointmentHandlers:
             raise AppointmentUnknown()
         before = self._repository.stored_facts(current)
         after = await self._word.answered(connection, context, before, actor, status)
+        if before.is_offer and actor in before.patients and status in ("accepted", "declined"):
+            after = replace(before, status="booked" if status == "accepted" else "waitlist")
         if after == before:
             return current
         resource = said(after, self._repository.resource(current))

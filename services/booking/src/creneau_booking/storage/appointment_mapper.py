@@ -19,10 +19,13 @@ HIDDEN = "HIDDEN-FROM-PROXIES"
 HELD_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/held-until"
 """extension (instant) on an appointment: until when, pending, it keeps its slots"""
 
+WAITING_SINCE = "https://creneau.sante.fr/fhir/StructureDefinition/waiting-since"
+"""extension (instant) on an appointment that waits, or is offered to one that did: since when"""
+
 CANCELABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 RESCHEDULABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until"
 """extensions (instant) on an appointment that a patient reads: until when they may cancel or move it; never stored"""
-OURS = frozenset({HELD_UNTIL, CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL})
+OURS = frozenset({HELD_UNTIL, WAITING_SINCE, CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL})
 """extensions that only the server says, whatever is sent"""
 
 REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
@@ -67,6 +70,7 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         double_booking_reason=_extension(appointment, DOUBLE_BOOKING_REASON, "valueString"),
         held_until=_instant(_extension(appointment, HELD_UNTIL, "valueInstant")),
         replaces=_replaced(appointment),
+        waiting_since=_instant(_extension(appointment, WAITING_SINCE, "valueInstant")),
         cancelation_reason=next(
             (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
         ),
@@ -83,6 +87,8 @@ def said(appointment: Appointment, resource: Resource) -> Resource:
     extensions = [e for e in resource.get("extension", ()) if e.get("url") not in OURS]
     if appointment.held_until is not None:
         extensions.append({"url": HELD_UNTIL, "valueInstant": fhir_instant(appointment.held_until)})
+    if appointment.waiting_since is not None:
+        extensions.append({"url": WAITING_SINCE, "valueInstant": exact_instant(appointment.waiting_since)})
     if appointment.replaces is not None and appointment.replaces != _replaced(resource):
         reference = {"reference": f"Appointment/{appointment.replaces}"}
         extensions.append({"url": REPLACES, "valueReference": reference})

@@ -24,6 +24,10 @@ WHERE appointment.id = $1 AND appointment.terms @> ARRAY['status=pending']"""
 _AT_ONCE = "FOR UPDATE OF appointment SKIP LOCKED"
 
 
+OFFER = ("urn:creneau:waiting-list", "offer")
+"""whose hold an offer of the waiting list is: nobody's account, so that whoever acts for the person may accept it"""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Whose hold it is, and until when."""
@@ -31,6 +35,10 @@ class Hold:
     issuer: str
     subject: str
     expires_at: datetime
+
+    @property
+    def is_offer(self) -> bool:
+        return (self.issuer, self.subject) == OFFER
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from creneau_booking.words import (
     registered,
     rehearsal,
     slots,
+    waiting,
 )
 from creneau_shared.errors import CreneauError
 from creneau_shared.refusal import Refusal
@@ -28,6 +29,7 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
         participants,
         agendas,
         quotas,
+        waiting,
         people,
         registered,
         proxies,

@@ -14,6 +14,7 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.freed import IS_AWAITED, note_freed
 from creneau_booking.storage.patients import UNAVAILABLE
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.partitions import add_months, month_of
@@ -136,8 +137,13 @@ WITH own AS MATERIALIZED (
   {SUPERSEDE} SELECT * FROM freed UNION ALL SELECT * FROM replaced
 ), nobody AS (
   DELETE FROM occupancy WHERE appointment_id = $1
+), awaited AS MATERIALIZED (
+  SELECT free.id, free.start FROM (SELECT * FROM freed UNION ALL SELECT * FROM replaced) AS free
+  JOIN schedule ON schedule.key = free.schedule_key JOIN slot_kind AS kind ON kind.key = free.kind_key
+  WHERE {IS_AWAITED}
 )
-SELECT {_AGENDAS}
+SELECT {_AGENDAS}, ARRAY(SELECT id FROM awaited ORDER BY start, id) AS awaited,
+  ARRAY(SELECT start FROM awaited ORDER BY start, id) AS starts
 """
 _SET_STATUS = f"""
 WITH own AS MATERIALIZED (
@@ -232,10 +238,13 @@ async def give_back(
 ) -> tuple[str, ...]:
     """Give back those of the slots that an appointment has, and the time of its people. What their agendas say of them
     holds again; other slots in that time are free again, unless somebody else is taken then.
-    The agendas (references) of what it gave back."""
+    The agendas (references) of what it gave back. What somebody waits for is noted (`storage.freed`)."""
     keys = [slot_key(id_) for id_ in slots]
     row = await connection.fetchrow(_GIVE_BACK, appointment_id, keys, now)
-    return tuple(row["schedules"]) if row is not None else ()
+    if row is None:
+        return ()
+    note_freed(connection, zip(row["awaited"], row["starts"], strict=True), now)
+    return tuple(row["schedules"])
 
 
 async def set_status(

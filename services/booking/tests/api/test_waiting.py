@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from services.booking.tests.client import Caller
+from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, ref, utc
+from services.booking.tests.factories import GENERAL, SKIN, appointment, parameters, ref, slot, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.appointment_mapper import HELD_UNTIL, WAITING_SINCE
-from creneau_booking.storage.wishes import WAITING_AGENDA
+from creneau_booking.storage.appointment_mapper import HELD_UNTIL, REPLACES, WAITING_SINCE
+from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_NEAR, WAITING_TIMES
 from creneau_shared.fhir.storage.store import Resource
 
 CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
@@ -159,3 +160,249 @@ async def test_ten_in_line_let_their_offers_run_out(fresh: Practice) -> None:
         "SELECT id FROM appointment WHERE terms @> ARRAY['status=waitlist']"
     )
     assert {row["id"] for row in waiting} == set(wishes)
+
+
+class TestWhatIsWaitedFor:
+    """Each criterion, by a slot that it lets pass and one that it keeps."""
+
+    async def offered(self, callers: Callers, practice: Practice, agenda: Agenda, **wish: Any) -> str | None:
+        """Which of the slots (its id) is offered, when all of them free one after the other; None: none of them."""
+        camille = await practice.new_patient()
+        id_ = await join(callers, camille, **wish)
+        for index in range(len(agenda.slots)):
+            await cancel(callers, practice, agenda, index)
+        found = await read(callers, camille, id_)
+        left = await callers.patient(camille).patch(f"Appointment/{id_}", CANCELLED)
+        assert left.status_code == 200, left.text
+        return str(found["slot"][0]["reference"]).removeprefix("Slot/") if "slot" in found else None
+
+    async def test_time(self, callers: Callers, practice: Practice) -> None:
+        """The requested periods, of which a date is a day in Paris, and the parts of the day there."""
+        start = practice.clock.now().replace(hour=10, minute=40) + timedelta(days=7)  # 11:40 in Paris
+        agenda = await practice.open_agenda(start=start)
+        here = {"extension": [agenda_wish(agenda.id)]}
+        day, next_day = (f"{start + timedelta(days=n):%Y-%m-%d}" for n in range(2))
+        offered = [
+            await self.offered(callers, practice, agenda, **here, requestedPeriod=[period])
+            for period in (
+                {"start": utc(agenda.at(1)), "end": utc(agenda.at(2))},
+                {"start": day, "end": day},
+                {"start": next_day},
+            )
+        ]
+        assert offered == [agenda.slots[1], agenda.slots[0], None]
+        for part, index in (("morning", 0), ("afternoon", 1), ("evening", None)):
+            times = [agenda_wish(agenda.id), {"url": WAITING_TIMES, "valueCode": part}]
+            found = await self.offered(callers, practice, agenda, extension=times)
+            assert found == (agenda.slots[index] if index is not None else None), part
+
+    async def test_speciality_and_place(self, callers: Callers, practice: Practice) -> None:
+        """By the place's name or around a point, across a square degree; another speciality is not offered."""
+        place = unique("lieu")
+        await practice.put(
+            {
+                "resourceType": "Location",
+                "id": place,
+                "name": "Cabinet",
+                "position": {"latitude": 48.99, "longitude": 2.99},
+            }
+        )
+        id_ = unique("agenda")
+        practitioner = f"Practitioner/{unique('prat')}"
+        await practice.put(
+            {
+                "resourceType": "Schedule",
+                "id": id_,
+                "active": True,
+                "actor": [{"reference": practitioner}, {"reference": f"Location/{place}"}],
+            }
+        )
+        start, ids = await practice.fill(id_, 1)
+        agenda = Agenda(id_, practitioner, f"Location/{place}", start, ids)
+
+        async def near(said: str, **more: Any) -> str | None:
+            around = [{"url": WAITING_NEAR, "valueString": said}]
+            return await self.offered(
+                callers, practice, agenda, extension=around, **{"specialty": [GENERAL], **more}
+            )
+
+        assert await near("49.01|3.01|5|km") == ids[0]
+        assert await near("49.01|3.01|1|km") is None
+        assert await near("49.01|3.01|5|km", specialty=[SKIN]) is None
+        at_place = {"actors": [agenda.location], "specialty": [GENERAL]}
+        assert await self.offered(callers, practice, agenda, **at_place) == ids[0]
+        assert await self.offered(callers, practice, agenda, **{**at_place, "specialty": [SKIN]}) is None
+
+    async def test_what_cannot_be_read(self, callers: Callers, practice: Practice) -> None:
+        """Refused by name, rather than waited for in vain."""
+        camille = await practice.new_patient()
+        for said in (
+            {"url": WAITING_TIMES, "valueCode": "night"},
+            {"url": WAITING_NEAR, "valueString": "Paris"},
+            {"url": WAITING_NEAR, "valueString": "48|2|500|km"},
+            {"url": WAITING_AGENDA, "valueReference": {"reference": "Patient/1"}},
+        ):
+            answer = await callers.patient(camille).post(
+                "Appointment", appointment("waitlist", patient=camille, extension=[said])
+            )
+            assert (answer.status_code, code(answer)) == (422, "unreadable-wish"), answer.text
+        answer = await callers.patient(camille).post(
+            "Appointment", appointment("waitlist", patient=camille, priority=1)
+        )
+        assert (answer.status_code, code(answer)) == (403, "element-not-yours"), answer.text
+
+
+class TestReplacing:
+    async def test_what_it_replaces_is_given_up_with_it(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """In the same transaction; and that time is offered in its turn."""
+        camille, other = [await practice.new_patient() for _ in range(2)]
+        late = await callers.patient(camille).post(
+            "Appointment", appointment("booked", slots=agenda.slots[2:], patient=camille, start=agenda.at(2))
+        )
+        later = late.json()["id"]
+        replaces = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{later}"}}
+        wish = await join(callers, camille, extension=[agenda_wish(agenda.id), replaces])
+        waits_too = await join(callers, other, extension=[agenda_wish(agenda.id)])
+        await cancel(callers, practice, agenda)
+        assert await practice.slot_statuses(agenda.slots) == ["busy-tentative", "free", "busy"]
+        accepted = await callers.patient(camille).patch(f"Appointment/{wish}", ACCEPTED)
+        assert accepted.status_code == 200, accepted.text
+        assert (await read(callers, camille, later))["status"] == "cancelled"
+        assert (await read(callers, other, waits_too))["slot"] == [ref(f"Slot/{agenda.slots[2]}")]
+        assert await practice.slot_statuses(agenda.slots) == ["busy", "free", "busy-tentative"]
+
+    async def test_only_ones_own_is_replaced(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """Somebody else's appointment is not given up for it, nor one that does not exist."""
+        camille = await practice.new_patient()
+        foreign, _ = await taken(callers, practice, agenda)
+        for id_ in (foreign, "personne"):
+            replaces = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{id_}"}}
+            answer = await callers.patient(camille).post(
+                "Appointment", appointment("waitlist", patient=camille, extension=[replaces])
+            )
+            assert (answer.status_code, code(answer)) == (422, "replaced-not-yours"), answer.text
+
+
+class TestAnOffer:
+    async def test_it_is_answered_by_a_response_too(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """AppointmentResponse: accepted is booked, declined is the next one's."""
+        people = [await practice.new_patient() for _ in range(2)]
+        wishes = [await join(callers, one, actors=[agenda.practitioner]) for one in people]
+        await cancel(callers, practice, agenda)
+        for patient, wish, said in zip(people, wishes, ("declined", "accepted"), strict=True):
+            answer = await callers.answering(patient).post(
+                "AppointmentResponse",
+                {
+                    "resourceType": "AppointmentResponse",
+                    "appointment": ref(f"Appointment/{wish}"),
+                    "actor": ref(patient),
+                    "participantStatus": said,
+                },
+            )
+            assert answer.status_code == 201, answer.text
+        found = [(await read(callers, *one))["status"] for one in zip(people, wishes, strict=True)]
+        assert found == ["waitlist", "booked"]
+
+    async def test_it_is_booked_by_the_operation_and_neither_moved_nor_extended(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        camille = await practice.new_patient()
+        wish = await join(callers, camille, actors=[agenda.practitioner])
+        await cancel(callers, practice, agenda)
+        someone = callers.patient(camille)
+        extended = await someone.post(f"Appointment/{wish}/$hold", parameters())
+        moved = await someone.post(
+            f"Appointment/{wish}/$reschedule", parameters(slot=ref(f"Slot/{agenda.slots[1]}"))
+        )
+        assert [code(extended), code(moved)] == ["offer-not-movable"] * 2
+        booked = await someone.post(f"Appointment/{wish}/$book", parameters())
+        assert (booked.status_code, booked.json()["status"]) == (200, "booked"), booked.text
+
+    async def test_one_person_has_no_two_at_once(self, callers: Callers, practice: Practice) -> None:
+        """Two wishes, two practitioners, one hour: the second slot is the next person's."""
+        start = practice.clock.now() + timedelta(days=9)
+        agendas = [await practice.open_agenda(1, start=start) for _ in range(2)]
+        camille, other = [await practice.new_patient() for _ in range(2)]
+        wishes = [await join(callers, camille, actors=[one.practitioner]) for one in agendas]
+        next_one = await join(callers, other, actors=[agendas[1].practitioner])
+        for one in agendas:
+            await cancel(callers, practice, one)
+        assert [(await read(callers, camille, id_))["status"] for id_ in wishes] == ["pending", "waitlist"]
+        assert (await read(callers, other, next_one))["status"] == "pending"
+
+    async def test_who_sees_it(self, callers: Callers, practice: Practice, agenda: Agenda) -> None:
+        """The person and nobody else's account; it is in no other's search."""
+        camille, stranger = [await practice.new_patient() for _ in range(2)]
+        wish = await join(callers, camille, actors=[agenda.practitioner])
+        found = await callers.patient(stranger).get(f"Appointment/{wish}")
+        assert found.status_code == 404
+        assert (await callers.patient(stranger).get("Appointment", status="waitlist")).json()["total"] == 0
+        mine = await callers.patient(camille).get("Appointment", status="waitlist")
+        assert [entry["resource"]["id"] for entry in mine.json()["entry"]] == [wish]
+
+    async def test_it_is_not_made_when_there_is_no_time_to_answer(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """An hour before the visit nobody can be asked: it is everybody's."""
+        soon = await practice.open_agenda(1, start=practice.clock.now() + timedelta(minutes=80))
+        camille = await practice.new_patient()
+        await join(callers, camille, actors=[soon.practitioner])
+        await cancel(callers, practice, soon)
+        assert await practice.slot_statuses(soon.slots) == ["free"]
+
+
+@pytest.mark.parametrize("way", ["post", "put", "bundle", "said free"])
+async def test_new_time_is_offered_too(callers: Callers, practice: Practice, way: str) -> None:
+    """A slot that a practice publishes, one by one, in a transaction, or frees by its own word."""
+    agenda = await practice.open_agenda(0)
+    start = practice.clock.now() + timedelta(days=5)
+    camille = await practice.new_patient()
+    wish = await join(callers, camille, extension=[agenda_wish(agenda.id)])
+    fed, software = slot(unique("fed"), agenda.id, start), callers.software()
+    if way == "post":
+        answer = await software.post("Slot", {name: fed[name] for name in fed if name != "id"})
+    elif way == "put":
+        answer = await software.put(f"Slot/{fed['id']}", fed)
+    elif way == "said free":
+        await software.put(f"Slot/{fed['id']}", {**fed, "status": "busy-unavailable"})
+        answer = await software.put(f"Slot/{fed['id']}", fed)
+    else:
+        entry = {"resource": fed, "request": {"method": "PUT", "url": f"Slot/{fed['id']}"}}
+        answer = await software.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+    assert answer.status_code in (200, 201), answer.text
+    offer = await read(callers, camille, wish)
+    assert (offer["status"], offer["start"]) == ("pending", utc(start))
+
+
+async def test_sixty_four_clients_poll_and_none_is_faster(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    """While it is cancelled others try to hold the slot, again and again: the waiting person has it, and they once."""
+    camille = await practice.new_patient()
+    wish = await join(callers, camille, actors=[agenda.practitioner])
+    id_, someone = await taken(callers, practice, agenda)
+    rivals = [(await practice.new_patient()) for _ in range(64)]
+    over = asyncio.Event()
+
+    async def poll(patient: str) -> set[int]:
+        seen: set[int] = set()
+        wanted = parameters(appointment=appointment("proposed", slots=agenda.slots[:1], patient=patient))
+        while not over.is_set() or not seen:
+            seen.add((await callers.patient(patient).post("Appointment/$hold", wanted)).status_code)
+        return seen
+
+    async def give_up() -> None:
+        await asyncio.sleep(0)
+        answer = await someone.patch(f"Appointment/{id_}", CANCELLED)
+        assert answer.status_code == 200, answer.text
+        over.set()
+
+    *seen, _ = await asyncio.gather(*map(poll, rivals), give_up())
+    assert set().union(*seen) == {409}
+    assert (await read(callers, camille, wish))["slot"] == [ref(f"Slot/{agenda.slots[0]}")]

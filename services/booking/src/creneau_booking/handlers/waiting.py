@@ -27,12 +27,11 @@ from creneau_booking.storage.holds import OFFER, keep_hold
 from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.waiting import FreeSlot
 from creneau_booking.storage.wishes import wish_of
-from creneau_shared.clock import PARIS
+from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.closing import Savepoint
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import CreneauError
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
-from creneau_shared.fhir.zones import zone_named
 from creneau_shared.refusal import Refusal
 
 log = structlog.get_logger(__name__)

@@ -17,6 +17,10 @@ OWN_KEYS = """schedule.terms || kind.terms || ('schedule=Schedule/' || schedule.
 """SQL: by what those who wait for a slot are found; `schedule` and `kind` are rows of its agenda and kind."""
 IS_AWAITED = f"EXISTS (SELECT FROM waiting_key WHERE waiting_key.key = ANY({OWN_KEYS}))"
 """Condition: somebody may wait for what is in this agenda (`schedule`) and of this kind (`kind`)."""
+AWAITED = f"""((SELECT EXISTS (SELECT FROM waiting_key)) AND {{slot}}.status = 'free' AND (
+  SELECT {IS_AWAITED} FROM schedule JOIN slot_kind AS kind ON kind.key = {{slot}}.kind_key
+  WHERE schedule.key = {{slot}}.schedule_key))"""
+"""Condition on a row of `slot`: it is free, and somebody may wait for it. Of no cost where nobody waits for anything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from creneau_booking.domain.refusals import SlotClaimed, SlotMadeMeanwhile, Unkn
 from creneau_booking.storage import slot_visibility, slots_together
 from creneau_booking.storage.availability.actors import TURN
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.freed import AWAITED, note_freed
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
     SUPERSEDED,
@@ -76,7 +77,7 @@ INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, sch
 SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, $6, $7, $8::text::tsvector,
   schedule_key, $10, $11, $12
 FROM fresh WHERE NOT EXISTS (SELECT FROM slot WHERE slot.id = $1)
-ON CONFLICT DO NOTHING RETURNING status::text
+ON CONFLICT DO NOTHING RETURNING status::text AS served, {AWAITED.format(slot="slot")} AS awaited
 """
 _REPLACE = f"""
 WITH said AS (
@@ -88,11 +89,11 @@ WITH said AS (
     extra = $5, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
     last_updated = $10, version = $11
   FROM said WHERE slot.id = said.id
-  RETURNING {SUPERSEDED}, new.status::text AS served
+  RETURNING {SUPERSEDED}, new.status::text AS served, {AWAITED.format(slot="new")} AS awaited
 ), superseded AS (
   {SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM replaced
 )
-SELECT served FROM replaced
+SELECT served, awaited FROM replaced
 """
 _REMOVE = f"""
 WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now)
@@ -232,8 +233,10 @@ class SlotStore:
         now = max(to_milliseconds(context.now), current.last_updated)
         row, kind = take_apart(resource, current.id, self._base_url)
         keys = await self._keys(connection, context, kind, row.end - row.start)
-        status = await connection.fetchval(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
-        return as_served({**resource, "status": status}, current.id, version, now)
+        written = await connection.fetchrow(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
+        if written["awaited"]:
+            note_freed(connection, [(key, row.start)], context.now)
+        return as_served({**resource, "status": written["served"]}, current.id, version, now)
 
     async def write_many(self, connection: Connection, writes: Sequence[Write]) -> Sequence[Stored | None]:
         return await slots_together.write_many(connection, writes, self._base_url)
@@ -265,10 +268,12 @@ class SlotStore:
         # `id` alone is not unique across agendas and months, so rivals with one id wait for each other here, before the
         # statement that looks whether there is one.
         keys = await self._keys(connection, context, kind, row.end - row.start, row.id if rivals else None)
-        status = await connection.fetchval(_INSERT, *row_values(row), *keys, now, version)
-        if status is None:
+        written = await connection.fetchrow(_INSERT, *row_values(row), *keys, now, version)
+        if written is None:
             raise SlotMadeMeanwhile(id_)
-        return as_served({**resource, "status": status}, id_, version, now)
+        if written["awaited"]:
+            note_freed(connection, [(row.id, row.start)], context.now)
+        return as_served({**resource, "status": written["served"]}, id_, version, now)
 
     async def _refuse_if_taken(
         self, connection: Connection, id_: str, key: UUID, resource: Resource | None

@@ -22,6 +22,7 @@ from asyncpg import Record
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.availability.actors import TURN
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.freed import AWAITED, note_freed
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
     SUPERSEDED,
@@ -95,7 +96,8 @@ WITH fresh AS MATERIALIZED ({_GIVEN.format(more="", arrays="")})
 INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
 SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, extra, terms, words, schedule_key,
   kind_key, last_updated, version
-FROM fresh ON CONFLICT DO NOTHING RETURNING id, status::text AS served
+FROM fresh ON CONFLICT DO NOTHING
+RETURNING id, start, status::text AS served, {AWAITED.format(slot="slot")} AS awaited
 """
 _REPLACE = f"""
 WITH said AS MATERIALIZED ({
@@ -108,11 +110,12 @@ WITH said AS MATERIALIZED ({
     extra = said.extra, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
     kind_key = said.kind_key, last_updated = said.last_updated, version = said.version
   FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
-  RETURNING {SUPERSEDED}, new.status::text AS served
+  RETURNING {SUPERSEDED}, new.status::text AS served, {AWAITED.format(slot="new")} AS awaited,
+    new.start AS starts
 ), superseded AS (
   {SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM replaced
 )
-SELECT id, served FROM replaced
+SELECT id, starts AS start, served, awaited FROM replaced
 """
 
 
@@ -163,6 +166,8 @@ async def write_many(connection: Connection, writes: Sequence[Write], base_url: 
         starts = [after["start"] for _, after in places]
         known = [version for version, _ in places]
         rows += await connection.fetch(_REPLACE, *_columns(known, kinds), agendas, starts)
+    awaited = [(row["id"], row["start"]) for row in rows if row["awaited"]]
+    note_freed(connection, awaited, versions[0].slot.write.context.now)
     statuses = {row["id"]: row["served"] for row in rows}
     for version in versions:
         slot = version.slot

@@ -61,8 +61,8 @@ def appointment(**changes: Any) -> Appointment:
 
 
 def event(change: Change = Change.BOOKED, number: int = 1, **changes: Any) -> AppointmentEvent:
-    """An event about `appointment(**changes)`; `time`, `previous_start`, `cancelled_by` and `held_until` are its own."""
-    names = ("time", "previous_start", "cancelled_by", "held_until")
+    """An event about `appointment(**changes)`; what else is said of it is its own."""
+    names = ("time", "previous_start", "cancelled_by", "awaited", "held_until")
     own = {name: changes.pop(name) for name in names if name in changes}
     if change is Change.CANCELLED:
         changes.setdefault("status", "cancelled")

@@ -13,6 +13,7 @@ import httpx
 import orjson
 import pytest
 from deploy.local.postgres import Postgres
+from services.web.tests.wire import WireTo
 
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.migrations import find_migrations, migrate
@@ -166,7 +167,7 @@ async def app(
         results_cache_s=0,
         _env_file=None,
     )
-    app = create_app(settings, clock, httpx.MockTransport(fhir))
+    app = create_app(settings, clock, WireTo(httpx.MockTransport(fhir), f"{SITE}/fhir"))
     async with app.pages.router.lifespan_context(app.pages):
         yield app
 

@@ -39,6 +39,11 @@ SLOT: dict[str, Any] = {
     "end": "2026-12-01T06:15:00Z",
     "serviceType": [{"coding": [{"system": VISIT, "code": "AMB"}]}, {"text": "Suivi d'acné"}],
 }
+SCHEDULE: dict[str, Any] = {
+    "resourceType": "Schedule",
+    "id": "role-1",
+    "actor": [{"reference": "Practitioner/p-1"}, {"reference": "PractitionerRole/role-1"}],
+}
 CAMILLE: dict[str, Any] = {
     "resourceType": "Patient",
     "id": "camille",

@@ -13,7 +13,7 @@ from creneau_web.visits.close import close_visit
 from creneau_web.visits.model import Visit
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SLOT, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
 from .test_booking import EXPIRES, choose
 
 OTHER = {
@@ -42,6 +42,7 @@ async def standing(person: Person, fhir: FhirBase) -> None:
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
     fhir.on("GET", "/Slot", searchset(SLOT))
     fhir.on("GET", "/Slot/slot-1", SLOT)
+    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
     fhir.on("POST", "/Appointment/_search", searchset(OTHER))
     fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)

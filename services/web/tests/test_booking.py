@@ -10,7 +10,7 @@ import pytest
 from creneau_shared.clock import FixedClock
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SLOT, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
 
 EXPIRES = "Mon, 30 Nov 2026 08:10:00 GMT"
 
@@ -20,6 +20,7 @@ def directory(fhir: FhirBase) -> None:
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
     fhir.on("GET", "/Slot", searchset(SLOT))
     fhir.on("GET", "/Slot/slot-1", SLOT)
+    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
     fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
     fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
     fhir.on("POST", "/Appointment/a-1/$book", appointment("booked"))
@@ -43,6 +44,22 @@ async def test_a_chosen_time_is_held_and_confirmed_once(person: Person, fhir: Fh
     again = await person.follow(await person.send(check.url.path))
     assert again.url.path == "/rendez-vous/a-1"
     assert [a.path for a in fhir.asked if a.path.endswith("$book")] == ["/Appointment/a-1/$book"]
+
+
+async def test_what_is_held_says_what_it_is_for(person: Person, fhir: FhirBase) -> None:
+    await person.sign_in()
+    await choose(person)
+    held = next(a.body for a in fhir.asked if a.path == "/Appointment/$hold")
+    assert held["parameter"][0]["resource"]["serviceType"] == SLOT["serviceType"]
+
+
+async def test_another_professional_s_time_is_not_there(person: Person, fhir: FhirBase) -> None:
+    """A form that was tampered with: the recap would name one, and the booking would be with another."""
+    elsewhere = {**SCHEDULE, "actor": [{"reference": "PractitionerRole/role-2"}]}
+    fhir.on("GET", "/Schedule/role-1", elsewhere)
+    await person.sign_in()
+    await person.open("/soignants/role-1/creneaux")
+    assert (await person.send("/soignants/role-1/creneaux", creneau="slot-1")).status_code == 404
 
 
 async def test_the_same_wish_has_the_same_key(person: Person, fhir: FhirBase) -> None:

@@ -52,6 +52,19 @@ async def test_what_is_to_come_stands_before_what_is_past_or_cancelled(
     assert "annulé" in past
 
 
+async def test_a_time_that_was_only_held_is_no_appointment(person: Person, fhir: FhirBase) -> None:
+    """Whoever looked at three times before they took one has not cancelled two visits."""
+    given_back = appointment("cancelled", id="a-2")
+    given_back["participant"] = [
+        {**p, "status": "tentative"} if "Patient/" not in p["actor"]["reference"] else p
+        for p in given_back["participant"]
+    ]
+    answer_by(fhir, searchset(), searchset(given_back, appointment("cancelled", id="a-3")), searchset())
+    text = (await person.open("/mes-rendez-vous")).text
+    assert "/rendez-vous/a-3" in text
+    assert "/rendez-vous/a-2" not in text
+
+
 async def test_the_list_of_one_person_is_theirs(person: Person, fhir: FhirBase) -> None:
     """Nobody else's id does anything."""
     page = await person.open("/mes-rendez-vous?qui=lou")

@@ -11,6 +11,7 @@ import httpx
 import orjson
 import pytest
 from deploy.local.folder import REPOSITORY
+from services.web.tests.wire import WireTo
 from tests.docs.runbook import DRAWN, guide
 
 from creneau_shared.clock import FixedClock
@@ -253,7 +254,7 @@ async def open_to_all(
         results_cache_s=0,
         _env_file=None,
     )
-    app: WebApplication = create_app(settings, clock, httpx.MockTransport(fhir))
+    app: WebApplication = create_app(settings, clock, WireTo(httpx.MockTransport(fhir), f"{SITE}/fhir"))
     async with (
         app.pages.router.lifespan_context(app.pages),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as client,

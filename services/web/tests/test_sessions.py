@@ -10,7 +10,7 @@ from creneau_shared.clock import FixedClock
 from creneau_web.page import local_path
 
 from .conftest import SITE, FhirBase, Person, searchset
-from .samples import PLACE, PRACTITIONER, ROLE, SLOT
+from .samples import PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +18,7 @@ def directory(fhir: FhirBase) -> None:
     fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
     fhir.on("GET", "/Slot", searchset(SLOT))
     fhir.on("GET", "/Slot/slot-1", SLOT)
+    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
 
 
 async def test_reading_needs_no_cookie(person: Person) -> None:
@@ -77,6 +78,23 @@ async def test_a_rotated_session_opens_by_its_new_key_only(person: Person, clock
     found = await sessions.find(session.key)
     assert found is not None
     assert await sessions.find_draft(found, "d") == {"a": 1}
+
+
+async def test_the_database_alone_tells_nothing(person: Person) -> None:
+    """Neither tokens, nor names, nor what is typed to a practice: not in the rows, and not for another session's cookie."""
+    await person.sign_in("camille", name="Camille Durand")
+    sessions = person.app.site.sessions
+    key = person.client.cookies["__Host-creneau"]
+    own, other = await sessions.find(key), await sessions.begin()
+    assert own is not None
+    await sessions.keep_draft(own, "d", {"comment": "un grain de beauté"})
+    async with person.app.database.connection() as connection:
+        rows = await connection.fetch("SELECT content FROM session UNION ALL SELECT content FROM draft")
+        await connection.execute("UPDATE draft SET session = $1", other.key_hash)
+    for word in (b"token of camille", b"Durand", "beauté".encode()):
+        assert not any(word in row["content"] for row in rows)
+    assert await sessions.find_draft(other, "d") is None
+    assert await sessions.drafts_of(other) == []
 
 
 async def test_a_token_that_holds_no_more_leads_to_the_log_in(person: Person, fhir: FhirBase) -> None:

@@ -8,7 +8,7 @@ import icalendar
 import pytest
 
 from .conftest import FhirBase, Person, searchset
-from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SLOT, appointment
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
 
 LATER = {**SLOT, "id": "slot-2", "start": "2026-12-03T07:00:00Z", "end": "2026-12-03T07:15:00Z"}
 UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
@@ -30,6 +30,7 @@ async def signed_in(person: Person, fhir: FhirBase) -> None:
     fhir.on("GET", "/Appointment/a-1", booked(), ETag='W/"3"')
     fhir.on("GET", "/Slot", searchset(SLOT))
     fhir.on("GET", "/Slot/slot-1", SLOT)
+    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
     fhir.on("GET", "/Slot/slot-2", LATER)
     await person.sign_in()
 

@@ -69,6 +69,7 @@ class ServiceApplication:
                 patient=settings.patient_body_bytes_max,
                 others=settings.request_body_bytes_max,
                 resource=settings.resource_bytes_max,
+                feed=settings.feed_body_bytes_max,
             ),
             timeout_s=settings.request_timeout_s,
         )

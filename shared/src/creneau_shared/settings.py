@@ -168,6 +168,9 @@ class ServiceSettings(BaseSettings):
     request_body_bytes_max: int = Field(
         4 * 1024 * 1024, description="longest body with another token (a Bundle, `$validate`), bytes"
     )
+    feed_body_bytes_max: int = Field(
+        16 * 1024 * 1024, description="longest body of `$sync-slots`, the slots of an agenda all at once, bytes"
+    )
     resource_bytes_max: int = Field(
         256 * 1024,
         le=800_000,

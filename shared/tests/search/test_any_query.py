@@ -16,11 +16,13 @@ VALUES = {
     "string": ["a", "%_\\\\", "…", "x" * 200],
     "date": [f"{prefix}2026-12-01" for prefix in ("", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")],
     "number": [f"{prefix}5" for prefix in ("", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")],
+    "quantity": ["5", "le5||a", "ge5|https://unitsofmeasure.org|mo", "ne5|urn:x|EUR"],
     "reference": ["1", "Patient/1", "https://x/Patient/1", "urn:uuid:1"],
     "uri": ["http://x/y", "urn:oid:1", "x%_"],
     "special": ["48|2", "48|2|3|km,45|4|1|km"],
 }
 BY_NAME = {
+    "near-insee-code": ["44109", "44162|15|km"],
     "_filter": [
         "_id eq a",
         "_text co été",
@@ -31,8 +33,9 @@ BY_NAME = {
     "_content": ["été", "a OR -b", '"a b" c*', "(a", "NOT a", "%\\"],
 }
 MODIFIERS = {
-    "token": ["not", "text", "of-type"],
-    "string": ["exact", "contains"],
+    "token": ["not", "text", "of-type", "above"],
+    "string": ["exact", "contains", "above"],
+    "date": ["above"],
     "reference": ["identifier"],
     "uri": ["above", "below"],
 }

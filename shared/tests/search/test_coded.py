@@ -38,16 +38,16 @@ def test_a_value_set_by_any_of_its_names(reference: str) -> None:
 
 def test_below_and_above_hold_the_code_itself() -> None:
     """In the system that is named, or without one in all that have the code; also where the code has none below it."""
-    below = clause("Organization", "type:below", f"{SYSTEM}|{PARENT}").values
+    below = clause("HealthcareService", "service-type:below", f"{SYSTEM}|{PARENT}").values
     assert {TokenValue(SYSTEM, PARENT), TokenValue(SYSTEM, CHILD)} <= set(below)
-    above = clause("Organization", "type:above", f"{SYSTEM}|{CHILD}").values
+    above = clause("HealthcareService", "service-type:above", f"{SYSTEM}|{CHILD}").values
     assert {TokenValue(SYSTEM, PARENT), TokenValue(SYSTEM, CHILD)} <= set(above)
-    anywhere = clause("Organization", "type:below", PARENT).values
+    anywhere = clause("HealthcareService", "service-type:below", PARENT).values
     assert {TokenValue(None, PARENT), TokenValue(SYSTEM, CHILD)} <= set(anywhere)
-    assert clause("Organization", "type:below", f"{SYSTEM}|no-such-code").values == (
+    assert clause("HealthcareService", "service-type:below", f"{SYSTEM}|no-such-code").values == (
         TokenValue(SYSTEM, "no-such-code"),
     )
-    assert clause("Organization", "type:below", "|local").values == (TokenValue("", "local"),)
+    assert clause("HealthcareService", "service-type:below", "|local").values == (TokenValue("", "local"),)
     assert clause("Appointment", "status:below", "booked").values == (TokenValue(None, "booked"),)
 
 

@@ -7,7 +7,6 @@ Patient of their own, so that logging in is no part of it; each wants a time tha
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import json
 import secrets
@@ -15,6 +14,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import asyncpg
@@ -22,6 +22,8 @@ import httpx
 from tests.load.http_load import Load, http_request, run
 from tests.load.measures.figures import CONNECTIONS, percentiles
 from tests.load.system import System
+
+from creneau_web.sessions.seal import Seal
 
 COOKIE = "__Host-creneau"
 SEARCHES = (
@@ -33,6 +35,7 @@ SEARCHES = (
 )
 PAGE = 200
 DEMONSTRATION = "demo-"
+ROLE = "PractitionerRole/"
 STEPS = ("home", "results", "times", "choose", "held", "check", "confirm", "done")
 
 
@@ -77,18 +80,14 @@ async def prepare(system: System, count: int) -> list[Person]:
         CONNECTIONS,
     )
     assert set(registered.statuses) == {201}, registered.statuses
-    wanted = [slot for _, slot in zip(range(count), _free(system), strict=False)]
+    wanted = [time for _, time in zip(range(count), _free(system, tokens[0]), strict=False)]
     people, rows = [], []
-    for number, (token, slot) in enumerate(zip(tokens, wanted, strict=True)):
-        person = Person(secrets.token_urlsafe(24), secrets.token_urlsafe(16), slot.rsplit("-", 2)[0], slot)
+    for number, (token, (role, slot)) in enumerate(zip(tokens, wanted, strict=True)):
+        person = Person(secrets.token_urlsafe(24), secrets.token_urlsafe(16), role, slot)
         account = {"subject": f"journey-{number}", "access_token": token}
-        rows.append(
-            (
-                hashlib.sha256(person.cookie.encode()).digest(),
-                person.form_key,
-                json.dumps({"account": account}),
-            )
-        )
+        seal = Seal(person.cookie)
+        content = seal.close(json.dumps({"account": account}).encode())
+        rows.append((seal.key_hash, person.form_key, content))
         people.append(person)
     connection = await asyncpg.connect(system.database("web"))
     try:
@@ -112,24 +111,37 @@ def _patient(number: int) -> bytes:
     ).encode()
 
 
-def _free(system: System) -> Iterator[str]:
-    """Ids of free slots of the demonstration data, of all agendas in turn: `ROLE-YYYYMMDD-HHMM`."""
+def _free(system: System, token: str) -> Iterator[tuple[str, str]]:
+    """Free times that an adult may book (ids of the PractitionerRole and the Slot), of all agendas in turn."""
     by_role: dict[str, list[str]] = defaultdict(list)
-    headers = {"Authorization": f"Bearer {system.token_of('system')}"}
+    headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=f"http://{system.host}", headers=headers, timeout=60) as client:
-        path = f"/fhir/Slot?status=free&_count={PAGE}&_elements=id&_total=none"
-        while path:
-            bundle = client.get(path).raise_for_status().json()
-            for entry in bundle.get("entry", ()):
-                id_ = entry["resource"]["id"]
-                if not id_.startswith(DEMONSTRATION):
-                    continue  # the agenda on which the service tries itself out
-                by_role[id_.rsplit("-", 2)[0]].append(id_)
-            following = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), "")
-            parts = urlsplit(following)
-            path = f"{parts.path}?{parts.query}" if following else ""
-    for turn in itertools.zip_longest(*by_role.values()):
+        roles = {}
+        for schedule in _every(client, f"/fhir/Schedule?_elements=actor&_count={PAGE}&_total=none"):
+            actors = [actor["reference"] for actor in schedule["actor"]]
+            own = [a.removeprefix(ROLE) for a in actors if a.startswith(ROLE)]
+            if own and own[0].startswith(
+                DEMONSTRATION
+            ):  # not the agenda on which the service tries itself out
+                roles[f"Schedule/{schedule['id']}"] = own[0]
+        free = f"/fhir/Slot?status=free&_count={PAGE}&_elements=schedule&_total=none"
+        for slot in _every(client, free):
+            if role := roles.get(slot["schedule"]["reference"]):
+                by_role[role].append(slot["id"])
+    for turn in itertools.zip_longest(*([(role, slot) for slot in slots] for role, slots in by_role.items())):
         yield from filter(None, turn)
+
+
+def _every(client: httpx.Client, path: str) -> Iterator[dict[str, Any]]:
+    """The matches of all pages of a search."""
+    while path:
+        bundle = client.get(path).raise_for_status().json()
+        yield from (
+            entry["resource"] for entry in bundle.get("entry", ()) if entry["search"]["mode"] == "match"
+        )
+        following = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), "")
+        parts = urlsplit(following)
+        path = f"{parts.path}?{parts.query}" if following else ""
 
 
 async def journeys(system: System, people: Sequence[Person], rate: float) -> Journeys:

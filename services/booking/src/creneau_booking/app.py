@@ -12,6 +12,7 @@ from creneau_booking.api.responses import ResponseStore
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
+from creneau_booking.handlers.answers import Answering
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
@@ -23,16 +24,20 @@ from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.acting_for import ActingForOperation
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
+from creneau_booking.operations.cancel import CancelOperation
+from creneau_booking.operations.confirm import ConfirmOperation
 from creneau_booking.operations.erase import EraseOperation
 from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
+from creneau_booking.operations.sync_slots import SyncSlotsOperation
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import narrow
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.feeds import Feeds
+from creneau_booking.storage.openings import OpeningStore
 from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.slots import SlotStore
@@ -72,6 +77,7 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
         settings.hold_extensions_max,
         settings.holds_per_subject_max,
         settings.holds_per_client_max,
+        timedelta(seconds=settings.confirmation_deadline_s),
     )
     return repository, AppointmentHandlers(repository, holds, quotas_of(settings), settings.patience)
 
@@ -89,8 +95,8 @@ def create_stores(settings: BookingSettings) -> Stores:
     repository, handlers = create_handlers(settings)
     return Stores(
         slots=SlotStore(base),
-        schedules=ScheduleStore(base),
-        responses=ResponseStore(base, handlers),
+        schedules=ScheduleStore(base, OpeningStore(base, settings.opening_limits)),
+        responses=ResponseStore(base, Answering(handlers)),
         patients=PatientStore(base, people, contact_secrets(settings)),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
@@ -168,12 +174,15 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             ).declare(),
             HoldOperation(desk).declare(),
             BookOperation(desk).declare(),
+            CancelOperation(desk).declare(),
+            ConfirmOperation(desk).declare(),
             RescheduleOperation(desk).declare(),
             InviteOperation(stores.related_persons, timedelta(days=settings.proxy_invitation_days)).declare(),
             AcceptOperation(stores.related_persons).declare(),
             RenounceOperation(stores.related_persons).declare(),
             ActingForOperation().declare(),
             EraseOperation(stores.patients, create_erasure(settings)).declare(),
+            SyncSlotsOperation(settings.sync_slots_max).declare(),
             *EverythingOperation(
                 stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)
             ).declare(),

@@ -75,6 +75,14 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
         data["cancellation"] = {**reason, "by": event.by}
     if event.held_until is not None:
         data["heldUntil"] = instant(event.held_until)
+    if (counter := appointment.counter) is not None:
+        data["proposal"] = {
+            "by": counter.by,
+            "start": _exact(counter.start),
+            "end": _exact(counter.end),
+        }
+    if event.awaits_practice:
+        data["awaits"] = "practice"
     return Event(
         topic=APPOINTMENTS.name,
         key=appointment.id,

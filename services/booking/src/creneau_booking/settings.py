@@ -7,6 +7,7 @@ from datetime import time, timedelta
 from pydantic import Field
 
 from creneau_booking.domain.erasure import KeepingTimes
+from creneau_booking.domain.openings.rules import OpeningLimits
 from creneau_booking.domain.waiting import AnswerTime, Patience
 from creneau_shared.retention.rules import WHOLE_MONTH
 from creneau_shared.retention.settings import RetentionSettings
@@ -17,6 +18,11 @@ class BookingSettings(ServiceSettings):
     """What booking adds to the settings of every service."""
 
     hold_duration_s: int = Field(600, description="how long a hold lasts, seconds")
+    confirmation_deadline_s: int = Field(
+        172_800,
+        ge=60,
+        description="how long a practice that confirms may take to answer, at most until the visit begins, seconds",
+    )
     hold_look_max_s: float = Field(
         30.0, gt=0, description="longest pause between two looks for the next hold that runs out, seconds"
     )
@@ -84,6 +90,30 @@ class BookingSettings(ServiceSettings):
     slot_months_ahead: int = Field(15, description="months for which slot partitions are kept ready")
     slot_months_kept: int = Field(24, description="months after which past slots are dropped")
 
+    sync_slots_max: int = Field(10_000, ge=1, description="slots that one `$sync-slots` takes")
+    openings_horizon_days: int = Field(
+        60, ge=1, description="days for which slots are made from an agenda's rules, unless it says otherwise"
+    )
+    openings_horizon_days_max: int = Field(
+        400, ge=1, description="days for which slots are made at most, whatever an agenda says"
+    )
+    openings_at_once_max: int = Field(
+        5000, ge=1, description="slots that are made in one transaction; the others follow"
+    )
+    openings_slots_max: int = Field(
+        20_000, ge=1, description="slots that the rules of one agenda may ask for (422 too-costly)"
+    )
+    openings_look_s: float = Field(
+        5.0, gt=0, description="pause between two looks of a worker at agendas whose slots are due, seconds"
+    )
+    preview_listed_max: int = Field(
+        200, ge=1, description="slots and appointments of each kind that $preview-slots lists"
+    )
+    close_appointments_max: int = Field(
+        200, ge=1, description="appointments that one $close lists, moves or cancels"
+    )
+    close_days_max: int = Field(366, ge=1, description="days that one $close covers at most")
+
     rehearsal_hours_ahead: int = Field(
         12,
         ge=0,
@@ -127,6 +157,16 @@ class BookingSettings(ServiceSettings):
         description="an erased person is looked for once more after, seconds: longer than any request may take",
     )
     erasure_sweep_interval_s: float = Field(30.0, description="pause between two such looks, seconds")
+
+    @property
+    def opening_limits(self) -> OpeningLimits:
+        """How far ahead slots are made from rules, and how many."""
+        return OpeningLimits(
+            self.openings_horizon_days,
+            self.openings_horizon_days_max,
+            self.openings_at_once_max,
+            self.openings_slots_max,
+        )
 
     @property
     def patience(self) -> Patience:

@@ -22,6 +22,7 @@ import pytest
 from services.booking.tests.client import Caller, serving
 from services.booking.tests.conftest import Callers, settings_for
 from services.booking.tests.factories import NOW, parameters, ref, utc
+from services.booking.tests.first_free import disagreeing
 from services.booking.tests.issuer import running_issuer
 from services.booking.tests.practice import Practice
 from services.booking.tests.telling import in_words
@@ -244,6 +245,7 @@ async def check_tables(town: Town) -> None:
             assert claim is None, f"{dict(row)} {claim}\n{town.tell()}"
             assert row["status"] == row["judged"] or row["start"] < now, f"{dict(row)}\n{town.tell()}"
     assert claims == {}, town.tell()
+    assert await disagreeing(town.practice.database, now) == [], town.tell()
 
 
 @asynccontextmanager

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_directory.conformance import served_types
+from creneau_directory.operations.find_care import FindCareOperation
+from creneau_directory.operations.suggest import SuggestOperation
 from creneau_directory.settings import DirectorySettings
 from creneau_directory.storage.tables import TYPES
 from creneau_directory.words import told
 from creneau_shared.app import ServiceApplication, create_fhir_server, create_service_app, open_database
 from creneau_shared.clock import Clock, SystemClock
 from creneau_shared.database.pool import Connection, Database
+from creneau_shared.fhir.rest.operation import Operation
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.search.generic import GenericTable
 from creneau_shared.fhir.search.sql import Catalog
@@ -36,11 +39,23 @@ def create_fhir(settings: DirectorySettings, database: Database, clock: Clock) -
         service=SERVICE,
         database=database,
         clock=clock,
-        types=served_types(settings.public_base_url.rstrip("/"), NAMES),
+        types=served_types(settings, NAMES),
         catalog=create_catalog(),
+        operations=create_operations(settings),
         memberships=known,
         words=told,
     )
+
+
+def create_operations(settings: DirectorySettings) -> list[Operation]:
+    """People's search, and what it suggests to those who type."""
+    base = settings.public_base_url.rstrip("/")
+    finding = FindCareOperation(
+        base,
+        compared_max=settings.care_compared_max,
+        text_characters_max=settings.care_text_characters_max,
+    )
+    return [finding.declare(), SuggestOperation(settings.care_text_characters_max).declare()]
 
 
 async def known(connection: Connection, principal: Principal, now: datetime) -> Known:

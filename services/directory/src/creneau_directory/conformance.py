@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from creneau_directory.handlers import PractitionerChanged, resource_changed
+from creneau_directory.settings import DirectorySettings
 from creneau_directory.storage.ownership import entry_belonging
 from creneau_directory.storage.tables import TYPES
+from creneau_directory.views import ROR_TYPES, RorPolicy, indexed, shown
 from creneau_shared.fhir.profiles import profiles_of
 from creneau_shared.fhir.rest.declaration import ServedType
 from creneau_shared.fhir.rest.trail import served_trail
+from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.storage.audit_events import NameOf
 from creneau_shared.fhir.storage.generic import GenericStore
 
 
-def served_types(base_url: str, names: NameOf) -> list[ServedType]:
+def served_types(settings: DirectorySettings, names: NameOf) -> list[ServedType]:
     """The types that the directory serves."""
+    base_url = settings.public_base_url.rstrip("/")
+    limits = {
+        "HealthcareService": Limits(
+            count_default=settings.offers_per_page, total_counted_max=settings.offers_counted_max
+        )
+    }
     hooks = {"Practitioner": PractitionerChanged(base_url)}
+    policy = RorPolicy(settings.ror_headers_required)
     public = [
         ServedType(
-            GenericStore(name, base_url, hooks.get(name, resource_changed), entry_belonging),
+            GenericStore(name, base_url, hooks.get(name, resource_changed), entry_belonging, indexed=indexed),
             profiles=profiles_of(name),
+            search_policy=policy,
+            shown=shown if name in ROR_TYPES else None,
+            search_limits=limits.get(name),
         )
         for name in TYPES
     ]

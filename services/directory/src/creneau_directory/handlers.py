@@ -20,6 +20,7 @@ from creneau_directory.domain.refusals import (
 from creneau_directory.domain.regulators import account_lacks, is_account, numbers_of, without_numbers
 from creneau_directory.domain.texts import discriminating_texts
 from creneau_directory.publishing import resource_event
+from creneau_directory.storage import care
 from creneau_directory.storage.references import named_by
 from creneau_directory.storage.regulators import others_bearing
 from creneau_shared.database.pool import Connection
@@ -40,6 +41,7 @@ async def resource_changed(
             raise EntryUnfit(stored.resource_type, faults)
     elif others := await named_by(connection, stored.resource_type, stored.id):
         raise StillNamed(stored.resource_type, stored.id, tuple(others))
+    await care.changed(connection, stored.resource_type, stored.id)
     await append(connection, [resource_event(stored, context.correlation_id)])
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from creneau_directory.storage import care
 from creneau_directory.storage.tables import TYPES
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
+from creneau_shared.messaging.waiting import every
 from creneau_shared.retention.job import Retention
 from creneau_shared.retention.rules import Rule, common_rules, idempotency_rule
 from creneau_shared.retention.settings import RetentionSettings
@@ -19,3 +23,25 @@ def retention(database: Database, clock: Clock) -> Retention:
     """The directory's job of retention."""
     settings = RetentionSettings()
     return Retention(database, clock, rules(settings), settings)
+
+
+class CareIndex:
+    """Enters into people's search what was put down for later, or written past the API."""
+
+    def __init__(self, database: Database, interval_s: float) -> None:
+        self._database = database
+        self._interval_s = interval_s
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look at each interval until `stop` is set."""
+        await every(self._interval_s, self.enter_due, stop)
+
+    async def enter_due(self) -> int:
+        """Enter all that is due, batch by batch; how many situations."""
+        entered = 0
+        while True:
+            async with self._database.transaction() as connection:
+                count = await care.refresh_due(connection)
+            entered += count
+            if count < care.BATCH:
+                return entered

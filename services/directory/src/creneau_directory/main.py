@@ -7,7 +7,7 @@ import asyncio
 import typer
 
 from creneau_directory.app import SERVICE, create_app, create_fhir
-from creneau_directory.jobs import retention
+from creneau_directory.jobs import CareIndex, retention
 from creneau_directory.publishing import RESOURCES
 from creneau_directory.settings import DirectorySettings
 from creneau_shared.app import open_database
@@ -45,6 +45,7 @@ async def _work() -> None:
         tasks = [
             Task("wake-ups", Listening(database, settings.database_listen_check_s).run),
             Task("relay", relay.run),
+            Task("care index", CareIndex(database, settings.care_due_interval_s).run),
             Task("retention", retention(database, clock).run),
             *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),
         ]

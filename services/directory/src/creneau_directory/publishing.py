@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 
+from creneau_directory.views import published
 from creneau_shared.fhir.storage.store import Stored
 from creneau_shared.messaging.events import Event
 from creneau_shared.messaging.topics import Topic
@@ -14,7 +15,7 @@ RESOURCE_CHANGED = "fr.creneau.directory.resource.changed.v1"
 
 
 def resource_event(stored: Stored, correlation_id: str | None) -> Event:
-    """The resource whole, as it is served, or a tombstone once it is deleted; the key is `Type/id`."""
+    """The resource as it is served to everybody, or a tombstone once it is deleted; the key is `Type/id`."""
     name = f"{stored.resource_type}/{stored.id}"
     return Event(
         topic=RESOURCES.name,
@@ -22,6 +23,6 @@ def resource_event(stored: Stored, correlation_id: str | None) -> Event:
         type=RESOURCE_CHANGED,
         subject=name,
         source=SOURCE,
-        data=None if stored.content is None else {"resource": orjson.Fragment(stored.content)},
+        data=None if stored.content is None else {"resource": orjson.Fragment(published(stored.content))},
         correlation_id=correlation_id,
     )

@@ -12,6 +12,7 @@ from creneau_directory.domain.refusals import (
     PatientsDevice,
     ProfessionalNotTheirs,
     RegulatorKnown,
+    RorHeadersMissing,
     StillNamed,
     UnknownZone,
 )
@@ -72,6 +73,17 @@ def _(r: ProfessionalNotTheirs) -> CreneauError:
         " work is up to that professional, or to the deployment's administration.",
         expression="PractitionerRole.practitioner",
         details_code="not-yours",
+    )
+
+
+@WORDS.says(RorHeadersMissing)
+def _(r: RorHeadersMissing) -> CreneauError:
+    names = ", ".join(r.names)
+    return Forbidden(
+        f"Il manque des en-têtes du ROR : {names}.",
+        f"Headers of the ROR are missing: {names}.",
+        expression=f"http.{r.names[0]}",
+        details_code="ror-headers",
     )
 
 

@@ -26,6 +26,7 @@ from creneau_web.auth.login import Login
 from creneau_web.care.finding import Finding
 from creneau_web.care.towns import Towns
 from creneau_web.drawing import template_engine
+from creneau_web.fhir.wire import HttpWire, Wire
 from creneau_web.headers import PageHeaders
 from creneau_web.ops.collecting import Collector
 from creneau_web.ops.settings import OpsSettings
@@ -40,6 +41,8 @@ from creneau_web.sweeping import sweep_for_ever
 from creneau_web.wording import read_catalogues
 
 SERVICE = "creneau-web"
+CONNECTION_KEPT_S = 30.0
+"""a quiet connection to the FHIR base: less than any server keeps one"""
 
 
 class WebApplication:
@@ -48,6 +51,7 @@ class WebApplication:
     def __init__(self, pages: FastAPI, site: Site, database: Database) -> None:
         self.pages = pages
         self.site = site
+        self.database = database
         self.health = Health({"database": database.ping})
         self._app = EdgeMiddleware(self._dispatch, frozenset())
 
@@ -65,18 +69,18 @@ class WebApplication:
 def create_app(
     settings: WebSettings | None = None,
     clock: Clock | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
+    wire: Wire | None = None,
     providers: httpx.AsyncBaseTransport | None = None,
 ) -> WebApplication:
-    """The pages. `transport` stands in for the way to the FHIR base, `providers` for that to whom people log in at."""
+    """The pages. `wire` stands in for the way to the FHIR base, `providers` for that to whom people log in at."""
     settings = settings or WebSettings()
     clock = clock or SystemClock()
     database = open_database(settings)
-    site = create_site(settings, clock, database, transport, providers)
+    site = create_site(settings, clock, database, wire or open_wire(settings), providers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with database, site.http:
+        async with database, site.wire:
             tell_process(SERVICE, settings, await schema_of(database))
             beside = [
                 asyncio.create_task(
@@ -108,26 +112,12 @@ def create_site(
     settings: WebSettings,
     clock: Clock,
     database: Database,
-    transport: httpx.AsyncBaseTransport | None,
+    wire: Wire,
     providers: httpx.AsyncBaseTransport | None = None,
 ) -> Site:
     """What the pages stand on."""
     towns = Towns(
         clock, refresh=timedelta(seconds=settings.towns_refresh_s), places_max=settings.towns_places_max
-    )
-    limits = httpx.Limits(
-        max_connections=settings.fhir_connections_max,
-        max_keepalive_connections=settings.fhir_connections_max,
-        keepalive_expiry=30.0,
-    )
-    http = httpx.AsyncClient(
-        base_url=settings.fhir_url,
-        timeout=settings.fhir_timeout_s,
-        limits=limits,
-        transport=transport,
-        verify=ssl.create_default_context(cafile=settings.fhir_ca) if settings.fhir_ca else True,
-        trust_env=False,
-        follow_redirects=False,
     )
     sessions = Sessions(
         database,
@@ -139,7 +129,7 @@ def create_site(
     return Site(
         settings=settings,
         clock=clock,
-        http=http,
+        wire=wire,
         sessions=sessions,
         login=login,
         keeping=Keeping(login, sessions),
@@ -153,6 +143,17 @@ def create_site(
         templates=template_engine(settings, settings.theme_folder),
         assets=Assets(settings.theme_folder),
         collector=Collector(OpsSettings(), lambda: clock.now().timestamp()),
+    )
+
+
+def open_wire(settings: WebSettings) -> Wire:
+    """The way to the FHIR base; to be entered as a context manager."""
+    return HttpWire(
+        settings.fhir_url,
+        timeout_s=settings.fhir_timeout_s,
+        connections_max=settings.fhir_connections_max,
+        kept_s=CONNECTION_KEPT_S,
+        verify=ssl.create_default_context(cafile=settings.fhir_ca) if settings.fhir_ca else None,
     )
 
 

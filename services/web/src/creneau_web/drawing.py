@@ -43,3 +43,9 @@ def template_engine(settings: WebSettings, theme: Path | None = None) -> Environ
     engine.filters["national"] = national
     engine.globals.update(settings=settings, languages=LANGUAGES, FORM_KEY=FIELD)
     return engine
+
+
+def compile_all(engine: Environment) -> None:
+    """Every template now, so that nobody waits for it later; one that cannot be compiled ends the process at its start."""
+    for name in engine.list_templates(extensions=["html"]):
+        engine.get_template(name)

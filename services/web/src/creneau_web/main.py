@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from creneau_shared.http.serving import serve as serve_app
 from creneau_shared.logging import configure_logging
 from creneau_web.app import SERVICE, create_app
 from creneau_web.assets import Assets
+from creneau_web.drawing import compile_all
 from creneau_web.ops.rehearsal import RehearsalApplication
 from creneau_web.ops.settings import RehearsalSettings
 from creneau_web.settings import WebSettings
@@ -26,7 +28,12 @@ def serve() -> None:
     """Serve the pages on PORT."""
     settings = WebSettings()
     configure_logging(settings, SERVICE)
-    serve_app(create_app(settings), settings)
+    app = create_app(settings)
+    compile_all(app.site.templates)
+    # What was loaded to start is there to stay: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    serve_app(app, settings)
 
 
 @main.command()

@@ -59,7 +59,7 @@ class Page:
         handed = self.site.entrance.read(self.request.headers.raw)
         account = self.account
         return Fhir(
-            self.site.http,
+            self.site.wire,
             self.wording.tag,
             account.access_token if account else None,
             handed.address if handed else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import httpx
 from jinja2 import Environment
 
 from creneau_shared.clock import Clock
@@ -13,6 +12,7 @@ from creneau_web.assets import Assets
 from creneau_web.auth.keeping import Keeping
 from creneau_web.auth.login import Login
 from creneau_web.care.finding import Finding
+from creneau_web.fhir.wire import Wire
 from creneau_web.ops.collecting import Collector
 from creneau_web.sessions.cookie import SessionCookie
 from creneau_web.sessions.session import Language
@@ -28,7 +28,7 @@ class Site:
 
     settings: WebSettings
     clock: Clock
-    http: httpx.AsyncClient
+    wire: Wire
     """the way to the FHIR base"""
     sessions: Sessions
     login: Login

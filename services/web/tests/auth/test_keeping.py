@@ -9,6 +9,7 @@ from typing import Any
 
 from creneau_web.auth.facts import Tokens
 from creneau_web.auth.keeping import Keeping
+from creneau_web.sessions.seal import Seal
 from creneau_web.sessions.session import Account, Content, Session
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
@@ -19,7 +20,7 @@ FRESH = Tokens(
 
 def session() -> Session:
     account = Account(subject="s", access_token="first", expires_at=NOW, refresh_token="r1", id_token="i")
-    return Session(b"hash", "form", Content(account=account))
+    return Session(Seal("cookie"), "form", Content(account=account))
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Stored:
     renewed: list[Tokens] = field(default_factory=list)
 
     async def find(self, key: str) -> Session | None:
-        return None if self.kept is None else Session(b"hash", "form", self.kept.content)
+        return None if self.kept is None else Session(Seal("cookie"), "form", self.kept.content)
 
     async def save(self, changed: Session) -> None:
         """An UPDATE: of a row that is gone it changes nothing."""

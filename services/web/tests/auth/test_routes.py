@@ -14,6 +14,7 @@ from deploy.local.folder import Folder
 from deploy.local.tokens import Issuer
 from prometheus_client import REGISTRY
 from services.web.tests.auth.pair import NAMES, SITE, WHO, choose, issuer_app, login_settings, said
+from services.web.tests.wire import WireTo
 from tests.fixtures.postgres import NewDatabase
 
 from creneau_shared.clock import FixedClock
@@ -111,7 +112,7 @@ async def visitor(migrated_web: str, new_database: NewDatabase, tmp_path: Path) 
         database_url=new_database(template=migrated_web),
         **login_settings(issuer),  # type: ignore[arg-type]
     )
-    app = create_app(settings, clock, httpx.MockTransport(no_records), way)
+    app = create_app(settings, clock, WireTo(httpx.MockTransport(no_records)), way)
     async with (
         app.pages.router.lifespan_context(app.pages),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE) as web,
@@ -389,7 +390,7 @@ async def test_by_another_name_of_this_machine_one_is_led_to_the_right_one_first
     told = login_settings(issuer, public_site_url="http://127.0.0.1:8080")
     settings = WebSettings(database_url=new_database(template=migrated_web), **told)  # type: ignore[arg-type]
     way = httpx.ASGITransport(issuer_app(issuer, clock))
-    app = create_app(settings, clock, httpx.MockTransport(no_records), way)
+    app = create_app(settings, clock, WireTo(httpx.MockTransport(no_records)), way)
     transport = httpx.ASGITransport(app)
     async with app.pages.router.lifespan_context(app.pages):
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as typed:

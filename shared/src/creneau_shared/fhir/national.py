@@ -29,3 +29,8 @@ def national_value_sets() -> Iterator[Row]:
     """The rows of their value sets."""
     for guide in _GUIDES:
         yield from guide.value_sets()
+
+
+def commune_position(code: str) -> tuple[float, float] | None:
+    """Latitude and longitude (degrees, WGS 84) of a commune by its national code; None: no such commune is known."""
+    return next((found for guide in _GUIDES if (found := guide.commune_position(code)) is not None), None)

@@ -52,19 +52,33 @@ class AppointmentStore:
             stored, until = await self._handlers.hold(connection, context, resource, id_)
             context.answer["Expires"] = http_date(until)
             return stored
-        return await self._handlers.create(connection, context, resource, id_)
+        return self._until(
+            context, await self._handlers.create(connection, context, resource, id_)
+        )
+
+    def _until(self, context: WriteContext, stored: Stored) -> Stored:
+        """What waits for its practice is answered with until when."""
+        if stored.id in context.undecided:
+            until = self._repository.stored_facts(stored).held_until
+            assert until is not None
+            context.answer["Expires"] = http_date(until)
+        return stored
 
     async def replace(
         self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
     ) -> Stored:
         if current.deleted:
-            return await self._handlers.restore(connection, context, current, resource)
+            return self._until(
+                context, await self._handlers.restore(connection, context, current, resource)
+            )
         before = self._repository.stored_facts(current)
         if _is_hold(context, resource) and not claims(before.status):
             stored, until = await self._handlers.hold_stored(connection, context, current, resource)
             context.answer["Expires"] = http_date(until)
             return stored
-        return await self._handlers.change(connection, context, current, resource)
+        return self._until(
+            context, await self._handlers.change(connection, context, current, resource)
+        )
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         return await self._handlers.remove(connection, context, current)

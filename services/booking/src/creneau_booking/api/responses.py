@@ -1,28 +1,32 @@
-"""AppointmentResponse: a patient answers for themselves only, and the answer is at once their participant's status.
-
-Software's responses are kept as they are: a practice answers in the appointment itself.
-"""
+"""AppointmentResponse: what a participant answers becomes at once what it means for the appointment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from creneau_booking.domain.answers import OPEN
 from creneau_booking.domain.refusals import AppointmentUnknown
-from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.answers import Answering, Given
 from creneau_booking.handlers.statements import response_belonging
 from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.ids import new_id
+
+ANSWERED = ("appointment", "actor", "participantStatus", "start", "end")
+"""the elements of a response that are the answer"""
 
 
 class ResponseStore(GenericStore):
-    """The generic store of AppointmentResponse, with the effect of a patient's answer."""
+    """The generic store of AppointmentResponse, with the effect of each answer."""
 
-    def __init__(self, base_url: str, handlers: AppointmentHandlers) -> None:
+    def __init__(self, base_url: str, answers: Answering) -> None:
         super().__init__("AppointmentResponse", base_url, belonging=response_belonging)
         self._base = base_url
-        self._handlers = handlers
+        self._answers = answers
 
     async def create(
         self,
@@ -33,7 +37,8 @@ class ResponseStore(GenericStore):
         *,
         belonging: Sequence[str] | None = None,
     ) -> Stored:
-        await self._answer(connection, context, resource)
+        id_ = id_ or new_id()
+        await self._answer(connection, context, resource, id_)
         return await super().create(connection, context, resource, id_, belonging=belonging)
 
     async def replace(
@@ -46,20 +51,55 @@ class ResponseStore(GenericStore):
         belonging: Sequence[str] | None = None,
         keeping: bool = False,
     ) -> Stored:
-        await self._answer(connection, context, resource)
+        said_before = loads(current.content) if current.content is not None else {}
+        if any(said_before.get(name) != resource.get(name) for name in ANSWERED):
+            await self._answer(connection, context, resource, current.id)
         return await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )
 
-    async def _answer(self, connection: Connection, context: WriteContext, resource: Resource) -> None:
-        if context.patient_ids is None:
-            return
+    async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        """Whoever takes their answer back has given none; of what is over the answer is only forgotten."""
+        if current.content is not None:
+            said = loads(current.content)
+            if said["participantStatus"] != "needs-action" and await self._is_open(connection, said):
+                rest = {name: value for name, value in said.items() if name not in ("start", "end")}
+                await self._answer(
+                    connection, context, {**rest, "participantStatus": "needs-action"}, current.id
+                )
+        return await super().delete(connection, context, current)
+
+    async def _is_open(self, connection: Connection, said: Resource) -> bool:
+        id_ = (self._reference(said, "appointment") or "").removeprefix("Appointment/")
+        open_ones = [f"status={status}" for status in sorted(OPEN)]
+        return bool(
+            await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM appointment WHERE id = $1 AND NOT deleted AND terms && $2)",
+                id_,
+                open_ones,
+            )
+        )
+
+    async def _answer(
+        self, connection: Connection, context: WriteContext, resource: Resource, id_: str
+    ) -> None:
         appointment = self._reference(resource, "appointment")
         if appointment is None or not appointment.startswith("Appointment/"):
             raise AppointmentUnknown()
-        id_, actor = appointment.removeprefix("Appointment/"), self._reference(resource, "actor")
-        await self._handlers.answer(connection, context, id_, actor, resource["participantStatus"])
+        given = Given(
+            appointment.removeprefix("Appointment/"),
+            id_,
+            self._reference(resource, "actor"),
+            resource["participantStatus"],
+            _instant(resource.get("start")),
+            _instant(resource.get("end")),
+        )
+        await self._answers.hear(connection, context, given)
 
     def _reference(self, resource: Resource, name: str) -> str | None:
         reference = resource.get(name, {}).get("reference")
         return relative(reference, self._base) if reference else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -10,20 +10,36 @@ from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import beside_others
+from creneau_booking.storage.openings import OpeningStore
 from creneau_booking.storage.ownership import schedule_belonging
 from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_in
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
-from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 
 
 class ScheduleStore(GenericStore):
     """The generic store of Schedules, with what availability knows of them, and whose they are."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, openings: OpeningStore | None = None) -> None:
+        self._openings = openings or OpeningStore(base_url)
         super().__init__(
-            "Schedule", base_url, schedule_changed, schedule_belonging, listed=partial(real, "Schedule")
+            "Schedule", base_url, self._follow, schedule_belonging, listed=partial(real, "Schedule")
+        )
+
+    async def _follow(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        kind: ChangeKind,
+        stored: Stored,
+        resource: Resource | None,
+    ) -> None:
+        """What availability knows of the agenda follows, and the slots that are made from its rules."""
+        await schedule_changed(connection, context, kind, stored, resource)
+        await self._openings.stated(
+            connection, stored.id, resource, context.now, is_new=kind == "create" and stored.version == 1
         )
 
     async def create(

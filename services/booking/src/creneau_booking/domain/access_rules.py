@@ -61,6 +61,12 @@ class AccessRules:
     """future appointments that one patient may have in the agenda"""
     change_deadline: timedelta | None = None
     """elapsed time before the start, up to which a patient may cancel or move"""
+    confirmation_required: bool | None = None
+    """what a patient books waits for the practice's agreement"""
+    referral_required: bool | None = None
+    """a patient needs the prescription of somebody who sends them"""
+    known_patients_only: bool | None = None
+    """whoever has never been there books by telephone"""
 
     def over(self, inherited: AccessRules) -> AccessRules:
         """These rules, and those of `inherited` where nothing is said."""
@@ -104,6 +110,9 @@ def strictest(several: Iterable[AccessRules]) -> AccessRules:
         change_deadline=max(
             (r.change_deadline for r in everyone if r.change_deadline is not None), default=None
         ),
+        confirmation_required=any(r.confirmation_required for r in everyone) or None,
+        referral_required=any(r.referral_required for r in everyone) or None,
+        known_patients_only=any(r.known_patients_only for r in everyone) or None,
     )
 
 

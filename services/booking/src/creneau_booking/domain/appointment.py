@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Literal
 
 from creneau_booking.domain.status import AppointmentStatus
 
@@ -21,6 +22,10 @@ def patient_actor(reference: str, *, hidden: bool) -> str:
     return f"{reference}#hidden" if hidden else reference
 
 
+OF_PERSONS = ("Patient", "RelatedPerson")
+"""those who take part on the patient's side"""
+
+
 @dataclass(frozen=True, slots=True)
 class Participant:
     """Who takes part: a reference such as `Practitioner/12` (None: described only), and their answer."""
@@ -35,8 +40,32 @@ class Participant:
         return self.reference.split("/", 1)[0] if self.reference else None
 
 
+Confirmation = Literal["later", "asked"]
+"""Of an appointment in an agenda whose practice confirms: `later`, whoever holds it will have to ask; `asked`, it waits for
+the practice's answer."""
+
 AGREED: Mapping[AppointmentStatus, str] = {"booked": "accepted", "pending": "tentative"}
 """the answer of an agenda's people, by the status of the appointment: who publishes a free slot has agreed"""
+
+
+@dataclass(frozen=True, slots=True)
+class CounterProposal:
+    """Another time that one participant proposes and the others have not accepted: the answer (id of the
+    AppointmentResponse), whose it is (a reference), and `[start, end)`."""
+
+    response: str
+    by: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """When an appointment was cancelled, by whom, and what they say to the other side."""
+
+    at: datetime
+    by: Literal["patient", "provider", "system"]
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +100,17 @@ class Appointment:
 
     held_until: datetime | None = None
     """until when a pending appointment keeps its time without the practice's agreement"""
+    confirmation: Confirmation | None = None
+    """what its practice has to say yet; known once its slots are, and kept with its hold"""
+    counter: CounterProposal | None = None
+    """another time that is proposed"""
+    referred: bool = False
+    """whether it says on which referral it is based"""
+    cancellation: Cancellation | None = None
     replaces: str | None = None
     """id of the one that was cancelled for it; of one that waits: that will be"""
+    replaced_by: str | None = None
+    """id of the one for which it was cancelled"""
     waiting_since: datetime | None = None
     """since when it stands on the waiting list; of a pending one: from which it comes, so that it is an offer"""
 
@@ -105,14 +143,40 @@ class Appointment:
         people = tuple(
             replace(p, status="accepted") if p.status in undecided else p for p in self.participants
         )
-        return replace(self, status="booked", participants=people, held_until=None, waiting_since=None)
+        return replace(
+            self,
+            status="booked",
+            participants=people,
+            held_until=None,
+            confirmation=None,
+            waiting_since=None,
+        )
+
+    def asked(self, until: datetime) -> Appointment:
+        """Pending until the practice answers, no later than `until`: the person has accepted, everybody else is asked."""
+        people = tuple(
+            replace(p, status="accepted" if p.type in OF_PERSONS else "needs-action")
+            if p.status != "declined"
+            else p
+            for p in self.participants
+        )
+        return replace(
+            self,
+            status="pending",
+            participants=people,
+            held_until=until,
+            confirmation="asked",
+            waiting_since=None,
+        )
 
     def cancelled(self) -> Appointment:
-        return replace(self, status="cancelled", held_until=None, waiting_since=None)
+        return replace(self, status="cancelled", held_until=None, counter=None, waiting_since=None)
 
     def without_hold(self) -> Appointment:
-        """Only the server says how long a hold lasts, and since when somebody waits."""
-        return replace(self, held_until=None, waiting_since=None)
+        """Only the server says how long a hold lasts, since when somebody waits, what is proposed, and who cancelled."""
+        return replace(
+            self, held_until=None, waiting_since=None, counter=None, cancellation=None, replaced_by=None
+        )
 
     def within(self, start: datetime, end: datetime) -> Appointment:
         """With the times of what it took, where it does not say its own."""
@@ -121,9 +185,9 @@ class Appointment:
     def replacing(self, other: str | None) -> Appointment:
         return self if other is None else replace(self, replaces=other)
 
-    def answered(self, actor: str, status: str) -> Appointment:
-        """With the answer of one participant."""
-        people = tuple(replace(p, status=status) if p.reference == actor else p for p in self.participants)
+    def answered_by(self, actors: Collection[str], status: str) -> Appointment:
+        """With the answer of one participant, however they are named."""
+        people = tuple(replace(p, status=status) if p.reference in actors else p for p in self.participants)
         return replace(self, participants=people)
 
     def in_other_agendas(self, leaving: Collection[str], joining: Collection[str]) -> Appointment:
@@ -143,7 +207,7 @@ class Appointment:
         `people` are all whom the appointment may name beside persons; what its sender says of them is left aside. Whom
         its last version (`before`) has already stays as it is there, until they agree.
         """
-        agreed = AGREED.get(self.status)
+        agreed = "needs-action" if self.confirmation == "asked" else AGREED.get(self.status)
         kept = {p.reference: p for p in before.participants} if before is not None else {}
 
         def settled(p: Participant) -> Participant:
@@ -189,8 +253,12 @@ class SlotFact:
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
     owners: frozenset[str] = frozenset()
     """ids of the organisations whose agenda it is"""
+    confirmed_by_practice: bool = False
+    """whether its practice agrees to each booking of a patient"""
     offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
+    fresh_until: datetime | None = None
+    """until when what its agenda's software has said is to be believed; None: for good"""
 
     @property
     def specialties(self) -> frozenset[str]:

@@ -22,5 +22,7 @@ class AppointmentEvent:
     previous: tuple[datetime, datetime] | None = None
     by: Actor = "system"
     held_until: datetime | None = None
+    awaits_practice: bool = False
+    """whether it is kept until then for the practice to answer"""
     owners: frozenset[str] | None = None
     """ids of the organisations whose appointment it is; None where the change did not have to know"""

@@ -9,7 +9,6 @@ from creneau_booking.domain.appointment import Appointment, Participant, SlotFac
 from creneau_booking.domain.refusals import (
     ActorsNotTheirs,
     AnswerForOthers,
-    AnswerNotTheirs,
     NoActorOfTheirs,
     NotOffered,
     NotOnePatient,
@@ -150,9 +149,7 @@ def require_one_of_theirs(actors: Collection[str]) -> None:
         raise NoActorOfTheirs()
 
 
-def require_answerable(actor: str | None, own: Collection[str], status: str) -> None:
-    """Refused when a patient answers for somebody else, or with what only a practice can say."""
+def require_answerable(actor: str | None, own: Collection[str]) -> None:
+    """Refused when a patient answers for somebody else."""
     if actor not in own:
         raise AnswerForOthers()
-    if status not in ("accepted", "declined", "tentative"):
-        raise AnswerNotTheirs(status)

@@ -31,6 +31,8 @@ RuleFault = Literal[
     "count",
     "unit",
     "number",
+    "boolean",
+    "instant",
 ]
 """Why a practice's rule cannot be read."""
 
@@ -137,6 +139,49 @@ class SlotsOfTwoKinds(Refusal):
 @dataclass(eq=False)
 class AgendaClosed(Refusal):
     """The agenda (id) is not open for booking any more."""
+
+    schedule: str
+
+
+@dataclass(eq=False)
+class AgendaNotUpToDate(Refusal):
+    """The agenda's (id) software has not synchronised it within the time that it states."""
+
+    schedule: str
+
+
+@dataclass(eq=False)
+class TooManySlots(Refusal):
+    """More slots are sent at once than `most`."""
+
+    most: int
+
+
+@dataclass(eq=False)
+class SlotOfAnotherAgenda(Refusal):
+    """One of the slots that are sent (the `number`th) names another agenda."""
+
+    number: int
+    reference: str
+
+
+@dataclass(eq=False)
+class SlotOutsideWindow(Refusal):
+    """One of the slots that are sent (the `number`th) does not start within the period of which they are the whole."""
+
+    number: int
+
+
+@dataclass(eq=False)
+class SlotSentTwice(Refusal):
+    """Two of the slots that are sent have the same id."""
+
+    id: str
+
+
+@dataclass(eq=False)
+class AgendaWrittenMeanwhile(Refusal):
+    """Others kept writing the slots of the agenda (id) while it was synchronised."""
 
     schedule: str
 
@@ -249,6 +294,13 @@ class HoldNotTheirs(Refusal):
 
 
 @dataclass(eq=False)
+class AnsweredTooLate(Refusal):
+    """The practice had until then to answer."""
+
+    until: datetime
+
+
+@dataclass(eq=False)
 class HoldExpired(Refusal):
     """The hold has run out."""
 
@@ -316,10 +368,37 @@ class AnswerForOthers(Refusal):
 
 
 @dataclass(eq=False)
-class AnswerNotTheirs(Refusal):
-    """A patient gives an answer that only a practice can."""
+class AnswerForAnotherPractice(Refusal):
+    """A practice answers for somebody of another."""
+
+
+@dataclass(eq=False)
+class NotAParticipant(Refusal):
+    """Who answers has no part in the appointment."""
+
+
+@dataclass(eq=False)
+class AnsweredAfterEnd(Refusal):
+    """What has begun or is over (`status`) is answered."""
 
     status: str
+
+
+@dataclass(eq=False)
+class AnswerOrder(Refusal):
+    """An answer says only one end of a time, or its end is not after its start."""
+
+
+@dataclass(eq=False)
+class AnswerTimes(Refusal):
+    """An answer other than a counter-proposal says a time that nobody has proposed."""
+
+
+@dataclass(eq=False)
+class ProposalNotFree(Refusal):
+    """What was proposed is accepted, and its time is not to be had."""
+
+    start: datetime
 
 
 @dataclass(eq=False)

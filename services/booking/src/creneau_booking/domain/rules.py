@@ -12,6 +12,7 @@ from creneau_booking.domain.participants import require_only_agendas_people, req
 from creneau_booking.domain.refusals import (
     ActorsTaken,
     AgendaClosed,
+    AgendaNotUpToDate,
     AppointmentOrder,
     NoPartOfSlot,
     NoSlot,
@@ -101,6 +102,7 @@ def claim_for(
         _require_one_patient(appointment)
         _require_slot(slots)
         _require_open_to_patients(new, now)
+        _require_up_to_date(new, now)
     _require_of_one_kind(slots)
     start, end = period(appointment, slots)
     cuts = _cuts(new, start, end)
@@ -259,6 +261,12 @@ def _require_open_to_patients(slots: Sequence[SlotFact], now: datetime) -> None:
     for slot in slots:
         if slot.start <= now:
             raise SlotBegun(slot.start)
+
+
+def _require_up_to_date(slots: Sequence[SlotFact], now: datetime) -> None:
+    for slot in slots:
+        if slot.fresh_until is not None and slot.fresh_until < now:
+            raise AgendaNotUpToDate(slot.schedule)
 
 
 def _require_in_horizon(slot: SlotFact) -> None:

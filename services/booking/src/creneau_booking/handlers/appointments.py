@@ -9,20 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from creneau_booking.domain import changes
-from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain import changes, confirmation
+from creneau_booking.domain.appointment import Appointment, Cancellation
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
-from creneau_booking.domain.refusals import (
-    AppointmentUnknown,
-    HoldNotExtensible,
-    NotAHold,
-    OfferNotMovable,
-    TooManyHolds,
-)
+from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, OfferNotMovable, TooManyHolds
 from creneau_booking.domain.rehearsal import require_apart, require_still_apart
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
-from creneau_booking.domain.transitions import MOVABLE, TRANSITIONS, told
+from creneau_booking.domain.transitions import MOVABLE, TRANSITIONS, EventKind, told
 from creneau_booking.domain.waiting import Patience
 from creneau_booking.handlers.access import require_changeable, require_known_patients
 from creneau_booking.handlers.claiming import Claiming, LockedSlots
@@ -33,11 +27,19 @@ from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.handlers.waiting import WaitingList
 from creneau_booking.storage.agenda import agendas_of
-from creneau_booking.storage.appointment_mapper import said
+from creneau_booking.storage.appointment_mapper import without_ours
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back, set_status
-from creneau_booking.storage.holds import extensions_of, forget_hold, hold_of, keep_hold
+from creneau_booking.storage.holds import (
+    Hold,
+    await_practice,
+    extensions_of,
+    forget_hold,
+    hold_of,
+    keep_hold,
+    set_confirmation,
+)
 from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
@@ -54,6 +56,8 @@ class HoldPolicy:
     """of a patient's account"""
     per_client_max: int
     """of a practice's software, or of any other"""
+    confirmation: timedelta
+    """how long a practice that confirms may take to answer"""
 
     def term(self, now: datetime, instead: Sequence[OwnHold]) -> tuple[datetime, int]:
         """Until when a hold that begins `now` lasts, and how often it was put off. In the place of others of the same account
@@ -78,9 +82,10 @@ class AppointmentHandlers:
     def __init__(
         self, repository: AppointmentRepository, holds: HoldPolicy, quotas: Quotas, patience: Patience
     ) -> None:
-        self._repository = repository
+        self._repository = self.repository = repository
         self._holds = holds
-        self._word = OwnWord(repository, quotas)
+        self.patience = holds.confirmation
+        self._word = self.word = OwnWord(repository, quotas)
         self.expiry = HoldExpiry(repository)
         self._claiming = Claiming(self.expiry, quotas)
         self._own_holds = OwnHolds(repository)
@@ -97,12 +102,14 @@ class AppointmentHandlers:
         id_: str | None = None,
         *,
         replaces: str | None = None,
+        own_id: str | None = None,
     ) -> Stored:
         """Store a new appointment and take what its status claims: all of it, or nothing and a refusal.
 
-        `replaces`: the id of the one that was cancelled for it.
+        `replaces`: the id of the one that was cancelled for it; `own_id`: an id of ours, which nobody else can be using.
         """
-        resource, wanted = self._repository.new(await self._understood(connection, context, resource), id_)
+        understood = await self._understood(connection, context, resource)
+        resource, wanted = self._repository.new(understood, id_ or own_id)
         after, whose = await self._begin(connection, context, resource, wanted)
         after = after.replacing(replaces)
         stored = await self._repository.insert(
@@ -194,11 +201,43 @@ class AppointmentHandlers:
         if holding:
             self._require_hold_quota(context, locked.holds)
             await self._count_no_more(connection, context, wanted, reach)
+        wanted = self._as_its_practice_has_it(context, wanted, locked)
         wanted = await self._word.with_company(connection, context, wanted, locked.wanted, before)
         claim = await self._claiming.take(connection, context, wanted, locked)
         require_apart(wanted, claim.schedules)
         whose = Whose(claim.schedules, claim.owners, locked.patients or {})
         return wanted.within(claim.start, claim.end), whose
+
+    def _as_its_practice_has_it(
+        self, context: WriteContext, wanted: Appointment, locked: LockedSlots
+    ) -> Appointment:
+        return confirmation.as_its_practice_has_it(
+            wanted,
+            locked.wanted,
+            by_patient=context.patient_ids is not None,
+            now=context.now,
+            patience=self._holds.confirmation,
+        )
+
+    async def _ask_practice(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        asked: Appointment,
+        whose: Whose,
+        owners: frozenset[str] | None,
+        before: Appointment | None = None,
+    ) -> None:
+        """Keep what was taken until the practice answers, and tell that it is asked."""
+        assert asked.held_until is not None
+        await await_practice(connection, asked.id, asked.held_until)
+        context.undecided.add(asked.id)
+        # What was booked is so no longer: whoever plans by it has to know.
+        kind: EventKind = "updated" if before is not None and before.status == "booked" else "held"
+        event = AppointmentEvent(
+            kind, asked, whose.schedules, held_until=asked.held_until, awaits_practice=True, owners=owners
+        )
+        await tell(connection, context, event)
 
     async def _tell_begun(
         self,
@@ -207,6 +246,8 @@ class AppointmentHandlers:
         after: Appointment,
         whose: Whose,
     ) -> None:
+        if after.confirmation == "asked":
+            return await self._ask_practice(connection, context, after, whose, whose.owners)
         kind = told(None, after.status)
         if kind is not None:
             known = whose.owners if whose.schedules else None
@@ -259,7 +300,7 @@ class AppointmentHandlers:
                 connection, context, after.held(until), reach, before, holding=True
             )
         else:
-            after = after.held(until)
+            after = replace(after.held(until), confirmation=hold.confirmation if hold is not None else None)
             await self._require_extensible(connection, current.id)
         stored = await self._repository.update(connection, context, current, resource, after, whose)
         await self._keep_hold(connection, context, after, until, whose, extensions)
@@ -274,7 +315,9 @@ class AppointmentHandlers:
         whose: Whose,
         extensions: int,
     ) -> None:
-        await keep_hold(connection, held.id, until, context.issuer, context.subject, extensions)
+        await keep_hold(
+            connection, held.id, until, context.issuer, context.subject, extensions, held.confirmation
+        )
         known = whose.owners if whose.schedules else None
         event = AppointmentEvent("held", held, whose.schedules, held_until=until, owners=known)
         await tell(connection, context, event)
@@ -314,12 +357,19 @@ class AppointmentHandlers:
         move: bool = False,
         book: bool = False,
         replaces: str | None = None,
+        by: Actor | None = None,
+        answered: Appointment | None = None,
+        asks_until: datetime | None = None,
+        note: str | None = None,
+        replaced_by: str | None = None,
     ) -> Stored:
         """Store the next version of a locked appointment; give back and take what the change means.
 
         `move` is `$reschedule`: the one way for a patient to change when, and the agenda's people follow. Software
         may move by a plain update, and then says itself who takes part. `book` is `$book`: everyone whom a booked
-        appointment takes has accepted. `replaces`: the id of the one that was cancelled for it.
+        appointment takes has accepted. `replaces`: the id of the one that was cancelled for it. `answered`: the facts to
+        which an answer has led (`handlers.answers`), which is `by` somebody; `asks_until`: until when its practice is asked.
+        `note`: what whoever cancels says to the other side; `replaced_by`: the id of the one for which they do.
         """
         said_before = self._repository.resource(current)
         before = self._repository.stored_facts(current)
@@ -328,30 +378,63 @@ class AppointmentHandlers:
         resource = self._heard(context, current, before, resource, move=move)
         after = self._repository.next(current, resource)
         self._require_allowed(context, before, after, move=move)
-        changes.require_unended(before.status, said_before, resource)
+        changes.require_unended(before.status, without_ours(said_before), without_ours(resource))
         hold = None
         if before.status == "pending":
             hold = await (forget_hold if after.status != "pending" else hold_of)(connection, before.id)
-        change = Change(said_before, before, resource, after, hold, moving=move)
+        waits = hold is not None and hold.confirmation == "asked"
+        change = Change(said_before, before, resource, after, None if waits else hold, moving=move)
         resource = await self._word.hear_change(connection, context, change)
         if before.is_offer and after.status == "waitlist":
             resource = await self.waiting.wish_again(connection, said_before, before.id)
-        after = self._next(context, current, before, resource, book=book)
+        if waits and hold is not None and after.status == "booked":
+            confirmation.require_in_time(hold.expires_at, context.now)
+        after = self._next(
+            context, current, before, resource, book=book or (waits and answered is None), hold=hold
+        )
         after = await self.waiting.standing(connection, context, before, after, said_before, resource)
+        if after.status == "cancelled" != before.status:
+            whose_act = by or acting(context)
+            after = replace(after, cancellation=Cancellation(context.now, whose_act, note))
+            after = replace(after, replaced_by=replaced_by)
+        if answered is not None:
+            after = replace(after, counter=answered.counter)
+        if asks_until is not None:
+            after = replace(after, held_until=asks_until, confirmation="asked")
         moved = changes.is_moved(before, after)
         if before.is_offer and moved and claims(after.status) and context.patient_ids is not None:
             raise OfferNotMovable
         if claims(before.status) and (after.status == "cancelled" or moved):
             await require_changeable(connection, context, before)
-        if before.waiting_since is not None and after.status == "booked" and after.replaces is not None:
+        if (
+            after.status == "booked"
+            and before.status in ("waitlist", "pending")
+            and after.replaces is not None
+        ):
             await self._give_up_replaced(connection, context, after)
         after, whose = await self._exchange(connection, context, before, after, move=move)
         require_still_apart(before, after, whose.schedules)
         after = after.replacing(replaces)
         stored = await self._repository.update(connection, context, current, resource, after, whose)
         owners = whose.owners | owners_among(current.terms) if current.terms is not None else None
-        await self._tell_changed(connection, context, before, after, whose.schedules, owners)
+        anew = asks_until is not None or (moved and context.patient_ids is not None)
+        if after.confirmation == "asked" and (anew or not waits):
+            await self._ask_practice(connection, context, after, whose, owners, before)
+            return stored
+        if hold is not None and before.status == "pending":
+            await self._keep_asking(connection, after, hold)
+        ended = waits and after.status == "cancelled"
+        await self._tell_changed(
+            connection, context, before, after, whose.schedules, owners, by=by, awaited=ended
+        )
         return stored
+
+    async def _keep_asking(self, connection: Connection, after: Appointment, hold: Hold) -> None:
+        """A hold that went to another agenda has its practice asked, or no longer; one that waited and is booked ends."""
+        if hold.confirmation == "asked" and after.status != "pending":
+            await forget_hold(connection, after.id)
+        elif after.status == "pending" and hold.confirmation != after.confirmation:
+            await set_confirmation(connection, after.id, after.confirmation)
 
     def _heard(
         self,
@@ -366,14 +449,35 @@ class AppointmentHandlers:
         return heard(context, self._repository.resource(current), before, resource, after, moving=move)
 
     def _next(
-        self, context: WriteContext, current: Stored, before: Appointment, resource: Resource, *, book: bool
+        self,
+        context: WriteContext,
+        current: Stored,
+        before: Appointment,
+        resource: Resource,
+        *,
+        book: bool,
+        hold: Hold | None,
     ) -> Appointment:
-        """What is to be: booked by a patient or by `$book`, everyone has accepted; a hold ends when it did."""
+        """What is to be: booked by a patient or by `$book`, everyone has accepted; a hold ends when it did, or goes on as
+        what its practice is asked for."""
         after = self._repository.next(current, resource)
         if (book or context.patient_ids is not None) and after.status == "booked" != before.status:
             after = after.booked()
         kept = before.held_until if before.status == after.status == "pending" else None
-        return replace(after, held_until=kept)
+        goes_on = after.status == "pending" or (after.status == "booked" and context.patient_ids is not None)
+        asks = hold.confirmation if hold is not None and goes_on else None
+        stays = after.status == before.status and not changes.is_moved(before, after)
+        after = replace(
+            after,
+            held_until=kept,
+            confirmation=asks,
+            counter=before.counter if stays else None,
+            cancellation=before.cancellation if stays else None,
+            replaced_by=before.replaced_by if stays else None,
+        )
+        if asks == "later" and after.status == "booked" and not changes.is_moved(before, after):
+            return after.asked(confirmation.deadline(context.now, after.start, self._holds.confirmation))
+        return after
 
     async def _tell_changed(
         self,
@@ -383,15 +487,32 @@ class AppointmentHandlers:
         after: Appointment,
         schedules: tuple[str, ...],
         owners: frozenset[str] | None,
+        *,
+        by: Actor | None,
+        awaited: bool,
     ) -> None:
         kind = told(before.status, after.status, moved=changes.is_moved(before, after))
         if kind is not None:
             previous = (before.start, before.end) if kind == "moved" and before.start and before.end else None
-            event = AppointmentEvent(kind, after, schedules, previous, acting(context), owners=owners)
+            event = AppointmentEvent(
+                kind,
+                after,
+                schedules,
+                previous,
+                by or acting(context),
+                owners=owners,
+                awaits_practice=awaited,
+            )
             await tell(connection, context, event, before)
 
     async def withdraw(
-        self, connection: Connection, context: WriteContext, current: Stored, *, by: Actor = "patient"
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        *,
+        by: Actor = "patient",
+        replaced_by: str | None = None,
     ) -> Stored:
         """Cancel a locked appointment because the person for whom it was, or with whom, is leaving.
 
@@ -400,12 +521,20 @@ class AppointmentHandlers:
         before = self._repository.stored_facts(current)
         if claims(before.status):
             await self._give_back(connection, context, before)
-        await forget_hold(connection, before.id)
-        after = replace(before.cancelled(), version=current.version + 1)
+        hold = await forget_hold(connection, before.id)
+        awaited = hold is not None and hold.confirmation == "asked"
+        cancellation = Cancellation(context.now, by)
+        after = replace(
+            before.cancelled(),
+            version=current.version + 1,
+            cancellation=cancellation,
+            replaced_by=replaced_by,
+        )
         resource = self._repository.resource(current)
         stored = await self._repository.update(connection, context, current, resource, after)
         if told(before.status, after.status) is not None:
-            await tell(connection, context, AppointmentEvent("cancelled", after, by=by), before)
+            event = AppointmentEvent("cancelled", after, by=by, awaits_practice=awaited)
+            await tell(connection, context, event, before)
         return stored
 
     async def _give_up_replaced(
@@ -422,7 +551,7 @@ class AppointmentHandlers:
             return
         changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, before)
-        await self.withdraw(connection, context, current, by=acting(context))
+        await self.withdraw(connection, context, current, replaced_by=accepted.id)
 
     def _require_allowed(
         self, context: WriteContext, before: Appointment, after: Appointment, *, move: bool
@@ -466,6 +595,7 @@ class AppointmentHandlers:
             return after, NOBODY_ELSE
         reach = await self._reach(connection, context, after, before)
         locked = await self._cleared(connection, context, after, reach, before)
+        after = self._as_its_practice_has_it(context, after, locked)
         if move and locked.held:
             leaving, joining = await self._claiming.successors(connection, after, locked)
             after = after.in_other_agendas(leaving, joining)
@@ -496,26 +626,3 @@ class AppointmentHandlers:
         """The agendas of the slots that are free to be taken by others."""
         await wait_for_turn(connection, before.id)
         return await give_back(connection, before.id, before.slots, context.now)
-
-    # -- answers ---------------------------------------------------------------------------------------------
-
-    async def answer(
-        self,
-        connection: Connection,
-        context: WriteContext,
-        appointment_id: str,
-        actor: str | None,
-        status: str,
-    ) -> Stored:
-        """What a patient answers (AppointmentResponse) becomes the answer of their participant in the appointment."""
-        current = await self._repository.store.lock(connection, appointment_id)
-        if current is None or current.deleted:
-            raise AppointmentUnknown()
-        before = self._repository.stored_facts(current)
-        after = await self._word.answered(connection, context, before, actor, status)
-        if before.is_offer and actor in before.patients and status in ("accepted", "declined"):
-            after = replace(before, status="booked" if status == "accepted" else "waitlist")
-        if after == before:
-            return current
-        resource = said(after, self._repository.resource(current))
-        return await self.change(connection, context, current, resource)

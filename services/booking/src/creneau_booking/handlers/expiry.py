@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.appointment import Appointment, Cancellation
 from creneau_booking.domain.events import AppointmentEvent
+from creneau_booking.domain.transitions import EventKind
 from creneau_booking.handlers.telling import tell
+from creneau_booking.storage.appointment_mapper import UNANSWERED, UNANSWERED_CODE
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import try_turn, wait_for_turn
 from creneau_booking.storage.availability.taking import give_back
@@ -70,13 +72,25 @@ class HoldExpiry:
     async def _cancel(self, connection: Connection, now: datetime, held: HeldAppointment) -> None:
         context = WriteContext(now=now, by_service=True)
         before = self._repository.stored_facts(held.stored)
+        unanswered = held.confirmation == "asked"
         await give_back(connection, before.id, before.slots, now)
         await forget_hold(connection, before.id)
         if before.is_offer:
             after = await self.line.put_back(connection, context, held.stored, before)
-        else:
-            after = replace(before.cancelled(), version=held.stored.version + 1)
-            resource = self._repository.resource(held.stored)
-            await self._repository.update(connection, context, held.stored, resource, after)
-        await tell(connection, context, AppointmentEvent("hold-expired", after))
+            await tell(connection, context, AppointmentEvent("hold-expired", after))
+            await self.line.offer_freed(connection)
+            return
+        after = replace(before.cancelled(), version=held.stored.version + 1)
+        resource = self._repository.resource(held.stored)
+        if unanswered:
+            resource = {**resource, "cancelationReason": UNANSWERED}
+            after = replace(
+                after, cancelation_reason=UNANSWERED_CODE, cancellation=Cancellation(now, "system")
+            )
+        await self._repository.update(connection, context, held.stored, resource, after)
+        # Whoever asked was told that they would be answered; whoever held knew when it would end.
+        kind: EventKind = "cancelled" if unanswered else "hold-expired"
+        await tell(
+            connection, context, AppointmentEvent(kind, after, by="system", awaits_practice=unanswered)
+        )
         await self.line.offer_freed(connection)

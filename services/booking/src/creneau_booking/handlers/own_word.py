@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from creneau_booking.domain import changes, participants, patient_elements, quotas
-from creneau_booking.domain.appointment import Appointment, SlotFact
+from creneau_booking.domain.appointment import OF_PERSONS, Appointment, SlotFact
 from creneau_booking.domain.quotas import ActionKind, Quotas
 from creneau_booking.domain.refusals import AppointmentUnknown, ParticipantsNotTheirs, UnknownSlots
 from creneau_booking.domain.status import claims
@@ -28,8 +28,6 @@ from creneau_booking.storage.related import relatives_of, with_an_agenda
 from creneau_booking.storage.wishes import without_wishes
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
-
-OF_PERSONS = ("Patient", "RelatedPerson")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,15 +228,15 @@ class OwnWord:
 
     # -- answers ---------------------------------------------------------------------------------------------
 
-    async def answered(
+    async def require_answerable(
         self,
         connection: Connection,
         context: WriteContext,
         appointment: Appointment,
         actor: str | None,
-        status: str,
-    ) -> Appointment:
-        """The appointment with the answer that a patient gives for themselves or their relative."""
+    ) -> None:
+        """Refused when a patient answers an appointment that they do not see, or for somebody else than themselves and
+        their relatives."""
         seen = {f"Patient/{id_}" for id_ in context.patient_ids or ()}
         if appointment.hidden:
             seen = {r for r in seen if not context.represents(r.removeprefix("Patient/"))}
@@ -252,9 +250,7 @@ class OwnWord:
             if relatives
             else set()
         )
-        participants.require_answerable(actor, own, status)
-        assert actor is not None
-        return appointment.answered(actor, status)
+        participants.require_answerable(actor, own)
 
     # -- quotas ----------------------------------------------------------------------------------------------
 

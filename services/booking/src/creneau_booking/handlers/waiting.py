@@ -13,7 +13,7 @@ from datetime import datetime
 
 import structlog
 
-from creneau_booking.domain.appointment import Appointment, patient_actor
+from creneau_booking.domain.appointment import Appointment, Confirmation, patient_actor
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.refusals import ReplacedNotTheirs
@@ -80,7 +80,8 @@ class WaitingList:
         """What a changed appointment is to the line: since when it waits. Another agenda, professional, place or speciality
         is another line, at whose end it stands."""
         if after.status == "pending" == before.status:
-            return replace(after, waiting_since=before.waiting_since)
+            asks = after.confirmation == "asked"
+            return replace(after, waiting_since=None if asks else before.waiting_since)
         if after.status != "waitlist":
             return replace(after, waiting_since=None)
         if after.replaces != before.replaces:
@@ -196,7 +197,10 @@ class WaitingList:
         claim = await self._claiming.take(connection, own, wanted, locked)
         whose = Whose(claim.schedules, claim.owners, locked.patients or {})
         await self._repository.update(connection, own, current, resource, wanted, whose)
-        await keep_hold(connection, wanted.id, until, *OFFER)
+        confirmation: Confirmation | None = (
+            "later" if any(one.confirmed_by_practice for one in locked.wanted) else None
+        )
+        await keep_hold(connection, wanted.id, until, *OFFER, confirmation=confirmation)
         wish = {name: said[name] for name in OF_THE_OFFER if name in said}
         await storage.note_offer(connection, wanted.id, freed.slot, freed.now, wish)
         event = AppointmentEvent("offered", wanted, claim.schedules, held_until=until, owners=claim.owners)

@@ -11,6 +11,7 @@ from datetime import datetime
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.storage.agenda_rules import INHERITED, actor_changed
 from creneau_booking.storage.availability.agendas import actor_stated, is_gone
+from creneau_booking.storage.openings import actor_of_openings
 from creneau_booking.storage.ownership import BELONGING_TYPES, actor_known
 from creneau_booking.storage.tables import REPLICA_TYPES
 from creneau_shared.clock import Clock
@@ -71,6 +72,7 @@ class DirectoryReplica:
         if resource_type in INHERITED:
             await actor_changed(connection, key)
         await actor_stated(connection, key, now, was_gone=was_gone)
+        await actor_of_openings(connection, key, now)
 
     async def apply(self, connection: Connection, event: ReceivedEvent) -> None:
         """Store the resource as it is now, or forget it when the event is a tombstone."""

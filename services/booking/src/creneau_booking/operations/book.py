@@ -35,6 +35,7 @@ from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource, Stored
+from creneau_shared.ids import new_id
 
 DEFINITION = operation_definition(
     "book",
@@ -81,15 +82,15 @@ class BookOperation:
     async def _book(self, session: Session, given: OperationInput) -> Answer:
         subject = subject_of(given, session.call.id)
         patients = await patients_of(session, given)
-        replaced = await self._cancel_replaced(session, given)
-        existing = await self._existing(session, subject)
+        existing, own_id = await self._existing(session, subject), new_id()
+        replaced = await self._cancel_replaced(session, given, existing.id if existing is not None else own_id)
         if existing is not None:
             stored = await self._book_existing(session, existing, subject.resource, patients, given, replaced)
         else:
             resource = await self._new_resource(session, subject, patients, given)
             session.require_own(resource)
             stored = await self._desk.handlers.create(
-                session.connection, session.context, resource, replaces=replaced
+                session.connection, session.context, resource, replaces=replaced, own_id=own_id
             )
         return await answer_with(session, stored, created=existing is None, wants_bundle=subject.wants_bundle)
 
@@ -163,13 +164,16 @@ class BookOperation:
         slots = await slots_between(session.connection, schedule, start, end)
         return {**resource, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
 
-    async def _cancel_replaced(self, session: Session, given: OperationInput) -> str | None:
+    async def _cancel_replaced(self, session: Session, given: OperationInput, by: str) -> str | None:
+        """Cancel the one that `by` (an id) replaces; its id."""
         id_ = next((id_of(reference) for reference in given.references("cancelled-appt-id")), None)
         if not id_:
             return None
         current = await session.locked(id_)
         resource = {**self._desk.repository.resource(current), "status": "cancelled"}
-        stored = await self._desk.handlers.change(session.connection, session.context, current, resource)
+        stored = await self._desk.handlers.change(
+            session.connection, session.context, current, resource, replaced_by=by
+        )
         await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id
 

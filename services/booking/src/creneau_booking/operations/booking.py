@@ -14,7 +14,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Gone, Issue, NotFound, Unprocessable
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import operation_outcome
-from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.exchange import Answer, http_date
 from creneau_shared.fhir.rest.idempotency import remember, remembered
 from creneau_shared.fhir.rest.operation import OperationCall
 from creneau_shared.fhir.rest.reading import read_current
@@ -130,16 +130,23 @@ async def answer_with(
     wants_bundle: bool,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """201 with the Appointment, or 200 with a Bundle of it, as the guide whose spelling was used has it."""
+    """201 with the Appointment, or 200 with a Bundle of it, as the guide whose spelling was used has it; 202 while its
+    practice has still to agree (ISiK)."""
     service = session.call.service
     action = "C" if created else "U"
     await service.audit(session.connection, session.call.request, action, stored)
     extra = {**(headers or {}), "Location": service.location(stored)}
+    undecided = stored.id in session.context.undecided
+    if undecided:
+        until = session.desk.repository.stored_facts(stored).held_until
+        assert until is not None
+        extra["Expires"] = http_date(until)
     if not wants_bundle:
-        return Answer.of(stored, 201 if created else 200, **extra)
+        return Answer.of(stored, 202 if undecided else 201 if created else 200, **extra)
     entry = Entry(f"{service.base_url}/Appointment/{stored.id}", stored.content, {"mode": "match"})
     links = [Link("self", f"{service.base_url}/{'/'.join(session.call.request.path)}")]
-    return Answer(200, write_bundle("searchset", [entry], total=1, links=links), extra)
+    status = 202 if undecided else 200
+    return Answer(status, write_bundle("searchset", [entry], total=1, links=links), extra)
 
 
 def refused_for_ihe(conflict: Conflict, call: OperationCall) -> Answer:

@@ -32,6 +32,12 @@ APPOINTMENTS_MAX = _OWN + "patient-appointments-max"
 """positiveInt: how many appointments to come one patient may have in the agenda."""
 CHANGE_DEADLINE = _OWN + "change-deadline"
 """Duration (min, h, d): patients cancel or move no later than this before the start."""
+CONFIRMATION_REQUIRED = _OWN + "schedule-confirmation-required"
+"""boolean: what a patient books is `pending` until the practice confirms it."""
+REFERRAL_REQUIRED = _OWN + "schedule-referral-required"
+"""boolean: a patient's appointment says on which referral it is based (`basedOn`)."""
+KNOWN_PATIENTS_ONLY = _OWN + "schedule-known-patients-only"
+"""boolean: patients who have never been at the practice are not booked online."""
 UCUM = "http://unitsofmeasure.org"
 _MINUTES = {"min": 1, "h": 60, "d": 1440}
 _MONTHS = {"mo": 1, "a": 12}
@@ -134,10 +140,22 @@ def _whole(quantity: Resource, units: dict[str, int], path: str) -> int:
     return int(value) * units[quantity["code"]]
 
 
+def _yes_or_no(extension: Resource) -> bool:
+    said = extension.get("valueBoolean")
+    if said is None:
+        raise UnreadableError("boolean", "valueBoolean")
+    return bool(said)
+
+
 _READERS: dict[str, tuple[str, Callable[[Resource], Any]]] = {
     MINIMUM_NOTICE: ("minimum_notice", _duration),
     BOOKING_WINDOW: ("window", _window),
     AGE_LIMIT: ("age", _age),
     APPOINTMENTS_MAX: ("appointments_max", _most),
     CHANGE_DEADLINE: ("change_deadline", _duration),
+    # The name by which issue 12 has it, beside the one that it got first.
+    _OWN + "schedule-change-deadline": ("change_deadline", _duration),
+    CONFIRMATION_REQUIRED: ("confirmation_required", _yes_or_no),
+    REFERRAL_REQUIRED: ("referral_required", _yes_or_no),
+    KNOWN_PATIENTS_ONLY: ("known_patients_only", _yes_or_no),
 }

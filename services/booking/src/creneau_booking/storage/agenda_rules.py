@@ -28,6 +28,7 @@ from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
+from creneau_booking.storage.availability.freshness import keep_freshness
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.pool import Connection
@@ -41,10 +42,10 @@ INHERITED = ("HealthcareService", "Location")
 
 _COLUMNS = (
     "zone, minimum_notice_min, window_days, opens_at, age_from_months, age_below_months,"
-    " appointments_max, change_deadline_min"
+    " appointments_max, change_deadline_min, confirmation_required, referral_required, known_patients_only"
 )
 _PUT = f"""
-UPDATE agenda SET ({_COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9)
+UPDATE agenda SET ({_COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 """
 _ACTORS = """
@@ -84,6 +85,7 @@ async def schedule_changed(
     await keep_agendas(connection, [key], context.now)
     if resource is not None and rules is not None:
         await _keep(connection, stored.id, resource, rules)
+        await keep_freshness(connection, stored.id, resource, context.now)
 
 
 async def actor_changed(connection: Connection, reference: str) -> None:
@@ -123,6 +125,9 @@ def _values(rules: AccessRules) -> tuple[Any, ...]:
         age.below_months if age else None,
         rules.appointments_max,
         _minutes(rules.change_deadline),
+        rules.confirmation_required,
+        rules.referral_required,
+        rules.known_patients_only,
     )
 
 
@@ -141,6 +146,9 @@ def _rules(row: Record) -> AgendaRules:
         age=None if age is None else AgeLimit(age, row["age_below_months"]),
         appointments_max=row["appointments_max"],
         change_deadline=duration(row["change_deadline_min"]),
+        confirmation_required=row["confirmation_required"],
+        referral_required=row["referral_required"],
+        known_patients_only=row["known_patients_only"],
     )
     return AgendaRules(row["id"], rules, zone_named(row["zone"]) or PARIS)
 

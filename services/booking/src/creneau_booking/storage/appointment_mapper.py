@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Code, Participant
+from creneau_booking.domain.appointment import (
+    CANCELLATION_REASONS,
+    Appointment,
+    Cancellation,
+    Code,
+    CounterProposal,
+    Participant,
+)
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
@@ -25,13 +32,40 @@ WAITING_SINCE = "https://creneau.sante.fr/fhir/StructureDefinition/waiting-since
 CANCELABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 RESCHEDULABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until"
 """extensions (instant) on an appointment that a patient reads: until when they may cancel or move it; never stored"""
-OURS = frozenset({HELD_UNTIL, WAITING_SINCE, CANCELABLE_UNTIL, RESCHEDULABLE_UNTIL})
+COUNTER_PROPOSAL = "https://creneau.sante.fr/fhir/StructureDefinition/counter-proposal"
+"""extension on an appointment: another time (`start`, `end`) that a participant (`by`) proposes in an answer (`response`)"""
+CANCELLED_BY = "https://creneau.sante.fr/fhir/StructureDefinition/cancelled-by"
+"""extension (code: patient, provider, system) on a cancelled appointment"""
+CANCELLATION_DATE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.cancellationDate"
+NOTE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.note"
+"""extension (Annotation): what whoever cancels says to the other side"""
+REPLACED_BY = "https://creneau.sante.fr/fhir/StructureDefinition/replaced-by"
+"""extension (Reference) on a cancelled appointment: the one that was made in its place (R5 `replaces`, the other way)"""
+OURS = frozenset(
+    {
+        HELD_UNTIL,
+        WAITING_SINCE,
+        CANCELABLE_UNTIL,
+        RESCHEDULABLE_UNTIL,
+        COUNTER_PROPOSAL,
+        CANCELLED_BY,
+        CANCELLATION_DATE,
+        REPLACED_BY,
+    }
+)
 """extensions that only the server says, whatever is sent"""
 
 REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
 
 DOUBLE_BOOKING_REASON = "https://creneau.sante.fr/fhir/StructureDefinition/double-booking-reason"
 """extension (string) on an appointment whose patient may have another one at that time: why"""
+
+UNANSWERED_CODE = "prov"
+UNANSWERED: Resource = {
+    "coding": [{"system": CANCELLATION_REASONS, "code": UNANSWERED_CODE}],
+    "text": "Le cabinet n'a pas répondu dans le délai. / The practice did not answer in time.",
+}
+"""why what waited for its practice is given up"""
 
 WORDS = "text|"
 """before what a concept without a coding says"""
@@ -69,12 +103,16 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         ),
         double_booking_reason=_extension(appointment, DOUBLE_BOOKING_REASON, "valueString"),
         held_until=_instant(_extension(appointment, HELD_UNTIL, "valueInstant")),
+        counter=_counter(appointment),
+        cancellation=_cancellation(appointment),
         replaces=_replaced(appointment),
+        replaced_by=_appointment_of(appointment, REPLACED_BY),
         waiting_since=_instant(_extension(appointment, WAITING_SINCE, "valueInstant")),
         cancelation_reason=next(
             (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
         ),
         visit=visit_of(appointment),
+        referred=any(r.get("reference") or r.get("identifier") for r in appointment.get("basedOn", ())),
     )
 
 
@@ -85,10 +123,19 @@ def said(appointment: Appointment, resource: Resource) -> Resource:
         if moment is not None and _instant(resource.get(name)) != moment:
             written[name] = exact_instant(moment)
     extensions = [e for e in resource.get("extension", ()) if e.get("url") not in OURS]
+    extensions += _of_cancellation(appointment, extensions)
     if appointment.held_until is not None:
         extensions.append({"url": HELD_UNTIL, "valueInstant": fhir_instant(appointment.held_until)})
     if appointment.waiting_since is not None:
         extensions.append({"url": WAITING_SINCE, "valueInstant": exact_instant(appointment.waiting_since)})
+    if (counter := appointment.counter) is not None:
+        parts = [
+            {"url": "response", "valueReference": {"reference": f"AppointmentResponse/{counter.response}"}},
+            {"url": "by", "valueReference": {"reference": counter.by}},
+            {"url": "start", "valueInstant": exact_instant(counter.start)},
+            {"url": "end", "valueInstant": exact_instant(counter.end)},
+        ]
+        extensions.append({"url": COUNTER_PROPOSAL, "extension": parts})
     if appointment.replaces is not None and appointment.replaces != _replaced(resource):
         reference = {"reference": f"Appointment/{appointment.replaces}"}
         extensions.append({"url": REPLACES, "valueReference": reference})
@@ -119,8 +166,58 @@ def _extension(appointment: Resource, url: str, value: str) -> str | None:
     return next((e.get(value) for e in appointment.get("extension", ()) if e.get("url") == url), None)
 
 
+def _counter(appointment: Resource) -> CounterProposal | None:
+    found: Resource | None = next(
+        (e for e in appointment.get("extension", ()) if e.get("url") == COUNTER_PROPOSAL), None
+    )
+    if found is None:
+        return None
+    parts = {part.get("url"): part for part in found.get("extension", ())}
+    response, by = (parts.get(n, {}).get("valueReference", {}).get("reference") for n in ("response", "by"))
+    start, end = (_instant(parts.get(name, {}).get("valueInstant")) for name in ("start", "end"))
+    if not response or not by or start is None or end is None:
+        return None
+    return CounterProposal(response.removeprefix("AppointmentResponse/"), by, start, end)
+
+
+def without_ours(resource: Resource) -> Resource:
+    """What of an appointment others say."""
+    extensions = [e for e in resource.get("extension", ()) if e.get("url") not in OURS]
+    rest = {name: value for name, value in resource.items() if name != "extension"}
+    return {**rest, "extension": extensions} if extensions else rest
+
+
+def _of_cancellation(appointment: Appointment, said: list[Resource]) -> list[Resource]:
+    """The extensions that say who cancelled it, when, with which words beside those that are `said`, and for which other."""
+    found: list[Resource] = []
+    if (cancellation := appointment.cancellation) is not None:
+        found.append({"url": CANCELLATION_DATE, "valueDateTime": fhir_instant(cancellation.at)})
+        found.append({"url": CANCELLED_BY, "valueCode": cancellation.by})
+        note = {"time": fhir_instant(cancellation.at), "text": cancellation.note}
+        known = [e.get("valueAnnotation", {}).get("text") for e in said if e.get("url") == NOTE]
+        if cancellation.note is not None and cancellation.note not in known:
+            found.append({"url": NOTE, "valueAnnotation": note})
+    if appointment.replaced_by is not None:
+        reference = {"reference": f"Appointment/{appointment.replaced_by}"}
+        found.append({"url": REPLACED_BY, "valueReference": reference})
+    return found
+
+
+def _cancellation(appointment: Resource) -> Cancellation | None:
+    at = _instant(_extension(appointment, CANCELLATION_DATE, "valueDateTime"))
+    by = _extension(appointment, CANCELLED_BY, "valueCode")
+    if at is None or by not in ("patient", "provider", "system"):
+        return None
+    return Cancellation(at, by)  # type: ignore[arg-type]
+
+
 def _replaced(appointment: Resource) -> str | None:
-    named: Resource = next((e for e in appointment.get("extension", ()) if e.get("url") == REPLACES), {})
+    return _appointment_of(appointment, REPLACES)
+
+
+def _appointment_of(appointment: Resource, url: str) -> str | None:
+    """The id of the Appointment that an extension refers to."""
+    named: Resource = next((e for e in appointment.get("extension", ()) if e.get("url") == url), {})
     reference = str(named.get("valueReference", {}).get("reference", ""))
     return reference.removeprefix("Appointment/") if reference.startswith("Appointment/") else None
 

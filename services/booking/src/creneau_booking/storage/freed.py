@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from asyncpg import Record
+
 from creneau_shared.database import closing
 from creneau_shared.database.pool import Connection
 
@@ -36,6 +38,11 @@ def note_freed(connection: Connection, slots: Iterable[tuple[UUID, datetime]], n
     """These slots (keys and starts) may be free for whoever waits; it is looked into before the transaction commits."""
     for slot, start in slots:
         closing.note(connection, _TOPIC, Freed(start, slot, now))
+
+
+def note_awaited(connection: Connection, written: Iterable[Record], now: datetime) -> None:
+    """The same, of those of the slots that were written (`id`, `start`) for which somebody waits (`awaited`: AWAITED)."""
+    note_freed(connection, ((row["id"], row["start"]) for row in written if row["awaited"]), now)
 
 
 def take_freed(connection: Connection) -> list[Freed]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from creneau_booking.domain.appointment import Confirmation
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.database.closing import LastWrite
 from creneau_shared.database.pool import Connection
@@ -14,11 +15,13 @@ from creneau_shared.fhir.storage.store import Stored
 
 _KEEP = """
 kept AS (
-  INSERT INTO hold (appointment_id, expires_at, issuer, subject, extensions) VALUES ($1, $2, $3, $4, $5)
-  ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at, extensions = hold.extensions + 1
+  INSERT INTO hold (appointment_id, expires_at, issuer, subject, extensions, confirmation) VALUES ($1, $2, $3, $4, $5, $6)
+  ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at, extensions = hold.extensions + 1,
+    confirmation = excluded.confirmation
 )"""
 _HELD = """
-SELECT appointment.id, appointment.version, appointment.last_updated, appointment.content, hold.expires_at, hold.extensions
+SELECT appointment.id, appointment.version, appointment.last_updated, appointment.content, hold.expires_at, hold.extensions,
+  hold.confirmation
 FROM appointment JOIN hold ON hold.appointment_id = appointment.id
 WHERE appointment.id = $1 AND appointment.terms @> ARRAY['status=pending']"""
 _AT_ONCE = "FOR UPDATE OF appointment SKIP LOCKED"
@@ -35,10 +38,15 @@ class Hold:
     issuer: str
     subject: str
     expires_at: datetime
+    confirmation: Confirmation | None = None
 
     @property
     def is_offer(self) -> bool:
         return (self.issuer, self.subject) == OFFER
+
+
+NOBODYS = ("", "")
+"""issuer and subject of what waits for its practice: it counts as nobody's hold"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,7 @@ class HeldAppointment:
     stored: Stored
     until: datetime
     extensions: int
+    confirmation: Confirmation | None
 
 
 async def keep_hold(
@@ -57,16 +66,32 @@ async def keep_hold(
     issuer: str,
     subject: str,
     extensions: int = 0,
+    confirmation: Confirmation | None = None,
 ) -> None:
     """Begin a hold, or put off the end of the one that there is. `extensions`: how often that was done already to the one
     whose place a new one takes."""
-    await LastWrite("hold", _KEEP, (appointment_id, until, issuer, subject, extensions)).run(connection)
+    values = (appointment_id, until, issuer, subject, extensions, confirmation)
+    await LastWrite("hold", _KEEP, values).run(connection)
+
+
+async def await_practice(connection: Connection, appointment_id: str, until: datetime) -> None:
+    """Keep what an appointment has taken until its practice answers, no later than `until`."""
+    await keep_hold(connection, appointment_id, until, *NOBODYS, confirmation="asked")
+
+
+async def set_confirmation(
+    connection: Connection, appointment_id: str, confirmation: Confirmation | None
+) -> None:
+    """Whether the practice of what is held has to agree."""
+    await connection.execute(
+        "UPDATE hold SET confirmation = $2 WHERE appointment_id = $1", appointment_id, confirmation
+    )
 
 
 async def forget_hold(connection: Connection, appointment_id: str) -> Hold | None:
     """End a hold; the one that there was."""
     row = await connection.fetchrow(
-        "DELETE FROM hold WHERE appointment_id = $1 RETURNING issuer, subject, expires_at", appointment_id
+        "DELETE FROM hold WHERE appointment_id = $1 RETURNING issuer, subject, expires_at, confirmation", appointment_id
     )
     return Hold(*row) if row is not None else None
 
@@ -74,7 +99,7 @@ async def forget_hold(connection: Connection, appointment_id: str) -> Hold | Non
 async def hold_of(connection: Connection, appointment_id: str) -> Hold | None:
     """The hold of an appointment; None when it is pending because the practice must agree."""
     row = await connection.fetchrow(
-        "SELECT issuer, subject, expires_at FROM hold WHERE appointment_id = $1", appointment_id
+        "SELECT issuer, subject, expires_at, confirmation FROM hold WHERE appointment_id = $1", appointment_id
     )
     return Hold(*row) if row is not None else None
 
@@ -82,7 +107,7 @@ async def hold_of(connection: Connection, appointment_id: str) -> Hold | None:
 async def extensions_of(connection: Connection, appointment_id: str) -> int | None:
     """How often an appointment's hold was put off; None when it is pending because the practice must agree."""
     extensions: int | None = await connection.fetchval(
-        "SELECT extensions FROM hold WHERE appointment_id = $1", appointment_id
+        "SELECT extensions FROM hold WHERE appointment_id = $1 AND confirmation IS DISTINCT FROM 'asked'", appointment_id
     )
     return extensions
 
@@ -114,7 +139,7 @@ async def lock_live_hold(
 
 
 def _held(row: Any) -> HeldAppointment | None:
-    return HeldAppointment(Stored("Appointment", *row[:4]), row[4], row[5]) if row is not None else None
+    return HeldAppointment(Stored("Appointment", *row[:4]), *row[4:]) if row is not None else None
 
 
 async def expired_holds_on_slots(connection: Connection, slots: Sequence[str], now: datetime) -> list[str]:

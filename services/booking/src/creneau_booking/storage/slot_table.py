@@ -7,6 +7,7 @@ a range of one agenda's slots, or of one status, by index.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import cast
 
 from creneau_booking.domain.refusals import BookableUnclear, SlotsNotSearchedBy
@@ -72,6 +73,10 @@ class SlotTable:
         self._consumer = consumer
         self._besides = besides
         self._rehearsal = rehearsal
+
+    @property
+    def _now(self) -> datetime:
+        return self._clock.now() if self._consumer is None else self._consumer.now
 
     @property
     def default_sort(self) -> tuple[SortKey, ...]:
@@ -254,7 +259,8 @@ class SlotTable:
         if own := self._own(alias):
             nobodys = f"ALL(ARRAY[{', '.join([f'{alias}.taken_by', *besides])}])"
             ways.append(f"{own} AND {JUDGED.format(slot=alias, besides=nobodys)} = 'free'")
-        return is_free(alias, " OR ".join(f"({way})" for way in ways) if len(ways) > 1 else None)
+        now = arguments.add(self._now, "timestamptz")
+        return is_free(alias, now, " OR ".join(f"({way})" for way in ways) if len(ways) > 1 else None)
 
     def _own(self, alias: str) -> str | None:
         """Condition: the consumer's own account holds the slot; None: it holds nothing."""

@@ -87,7 +87,7 @@ WITH said AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
     status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")} ELSE slot.status END,
     extra = $5, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
-    last_updated = $10, version = $11
+    last_updated = $10, version = $11, generated = NULL
   FROM said WHERE slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served, {AWAITED.format(slot="new")} AS awaited
 ), superseded AS (
@@ -96,7 +96,9 @@ WITH said AS (
 SELECT served, awaited FROM replaced
 """
 _REMOVE = f"""
-WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now)
+WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now), left_out AS (
+  INSERT INTO opening_left_out SELECT schedule_key, start, "end" FROM gone WHERE generated ON CONFLICT DO NOTHING
+)
 {SUPERSEDE}
 SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, now FROM gone, moment
 UNION ALL
@@ -234,6 +236,7 @@ class SlotStore:
         row, kind = take_apart(resource, current.id, self._base_url)
         keys = await self._keys(connection, context, kind, row.end - row.start)
         written = await connection.fetchrow(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
+        assert written is not None
         if written["awaited"]:
             note_freed(connection, [(key, row.start)], context.now)
         return as_served({**resource, "status": written["served"]}, current.id, version, now)

@@ -22,7 +22,7 @@ from asyncpg import Record
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.availability.actors import TURN
 from creneau_booking.storage.availability.rule import JUDGED
-from creneau_booking.storage.freed import AWAITED, note_freed
+from creneau_booking.storage.freed import AWAITED, note_awaited
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
     SUPERSEDED,
@@ -57,7 +57,7 @@ JOIN slot USING (schedule_key, start, id) JOIN slot_kind kind ON kind.key = slot
 ORDER BY slot.schedule_key, slot.start, slot.id FOR UPDATE OF slot
 """
 # `id` alone is not unique across agendas and months, so rivals with one id wait for each other here.
-_CLAIM = """
+CLAIM = """
 SELECT count(pg_advisory_xact_lock(hashtextextended(id::text, 0)))
 FROM (SELECT id FROM unnest($1::uuid[]) AS id ORDER BY id) AS wanted
 """
@@ -91,7 +91,7 @@ FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::te
   $8::text[], $9::bigint[], $10::bigint[], $11::timestamptz[], $12::integer[]{arrays})
   AS given (id, name, start, "end", said, extra, terms, words, schedule_key, kind_key, last_updated, version{more})
 """
-_INSERT = f"""
+INSERT_MANY = f"""
 WITH fresh AS MATERIALIZED ({_GIVEN.format(more="", arrays="")})
 INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
 SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, extra, terms, words, schedule_key,
@@ -99,7 +99,7 @@ SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said
 FROM fresh ON CONFLICT DO NOTHING
 RETURNING id, start, status::text AS served, {AWAITED.format(slot="slot")} AS awaited
 """
-_REPLACE = f"""
+REPLACE_MANY = f"""
 WITH said AS MATERIALIZED ({
     _GIVEN.format(more=", was_in, was_at", arrays=", $13::bigint[], $14::timestamptz[]")
 }), replaced AS (
@@ -108,7 +108,7 @@ WITH said AS MATERIALIZED ({
     JUDGED.format(slot="said", besides="''")
 } ELSE slot.status END,
     extra = said.extra, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
-    kind_key = said.kind_key, last_updated = said.last_updated, version = said.version
+    kind_key = said.kind_key, last_updated = said.last_updated, version = said.version, generated = NULL
   FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served, {AWAITED.format(slot="new")} AS awaited,
     new.start AS starts
@@ -120,7 +120,7 @@ SELECT id, starts AS start, served, awaited FROM replaced
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class SlotToWrite:
     """One of the slots, and its place among the writes."""
 
     index: int
@@ -134,10 +134,10 @@ class _Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Version:
+class VersionToWrite:
     """The version of a slot that will be written: in which agenda (key), and after which one."""
 
-    slot: _Slot
+    slot: SlotToWrite
     agenda: int
     after: Record | None
 
@@ -158,16 +158,15 @@ async def write_many(connection: Connection, writes: Sequence[Write], base_url: 
     answers: list[Stored | None] = [None] * len(writes)
     if not versions:
         return answers
-    kinds = await _kinds(connection, versions)
+    kinds = await keys_of_kinds(connection, versions)
     fresh = [version for version in versions if version.after is None]
-    rows = await connection.fetch(_INSERT, *_columns(fresh, kinds)) if fresh else []
+    rows = await connection.fetch(INSERT_MANY, *columns_of(fresh, kinds)) if fresh else []
     if places := [(version, version.after) for version in versions if version.after is not None]:
         agendas = [after["schedule_key"] for _, after in places]
         starts = [after["start"] for _, after in places]
         known = [version for version, _ in places]
-        rows += await connection.fetch(_REPLACE, *_columns(known, kinds), agendas, starts)
-    awaited = [(row["id"], row["start"]) for row in rows if row["awaited"]]
-    note_freed(connection, awaited, versions[0].slot.write.context.now)
+        rows += await connection.fetch(REPLACE_MANY, *columns_of(known, kinds), agendas, starts)
+    note_awaited(connection, rows, versions[0].slot.write.context.now)
     statuses = {row["id"]: row["served"] for row in rows}
     for version in versions:
         slot = version.slot
@@ -177,17 +176,17 @@ async def write_many(connection: Connection, writes: Sequence[Write], base_url: 
     return answers
 
 
-async def _taken_apart(writes: Sequence[Write], base_url: str) -> list[_Slot]:
-    slots: list[_Slot] = []
+async def _taken_apart(writes: Sequence[Write], base_url: str) -> list[SlotToWrite]:
+    slots: list[SlotToWrite] = []
     kinds: Kinds = {}
     for index, write in enumerate(writes):
         with suppress(Refusal):
-            slots.append(_Slot(index, write, *take_apart(write.resource, write.id, base_url, kinds)))
+            slots.append(SlotToWrite(index, write, *take_apart(write.resource, write.id, base_url, kinds)))
         await asyncio.sleep(0)  # others have their turn between two slots
     return slots
 
 
-async def _acceptable(connection: Connection, slots: Sequence[_Slot]) -> list[_Version]:
+async def _acceptable(connection: Connection, slots: Sequence[SlotToWrite]) -> list[VersionToWrite]:
     """The versions to be written, everything that they depend on locked."""
     if not slots:
         return []
@@ -206,12 +205,12 @@ async def _acceptable(connection: Connection, slots: Sequence[_Slot]) -> list[_V
             continue
         after = current.get(slot.row.id)
         if slot.is_new or slot.row.id in unused or (after is not None and _may_replace(slot, agenda, after)):
-            versions.append(_Version(slot, agenda["key"], after))
+            versions.append(VersionToWrite(slot, agenda["key"], after))
     return versions
 
 
 async def _agendas(
-    connection: Connection, slots: Sequence[_Slot], places: Sequence[Record]
+    connection: Connection, slots: Sequence[SlotToWrite], places: Sequence[Record]
 ) -> Mapping[str, Record]:
     """The agendas (by Schedule id) in which the slots will be, as they are once nobody takes or frees their people, nor
     those of the agendas in which they were."""
@@ -221,7 +220,7 @@ async def _agendas(
 
 
 async def _lock(
-    connection: Connection, named: Sequence[_Slot], places: Sequence[Record]
+    connection: Connection, named: Sequence[SlotToWrite], places: Sequence[Record]
 ) -> Mapping[UUID, Record]:
     """The slots that are still there, locked."""
     arguments = Arguments()
@@ -235,12 +234,12 @@ async def _lock(
     return {row["id"]: row for row in await connection.fetch(sql, *arguments.values)}
 
 
-async def _claim(connection: Connection, slots: Iterable[_Slot]) -> set[UUID]:
+async def _claim(connection: Connection, slots: Iterable[SlotToWrite]) -> set[UUID]:
     """The ids of those of the slots that nobody has or had, and that nobody else makes until we have ended."""
     ids = [slot.row.id for slot in slots]
     if not ids:
         return set()
-    await connection.execute(_CLAIM, ids)
+    await connection.execute(CLAIM, ids)
     return set(ids) - {row["id"] for row in await connection.fetch(_USED, ids)}
 
 
@@ -252,14 +251,16 @@ def _owned(write: Write, agenda: Record) -> bool:
     return True
 
 
-def _may_replace(slot: _Slot, agenda: Record, current: Record) -> bool:
+def _may_replace(slot: SlotToWrite, agenda: Record, current: Record) -> bool:
     """Whether the caller may change it, and whether it stays in its place if it is taken."""
     place = (agenda["key"], slot.row.start, slot.row.end)
     stays = place == (current["schedule_key"], current["start"], current["end"])
     return current["visible"] and (stays or not current["taken"])
 
 
-async def _kinds(connection: Connection, versions: Sequence[_Version]) -> Mapping[tuple[int, bytes], int]:
+async def keys_of_kinds(
+    connection: Connection, versions: Sequence[VersionToWrite]
+) -> Mapping[tuple[int, bytes], int]:
     """The keys of the kinds, by agenda and digest, made if they are new; the agendas know how long their slots are."""
     longest: dict[int, Any] = {}
     wanted: dict[tuple[int, bytes], SlotKind] = {}
@@ -285,7 +286,7 @@ async def _kinds(connection: Connection, versions: Sequence[_Version]) -> Mappin
     return keys
 
 
-def _columns(versions: Sequence[_Version], kinds: Mapping[tuple[int, bytes], int]) -> list[list[Any]]:
+def columns_of(versions: Sequence[VersionToWrite], kinds: Mapping[tuple[int, bytes], int]) -> list[list[Any]]:
     """The arrays of `_GIVEN`."""
     rows = [
         (

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     Double,
     ForeignKey,
@@ -31,6 +32,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZMULTIRANGE, TSTZRANGE, TSVECTOR, ExcludeConstraint
+from sqlalchemy.types import UserDefinedType
 
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.audit import audit_table
@@ -43,6 +45,16 @@ from creneau_shared.messaging.outbox import outbox_table
 from creneau_shared.retention.job import retention_report_table
 from creneau_shared.security.revocation import revoked_token_table
 from creneau_shared.security.used_proofs import used_proof_table
+
+
+class XID8(UserDefinedType[int]):
+    """The number of a transaction."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"
+
 
 OWN_TYPES = ("Schedule", "Appointment", "AppointmentResponse", "Patient", "RelatedPerson", "Provenance")
 """Types that booking keeps in generic tables; Slot has tables of its own."""
@@ -128,6 +140,8 @@ slot = Table(
     Column("said", slot_status, nullable=False),
     # The appointment (id) that has it.
     Column("taken_by", Text(collation="C"), nullable=True),
+    # Made from the agenda's rules, and written by nobody since: the rules may take it away again.
+    Column("generated", Boolean, nullable=True),
     CheckConstraint('"end" > start', name="order"),
     CheckConstraint("taken_by IS NULL OR status IN ('busy', 'busy-tentative')", name="taken"),
     PrimaryKeyConstraint("schedule_key", "start", "id"),
@@ -163,6 +177,12 @@ slot_history = Table(
 """The superseded versions of slots, and the deletions, by the month in which they were superseded. Each partition has
 (id, version, schedule_key) as its primary key; who supersedes a version has locked its slot."""
 
+_FRESH_UNTIL = (
+    "CASE WHEN stale_after_s IS NULL THEN 'infinity'::timestamptz"
+    " WHEN synchronised_at IS NULL THEN '-infinity'::timestamptz"
+    " ELSE (synchronised_at AT TIME ZONE 'UTC' + stale_after_s * '1 second'::interval) AT TIME ZONE 'UTC' END"
+)
+
 agenda = Table(
     "agenda",
     metadata,
@@ -184,6 +204,14 @@ agenda = Table(
     Column("age_below_months", Integer, nullable=True),
     Column("appointments_max", Integer, nullable=True),
     Column("change_deadline_min", Integer, nullable=True),
+    # Whether what a patient books waits for the practice, needs a referral, and is for whom the practice knows already.
+    Column("confirmation_required", Boolean, nullable=True),
+    Column("referral_required", Boolean, nullable=True),
+    Column("known_patients_only", Boolean, nullable=True),
+    # When its software last said what stands in it, how long that is to be believed, and so until when.
+    Column("synchronised_at", DateTime(timezone=True), nullable=True),
+    Column("stale_after_s", Integer, nullable=True),
+    Column("fresh_until", DateTime(timezone=True), Computed(_FRESH_UNTIL, persisted=True), nullable=False),
 )
 """What availability knows of a Schedule: one row each, kept with it and with the directory's word on its actors."""
 
@@ -196,6 +224,38 @@ agenda_actor = Table(
 """Who of an agenda can be in one place only (a reference): a role stands for its Practitioner, a place counts if it is
 a room."""
 
+agenda_opening = Table(
+    "agenda_opening",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("due_at", DateTime(timezone=True), nullable=False, index=True),
+    # How often in a row its slots could not be made.
+    Column("failed", Integer, nullable=False, server_default=text("0")),
+)
+"""The agendas whose slots are made from rules, and when each is to be looked at again. The row is whose turn it is: an
+agenda's slots are made by one at a time."""
+
+agenda_closure = Table(
+    "agenda_closure",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("schedule_key", BigInteger, nullable=False, index=True),
+    Column("period", TSTZRANGE, nullable=False),
+    Column("reason", Text, nullable=True),
+    Column("closed_at", DateTime(timezone=True), nullable=False),
+    Column("closed_by", Text, nullable=False),
+)
+"""Time of an agenda that was closed (`Schedule/$close`), why, and by whom (issuer and subject)."""
+
+opening_left_out = Table(
+    "opening_left_out",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("start", DateTime(timezone=True), primary_key=True),
+    Column("end", DateTime(timezone=True), primary_key=True),
+)
+"""Slots made from rules that somebody has deleted by hand: they are not made again."""
+
 agenda_named = Table(
     "agenda_named",
     metadata,
@@ -203,6 +263,52 @@ agenda_named = Table(
     Column("schedule_key", BigInteger, primary_key=True, autoincrement=False, index=True),
 )
 """Everybody and everything that an agenda names as its actors (`Location/12`), kept by triggers of `schedule`."""
+
+first_free = Table(
+    "first_free",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+    # Absent: none is free. Once it is past, the first from then on is looked up (`storage.soonest`).
+    Column("start", DateTime(timezone=True), nullable=True),
+    Index("ix_first_free_start", "start", "schedule_key", postgresql_where=text("start IS NOT NULL")),
+    postgresql_with={"fillfactor": 80},
+)
+"""When the first free slot of each kind begins, kept by triggers of `slot` as a transaction commits (migration 0027)."""
+
+found_by = Table(
+    "found_by",
+    metadata,
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("schedule_key", BigInteger, nullable=False, index=True),
+    # What it is for, and of its agenda whose, in which language, where: from the kind, the Schedule and the directory.
+    Column("terms", ARRAY(Text(collation="C")), nullable=False),
+    Column("latitude", Double, nullable=True),
+    Column("longitude", Double, nullable=True),
+)
+"""What a kind of slots is found by, kept by triggers of whatever says it."""
+
+found_in = Table(
+    "found_in",
+    metadata,
+    Column("specialty", Text(collation="C"), primary_key=True),
+    Column("cell", Integer, primary_key=True),
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False, index=True),
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+)
+"""Which kinds are for a speciality (a code; empty: for any) in a cell of a tenth of a degree (`found_cell`; 0: nowhere)."""
+
+first_free_due = Table(
+    "first_free_due",
+    metadata,
+    Column("transaction", XID8, primary_key=True),
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("freed", DateTime(timezone=True), nullable=True),
+    Column("lost", DateTime(timezone=True), nullable=True),
+    prefixes=["UNLOGGED"],
+)
+"""What a transaction has still to settle of these; empty but within one."""
 
 role_place = Table(
     "role_place",
@@ -230,8 +336,11 @@ hold = Table(
     Column("subject", Text, nullable=False, index=True),
     Column("issuer", Text, nullable=False, server_default=text("''")),
     Column("extensions", Integer, nullable=False, server_default=text("0")),
+    # `later`: whoever books it has to ask the practice; `asked`: it waits for the practice's answer, and is nobody's hold.
+    Column("confirmation", Text, nullable=True),
 )
-"""The appointments that are held, until when, for whom, and how often that was put off."""
+"""The appointments that are held, until when, for whom, and how often that was put off; and those that wait for their
+practice, until when."""
 
 waiting = Table(
     "waiting",

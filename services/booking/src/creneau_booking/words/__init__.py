@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 
 from creneau_booking.words import (
     agendas,
+    answers,
     changes,
+    feeds,
     offering,
+    openings,
     participants,
     people,
     proxies,
@@ -25,9 +28,12 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
     for theme in (
         slots,
         offering,
+        openings,
         changes,
         participants,
         agendas,
+        answers,
+        feeds,
         quotas,
         waiting,
         people,

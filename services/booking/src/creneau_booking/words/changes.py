@@ -5,6 +5,7 @@ from __future__ import annotations
 from creneau_booking.domain.refusals import (
     AlreadyEnded,
     AlreadyStarted,
+    AnsweredTooLate,
     HoldExpired,
     HoldNotExtensible,
     HoldNotTheirs,
@@ -17,6 +18,7 @@ from creneau_booking.domain.refusals import (
     StatusNotTheirs,
     WaitsForPractice,
 )
+from creneau_booking.words.phrases import when
 from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
 from creneau_shared.words import Theme
 
@@ -123,6 +125,17 @@ def _(r: HoldNotTheirs) -> CreneauError:
         "This hold was begun by another account: only that account can confirm it.",
         expression="Appointment.status",
         details_code="hold-not-yours",
+    )
+
+
+@WORDS.says(AnsweredTooLate)
+def _(r: AnsweredTooLate) -> CreneauError:
+    return Unprocessable(
+        f"Le cabinet avait jusqu'au {when(r.until)} pour répondre : la demande est close et le créneau est rendu.",
+        f"The practice had until {when(r.until)} to answer: the request is closed and the slot is given back.",
+        expression="Appointment.status",
+        details_code="answered-too-late",
+        diagnostics=f"until {r.until.isoformat()}",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from creneau_booking.domain.refusals import (
     ActorsNotTheirs,
     AnswerForOthers,
-    AnswerNotTheirs,
     ElementsNotTheirs,
     NoActorOfTheirs,
     NotOffered,
@@ -80,16 +79,6 @@ def _(_: AnswerForOthers) -> CreneauError:
         "A patient answers for themselves or a related person on record, never for the practice.",
         expression="AppointmentResponse.actor",
         details_code="participant-not-yours",
-    )
-
-
-@WORDS.says(AnswerNotTheirs)
-def _(r: AnswerNotTheirs) -> CreneauError:
-    return Forbidden(
-        f"Un patient accepte, décline ou hésite (accepted, declined, tentative) ; reçu « {r.status} ».",
-        f"A patient accepts, declines or hesitates (accepted, declined, tentative); got “{r.status}”.",
-        expression="AppointmentResponse.participantStatus",
-        details_code="status-not-yours",
     )
 
 

@@ -101,3 +101,10 @@ class ProfessionalNotTheirs(Refusal):
     """A practice gives a role to a professional (id) who is not its own."""
 
     person: str
+
+
+@dataclass(eq=False)
+class RorHeadersMissing(Refusal):
+    """Headers (names) by which the ROR knows who asks are missing."""
+
+    names: tuple[str, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from creneau_directory.domain.refusals import ProfessionalNotTheirs
 from creneau_directory.domain.regulators import is_account
+from creneau_directory.domain.ror.visibility import SENSITIVE_TERM, is_sensitive
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -38,7 +39,8 @@ async def entry_belonging(
     if kind == "PractitionerRole":
         await _require_own_professional(connection, context, resource)
     owner = _referred(resource, ORGANIZATION_OF[kind], "Organization")
-    return owned_by([owner] if owner else ())
+    sensitive = [SENSITIVE_TERM] if is_sensitive(resource) else []
+    return [*owned_by([owner] if owner else ()), *sensitive]
 
 
 async def _require_own_professional(connection: Connection, context: WriteContext, role: Resource) -> None:

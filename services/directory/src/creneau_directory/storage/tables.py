@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from creneau_directory.storage.care_tables import care_tables
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.audit import audit_table
 from creneau_shared.fhir.rest.idempotency import idempotency_table
@@ -27,4 +28,5 @@ used_proof_table(metadata)
 async_request_table(metadata)
 rate_bucket_table(metadata)
 outbox_table(metadata)
+care_tables(metadata)
 retention_report_table(metadata)

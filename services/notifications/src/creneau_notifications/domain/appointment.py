@@ -68,6 +68,8 @@ class AppointmentEvent:
     """`patient`, `provider` or `system`, when cancelled"""
     held_until: datetime | None = None
     """until when what is offered is kept"""
+    awaited: bool = False
+    """whether it waits for its practice or, cancelled, waited for it"""
 
 
 def mode_of(codings: Sequence[tuple[str | None, str | None]]) -> Mode | None:

@@ -133,13 +133,16 @@ def _message(
 
 
 def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | None:
-    """What to tell at once. A hold that lapses or is let go was never announced, so its end is not either."""
+    """What to tell at once. A hold that lapses or is let go was never announced, so its end is not either; whoever asked a
+    practice is told when it refuses, or does not answer."""
     match event.change:
         case Change.BOOKED:
             return Kind.CONFIRMATION
         case Change.MOVED:
             return Kind.CHANGE
         case Change.CANCELLED:
+            if event.awaited:
+                return None if event.cancelled_by == "patient" else Kind.CANCELLATION
             return None if known is not None and known.status == "pending" else Kind.CANCELLATION
         case Change.UPDATED:
             both_booked = known is not None and known.status == event.appointment.status == "booked"

@@ -43,6 +43,7 @@ def read_appointment(
         previous_start=datetime.fromisoformat(previous["start"]) if previous else None,
         cancelled_by=cancellation["by"] if cancellation else None,
         held_until=datetime.fromisoformat(data["heldUntil"]) if change is Change.OFFERED else None,
+        awaited=data.get("awaits") == "practice",
     )
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-import httpx
 import orjson
 
+from creneau_web.fhir.query import Query
 from creneau_web.fhir.refusal import RefusedError, UnreachableError, refusal_of
+from creneau_web.fhir.wire import Response, Wire
 
 JSON = "application/fhir+json"
 
 Resource = dict[str, Any]
-Query = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,14 @@ class Answered:
 def next_cursor(bundle: Resource) -> str | None:
     """What leads to the next page of a searchset: opaque, and sealed by the server."""
     url = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), None)
-    return httpx.URL(url).params.get("_cursor") if url else None
+    return parse_qs(urlsplit(url).query).get("_cursor", [None])[0] if url else None
 
 
 @dataclass(frozen=True, slots=True)
 class Fhir:
     """The FHIR base as one person sees it. Every method raises RefusedError and UnreachableError."""
 
-    http: httpx.AsyncClient
+    wire: Wire
     language: str = "fr"
     token: str | None = None
     address: str | None = None
@@ -58,7 +59,7 @@ class Fhir:
 
     async def search_privately(self, type_: str, query: Query) -> Resource:
         """A searchset by what must stand in no address."""
-        content = str(httpx.QueryParams(list(query))).encode()
+        content = urlencode(query).encode()
         sent = {"Content-Type": "application/x-www-form-urlencoded"}
         return (await self._ask("POST", f"/{type_}/_search", content=content, headers=sent)).resource
 
@@ -71,9 +72,9 @@ class Fhir:
         links = {link["relation"]: link["url"] for link in bundle.get("link", ())}
         if relation not in links:
             return None
-        url = httpx.URL(links[relation])
+        url = urlsplit(links[relation])
         path = url.path.partition("/fhir")[2]
-        return (await self._ask("GET", path, params=list(url.params.multi_items()))).resource
+        return (await self._ask("GET", path, params=parse_qsl(url.query, keep_blank_values=True))).resource
 
     async def together(self, paths: Sequence[str]) -> list[Resource | None]:
         """Several reads or searches in one batch, in their order; None where one was refused."""
@@ -122,21 +123,18 @@ class Fhir:
         headers = {name: value for name, value in (("Idempotency-Key", key), ("If-Match", etag)) if value}
         return await self._ask("POST", f"/{path}", body, headers=headers)
 
-    async def download(self, path: str) -> httpx.Response:
+    async def download(self, path: str) -> Response:
         """What is no FHIR in JSON (an archive), as it is."""
         return await self._send("GET", path, headers={"Accept": "*/*"})
 
     async def exchange(
         self, method: str, path: str, body: object = None, *, media_type: str = JSON
-    ) -> httpx.Response:
+    ) -> Response:
         """Any request, and its answer as it is, refusals too."""
         content = None if body is None else orjson.dumps(body)
-        try:
-            return await self.http.request(
-                method, path, content=content, headers={**self._own_headers(), "Content-Type": media_type}
-            )
-        except httpx.TransportError as error:
-            raise UnreachableError(type(error).__name__) from None
+        return await self.wire.request(
+            method, path, {**self._own_headers(), "Content-Type": media_type}, content=content
+        )
 
     async def _ask(
         self,
@@ -165,26 +163,19 @@ class Fhir:
         params: Query | None = None,
         content: bytes | None = None,
         headers: Mapping[str, str],
-    ) -> httpx.Response:
-        try:
-            response = await self.http.request(
-                method,
-                path,
-                params=list(params) if params is not None else None,
-                content=content,
-                headers={**self._own_headers(), **headers},
-            )
-        except httpx.TransportError as error:
-            raise UnreachableError(type(error).__name__) from None
+    ) -> Response:
+        response = await self.wire.request(
+            method, path, {**self._own_headers(), **headers}, params=params, content=content
+        )
         if response.is_success:
             return response
         try:
             said = orjson.loads(response.content)
         except orjson.JSONDecodeError:
             said = {}
-        if said.get("resourceType") != "OperationOutcome" or response.status_code in (502, 504):
-            raise UnreachableError(str(response.status_code))
-        raise RefusedError(refusal_of(response.status_code, said, response.headers))
+        if said.get("resourceType") != "OperationOutcome" or response.status in (502, 504):
+            raise UnreachableError(str(response.status))
+        raise RefusedError(refusal_of(response.status, said, response.headers))
 
     def _own_headers(self) -> dict[str, str]:
         headers = {"Accept": JSON, "Accept-Language": "en" if self.language == "en" else "fr"}

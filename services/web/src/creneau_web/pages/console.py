@@ -156,7 +156,7 @@ async def make(page: CurrentPage, name: str) -> HTMLResponse:
     made = Made(
         name=call.name,
         request=_request(call.method, path, body, signed_in=page.account is not None),
-        status=answer.status_code,
+        status=answer.status,
         milliseconds=milliseconds,
         answer=_pretty(said)[:SHOWN_MAX],
     )

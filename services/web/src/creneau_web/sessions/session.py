@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from creneau_web.sessions.seal import Seal
 
 Language = Literal["fr", "en", "simple"]
 
@@ -51,7 +52,7 @@ class CodeSent(BaseModel):
 
 
 class Content(BaseModel):
-    """What a session holds beside its keys; one JSON document."""
+    """What a session holds beside its keys; one JSON document, sealed."""
 
     language: Language | None = None
     account: Account | None = None
@@ -70,11 +71,16 @@ class Content(BaseModel):
 class Session:
     """A stored session. `key` is there only while the cookie has yet to be sent."""
 
-    def __init__(self, key_hash: bytes, form_key: str, content: Content, key: str | None = None) -> None:
-        self.key_hash = key_hash
+    def __init__(self, seal: Seal, form_key: str, content: Content, key: str | None = None) -> None:
+        self.seal = seal
         self.form_key = form_key
         self.content = content
         self.key = key
+
+    @property
+    def key_hash(self) -> bytes:
+        """By which its row is found."""
+        return self.seal.key_hash
 
     @property
     def account(self) -> Account | None:
@@ -84,8 +90,3 @@ class Session:
 def new_key() -> str:
     """What a new cookie holds."""
     return secrets.token_urlsafe(KEY_BYTES)
-
-
-def hash_of(key: str) -> bytes:
-    """What is stored of it."""
-    return hashlib.sha256(key.encode()).digest()

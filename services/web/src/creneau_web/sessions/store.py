@@ -1,4 +1,4 @@
-"""Sessions and drafts in PostgreSQL: found by the hash of the cookie, ended by time or by log-out."""
+"""Sessions and drafts in PostgreSQL: found by the hash of the cookie, sealed by it, ended by time or by log-out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import orjson
 
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
-from creneau_web.sessions.session import Content, Session, hash_of, new_key
+from creneau_web.sessions.seal import Seal
+from creneau_web.sessions.session import Content, Session, new_key
 
 SEEN_EVERY = timedelta(minutes=1)
 """how old the note of the last request may be: not every page writes a row"""
@@ -34,6 +35,7 @@ ON CONFLICT (id) DO UPDATE SET content = excluded.content WHERE draft.session = 
 """
 FIND_DRAFT = "SELECT content FROM draft WHERE id = $1 AND session = $2"
 DRAFTS_OF = "SELECT id, content FROM draft WHERE session = $1 ORDER BY began_at DESC, id"
+SEAL_DRAFT = "UPDATE draft SET content = $2 WHERE id = $1"
 FORGET_DRAFT = "DELETE FROM draft WHERE id = $1 AND session = $2"
 
 
@@ -48,40 +50,57 @@ class Sessions:
 
     async def find(self, key: str) -> Session | None:
         """The live session of a cookie."""
-        key_hash, now = hash_of(key), self._clock.now()
+        seal, now = Seal(key), self._clock.now()
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(FIND, key_hash, now - self._idle, now - self._longest)
+            row = await connection.fetchrow(FIND, seal.key_hash, now - self._idle, now - self._longest)
             if row is None:
                 return None
             if now - row["seen_at"] > SEEN_EVERY:
-                await connection.execute(SEE, key_hash, now)
-        return Session(key_hash, row["form_key"], Content.model_validate_json(row["content"]))
+                await connection.execute(SEE, seal.key_hash, now)
+        content = seal.open(row["content"])
+        return (
+            None if content is None else Session(seal, row["form_key"], Content.model_validate_json(content))
+        )
 
     async def begin(self, content: Content | None = None) -> Session:
         """A new session; its cookie goes out with the answer."""
         key = new_key()
-        session = Session(hash_of(key), secrets.token_urlsafe(16), content or Content(), key)
+        session = Session(Seal(key), secrets.token_urlsafe(16), content or Content(), key)
         async with self._database.connection() as connection:
             await connection.execute(
-                BEGIN, session.key_hash, session.form_key, self._clock.now(), _json(session.content)
+                BEGIN,
+                session.key_hash,
+                session.form_key,
+                self._clock.now(),
+                _sealed(session.seal, session.content),
             )
         return session
 
     async def save(self, session: Session) -> None:
         """Keep what has changed in its content."""
         async with self._database.connection() as connection:
-            await connection.execute(SAVE, session.key_hash, _json(session.content))
+            await connection.execute(SAVE, session.key_hash, _sealed(session.seal, session.content))
 
     async def rotate(self, session: Session) -> None:
         """Another key and another form key for the same session, with its drafts: what was known before somebody logged
         in opens nothing afterwards."""
         key = new_key()
-        form_key = secrets.token_urlsafe(16)
-        async with self._database.connection() as connection:
+        before, seal, form_key = session.seal, Seal(key), secrets.token_urlsafe(16)
+        async with self._database.transaction() as connection:
+            drafts = await connection.fetch(DRAFTS_OF, before.key_hash)
             await connection.execute(
-                ROTATE, session.key_hash, hash_of(key), form_key, self._clock.now(), _json(session.content)
+                ROTATE,
+                before.key_hash,
+                seal.key_hash,
+                form_key,
+                self._clock.now(),
+                _sealed(seal, session.content),
             )
-        session.key_hash, session.form_key, session.key = hash_of(key), form_key, key
+            for draft in drafts:
+                content = before.open(draft["content"], draft["id"])
+                if content is not None:
+                    await connection.execute(SEAL_DRAFT, draft["id"], seal.close(content, draft["id"]))
+        session.seal, session.form_key, session.key = seal, form_key, key
 
     async def end(self, session: Session) -> None:
         """The session and its drafts are gone."""
@@ -91,21 +110,22 @@ class Sessions:
     async def keep_draft(self, session: Session, id_: str, content: Mapping[str, Any]) -> None:
         """Store a draft, new or changed."""
         async with self._database.connection() as connection:
-            await connection.execute(
-                KEEP_DRAFT, id_, session.key_hash, self._clock.now(), orjson.dumps(content).decode()
-            )
+            sealed = session.seal.close(orjson.dumps(content), id_)
+            await connection.execute(KEEP_DRAFT, id_, session.key_hash, self._clock.now(), sealed)
 
     async def find_draft(self, session: Session, id_: str) -> dict[str, Any] | None:
         """A draft of this session; nobody else's is there."""
         async with self._database.connection() as connection:
-            text = await connection.fetchval(FIND_DRAFT, id_, session.key_hash)
-        return None if text is None else orjson.loads(text)
+            sealed = await connection.fetchval(FIND_DRAFT, id_, session.key_hash)
+        content = None if sealed is None else session.seal.open(sealed, id_)
+        return None if content is None else orjson.loads(content)
 
     async def drafts_of(self, session: Session) -> list[tuple[str, dict[str, Any]]]:
         """All drafts of this session, the latest first."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(DRAFTS_OF, session.key_hash)
-        return [(row["id"], orjson.loads(row["content"])) for row in rows]
+        opened = ((row["id"], session.seal.open(row["content"], row["id"])) for row in rows)
+        return [(id_, orjson.loads(content)) for id_, content in opened if content is not None]
 
     async def forget_draft(self, session: Session, id_: str) -> None:
         async with self._database.connection() as connection:
@@ -119,5 +139,5 @@ class Sessions:
         return int(done.rpartition(" ")[2])
 
 
-def _json(content: Content) -> str:
-    return content.model_dump_json(exclude_none=True)
+def _sealed(seal: Seal, content: Content) -> bytes:
+    return seal.close(content.model_dump_json(exclude_none=True).encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, Index, LargeBinary, Table, Text
-from sqlalchemy.dialects.postgresql import JSONB
 
 from creneau_shared.database.metadata import new_metadata
 
@@ -16,7 +15,7 @@ SESSION = Table(
     Column("form_key", Text, nullable=False),  # each form of the session sends it back
     Column("began_at", DateTime(timezone=True), nullable=False),
     Column("seen_at", DateTime(timezone=True), nullable=False),
-    Column("content", JSONB, nullable=False),  # see sessions/session.py
+    Column("content", LargeBinary, nullable=False),  # sealed; see sessions/session.py
     Index("ix_session_seen_at", "seen_at"),
 )
 
@@ -31,7 +30,7 @@ DRAFT = Table(
         nullable=False,
     ),
     Column("began_at", DateTime(timezone=True), nullable=False),
-    Column("content", JSONB, nullable=False),  # see pages/booking/draft.py
+    Column("content", LargeBinary, nullable=False),  # sealed; see pages/booking/draft.py
     Index("ix_draft_session", "session"),
 )
 

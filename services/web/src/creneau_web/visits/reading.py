@@ -52,6 +52,16 @@ def visit_of(
     )
 
 
+def was_only_held(appointment: Mapping[str, Any]) -> bool:
+    """Whether a time was kept while somebody made up their mind, and given back: those with whom it would have been never
+    came to more than tentative (Argonaut's states: a hold that is released is cancelled/tentative)."""
+    others = [
+        p for p in appointment.get("participant", ())
+        if not str(p.get("actor", {}).get("reference", "")).startswith("Patient/")
+    ]  # fmt: skip
+    return appointment["status"] == "cancelled" and any(p.get("status") == "tentative" for p in others)
+
+
 def ids(references: Iterable[str], kind: str) -> list[str]:
     """The ids of the references to one type."""
     return [r.partition("/")[2] for r in references if r.startswith(f"{kind}/")]

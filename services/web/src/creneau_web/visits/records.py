@@ -14,7 +14,7 @@ from creneau_web.fhir.client import Fhir, next_cursor
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.fhir.values import entries
 from creneau_web.visits.model import LIVE, Visit
-from creneau_web.visits.reading import ids, visit_of
+from creneau_web.visits.reading import ids, visit_of, was_only_held
 
 PAGE = "50"
 LISTED = "20"
@@ -120,7 +120,9 @@ async def _search(fhir: Fhir, query: Sequence[tuple[str, str]]) -> list[Visit]:
 
 
 async def _visits_of(fhir: Fhir, bundle: Mapping[str, Any]) -> list[Visit]:
-    found = [a for a in entries(bundle, "Appointment") if "start" in a and "end" in a]
+    found = [
+        a for a in entries(bundle, "Appointment") if "start" in a and "end" in a and not was_only_held(a)
+    ]
     people = await _professionals(fhir, found)
     return [visit_of(appointment, people) for appointment in found]
 

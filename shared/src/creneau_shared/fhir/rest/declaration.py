@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.rest.views import SearchView
-from creneau_shared.fhir.search.request import SearchRequest
+from creneau_shared.fhir.search.request import Limits, SearchRequest
 from creneau_shared.fhir.search.sql import SearchTable
 from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.security.access import Access
@@ -64,6 +64,8 @@ class ServedType:
     views: Sequence[SearchView] = ()
     """profile families that a search may ask for instead of the stored bytes"""
     search_policy: SearchPolicy | None = None
+    search_limits: Limits | None = None
+    """what one search of the type may ask for, and how long its pages are; None: as everywhere"""
     completed: Completion | None = None
     """what is said of resources of the type beside what is stored, to this caller at this moment, on read and search"""
     shown: Callable[[Access, bytes], bytes] | None = None

@@ -27,7 +27,13 @@ from creneau_shared.fhir.rest.incoming import (
     read_form,
     read_query,
 )
-from creneau_shared.fhir.rest.negotiation import CONTENT_TYPE, Format, accepted_format, body_format
+from creneau_shared.fhir.rest.negotiation import (
+    CONTENT_TYPE,
+    Format,
+    accepted_format,
+    body_format,
+    is_ndjson,
+)
 from creneau_shared.fhir.rest.returning import as_preferred
 from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.fhir.xml import to_xml
@@ -120,6 +126,7 @@ class FhirEndpoint:
             not large
             or request.method not in ("POST", "PUT")
             or request.path[-1:] in (("_search",), ("$validate",))
+            or is_ndjson(request.headers.get("content-type"))
         ):
             return
         format_ = body_format(request.headers.get("content-type"))

@@ -167,12 +167,13 @@ async def history(
     """GET …/_history: newest first, with `_count`, `_since`, `_at` and `_total`; paged."""
     asked = _Asked.of(request)
     versions: list[Stored] = []
+    accesses: dict[str, Access] = {}
     # Of the system as a whole, one sees the types that one may read.
     readable = [s for s in stores if len(stores) == 1 or _may_read(request, s.resource_type)]
     async with service.connection() as connection:
         queries: list[tuple[ResourceStore, HistoryQuery]] = []
         for store in readable or stores:
-            access = await _require_seen(connection, request, store, id_)
+            access = accesses[store.resource_type] = await _require_seen(connection, request, store, id_)
             query = asked.of_type(store.resource_type, id_, access)
             queries.append((store, query))
             versions += await store.history(connection, query)
@@ -184,7 +185,8 @@ async def history(
         await service.auditor.record(connection, request, Event("R", read, id_, touched=touched))
     url = "/".join((request.base_url, *request.path))
     links = page_links(url, request.query, asked.cursor, [Place.of(v) for v in page], more, total)
-    entries = [history_entry(stored, request.base_url) for stored in page]
+    seen = (service.as_shown(accesses[stored.resource_type], stored) for stored in page)
+    entries = [history_entry(stored, request.base_url) for stored in seen]
     return Answer(200, write_bundle("history", entries, total=total, links=links))
 
 

@@ -21,16 +21,20 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """Longest bodies, bytes: without a token, with a patient's, with another; and of one resource, whoever sends it."""
+    """Longest bodies, bytes: without a token, with a patient's, with another; of one resource, whoever sends it; and of the
+    slots of an agenda, all at once."""
 
     anonymous: int
     patient: int
     others: int
     resource: int
+    feed: int = 0
 
     def bytes_max(self, standing: Standing, path: Sequence[str]) -> int:
         """The longest body of a request to the path: Bundles, and what is to be judged, may be longer than a resource."""
         of_caller = {"anonymous": self.anonymous, "patient": self.patient}.get(standing, self.others)
+        if path and path[-1] == "$sync-slots" and standing not in ("anonymous", "patient"):
+            return max(of_caller, self.feed)
         takes_bundles = not path or path[-1] == "$validate"
         return of_caller if takes_bundles else min(of_caller, self.resource)
 

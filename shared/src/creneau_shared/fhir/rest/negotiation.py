@@ -32,6 +32,7 @@ MEDIA_TYPES: dict[str, Format] = {
     "application/*": "json",
     "text/*": "json",
 }
+NDJSON = frozenset({"application/fhir+ndjson", "application/ndjson", "application/x-ndjson", "ndjson"})
 FHIR_VERSIONS = ("4.0", "4.0.1")
 SPELLINGS_REMEMBERED = 256
 """clients repeat themselves: the same few header values, a thousand times a second"""
@@ -92,6 +93,11 @@ def accepted_format(accept: str | None, format_parameter: str | None) -> Format:
         if media in MEDIA_TYPES and _weight(parameters) > 0 and version in FHIR_VERSIONS:
             return MEDIA_TYPES[media]
     raise _not_acceptable(accept)
+
+
+def is_ndjson(content_type: str | None) -> bool:
+    """Whether a body is one resource a line (FHIR R4 nd-json.html)."""
+    return (content_type or "").partition(";")[0].strip().lower() in NDJSON
 
 
 def body_format(content_type: str | None) -> Format:

@@ -130,7 +130,7 @@ async def read(
     gathered = service.gathered_reads(store.resource_type) if access.required is None else None
     if gathered is not None:
         found = await gathered.read(id_) if ID.match(id_) else None
-        return _answer(request, _existing(store.resource_type, id_, found))
+        return _answer(request, service.as_shown(access, _existing(store.resource_type, id_, found)))
     async with service.connection() as connection:
         stored = await read_current(connection, store, access, id_)
         await service.audit(connection, request, "R", stored)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
 
@@ -19,6 +19,7 @@ from creneau_shared.fhir.rest.views import view_for
 from creneau_shared.fhir.search.bundle import Entry, outcome_entry, searchset, write_bundle
 from creneau_shared.fhir.search.execute import SearchResult
 from creneau_shared.fhir.search.execute import search as run_search
+from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.parse import parse_search
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.fhir.search.sql import Catalog, SearchScope
@@ -119,6 +120,7 @@ def parse(
         now=request.now,
         strict=request.prefer.strict if strict is None else strict,
         base_url=service.base_url,
+        limits=service.types[resource_type].search_limits if resource_type in service.types else None,
     )
 
 
@@ -220,11 +222,15 @@ async def _shown(
 ) -> SearchResult:
     """The rows as the caller may see them, cut down for `_summary` and `_elements`: many in the process beside.
 
-    A type that is not shown whole comes as a match only (`scope_of`).
+    Included rows are judged by the access to their own types.
     """
-    matches, shown = result.matches, service.types[wanted.resource_type].shown
-    if shown is not None:
-        matches = tuple(row._replace(content=shown(access, row.content)) for row in matches)
+    matches = _as_seen(service, {wanted.resource_type: access}, result.matches)
+    types = {row.type for row in result.included}
+    shown_in_part = {
+        name for name in types if name in service.types and service.types[name].shown is not None
+    }
+    led_to = {name: access.rights.access(name, "s") for name in shown_in_part}
+    result = replace(result, included=_as_seen(service, led_to, result.included))
     if not wanted.elements and wanted.summary in ("false", "count"):
         return replace(result, matches=matches)
     rows = [*matches, *result.included]
@@ -235,3 +241,20 @@ async def _shown(
         contents = [cut_down(content, wanted.elements, wanted.summary) for content in contents]
     cut = tuple(row._replace(content=content) for row, content in zip(rows, contents, strict=True))
     return replace(result, matches=cut[: len(matches)], included=cut[len(matches) :])
+
+
+def _as_seen(service: FhirService, accesses: Mapping[str, Access], rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The rows, those of the accesses' types as the caller may see them."""
+    hidden = {
+        name: (access, shown)
+        for name, access in accesses.items()
+        if (shown := service.types[name].shown) is not None
+    }
+    if not hidden:
+        return rows
+    return tuple(
+        row._replace(content=hidden[row.type][1](hidden[row.type][0], row.content))
+        if row.type in hidden
+        else row
+        for row in rows
+    )

@@ -246,6 +246,8 @@ def written(service: FhirService, stored: Stored, status: int, context: WriteCon
     """The answer to a write: where the version stands that is now current, and that the body is that version."""
     address = service.location(stored)
     more = context.answer if context is not None else {}
+    if context is not None and stored.id in context.undecided:
+        status = 202
     return Answer.of(stored, status, **{"Location": address, "Content-Location": address}, **more)
 
 

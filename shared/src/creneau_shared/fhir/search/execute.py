@@ -11,6 +11,7 @@ import orjson
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.search.cursor import Cursor, CursorCodec, query_digest
+from creneau_shared.fhir.search.distances import with_distances
 from creneau_shared.fhir.search.includes import Found, Includer, Row, check_includes, reference_parameters
 from creneau_shared.fhir.search.pages import MatchQuery, PageRecords, can_walk, compile_matches
 from creneau_shared.fhir.search.request import SearchRequest, near_of
@@ -82,7 +83,9 @@ async def search(
     steps = await table.steps(connection, catalog, scope, request) if isinstance(table, InSteps) else None
     page = await _page(connection, catalog, scope, request, cursor, steps, walking=walking)
     includer = Includer(catalog, scope, request.includes, request.limits)
-    included = await includer.follow(connection, page.found) if request.includes else []
+    included: Sequence[Row] = await includer.follow(connection, page.found) if request.includes else ()
+    matches = [found.row for found in page.found]
+    matched, included = await with_distances(connection, catalog, scope, request, matches, included)
     total = await _page_total(connection, catalog, scope, request, cursor, page, counted, steps)
     backward = cursor is not None and cursor.place.backward
     has_next = (page.more or backward) and not (cursor is not None and cursor.place == FROM_THE_END)
@@ -92,8 +95,8 @@ async def search(
         return cursor_codec.encode(Cursor(place, total), digest) if place is not None else None
 
     return SearchResult(
-        matches=tuple(found.row for found in page.found),
-        included=tuple(included),
+        matches=matched,
+        included=included,
         total=total,
         next_cursor=link(page.last) if has_next else None,
         previous_cursor=link(page.first) if has_previous else None,

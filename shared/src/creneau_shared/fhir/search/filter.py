@@ -2,7 +2,8 @@
 
     filter   = unary (("and" / "or") unary)*         from left to right, neither binding tighter
     unary    = "not" unary / "(" filter ")" / test
-    test     = path operator value
+    test     = path operator value / value           a value alone (with a bar or an address in it: what ROR's guide
+                                                     writes) is compared as the one before it
     path     = step ("." step)*
     step     = name [":" type] ["[" filter "]"]      a filter within a path needs a step after it
     value    = JSON string / anything up to a blank, ")" or "]"
@@ -107,6 +108,7 @@ class _Parser:
         self._at = 0
         self._terms_left = self._terms_max = terms_max
         self._depth_left = self._depth_max = depth_max
+        self._before: Comparison | None = None
 
     def whole(self) -> Filter:
         tree = self._filter()
@@ -163,13 +165,25 @@ class _Parser:
                 f"plus de {most} comparaisons", f"more than {most} comparisons", position, "too-costly"
             )
         self._terms_left -= 1
+        again = self._value_alone(position)
+        if again is not None:
+            return again
         path = self._path()
         self._skip_blanks()
         operator = self._word("un opérateur", "an operator")
         if operator not in OPERATORS:
             self._at -= len(operator)
             raise self._expected("un opérateur (eq, ne, co…)", "an operator (eq, ne, co…)")
-        return Comparison(path, operator, self._value(), position)
+        self._before = Comparison(path, operator, self._value(), position)
+        return self._before
+
+    def _value_alone(self, position: int) -> Comparison | None:
+        """`A or B` for `name eq A or name eq B`."""
+        match = _BARE.match(self._text, self._at)
+        if self._before is None or match is None or not ("|" in match[0] or "://" in match[0]):
+            return None
+        self._at = match.end()
+        return Comparison(self._before.path, self._before.operator, match[0], position)
 
     def _path(self) -> tuple[Step, ...]:
         steps = [self._step()]

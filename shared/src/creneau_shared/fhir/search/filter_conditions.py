@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from creneau_shared.fhir.search.filter import Comparison, Filter, FilterError, Logic, Negation, Step
+from creneau_shared.fhir.search.occurrences import joined
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import find_parameter, parameters_of
 from creneau_shared.fhir.search.request import (
+    Above,
     And,
     Branch,
     Chain,
@@ -82,6 +84,10 @@ class FilterReader:
         if parameter is None or parameter.name == "_filter":
             raise _UnknownNameError(step.name, step.position)
         if not rest:
+            if step.target == "above" and parameter.climbs is not None:
+                reference = find_parameter(parameter.base, parameter.climbs)
+                assert reference is not None
+                return Above(reference, self._test(parameter, test))
             if step.target is not None:
                 raise FilterError(
                     "un type ne se dit qu’avant un point", "a type stands before a dot only", step.position
@@ -172,4 +178,4 @@ class FilterReader:
 
 
 def _joined(tree: Logic, conditions: tuple[Condition, ...]) -> Condition:
-    return And(conditions) if tree.word == "and" else Or(conditions)
+    return And(joined(conditions)) if tree.word == "and" else Or(conditions)

@@ -36,6 +36,7 @@ from creneau_shared.fhir.search.request import (
     ReferenceValue,
     SortKey,
     StringValue,
+    Together,
     TokenValue,
     UriValue,
     Value,
@@ -143,10 +144,11 @@ class GenericTable:
             return SortValue(f"{alias}.last_updated", "timestamptz", nullable=False, descending=descending)
         # Of several values, the first in the order asked for (FHIR R4 search.html#sort).
         first = "max" if descending else "min"
-        if parameter.type in _ORDERED_COLUMNS:
-            column, sql_type = _ORDERED_COLUMNS[parameter.type]
+        kind = _side_kind(parameter)
+        if kind in _ORDERED_COLUMNS:
+            column, sql_type = _ORDERED_COLUMNS[kind]
             expression = (
-                f"(SELECT {first}({column.format(row='o')}) FROM {self.name}_{parameter.type} AS o "
+                f"(SELECT {first}({column.format(row='o')}) FROM {self.name}_{kind} AS o "
                 f"WHERE o.key = {alias}.key AND o.parameter = {literal(parameter.index_name)})"
             )
             if parameter.type == "string" and self._narrow:
@@ -165,12 +167,13 @@ class GenericTable:
         self, key: SortKey, conditions: Sequence[Condition], alias: str, arguments: Arguments
     ) -> Walk | None:
         parameter, descending = key.parameter, key.descending
-        if parameter.type not in _ORDERED_COLUMNS or parameter.name == "_lastUpdated":
+        kind = _side_kind(parameter)
+        if kind not in _ORDERED_COLUMNS or parameter.name == "_lastUpdated":
             return None
         if parameter.type == "string" and self._narrow:
             return None
-        column, sql_type = _ORDERED_COLUMNS[parameter.type]
-        side, row = f"{self.name}_{parameter.type}", f"{alias}_sort"
+        column, sql_type = _ORDERED_COLUMNS[kind]
+        side, row = f"{self.name}_{kind}", f"{alias}_sort"
         value = column.format(row=row)
         where = [f"{row}.key = {alias}.key", f"{row}.parameter = {literal(parameter.index_name)}"]
         if parameter.type == "string" or parameter.repeats:
@@ -327,10 +330,67 @@ class GenericTable:
             any_of(condition(value, clause.parameter, arguments) for value in group)
             for group in clause.groups
         )
+        stored = literals(stored_names(clause))
         return (
             f"{alias}.key IN (SELECT x.key FROM {self.name}_{kind} AS x "
-            f"WHERE x.parameter = {literal(clause.parameter.index_name)} AND {groups})"
+            f"WHERE x.parameter {stored} AND {groups})"
         )
+
+    def fulfils_together(self, together: Together, alias: str, arguments: Arguments) -> str:
+        """Condition: one occurrence of the element fulfils all the clauses."""
+        where = [f"o.item ->> 'of' = {literal(together.occurrence)}"]
+        where += [_within(clause, arguments) for clause in together.clauses]
+        return f"EXISTS (SELECT FROM jsonb_array_elements({alias}.occurrences) AS o (item) WHERE {all_of(where)})"
+
+    def at_or_below(self, parameter: SearchParameter, top: Selection, child: Selection, alias: str) -> str:
+        """Condition: the row is one of `top`, or refers through `parameter`, at any distance, to one of them; `child`
+        says which rows may be led through. A circle of references comes to an end."""
+        start = literal(f"{parameter.index_name}={self.resource_type}/")
+        row = child.alias
+        return (
+            f"{alias}.key IN (WITH RECURSIVE tree (key, id) AS ("
+            f"{top.select(f'{top.alias}.key, {top.alias}.id')} UNION "
+            f"SELECT below.key, below.id FROM tree CROSS JOIN LATERAL (SELECT {row}.key, {row}.id"
+            f" FROM {self.source(row)} WHERE {row}.terms @> ARRAY[{start} || tree.id] AND {child.where}) AS below"
+            ") SELECT tree.key FROM tree)"
+        )
+
+
+def literals(texts: Sequence[str]) -> str:
+    """`= 'a'` or `IN ('a', 'b')`: constants of ours, so that the planner knows them."""
+    if len(texts) == 1:
+        return f"= {literal(texts[0])}"
+    return f"IN ({', '.join(map(literal, texts))})"
+
+
+def stored_names(clause: Clause) -> list[str]:
+    """Under which names of its side table the clause's values stand: a quantity's under that of its unit."""
+    name = clause.parameter.index_name
+    values = (value for group in clause.groups for value in group)
+    return list(dict.fromkeys(_stored_name(name, value) for value in values))
+
+
+def _stored_name(name: str, value: Value) -> str:
+    return f"{name}|{value.unit}" if isinstance(value, NumberValue) and value.unit is not None else name
+
+
+def _within(clause: Clause, arguments: Arguments) -> str:
+    """The clause's condition on one occurrence, `o.item` (`search.index`)."""
+    kind = clause.parameter.type
+    if kind not in ("date", "number", "quantity"):
+        return f"o.item -> 'terms' ?| {arguments.add(clause_terms(clause), 'text[]')}"
+    column, types = (
+        ("dates", "low timestamptz, high timestamptz") if kind == "date" else ("numbers", "value numeric")
+    )
+    condition = date_condition if kind == "date" else number_condition
+    groups = all_of(
+        any_of(condition(cast(Any, value), clause.parameter, arguments) for value in group)
+        for group in clause.groups
+    )
+    return (
+        f"EXISTS (SELECT FROM jsonb_to_recordset(o.item -> '{column}') AS x (parameter text, {types})"
+        f" WHERE x.parameter {literals(stored_names(clause))} AND {groups})"
+    )
 
 
 def date_condition(value: DateValue, parameter: SearchParameter, arguments: Arguments, row: str = "x") -> str:
@@ -390,7 +450,15 @@ def instants_condition(clause: Clause, expression: str, arguments: Arguments) ->
 
 
 def number_condition(value: NumberValue, parameter: SearchParameter, arguments: Arguments) -> str:
-    """The prefix's condition on the column `x.value`."""
+    """The prefix's condition on the column `x.value`; of a quantity, on the rows of its unit."""
+    compared = _number_condition(value, arguments)
+    if value.unit is None:
+        return compared
+    name = _stored_name(parameter.index_name, value)
+    return f"(x.parameter = {literal(name)} AND {compared})"
+
+
+def _number_condition(value: NumberValue, arguments: Arguments) -> str:
     operator = {"gt": ">", "sa": ">", "ge": ">=", "lt": "<", "eb": "<", "le": "<="}
     if value.prefix in operator:
         return f"x.value {operator[value.prefix]} {arguments.add(value.number, 'numeric')}"
@@ -452,6 +520,11 @@ _ORDERED_COLUMNS = {
     "number": ("{row}.value", "numeric"),
 }
 """Type of parameter → what its side table's index is in the order of, and its SQL type."""
+
+
+def _side_kind(parameter: SearchParameter) -> str:
+    """Which side table holds the parameter's values, if one does: quantities stand among the numbers."""
+    return "number" if parameter.type == "quantity" else parameter.type
 
 
 def _bounds(condition: Condition, parameter: SearchParameter) -> TypeGuard[Clause]:

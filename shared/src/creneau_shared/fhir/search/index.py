@@ -14,7 +14,9 @@ from creneau_shared.fhir.paths.extraction import Path, compile_expression, refer
 from creneau_shared.fhir.search.dates import NotADateError, value_interval
 from creneau_shared.fhir.search.layout import NARROW, SEPARATOR, keys_and_others
 from creneau_shared.fhir.search.name_words import START, found_by_words, text_starts
+from creneau_shared.fhir.search.occurrences import Occurrence, occurrences_of, within
 from creneau_shared.fhir.search.parameters import SearchParameter
+from creneau_shared.fhir.search.quantities import common_unit, unit_of
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
 from creneau_shared.fhir.search.words import has_words, words_vector
@@ -64,6 +66,8 @@ class IndexEntries:
     """the text of a tsvector (`words.words_vector`)"""
     traits: list[str] = field(default_factory=list)
     """what a narrow type is searched by beside its index (`layout.NARROW`): its terms then are keys only"""
+    occurrences: list[Occurrence] = field(default_factory=list)
+    """of elements within one occurrence of which several parameters hold together"""
 
 
 @dataclass(slots=True)
@@ -99,6 +103,7 @@ def index_resource(
         numbers=list(collector.numbers),
         position=collector.position,
         words=words_vector(resource),
+        occurrences=_occurrences(resource_type, resource, base_url, zone),
     )
     return _narrowed(entries) if resource_type in NARROW else entries
 
@@ -130,6 +135,48 @@ def _collected(resource_type: str, resource: Mapping[str, Any], base_url: str, z
                 for emit in emits:
                     emit(collector, found)
     return collector
+
+
+def _occurrences(
+    resource_type: str, resource: Mapping[str, Any], base_url: str, zone: tzinfo
+) -> list[Occurrence]:
+    found: list[Occurrence] = []
+    for name, root, plan in _occurrence_plans(resource_type):
+        for occurrence in root.values(resource.get(root.element, ())):
+            collector = _Collector(base_url, zone)
+            for path, emits in plan:
+                for value in path.values(occurrence.get(path.element, ())):
+                    for emit in emits:
+                        emit(collector, value)
+            found.append(
+                {
+                    "of": name,
+                    "terms": _terms(collector),
+                    "numbers": [{"parameter": e.parameter, "value": str(e.value)} for e in collector.numbers],
+                    "dates": [
+                        {"parameter": e.parameter, "low": e.low.isoformat(), "high": e.high.isoformat()}
+                        for e in collector.dates
+                    ],
+                }
+            )
+    return found
+
+
+@cache
+def _occurrence_plans(
+    resource_type: str,
+) -> tuple[tuple[str, Path, tuple[tuple[Path, tuple[_Emit, ...]], ...]], ...]:
+    """Expression of an element, where its occurrences are, what to look for in each."""
+    plans = []
+    for name, parameters in occurrences_of(resource_type).items():
+        [root] = compile_expression(name)
+        inner = [
+            (path, (_emitter(parameter, path),))
+            for parameter in map(within, parameters.values())
+            for path in compile_expression(parameter.expression)
+        ]
+        plans.append((name, root, tuple(inner)))
+    return tuple(plans)
 
 
 def _terms(collector: _Collector) -> list[str]:
@@ -172,7 +219,7 @@ def _emitter(parameter: SearchParameter, path: Path) -> _Emit:
         return _uri(name)
     if parameter.type == "special":
         return _position(name)
-    return _number(name)
+    return _quantity(name, parameter.unit) if parameter.type == "quantity" else _number(name)
 
 
 def _text_of(name: str) -> Callable[[_Collector, Any], None]:
@@ -338,6 +385,25 @@ def _number(name: str) -> _Emit:
             return
         collector.terms[name] = None
         collector.numbers[entry] = None
+
+    return emit
+
+
+def _quantity(name: str, default: str | None) -> _Emit:
+    """By its number, and by its number in the common unit of its kind."""
+    plain = _number(name)
+
+    def emit(collector: _Collector, value: Any) -> None:
+        plain(collector, value)
+        unit = unit_of(value, default) if isinstance(value, dict) else None
+        if unit is None:
+            return
+        common, factor = common_unit(*unit)
+        try:
+            number = Decimal(str(value.get("value"))) * factor
+        except InvalidOperation:
+            return
+        collector.numbers[NumberEntry(f"{name}|{common}", number)] = None
 
     return emit
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from creneau_shared.fhir.search.request import (
+    Above,
     And,
     Chain,
     Clause,
@@ -24,6 +25,7 @@ from creneau_shared.fhir.search.request import (
     Or,
     ReferenceValue,
     StringValue,
+    Together,
     TokenValue,
     Value,
 )
@@ -81,6 +83,10 @@ def _normal(condition: Condition) -> Normal:
             return "or", _all(conditions)
         case Not(condition):
             return "not", _normal(condition)
+        case Together(occurrence, clauses):
+            return "together", occurrence, _all(clauses)
+        case Above(parameter, condition):
+            return "above", parameter.base, parameter.index_name, _normal(condition)
     raise TypeError(f"no condition: {condition!r}")
 
 
@@ -88,8 +94,8 @@ def _value(value: Value, modifier: str | None) -> Normal:
     match value:
         case DateValue(prefix, low, high):
             return prefix, low.astimezone(UTC).isoformat(), high.astimezone(UTC).isoformat()
-        case NumberValue(prefix, number, low, high):
-            return (prefix, *(_plain(bound) for bound in (number, low, high)))
+        case NumberValue(prefix, number, low, high, unit):
+            return (prefix, *(_plain(bound) for bound in (number, low, high)), unit or "")
         case StringValue(text, folded):
             return (text if modifier == "exact" else folded,)
         case ReferenceValue(references):

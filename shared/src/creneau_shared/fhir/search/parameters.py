@@ -43,7 +43,10 @@ class SearchParameter:
     `code_system` the system that a `code` or boolean element implies; `instant` says that a date is always a
     point in time; `repeats` that one resource may carry several dates or numbers for it; `same_as` names the
     parameter under whose name it is indexed, when both have the same expression; `computed` says that no element
-    holds the value: it is found out when it is asked for.
+    holds the value: it is found out when it is asked for; `occurrence` is the expression of the element that repeats and
+    within one occurrence of which all its parameters hold together; `unit` is what a quantity without one is in;
+    `climbs` names the reference (`partof`) to what is above a resource: with `:above`, it or something above it
+    fulfils the condition (ROR).
     """
 
     name: str
@@ -58,6 +61,9 @@ class SearchParameter:
     repeats: bool = False
     same_as: str | None = None
     computed: bool = False
+    occurrence: str | None = None
+    unit: str | None = None
+    climbs: str | None = None
 
     @property
     def includable(self) -> bool:
@@ -69,7 +75,8 @@ class SearchParameter:
         """The codes of the modifiers that it takes (search-modifier-code)."""
         if self.full_text or self.name == "_filter":
             return ()
-        return tuple(m for m in _MODIFIERS[self.type] if not (self.computed and m in _OF_STORED))
+        climbing = ("above",) if self.climbs and "above" not in _MODIFIERS[self.type] else ()
+        return tuple(m for m in _MODIFIERS[self.type] if not (self.computed and m in _OF_STORED)) + climbing
 
     @property
     def full_text(self) -> bool:

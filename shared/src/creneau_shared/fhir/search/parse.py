@@ -14,9 +14,11 @@ from creneau_shared.errors import BadRequest, Issue
 from creneau_shared.fhir.definitions import type_definition
 from creneau_shared.fhir.search.filter import FilterError, parse_filter
 from creneau_shared.fhir.search.filter_conditions import FilterReader
+from creneau_shared.fhir.search.occurrences import joined
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.registry import find_parameter, parameters_of
 from creneau_shared.fhir.search.request import (
+    Above,
     And,
     Branch,
     Chain,
@@ -168,7 +170,7 @@ class _Parser:
             )
         return SearchRequest(
             resource_type=self.resource_type,
-            conditions=_join_bounds(self.conditions),
+            conditions=joined(_join_bounds(self.conditions)),
             includes=tuple(self.includes),
             sort=tuple(self.sort),
             count=self._count(),
@@ -262,8 +264,11 @@ class _Parser:
 
     def _clause(
         self, parameter: SearchParameter, modifier: str | None, name: str, text: str
-    ) -> Clause | None:
+    ) -> Clause | Above | None:
         modifier, target = self._modifier(parameter, modifier, name)
+        if modifier == "above" and parameter.climbs is not None:
+            plain = self._clause(parameter, None, name, text)
+            return None if plain is None else above(parameter, plain)
         texts = [part.strip() for part in split(text, ",")]
         texts = [part for part in texts if part]
         if not texts:
@@ -471,6 +476,13 @@ class _Parser:
             choices = ", ".join(allowed)
             refuse(name, f"{name} attend : {choices}", f"{name} must be one of: {choices}", "value")
         return value
+
+
+def above(parameter: SearchParameter, condition: Condition) -> Above:
+    """What a resource or one above it fulfils."""
+    reference = find_parameter(parameter.base, str(parameter.climbs))
+    assert reference is not None
+    return Above(reference, condition)
 
 
 @cache

@@ -7,7 +7,7 @@ French guides (GAP, SAS, Annuaire Santé) under their canonicals, or are our own
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from creneau_shared.fhir.search.parameters import (
@@ -17,6 +17,7 @@ from creneau_shared.fhir.search.parameters import (
     ParameterType,
     SearchParameter,
 )
+from creneau_shared.fhir.search.ror_parameters import ror_parameters
 
 _BOOLEAN = "http://hl7.org/fhir/special-values"
 _ADDRESS_USE = "http://hl7.org/fhir/address-use"
@@ -560,12 +561,19 @@ _BUILDERS = {
 }
 
 
+_CLIMBING = {"Organization": dict.fromkeys(("identifier", "type", "name", "_lastUpdated"), "partof")}
+"""Parameters that take `:above` for what a resource is a part of (ROR), and the reference that leads there."""
+
+
 def _build() -> Mapping[str, Mapping[str, SearchParameter]]:
     registry: dict[str, Mapping[str, SearchParameter]] = {}
     for resource_type, builder in _BUILDERS.items():
         base = _Base(resource_type)
         _resource(base)
         builder(base)
+        base.parameters |= {parameter.name: parameter for parameter in ror_parameters(resource_type)}
+        for name, reference in _CLIMBING.get(resource_type, {}).items():
+            base.parameters[name] = replace(base.parameters[name], climbs=reference)
         registry[resource_type] = MappingProxyType(base.parameters)
     return MappingProxyType(registry)
 
@@ -593,6 +601,7 @@ class StorageNeeds:
     dates: bool
     numbers: bool
     position: bool
+    occurrences: bool = False
 
 
 def storage_needs(resource_type: str) -> StorageNeeds:
@@ -603,4 +612,5 @@ def storage_needs(resource_type: str) -> StorageNeeds:
         dates=any(p.type == "date" for p in parameters),
         numbers=any(p.type in ("number", "quantity") for p in parameters),
         position=any(p.type == "special" for p in parameters),
+        occurrences=any(p.occurrence is not None for p in parameters),
     )

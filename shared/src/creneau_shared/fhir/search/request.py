@@ -101,6 +101,8 @@ class NumberValue:
     number: Decimal
     low: Decimal
     high: Decimal
+    unit: str | None = None
+    """of a quantity: the common unit (`quantities`) in which it stands; None: compared by its number alone"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,23 @@ class Not:
     condition: Condition
 
 
-Condition = Clause | Chain | Has | And | Or | Not
+@dataclass(frozen=True, slots=True)
+class Together:
+    """One occurrence of an element fulfils all of the clauses, which stand beside this for themselves."""
+
+    occurrence: str
+    clauses: tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """The resource, or one above it by way of the reference `parameter`, fulfils the condition."""
+
+    parameter: SearchParameter
+    condition: Condition
+
+
+Condition = Clause | Chain | Has | And | Or | Not | Together | Above
 
 
 @dataclass(frozen=True, slots=True)

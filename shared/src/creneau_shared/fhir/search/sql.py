@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from creneau_shared.database.conditions import all_of, any_of
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.parameters import SearchParameter
 from creneau_shared.fhir.search.request import (
+    Above,
     And,
     Chain,
     Clause,
@@ -25,6 +26,7 @@ from creneau_shared.fhir.search.request import (
     Or,
     SearchRequest,
     SortKey,
+    Together,
 )
 
 
@@ -167,6 +169,19 @@ class SearchTable(Protocol):
         ...
 
 
+@runtime_checkable
+class HasTrees(Protocol):
+    """A SearchTable whose resources have others above them, and elements of which one occurrence is asked for."""
+
+    def fulfils_together(self, together: Together, alias: str, arguments: Arguments) -> str:
+        """Condition: one occurrence of an element fulfils all the clauses."""
+        ...
+
+    def at_or_below(self, parameter: SearchParameter, top: Selection, child: Selection, alias: str) -> str:
+        """Condition: the row is one of `top` or below one of them, by way of rows that `child` allows."""
+        ...
+
+
 class Catalog:
     """The tables that this service's database holds, its own and its replicas of others."""
 
@@ -274,6 +289,8 @@ class Compiler:
             return f"({self._condition(table, condition.condition, alias)}) IS NOT TRUE"
         if isinstance(condition, And):
             return all_of(self._condition(table, part, alias) for part in condition.conditions)
+        if isinstance(condition, Together | Above):
+            return self._in_tree(table, condition, alias)
         return self._either(table, condition.conditions, alias)
 
     def _either(self, table: SearchTable, conditions: Sequence[Condition], alias: str) -> str:
@@ -286,6 +303,15 @@ class Compiler:
             where = self._condition(table, condition, own)
             ways.append(f"SELECT {table.columns(own).key} FROM {table.source(own)} WHERE {where}")
         return f"{table.columns(alias).key} IN ({' UNION ALL '.join(ways)})"
+
+    def _in_tree(self, table: SearchTable, condition: Together | Above, alias: str) -> str:
+        if not isinstance(table, HasTrees):
+            raise TypeError(f"{table.resource_type} has no {condition!r}")
+        if isinstance(condition, Together):
+            return table.fulfils_together(condition, alias, self.arguments)
+        top = self.select(table.resource_type, (condition.condition,))
+        child = self.select(table.resource_type, ())
+        return table.at_or_below(condition.parameter, top, child, alias)
 
     def _chain(self, table: SearchTable, chain: Chain, alias: str) -> str:
         ways = [

@@ -9,9 +9,11 @@ from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import cast
 
+from creneau_shared.fhir.national import commune_position
 from creneau_shared.fhir.search.coded import UnknownCodesError, hierarchy_tokens, value_set_tokens
 from creneau_shared.fhir.search.dates import EARLIEST, LATEST, NotADateError, interval
 from creneau_shared.fhir.search.parameters import SearchParameter
+from creneau_shared.fhir.search.quantities import common_unit
 from creneau_shared.fhir.search.request import (
     DateValue,
     Limits,
@@ -275,6 +277,21 @@ def _read_number(parameter: SearchParameter, text: str, reading: Reading) -> Num
     return NumberValue(prefix, value, low, high)
 
 
+def _read_quantity(parameter: SearchParameter, text: str, reading: Reading) -> NumberValue:
+    """`[prefix]number`, `number|system|code`, `number||code`: in the common unit of its kind."""
+    number, *unit = (unescape(part).strip() for part in split(text, "|"))
+    value = _read_number(parameter, number, reading)
+    if len(unit) > 2 or (unit and not unit[-1]):
+        raise BadValueError(
+            "La valeur attendue est nombre|système|unité", "The value must be number|system|units"
+        )
+    if not unit and parameter.unit is None:
+        return value
+    system, code = (unit[0], unit[1]) if len(unit) == 2 else ("", unit[0] if unit else str(parameter.unit))
+    name, factor = common_unit(system, code)
+    return NumberValue(value.prefix, value.number * factor, value.low * factor, value.high * factor, name)
+
+
 def _read_uri(parameter: SearchParameter, text: str, reading: Reading) -> UriValue:
     return UriValue(unescape(text))
 
@@ -302,6 +319,20 @@ def _read_near(parameter: SearchParameter, text: str, reading: Reading) -> NearV
         most = reading.limits.near_max_m / 1000
         raise BadValueError(f"La distance va de 0 à {most:g} km", f"The distance goes from 0 to {most:g} km")
     return NearValue(latitude, longitude, distance)
+
+
+def _read_special(parameter: SearchParameter, text: str, reading: Reading) -> NearValue:
+    if parameter.name != "near-insee-code":
+        return _read_near(parameter, text, reading)
+    code, *distance = (part.strip() for part in text.split("|"))
+    position = commune_position(code)
+    if position is None:
+        raise BadValueError(
+            f"« {code} » n’est pas le code INSEE d’une commune dont la position est connue",
+            f"'{code}' is not the INSEE code of a commune whose position is known",
+        )
+    latitude, longitude = position
+    return _read_near(parameter, "|".join((str(latitude), str(longitude), *distance)), reading)
 
 
 def _reference(
@@ -335,7 +366,7 @@ _READERS: dict[str, Callable[[SearchParameter, str, Reading], Value]] = {
     "string": _read_string,
     "date": _read_date,
     "number": _read_number,
-    "quantity": _read_number,
+    "quantity": _read_quantity,
     "uri": _read_uri,
-    "special": _read_near,
+    "special": _read_special,
 }

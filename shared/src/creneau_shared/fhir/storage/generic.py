@@ -89,16 +89,19 @@ class GenericStore:
         changed: Changed = nothing_more,
         belonging: Belonging = as_it_is,
         listed: Callable[[str, str], str] | None = None,
+        indexed: Callable[[Resource], Resource] | None = None,
     ) -> None:
         """`listed`: the condition that a version is shown in the history of the type, by the alias of its row and the
-        column of its terms."""
+        column of its terms. `indexed`: what of a resource it is found by; None: all of it."""
         self.resource_type = resource_type
         self._base_url = base_url
         self._changed = changed
+        self._indexed = indexed
         self._belonging = belonging
         self._table = table_name(resource_type)
         self._needs = storage_needs(resource_type)
         self._narrow = resource_type in NARROW
+        self._further = further_columns(resource_type)
         self._current, self._past = _versions(resource_type, listed)
         self._insert_ctes = self._insert("")
         self._insert_sql = f"WITH {self._insert('ON CONFLICT (id) DO NOTHING')} SELECT key FROM resource"
@@ -206,7 +209,7 @@ class GenericStore:
         if belonging is None:
             belonging = await self._belonging(connection, context, stored_resource, None) or ()
         require_owned(context, self.resource_type, belonging)
-        entries = index_resource(self.resource_type, stored_resource, base_url=self._base_url)
+        entries = self._entries(stored_resource)
         entries.terms.extend(belonging)
         if not await self._insert_version(connection, stored, entries, rivals=rivals):
             raise Conflict(
@@ -237,7 +240,7 @@ class GenericStore:
             keeping = belonging is None
         if not keeping:
             require_owned(context, self.resource_type, belonging or ())
-        entries = index_resource(self.resource_type, stored_resource, base_url=self._base_url)
+        entries = self._entries(stored_resource)
         entries.terms.extend(belonging or ())
         sql = self._update_keeping_ctes if keeping else self._update_ctes
         await self._write_version(connection, sql, current, stored, entries)
@@ -377,11 +380,16 @@ class GenericStore:
     def _stored(self, row: Any) -> Stored | None:
         return Stored(self.resource_type, *row) if row is not None else None
 
+    def _entries(self, resource: Resource) -> IndexEntries:
+        found_by = resource if self._indexed is None else self._indexed(resource)
+        return index_resource(self.resource_type, found_by, base_url=self._base_url)
+
     def _version_arguments(self, stored: Stored, entries: IndexEntries) -> list[Any]:
         """The arguments of the main table's row."""
         version = (stored.id, stored.version, stored.last_updated, stored.content)
         traits = [entries.traits] if self._narrow else []
-        return [*version, entries.terms, entries.words, *traits]
+        occurrences = [dumps(entries.occurrences).decode()] if self._needs.occurrences else []
+        return [*version, entries.terms, entries.words, *traits, *occurrences]
 
     def _side_arguments(self, entries: IndexEntries) -> list[Any]:
         """The arguments of the side tables' inserts, three arrays each, then the position."""
@@ -430,10 +438,10 @@ class GenericStore:
 
     def _insert(self, rivals: str) -> str:
         """Common table expressions; `rivals`: what becomes of the row when its id is in use."""
-        ctes, after = self._side_inserts("resource", 8 if self._narrow else 7)
+        ctes, after = self._side_inserts("resource", 7 + len(self._further))
         columns, values, _ = self._position_columns(after)
-        if self._narrow:
-            columns, values = f", traits{columns}", f", $7{values}"
+        for number, (name, cast) in reversed(list(enumerate(self._further, 7))):
+            columns, values = f", {name}{columns}", f", ${number}{cast}{values}"
         resource = (
             f"resource AS (INSERT INTO {self._table} (id, version, last_updated, content, terms, words{columns})"
             f" VALUES ($1, $2, $3, $4, $5, $6::text::tsvector{values}) {rivals} RETURNING key)"
@@ -443,12 +451,12 @@ class GenericStore:
     def _update(self, *, keep_superseded: bool, terms: str) -> str:
         """Common table expressions. `terms`: what the row's terms become, as SQL over those that it has; $5 are the new
         ones."""
-        ctes, after = self._side_inserts("resource", 8 if self._narrow else 7)
+        ctes, after = self._side_inserts("resource", 7 + len(self._further))
         _, _, assignments = self._position_columns(after)
         if assignments:
             after += 2
-        if self._narrow:
-            assignments = f", traits = $7{assignments}"
+        for number, (name, cast) in enumerate(self._further, 7):
+            assignments = f", {name} = ${number}{cast}{assignments}"
         resource = (
             f"resource AS (UPDATE {self._table} SET version = $2, last_updated = $3, content = $4::bytea,"
             f" deleted = $4::bytea IS NULL, terms = {terms}, words = $6::text::tsvector{assignments} WHERE id = $1"
@@ -469,6 +477,13 @@ class GenericStore:
                 f" {compartment(self.resource_type, 'old_terms')}, $3 FROM resource)"
             )
         return ", ".join(parts)
+
+
+def further_columns(resource_type: str) -> tuple[tuple[str, str], ...]:
+    """The columns that only some types have beside the words, in their order, and the cast of what is written there."""
+    traits = (("traits", ""),) if resource_type in NARROW else ()
+    occurrences = (("occurrences", "::text::jsonb"),) if storage_needs(resource_type).occurrences else ()
+    return (*traits, *occurrences)
 
 
 def _versions(

@@ -31,8 +31,8 @@ class ManyStore(GenericStore):
 
     def __init__(self, resource_type: str, base_url: str) -> None:
         super().__init__(resource_type, base_url)
-        traits = ("traits",) if self._narrow else ()
-        self._columns = ("id", "version", "last_updated", "content", "terms", "words", *traits)
+        further = (name for name, _ in self._further)
+        self._columns = ("id", "version", "last_updated", "content", "terms", "words", *further)
         self._insert_many = self._insert_many_sql()
         self._update_many = self._update_many_sql()
 
@@ -82,6 +82,7 @@ class ManyStore(GenericStore):
                 _BETWEEN.join([*entries.terms, *version.belonging]),
                 entries.words,
                 *((_BETWEEN.join(entries.traits),) if self._narrow else ()),
+                *((dumps(entries.occurrences).decode(),) if self._needs.occurrences else ()),
             )
             for one, entries, (version, number, now) in zip(stamped, indexed, versions, strict=True)
         ]
@@ -104,13 +105,14 @@ class ManyStore(GenericStore):
     # -- statements ------------------------------------------------------------------------------------------
 
     def _given(self) -> str:
-        types = ("text", "integer", "timestamptz", "bytea", "text", "text", "text")
+        types = ("text", "integer", "timestamptz", "bytea", "text", "text", *("text" for _ in self._further))
         arrays = ", ".join(f"${n + 1}::{types[n]}[]" for n in range(len(self._columns)))
         return f"given AS MATERIALIZED (SELECT * FROM unnest({arrays}) AS given ({', '.join(self._columns)}))"
 
     def _values(self) -> list[str]:
         made = {name: _SPLIT.format(array=f"given.{name}") for name in ("terms", "traits")}
         made["words"] = "given.words::tsvector"
+        made["occurrences"] = "given.occurrences::jsonb"
         return [made.get(name, f"given.{name}") for name in self._columns]
 
     def _sides_of(self, source: str) -> list[str]:

@@ -64,6 +64,8 @@ class WriteContext:
     correlation_id: str | None = None
     answer: dict[str, str] = field(default_factory=dict)
     """response headers that the write adds (such as a hold's Expires)"""
+    undecided: set[str] = field(default_factory=set)
+    """ids of what was written and waits for somebody's decision: answered by 202"""
 
     def may(self, what: str, patient: str) -> bool:
         """Whether they may do this for a Patient (id); whoever does not act as a consumer is not limited so."""

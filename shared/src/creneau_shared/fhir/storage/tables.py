@@ -46,7 +46,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from creneau_shared.fhir.search.layout import NARROW, STRING_INDEX_CHARACTERS, table_name
 from creneau_shared.fhir.search.registry import storage_needs
@@ -78,7 +78,13 @@ def resource_tables(
     needs = storage_needs(resource_type)
     name = table_name(resource_type)
     with_position = needs.position if position is None else position
-    table = _main_table(metadata, name, position=with_position, narrow=resource_type in NARROW)
+    table = _main_table(
+        metadata,
+        name,
+        position=with_position,
+        narrow=resource_type in NARROW,
+        occurrences=needs.occurrences,
+    )
     if needs.strings if strings is None else strings:
         _string_table(metadata, name)
     if needs.dates if dates is None else dates:
@@ -88,7 +94,7 @@ def resource_tables(
     return table
 
 
-def _main_table(metadata: MetaData, name: str, *, position: bool, narrow: bool) -> Table:
+def _main_table(metadata: MetaData, name: str, *, position: bool, narrow: bool, occurrences: bool) -> Table:
     columns: list[Column[Any]] = [
         Column("id", Text(collation="C"), primary_key=True),
         Column("key", BigInteger, Identity(always=True), nullable=False, unique=True),
@@ -104,6 +110,8 @@ def _main_table(metadata: MetaData, name: str, *, position: bool, narrow: bool) 
         columns.append(
             Column("traits", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'"))
         )
+    if occurrences:
+        columns.append(Column("occurrences", JSONB, nullable=False, server_default=text("'[]'")))
     if position:
         columns += [Column("latitude", Double), Column("longitude", Double)]
     table = Table(

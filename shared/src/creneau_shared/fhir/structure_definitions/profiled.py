@@ -52,6 +52,18 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Pourquoi le patient peut avoir un autre rendez-vous à la même heure ; dit par un cabinet, jamais par le patient.",
         "Why the patient may have another appointment at that time; said by a practice, never by the patient.",
     ),
+    "cancelled-by": (
+        "Qui a annulé ce rendez-vous : patient, provider (le cabinet) ou system ; le serveur l'écrit.",
+        "Who cancelled this appointment: patient, provider (the practice) or system; the server writes it.",
+    ),
+    "replaced-by": (
+        "Le rendez-vous pris à la place de celui-ci, qui a été annulé pour lui ; le serveur l'écrit.",
+        "The appointment made in the place of this one, which was cancelled for it; the server writes it.",
+    ),
+    "counter-proposal": (
+        "Une autre heure qu'un participant propose et que les autres n'ont pas acceptée ; le serveur l'écrit.",
+        "Another time that a participant proposes and the others have not accepted; the server writes it.",
+    ),
     "minimum-notice": (
         "Délai avant le début du créneau en deçà duquel un patient ne réserve plus.",
         "How long before the start of a slot a patient can last book it.",
@@ -71,6 +83,22 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
     "change-deadline": (
         "Délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
         "How long before the start a patient can last cancel or move.",
+    ),
+    "schedule-change-deadline": (
+        "Autre nom de change-deadline : délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
+        "Another name of change-deadline: how long before the start a patient can last cancel or move.",
+    ),
+    "schedule-confirmation-required": (
+        "Ce qu'un patient réserve dans cet agenda attend l'accord du cabinet.",
+        "What a patient books in this agenda waits for the practice's agreement.",
+    ),
+    "schedule-referral-required": (
+        "Un patient qui réserve dans cet agenda dit sur quelle prescription il vient (Appointment.basedOn).",
+        "A patient who books in this agenda says on which referral they come (Appointment.basedOn).",
+    ),
+    "schedule-known-patients-only": (
+        "Cet agenda n'accueille en ligne que les patients déjà venus au cabinet.",
+        "This agenda takes online only patients who have been at the practice before.",
     ),
     "bookable": (
         "Si un patient peut réserver ce créneau maintenant ; calculé à la recherche, jamais enregistré.",

@@ -33,8 +33,9 @@ _FACTS = """
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status, slot.taken_by,
        slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced, {out_of_reach} AS out_of_reach,
        kind.terms AS kind_terms, kind.members AS kind_members,
-       schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open,
+       schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open, agenda.confirmation_required IS TRUE AS confirmed,
        nullif(agenda.horizon_start, '-infinity') AS horizon_start, nullif(agenda.horizon_end, 'infinity') AS horizon_end,
+       nullif(agenda.fresh_until, 'infinity') AS fresh_until,
        ARRAY(SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = agenda.schedule_key ORDER BY 1) AS exclusive{more}
 FROM found
 JOIN {slots} AS slot ON (slot.schedule_key, slot.start, slot.id) = (found.schedule_key, found.start, found.id)
@@ -168,6 +169,7 @@ def _slot_fact(row: Any) -> SlotFact:
         schedule_open=row["open"],
         horizon_start=row["horizon_start"],
         horizon_end=row["horizon_end"],
+        fresh_until=row["fresh_until"],
         actors=tuple(sorted(actors)),
         exclusive=tuple(row["exclusive"]),
         visibility=frozenset(
@@ -180,4 +182,5 @@ def _slot_fact(row: Any) -> SlotFact:
         owners=frozenset(
             term.removeprefix(OWNER) for term in row["schedule_terms"] if term.startswith(OWNER)
         ),
+        confirmed_by_practice=row["confirmed"],
     )

@@ -5,11 +5,13 @@ The conditions stand on the slot's row and on its agenda's, which `agenda_of` jo
 
 | who | what they could book |
 |---|---|
-| anybody | what is `free` in an open agenda, within its horizon: `is_free` |
+| anybody | what is `free` in an open agenda that is up to date, within its horizon: `is_free` |
 | a consumer (patient, counsellor, the public) | of that, what has not begun, within its rules: `storage.candidates` |
 """
 
 from __future__ import annotations
+
+from creneau_booking.storage.availability.freshness import is_fresh
 
 JUDGED = """CASE WHEN {slot}.said = 'free' AND EXISTS (
     SELECT FROM agenda_actor AS whose JOIN occupancy ON occupancy.actor = whose.actor
@@ -22,7 +24,7 @@ JUDGED = """CASE WHEN {slot}.said = 'free' AND EXISTS (
 # IS NOT TRUE rather than the opposite: PostgreSQL takes a comparison of two columns for rare, and this nearly always holds.
 _FREE = (
     "(({nobody_has_it}) AND {a}_agenda.open AND ({a}.start < {a}_agenda.horizon_start) IS NOT TRUE"
-    ' AND ({a}."end" > {a}_agenda.horizon_end) IS NOT TRUE)'
+    ' AND ({a}."end" > {a}_agenda.horizon_end) IS NOT TRUE AND {fresh})'
 )
 _OPEN = """({now} < {a}.start
   AND ({now} <= {a}.start - make_interval(mins => {r}.minimum_notice_min)) IS NOT FALSE
@@ -41,9 +43,11 @@ def agenda_of(alias: str) -> str:
     return f"JOIN agenda AS {alias}_agenda ON {alias}_agenda.schedule_key = {alias}.schedule_key"
 
 
-def is_free(alias: str, nobody_has_it: str | None = None) -> str:
-    """Condition: nobody has the slot, everyone whom it takes is free, and its agenda is open at that time."""
-    return _FREE.format(a=alias, nobody_has_it=nobody_has_it or f"{alias}.status = 'free'")
+def is_free(alias: str, now: str, nobody_has_it: str | None = None) -> str:
+    """Condition: nobody has the slot, everyone whom it takes is free, and its agenda is open at that time, and up to date
+    at `now` (SQL)."""
+    fresh = is_fresh(f"{alias}_agenda", now)
+    return _FREE.format(a=alias, nobody_has_it=nobody_has_it or f"{alias}.status = 'free'", fresh=fresh)
 
 
 def is_open(alias: str, now: str) -> str:

@@ -100,7 +100,8 @@ WITH whole AS MATERIALIZED (
     AS cut (id, start, begin, until, before, after)
   JOIN slot ON slot.id = cut.id AND slot.start = cut.start
 ), part AS (
-  UPDATE slot SET start = whole.begin, "end" = whole.until, version = slot.version + 1, last_updated = $7
+  UPDATE slot SET start = whole.begin, "end" = whole.until, version = slot.version + 1, last_updated = $7,
+    generated = NULL
   FROM whole WHERE {_FULL_KEY.format(row="whole")}
   RETURNING {SUPERSEDED}
 ), superseded AS (

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse
 
-from creneau_web.care.reading import opening_of
 from creneau_web.page import CurrentPage
+from creneau_web.pages.booking.chosen import chosen
 from creneau_web.pages.booking.draft import Draft, keep
 
 router = APIRouter()
@@ -20,15 +20,6 @@ async def choose(
 ) -> RedirectResponse:
     """Begin a draft with this slot, and go on to what is missing."""
     professional = await page.site.finding.professional(page.fhir, role)
-    slot = (await page.fhir.read("Slot", creneau)).resource
-    opening = opening_of(slot, professional.zone)
-    draft = Draft(
-        role=role,
-        slot=opening.slot,
-        start=opening.start,
-        end=opening.end,
-        reason=opening.reason,
-        modes=sorted(opening.modes),
-    )
+    draft = Draft(role=role, **dict(await chosen(page, professional, creneau)))
     await keep(page, draft)
     return page.go(draft.path)

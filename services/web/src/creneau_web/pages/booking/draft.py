@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -25,16 +26,23 @@ class Held(BaseModel):
     until: datetime
 
 
-class Draft(BaseModel):
-    """A choice on its way to an appointment."""
+class Chosen(BaseModel):
+    """A time, as its Slot says it."""
 
-    id: str = Field(default_factory=lambda: secrets.token_urlsafe(ID_BYTES))
-    role: str
     slot: str
     start: datetime
     end: datetime
     reason: str | None = None
     modes: list[str] = Field(default_factory=list)
+    services: list[dict[str, Any]] = Field(default_factory=list)
+    """what it is for (`serviceType`): the appointment will say the same"""
+
+
+class Draft(Chosen):
+    """A choice on its way to an appointment."""
+
+    id: str = Field(default_factory=lambda: secrets.token_urlsafe(ID_BYTES))
+    role: str
     patient: str | None = None
     held: Held | None = None
     comment: str = ""

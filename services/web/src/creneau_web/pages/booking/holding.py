@@ -31,6 +31,7 @@ async def hold(page: Page, draft: Draft) -> Held:
         "slot": [{"reference": f"Slot/{draft.slot}"}],
         "start": draft.start.isoformat(),
         "end": draft.end.isoformat(),
+        **({"serviceType": draft.services} if draft.services else {}),
         "participant": [{"actor": {"reference": f"Patient/{draft.patient}"}, "status": "accepted"}],
     }
     answered = await page.fhir.operation(

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from creneau_web.care.reading import opening_of
 from creneau_web.care.soonest import nearest_openings
 from creneau_web.page import SignedInPage
+from creneau_web.pages.booking.chosen import chosen
 from creneau_web.pages.booking.draft import acting_for, keep, load
 from creneau_web.pages.booking.step import next_step
 
@@ -42,9 +42,7 @@ async def choose_another(
     """Another slot for the same draft."""
     draft = await load(page, id_)
     professional = await page.site.finding.professional(page.fhir, draft.role)
-    opening = opening_of((await page.fhir.read("Slot", creneau)).resource, professional.zone)
-    draft.slot, draft.start, draft.end = opening.slot, opening.start, opening.end
-    draft.reason, draft.modes = opening.reason, sorted(opening.modes)
+    draft = draft.model_copy(update=dict(await chosen(page, professional, creneau)))
     draft.held = None
     draft.attempt += 1
     await keep(page, draft)

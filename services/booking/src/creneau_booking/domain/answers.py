@@ -1,0 +1,182 @@
+"""What an answer of a participant (AppointmentResponse) makes of an appointment: the rules, pure.
+
+| answer | what becomes of it |
+|---|---|
+| accepted | their status; once all who are required have accepted: booked |
+| accepted, of the other side's counter-proposal | the appointment goes to that time |
+| declined | their status; of somebody who is required: cancelled |
+| tentative, with another time | a counter-proposal: everybody else is asked anew |
+| needs-action | the answer is withdrawn; what the practice had agreed to waits for it again |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from creneau_booking.domain.appointment import OF_PERSONS, Appointment, CounterProposal, Participant
+from creneau_booking.domain.refusals import (
+    AnsweredAfterEnd,
+    AnswerOrder,
+    AnswerTimes,
+    NotAParticipant,
+)
+from creneau_booking.domain.status import AppointmentStatus
+
+Effect = Literal["nothing", "answer", "book", "cancel", "propose", "move", "reopen"]
+OPEN: frozenset[AppointmentStatus] = frozenset({"proposed", "waitlist", "pending", "booked"})
+"""An appointment of this status is answered: the visit has neither begun nor been given up."""
+_WHO_ANSWERS = (*OF_PERSONS, "Practitioner", "PractitionerRole")
+"""types of participants who answer for themselves; a place, an offer or a device is there if its practice is"""
+_NOT_ASKED = ("optional", "information-only")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer. `actors`: the participants (references) for whom it counts: a role stands for its Practitioner."""
+
+    response: str
+    """id of the AppointmentResponse"""
+    actors: frozenset[str]
+    status: str
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @property
+    def by_patient(self) -> bool:
+        return any(actor.split("/", 1)[0] in OF_PERSONS for actor in self.actors)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to become of the appointment."""
+
+    effect: Effect
+    appointment: Appointment
+
+
+def outcome_of(before: Appointment, answer: Answer, *, held: bool) -> Outcome:
+    """What `answer` makes of `before`. `held`: somebody holds it, who alone decides whether it is booked.
+
+    AnsweredAfterEnd of what has begun or is over; NotAParticipant of who has no part in it; AnswerOrder and AnswerTimes of
+    times that mean nothing.
+    """
+    theirs = [p for p in before.participants if p.reference in answer.actors]
+    if not theirs:
+        raise NotAParticipant()
+    if before.status not in OPEN:
+        if answer.status == "declined" and before.status == "cancelled" and _have(theirs, "declined"):
+            return Outcome("nothing", before)  # sent again: this answer is what ended it
+        raise AnsweredAfterEnd(before.status)
+    other = _other_time(before, answer)
+    if answer.status == "tentative" and other is not None:
+        return _proposed(before, answer, *other)
+    after = before.answered_by(answer.actors, answer.status)
+    own = before.counter is not None and before.counter.by in answer.actors
+    if own:  # who answers otherwise proposes no longer
+        after = replace(after, counter=None)
+    if answer.status == "accepted":
+        return _accepted(before, after, answer, other, own=own, held=held)
+    if other is not None:
+        raise AnswerTimes()
+    if answer.status == "declined" and any(map(_is_required, theirs)) and not _one_of_several(before, theirs):
+        return Outcome("cancel", after)
+    if after == before:
+        return Outcome("nothing", before)
+    withdrawn = answer.status == "needs-action" and before.status == "booked" and not answer.by_patient
+    if withdrawn and any(map(_is_required, theirs)):
+        return Outcome("reopen", after)
+    return Outcome("answer", after)
+
+
+def all_have_accepted(appointment: Appointment) -> bool:
+    """Whether everybody who is required and answers for themselves has accepted; where nobody of the practice does, what
+    stands for it."""
+    required = [p for p in appointment.participants if _is_required(p)]
+    persons = [p for p in required if p.type is None or p.type in _WHO_ANSWERS]
+    things = [p for p in required if p not in persons]
+    practice = [p for p in persons if p.type not in OF_PERSONS]
+    by_things = bool(practice) or not things or any(p.status == "accepted" for p in things)
+    return all(p.status == "accepted" for p in persons) and by_things
+
+
+def agreed(appointment: Appointment) -> Appointment:
+    """Booked: places, offers and devices are there as their practice is; who need not come is asked still."""
+    people = tuple(
+        replace(p, status="accepted") if p.type not in (None, *_WHO_ANSWERS) and p.status != "declined" else p
+        for p in appointment.participants
+    )
+    return replace(appointment, status="booked", participants=people)
+
+
+def _accepted(
+    before: Appointment,
+    after: Appointment,
+    answer: Answer,
+    other: tuple[datetime, datetime] | None,
+    *,
+    own: bool,
+    held: bool,
+) -> Outcome:
+    counter = before.counter
+    if counter is not None and not own:
+        if other == (counter.start, counter.end) or (other is None and answer.start is None):
+            agreed = after.answered_by({counter.by}, "accepted")
+            return Outcome("move", replace(agreed, counter=None, start=counter.start, end=counter.end))
+        if other is None:  # the time as it is, said again: the counter-proposal is refused
+            after = replace(after, counter=None)
+    if other is not None:
+        raise AnswerTimes()
+    takes = before.status in ("proposed", "waitlist") and bool(before.slots or before.start)
+    if (before.status == "pending" or takes) and not held and after.counter is None and all_have_accepted(after):
+        return Outcome("book", after)
+    return Outcome("nothing" if after == before else "answer", after)
+
+
+def _proposed(before: Appointment, answer: Answer, start: datetime, end: datetime) -> Outcome:
+    """The one who proposes is tentative, and everybody else who answers is asked (HL7's renegotiation)."""
+    by = next(p.reference for p in before.participants if p.reference in answer.actors)
+    assert by is not None
+    if before.counter is not None and (before.counter.by, before.counter.start, before.counter.end) == (
+        by,
+        start,
+        end,
+    ):
+        return Outcome("nothing", before)
+    asked = tuple(
+        replace(p, status="needs-action")
+        if p.type in _WHO_ANSWERS and p.status != "declined" and p.reference not in answer.actors
+        else p
+        for p in before.participants
+    )
+    after = replace(before, participants=asked).answered_by(answer.actors, "tentative")
+    return Outcome("propose", replace(after, counter=CounterProposal(answer.response, by, start, end)))
+
+
+def _other_time(before: Appointment, answer: Answer) -> tuple[datetime, datetime] | None:
+    """The time that an answer says, where it is not the appointment's own."""
+    if answer.start is None and answer.end is None:
+        return None
+    if answer.start is None or answer.end is None or answer.end <= answer.start:
+        raise AnswerOrder()
+    said = (answer.start, answer.end)
+    return None if said == (before.start, before.end) else said
+
+
+def _is_required(participant: Participant) -> bool:
+    """What is not said is required of everybody but of who comes along."""
+    said = participant.description.get("required")
+    if participant.type == "RelatedPerson":
+        return said == "required"
+    return said not in _NOT_ASKED
+
+
+def _have(participants: Collection[Participant], status: str) -> bool:
+    return all(p.status == status for p in participants)
+
+
+def _one_of_several(before: Appointment, theirs: Collection[Participant]) -> bool:
+    """Whether one patient of several answers: the others' visit goes on."""
+    return len(set(before.patients)) > 1 and all(p.type == "Patient" for p in theirs)

@@ -1,0 +1,273 @@
+"""From what an agenda states to the slots that it asks for, within a window."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from functools import cached_property
+from itertools import takewhile
+
+from creneau_booking.domain.openings.clock import day_of, instant, seconds_of, wall_of, whole_day
+from creneau_booking.domain.openings.recurrence import first_day, occurrences
+from creneau_booking.domain.openings.rules import (
+    LOWEST_PRIORITY,
+    Hours,
+    Interval,
+    Kind,
+    Offer,
+    Period,
+    Statement,
+    Wanted,
+)
+
+_DAY = timedelta(days=1)
+_TIMES_OVER = 4
+"""how many times more slots than are wanted are looked at, where openings lie one over the other"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an agenda is: its clocks, its public holidays, its school holidays (None: not known of that day)."""
+
+    zone: tzinfo
+    is_public_holiday: Callable[[date], bool] = lambda day: False
+    is_school_holiday: Callable[[date], bool | None] = lambda day: None
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What the rules ask for within a window."""
+
+    wanted: tuple[Wanted, ...]
+    """in order, at most as many as were asked for"""
+    open_time: tuple[Interval, ...]
+    """when the agenda is open, in order and apart"""
+    complete: bool
+    """whether there are no more"""
+
+
+def expand(
+    statement: Statement,
+    place: Place,
+    window: Interval,
+    *,
+    closures: Sequence[Interval] = (),
+    most: int | None = None,
+) -> Expansion:
+    """The slots that begin and end within `window` (seconds since 1970), the first `most` of them.
+
+    Slots of one kind never overlap; where the agenda is of nobody who can be in one place only, none do.
+    """
+    if not statement.states_time:
+        return Expansion((), (), True)
+    return _Expander(statement, place, window, closures).expand(most)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An opening as it comes once."""
+
+    start: int
+    end: int
+    offer: Offer
+    rank: int
+
+
+class _Expander:
+    def __init__(
+        self, statement: Statement, place: Place, window: Interval, closures: Sequence[Interval]
+    ) -> None:
+        self._statement = statement
+        self._place = place
+        self._since, self._until = window
+        self._closures = closures
+        self._closed_for: dict[int, list[Interval]] = {}
+
+    def expand(self, most: int | None) -> Expansion:
+        found: list[tuple[int, int, int, Kind]] = []
+        lanes: dict[Offer, list[tuple[int, Kind]]] = {}
+        open_time: list[Interval] = []
+        for opened in self._opened():
+            closed = self._closed(opened.rank)
+            open_time += _without((opened.start, opened.end), closed)
+            if opened.offer not in lanes:
+                lanes[opened.offer] = self._lanes(opened.offer)
+            for duration, kind in lanes[opened.offer]:
+                found += [
+                    (start, end, len(found), kind) for start, end in self._cut(opened, duration, closed)
+                ]
+            if most is not None and len(found) > _TIMES_OVER * most:
+                break
+        wanted = list(self._apart(sorted(found, key=lambda slot: slot[:3])))
+        complete = most is None or len(wanted) <= most
+        return Expansion(tuple(wanted[:most]), tuple(merged(open_time)), complete)
+
+    # -- when ------------------------------------------------------------------------------------------------
+
+    def _opened(self) -> Iterator[_Opened]:
+        periods = self._statement.openings or tuple(self._hours())
+        for period in periods:
+            condition = period.offer.school_holidays
+            for start, end in self._times(period):
+                if condition is not None:
+                    there = self._place.is_school_holiday(day_of(start, self._place.zone))
+                    if there is None or there != (condition == "only"):
+                        continue
+                yield _Opened(start, end, period.offer, period.rank)
+
+    def _hours(self) -> Iterator[Period]:
+        """Weekly hours as openings, one a day of the window."""
+        day = day_of(self._since, self._place.zone) - _DAY
+        last = day_of(self._until, self._place.zone)
+        while day <= last:
+            for hours in self._statement.hours:
+                if day.weekday() in hours.weekdays:
+                    yield _on(hours, day, self._place.zone)
+            day += _DAY
+
+    def _times(self, period: Period) -> Iterator[Interval]:
+        """Each time that a period comes, as far as it reaches into the window."""
+        zone, rule = self._place.zone, period.recurrence
+        if rule is None:
+            times: Iterable[Interval] = [
+                (seconds_of(period.start, zone), seconds_of(period.end, zone, end=True))
+            ]
+        else:
+            first = wall_of(period.start, zone)
+            length = wall_of(period.end, zone, end=True) - first
+            since = day_of(self._since, zone) - length - _DAY
+            walls = occurrences(rule, first, first_day(rule, first, since), day_of(self._until, zone))
+            if rule.until is not None:
+                last = wall_of(rule.until, zone, end=True)
+                whole = not isinstance(rule.until, datetime)
+                walls = takewhile(lambda wall: wall < last if whole else wall <= last, walls)
+            if rule.count is not None:
+                walls = (wall for _, wall in zip(range(rule.count), walls, strict=False))
+            times = ((instant(wall, zone), instant(wall + length, zone)) for wall in walls)
+        return ((start, end) for start, end in times if start < self._until and end > self._since)
+
+    # -- what is closed --------------------------------------------------------------------------------------
+
+    @cached_property
+    def _absent(self) -> list[tuple[Interval, int]]:
+        """The absences, each with its rank."""
+        return [(time, absence.rank) for absence in self._statement.absences for time in self._times(absence)]
+
+    @cached_property
+    def _always_closed(self) -> list[Interval]:
+        """Closures, and public holidays."""
+        closed = list(self._closures)
+        if not self._statement.open_on_public_holidays:
+            zone = self._place.zone
+            day, last = day_of(self._since, zone) - _DAY, day_of(self._until, zone) + _DAY
+            while day <= last:
+                if self._place.is_public_holiday(day):
+                    closed.append(whole_day(day, zone))
+                day += _DAY
+        return closed
+
+    def _closed(self, rank: int) -> list[Interval]:
+        """What is closed to an opening of this rank: an absence gives way to an opening above it where both state a
+        priority, and to nothing else."""
+        if rank not in self._closed_for:
+            absent = [time for time, above in self._absent if not rank < above < LOWEST_PRIORITY]
+            self._closed_for[rank] = merged([*absent, *self._always_closed])
+        return self._closed_for[rank]
+
+    # -- what is offered -------------------------------------------------------------------------------------
+
+    def _lanes(self, offer: Offer) -> list[tuple[int, Kind]]:
+        """The durations (seconds) into which an opening is cut, each for the services that last as long. Where slots that
+        overlap would not exclude each other there is one, for everything."""
+        durations = {
+            service: int(duration.total_seconds())
+            for service, duration in self._statement.durations.items()
+            if not offer.services or service in offer.services
+        }
+        if not durations:
+            return []
+        if not self._statement.of_people:
+            return [(max(durations.values()), Kind(frozenset(durations), offer.traits))]
+        return [
+            (length, Kind(frozenset(s for s, lasts in durations.items() if lasts == length), offer.traits))
+            for length in sorted(set(durations.values()))
+        ]
+
+    def _cut(self, opened: _Opened, duration: int, closed: Sequence[Interval]) -> Iterator[Interval]:
+        """An opening's slots: one after the other from its start, those left out that reach into what is closed, so that
+        an absence moves none of the others."""
+        cutting = self._statement.cutting
+        before, after = int(cutting.buffer_before.total_seconds()), int(cutting.buffer_after.total_seconds())
+        grid, last = int(cutting.grid.total_seconds()), min(opened.end - after, self._until) - duration
+        start = self._aligned(opened.start + before, grid)
+        while start <= last:
+            if start >= self._since and not overlaps(closed, start - before, start + duration + after):
+                yield start, start + duration
+            start = self._aligned(start + duration + after + before, grid)
+
+    def _aligned(self, start: int, grid: int) -> int:
+        """The first moment from `start` on at which the clocks show a multiple of the grid (seconds)."""
+        if not grid:
+            return start
+        shown = datetime.fromtimestamp(start, self._place.zone)
+        since_midnight = shown.hour * 3600 + shown.minute * 60 + shown.second
+        return start + -since_midnight % grid
+
+    def _apart(self, found: Iterable[tuple[int, int, int, Kind]]) -> Iterator[Wanted]:
+        """Those that stand beside each other: of what overlaps, what begins first."""
+        free_from: dict[Kind | None, int] = {}
+        for start, end, _, kind in found:
+            among = kind if self._statement.of_people else None
+            if start >= free_from.get(among, start):
+                free_from[among] = end
+                yield Wanted(start, end, kind)
+
+
+def _on(hours: Hours, day: date, zone: tzinfo) -> Period:
+    start = datetime.combine(day, hours.start)
+    end = datetime.combine(day, hours.end)
+    if end <= start:
+        end += _DAY
+    return Period(_at(start, zone), _at(end, zone), offer=hours.offer)
+
+
+def _at(wall: datetime, zone: tzinfo) -> datetime:
+    return datetime.fromtimestamp(instant(wall, zone), zone)
+
+
+def merged(intervals: Iterable[Interval]) -> list[Interval]:
+    """The same time in order and apart."""
+    found: list[Interval] = []
+    for start, end in sorted(intervals):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        elif start < end:
+            found.append((start, end))
+    return found
+
+
+def overlaps(intervals: Sequence[Interval], start: int, end: int) -> bool:
+    """Whether one of these intervals, which are `merged`, reaches into `[start, end)`."""
+    place = bisect_left(intervals, (end,)) - 1  # the last that begins before the end
+    return place >= 0 and intervals[place][1] > start
+
+
+def covers(intervals: Sequence[Interval], start: int, end: int) -> bool:
+    """Whether one of these intervals, which are `merged`, holds the whole of `[start, end)`."""
+    place = bisect_right(intervals, (start, float("inf"))) - 1
+    return place >= 0 and intervals[place][1] >= end
+
+
+def _without(whole: Interval, closed: Sequence[Interval]) -> list[Interval]:
+    """What of an interval is not in `closed`, which is `merged`."""
+    start, end = whole
+    left: list[Interval] = []
+    for first, last in closed:
+        if last <= start or first >= end:
+            continue
+        if first > start:
+            left.append((start, first))
+        start = max(start, last)
+    return [*left, (start, end)] if start < end else left

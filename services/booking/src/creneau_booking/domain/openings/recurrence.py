@@ -1,0 +1,125 @@
+"""On which days, and at which times of the clock, a recurrence holds: RFC 5545 §3.3.10, day by day.
+
+Walked over the days of the window that is asked for, so that no rule takes longer than its days, however it is made.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from itertools import product
+
+from creneau_booking.domain.openings.rules import Recurrence
+
+_DAY = timedelta(days=1)
+
+
+def occurrences(rule: Recurrence, first: datetime, since: date, until: date) -> Iterator[datetime]:
+    """The times (of the clock, without zone) at which what began at `first` comes again, from the day `since` to the day
+    `until`, both included, in order. `rule.until` and `rule.count` are the caller's: see `counted`."""
+    times = _times(rule, first)
+    day = max(since, first.date())
+    while day <= until:
+        if _holds(rule, first.date(), day):
+            for moment in times:
+                start = datetime.combine(day, moment)
+                if start >= first:
+                    yield start
+        day += _DAY
+
+
+def first_day(rule: Recurrence, first: datetime, since: date) -> date:
+    """From which day on one has to look: where occurrences are counted, from the first."""
+    return first.date() if rule.count is not None else max(since, first.date())
+
+
+def _times(rule: Recurrence, first: datetime) -> list[time]:
+    hours = rule.hours or (first.hour,)
+    minutes = rule.minutes or (first.minute,)
+    seconds = rule.seconds or (first.second,)
+    return [time(*moment) for moment in product(sorted(hours), sorted(minutes), sorted(seconds))]
+
+
+def _holds(rule: Recurrence, first: date, day: date) -> bool:
+    return _in_turn(rule, first, day) and _within(rule, day) and _on_its_day(rule, first, day)
+
+
+def _in_turn(rule: Recurrence, first: date, day: date) -> bool:
+    """Whether the day's period is one in `interval`, counted from the first."""
+    if rule.interval == 1:
+        return True
+    if rule.frequency == "DAILY":
+        passed = (day - first).days
+    elif rule.frequency == "WEEKLY":
+        passed = (_week(day, rule.week_start) - _week(first, rule.week_start)).days // 7
+    elif rule.frequency == "MONTHLY":
+        passed = (day.year - first.year) * 12 + day.month - first.month
+    else:
+        passed = day.year - first.year
+    return passed % rule.interval == 0
+
+
+def _week(day: date, start: int) -> date:
+    """The first day of the day's week."""
+    return day - timedelta(days=(day.weekday() - start) % 7)
+
+
+def _within(rule: Recurrence, day: date) -> bool:
+    return (
+        (not rule.months or day.month in rule.months)
+        and (not rule.weeks or not rule.weeks.isdisjoint(_week_numbers(day, rule.week_start)))
+        and (not rule.year_days or not rule.year_days.isdisjoint(_from_both_ends(*_of_year(day))))
+        and (not rule.month_days or not rule.month_days.isdisjoint(_from_both_ends(*_of_month(day))))
+        and (not rule.weekdays or any(_is_weekday(rule, day, *wanted) for wanted in rule.weekdays))
+    )
+
+
+def _on_its_day(rule: Recurrence, first: date, day: date) -> bool:
+    """Where no day is named, it is that of the first."""
+    if rule.weeks or rule.year_days or rule.month_days or rule.weekdays:
+        return True
+    if rule.frequency == "WEEKLY":
+        return day.weekday() == first.weekday()
+    if rule.frequency == "MONTHLY":
+        return day.day == first.day
+    if rule.frequency == "YEARLY":
+        return day.day == first.day and (bool(rule.months) or day.month == first.month)
+    return True
+
+
+def _is_weekday(rule: Recurrence, day: date, ordinal: int, weekday: int) -> bool:
+    if day.weekday() != weekday:
+        return False
+    if ordinal == 0:
+        return True
+    yearly = rule.frequency == "YEARLY" and not rule.months
+    place, length = _of_year(day) if yearly else _of_month(day)
+    return ordinal in ((place - 1) // 7 + 1, -((length - place) // 7 + 1))
+
+
+def _of_year(day: date) -> tuple[int, int]:
+    """Which day of the year it is, of how many."""
+    return day.timetuple().tm_yday, 366 if calendar.isleap(day.year) else 365
+
+
+def _of_month(day: date) -> tuple[int, int]:
+    return day.day, calendar.monthrange(day.year, day.month)[1]
+
+
+def _from_both_ends(place: int, length: int) -> tuple[int, int]:
+    return place, place - length - 1
+
+
+def _week_numbers(day: date, start: int) -> tuple[int, int]:
+    """The week's number in the year, from its beginning and from its end: week 1 is the first with four days of it."""
+    middle = _week(day, start) + 3 * _DAY
+    number = (middle.timetuple().tm_yday - 1) // 7 + 1
+    weeks = (_last_middle(middle.year, start).timetuple().tm_yday - 1) // 7 + 1
+    return number, number - weeks - 1
+
+
+def _last_middle(year: int, start: int) -> date:
+    """The fourth day of the last week of a year."""
+    middle = _week(date(year, 12, 31), start) + 3 * _DAY
+    return middle if middle.year == year else middle - 7 * _DAY

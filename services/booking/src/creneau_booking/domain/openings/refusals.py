@@ -1,0 +1,62 @@
+"""What an agenda's rules are refused for, as facts. How each is told: `creneau_booking.words.openings`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from creneau_shared.refusal import Refusal
+
+OpeningFault = Literal[
+    "missing",
+    "code",
+    "duration",
+    "order",
+    "date",
+    "too-long",
+    "too-old",
+    "too-often",
+    "too-many",
+    "frequency",
+    "number",
+    "day",
+    "not-with",
+    "service",
+]
+"""Why what an agenda states of its time cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadOpening:
+    """An extension of the Schedule (None: all of them) that cannot be read; `element` is the path within it."""
+
+    index: int | None
+    fault: OpeningFault
+    element: str = ""
+    detail: str = ""
+
+
+@dataclass(eq=False)
+class OpeningsUnread(Refusal):
+    """A Schedule states times that cannot be read, or that nobody could carry out."""
+
+    openings: tuple[UnreadOpening, ...]
+
+
+@dataclass(eq=False)
+class TooManySlots(Refusal):
+    """An agenda's rules ask for more slots than `most`."""
+
+    most: int
+
+
+@dataclass(eq=False)
+class ClosureUnclear(Refusal):
+    """Nothing, or nothing that is to come, would be closed."""
+
+
+@dataclass(eq=False)
+class ClosureTooLong(Refusal):
+    """More than `days` days would be closed at once."""
+
+    days: int

@@ -1,0 +1,194 @@
+"""Answers of participants: heard, held against who gives them, and carried out in the same transaction.
+
+A patient answers for themselves and their relatives, a practice for its own people and, as it hears them by telephone,
+for its patients. What both sides agree on is nobody's booking online any more: no quota and no notice stands against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from creneau_booking.domain import changes, confirmation
+from creneau_booking.domain.answers import Answer, Outcome, agreed, all_have_accepted, outcome_of
+from creneau_booking.domain.appointment import OF_PERSONS, Appointment
+from creneau_booking.domain.refusals import (
+    AnswerForAnotherPractice,
+    AppointmentUnknown,
+    MayOnlyCancel,
+    NoSlotThen,
+    ProposalNotFree,
+)
+from creneau_booking.domain.status import claims
+from creneau_booking.handlers.access import require_changeable
+from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.telling import acting
+from creneau_booking.storage import belonging
+from creneau_booking.storage.agenda import schedules_of, slots_between
+from creneau_booking.storage.appointment_mapper import CANCELLATION_REASONS, said
+from creneau_booking.storage.availability.actors import resolve
+from creneau_booking.storage.holds import hold_of
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+
+DECLINED_BY = {True: "pat", False: "prov"}
+"""why it is cancelled, by whether the patient declined"""
+
+
+OFFER_ANSWERED = {"accepted": "booked", "declined": "waitlist"}
+"""what becomes of an offer of the waiting list when its patient answers"""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer as it was sent. References within the base."""
+
+    appointment: str
+    """its id"""
+    response: str
+    actor: str | None
+    status: str
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+class Answering:
+    """Carries out answers."""
+
+    def __init__(self, handlers: AppointmentHandlers) -> None:
+        self._handlers = handlers
+        self._repository = handlers.repository
+
+    async def hear(self, connection: Connection, context: WriteContext, given: Given) -> Stored | None:
+        """The appointment as the answer leaves it; None where it answers for nobody who is named (a kind of participant).
+
+        Refused as `domain.answers` says, and when it is not the caller's to give.
+        """
+        if given.actor is None and context.patient_ids is None:
+            return None
+        current = await self._repository.store.lock(connection, given.appointment)
+        if current is None or current.deleted or not _is_theirs(context, current):
+            raise AppointmentUnknown()
+        before = self._repository.stored_facts(current)
+        await self._require_theirs(connection, context, before, given)
+        assert given.actor is not None
+        if before.is_offer and given.actor in before.patients and given.status in OFFER_ANSWERED:
+            status = OFFER_ANSWERED[given.status]
+            resource = {**self._repository.resource(current), "status": status}
+            return await self._handlers.change(connection, context, current, resource)
+        actors = await self._counts_for(connection, before, given.actor)
+        answer = Answer(given.response, actors, given.status, given.start, given.end)
+        hold = await hold_of(connection, before.id) if before.status == "pending" else None
+        outcome = outcome_of(before, answer, held=hold is not None and hold.confirmation != "asked")
+        if outcome.effect == "nothing":
+            return current
+        waits = hold is not None and hold.confirmation == "asked"
+        return await self._carry_out(connection, context, current, before, answer, outcome, waits=waits)
+
+    async def _carry_out(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        before: Appointment,
+        answer: Answer,
+        outcome: Outcome,
+        *,
+        waits: bool,
+    ) -> Stored:
+        after, resource = outcome.appointment, self._repository.resource(current)
+        asks_until: datetime | None = None
+        match outcome.effect:
+            case "cancel":
+                await self._require_cancellable(connection, context, before)
+                resource = _cancelled(resource, DECLINED_BY[answer.by_patient])
+                after = after.cancelled()
+            case "book":
+                after = agreed(after)
+            case "move":
+                resource = await self._moved(connection, resource, before, after)
+                after = agreed(after) if all_have_accepted(after) else replace(after, status="pending")
+            case "propose" if waits:
+                assert after.counter is not None
+                first = min(after.counter.start, before.start or after.counter.start)
+                asks_until = confirmation.deadline(context.now, first, self._handlers.patience)
+            case "reopen":
+                after = replace(after, status="pending")
+                asks_until = confirmation.deadline(context.now, before.start, self._handlers.patience)
+        agreed_by_all = replace(context, patient_ids=None, people=None, organizations=None)
+        return await self._handlers.change(
+            connection,
+            agreed_by_all,
+            current,
+            said(after, resource),
+            move=outcome.effect == "move",
+            by=acting(context),
+            answered=after,
+            asks_until=asks_until,
+        )
+
+    async def _counts_for(self, connection: Connection, before: Appointment, actor: str) -> frozenset[str]:
+        """The participants for whom an actor answers: a role and its Practitioner are one person."""
+        named = {p.reference for p in before.participants if p.reference}
+        roles = {r for r in {*named, actor} if r.startswith("PractitionerRole/")}
+        if not roles:
+            return frozenset({actor})
+        people = await resolve(connection, sorted(roles))
+        person = people.get(actor, actor)
+        return frozenset({actor, person, *(role for role, who in people.items() if who == person)})
+
+    async def _require_theirs(
+        self, connection: Connection, context: WriteContext, before: Appointment, given: Given
+    ) -> None:
+        if context.patient_ids is not None:
+            await self._handlers.word.require_answerable(connection, context, before, given.actor)
+            allowed = ("book", "cancel") if given.status == "declined" else ("book",)
+            patients = [p.removeprefix("Patient/") for p in before.patients]
+            if not any(context.may(what, id_) for what in allowed for id_ in patients):
+                raise MayOnlyCancel()
+            return
+        assert given.actor is not None
+        if context.organizations is None or given.actor.split("/", 1)[0] in OF_PERSONS:
+            return
+        actors = await belonging.actors_of(connection, context.organizations, {given.actor}, before.slots)
+        if given.actor not in actors.theirs:
+            raise AnswerForAnotherPractice()
+
+    async def _require_cancellable(
+        self, connection: Connection, context: WriteContext, before: Appointment
+    ) -> None:
+        """A patient who declines what is booked cancels it, with all that stands against it."""
+        if claims(before.status):
+            changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
+            await require_changeable(connection, context, before)
+        await self._handlers.word.hear_removal(connection, context, before)
+
+    async def _moved(
+        self, connection: Connection, resource: Resource, before: Appointment, after: Appointment
+    ) -> Resource:
+        """The appointment in the slots of its agendas at the time that was agreed on; ProposalNotFree without any."""
+        assert after.start is not None
+        assert after.end is not None
+        rest = {name: value for name, value in resource.items() if name != "slot"}
+        slots: list[str] = []
+        for agenda in await schedules_of(connection, before.slots):
+            try:
+                slots += await slots_between(
+                    connection, agenda.removeprefix("Schedule/"), after.start, after.end
+                )
+            except NoSlotThen as error:
+                raise ProposalNotFree(after.start) from error
+        return {**rest, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]} if slots else rest
+
+
+def _is_theirs(context: WriteContext, current: Stored) -> bool:
+    if context.organizations is None:
+        return True
+    terms: Collection[str] = current.terms or ()
+    return not set(terms).isdisjoint(owned_by(context.organizations))
+
+
+def _cancelled(resource: Resource, code: str) -> Resource:
+    return {**resource, "cancelationReason": {"coding": [{"system": CANCELLATION_REASONS, "code": code}]}}

@@ -1,0 +1,106 @@
+"""`Appointment/$cancel`: give an appointment up, with a reason and a word to the other side.
+
+As a PATCH to `cancelled`, with the same rules: a patient's until the agenda's deadline, the slots free in the same
+transaction, their references kept. What is cancelled already is answered as it is. Of what the waiting list offers it is the
+refusal: whoever waits goes on waiting; `$cancel` again leaves the list.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
+from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.subject import id_of_subject
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.storage.store import Resource
+
+REASONS = ("reason", "cancelation-reason", "cancellation-reason", "cancelationReason")
+NOTES = ("comment", "note")
+
+DEFINITION = operation_definition(
+    "cancel",
+    "Cancel an appointment",
+    "Cancels an appointment that is to come, or lets go of one that is held; its slots are free at once.",
+    [
+        parameter("appointment", "Reference"),
+        parameter("reason", "CodeableConcept"),
+        parameter("cancelation-reason", "CodeableConcept"),
+        parameter("comment", "string"),
+        parameter("note", "string"),
+        parameter("return", "Appointment", use="out", minimum=1),
+    ],
+    affects_state=True,
+    instance=True,
+)
+
+
+class CancelOperation:
+    """`$cancel` on an instance, and on the type with `appointment`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def declare(self) -> Operation:
+        return Operation(DEFINITION, self.handle)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        given = OperationInput.of(call.request, bare="appointment")
+        return await in_transaction(call, self._desk, "u", lambda session: self._cancel(session, given))
+
+    async def _cancel(self, session: Session, given: OperationInput) -> Answer:
+        current = await session.locked(await id_of_subject(session, given))
+        resource = self._desk.repository.resource(current)
+        if resource["status"] == "cancelled":
+            return await answer_with(session, current, created=False, wants_bundle=False)
+        if self._desk.repository.stored_facts(current).is_offer:
+            refused = checked({**resource, "status": "waitlist"})
+            stored = await self._desk.handlers.change(session.connection, session.context, current, refused)
+            return await answer_with(session, stored, created=False, wants_bundle=False)
+        reason, note = _reason(given), _note(given)
+        if session.access.patient_ids is not None and reason and "text" in reason:
+            # Of a patient's reason only the code is kept as such; their words are for whoever reads them.
+            note = note or str(reason["text"])
+            reason = {name: value for name, value in reason.items() if name != "text"}
+        named = {"cancelationReason": reason} if reason else {}
+        stored = await self._desk.handlers.change(
+            session.connection,
+            session.context,
+            current,
+            checked({**resource, **named, "status": "cancelled"}),
+            note=note,
+        )
+        return await answer_with(session, stored, created=False, wants_bundle=False)
+
+
+def _reason(given: OperationInput) -> Resource | None:
+    """Why, as a CodeableConcept: a Coding, a code or words are understood as one."""
+    said = given.first(*REASONS)
+    if isinstance(said, dict):
+        return dict(said) if {"coding", "text"} & set(said) else {"coding": [said]}
+    if not isinstance(said, str) or not said.strip():
+        return None
+    system, bar, code = said.partition("|")
+    if bar:
+        return {"coding": [{"system": system, "code": code}]}
+    return {"text": said}
+
+
+def _note(given: OperationInput) -> str | None:
+    """A word to the other side: a string, or an Annotation's text."""
+    said: Any = given.first(*NOTES)
+    if isinstance(said, dict):
+        said = said.get("text")
+    if said is None or said == "":
+        return None
+    if not isinstance(said, str):
+        raise BadRequest(
+            "comment (ou note) est un texte.",
+            "comment (or note) is a text.",
+            code="value",
+            expression="Parameters.parameter.where(name='comment')",
+        )
+    return said

@@ -1,0 +1,52 @@
+"""`Appointment/$confirm`: the practice agrees to what waits for it (Medplum; ISiK's manual confirmation).
+
+A patient confirms nothing but a hold of their own, which is `$book`. What is booked already stays as it is: whoever did not
+hear our answer asks again.
+"""
+
+from __future__ import annotations
+
+from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
+from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.subject import id_of_subject
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
+from creneau_shared.fhir.rest.parameters import OperationInput
+
+DEFINITION = operation_definition(
+    "confirm",
+    "Confirm an appointment",
+    "The practice agrees to an appointment that waits for it (pending, proposed): it is booked, and the patient is told.",
+    [
+        parameter("appointment", "Reference"),
+        parameter("return", "Appointment", use="out", minimum=1),
+    ],
+    affects_state=True,
+    instance=True,
+)
+
+
+class ConfirmOperation:
+    """`$confirm` on an instance, and on the type with `appointment`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def declare(self) -> Operation:
+        return Operation(DEFINITION, self.handle)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        given = OperationInput.of(call.request, bare="appointment")
+        return await in_transaction(call, self._desk, "u", lambda session: self._confirm(session, given))
+
+    async def _confirm(self, session: Session, given: OperationInput) -> Answer:
+        current = await session.locked(await id_of_subject(session, given))
+        repository = self._desk.repository
+        resource = repository.resource(current)
+        if resource["status"] == "booked":
+            return await answer_with(session, current, created=False, wants_bundle=False)
+        resource = checked({**resource, "status": "booked"})
+        stored = await self._desk.handlers.change(
+            session.connection, session.context, current, resource, book=True
+        )
+        return await answer_with(session, stored, created=False, wants_bundle=False)

@@ -1,0 +1,186 @@
+"""What `$sync-slots` is sent, read slot by slot: NDJSON, a Bundle, a Parameters with slots, or one Slot.
+
+Each slot is checked and taken apart before the next is read, so that of a long feed only the narrow rows are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from creneau_booking.domain.refusals import SlotOfAnotherAgenda, SlotOutsideWindow, TooManySlots
+from creneau_booking.storage.slot_rows import Kinds, take_apart
+from creneau_booking.storage.slot_sync import SlotSent, Window
+from creneau_shared.clock import PARIS
+from creneau_shared.errors import BadRequest, CreneauError, Issue, Unprocessable
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.profiles import profile_issues
+from creneau_shared.fhir.rest.bounds import ResourceBounds
+from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
+from creneau_shared.fhir.rest.negotiation import is_ndjson
+from creneau_shared.fhir.rest.reading import ID
+from creneau_shared.fhir.search.dates import LATEST, interval
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.validation import check
+from creneau_shared.ids import new_id
+from creneau_shared.refusal import Refusal
+
+FROM, TO = ("from", "start", "_from"), ("to", "end", "_to")
+SLOTS_A_TURN = 100
+"""slots that are read before others have their turn"""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFeed:
+    """The slots in the order in which they were sent, and of which period they are the whole truth."""
+
+    slots: list[SlotSent]
+    window: Window
+
+
+async def read_feed(request: FhirRequest, schedule: str, base_url: str, bounds: ResourceBounds, most: int) -> SlotFeed:
+    """The slots of the request for the agenda (id), at most `most`. BadRequest for what cannot be read, Unprocessable for
+    what is no valid slot, each with the number of the slot; TooManySlots, SlotOfAnotherAgenda, SlotOutsideWindow."""
+    given, resources = _sent(request)
+    start, end = _bound(given, FROM, last=False), _bound(given, TO, last=True)
+    if start is not None and end is not None and end <= start:
+        raise BadRequest(
+            "La période finit avant de commencer.",
+            "The period ends before it starts.",
+            code="value",
+            expression="http.to",
+            details_code="window-order",
+        )
+    slots: list[SlotSent] = []
+    kinds: Kinds = {}
+    for number, slot in enumerate(resources, start=1):
+        if number > most:
+            raise TooManySlots(most)
+        one = _one(slot, number, schedule, base_url, bounds, kinds)
+        if (start is not None and one.row.start < start) or (end is not None and one.row.start >= end):
+            raise SlotOutsideWindow(number)
+        slots.append(one)
+        if number % SLOTS_A_TURN == 0:
+            await asyncio.sleep(0)
+    whole = start is not None or end is not None
+    return SlotFeed(slots, _window(slots, start, end, request.now, whole=whole))
+
+
+def _window(
+    slots: list[SlotSent], start: datetime | None, end: datetime | None, now: datetime, *, whole: bool
+) -> Window:
+    """Without a beginning the period begins now, or with what is sent; without an end it has none."""
+    earliest = min((one.row.start for one in slots), default=now)
+    latest = max((one.row.end for one in slots), default=now)
+    if not whole:
+        return Window(earliest, max(latest, earliest), whole=False)
+    return Window(start or min(now, earliest), end or LATEST, whole=True)
+
+
+def _sent(request: FhirRequest) -> tuple[list[tuple[str, Any]], Iterator[Resource]]:
+    """The simple parameters, and the slots one by one."""
+    given: list[tuple[str, Any]] = list(request.query)
+    if request.parsed is None and is_ndjson(request.headers.get("content-type")):
+        return given, _lines(request.body)
+    if not request.body.strip() and request.parsed is None:
+        return given, iter(())
+    resource = request.resource()
+    if resource.get("resourceType") == "Parameters":
+        parts = [json_object(part) for part in resource.get("parameter", ())]
+        given += [
+            (str(part.get("name", "")), value)
+            for part in parts
+            for name, value in part.items()
+            if name.startswith("value")
+        ]
+        return given, (slot for part in parts if "resource" in part for slot in _slots(part["resource"]))
+    return given, _slots(resource)
+
+
+def _slots(resource: Any) -> Iterator[Resource]:
+    if json_object(resource).get("resourceType") == "Bundle":
+        for entry in resource.get("entry", ()):
+            yield json_object(json_object(entry).get("resource"))
+    else:
+        yield json_object(resource)
+
+
+def _lines(body: bytes) -> Iterator[Resource]:
+    for number, line in enumerate(io.BytesIO(body), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield loads(line)
+        except CreneauError as error:
+            raise BadRequest(
+                f"La ligne {number} n'est pas une ressource JSON.",
+                f"Line {number} is no JSON resource.",
+                code="structure",
+                diagnostics=error.issues[0].en,
+                details_code="feed-unreadable",
+            ) from error
+
+
+def _one(slot: Resource, number: int, schedule: str, base_url: str, bounds: ResourceBounds, kinds: Kinds) -> SlotSent:
+    slot.setdefault("schedule", {"reference": f"Schedule/{schedule}"})
+    try:
+        bounds.check(slot)
+        check(slot, "Slot")
+        broken = [issue for issue in profile_issues(slot) if issue.severity == "error"]
+        if broken:
+            raise _numbered(number, broken, Unprocessable)
+        id_ = slot.get("id")
+        if id_ is not None and not ID.match(id_):
+            raise BadRequest(
+                f"« {id_} » n'est pas un identifiant FHIR.",
+                f"“{id_}” is no FHIR id.",
+                code="value",
+                expression="Slot.id",
+            )
+        row, kind = take_apart(slot, id_ or new_id(), base_url, kinds)
+    except CreneauError as error:
+        raise _numbered(number, error.issues, type(error)) from error
+    except Refusal as refusal:
+        refusal.add_note(f"slot {number}")
+        raise
+    if kind.schedule_id != schedule:
+        raise SlotOfAnotherAgenda(number, slot["schedule"].get("reference", ""))
+    return SlotSent(row, kind, id_)
+
+
+def _numbered(number: int, issues: Sequence[Issue], kind: type[CreneauError]) -> CreneauError:
+    """The same issues, each saying which of the slots it is about."""
+    told = [
+        Issue(
+            issue.code,
+            f"Créneau n° {number} : {issue.fr}",
+            f"Slot no. {number}: {issue.en}",
+            issue.expression,
+            issue.severity,
+            issue.details_code,
+            issue.diagnostics,
+        )
+        for issue in issues
+    ]
+    return kind(issues=told)
+
+
+def _bound(given: list[tuple[str, Any]], names: tuple[str, ...], *, last: bool) -> datetime | None:
+    """A bound of the period; a day that is named as the last one belongs to it."""
+    for name, value in given:
+        if name in names and isinstance(value, str) and value:
+            try:
+                low, high = interval(value.strip(), PARIS)
+            except ValueError as error:
+                raise BadRequest(
+                    f"{name} attend une date ou un instant ; reçu « {value} ».",
+                    f"{name} takes a date or an instant; got “{value}”.",
+                    code="value",
+                    expression=f"http.{name}",
+                ) from error
+            return high if last and len(value.strip()) <= len("2026-11-28") else low
+    return None

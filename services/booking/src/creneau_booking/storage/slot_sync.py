@@ -1,0 +1,258 @@
+"""The slots of one agenda brought to what its software says, by difference, in one transaction.
+
+Locks, in the order of everybody else: the agenda's row (so two synchronisations of it follow each other), the turn of its
+people, the slots that are to change. What was compared is compared again when one of these has changed before it was
+locked; unchanged slots are neither locked nor written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from asyncpg import Record
+
+from creneau_booking.domain.refusals import AgendaWrittenMeanwhile, SlotMadeMeanwhile, SlotSentTwice
+from creneau_booking.domain.synchronising import ECHOES, Difference, Known, SaidSlot, Sent, difference
+from creneau_booking.storage.availability.actors import write_beside
+from creneau_booking.storage.freed import note_awaited
+from creneau_booking.storage.slot_rows import SUPERSEDE, SlotKind, SlotRow
+from creneau_booking.storage.slots_together import (
+    CLAIM,
+    INSERT_MANY,
+    REPLACE_MANY,
+    SlotToWrite,
+    VersionToWrite,
+    columns_of,
+    keys_of_kinds,
+)
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.storage.generic import require_owned
+from creneau_shared.fhir.storage.store import Write, WriteContext
+from creneau_shared.ids import new_id
+
+COMPARED_AGAIN_MAX = 5
+"""times that what is compared may change under our hands"""
+_ID_TERM = "identifier="
+
+_AGENDA = "SELECT key, terms FROM schedule WHERE id = $1 AND NOT deleted"
+_SYNCHRONISED = "UPDATE agenda SET synchronised_at = greatest(synchronised_at, $2) WHERE schedule_key = $1"
+_KNOWN = """
+SELECT slot.id, slot.name, slot.start, slot."end", slot.said::text AS said, slot.taken_by, slot.extra, slot.terms,
+  slot.version, slot.last_updated, kind.digest, slot.schedule_key,
+  slot.start >= $2::timestamptz AND slot.start < $3::timestamptz AS in_window
+FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
+WHERE slot.schedule_key = $1
+"""
+_IN_WINDOW = f"{_KNOWN} AND slot.start >= $2 AND slot.start < $3"
+_BY_NAME = f"{_KNOWN} AND (slot.start < $2 OR slot.start >= $3) AND (slot.id = ANY($4::uuid[]) OR slot.terms && $5::text[])"
+_LOCKED = """
+SELECT slot.id, slot.version FROM unnest($2::timestamptz[], $3::uuid[]) AS place (start, id)
+JOIN slot ON slot.schedule_key = $1 AND slot.start = place.start AND slot.id = place.id
+ORDER BY slot.start, slot.id FOR UPDATE OF slot
+"""
+_USED = """
+SELECT id, true AS there, 0 AS version, NULL::timestamptz AS last_updated FROM slot WHERE id = ANY($1::uuid[])
+UNION ALL (SELECT DISTINCT ON (id) id, false, version, last_updated FROM slot_history WHERE id = ANY($1::uuid[])
+  ORDER BY id, version DESC)
+"""
+_REMOVE = f"""
+WITH gone AS (
+  DELETE FROM slot USING unnest($2::timestamptz[], $3::uuid[]) AS place (start, id)
+  WHERE slot.schedule_key = $1 AND slot.start = place.start AND slot.id = place.id AND slot.taken_by IS NULL
+  RETURNING slot.*
+), moment AS MATERIALIZED (
+  SELECT gone.schedule_key, gone.id, gone.version + 1 AS version, gone.start, gone."end", gone.kind_key,
+    greatest($4::timestamptz, gone.last_updated) AS now, gone.name FROM gone
+), recorded AS (
+  {SUPERSEDE}
+  SELECT gone.schedule_key, gone.id, gone.version, gone.start, gone."end", gone.kind_key, gone.last_updated, gone.status,
+    gone.name, gone.extra, moment.now FROM gone JOIN moment USING (id, start)
+  UNION ALL
+  SELECT schedule_key, id, version, start, "end", kind_key, now, NULL, name, NULL, now FROM moment
+)
+SELECT count(*) FROM gone
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotSent:
+    """One slot of a synchronisation, taken apart; `id` where the software chose one."""
+
+    row: SlotRow
+    kind: SlotKind
+    id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The half-open period of which the slots are the whole truth; `whole` False: of none, they are added to what is."""
+
+    start: datetime
+    end: datetime
+    whole: bool
+
+
+async def agenda_to_synchronise(connection: Connection, context: WriteContext, schedule: str) -> int | None:
+    """The key of the agenda (id), which nobody else synchronises until we have ended; None without it, Forbidden when it
+    is another practice's."""
+    agenda = await connection.fetchrow(_AGENDA, schedule)
+    if agenda is None:
+        return None
+    require_owned(context, "Slot", agenda["terms"])
+    key = int(agenda["key"])
+    await connection.execute(_SYNCHRONISED, key, context.now)
+    await write_beside(connection, [key])
+    return key
+
+
+async def synchronise(
+    connection: Connection,
+    context: WriteContext,
+    schedule: str,
+    agenda: int,
+    sent: Sequence[SlotSent],
+    window: Window,
+) -> Difference:
+    """Bring the slots of the agenda (id, key) to what is sent, and say what that was. SlotSentTwice, SlotMadeMeanwhile
+    (an id that another agenda's slot has), AgendaWrittenMeanwhile."""
+    _require_distinct(sent)
+    said = [_sent(one) for one in sent]
+    for _ in range(COMPARED_AGAIN_MAX):
+        rows = await _known(connection, agenda, sent, window)
+        found = difference([_as_known(row) for row in rows], said, whole=window.whole)
+        changing = [rows[index] for index in found.deleted] + [rows[index] for index, _ in found.updated]
+        if await _lock(connection, agenda, changing):
+            break
+    else:
+        raise AgendaWrittenMeanwhile(schedule)
+    if found.deleted:
+        gone = [rows[index] for index in found.deleted]
+        starts, ids = [row["start"] for row in gone], [row["id"] for row in gone]
+        await connection.execute(_REMOVE, agenda, starts, ids, context.now)
+    await _write(connection, context, agenda, sent, rows, found)
+    return found
+
+
+def _require_distinct(sent: Sequence[SlotSent]) -> None:
+    seen: set[str] = set()
+    for one in sent:
+        if one.id is not None:
+            if one.id in seen:
+                raise SlotSentTwice(one.id)
+            seen.add(one.id)
+
+
+def _sent(one: SlotSent) -> Sent:
+    row = one.row
+    said = SaidSlot(row.start, row.end, row.status, one.kind.digest, row.extra, _identifiers(row.terms))
+    return Sent(said, one.id)
+
+
+def _as_known(row: Record) -> Known:
+    return Known(
+        id=row["name"] or str(row["id"]),
+        said=SaidSlot(
+            row["start"], row["end"], row["said"], row["digest"], row["extra"], _identifiers(row["terms"])
+        ),
+        taken_by=row["taken_by"],
+        named=row["name"] is not None,
+        in_window=row["in_window"],
+    )
+
+
+def _identifiers(terms: Sequence[str] | None) -> frozenset[str]:
+    """The search terms by which one identifier is told from all others: with its system, if it has one."""
+    if not terms:
+        return frozenset()
+    return frozenset(
+        term for term in terms if term.startswith(_ID_TERM) and "|" in term and not term.endswith("|")
+    )
+
+
+async def _known(
+    connection: Connection, agenda: int, sent: Sequence[SlotSent], window: Window
+) -> list[Record]:
+    """The slots of the window, and those elsewhere in the agenda that what is sent names."""
+    rows = list(await connection.fetch(_IN_WINDOW, agenda, window.start, window.end))
+    known = {row["id"] for row in rows}
+    named = {term for row in rows for term in _identifiers(row["terms"])}
+    ids = [one.row.id for one in sent if one.id is not None and one.row.id not in known]
+    terms = sorted({term for one in sent for term in _identifiers(one.row.terms)} - named)
+    if ids or terms:
+        rows += await connection.fetch(_BY_NAME, agenda, window.start, window.end, ids, terms)
+    return rows
+
+
+async def _lock(connection: Connection, agenda: int, rows: Sequence[Record]) -> bool:
+    """Lock what is to change; whether it is still what was compared."""
+    if not rows:
+        return True
+    starts, ids = [row["start"] for row in rows], [row["id"] for row in rows]
+    locked = await connection.fetch(_LOCKED, agenda, starts, ids)
+    versions = {row["id"]: row["version"] for row in locked}
+    return all(versions.get(row["id"]) == row["version"] for row in rows)
+
+
+async def _write(
+    connection: Connection,
+    context: WriteContext,
+    agenda: int,
+    sent: Sequence[SlotSent],
+    rows: Sequence[Record],
+    found: Difference,
+) -> None:
+    changed = [_changed(context, agenda, sent[index], rows[at]) for at, index in found.updated]
+    fresh = await _fresh(connection, context, agenda, [sent[index] for index in found.created])
+    if not changed and not fresh:
+        return
+    kinds = await keys_of_kinds(connection, [*changed, *fresh])
+    if changed:
+        places = [version.after for version in changed if version.after is not None]
+        starts = [place["start"] for place in places]
+        values = columns_of(changed, kinds)
+        written = await connection.fetch(REPLACE_MANY, *values, [agenda] * len(places), starts)
+        note_awaited(connection, written, context.now)
+    if fresh:
+        made = await connection.fetch(INSERT_MANY, *columns_of(fresh, kinds))
+        note_awaited(connection, made, context.now)
+        if len(made) < len(fresh):
+            raise SlotMadeMeanwhile(fresh[0].slot.write.id)
+
+
+def _changed(context: WriteContext, agenda: int, one: SlotSent, row: Record) -> VersionToWrite:
+    """The next version of a slot, under the id that it has. What we have given away is ours to call busy: that software
+    knows of it does not keep it from being free again."""
+    keeps = row["taken_by"] is not None and one.row.status in ECHOES
+    written = replace(
+        one.row, id=row["id"], name=row["name"], status=row["said"] if keeps else one.row.status
+    )
+    return VersionToWrite(_to_write(context, written, one.kind), agenda, row)
+
+
+async def _fresh(
+    connection: Connection, context: WriteContext, agenda: int, sent: Sequence[SlotSent]
+) -> list[VersionToWrite]:
+    """First versions of slots under ids of ours or, for those that have been before, under their own, the next ones."""
+    chosen = [one.row.id for one in sent if one.id is not None]
+    before: dict[UUID, Record] = {}
+    if chosen:
+        await connection.execute(CLAIM, chosen)
+        for row in await connection.fetch(_USED, chosen):
+            if row["there"]:
+                raise SlotMadeMeanwhile(next(one.id or "" for one in sent if one.row.id == row["id"]))
+            before[row["id"]] = row
+    return [
+        VersionToWrite(_to_write(context, _placed(one), one.kind), agenda, before.get(one.row.id))
+        for one in sent
+    ]
+
+
+def _placed(one: SlotSent) -> SlotRow:
+    return one.row if one.id is not None else replace(one.row, id=UUID(new_id()), name=None)
+
+
+def _to_write(context: WriteContext, row: SlotRow, kind: SlotKind) -> SlotToWrite:
+    return SlotToWrite(0, Write(context, {}, row.name or str(row.id), is_new=True), row, kind)

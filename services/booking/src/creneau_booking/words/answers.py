@@ -1,0 +1,79 @@
+"""Answers of participants that cannot be given so."""
+
+from __future__ import annotations
+
+from creneau_booking.domain.refusals import (
+    AnsweredAfterEnd,
+    AnswerForAnotherPractice,
+    AnswerOrder,
+    AnswerTimes,
+    NotAParticipant,
+    ProposalNotFree,
+)
+from creneau_booking.words.phrases import when
+from creneau_shared.errors import Conflict, CreneauError, Forbidden, Unprocessable
+from creneau_shared.words import Theme
+
+WORDS = Theme()
+
+
+@WORDS.says(AnswerForAnotherPractice)
+def _(_: AnswerForAnotherPractice) -> CreneauError:
+    return Forbidden(
+        "Un cabinet répond pour les siens et pour son patient, jamais pour un autre cabinet.",
+        "A practice answers for its own people and for its patient, never for another practice.",
+        expression="AppointmentResponse.actor",
+        details_code="actor-not-yours",
+    )
+
+
+@WORDS.says(NotAParticipant)
+def _(_: NotAParticipant) -> CreneauError:
+    return Unprocessable(
+        "Cet acteur ne participe pas au rendez-vous : seul un participant y répond.",
+        "This actor has no part in the appointment: only a participant answers.",
+        expression="AppointmentResponse.actor",
+        details_code="not-a-participant",
+    )
+
+
+@WORDS.says(AnsweredAfterEnd)
+def _(r: AnsweredAfterEnd) -> CreneauError:
+    return Unprocessable(
+        f"Un rendez-vous « {r.status} » n'attend plus de réponse.",
+        f"An appointment that is “{r.status}” waits for no answer any more.",
+        expression="AppointmentResponse.appointment",
+        details_code="already-ended",
+        diagnostics=f"status {r.status}",
+    )
+
+
+@WORDS.says(AnswerOrder)
+def _(_: AnswerOrder) -> CreneauError:
+    return Unprocessable(
+        "Une autre heure se dit par son début et sa fin, celle-ci après celui-là.",
+        "Another time is said by its start and its end, the latter after the former.",
+        expression=["AppointmentResponse.start", "AppointmentResponse.end"],
+        details_code="appointment-order",
+    )
+
+
+@WORDS.says(AnswerTimes)
+def _(_: AnswerTimes) -> CreneauError:
+    return Unprocessable(
+        "Cette heure n'est ni celle du rendez-vous ni celle qui est proposée : pour en proposer une autre, répondez"
+        " « tentative ».",
+        "This time is neither the appointment's nor the one that is proposed: to propose another, answer “tentative”.",
+        expression=["AppointmentResponse.start", "AppointmentResponse.end"],
+        details_code="answer-times",
+    )
+
+
+@WORDS.says(ProposalNotFree)
+def _(r: ProposalNotFree) -> CreneauError:
+    return Conflict(
+        f"L'heure proposée ({when(r.start)}) n'est pas libre dans l'agenda : le rendez-vous reste où il est.",
+        f"The proposed time ({when(r.start)}) is not free in the agenda: the appointment stays where it is.",
+        expression="AppointmentResponse.appointment",
+        details_code="proposal-not-free",
+    )

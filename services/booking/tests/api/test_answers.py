@@ -1,0 +1,359 @@
+"""AppointmentResponse: what each participant answers, and what becomes of the appointment."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from services.booking.tests.api.test_access_rules import deadline
+from services.booking.tests.api.test_confirmation import CANCELLED, CONFIRMS, answers, asked, told, until
+from services.booking.tests.client import Caller, code
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import appointment, ref, schedule, utc
+from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.surgery import open_surgery
+from services.booking.tests.telling import in_words
+
+from creneau_booking.api.responses import ResponseStore
+from creneau_booking.app import create_stores
+from creneau_booking.storage.appointment_mapper import COUNTER_PROPOSAL
+from creneau_shared.errors import CreneauError
+from creneau_shared.fhir.storage.store import Resource, WriteContext
+
+
+@pytest.fixture
+async def agenda(practice: Practice) -> Agenda:
+    """One whose practice confirms."""
+    return await practice.open_agenda(extension=CONFIRMS)
+
+
+@pytest.fixture
+async def camille(practice: Practice) -> str:
+    return await practice.new_patient()
+
+
+def response(path: str, actor: str, status: str, at: tuple[str, str] | None = None, **more: Any) -> Resource:
+    times = {"start": at[0], "end": at[1]} if at else {}
+    return {
+        "resourceType": "AppointmentResponse",
+        "appointment": ref(path),
+        "actor": ref(actor),
+        "participantStatus": status,
+        **times,
+        **more,
+    }
+
+
+async def given(
+    caller: Caller, path: str, actor: str, status: str, at: tuple[str, str] | None = None, **more: Any
+) -> httpx.Response:
+    return await caller.post("AppointmentResponse", response(path, actor, status, at, **more))
+
+
+def time_of(agenda: Agenda, index: int) -> tuple[str, str]:
+    return utc(agenda.at(index)), utc(agenda.at(index + 1))
+
+
+def proposal(resource: Resource) -> Resource:
+    """The parts of the counter-proposal that an Appointment says."""
+    for extension in resource.get("extension", ()):
+        if extension["url"] == COUNTER_PROPOSAL:
+            return {
+                part["url"]: part.get("valueInstant") or part["valueReference"]["reference"]
+                for part in extension["extension"]
+            }
+    return {}
+
+
+async def read(caller: Caller, path: str) -> Resource:
+    found: Resource = (await caller.get(path)).json()
+    return found
+
+
+async def booked(caller: Caller, agenda: Agenda, who: str, index: int = 0) -> str:
+    wanted = appointment(
+        "booked", slots=agenda.slots[index : index + 1], patient=who, start=agenda.at(index)
+    )
+    answer = await caller.post("Appointment", wanted)
+    assert answer.status_code == 201, answer.text
+    return f"Appointment/{answer.json()['id']}"
+
+
+class TestAccepting:
+    async def test_72_the_practitioner_accepts(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """72, 74: all who are required have accepted: booked, the slot busy, told once; sent twice it changes nothing."""
+        path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
+        software = callers.software()
+        answer = await given(software, path, agenda.practitioner, "accepted")
+        assert answer.status_code == 201, answer.text
+        seen = await read(software, path)
+        assert (seen["status"], set(answers(seen).values()), until(seen)) == ("booked", {"accepted"}, None)
+        assert await practice.slot_statuses(agenda.slots[:1]) == ["busy"]
+        assert (await given(software, path, agenda.practitioner, "accepted")).status_code == 201
+        assert (await read(software, path))["meta"] == seen["meta"]
+        assert await practice.kinds(seen["id"]) == ["held", "booked"]
+
+    async def test_72_each_of_several_is_waited_for(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """72: two practitioners, one after the other; who is optional is not waited for."""
+        free = await practice.open_agenda()
+        second, guest = (await practice.open_agenda()).practitioner, (await practice.open_agenda()).practitioner
+        wanted = appointment(
+            "pending", slots=free.slots[:1], patient=camille, actors=[free.practitioner, second], start=free.start
+        )
+        for participant in wanted["participant"]:
+            participant["status"] = "needs-action"
+        wanted["participant"].append({"actor": ref(guest), "required": "optional", "status": "needs-action"})
+        software = callers.software()
+        path = f"Appointment/{(await software.post('Appointment', wanted)).json()['id']}"
+        for who, status in ((second, "pending"), (camille, "pending"), (free.practitioner, "booked")):
+            assert (await given(software, path, who, "accepted")).status_code == 201
+            assert (await read(software, path))["status"] == status
+        assert answers(await read(software, path))[guest] == "needs-action"
+
+    async def test_72_a_role_answers_for_its_practitioner(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """72, 74: a practice whose agenda names both answers once; another practice never."""
+        ours, theirs = await open_surgery(practice), await open_surgery(practice)
+        confirming = schedule(ours.agenda, [ours.practitioner, ours.role], extension=CONFIRMS)
+        assert (await callers.software().put(f"Schedule/{ours.agenda}", confirming)).status_code == 200
+        wanted = appointment("proposed", slots=ours.slots[:1], patient=camille)
+        path = f"Appointment/{(await callers.patient(camille).post('Appointment/$book', wanted)).json()['id']}"
+        them = callers.staff(theirs.organization, role="software")
+        for who in (ours.practitioner, theirs.practitioner, camille):
+            refused = await given(them, path, who, "accepted")
+            assert (refused.status_code, code(refused)) == (422, "unknown-appointment"), refused.text
+        us = callers.staff(ours.organization, role="software")
+        stranger = await given(us, path, theirs.practitioner, "accepted")
+        assert (stranger.status_code, code(stranger)) == (403, "actor-not-yours"), stranger.text
+        assert (await given(us, path, ours.role, "accepted")).status_code == 201
+        assert (await read(us, path))["status"] == "booked"
+
+    async def test_74_a_patients_yes_does_not_book_for_the_practice(
+        self, callers: Callers, agenda: Agenda, camille: str
+    ) -> None:
+        """74: the patient answers for themselves only, and not what they hold only; what software asks them, they accept."""
+        caller = callers.patient(camille)
+        path = f"Appointment/{(await asked(caller, agenda, camille))['id']}"
+        answering = callers.answering(camille)
+        refused = await given(answering, path, agenda.practitioner, "accepted")
+        assert refused.status_code == 403, refused.text
+        assert (await given(answering, path, camille, "accepted")).status_code == 201
+        assert (await read(caller, path))["status"] == "pending"
+        offered = appointment(
+            "pending", slots=agenda.slots[1:2], patient=camille, actors=[agenda.practitioner], start=agenda.at(1)
+        )
+        offered["participant"][0]["status"] = "needs-action"
+        theirs = f"Appointment/{(await callers.software().post('Appointment', offered)).json()['id']}"
+        assert (await given(answering, theirs, camille, "accepted")).status_code == 201
+        assert (await read(caller, theirs))["status"] == "booked"
+
+
+class TestDeclining:
+    async def test_74_the_practice_declines(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """74: cancelled with by whom, the time free, told; sent again nothing changes, and nothing else is answered."""
+        path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
+        software = callers.software()
+        for _ in range(2):
+            assert (await given(software, path, agenda.practitioner, "declined")).status_code == 201
+        seen = await read(software, path)
+        assert (seen["status"], answers(seen)[agenda.practitioner]) == ("cancelled", "declined")
+        assert seen["cancelationReason"]["coding"][0]["code"] == "prov"
+        assert seen["meta"]["versionId"] == "2"
+        assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+        [_, (kind, data)] = await told(practice, seen["id"])
+        assert (kind, data["cancellation"]["by"], data["awaits"]) == ("cancelled", "provider", "practice")
+        for caller, who, status in (
+            (software, agenda.practitioner, "accepted"),
+            (callers.answering(camille), camille, "accepted"),
+            (callers.answering(camille), camille, "declined"),
+        ):
+            late = await given(caller, path, who, status)
+            assert (late.status_code, code(late)) == (422, "already-ended"), late.text
+
+    async def test_74_the_patient_declines_within_the_deadline(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """74, 76: what is booked is cancelled by them, as long as the agenda lets it go."""
+        free = await practice.open_agenda(extension=[deadline(24 * 6)])
+        path = await booked(callers.patient(camille), free, camille)
+        answering = callers.answering(camille)
+        practice.clock.advance(timedelta(days=2))
+        late = await given(answering, path, camille, "declined")
+        practice.clock.advance(-timedelta(days=2))
+        assert (late.status_code, code(late)) == (422, "change-too-late"), late.text
+        assert (await given(answering, path, camille, "declined")).status_code == 201
+        assert (await read(callers.software(), path))["status"] == "cancelled"
+        assert await practice.slot_statuses(free.slots[:1]) == ["free"]
+        [_, (kind, data)] = await told(practice, path.partition("/")[2])
+        assert (kind, data["cancellation"]) == ("cancelled", {"reason": "pat", "by": "patient"})
+
+
+class TestCounterProposals:
+    async def test_74_another_time_is_proposed_and_accepted(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """74: kept, visible, told; the other side accepts, and the visit is at that time, the old one free."""
+        caller, answering, software = callers.patient(camille), callers.answering(camille), callers.software()
+        path = f"Appointment/{(await asked(caller, agenda, camille))['id']}"
+        said = await given(software, path, agenda.practitioner, "tentative", time_of(agenda, 2), comment="plutôt")
+        assert said.status_code == 201, said.text
+        seen = await read(caller, path)
+        start, end = time_of(agenda, 2)
+        assert proposal(seen) == {
+            "response": f"AppointmentResponse/{said.json()['id']}",
+            "by": agenda.practitioner,
+            "start": start,
+            "end": end,
+        }
+        assert (seen["status"], answers(seen)[camille], answers(seen)[agenda.practitioner]) == (
+            "pending",
+            "needs-action",
+            "tentative",
+        )
+        assert await practice.slot_statuses(agenda.slots) == ["busy-tentative", "free", "free"]
+        _, (kind, data) = await told(practice, seen["id"])
+        assert (kind, data["proposal"]["start"]) == ("held", start)
+        assert (await given(answering, path, camille, "accepted")).status_code == 201
+        moved = await read(caller, path)
+        assert (moved["status"], moved["start"], proposal(moved), until(moved)) == ("booked", start, {}, None)
+        assert set(answers(moved).values()) == {"accepted"}
+        assert await practice.slot_statuses(agenda.slots) == ["free", "free", "busy"]
+
+    async def test_74_a_proposed_time_that_is_gone(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """74: 409, and all is as it was."""
+        answering, software = callers.answering(camille), callers.software()
+        path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
+        await given(software, path, agenda.practitioner, "tentative", time_of(agenda, 1))
+        rival = await practice.new_patient()
+        await booked(software, agenda, rival, 1)
+        refused = await given(answering, path, camille, "accepted", time_of(agenda, 1))
+        assert refused.status_code == 409, refused.text
+        nowhere = (utc(agenda.at(20)), utc(agenda.at(21)))
+        await given(software, path, agenda.practitioner, "tentative", nowhere)
+        refused = await given(answering, path, camille, "accepted")
+        assert (refused.status_code, code(refused)) == (409, "proposal-not-free"), refused.text
+        seen = await read(software, path)
+        assert (seen["status"], seen["slot"]) == ("pending", [ref(f"Slot/{agenda.slots[0]}")])
+        assert await practice.slot_statuses(agenda.slots) == ["busy-tentative", "busy", "free"]
+
+    async def test_74_a_patient_proposes_for_what_is_booked(
+        self, callers: Callers, practice: Practice, camille: str
+    ) -> None:
+        """74: the visit stays as it is until the practice accepts; who accepts the time as it is refuses the other."""
+        free = await practice.open_agenda()
+        path = await booked(callers.patient(camille), free, camille)
+        answering, software = callers.answering(camille), callers.software()
+        for _ in range(2):
+            assert (await given(answering, path, camille, "tentative", time_of(free, 1))).status_code == 201
+        seen = await read(software, path)
+        assert (seen["status"], seen["meta"]["versionId"]) == ("booked", "2")
+        assert proposal(seen)["by"] == camille
+        as_it_is = time_of(free, 0)
+        assert (await given(software, path, free.practitioner, "accepted", as_it_is)).status_code == 201
+        seen = await read(software, path)
+        assert (proposal(seen), seen["start"]) == ({}, as_it_is[0])
+        assert (await given(answering, path, camille, "tentative", time_of(free, 2))).status_code == 201
+        assert (await given(software, path, free.practitioner, "accepted")).status_code == 201
+        seen = await read(software, path)
+        assert (seen["status"], seen["start"]) == ("booked", time_of(free, 2)[0])
+        assert await practice.slot_statuses(free.slots) == ["free", "free", "busy"]
+        assert (await practice.kinds(seen["id"]))[-1] == "moved"
+
+    async def test_74_times_that_nobody_proposed(self, callers: Callers, agenda: Agenda, camille: str) -> None:
+        """74: a yes to another time is no yes; half a time is none."""
+        path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
+        software, start = callers.software(), utc(agenda.at(1))
+        refused = await given(software, path, agenda.practitioner, "accepted", time_of(agenda, 1))
+        assert (refused.status_code, code(refused)) == (422, "answer-times"), refused.text
+        half = response(path, agenda.practitioner, "tentative", start=start)
+        refused = await software.post("AppointmentResponse", half)
+        assert (refused.status_code, code(refused)) == (422, "appointment-order"), refused.text
+        stranger = await given(software, path, "Practitioner/autre", "accepted")
+        assert (stranger.status_code, code(stranger)) == (422, "not-a-participant"), stranger.text
+
+
+class TestWithdrawing:
+    @pytest.mark.parametrize("way", ["delete", "put", "post"])
+    async def test_74_the_practice_withdraws_its_yes(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, way: str
+    ) -> None:
+        """74: what was booked waits for the practice again, with a deadline."""
+        path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
+        software = callers.software()
+        yes = (await given(software, path, agenda.practitioner, "accepted")).json()
+        own = f"AppointmentResponse/{yes['id']}"
+        if way == "delete":
+            answer = await software.delete(own)
+        elif way == "put":
+            answer = await software.put(own, {**yes, "participantStatus": "needs-action"})
+        else:
+            answer = await given(software, path, agenda.practitioner, "needs-action")
+        assert answer.status_code in (200, 201, 204), answer.text
+        seen = await read(software, path)
+        assert (seen["status"], answers(seen)[agenda.practitioner]) == ("pending", "needs-action")
+        assert until(seen)
+        assert await practice.slot_statuses(agenda.slots[:1]) == ["busy-tentative"]
+        assert (await practice.kinds(seen["id"]))[-1] == "updated"
+        assert (await given(software, path, agenda.practitioner, "accepted")).status_code == 201
+        assert (await read(software, path))["status"] == "booked"
+
+    async def test_74_what_is_over_is_only_forgotten(
+        self, callers: Callers, agenda: Agenda, camille: str
+    ) -> None:
+        """74: an answer to what was cancelled since may be deleted."""
+        path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
+        software = callers.software()
+        yes = (await given(software, path, agenda.practitioner, "accepted")).json()
+        assert (await software.patch(path, CANCELLED)).status_code == 200
+        assert (await software.delete(f"AppointmentResponse/{yes['id']}")).status_code == 204
+        assert (await read(software, path))["status"] == "cancelled"
+
+
+async def test_74_decline_against_accept(fresh: Practice) -> None:
+    """74, 58: 64 at once, half accepting for the practice, half declining for the patient: what is stored, taken and told
+    agrees, and nothing fails but by a refusal."""
+    agenda = await fresh.open_agenda(8, extension=CONFIRMS)
+    patients = [await fresh.new_patient() for _ in agenda.slots]
+    waiting = [
+        await fresh.create(
+            appointment("booked", slots=[slot], patient=patient), fresh.context(patient, [patient])
+        )
+        for slot, patient in zip(agenda.slots, patients, strict=True)
+    ]
+    store: ResponseStore = create_stores(fresh.settings).responses
+
+    async def answer(context: WriteContext, id_: str, actor: str, status: str) -> str:
+        try:
+            with in_words():
+                async with fresh.database.transaction() as connection:
+                    await store.create(
+                        connection, context, response(f"Appointment/{id_}", actor, status)
+                    )
+        except CreneauError as refused:
+            return refused.issues[0].details_code or "?"
+        return "heard"
+
+    attempts = []
+    for stored, patient in zip(waiting, patients, strict=True):
+        for _ in range(4):
+            attempts.append(answer(fresh.context(), stored.id, agenda.practitioner, "accepted"))
+            attempts.append(answer(fresh.context(patient, [patient]), stored.id, patient, "declined"))
+    said = await asyncio.gather(*attempts)
+    assert set(said) <= {"heard", "already-ended"}
+    for stored, slot in zip(waiting, agenda.slots, strict=True):
+        kinds, status = await fresh.kinds(stored.id), (await fresh.slot(slot))["status"]
+        assert status == "free"  # the patient's no is the last word, before or after the yes
+        assert kinds in (["held", "cancelled"], ["held", "booked", "cancelled"])
+    assert await fresh.occupied(agenda.practitioner) == []

@@ -1,0 +1,54 @@
+"""What the ROR searches by: numbers and dates of places, offers and organisations; elements of which one occurrence counts.
+
+Entries of what is stored already are written by `creneau-directory reindex`.
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+_DATES = ("organization", "location", "healthcare_service")
+_NUMBERS = ("organization", "location", "healthcare_service")
+_OCCURRENCES = ("organization", "location")
+_SENSITIVE = (
+    "https://interop.esante.gouv.fr/ig/fhir/ror/StructureDefinition/ror-healthcareservice-sensitive-unit"
+)
+
+
+def upgrade() -> None:
+    for table in _OCCURRENCES:
+        op.execute(f"ALTER TABLE {table} ADD COLUMN occurrences jsonb NOT NULL DEFAULT '[]'")
+    for table in _DATES:
+        op.execute(
+            f"CREATE TABLE {table}_date (key bigint NOT NULL, parameter text NOT NULL,"
+            " low timestamptz NOT NULL, high timestamptz NOT NULL)"
+        )
+        op.execute(f"CREATE INDEX ix_{table}_date_key ON {table}_date (key)")
+        op.execute(f"CREATE INDEX ix_{table}_date_low ON {table}_date (parameter, low, key)")
+        op.execute(f"CREATE INDEX ix_{table}_date_high ON {table}_date (parameter, high, key)")
+    for table in _NUMBERS:
+        op.execute(
+            f"CREATE TABLE {table}_number (key bigint NOT NULL, parameter text NOT NULL, value numeric NOT NULL)"
+        )
+        op.execute(f"CREATE INDEX ix_{table}_number_key ON {table}_number (key)")
+        op.execute(f"CREATE INDEX ix_{table}_number_value ON {table}_number (parameter, value, key)")
+    op.execute(
+        "UPDATE healthcare_service SET terms = terms || '{~sensitive}'::text[]"
+        " WHERE content IS NOT NULL AND position('sensitive-unit' IN convert_from(content, 'UTF8')) > 0"
+        " AND jsonb_path_exists(convert_from(content, 'UTF8')::jsonb,"
+        f" '$.extension[*] ? (@.url == \"{_SENSITIVE}\" && @.valueBoolean == true)')"
+    )
+
+
+def downgrade() -> None:
+    for table in _NUMBERS:
+        op.execute(f"DROP TABLE {table}_number")
+    for table in _DATES:
+        op.execute(f"DROP TABLE {table}_date")
+    for table in _OCCURRENCES:
+        op.execute(f"ALTER TABLE {table} DROP COLUMN occurrences")

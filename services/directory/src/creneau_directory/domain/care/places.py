@@ -1,0 +1,249 @@
+"""Places by the names that people give them: communes, arrondissements, postal codes, départements, regions.
+
+`data/communes.csv` and `data/departments.csv` (INSEE, code officiel géographique 2026; La Poste; positions GeoNames; where
+the gazetteer has none, the mean of the communes of the same postal code, marked `~`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from creneau_directory.domain.care.spelling import SMALL, Alike, fold, joined
+from creneau_directory.domain.care.vocabulary import read_table
+
+PlaceKind = Literal["arrondissement", "commune", "postal-code", "department", "region"]
+
+TYPED_WRONG_FROM = 2_000
+"""inhabitants from which on a commune is found although its name is misspelt"""
+SHORT_FROM = 3_000
+"""inhabitants from which on a commune is found by the beginning of its name: `Carhaix` for Carhaix-Plouguer"""
+_MUCH_LARGER = 20
+"""times the inhabitants of a commune of exactly a name, for a town that is called so in short: `Aix`"""
+_NUMBERED = {"75056": ("paris", 20), "13055": ("marseille", 16), "69123": ("lyon", 9)}
+"""communes with arrondissements: name, how many"""
+_ROMAN = ("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx").split()
+_ORDINALS = ("", "e", "er", "eme", "ieme", "ème", "nd")
+_SAINTS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
+_REGION_WORDS = {
+    "idf": "11", "paca": "93", "aura": "84", "rhone alpes": "84", "auvergne": "84", "alsace": "44", "lorraine": "44",
+    "champagne": "44", "picardie": "32", "nord pas de calais": "32", "aquitaine": "75", "limousin": "75",
+    "languedoc": "76", "midi pyrenees": "76", "region parisienne": "11", "bourgogne": "27", "franche comte": "27",
+    "basse normandie": "28", "haute normandie": "28",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place: its key among the terms of the index (`c:35238`), its name, where it is (degrees, WGS 84)."""
+
+    kind: PlaceKind
+    key: str
+    name: str
+    latitude: float | None
+    longitude: float | None
+    population: int = 0
+    department: str = ""
+
+    @property
+    def position(self) -> tuple[float, float] | None:
+        if self.latitude is None or self.longitude is None:
+            return None
+        return self.latitude, self.longitude
+
+
+@dataclass(frozen=True, slots=True)
+class Commune:
+    """A row of the table of communes; `part_of` a commune: one of its arrondissements."""
+
+    insee: str
+    name: str
+    department: str
+    postal_codes: tuple[str, ...]
+    population: int
+    latitude: float | None
+    longitude: float | None
+    part_of: str | None
+
+    @property
+    def place(self) -> Place:
+        kind: PlaceKind = "arrondissement" if self.part_of else "commune"
+        return Place(
+            kind, f"c:{self.insee}", self.name, self.latitude, self.longitude, self.population, self.department
+        )
+
+
+class Gazetteer:
+    """Places by name. Everything is made once, and only read after that."""
+
+    def __init__(self, communes: Sequence[Commune], departments: Sequence[Mapping[str, str]]) -> None:
+        self.communes = {commune.insee: commune for commune in communes}
+        self._by_name: dict[str, list[Commune]] = defaultdict(list)
+        self._by_postal: dict[str, list[Commune]] = defaultdict(list)
+        self._short: dict[str, Commune] = {}
+        self._arrondissements: dict[tuple[str, int], Commune] = {}
+        self.region_of = {row["code"]: row["region_code"] for row in departments}
+        self._areas = _areas(departments)
+        largest_first = sorted(communes, key=lambda commune: -commune.population)
+        for commune in largest_first:
+            self._enter(commune)
+        names = [name for name in self._by_name if self._by_name[name][0].population >= TYPED_WRONG_FROM]
+        self._alike = Alike(list(dict.fromkeys(joined(name.split()) for name in names)), importance=4.0)
+        self._joined = {joined(name.split()): name for name in reversed(names)}
+        self.longest = max(len(name.split()) for name in (*self._by_name, *self._areas))
+        self._sorted = sorted((name, -found[0].population) for name, found in self._by_name.items())
+
+    def _enter(self, commune: Commune) -> None:
+        for code in commune.postal_codes:
+            self._by_postal[code].append(commune)
+        if commune.part_of:
+            digits = "".join(c for c in commune.name if c.isdigit())
+            self._arrondissements[_NUMBERED[commune.part_of][0], int(digits)] = commune
+            return
+        key = place_key(commune.name)
+        self._by_name[key].append(commune)
+        if commune.population >= SHORT_FROM:
+            words = key.split()
+            for length in range(1, len(words)):
+                short = " ".join(words[:length])
+                if short not in ("saint", "sainte", "saints", "pont", "bois", "mont", "port", "bourg", "ville", "grand", "val"):
+                    self._short.setdefault(short, commune)
+
+    def named(self, words: Sequence[str]) -> tuple[Place, float] | None:
+        """The place of exactly this name (folded words, small ones left out), and how sure that is (0 to 1)."""
+        name = " ".join(_SAINTS.get(word, word) for word in words)
+        area = self._areas.get(name)
+        communes = self._by_name.get(name)
+        if area is not None and (communes is None or communes[0].population < 100_000):
+            return area, 0.95
+        short = self._short.get(name)
+        if communes and (short is None or short.population < _MUCH_LARGER * communes[0].population):
+            largest = communes[0]
+            sure = 0.95 if largest.population >= 5_000 else 0.75 if largest.population >= 500 else 0.5
+            return largest.place, sure
+        if short is not None and len(name) >= 3:
+            return short.place, 0.8 if short.population >= 10_000 else 0.6
+        if len(words) == 1:
+            return self._coded(words[0])
+        return None
+
+    def of_name(self, name: str) -> Sequence[Commune]:
+        """The communes of this name, the largest first."""
+        return self._by_name.get(place_key(name), ())
+
+    def _coded(self, word: str) -> tuple[Place, float] | None:
+        """A postal code or the number of a département."""
+        if len(word) == 5 and word.isdigit() and word in self._by_postal:
+            communes = self._by_postal[word]
+            first = next((c for c in communes if c.part_of), communes[0])
+            if len(communes) == 1 or first.part_of:
+                return first.place, 1.0
+            place = Place("postal-code", f"z:{word}", f"{word} {first.name}", first.latitude, first.longitude)
+            return place, 1.0
+        area = self._areas.get(f"#{word}")
+        return (area, 0.6) if area is not None else None
+
+    def arrondissement(self, city: str | None, number: str) -> Place | None:
+        """`lyon` and `3`, `3e`, `3eme`, `xv`; without a city an ordinal is of Paris."""
+        n = _ordinal(number)
+        if n is None:
+            return None
+        if city is None:
+            if number.isdigit() or number in ("i", "v", "x", "ii", "vi", "iv", "xi", "e", "er"):
+                return None
+            city = "paris"
+        commune = self._arrondissements.get((city, n))
+        return commune.place if commune else None
+
+    def misspelt(self, words: Sequence[str]) -> tuple[Place, float] | None:
+        """The commune whose name sounds or is spelt nearly so."""
+        name = joined(_SAINTS.get(word, word) for word in words)
+        if len(name) < 4 or any(c.isdigit() for c in name):
+            return None
+        for alike, sure in ((self._alike.sounding(name), 0.5), (self._alike.spelt(name), 0.4)):
+            if alike is not None:
+                return self._by_name[self._joined[alike]][0].place, sure
+        return None
+
+    def beginning(self, text: str, most: int) -> list[Place]:
+        """Communes whose name begins so, the largest first; or of a postal code that begins so."""
+        key = " ".join(_SAINTS.get(word, word) for word in place_key(text).split())
+        if not key:
+            return []
+        if key.isdigit():
+            codes = [code for code in self._by_postal if code.startswith(key)][:40] if len(key) > 1 else []
+            found = {commune.insee: commune for code in codes for commune in self._by_postal[code]}
+            return [c.place for c in sorted(found.values(), key=lambda c: -c.population)[:most]]
+        at, hits = bisect_left(self._sorted, (key,)), []
+        while at < len(self._sorted) and self._sorted[at][0].startswith(key):
+            hits.append(self._sorted[at])
+            at += 1
+        hits.sort(key=lambda hit: hit[1])
+        return [self._by_name[name][0].place for name, _ in hits[:most]]
+
+    def insee_of(self, code: str | None, postal_code: str | None, city: str | None) -> str | None:
+        """The commune, or the arrondissement where there are some, of an address."""
+        commune = self.communes.get(code or "")
+        here = self._by_postal.get((postal_code or "").replace(" ", ""), ())
+        if commune is None:
+            key = place_key(city or "")
+            same = [c for c in here if place_key(c.name) == key] or list(here)
+            commune = next((c for c in same if c.part_of), same[0]) if same else None
+            if commune is None and key and len(self._by_name.get(key, ())) == 1:
+                commune = self._by_name[key][0]
+        elif commune.insee in _NUMBERED:
+            commune = next((c for c in here if c.part_of == commune.insee), commune)
+        return commune.insee if commune else None
+
+
+def place_key(name: str) -> str:
+    """The words by which a place is found: `L'Haÿ-les-Roses` → `hay roses`."""
+    words = fold(name).split()
+    return " ".join([word for word in words if word not in SMALL] or words)
+
+
+def _ordinal(text: str) -> int | None:
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    if digits.isdigit() and text[len(digits) :] in _ORDINALS:
+        return int(digits)
+    for ending in ("", "e", "eme"):
+        roman = text.removesuffix(ending) if ending else text
+        if roman in _ROMAN:
+            return _ROMAN.index(roman) + 1
+    return None
+
+
+def _areas(departments: Sequence[Mapping[str, str]]) -> dict[str, Place]:
+    """Départements by name and by `#number`, regions by name."""
+    found: dict[str, Place] = {}
+    regions: dict[str, Place] = {}
+    for row in departments:
+        at = (float(row["latitude"]), float(row["longitude"])) if row["latitude"] else (None, None)
+        place = Place("department", f"d:{row['code']}", row["name"], *at, department=row["code"])
+        found.setdefault(place_key(row["name"]), place)
+        found[f"#{row['code'].lower()}"] = place
+        region = Place("region", f"r:{row['region_code']}", row["region"], *at)
+        regions.setdefault(row["region_code"], region)
+    for region in regions.values():
+        found.setdefault(place_key(region.name), region)
+    for words, code in _REGION_WORDS.items():
+        found.setdefault(place_key(words), regions[code])
+    return found
+
+
+def _commune(row: Mapping[str, str]) -> Commune:
+    at = (float(row["latitude"]), float(row["longitude"])) if row["latitude"] else (None, None)
+    codes = tuple(code for code in row["postal_codes"].split("|") if code)
+    return Commune(
+        row["insee_code"], row["name"], row["department"], codes, int(row["population"] or 0), *at, row["part_of"] or None
+    )
+
+
+@cache
+def gazetteer() -> Gazetteer:
+    """The places of the package."""
+    return Gazetteer([_commune(row) for row in read_table("communes.csv")], read_table("departments.csv"))

@@ -1,0 +1,147 @@
+"""From what somebody means to what is asked of the index: first exactly that, then, while nobody is found, what comes
+nearest to it, each step with what is told of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from creneau_directory.domain.care.criteria import Criteria, Near, Order
+from creneau_directory.domain.care.places import Place
+from creneau_directory.domain.care.reading import INTERLEAVED_FROM, Intent
+from creneau_directory.domain.care.vocabulary import FILTERS, Vocabulary
+
+AROUND_KM = 15.0
+"""what is `près de` a place, unless a distance is said"""
+WIDER_KM = (10.0, 30.0, 100.0)
+RINGS_KM = (2.0, 6.0, 15.0, 40.0)
+"""circles within a wider one, so that in a city the nearest are compared rather than whoever comes first"""
+SECTORS: Mapping[str, tuple[str, ...]] = {"2": ("2", "3"), "nc": ("0",), "c1": ("1",), "c2": ("2",), "c3": ("3",)}
+"""what people and the deprecated codes say → the codes of TRE_R282: `secteur 2` has two"""
+
+Widened = Literal["exact", "around", "anywhere", "instead", "wishes", "name-elsewhere", "name-other-care", "without-name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One question to the index; `told`: how it is wider than what was asked; `km`: within how far."""
+
+    criteria: Criteria
+    told: Widened = "exact"
+    km: float | None = None
+    dropped: tuple[str, ...] = ()
+    """kinds of wishes that are left aside"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked: what was read of the text, with what the other parameters say."""
+
+    intent: Intent = field(default_factory=Intent)
+    near: Near | None = None
+    """the circle that a parameter gives"""
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    codes: tuple[str, ...] = ()
+    """professions and specialities that a parameter gives, as terms of the index"""
+
+
+def steps(wanted: Wanted, words: Vocabulary) -> Iterator[Step]:
+    """The questions, in the order in which they are asked until one has an answer."""
+    exact = _exact(wanted, words)
+    dropped = tuple(wanted.filters)
+    bare = replace(exact, some=(), none=())
+    yield from _ringed(Step(exact, km=exact.circle.km if exact.circle else None))
+    if exact.names:
+        if exact.within or exact.circle:
+            yield Step(replace(exact, within=None, circle=None), "name-elsewhere")
+        if exact.cares:
+            yield Step(replace(exact, cares=()), "name-other-care")
+            yield Step(replace(exact, cares=(), within=None, circle=None, some=(), none=()), "name-elsewhere")
+        if not (exact.cares or exact.within or exact.circle or exact.some):
+            return
+        exact, bare = replace(exact, names=()), replace(bare, names=())
+        yield Step(exact, "without-name")
+    for km in WIDER_KM[:2]:
+        yield from _wider(exact, km, "around")
+    if dropped:
+        yield Step(bare, "wishes", dropped=dropped)
+    yield from _wider(exact, WIDER_KM[2], "around")
+    if exact.within or exact.circle:
+        yield Step(replace(exact, within=None, circle=None), "anywhere")
+    instead = _instead(wanted, words)
+    if instead:
+        other = replace(bare, cares=instead)
+        yield Step(other, "instead", dropped=dropped)
+        for km in WIDER_KM:
+            yield from _wider(other, km, "instead")
+        yield Step(replace(other, within=None, circle=None), "instead", dropped=dropped)
+    if dropped:
+        yield Step(replace(bare, within=None, circle=None), "wishes", dropped=dropped)
+
+
+def order_of(wanted: Wanted, words: Vocabulary, *, by_distance: bool) -> Order:
+    """Cares that are nearly as likely as the first one are shown in turn."""
+    shares = [share for _, share in wanted.intent.cares if share >= INTERLEAVED_FROM]
+    return Order(by_distance=by_distance, in_turn=len(shares) if len(shares) > 1 else 0)
+
+
+def _exact(wanted: Wanted, words: Vocabulary) -> Criteria:
+    intent = wanted.intent
+    place, near = intent.place, wanted.near
+    origin = (near.latitude, near.longitude) if near else place.position if place else None
+    circle = near
+    if near is None and place is not None and intent.near and place.position and _is_spot(place):
+        circle = Near(*place.position, AROUND_KM)
+    return Criteria(
+        cares=_cares(intent.cares, wanted.codes, words),
+        some=tuple(_terms(kind, values) for kind, values in wanted.filters.items() if kind in FILTERS),
+        none=tuple(term for kind, values in intent.excluded.items() for term in _terms(kind, values)),
+        names=tuple((tuple(f"n:{name}" for name in word.names), word.sure) for word in intent.names),
+        within=place.key if place is not None and (near is None and circle is None) else None,
+        circle=circle,
+        origin=origin,
+    )
+
+
+def _is_spot(place: Place) -> bool:
+    return place.kind not in ("department", "region")
+
+
+def _cares(
+    cares: Sequence[tuple[str, float]], codes: Sequence[str], words: Vocabulary
+) -> tuple[tuple[tuple[str, ...], float], ...]:
+    if codes:
+        return ((tuple(codes), 1.0),)
+    return tuple((words.cares[key].codes, share) for key, share in cares)
+
+
+def _terms(kind: str, values: Sequence[str]) -> tuple[str, ...]:
+    if kind == "sector":
+        values = [code for value in values for code in SECTORS.get(value, (value,))]
+    return tuple(f"{kind}:{value}" for value in values)
+
+
+def _instead(wanted: Wanted, words: Vocabulary) -> tuple[tuple[tuple[str, ...], float], ...]:
+    named = {key for key, _ in wanted.intent.cares}
+    keys = dict.fromkeys(words.cares[key].instead for key, _ in wanted.intent.cares)
+    return tuple((words.cares[key].codes, 1.0) for key in keys if key is not None and key not in named)
+
+
+def _wider(criteria: Criteria, km: float, told: Widened) -> Iterator[Step]:
+    """Within a circle around what was named, where it is a spot that has a position."""
+    if criteria.origin is None or not (criteria.within or criteria.circle):
+        return
+    if criteria.circle is not None and criteria.circle.km >= km:
+        return
+    yield Step(replace(criteria, within=None, circle=Near(*criteria.origin, km)), told, km)
+
+
+def _ringed(step: Step) -> Iterator[Step]:
+    """A circle, the smaller ones within it first: those ask for enough to be worth their while (see `ENOUGH`)."""
+    circle = step.criteria.circle
+    if circle is not None:
+        for km in RINGS_KM:
+            if km < circle.km:
+                yield Step(replace(step.criteria, circle=replace(circle, km=km)), "exact", km, ("ring",))
+    yield step

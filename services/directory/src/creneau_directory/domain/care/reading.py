@@ -1,0 +1,392 @@
+"""From what somebody typed to what they mean: whom, where, how, by what name. Pure; it never diagnoses.
+
+The words are covered by pieces that are known (terms of the vocabulary, places, names), so that the pieces fit best
+together; what no piece covers is ignored, and told. `Rennes dermato femme`, `dr Payet`, `kiné à domicile lyon 3`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Literal
+
+from creneau_directory.domain.care.places import Gazetteer, Place, gazetteer
+from creneau_directory.domain.care.spelling import SMALL, fold, joined, stem
+from creneau_directory.domain.care.vocabulary import FILTERS, Term, Vocabulary, vocabulary
+
+WORDS_MAX = 40
+"""of a text; what follows is not read"""
+PLACE_WORDS = frozenset("a au aux en sur vers dans in near at de".split())
+"""before the name of a place"""
+INTERLEAVED_FROM = 0.75
+"""cares whose share is this part of the first one's are shown in turn: for a backache a doctor, a physiotherapist …"""
+
+PieceKind = Literal["care", "motive", "filter", "emergency", "place", "near", "nearme", "name", "title", "skip", "negation"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNames:
+    """Which pieces of a text are names that the directory has: piece → (names, how sure that is)."""
+
+    names: Mapping[str, tuple[tuple[str, ...], float]] = field(default_factory=dict)
+
+    def of(self, piece: str) -> tuple[tuple[str, ...], float] | None:
+        return self.names.get(piece)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some words of the text that mean one thing."""
+
+    start: int
+    end: int
+    kind: PieceKind
+    worth: float
+    meaning: Term | Place | tuple[str, ...] | None = None
+    corrected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NameWord:
+    """A word of a name as it was typed, and the names of the directory that it may be."""
+
+    typed: str
+    names: tuple[str, ...]
+    sure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """A part of the text and what it was taken for."""
+
+    text: str
+    kind: str
+    meaning: str
+    corrected: bool = False
+    keys: tuple[str, ...] = ()
+    """of cares"""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What somebody looks for. `cares`: (key of a care, share from 0 to 1), the first first."""
+
+    cares: tuple[tuple[str, float], ...] = ()
+    place: Place | None = None
+    near: bool = False
+    """around the place rather than within it"""
+    near_me: bool = False
+    names: tuple[NameWord, ...] = ()
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    excluded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    emergencies: tuple[str, ...] = ()
+    """numbers to call first"""
+    understood: tuple[Understood, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not (self.cares or self.place or self.names or self.filters or self.near_me)
+
+
+class Reader:
+    """Reads texts with a vocabulary and places."""
+
+    def __init__(self, words: Vocabulary, places: Gazetteer) -> None:
+        self._vocabulary = words
+        self._places = places
+
+    def name_pieces(self, text: str) -> list[str]:
+        """What of a text could be a name: each word, and two neighbours as one (`le goff`, `n diaye`)."""
+        words = _words(text)
+        pairs = [joined(pair) for pair in zip(words, words[1:], strict=False)]
+        return list(dict.fromkeys(word for word in (*words, *pairs) if len(word) > 1 and not word.isdigit()))
+
+    def read(self, text: str, known: KnownNames | None = None) -> Intent:
+        """The most fitting reading of a text; `known`: the names of the directory among its pieces."""
+        words = _words(text)
+        pieces = _best_cover(words, list(self._pieces(words, known or KnownNames())))
+        return self._intent(words, pieces)
+
+    # -- pieces ----------------------------------------------------------------------------------------------
+
+    def _pieces(self, words: Sequence[str], known: KnownNames) -> Iterator[Piece]:
+        corrections = [self._correction(word) for word in words]
+        for start in range(len(words)):
+            yield from self._terms(words, corrections, start)
+            yield from self._named_places(words, start)
+            yield from self._names(words, start, known)
+
+    def _correction(self, word: str) -> tuple[str, float] | None:
+        """The word of the vocabulary that a misspelt one stands for."""
+        stemmed = stem(word)
+        vocabulary = self._vocabulary
+        if stemmed in vocabulary.words or word in vocabulary.words or len(word) < 4 or word.isdigit():
+            return None
+        heard = vocabulary.alike.sounding(stemmed)
+        if heard is not None:
+            return heard, 0.62
+        spelt = vocabulary.alike.spelt(stemmed)
+        return (spelt, 0.55) if spelt is not None else None
+
+    def _terms(
+        self, words: Sequence[str], corrections: Sequence[tuple[str, float] | None], start: int
+    ) -> Iterator[Piece]:
+        if words[start] in SMALL:
+            exact = self._vocabulary.phrases.get((words[start],))
+            if exact is not None and exact.kind == "skip":
+                yield Piece(start, start + 1, "skip", 0.05, exact)
+        chosen: list[tuple[tuple[str, float], ...]] = []
+        for end in range(start + 1, min(len(words), start + 2 * self._vocabulary.longest) + 1):
+            word = words[end - 1]
+            if word not in SMALL:
+                own = (stem(word), 1.0)
+                other = corrections[end - 1]
+                chosen.append((own, other) if other is not None else (own,))
+                if len(chosen) > self._vocabulary.longest:
+                    return
+                yield from self._phrases(start, end, chosen)
+            exact = self._vocabulary.phrases.get(tuple(words[start:end]))
+            if exact is not None and len(words[start:end]) > 1:
+                yield _term_piece(start, end, exact, 1.0, end - start)
+
+    def _phrases(
+        self, start: int, end: int, chosen: Sequence[tuple[tuple[str, float], ...]]
+    ) -> Iterator[Piece]:
+        for spelling in product(*chosen):
+            term = self._vocabulary.phrases.get(tuple(word for word, _ in spelling))
+            if term is not None:
+                yield _term_piece(start, end, term, min(sure for _, sure in spelling), len(spelling))
+
+    def _named_places(self, words: Sequence[str], start: int) -> Iterator[Piece]:
+        introduced = 0.35 if start and words[start - 1] in PLACE_WORDS else 0.0
+        ordinal = self._places.arrondissement(None, words[start])
+        if ordinal is not None:
+            yield Piece(start, start + 1, "place", 0.8, ordinal)
+        content: list[str] = []
+        for end in range(start + 1, min(len(words), start + self._places.longest + 2) + 1):
+            word = words[end - 1]
+            if word in SMALL:
+                continue
+            content.append(word)
+            found = self._places.named(content)
+            if found is not None:
+                place, sure = found
+                worth = sure * (1 + 0.4 * (len(content) - 1)) + introduced
+                yield Piece(start, end, "place", worth, place)
+                yield from self._arrondissements(words, content, start, end, worth)
+            elif len(content) <= 3:
+                alike = self._places.misspelt(content)
+                exact = any(stem(one) in self._vocabulary.words for one in content)
+                if alike is not None and not exact:
+                    worth = alike[1] * (1 + 0.5 * (len(content) - 1)) + introduced
+                    yield Piece(start, end, "place", worth, alike[0], corrected=True)
+            if word in SMALL and len(content) > self._places.longest:
+                return
+
+    def _arrondissements(
+        self, words: Sequence[str], content: Sequence[str], start: int, end: int, worth: float
+    ) -> Iterator[Piece]:
+        """`lyon 3`, `paris 18 eme`, `paris dans le 15e`."""
+        if len(content) != 1:
+            return
+        at = end
+        while at < len(words) and words[at] in ("dans", "le", "du", "en"):
+            at += 1
+        if at == len(words):
+            return
+        place = self._places.arrondissement(content[0], words[at])
+        if place is not None:
+            at += 1
+            while at < len(words) and words[at] in ("e", "er", "eme", "ieme", "arrondissement", "arr", "ardt"):
+                at += 1
+            yield Piece(start, at, "place", worth + 1.3, place)
+
+    def _names(self, words: Sequence[str], start: int, known: KnownNames) -> Iterator[Piece]:
+        titled = start > 0 and _is_title(self._vocabulary, words, start - 1)
+        for length in (1, 2):
+            end = start + length
+            if end > len(words):
+                return
+            piece = joined(words[start:end])
+            found = known.of(piece)
+            if found is None or (length == 1 and piece in SMALL):
+                continue
+            names, sure = found
+            worth = 0.8 * sure + (1.0 if titled else 0.0) + (0.25 if length == 2 else 0.0)
+            yield Piece(start, end, "name", worth, names, corrected=sure < 1)
+
+    # -- meaning ---------------------------------------------------------------------------------------------
+
+    def _intent(self, words: Sequence[str], pieces: Sequence[Piece]) -> Intent:
+        said = [piece for piece in pieces if piece.kind != "skip"]
+        names = tuple(
+            NameWord(joined(words[p.start : p.end]), p.meaning, 1.0 if not p.corrected else 0.8)
+            for p in said
+            if p.kind == "name" and isinstance(p.meaning, tuple)
+        )
+        filters, excluded = _filters(said, words)
+        place, near = _place(said)
+        covered = {at for piece in pieces for at in range(piece.start, piece.end)}
+        terms = [(p, p.meaning) for p in said if isinstance(p.meaning, Term)]
+        return Intent(
+            cares=self._cares(terms, has_names=bool(names)),
+            place=place,
+            near=near,
+            near_me=any(piece.kind == "nearme" for piece in said),
+            names=names,
+            filters=filters,
+            excluded=excluded,
+            emergencies=tuple(
+                dict.fromkeys(value for p, term in terms if p.kind == "emergency" for value, _ in term.targets)
+            ),
+            understood=tuple(self._told(words, piece) for piece in said if piece.kind != "negation"),
+            ignored=tuple(
+                word for at, word in enumerate(words) if at not in covered and word not in SMALL
+            ),
+        )
+
+    def _cares(self, terms: Sequence[tuple[Piece, Term]], *, has_names: bool) -> tuple[tuple[str, float], ...]:
+        """Whom is meant. A profession that is named counts before what it is for; `médecin` alone is any doctor."""
+        named = [term for piece, term in terms if piece.kind == "care"]
+        motives = [term for piece, term in terms if piece.kind == "motive"]
+        titles = [term for piece, term in terms if piece.kind == "title"]
+        generic = [term for term in named if [key for key, _ in term.targets] == [GENERAL] and _is_generic(term)]
+        if len(generic) == len(named) and motives:
+            return _together(motives, with_general=bool(generic))
+        specific = [term for term in named if term not in generic] or named
+        if specific:
+            return _together(specific)
+        if motives:
+            return _together(motives)
+        if titles and not has_names and any(fold(term.text) in _TITLES_OF_DOCTORS for term in titles):
+            return ((GENERAL, 1.0),)
+        return ()
+
+    def _told(self, words: Sequence[str], piece: Piece) -> Understood:
+        text = " ".join(words[piece.start : piece.end])
+        meaning = piece.meaning
+        if isinstance(meaning, Term):
+            kind = meaning.kind
+            cares = self._vocabulary.cares
+            if kind in ("care", "motive"):
+                keys = tuple(key for key, _ in meaning.targets)
+                return Understood(text, kind, ", ".join(cares[key].french for key in keys), piece.corrected, keys)
+            return Understood(text, kind, ", ".join(value for value, _ in meaning.targets), piece.corrected)
+        if isinstance(meaning, Place):
+            return Understood(text, meaning.kind, meaning.name, piece.corrected)
+        return Understood(text, piece.kind, ", ".join(meaning or ()), piece.corrected)
+
+
+GENERAL = "medecine-generale"
+_GENERIC = frozenset({"medecin", "toubib", "doctor", "physician", "doc", "docteur"})
+_TITLES_OF_DOCTORS = frozenset({"dr", "docteur", "docteurs"})
+
+
+def _is_generic(term: Term) -> bool:
+    return fold(term.text) in _GENERIC
+
+
+def _is_title(words: Vocabulary, text: Sequence[str], at: int) -> bool:
+    term = words.phrases.get((text[at],))
+    return (term is not None and term.kind == "title") or text[at] in ("docteur", "dr")
+
+
+def _words(text: str) -> list[str]:
+    return fold(text).split()[:WORDS_MAX]
+
+
+def _term_piece(start: int, end: int, term: Term, sure: float, content: int) -> Piece:
+    kind: PieceKind = "filter" if term.kind in FILTERS else term.kind  # type: ignore[assignment]
+    weight = {"skip": 0.3, "title": 0.6, "near": 0.7}.get(term.kind, 1.0)
+    worth = weight * sure * (content + 0.3 * (content - 1)) * (0.97 if term.kind == "motive" else 1.0)
+    return Piece(start, end, kind, worth, term, corrected=sure < 1)
+
+
+def _best_cover(words: Sequence[str], pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces that do not overlap and are worth most together."""
+    by_end: dict[int, list[Piece]] = {}
+    for piece in pieces:
+        by_end.setdefault(piece.end, []).append(piece)
+    best: list[tuple[float, tuple[Piece, ...]]] = [(0.0, ())]
+    for end in range(1, len(words) + 1):
+        choice = best[end - 1]
+        for piece in by_end.get(end, ()):
+            worth, before = best[piece.start]
+            # Of two covers worth the same, the one of fewer pieces.
+            if worth + piece.worth - 0.01 > choice[0]:
+                choice = (worth + piece.worth - 0.01, (*before, piece))
+        best.append(choice)
+    return list(best[-1][1])
+
+
+def _place(pieces: Sequence[Piece]) -> tuple[Place | None, bool]:
+    """The narrowest place that is named, and whether what is meant is around it."""
+    found = [piece for piece in pieces if isinstance(piece.meaning, Place)]
+    if not found:
+        return None, False
+    order = {"arrondissement": 0, "postal-code": 1, "commune": 2, "department": 3, "region": 4}
+
+    def rank(piece: Piece) -> tuple[int, float]:
+        assert isinstance(piece.meaning, Place)
+        return order[piece.meaning.kind], -piece.worth
+
+    best = min(found, key=rank)
+    place = best.meaning
+    assert isinstance(place, Place)
+    for other in found:
+        wider = other.meaning
+        if other is not best and isinstance(wider, Place) and wider.kind in ("department", "region"):
+            place = _within(place, wider)
+    return place, any(piece.kind == "near" for piece in pieces)
+
+
+def _within(place: Place, wider: Place) -> Place:
+    """Of communes of one name, the one in the area that is named too: `Saint-Pierre`, `Réunion`."""
+    places = gazetteer()
+    same = places.of_name(place.name)
+    key = wider.key.partition(":")[2]
+    for commune in same:
+        area = commune.department if wider.kind == "department" else places.region_of.get(commune.department)
+        if area == key:
+            return commune.place
+    return place
+
+
+def _filters(
+    pieces: Sequence[Piece], words: Sequence[str]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Wishes by their kind, and those that are negated right before."""
+    wanted: dict[str, list[str]] = {}
+    refused: dict[str, list[str]] = {}
+    for piece in pieces:
+        if piece.kind != "filter" or not isinstance(piece.meaning, Term):
+            continue
+        before = next((words[at] for at in range(piece.start - 1, -1, -1) if words[at] not in SMALL), "")
+        negated = any(other.kind == "negation" and words[other.start] == before for other in pieces)
+        target = refused if negated else wanted
+        target.setdefault(piece.meaning.kind, []).extend(value for value, _ in piece.meaning.targets)
+    return _unique(wanted), _unique(refused)
+
+
+def _unique(found: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {kind: tuple(dict.fromkeys(values)) for kind, values in found.items()}
+
+
+def _together(terms: Iterable[Term], *, with_general: bool = False) -> tuple[tuple[str, float], ...]:
+    """Cares with their shares, those that most of the terms mean first."""
+    sums: dict[str, float] = {}
+    for term in terms:
+        for key, share in term.targets:
+            sums[key] = sums.get(key, 0.0) + share * term.weight
+    most = max(sums.values(), default=1.0)
+    shares = {key: value / most for key, value in sums.items()}
+    if with_general:
+        shares[GENERAL] = max(shares.get(GENERAL, 0.0), 0.95)
+    return tuple(sorted(shares.items(), key=lambda pair: -pair[1]))
+
+
+def reader() -> Reader:
+    """The reader with the words and places of the package."""
+    return Reader(vocabulary(), gazetteer())

@@ -1,0 +1,332 @@
+"""What one situation (a professional in one place) is found by: the terms of its row in the index of people's search.
+
+    R38:SM15 G15:10 R211:437   what it is: nomenclature and code, of the role, the professional's expertise, the offer
+    c:69383 c:69123 z:69003    where: commune and arrondissement (INSEE), postal code,
+    d:69 r:84                  département and region (INSEE)
+    g:915:96 h:91:9            the cells of 0.05 and 0.5 degrees in which it lies
+    n:payet                    names, of the person and of the place
+    gender:female language:ar mode:VR sector:1 accessibility:wheelchair new-patient:true
+    b:07                       one of 64 lots, drawn once: a sample of what is everywhere
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, cos, floor, radians
+from typing import Any
+from zlib import crc32
+
+from creneau_directory.domain.care.places import Gazetteer
+from creneau_directory.domain.care.spelling import SMALL, fold, joined
+from creneau_directory.domain.care.vocabulary import Vocabulary
+
+Resource = Mapping[str, Any]
+
+FINE, COARSE = 0.05, 0.5
+"""degrees of a cell"""
+FINE_KM_MAX = 12.0
+"""radius up to which an area is told by fine cells"""
+LOTS = 64
+KM_PER_DEGREE = 111.195
+
+_NOMENCLATURE = re.compile(r"TRE[_-]([GR]\d+)[_-]")
+_OIDS = {
+    "urn:oid:1.2.250.1.213.2.28": "R38",
+    "urn:oid:1.2.250.1.71.1.2.7": "G15",
+    "urn:oid:1.2.250.1.213.1.6.1.109": "R95",
+    "urn:oid:1.2.250.1.213.3.3.12": "R211",
+}
+_ABOUT_CARE = frozenset({"G15", "R38", "R95", "R94", "R39", "R40", "R42", "R43", "R211"})
+_EXPERTISE = frozenset({"R38", "R39", "R40", "R42", "R43"})
+_SECTORS = {"nc": "0", "c1": "1", "c2": "2", "c3": "3"}
+"""codes of TRE_R282 that its present version replaces"""
+_ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+_ACT_MODES = {"AMB": "AMB", "VR": "VR", "HH": "HH"}
+_RECEPTION_MODES = {"03": "AMB", "04": "VR", "14": "VR", "05": "HH", "27": "HH"}
+"""TRE_R338: on site, by video, at home"""
+_NAMELESS = frozenset(
+    "cabinet medical dentaire centre sante maison groupe pole clinique hopital chu infirmier kinesitherapie sage femme"
+    " sages femmes dr docteur pluriprofessionnelle psychologie orthophonie imagerie radiologie laboratoire pharmacie".split()
+)
+"""words of the names of places that tell none from another"""
+
+FACETS = ("profession", "specialty", "commune", "sector", "language", "mode", "accessibility")
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One row of the index."""
+
+    role: str
+    practitioner: str | None
+    terms: tuple[str, ...]
+    facets: tuple[str, ...]
+    """`profession|G15:40`, `commune|35238` …: what is counted"""
+    latitude: float | None
+    longitude: float | None
+    label: str
+    """how a suggestion names it"""
+    names: tuple[str, ...]
+    """the words of the person's name, folded, for the table of names"""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a situation is made of: the role and what it refers to, as far as it is there."""
+
+    role: Resource
+    practitioner: Resource | None = None
+    locations: Sequence[Resource] = ()
+    services: Sequence[Resource] = ()
+    organization: Resource | None = None
+
+
+def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situation | None:
+    """The row of a role; None when nobody should find it: it or the professional is not active."""
+    role, person = found.role, found.practitioner
+    if role.get("active") is False or (person is not None and person.get("active") is False):
+        return None
+    codes = list(dict.fromkeys(_care_codes(found)))
+    communes = list(dict.fromkeys(filter(None, (_commune(place, places) for place in found.locations))))
+    position = next((at for at in map(_position, found.locations) if at is not None), None)
+    if position is None and communes:
+        position = places.communes[communes[0]].place.position
+    traits = list(dict.fromkeys(_traits(found)))
+    own_names = _person_words(person or {}) or _name_words(_display(role.get("practitioner")))
+    other_names = _place_words(found)
+    terms = dict.fromkeys(
+        (
+            *codes,
+            *_areas(communes, found.locations, places),
+            *(cells(*position) if position else ()),
+            *(f"n:{name}" for name in (*own_names, *other_names)),
+            *traits,
+            f"b:{crc32(role['id'].encode()) % LOTS:02d}",
+        )
+    )
+    facets = [*_care_facets(codes), *(f"commune|{code}" for code in communes[:1])]
+    facets += [f"{kind}|{value}" for kind, _, value in (trait.partition(":") for trait in traits) if kind in FACETS]
+    town = places.communes[communes[0]].name if communes else ""
+    return Situation(
+        role=role["id"],
+        practitioner=_id(role.get("practitioner")),
+        terms=tuple(terms),
+        facets=tuple(facets),
+        latitude=position[0] if position else None,
+        longitude=position[1] if position else None,
+        label=_label(found, codes, words, town),
+        names=tuple(own_names),
+    )
+
+
+def cells(latitude: float, longitude: float) -> tuple[str, str]:
+    """The fine and the coarse cell of a point."""
+    return (
+        f"g:{floor(latitude / FINE)}:{floor(longitude / FINE)}",
+        f"h:{floor(latitude / COARSE)}:{floor(longitude / COARSE)}",
+    )
+
+
+def cells_around(latitude: float, longitude: float, km: float) -> list[str]:
+    """The cells that a circle touches, all fine or all coarse."""
+    letter, size = ("g", FINE) if km <= FINE_KM_MAX else ("h", COARSE)
+    high = km / KM_PER_DEGREE
+    wide = km / (KM_PER_DEGREE * max(0.05, cos(radians(latitude))))
+    rows = range(floor((latitude - high) / size), ceil((latitude + high) / size))
+    columns = range(floor((longitude - wide) / size), ceil((longitude + wide) / size))
+    return [f"{letter}:{row}:{column}" for row in rows for column in columns]
+
+
+# -- what it is ----------------------------------------------------------------------------------------------
+
+
+def codes_of(resource: Any) -> Iterator[tuple[str, str]]:
+    """Every code of a part of a resource, with its nomenclature (`R38`) or, of others, its system."""
+    if isinstance(resource, list):
+        for part in resource:
+            yield from codes_of(part)
+    elif isinstance(resource, Mapping):
+        system, code = resource.get("system"), resource.get("code")
+        if isinstance(system, str) and isinstance(code, str):
+            yield _nomenclature(system), code
+        for part in resource.values():
+            if isinstance(part, (list, Mapping)):
+                yield from codes_of(part)
+
+
+def term_of(system: str, code: str) -> str:
+    """The term of a code; without its system, the one that codes of its form belong to (`SM15` to TRE_R38)."""
+    if system:
+        return f"{_nomenclature(system)}:{code}"
+    if ":" in code:
+        return code
+    if code[:1].isdigit():
+        return f"G15:{code}" if len(code) == 2 else f"R211:{code}"
+    return f"R38:{code}"
+
+
+def _nomenclature(system: str) -> str:
+    found = _NOMENCLATURE.search(system)
+    return found[1] if found else _OIDS.get(system, system)
+
+
+def _care_codes(found: Around) -> Iterator[str]:
+    """The role's profession and speciality, else those of the professional; what the offer does."""
+    own = [
+        (kind, code)
+        for element in ("code", "specialty")
+        for kind, code in codes_of(found.role.get(element, ()))
+        if kind in _ABOUT_CARE
+    ]
+    learnt = [
+        pair for pair in codes_of((found.practitioner or {}).get("qualification", ())) if pair[0] in _ABOUT_CARE
+    ]
+    yield from (f"{kind}:{code}" for kind, code in own)
+    if not any(kind in _EXPERTISE for kind, _ in own):
+        yield from (f"{kind}:{code}" for kind, code in learnt if kind in _EXPERTISE)
+    if not any(kind not in _EXPERTISE for kind, _ in own):
+        yield from (f"{kind}:{code}" for kind, code in learnt if kind not in _EXPERTISE)
+    for service in found.services:
+        yield from (f"{kind}:{code}" for kind, code in codes_of(service.get("specialty", ())) if kind == "R211")
+
+
+def _care_facets(codes: Sequence[str]) -> Iterator[str]:
+    for code in codes:
+        kind = code.partition(":")[0]
+        if kind in ("G15", "R95", "R94"):
+            yield f"profession|{code}"
+        elif kind in _EXPERTISE:
+            yield f"specialty|{code}"
+
+
+# -- where it is ---------------------------------------------------------------------------------------------
+
+
+def _commune(location: Resource, places: Gazetteer) -> str | None:
+    address = location.get("address") or {}
+    code = next((code for kind, code in codes_of(location) if kind == "R13"), None)
+    return places.insee_of(code, address.get("postalCode"), address.get("city"))
+
+
+def _areas(communes: Sequence[str], locations: Sequence[Resource], places: Gazetteer) -> Iterator[str]:
+    for insee in communes:
+        commune = places.communes[insee]
+        yield f"c:{insee}"
+        if commune.part_of:
+            yield f"c:{commune.part_of}"
+        yield f"d:{commune.department}"
+        if commune.department in places.region_of:
+            yield f"r:{places.region_of[commune.department]}"
+    for location in locations:
+        if postal_code := (location.get("address") or {}).get("postalCode"):
+            yield f"z:{postal_code.replace(' ', '')}"
+
+
+def _position(location: Resource) -> tuple[float, float] | None:
+    position = location.get("position") or {}
+    try:
+        return float(position["latitude"]), float(position["longitude"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+# -- how it is -----------------------------------------------------------------------------------------------
+
+
+def _traits(found: Around) -> Iterator[str]:
+    person = found.practitioner or {}
+    if person.get("gender") in ("female", "male"):
+        yield f"gender:{person['gender']}"
+    for concept in person.get("communication", ()):
+        for coding in concept.get("coding", ()):
+            if coding.get("code"):
+                yield f"language:{coding['code'].partition('-')[0].lower()}"
+    parts = [found.role, *found.services]
+    modes = list(dict.fromkeys(_modes(parts)))
+    # Whoever has a place and says nothing else is seen there.
+    yield from modes or (("mode:AMB",) if found.locations else ())
+    for part in parts:
+        for kind, code in codes_of(part):
+            if kind == "R282":
+                yield f"sector:{_SECTORS.get(code, code)}"
+            elif kind == "R211" and code == "471":
+                yield "new-patient:true"
+            elif kind == "R338" and code in ("15", "16", "17"):
+                yield "accessibility:wheelchair"
+    yield from _extensions([*parts, *found.locations, found.organization or {}])
+
+
+def _modes(parts: Iterable[Resource]) -> Iterator[str]:
+    for part in parts:
+        for kind, code in codes_of({k: v for k, v in part.items() if k != "extension"}):
+            if kind == _ACT_CODE and code in _ACT_MODES:
+                yield f"mode:{code}"
+            elif kind == "R338" and code in _RECEPTION_MODES:
+                yield f"mode:{_RECEPTION_MODES[code]}"
+
+
+def _extensions(resources: Iterable[Resource]) -> Iterator[str]:
+    """Our extensions, and those of others that say the same: new patients, accessibility."""
+    for resource in resources:
+        for extension in resource.get("extension", ()):
+            name = str(extension.get("url", "")).rpartition("/")[2]
+            if name in ("new-patients", "newpatients", "accepts-new-patients"):
+                said = [extension, *extension.get("extension", ())]
+                codes = {code for _, code in codes_of(said)}
+                if any(one.get("valueBoolean") is True for one in said) or "newpt" in codes:
+                    yield "new-patient:true"
+            elif "accessibility" in name:
+                codes = [code for _, code in codes_of(extension)]
+                codes += [one[key] for one in (extension,) for key in ("valueCode",) if key in one]
+                if extension.get("valueBoolean") is True:
+                    codes.append("wheelchair")
+                yield from (f"accessibility:{code}" for code in codes)
+
+
+# -- what it is called ---------------------------------------------------------------------------------------
+
+
+def _person_words(person: Resource) -> list[str]:
+    found: dict[str, None] = {}
+    for name in person.get("name", ()):
+        family = str(name.get("family", ""))
+        found.update(dict.fromkeys(_name_words(family)))
+        for given in name.get("given", ()):
+            found.update(dict.fromkeys(_name_words(str(given))))
+        if not family:
+            found.update(dict.fromkeys(_name_words(str(name.get("text", "")))))
+    return list(found)
+
+
+def _name_words(name: str) -> list[str]:
+    """`Le Goff` → `goff`, `legoff`: each word that is not small, and all as one."""
+    words = fold(name).split()
+    single = [word for word in words if word not in SMALL and len(word) > 1]
+    return [*single, *([joined(words)] if len(words) > 1 else [])]
+
+
+def _place_words(found: Around) -> list[str]:
+    names = [place.get("name", "") for place in found.locations] + [(found.organization or {}).get("name", "")]
+    words = dict.fromkeys(word for name in names for word in fold(name).split())
+    return [word for word in words if word not in SMALL and word not in _NAMELESS and len(word) > 2]
+
+
+def _label(found: Around, codes: Sequence[str], words: Vocabulary, town: str) -> str:
+    name = _display(found.role.get("practitioner")) or _person_text(found.practitioner or {})
+    care = next((words.by_code[code].french for code in codes if code in words.by_code), "")
+    return " – ".join(part for part in (name, ", ".join(filter(None, (care, town)))) if part)
+
+
+def _person_text(person: Resource) -> str:
+    name = next(iter(person.get("name", ())), {})
+    return name.get("text") or " ".join([*name.get("given", ())[:1], name.get("family", "")]).strip()
+
+
+def _display(reference: Resource | None) -> str:
+    return str((reference or {}).get("display", ""))
+
+
+def _id(reference: Resource | None) -> str | None:
+    return str((reference or {}).get("reference", "")).rpartition("/")[2] or None

@@ -1,0 +1,155 @@
+"""Words made comparable, and found again however they are spelt. Pure text, no language model: folding, French sounds
+and edit distance."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
+_NOT_WORD = re.compile(r"[\W_]+")
+
+SMALL = frozenset("a au aux l la le les de des du d un une mon ma mes son sa ses the my of".split())
+"""words that phrases are compared without: `mal à l'oreille` meets `mal aux oreilles`"""
+
+EDITS_FROM = ((5, 1), (8, 2))
+"""from how many letters on how many of them may be wrong, missing, added or changed about"""
+
+# Spelling → sound, in this order, on folded text: French written forms that are heard alike.
+_SOUNDS = tuple(
+    (re.compile(pattern), sound)
+    for pattern, sound in (
+        (r"psych", "psik"),
+        (r"ph", "f"),
+        (r"tch|s?ch|sh", "C"),
+        (r"th", "t"),
+        (r"h", ""),
+        (r"eau|au", "o"),
+        (r"ou", "U"),
+        (r"[ae]in|[ae]im|ym|yn", "in"),
+        (r"ai|ei|ay|ey", "e"),
+        (r"oe|eu", "e"),
+        (r"y", "i"),
+        (r"gu(?=[ei])", "G"),
+        (r"g(?=[ei])", "j"),
+        (r"sc(?=[ei])|c(?=[ei])", "s"),
+        (r"qu|[cqk]+", "k"),
+        (r"w", "v"),
+        (r"x|z", "s"),
+        (r"m(?=[bp])", "n"),
+        (r"(.)\1+", r"\1"),
+        (r"(?<=..)[estdp]+\b", ""),
+    )
+)
+
+
+@lru_cache(maxsize=16_384)
+def fold(text: str) -> str:
+    """Lower case, no accents or ligatures, each run of punctuation and blanks one blank."""
+    lowered = text.casefold()
+    if not lowered.isascii():
+        decomposed = unicodedata.normalize("NFKD", lowered.translate(_LIGATURES))
+        lowered = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+    return _NOT_WORD.sub(" ", lowered).strip()
+
+
+@lru_cache(maxsize=16_384)
+def sound(text: str) -> str:
+    """How a French speaker hears a text, roughly: `ofthalmo` as `ophtalmo`, `Lefebvre` nearly as `Lefèvre`."""
+    heard = fold(text).replace("ault", "o").replace("bv", "v")
+    for pattern, replacement in _SOUNDS:
+        heard = pattern.sub(replacement, heard)
+    return heard.lower().replace(" ", "")
+
+
+def stem(word: str) -> str:
+    """A word without the mark of a plural: `genoux`, `dentistes`; short words stay as they are."""
+    return word[:-1] if len(word) > 4 and word[-1] in "sx" else word
+
+
+def content_of(text: str) -> tuple[str, ...]:
+    """The words of a phrase by which it is compared; all of them when all are small."""
+    words = fold(text).split()
+    return tuple(stem(word) for word in words if word not in SMALL) or tuple(words)
+
+
+def edits_allowed(length: int) -> int:
+    return max((edits for letters, edits in EDITS_FROM if length >= letters), default=0)
+
+
+def edit_distance(left: str, right: str, most: int) -> int:
+    """Letters wrong, missing, added or changed about with their neighbour; `most` + 1 when there are more."""
+    if abs(len(left) - len(right)) > most:
+        return most + 1
+    before: list[int] = []
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(left, 1):
+        above, row = row, [i, *([0] * len(right))]
+        for j, b in enumerate(right, 1):
+            cost = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
+                cost = min(cost, before[j - 2] + 1)
+            row[j] = cost
+        if min(row) > most:
+            return most + 1
+        before = above
+    return row[-1]
+
+
+def _marks(word: str) -> tuple[int, int]:
+    """Which letters a word has, and which pairs of neighbours, as bits: two words that are near share most of them."""
+    letters = pairs = 0
+    for a, b in zip(f" {word}", f"{word} ", strict=True):
+        letters |= 1 << (ord(b) & 31)
+        pairs |= 1 << ((ord(a) * 31 + ord(b)) & 63)
+    return letters, pairs
+
+
+class Alike:
+    """Words by how they sound and by their letters, the more important ones first."""
+
+    def __init__(self, words: Sequence[str], *, importance: float = 0.0) -> None:
+        """`words`: folded, in the order of their importance. `importance`: how many wrong letters the last of them is
+        worse than the first."""
+        self._words = words
+        self._worse = importance / max(1, len(words))
+        self._sounds: dict[str, int] = {}
+        self._by_length: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+        for number, word in enumerate(words):
+            self._sounds.setdefault(sound(word), number)
+            self._by_length[len(word)].append((*_marks(word), number))
+
+    def sounding(self, word: str) -> str | None:
+        """The word that sounds the same."""
+        found = self._sounds.get(sound(word))
+        return None if found is None else self._words[found]
+
+    def spelt(self, word: str) -> str | None:
+        """The word that is nearest in spelling, within the edits that a word of its length may have."""
+        most = edits_allowed(len(word))
+        if not most:
+            return None
+        letters, pairs = _marks(word)
+        # An edit changes two letters at most, and six pairs.
+        letters_most, pairs_most = 2 * most, 4 * most + 2
+        best: tuple[float, int] | None = None
+        for length in range(len(word) - most, len(word) + most + 1):
+            near = [
+                number
+                for own_letters, own_pairs, number in self._by_length.get(length, ())
+                if (own_letters ^ letters).bit_count() <= letters_most
+                and (own_pairs ^ pairs).bit_count() <= pairs_most
+            ]
+            for number in near:
+                distance = edit_distance(word, self._words[number], most)
+                if distance <= most:
+                    rank = (distance + number * self._worse, number)
+                    best = rank if best is None else min(best, rank)
+        return None if best is None else self._words[best[1]]
+
+
+def joined(words: Iterable[str]) -> str:
+    return "".join(words)

@@ -1,0 +1,97 @@
+"""What somebody may be about to type: specialities, motives and places that go on as the text ends. Pure, in memory."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from creneau_directory.domain.care.places import gazetteer
+from creneau_directory.domain.care.spelling import SMALL, fold
+from creneau_directory.domain.care.vocabulary import Term, vocabulary
+
+Group = Literal["speciality", "motive", "professional", "place"]
+GROUPS: tuple[Group, ...] = ("speciality", "motive", "professional", "place")
+ENDING_WORDS_MAX = 4
+"""of the end of a text, that may be the beginning of one suggestion"""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One suggestion. `text`: the whole text once it is taken; `code`: a term of the index that it means, or a reference."""
+
+    group: Group
+    text: str
+    label: str
+    code: str | None = None
+
+
+def suggestions(text: str, most: int) -> list[Suggestion]:
+    """At most `most` of each group, for the longest end of the text that goes on as something."""
+    typed = text.strip()
+    words = typed.split()
+    for length in range(min(len(words), ENDING_WORDS_MAX), 0, -1):
+        end = fold(" ".join(words[-length:]))
+        if not end or (length == 1 and len(end) < 2) or end in SMALL:
+            continue
+        before = " ".join(words[:-length])
+        found = [*_terms(end, before, most), *_places(end, before, most)]
+        if found:
+            return found
+    return []
+
+
+def endings(text: str) -> Sequence[str]:
+    """The last words of a text, folded, by which a professional is looked for (`dr pay`, `le goff j`)."""
+    skipped = vocabulary()
+    words = [word for word in fold(text).split() if word not in SMALL]
+
+    def says_nothing(word: str) -> bool:
+        term = skipped.phrases.get((word,))
+        return term is not None and term.kind in ("title", "skip")
+
+    return [word for word in words if not says_nothing(word)][-3:]
+
+
+def _terms(end: str, before: str, most: int) -> list[Suggestion]:
+    keys, terms = _beginnings()
+    found: dict[Group, dict[str, Suggestion]] = {"speciality": {}, "motive": {}}
+    at = bisect_left(keys, end)
+    while at < len(keys) and keys[at].startswith(end):
+        term = terms[at]
+        group: Group = "speciality" if term.kind == "care" else "motive"
+        target = term.targets[0][0]
+        care = vocabulary().cares[target]
+        label = care.label(term.language) if group == "speciality" else term.text
+        key = target if group == "speciality" else fold(term.text)
+        found[group].setdefault(key, Suggestion(group, f"{before} {label}".strip(), label, care.codes[0]))
+        at += 1
+    return [
+        one
+        for group in ("speciality", "motive")
+        for one in sorted(found[group].values(), key=lambda s: (not fold(s.label).startswith(end), len(s.label)))[:most]
+    ]
+
+
+def _places(end: str, before: str, most: int) -> list[Suggestion]:
+    if len(end) < 2:
+        return []
+    return [
+        Suggestion("place", f"{before} {place.name}".strip(), f"{place.name} ({place.department})", place.key)
+        for place in gazetteer().beginning(end, most)
+    ]
+
+
+@cache
+def _beginnings() -> tuple[list[str], list[Term]]:
+    """The cares and motives by how they, or any word of them, begin."""
+    pairs = []
+    for term in vocabulary().phrases.values():
+        if term.kind in ("care", "motive"):
+            words = fold(term.text).split()
+            starts = [at for at in range(len(words)) if at == 0 or words[at] not in SMALL]
+            pairs += [(" ".join(words[at:]), term) for at in starts]
+    pairs.sort(key=lambda pair: (pair[0], pair[1].kind, pair[1].language != "fr"))
+    return [key for key, _ in pairs], [term for _, term in pairs]

@@ -1,0 +1,134 @@
+"""The vocabulary: what people say → whom the directory knows. It is data, `data/cares.csv` and `data/words.csv`.
+
+`cares.csv`: kinds of care (key, French, English, the codes that denote it as `R38:SM15`, whom to propose instead where
+there is nobody). `words.csv`: one row a term (term, language, kind, targets, weight, note); the targets of a care or a
+motive are keys of cares, each with a share of its own where it is below one (`dermatologie medecine-generale:0.6`).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Literal, get_args
+
+from creneau_directory.domain.care.spelling import Alike, content_of, fold
+
+TermKind = Literal[
+    "care", "motive", "mode", "sector", "gender", "language", "accessibility", "new-patient",
+    "emergency", "near", "nearme", "title", "negation", "skip",
+]  # fmt: skip
+KINDS: tuple[str, ...] = get_args(TermKind)
+FILTERS = ("mode", "sector", "gender", "language", "accessibility", "new-patient")
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """A kind of care: how it is named to people, the codes that denote it, whom to propose where there is nobody."""
+
+    key: str
+    french: str
+    english: str
+    codes: tuple[str, ...]
+    instead: str | None
+
+    def label(self, language: str) -> str:
+        return self.english if language == "en" else self.french
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One row of the table of words."""
+
+    text: str
+    language: str
+    kind: TermKind
+    targets: tuple[tuple[str, float], ...]
+    """(key of a care, share) of a care or a motive; (value, 1) of a filter; (number to call, 1) of an emergency"""
+    weight: float
+
+
+def read_table(name: str) -> list[dict[str, str]]:
+    """The rows of one of our tables."""
+    text = files("creneau_directory.domain.care").joinpath("data", name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines(), delimiter=";"))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """All that is understood of cares, motives and wishes."""
+
+    cares: Mapping[str, Care]
+    terms: tuple[Term, ...]
+    phrases: Mapping[tuple[str, ...], Term] = field(repr=False)
+    """by the words that phrases are compared by"""
+    longest: int
+    """words of the longest phrase"""
+
+    @cached_property
+    def alike(self) -> Alike:
+        """The single words of the phrases, however they are spelt; those of cares before those of motives."""
+        words: dict[str, None] = {}
+        for kinds in (("care",), tuple(kind for kind in KINDS if kind not in ("care", "skip"))):
+            for phrase, term in self.phrases.items():
+                if term.kind in kinds:
+                    words.update(dict.fromkeys(word for word in phrase if len(word) > 2))
+        return Alike(tuple(words))
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        return frozenset(word for phrase in self.phrases for word in phrase)
+
+    @cached_property
+    def by_code(self) -> Mapping[str, Care]:
+        """The first care that a code denotes."""
+        found: dict[str, Care] = {}
+        for care in self.cares.values():
+            for code in care.codes:
+                found.setdefault(code, care)
+        return found
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """The vocabulary of the package."""
+    cares = {row["key"]: _care(row) for row in read_table("cares.csv")}
+    terms = tuple(_term(row) for row in read_table("words.csv"))
+    phrases: dict[tuple[str, ...], Term] = {}
+    for term in terms:
+        phrases.setdefault(content_of(term.text), term)
+        phrases.setdefault(tuple(fold(term.text).split()), term)
+    for care in cares.values():
+        for label, language in ((care.french, "fr"), (care.english, "en")):
+            term = Term(label, language, "care", ((care.key, 1.0),), 1.0)
+            phrases.setdefault(content_of(label), term)
+    return Vocabulary(cares, terms, phrases, max(map(len, phrases)))
+
+
+def _care(row: dict[str, str]) -> Care:
+    return Care(row["key"], row["french"], row["english"], tuple(row["codes"].split()), row["instead"] or None)
+
+
+def _term(row: dict[str, str]) -> Term:
+    kind: TermKind = row["kind"]  # type: ignore[assignment]  # a test holds the column to the kinds
+    targets = []
+    for text in row["targets"].split():
+        if kind in ("care", "motive"):
+            key, _, share = text.partition(":")
+            targets.append((key, float(share or 1)))
+        else:
+            targets.append((text.partition(":")[2], 1.0))
+    return Term(row["term"], row["language"], kind, tuple(targets), float(row["weight"]))
+
+
+def by_target(kind: str) -> Mapping[str, list[str]]:
+    """Value of a filter → the terms that mean it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for term in vocabulary().terms:
+        if term.kind == kind:
+            for value, _ in term.targets:
+                found[value].append(term.text)
+    return found

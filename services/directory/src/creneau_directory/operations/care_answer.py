@@ -1,0 +1,236 @@
+"""What `$find-care` says beside its matches: what was understood, ignored and widened, facets, and whom to call first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from creneau_directory.domain.care.places import gazetteer
+from creneau_directory.domain.care.plan import Step, Wanted
+from creneau_directory.domain.care.reading import Understood
+from creneau_directory.domain.care.vocabulary import vocabulary
+from creneau_directory.storage.care_search import FAR_KM, WHAT, WHERE, WHO, Found
+from creneau_shared.errors import Issue
+from creneau_shared.fhir.outcome import Language, operation_outcome
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.terminology import display
+
+_NOS = "https://mos.esante.gouv.fr/NOS/{0}/FHIR/{1}"
+_TABLES = {
+    "G15": "TRE_G15-ProfessionSante",
+    "R38": "TRE_R38-SpecialiteOrdinale",
+    "R95": "TRE_R95-UsagerTitre",
+    "R94": "TRE_R94-ProfessionSocial",
+    "R39": "TRE_R39-Competence",
+    "R40": "TRE_R40-CompetenceExclusive",
+    "R42": "TRE_R42-DESCnonQualifiant",
+    "R43": "TRE_R43-CapaciteSavoirFaire",
+    "R211": "TRE_R211-ActiviteOperationnelle",
+}
+_SYSTEMS = {
+    "sector": _NOS.format("TRE_R282-CNAMAmeliSecteurConventionnement", "TRE-R282-CNAMAmeliSecteurConventionnement"),
+    "language": "urn:ietf:bcp:47",
+    "mode": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
+    "commune": _NOS.format("TRE_R13-CommuneOM", "TRE-R13-CommuneOM"),
+}
+_MODES = {"AMB": ("Sur place", "On site"), "VR": ("Téléconsultation", "By video"), "HH": ("À domicile", "At home")}
+FACET_VALUES_MAX = 20
+
+_CALL: Mapping[str, tuple[str, str]] = {
+    "15": (
+        "Ces mots peuvent dire une urgence vitale. Appelez tout de suite le 15 (SAMU) ou le 112, ou le 114 par SMS si vous"
+        " ne pouvez pas parler ou entendre. N'attendez pas un rendez-vous.",
+        "These words may tell of a life-threatening emergency. Call 15 (SAMU) or 112 now, or text 114 if you cannot speak"
+        " or hear. Do not wait for an appointment.",
+    ),
+    "3114": (
+        "Si vous pensez au suicide, ou vous inquiétez pour quelqu'un : appelez le 3114, gratuit, jour et nuit. En danger"
+        " immédiat, appelez le 15 ou le 112.",
+        "If you think of suicide, or worry about somebody: call 3114, free, day and night. In immediate danger, call 15 or"
+        " 112.",
+    ),
+}
+
+
+def understood(
+    wanted: Wanted, step: Step, found: Found, language: Language, *, explain: bool, sort_by_distance: bool
+) -> Resource:
+    """The Parameters of the answer."""
+    intent = wanted.intent
+    parameters: list[Resource] = [_understood(one, language) for one in intent.understood]
+    parameters += [{"name": "ignored", "valueString": word} for word in intent.ignored]
+    if step.told != "exact" and found.hits:
+        parameters.append({"name": "widened", "valueCode": step.told})
+        if step.km is not None:
+            parameters.append({"name": "radius", "valueQuantity": _km(step.km)})
+    parameters += [
+        {"name": "facet", "part": [{"name": "name", "valueCode": name}, *_facet_values(name, values, language)]}
+        for name, values in found.facets.items()
+        if values
+    ]
+    if not found.whole:
+        parameters.append({"name": "compared", "valueInteger": found.total})
+    if explain:
+        parameters.append(_weights(sort_by_distance))
+        parameters += [_explained(found, at) for at in range(len(found.hits))]
+    return {"resourceType": "Parameters", "parameter": parameters} if parameters else {"resourceType": "Parameters"}
+
+
+def outcomes(
+    wanted: Wanted, step: Step, found: Found, language: Language
+) -> tuple[Resource | None, Resource | None]:
+    """What is said before everything (whom to call), and what is remarked after it."""
+    calls = [
+        Issue("informational", *_CALL[number], severity="warning", details_code=f"call-{number}")
+        for number in wanted.intent.emergencies
+    ]
+    first = operation_outcome(calls, language) if calls else None
+    remarks = list(_remarks(wanted, step, found, calls=bool(calls)))
+    return first, operation_outcome(remarks, language) if remarks else None
+
+
+def _remarks(wanted: Wanted, step: Step, found: Found, *, calls: bool) -> Iterator[Issue]:
+    intent = wanted.intent
+    place = intent.place.name if intent.place else None
+    if not found.hits:
+        if not calls:
+            yield _note(
+                "care-nobody",
+                "Personne n'a été trouvé, même plus largement. Essayez une autre ville ou d'autres mots, ou appelez.",
+                "Nobody was found, even more widely. Try another town or other words, or call.",
+            )
+    elif step.told != "exact":
+        where_fr = f" à {place}" if place else " ici"
+        where_en = f" in {place}" if place else " here"
+        fr, en = _WIDENED[step.told]
+        km = f"{step.km:g}" if step.km else ""
+        yield _note(
+            "care-widened",
+            fr.format(where=where_fr, km=f" (jusqu'à {km} km)" if km else ""),
+            en.format(where=where_en, km=f" (up to {km} km)" if km else ""),
+        )
+    if intent.near_me and wanted.near is None:
+        yield _note(
+            "care-position",
+            "« Près de moi » : donnez une position (near) ou une ville, sans cela toute la France est cherchée.",
+            "“Near me”: give a position (near) or a town; without one all of France is searched.",
+        )
+    if not found.whole:
+        yield _note(
+            "care-many",
+            "Beaucoup de professionnels conviennent : une partie a été comparée. Précisez une ville ou un besoin.",
+            "Many professionals fit: some of them were compared. Say a town or a need.",
+        )
+
+
+_WIDENED: Mapping[str, tuple[str, str]] = {
+    "around": ("Personne ne convient{where} ; voici les plus proches{km}.", "Nobody fits{where}; these are the nearest{km}."),
+    "anywhere": (
+        "Personne ne convient{where} ni à 100 km ; voici les plus proches ailleurs.",
+        "Nobody fits{where} or within 100 km; these are the nearest elsewhere.",
+    ),
+    "instead": (
+        "Personne de cette spécialité ne convient{where} ; voici qui peut vous recevoir ou vous orienter{km}.",
+        "Nobody of this speciality fits{where}; these can see you or tell you where to go{km}.",
+    ),
+    "wishes": (
+        "Personne ne remplit tous vos souhaits{where} ; voici qui convient sans eux.",
+        "Nobody meets all your wishes{where}; these fit without them.",
+    ),
+    "name-elsewhere": (
+        "Ce nom n'a pas été trouvé{where} ; voici qui le porte ailleurs.",
+        "This name was not found{where}; these bear it elsewhere.",
+    ),
+    "name-other-care": (
+        "Ce nom est celui d'un autre professionnel de santé{where}.",
+        "This name is that of another kind of professional{where}.",
+    ),
+    "without-name": (
+        "Personne de ce nom n'a été trouvé ; voici qui convient pour le reste{where}.",
+        "Nobody of this name was found; these fit the rest{where}.",
+    ),
+}
+
+
+def _note(code: str, fr: str, en: str) -> Issue:
+    return Issue("informational", fr, en, severity="information", details_code=code)
+
+
+def _understood(one: Understood, language: Language) -> Resource:
+    parts: list[Resource] = [
+        {"name": "text", "valueString": one.text},
+        {"name": "kind", "valueCode": one.kind},
+    ]
+    if one.kind in ("care", "motive"):
+        cares = vocabulary().cares
+        for key in one.keys:
+            parts.append({"name": "meaning", "valueString": cares[key].label(language)})
+            parts += [{"name": "code", "valueCoding": coding_of(code)} for code in cares[key].codes[:1]]
+    elif one.meaning:
+        parts.append({"name": "meaning", "valueString": one.meaning})
+    if one.corrected:
+        parts.append({"name": "corrected", "valueBoolean": True})
+    return {"name": "understood", "part": parts}
+
+
+def coding_of(term: str) -> Resource:
+    """`R38:SM15` as a Coding."""
+    kind, _, code = term.partition(":")
+    name = _TABLES.get(kind)
+    if name is None:
+        return {"code": code}
+    system = _NOS.format(name, name.replace("_", "-"))
+    label = display(system, code)
+    return {"system": system, "code": code, **({"display": label} if label else {})}
+
+
+def _facet_values(name: str, values: object, language: Language) -> Iterator[Resource]:
+    assert isinstance(values, list)
+    for value, count in values[:FACET_VALUES_MAX]:
+        coding = _facet_coding(name, value, language)
+        yield {
+            "name": "value",
+            "part": [{"name": "coding", "valueCoding": coding}, {"name": "count", "valueInteger": count}],
+        }
+
+
+def _facet_coding(name: str, value: str, language: Language) -> Resource:
+    if name in ("profession", "specialty"):
+        return coding_of(value)
+    system = _SYSTEMS.get(name)
+    label = display(system, value) if system else None
+    if name == "commune" and value in gazetteer().communes:
+        label = gazetteer().communes[value].name
+    if name == "mode" and value in _MODES:
+        label = _MODES[value][language == "en"]
+    return {**({"system": system} if system else {}), "code": value, **({"display": label} if label else {})}
+
+
+def _km(value: float) -> Resource:
+    return {"value": round(value, 3), "unit": "km", "system": "http://unitsofmeasure.org", "code": "km"}
+
+
+def _weights(sort_by_distance: bool) -> Resource:
+    return {
+        "name": "ranking",
+        "part": [
+            {"name": "sort", "valueCode": "distance" if sort_by_distance else "relevance"},
+            {"name": "what", "valueDecimal": WHAT},
+            {"name": "where", "valueDecimal": WHERE},
+            {"name": "who", "valueDecimal": WHO},
+            {"name": "decay", "valueQuantity": _km(FAR_KM)},
+        ],
+    }
+
+
+def _explained(found: Found, at: int) -> Resource:
+    hit = found.hits[at]
+    parts: list[Resource] = [
+        {"name": "match", "valueReference": {"reference": f"PractitionerRole/{hit.role}"}},
+        {"name": "score", "valueDecimal": round(hit.score, 4)},
+        {"name": "what", "valueDecimal": round(hit.what, 4)},
+        {"name": "where", "valueDecimal": round(hit.where, 4)},
+        {"name": "who", "valueDecimal": round(hit.who, 4)},
+    ]
+    if hit.distance_km is not None:
+        parts.append({"name": "distance", "valueQuantity": _km(hit.distance_km)})
+    return {"name": "explanation", "part": parts}

@@ -1,0 +1,327 @@
+"""`PractitionerRole/$find-care`: people's search. Everyday words to professionals in their places, with what was understood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from creneau_directory.domain.care.criteria import Near
+from creneau_directory.domain.care.plan import Step, Wanted, order_of, steps
+from creneau_directory.domain.care.reading import Intent, KnownNames, Reader, reader
+from creneau_directory.domain.care.situation import term_of
+from creneau_directory.domain.care.spelling import fold
+from creneau_directory.domain.care.vocabulary import FILTERS, vocabulary
+from creneau_directory.operations.care_answer import outcomes, understood
+from creneau_directory.operations.definitions import parameter, read_operation
+from creneau_directory.storage import care
+from creneau_directory.storage.care_search import Found, find
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
+from creneau_shared.fhir.search.cursor import Cursor, query_digest
+from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.search.sql import RowPlace
+from creneau_shared.fhir.storage.generic import GenericStore
+from creneau_shared.ids import new_id
+
+COUNT_DEFAULT = 20
+COUNT_MAX = 100
+NEAR_KM = 30.0
+"""how far from a point is searched, unless a distance is said"""
+NEAR_KM_MAX = 500.0
+ENOUGH = 100
+"""found within a smaller circle, so many need no larger one"""
+_DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
+_INCLUDED = (
+    ("Practitioner", "practitioner"),
+    ("Location", "location"),
+    ("HealthcareService", "healthcareService"),
+    ("Organization", "organization"),
+)
+_UNITS = {"km": 1.0, "m": 0.001}
+_MODES = {
+    "amb": "AMB", "ambulatory": "AMB", "cabinet": "AMB", "sur place": "AMB", "on site": "AMB",
+    "vr": "VR", "video": "VR", "visio": "VR", "teleconsultation": "VR", "virtual": "VR",
+    "hh": "HH", "home": "HH", "domicile": "HH", "a domicile": "HH",
+}  # fmt: skip
+
+DEFINITION = read_operation(
+    "find-care",
+    "People's search",
+    "Professionals in their places, found in everyday French and basic English: professions, specialities, complaints,"
+    " acts, names of people and places, mixed in any order and however they are spelt. Match entries are"
+    " PractitionerRoles with a score and, once a place is known, the distance (extension location-distance); what they"
+    " refer to is included once. An entry with the mode outcome holds Parameters: what was understood, ignored, widened,"
+    " facets with counts. Words of an emergency are answered first by an OperationOutcome that says whom to call (15,"
+    " 112, 3114); nothing is diagnosed.",
+    [
+        parameter("text", "string", "What somebody types: “dermato lyon 3”, “rage de dent”, “dr Payet”."),
+        parameter("near", "string", "latitude|longitude|distance|km (or m): where somebody is."),
+        parameter("mode", "code", "AMB (on site), VR (by video), HH (at home); several by commas.", maximum="*"),
+        parameter("language", "code", "A language that is spoken there (BCP 47).", maximum="*"),
+        parameter("sector", "code", "1, 2, 0 (TRE_R282; c1, c2, c3, nc too).", maximum="*"),
+        parameter("gender", "code", "Of the professional: female, male."),
+        parameter("accessibility", "code", "wheelchair, hearing … as the places say it.", maximum="*"),
+        parameter("new-patient", "boolean", "Only who takes new patients."),
+        parameter(
+            "specialty", "string", "Codes (system|code, or code) of professions and specialities.", maximum="*"
+        ),
+        parameter("sort", "code", "relevance (default) or distance."),
+        parameter("_count", "integer", f"Matches a page; {COUNT_DEFAULT} unless said, {COUNT_MAX} at most."),
+        parameter("explain", "boolean", "Tell of each match how its score came about."),
+        parameter("return", "Bundle", "A searchset.", use="out", minimum=1),
+    ],
+    ["PractitionerRole"],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The input of a call, checked."""
+
+    text: str
+    near: Near | None
+    filters: dict[str, tuple[str, ...]]
+    codes: tuple[str, ...]
+    by_distance: bool
+    count: int
+    explain: bool
+    pairs: tuple[tuple[str, str], ...]
+    """as a query, for the links"""
+
+
+class FindCareOperation:
+    """`$find-care` over the index of situations."""
+
+    def __init__(self, base_url: str, *, compared_max: int, text_characters_max: int) -> None:
+        self._compared_max = compared_max
+        self._text_characters_max = text_characters_max
+        self._stores = {name: GenericStore(name, base_url) for name, _ in _INCLUDED}
+        self._roles = GenericStore("PractitionerRole", base_url)
+
+    def declare(self) -> Operation:
+        return Operation(DEFINITION, self.handle)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        """Read the text, ask the index, widen while nobody is found, and say so."""
+        request, service = call.request, call.service
+        request.access("PractitionerRole", "s")
+        asked = self._asked(OperationInput.of(request))
+        url = f"{service.base_url}/PractitionerRole/$find-care"
+        digest = query_digest("PractitionerRole/$find-care", asked.pairs)
+        begin: tuple[int, int] | None = None
+        cursor = OperationInput.of(request).first(CURSOR_PARAMETER)
+        if cursor:
+            at, offset = service.cursors.decode(str(cursor), digest).place.values
+            begin = int(at), int(offset)
+        async with service.connection() as connection:
+            intent = await self.understand(connection, asked.text)
+            wanted = Wanted(intent, asked.near, {**intent.filters, **asked.filters}, asked.codes)
+            number, step, found = await self._find(connection, wanted, asked, begin)
+            entries = await self._entries(connection, found, service.base_url)
+        links = [Link("self", query_url(url, asked.pairs))]
+        offset = begin[1] if begin else 0
+        if found.hits and offset + len(found.hits) < found.total:
+            place = RowPlace((number, offset + len(found.hits)))
+            text = service.cursors.encode(Cursor(place), digest)
+            links.append(Link("next", query_url(url, [*asked.pairs, (CURSOR_PARAMETER, text)])))
+        told = understood(
+            wanted, step, found, request.language, explain=asked.explain, sort_by_distance=asked.by_distance
+        )
+        first, last = outcomes(wanted, step, found, request.language)
+        entries = [
+            *([outcome_entry(dumps(first))] if first else []),
+            *entries,
+            Entry(f"urn:uuid:{new_id()}", dumps(told), {"mode": "outcome"}),
+            *([outcome_entry(dumps(last))] if last else []),
+        ]
+        total = found.total if found.whole else None
+        return Answer(200, write_bundle("searchset", entries, total=total, links=links))
+
+    async def understand(self, connection: Connection, text: str) -> Intent:
+        """What a text means; names of the directory that it may hold are looked up first."""
+        reading = reader()
+        known = await care.known_names(connection, reading.name_pieces(text))
+        intent = reading.read(text, known)
+        unknown = [word for word in intent.ignored if len(word) >= 4 and not word.isdigit()]
+        if unknown and not intent.emergencies:
+            alike = await care.alike_names(connection, unknown[:3])
+            if alike.names:
+                intent = reading.read(text, KnownNames({**known.names, **alike.names}))
+        return intent
+
+    async def _find(
+        self, connection: Connection, wanted: Wanted, asked: Asked, begin: tuple[int, int] | None
+    ) -> tuple[int, Step, Found]:
+        """The first step that finds somebody, its number, and what it finds."""
+        words = vocabulary()
+        order = replace(order_of(wanted, words, by_distance=asked.by_distance), count=asked.count)
+        plan = list(steps(wanted, words))
+        if wanted.intent.emergencies and wanted.intent.empty and not asked.codes:
+            return 0, plan[0], Found()
+        if begin is not None:
+            number, offset = begin
+            step = plan[min(number, len(plan) - 1)]
+            page = replace(order, offset=offset)
+            return number, step, await find(connection, step.criteria, page, compared_max=self._compared_max)
+        for number, step in enumerate(plan):
+            found = await find(connection, step.criteria, order, compared_max=self._compared_max)
+            ring = step.dropped == ("ring",)
+            if ring and found.total >= ENOUGH:
+                return number, step, replace(found, whole=False)
+            if not ring and found.total:
+                return number, step, found
+        return 0, plan[0], Found()
+
+    async def _entries(self, connection: Connection, found: Found, base_url: str) -> list[Entry]:
+        """The matches in their order, and what they refer to, once."""
+        stored = await self._roles.read_many(connection, [hit.role for hit in found.hits])
+        entries: list[Entry] = []
+        referred: dict[str, dict[str, None]] = {name: {} for name, _ in _INCLUDED}
+        for hit in found.hits:
+            role = stored.get(hit.role)
+            if role is None or role.content is None:
+                continue
+            search: dict[str, Any] = {"mode": "match", "score": round(hit.score, 4)}
+            if hit.distance_km is not None:
+                distance = {
+                    "value": round(hit.distance_km, 3),
+                    "unit": "km",
+                    "system": "http://unitsofmeasure.org",
+                    "code": "km",
+                }
+                search = {"extension": [{"url": _DISTANCE, "valueDistance": distance}], **search}
+            entries.append(Entry(f"{base_url}/PractitionerRole/{hit.role}", role.content, search))
+            _collect(loads(role.content), referred)
+        for name, _ in _INCLUDED:
+            included = await self._stores[name].read_many(connection, list(referred[name]))
+            entries += [
+                Entry(f"{base_url}/{name}/{id_}", included[id_].content, {"mode": "include"})
+                for id_ in referred[name]
+                if id_ in included and included[id_].content is not None
+            ]
+        return entries
+
+    # -- input -----------------------------------------------------------------------------------------------
+
+    def _asked(self, given: OperationInput) -> Asked:
+        text = str(given.first("text", "q") or "").strip()
+        if len(text) > self._text_characters_max:
+            raise BadRequest(
+                f"Le texte cherché dépasse {self._text_characters_max} caractères.",
+                f"The searched text is longer than {self._text_characters_max} characters.",
+                code="too-long",
+                expression=_where("text"),
+            )
+        sort = str(given.first("sort", "_sort") or "relevance")
+        if sort not in ("relevance", "distance"):
+            raise _wrong("sort", sort, "relevance, distance")
+        filters = {kind: values for kind in FILTERS if (values := _filter(given, kind))}
+        near = _near(given)
+        codes = tuple(_code(code) for text_ in given.codes("specialty", "role") for code in text_.split(","))
+        count = _count(given)
+        pairs = [("text", text)] if text else []
+        pairs += [("near", f"{near.latitude}|{near.longitude}|{near.km:g}|km")] if near else []
+        pairs += [(kind, ",".join(values)) for kind, values in filters.items()]
+        pairs += [("specialty", code) for code in given.codes("specialty", "role")]
+        pairs += [("sort", sort)] if sort != "relevance" else []
+        pairs += [("_count", str(count))] if count != COUNT_DEFAULT else []
+        explain = _boolean(given, "explain")
+        pairs += [("explain", "true")] if explain else []
+        return Asked(text, near, filters, codes, sort == "distance", count, bool(explain), tuple(pairs))
+
+
+def _collect(role: Any, referred: dict[str, dict[str, None]]) -> None:
+    for name, element in _INCLUDED:
+        value = role.get(element, ())
+        for reference in value if isinstance(value, list) else (value,):
+            kind, _, id_ = str(reference.get("reference", "")).split("/_history/")[0].rpartition("/")
+            if kind.rpartition("/")[2] == name:
+                referred[name][id_] = None
+
+
+def _where(name: str) -> str:
+    return f"Parameters.parameter.where(name='{name}')"
+
+
+def _wrong(name: str, value: object, expected: str) -> BadRequest:
+    return BadRequest(
+        f"{name} : « {value} » n'est pas compris ; attendu : {expected}.",
+        f"{name}: “{value}” is not understood; expected: {expected}.",
+        code="value",
+        expression=_where(name),
+    )
+
+
+def _near(given: OperationInput) -> Near | None:
+    text = given.first("near")
+    if text is None or text == "":
+        return None
+    parts = str(text).split("|")
+    try:
+        latitude, longitude = float(parts[0]), float(parts[1])
+        km = float(parts[2]) if len(parts) > 2 and parts[2] else NEAR_KM
+        km *= _UNITS[parts[3] if len(parts) > 3 and parts[3] else "km"]
+    except (ValueError, IndexError, KeyError):
+        raise _wrong("near", text, "latitude|longitude|distance|km") from None
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180 and 0 < km):
+        raise _wrong("near", text, "latitude|longitude|distance|km")
+    return Near(latitude, longitude, min(km, NEAR_KM_MAX))
+
+
+def _filter(given: OperationInput, kind: str) -> tuple[str, ...]:
+    values = _texts(given, kind)
+    if kind == "mode":
+        unknown = [value for value in values if fold(value) not in _MODES]
+        if unknown:
+            raise _wrong("mode", unknown[0], "AMB, VR, HH")
+        return tuple(dict.fromkeys(_MODES[fold(value)] for value in values))
+    if kind == "new-patient":
+        return ("true",) if _boolean(given, kind) else ()
+    if kind == "gender":
+        unknown = [value for value in values if value not in ("female", "male")]
+        if unknown:
+            raise _wrong("gender", unknown[0], "female, male")
+    if kind == "language":
+        return tuple(value.partition("-")[0].lower() for value in values)
+    if kind == "sector":
+        return tuple(value.lower() for value in values)
+    return tuple(values)
+
+
+def _texts(given: OperationInput, name: str) -> Sequence[str]:
+    """Codes that came as words, or as Codings: without their system."""
+    return [code.rpartition("|")[2].strip() for text in given.codes(name) for code in text.split(",") if code.strip()]
+
+
+def _code(text: str) -> str:
+    """`https://…TRE_R38-…|SM15` or `R38:SM15` or `SM15` as a term of the index."""
+    return term_of(*text.rpartition("|")[::2])
+
+
+def _boolean(given: OperationInput, name: str) -> bool | None:
+    value = given.first(name)
+    if value is None or value == "":
+        return None
+    if str(value).lower() not in ("true", "false"):
+        raise _wrong(name, value, "true, false")
+    return str(value).lower() == "true"
+
+
+def _count(given: OperationInput) -> int:
+    value = given.first("_count")
+    if value is None or value == "":
+        return COUNT_DEFAULT
+    if not str(value).isdigit():
+        raise BadRequest(
+            f"_count attend un nombre entier positif ; reçu « {value} ».",
+            f"_count takes a positive whole number; got “{value}”.",
+            code="value",
+            expression=_where("_count"),
+        )
+    return max(1, min(int(str(value)), COUNT_MAX))

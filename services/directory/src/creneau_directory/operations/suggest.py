@@ -1,0 +1,88 @@
+"""`PractitionerRole/$suggest`: what somebody may be about to type, in groups. Nothing is stored of what was typed."""
+
+from __future__ import annotations
+
+from creneau_directory.domain.care.suggestions import GROUPS, Suggestion, endings, suggestions
+from creneau_directory.operations.care_answer import coding_of
+from creneau_directory.operations.definitions import parameter, read_operation
+from creneau_directory.storage.care import professionals_starting
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.storage.store import Resource
+
+COUNT_DEFAULT = 5
+COUNT_MAX = 20
+LETTERS_MIN = 2
+
+DEFINITION = read_operation(
+    "suggest",
+    "Suggestions while typing",
+    "Specialities, motives, professionals and places that go on as the text ends. Each is a parameter “suggestion” with"
+    " its group, the whole text once it is taken, how it is shown, and its code or its reference.",
+    [
+        parameter("text", "string", "What has been typed so far; two letters at least."),
+        parameter("_count", "integer", f"Of each group; {COUNT_DEFAULT} unless said, {COUNT_MAX} at most."),
+        parameter("return", "Parameters", "The suggestions.", use="out", minimum=1),
+    ],
+    ["PractitionerRole", "HealthcareService"],
+)
+
+
+class SuggestOperation:
+    """`$suggest` over the vocabulary, the places and the names of the index."""
+
+    def __init__(self, text_characters_max: int) -> None:
+        self._text_characters_max = text_characters_max
+
+    def declare(self) -> Operation:
+        return Operation(DEFINITION, self.handle)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        """Grouped suggestions, none for a text that is too short."""
+        call.request.access("PractitionerRole", "s")
+        given = OperationInput.of(call.request)
+        text = str(given.first("text", "q") or "")[: self._text_characters_max].strip()
+        most = _count(given)
+        found = suggestions(text, most) if len(text) >= LETTERS_MIN else []
+        beginnings = endings(text)
+        if beginnings and len(beginnings[-1]) >= LETTERS_MIN:
+            async with call.service.connection() as connection:
+                rows = await professionals_starting(connection, beginnings, most)
+            found += [Suggestion("professional", label, label, f"PractitionerRole/{role}") for role, label in rows]
+        found.sort(key=lambda one: GROUPS.index(one.group))
+        parameters: Resource = {"resourceType": "Parameters"}
+        if found:
+            parameters["parameter"] = [_told(one) for one in found]
+        return Answer(200, dumps(parameters))
+
+
+def _told(one: Suggestion) -> Resource:
+    parts: list[Resource] = [
+        {"name": "group", "valueCode": one.group},
+        {"name": "text", "valueString": one.text},
+        {"name": "display", "valueString": one.label},
+    ]
+    if one.group == "professional":
+        parts.append({"name": "reference", "valueReference": {"reference": one.code, "display": one.label}})
+    elif one.group == "place" and one.code is not None:
+        parts.append({"name": "place", "valueString": one.code})
+    elif one.code is not None:
+        parts.append({"name": "code", "valueCoding": coding_of(one.code)})
+    return {"name": "suggestion", "part": parts}
+
+
+def _count(given: OperationInput) -> int:
+    value = given.first("_count")
+    if value is None or value == "":
+        return COUNT_DEFAULT
+    if not str(value).isdigit():
+        raise BadRequest(
+            f"_count attend un nombre entier positif ; reçu « {value} ».",
+            f"_count takes a positive whole number; got “{value}”.",
+            code="value",
+            expression="Parameters.parameter.where(name='_count')",
+        )
+    return max(1, min(int(str(value)), COUNT_MAX))

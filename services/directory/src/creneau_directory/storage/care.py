@@ -1,0 +1,194 @@
+"""The index of people's search: one row a situation, kept in the transaction that changes what it is made of.
+
+Rows are made by `domain.care.situation` of a role and what it refers to; who changes one of these locks the others (FOR
+SHARE), so that two changes at once do not leave a row of the state before one of them. What would touch too many rows at
+once, or was written past the API, is put down in `care_due` and done by the worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from creneau_directory.domain.care.places import gazetteer
+from creneau_directory.domain.care.reading import KnownNames
+from creneau_directory.domain.care.situation import Around, Situation, situation_of
+from creneau_directory.domain.care.spelling import sound
+from creneau_directory.domain.care.vocabulary import vocabulary
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
+
+Resource = dict[str, Any]
+
+AT_ONCE_MAX = 50
+"""rows that one change brings up to date within its own transaction"""
+BATCH = 500
+"""rows that the worker brings up to date in one transaction"""
+COLUMNS = ("role", "practitioner", "terms", "facets", "latitude", "longitude", "label")
+
+_REFERENCES = {
+    "Practitioner": ("practitioner", "practitioner"),
+    "Location": ("location", "location"),
+    "HealthcareService": ("healthcareService", "healthcare_service"),
+    "Organization": ("organization", "organization"),
+}
+"""type → the element of the role that refers to it, and its table"""
+_PARAMETER = {
+    "Practitioner": "practitioner",
+    "Location": "location",
+    "HealthcareService": "service",
+    "Organization": "organization",
+}
+"""type → the search parameter of the role that refers to it"""
+
+_ROLES = "SELECT id, content FROM practitioner_role WHERE id = ANY($1::text[]) AND NOT deleted"
+_UPSERT = """
+INSERT INTO care_situation (role, practitioner, terms, facets, latitude, longitude, label)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (role) DO UPDATE SET practitioner = excluded.practitioner, terms = excluded.terms, facets = excluded.facets,
+  latitude = excluded.latitude, longitude = excluded.longitude, label = excluded.label
+"""
+_NAMES = """
+INSERT INTO care_name (name, heard) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING
+"""
+
+
+async def changed(connection: Connection, resource_type: str, id_: str) -> None:
+    """An entry has been written or deleted: the rows that are made of it follow."""
+    if resource_type == "PractitionerRole":
+        await refresh(connection, [id_])
+    elif resource_type in _PARAMETER:
+        rows = await connection.fetch(
+            "SELECT id FROM practitioner_role WHERE terms @> ARRAY[$1] AND NOT deleted LIMIT $2",
+            f"{_PARAMETER[resource_type]}={resource_type}/{id_}",
+            AT_ONCE_MAX + 1,
+        )
+        if len(rows) > AT_ONCE_MAX:
+            await connection.execute(
+                "INSERT INTO care_due (role) SELECT id FROM practitioner_role WHERE terms @> ARRAY[$1] AND NOT deleted"
+                " ON CONFLICT DO NOTHING",
+                f"{_PARAMETER[resource_type]}={resource_type}/{id_}",
+            )
+        elif rows:
+            await refresh(connection, [row["id"] for row in rows])
+
+
+async def refresh(connection: Connection, roles: Sequence[str]) -> None:
+    """Make the rows of these PractitionerRoles (ids) again; those that are gone have none."""
+    situations = await situations_of(connection, roles)
+    made = {situation.role for situation in situations}
+    gone = [role for role in roles if role not in made]
+    if gone:
+        await connection.execute("DELETE FROM care_situation WHERE role = ANY($1::text[])", gone)
+    if situations:
+        await connection.executemany(_UPSERT, [row_of(situation) for situation in situations])
+        names = sorted({name for situation in situations for name in situation.names})
+        await connection.execute(_NAMES, names, [sound(name) for name in names])
+
+
+def row_of(situation: Situation) -> tuple[Any, ...]:
+    """The values of `COLUMNS`."""
+    s = situation
+    return (s.role, s.practitioner, list(s.terms), list(s.facets), s.latitude, s.longitude, s.label)
+
+
+async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Situation]:
+    """The rows of roles as they are now."""
+    found = [loads(row["content"]) for row in await connection.fetch(_ROLES, list(roles))]
+    referred: dict[str, Mapping[str, Resource]] = {}
+    for kind, (element, table) in _REFERENCES.items():
+        ids = sorted({id_ for role in found for id_ in _referred(role, element)})
+        rows = await connection.fetch(
+            f"SELECT id, content FROM {table} WHERE id = ANY($1::text[]) AND NOT deleted ORDER BY id FOR SHARE", ids
+        ) if ids else ()
+        referred[kind] = {row["id"]: loads(row["content"]) for row in rows}
+    made = (situation_of(_around(role, referred), vocabulary(), gazetteer()) for role in found)
+    return [situation for situation in made if situation is not None]
+
+
+def _around(role: Resource, known: Mapping[str, Mapping[str, Resource]]) -> Around:
+    def there(kind: str) -> list[Resource]:
+        ids = _referred(role, _REFERENCES[kind][0])
+        return [known[kind][id_] for id_ in ids if id_ in known[kind]]
+
+    return Around(
+        role,
+        next(iter(there("Practitioner")), None),
+        there("Location"),
+        there("HealthcareService"),
+        next(iter(there("Organization")), None),
+    )
+
+
+def _referred(role: Resource, element: str) -> list[str]:
+    value = role.get(element, ())
+    references: Iterable[Any] = value if isinstance(value, list) else (value,)
+    return [str(r.get("reference", "")).split("/_history/")[0].rpartition("/")[2] for r in references if "reference" in r]
+
+
+async def refresh_due(connection: Connection) -> int:
+    """Bring up to date what was put down for later; how many that were."""
+    rows = await connection.fetch(
+        "DELETE FROM care_due WHERE role IN (SELECT role FROM care_due ORDER BY role LIMIT $1 FOR UPDATE SKIP LOCKED)"
+        " RETURNING role",
+        BATCH,
+    )
+    if rows:
+        await refresh(connection, [row["role"] for row in rows])
+    return len(rows)
+
+
+# -- names ---------------------------------------------------------------------------------------------------
+
+_KNOWN = """
+SELECT piece.name AS piece, array_agg(found.name) AS names, bool_or(found.name = piece.name) AS exact
+FROM unnest($1::text[], $2::text[]) AS piece (name, heard)
+JOIN care_name AS found ON found.name = piece.name OR found.heard = piece.heard
+GROUP BY piece.name
+"""
+_ALIKE = """
+SELECT name, similarity(name, $1) AS alike FROM care_name WHERE name % $1 ORDER BY alike DESC, name LIMIT 5
+"""
+_STARTING = "SELECT name FROM care_name WHERE name LIKE $1 ORDER BY length(name), name LIMIT 20"
+EXACT, HEARD, ALIKE = 1.0, 0.55, 0.45
+"""how sure it is that a piece is a name"""
+
+
+async def known_names(connection: Connection, pieces: Sequence[str]) -> KnownNames:
+    """Those of the pieces that are names of the directory, or sound like some."""
+    if not pieces:
+        return KnownNames()
+    rows = await connection.fetch(_KNOWN, list(pieces), [sound(piece) for piece in pieces])
+    return KnownNames(
+        {row["piece"]: ((row["piece"],), EXACT) if row["exact"] else (tuple(row["names"][:8]), HEARD) for row in rows}
+    )
+
+
+async def alike_names(connection: Connection, pieces: Sequence[str]) -> KnownNames:
+    """Names that are spelt much like a piece."""
+    found = {}
+    for piece in pieces:
+        rows = await connection.fetch(_ALIKE, piece)
+        if rows:
+            best = rows[0]["alike"]
+            found[piece] = (tuple(row["name"] for row in rows if row["alike"] >= best - 0.1), ALIKE)
+    return KnownNames(found)
+
+
+async def professionals_starting(
+    connection: Connection, beginnings: Sequence[str], most: int
+) -> list[tuple[str, str]]:
+    """(role, label) of situations whose names begin so, each beginning in another name."""
+    groups = []
+    for beginning in beginnings:
+        rows = await connection.fetch(_STARTING, f"{beginning}%")
+        if not rows:
+            return []
+        groups.append([f"n:{row['name']}" for row in rows])
+    conditions = " AND ".join(f"terms && ${n}::text[]" for n in range(1, len(groups) + 1))
+    rows = await connection.fetch(
+        f"SELECT role, label FROM (SELECT role, label FROM care_situation WHERE {conditions} LIMIT 200) AS found"
+        f" ORDER BY label, role LIMIT {most}",
+        *groups,
+    )
+    return [(row["role"], row["label"]) for row in rows]

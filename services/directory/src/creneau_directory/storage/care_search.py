@@ -1,0 +1,195 @@
+"""Asking the index of people's search: which situations fit, in which order, and what they are like.
+
+A score lies between 0 and 1: what it is (`WHAT`), where (`WHERE`) and who (`WHO`), each from 0 to 1 and weighed, over the
+weights of what was asked. At most `compared_max` rows are compared; more than that is told, not hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import cos, radians
+from typing import Any
+
+import orjson
+
+from creneau_directory.domain.care.criteria import Criteria, Near, Order
+from creneau_directory.domain.care.situation import FACETS, KM_PER_DEGREE, cells_around
+from creneau_shared.database.pool import Connection
+
+WHAT, WHERE, WHO = 0.55, 0.25, 0.2
+"""how much of a score each part of what was asked is"""
+FAR_KM = 10.0
+"""distance at which the score of a place has fallen to 37 % of what it can fall"""
+WITHIN = 0.7
+"""what is within the place that was named has at least this of its score"""
+SAMPLE_FROM = 200
+"""rows of one lot from which on what is everywhere is judged by this lot"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One situation that was found."""
+
+    role: str
+    score: float
+    what: float
+    where: float
+    who: float
+    distance_km: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of hits. `total`: of how many; `whole`: whether these are all, or only those that were compared."""
+
+    hits: tuple[Hit, ...] = ()
+    total: int = 0
+    whole: bool = True
+    facets: Mapping[str, Sequence[tuple[str, int]]] = field(default_factory=dict)
+
+
+async def find(
+    connection: Connection, criteria: Criteria, order: Order, *, compared_max: int, facets: bool = True
+) -> Found:
+    """The situations that fit. Where everything is everywhere, those of one lot, drawn once, stand for all."""
+    if criteria.within is None and criteria.circle is None and not criteria.names and criteria.cares:
+        lot = replace(criteria, every=(*criteria.every, "b:07"))
+        sample = await _find(connection, lot, order, compared_max, facets=facets)
+        if sample.total >= SAMPLE_FROM + order.offset + order.count:
+            return replace(sample, whole=False)
+    found = await _find(connection, criteria, order, compared_max, facets=facets)
+    if not found.whole and criteria.circle is None and criteria.origin is not None and criteria.within is not None:
+        # A whole town of them: those near its middle are compared, not whichever come first.
+        for km in (3.0, 1.0):
+            nearer = replace(criteria, circle=Near(*criteria.origin, km))
+            middle = await _find(connection, nearer, order, compared_max, facets=facets)
+            if middle.total > order.offset + order.count:
+                found = replace(middle, whole=False)
+                if middle.whole:
+                    break
+    return found
+
+
+async def _find(
+    connection: Connection, criteria: Criteria, order: Order, compared_max: int, *, facets: bool
+) -> Found:
+    arguments: list[Any] = []
+
+    def argument(value: Any, kind: str) -> str:
+        arguments.append(value)
+        return f"${len(arguments)}::{kind}"
+
+    conditions, scores = _conditions(criteria, argument), _scores(criteria, argument)
+    turn = (
+        f"CASE WHEN care <= {order.in_turn} THEN row_number() OVER (PARTITION BY care ORDER BY {_BEST})"
+        f" ELSE 1000000 END"
+        if order.in_turn > 1
+        else "0"
+    )
+    first = "distance NULLS LAST, score DESC" if order.by_distance else "turn, score DESC, distance NULLS LAST"
+    counted = (
+        "(SELECT jsonb_agg(jsonb_build_array(facet, n)) FROM (SELECT facet, count(*) AS n FROM found,"
+        " unnest(facets) AS facet GROUP BY facet) AS counts)"
+        if facets
+        else "NULL"
+    )
+    statement = f"""
+WITH fitting AS MATERIALIZED (
+  SELECT role, terms, facets, latitude, longitude FROM care_situation
+  WHERE {" AND ".join(conditions) or "true"} LIMIT {compared_max + 1}
+), measured AS (
+  SELECT role, facets, {scores.care} AS care, {scores.what} AS what, {scores.who} AS who, {scores.distance} AS distance
+  FROM fitting
+), found AS MATERIALIZED (
+  SELECT role, facets, care, what, who, distance, {scores.where} AS place FROM measured WHERE {scores.kept}
+), scored AS (SELECT *, ({scores.total})::float8 AS score FROM found)
+SELECT role, score, what, place, who, distance, (SELECT count(*) FROM found) AS total,
+  (SELECT count(*) FROM fitting) AS fitting, {counted} AS facets
+FROM (SELECT *, {turn} AS turn FROM scored) AS ordered
+ORDER BY {first}, hashtextextended(role, 7), role OFFSET {order.offset} LIMIT {order.count}
+"""
+    rows = await connection.fetch(statement, *arguments)
+    if not rows:
+        return Found()
+    hits = tuple(
+        Hit(row["role"], row["score"], row["what"], row["place"], row["who"], row["distance"]) for row in rows
+    )
+    whole = rows[0]["fitting"] <= compared_max
+    return Found(hits, min(rows[0]["total"], compared_max), whole, facet_counts(rows[0]["facets"]))
+
+
+_BEST = "score DESC, distance NULLS LAST, hashtextextended(role, 7)"
+
+
+def _conditions(criteria: Criteria, argument: Any) -> list[str]:
+    every = [*criteria.every, *([criteria.within] if criteria.within else [])]
+    conditions = [f"terms @> {argument(every, 'text[]')}"] if every else []
+    codes = list(dict.fromkeys(code for own, _ in criteria.cares for code in own))
+    groups = [*([codes] if codes else []), *criteria.some, *(names for names, _ in criteria.names)]
+    conditions += [f"terms && {argument(list(group), 'text[]')}" for group in groups]
+    if criteria.circle is not None:
+        circle = criteria.circle
+        cells = cells_around(circle.latitude, circle.longitude, circle.km)
+        conditions.append(f"terms && {argument(cells, 'text[]')}")
+    if criteria.none:
+        conditions.append(f"NOT terms && {argument(list(criteria.none), 'text[]')}")
+    return conditions
+
+
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    """SQL of the parts of a score."""
+
+    care: str
+    what: str
+    who: str
+    distance: str
+    where: str
+    kept: str
+    total: str
+
+
+def _scores(criteria: Criteria, argument: Any) -> _Scores:
+    matches = [argument(list(codes), "text[]") for codes, _ in criteria.cares]
+    care = _case([(f"terms && {m}", str(n)) for n, m in enumerate(matches, 1)], "0::int")
+    what = _case(
+        [(f"terms && {m}", f"{share:.3f}") for m, (_, share) in zip(matches, criteria.cares, strict=True)], "0"
+    )
+    who = " + ".join(f"{sure / len(criteria.names):.3f}" for _, sure in criteria.names) or "0"
+    distance = "NULL::float8"
+    origin = criteria.origin
+    if origin is not None:
+        scale = cos(radians(origin[0]))
+        distance = (
+            f"{KM_PER_DEGREE} * sqrt((latitude - {argument(origin[0], 'float8')}) ^ 2"
+            f" + ((longitude - {argument(origin[1], 'float8')}) * {scale:.6f}) ^ 2)"
+        )
+    decay = f"exp(-coalesce(distance, 100) / {FAR_KM})" if origin is not None else "1"
+    asks_where = criteria.within is not None or criteria.circle is not None
+    where = "0" if not asks_where else f"{WITHIN} + {1 - WITHIN:.2f} * {decay}" if criteria.within else decay
+    parts = [
+        (f"{WHAT} * what", WHAT, bool(criteria.cares)),
+        (f"{WHERE} * place", WHERE, asks_where),
+        (f"{WHO} * who", WHO, bool(criteria.names)),
+    ]
+    weight = sum(part[1] for part in parts if part[2])
+    total = f"({' + '.join(part[0] for part in parts if part[2])}) / {weight}" if weight else "1"
+    kept = f"distance <= {criteria.circle.km}" if criteria.circle is not None else "true"
+    return _Scores(care, f"({what})::float8", f"({who})::float8", distance, f"({where})::float8", kept, total)
+
+
+def _case(choices: Sequence[tuple[str, str]], otherwise: str) -> str:
+    if not choices:
+        return otherwise
+    return f"CASE {' '.join(f'WHEN {condition} THEN {value}' for condition, value in choices)} ELSE {otherwise} END"
+
+
+def facet_counts(text: str | None) -> dict[str, list[tuple[str, int]]]:
+    """Facet → (value, how many), the most frequent first."""
+    found: dict[str, list[tuple[str, int]]] = {name: [] for name in FACETS}
+    for facet, count in orjson.loads(text or "[]"):
+        kind, _, value = facet.partition("|")
+        if kind in found:
+            found[kind].append((value, count))
+    return {name: sorted(values, key=lambda pair: (-pair[1], pair[0])) for name, values in found.items()}

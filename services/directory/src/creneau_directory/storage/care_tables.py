@@ -1,0 +1,42 @@
+"""The tables of people's search.
+
+`care_situation`: one row a situation that can be found (see `domain.care.situation` for its terms).
+`care_name`: the words of professionals' names, and how they sound; a word stays when its last bearer goes.
+`care_due`: PractitionerRoles whose rows are to be made again.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ARRAY, Column, Double, Index, MetaData, Table, Text
+
+
+def care_tables(metadata: MetaData) -> None:
+    """Declare them. The database needs pg_trgm."""
+    Table(
+        "care_situation",
+        metadata,
+        Column("role", Text(collation="C"), primary_key=True),
+        Column("practitioner", Text(collation="C")),
+        Column("terms", ARRAY(Text(collation="C")), nullable=False),
+        Column("facets", ARRAY(Text(collation="C")), nullable=False),
+        Column("latitude", Double),
+        Column("longitude", Double),
+        Column("label", Text, nullable=False),
+        Index(
+            "ix_care_situation_terms",
+            "terms",
+            postgresql_using="gin",
+            # Every search reads the list of pending entries from end to end: keep it short (kB).
+            postgresql_with={"gin_pending_list_limit": 256},
+        ),
+    )
+    Table(
+        "care_name",
+        metadata,
+        Column("name", Text(collation="C"), primary_key=True),
+        Column("heard", Text(collation="C"), nullable=False, index=True),
+        Index(
+            "ix_care_name_trigram", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}
+        ),
+    )
+    Table("care_due", metadata, Column("role", Text(collation="C"), primary_key=True))

@@ -1,0 +1,127 @@
+"""What of the directory a caller sees: the rules of `domain.ror.visibility` for stored bytes, searches and events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from creneau_directory.domain.refusals import RorHeadersMissing
+from creneau_directory.domain.ror.visibility import (
+    EVERYBODY,
+    MARKS,
+    SENSITIVE_TERM,
+    Viewer,
+    is_sensitive,
+    masked,
+    seen_by,
+)
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Unauthenticated
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.rest.declaration import Pairs
+from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.fhir.search.generic import GenericTable, literal
+from creneau_shared.fhir.search.request import SearchRequest
+from creneau_shared.fhir.search.sql import SearchTable
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.access import Access
+from creneau_shared.security.principal import ANONYMOUS
+from creneau_shared.security.role_table import STAFF
+
+ROR_HEADERS = (
+    "Ror-Profil-Utilisateur-Code",
+    "Ror-Profil-Utilisateur-System",
+    "Ror-Role-Metier-Code",
+    "Ror-Role-Metier-System",
+)
+ROR_TYPES = ("HealthcareService", "Location", "Organization", "Practitioner", "PractitionerRole")
+OFFERS = "HealthcareService"
+_KEPT_IN_EVENTS = ("active", "providedBy", "location")
+"""of a sensitive unit: whose it is and where, which other services need to know whose an agenda is"""
+
+
+def viewer_of(access: Access) -> Viewer:
+    """Who looks, by their role and the organisations for which they speak."""
+    role = access.rights.role
+    speaks = access.rights.organizations if role in STAFF else frozenset[str]()
+    return Viewer(role == "system", role in STAFF and bool(speaks), role == "regulator", speaks)
+
+
+def shown(access: Access, content: bytes) -> bytes:
+    """The stored bytes as the caller may see them; most of them have nothing that anybody may not see."""
+    if not any(mark in content for mark in MARKS):
+        return content
+    viewer = viewer_of(access)
+    if viewer.everything:
+        return content
+    resource = loads(content)
+    seen = seen_by(viewer, resource)
+    return content if seen is resource or seen == resource else dumps(seen)
+
+
+def indexed(resource: Resource) -> Resource:
+    """What a resource is found by: what everybody may see, but for a sensitive unit, which is found by who may see it."""
+    if is_sensitive(resource):
+        return resource
+    return seen_by(EVERYBODY, resource)
+
+
+def published(content: bytes) -> bytes:
+    """The bytes as they are told to other services, which show what they know to everybody."""
+    if not any(mark in content for mark in MARKS):
+        return content
+    resource = loads(content)
+    if is_sensitive(resource):
+        return dumps(masked(resource, _KEPT_IN_EVENTS))
+    seen = seen_by(EVERYBODY, resource)
+    return content if seen == resource else dumps(seen)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOffers(GenericTable):
+    """The offers without the sensitive units, but for those of `organizations` (ids)."""
+
+    organizations: tuple[str, ...] = ()
+
+    def live(self, alias: str) -> str:
+        hidden = f"{alias}.terms && ARRAY[{literal(SENSITIVE_TERM)}]"
+        if self.organizations:
+            own = ", ".join(map(literal, owned_by(self.organizations)))
+            hidden = f"({hidden} AND NOT {alias}.terms && ARRAY[{own}])"
+        return f"(NOT {alias}.deleted AND NOT {hidden})"
+
+
+@dataclass(frozen=True, slots=True)
+class RorPolicy:
+    """Searches of the directory: sensitive units are neither found nor led through but by those who may see them."""
+
+    headers_required: bool
+
+    def narrow(self, access: Access, pairs: Pairs) -> Pairs:
+        return pairs
+
+    def check(self, access: Access, wanted: SearchRequest) -> None:
+        pass
+
+    async def table(
+        self, connection: Connection, access: Access, request: FhirRequest, wanted: SearchRequest
+    ) -> SearchTable | None:
+        if self.headers_required and wanted.resource_type in ROR_TYPES:
+            require_ror_headers(request)
+        viewer = viewer_of(access)
+        if viewer.everything or viewer.regulates:
+            return None
+        plain = GenericTable.of(OFFERS)
+        return OpenOffers(OFFERS, plain.name, plain.needs, (), tuple(sorted(viewer.organizations)))
+
+
+def require_ror_headers(request: FhirRequest) -> None:
+    """Unauthenticated without a token, RorHeadersMissing without the four headers by which the ROR knows who asks."""
+    if request.principal == ANONYMOUS:
+        raise Unauthenticated(
+            "Le ROR se consulte avec un jeton d'accès (Authorization: Bearer).",
+            "The ROR is consulted with an access token (Authorization: Bearer).",
+        )
+    missing = tuple(name for name in ROR_HEADERS if not request.headers.get(name.lower(), "").strip())
+    if missing:
+        raise RorHeadersMissing(missing)

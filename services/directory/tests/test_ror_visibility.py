@@ -1,0 +1,165 @@
+"""Checks 6.6.18 and 6.6.19 of the ROR: who asks, and what each sees of contacts and of sensitive units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from services.directory.tests.conftest import Directory, opened
+from services.directory.tests.ror import R200, R283, ROR, concept, offer, patients, said
+from services.directory.tests.test_directory import unique
+
+from creneau_directory.views import ROR_HEADERS
+from creneau_shared.database.migrations import find_migrations, migrate
+
+
+def telecom(number: str, level: str) -> dict[str, Any]:
+    return {
+        "extension": [
+            said("ror-telecom-communication-channel", valueCodeableConcept=concept(R200, "2")),
+            said("ror-telecom-confidentiality-level", valueCodeableConcept=concept(R283, level)),
+        ],
+        "system": "phone",
+        "value": number,
+    }
+
+
+def contact(number: str, level: str) -> dict[str, Any]:
+    inner = [
+        said("ror-confidentiality-level", valueCodeableConcept=concept(R283, level)),
+        {"url": "purposeContact", "valueCodeableConcept": concept("urn:r287", "06")},
+        {"url": "name", "valueString": f"Accueil {number}"},
+    ]
+    return {"url": f"{ROR}ror-healthcareservice-contact", "extension": inner}
+
+
+async def entered(directory: Directory, *, sensitive: bool) -> tuple[str, str]:
+    """An organisation, and its offer with contacts of three levels: their ids."""
+    practice, service = unique("org"), unique("offre")
+    answer = await directory.put({"resourceType": "Organization", "id": practice, "name": "Centre"})
+    assert answer.status_code == 201, answer.text
+    resource = offer(
+        service, f"52/{service}", "437", patients(0, 99),
+        sensitive=sensitive, name=f"Unité {service}",
+        providedBy={"reference": f"Organization/{practice}"},
+        telecom=[telecom("0100000001", "1"), telecom("0100000002", "2"), telecom("0100000003", "3")],
+        extension=[contact("libre", "1"), contact("restreint", "2")],
+    )  # fmt: skip
+    answer = await directory.put(resource)
+    assert answer.status_code == 201, answer.text
+    return practice, service
+
+
+def as_(directory: Directory, who: str, practice: str = "other") -> dict[str, str]:
+    """The Authorization of a caller."""
+    token = {
+        "own": lambda: directory.staff(practice),
+        "professional": lambda: directory.staff("some-practice"),
+        "patient": lambda: directory.staff(creneau_role="patient", scope="patient/*.rs user/*.rs"),
+        "system": lambda: directory.staff(creneau_role="system"),
+        "nobody": lambda: "",
+    }[who]()
+    return {"Authorization": f"Bearer {token}"} if token else {"Authorization": ""}
+
+
+async def numbers(directory: Directory, path: str, headers: dict[str, str]) -> str:
+    answer = await directory.client.get(path, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+@pytest.mark.parametrize(
+    ("who", "levels"),
+    [("nobody", "1"), ("patient", "1"), ("professional", "12"), ("own", "123"), ("system", "123")],
+)
+async def test_6_6_19_contacts_by_their_level(directory: Directory, who: str, levels: str) -> None:
+    """Read, searched, included, in a history: a contact is shown to those who may see its level, to nobody else."""
+    practice, service = await entered(directory, sensitive=False)
+    headers = as_(directory, who, practice)
+    for path in (
+        f"/fhir/HealthcareService/{service}",
+        f"/fhir/HealthcareService/{service}/_history/1",
+        f"/fhir/HealthcareService/{service}/_history",
+        f"/fhir/HealthcareService?_id={service}",
+        f"/fhir/Organization?_id={practice}&_revinclude=HealthcareService:organization",
+    ):
+        text = await numbers(directory, path, headers)
+        assert {level for level in "123" if f"010000000{level}" in text} == set(levels), path
+        assert ("Accueil restreint" in text) is ("2" in levels), path
+
+
+async def test_6_6_19_a_confidential_contact_is_found_by_nobody_and_told_to_nobody(
+    directory: Directory,
+) -> None:
+    """Neither by its words nor in the events, which others show to everybody."""
+    _, service = await entered(directory, sensitive=False)
+    assert await directory.ids("HealthcareService", _content="restreint", _id=service) == []
+    assert await directory.ids("HealthcareService", _content="libre", _id=service) == [service]
+    [told] = await directory.told(f"HealthcareService/{service}")
+    assert told is not None
+    assert b"0100000001" in told
+    assert b"0100000002" not in told
+
+
+@pytest.mark.parametrize(
+    ("who", "sees"),
+    [("nobody", False), ("patient", False), ("professional", False), ("own", True), ("system", True)],
+)
+async def test_6_6_19_sensitive_units(directory: Directory, who: str, sees: bool) -> None:
+    """To all but the entitled: its id and nothing else, found by no search, led to by no include and no chain."""
+    practice, service = await entered(directory, sensitive=True)
+    headers = as_(directory, who, practice)
+    role = {
+        "resourceType": "PractitionerRole",
+        "id": unique("role"),
+        "healthcareService": [{"reference": f"HealthcareService/{service}"}],
+    }
+    await directory.put(role)
+    for path in (
+        f"/fhir/HealthcareService?_id={service}",
+        f"/fhir/HealthcareService?name=Unité {service}",
+        f"/fhir/Organization?_id={practice}&_revinclude=HealthcareService:organization",
+        f"/fhir/PractitionerRole?_id={role['id']}&_include=PractitionerRole:service",
+    ):
+        text = await numbers(directory, path, headers)
+        assert (f'"name":"Unité {service}"' in text) is sees, path
+        assert (f'"id":"{service}"' in text) is sees, path
+    chained = await numbers(directory, f"/fhir/PractitionerRole?service.name=Unité {service}", headers)
+    assert (role["id"] in chained) is sees
+    read = orjson.loads(await numbers(directory, f"/fhir/HealthcareService/{service}", headers))
+    assert ("name" in read) is sees
+    assert read["id"] == service
+    if not sees:
+        assert set(read) == {"resourceType", "id", "meta", "extension"}
+    past = await numbers(directory, f"/fhir/HealthcareService/{service}/_history", headers)
+    assert (f"Unité {service}" in past) is sees
+
+
+async def test_6_6_19_a_sensitive_unit_is_told_without_what_it_does(directory: Directory) -> None:
+    """Other services learn whose it is, no more."""
+    practice, service = await entered(directory, sensitive=True)
+    [told] = await directory.told(f"HealthcareService/{service}")
+    resource = orjson.loads(told or b"null")["resource"]
+    assert resource["providedBy"] == {"reference": f"Organization/{practice}"}
+    assert not {"name", "specialty", "telecom", "characteristic"} & set(resource)
+
+
+async def test_6_6_18_where_it_is_demanded_the_ror_knows_who_asks(postgres_server: Any) -> None:
+    """With ROR_HEADERS_REQUIRED: 401 without a token, 403 that names what is missing of the four headers, then the answer."""
+    url = postgres_server.create_database("directory_ror_headers")
+    await migrate(find_migrations("creneau_directory"), url)
+    async with opened(url, ror_headers_required=True) as directory:
+        answer = await directory.client.get("/fhir/HealthcareService", headers={"Authorization": ""})
+        assert answer.status_code == 401, answer.text
+        answer = await directory.client.get("/fhir/HealthcareService", headers={ROR_HEADERS[0]: "CU22"})
+        assert answer.status_code == 403
+        assert ROR_HEADERS[3] in answer.json()["issue"][0]["details"]["text"]
+        said = dict(
+            zip(
+                ROR_HEADERS,
+                ("CU22", "1.2.250.1.213.1.6.1.66", "AUTOMATE", "1.2.250.1.213.1.1.4.6"),
+                strict=True,
+            )
+        )
+        assert (await directory.client.get("/fhir/HealthcareService", headers=said)).status_code == 200

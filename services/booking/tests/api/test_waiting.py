@@ -12,6 +12,7 @@ from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import GENERAL, SKIN, appointment, parameters, ref, slot, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 
+from creneau_booking.storage.access_extensions import CONFIRMATION_REQUIRED
 from creneau_booking.storage.appointment_mapper import HELD_UNTIL, REPLACES, WAITING_SINCE
 from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_NEAR, WAITING_TIMES
 from creneau_shared.fhir.storage.store import Resource
@@ -406,3 +407,88 @@ async def test_sixty_four_clients_poll_and_none_is_faster(
     *seen, _ = await asyncio.gather(*map(poll, rivals), give_up())
     assert set().union(*seen) == {409}
     assert (await read(callers, camille, wish))["slot"] == [ref(f"Slot/{agenda.slots[0]}")]
+
+
+class TestOtherWays:
+    async def test_cancelling_an_offer_refuses_it_and_again_leaves_the_list(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        camille = await practice.new_patient()
+        wish = await join(callers, camille, actors=[agenda.practitioner])
+        await cancel(callers, practice, agenda)
+        statuses = []
+        for _ in range(2):
+            answer = await callers.patient(camille).post(f"Appointment/{wish}/$cancel", parameters())
+            assert answer.status_code == 200, answer.text
+            statuses.append(answer.json()["status"])
+        assert statuses == ["waitlist", "cancelled"]
+        await cancel(callers, practice, agenda, 1)
+        assert await practice.slot_statuses(agenda.slots) == ["free"] * 3
+
+    async def test_whoever_comes_by_the_link_of_the_message_answers_it(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """And says nothing else."""
+        camille = await practice.new_patient()
+        wish = await join(callers, camille, actors=[agenda.practitioner])
+        await cancel(callers, practice, agenda)
+        by_link = callers.by_link(wish, camille)
+        refused = await by_link.patch(f"Appointment/{wish}", REFUSED)
+        assert (refused.status_code, refused.json().get("status")) == (200, "waitlist"), refused.text
+        await cancel(callers, practice, agenda, 1)
+        words = {"op": "add", "path": "/comment", "value": "plus tard"}
+        accepted = await by_link.patch(f"Appointment/{wish}", [*ACCEPTED, words])
+        assert (accepted.status_code, accepted.json().get("status")) == (200, "booked"), accepted.text
+        assert "comment" not in accepted.json()
+
+    async def test_where_the_practice_confirms_it_is_asked(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """What the person accepts waits for the practice, and the visit that it replaces is kept until then."""
+        confirms = [{"url": CONFIRMATION_REQUIRED, "valueBoolean": True}]
+        agenda, other = await practice.open_agenda(extension=confirms), await practice.open_agenda()
+        camille, someone = [await practice.new_patient() for _ in range(2)]
+        booked = await callers.patient(camille).post(
+            "Appointment", appointment("booked", slots=other.slots[2:], patient=camille, start=other.at(2))
+        )
+        later = booked.json()["id"]
+        replaces = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{later}"}}
+        wish = await join(callers, camille, extension=[agenda_wish(agenda.id), replaces])
+        taken_by = await practice.create(
+            appointment("booked", slots=agenda.slots[:1], patient=someone, start=agenda.at(0))
+        )
+        await practice.change(taken_by.id, status="cancelled")
+        accepted = await callers.patient(camille).patch(f"Appointment/{wish}", ACCEPTED)
+        assert accepted.json()["status"] == "pending", accepted.text
+        assert (await read(callers, camille, later))["status"] == "booked"
+        agreed = await callers.software().post(f"Appointment/{wish}/$confirm", parameters())
+        assert agreed.status_code == 200, agreed.text
+        assert (await read(callers, camille, wish))["status"] == "booked"
+        assert (await read(callers, camille, later))["status"] == "cancelled"
+
+
+async def test_many_free_at_once_and_everybody_has_one_offer(fresh: Practice) -> None:
+    """Twelve slots of three practitioners free side by side, and eight wait for any of them: eight offers, each of its own
+    slot to a person of their own, four free; nobody waits in a circle."""
+    start = fresh.clock.now() + timedelta(days=9)
+    agendas = [await fresh.open_agenda(4, start=start) for _ in range(3)]
+    wishes = []
+    for _ in range(8):
+        patient = await fresh.new_patient()
+        extensions = [agenda_wish(one.id) for one in agendas]
+        wishes.append((await fresh.create(appointment("waitlist", patient=patient, extension=extensions))).id)
+    booked = [
+        await fresh.create(
+            appointment("booked", slots=[slot_id], patient=await fresh.new_patient(), start=one.at(index))
+        )
+        for one in agendas
+        for index, slot_id in enumerate(one.slots)
+    ]
+    await asyncio.gather(*(fresh.change(one.id, status="cancelled") for one in booked))
+    held = await fresh.database.pool.fetch(
+        "SELECT taken_by, count(*) AS n FROM slot WHERE status = 'busy-tentative' GROUP BY 1"
+    )
+    assert {row["taken_by"] for row in held} == set(wishes)
+    assert {row["n"] for row in held} == {1}
+    free = await fresh.database.pool.fetchval("SELECT count(*) FROM slot WHERE status = 'free'")
+    assert free == 4

@@ -14,8 +14,7 @@ from datetime import datetime, time, timedelta, tzinfo
 
 ORDINARY = 5
 """the rank of a wish of which no practice has said how urgent it is (iCalendar: 1 highest, 9 lowest, 0 undefined)"""
-MORNING, AFTERNOON, EVENING = "morning", "afternoon", "evening"
-PARTS_OF_DAY = (MORNING, AFTERNOON, EVENING)
+PARTS_OF_DAY = ("morning", "afternoon", "evening")
 AFTERNOON_H, EVENING_H = 12, 18
 """the local hours at which afternoon and evening begin"""
 
@@ -131,9 +130,3 @@ def _clock(moment: datetime, zone: tzinfo) -> time:
 def rank_of(priority: int | None) -> int:
     """By what a wish is ordered: 1 to 9, the smallest first."""
     return min(priority, 9) if priority else ORDINARY
-
-
-def part_of_day(moment: datetime, zone: tzinfo) -> str:
-    """The part of the day on the place's clock."""
-    hour = moment.astimezone(zone).hour
-    return MORNING if hour < AFTERNOON_H else AFTERNOON if hour < EVENING_H else EVENING

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from itertools import groupby
 
-from deploy.demo import resources, sas
+from deploy.demo import resources, sas, waiting
 from deploy.demo.codes import Resource
 from deploy.demo.population import Population, Post, populate
 from deploy.demo.slots import free_slots
@@ -43,6 +43,8 @@ def build(start: datetime) -> Region:
         "PractitionerRole": [resources.practitioner_role(post, start, DAYS) for post in people.posts],
         "Schedule": [resources.schedule(post, start, DAYS) for post in people.posts],
         "Slot": [slot for post in people.posts for slot in free_slots(post, start, DAYS)],
+        "Patient": waiting.patients(),
+        "Appointment": waiting.requests(people, start),
     }
     for resource in sas.graph(start):
         region[resource["resourceType"]].append(resource)

@@ -183,6 +183,17 @@ async def test_a_refused_batch_is_a_failure_with_its_sentence() -> None:
     assert report.failures == ["lot Organization/a … Organization/a : 401 – Identifiez-vous."]
 
 
+async def test_an_entry_for_which_there_was_no_time_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy server refuses some entries of a batch with 503: they are not lost, and the others not sent twice."""
+    monkeypatch.setattr(load, "RETRY_PAUSE_S", 0.0)
+    busy = iter([(503, "Réessayez dans un instant.")])
+    server = FakeServer(lambda _: next(busy, None))
+    report = await loaded(server, a_region())
+    assert report.failures == []
+    assert report.stored == len(server.stored)
+    assert sum(map(len, server.batches)) == len(server.stored) + 1
+
+
 async def test_an_answer_that_leaves_entries_out_is_noticed() -> None:
     server = FakeServer()
     server.fail_first = [JSONResponse({"resourceType": "Bundle", "type": "batch-response", "entry": []})]

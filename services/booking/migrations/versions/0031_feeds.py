@@ -1,4 +1,4 @@
-"""Agendas that software synchronises: when it last did, and until when that is to be believed."""
+"""Agendas that software synchronises, and until when they are to be believed; what is published in bulk."""
 
 from __future__ import annotations
 
@@ -23,11 +23,37 @@ def upgrade() -> None:
     op.add_column(
         "agenda",
         sa.Column(
-            "fresh_until", sa.DateTime(timezone=True), sa.Computed(FRESH_UNTIL, persisted=True), nullable=False
+            "fresh_until",
+            sa.DateTime(timezone=True),
+            sa.Computed(FRESH_UNTIL, persisted=True),
+            nullable=False,
         ),
     )
+    op.create_table(
+        "publication",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("etag", sa.Text(), nullable=False),
+        sa.Column("manifest", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_publication"),
+    )
+    op.create_table(
+        "sas_report",
+        sa.Column("appointment_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("reported_version", sa.Integer(), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sending_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("begun", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("refused", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("appointment_id", name="pk_sas_report"),
+    )
+    op.create_index("ix_sas_report_due_at", "sas_report", ["due_at"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_table("sas_report")
+    op.drop_table("publication")
     for name in ("fresh_until", "stale_after_s", "synchronised_at"):
         op.drop_column("agenda", name)

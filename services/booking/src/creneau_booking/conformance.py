@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from creneau_booking.api.agendas_said import with_synchronisation
 from creneau_booking.api.deadlines import WithDeadlines
 from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.domain.own_words import OWN
@@ -23,7 +24,9 @@ def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> li
             stores.schedules,
             profiles=profiles_of("Schedule"),
             views=(SosView(),),
-            documentation="An agenda: whose, where, for what.",
+            completed=with_synchronisation,
+            documentation="An agenda: whose, where, for what. One that states schedule-stale-after and is not synchronised"
+            " within that time is not offered until it is.",
         ),
         ServedType(
             stores.slots,

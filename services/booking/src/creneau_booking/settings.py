@@ -87,9 +87,51 @@ class BookingSettings(ServiceSettings):
     )
     patients_per_account_max: int = Field(20, description="people whom one patient's account may register")
     find_window_days_max: int = Field(93, description="longest window that $find searches, days")
+    soonest_rows_read_max: int = Field(
+        100_000, ge=1, description="rows that one $soonest reads where too many agendas fit to gather them"
+    )
+    first_free_kept_s: float = Field(
+        20.0, gt=0, description="pause between two looks at first free starts that have passed, seconds"
+    )
     slot_months_ahead: int = Field(15, description="months for which slot partitions are kept ready")
     slot_months_kept: int = Field(24, description="months after which past slots are dropped")
 
+    sas_platform_url: str = Field(
+        "",
+        description="FHIR base of the SAS platform, which is told of appointments made for a regulator (INT_R03); empty: it is"
+        " told nothing",
+    )
+    sas_platform_system: str = Field(
+        "",
+        description="system of our appointments' identifiers there (an OID or a URL of the operator's); empty: the base's URL",
+    )
+    sas_platform_certificate: str = Field(
+        "", description="file of the client certificate (PEM) by which the platform knows us; empty: none"
+    )
+    sas_platform_key: str = Field("", description="file of its private key (PEM); empty: in the same file")
+    sas_platform_timeout_s: float = Field(
+        10.0, gt=0, description="longest that the platform may take, seconds"
+    )
+    sas_report_interval_s: float = Field(
+        5.0, gt=0, description="pause between two looks for what it is to be told, seconds"
+    )
+    sas_report_delay_first_s: float = Field(
+        15.0, gt=0, description="pause before it is told again what failed, seconds"
+    )
+    sas_report_delay_max_s: float = Field(3600.0, gt=0, description="the same, at most, seconds")
+
+    bulk_publish_folder: str = Field(
+        "",
+        description="folder where the worker writes the files of `$bulk-publish`, which the entrance serves under /bulk;"
+        " empty: nothing is published in bulk",
+    )
+    bulk_publish_interval_s: float = Field(
+        300.0, gt=0, description="pause between two publications in bulk, seconds"
+    )
+    bulk_publish_days: int = Field(60, ge=1, description="how far ahead slots are published in bulk, days")
+    bulk_publish_kept_s: float = Field(
+        3600.0, ge=0, description="files that no manifest names any more are kept for, seconds"
+    )
     sync_slots_max: int = Field(10_000, ge=1, description="slots that one `$sync-slots` takes")
     openings_horizon_days: int = Field(
         60, ge=1, description="days for which slots are made from an agenda's rules, unless it says otherwise"
@@ -183,6 +225,11 @@ class BookingSettings(ServiceSettings):
             self.waiting_looked_at_once,
             self.waiting_tried_max,
         )
+
+    @property
+    def site_url(self) -> str:
+        """The pages' address: what the base is below."""
+        return self.public_base_url.rstrip("/").removesuffix("/fhir")
 
     @property
     def keeping_times(self) -> KeepingTimes:

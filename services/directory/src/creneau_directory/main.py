@@ -1,4 +1,4 @@
-"""creneau-directory api | worker | migrate | republish | revoke-tokens"""
+"""creneau-directory api | worker | migrate | load | republish | revoke-tokens"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from creneau_directory.app import SERVICE, create_app, create_fhir
 from creneau_directory.jobs import CareIndex, retention
+from creneau_directory.loading.command import load
 from creneau_directory.publishing import RESOURCES
 from creneau_directory.settings import DirectorySettings
 from creneau_shared.app import open_database
@@ -24,6 +25,7 @@ from creneau_shared.worker import run, run_worker
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 add_commands(main, DirectorySettings, SERVICE, create_app)
+main.command(name="load")(load)
 
 
 @main.command()

@@ -43,14 +43,18 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "find": OperationRow(("Slot", "s"), "an appointment to ignore counts only if the caller may read it"),
     "find-care": OperationRow(("PractitionerRole", "s")),
     "suggest": OperationRow(("PractitionerRole", "s")),
+    "soonest": OperationRow(("Slot", "s")),
     "hold": OperationRow(("Appointment", "c")),
     "book": OperationRow(
         ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"
     ),
+    "bulk-publish": OperationRow(("Slot", "s"), "open to everybody: what a patient could book"),
     "sync-slots": OperationRow(("Slot", "u"), "on an agenda of the caller's own practices"),
     "reschedule": OperationRow(("Appointment", "u")),
     "confirm": OperationRow(("Appointment", "u"), "the practice whose agenda it is; a patient only a hold of their own"),
     "cancel": OperationRow(("Appointment", "u")),
+    "preview-slots": OperationRow(("Schedule", "u"), "the practice's own agendas"),
+    "close": OperationRow(("Schedule", "u"), "the practice's own agendas, and the appointments in them"),
     "validate": OperationRow(
         None,
         "open to everybody: what is sent is checked and not kept; of a stored resource it takes reading it",

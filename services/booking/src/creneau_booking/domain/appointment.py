@@ -98,6 +98,9 @@ class Appointment:
     double_booking_reason: str | None = None
     """why its patient may have another visit at that time, in the words of whoever decided it"""
 
+    overbooking_reason: str | None = None
+    """why its practice puts it where somebody has a visit already, in the words of whoever decided it"""
+
     held_until: datetime | None = None
     """until when a pending appointment keeps its time without the practice's agreement"""
     confirmation: Confirmation | None = None

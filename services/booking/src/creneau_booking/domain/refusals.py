@@ -447,6 +447,16 @@ class AgeOutsideLimit(Refusal):
 
 
 @dataclass(eq=False)
+class ReferralRequired(Refusal):
+    """The agenda asks for a referral, and the appointment says none."""
+
+
+@dataclass(eq=False)
+class NotOpenToNewPatients(Refusal):
+    """The agenda takes online only whom the practice knows."""
+
+
+@dataclass(eq=False)
 class ChangeTooLate(Refusal):
     """A patient cancels or moves later than `deadline` before the start."""
 

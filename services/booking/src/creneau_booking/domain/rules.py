@@ -85,12 +85,13 @@ def claim_for(
     resolved: Mapping[str, str] = {},
     kept: Collection[str] = (),
     practices: Collection[str] | None = None,
+    marked: bool = False,
 ) -> Claim:
     """What `appointment` must take to have its status.
 
     `slots` are the locked facts of the slots that it names; `resolved` says who is taken with the roles and rooms that
     its participants name; `kept` are the ids of slots that it holds already; `practices`, the organisations (ids) for
-    which somebody takes them.
+    which somebody takes them; `marked`, whether they may have marked a slot before they take it (`is_marked`).
     Refused when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
     horizon, times that do not fit); when somebody else was faster; when a patient would take
     others than the agendas' people. What is said is judged before what is so: who repeats it learns nothing new.
@@ -111,7 +112,7 @@ def claim_for(
     for slot in new:
         if slot.displaced and slot.status != "free":
             raise ActorsTaken(tuple(sorted(slot.exclusive)), slot.start)
-        if slot.status != "free":
+        if slot.status != "free" and not (marked and is_marked(slot, practices)):
             raise SlotTaken(slot.id, slot.start, slot.status)
     actors = exclusive_actors(appointment, slots, resolved)
     if by_patient:
@@ -128,6 +129,24 @@ def claim_for(
         end=end,
         cuts=cuts,
     )
+
+
+def is_marked(slot: SlotFact, practices: Collection[str] | None) -> bool:
+    """Whether the scheduler of an agenda (HL7's choreography) has marked a slot of its own as `busy-tentative` for the
+    appointment that is to take it."""
+    theirs = practices is None or not slot.owners.isdisjoint(practices)
+    return theirs and slot.status == "busy-tentative" and slot.taken_by is None
+
+
+def may_overbook(appointment: Appointment, *, by_patient: bool) -> bool:
+    """Whether an appointment is put where another one is on purpose: a practice says why."""
+    return not by_patient and bool(appointment.overbooking_reason) and bool(appointment.slots)
+
+
+def is_overbookable(slot: SlotFact, practices: Collection[str] | None) -> bool:
+    """Whether somebody has the slot, and it is of the practices' (organisations, ids) own agenda."""
+    theirs = practices is None or not slot.owners.isdisjoint(practices)
+    return theirs and slot.taken_by is not None and slot.schedule_open
 
 
 def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:

@@ -19,8 +19,9 @@ from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.domain.transitions import MOVABLE, TRANSITIONS, EventKind, told
 from creneau_booking.domain.waiting import Patience
 from creneau_booking.handlers.access import require_changeable, require_known_patients
-from creneau_booking.handlers.claiming import Claiming, LockedSlots
+from creneau_booking.handlers.claiming import Claiming, LockedSlots, schedules
 from creneau_booking.handlers.expiry import HoldExpiry
+from creneau_booking.handlers.overbooking import Overbooking
 from creneau_booking.handlers.own_holds import OwnHold, OwnHolds
 from creneau_booking.handlers.own_word import Change, OwnWord
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
@@ -88,6 +89,7 @@ class AppointmentHandlers:
         self._word = self.word = OwnWord(repository, quotas)
         self.expiry = HoldExpiry(repository)
         self._claiming = Claiming(self.expiry, quotas)
+        self._overbooking = Overbooking(self._claiming)
         self._own_holds = OwnHolds(repository)
         self.waiting = WaitingList(repository, self._claiming, patience)
         self.expiry.line = self.waiting
@@ -143,6 +145,9 @@ class AppointmentHandlers:
         takes = TRANSITIONS[None, wanted.status].time == "takes"
         await self._word.hear_new(connection, context, resource, wanted, "booked" if takes else "asked")
         if takes:
+            beside = await self._overbooking.over(connection, context, wanted)
+            if beside is not None:
+                return beside
             reach = await self._reach(connection, context, wanted)
             return await self._take(connection, context, wanted, reach)
         await require_known_patients(connection, context, wanted)
@@ -165,7 +170,9 @@ class AppointmentHandlers:
     ) -> Reach:
         """Lock what an appointment wants and, of `before`, has; what the caller's own account holds of it may give way."""
         holder = (context.issuer, context.subject) if holding or context.patient_ids is not None else None
-        locked = await self._claiming.lock(connection, context.now, wanted, before, holder)
+        locked = await self._claiming.lock(
+            connection, context.now, wanted, before, holder, marked=schedules(context)
+        )
         return Reach(locked, await self._own_holds.among(connection, context, wanted, locked.own_holds))
 
     async def _cleared(

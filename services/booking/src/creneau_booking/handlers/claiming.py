@@ -66,9 +66,11 @@ class Claiming:
         wanted: Appointment,
         before: Appointment | None = None,
         holder: Holder | None = None,
+        *,
+        marked: bool = False,
     ) -> LockedSlots:
         """Lock the slots of `wanted` and those that `before`, its last version, holds; what somebody else has is only
-        looked at, to be refused. `holder`: who is to hold them."""
+        looked at, to be refused. `holder`: who is to hold them; `marked`: see `rules.claim_for`."""
         had = before.slots if before is not None and claims(before.status) else ()
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
         both = [version for version in (wanted, before) if version is not None]
@@ -86,6 +88,7 @@ class Claiming:
             holder,
             by=wanted.id,
             now=now,
+            marked=marked,
         )
         locked = await lock()
         free_to_take = [slot for slot in locked.slots if slot.id not in had]
@@ -162,7 +165,7 @@ class Claiming:
             await storage.set_status(
                 connection, wanted.id, sorted(claim.kept), claim.slot_status, context.now
             )
-        result = await storage.take(connection, wanted, claim, context.now)
+        result = await storage.take(connection, wanted, claim, context.now, marked=schedules(context))
         _require_available(result.unavailable_patients)
         missing = result.missing_actors
         if missing:
@@ -194,9 +197,15 @@ class Claiming:
             now=context.now,
             resolved=resolved,
             kept={slot.id for slot in locked.held},
+            marked=schedules(context),
         )
         await require_bookable(connection, context, self._quotas, wanted, claim.new_slots)
         return claim
+
+
+def schedules(context: WriteContext) -> bool:
+    """Whether a write is the scheduler's of an agenda, who may have marked its slots before."""
+    return context.patient_ids is None and context.role in ("system", "software", "practitioner", "secretary")
 
 
 def _named(facts: Sequence[SlotFact], ids: Sequence[str]) -> tuple[SlotFact, ...]:

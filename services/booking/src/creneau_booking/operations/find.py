@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from creneau_booking.domain.access_rules import Birth
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import slot_query
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.agenda import actors_of_schedules
-from creneau_booking.storage.candidates import Account, Candidate, Consumer, consumer_of
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
@@ -35,7 +34,6 @@ from creneau_shared.fhir.search.execute import search as run_search
 from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.search.sql import Catalog
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.security.access import Access
 
 PROPOSAL_PREFIX = "proposal."
 COUNT_DEFAULT = 20
@@ -95,13 +93,15 @@ class FindOperation:
         others = [service.catalog.table(name) for name in service.catalog.types if name != "Slot"]
         async with service.connection() as connection:
             ignored = await _ignored(connection, call, given)
-            consumer = await self._consumer(connection, access, given, request.now, ignored)
+            consumer = await consumer_for(
+                connection, access, given, request.now, per_agenda_max=self._per_agenda_max, besides=ignored
+            )
             catalog = Catalog([SlotTable(consumer=consumer, besides=ignored), *others])
             result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
             slots = [loads(row.content) for row in result.matches]
             schedules = [id_of(slot["schedule"]) for slot in slots]
             actors = await actors_of_schedules(connection, schedules)
-            judged = _named(given) & (access.patient_ids or frozenset())
+            judged = named_patients(given) & (access.patient_ids or frozenset())
             if judged:  # the practices' rules looked at their age and appointments
                 await service.auditor.record(connection, request, Event("E", "Appointment", patients=judged))
         patients = given.references("patient-reference", "patient")
@@ -116,39 +116,6 @@ class FindOperation:
             entries.append(outcome_entry(_more(result.total, len(proposals), request.language)))
         links = [Link("self", query_url(f"{service.base_url}/Appointment/$find", request.query))]
         return Answer(200, write_bundle("searchset", entries, total=result.total, links=links))
-
-    async def _consumer(
-        self,
-        connection: Connection,
-        access: Access,
-        given: OperationInput,
-        now: datetime,
-        ignored: str | None,
-    ) -> Consumer | None:
-        """For whom the practice's rules hold; None for the practice itself.
-
-        The patients are those whom the call names, if the caller acts for them, else all for whom they do; a person
-        whom the call describes (`patient-resource`) is judged by the birth date that it gives.
-        """
-        if access.patient_ids is None:
-            return None
-        named = _named(given)
-        own = sorted(named & access.patient_ids or access.patient_ids)
-        principal = access.principal
-        consumer = await consumer_of(
-            connection,
-            Account(principal.issuer, principal.subject, access.patient_ids),
-            own,
-            now,
-            per_agenda_max=self._per_agenda_max,
-            besides=ignored or "",
-            oneself=access.rights.oneself,
-        )
-        described = given.resource("Patient", "patient-resource")
-        if described is not None and not named:
-            birth = _birth(described)
-            consumer = consumer.for_anybody((Candidate(birth),) if birth else ())
-        return consumer
 
     def _window(self, given: OperationInput, now: datetime) -> tuple[datetime, datetime]:
         start, end = (_moment(given, name) for name in ("start", "end"))
@@ -168,20 +135,6 @@ class FindOperation:
                 details_code="window-too-long",
             )
         return max(start[0], now), end[1]
-
-
-def _named(given: OperationInput) -> frozenset[str]:
-    """The ids of the patients whom the call names."""
-    return frozenset(id_of(reference) for reference in given.references("patient-reference", "patient"))
-
-
-def _birth(patient: Resource) -> Birth | None:
-    """The birth date of a Patient that has not been checked; None when there is none that can be read."""
-    try:
-        low, high = parse_interval(str(patient.get("birthDate", "")), UTC)
-    except ValueError:
-        return None
-    return Birth(low.date(), (high - timedelta(days=1)).date())
 
 
 async def _ignored(connection: Connection, call: OperationCall, given: OperationInput) -> str | None:

@@ -32,6 +32,8 @@ WAITING_SINCE = "https://creneau.sante.fr/fhir/StructureDefinition/waiting-since
 CANCELABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 RESCHEDULABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until"
 """extensions (instant) on an appointment that a patient reads: until when they may cancel or move it; never stored"""
+OVERBOOKING_REASON = "https://creneau.sante.fr/fhir/StructureDefinition/overbooking-reason"
+"""extension (string) on an appointment that its practice puts where another one is: why"""
 COUNTER_PROPOSAL = "https://creneau.sante.fr/fhir/StructureDefinition/counter-proposal"
 """extension on an appointment: another time (`start`, `end`) that a participant (`by`) proposes in an answer (`response`)"""
 CANCELLED_BY = "https://creneau.sante.fr/fhir/StructureDefinition/cancelled-by"
@@ -102,6 +104,7 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
             for label in appointment.get("meta", {}).get("security", ())
         ),
         double_booking_reason=_extension(appointment, DOUBLE_BOOKING_REASON, "valueString"),
+        overbooking_reason=_extension(appointment, OVERBOOKING_REASON, "valueString"),
         held_until=_instant(_extension(appointment, HELD_UNTIL, "valueInstant")),
         counter=_counter(appointment),
         cancellation=_cancellation(appointment),

@@ -18,7 +18,7 @@ from creneau_booking.domain.openings.clock import day_of, utc, whole_day
 from creneau_booking.domain.openings.difference import Difference, There, difference
 from creneau_booking.domain.openings.expansion import Expansion, Place, expand
 from creneau_booking.domain.openings.refusals import TooManySlots
-from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits
+from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits, Statement
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import ROOM, write_beside
 from creneau_booking.storage.availability.rule import JUDGED
@@ -139,6 +139,10 @@ class Plan:
     expansion: Expansion
     kinds: Mapping[Kind, SlotKind]
     zone: ZoneInfo
+    stated: Stated
+
+
+_NOTHING = Plan(Expansion((), (), True), {}, PARIS, Stated(Statement(), {}, {}, own=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,7 @@ class OpeningStore:
         zone, place = _place(schedule, actors)
         closures = await connection.fetch(_CLOSED, key, now) if key is not None else []
         expansion = Expansion((), (), True)
-        if stated.own:
+        if stated.own and _is_active(schedule):
             expansion = expand(
                 stated.statement,
                 place,
@@ -185,7 +189,7 @@ class OpeningStore:
             )
         if strict and not expansion.complete:
             raise TooManySlots(self._limits.slots_max)
-        return Plan(expansion, self._kinds(stated, expansion, schedule), zone)
+        return Plan(expansion, self._kinds(stated, expansion, schedule), zone, stated)
 
     def _window(self, schedule: Resource, zone: ZoneInfo, now: datetime) -> Interval:
         """From when to when slots are made: over the planning horizon, else over whole days from today on."""
@@ -195,7 +199,8 @@ class OpeningStore:
         if "start" in horizon:
             since = max(since, int(parse_interval(horizon["start"], zone)[0].timestamp()))
         if "end" in horizon:
-            until = int(parse_interval(horizon["end"], zone)[1].timestamp())
+            low, high = parse_interval(horizon["end"], zone)
+            until = int((low if "T" in horizon["end"] else high).timestamp())
         else:
             day = day_of(moment, zone) + timedelta(days=self._limits.horizon_days)
             until = whole_day(day, zone)[1]
@@ -215,11 +220,10 @@ class OpeningStore:
         """How the slots of an agenda would become those that are planned; nothing is locked."""
         if key is None:
             return difference(plan.expansion, ())
-        return difference(
-            plan.expansion,
-            await self._there(connection, plan, key, now),
-            await _left_out(connection, key, now),
-        )
+        there = await self._there(connection, plan, key, now)
+        if not _is_active(plan.stated.schedule):
+            there = [replace(slot, generated=False) for slot in there]
+        return difference(plan.expansion, there, await _left_out(connection, key, now))
 
     async def _there(self, connection: Connection, plan: Plan, key: int, now: datetime) -> list[There]:
         by_digest = {kind.digest: name for name, kind in plan.kinds.items()}
@@ -257,7 +261,7 @@ class OpeningStore:
             return
         key = row["key"]
         await connection.execute(_CLAIM, key, now)
-        plan = Plan(Expansion((), (), True), {}, PARIS)
+        plan = _NOTHING
         if schedule is not None:
             if not _is_active(schedule):
                 await self.plan(connection, schedule, key, now, strict=True)
@@ -286,7 +290,7 @@ class OpeningStore:
         if schedule is not None and not _is_active(schedule):
             await connection.execute(_PUT_OFF, key, now + timedelta(days=1))
             return Made(0, 0, True)
-        plan = Plan(Expansion((), (), True), {}, PARIS)
+        plan = _NOTHING
         if schedule is not None:
             plan = await self.plan(connection, schedule, key, now, strict=False)
         made = await self._write(connection, key, plan, now)

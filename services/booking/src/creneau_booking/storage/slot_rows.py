@@ -47,7 +47,7 @@ SUPERSEDED = ", ".join((*(f"old.{column}" for column in _VERSION), "new.last_upd
 _UUID = re.compile(UUID_PATTERN)
 _OWN = frozenset({"resourceType", "id", "meta", "status", "start", "end"})
 """members that the row itself holds"""
-_EXTRA = ("identifier", "text", "contained")
+_EXTRA = ("identifier", "text", "contained", "overbooked")
 """members that are one slot's own; everything else repeats over the slots of an agenda and belongs to the kind"""
 _ROW_TERMS = ("schedule", "_")
 """terms of what the kind holds that no search asks it for"""
@@ -81,6 +81,16 @@ class SlotRow:
     extra: str | None
     terms: tuple[str, ...] | None
     words: str | None
+
+
+OVERBOOKED = '"overbooked":true,'
+"""among what a slot has of its own: its practice has put another visit there"""
+IS_OVERBOOKED = f"(coalesce({{slot}}.extra, '') LIKE '%{OVERBOOKED}%')"
+KEEPING_OVERBOOKED = (
+    f"CASE WHEN {IS_OVERBOOKED.format(slot='slot')} AND coalesce({{extra}}, '') NOT LIKE '%{OVERBOOKED}%'"
+    f" THEN '{OVERBOOKED}' || coalesce({{extra}}, '') ELSE {{extra}} END"
+)
+"""SQL: what a slot is to have of its own, whoever leaves out that it is overbooked"""
 
 
 def slot_key(fhir_id: str) -> UUID:

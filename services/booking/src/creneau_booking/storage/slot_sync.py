@@ -95,17 +95,19 @@ class Window:
     whole: bool
 
 
-async def agenda_to_synchronise(connection: Connection, context: WriteContext, schedule: str) -> int | None:
-    """The key of the agenda (id), which nobody else synchronises until we have ended; None without it, Forbidden when it
-    is another practice's."""
+async def own_agenda(connection: Connection, context: WriteContext, schedule: str) -> int | None:
+    """The key of the agenda (id); None without it, Forbidden when it is another practice's."""
     agenda = await connection.fetchrow(_AGENDA, schedule)
     if agenda is None:
         return None
     require_owned(context, "Slot", agenda["terms"])
-    key = int(agenda["key"])
-    await connection.execute(_SYNCHRONISED, key, context.now)
-    await write_beside(connection, [key])
-    return key
+    return int(agenda["key"])
+
+
+async def lock_agenda(connection: Connection, context: WriteContext, agenda: int) -> None:
+    """Nobody else synchronises the agenda (key), nor takes or frees its people, until we have ended."""
+    await connection.execute(_SYNCHRONISED, agenda, context.now)
+    await write_beside(connection, [agenda])
 
 
 async def synchronise(

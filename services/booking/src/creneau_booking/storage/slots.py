@@ -12,9 +12,12 @@ from asyncpg import Record
 from creneau_booking.domain.refusals import SlotClaimed, SlotMadeMeanwhile, UnknownAgenda
 from creneau_booking.storage import slot_visibility, slots_together
 from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.freshness import WORD_COUNTS, heard, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.choreography import slot_moved_by_itself
 from creneau_booking.storage.freed import AWAITED, note_freed
 from creneau_booking.storage.slot_rows import (
+    KEEPING_OVERBOOKED,
     SUPERSEDE,
     SUPERSEDED,
     SUPERSEDED_COLUMNS,
@@ -28,6 +31,7 @@ from creneau_booking.storage.slot_rows import (
 )
 from creneau_booking.storage.unshown import real_slot
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
 from creneau_shared.fhir.storage.history_sql import VersionRows, history_statement, total_statement
@@ -53,8 +57,10 @@ SELECT {_COLUMNS} FROM locked AS slot LEFT {_OF_KIND.format(row="slot")}
 """
 _KEYS = f"""
 WITH longer AS (
-  UPDATE agenda SET slot_length_max = $3 FROM schedule
-  WHERE schedule.id = $1 AND agenda.schedule_key = schedule.key AND slot_length_max < $3 RETURNING agenda.schedule_key
+  UPDATE agenda SET slot_length_max = greatest(slot_length_max, $3),
+    synchronised_at = CASE WHEN {WORD_COUNTS.format(now="$5")} THEN $5 ELSE synchronised_at END FROM schedule
+  WHERE schedule.id = $1 AND agenda.schedule_key = schedule.key
+    AND (slot_length_max < $3 OR {WORD_COUNTS.format(now="$5")}) RETURNING agenda.schedule_key
 ), turn AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
     SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = agenda_actor.schedule_key
@@ -86,7 +92,7 @@ WITH said AS (
 ), replaced AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
     status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")} ELSE slot.status END,
-    extra = $5, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
+    extra = {KEEPING_OVERBOOKED.format(extra="$5::text")}, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
     last_updated = $10, version = $11, generated = NULL
   FROM said WHERE slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served, {AWAITED.format(slot="new")} AS awaited
@@ -215,6 +221,21 @@ class SlotStore:
         """The last that is known of a slot that is no more: deleted, or dropped with its month."""
         return _stored(await connection.fetchrow(_GONE, key))
 
+    async def rebased(
+        self, connection: Connection, current: Stored, version: int, resource: Resource | None
+    ) -> Resource | None:
+        """See `MovesByItself`: appointments move their slots."""
+        read = await self.read_version(connection, current.id, version)
+        row = await connection.fetchrow(
+            "SELECT said::text, taken_by IS NOT NULL AS taken FROM slot WHERE id = $1", slot_key(current.id)
+        )
+        if read is None or read.content is None or current.content is None or row is None:
+            return None
+        by_itself = slot_moved_by_itself(
+            loads(read.content), loads(current.content), row["said"], resource, taken=row["taken"]
+        )
+        return (resource or {}) if by_itself else None
+
     # -- writing ---------------------------------------------------------------------------------------------
 
     async def create(
@@ -253,6 +274,8 @@ class SlotStore:
             key,
             now,
         )
+        if current.content is not None:
+            await heard(connection, schedule_id(loads(current.content), self._base_url), context)
         return Stored("Slot", current.id, current.version + 1, now, None)
 
     async def _insert(
@@ -313,7 +336,9 @@ class SlotStore:
         """The keys of the schedule and of the kind, made if it is new; UnknownAgenda without the schedule, Forbidden when
         it is another practice's. From here on nobody takes or frees the agenda's people, nor makes a slot whose id is
         `claimed`."""
-        row = await connection.fetchrow(_KEYS, kind.schedule_id, kind.digest, length, claimed)
+        row = await connection.fetchrow(
+            _KEYS, kind.schedule_id, kind.digest, length, claimed, spoken_at(context)
+        )
         if row is None:
             raise UnknownAgenda(kind.schedule_id)
         require_owned(context, "Slot", row["terms"])

@@ -21,9 +21,11 @@ from asyncpg import Record
 
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.freshness import WORD_COUNTS, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import AWAITED, note_awaited
 from creneau_booking.storage.slot_rows import (
+    KEEPING_OVERBOOKED,
     SUPERSEDE,
     SUPERSEDED,
     SUPERSEDED_COLUMNS,
@@ -64,13 +66,15 @@ FROM (SELECT id FROM unnest($1::uuid[]) AS id ORDER BY id) AS wanted
 _USED = """
 SELECT id FROM slot WHERE id = ANY($1::uuid[]) UNION SELECT id FROM slot_history WHERE id = ANY($1::uuid[])
 """
-_KINDS = """
+_KINDS = f"""
 WITH short AS MATERIALIZED (
   SELECT agenda.schedule_key, longest.length
   FROM unnest($1::bigint[], $2::interval[]) AS longest (schedule_key, length) JOIN agenda USING (schedule_key)
-  WHERE agenda.slot_length_max < longest.length ORDER BY 1 FOR NO KEY UPDATE OF agenda
+  WHERE agenda.slot_length_max < longest.length OR {WORD_COUNTS.format(now="$5")} ORDER BY 1 FOR NO KEY UPDATE OF agenda
 ), longer AS (
-  UPDATE agenda SET slot_length_max = short.length FROM short WHERE agenda.schedule_key = short.schedule_key
+  UPDATE agenda SET slot_length_max = greatest(slot_length_max, short.length),
+    synchronised_at = CASE WHEN {WORD_COUNTS.format(now="$5")} THEN $5 ELSE synchronised_at END
+  FROM short WHERE agenda.schedule_key = short.schedule_key
 )
 SELECT kind.schedule_key, kind.digest, kind.key
 FROM unnest($3::bigint[], $4::bytea[]) AS wanted (schedule_key, digest) JOIN slot_kind kind USING (schedule_key, digest)
@@ -107,7 +111,7 @@ WITH said AS MATERIALIZED ({
     status = CASE WHEN slot.taken_by IS NULL THEN {
     JUDGED.format(slot="said", besides="''")
 } ELSE slot.status END,
-    extra = said.extra, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
+    extra = {KEEPING_OVERBOOKED.format(extra="said.extra")}, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
     kind_key = said.kind_key, last_updated = said.last_updated, version = said.version, generated = NULL
   FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served, {AWAITED.format(slot="new")} AS awaited,
@@ -269,7 +273,10 @@ async def keys_of_kinds(
         longest[version.agenda] = max(longest.get(version.agenda, row.end - row.start), row.end - row.start)
         wanted[version.agenda, kind.digest] = kind
     agendas, digests = zip(*wanted, strict=True)
-    rows = await connection.fetch(_KINDS, list(longest), list(longest.values()), list(agendas), list(digests))
+    spoken = spoken_at(versions[0].slot.write.context)  # all are of one caller
+    rows = await connection.fetch(
+        _KINDS, list(longest), list(longest.values()), list(agendas), list(digests), spoken
+    )
     keys = {(row["schedule_key"], row["digest"]): row["key"] for row in rows}
     if missing := [place for place in wanted if place not in keys]:
         kinds = [wanted[place] for place in missing]

@@ -481,6 +481,33 @@ feed = Table(
 )
 """Which software publishes agendas: when it was last taken in, and since when everything of it is refused."""
 
+publication = Table(
+    "publication",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("published_at", DateTime(timezone=True), nullable=False),
+    Column("etag", Text, nullable=False),
+    Column("manifest", Text, nullable=False),
+)
+"""The manifest of what was published in bulk last: one row."""
+
+sas_report = Table(
+    "sas_report",
+    metadata,
+    Column("appointment_id", Text(collation="C"), primary_key=True),
+    # The newest version that there is to tell, and the newest that was told.
+    Column("version", Integer, nullable=False),
+    Column("reported_version", Integer, nullable=True),
+    Column("due_at", DateTime(timezone=True), nullable=True, index=True),
+    # Until when a worker that tells it has it for itself.
+    Column("sending_until", DateTime(timezone=True), nullable=True),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # Whether the platform may know of it already.
+    Column("begun", Boolean, nullable=False, server_default=text("false")),
+    Column("refused", Text, nullable=True),
+)
+"""The appointments that were made for a regulator, and what the SAS platform has been told of them (INT_R03)."""
+
 vouched_address = Table(
     "vouched_address",
     metadata,

@@ -91,7 +91,14 @@ def outcomes(
 def _remarks(wanted: Wanted, step: Step, found: Found, *, calls: bool) -> Iterator[Issue]:
     intent = wanted.intent
     place = intent.place.name if intent.place else None
-    if not found.hits:
+    if intent.lost:
+        words = ", ".join(f"« {word} »" for word in intent.ignored[:5])
+        yield _note(
+            "care-not-understood",
+            f"Ces mots n'ont pas été compris : {words}. Essayez une profession, un besoin ou un nom.",
+            f"These words were not understood: {words}. Try a profession, a need or a name.",
+        )
+    elif not found.hits:
         if not calls:
             yield _note(
                 "care-nobody",

@@ -8,7 +8,7 @@ from typing import Any
 
 from creneau_directory.domain.care.criteria import Near
 from creneau_directory.domain.care.plan import Step, Wanted, order_of, steps
-from creneau_directory.domain.care.reading import Intent, KnownNames, Reader, reader
+from creneau_directory.domain.care.reading import Intent, KnownNames, reader
 from creneau_directory.domain.care.situation import term_of
 from creneau_directory.domain.care.spelling import fold
 from creneau_directory.domain.care.vocabulary import FILTERS, vocabulary
@@ -16,18 +16,21 @@ from creneau_directory.operations.care_answer import outcomes, understood
 from creneau_directory.operations.definitions import parameter, read_operation
 from creneau_directory.storage import care
 from creneau_directory.storage.care_search import Found, find
+from creneau_directory.views import require_ror_headers
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
 from creneau_shared.fhir.search.cursor import Cursor, query_digest
 from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.sql import RowPlace
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.ids import new_id
+from creneau_shared.security.access import Access
 
 COUNT_DEFAULT = 20
 COUNT_MAX = 100
@@ -98,7 +101,11 @@ class Asked:
 class FindCareOperation:
     """`$find-care` over the index of situations."""
 
-    def __init__(self, base_url: str, *, compared_max: int, text_characters_max: int) -> None:
+    def __init__(
+        self, base_url: str, *, compared_max: int, text_characters_max: int, headers_required: bool = False
+    ) -> None:
+        """`headers_required`: whether the directory is consulted as the national ROR demands it."""
+        self._headers_required = headers_required
         self._compared_max = compared_max
         self._text_characters_max = text_characters_max
         self._stores = {name: GenericStore(name, base_url) for name, _ in _INCLUDED}
@@ -110,7 +117,9 @@ class FindCareOperation:
     async def handle(self, call: OperationCall) -> Answer:
         """Read the text, ask the index, widen while nobody is found, and say so."""
         request, service = call.request, call.service
-        request.access("PractitionerRole", "s")
+        access = request.access("PractitionerRole", "s")
+        if self._headers_required:
+            require_ror_headers(request)
         asked = self._asked(OperationInput.of(request))
         url = f"{service.base_url}/PractitionerRole/$find-care"
         digest = query_digest("PractitionerRole/$find-care", asked.pairs)
@@ -123,7 +132,7 @@ class FindCareOperation:
             intent = await self.understand(connection, asked.text)
             wanted = Wanted(intent, asked.near, {**intent.filters, **asked.filters}, asked.codes)
             number, step, found = await self._find(connection, wanted, asked, begin)
-            entries = await self._entries(connection, found, service.base_url)
+            entries = await self._entries(connection, found, service, access)
         links = [Link("self", query_url(url, asked.pairs))]
         offset = begin[1] if begin else 0
         if found.hits and offset + len(found.hits) < found.total:
@@ -162,7 +171,7 @@ class FindCareOperation:
         words = vocabulary()
         order = replace(order_of(wanted, words, by_distance=asked.by_distance), count=asked.count)
         plan = list(steps(wanted, words))
-        if wanted.intent.emergencies and wanted.intent.empty and not asked.codes:
+        if asked.text and not asked.codes and (wanted.intent.lost or wanted.intent.empty):
             return 0, plan[0], Found()
         if begin is not None:
             number, offset = begin
@@ -178,8 +187,11 @@ class FindCareOperation:
                 return number, step, found
         return 0, plan[0], Found()
 
-    async def _entries(self, connection: Connection, found: Found, base_url: str) -> list[Entry]:
-        """The matches in their order, and what they refer to, once."""
+    async def _entries(
+        self, connection: Connection, found: Found, service: FhirService, access: Access
+    ) -> list[Entry]:
+        """The matches in their order, and what they refer to, once, as the caller may see them."""
+        base_url = service.base_url
         stored = await self._roles.read_many(connection, [hit.role for hit in found.hits])
         entries: list[Entry] = []
         referred: dict[str, dict[str, None]] = {name: {} for name, _ in _INCLUDED}
@@ -187,6 +199,8 @@ class FindCareOperation:
             role = stored.get(hit.role)
             if role is None or role.content is None:
                 continue
+            role = service.as_shown(access, role)
+            assert role.content is not None
             search: dict[str, Any] = {"mode": "match", "score": round(hit.score, 4)}
             if hit.distance_km is not None:
                 distance = {
@@ -201,7 +215,7 @@ class FindCareOperation:
         for name, _ in _INCLUDED:
             included = await self._stores[name].read_many(connection, list(referred[name]))
             entries += [
-                Entry(f"{base_url}/{name}/{id_}", included[id_].content, {"mode": "include"})
+                Entry(f"{base_url}/{name}/{id_}", service.as_shown(access, included[id_]).content, {"mode": "include"})
                 for id_ in referred[name]
                 if id_ in included and included[id_].content is not None
             ]
@@ -238,7 +252,7 @@ class FindCareOperation:
 
 def _collect(role: Any, referred: dict[str, dict[str, None]]) -> None:
     for name, element in _INCLUDED:
-        value = role.get(element, ())
+        value = role.get(element, [])
         for reference in value if isinstance(value, list) else (value,):
             kind, _, id_ = str(reference.get("reference", "")).split("/_history/")[0].rpartition("/")
             if kind.rpartition("/")[2] == name:

@@ -6,6 +6,7 @@ from creneau_directory.domain.care.suggestions import GROUPS, Suggestion, ending
 from creneau_directory.operations.care_answer import coding_of
 from creneau_directory.operations.definitions import parameter, read_operation
 from creneau_directory.storage.care import professionals_starting
+from creneau_directory.views import require_ror_headers
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.rest.exchange import Answer
@@ -34,7 +35,8 @@ DEFINITION = read_operation(
 class SuggestOperation:
     """`$suggest` over the vocabulary, the places and the names of the index."""
 
-    def __init__(self, text_characters_max: int) -> None:
+    def __init__(self, text_characters_max: int, *, headers_required: bool = False) -> None:
+        self._headers_required = headers_required
         self._text_characters_max = text_characters_max
 
     def declare(self) -> Operation:
@@ -43,6 +45,8 @@ class SuggestOperation:
     async def handle(self, call: OperationCall) -> Answer:
         """Grouped suggestions, none for a text that is too short."""
         call.request.access("PractitionerRole", "s")
+        if self._headers_required:
+            require_ror_headers(call.request)
         given = OperationInput.of(call.request)
         text = str(given.first("text", "q") or "")[: self._text_characters_max].strip()
         most = _count(given)

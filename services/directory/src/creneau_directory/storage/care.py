@@ -15,6 +15,7 @@ from creneau_directory.domain.care.reading import KnownNames
 from creneau_directory.domain.care.situation import Around, Situation, situation_of
 from creneau_directory.domain.care.spelling import sound
 from creneau_directory.domain.care.vocabulary import vocabulary
+from creneau_directory.domain.ror.visibility import EVERYBODY, is_sensitive, seen_by
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 
@@ -94,16 +95,21 @@ def row_of(situation: Situation) -> tuple[Any, ...]:
 
 async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Situation]:
     """The rows of roles as they are now."""
-    found = [loads(row["content"]) for row in await connection.fetch(_ROLES, list(roles))]
+    found = [_open(loads(row["content"])) for row in await connection.fetch(_ROLES, list(roles))]
     referred: dict[str, Mapping[str, Resource]] = {}
     for kind, (element, table) in _REFERENCES.items():
         ids = sorted({id_ for role in found for id_ in _referred(role, element)})
         rows = await connection.fetch(
             f"SELECT id, content FROM {table} WHERE id = ANY($1::text[]) AND NOT deleted ORDER BY id FOR SHARE", ids
         ) if ids else ()
-        referred[kind] = {row["id"]: loads(row["content"]) for row in rows}
+        referred[kind] = {row["id"]: _open(loads(row["content"])) for row in rows}
     made = (situation_of(_around(role, referred), vocabulary(), gazetteer()) for role in found)
     return [situation for situation in made if situation is not None]
+
+
+def _open(resource: Resource) -> Resource:
+    """What everybody may see of an entry; a sensitive unit stays one."""
+    return resource if is_sensitive(resource) else seen_by(EVERYBODY, resource)
 
 
 def _around(role: Resource, known: Mapping[str, Mapping[str, Resource]]) -> Around:
@@ -121,9 +127,9 @@ def _around(role: Resource, known: Mapping[str, Mapping[str, Resource]]) -> Arou
 
 
 def _referred(role: Resource, element: str) -> list[str]:
-    value = role.get(element, ())
+    value = role.get(element, [])
     references: Iterable[Any] = value if isinstance(value, list) else (value,)
-    return [str(r.get("reference", "")).split("/_history/")[0].rpartition("/")[2] for r in references if "reference" in r]
+    return [r["reference"].split("/_history/")[0].rpartition("/")[2] for r in references if "reference" in r]
 
 
 async def refresh_due(connection: Connection) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from creneau_directory.domain.care.criteria import Criteria, Near, Order
-from creneau_directory.domain.care.situation import FACETS, KM_PER_DEGREE, cells_around
+from creneau_directory.domain.care.situation import FACETS, KM_PER_DEGREE, PLAIN, cells_around
 from creneau_shared.database.pool import Connection
 
 WHAT, WHERE, WHO = 0.55, 0.25, 0.2
@@ -23,6 +23,8 @@ FAR_KM = 10.0
 """distance at which the score of a place has fallen to 37 % of what it can fall"""
 WITHIN = 0.7
 """what is within the place that was named has at least this of its score"""
+OTHERWISE_TRAINED = 0.85
+"""of its score: who has a speciality, where a profession is asked for (an orthodontist for a dentist)"""
 SAMPLE_FROM = 200
 """rows of one lot from which on what is everywhere is judged by this lot"""
 
@@ -154,7 +156,11 @@ def _scores(criteria: Criteria, argument: Any) -> _Scores:
     matches = [argument(list(codes), "text[]") for codes, _ in criteria.cares]
     care = _case([(f"terms && {m}", str(n)) for n, m in enumerate(matches, 1)], "0::int")
     what = _case(
-        [(f"terms && {m}", f"{share:.3f}") for m, (_, share) in zip(matches, criteria.cares, strict=True)], "0"
+        [
+            (f"terms && {m}", f"{share:.3f}" + ("" if _of_speciality(codes) else _UNLESS_PLAIN))
+            for m, (codes, share) in zip(matches, criteria.cares, strict=True)
+        ],
+        "0",
     )
     who = " + ".join(f"{sure / len(criteria.names):.3f}" for _, sure in criteria.names) or "0"
     distance = "NULL::float8"
@@ -177,6 +183,13 @@ def _scores(criteria: Criteria, argument: Any) -> _Scores:
     total = f"({' + '.join(part[0] for part in parts if part[2])}) / {weight}" if weight else "1"
     kept = f"distance <= {criteria.circle.km}" if criteria.circle is not None else "true"
     return _Scores(care, f"({what})::float8", f"({who})::float8", distance, f"({where})::float8", kept, total)
+
+
+_UNLESS_PLAIN = f" * CASE WHEN terms @> ARRAY['{PLAIN}'] THEN 1 ELSE {OTHERWISE_TRAINED} END"
+
+
+def _of_speciality(codes: Sequence[str]) -> bool:
+    return any(code.startswith(("R38:", "R40:", "R43:")) for code in codes)
 
 
 def _case(choices: Sequence[tuple[str, str]], otherwise: str) -> str:

@@ -60,6 +60,10 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Le rendez-vous pris à la place de celui-ci, qui a été annulé pour lui ; le serveur l'écrit.",
         "The appointment made in the place of this one, which was cancelled for it; the server writes it.",
     ),
+    "overbooking-reason": (
+        "Pourquoi le cabinet place ce rendez-vous sur un créneau déjà pris ; dit par le cabinet, jamais par le patient.",
+        "Why the practice puts this appointment into a slot that is taken; said by the practice, never by the patient.",
+    ),
     "counter-proposal": (
         "Une autre heure qu'un participant propose et que les autres n'ont pas acceptée ; le serveur l'écrit.",
         "Another time that a participant proposes and the others have not accepted; the server writes it.",
@@ -99,6 +103,14 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
     "schedule-known-patients-only": (
         "Cet agenda n'accueille en ligne que les patients déjà venus au cabinet.",
         "This agenda takes online only patients who have been at the practice before.",
+    ),
+    "schedule-synchronised-at": (
+        "Quand le logiciel de l'agenda a dit pour la dernière fois ce qui s'y trouve.",
+        "When the agenda's software last said what stands in it.",
+    ),
+    "schedule-stale-after": (
+        "Combien de temps après une synchronisation l'agenda est encore cru ; au-delà, il n'est plus proposé.",
+        "How long after a synchronisation the agenda is still believed; beyond it is not offered any more.",
     ),
     "bookable": (
         "Si un patient peut réserver ce créneau maintenant ; calculé à la recherche, jamais enregistré.",

@@ -25,7 +25,7 @@ from creneau_shared.security.rights import OWNER
 # refused whatever happens meanwhile, and so need not wait for their turn.
 _FOUND = """
 WITH found AS MATERIALIZED (
-  SELECT schedule_key, start, id, taken_by, CASE WHEN taken_by IS NULL THEN said <> 'free' ELSE taken_by <> $2 AND NOT EXISTS (
+  SELECT schedule_key, start, id, taken_by, CASE WHEN taken_by IS NULL THEN said <> 'free' AND NOT ($10 AND said = 'busy-tentative') ELSE taken_by <> $2 AND NOT EXISTS (
       SELECT FROM hold WHERE hold.appointment_id = slot.taken_by AND hold.expires_at <= $3) END AS out_of_reach
   FROM {slots} AS slot WHERE id = ANY((SELECT $1::uuid[])::uuid[])
 )"""
@@ -115,18 +115,20 @@ async def lock_slots(
     *,
     by: str,
     now: datetime,
+    marked: bool = False,
 ) -> Locked:
     """The facts of these slots, locked for the appointment `by` (id), and with them the time of their agendas' people and
     of `people` (actors that are in one place only); slots that do not exist are missing. Or the facts as they are, and
     nothing locked: one is out of reach because somebody else has it. So a thousand who want one slot are refused side by
     side. `patients` (ids) are looked up beside, and who is taken with the roles and places that are `named` (references),
-    and how many slots the `holder` holds, and whether it is these.
+    and how many slots the `holder` holds, and whether it is these. `marked`: those that their agenda says to be
+    `busy-tentative` are within reach.
 
     `near`, the appointment's own start, lets PostgreSQL look into one month; slots that are not all found there are looked
     for everywhere.
     """
     keys = [slot_key(id_) for id_ in ids]
-    arguments = (keys, by, now, list(people), list(patients), *by_kind(named), *(holder or (None, None)))
+    arguments = (keys, by, now, list(people), list(patients), *by_kind(named), *(holder or (None, None)), marked)
     month = month_of(connection, "slot", near, near, now) if near is not None else "slot"
     rows: Sequence[Any] = []
     if keys and month != "slot":

@@ -15,8 +15,9 @@ from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import IS_AWAITED, note_freed
+from creneau_booking.storage.overbookings import left
 from creneau_booking.storage.patients import UNAVAILABLE
-from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
+from creneau_booking.storage.slot_rows import IS_OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.partitions import add_months, month_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.ids import new_id
@@ -59,7 +60,7 @@ WITH wanted AS MATERIALIZED (
     ON slot.id = named.id AND slot.start = named.start
 ), claimed AS (
   UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
-  FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND slot.status = 'free'
+  FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
     AND EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = wanted.schedule_key AND agenda.open)
   RETURNING {SUPERSEDED}
 ), displaced AS ({_DISPLACE}), superseded AS (
@@ -144,7 +145,9 @@ WITH own AS MATERIALIZED (
   WHERE {IS_AWAITED}
 )
 SELECT {_AGENDAS}, ARRAY(SELECT id FROM awaited ORDER BY start, id) AS awaited,
-  ARRAY(SELECT start FROM awaited ORDER BY start, id) AS starts
+  ARRAY(SELECT start FROM awaited ORDER BY start, id) AS starts, EXISTS (
+  SELECT FROM slot WHERE id = ANY((SELECT $2::uuid[])::uuid[]) AND {IS_OVERBOOKED.format(slot="slot")}
+) AS overbooked
 """
 _SET_STATUS = f"""
 WITH own AS MATERIALIZED (
@@ -180,8 +183,10 @@ async def displaced_by_others(
     return frozenset(row["id"] for row in rows)
 
 
-async def take(connection: Connection, wanted: Appointment, claim: Claim, now: datetime) -> Taken:
-    """Take the slots and the people of `claim` for `wanted`. The caller raises when that was not all: raising undoes it."""
+async def take(
+    connection: Connection, wanted: Appointment, claim: Claim, now: datetime, *, marked: bool = False
+) -> Taken:
+    """Take the slots and the people of `claim` for `wanted`; those that their agenda has `marked`, too. The caller raises when that was not all: raising undoes it."""
     if claim.cuts:
         await _cut(connection, claim.cuts, now)
     cuts = {cut.slot.id: cut.start for cut in claim.cuts}
@@ -200,6 +205,7 @@ async def take(connection: Connection, wanted: Appointment, claim: Claim, now: d
         starts,
         [reference.removeprefix("Patient/") for reference in wanted.patients],
         add_months(claim.start, 0) if month != "slot" else None,
+        marked,
     )
     assert row is not None
     if row["reaches_back"]:
@@ -230,7 +236,19 @@ async def occupy(
     connection: Connection, appointment_id: str, actors: Sequence[str], claim: Claim, now: datetime
 ) -> tuple[str, ...]:
     """Take these people, too, for the claim's period; those who are taken by someone else."""
-    rows = await connection.fetch(_OCCUPY_TOO, appointment_id, claim.start, claim.end, list(actors), now)
+    return await occupy_for(connection, appointment_id, actors, claim.start, claim.end, now)
+
+
+async def occupy_for(
+    connection: Connection,
+    appointment_id: str,
+    actors: Sequence[str],
+    start: datetime,
+    end: datetime,
+    now: datetime,
+) -> tuple[str, ...]:
+    """Take people for `[start, end)`; those who are taken by someone else."""
+    rows = await connection.fetch(_OCCUPY_TOO, appointment_id, start, end, list(actors), now)
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
 
 
@@ -244,6 +262,11 @@ async def give_back(
     row = await connection.fetchrow(_GIVE_BACK, appointment_id, keys, now)
     if row is None:
         return ()
+    if row["overbooked"]:
+        for heir in await left(connection, appointment_id, slots, now):
+            await connection.execute(
+                _OCCUPY_TOO, heir.appointment, heir.start, heir.end, list(heir.actors), now
+            )
     note_freed(connection, zip(row["awaited"], row["starts"], strict=True), now)
     return tuple(row["schedules"])
 

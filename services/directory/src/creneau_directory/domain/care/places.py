@@ -1,7 +1,7 @@
 """Places by the names that people give them: communes, arrondissements, postal codes, départements, regions.
 
-`data/communes.csv` and `data/departments.csv` (INSEE, code officiel géographique 2026; La Poste; positions GeoNames; where
-the gazetteer has none, the mean of the communes of the same postal code, marked `~`).
+Names, postal codes and positions of communes: `creneau_french`. Here how many people live there and, of
+arrondissements, where they are (`data/population.csv`; about the town hall of each, ours), and the départements with their regions (`data/departments.csv`): INSEE, code officiel géographique 2026.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Literal
 
 from creneau_directory.domain.care.spelling import SMALL, Alike, fold, joined
 from creneau_directory.domain.care.vocabulary import read_table
+from creneau_french.communes import communes
 
 PlaceKind = Literal["arrondissement", "commune", "postal-code", "department", "region"]
 
@@ -235,15 +236,20 @@ def _areas(departments: Sequence[Mapping[str, str]]) -> dict[str, Place]:
     return found
 
 
-def _commune(row: Mapping[str, str]) -> Commune:
-    at = (float(row["latitude"]), float(row["longitude"])) if row["latitude"] else (None, None)
-    codes = tuple(code for code in row["postal_codes"].split("|") if code)
-    return Commune(
-        row["insee_code"], row["name"], row["department"], codes, int(row["population"] or 0), *at, row["part_of"] or None
-    )
+def _communes() -> list[Commune]:
+    people = {row["insee_code"]: row for row in read_table("population.csv")}
+    found = []
+    for insee, commune in communes().items():
+        row = people.get(insee, {})
+        department = insee[:3] if insee.startswith(("97", "98")) else insee[:2]
+        own = (float(row["latitude"]), float(row["longitude"])) if row.get("latitude") else None
+        at = own or commune.position or (None, None)
+        count, part_of = int(row.get("population") or 0), row.get("part_of") or None
+        found.append(Commune(insee, commune.name, department, commune.postal_codes, count, *at, part_of))
+    return found
 
 
 @cache
 def gazetteer() -> Gazetteer:
     """The places of the package."""
-    return Gazetteer([_commune(row) for row in read_table("communes.csv")], read_table("departments.csv"))
+    return Gazetteer(_communes(), read_table("departments.csv"))

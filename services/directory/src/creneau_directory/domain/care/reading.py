@@ -19,6 +19,10 @@ WORDS_MAX = 40
 """of a text; what follows is not read"""
 PLACE_WORDS = frozenset("a au aux en sur vers dans in near at de".split())
 """before the name of a place"""
+NEVER_WRONG = frozenset({"saint", "sainte", "saints", "saintes"})
+"""the beginnings of names of places"""
+HEARD_LETTERS_MIN = 4
+"""of what may be a name by its sound alone"""
 INTERLEAVED_FROM = 0.75
 """cares whose share is this part of the first one's are shown in turn: for a backache a doctor, a physiotherapist …"""
 
@@ -89,6 +93,11 @@ class Intent:
     def empty(self) -> bool:
         return not (self.cares or self.place or self.names or self.filters or self.near_me)
 
+    @property
+    def lost(self) -> bool:
+        """Whether what is looked for was not understood, whatever was of where: `licorne rennes`."""
+        return bool(self.ignored) and not (self.cares or self.names or self.filters)
+
 
 class Reader:
     """Reads texts with a vocabulary and places."""
@@ -123,6 +132,8 @@ class Reader:
         stemmed = stem(word)
         vocabulary = self._vocabulary
         if stemmed in vocabulary.words or word in vocabulary.words or len(word) < 4 or word.isdigit():
+            return None
+        if word in NEVER_WRONG:
             return None
         heard = vocabulary.alike.sounding(stemmed)
         if heard is not None:
@@ -173,7 +184,7 @@ class Reader:
             found = self._places.named(content)
             if found is not None:
                 place, sure = found
-                worth = sure * (1 + 0.4 * (len(content) - 1)) + introduced
+                worth = sure * (1 + 0.7 * (len(content) - 1)) + introduced
                 yield Piece(start, end, "place", worth, place)
                 yield from self._arrondissements(words, content, start, end, worth)
             elif len(content) <= 3:
@@ -214,6 +225,8 @@ class Reader:
             if found is None or (length == 1 and piece in SMALL):
                 continue
             names, sure = found
+            if sure < 1 and (len(piece) < HEARD_LETTERS_MIN or any(w in self._vocabulary.words for w in words[start:end])):
+                continue
             worth = 0.8 * sure + (1.0 if titled else 0.0) + (0.25 if length == 2 else 0.0)
             yield Piece(start, end, "name", worth, names, corrected=sure < 1)
 

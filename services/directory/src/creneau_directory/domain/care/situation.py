@@ -6,6 +6,7 @@
     g:915:96 h:91:9            the cells of 0.05 and 0.5 degrees in which it lies
     n:payet                    names, of the person and of the place
     gender:female language:ar mode:VR sector:1 accessibility:wheelchair new-patient:true
+    x:plain                    no speciality beside the profession
     b:07                       one of 64 lots, drawn once: a sample of what is everywhere
 """
 
@@ -21,6 +22,7 @@ from zlib import crc32
 from creneau_directory.domain.care.places import Gazetteer
 from creneau_directory.domain.care.spelling import SMALL, fold, joined
 from creneau_directory.domain.care.vocabulary import Vocabulary
+from creneau_directory.domain.ror.visibility import is_sensitive
 
 Resource = Mapping[str, Any]
 
@@ -29,6 +31,7 @@ FINE, COARSE = 0.05, 0.5
 FINE_KM_MAX = 12.0
 """radius up to which an area is told by fine cells"""
 LOTS = 64
+PLAIN = "x:plain"
 KM_PER_DEGREE = 111.195
 
 _NOMENCLATURE = re.compile(r"TRE[_-]([GR]\d+)[_-]")
@@ -84,9 +87,12 @@ class Around:
 
 
 def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situation | None:
-    """The row of a role; None when nobody should find it: it or the professional is not active."""
+    """The row of a role; None when nobody should find it: it or the professional is not active, or the offer is a
+    sensitive unit, which no search finds."""
     role, person = found.role, found.practitioner
     if role.get("active") is False or (person is not None and person.get("active") is False):
+        return None
+    if any(is_sensitive(service) for service in found.services):
         return None
     codes = list(dict.fromkeys(_care_codes(found)))
     communes = list(dict.fromkeys(filter(None, (_commune(place, places) for place in found.locations))))
@@ -103,6 +109,7 @@ def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situati
             *(cells(*position) if position else ()),
             *(f"n:{name}" for name in (*own_names, *other_names)),
             *traits,
+            *(() if any(code.partition(":")[0] in _EXPERTISE for code in codes) else (PLAIN,)),
             f"b:{crc32(role['id'].encode()) % LOTS:02d}",
         )
     )

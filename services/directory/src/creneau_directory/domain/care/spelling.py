@@ -15,6 +15,8 @@ _NOT_WORD = re.compile(r"[\W_]+")
 SMALL = frozenset("a au aux l la le les de des du d un une mon ma mes son sa ses the my of".split())
 """words that phrases are compared without: `mal à l'oreille` meets `mal aux oreilles`"""
 
+HEARD_MIN = 3
+"""sounds of a word that is known by them alone"""
 EDITS_FROM = ((5, 1), (8, 2))
 """from how many letters on how many of them may be wrong, missing, added or changed about"""
 
@@ -96,7 +98,7 @@ def edit_distance(left: str, right: str, most: int) -> int:
         if min(row) > most:
             return most + 1
         before = above
-    return row[-1]
+    return min(row[-1], most + 1)
 
 
 def _marks(word: str) -> tuple[int, int]:
@@ -124,7 +126,8 @@ class Alike:
 
     def sounding(self, word: str) -> str | None:
         """The word that sounds the same."""
-        found = self._sounds.get(sound(word))
+        heard = sound(word)
+        found = self._sounds.get(heard) if len(heard) >= HEARD_MIN else None
         return None if found is None else self._words[found]
 
     def spelt(self, word: str) -> str | None:

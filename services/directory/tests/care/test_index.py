@@ -1,0 +1,151 @@
+"""The index of people's search follows every change of what its rows are made of."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from services.directory.tests.conftest import Directory
+
+from creneau_directory.domain.care.places import gazetteer
+from creneau_directory.domain.care.situation import Around, cells, cells_around, situation_of
+from creneau_directory.domain.care.vocabulary import vocabulary
+from creneau_directory.domain.ror.urls import SENSITIVE_UNIT
+from creneau_directory.jobs import CareIndex
+from creneau_directory.storage import care
+
+R38 = "https://mos.esante.gouv.fr/NOS/TRE_R38-SpecialiteOrdinale/FHIR/TRE-R38-SpecialiteOrdinale"
+R282 = "https://mos.esante.gouv.fr/NOS/TRE_R282-CNAMAmeliSecteurConventionnement/FHIR/TRE-R282-CNAMAmeliSecteurConventionnement"
+
+
+def entries(family: str, **role: Any) -> list[dict[str, Any]]:
+    """A professional in a place of their own."""
+    id_ = f"t{uuid4().hex[:12]}"
+    return [
+        {"resourceType": "Practitioner", "id": id_, "active": True, "name": [{"family": family, "given": ["Ada"]}]},
+        {
+            "resourceType": "Location",
+            "id": id_,
+            "name": "Cabinet",
+            "address": {"city": "Rennes", "postalCode": "35000"},
+            "position": {"latitude": 48.11, "longitude": -1.67},
+        },
+        {
+            "resourceType": "PractitionerRole",
+            "id": id_,
+            "active": True,
+            "practitioner": {"reference": f"Practitioner/{id_}"},
+            "location": [{"reference": f"Location/{id_}"}],
+            "specialty": [{"coding": [{"system": R38, "code": "SM15"}]}],
+            **role,
+        },
+    ]
+
+
+async def found(directory: Directory, text: str) -> list[str]:
+    answer = await directory.client.get("/fhir/PractitionerRole/$find-care", params={"text": text})
+    assert answer.status_code == 200, answer.text
+    widened = [p for e in answer.json()["entry"] for p in e["resource"].get("parameter", ()) if p["name"] == "widened"]
+    return [] if widened else [e["resource"]["id"] for e in answer.json()["entry"] if e["search"]["mode"] == "match"]
+
+
+async def put(directory: Directory, *resources: dict[str, Any]) -> None:
+    for resource in resources:
+        answer = await directory.put(resource)
+        assert answer.status_code in (200, 201), answer.text
+
+
+async def test_found_at_once_and_no_more_when_gone(directory: Directory) -> None:
+    person, place, role = entries("Zorbec")
+    await put(directory, person, place, role)
+    assert await found(directory, "dermato zorbec rennes") == [role["id"]]
+    await put(directory, person | {"name": [{"family": "Quivron", "given": ["Ada"]}]})
+    assert await found(directory, "quivron") == [role["id"]]
+    assert role["id"] not in await found(directory, "dermato zorbec")
+    await put(directory, place | {"address": {"city": "Brest", "postalCode": "29200"}})
+    assert await found(directory, "quivron brest") == [role["id"]]
+    await put(directory, role | {"active": False})
+    assert await found(directory, "quivron") == []
+    await put(directory, role)
+    assert await found(directory, "quivron") == [role["id"]]
+    assert (await directory.client.delete(f"/fhir/PractitionerRole/{role['id']}")).status_code == 204
+    assert await found(directory, "quivron") == []
+
+
+async def test_two_changes_at_once_leave_no_row_of_before(directory: Directory) -> None:
+    person, place, role = entries("Avantin")
+    await put(directory, person, place, role)
+    for turn in range(5):
+        family = f"Apres{'abcde'[turn]}x"
+        await asyncio.gather(
+            put(directory, person | {"name": [{"family": family}]}),
+            put(directory, role | {"availabilityExceptions": f"{turn}"}),
+        )
+        assert await found(directory, family) == [role["id"]]
+
+
+async def test_what_is_written_past_the_api_is_entered_by_the_worker(directory: Directory) -> None:
+    person, place, role = entries("Tardivon")
+    await put(directory, person, place, role)
+    await directory.database.pool.execute("DELETE FROM care_situation WHERE role = $1", role["id"])
+    await directory.database.pool.execute("INSERT INTO care_due VALUES ($1)", role["id"])
+    assert await found(directory, "tardivon") == []
+    assert await CareIndex(directory.database, 1.0).enter_due() >= 1
+    assert await found(directory, "tardivon") == [role["id"]]
+
+
+async def test_a_place_of_many_is_entered_by_the_worker(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(care, "AT_ONCE_MAX", 1)
+    person, place, role = entries("Nombrel")
+    await put(directory, person, place, role, role | {"id": f"{role['id']}-2"})
+    await put(directory, place | {"address": {"city": "Brest", "postalCode": "29200"}})
+    assert await found(directory, "nombrel brest") == []
+    await CareIndex(directory.database, 1.0).enter_due()
+    assert sorted(await found(directory, "nombrel brest")) == [role["id"], f"{role['id']}-2"]
+
+
+@pytest.mark.parametrize(
+    ("role", "terms"),
+    [
+        ({"extension": [{"url": "https://x/contracted", "valueCodeableConcept": {"coding": [{"system": R282, "code": "c1"}]}}]}, {"sector:1"}),
+        ({"extension": [{"url": "https://creneau.sante.fr/fhir/StructureDefinition/new-patients", "valueBoolean": True}]}, {"new-patient:true"}),
+        ({"extension": [{"url": "https://creneau.sante.fr/fhir/StructureDefinition/new-patients", "valueBoolean": False}]}, set()),
+        ({}, {"R38:SM15", "c:35238", "d:35", "r:53", "z:35000", "n:zorbec", "n:ada", "mode:AMB"}),
+    ],
+)
+def test_terms_of_a_situation(role: dict[str, Any], terms: set[str]) -> None:
+    person, place, described = entries("Zorbec", **role)
+    made = situation_of(Around(described, person, [place]), vocabulary(), gazetteer())
+    assert made is not None
+    assert terms <= set(made.terms)
+    if not terms:
+        assert "new-patient:true" not in made.terms
+
+
+def test_cells_around_hold_the_point_and_what_is_near() -> None:
+    for km in (1.0, 5.0, 12.0, 30.0, 200.0):
+        around = cells_around(48.11, -1.67, km)
+        assert len(around) < 400
+        fine, coarse = cells(48.11, -1.67)
+        assert fine in around or coarse in around
+    north = cells(48.11 + 4.9 / 111.195, -1.67)[0]
+    assert north in cells_around(48.11, -1.67, 5.0)
+
+
+async def test_a_sensitive_unit_is_not_found(directory: Directory) -> None:
+    person, place, role = entries("Discretin")
+    unit = {
+        "resourceType": "HealthcareService",
+        "id": role["id"],
+        "active": True,
+        "extension": [{"url": SENSITIVE_UNIT, "valueBoolean": True}],
+    }
+    with_unit = role | {"healthcareService": [{"reference": f"HealthcareService/{unit['id']}"}]}
+    await put(directory, person, place, unit, with_unit)
+    assert await found(directory, "discretin") == []
+    await put(directory, unit | {"extension": [{"url": SENSITIVE_UNIT, "valueBoolean": False}]})
+    assert await found(directory, "discretin") == [role["id"]]

@@ -1,0 +1,78 @@
+"""The vocabulary is data that people edit: whatever they write is held to its rules here."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from creneau_directory.domain.care.plan import SECTORS
+from creneau_directory.domain.care.situation import FACETS
+from creneau_directory.domain.care.spelling import fold
+from creneau_directory.domain.care.vocabulary import FILTERS, KINDS, read_table, vocabulary
+from creneau_directory.operations.care_answer import coding_of
+from creneau_shared.fhir.terminology.catalogue import catalogue
+from creneau_shared.fhir.terminology.issue_codes import ISSUE_CODES
+
+CARES = vocabulary().cares
+
+
+def test_each_code_exists() -> None:
+    """In its nomenclature, as the Agence du Numérique en Santé publishes it."""
+    unknown = [code for care in CARES.values() for code in care.codes if "display" not in coding_of(code)]
+    assert unknown == []
+
+
+def test_every_profession_and_speciality_is_some_care() -> None:
+    known = {code for care in CARES.values() for code in care.codes}
+    for kind, name in (("G15", "TRE_G15-ProfessionSante"), ("R38", "TRE_R38-SpecialiteOrdinale")):
+        system = f"https://mos.esante.gouv.fr/NOS/{name}/FHIR/{name.replace('_', '-')}"
+        codes = {f"{kind}:{code}" for code in catalogue()[system].concepts}
+        assert codes - known <= {"G15:10"}, "a doctor is known by the speciality"
+
+
+def test_no_term_stands_twice() -> None:
+    counted = Counter(fold(row["term"]) for row in read_table("words.csv"))
+    assert [term for term, count in counted.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("row", read_table("words.csv")[::97], ids=lambda row: str(row["term"]))
+def test_some_rows_read_as_they_are_written(row: dict[str, str]) -> None:
+    assert row["kind"] in KINDS
+    assert row["language"] in ("fr", "en")
+
+
+def test_every_row_is_whole() -> None:
+    for row in read_table("words.csv"):
+        assert fold(row["term"]), row
+        assert row["kind"] in KINDS, row
+        assert row["language"] in ("fr", "en"), row
+        assert 0 < float(row["weight"]) <= 1, row
+    for term in vocabulary().terms:
+        if term.kind in ("care", "motive"):
+            assert term.targets, term
+            for key, share in term.targets:
+                assert key in CARES, term
+                assert 0 < share <= 1, term
+        elif term.kind in FILTERS or term.kind == "emergency":
+            assert term.targets, term
+
+
+def test_cares_propose_others_that_exist() -> None:
+    for care in CARES.values():
+        assert care.instead is None or care.instead in CARES
+        assert care.french
+        assert care.english
+        assert care.codes
+
+
+def test_every_number_to_call_is_told() -> None:
+    numbers = {value for term in vocabulary().terms if term.kind == "emergency" for value, _ in term.targets}
+    assert numbers == {"15", "3114"}
+    assert {f"call-{number}" for number in numbers} <= set(ISSUE_CODES)
+
+
+def test_filters_are_what_situations_have() -> None:
+    assert set(FACETS) - {"profession", "specialty", "commune"} <= set(FILTERS)
+    sectors = {value for term in vocabulary().terms if term.kind == "sector" for value, _ in term.targets}
+    assert {code for value in sectors for code in SECTORS.get(value, (value,))} <= {"0", "1", "2", "3"}

@@ -492,3 +492,17 @@ async def test_many_free_at_once_and_everybody_has_one_offer(fresh: Practice) ->
     assert {row["n"] for row in held} == {1}
     free = await fresh.database.pool.fetchval("SELECT count(*) FROM slot WHERE status = 'free'")
     assert free == 4
+
+
+async def test_slots_published_side_by_side_are_each_offered(callers: Callers, practice: Practice) -> None:
+    """One software, many requests at once, in one agenda: no slot is public while somebody waits for it."""
+    agenda = await practice.open_agenda(0)
+    start = practice.clock.now() + timedelta(days=5)
+    people = [await practice.new_patient() for _ in range(6)]
+    wishes = [await join(callers, one, extension=[agenda_wish(agenda.id)]) for one in people]
+    software = callers.software()
+    fed = [slot(unique("fed"), agenda.id, start + n * timedelta(hours=1)) for n in range(6)]
+    await asyncio.gather(*(software.put(f"Slot/{one['id']}", one) for one in fed))
+    assert await practice.slot_statuses([one["id"] for one in fed]) == ["busy-tentative"] * 6
+    found = [await read(callers, *one) for one in zip(people, wishes, strict=True)]
+    assert len({one["slot"][0]["reference"] for one in found}) == 6

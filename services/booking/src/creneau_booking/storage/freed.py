@@ -19,6 +19,11 @@ OWN_KEYS = """schedule.terms || kind.terms || ('schedule=Schedule/' || schedule.
 """SQL: by what those who wait for a slot are found; `schedule` and `kind` are rows of its agenda and kind."""
 IS_AWAITED = f"EXISTS (SELECT FROM waiting_key WHERE waiting_key.key = ANY({OWN_KEYS}))"
 """Condition: somebody may wait for what is in this agenda (`schedule`) and of this kind (`kind`)."""
+AGENDA_AWAITED = f"""((SELECT EXISTS (SELECT FROM waiting_key)) AND EXISTS (
+  SELECT FROM schedule CROSS JOIN LATERAL (
+    SELECT terms FROM slot_kind WHERE slot_kind.schedule_key = schedule.key UNION ALL SELECT ARRAY[]::text[]) AS kind
+  WHERE schedule.key = {{agenda}} AND {IS_AWAITED}))"""
+"""Condition on an agenda (its key): somebody may wait for a slot of it."""
 AWAITED = f"""((SELECT EXISTS (SELECT FROM waiting_key)) AND {{slot}}.status = 'free' AND (
   SELECT {IS_AWAITED} FROM schedule JOIN slot_kind AS kind ON kind.key = {{slot}}.kind_key
   WHERE schedule.key = {{slot}}.schedule_key))"""

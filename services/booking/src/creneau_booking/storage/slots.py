@@ -11,7 +11,7 @@ from asyncpg import Record
 
 from creneau_booking.domain.refusals import SlotClaimed, SlotMadeMeanwhile, UnknownAgenda
 from creneau_booking.storage import slot_visibility, slots_together
-from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.actors import TURN_BESIDE
 from creneau_booking.storage.availability.freshness import WORD_COUNTS, heard, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.choreography import slot_moved_by_itself
@@ -47,9 +47,7 @@ SELECT {_COLUMNS} FROM slot {_OF_KIND.format(row="slot")}
 """
 _LOCK = f"""
 WITH turn AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
-    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM slot WHERE id = $1)
-    ORDER BY actor) AS people
+  SELECT waited FROM {TURN_BESIDE.format(agendas="schedule_key IN (SELECT schedule_key FROM slot WHERE id = $1)")} AS beside
 ), locked AS MATERIALIZED (
   SELECT slot.* FROM turn CROSS JOIN slot WHERE slot.id = $1 AND turn.waited >= 0 FOR UPDATE OF slot
 )
@@ -62,9 +60,11 @@ WITH longer AS (
   WHERE schedule.id = $1 AND agenda.schedule_key = schedule.key
     AND (slot_length_max < $3 OR {WORD_COUNTS.format(now="$5")}) RETURNING agenda.schedule_key
 ), turn AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
-    SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = agenda_actor.schedule_key
-    WHERE schedule.id = $1 AND (SELECT count(*) FROM longer) >= 0 ORDER BY actor) AS people
+  SELECT waited FROM {
+    TURN_BESIDE.format(
+        agendas="schedule_key = (SELECT key FROM schedule WHERE schedule.id = $1) AND (SELECT count(*) FROM longer) >= 0"
+    )
+} AS beside
 ), claimed AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock(hashtextextended($4::uuid::text, 0))) AS waited FROM turn
   WHERE turn.waited >= 0 AND $4::uuid IS NOT NULL

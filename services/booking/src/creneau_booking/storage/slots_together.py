@@ -20,7 +20,7 @@ from uuid import UUID
 from asyncpg import Record
 
 from creneau_booking.storage import slot_visibility
-from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.actors import TURN_BESIDE
 from creneau_booking.storage.availability.freshness import WORD_COUNTS, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import AWAITED, note_awaited
@@ -44,12 +44,10 @@ from creneau_shared.fhir.storage.store import Stored, Write
 from creneau_shared.refusal import Refusal
 
 _PLACES = "SELECT id, schedule_key, start FROM slot WHERE id = ANY($1::uuid[])"
-_TURN = f"""
-SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) FROM (
-  SELECT DISTINCT actor FROM agenda_actor
-  WHERE schedule_key IN (SELECT unnest($2::bigint[]) UNION SELECT key FROM schedule WHERE id = ANY($1::text[]))
-  ORDER BY actor) AS people
-"""
+_NAMED = (
+    "schedule_key IN (SELECT unnest($2::bigint[]) UNION SELECT key FROM schedule WHERE id = ANY($1::text[]))"
+)
+_TURN = f"SELECT waited FROM {TURN_BESIDE.format(agendas=_NAMED)} AS turn"
 _AGENDAS = "SELECT id, key, terms FROM schedule WHERE id = ANY($1::text[]) AND NOT deleted"
 _LOCK = """
 SELECT slot.id, slot.schedule_key, slot.start, slot."end", slot.version, slot.last_updated,
@@ -111,7 +109,9 @@ WITH said AS MATERIALIZED ({
     status = CASE WHEN slot.taken_by IS NULL THEN {
     JUDGED.format(slot="said", besides="''")
 } ELSE slot.status END,
-    extra = {KEEPING_OVERBOOKED.format(extra="said.extra")}, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
+    extra = {
+    KEEPING_OVERBOOKED.format(extra="said.extra")
+}, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
     kind_key = said.kind_key, last_updated = said.last_updated, version = said.version, generated = NULL
   FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served, {AWAITED.format(slot="new")} AS awaited,

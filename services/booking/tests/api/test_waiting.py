@@ -1,4 +1,4 @@
-"""The waiting list: what frees is offered to the first in line, before anybody else can see it."""
+"""The waiting list: what frees is offered to the first in line, before anybody else can see it (checklist 82)."""
 
 from __future__ import annotations
 

@@ -169,7 +169,8 @@ class ServiceSettings(BaseSettings):
         4 * 1024 * 1024, description="longest body with another token (a Bundle, `$validate`), bytes"
     )
     feed_body_bytes_max: int = Field(
-        16 * 1024 * 1024, description="longest body of `$sync-slots`, the slots of an agenda all at once, bytes"
+        16 * 1024 * 1024,
+        description="longest body of `$sync-slots`, the slots of an agenda all at once, bytes",
     )
     resource_bytes_max: int = Field(
         256 * 1024,

@@ -49,7 +49,9 @@ OPERATIONS: Mapping[str, OperationRow] = {
     ),
     "sync-slots": OperationRow(("Slot", "u"), "on an agenda of the caller's own practices"),
     "reschedule": OperationRow(("Appointment", "u")),
-    "confirm": OperationRow(("Appointment", "u"), "the practice whose agenda it is; a patient only a hold of their own"),
+    "confirm": OperationRow(
+        ("Appointment", "u"), "the practice whose agenda it is; a patient only a hold of their own"
+    ),
     "cancel": OperationRow(("Appointment", "u")),
     "validate": OperationRow(
         None,

@@ -200,7 +200,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "waits-for-practice": ("En attente de l'accord du cabinet", "Waiting for the practice's agreement"),
     "hold-not-yours": ("Mise en attente d'un autre compte", "Hold of another account"),
     "not-a-participant": ("Réponse de qui ne participe pas", "Answer of somebody who has no part"),
-    "answer-times": ("Réponse à une heure que personne n'a proposée", "Answer to a time that nobody has proposed"),
+    "answer-times": (
+        "Réponse à une heure que personne n'a proposée",
+        "Answer to a time that nobody has proposed",
+    ),
     "proposal-not-free": ("Heure proposée indisponible", "Proposed time not free"),
     "answered-too-late": ("Réponse du cabinet trop tardive", "Practice's answer too late"),
     "hold-expired": ("Mise en attente terminée", "Hold that has run out"),

@@ -17,7 +17,9 @@ class DirectorySettings(ServiceSettings):
         300, ge=10, description="longest text of people's search, characters"
     )
     care_due_interval_s: float = Field(
-        1.0, gt=0, description="how often the worker looks for situations to enter into people's search, seconds"
+        1.0,
+        gt=0,
+        description="how often the worker looks for situations to enter into people's search, seconds",
     )
     offers_per_page: int = Field(
         200,

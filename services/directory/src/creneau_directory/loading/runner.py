@@ -24,6 +24,7 @@ from creneau_directory.storage import loads as kept
 from creneau_directory.storage.bulk import BulkStore
 from creneau_directory.storage.loads import Load, Said
 from creneau_directory.storage.tables import TYPES
+from creneau_directory.views import indexed
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.json import dumps, loads
@@ -58,7 +59,7 @@ class Loading:
 
     async def run(self, path: Path, *, whole: bool) -> Load:
         """Load a file. LoadRefusedError, SourceBusyError; ValueError for a file of another kind."""
-        self._stores = {name: BulkStore(name, self.base_url) for name in TYPES}
+        self._stores = {name: BulkStore(name, self.base_url, indexed) for name in TYPES}
         held, done = asyncio.get_running_loop().create_future(), asyncio.Event()
         guard = asyncio.create_task(self._hold(held, done))
         try:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from creneau_directory.storage import care
 from creneau_directory.storage.ownership import entry_belonging
-from creneau_directory.views import indexed
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.search.index import IndexEntries, index_resource
+from creneau_shared.fhir.search.index import IndexEntries
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.registry import storage_needs
 from creneau_shared.fhir.storage.generic import stamp, to_milliseconds
@@ -24,9 +24,6 @@ _SIDE_COLUMNS = {"string": ("value", "exact"), "date": ("low", "high"), "number"
 
 class BulkStore(ManyStore):
     """A store of one type of the directory that writes batches of resources under ids that the caller has chosen."""
-
-    def __init__(self, resource_type: str, base_url: str) -> None:
-        super().__init__(resource_type, base_url, indexed=indexed)
 
     async def write(
         self, connection: Connection, context: WriteContext, resources: Sequence[Resource]
@@ -42,6 +39,7 @@ class BulkStore(ManyStore):
         stored = await self._copy(connection, context, new)
         await self.put_many(connection, context, [v for v in versions if v.resource["id"] in current])
         again = await self.read_many(connection, [id_ for id_ in ids if id_ in current]) if current else {}
+        await care.put_off(connection, self.resource_type, ids)
         return [*stored, *again.values()], len(new)
 
     async def _copy(
@@ -59,9 +57,7 @@ class BulkStore(ManyStore):
         keys = [row["key"] for row in rows]
         stamped = [stamp(version.resource, version.resource["id"], 1, now) for version in versions]
         stored = [Stored(self.resource_type, one["id"], 1, now, dumps(one)) for one in stamped]
-        entries = [
-            index_resource(self.resource_type, indexed(one), base_url=self._base_url) for one in stamped
-        ]
+        entries = [self._entries(one) for one in stamped]
         for of_one, version in zip(entries, versions, strict=True):
             of_one.terms.extend(version.belonging)
         needs = storage_needs(self.resource_type)

@@ -63,6 +63,7 @@ def definition(
         "id": f"directory-{code}",
         "url": f"{canonical}/OperationDefinition/{code}",
         "name": "".join(word.capitalize() for word in code.split("-")),
+        "title": "Export of the directory" if code == "export" else "A file of an export",
         "status": "active",
         "kind": "operation",
         "description": documentation,

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
 
+import orjson
+
 from creneau_directory.loading.merging import ended, merged
 from creneau_directory.loading.pieces import Fragment, Line, Refused, Resource, Source
 from creneau_directory.loading.settings import LoadSettings
@@ -180,7 +182,9 @@ class Loading:
 
     async def _resource(self, connection: Connection, said: Said) -> Resource | None:
         """What the file says of a resource; None: that it is gone, and it never was here."""
-        fragments = [loads(content) for content in said.contents]
+        # What was put together here has no decimals but those of places, which any reader keeps.
+        read = orjson.loads if self.source.merges else loads
+        fragments = [read(content) for content in said.contents]
         whole = merged(fragments) if self.source.merges else fragments[-1]
         if not said.gone:
             return whole

@@ -18,7 +18,6 @@ from creneau_shared.fhir.storage.generic import stamp, to_milliseconds
 from creneau_shared.fhir.storage.many import ManyStore, Version
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
-_SIDES = (("string", 3), ("date", 3), ("number", 2))
 _SIDE_COLUMNS = {"string": ("value", "exact"), "date": ("low", "high"), "number": ("value",)}
 
 
@@ -70,15 +69,27 @@ class BulkStore(ManyStore):
         )
         await connection.copy_to_table(table, source=_chunks(lines), columns=columns, format="csv")
         for kind, wanted in (("string", needs.strings), ("date", needs.dates), ("number", needs.numbers)):
-            records = [
-                (key, *entry)
-                for key, of_one in zip(keys, entries, strict=True)
-                for entry in getattr(of_one, f"{kind}s")
-            ]
-            if wanted and records:
-                side = ["key", "parameter", *_SIDE_COLUMNS[kind]]
-                await connection.copy_records_to_table(f"{table}_{kind}", records=records, columns=side)
+            if wanted:
+                records = [
+                    (key, *entry)
+                    for key, of_one in zip(keys, entries, strict=True)
+                    for entry in getattr(of_one, f"{kind}s")
+                ]
+                await self.copy_side(connection, kind, records)
         return stored
+
+    async def copy_side(
+        self, connection: Connection, kind: str, records: Sequence[tuple[object, ...]]
+    ) -> None:
+        """Rows of a side table (`string`, `date` or `number`), each with its key."""
+        if records:
+            columns = ["key", "parameter", *_SIDE_COLUMNS[kind]]
+            table = f"{table_name(self.resource_type)}_{kind}"
+            await connection.copy_records_to_table(table, records=records, columns=columns)
+
+    def entries_of(self, resource: Resource) -> IndexEntries:
+        """What a resource is found by."""
+        return self._entries(resource)
 
 
 def _line(stored: Stored, key: int, entries: IndexEntries, *, occurrences: bool, position: bool) -> str:

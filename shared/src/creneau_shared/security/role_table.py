@@ -49,6 +49,8 @@ OPERATIONS: Mapping[str, OperationRow] = {
         ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"
     ),
     "bulk-publish": OperationRow(("Slot", "s"), "open to everybody: what a patient could book"),
+    "calendar-feed": OperationRow(("Schedule", "u"), "on an agenda of the caller's own practices"),
+    "follow-calendar": OperationRow(("Schedule", "u"), "on an agenda of the caller's own practices"),
     "sync-slots": OperationRow(("Slot", "u"), "on an agenda of the caller's own practices"),
     "reschedule": OperationRow(("Appointment", "u")),
     "confirm": OperationRow(

@@ -115,7 +115,12 @@ class Claiming:
     ) -> bool:
         """Whether holds that have run out stood in the way of some of these slots; they do no longer. That of `mover`, the
         appointment that goes there, stands in nobody's way."""
-        held = [slot.id for slot in slots if slot.status == "busy-tentative" and slot.taken_by is not None]
+        held = [
+            slot.id
+            for slot in slots
+            if slot.taken_by is not None
+            and (slot.status == "busy-tentative" or (slot.is_group and slot.status == "busy"))
+        ]
         in_the_way = await expired_holds_on_slots(connection, held, now) if held else []
         for slot in slots:
             if slot.displaced:
@@ -176,7 +181,10 @@ class Claiming:
                 connection, missing, claim.start, claim.end, context.now
             )
             if await self._expiry.expire_at_once(connection, context.now, in_the_way):
-                missing = await storage.occupy(connection, wanted.id, missing, claim, context.now)
+                of_groups = await storage.occupy_for_groups(connection, claim, context.now)
+                own = [actor for actor in missing if actor in claim.actors]
+                alone = await storage.occupy(connection, wanted.id, own, claim, context.now)
+                missing = (*alone, *sorted(of_groups - set(alone)))
         missing = rules.not_overruled(wanted, missing, by_patient=context.patient_ids is not None)
         if missing:
             raise ActorsTaken(tuple(sorted(missing)), claim.start)
@@ -200,6 +208,7 @@ class Claiming:
             now=context.now,
             resolved=resolved,
             kept={slot.id for slot in locked.held},
+            adjacent_max=self._quotas.adjacent_slots_max,
             marked=locked.marked,
         )
         await require_bookable(connection, context, self._quotas, wanted, claim.new_slots)

@@ -14,9 +14,11 @@ from creneau_booking.api.responses import ResponseStore
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
+from creneau_booking.domain.series import SeriesLimits
 from creneau_booking.handlers.answers import Answering
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.departures import Departures
+from creneau_booking.handlers.ended_patients import EndedPatients
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
 from creneau_booking.handlers.external_calendars import ExternalCalendars
 from creneau_booking.handlers.outside import Outside
@@ -25,6 +27,7 @@ from creneau_booking.handlers.people import People, known
 from creneau_booking.handlers.proxies import RelatedPersonStore
 from creneau_booking.handlers.publication import BulkPublication, PublicationPlace
 from creneau_booking.handlers.sas_reports import Platform, SasReports, appointment_changed
+from creneau_booking.handlers.series import Series
 from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.acting_for import ActingForOperation
@@ -96,7 +99,15 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
         settings.holds_per_client_max,
         timedelta(seconds=settings.confirmation_deadline_s),
     )
-    return repository, AppointmentHandlers(repository, holds, quotas_of(settings))
+    return repository, AppointmentHandlers(repository, holds, quotas_of(settings), settings.patience)
+
+
+def create_series(
+    settings: BookingSettings, repository: AppointmentRepository, handlers: AppointmentHandlers
+) -> Series:
+    """The commands on series."""
+    limits = SeriesLimits(settings.series_occurrences_max, settings.series_occurrences_per_patient_max)
+    return Series(repository, handlers, limits)
 
 
 def quotas_of(settings: BookingSettings) -> Quotas:
@@ -110,16 +121,18 @@ def create_stores(settings: BookingSettings) -> Stores:
     related_persons = RelatedPersonStore(base)
     people = People(related_persons, quotas_of(settings))
     repository, handlers = create_handlers(settings)
+    series = create_series(settings, repository, handlers)
     return Stores(
         slots=SlotStore(base),
         schedules=ScheduleStore(base, create_openings(settings)),
         responses=ResponseStore(base, Answering(handlers)),
-        patients=PatientStore(base, people, contact_secrets(settings)),
+        patients=PatientStore(base, people, contact_secrets(settings), EndedPatients(handlers)),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
         handlers=handlers,
-        appointments=AppointmentStore(repository, handlers),
+        series=series,
+        appointments=AppointmentStore(repository, handlers, series),
     )
 
 
@@ -145,7 +158,9 @@ def create_erasure(settings: BookingSettings) -> PatientErasure:
 
 def create_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
     """What follows the directory, for the worker, and for whoever has a dead letter handled again."""
-    departures = Departures(*create_handlers(settings))
+    repository, handlers = create_handlers(settings)
+    database.closes_with = handlers.waiting.offer_freed
+    departures = Departures(repository, handlers)
     replica = DirectoryReplica(settings.public_base_url.rstrip("/"), departures, clock)
     return Consumer(
         REPLICA,
@@ -224,8 +239,11 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Booking's FHIR interactions, for the API and for the worker alike."""
     stores = create_stores(settings)
+    database.closes_with = stores.handlers.waiting.offer_freed
     openings = create_openings(settings)
-    desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots, stores.patients)
+    desk = Desk(
+        stores.appointments, stores.repository, stores.handlers, stores.series, stores.slots, stores.patients
+    )
     return create_fhir_server(
         settings,
         service=SERVICE,
@@ -235,7 +253,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
         catalog=create_catalog(clock),
         operations=[
             FindOperation(
-                settings.find_window_days_max, settings.future_appointments_per_agenda_max
+                settings.find_window_days_max,
+                settings.future_appointments_per_agenda_max,
+                settings.find_slots_gathered_max,
             ).declare(),
             SoonestOperation(
                 per_agenda_max=settings.future_appointments_per_agenda_max,

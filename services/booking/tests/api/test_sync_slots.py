@@ -164,7 +164,7 @@ async def test_every_form_of_body(callers: Callers, practice: Practice) -> None:
     }
     times = f"?from={utc(agenda.start)}&to={utc(agenda.at(5))}"
     assert counted(told(await software.post(path + times, bundle))) == counts(created=2)
-    parameters = {
+    parameters: Any = {
         "resourceType": "Parameters",
         "parameter": [
             {"name": "start", "valueDateTime": utc(agenda.start)},

@@ -239,7 +239,10 @@ async def test_whose_agenda_it_is(callers: Callers, practice: Practice) -> None:
 
 async def test_a_group_with_room_is_free_to_both(callers: Callers, practice: Practice) -> None:
     """That others may still come is no contradiction; once the places are gone it is; it is never taken away."""
-    capacity = {"url": "https://creneau.sante.fr/fhir/StructureDefinition/schedule-capacity", "valuePositiveInt": 2}
+    capacity = {
+        "url": "https://creneau.sante.fr/fhir/StructureDefinition/schedule-capacity",
+        "valuePositiveInt": 2,
+    }
     agenda, software = await practice.open_agenda(0, extension=[capacity]), callers.software()
     slots = [said(agenda, 0), said(agenda, 1)]
     await sync(software, agenda, slots)

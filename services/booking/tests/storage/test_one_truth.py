@@ -14,7 +14,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -170,12 +170,14 @@ async def shown_free(town: Town, who: Onlooker) -> dict[str, tuple[set[str], Cal
         found[name] = _free(answer.json()), lambda row: True
     window = {"start": utc(now), "end": utc(now + timedelta(days=30)), "_count": "500"}
     named = {"patient_reference": ref(who.for_patient)} if who.for_patient else {}
-    schedules = [ref(f"Schedule/{town.agenda(name)}") for name in town.agendas]
-    answer = await who.caller.post("Appointment/$find", parameters(**window, schedule=schedules, **named))
-    assert answer.status_code == 200, answer.text
-    proposals = [
-        e["resource"]["slot"][0]["reference"] for e in answer.json().get("entry", ()) if "search" in e
-    ]
+    proposals: list[str] = []
+    for device in (False, True):  # agendas of several kinds that are named together are wanted together
+        names = [name for name in town.agendas if (name == "scanner") == device]
+        schedules = [ref(f"Schedule/{town.agenda(name)}") for name in names]
+        answer = await who.caller.post("Appointment/$find", parameters(**window, schedule=schedules, **named))
+        assert answer.status_code == 200, answer.text
+        found_now = [e for e in answer.json().get("entry", ()) if e["search"]["mode"] == "match"]
+        proposals += [e["resource"]["slot"][0]["reference"] for e in found_now]
     found["$find"] = {p.removeprefix("Slot/") for p in proposals}, lambda row: row["start"] >= now
     if not who.for_patient:
         day = f"start=ge{now - timedelta(days=1):%Y-%m-%d}&start=le{now + timedelta(days=9):%Y-%m-%d}"
@@ -205,7 +207,26 @@ async def look(town: Town, who: Onlooker, *, swept: bool) -> int:
         told = f"{who.name} by {reader} at {town.practice.clock.now()}, {swept=}\n{town.tell()}"
         assert not wrong, f"shown, and cannot be booked: {wrong}\n{told}"
         assert not lost or not swept, f"could be booked, and is not shown: {lost}\n{told}"
+    await look_for_the_first(town, who, [row for row in rows if not answers[row["id"]]], swept=swept)
     return sum(not why for why in answers.values())
+
+
+async def look_for_the_first(town: Town, who: Onlooker, could: list[Row], *, swept: bool) -> None:
+    """`$soonest` shows of each agenda the first of what they could book, in order."""
+    firsts: dict[str, datetime] = {}
+    for row in could:
+        if row["start"] > town.practice.clock.now():
+            firsts.setdefault(town.agenda(row["agenda"]), row["start"])
+    named = {"patient-reference": who.for_patient} if who.for_patient else {}
+    answer = await who.caller.get(
+        "Slot/$soonest", schedule=",".join(town.agenda(name) for name in town.agendas), **named
+    )
+    assert answer.status_code == 200, answer.text
+    slots = [e["resource"] for e in answer.json()["entry"] if e["search"]["mode"] == "match"]
+    shown = [(slot["schedule"]["reference"].removeprefix("Schedule/"), slot["start"]) for slot in slots]
+    told = f"{who.name} by $soonest at {town.practice.clock.now()}, {swept=}\n{town.tell()}"
+    assert [start for _, start in shown] == sorted(start for _, start in shown), told
+    assert not swept or dict(shown) == {agenda: utc(start) for agenda, start in firsts.items()}, told
 
 
 STATUSES = f"""

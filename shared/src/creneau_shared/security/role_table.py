@@ -49,9 +49,13 @@ OPERATIONS: Mapping[str, OperationRow] = {
         ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"
     ),
     "bulk-publish": OperationRow(("Slot", "s"), "open to everybody: what a patient could book"),
+    "calendar-feed": OperationRow(("Schedule", "u"), "on an agenda of the caller's own practices"),
+    "follow-calendar": OperationRow(("Schedule", "u"), "on an agenda of the caller's own practices"),
     "sync-slots": OperationRow(("Slot", "u"), "on an agenda of the caller's own practices"),
     "reschedule": OperationRow(("Appointment", "u")),
-    "confirm": OperationRow(("Appointment", "u"), "the practice whose agenda it is; a patient only a hold of their own"),
+    "confirm": OperationRow(
+        ("Appointment", "u"), "the practice whose agenda it is; a patient only a hold of their own"
+    ),
     "cancel": OperationRow(("Appointment", "u")),
     "preview-slots": OperationRow(("Schedule", "u"), "the practice's own agendas"),
     "close": OperationRow(("Schedule", "u"), "the practice's own agendas, and the appointments in them"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from creneau_booking.domain import changes, confirmation
-from creneau_booking.domain.appointment import Appointment, Cancellation, Occurrence
+from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Cancellation, Occurrence
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, TooManyHolds
@@ -181,9 +181,14 @@ class AppointmentHandlers:
     ) -> Reach:
         """Lock what an appointment wants and, of `before`, has; what the caller's own account holds of it may give way."""
         holder = (context.issuer, context.subject) if holding or context.patient_ids is not None else None
-        locked = await self._claiming.lock(
-            connection, context.now, wanted, before, holder, marked=schedules(context)
+        # What it asked for before, or keeps pending, the scheduler of an agenda may have marked; nothing else is booked there.
+        asks = (
+            before.status in ("proposed", "waitlist", "pending")
+            if before is not None
+            else wanted.status == "pending"
         )
+        marked = asks and not holding and schedules(context)
+        locked = await self._claiming.lock(connection, context.now, wanted, before, holder, marked=marked)
         return Reach(locked, await self._own_holds.among(connection, context, wanted, locked.own_holds))
 
     async def _cleared(
@@ -265,7 +270,8 @@ class AppointmentHandlers:
         whose: Whose,
     ) -> None:
         if after.confirmation == "asked":
-            return await self._ask_practice(connection, context, after, whose, whose.owners)
+            await self._ask_practice(connection, context, after, whose, whose.owners)
+            return
         kind = told(None, after.status)
         if kind is not None:
             known = whose.owners if whose.schedules else None
@@ -522,11 +528,18 @@ class AppointmentHandlers:
             await tell(connection, context, event, before)
 
     async def withdraw(
-        self, connection: Connection, context: WriteContext, current: Stored, *, by: Actor = "patient"
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        *,
+        by: Actor = "patient",
+        reason: str | None = None,
     ) -> Stored:
         """Cancel a locked appointment because the person for whom it was, or with whom, is leaving.
 
-        No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever.
+        No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever. `reason`: a
+        code of CANCELLATION_REASONS.
         """
         before = self._repository.stored_facts(current)
         if claims(before.status):
@@ -536,6 +549,10 @@ class AppointmentHandlers:
         cancellation = Cancellation(context.now, by)
         after = replace(before.cancelled(), version=current.version + 1, cancellation=cancellation)
         resource = self._repository.resource(current)
+        if reason is not None:
+            coding = {"system": CANCELLATION_REASONS, "code": reason}
+            resource = {**resource, "cancelationReason": {"coding": [coding]}}
+            after = replace(after, cancelation_reason=reason)
         stored = await self._repository.update(connection, context, current, resource, after)
         if told(before.status, after.status) is not None:
             event = AppointmentEvent("cancelled", after, by=by, awaits_practice=awaited)

@@ -40,6 +40,8 @@ class LockedSlots:
     """id → to whom the Patients of `wanted` who are there are known (Organization ids); None: nobody has looked"""
     holds: int = 0
     """how many live holds the holder has"""
+    marked: bool = False
+    """whether those that their agenda has marked are within reach (`rules.claim_for`)"""
     own_holds: Sequence[str] = ()
     """the appointments (ids) of those of them that have one of the slots, beside the one that wants them"""
 
@@ -104,6 +106,7 @@ class Claiming:
             named if locked.resolved is not None else (),
             locked.patients,
             locked.holds,
+            marked,
             locked.own_holds,
         )
 
@@ -170,7 +173,7 @@ class Claiming:
             await storage.set_status(
                 connection, wanted.id, sorted(claim.kept), claim.slot_status, context.now
             )
-        result = await storage.take(connection, wanted, claim, context.now, marked=schedules(context))
+        result = await storage.take(connection, wanted, claim, context.now, marked=locked.marked)
         _require_available(result.unavailable_patients)
         missing = result.missing_actors
         if missing:
@@ -206,7 +209,7 @@ class Claiming:
             resolved=resolved,
             kept={slot.id for slot in locked.held},
             adjacent_max=self._quotas.adjacent_slots_max,
-            marked=schedules(context),
+            marked=locked.marked,
         )
         await require_bookable(connection, context, self._quotas, wanted, claim.new_slots)
         return claim

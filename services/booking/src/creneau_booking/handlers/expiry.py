@@ -70,4 +70,6 @@ class HoldExpiry:
         await self._repository.update(connection, context, held.stored, resource, after)
         # Whoever asked was told that they would be answered; whoever held knew when it would end.
         kind: EventKind = "cancelled" if unanswered else "hold-expired"
-        await tell(connection, context, AppointmentEvent(kind, after, by="system", awaits_practice=unanswered))
+        await tell(
+            connection, context, AppointmentEvent(kind, after, by="system", awaits_practice=unanswered)
+        )

@@ -42,7 +42,7 @@ def appointment_moved_by_itself(read: Resource, current: Resource) -> bool:
 
 def onto(sent: Resource, read: Resource, current: Resource) -> Resource:
     """What a client changes of what it `read`, over what has become of it since."""
-    kept = {
+    kept: Resource = {
         name: current[name]
         for name in ("status", "participant", "extension")
         if name in current and sent.get(name) == read.get(name)

@@ -8,7 +8,7 @@ locks what it would take away. What somebody has taken meanwhile stays.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -49,8 +49,8 @@ UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS plac
 ORDER BY rank
 """
 _THERE = f"""
-SELECT slot.id, slot.start, slot."end", kind.digest, slot.said = 'free' AS said_free, {HOLDER} AS taken_by,
-  coalesce(slot.generated, false) AND slot.start > $2 AS generated
+SELECT slot.id::text, extract(epoch FROM slot.start)::bigint, extract(epoch FROM slot."end")::bigint, kind.digest,
+  coalesce(slot.generated, false) AND slot.start > $2, slot.said = 'free', {HOLDER}
 FROM slot JOIN slot_kind AS kind ON kind.key = slot.kind_key
 WHERE slot.schedule_key = $1 AND slot.start > $3 AND slot."end" > $2 ORDER BY slot.start, slot.id
 """
@@ -220,24 +220,13 @@ class OpeningStore:
             return difference(plan.expansion, ())
         there = await self._there(connection, plan, key, now)
         if not _is_active(plan.stated.schedule):
-            there = [replace(slot, generated=False) for slot in there]
+            there = [slot._replace(generated=False) for slot in there]
         return difference(plan.expansion, there, await _left_out(connection, key, now))
 
     async def _there(self, connection: Connection, plan: Plan, key: int, now: datetime) -> list[There]:
         by_digest = {kind.digest: name for name, kind in plan.kinds.items()}
         rows = await connection.fetch(_THERE, key, now, now - SLOT_LENGTH_MAX)
-        return [
-            There(
-                str(row["id"]),
-                int(row["start"].timestamp()),
-                int(row["end"].timestamp()),
-                by_digest.get(row["digest"]),
-                row["generated"],
-                row["said_free"],
-                row["taken_by"],
-            )
-            for row in rows
-        ]
+        return [There(id_, start, end, by_digest.get(kind), *more) for id_, start, end, kind, *more in rows]
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -328,7 +317,7 @@ class OpeningStore:
             if others := {slot.id for slot in change.vanish} - locked:
                 # Given back while we waited: left for the next time, rather than locked out of turn.
                 everything = False
-                there = [replace(s, generated=False) if s.id in others else s for s in there]
+                there = [s._replace(generated=False) if s.id in others else s for s in there]
                 change = difference(plan.expansion, there, left_out)
         moment = to_milliseconds(now)
         if change.vanish:
@@ -453,7 +442,7 @@ def _place(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
     zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
     codes = (days_off.code_of(place.get("address")) for place in actors.places)
     code = next((code for code in codes if code is not None), None)
-    part, school = days_off.subdivision(code, zone.key), days_off.school_zone(code)
+    part, school = days_off.part_of_france(code, zone.key), days_off.school_zone(code)
     return zone, Place(
         zone,
         lambda day: days_off.is_public_holiday(part, day),

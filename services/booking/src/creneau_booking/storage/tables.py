@@ -462,6 +462,27 @@ publication = Table(
 )
 """The manifest of what was published in bulk last: one row."""
 
+calendar_feed = Table(
+    "calendar_feed",
+    metadata,
+    Column("schedule", Text(collation="C"), primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("details", Boolean, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+"""The agendas (Schedule ids) that are read by a secret address, of which only the SHA-256 is kept."""
+
+external_calendar = Table(
+    "external_calendar",
+    metadata,
+    Column("schedule", Text(collation="C"), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("read_at", DateTime(timezone=True), nullable=True),
+    Column("failing_since", DateTime(timezone=True), nullable=True),
+)
+"""The calendars elsewhere whose busy times block the time of an agenda's (Schedule id) professionals."""
+
 sas_report = Table(
     "sas_report",
     metadata,

@@ -10,6 +10,7 @@ from creneau_shared.fhir.definitions import type_definition
 from creneau_shared.fhir.profiles.catalogue import Profile, profile_catalogue, profile_of
 from creneau_shared.fhir.profiles.constraints import CONSTRAINTS
 from creneau_shared.fhir.structure_definitions.base import FHIR_VERSION, base_definition
+from creneau_shared.fhir.structure_definitions.openings import OPENINGS
 from creneau_shared.fhir.structure_definitions.snapshot import Snapshot, path_of
 
 Resource = dict[str, Any]
@@ -68,6 +69,7 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
         "How long before the start a patient can last cancel or move.",
     ),
+    **OPENINGS,
     "schedule-change-deadline": (
         "Autre nom de change-deadline : délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
         "Another name of change-deadline: how long before the start a patient can last cancel or move.",

@@ -61,7 +61,8 @@ WITH wanted AS MATERIALIZED (
     ON slot.id = named.id AND slot.start = named.start
 ), claimed AS (
   UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
-  FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
+  FROM wanted WHERE {_FULL_KEY.format(row="wanted")}
+    AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
     AND EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = wanted.schedule_key AND agenda.open)
   RETURNING {SUPERSEDED}
 ), displaced AS ({_DISPLACE}), superseded AS (
@@ -183,7 +184,8 @@ async def displaced_by_others(
 async def take(
     connection: Connection, wanted: Appointment, claim: Claim, now: datetime, *, marked: bool = False
 ) -> Taken:
-    """Take the slots and the people of `claim` for `wanted`; those that their agenda has `marked`, too. The caller raises when that was not all: raising undoes it."""
+    """Take the slots and the people of `claim` for `wanted`; those that their agenda has `marked`, too. The caller raises when
+    that was not all: raising undoes it."""
     if claim.cuts:
         await _cut(connection, claim.cuts, now)
     cuts = {cut.slot.id: cut.start for cut in claim.cuts}
@@ -251,6 +253,18 @@ async def occupy_for(
     """Take people for `[start, end)`; those who are taken by someone else."""
     rows = await connection.fetch(_OCCUPY_TOO, appointment_id, start, end, list(actors), now)
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
+
+
+async def hand_over(connection: Connection, appointment_id: str, old: str, new: str) -> None:
+    """What an appointment takes of one person it takes of another, unless that one is elsewhere then: the visit stands, and
+    is the practice's to settle."""
+    await connection.execute(
+        "UPDATE occupancy SET actor = $3 WHERE appointment_id = $1 AND actor = $2 AND NOT EXISTS ("
+        "SELECT FROM occupancy AS own WHERE own.actor = $3 AND own.period && occupancy.period)",
+        appointment_id,
+        old,
+        new,
+    )
 
 
 async def occupy_for_groups(connection: Connection, claim: Claim, now: datetime) -> set[str]:

@@ -23,6 +23,7 @@ import httpx
 import orjson
 
 from deploy.demo.codes import Resource
+from deploy.demo.feed import synchronise
 from deploy.demo.gateway import gateway_url, trusted
 from deploy.demo.progress import Progress, number
 from deploy.demo.region import Region, build
@@ -239,6 +240,8 @@ async def run(url: str, token: str) -> int:
     try:
         async with open_client(url, token) as client:
             await Loader(client, report).load(region)
+            if not report.failures:
+                report.failures += await synchronise(client, region)
     except* LoadingError as failures:
         report.failures += dict.fromkeys(map(str, failures.exceptions))
     elapsed = time.monotonic() - started

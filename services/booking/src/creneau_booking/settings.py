@@ -31,6 +31,18 @@ class BookingSettings(ServiceSettings):
     )
     holds_per_client_max: int = Field(1000, description="appointments that one software may hold at once")
     hold_extensions_max: int = Field(2, description="how often one hold may be extended")
+    adjacent_slots_max: int = Field(
+        4,
+        ge=1,
+        description="slots that follow each other of which a patient may make one appointment, unless the agenda says"
+        " another number",
+    )
+    series_occurrences_max: int = Field(
+        104, ge=2, le=1000, description="appointments of one series that a practice may book at once"
+    )
+    series_occurrences_per_patient_max: int = Field(
+        12, ge=2, le=1000, description="appointments of one series that a patient may book at once"
+    )
     proxy_invitation_days: int = Field(
         7, ge=1, description="how long an invitation to represent somebody can be accepted, days"
     )
@@ -87,6 +99,11 @@ class BookingSettings(ServiceSettings):
     )
     patients_per_account_max: int = Field(20, description="people whom one patient's account may register")
     find_window_days_max: int = Field(93, description="longest window that $find searches, days")
+    find_slots_gathered_max: int = Field(
+        3_000,
+        ge=1,
+        description="free slots of one requirement that $find looks through where several agendas are put together",
+    )
     soonest_rows_read_max: int = Field(
         100_000, ge=1, description="rows that one $soonest reads where too many agendas fit to gather them"
     )
@@ -119,6 +136,28 @@ class BookingSettings(ServiceSettings):
         15.0, gt=0, description="pause before it is told again what failed, seconds"
     )
     sas_report_delay_max_s: float = Field(3600.0, gt=0, description="the same, at most, seconds")
+
+    calendar_feed_days: int = Field(
+        180, ge=1, description="how far ahead an agenda's calendar address shows visits, days"
+    )
+    external_calendars: bool = Field(
+        False, description="whether practitioners' own calendars (public addresses only) may block their time"
+    )
+    external_calendar_interval_s: float = Field(
+        900.0, gt=0, description="pause between two readings of a calendar, seconds"
+    )
+    external_calendar_look_s: float = Field(
+        15.0, gt=0, description="pause between two looks for one that is due, seconds"
+    )
+    external_calendar_days: int = Field(
+        93, ge=1, description="how far ahead busy times are taken from a calendar, days"
+    )
+    external_calendar_bytes_max: int = Field(
+        2 * 1024 * 1024, description="largest calendar that is read, bytes"
+    )
+    external_calendar_timeout_s: float = Field(
+        15.0, gt=0, description="longest that reading one may take, seconds"
+    )
 
     bulk_publish_folder: str = Field(
         "",

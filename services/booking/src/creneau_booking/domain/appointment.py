@@ -77,6 +77,22 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Which one of a series an appointment is."""
+
+    series: str
+    """what all of them bear"""
+    number: int
+    """from 1, in the order of time"""
+    origin: str | None
+    """id of the first; None: it is the first"""
+    template: Mapping[str, object] | None = None
+    """how the others follow from the first, as it was said"""
+    changed: bool = False
+    """whether it was moved by itself"""
+
+
+@dataclass(frozen=True, slots=True)
 class Appointment:
     """What the rules need of one appointment. `slots` holds Slot ids; instants carry their zone."""
 
@@ -112,6 +128,12 @@ class Appointment:
     cancellation: Cancellation | None = None
     replaces: str | None = None
     """id of the one that was cancelled for it; of one that waits: that will be"""
+    with_gap: bool = False
+    """whether its practice has it with time between its slots"""
+    occurrence: Occurrence | None = None
+    """which one of a series it is"""
+    fellows: tuple[str, ...] = ()
+    """ids of those of its series that are taken with it"""
     replaced_by: str | None = None
     """id of the one for which it was cancelled"""
     waiting_since: datetime | None = None
@@ -188,6 +210,12 @@ class Appointment:
     def replacing(self, other: str | None) -> Appointment:
         return self if other is None else replace(self, replaces=other)
 
+    def off_pattern(self) -> Appointment:
+        """Moved by itself, where it is one of a series."""
+        if self.occurrence is None:
+            return self
+        return replace(self, occurrence=replace(self.occurrence, changed=True))
+
     def answered_by(self, actors: Collection[str], status: str) -> Appointment:
         """With the answer of one participant, however they are named."""
         people = tuple(replace(p, status=status) if p.reference in actors else p for p in self.participants)
@@ -252,6 +280,14 @@ class SlotFact:
     """id of the appointment that has it"""
     displaced: bool = False
     """whether it would be free, were nobody of its agenda taken elsewhere"""
+    capacity: int = 1
+    """how many patients have a place in it"""
+    places: int | None = None
+    """of those, how many are left, once somebody has one of several"""
+    parts: bool | None = None
+    """whether its agenda gives parts of it to patients; None: if it is so long that it is no one visit"""
+    adjacent_max: int | None = None
+    """how many slots of its agenda a patient's visit may have; None: it does not say"""
     visibility: frozenset[str] = frozenset()
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
     owners: frozenset[str] = frozenset()
@@ -262,6 +298,15 @@ class SlotFact:
     """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
     fresh_until: datetime | None = None
     """until when what its agenda's software has said is to be believed; None: for good"""
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it is taken place by place. Who took it when it had one has it alone until they give it back."""
+        return self.places is not None or (self.capacity > 1 and self.taken_by is None)
+
+    @property
+    def places_left(self) -> int:
+        return self.capacity if self.places is None else self.places
 
     @property
     def specialties(self) -> frozenset[str]:

@@ -57,7 +57,9 @@ RIGHTS: Mapping[str, Right] = {
     "appointmentType": Right(_ASKING, moving=True, note=_BY_THE_SLOT),
     "meta.profile": Right(_ASKING),
     "reasonCode": Right(_UNTIL_BOOKED),
-    "basedOn": Right(_UNTIL_BOOKED, note="the referral on which the patient comes: its reference or identifier"),
+    "basedOn": Right(
+        _UNTIL_BOOKED, note="the referral on which the patient comes: its reference or identifier"
+    ),
     "description": Right(_UNTIL_BOOKED),
     "comment": Right(_LIVING, note="the patient's own words"),
     "cancelationReason": Right(

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from creneau_booking.domain import changes, confirmation
 from creneau_booking.domain.answers import Answer, Outcome, agreed, all_have_accepted, outcome_of
-from creneau_booking.domain.appointment import OF_PERSONS, Appointment
+from creneau_booking.domain.appointment import CANCELLATION_REASONS, OF_PERSONS, Appointment
 from creneau_booking.domain.refusals import (
     AnswerForAnotherPractice,
     AppointmentUnknown,
@@ -26,7 +26,7 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.telling import acting
 from creneau_booking.storage import belonging
 from creneau_booking.storage.agenda import schedules_of, slots_between
-from creneau_booking.storage.appointment_mapper import CANCELLATION_REASONS, said
+from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import hold_of
 from creneau_shared.database.pool import Connection

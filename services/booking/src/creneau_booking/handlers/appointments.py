@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from creneau_booking.domain import changes, confirmation
-from creneau_booking.domain.appointment import Appointment, Cancellation
+from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Cancellation, Occurrence
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, OfferNotMovable, TooManyHolds
@@ -77,6 +77,23 @@ class Reach:
     own: tuple[OwnHold, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class InSeries:
+    """Which one of a series a new appointment is, and the ids of those that were taken before it: they are held, and to
+    come, as one with it."""
+
+    occurrence: Occurrence | None = None
+    fellows: tuple[str, ...] = ()
+
+    def of(self, wanted: Appointment) -> Appointment:
+        if self.occurrence is None:
+            return wanted
+        return replace(wanted, occurrence=self.occurrence, fellows=self.fellows)
+
+
+ALONE = InSeries()
+
+
 class AppointmentHandlers:
     """The commands on appointments. Stateless; one a process."""
 
@@ -104,14 +121,17 @@ class AppointmentHandlers:
         id_: str | None = None,
         *,
         replaces: str | None = None,
+        place: InSeries = ALONE,
         own_id: str | None = None,
     ) -> Stored:
         """Store a new appointment and take what its status claims: all of it, or nothing and a refusal.
 
-        `replaces`: the id of the one that was cancelled for it; `own_id`: an id of ours, which nobody else can be using.
+        `replaces`: the id of the one that was cancelled for it; `own_id`: an id of ours, which nobody else can be using;
+        `place`: in a series that is taken as a whole.
         """
         understood = await self._understood(connection, context, resource)
         resource, wanted = self._repository.new(understood, id_ or own_id)
+        wanted = place.of(wanted)
         after, whose = await self._begin(connection, context, resource, wanted)
         after = after.replacing(replaces)
         stored = await self._repository.insert(
@@ -170,9 +190,14 @@ class AppointmentHandlers:
     ) -> Reach:
         """Lock what an appointment wants and, of `before`, has; what the caller's own account holds of it may give way."""
         holder = (context.issuer, context.subject) if holding or context.patient_ids is not None else None
-        locked = await self._claiming.lock(
-            connection, context.now, wanted, before, holder, marked=schedules(context)
+        # What it asked for before, or keeps pending, the scheduler of an agenda may have marked; nothing else is booked there.
+        asks = (
+            before.status in ("proposed", "waitlist", "pending")
+            if before is not None
+            else wanted.status == "pending"
         )
+        marked = asks and not holding and schedules(context)
+        locked = await self._claiming.lock(connection, context.now, wanted, before, holder, marked=marked)
         return Reach(locked, await self._own_holds.among(connection, context, wanted, locked.own_holds))
 
     async def _cleared(
@@ -206,7 +231,7 @@ class AppointmentHandlers:
         # Before anything is said of the slots: whether a stranger is free at some hour is nobody's to learn.
         await require_known_patients(connection, context, wanted, locked.patients)
         if holding:
-            self._require_hold_quota(context, locked.holds)
+            self._require_hold_quota(context, locked.holds - len(wanted.fellows))
             await self._count_no_more(connection, context, wanted, reach)
         wanted = self._as_its_practice_has_it(context, wanted, locked)
         wanted = await self._word.with_company(connection, context, wanted, locked.wanted, before)
@@ -254,7 +279,8 @@ class AppointmentHandlers:
         whose: Whose,
     ) -> None:
         if after.confirmation == "asked":
-            return await self._ask_practice(connection, context, after, whose, whose.owners)
+            await self._ask_practice(connection, context, after, whose, whose.owners)
+            return
         kind = told(None, after.status)
         if kind is not None:
             known = whose.owners if whose.schedules else None
@@ -263,11 +289,18 @@ class AppointmentHandlers:
     # -- holds -----------------------------------------------------------------------------------------------
 
     async def hold(
-        self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        id_: str | None = None,
+        *,
+        place: InSeries = ALONE,
     ) -> tuple[Stored, datetime]:
         """Store a pending appointment whose slots nobody else gets until the hold runs out; until when. What the account
         holds already, and in the same way, is answered as it is."""
         resource, wanted = self._repository.new(await self._understood(connection, context, resource), id_)
+        wanted = place.of(wanted)
         await self._word.hear_new(connection, context, resource, wanted, "held")
         require_may_hide(context, wanted)
         reach = await self._reach(connection, context, wanted, holding=True)
@@ -364,13 +397,15 @@ class AppointmentHandlers:
         move: bool = False,
         book: bool = False,
         replaces: str | None = None,
+        with_series: bool = False,
         by: Actor | None = None,
         answered: Appointment | None = None,
         asks_until: datetime | None = None,
         note: str | None = None,
         replaced_by: str | None = None,
     ) -> Stored:
-        """Store the next version of a locked appointment; give back and take what the change means.
+        """Store the next version of a locked appointment; give back and take what the change means. `with_series`: all of
+        its series change alike.
 
         `move` is `$reschedule`: the one way for a patient to change when, and the agenda's people follow. Software
         may move by a plain update, and then says itself who takes part. `book` is `$book`: everyone whom a booked
@@ -422,6 +457,8 @@ class AppointmentHandlers:
         after, whose = await self._exchange(connection, context, before, after, move=move)
         require_still_apart(before, after, whose.schedules)
         after = after.replacing(replaces)
+        if moved and claims(before.status) and not with_series:
+            after = after.off_pattern()
         stored = await self._repository.update(connection, context, current, resource, after, whose)
         owners = whose.owners | owners_among(current.terms) if current.terms is not None else None
         anew = asks_until is not None or (moved and context.patient_ids is not None)
@@ -519,11 +556,13 @@ class AppointmentHandlers:
         current: Stored,
         *,
         by: Actor = "patient",
+        reason: str | None = None,
         replaced_by: str | None = None,
     ) -> Stored:
         """Cancel a locked appointment because the person for whom it was, or with whom, is leaving.
 
-        No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever.
+        No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever. `reason`: a
+        code of CANCELLATION_REASONS.
         """
         before = self._repository.stored_facts(current)
         if claims(before.status):
@@ -538,6 +577,10 @@ class AppointmentHandlers:
             replaced_by=replaced_by,
         )
         resource = self._repository.resource(current)
+        if reason is not None:
+            coding = {"system": CANCELLATION_REASONS, "code": reason}
+            resource = {**resource, "cancelationReason": {"coding": [coding]}}
+            after = replace(after, cancelation_reason=reason)
         stored = await self._repository.update(connection, context, current, resource, after)
         if told(before.status, after.status) is not None:
             event = AppointmentEvent("cancelled", after, by=by, awaits_practice=awaited)
@@ -594,6 +637,7 @@ class AppointmentHandlers:
             time == "keeps"
             and not changes.is_moved(before, after)
             and not changes.takes_others(before, after)
+            and not changes.is_for_others(before, after)
         ):
             if SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
                 status = SLOT_STATUS_OF[after.status]

@@ -8,7 +8,7 @@ locks what it would take away. What somebody has taken meanwhile stays.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from creneau_booking.domain.openings.refusals import TooManySlots
 from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits, Statement
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import ROOM, write_beside
+from creneau_booking.storage.availability.places import HOLDER
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import AWAITED, note_freed
 from creneau_booking.storage.opening_extensions import Actors, Stated, stated_by, states_rules, understood
@@ -48,9 +49,9 @@ UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS plac
   WHERE role_place.role = ANY($1) AND NOT place.deleted
 ORDER BY rank
 """
-_THERE = """
-SELECT slot.id, slot.start, slot."end", kind.digest, slot.said = 'free' AS said_free, slot.taken_by,
-  coalesce(slot.generated, false) AND slot.start > $2 AS generated
+_THERE = f"""
+SELECT slot.id::text, extract(epoch FROM slot.start)::bigint, extract(epoch FROM slot."end")::bigint, kind.digest,
+  coalesce(slot.generated, false) AND slot.start > $2, slot.said = 'free', {HOLDER}
 FROM slot JOIN slot_kind AS kind ON kind.key = slot.kind_key
 WHERE slot.schedule_key = $1 AND slot.start > $3 AND slot."end" > $2 ORDER BY slot.start, slot.id
 """
@@ -64,9 +65,10 @@ WITH gone AS (
   WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id RETURNING slot.*
 )
 {SUPERSEDE}
-SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, $4::timestamptz FROM gone
+SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, places,
+  $4::timestamptz FROM gone
 UNION ALL
-SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, $4 FROM gone
+SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, NULL, $4 FROM gone
 """
 _KIND = """
 INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)
@@ -118,7 +120,7 @@ WITH closed AS MATERIALIZED (
   ORDER BY schedule_key, start, id FOR UPDATE
 ), blocked AS (
   UPDATE slot SET said = 'busy-unavailable',
-    status = CASE WHEN taken_by IS NULL THEN 'busy-unavailable'::slot_status ELSE status END,
+    status = CASE WHEN taken_by IS NULL OR places IS NOT NULL THEN 'busy-unavailable'::slot_status ELSE status END,
     version = slot.version + 1, last_updated = $5
   FROM closed WHERE (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
   RETURNING {SUPERSEDED}
@@ -222,24 +224,13 @@ class OpeningStore:
             return difference(plan.expansion, ())
         there = await self._there(connection, plan, key, now)
         if not _is_active(plan.stated.schedule):
-            there = [replace(slot, generated=False) for slot in there]
+            there = [slot._replace(generated=False) for slot in there]
         return difference(plan.expansion, there, await _left_out(connection, key, now))
 
     async def _there(self, connection: Connection, plan: Plan, key: int, now: datetime) -> list[There]:
         by_digest = {kind.digest: name for name, kind in plan.kinds.items()}
         rows = await connection.fetch(_THERE, key, now, now - SLOT_LENGTH_MAX)
-        return [
-            There(
-                str(row["id"]),
-                int(row["start"].timestamp()),
-                int(row["end"].timestamp()),
-                by_digest.get(row["digest"]),
-                row["generated"],
-                row["said_free"],
-                row["taken_by"],
-            )
-            for row in rows
-        ]
+        return [There(id_, start, end, by_digest.get(kind), *more) for id_, start, end, kind, *more in rows]
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -330,7 +321,7 @@ class OpeningStore:
             if others := {slot.id for slot in change.vanish} - locked:
                 # Given back while we waited: left for the next time, rather than locked out of turn.
                 everything = False
-                there = [replace(s, generated=False) if s.id in others else s for s in there]
+                there = [s._replace(generated=False) if s.id in others else s for s in there]
                 change = difference(plan.expansion, there, left_out)
         moment = to_milliseconds(now)
         if change.vanish:
@@ -456,7 +447,7 @@ def _place(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
     zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
     codes = (days_off.code_of(place.get("address")) for place in actors.places)
     code = next((code for code in codes if code is not None), None)
-    part, school = days_off.subdivision(code, zone.key), days_off.school_zone(code)
+    part, school = days_off.part_of_france(code, zone.key), days_off.school_zone(code)
     return zone, Place(
         zone,
         lambda day: days_off.is_public_holiday(part, day),

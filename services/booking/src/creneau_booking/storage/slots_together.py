@@ -22,6 +22,7 @@ from asyncpg import Record
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.availability.actors import TURN_BESIDE
 from creneau_booking.storage.availability.freshness import WORD_COUNTS, spoken_at
+from creneau_booking.storage.availability.places import left_sql, status_sql
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import AWAITED, note_awaited
 from creneau_booking.storage.slot_rows import (
@@ -78,10 +79,11 @@ SELECT kind.schedule_key, kind.digest, kind.key
 FROM unnest($3::bigint[], $4::bytea[]) AS wanted (schedule_key, digest) JOIN slot_kind kind USING (schedule_key, digest)
 """
 _NEW_KINDS = """
-INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)
-SELECT schedule_key, digest, members, meta, ARRAY(SELECT json_array_elements_text(terms::json)), words::tsvector
-FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[])
-  AS given (schedule_key, digest, members, meta, terms, words)
+INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words, own_capacity)
+SELECT schedule_key, digest, members, meta, ARRAY(SELECT json_array_elements_text(terms::json)), words::tsvector,
+  own_capacity
+FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[])
+  AS given (schedule_key, digest, members, meta, terms, words, own_capacity)
 ORDER BY schedule_key, digest
 ON CONFLICT (schedule_key, digest) DO UPDATE SET digest = excluded.digest RETURNING schedule_key, digest, key
 """
@@ -98,28 +100,30 @@ WITH fresh AS MATERIALIZED ({_GIVEN.format(more="", arrays="")})
 INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
 SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, extra, terms, words, schedule_key,
   kind_key, last_updated, version
-FROM fresh ON CONFLICT DO NOTHING
-RETURNING id, start, status::text AS served, {AWAITED.format(slot="slot")} AS awaited
+FROM fresh ON CONFLICT DO NOTHING RETURNING id, start, status::text AS served,
+  (SELECT capacity FROM slot_kind WHERE slot_kind.key = kind_key) AS places_left, {AWAITED.format(slot="slot")} AS awaited
 """
 REPLACE_MANY = f"""
 WITH said AS MATERIALIZED ({
     _GIVEN.format(more=", was_in, was_at", arrays=", $13::bigint[], $14::timestamptz[]")
 }), replaced AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
-    status = CASE WHEN slot.taken_by IS NULL THEN {
-    JUDGED.format(slot="said", besides="''")
+    status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")}
+      WHEN slot.places IS NOT NULL THEN {
+    status_sql("said.said", left_sql("slot", "said.kind_key"))
 } ELSE slot.status END,
-    extra = {
-    KEEPING_OVERBOOKED.format(extra="said.extra")
-}, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
+    places = CASE WHEN slot.places IS NOT NULL THEN {left_sql("slot", "said.kind_key")} END,
+    extra = {KEEPING_OVERBOOKED.format(extra="said.extra")}, terms = said.terms,
+    words = said.words, schedule_key = said.schedule_key,
     kind_key = said.kind_key, last_updated = said.last_updated, version = said.version, generated = NULL
   FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
-  RETURNING {SUPERSEDED}, new.status::text AS served, {AWAITED.format(slot="new")} AS awaited,
-    new.start AS starts
+  RETURNING {SUPERSEDED}, new.status::text AS served, coalesce(new.places,
+    (SELECT capacity FROM slot_kind WHERE slot_kind.key = new.kind_key)) AS places_left,
+    {AWAITED.format(slot="new")} AS awaited, new.start AS starts
 ), superseded AS (
   {SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM replaced
 )
-SELECT id, starts AS start, served, awaited FROM replaced
+SELECT id, starts AS start, served, places_left, awaited FROM replaced
 """
 
 
@@ -171,12 +175,14 @@ async def write_many(connection: Connection, writes: Sequence[Write], base_url: 
         known = [version for version, _ in places]
         rows += await connection.fetch(REPLACE_MANY, *columns_of(known, kinds), agendas, starts)
     note_awaited(connection, rows, versions[0].slot.write.context.now)
-    statuses = {row["id"]: row["served"] for row in rows}
+    written = {row["id"]: row for row in rows}
     for version in versions:
         slot = version.slot
-        if (status := statuses.get(slot.row.id)) is not None:
-            resource = {**slot.write.resource, "status": status}
-            answers[slot.index] = as_served(resource, slot.write.id, version.number, version.now)
+        if (row := written.get(slot.row.id)) is not None:
+            resource = {**slot.write.resource, "status": row["served"]}
+            answers[slot.index] = as_served(
+                resource, slot.write.id, version.number, version.now, row["places_left"]
+            )
     return answers
 
 
@@ -288,6 +294,7 @@ async def keys_of_kinds(
             [kind.meta for kind in kinds],
             [dumps(kind.terms).decode() for kind in kinds],
             [kind.words for kind in kinds],
+            [kind.capacity for kind in kinds],
         )
         keys |= {(row["schedule_key"], row["digest"]): row["key"] for row in rows}
     return keys

@@ -110,6 +110,10 @@ slot_kind = Table(
     Column("meta", Text, nullable=False),
     Column("terms", ARRAY(Text(collation="C")), nullable=False),
     Column("words", TSVECTOR, nullable=False, server_default=text("''")),
+    # How many places each of its slots has, where it has several: what the slot says itself, else its agenda. A trigger
+    # keeps it (migration 0029).
+    Column("own_capacity", SmallInteger, nullable=True),
+    Column("capacity", SmallInteger, nullable=True),
     UniqueConstraint("schedule_key", "digest"),
     Index("ix_slot_kind_terms", "terms", postgresql_using="gin"),
     words_index("slot_kind"),
@@ -138,12 +142,17 @@ slot = Table(
     Column("words", TSVECTOR, nullable=True),
     # What the agenda says, whoever has the slot: a feed may say it again at any time.
     Column("said", slot_status, nullable=False),
-    # The appointment (id) that has it.
+    # The appointment (id) that has it, or the group (`Slot/` and its id) of those who have one of its places.
     Column("taken_by", Text(collation="C"), nullable=True),
+    # Of a group: how many places are left.
+    Column("places", SmallInteger, nullable=True),
     # Made from the agenda's rules, and written by nobody since: the rules may take it away again.
     Column("generated", Boolean, nullable=True),
     CheckConstraint('"end" > start', name="order"),
-    CheckConstraint("taken_by IS NULL OR status IN ('busy', 'busy-tentative')", name="taken"),
+    CheckConstraint(
+        "taken_by IS NULL OR places IS NOT NULL OR status IN ('busy', 'busy-tentative')", name="taken"
+    ),
+    CheckConstraint("places IS NULL OR (places >= 0 AND taken_by IS NOT NULL)", name="places"),
     PrimaryKeyConstraint("schedule_key", "start", "id"),
     Index("ix_slot_id", "id", postgresql_using="hash"),
     Index("ix_slot_start", "start"),
@@ -171,6 +180,7 @@ slot_history = Table(
     Column("extra", Text, nullable=True),
     # Of versions from before there was this column: not later than that.
     Column("superseded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("places", SmallInteger, nullable=True),
     Index("ix_slot_history_last_updated", "last_updated"),
     postgresql_partition_by="RANGE (superseded_at)",
 )
@@ -204,6 +214,11 @@ agenda = Table(
     Column("age_below_months", Integer, nullable=True),
     Column("appointments_max", Integer, nullable=True),
     Column("change_deadline_min", Integer, nullable=True),
+    # How many places each of its slots has, unless the slot says so itself.
+    Column("capacity", SmallInteger, nullable=True),
+    # Whether patients take parts of its slots, and how many that follow each other.
+    Column("parts", Boolean, nullable=True),
+    Column("adjacent_max", SmallInteger, nullable=True),
     # Whether what a patient books waits for the practice, needs a referral, and is for whom the practice knows already.
     Column("confirmation_required", Boolean, nullable=True),
     Column("referral_required", Boolean, nullable=True),
@@ -326,7 +341,27 @@ occupancy = Table(
     Column("period", TSTZRANGE, nullable=False),
     ExcludeConstraint(("actor", "="), ("period", "&&"), using="gist", name="ex_occupancy"),
 )
-"""Who (a reference such as `Practitioner/12`) is taken when, and by which appointment. No overlap is possible."""
+"""Who (a reference such as `Practitioner/12`) is taken when, and by which appointment, or by which group (`Slot/` and the
+id of a slot of several places). No overlap is possible."""
+
+slot_place = Table(
+    "slot_place",
+    metadata,
+    Column("slot_id", Uuid, primary_key=True),
+    # The patient (a reference), or the appointment where it names none.
+    Column("person", Text(collation="C"), primary_key=True),
+    Column("appointment_id", Text(collation="C"), nullable=False, index=True),
+)
+"""Who has a place in a slot of several, and by which appointment."""
+
+appointment_series = Table(
+    "appointment_series",
+    metadata,
+    Column("series", Text(collation="C"), primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("appointment_id", Text(collation="C"), nullable=False, unique=True),
+)
+"""Which appointments are one series, in the order of time."""
 
 hold = Table(
     "hold",
@@ -490,6 +525,27 @@ publication = Table(
     Column("manifest", Text, nullable=False),
 )
 """The manifest of what was published in bulk last: one row."""
+
+calendar_feed = Table(
+    "calendar_feed",
+    metadata,
+    Column("schedule", Text(collation="C"), primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("details", Boolean, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+"""The agendas (Schedule ids) that are read by a secret address, of which only the SHA-256 is kept."""
+
+external_calendar = Table(
+    "external_calendar",
+    metadata,
+    Column("schedule", Text(collation="C"), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("read_at", DateTime(timezone=True), nullable=True),
+    Column("failing_since", DateTime(timezone=True), nullable=True),
+)
+"""The calendars elsewhere whose busy times block the time of an agenda's (Schedule id) professionals."""
 
 sas_report = Table(
     "sas_report",

@@ -17,6 +17,7 @@ from creneau_booking.words import (
     quotas,
     registered,
     rehearsal,
+    series,
     slots,
     waiting,
 )
@@ -40,6 +41,7 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
         registered,
         proxies,
         rehearsal,
+        series,
     )
     for refusal, saying in theme.WORDS
 }

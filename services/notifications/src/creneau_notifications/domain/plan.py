@@ -161,5 +161,11 @@ def _leaves_all_as_it_is(event: AppointmentEvent, known: Appointment | None) -> 
 
 
 def _told(appointment: Appointment) -> tuple[object, ...]:
-    """What a message tells of the appointment: when, who and where, how."""
-    return appointment.start, appointment.end, frozenset(appointment.actors), appointment.mode
+    """What a message tells of the appointment, and whom: when, who and where, how."""
+    return (
+        appointment.patient,
+        appointment.start,
+        appointment.end,
+        frozenset(appointment.actors),
+        appointment.mode,
+    )

@@ -10,6 +10,7 @@ from creneau_shared.fhir.definitions import type_definition
 from creneau_shared.fhir.profiles.catalogue import Profile, profile_catalogue, profile_of
 from creneau_shared.fhir.profiles.constraints import CONSTRAINTS
 from creneau_shared.fhir.structure_definitions.base import FHIR_VERSION, base_definition
+from creneau_shared.fhir.structure_definitions.openings import OPENINGS
 from creneau_shared.fhir.structure_definitions.snapshot import Snapshot, path_of
 
 Resource = dict[str, Any]
@@ -88,6 +89,7 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
         "How long before the start a patient can last cancel or move.",
     ),
+    **OPENINGS,
     "schedule-change-deadline": (
         "Autre nom de change-deadline : délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
         "Another name of change-deadline: how long before the start a patient can last cancel or move.",
@@ -103,6 +105,34 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
     "schedule-known-patients-only": (
         "Cet agenda n'accueille en ligne que les patients déjà venus au cabinet.",
         "This agenda takes online only patients who have been at the practice before.",
+    ),
+    "schedule-capacity": (
+        "Combien de patients ont une place dans chaque créneau de cet agenda.",
+        "How many patients have a place in each slot of this agenda.",
+    ),
+    "schedule-parts": (
+        "Si les patients peuvent prendre une part d'un créneau ; sans réponse, d'un créneau de deux heures ou plus.",
+        "Whether patients can take a part of a slot; when it is not said, of a slot of two hours or more.",
+    ),
+    "schedule-adjacent-slots-max": (
+        "De combien de créneaux qui se suivent un patient peut faire un rendez-vous.",
+        "Of how many slots that follow each other a patient can make one appointment.",
+    ),
+    "slot-capacity": (
+        "Combien de patients ont une place dans ce créneau, quoi que dise son agenda.",
+        "How many patients have a place in this slot, whatever its agenda says.",
+    ),
+    "slot-places-left": (
+        "Combien de places il reste dans ce créneau ; le serveur le dit, et lui seul.",
+        "How many places are left in this slot; the server says so, and nobody else.",
+    ),
+    "appointment-with-gap": (
+        "Le cabinet veut du temps entre les créneaux de ce rendez-vous ; dit par un cabinet, jamais par le patient.",
+        "The practice wants time between the slots of this appointment; said by a practice, never by the patient.",
+    ),
+    "series-scope": (
+        "Avec une annulation : this, this-and-following ou all de sa série ; jamais enregistré.",
+        "With a cancellation: this, this-and-following or all of its series; never stored.",
     ),
     "schedule-synchronised-at": (
         "Quand le logiciel de l'agenda a dit pour la dernière fois ce qui s'y trouve.",

@@ -37,6 +37,8 @@ _TAKEN = (
     CONCERNED.format(
         people="""(
           SELECT actor FROM occupancy WHERE appointment_id = ANY($1)
+          UNION SELECT actor FROM occupancy WHERE appointment_id IN (
+            SELECT 'Slot/' || slot_id FROM slot_place WHERE appointment_id = ANY($1))
           UNION SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = schedule_key
             WHERE schedule.terms @> ARRAY['actor=' || $2]
           UNION SELECT unnest($3::text[])) AS taken"""

@@ -23,6 +23,7 @@ import httpx
 import orjson
 
 from deploy.demo.codes import Resource
+from deploy.demo.feed import synchronise
 from deploy.demo.gateway import gateway_url, trusted
 from deploy.demo.progress import Progress, number
 from deploy.demo.region import Region, build
@@ -49,6 +50,8 @@ class Stage:
 
     label: str
     types: tuple[str, ...]
+    once: bool = False
+    """what is there already has a life of its own, and is left as it is"""
 
 
 STAGES = (
@@ -58,6 +61,8 @@ STAGES = (
     Stage("Situations d'exercice", ("PractitionerRole",)),
     Stage("Agendas", ("Schedule",)),
     Stage("Créneaux libres", ("Slot",)),
+    Stage("Personnes qui attendent", ("Patient",), once=True),
+    Stage("Liste d'attente", ("Appointment",), once=True),
 )
 
 
@@ -80,11 +85,16 @@ class Loader:
     async def load(self, region: Region) -> None:
         """Load the stages one after the other; a stage with a refusal is the last one."""
         for stage in STAGES:
-            resources = [resource for name in stage.types for resource in region[name]]
+            resources = [resource for name in stage.types for resource in region.get(name, ())]
+            if stage.once:
+                resources = [resource for resource in resources if not await self._is_there(resource)]
             with Progress(stage.label, len(resources)) as progress:
                 await self._put_all(resources, progress)
             if self._report.failures:
                 return
+
+    async def _is_there(self, resource: Resource) -> bool:
+        return (await self._send("GET", f"/fhir/{_name(resource)}", None)).status_code == 200
 
     async def _put_all(self, resources: list[Resource], progress: Progress) -> None:
         """Put everything, IN_FLIGHT batches at a time, until too many entries are refused."""
@@ -102,6 +112,25 @@ class Loader:
                 workers.create_task(worker())
 
     async def _put_batch(self, resources: Sequence[Resource]) -> None:
+        """Several PUTs in one request; those for which the server has no time at the moment are sent again."""
+        pause = RETRY_PAUSE_S
+        for attempt in range(1, ATTEMPTS + 1):
+            results = await self._batch(resources)
+            again = []
+            for resource, response in zip(resources, results, strict=bool(results)):
+                status = int(str(response.get("status", "0"))[:3])
+                if status in RETRIED_STATUS and attempt < ATTEMPTS:
+                    again.append(resource)
+                else:
+                    await self._note(resource, status, response.get("outcome") or {})
+            if not again:
+                return
+            resources = again
+            await asyncio.sleep(pause)
+            pause *= 2
+
+    async def _batch(self, resources: Sequence[Resource]) -> list[Resource]:
+        """The response of each; none when the whole batch is refused, which is told once."""
         entries = [
             {"resource": resource, "request": {"method": "PUT", "url": _name(resource)}}
             for resource in resources
@@ -113,14 +142,11 @@ class Loader:
         if answer.status_code != 200 or body.get("resourceType") != "Bundle":
             names = f"{_name(resources[0])} … {_name(resources[-1])}"
             self._report.failures.append(f"lot {names} : {answer.status_code} – {reason(body)}")
-            return
+            return []
         results = body.get("entry", [])
         if len(results) != len(resources):
             raise LoadingError(f"lot de {len(resources)} entrées : {len(results)} réponses seulement")
-        for resource, result in zip(resources, results, strict=True):
-            response = result.get("response", {})
-            status = int(str(response.get("status", "0"))[:3])
-            await self._note(resource, status, response.get("outcome") or result.get("resource") or {})
+        return [{"outcome": result.get("resource"), **result.get("response", {})} for result in results]
 
     async def _note(self, resource: Resource, status: int, outcome: Resource) -> None:
         if 200 <= status < 300:
@@ -214,6 +240,8 @@ async def run(url: str, token: str) -> int:
     try:
         async with open_client(url, token) as client:
             await Loader(client, report).load(region)
+            if not report.failures:
+                report.failures += await synchronise(client, region)
     except* LoadingError as failures:
         report.failures += dict.fromkeys(map(str, failures.exceptions))
     elapsed = time.monotonic() - started

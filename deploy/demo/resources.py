@@ -132,6 +132,8 @@ def _access_rules(profession: Profession) -> Iterator[Resource]:
     if profession.change_hours:
         hours = {"value": profession.change_hours, "unit": "h", "system": UCUM, "code": "h"}
         yield {"url": f"{OWN_EXTENSION}change-deadline", "valueDuration": hours}
+    if profession.confirms:
+        yield {"url": f"{OWN_EXTENSION}schedule-confirmation-required", "valueBoolean": True}
 
 
 def practitioner(person: Professional) -> Resource:

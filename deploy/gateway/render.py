@@ -53,6 +53,8 @@ class Gateway:
     settings: EntranceSettings = field(default_factory=EntranceSettings)
     assets: Path | None = None
     """where the pages' static files stand by hash and name (`creneau-web assets`); None: the pages serve them"""
+    published: Path | None = None
+    """where booking's worker writes what it publishes in bulk; None: nothing is"""
     certificates: Path | None = None
     """where a self-made certificate is kept, with GATEWAY_TLS=self-signed"""
     upstreams: tuple[str, ...] = field(
@@ -82,6 +84,7 @@ def render(gateway: Gateway) -> str:
         "SECRET": _secret(settings),
         "UPSTREAMS": "\n".join(_upstream(name, getattr(gateway, name)) for name in gateway.upstreams),
         "ROUTES": routes(),
+        "PUBLISHED": _published(gateway),
         "DEVELOPMENT": _development(gateway),
     }
     return re.sub(r"@([A-Z]+)@", lambda match: values[match[1]], TEMPLATE.read_text(encoding="utf-8"))
@@ -202,6 +205,23 @@ def _development(gateway: Gateway) -> str:
     return blocks
 
 
+def _published(gateway: Gateway) -> str:
+    """Files of `$bulk-publish`: open to everybody, named by their content."""
+    if gateway.published is None:
+        return "        location ^~ /bulk/ {\n            return 404;\n        }"
+    return f"""        location ^~ /bulk/ {{
+            alias "{_path(gateway.published)}/";
+            types {{ }}
+            default_type application/fhir+ndjson;
+            limit_except GET HEAD {{
+                deny all;
+            }}
+            gzip_types application/fhir+ndjson;
+            add_header Access-Control-Allow-Origin * always;
+            add_header Cache-Control "public, max-age=86400, immutable";
+        }}"""
+
+
 def main() -> None:
     """Write the configuration for containers, where each service is a host name, to `--output` (a folder)."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -216,6 +236,9 @@ def main() -> None:
     parser.add_argument("--contracts", type=Path, default=CONTRACTS, help="where they are when nginx runs")
     parser.add_argument(
         "--output", type=Path, required=True, help="a folder that nginx sees at the same place"
+    )
+    parser.add_argument(
+        "--published", type=Path, help="where it is when nginx runs: what is published in bulk"
     )
     arguments = vars(parser.parse_args())
     output: Path = arguments.pop("output")

@@ -21,6 +21,8 @@ def routes() -> str:
         _location(address.replace("$", r"\$"), service, "/?$")
         for address, service in OPERATION_ADDRESSES.items()
     ]
+    parts += ["", "# The slots of an agenda all at once: the longest body of all (FEED_BODY_BYTES_MAX)."]
+    parts.append(_location(r"Schedule/[^/]+/\$sync-slots", "booking", "/?$", "client_max_body_size 16m;"))
     parts += ["", "# A search in a compartment is answered where what it searches is held."]
     parts += _by_service("[A-Za-z]+/[^/]+/", (row for row in rows if row.compartments))
     parts += [
@@ -45,5 +47,6 @@ def _names(rows: Iterable[ResourceType]) -> str:
     return f"(?:{'|'.join(row.name for row in rows)})"
 
 
-def _location(address: str, upstream: str, after: str = "(?:/|$)") -> str:
-    return f"location ~ ^/fhir/{address}{after} {{\n    proxy_pass http://{upstream};\n}}"
+def _location(address: str, upstream: str, after: str = "(?:/|$)", also: str = "") -> str:
+    more = f"    {also}\n" if also else ""
+    return f"location ~ ^/fhir/{address}{after} {{\n{more}    proxy_pass http://{upstream};\n}}"

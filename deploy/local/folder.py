@@ -24,6 +24,7 @@ class Folder:
         self.mail = self.root / "mail"
         self.gateway = self.root / "gateway"
         self.assets = self.root / "assets"
+        self.published = self.root / "published"
         self.tls = self.root / "tls"
         self.logs = self.root / "log"
         self.state = self.root / "state.json"

@@ -190,6 +190,8 @@ class Topology:
             own["SMTP_TLS"] = "off"  # the mailbox is on this machine
         if self._broker_is_embedded:
             own["KAFKA_BROKER"] = "in-memory"
+        if service == "booking":
+            own["BULK_PUBLISH_FOLDER"] = str(self.folder.published)
         return self.environment(name, **own)
 
     def _contact_environment(self, service: str) -> dict[str, str]:
@@ -412,6 +414,7 @@ class Topology:
             gateway=[f"{LOOPBACK}:{self.folder.port('gateway')}"],
             web=[f"{LOOPBACK}:{self.folder.port('web')}"],
             assets=self.folder.assets,
+            published=self.folder.published,
             state=self.folder.gateway,
             outcomes=self.folder.gateway / "outcomes",
             user=own_user_if_root(),

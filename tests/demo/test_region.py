@@ -15,13 +15,16 @@ from deploy.demo import sas
 from deploy.demo.agenda import Session, is_absent, is_public_holiday, parse_week
 from deploy.demo.catalogue import communes, professions
 from deploy.demo.codes import SLOT_VISIBILITY, SPECIALTY, VISIT
+from deploy.demo.openings import stated_by_rules
 from deploy.demo.region import DAYS, Region, build, population
 from deploy.demo.slots import OPENINGS_MAX, free_slots, openness
 from fhir.resources.R4B import get_fhir_model_class
 from stdnum import luhn
 
 from creneau_booking.domain.access_rules import AccessRules, AgeLimit
+from creneau_booking.domain.openings.expansion import Place, expand
 from creneau_booking.storage.access_extensions import rules_of
+from creneau_booking.storage.opening_extensions import Actors, stated_by
 from creneau_directory.handlers import wrong_numbers
 from creneau_shared.fhir import json as fhir_json
 from creneau_shared.fhir.validation import check
@@ -191,7 +194,8 @@ def test_slots_lie_in_the_horizon_and_every_agenda_has_some(region: Region) -> N
         assert datetime.fromisoformat(slot["start"]) >= START
         assert slot["start"] >= bounds["start"]
         assert datetime.fromisoformat(slot["end"]) <= datetime.fromisoformat(bounds["end"])
-    assert {slot["schedule"]["reference"] for slot in region["Slot"]} == set(horizon)
+    ruled = f"Schedule/{stated_by_rules(population()).id}"
+    assert {slot["schedule"]["reference"] for slot in region["Slot"]} == set(horizon) - {ruled}
 
 
 def test_children_have_their_own_practices(region: Region) -> None:
@@ -200,7 +204,9 @@ def test_children_have_their_own_practices(region: Region) -> None:
         service["name"].partition(" – ")[0]: rules_of(service) for service in region["HealthcareService"]
     }
     assert stated["Pédiatrie"] == AccessRules(age=AgeLimit(0, 17 * 12), change_deadline=timedelta(hours=24))
-    assert {name for name, rules in stated.items() if rules != AccessRules()} == {"Pédiatrie"}
+    assert stated["Rhumatologie"] == AccessRules(confirmation_required=True)
+    named = {name for name, rules in stated.items() if rules != AccessRules()}
+    assert named == {"Pédiatrie", "Rhumatologie"}
 
 
 def test_some_practise_in_two_places(region: Region) -> None:
@@ -298,6 +304,14 @@ def test_a_week_pattern_is_read() -> None:
     )
 
 
+def test_there_is_one_group(region: Region) -> None:
+    """Eight places on Saturdays, which patients see and book."""
+    [agenda] = [s for s in region["Schedule"] if "schedule-capacity" in str(s.get("extension"))]
+    slots = [s for s in region["Slot"] if s["schedule"]["reference"] == f"Schedule/{agenda['id']}"]
+    assert len(slots) >= 6
+    assert {date.fromisoformat(slot["start"][:10]).weekday() for slot in slots} == {5}
+
+
 def test_a_start_without_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="zone"):
         build(datetime(2026, 11, 22))  # noqa: DTZ001
@@ -345,3 +359,23 @@ def test_the_codes_are_those_of_the_nos() -> None:
         assert profession[system][code] == label
         assert entry.specialty is None or specialty[entry.specialty[0]] == entry.specialty[1]
         assert entry.activity is None or activity[entry.activity[0]] == entry.activity[1]
+
+
+def test_one_agenda_is_stated_by_rules_alone(region: Region) -> None:
+    """It pushes no slot; the product makes of what it states the visits of its hours, and none on its leaves."""
+    post = stated_by_rules(population())
+    schedule = next(one for one in region["Schedule"] if one["id"] == post.id)
+    reference = f"Schedule/{post.id}"
+    assert not [slot for slot in region["Slot"] if slot["schedule"]["reference"] == reference]
+    stated = stated_by(schedule, Actors(), START)
+    zone = post.practice.commune.time_zone
+    window = (int(START.timestamp()), int((START + timedelta(days=DAYS)).timestamp()))
+    made = expand(stated.statement, Place(zone), window).wanted
+    assert len(made) > 200
+    for slot in made:
+        begins = datetime.fromtimestamp(slot.start, zone)
+        assert not is_absent(post.professional.id, begins.date())
+        assert any(
+            session.weekday == begins.weekday() and session.start <= begins.time() < session.end
+            for session in post.sessions
+        )

@@ -184,6 +184,9 @@ COMPARTMENT_PARAMETERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 """Owner's type → the types that can be searched in its compartment, and by which parameters."""
 
 OPERATION_ADDRESSES: Mapping[str, ServiceName] = {
+    "$bulk-publish": "booking",
+    "$export": "directory",
+    "$export-file": "directory",
     "$send-code": "notifications",
     "$verify-code": "notifications",
     "Appointment/$open-link": "notifications",

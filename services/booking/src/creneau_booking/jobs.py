@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from creneau_booking.handlers.erasure import PatientErasure
 from creneau_booking.handlers.expiry import HoldExpiry
+from creneau_booking.handlers.openings import OpeningsJob
 from creneau_booking.publishing import erasure_tombstone
 from creneau_booking.settings import BookingSettings
-from creneau_booking.storage import erasures, retention
+from creneau_booking.storage import erasures, first_free, retention
 from creneau_booking.storage.actions import forget_actions
+from creneau_booking.storage.availability.freshness import measure_stale
 from creneau_booking.storage.doubles import DOUBLES, doubled
 from creneau_booking.storage.feeds import measure_feeds
 from creneau_booking.storage.holds import expired_holds, next_expiry
 from creneau_booking.storage.invitations import forget_expired
+from creneau_booking.storage.openings import OpeningStore, forget_past_openings
 from creneau_booking.storage.partitions import drop_old_partitions, ensure_partitions
 from creneau_booking.storage.rehearsal import Rehearsal
 from creneau_booking.storage.tables import OWN_TYPES
@@ -49,6 +53,7 @@ HOLD_SWEEP_S = 1.0
 HOUSEKEEPING_S = 3600.0
 HOLDS_PER_SWEEP_MAX = 200
 ERASURES_MAX = 200
+FIRST_FREE_MAX = 2_000
 DAYS_A_MONTH = 31
 WATCHED_AT_FIRST = timedelta(days=1)
 """how far back double bookings are looked for when a worker begins"""
@@ -74,6 +79,8 @@ class Jobs:
         self._erasure = erasure
         self._rehearsal = rehearsal
         self._clock = clock
+        base = settings.public_base_url.rstrip("/")
+        self.openings = OpeningsJob(database, OpeningStore(base, settings.opening_limits), clock)
         self._messaging = MessagingSettings()
         self._watched_at: datetime | None = None
         self._doubled: frozenset[str] = frozenset()
@@ -88,7 +95,15 @@ class Jobs:
                 lambda stop: every(self._settings.erasure_sweep_interval_s, self.finish_erasures, stop),
             ),
             Task("retention", self.retention.run),
+            Task(
+                "first free starts",
+                lambda stop: every(self._settings.first_free_kept_s, self.keep_first_free, stop),
+            ),
             Task("watch", lambda stop: every(self._settings.watch_interval_s, self.watch, stop)),
+            Task(
+                "openings",
+                lambda stop: every(self._settings.openings_look_s, partial(self.openings.sweep, stop), stop),
+            ),
             Task(
                 "rehearsal",
                 lambda stop: every(self._settings.rehearsal_look_s, self.keep_rehearsal, stop),
@@ -173,12 +188,23 @@ class Jobs:
         async with self._database.transaction() as connection:
             return await self._rehearsal.keep(connection, now, forget_before=before)
 
+    async def keep_first_free(self) -> int:
+        """Move first free starts that have passed on to the next ones; how many. Searches look beyond them meanwhile."""
+        moved = 0
+        while True:
+            async with self._database.transaction() as connection:
+                now_moved = await first_free.move_on(connection, self._clock.now(), FIRST_FREE_MAX)
+            moved += now_moved
+            if now_moved < FIRST_FREE_MAX:
+                return moved
+
     async def watch(self) -> None:
         """Measure what an operator watches: feeds, dead letters, and whether a slot is two appointments'."""
         now = self._clock.now()
         since = self._watched_at or now - WATCHED_AT_FIRST
         async with self._database.connection() as connection:
             await measure_feeds(connection, now - timedelta(days=self._settings.feeds_told_days))
+            await measure_stale(connection, now)
             await buried.measure(connection)
             self._doubled = await doubled(connection, since - WATCHED_TWICE, self._doubled)
         DOUBLES.set(len(self._doubled))
@@ -195,6 +221,7 @@ class Jobs:
             dropped = await drop_old_partitions(connection, now, self._settings.slot_months_kept)
             await forget_expired(connection, now)
             await forget_actions(connection, now)
+            await forget_past_openings(connection, now)
         log.info("house kept", partitions_dropped=dropped)
 
 

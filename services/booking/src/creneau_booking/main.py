@@ -12,10 +12,14 @@ from creneau_booking.app import (
     create_app,
     create_consumer,
     create_erasure,
+    create_external_calendars,
     create_fhir,
     create_handlers,
+    create_publication,
     create_rehearsal,
+    create_sas_reports,
 )
+from creneau_booking.feed_jobs import feed_tasks
 from creneau_booking.handlers.patients import tell_all_contacts
 from creneau_booking.jobs import Jobs
 from creneau_booking.settings import BookingSettings
@@ -103,6 +107,13 @@ async def _work() -> None:
             Task("relay", relay.run),
             Task("directory replica", consumer.run, consumer.stuck),
             *jobs.tasks(),
+            *feed_tasks(
+                settings,
+                create_publication(settings, database),
+                create_sas_reports(settings, database, clock),
+                create_external_calendars(settings, database, clock),
+                clock,
+            ),
             *AsyncRunner(create_fhir(settings, database, clock), AsyncSettings()).tasks(),
         ]
         await run_worker(

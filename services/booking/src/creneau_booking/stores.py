@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.api.patients import PatientStore
 from creneau_booking.api.responses import ResponseStore
+from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.proxies import RelatedPersonStore
+from creneau_booking.handlers.series import Series
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -19,11 +21,12 @@ class Stores:
     """Everything through which the API writes in booking's database."""
 
     slots: SlotStore
-    schedules: GenericStore
+    schedules: ScheduleStore
     responses: ResponseStore
     patients: PatientStore
     related_persons: RelatedPersonStore
     provenances: GenericStore
     repository: AppointmentRepository
     handlers: AppointmentHandlers
+    series: Series
     appointments: AppointmentStore

@@ -26,14 +26,14 @@ from creneau_shared.database import pool
 from creneau_shared.fhir.storage.store import Resource
 
 COSTS = {
-    "software books": Cost(round_trips=5, wal_bytes=5_952),
-    "a patient books": Cost(round_trips=8, wal_bytes=6_368),
-    "$hold": Cost(round_trips=8, wal_bytes=7_088),
+    "software books": Cost(round_trips=5, wal_bytes=6_256),
+    "a patient books": Cost(round_trips=8, wal_bytes=6_672),
+    "$hold": Cost(round_trips=8, wal_bytes=7_344),
     "$book of a hold": Cost(round_trips=8, wal_bytes=6_800),
-    "$reschedule": Cost(round_trips=13, wal_bytes=9_216),
-    "cancel": Cost(round_trips=9, wal_bytes=7_288),
-    "feed of one slot": Cost(round_trips=6, wal_bytes=464),
-    "transaction of 20 slots": Cost(round_trips=11, wal_bytes=8_544),
+    "$reschedule": Cost(round_trips=13, wal_bytes=9_496),
+    "cancel": Cost(round_trips=9, wal_bytes=7_344),
+    "feed of one slot": Cost(round_trips=6, wal_bytes=520),
+    "transaction of 20 slots": Cost(round_trips=11, wal_bytes=8_664),
     "read by id": Cost(round_trips=2, wal_bytes=880),
     "a patient reads by id": Cost(round_trips=4, wal_bytes=904),
     "a patient's page": Cost(round_trips=6, wal_bytes=1_632),

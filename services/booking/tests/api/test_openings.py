@@ -1,18 +1,36 @@
-"""An agenda that states its openings has slots: made, compared and closed over HTTP, as a practice and as a patient."""
+"""An agenda that states its openings has slots: made, previewed and made anew over HTTP, as a practice and as a patient."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from services.booking.tests.client import Caller
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import unique
-from services.booking.tests.openings import WEEK, opening, ruled
+from services.booking.tests.factories import appointment, ref, schedule, slot, unique
+from services.booking.tests.openings import (
+    FIRST_VISIT,
+    FOLLOW_UP,
+    OWN,
+    WEEK,
+    code,
+    flag,
+    minutes,
+    opening,
+    ruled,
+    service,
+)
+from services.booking.tests.practice import Practice
+from services.booking.tests.surgery import hear, open_surgery, role_resource
 
+from creneau_booking.app import create_stores
 from creneau_shared.fhir.storage.store import Resource
 
 MORNINGS = opening("2026-11-16T09:00:00+01:00", "2026-11-16T10:00:00+01:00", freq="WEEKLY", byDay=list(WEEK))
+ONE_MORNING = opening("2026-11-17T09:00:00+01:00", "2026-11-17T10:00:00+01:00")
+OF_THAT_MORNING = ["2026-11-17T08:00:00Z", "2026-11-17T08:20:00Z", "2026-11-17T08:40:00Z"]
 
 
 async def slots_of(caller: Caller, agenda: str, **more: str) -> list[Resource]:
@@ -23,21 +41,427 @@ async def slots_of(caller: Caller, agenda: str, **more: str) -> list[Resource]:
     return [entry["resource"] for entry in answer.json().get("entry", [])]
 
 
-async def put(caller: Caller, schedule: Resource) -> Any:
-    return await caller.put(f"Schedule/{schedule['id']}", schedule)
+async def starts_of(caller: Caller, agenda: str, **more: str) -> list[str]:
+    return [slot["start"] for slot in await slots_of(caller, agenda, **more)]
 
 
-async def test_an_agenda_of_rules_has_slots(callers: Callers) -> None:
-    """Of weekday mornings of an hour, three visits each, from now over sixty days, without a holiday."""
-    software, agenda = callers.software(), unique("agenda")
-    answer = await put(software, ruled(agenda, [f"Practitioner/{unique('prat')}"], MORNINGS))
+async def put(caller: Caller, resource: Resource, status: int = 201) -> Any:
+    answer = await caller.put(f"Schedule/{resource['id']}", resource)
+    assert answer.status_code == status, answer.text
+    return answer
+
+
+def an_agenda(*extensions: Resource, practitioner: str | None = None, **more: Any) -> Resource:
+    return ruled(unique("agenda"), [practitioner or f"Practitioner/{unique('prat')}"], *extensions, **more)
+
+
+async def book(caller: Caller, one: Resource, person: str, status: str = "booked") -> Resource:
+    """An appointment in a slot."""
+    wanted = appointment(status, slots=[one["id"]], patient=person)
+    answer = await caller.post("Appointment", {**wanted, "start": one["start"], "end": one["end"]})
     assert answer.status_code == 201, answer.text
-    slots = await slots_of(software, agenda)
-    assert [slot["start"] for slot in slots[:4]] == [
-        "2026-11-16T08:20:00Z",
-        "2026-11-16T08:40:00Z",
-        "2026-11-17T08:00:00Z",
-        "2026-11-17T08:20:00Z",
+    resource: Resource = answer.json()
+    return resource
+
+
+async def preview(caller: Caller, path: str, body: Resource) -> dict[str, list[Any]]:
+    """The values of the answer, by name."""
+    answer = await caller.post(path, body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, list[Any]] = {}
+    for part in answer.json()["parameter"]:
+        value = part.get("resource") or next(v for k, v in part.items() if k.startswith("value"))
+        found.setdefault(part["name"], []).append(value)
+    return found
+
+
+async def test_weekday_mornings_over_sixty_days(callers: Callers) -> None:
+    """From now on, three visits a morning, none on a public holiday, each for what the agenda offers."""
+    software, agenda = callers.software(), an_agenda(MORNINGS)
+    await put(software, agenda)
+    slots = await slots_of(software, agenda["id"])
+    assert (
+        [one["start"] for one in slots[:4]]
+        == [
+            "2026-11-16T08:20:00Z",  # it is nine: nobody comes at nine any more
+            "2026-11-16T08:40:00Z",
+            *OF_THAT_MORNING[:2],
+        ]
+    )
+    assert slots[-1]["start"].startswith("2027-01-15")
+    assert not [one for one in slots if one["start"].startswith(("2026-12-25", "2027-01-01"))]
+    assert slots[0]["serviceType"] == [FOLLOW_UP]
+    assert {one["status"] for one in slots} == {"free"}
+
+
+async def test_a_patient_finds_and_books_them(callers: Callers, practice: Practice) -> None:
+    agenda = an_agenda(ONE_MORNING)
+    await put(callers.software(), agenda)
+    person = await practice.new_patient()
+    patient = callers.patient(person)
+    slots = await slots_of(patient, agenda["id"])
+    assert [one["start"] for one in slots] == OF_THAT_MORNING
+    await book(patient, slots[0], person)
+    assert await starts_of(patient, agenda["id"]) == OF_THAT_MORNING[1:]
+
+
+async def test_what_is_stated_again_changes_nothing(callers: Callers) -> None:
+    software, agenda = callers.software(), an_agenda(MORNINGS)
+    await put(software, agenda)
+    before = await slots_of(software, agenda["id"])
+    await put(software, {**agenda, "comment": "Sonnez."}, 200)
+    assert await slots_of(software, agenda["id"]) == before
+
+
+async def test_a_rules_change_moves_nothing_that_somebody_has_or_has_touched(
+    callers: Callers, practice: Practice
+) -> None:
+    """Booked, held, blocked and written by hand stay, with their ids; what is still asked for keeps id and version; and
+    what is left out of the rules comes back on no day that somebody has deleted."""
+    software = callers.software()
+    agenda = an_agenda(opening("2026-11-17T09:00:00+01:00", "2026-11-17T12:00:00+01:00"))
+    await put(software, agenda)
+    before = await slots_of(software, agenda["id"])
+    assert len(before) == 9
+    booked, held, blocked, written, deleted = (before[n] for n in (0, 2, 4, 5, 7))
+    person = await practice.new_patient()
+    await book(software, booked, person)
+    await book(software, held, person, "pending")
+    for one, more in ((blocked, {"status": "busy-unavailable"}), (written, {"comment": "Gardé."})):
+        assert (await software.put(f"Slot/{one['id']}", {**one, **more})).status_code == 200
+    assert (await software.delete(f"Slot/{deleted['id']}")).status_code == 204
+    shorter = opening("2026-11-17T11:00:00+01:00", "2026-11-17T12:00:00+01:00")
+    changed = {**agenda, "extension": [shorter, service(FOLLOW_UP, 20)]}
+    told = await preview(software, f"Schedule/{agenda['id']}/$preview-slots", changed)
+    await put(software, changed, 200)
+    after = await slots_of(software, agenda["id"])
+    kept = {one["id"]: one for one in after}
+    assert {booked["id"], held["id"], blocked["id"], written["id"]} <= kept.keys()
+    assert [kept[one["id"]]["meta"]["versionId"] for one in (before[6], before[8])] == ["1", "1"]
+    assert {before[n]["id"] for n in (1, 3)}.isdisjoint(kept)
+    assert deleted["id"] not in kept
+    assert len(after) == 6
+    assert told["appear-total"] == [0]
+    assert {one["id"] for one in told["vanish"]} == {before[1]["id"], before[3]["id"]}
+    assert told["outside-total"] == [2]
+
+
+async def test_the_preview_is_what_happens(callers: Callers) -> None:
+    """As a bare Schedule, as Parameters, of one that is not stored yet; and nothing is stored by it."""
+    software, agenda = callers.software(), an_agenda(MORNINGS)
+    told = await preview(software, "Schedule/$preview-slots", agenda)
+    assert (await software.get(f"Schedule/{agenda['id']}")).status_code == 404
+    await put(software, agenda)
+    before = await slots_of(software, agenda["id"])
+    assert told["appear-total"] == [len(before)]
+    assert [one["start"] for one in told["appear"]] == [one["start"] for one in before]
+    later = opening("2026-11-16T09:20:00+01:00", "2026-11-16T11:00:00+01:00", freq="DAILY")
+    changed = {**agenda, "extension": [later, service(FOLLOW_UP, 20)]}
+    body = {"resourceType": "Parameters", "parameter": [{"name": "schedule", "resource": changed}]}
+    told = await preview(software, "Schedule/$preview-slots", body)
+    assert await slots_of(software, agenda["id"]) == before
+    await put(software, changed, 200)
+    after = await slots_of(software, agenda["id"], _count="1000")
+    ids = {one["id"] for one in before}
+    assert told["appear-total"] == [len([one for one in after if one["id"] not in ids])]
+    assert told["vanish-total"] == [len(ids - {one["id"] for one in after})]
+    assert told["stay"] == [len([one for one in after if one["id"] in ids])]
+    again = await preview(software, f"Schedule/{agenda['id']}/$preview-slots", {"resourceType": "Parameters"})
+    assert (again["appear-total"], again["vanish-total"]) == ([0], [0])
+
+
+async def test_a_preview_within_a_window(callers: Callers) -> None:
+    software, agenda = callers.software(), an_agenda(MORNINGS)
+    parts = [
+        {"name": "schedule", "resource": agenda},
+        {"name": "start", "valueDateTime": "2026-11-17"},
+        {"name": "end", "valueDateTime": "2026-11-17"},
     ]
-    assert timedelta(0) and slots[-1]["start"].startswith("2027-01-15")
-    assert not [slot for slot in slots if slot["start"].startswith(("2026-12-25", "2027-01-01"))]
+    told = await preview(
+        software, "Schedule/$preview-slots", {"resourceType": "Parameters", "parameter": parts}
+    )
+    assert [one["start"] for one in told["appear"]] == OF_THAT_MORNING
+
+
+async def test_only_whoever_may_write_the_agenda_previews_it(callers: Callers, practice: Practice) -> None:
+    """A patient is refused, another practice is told that it is not theirs, and so of actors who are not."""
+    surgery, other = await open_surgery(practice), await open_surgery(practice)
+    agenda = an_agenda(MORNINGS, practitioner=surgery.role)
+    ours, theirs = callers.staff(surgery.organization), callers.staff(other.organization)
+    assert (await ours.post("Schedule/$preview-slots", agenda)).status_code == 200
+    assert (await theirs.post("Schedule/$preview-slots", agenda)).status_code == 403
+    stored = f"Schedule/{surgery.agenda}/$preview-slots"
+    assert (await ours.get(stored)).status_code == 200
+    assert (await theirs.get(stored)).status_code == 403
+    patient = callers.patient(await practice.new_patient())
+    assert (await patient.post("Schedule/$preview-slots", agenda)).status_code == 403
+    assert (await callers.nobody().post("Schedule/$preview-slots", agenda)).status_code in (401, 403)
+
+
+@pytest.mark.parametrize(
+    ("extensions", "starts"),
+    [
+        pytest.param(
+            [ONE_MORNING, minutes("schedule-buffer-after", 10)],
+            ["08:00", "08:30"],
+            id="time kept free after each",
+        ),
+        pytest.param(
+            [ONE_MORNING, minutes("schedule-buffer-before", 10)],
+            ["08:10", "08:40"],
+            id="time kept free before each",
+        ),
+        pytest.param(
+            [
+                opening("2026-11-17T09:05:00+01:00", "2026-11-17T10:10:00+01:00"),
+                minutes("schedule-alignment-grid", 15),
+            ],
+            ["08:15", "08:45"],
+            id="on a grid",
+        ),
+        pytest.param(
+            [
+                ONE_MORNING,
+                opening("2026-11-17T09:25:00+01:00", "2026-11-17T09:30:00+01:00", kind="busy-unavailable"),
+            ],
+            ["08:00", "08:40"],
+            id="an absence leaves the others where they are",
+        ),
+        pytest.param(
+            [
+                opening("2026-11-17T09:00:00+01:00", "2026-11-17T10:00:00+01:00", priority=1),
+                opening("2026-11-17", "2026-11-17", kind="busy-unavailable", priority=5),
+            ],
+            ["08:00", "08:20", "08:40"],
+            id="an opening that is above an absence",
+        ),
+        pytest.param(
+            [ONE_MORNING, opening("2026-11-17", "2026-11-17", kind="busy-unavailable")],
+            [],
+            id="an absence beats an opening",
+        ),
+        pytest.param(
+            [ONE_MORNING, service(FOLLOW_UP, 20), service(FIRST_VISIT, 40)],
+            ["08:00", "08:00", "08:20", "08:40"],
+            id="services of two lengths beside each other",
+        ),
+    ],
+)
+async def test_how_an_opening_is_cut(callers: Callers, extensions: list[Resource], starts: list[str]) -> None:
+    software, agenda = callers.software(), an_agenda(*extensions)
+    await put(software, agenda)
+    assert [one[11:16] for one in await starts_of(software, agenda["id"])] == starts
+
+
+async def test_services_of_two_lengths_exclude_each_other(callers: Callers, practice: Practice) -> None:
+    """A first visit takes the time of two follow-ups: they are free no more, and again once it is cancelled."""
+    software = callers.software()
+    agenda = an_agenda(ONE_MORNING, service(FOLLOW_UP, 20), service(FIRST_VISIT, 40))
+    await put(software, agenda)
+    long = next(one for one in await slots_of(software, agenda["id"]) if one["end"][11:16] == "08:40")
+    person = await practice.new_patient()
+    booked = await book(software, long, person)
+    free = await starts_of(software, agenda["id"], status="free")
+    assert [one[11:16] for one in free] == ["08:40"]
+    await put(software, {**agenda, "comment": "Inchangé."}, 200)
+    cancelled = {**booked, "status": "cancelled"}
+    assert (await software.put(f"Appointment/{booked['id']}", cancelled)).status_code == 200
+    assert len(await starts_of(software, agenda["id"], status="free")) == 4
+
+
+async def test_an_agenda_of_nobody_offers_no_time_twice(callers: Callers) -> None:
+    """Where nobody would be in two places, slots that overlap would both be booked."""
+    software = callers.software()
+    agenda = ruled(
+        unique("agenda"),
+        [f"HealthcareService/{unique('offre')}"],
+        opening("2026-11-17T09:00:00+01:00", "2026-11-17T10:20:00+01:00"),
+        service(FOLLOW_UP, 20),
+        service(FIRST_VISIT, 40),
+    )
+    await put(software, agenda)
+    slots = await slots_of(software, agenda["id"])
+    assert [one["start"][11:16] for one in slots] == ["08:00", "08:40"]
+    assert Counter(len(one["serviceType"]) for one in slots) == {2: 2}
+
+
+async def test_what_an_opening_is_for(callers: Callers, practice: Practice) -> None:
+    """Which service, by video, to whom it is shown, whether for new patients: on its slots. Colleagues' time is none of a
+    patient's."""
+    software = callers.software()
+    video = opening(
+        "2026-11-17T09:00:00+01:00",
+        "2026-11-17T09:20:00+01:00",
+        {"url": f"{OWN}opening-service-type", "valueCodeableConcept": FOLLOW_UP},
+        code("opening-mode", "video"),
+        code("opening-visibility", "PUBLIC"),
+        flag("opening-new-patients", False),
+    )
+    colleagues = opening(
+        "2026-11-17T10:00:00+01:00", "2026-11-17T10:20:00+01:00", code("opening-visibility", "PRO")
+    )
+    agenda = an_agenda(video, colleagues, service(FOLLOW_UP, 20), service(FIRST_VISIT, 20))
+    await put(software, agenda)
+    one, other = await slots_of(software, agenda["id"])
+    assert [c["coding"][0]["code"] for c in one["serviceType"]] == ["suivi", "VR"]
+    assert one["meta"]["security"][0]["code"] == "PUBLIC"
+    assert one["extension"] == [{"url": f"{OWN}slot-new-patients", "valueBoolean": False}]
+    assert [c["coding"][0]["code"] for c in other["serviceType"]] == ["suivi", "premiere"]
+    patient = callers.patient(await practice.new_patient())
+    assert [s["id"] for s in await slots_of(patient, agenda["id"])] == [one["id"]]
+
+
+async def test_the_hours_of_a_role_where_the_agenda_says_so(callers: Callers, practice: Practice) -> None:
+    """And by no means else; what the role says later is followed by the worker."""
+    organization, role = unique("cabinet"), unique("role")
+    practitioner = f"Practitioner/{unique('prat')}"
+    hours = [
+        {"daysOfWeek": ["tue"], "availableStartTime": "09:00:00", "availableEndTime": "09:40:00"},
+        {"daysOfWeek": ["wed"], "availableStartTime": "23:40:00", "availableEndTime": "00:20:00"},
+    ]
+    away = [{"description": "Congrès", "during": {"start": "2026-11-18", "end": "2026-12-31"}}]
+    await hear(practice, role_resource(role, practitioner, organization, availableTime=hours))
+    software = callers.software()
+    agenda = ruled(
+        unique("agenda"),
+        [f"PractitionerRole/{role}"],
+        flag("schedule-uses-role-hours", False),
+        planningHorizon={"start": "2026-11-16", "end": "2026-11-24"},
+    )
+    await put(software, agenda)
+    assert await starts_of(software, agenda["id"]) == []
+    agenda["extension"][0]["valueBoolean"] = True
+    await put(software, agenda, 200)
+    assert [one[8:16] for one in await starts_of(software, agenda["id"])] == [
+        "17T08:00",
+        "17T08:20",
+        "18T22:40",
+        "18T23:00",
+        "24T08:00",
+        "24T08:20",
+    ]
+    await hear(
+        practice,
+        role_resource(role, practitioner, organization, availableTime=hours, notAvailable=away)
+        | {"meta": {"versionId": "2", "lastUpdated": "2026-11-02T08:00:00Z"}},
+    )
+    assert await practice.jobs().openings.sweep() >= 1
+    assert [one[8:16] for one in await starts_of(software, agenda["id"])] == ["17T08:00", "17T08:20"]
+
+
+async def test_the_worker_carries_an_agenda_forward(fresh: Practice) -> None:
+    """Day after day, over sixty; and what one transaction does not hold is written by the next."""
+    settings = fresh.settings.model_copy(update={"openings_at_once_max": 10})
+    resource = an_agenda(MORNINGS)
+    jobs = fresh.jobs(settings)
+    async with fresh.database.transaction() as connection:
+        await create_stores(settings).schedules.create(connection, fresh.context(), resource, resource["id"])
+    count = "SELECT count(*) FROM slot WHERE generated"
+    assert await fresh.database.pool.fetchval(count) == 10
+    assert await jobs.openings.sweep() > 1
+    assert await jobs.openings.sweep() == 0
+    before = await fresh.database.pool.fetchval(count)
+    fresh.clock.advance(timedelta(days=1))
+    assert await jobs.openings.sweep() == 1
+    assert await fresh.database.pool.fetchval(count) == before  # the sixty-first day is a Saturday
+    fresh.clock.advance(timedelta(days=2))
+    await jobs.openings.sweep()
+    assert await fresh.database.pool.fetchval(count) == before + 3
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        opening("2026-11-17T09:00:00Z", "2026-11-17T10:00:00Z", freq="SECONDLY"),
+        opening("2026-11-17T09:00:00Z", "2026-11-17T10:00:00Z", freq="MINUTELY"),
+        opening("2026-11-17T09:00:00Z", "2026-11-17T10:00:00Z", freq="DAILY", byMinute=list(range(1, 60))),
+        opening("2026-11-17T10:00:00Z", "2026-11-17T09:00:00Z"),
+        opening("2026-11-17T09:00:00Z", "2027-11-17T10:00:00Z", freq="DAILY"),
+        opening("2026-11-17T09:00:00Z", "2026-11-17T10:00:00Z", freq="WEEKLY", byDay=["1MO"]),
+        opening("2026-11-17T09:00:00Z", "2026-11-17T10:00:00Z", freq="WEEKLY", byDay=["XX"]),
+        opening("2026-11-17T09:00:00Z", "2026-11-17T10:00:00Z", code("opening-mode", "pigeon")),
+        opening("2010-11-17T09:00:00Z", "2010-11-17T10:00:00Z", freq="DAILY", count=9999),
+    ],
+)
+async def test_a_rule_that_nobody_could_carry_out_is_refused(callers: Callers, wrong: Resource) -> None:
+    """With its place in the Schedule; and nothing of it is kept."""
+    software, agenda = callers.software(), an_agenda(wrong)
+    answer = await software.put(f"Schedule/{agenda['id']}", agenda)
+    assert answer.status_code == 422, answer.text
+    [issue] = answer.json()["issue"]
+    assert issue["details"]["coding"][0]["code"] == "opening-rule"
+    assert issue["expression"][0].startswith("Schedule.extension[0]")
+    assert (await software.get(f"Schedule/{agenda['id']}")).status_code == 404
+    assert (await software.post("Schedule/$preview-slots", agenda)).status_code == 422
+
+
+async def test_more_slots_than_anybody_could_want_are_refused(callers: Callers) -> None:
+    software = callers.software()
+    always = opening("2026-01-01", "2027-12-31")
+    agenda = an_agenda(always, service(FOLLOW_UP, 1), planningHorizon={"end": "2027-12-31"})
+    answer = await software.put(f"Schedule/{agenda['id']}", agenda)
+    assert answer.status_code == 422
+    assert answer.json()["issue"][0]["details"]["coding"][0]["code"] == "opening-too-many-slots"
+
+
+async def test_slots_that_software_pushes_and_rules_do_not_overlap(callers: Callers) -> None:
+    """A slot of its own stays, and none is made in its time."""
+    software, practitioner = callers.software(), f"Practitioner/{unique('prat')}"
+    agenda = an_agenda(ONE_MORNING, practitioner=practitioner)
+    plain = schedule(agenda["id"], [practitioner])
+    await put(software, plain)
+    own = slot(unique("pousse"), agenda["id"], datetime(2026, 11, 17, 8, 10, tzinfo=UTC))
+    assert (await software.put(f"Slot/{own['id']}", own)).status_code == 201
+    await put(software, agenda, 200)
+    assert [one[11:16] for one in await starts_of(software, agenda["id"])] == ["08:10", "08:40"]
+    await put(software, plain, 200)  # without rules, what they had made goes
+    assert [one[11:16] for one in await starts_of(software, agenda["id"])] == ["08:10"]
+
+
+@pytest.mark.parametrize(
+    ("postal_code", "closed"),
+    [("75011", False), ("67000", True), ("57000", True), ("97110", False), ("98713", False)],
+)
+async def test_public_holidays_are_those_of_the_place(
+    callers: Callers, practice: Practice, postal_code: str, closed: bool
+) -> None:
+    """26 December is one in Alsace and Moselle only; an agenda may say that it is open."""
+    place = unique("lieu")
+    await hear(
+        practice,
+        {
+            "resourceType": "Location",
+            "id": place,
+            "meta": {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"},
+            "address": {"postalCode": postal_code, "country": "FR"},
+        },
+    )
+    software = callers.software()
+    daily = opening("2026-12-24", "2026-12-24", freq="DAILY", until="2026-12-26")
+    agenda = ruled(unique("agenda"), [f"Location/{place}"], daily, service(FOLLOW_UP, 720))
+    await put(software, agenda)
+    made = await preview(software, f"Schedule/{agenda['id']}/$preview-slots", {"resourceType": "Parameters"})
+    assert made["stay"] == [2 if closed else 4]
+    agenda["extension"].append(flag("schedule-open-on-public-holidays", True))
+    await put(software, agenda, 200)
+    made = await preview(software, f"Schedule/{agenda['id']}/$preview-slots", {"resourceType": "Parameters"})
+    assert made["stay"] == [6]
+
+
+async def test_a_deleted_agenda_leaves_no_time_to_book(callers: Callers) -> None:
+    software, agenda = callers.software(), an_agenda(ONE_MORNING)
+    await put(software, agenda)
+    [one, *_] = await slots_of(software, agenda["id"])
+    assert (await software.delete(f"Schedule/{agenda['id']}")).status_code == 204
+    assert (await software.get(f"Slot/{one['id']}")).status_code == 410
+
+
+async def test_an_agenda_that_is_switched_off_keeps_its_slots(callers: Callers) -> None:
+    """They are not offered; and are there again, with their ids, once it is switched on."""
+    software, agenda = callers.software(), an_agenda(ONE_MORNING)
+    await put(software, agenda)
+    before = await slots_of(software, agenda["id"])
+    await put(software, {**agenda, "active": False}, 200)
+    await put(software, agenda, 200)
+    assert await slots_of(software, agenda["id"]) == before
+    assert ref(f"Schedule/{agenda['id']}") == before[0]["schedule"]

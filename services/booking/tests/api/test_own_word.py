@@ -348,7 +348,6 @@ PRACTICES: dict[str, Any] = {
     "identifier": [{"system": "urn:x", "value": "1"}],
     "patientInstruction": "Venez à jeun.",
     "supportingInformation": [ref("DocumentReference/1")],
-    "basedOn": [ref("ServiceRequest/1")],
     "reasonReference": [ref("Condition/1")],
     "language": "en",
     "text": {"status": "additional", "div": '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'},
@@ -363,6 +362,7 @@ FROZEN: dict[str, Any] = {
     "appointmentType": {"text": "x"},
     "requestedPeriod": [{"start": "2026-12-01"}],
     "reasonCode": [{"text": "x"}],
+    "basedOn": [ref("ServiceRequest/1")],
     "description": "x",
 }
 

@@ -51,9 +51,7 @@ async def ndjson(
 def told(response: httpx.Response) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     parts = response.json()["parameter"]
-    found: dict[str, Any] = {
-        part["name"]: part["valueInteger"] for part in parts if "valueInteger" in part
-    }
+    found: dict[str, Any] = {part["name"]: part["valueInteger"] for part in parts if "valueInteger" in part}
     conflicts = [part["part"] for part in parts if part["name"] == "conflict"]
     found["told"] = {
         part[0]["valueReference"]["reference"].removeprefix("Slot/"): (
@@ -65,7 +63,9 @@ def told(response: httpx.Response) -> dict[str, Any]:
     return found
 
 
-def counts(created: int = 0, updated: int = 0, deleted: int = 0, unchanged: int = 0, conflicts: int = 0) -> Any:
+def counts(
+    created: int = 0, updated: int = 0, deleted: int = 0, unchanged: int = 0, conflicts: int = 0
+) -> Any:
     return {
         "created": created,
         "updated": updated,
@@ -101,7 +101,9 @@ async def test_only_the_difference_is_written(callers: Callers, practice: Practi
     changed = {**said(agenda, 2), "serviceType": [VIDEO]}
     moved = {**said(agenda, 8), "identifier": said(agenda, 3)["identifier"]}
     slots = [said(agenda, 0), said(agenda, 1), changed, moved, said(agenda, 7)]
-    assert counted(await sync(software, agenda, slots)) == counts(created=1, updated=2, deleted=2, unchanged=2)
+    assert counted(await sync(software, agenda, slots)) == counts(
+        created=1, updated=2, deleted=2, unchanged=2
+    )
     after = await in_agenda(software, agenda)
     assert [after[utc(agenda.at(n))] for n in (0, 1)] == [before[utc(agenda.at(n))] for n in (0, 1)]
     assert after[utc(agenda.at(2))]["id"] == before[utc(agenda.at(2))]["id"]
@@ -211,9 +213,9 @@ async def test_ids_of_the_softwares_own(callers: Callers, practice: Practice) ->
     id_ = unique("creneau")
     named = {**said(agenda, 0), "id": id_}
     assert counted(await sync(software, agenda, [named])) == counts(created=1)
-    assert counted(await sync(software, agenda, [{**named, "start": utc(agenda.start + SLOT_LENGTH / 2)}])) == counts(
-        updated=1
-    )
+    assert counted(
+        await sync(software, agenda, [{**named, "start": utc(agenda.start + SLOT_LENGTH / 2)}])
+    ) == counts(updated=1)
     assert counted(await sync(software, agenda, [])) == counts(deleted=1)
     assert counted(await sync(software, agenda, [named])) == counts(created=1)
     assert (await software.get(f"Slot/{id_}")).json()["meta"]["versionId"] == "4"

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from creneau_booking.domain import refusals
+from creneau_booking.domain.openings import refusals as of_openings
 from creneau_booking.words import CATALOGUE, told
 from creneau_shared.fhir.terminology.issue_codes import ISSUE_CODES
 from creneau_shared.refusal import Refusal
@@ -16,7 +17,8 @@ from creneau_shared.refusal import Refusal
 REFUSALS = sorted(
     (
         one
-        for one in vars(refusals).values()
+        for module in (refusals, of_openings)
+        for one in vars(module).values()
         if isinstance(one, type) and issubclass(one, Refusal) and one != Refusal
     ),
     key=lambda one: one.__name__,
@@ -50,7 +52,12 @@ FACTS: dict[Any, Any] = {
     tuple[refusals.UnreadRule, ...]: tuple(
         refusals.UnreadRule(1, fault, "e", "x") for fault in get_args(refusals.RuleFault)
     ),
+    tuple[of_openings.UnreadOpening, ...]: tuple(
+        of_openings.UnreadOpening(1, fault, "e", "x") for fault in get_args(of_openings.OpeningFault)
+    ),
     str | None: None,
+    datetime | None: datetime(2026, 12, 1, 9, tzinfo=UTC),
+    Refusal: refusals.SlotTaken("x", datetime(2026, 12, 1, 9, tzinfo=UTC), "busy"),
 }
 
 

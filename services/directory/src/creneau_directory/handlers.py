@@ -5,7 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from creneau_directory.domain.identifiers import CHECKS
+from creneau_directory.domain.communes import is_commune_code, remark_on, stated_communes
+from creneau_directory.domain.identifiers import (
+    CHECKS,
+    FINESS,
+    REGISTER_PROFILES,
+    RPPS,
+    finess_key_holds,
+    has_form,
+    is_finess,
+)
 from creneau_directory.domain.refusals import (
     AccountUnfit,
     DiscriminatingText,
@@ -15,9 +24,12 @@ from creneau_directory.domain.refusals import (
     RegulatorKnown,
     StillNamed,
     UnknownZone,
+    WrongCommune,
     WrongNumber,
 )
 from creneau_directory.domain.regulators import account_lacks, is_account, numbers_of, without_numbers
+from creneau_directory.domain.ror.capacities import StaleCapacity, capacities, stale_capacities
+from creneau_directory.domain.ror.facets import facet_faults
 from creneau_directory.domain.texts import discriminating_texts
 from creneau_directory.publishing import resource_event
 from creneau_directory.storage import care
@@ -37,23 +49,67 @@ async def resource_changed(
     """The hook of every directory type, inside the transaction of the write. What others name is not deleted: a role
     would be left without its professional, an offer without its place. It can be ended (`active`, `status`, `period`)."""
     if resource is not None:
-        if faults := tuple(_faults(resource)):
-            raise EntryUnfit(stored.resource_type, faults)
+        faults = [*entry_faults(resource, context), *await _stale(connection, context, stored, resource)]
+        if faults:
+            raise EntryUnfit(stored.resource_type, tuple(faults))
+        if remarks := list(_remarks(resource, context)):
+            context.answer["Warning"] = ", ".join(f'199 - "{remark}"' for remark in remarks)
     elif others := await named_by(connection, stored.resource_type, stored.id):
         raise StillNamed(stored.resource_type, stored.id, tuple(others))
     await care.changed(connection, stored.resource_type, stored.id)
     await append(connection, [resource_event(stored, context.correlation_id)])
 
 
-def _faults(resource: Resource) -> Iterator[EntryFault]:
+def entry_faults(resource: Resource, context: WriteContext) -> Iterator[EntryFault]:
     """What an entry says that cannot be so, or has no place in the directory, which is read by everybody."""
-    yield from wrong_numbers(resource)
+    yield from (wrong for wrong in wrong_numbers(resource) if not _is_only_told(wrong, resource, context))
+    for stated in stated_communes(resource):
+        if not is_commune_code(stated.code):
+            yield WrongCommune(stated.element, stated.code)
+    yield from facet_faults(resource)
     for index, name in unknown_zones(resource):
         yield UnknownZone(index, name)
     for element in discriminating_texts(resource):
         yield DiscriminatingText(element)
     if resource["resourceType"] == "Device" and "patient" in resource:
         yield PatientsDevice()
+
+
+def _is_only_told(wrong: WrongNumber, resource: Resource, context: WriteContext) -> bool:
+    """Whether a wrong key is no reason to refuse: what the deployment itself takes over from a national register."""
+    profiles = resource.get("meta", {}).get("profile", ())
+    claims = any(str(profile).startswith(REGISTER_PROFILES) for profile in profiles)
+    return context.role == "system" and claims and has_form(wrong.register, wrong.value)
+
+
+def _remarks(resource: Resource, context: WriteContext) -> Iterator[str]:
+    """What is odd about an entry that is taken, in the words of a Warning header (ASCII)."""
+    for wrong in wrong_numbers(resource):
+        yield f"identifier[{wrong.index}]: key of {wrong.register} {wrong.value} does not hold"
+    for index, identifier in enumerate(resource.get("identifier", ())):
+        value = str(identifier.get("value", ""))
+        if identifier.get("system") == FINESS and is_finess(value) and not finess_key_holds(value):
+            yield f"identifier[{index}]: key of FINESS {value} does not hold"
+    for stated in stated_communes(resource):
+        remark = remark_on(stated)
+        if remark == "unknown":
+            yield f"{stated.element}: {stated.code} is no commune of today; it may have merged"
+        elif remark == "postal-code":
+            yield f"{stated.element}: {stated.postal_code} is no postal code of {stated.code}"
+
+
+async def _stale(
+    connection: Connection, context: WriteContext, stored: Stored, resource: Resource
+) -> list[StaleCapacity]:
+    """Capacities of a place that were changed without being counted anew."""
+    if stored.resource_type != "Location" or not any(capacities(resource)):
+        return []
+    before = await connection.fetchval(
+        "SELECT content FROM resource_history WHERE resource_type = 'Location' AND id = $1 AND version = $2",
+        stored.id,
+        stored.version - 1,
+    )
+    return list(stale_capacities(loads(before) if before else {}, resource, context.now))
 
 
 class PractitionerChanged:
@@ -92,5 +148,6 @@ def wrong_numbers(resource: Resource) -> Iterator[WrongNumber]:
     for index, identifier in enumerate(resource.get("identifier", ())):
         check = CHECKS.get(identifier.get("system", ""))
         value = identifier.get("value")
-        if check is not None and value is not None and not check[1](value):
+        is_situation = resource["resourceType"] == "PractitionerRole" and identifier.get("system") == RPPS
+        if check is not None and value is not None and not is_situation and not check[1](value):
             yield WrongNumber(index, value, check[0])

@@ -15,7 +15,9 @@ from creneau_directory.domain.refusals import (
     RorHeadersMissing,
     StillNamed,
     UnknownZone,
+    WrongNumber,
 )
+from creneau_directory.ror_words import ror_issue
 from creneau_shared.errors import Conflict, CreneauError, Forbidden, Issue, Unprocessable
 from creneau_shared.fhir.zones import zone_issue
 from creneau_shared.refusal import Refusal
@@ -111,6 +113,8 @@ def _entry_issue(resource_type: str, fault: EntryFault) -> Issue:
             (f"{resource_type}.{fault.element}",),
             details_code="discriminating-text",
         )
+    if not isinstance(fault, WrongNumber):
+        return ror_issue(resource_type, fault)
     return Issue(
         "value",
         f"« {fault.value} » n'est pas un numéro {fault.register} valable : vérifiez ses chiffres et sa clé.",

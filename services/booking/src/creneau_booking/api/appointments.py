@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from creneau_booking.domain.changes import is_moved
+from creneau_booking.domain.refusals import ScopeUnfit
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.series import Series
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.choreography import appointment_moved_by_itself, is_on_its_way, onto
+from creneau_booking.storage.series_mapper import scope_of
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import http_date
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 
@@ -17,7 +23,10 @@ class AppointmentStore:
 
     resource_type = "Appointment"
 
-    def __init__(self, repository: AppointmentRepository, handlers: AppointmentHandlers) -> None:
+    def __init__(
+        self, repository: AppointmentRepository, handlers: AppointmentHandlers, series: Series
+    ) -> None:
+        self._series = series
         self._repository = repository
         self._store = repository.store
         self._handlers = handlers
@@ -52,9 +61,7 @@ class AppointmentStore:
             stored, until = await self._handlers.hold(connection, context, resource, id_)
             context.answer["Expires"] = http_date(until)
             return stored
-        return self._until(
-            context, await self._handlers.create(connection, context, resource, id_)
-        )
+        return self._until(context, await self._handlers.create(connection, context, resource, id_))
 
     def _until(self, context: WriteContext, stored: Stored) -> Stored:
         """What waits for its practice is answered with until when."""
@@ -68,17 +75,49 @@ class AppointmentStore:
         self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
     ) -> Stored:
         if current.deleted:
-            return self._until(
-                context, await self._handlers.restore(connection, context, current, resource)
-            )
+            return self._until(context, await self._handlers.restore(connection, context, current, resource))
+        scope, resource = scope_of(resource)
+        if scope != "this":
+            if resource["status"] != "cancelled":
+                raise ScopeUnfit(scope, "neither")
+            changed = await self._series.cancel(connection, context, current, resource, scope)
+            return next(stored for stored in changed if stored.id == current.id)
         before = self._repository.stored_facts(current)
+        resource = await self._meant(connection, context, current, resource)
         if _is_hold(context, resource) and not claims(before.status):
             stored, until = await self._handlers.hold_stored(connection, context, current, resource)
             context.answer["Expires"] = http_date(until)
             return stored
-        return self._until(
-            context, await self._handlers.change(connection, context, current, resource)
+        return self._until(context, await self._handlers.change(connection, context, current, resource))
+
+    async def rebased(
+        self, connection: Connection, current: Stored, version: int, resource: Resource | None
+    ) -> Resource | None:
+        """See `MovesByItself`: answers move their appointment."""
+        read = await self._store.read_version(connection, current.id, version)
+        if read is None or read.content is None or current.content is None:
+            return None
+        before, now = loads(read.content), loads(current.content)
+        if not appointment_moved_by_itself(before, now):
+            return None
+        return onto(resource, before, now) if resource else {}
+
+    async def _meant(
+        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+    ) -> Resource:
+        """What a scheduler means who writes what it read before answers moved it, whether or not it says so by If-Match."""
+        if context.patient_ids is not None:
+            return resource
+        said = str(resource.get("meta", {}).get("versionId", ""))
+        if said.isdigit() and int(said) < current.version:
+            rebased = await self.rebased(connection, current, int(said), resource)
+            return resource if rebased is None else rebased
+        before, after = (
+            self._repository.stored_facts(current),
+            self._repository.next(current, resource),
         )
+        unsaid = not said and not is_moved(before, after)
+        return {**resource, "status": "booked"} if unsaid and is_on_its_way(before, after) else resource
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         return await self._handlers.remove(connection, context, current)

@@ -83,6 +83,8 @@ class ResponseStore(GenericStore):
     async def _answer(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str
     ) -> None:
+        if context.patient_ids is None:  # who names somebody whom nobody knows is told that first
+            await response_belonging(connection, context, resource, None)
         appointment = self._reference(resource, "appointment")
         if appointment is None or not appointment.startswith("Appointment/"):
             raise AppointmentUnknown()

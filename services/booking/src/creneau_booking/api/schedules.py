@@ -10,11 +10,14 @@ from creneau_booking.domain.rehearsal import require_not_kept
 from creneau_booking.storage.agenda_rules import schedule_changed
 from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import beside_others
+from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
 from creneau_booking.storage.openings import OpeningStore
 from creneau_booking.storage.ownership import schedule_belonging
 from creneau_booking.storage.unshown import real
 from creneau_booking.storage.upcoming import visits_in
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.datatypes import exact_instant
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import ChangeKind, Resource, Stored, WriteContext
 
@@ -73,6 +76,22 @@ class ScheduleStore(GenericStore):
         """Before the row the lock of those who write agendas: whoever hears the directory takes them in this order."""
         await beside_others(connection)
         return await super().lock(connection, id_)
+
+    async def synchronised(self, connection: Connection, context: WriteContext, id_: str) -> None:
+        """The agenda is synchronised as a whole: from the first time on its Schedule bears the extension that says when.
+        It is locked before anything of it is; one that is not there stays so."""
+        await beside_others(connection)
+        current = await self.read(connection, id_)
+        if current is None or current.content is None or SYNCHRONISED_AT.encode() in current.content:
+            return
+        current = await self.lock(connection, id_)
+        if current is None or current.content is None:
+            return
+        resource = loads(current.content)
+        said = {"url": SYNCHRONISED_AT, "valueInstant": exact_instant(context.now)}
+        await self.replace(
+            connection, context, current, {**resource, "extension": [*resource.get("extension", ()), said]}
+        )
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Conflict while there are visits to come in it, those that are being booked at this moment among them."""

@@ -8,7 +8,9 @@ from creneau_booking.domain import access_rules as rules
 from creneau_booking.domain.access_rules import AgendaRules
 from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import Quotas, require_room_to_come
+from creneau_booking.domain.refusals import NotOpenToNewPatients, ReferralRequired
 from creneau_booking.storage.agenda_rules import births_of, rules_of_slots, standing_of, upcoming_of
+from creneau_booking.storage.known_patients import is_known
 from creneau_booking.storage.patients import require_all, require_registered
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
@@ -29,21 +31,33 @@ async def require_bookable(
     schedules = sorted({slot.schedule for slot in slots})
     id_ = patient.removeprefix("Patient/")
     hidden_too = not context.represents(id_)
+    # Those of one series are one to come, where the agenda says no number of its own.
+    besides = [wanted.id, *wanted.fellows]
     agendas, to_come = await standing_of(
-        connection, schedules, patient, context.now, besides=wanted.id, hidden_too=hidden_too
+        connection, schedules, patient, context.now, besides=besides, hidden_too=hidden_too
     )
     for slot in slots:
         if slot.schedule in agendas:
             rules.require_open(agendas[slot.schedule], slot.start, context.now)
+    demanded = [agenda.rules for agenda in agendas.values()]
+    if any(r.referral_required for r in demanded) and not wanted.referred:
+        raise ReferralRequired()
+    if any(r.known_patients_only for r in demanded):
+        owners = {owner for slot in slots for owner in slot.owners}
+        actors = {actor for slot in slots for actor in slot.actors}
+        if not await is_known(connection, patient, schedules, owners, actors, context.now):
+            raise NotOpenToNewPatients()
     for schedule, agenda in agendas.items():
         if agenda.rules.age is not None:
             start = min(slot.start for slot in slots if slot.schedule == schedule)
             rules.require_age(agenda, (await births_of(connection, [id_])).get(id_), start)
     most = {schedule: _most(agendas, schedule) for schedule in schedules}
-    if to_come >= min([quotas.future_least, *(own for own in most.values() if own is not None)]):
-        upcoming = await upcoming_of(
-            connection, patient, context.now, besides=[wanted.id], hidden_too=hidden_too
-        )
+    own = [said for said in most.values() if said is not None]
+    if own and wanted.fellows:
+        besides = [wanted.id]
+        to_come += len(wanted.fellows)
+    if to_come >= min([quotas.future_least, *own]):
+        upcoming = await upcoming_of(connection, patient, context.now, besides=besides, hidden_too=hidden_too)
         specialties = frozenset(specialty for slot in slots for specialty in slot.specialties)
         counsellor = context.role == "counsellor"
         require_room_to_come(quotas, upcoming, most, specialties, counsellor=counsellor)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.api.patients import PatientStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.series import Series
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
+from creneau_booking.words.phrases import when
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Gone, Issue, NotFound, Unprocessable
 from creneau_shared.fhir.json import dumps
@@ -33,6 +35,7 @@ class Desk:
     store: AppointmentStore
     repository: AppointmentRepository
     handlers: AppointmentHandlers
+    series: Series
     slots: SlotStore
     patients: PatientStore
 
@@ -143,10 +146,34 @@ async def answer_with(
         extra["Expires"] = http_date(until)
     if not wants_bundle:
         return Answer.of(stored, 202 if undecided else 201 if created else 200, **extra)
-    entry = Entry(f"{service.base_url}/Appointment/{stored.id}", stored.content, {"mode": "match"})
+    entries = [Entry(f"{service.base_url}/Appointment/{stored.id}", stored.content, {"mode": "match"})]
+    if "Expires" in extra:
+        entries.append(_until_entry(session, stored))
     links = [Link("self", f"{service.base_url}/{'/'.join(session.call.request.path)}")]
     status = 202 if undecided else 200
-    return Answer(status, write_bundle("searchset", [entry], total=1, links=links), extra)
+    return Answer(status, write_bundle("searchset", entries, total=1, links=links), extra)
+
+
+def _until_entry(session: Session, stored: Stored) -> Entry:
+    """Until when the time is kept, for whoever reads the Bundle alone (Argonaut)."""
+    until = session.desk.repository.stored_facts(stored).held_until
+    assert until is not None
+    for_practice = stored.id in session.context.undecided
+    fr, en = (
+        ("Le cabinet a jusqu'au {} pour répondre.", "The practice has until {} to answer.")
+        if for_practice
+        else ("Ce créneau vous est gardé jusqu'au {}.", "This slot is kept for you until {}.")
+    )
+    at = when(until)
+    issue = Issue(
+        "informational",
+        fr.format(at),
+        en.format(at),
+        severity="information",
+        details_code="kept-until",
+        diagnostics=until.isoformat(),
+    )
+    return outcome_entry(dumps(operation_outcome([issue], session.call.request.language)))
 
 
 def refused_for_ihe(conflict: Conflict, call: OperationCall) -> Answer:

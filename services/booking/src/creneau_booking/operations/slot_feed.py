@@ -42,7 +42,9 @@ class SlotFeed:
     window: Window
 
 
-async def read_feed(request: FhirRequest, schedule: str, base_url: str, bounds: ResourceBounds, most: int) -> SlotFeed:
+async def read_feed(
+    request: FhirRequest, schedule: str, base_url: str, bounds: ResourceBounds, most: int
+) -> SlotFeed:
     """The slots of the request for the agenda (id), at most `most`. BadRequest for what cannot be read, Unprocessable for
     what is no valid slot, each with the number of the slot; TooManySlots, SlotOfAnotherAgenda, SlotOutsideWindow."""
     given, resources = _sent(request)
@@ -125,7 +127,9 @@ def _lines(body: bytes) -> Iterator[Resource]:
             ) from error
 
 
-def _one(slot: Resource, number: int, schedule: str, base_url: str, bounds: ResourceBounds, kinds: Kinds) -> SlotSent:
+def _one(
+    slot: Resource, number: int, schedule: str, base_url: str, bounds: ResourceBounds, kinds: Kinds
+) -> SlotSent:
     slot.setdefault("schedule", {"reference": f"Schedule/{schedule}"})
     try:
         bounds.check(slot)

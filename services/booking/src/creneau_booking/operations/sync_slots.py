@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from creneau_booking.domain.synchronising import Conflict, Difference, Reason
+from creneau_booking.api.schedules import ScheduleStore
+from creneau_booking.domain.synchronising import Contradiction, Difference, Reason
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.slot_feed import read_feed
-from creneau_booking.storage.availability.agendas import beside_others
-from creneau_booking.storage.slot_sync import agenda_to_synchronise, synchronise
+from creneau_booking.storage.slot_sync import lock_agenda, own_agenda, synchronise
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
@@ -36,9 +36,13 @@ DEFINITION = {
         [
             parameter("from", "dateTime", documentation="First moment of the period; also start."),
             parameter(
-                "to", "dateTime", documentation="End of the period, excluded; a date includes its day. Also end."
+                "to",
+                "dateTime",
+                documentation="End of the period, excluded; a date includes its day. Also end.",
             ),
-            parameter("slot", "Slot", maximum="*", documentation="In a Parameters: slots, or Bundles of them."),
+            parameter(
+                "slot", "Slot", maximum="*", documentation="In a Parameters: slots, or Bundles of them."
+            ),
             parameter("created", "integer", use="out", minimum=1),
             parameter("updated", "integer", use="out", minimum=1),
             parameter("deleted", "integer", use="out", minimum=1),
@@ -65,7 +69,10 @@ DEFINITION = {
                 ],
             ),
             parameter(
-                "outcome", "OperationOutcome", use="out", documentation="The conflicts again, in words: warnings."
+                "outcome",
+                "OperationOutcome",
+                use="out",
+                documentation="The conflicts again, in words: warnings.",
             ),
         ],
         affects_state=True,
@@ -86,7 +93,8 @@ _REASONS: dict[Reason, tuple[str, str]] = {
 class SyncSlotsOperation:
     """`$sync-slots` on a Schedule."""
 
-    def __init__(self, slots_max: int) -> None:
+    def __init__(self, schedules: ScheduleStore, slots_max: int) -> None:
+        self._schedules = schedules
         self._slots_max = slots_max
 
     def declare(self) -> Operation:
@@ -102,10 +110,11 @@ class SyncSlotsOperation:
             feed = await read_feed(request, call.id, service.base_url, service.bounds, self._slots_max)
             context = write_context(request, access)
             async with service.transaction() as connection:
-                await beside_others(connection)
-                agenda = await agenda_to_synchronise(connection, context, call.id)
+                agenda = await own_agenda(connection, context, call.id)
                 if agenda is None:
                     raise unknown_resource(TYPE, call.id)
+                await self._schedules.synchronised(connection, context, call.id)
+                await lock_agenda(connection, context, agenda)
                 found = await synchronise(connection, context, call.id, agenda, feed.slots, feed.window)
         return Answer(200, dumps(_told(found, exact_instant(request.now), request.language)))
 
@@ -128,7 +137,7 @@ def _told(found: Difference, now: str, language: Language) -> Resource:
     return {"resourceType": "Parameters", "parameter": parts}
 
 
-def _conflict(conflict: Conflict) -> Resource:
+def _conflict(conflict: Contradiction) -> Resource:
     slot = conflict.slot
     return {
         "name": "conflict",
@@ -142,7 +151,7 @@ def _conflict(conflict: Conflict) -> Resource:
     }
 
 
-def _issue(conflict: Conflict) -> Issue:
+def _issue(conflict: Contradiction) -> Issue:
     fr, en = _REASONS[conflict.reason]
     slot, appointment = f"Slot/{conflict.slot.id}", f"Appointment/{conflict.slot.taken_by}"
     return Issue(

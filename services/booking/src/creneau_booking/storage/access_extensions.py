@@ -153,8 +153,9 @@ _READERS: dict[str, tuple[str, Callable[[Resource], Any]]] = {
     AGE_LIMIT: ("age", _age),
     APPOINTMENTS_MAX: ("appointments_max", _most),
     CHANGE_DEADLINE: ("change_deadline", _duration),
-    # The name by which issue 12 has it, beside the one that it got first.
+    # The names by which issue 12 has them, beside those that they got first.
     _OWN + "schedule-change-deadline": ("change_deadline", _duration),
+    _OWN + "schedule-minimum-notice": ("minimum_notice", _duration),
     CONFIRMATION_REQUIRED: ("confirmation_required", _yes_or_no),
     REFERRAL_REQUIRED: ("referral_required", _yes_or_no),
     KNOWN_PATIENTS_ONLY: ("known_patients_only", _yes_or_no),

@@ -8,7 +8,7 @@ locks what it would take away. What somebody has taken meanwhile stays.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,10 +18,12 @@ from creneau_booking.domain.openings.clock import day_of, utc, whole_day
 from creneau_booking.domain.openings.difference import Difference, There, difference
 from creneau_booking.domain.openings.expansion import Expansion, Place, expand
 from creneau_booking.domain.openings.refusals import TooManySlots
-from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits
+from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits, Statement
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import ROOM, write_beside
+from creneau_booking.storage.availability.places import HOLDER
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.freed import AWAITED, note_freed
 from creneau_booking.storage.opening_extensions import Actors, Stated, stated_by, states_rules, understood
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
@@ -47,9 +49,9 @@ UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS plac
   WHERE role_place.role = ANY($1) AND NOT place.deleted
 ORDER BY rank
 """
-_THERE = """
-SELECT slot.id, slot.start, slot."end", kind.digest, slot.said = 'free' AS said_free, slot.taken_by,
-  coalesce(slot.generated, false) AND slot.start > $2 AS generated
+_THERE = f"""
+SELECT slot.id::text, extract(epoch FROM slot.start)::bigint, extract(epoch FROM slot."end")::bigint, kind.digest,
+  coalesce(slot.generated, false) AND slot.start > $2, slot.said = 'free', {HOLDER}
 FROM slot JOIN slot_kind AS kind ON kind.key = slot.kind_key
 WHERE slot.schedule_key = $1 AND slot.start > $3 AND slot."end" > $2 ORDER BY slot.start, slot.id
 """
@@ -63,9 +65,10 @@ WITH gone AS (
   WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id RETURNING slot.*
 )
 {SUPERSEDE}
-SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, $4::timestamptz FROM gone
+SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, places,
+  $4::timestamptz FROM gone
 UNION ALL
-SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, $4 FROM gone
+SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, NULL, $4 FROM gone
 """
 _KIND = """
 INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)
@@ -76,9 +79,12 @@ _INSERT = f"""
 WITH fresh AS MATERIALIZED (
   SELECT id, start, "end", kind_key, $1::bigint AS schedule_key, 'free'::slot_status AS said
   FROM unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bigint[]) AS given (id, start, "end", kind_key)
+), made AS (
+  INSERT INTO slot (id, start, "end", status, said, schedule_key, kind_key, last_updated, version, generated)
+  SELECT id, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, schedule_key, kind_key, $6, 1, true FROM fresh
+  RETURNING id, start, {AWAITED.format(slot="slot")} AS awaited
 )
-INSERT INTO slot (id, start, "end", status, said, schedule_key, kind_key, last_updated, version, generated)
-SELECT id, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, schedule_key, kind_key, $6, 1, true FROM fresh
+SELECT id, start FROM made WHERE awaited
 """
 _LONGEST = "UPDATE agenda SET slot_length_max = $2 WHERE schedule_key = $1 AND slot_length_max < $2"
 _PUT_OFF = "UPDATE agenda_opening SET due_at = $2, failed = 0 WHERE schedule_key = $1"
@@ -114,7 +120,7 @@ WITH closed AS MATERIALIZED (
   ORDER BY schedule_key, start, id FOR UPDATE
 ), blocked AS (
   UPDATE slot SET said = 'busy-unavailable',
-    status = CASE WHEN taken_by IS NULL THEN 'busy-unavailable'::slot_status ELSE status END,
+    status = CASE WHEN taken_by IS NULL OR places IS NOT NULL THEN 'busy-unavailable'::slot_status ELSE status END,
     version = slot.version + 1, last_updated = $5
   FROM closed WHERE (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
   RETURNING {SUPERSEDED}
@@ -135,6 +141,10 @@ class Plan:
     expansion: Expansion
     kinds: Mapping[Kind, SlotKind]
     zone: ZoneInfo
+    stated: Stated
+
+
+_NOTHING = Plan(Expansion((), (), True), {}, PARIS, Stated(Statement(), {}, {}, own=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +181,7 @@ class OpeningStore:
         zone, place = _place(schedule, actors)
         closures = await connection.fetch(_CLOSED, key, now) if key is not None else []
         expansion = Expansion((), (), True)
-        if stated.own:
+        if stated.own and _is_active(schedule):
             expansion = expand(
                 stated.statement,
                 place,
@@ -181,7 +191,7 @@ class OpeningStore:
             )
         if strict and not expansion.complete:
             raise TooManySlots(self._limits.slots_max)
-        return Plan(expansion, self._kinds(stated, expansion, schedule), zone)
+        return Plan(expansion, self._kinds(stated, expansion, schedule), zone, stated)
 
     def _window(self, schedule: Resource, zone: ZoneInfo, now: datetime) -> Interval:
         """From when to when slots are made: over the planning horizon, else over whole days from today on."""
@@ -191,7 +201,8 @@ class OpeningStore:
         if "start" in horizon:
             since = max(since, int(parse_interval(horizon["start"], zone)[0].timestamp()))
         if "end" in horizon:
-            until = int(parse_interval(horizon["end"], zone)[1].timestamp())
+            low, high = parse_interval(horizon["end"], zone)
+            until = int((low if "T" in horizon["end"] else high).timestamp())
         else:
             day = day_of(moment, zone) + timedelta(days=self._limits.horizon_days)
             until = whole_day(day, zone)[1]
@@ -211,27 +222,15 @@ class OpeningStore:
         """How the slots of an agenda would become those that are planned; nothing is locked."""
         if key is None:
             return difference(plan.expansion, ())
-        return difference(
-            plan.expansion,
-            await self._there(connection, plan, key, now),
-            await _left_out(connection, key, now),
-        )
+        there = await self._there(connection, plan, key, now)
+        if not _is_active(plan.stated.schedule):
+            there = [slot._replace(generated=False) for slot in there]
+        return difference(plan.expansion, there, await _left_out(connection, key, now))
 
     async def _there(self, connection: Connection, plan: Plan, key: int, now: datetime) -> list[There]:
         by_digest = {kind.digest: name for name, kind in plan.kinds.items()}
         rows = await connection.fetch(_THERE, key, now, now - SLOT_LENGTH_MAX)
-        return [
-            There(
-                str(row["id"]),
-                int(row["start"].timestamp()),
-                int(row["end"].timestamp()),
-                by_digest.get(row["digest"]),
-                row["generated"],
-                row["said_free"],
-                row["taken_by"],
-            )
-            for row in rows
-        ]
+        return [There(id_, start, end, by_digest.get(kind), *more) for id_, start, end, kind, *more in rows]
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -253,7 +252,7 @@ class OpeningStore:
             return
         key = row["key"]
         await connection.execute(_CLAIM, key, now)
-        plan = Plan(Expansion((), (), True), {}, PARIS)
+        plan = _NOTHING
         if schedule is not None:
             if not _is_active(schedule):
                 await self.plan(connection, schedule, key, now, strict=True)
@@ -282,7 +281,7 @@ class OpeningStore:
         if schedule is not None and not _is_active(schedule):
             await connection.execute(_PUT_OFF, key, now + timedelta(days=1))
             return Made(0, 0, True)
-        plan = Plan(Expansion((), (), True), {}, PARIS)
+        plan = _NOTHING
         if schedule is not None:
             plan = await self.plan(connection, schedule, key, now, strict=False)
         made = await self._write(connection, key, plan, now)
@@ -322,7 +321,7 @@ class OpeningStore:
             if others := {slot.id for slot in change.vanish} - locked:
                 # Given back while we waited: left for the next time, rather than locked out of turn.
                 everything = False
-                there = [replace(s, generated=False) if s.id in others else s for s in there]
+                there = [s._replace(generated=False) if s.id in others else s for s in there]
                 change = difference(plan.expansion, there, left_out)
         moment = to_milliseconds(now)
         if change.vanish:
@@ -344,7 +343,7 @@ class OpeningStore:
             )
             for kind, made in plan.kinds.items()
         }
-        await connection.execute(
+        awaited = await connection.fetch(
             _INSERT,
             key,
             [new_uuid() for _ in appear],
@@ -353,6 +352,7 @@ class OpeningStore:
             [keys[slot.kind] for slot in appear],
             now,
         )
+        note_freed(connection, [(row["id"], row["start"]) for row in awaited], now)
 
     # -- closing ---------------------------------------------------------------------------------------------
 
@@ -447,7 +447,7 @@ def _place(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
     zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
     codes = (days_off.code_of(place.get("address")) for place in actors.places)
     code = next((code for code in codes if code is not None), None)
-    part, school = days_off.subdivision(code, zone.key), days_off.school_zone(code)
+    part, school = days_off.part_of_france(code, zone.key), days_off.school_zone(code)
     return zone, Place(
         zone,
         lambda day: days_off.is_public_holiday(part, day),

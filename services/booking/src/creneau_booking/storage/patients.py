@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from creneau_booking.domain.erasure import is_same_person
-from creneau_booking.domain.refusals import OtherPerson, PatientErased, PatientsNamedIn, UnknownPatients
+from creneau_booking.domain.refusals import (
+    OtherPerson,
+    PatientErased,
+    PatientsNamedIn,
+    PatientsUnavailable,
+    UnknownPatients,
+)
 from creneau_booking.storage.erasures import erasure_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
@@ -15,6 +21,14 @@ from creneau_shared.fhir.storage.store import Resource, Stored
 UNAVAILABLE = """ARRAY(SELECT id FROM patient WHERE id = ANY({ids})
     AND (deleted OR terms && ARRAY['active=false', 'deceased=true']) ORDER BY id)"""
 """SQL: those of the Patients (ids) for whom nothing can be booked: deleted, inactive or deceased."""
+
+
+async def require_available(connection: Connection, patients: Collection[str]) -> None:
+    """PatientsUnavailable when nothing can be booked for one of these Patients (references)."""
+    ids = [reference.removeprefix("Patient/") for reference in patients]
+    found = await connection.fetchval(f"SELECT {UNAVAILABLE.format(ids='$1::text[]')}", ids) if ids else []
+    if found:
+        raise PatientsUnavailable(tuple(found))
 
 
 async def require_registered(

@@ -9,7 +9,9 @@ from creneau_booking.domain.refusals import (
     BirthDateUnknown,
     ChangeTooLate,
     NoticeTooShort,
+    NotOpenToNewPatients,
     NotOpenYet,
+    ReferralRequired,
 )
 from creneau_booking.words.phrases import ages_in_words, local, time_in_words
 from creneau_shared.errors import CreneauError, Unprocessable
@@ -65,6 +67,27 @@ def _(r: AgeOutsideLimit) -> CreneauError:
         f"This agenda takes patients {whom_en} on the day of the appointment.",
         expression="Appointment.participant",
         details_code="age-outside-limit",
+    )
+
+
+@WORDS.says(ReferralRequired)
+def _(_: ReferralRequired) -> CreneauError:
+    return Unprocessable(
+        "Cet agenda se réserve sur prescription : dites laquelle (Appointment.basedOn, par référence ou identifiant).",
+        "This agenda is booked on a referral: say which one (Appointment.basedOn, by reference or identifier).",
+        code="required",
+        expression="Appointment.basedOn",
+        details_code="referral-required",
+    )
+
+
+@WORDS.says(NotOpenToNewPatients)
+def _(_: NotOpenToNewPatients) -> CreneauError:
+    return Unprocessable(
+        "Cet agenda n'accueille en ligne que les patients déjà suivis par le cabinet : appelez-le.",
+        "This agenda takes online only patients whom the practice knows already: call it.",
+        expression="Appointment.participant",
+        details_code="not-open-to-new-patients",
     )
 
 

@@ -2,8 +2,13 @@
 
 RPPS: 11 digits, Luhn key. IDNPS: a prefix digit (8 for RPPS, 0 for ADELI) before the number. SIREN and SIRET: by
 python-stdnum, La Poste's key included. IDNST: a prefix digit (1 for FINESS, 3 for SIRET) before the number. FINESS:
-9 characters; its key is not checked, because numbers in use and the guides' own examples break it. (Crib in ROR,
-Annuaire Santé and SAS guides.)
+9 characters. (Crib in ROR, Annuaire Santé and SAS guides.)
+
+The rule of keys: what has not the form of a number (length, digits) is refused. A wrong key is refused of a practice, which
+mistypes, and of whoever claims no register; the deployment itself, when what it writes claims a national register
+(`meta.profile` of FR Core, the Annuaire Santé or the ROR), is told of it and goes on: the registers' own examples, and
+numbers in use, break their keys. A FINESS key is never more than told of. In a PractitionerRole the RPPS's system numbers
+situations, which have no key.
 """
 
 from __future__ import annotations
@@ -42,6 +47,17 @@ def is_sirene(value: str) -> bool:
     return bool(siren.is_valid(value) or siret.is_valid(value))
 
 
+def finess_key_holds(value: str) -> bool:
+    """Whether the last digit of a FINESS is its Luhn key; a Corsican letter counts as nothing."""
+    return is_finess(value) and luhn.is_valid(value.replace("A", "0").replace("B", "0"))
+
+
+def has_form(register: str, value: str) -> bool:
+    """Whether a value of a register has the length and the digits of a number, whatever its key."""
+    plain = value.replace(" ", "")
+    return plain.isascii() and bool(re.fullmatch(_FORMS.get(register, ".+"), plain))
+
+
 def is_finess(value: str) -> bool:
     """Nine characters; Corsican numbers carry a letter (2A, 2B)."""
     return re.fullmatch(r"[0-9][0-9AB][0-9]{7}", value) is not None
@@ -56,11 +72,25 @@ def is_national_structure_id(value: str) -> bool:
     return bool(value)
 
 
+_FORMS: Mapping[str, str] = {
+    "RPPS": r"[0-9]{11}",
+    "IDNPS": r"8[0-9]{11}",
+    "IDNST": r"3[0-9]{14}",
+    "SIREN/SIRET": r"[0-9]{9}|[0-9]{14}",
+}
+REGISTER_PROFILES = (
+    "https://hl7.fr/ig/fhir/core/",
+    "https://interop.esante.gouv.fr/ig/fhir/annuaire/",
+    "https://interop.esante.gouv.fr/ig/fhir/ror/",
+)
+"""How the profiles of the national registers begin."""
+
 CHECKS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
     RPPS: ("RPPS", is_rpps),
     NATIONAL_PERSON_ID: ("IDNPS", is_national_person_id),
     NATIONAL_STRUCTURE_ID: ("IDNST", is_national_structure_id),
     FINESS: ("FINESS", is_finess),
     SIRENE: ("SIREN/SIRET", is_sirene),
+    "http://sirene.fr": ("SIREN/SIRET", is_sirene),
 }
 """Identifier system → its name and the check of its values."""

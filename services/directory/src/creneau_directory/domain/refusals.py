@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from creneau_directory.domain.ror.capacities import StaleCapacity
+from creneau_directory.domain.ror.facets import FacetFault
 from creneau_shared.refusal import Refusal
 
 AccountFault = Literal[
@@ -54,7 +56,23 @@ class DiscriminatingText:
     element: str
 
 
-EntryFault = WrongNumber | UnknownZone | PatientsDevice | DiscriminatingText
+@dataclass(frozen=True, slots=True)
+class WrongCommune:
+    """What stands (element) in the place of a commune's INSEE code is none."""
+
+    element: str
+    code: str
+
+
+EntryFault = (
+    WrongNumber
+    | UnknownZone
+    | PatientsDevice
+    | DiscriminatingText
+    | WrongCommune
+    | FacetFault
+    | StaleCapacity
+)
 
 
 @dataclass(eq=False)

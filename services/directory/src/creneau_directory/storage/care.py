@@ -74,6 +74,19 @@ async def changed(connection: Connection, resource_type: str, id_: str) -> None:
             await refresh(connection, [row["id"] for row in rows])
 
 
+async def put_off(connection: Connection, resource_type: str, ids: Sequence[str]) -> None:
+    """Entries have been written in bulk: the rows that are made of them are left to the worker."""
+    if resource_type == "PractitionerRole":
+        sql = "INSERT INTO care_due (role) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
+        await connection.execute(sql, list(ids))
+    elif resource_type in _PARAMETER:
+        await connection.execute(
+            "INSERT INTO care_due (role) SELECT id FROM practitioner_role WHERE terms && $1::text[] AND NOT deleted"
+            " ON CONFLICT DO NOTHING",
+            [f"{_PARAMETER[resource_type]}={resource_type}/{id_}" for id_ in ids],
+        )
+
+
 async def refresh(connection: Connection, roles: Sequence[str]) -> None:
     """Make the rows of these PractitionerRoles (ids) again; those that are gone have none."""
     situations = await situations_of(connection, roles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from creneau_directory.storage.care_tables import care_tables
+from creneau_directory.storage.load_tables import load_tables
 from creneau_shared.database.metadata import new_metadata
 from creneau_shared.fhir.audit import audit_table
 from creneau_shared.fhir.rest.idempotency import idempotency_table
@@ -30,3 +31,4 @@ rate_bucket_table(metadata)
 outbox_table(metadata)
 care_tables(metadata)
 retention_report_table(metadata)
+load_tables(metadata)

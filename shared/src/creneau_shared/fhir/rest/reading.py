@@ -127,14 +127,15 @@ async def read(
     service: FhirService, request: FhirRequest, access: Access, store: ResourceStore, id_: str
 ) -> Answer:
     """GET [type]/[id]."""
-    gathered = service.gathered_reads(store.resource_type) if access.required is None else None
+    completed = service.types[store.resource_type].completed
+    together = access.required is None and completed is None
+    gathered = service.gathered_reads(store.resource_type) if together else None
     if gathered is not None:
         found = await gathered.read(id_) if ID.match(id_) else None
         return _answer(request, service.as_shown(access, _existing(store.resource_type, id_, found)))
     async with service.connection() as connection:
         stored = await read_current(connection, store, access, id_)
         await service.audit(connection, request, "R", stored)
-        completed = service.types[store.resource_type].completed
         if completed is not None and stored.content is not None:
             [content] = await completed(connection, access, request.now, [stored.content])
             stored = replace(stored, content=content)

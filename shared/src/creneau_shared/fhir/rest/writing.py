@@ -28,7 +28,13 @@ from creneau_shared.fhir.rest.negotiation import entity_version
 from creneau_shared.fhir.rest.reading import ID, UUID, read_current, require_visible, unknown_resource
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.index import index_resource
-from creneau_shared.fhir.storage.store import Resource, ResourceStore, Stored, WriteContext
+from creneau_shared.fhir.storage.store import (
+    MovesByItself,
+    Resource,
+    ResourceStore,
+    Stored,
+    WriteContext,
+)
 from creneau_shared.fhir.validation import check
 from creneau_shared.security.access import COMPARTMENT, Access
 from creneau_shared.security.rights import person_terms
@@ -133,7 +139,7 @@ async def patch(
 ) -> Answer:
     """PATCH [type]/[id]: JSON Patch, FHIRPath Patch or XML Patch; the result is checked anew."""
     current = await read_current(connection, store, access, id_, lock=True)
-    _require_version(request, current)
+    await _over(request, connection, store, current, {})
     assert current.content is not None
     if request.parsed is not None:
         content_type, body = "application/fhir+json", dumps(request.parsed)
@@ -208,7 +214,7 @@ async def _put(
             raise PreconditionFailed(
                 f"{store.resource_type}/{id_} existe déjà.", f"{store.resource_type}/{id_} exists already."
             )
-        _require_version(request, current)
+        resource = await _over(request, connection, store, current, resource)
         return await _replace(service, connection, request, store, access, current, resource)
     _require_client_ids(access, store, id_)
     if "if-match" in request.headers:
@@ -290,6 +296,22 @@ def _check(service: FhirService, resource: Resource, store: ResourceStore) -> No
     broken = [issue for issue in profile_issues(resource) if issue.severity == "error"]
     if broken:
         raise Unprocessable(issues=broken)
+
+
+async def _over(
+    request: FhirRequest, connection: Connection, store: ResourceStore, current: Stored, resource: Resource
+) -> Resource:
+    """What is to be written over `current` of what a client sends (a patch: nothing). PreconditionFailed when somebody else
+    has changed it since the version that If-Match names; what the server itself has made of it is no such change."""
+    header = request.headers.get("if-match")
+    if header is not None and header.strip() != "*" and isinstance(store, MovesByItself):
+        version = entity_version(header, "If-Match")
+        if version is not None and version < current.version:
+            rebased = await store.rebased(connection, current, version, resource or None)
+            if rebased is not None:
+                return rebased
+    _require_version(request, current)
+    return resource
 
 
 def _require_version(request: FhirRequest, current: Stored) -> None:

@@ -15,7 +15,9 @@ from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.ids import new_id
 
-BundleType = Literal["searchset", "history", "batch-response", "transaction-response", "collection"]
+BundleType = Literal[
+    "searchset", "history", "batch-response", "transaction", "transaction-response", "collection"
+]
 
 _DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 
@@ -114,7 +116,7 @@ def searchset(
     for mode, rows in (("match", result.matches), ("include", result.included)):
         plain = orjson.dumps({"mode": mode})
         for row in rows:
-            search = plain if row.distance_m is None else orjson.dumps(_near_search(mode, row.distance_m))
+            search = plain if row.distance_m is None else orjson.dumps(near_search(mode, row.distance_m))
             # A type and an id have no character that JSON would escape.
             written.append(
                 b'%b/%b/%b","resource":%b,"search":%b}'
@@ -125,7 +127,7 @@ def searchset(
     return _write("searchset", written, result.total, search_links(request, result, url, shown), timestamp)
 
 
-def _near_search(mode: str, distance_m: float) -> dict[str, Any]:
+def near_search(mode: str, distance_m: float) -> dict[str, Any]:
     """The search element of a resource found near a point, with its distance (ROR reads it there)."""
     distance = {
         "value": round(distance_m / 1000, 3),

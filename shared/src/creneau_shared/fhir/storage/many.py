@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.search.index import IndexEntries, index_resource
+from creneau_shared.fhir.search.index import IndexEntries
 from creneau_shared.fhir.storage.generic import GenericStore, compartment, stamp, to_milliseconds
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
@@ -29,10 +29,13 @@ class Version:
 class ManyStore(GenericStore):
     """A `GenericStore` for resources whose ids are the service's own, and of whose changes nobody else is told."""
 
-    def __init__(self, resource_type: str, base_url: str) -> None:
-        super().__init__(resource_type, base_url)
+    def __init__(
+        self, resource_type: str, base_url: str, indexed: Callable[[Resource], Resource] | None = None
+    ) -> None:
+        super().__init__(resource_type, base_url, indexed=indexed)
         further = (name for name, _ in self._further)
-        self._columns = ("id", "version", "last_updated", "content", "terms", "words", *further)
+        position = ("latitude", "longitude") if self._needs.position else ()
+        self._columns = ("id", "version", "last_updated", "content", "terms", "words", *further, *position)
         self._insert_many = self._insert_many_sql()
         self._update_many = self._update_many_sql()
 
@@ -72,7 +75,7 @@ class ManyStore(GenericStore):
         if not versions:
             return
         stamped = [stamp(v.resource, v.resource["id"], number, now) for v, number, now in versions]
-        indexed = [index_resource(self.resource_type, one, base_url=self._base_url) for one in stamped]
+        indexed = [self._entries(one) for one in stamped]
         rows = [
             (
                 one["id"],
@@ -83,6 +86,7 @@ class ManyStore(GenericStore):
                 entries.words,
                 *((_BETWEEN.join(entries.traits),) if self._narrow else ()),
                 *((dumps(entries.occurrences).decode(),) if self._needs.occurrences else ()),
+                *((entries.position or (None, None)) if self._needs.position else ()),
             )
             for one, entries, (version, number, now) in zip(stamped, indexed, versions, strict=True)
         ]
@@ -106,6 +110,7 @@ class ManyStore(GenericStore):
 
     def _given(self) -> str:
         types = ("text", "integer", "timestamptz", "bytea", "text", "text", *("text" for _ in self._further))
+        types += ("float8", "float8") if self._needs.position else ()
         arrays = ", ".join(f"${n + 1}::{types[n]}[]" for n in range(len(self._columns)))
         return f"given AS MATERIALIZED (SELECT * FROM unnest({arrays}) AS given ({', '.join(self._columns)}))"
 

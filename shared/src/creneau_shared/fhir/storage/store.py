@@ -93,6 +93,18 @@ class HistoryQuery:
     """whether the `count` oldest of those newer than `before` are wanted"""
 
 
+@runtime_checkable
+class MovesByItself(Protocol):
+    """A store that writes versions of its own accord, as a consequence of what its clients write elsewhere."""
+
+    async def rebased(
+        self, connection: Connection, current: Stored, version: int, resource: Resource | None
+    ) -> Resource | None:
+        """What a client that read `version` means to write over `current` (`resource`; None: a patch, which is applied to
+        it), where all that has changed since is the store's own doing; None: others have written meanwhile."""
+        ...
+
+
 class ResourceStore(Protocol):
     """The storage of one resource type. Every method runs on the caller's connection and never commits."""
 

@@ -10,6 +10,7 @@ from creneau_shared.fhir.definitions import type_definition
 from creneau_shared.fhir.profiles.catalogue import Profile, profile_catalogue, profile_of
 from creneau_shared.fhir.profiles.constraints import CONSTRAINTS
 from creneau_shared.fhir.structure_definitions.base import FHIR_VERSION, base_definition
+from creneau_shared.fhir.structure_definitions.openings import OPENINGS
 from creneau_shared.fhir.structure_definitions.snapshot import Snapshot, path_of
 
 Resource = dict[str, Any]
@@ -28,6 +29,26 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Jusqu'à quand le patient qui lit ce rendez-vous peut le déplacer ; calculé à la lecture, jamais enregistré.",
         "Until when the patient who reads this appointment can move it; computed when it is read, never stored.",
     ),
+    "waiting-since": (
+        "Depuis quand cette demande est sur la liste d'attente ; sur un rendez-vous en attente : c'est une proposition"
+        " qui lui est faite. Le serveur l'écrit.",
+        "Since when this request has been on the waiting list; on a pending appointment: it is an offer made to it. The"
+        " server writes it.",
+    ),
+    "waiting-agenda": (
+        "Un agenda qui convient à cette demande en liste d'attente ; plusieurs : l'un d'eux.",
+        "An agenda that suits this request on the waiting list; several: one of them.",
+    ),
+    "waiting-times": (
+        "Un moment de la journée qui convient à cette demande en liste d'attente, à l'heure du lieu : morning (avant midi),"
+        " afternoon (jusqu'à 18 h) ou evening ; plusieurs : l'un d'eux.",
+        "A part of the day that suits this request on the waiting list, by the clock of the place: morning (before noon),"
+        " afternoon (until 18:00) or evening; several: one of them.",
+    ),
+    "waiting-near": (
+        "Autour de quel point : latitude|longitude|distance|km, comme le paramètre de recherche near ; 100 km au plus.",
+        "Around which point: latitude|longitude|distance|km, as the search parameter near has it; 100 km at most.",
+    ),
     "double-booking-reason": (
         "Pourquoi le patient peut avoir un autre rendez-vous à la même heure ; dit par un cabinet, jamais par le patient.",
         "Why the patient may have another appointment at that time; said by a practice, never by the patient.",
@@ -39,6 +60,10 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
     "replaced-by": (
         "Le rendez-vous pris à la place de celui-ci, qui a été annulé pour lui ; le serveur l'écrit.",
         "The appointment made in the place of this one, which was cancelled for it; the server writes it.",
+    ),
+    "overbooking-reason": (
+        "Pourquoi le cabinet place ce rendez-vous sur un créneau déjà pris ; dit par le cabinet, jamais par le patient.",
+        "Why the practice puts this appointment into a slot that is taken; said by the practice, never by the patient.",
     ),
     "counter-proposal": (
         "Une autre heure qu'un participant propose et que les autres n'ont pas acceptée ; le serveur l'écrit.",
@@ -64,6 +89,7 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
         "How long before the start a patient can last cancel or move.",
     ),
+    **OPENINGS,
     "schedule-change-deadline": (
         "Autre nom de change-deadline : délai avant le début en deçà duquel un patient n'annule ni ne déplace plus.",
         "Another name of change-deadline: how long before the start a patient can last cancel or move.",
@@ -79,6 +105,42 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
     "schedule-known-patients-only": (
         "Cet agenda n'accueille en ligne que les patients déjà venus au cabinet.",
         "This agenda takes online only patients who have been at the practice before.",
+    ),
+    "schedule-capacity": (
+        "Combien de patients ont une place dans chaque créneau de cet agenda.",
+        "How many patients have a place in each slot of this agenda.",
+    ),
+    "schedule-parts": (
+        "Si les patients peuvent prendre une part d'un créneau ; sans réponse, d'un créneau de deux heures ou plus.",
+        "Whether patients can take a part of a slot; when it is not said, of a slot of two hours or more.",
+    ),
+    "schedule-adjacent-slots-max": (
+        "De combien de créneaux qui se suivent un patient peut faire un rendez-vous.",
+        "Of how many slots that follow each other a patient can make one appointment.",
+    ),
+    "slot-capacity": (
+        "Combien de patients ont une place dans ce créneau, quoi que dise son agenda.",
+        "How many patients have a place in this slot, whatever its agenda says.",
+    ),
+    "slot-places-left": (
+        "Combien de places il reste dans ce créneau ; le serveur le dit, et lui seul.",
+        "How many places are left in this slot; the server says so, and nobody else.",
+    ),
+    "appointment-with-gap": (
+        "Le cabinet veut du temps entre les créneaux de ce rendez-vous ; dit par un cabinet, jamais par le patient.",
+        "The practice wants time between the slots of this appointment; said by a practice, never by the patient.",
+    ),
+    "series-scope": (
+        "Avec une annulation : this, this-and-following ou all de sa série ; jamais enregistré.",
+        "With a cancellation: this, this-and-following or all of its series; never stored.",
+    ),
+    "schedule-synchronised-at": (
+        "Quand le logiciel de l'agenda a dit pour la dernière fois ce qui s'y trouve.",
+        "When the agenda's software last said what stands in it.",
+    ),
+    "schedule-stale-after": (
+        "Combien de temps après une synchronisation l'agenda est encore cru ; au-delà, il n'est plus proposé.",
+        "How long after a synchronisation the agenda is still believed; beyond it is not offered any more.",
     ),
     "bookable": (
         "Si un patient peut réserver ce créneau maintenant ; calculé à la recherche, jamais enregistré.",

@@ -1,55 +1,58 @@
 """Days on which a place is closed by the calendar: French public holidays, and the school holidays of the three zones.
 
-Public holidays: Code du travail L3133-1, with Alsace-Moselle (L3134-13) and the territories overseas, by the package
-`holidays`. School holidays: the decrees of the Ministry of Education (2025-2026, 2026-2027); elsewhere and later, nobody
+Public holidays: Code du travail L3133-1, with Alsace-Moselle (L3134-13) and what each territory overseas adds, by law or by
+custom. School holidays: the decrees of the Ministry of Education (2025-2026, 2026-2027); elsewhere and later, nobody
 has said.
 """
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
-import holidays
-
 from creneau_shared.fhir.postal_codes import postal_code
 
-_OF_DEPARTMENT = {"57": "57", "67": "6AE", "68": "6AE"}
-_OVERSEAS = {
-    "971": "971",
-    "972": "972",
-    "973": "973",
-    "974": "974",
-    "975": "PM",
-    "976": "976",
-    "977": "BL",
-    "978": "MF",
-    "984": "TF",
-    "986": "WF",
-    "987": "PF",
-    "988": "NC",
-    "97133": "BL",
-    "97150": "MF",
-    "97123": "BL",
-    "97127": "MF",
+_EVERYWHERE_DAYS = ((1, 1), (5, 1), (5, 8), (7, 14), (8, 15), (11, 1), (11, 11), (12, 25))
+"""month and day"""
+_EVERYWHERE_AFTER_EASTER = (1, 39, 50)
+"""Easter Monday, Ascension, Whit Monday: days after Easter Sunday"""
+_DAYS_OF: dict[str, tuple[tuple[int, int], ...]] = {
+    "57": ((12, 26),),
+    "67": ((12, 26),),
+    "68": ((12, 26),),
+    "971": ((5, 27), (7, 21)),
+    "972": ((5, 22), (7, 21)),
+    "973": ((6, 10),),
+    "974": ((12, 20),),
+    "976": ((4, 27),),
+    "977": ((10, 9),),
+    "978": ((5, 28), (7, 21)),
+    "986": ((4, 28), (6, 29), (7, 29)),
+    "987": ((3, 5), (11, 20)),
+    "988": ((9, 24),),
 }
-"""The beginning of a postal code, or of a commune's code → how `holidays` names the territory."""
+"""What a part of France adds: of the east, the abolition of slavery, Schoelcher's day, the feasts of Wallis and Futuna,
+the arrival of the Gospel and Matari'i, the citizens' day."""
+_AFTER_EASTER_OF = {"57": (-2,), "67": (-2,), "68": (-2,), "971": (-24, -2), "972": (-2,), "987": (-2,)}
+"""Good Friday, and in Guadeloupe the Thursday of the middle of Lent."""
+_PARTS_OF_CODES = {"97133": "977", "97150": "978", "97123": "977", "97127": "978"}
+"""Saint-Barthélemy and Saint-Martin have codes among Guadeloupe's."""
 _OF_ZONE = {
     "America/Guadeloupe": "971",
     "America/Martinique": "972",
     "America/Cayenne": "973",
     "Indian/Reunion": "974",
-    "America/Miquelon": "PM",
+    "America/Miquelon": "975",
     "Indian/Mayotte": "976",
-    "America/St_Barthelemy": "BL",
-    "America/Marigot": "MF",
-    "Indian/Kerguelen": "TF",
-    "Pacific/Wallis": "WF",
-    "Pacific/Tahiti": "PF",
-    "Pacific/Marquesas": "PF",
-    "Pacific/Gambier": "PF",
-    "Pacific/Noumea": "NC",
+    "America/St_Barthelemy": "977",
+    "America/Marigot": "978",
+    "Indian/Kerguelen": "984",
+    "Pacific/Wallis": "986",
+    "Pacific/Tahiti": "987",
+    "Pacific/Marquesas": "987",
+    "Pacific/Gambier": "987",
+    "Pacific/Noumea": "988",
 }
 """For a place of which no more than its clock is known."""
 _FRENCH_ZONES = frozenset({"Europe/Paris", *_OF_ZONE})
@@ -98,24 +101,43 @@ SCHOOL_KNOWN = (date(2025, 9, 1), date(2027, 9, 1))
 """From when to before when the school calendar is known."""
 
 
-def subdivision(code: str | None, zone: str) -> str | None:
-    """How `holidays` names the part of France in which a place is, by its postal code or its commune's, else by its clock;
-    empty for the rest of France, None abroad."""
+def part_of_france(code: str | None, zone: str) -> str | None:
+    """The department or territory of a place, by its postal code or its commune's, else by its clock; empty where that tells
+    no more than France, None abroad."""
     if code is not None:
-        return _OVERSEAS.get(code) or _OVERSEAS.get(code[:3]) or _OF_DEPARTMENT.get(code[:2], "")
+        return _PARTS_OF_CODES.get(code) or (code[:3] if code.startswith(("97", "98")) else code[:2])
     if zone not in _FRENCH_ZONES:
         return None
     return _OF_ZONE.get(zone, "")
 
 
 def is_public_holiday(part: str | None, day: date) -> bool:
-    """`part`: see `subdivision`."""
+    """`part`: see `part_of_france`."""
     return part is not None and day in _public_holidays(part, day.year)
 
 
 @cache
 def _public_holidays(part: str, year: int) -> frozenset[date]:
-    return frozenset(holidays.country_holidays("FR", subdiv=part or None, years=year))
+    sunday = easter(year)
+    moving = (*_EVERYWHERE_AFTER_EASTER, *_AFTER_EASTER_OF.get(part, ()))
+    fixed = (*_EVERYWHERE_DAYS, *_DAYS_OF.get(part, ()))
+    return frozenset(
+        [*(date(year, *day) for day in fixed), *(sunday + timedelta(days=days) for days in moving)]
+    )
+
+
+def easter(year: int) -> date:
+    """Easter Sunday of the Gregorian calendar (the anonymous algorithm, Nature 1876)."""
+    century, of_century = divmod(year, 100)
+    golden = year % 19
+    leap_centuries, rest = divmod(century, 4)
+    correction = (century - (century + 8) // 25 + 1) // 3
+    moon = (19 * golden + century - leap_centuries - correction + 15) % 30
+    leap_years, of_four = divmod(of_century, 4)
+    weekday = (32 + 2 * rest + 2 * leap_years - moon - of_four) % 7
+    shift = (golden + 11 * moon + 22 * weekday) // 451
+    month, day = divmod(moon + weekday - 7 * shift + 114, 31)
+    return date(year, month, day + 1)
 
 
 def school_zone(code: str | None) -> str | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from creneau_booking.domain.openings.expansion import Expansion, covers, merged, overlaps
 from creneau_booking.domain.openings.rules import Interval, Kind, Wanted
 
 
-@dataclass(frozen=True, slots=True)
-class There:
+class There(NamedTuple):
     """A slot that there is, from now on; seconds since 1970."""
 
     id: str

@@ -102,6 +102,14 @@ WITH judged AS MATERIALIZED (
 )
 {SUPERSEDE} SELECT * FROM changed
 """
+
+
+async def rejudge(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
+    """Bring what is served of the slots of these agendas (keys) to what is so: somebody of theirs is taken, or free, who was
+    not. Their turn is ours."""
+    await connection.execute(_REJUDGE, sorted(set(schedules)), now)
+
+
 _DEPENDING = """
 SELECT key FROM schedule WHERE terms && (
   SELECT array_agg('actor=' || ref) FROM (

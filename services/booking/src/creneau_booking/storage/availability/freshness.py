@@ -8,7 +8,7 @@ Other than the rest of an agenda's state, this changes as time goes by; so each 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from prometheus_client import Gauge
 
 from creneau_booking.domain.refusals import RuleFault, RulesUnread, UnreadRule
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 _OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
 SYNCHRONISED_AT = _OWN + "schedule-synchronised-at"
@@ -28,6 +28,8 @@ STALE_AFTER = _OWN + "schedule-stale-after"
 STALE_AFTER_MAX = timedelta(days=366)
 NOTED_AGAIN_AFTER = 10
 """a word of the software is noted again after this part of the time that the agenda states, not with every slot"""
+SPEAKS = frozenset({"software", "system"})
+"""roles of which a slot that is written is a word of the agenda's software"""
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 STALE = Gauge(
@@ -40,13 +42,13 @@ UPDATE agenda SET stale_after_s = $2,
   synchronised_at = CASE WHEN $3::timestamptz IS NOT NULL THEN $3 WHEN $2::integer IS NOT NULL THEN $4 ELSE synchronised_at END
 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 """
-_HEARD = """
+WORD_COUNTS = f"""({{now}}::timestamptz IS NOT NULL AND agenda.stale_after_s IS NOT NULL
+  AND agenda.synchronised_at < {{now}}::timestamptz - make_interval(secs => agenda.stale_after_s / {NOTED_AGAIN_AFTER}.0))"""
+"""Condition on a row of `agenda`: its software, which writes a slot at `now` (SQL; NULL: somebody else does), is to be
+noted as having spoken."""
+_HEARD = f"""
 UPDATE agenda SET synchronised_at = $2
-WHERE schedule_key IN (
-  SELECT schedule_key FROM agenda JOIN schedule ON schedule.key = schedule_key
-  WHERE schedule.id = ANY($1::text[]) AND stale_after_s IS NOT NULL
-    AND (synchronised_at IS NULL OR synchronised_at < $2 - make_interval(secs => stale_after_s / $3::float))
-  ORDER BY schedule_key FOR NO KEY UPDATE OF agenda)
+WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1) AND {WORD_COUNTS.format(now="$2")}
 """
 _COUNT = """
 SELECT count(*) FROM agenda WHERE open AND fresh_until < $1 AND horizon_end > $1
@@ -96,7 +98,10 @@ def freshness_of(schedule: Resource) -> Freshness:
 
 def _duration(quantity: Resource) -> timedelta | tuple[RuleFault, str, str]:
     unit = quantity.get("code")
-    if unit not in _SECONDS or quantity.get("system", "http://unitsofmeasure.org") != "http://unitsofmeasure.org":
+    if (
+        unit not in _SECONDS
+        or quantity.get("system", "http://unitsofmeasure.org") != "http://unitsofmeasure.org"
+    ):
         return "unit", "valueDuration.code", ", ".join(_SECONDS)
     value = quantity.get("value")
     if value is None or Decimal(str(value)) % 1 or value <= 0 or "comparator" in quantity:
@@ -115,9 +120,15 @@ async def keep_freshness(connection: Connection, id_: str, schedule: Resource, n
     await connection.execute(_STATE, id_, seconds, said_at, now)
 
 
-async def heard(connection: Connection, schedules: Iterable[str], now: datetime) -> None:
-    """The software of these agendas (ids) has said something of their slots."""
-    await connection.execute(_HEARD, sorted(set(schedules)), now, NOTED_AGAIN_AFTER)
+def spoken_at(context: WriteContext) -> datetime | None:
+    """When the software of an agenda speaks by a write of its slots; None: somebody else writes them."""
+    return context.now if context.role in SPEAKS else None
+
+
+async def heard(connection: Connection, schedule: str, context: WriteContext) -> None:
+    """A slot of this agenda (id) is taken out of it: its software may have said so."""
+    if (moment := spoken_at(context)) is not None:
+        await connection.execute(_HEARD, schedule, moment)
 
 
 async def synchronised_at(connection: Connection, schedules: Sequence[str]) -> dict[str, datetime]:

@@ -1,0 +1,82 @@
+"""Closing a time of an agenda, and what becomes of the appointments in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.closing import FreeTime
+from creneau_booking.storage.slots import SlotStore
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.datatypes import exact_instant
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+
+RESCHEDULE_REASON = "https://creneau.sante.fr/fhir/StructureDefinition/reschedule-reason"
+"""string on Appointment: why the practice has moved it."""
+_CANCELLATION = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
+
+Outcome = Literal["moved", "cancelled", "left"]
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """What is closed: an agenda (id), from when to when, and why."""
+
+    schedule: str
+    period: tuple[datetime, datetime]
+    reason: str | None
+
+
+class ClosureHandlers:
+    """Moves and cancels what a closure hits, each appointment for itself."""
+
+    def __init__(
+        self, repository: AppointmentRepository, handlers: AppointmentHandlers, slots: SlotStore
+    ) -> None:
+        self._repository = repository
+        self._handlers = handlers
+        self._slots = slots
+
+    async def cancel(
+        self, connection: Connection, context: WriteContext, current: Stored, reason: str | None
+    ) -> Stored:
+        """Cancel a locked appointment as the practice's act: its people are told."""
+        why: Resource = {"coding": [{"system": _CANCELLATION, "code": "prov"}]}
+        if reason:
+            why["text"] = reason
+        resource = {
+            **self._repository.resource(current),
+            "status": "cancelled",
+            "cancelationReason": why,
+        }
+        return await self._handlers.change(connection, context, current, resource)
+
+    async def move(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        to: FreeTime,
+        reason: str | None,
+    ) -> Stored:
+        """Move a locked appointment to a free slot of its agenda: the old time is given back only if the new one is taken."""
+        stored = await self._slots.read(connection, to.slot)
+        slot = loads(stored.content) if stored is not None and stored.content is not None else {}
+        resource = {
+            **self._repository.resource(current),
+            "start": exact_instant(to.start),
+            "end": exact_instant(to.end),
+            "slot": [{"reference": f"Slot/{to.slot}"}],
+            **{name: slot[name] for name in SAID_BY_SLOT if name in slot},
+        }
+        others = [e for e in resource.get("extension", ()) if e.get("url") != RESCHEDULE_REASON]
+        if reason:
+            others.append({"url": RESCHEDULE_REASON, "valueString": reason})
+        if others:
+            resource["extension"] = others
+        return await self._handlers.change(connection, context, current, resource, move=True)

@@ -1,0 +1,82 @@
+"""Slots of agendas that state their openings, carried forward day after day."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from creneau_booking.storage.availability.agendas import beside_others
+from creneau_booking.storage.openings import Made, OpeningStore, due
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Database
+from creneau_shared.logging import describe
+
+DUE = Gauge("creneau_openings_due", "Agendas whose slots are to be made from their rules and are not yet")
+AGENDAS = Counter("creneau_openings_agendas_total", "Agendas whose slots were made from their rules")
+SLOTS = Counter("creneau_openings_slots_total", "Slots that rules have made and taken away", ["change"])
+FAILED = Counter("creneau_openings_failed_total", "Agendas whose slots could not be made, by times")
+TOLD_EVERY_S = 10.0
+"""between two lines of the log on how far a long run is"""
+
+log = structlog.get_logger(__name__)
+
+
+class OpeningsJob:
+    """Makes the slots of the agendas that are due, each in a transaction of its own: whatever breaks off, what is due stays
+    due. Several workers may run it at once: whose turn an agenda is stands in its row."""
+
+    def __init__(self, database: Database, openings: OpeningStore, clock: Clock) -> None:
+        self._database = database
+        self._openings = openings
+        self._clock = clock
+
+    async def sweep(self, stop: asyncio.Event | None = None) -> int:
+        """Make the slots of all agendas that are due; how many agendas."""
+        done, told_at, began = 0, time.monotonic(), time.monotonic()
+        while stop is None or not stop.is_set():
+            made = await self._one()
+            if made is None:
+                break
+            done += 1
+            AGENDAS.inc()
+            SLOTS.labels("appeared").inc(made.appeared)
+            SLOTS.labels("vanished").inc(made.vanished)
+            if time.monotonic() - told_at > TOLD_EVERY_S:
+                told_at = time.monotonic()
+                await self._tell(done, began)
+        DUE.set(await self._due())
+        if done:
+            log.info("slots made from rules", agendas=done, seconds=round(time.monotonic() - began, 1))
+        return done
+
+    async def _one(self) -> Made | None:
+        """The agenda that has been due longest and that nobody else is at; None when there is none."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            await beside_others(connection)
+            found = await self._openings.next_due(connection, now)
+            if found is None:
+                return None
+            key, id_, schedule = found
+            try:
+                async with connection.transaction():
+                    return await self._openings.carry_on(connection, key, schedule, now)
+            except Exception as error:  # whatever it is: one agenda stands in the way of no other
+                log.error("slots not made", schedule=id_, error=describe(error))
+                FAILED.inc()
+                await self._openings.failed(connection, key, now)
+                return Made(0, 0, complete=False)
+
+    async def _due(self) -> int:
+        async with self._database.connection() as connection:
+            return await due(connection, self._clock.now())
+
+    async def _tell(self, done: int, began: float) -> None:
+        left = await self._due()
+        DUE.set(left)
+        log.info(
+            "making slots from rules", agendas=done, left=left, seconds=round(time.monotonic() - began, 1)
+        )

@@ -1,0 +1,64 @@
+"""For whom a call of `$find` or `$soonest` looks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from creneau_booking.domain.access_rules import Birth
+from creneau_booking.operations.references import id_of
+from creneau_booking.storage.candidates import Account, Candidate, Consumer, consumer_of
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.datatypes import parse_interval
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.access import Access
+
+
+async def consumer_for(
+    connection: Connection,
+    access: Access,
+    given: OperationInput,
+    now: datetime,
+    *,
+    per_agenda_max: int,
+    besides: str | None = None,
+) -> Consumer | None:
+    """For whom the practice's rules hold; None for the practice itself.
+
+    The patients are those whom the call names, if the caller acts for them, else all for whom they do; a person
+    whom the call describes (`patient-resource`) is judged by the birth date that it gives. `besides`: an appointment (id)
+    that does not count.
+    """
+    if access.patient_ids is None:
+        return None
+    named = named_patients(given)
+    own = sorted(named & access.patient_ids or access.patient_ids)
+    principal = access.principal
+    consumer = await consumer_of(
+        connection,
+        Account(principal.issuer, principal.subject, access.patient_ids),
+        own,
+        now,
+        per_agenda_max=per_agenda_max,
+        besides=besides or "",
+        oneself=access.rights.oneself,
+    )
+    described = given.resource("Patient", "patient-resource")
+    if described is not None and not named:
+        birth = _birth(described)
+        consumer = consumer.for_anybody((Candidate(birth),) if birth else ())
+    return consumer
+
+
+def named_patients(given: OperationInput) -> frozenset[str]:
+    """The ids of the patients whom the call names."""
+    return frozenset(id_of(reference) for reference in given.references("patient-reference", "patient"))
+
+
+def _birth(patient: Resource) -> Birth | None:
+    """The birth date of a Patient that has not been checked; None when there is none that can be read."""
+    try:
+        low, high = parse_interval(str(patient.get("birthDate", "")), UTC)
+    except ValueError:
+        return None
+    return Birth(low.date(), (high - timedelta(days=1)).date())

@@ -1,0 +1,225 @@
+"""`Slot/$soonest`: the first free slot of each agenda that fits, soonest or nearest first, with whose it is and where.
+
+No guide has this operation; its parameters are named as those of `Appointment/$find` and of the directory's searches.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from creneau_booking.operations.consumers import consumer_for, named_patients
+from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.soonest_query import (
+    CURSORS,
+    KNOWN,
+    count_of,
+    identifiers_of,
+    pairs_of,
+    sought,
+)
+from creneau_booking.storage.agenda_states import remark, remarks_on
+from creneau_booking.storage.logical import identified
+from creneau_booking.storage.slot_table import SlotTable
+from creneau_booking.storage.soonest import First, Soonest, SoonestSearch, Sought
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Issue
+from creneau_shared.fhir.audit import Event
+from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.outcome import operation_outcome
+from creneau_shared.fhir.rest import searching
+from creneau_shared.fhir.rest.exchange import Answer
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.search.bundle import Entry, Link, near_search, outcome_entry, query_url, write_bundle
+from creneau_shared.fhir.search.cursor import Cursor, query_digest
+from creneau_shared.fhir.search.includes import Found, Includer
+from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.search.registry import parameters_of
+from creneau_shared.fhir.search.request import Include, Limits
+from creneau_shared.fhir.search.sql import RowPlace
+from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.ids import new_id
+
+COUNT_DEFAULT = 20
+COUNT_MAX = 100
+STATES_TOLD_MAX = 30
+"""of how many who are named it is said why they have no free slot"""
+CODE = "string"
+
+DEFINITION = operation_definition(
+    "soonest",
+    "Find the first free slot of each agenda",
+    "The first free slot of each agenda that fits and that the caller could book, in the order of time or of distance, "
+    "with the agendas and those whom they name; counts of what fits.",
+    [
+        parameter("specialty", CODE, maximum="*"),
+        parameter("service-type", CODE, maximum="*"),
+        parameter("visit-type", CODE, maximum="*"),
+        parameter("near", "string"),
+        parameter("place", "string", maximum="*"),
+        parameter("practitioner", "string", maximum="*"),
+        parameter("practitioner-role", "string", maximum="*"),
+        parameter("healthcare-service", "string", maximum="*"),
+        parameter("organization", "string", maximum="*"),
+        parameter("schedule", "string", maximum="*"),
+        parameter("mode", "code", maximum="*"),
+        parameter("language", CODE, maximum="*"),
+        parameter("sector", CODE, maximum="*"),
+        parameter("accessibility", CODE, maximum="*"),
+        parameter("new-patient", "boolean"),
+        parameter("after", "dateTime"),
+        parameter("before", "dateTime"),
+        parameter("days", "string", maximum="*"),
+        parameter("times", "code", maximum="*"),
+        parameter("sort", "code"),
+        parameter("facets", "boolean"),
+        parameter("patient-reference", "string", maximum="*"),
+        parameter("_count", "integer"),
+        parameter("cursor", "string"),
+        parameter("return", "Bundle", use="out", minimum=1),
+    ],
+    affects_state=False,
+    resource="Slot",
+)
+
+INCLUDES = tuple(
+    Include(source, (parameters_of(source)[name],), iterate=source != "Slot")
+    for source, name in (
+        ("Slot", "schedule"),
+        ("Schedule", "actor"),
+        ("PractitionerRole", "practitioner"),
+        ("PractitionerRole", "location"),
+    )
+)
+
+
+class SoonestOperation:
+    """`$soonest` over the index of first free starts."""
+
+    def __init__(self, *, per_agenda_max: int, read_max: int) -> None:
+        self._per_agenda_max = per_agenda_max
+        self._read_max = read_max
+
+    def declare(self) -> Operation:
+        return Operation(DEFINITION, self.handle)
+
+    async def handle(self, call: OperationCall) -> Answer:
+        """Look for the first slots, and answer a page of them."""
+        request, service = call.request, call.service
+        given = OperationInput.of(request)
+        access = request.access("Slot", "s")
+        pairs = pairs_of(given)
+        count = count_of(given, COUNT_DEFAULT, COUNT_MAX)
+        digest = query_digest("Slot/$soonest", pairs)
+        scope = searching.scope_of(access)
+        async with service.connection() as connection:
+            logical = await identified(connection, identifiers_of(given))
+            wanted = sought(given, request.now, service.base_url, logical)
+            after = None
+            if text := given.first(*CURSORS):
+                values = service.cursors.decode(str(text), digest).place.values
+                after = (values[0], values[1])
+            with_facets = after is None and str(given.first("facets")).lower() != "false"
+            consumer = await consumer_for(
+                connection, access, given, request.now, per_agenda_max=self._per_agenda_max
+            )
+            free = [("status", "free"), *([("bookable", "true")] if consumer is not None else [])]
+            asked = searching.parse(service, request, "Slot", free, strict=True)
+            catalog = service.catalog.with_table(SlotTable(service.clock, consumer=consumer))
+            search = SoonestSearch(
+                connection, catalog, scope, asked.conditions, consumer, wanted,
+                now=request.now, read_max=self._read_max, counting=with_facets,
+            )  # fmt: skip
+            page = await search.page(count, after)
+            includer = Includer(catalog, scope, INCLUDES, Limits())
+            included = await includer.follow(connection, [_followed(one) for one in page.found])
+            facets = search.facets() if with_facets else None
+            states = (
+                [] if after is not None or page.more else await _states(connection, wanted, page, request.now)
+            )
+            judged = named_patients(given) & (access.patient_ids or frozenset())
+            if judged:  # the practices' rules looked at their age and appointments
+                await service.auditor.record(connection, request, Event("E", "Slot", patients=judged))
+        entries = [_match(service.base_url, one) for one in page.found]
+        entries += [
+            Entry(f"{service.base_url}/{row.type}/{row.id}", row.content, {"mode": "include"})
+            for row in included
+        ]
+        issues = [*_ignored(given), *_remarks(page), *states, *includer.issues]
+        if issues:
+            entries.append(outcome_entry(dumps(operation_outcome(issues, request.language))))
+        if facets is not None:
+            entries.append(Entry(f"urn:uuid:{new_id()}", dumps(_facets(*facets)), {"mode": "outcome"}))
+        url = f"{service.base_url}/Slot/$soonest"
+        shown = service.shown(request, pairs)
+        own = [*shown, *((CURSOR_PARAMETER, str(t)) for t in given.all(*CURSORS)[:1])]
+        links = [Link("self", query_url(url, own))]
+        if page.more:
+            last = page.found[-1].place(by_distance=wanted.by_distance)
+            cursor = service.cursors.encode(Cursor(RowPlace(last), page.total), digest)
+            links.append(Link("next", query_url(url, [*shown, (CURSOR_PARAMETER, cursor)])))
+        return Answer(200, write_bundle("searchset", entries, total=page.total, links=links))
+
+
+async def _states(connection: Connection, wanted: Sought, page: Soonest, now: datetime) -> list[Issue]:
+    """Why some of those who are named, or nobody at all, have a free slot."""
+    references = [reference for group in wanted.named for reference in group]
+    if len(references) > STATES_TOLD_MAX or (page.found and len(references) < 2):
+        return []
+    if not references:
+        named = bool(wanted.named)
+        return [] if page.found else [remark("agenda-not-connected" if named else "no-free-slot")]
+    return await remarks_on(connection, references, frozenset(one.schedule for one in page.found), now)
+
+
+def _followed(one: First) -> Found:
+    return Found(one.row, [f"schedule=Schedule/{one.agenda}"])
+
+
+def _match(base_url: str, one: First) -> Entry:
+    distance = one.row.distance_m
+    said = {"mode": "match"} if distance is None else near_search("match", distance)
+    return Entry(f"{base_url}/Slot/{one.row.id}", one.row.content, said)
+
+
+def _ignored(given: OperationInput) -> list[Issue]:
+    return [
+        Issue(
+            "not-supported",
+            f"Le paramètre « {name} » n'est pas connu de $soonest ; il est laissé de côté.",
+            f"$soonest does not know the parameter “{name}”; it was left out.",
+            severity="warning",
+            details_code="ignored",
+        )
+        for name in sorted(given.names - KNOWN)
+    ]
+
+
+def _remarks(page: Soonest) -> list[Issue]:
+    if not page.cut:
+        return []
+    return [
+        Issue(
+            "incomplete",
+            "Trop d'agendas conviennent pour les parcourir tous ; précisez la recherche pour être sûr d'avoir les premiers.",
+            "Too many agendas fit to look through all of them; narrow the search to be sure of the first ones.",
+            severity="information",
+            details_code="not-all-looked-through",
+        )
+    ]
+
+
+def _facets(agendas: int | None, counts: dict[str, dict[str, int]]) -> Resource:
+    """Parameters: how many agendas with a free slot fit, and of them how many for each code of each facet."""
+    parts: list[Resource] = []
+    if agendas is not None:
+        parts.append({"name": "agendas", "valueInteger": agendas})
+    for name in sorted(counts):
+        codes = sorted(counts[name].items(), key=lambda pair: (-pair[1], pair[0]))
+        parts.append(
+            {
+                "name": name,
+                "part": [{"name": code, "valueInteger": number} for code, number in codes],
+            }
+        )
+    return {"resourceType": "Parameters", "id": "facets", **({"parameter": parts} if parts else {})}

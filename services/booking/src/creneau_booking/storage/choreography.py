@@ -1,0 +1,64 @@
+"""What a client that follows HL7's choreography means, who writes Slots and Appointments itself while the server moves them
+too: its version is stale by the server's own doing, and nobody else's."""
+
+from __future__ import annotations
+
+from creneau_booking.domain.answers import all_have_accepted
+from creneau_booking.domain.appointment import Appointment
+from creneau_booking.domain.status import AppointmentStatus
+from creneau_booking.storage.appointment_mapper import without_ours
+from creneau_booking.storage.availability.places import of_kind
+from creneau_shared.fhir.storage.store import Resource
+
+_BUSY = ("busy", "busy-tentative")
+_WAITING: tuple[AppointmentStatus, ...] = ("proposed", "pending")
+_SERVERS = ("meta", "status")
+
+
+def slot_moved_by_itself(
+    read: Resource, current: Resource, said: str, sent: Resource | None, *, taken: bool
+) -> bool:
+    """Whether a slot differs from the version that a client `read` by what its appointment has made of it.
+
+    `said`: what its agenda says of it; `taken`: whether an appointment has it; `sent`: what the client writes.
+    """
+    # How many places are left is ours to say, and changes with each that is taken.
+    read, current = of_kind(read), of_kind(current)
+    sent = of_kind(sent) if sent is not None else None
+    if sent is not None and _without(sent, "meta") == _without(current, "meta"):
+        return True  # it is so already
+    if _without(read, *_SERVERS) != _without(current, *_SERVERS):
+        return False
+    return said == read["status"] or (taken and said == "free" and read["status"] in _BUSY)
+
+
+def appointment_moved_by_itself(read: Resource, current: Resource) -> bool:
+    """Whether an appointment differs from the version that a client `read` by what answers have made of it: it was
+    waiting, and somebody has accepted."""
+    if read["status"] not in _WAITING or current["status"] not in ("pending", "booked"):
+        return False
+    return _unanswered(read) == _unanswered(current)
+
+
+def onto(sent: Resource, read: Resource, current: Resource) -> Resource:
+    """What a client changes of what it `read`, over what has become of it since."""
+    kept: Resource = {
+        name: current[name]
+        for name in ("status", "participant", "extension")
+        if name in current and sent.get(name) == read.get(name)
+    }
+    return {**sent, **kept}
+
+
+def is_on_its_way(before: Appointment, after: Appointment) -> bool:
+    """Whether somebody says `pending` of what their answers have booked: everybody has accepted, nothing else is said."""
+    return before.status == "booked" and after.status == "pending" and all_have_accepted(after)
+
+
+def _unanswered(appointment: Resource) -> Resource:
+    people = [_without(p, "status") for p in appointment["participant"]]
+    return {**_without(without_ours(appointment), *_SERVERS), "participant": people}
+
+
+def _without(resource: Resource, *names: str) -> Resource:
+    return {name: value for name, value in resource.items() if name not in names}

@@ -1,0 +1,90 @@
+"""Visits that a practice puts where another one is: the slot stays the first one's, and says that it is overbooked.
+
+Nobody is in two places in the schema all the same: the second visit takes its patient and nobody else, and comes into the
+first one's place when that is given up, so that no time is offered in which somebody is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from creneau_booking.domain.status import SLOT_STATUS_OF
+from creneau_booking.storage.slot_rows import IS_OVERBOOKED, OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.json import loads
+
+_TAKEN = """
+SELECT coalesce(bool_and(locked.taken_by IS NOT NULL), false) AND count(*) = cardinality($1::uuid[])
+FROM (SELECT taken_by FROM slot WHERE id = ANY($1) ORDER BY schedule_key, start, id FOR UPDATE) AS locked
+"""
+_MARK = f"""
+WITH marked AS (
+  UPDATE slot SET extra = {{extra}}, version = slot.version + 1, last_updated = $2
+  WHERE id = ANY($1::uuid[]) AND {{still}} {IS_OVERBOOKED.format(slot="slot")}
+  RETURNING {SUPERSEDED}
+)
+{SUPERSEDE} SELECT * FROM marked
+"""
+_MARK_SQL = _MARK.format(extra=f"'{OVERBOOKED}' || coalesce(slot.extra, '')", still="NOT")
+_UNMARK_SQL = _MARK.format(extra=f"nullif(replace(slot.extra, '{OVERBOOKED}', ''), '')", still="")
+_OVERBOOKED = f"""
+SELECT id, coalesce(name, id::text) AS name, schedule_key, start, taken_by FROM slot
+WHERE id = ANY($1::uuid[]) AND {IS_OVERBOOKED.format(slot="slot")} ORDER BY schedule_key, start, id FOR UPDATE
+"""
+_THERE = """
+SELECT id, content FROM appointment
+WHERE terms @> ARRAY['slot=Slot/' || $1] AND terms && $2::text[] AND id <> $3 AND NOT deleted ORDER BY key
+"""
+_INHERIT = f"""
+WITH inherited AS (
+  UPDATE slot SET taken_by = $4, status = $5::slot_status, version = slot.version + 1, last_updated = $6
+  WHERE (schedule_key, start, id) = ($1, $2, $3)
+  RETURNING {SUPERSEDED}
+)
+{SUPERSEDE} SELECT * FROM inherited
+"""
+_TAKING = [f"status={status}" for status in SLOT_STATUS_OF]
+
+
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """Whose a slot becomes, and whom that takes for how long."""
+
+    appointment: str
+    actors: tuple[str, ...]
+    start: datetime
+    end: datetime
+
+
+async def are_taken(connection: Connection, slots: Sequence[str]) -> bool:
+    """Whether all these slots are somebody's; locked, whatever they are."""
+    return bool(await connection.fetchval(_TAKEN, [slot_key(id_) for id_ in slots]))
+
+
+async def mark(connection: Connection, slots: Sequence[str], now: datetime) -> None:
+    """Say of these slots that they are overbooked."""
+    await connection.execute(_MARK_SQL, [slot_key(id_) for id_ in slots], now)
+
+
+async def left(
+    connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime
+) -> list[Heir]:
+    """An appointment has left these slots: of those that were overbooked, who is there still comes into its place, and
+    those where only one is left say it no longer. Whom the heirs take is the caller's to take."""
+    heirs: list[Heir] = []
+    for slot in await connection.fetch(_OVERBOOKED, [slot_key(id_) for id_ in slots]):
+        there = await connection.fetch(_THERE, slot["name"], _TAKING, appointment_id)
+        if slot["taken_by"] is None and there:
+            visit = loads(there[0]["content"])
+            place = (slot["schedule_key"], slot["start"], slot["id"])
+            await connection.execute(_INHERIT, *place, there[0]["id"], SLOT_STATUS_OF[visit["status"]], now)
+            actors = await connection.fetch(
+                "SELECT actor FROM agenda_actor WHERE schedule_key = $1 ORDER BY 1", slot["schedule_key"]
+            )
+            start, end = (datetime.fromisoformat(visit[name]) for name in ("start", "end"))
+            heirs.append(Heir(there[0]["id"], tuple(row["actor"] for row in actors), start, end))
+        if len(there) < 2:
+            await connection.execute(_UNMARK_SQL, [slot["id"]], now)
+    return heirs

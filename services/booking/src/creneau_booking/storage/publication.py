@@ -1,0 +1,114 @@
+"""What is published in bulk, read in one snapshot: agendas that are open, their places and people, and the slots that a
+patient could book.
+
+What is free is what `storage.availability.rule` says of it, with the rules of its agenda; nothing of anybody's is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from creneau_booking.storage.availability.freshness import is_fresh
+from creneau_booking.storage.availability.rule import agenda_of, is_free, is_open
+from creneau_booking.storage.slot_rows import content_sql
+from creneau_booking.storage.slot_visibility import is_public
+from creneau_booking.storage.unshown import real_slot
+from creneau_shared.database.pool import Connection
+
+ROWS_A_FETCH = 2_000
+TURN = "hashtextextended('bulk publication', 0)"
+
+_AGENDAS = f"""
+SELECT schedule.key, schedule.content,
+  (SELECT min(substr(t, 24)) FROM unnest(schedule.terms) AS t WHERE starts_with(t, 'actor=PractitionerRole/')) AS role,
+  ARRAY(SELECT DISTINCT place FROM (
+    SELECT substr(t, 16) AS place FROM unnest(schedule.terms) AS t WHERE t ~ '^actor=Location/[^/]+$'
+    UNION ALL SELECT role_place.place FROM unnest(schedule.terms) AS t
+      JOIN role_place ON starts_with(t, 'actor=PractitionerRole/') AND role_place.role = substr(t, 24)
+  ) AS places ORDER BY 1) AS places
+FROM schedule JOIN agenda ON agenda.schedule_key = schedule.key
+WHERE NOT schedule.deleted AND agenda.open AND agenda.horizon_end > $1 AND {is_fresh("agenda", "$1")} AND {real_slot("agenda")}
+"""
+_NAMED = """
+SELECT content FROM {table} AS named WHERE NOT deleted AND content IS NOT NULL AND (
+  id IN (SELECT substr(reference, {length}) FROM agenda_named JOIN agenda USING (schedule_key)
+    WHERE open AND starts_with(reference, '{type}/')){more})
+ORDER BY key
+"""
+_TABLES = {
+    "Location": (
+        "location",
+        """ OR id IN (SELECT place FROM role_place JOIN agenda_named ON reference = 'PractitionerRole/' || role
+          JOIN agenda USING (schedule_key) WHERE open)""",
+    ),
+    "PractitionerRole": ("practitioner_role", ""),
+    "HealthcareService": ("healthcare_service", ""),
+}
+_SLOTS = f"""
+SELECT slot.schedule_key, {content_sql("slot", "slot_kind")} AS content
+FROM slot JOIN slot_kind ON slot_kind.key = slot.kind_key {agenda_of("slot")}
+WHERE slot.start >= $2 AND slot.start < $3 AND {is_free("slot", "$1")} AND {is_open("slot", "$1")}
+  AND {is_public("slot_kind")} AND {real_slot("slot")}
+ORDER BY slot.schedule_key, slot.start, slot.id
+"""
+_PUT = """
+INSERT INTO publication (id, published_at, etag, manifest) VALUES (1, $1, $2, $3)
+ON CONFLICT (id) DO UPDATE SET published_at = excluded.published_at, etag = excluded.etag, manifest = excluded.manifest
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedAgenda:
+    """An agenda that is open: its Schedule (JSON), its role (id) and its places (ids)."""
+
+    key: int
+    content: bytes
+    role: str | None
+    places: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """The last that was published: when, its entity tag, and the manifest (JSON)."""
+
+    published_at: datetime
+    etag: str
+    manifest: str
+
+
+async def is_ours_to_publish(connection: Connection) -> bool:
+    """Whether nobody else publishes at this moment; nobody will until the transaction ends."""
+    return bool(await connection.fetchval(f"SELECT pg_try_advisory_xact_lock({TURN})"))
+
+
+async def published_agendas(connection: Connection, now: datetime) -> list[PublishedAgenda]:
+    """The agendas that are open and up to date."""
+    return [PublishedAgenda(*row) for row in await connection.fetch(_AGENDAS, now)]
+
+
+async def published_named(connection: Connection, resource_type: str) -> AsyncIterator[bytes]:
+    """The places, roles or offers (JSON) of open agendas, as the directory says them."""
+    table, more = _TABLES[resource_type]
+    sql = _NAMED.format(table=table, type=resource_type, length=len(resource_type) + 2, more=more)
+    async for row in connection.cursor(sql, prefetch=ROWS_A_FETCH):
+        yield row["content"]
+
+
+async def published_slots(
+    connection: Connection, now: datetime, start: datetime, end: datetime
+) -> AsyncIterator[tuple[int, bytes]]:
+    """The slots (JSON) that begin in `[start, end)` and that a patient could book now, each with its agenda (key)."""
+    async for row in connection.cursor(_SLOTS, now, start, end, prefetch=ROWS_A_FETCH):
+        yield row["schedule_key"], row["content"]
+
+
+async def last_publication(connection: Connection) -> Publication | None:
+    """What was published last."""
+    row = await connection.fetchrow("SELECT published_at, etag, manifest FROM publication WHERE id = 1")
+    return Publication(*row) if row is not None else None
+
+
+async def keep_publication(connection: Connection, published: Publication) -> None:
+    await connection.execute(_PUT, published.published_at, published.etag, published.manifest)

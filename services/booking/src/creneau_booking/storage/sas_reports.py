@@ -1,0 +1,101 @@
+"""Which appointments the SAS platform is to be told of: a row each, written with the appointment, claimed by a worker.
+
+A row says the newest version that there is to tell, and the newest that was told. While one is being told, nobody tells a
+later one: so the platform never hears an older state after a newer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from creneau_shared.database.pool import Connection
+
+_DUE = """
+INSERT INTO sas_report AS known (appointment_id, version, due_at)
+SELECT $1, $2, $3 WHERE $4 OR EXISTS (SELECT FROM sas_report WHERE appointment_id = $1)
+ON CONFLICT (appointment_id) DO UPDATE SET version = excluded.version, due_at = excluded.due_at, attempts = 0
+"""
+_CLAIM = """
+UPDATE sas_report SET attempts = attempts + 1, sending_until = $2
+WHERE appointment_id = (
+  SELECT appointment_id FROM sas_report WHERE due_at <= $1 AND (sending_until IS NULL OR sending_until <= $1)
+  ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING appointment_id, version, attempts, reported_version IS NOT NULL OR begun
+"""
+_BEGUN = "UPDATE sas_report SET begun = true WHERE appointment_id = $1"
+_TOLD = """
+UPDATE sas_report SET reported_version = $2, sending_until = NULL, refused = NULL,
+  due_at = CASE WHEN version > $2 THEN $3::timestamptz END, attempts = CASE WHEN version > $2 THEN 0 ELSE attempts END
+WHERE appointment_id = $1
+"""
+_AGAIN = "UPDATE sas_report SET sending_until = NULL, due_at = $2 WHERE appointment_id = $1"
+_REFUSED = """
+UPDATE sas_report SET refused = $3, sending_until = NULL, due_at = CASE WHEN version > $2 THEN $4::timestamptz END
+WHERE appointment_id = $1
+"""
+_APPOINTMENT = "SELECT content, version FROM appointment WHERE id = $1 AND NOT deleted"
+_PEOPLE = """
+SELECT content FROM practitioner WHERE NOT deleted AND (id = ANY($1::text[]) OR id IN (
+  SELECT substr(t, 27) FROM practitioner_role, unnest(terms) AS t
+  WHERE id = ANY($2::text[]) AND starts_with(t, 'practitioner=Practitioner/')))
+ORDER BY array_position($1::text[], id) NULLS LAST, id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DueReport:
+    """An appointment (id) of which the platform is to be told, for the `attempts`th time; `begun`: it may know of it."""
+
+    appointment: str
+    version: int
+    attempts: int
+    begun: bool
+
+
+async def report_due(
+    connection: Connection, appointment: str, version: int, now: datetime, *, new: bool
+) -> None:
+    """There is a new version to tell; `new`: also of an appointment of which the platform was never told."""
+    await connection.execute(_DUE, appointment, version, now, new)
+
+
+async def claim_report(connection: Connection, now: datetime, until: datetime) -> DueReport | None:
+    """The next that is due, which nobody else tells before `until`."""
+    row = await connection.fetchrow(_CLAIM, now, until)
+    return DueReport(*row) if row is not None else None
+
+
+async def report_begun(connection: Connection, appointment: str) -> None:
+    """From now on the platform may know of the appointment, whatever becomes of the answer."""
+    await connection.execute(_BEGUN, appointment)
+
+
+async def report_told(connection: Connection, appointment: str, version: int, now: datetime) -> None:
+    await connection.execute(_TOLD, appointment, version, now)
+
+
+async def report_again(connection: Connection, appointment: str, at: datetime) -> None:
+    await connection.execute(_AGAIN, appointment, at)
+
+
+async def report_refused(
+    connection: Connection, appointment: str, version: int, why: str, now: datetime
+) -> None:
+    """It is not told again, until the appointment changes."""
+    await connection.execute(_REFUSED, appointment, version, why, now)
+
+
+async def forget_report(connection: Connection, appointment: str) -> None:
+    await connection.execute("DELETE FROM sas_report WHERE appointment_id = $1", appointment)
+
+
+async def appointment_to_report(connection: Connection, id_: str) -> tuple[bytes, int] | None:
+    """The appointment (JSON) and its version; None: it is not there any more."""
+    row = await connection.fetchrow(_APPOINTMENT, id_)
+    return (row["content"], row["version"]) if row is not None else None
+
+
+async def people_named(connection: Connection, practitioners: list[str], roles: list[str]) -> list[bytes]:
+    """The Practitioners (JSON) of these ids, and of these roles (ids)."""
+    return [row["content"] for row in await connection.fetch(_PEOPLE, practitioners, roles)]

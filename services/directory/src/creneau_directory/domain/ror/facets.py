@@ -1,0 +1,153 @@
+"""What a resource that claims a ROR profile (`meta.profile`) must say: the mandatory facets of the ROR 0.7 (model 3.0).
+
+Each fault names where (FHIRPath below the type), which facet, and what is wrong with it: missing, repeated, or unfit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from creneau_directory.domain.ror.capacities import capacity_faults
+from creneau_directory.domain.ror.urls import EXTENSION, Resource, codes, extensions, value_of
+
+Problem = Literal["missing", "repeated", "unfit"]
+
+_NOS: Final = "https://mos.esante.gouv.fr/NOS/"
+_ACTIVITY: Final = f"{_NOS}TRE_R211-ActiviteOperationnelle/FHIR/TRE-R211-ActiviteOperationnelle"
+_CARE_MODE: Final = f"{_NOS}TRE_R213-ModePriseEnCharge/FHIR/TRE-R213-ModePriseEnCharge"
+_EXPERTISE: Final = f"{_NOS}TRE_R04-TypeSavoirFaire/FHIR/TRE-R04-TypeSavoirFaire"
+_REGION: Final = f"{_NOS}TRE_R30-RegionOM/FHIR/TRE-R30-RegionOM"
+_PERSON: Final = "urn:oid:1.2.250.1.71.4.2.1"
+_UNIT: Final = "https://oi.esante.gouv.fr"
+
+
+@dataclass(frozen=True, slots=True)
+class FacetFault:
+    """A facet (its name in the ROR) that is not as it must be, and the element where it belongs."""
+
+    element: str
+    facet: str
+    problem: Problem
+
+
+def claims_ror(resource: Resource) -> bool:
+    """Whether the resource says that it is of the ROR."""
+    profile = f"{EXTENSION}ror-{resource['resourceType'].lower()}"
+    return any(
+        str(named).partition("|")[0] == profile for named in resource.get("meta", {}).get("profile", ())
+    )
+
+
+def facet_faults(resource: Resource) -> Iterator[FacetFault]:
+    """The faults of a resource that claims a ROR profile; none of any other."""
+    rule = _RULES.get(resource["resourceType"])
+    if rule is None or not claims_ror(resource):
+        return
+    yield from _once(_extensions(resource, "ror-meta-creation-date"), "extension", "metaCreationDate")
+    regions = [tag for tag in resource["meta"].get("tag", ()) if tag.get("system") == _REGION]
+    yield from _at_most_once(regions, "meta.tag", "codeRegion")
+    yield from rule(resource)
+    for index, contact in enumerate(resource.get("telecom", ())):
+        yield from _telecom(contact, f"telecom[{index}]")
+
+
+def _of_offers(offer: Resource) -> Iterator[FacetFault]:
+    yield from _once(offer.get("identifier", ()), "identifier", "identifiantOffre")
+    yield from _once(offer.get("type", ()), "type", "champActivite")
+    yield from _at_most_once(offer.get("category", ()), "category", "typeOffre")
+    yield from _once(_of_system(offer, "specialty", _ACTIVITY), "specialty", "activiteOperationnelle")
+    yield from _once(_of_system(offer, "characteristic", _CARE_MODE), "characteristic", "modePriseEnCharge")
+    sensitive = _extensions(offer, "ror-healthcareservice-sensitive-unit")
+    yield from _once(sensitive, "extension", "uniteSensible")
+    if any(not isinstance(value_of(one), bool) for one in sensitive):
+        yield FacetFault("extension", "uniteSensible", "unfit")
+    patients = _extensions(offer, "ror-healthcareservice-patient-type")
+    yield from _once(patients, "extension", "patientele")
+    for one in patients:
+        ages = list(extensions(one, "ageRange"))
+        yield from _once(ages, "extension", "trancheAge")
+        if any(not _is_range(value_of(age)) for age in ages):
+            yield FacetFault("extension", "trancheAge", "unfit")
+    closings = [one for one in offer.get("notAvailable", ()) if one.get("id") == "closingReopeningDate"]
+    yield from _at_most_once(closings, "notAvailable", "dateFermetureReouverture")
+    if any(not one.get("during") for one in closings):
+        yield FacetFault("notAvailable", "dateFermetureReouverture", "missing")
+
+
+def _of_places(place: Resource) -> Iterator[FacetFault]:
+    yield from _once(_extensions(place, "ror-commune-cog"), "extension", "communeCog")
+    for index, fault in capacity_faults(place):
+        yield FacetFault(f"extension[{index}]", fault.part, fault.problem)
+
+
+def _of_organizations(organization: Resource) -> Iterator[FacetFault]:
+    units = [one for one in organization.get("identifier", ()) if one.get("system") == _UNIT]
+    yield from _at_most_once(units, "identifier", "identifiantOI")
+    yield from _at_most_once(organization.get("address", ()), "address", "adresse")
+    for index, contact in enumerate(organization.get("contact", ())):
+        if not contact.get("purpose"):
+            yield FacetFault(f"contact[{index}].purpose", "natureContact", "missing")
+
+
+def _of_practitioners(person: Resource) -> Iterator[FacetFault]:
+    national = [one for one in person.get("identifier", ()) if one.get("system") == _PERSON]
+    yield from _once(national, "identifier", "idNatPs")
+
+
+def _of_situations(role: Resource) -> Iterator[FacetFault]:
+    if "practitioner" not in role:
+        yield FacetFault("practitioner", "professionnel", "missing")
+    yield from _once(role.get("healthcareService", ()), "healthcareService", "offreOperationnelle")
+    yield from _once(role.get("code", ()), "code", "profession")
+    mode = _extensions(role, "ror-practitionerrole-unit-exercise-mode")
+    yield from _once(mode, "extension", "modeExercice")
+    yield from _once(_of_system(role, "specialty", _EXPERTISE), "specialty", "typeSavoirFaire")
+
+
+_RULES: Final[Mapping[str, Callable[[Resource], Iterator[FacetFault]]]] = {
+    "HealthcareService": _of_offers,
+    "Location": _of_places,
+    "Organization": _of_organizations,
+    "Practitioner": _of_practitioners,
+    "PractitionerRole": _of_situations,
+}
+
+
+def _telecom(contact: Resource, where: str) -> Iterator[FacetFault]:
+    if not contact.get("value"):
+        yield FacetFault(f"{where}.value", "adresseTelecom", "missing")
+    for name, facet in (
+        ("ror-telecom-communication-channel", "canal"),
+        ("ror-telecom-confidentiality-level", "niveauConfidentialite"),
+    ):
+        yield from _once(_extensions(contact, name), f"{where}.extension", facet)
+
+
+def _extensions(element: Resource, name: str) -> list[Resource]:
+    return list(extensions(element, EXTENSION + name))
+
+
+def _of_system(resource: Resource, element: str, system: str) -> list[Resource]:
+    """The concepts of an element that have a code of the system."""
+    return [
+        concept
+        for concept in resource.get(element, ())
+        if any(coding.get("system") == system and codes(coding) for coding in concept.get("coding", ()))
+    ]
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, Mapping) and all("value" in value.get(end, ()) for end in ("low", "high"))
+
+
+def _once(found: Any, element: str, facet: str) -> Iterator[FacetFault]:
+    if not found:
+        yield FacetFault(element, facet, "missing")
+    yield from _at_most_once(found, element, facet)
+
+
+def _at_most_once(found: Any, element: str, facet: str) -> Iterator[FacetFault]:
+    if len(found) > 1:
+        yield FacetFault(element, facet, "repeated")

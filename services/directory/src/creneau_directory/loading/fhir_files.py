@@ -1,0 +1,83 @@
+"""FHIR files: the NDJSON of an `$export`, a Bundle, a folder of either. Each resource is checked as if it were written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from creneau_directory.loading.json_records import BrokenArrayError, records
+from creneau_directory.loading.pieces import Fragment, Line, Piece, Refused
+from creneau_directory.loading.text_lines import opened, raw_lines
+from creneau_directory.storage.tables import TYPES
+from creneau_shared.errors import CreneauError
+from creneau_shared.fhir.json import loads
+
+Check = Callable[[dict[str, Any]], str | None]
+"""What is wrong with a resource, in a sentence; None: nothing."""
+_NAMES: Final = ("*.ndjson", "*.ndjson.gz", "*.json", "*.json.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class FhirFiles:
+    """Resources of the directory's types under their own ids."""
+
+    check: Check
+    bytes_max: int
+    name: str = "ror"
+    merges: bool = False
+
+    def lines(self, path: Path) -> Iterator[Line]:
+        """The resources of a file, or of all the files of a folder in the order of their names."""
+        files = sorted({one for name in _NAMES for one in path.glob(name)}) if path.is_dir() else [path]
+        number = 0
+        for file in files:
+            for pieces in self._file(file):
+                number += 1
+                yield Line(number, pieces)
+
+    def _file(self, path: Path) -> Iterator[tuple[Piece, ...]]:
+        with opened(path) as file:
+            first = next(raw_lines(file, self.bytes_max), b"")
+        head = first.lstrip()[:4096]
+        if not first.rstrip().endswith(b"}") or b'"resourceType":"Bundle"' in head.replace(b" ", b""):
+            yield from self._bundle(path)
+        else:
+            with opened(path) as file:
+                yield from (self._line(raw) for raw in raw_lines(file, self.bytes_max) if raw.strip())
+
+    def _bundle(self, path: Path) -> Iterator[tuple[Piece, ...]]:
+        with opened(path) as file:
+            try:
+                for entry in records(file, "entry", self.bytes_max):
+                    yield self._entry(entry)
+            except BrokenArrayError as error:
+                yield (Refused("broken-file", str(error)),)
+
+    def _line(self, raw: bytes) -> tuple[Piece, ...]:
+        if len(raw) >= self.bytes_max - 1:
+            return (Refused("too-long", f"longer than {self.bytes_max} bytes"),)
+        try:
+            resource = loads(raw)
+        except CreneauError as error:
+            return (Refused("json", error.issues[0].en[:200]),)
+        return self._resource(resource)
+
+    def _entry(self, entry: Any) -> tuple[Piece, ...]:
+        request = entry.get("request", {}) if isinstance(entry, dict) else {}
+        if request.get("method") == "DELETE":
+            kind, _, id_ = str(request.get("url", "")).partition("/")
+            if kind in TYPES and id_:
+                return (Fragment({"resourceType": kind, "id": id_}, gone=True),)
+            return (Refused("delete", f"cannot tell what {request.get('url')} names"),)
+        return self._resource(entry.get("resource") if isinstance(entry, dict) else None)
+
+    def _resource(self, resource: Any) -> tuple[Piece, ...]:
+        if not isinstance(resource, dict) or resource.get("resourceType") not in TYPES:
+            kind = resource.get("resourceType") if isinstance(resource, dict) else type(resource).__name__
+            return (Refused("type", f"no type of the directory: {kind}"),)
+        if not resource.get("id"):
+            return (Refused("id", "a resource without an id"),)
+        fault = self.check(resource)
+        return (Refused("invalid", fault),) if fault is not None else (Fragment(resource),)

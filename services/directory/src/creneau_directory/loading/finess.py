@@ -1,0 +1,304 @@
+"""FINESS, both published forms: the historic CSV (`structureet`, `geolocalisation`; or with a header of its own), and the
+JSON of FINESS+ (`pmej[]`, each with its establishments `ege[]`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from creneau_directory.domain.communes import StatedCommune, is_commune_code, remark_on
+from creneau_directory.domain.identifiers import FINESS, NATIONAL_STRUCTURE_ID, SIRENE, finess_key_holds
+from creneau_directory.loading.json_records import BrokenArrayError, records
+from creneau_directory.loading.nos import ESTABLISHMENT, MARK, STRUCTURE_ID, coding, is_deprecated
+from creneau_directory.loading.pieces import Fragment, Line, Piece, Refused, Remark, Resource
+from creneau_directory.loading.places import a_place
+from creneau_directory.loading.projections import national
+from creneau_directory.loading.text_lines import decoded, opened, raw_lines
+
+_SOURCE: Final = "https://finess.esante.gouv.fr"
+_NUMBER: Final = re.compile(r"[0-9][0-9A-Z][0-9]{7}")
+_STRUCTURE: Final = (
+    "record", "nofinesset", "nofinessej", "rs", "rslongue", "complrs", "compldistrib", "numvoie", "typvoie", "voie",
+    "compvoie", "lieuditbp", "commune", "departement", "libdepartement", "ligneacheminement", "telephone", "telecopie",
+    "categetab", "libcategetab", "categagretab", "libcategagretab", "siret", "codeape", "codemft", "libmft", "codesph",
+    "libsph", "dateouv", "dateautor", "datemaj", "numuai",
+)  # fmt: skip
+_PLACED: Final = ("record", "nofinesset", "coordx", "coordy", "sourcecoordet", "datemaj")
+_OVERSEAS: Final = {"9A": "971", "9B": "972", "9C": "973", "9D": "974", "9E": "975", "9F": "976"}
+"""How the column département writes those overseas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finess:
+    """The files of FINESS; which form it is, the file says."""
+
+    bytes_max: int
+    name: str = "finess"
+    merges: bool = True
+
+    def lines(self, path: Path) -> Iterator[Line]:
+        """ValueError when the file is none of FINESS's."""
+        with opened(path) as file:
+            start = file.read(1)
+        if start in (b"{", b" ", b"\n"):
+            yield from self._of_json(path)
+        else:
+            yield from self._of_csv(path)
+
+    def _of_csv(self, path: Path) -> Iterator[Line]:
+        with opened(path) as file:
+            titles: Sequence[str] | None = None
+            for number, raw in enumerate(raw_lines(file, self.bytes_max), 1):
+                if not raw:
+                    continue
+                text, foreign = decoded(raw)
+                fields = text.split(";")
+                if number == 1:
+                    titles = _titles(fields)
+                    continue
+                pieces = list(_of_fields(fields, titles))
+                if foreign and isinstance(pieces[0], Fragment):
+                    pieces.append(Remark("encoding", "no UTF-8: read as Windows-1252"))
+                yield Line(number, tuple(pieces))
+
+    def _of_json(self, path: Path) -> Iterator[Line]:
+        number = 0
+        with opened(path) as file:
+            try:
+                for number, entity in enumerate(records(file, "pmej", self.bytes_max), 1):
+                    yield Line(number, tuple(_of_entity(entity)))
+            except BrokenArrayError as error:
+                yield Line(number + 1, (Refused("broken-file", str(error)),))
+
+
+def _titles(fields: Sequence[str]) -> Sequence[str] | None:
+    """The columns' names, when the first line has them; None: those of `structureet` and `geolocalisation`."""
+    if fields[0] == "finess":
+        return None
+    titles = [field.strip().lower() for field in fields]
+    if "nofinesset" not in titles:
+        raise ValueError("no file of FINESS: the first line says neither finess nor nofinesset")
+    return titles
+
+
+def _of_fields(fields: Sequence[str], titles: Sequence[str] | None) -> Iterator[Piece]:
+    names = titles if titles is not None else _PLACED if fields[0] == "geolocalisation" else _STRUCTURE
+    if titles is None and fields[0] not in ("structureet", "geolocalisation"):
+        yield Refused("record", f"unknown kind of record: {fields[0][:40]}")
+        return
+    if len(fields) != len(names):
+        yield Refused("columns", f"{len(fields)} columns instead of {len(names)}")
+        return
+    row = {name: field.strip() for name, field in zip(names, fields, strict=True)}
+    if not _NUMBER.fullmatch(row["nofinesset"]):
+        yield Refused("shift", "what stands under nofinesset is no FINESS number")
+        return
+    if titles is None and fields[0] == "geolocalisation":
+        yield from _position(row)
+        return
+    for name, pattern in (
+        ("nofinessej", _NUMBER),
+        ("categetab", re.compile(r"[0-9A-Z]{0,4}")),
+        ("siret", re.compile(r"([0-9]{14})?")),
+    ):
+        if row.get(name) and not pattern.fullmatch(row[name]):
+            yield Refused("shift", f"what stands under {name} is nothing of the kind")
+            return
+    department = _OVERSEAS.get(row["departement"], row["departement"])
+    commune = row.get("cog") or _commune(department, row["commune"])
+    postal, _, town = row["ligneacheminement"].partition(" ")
+    yield from _establishment(
+        number=row["nofinesset"],
+        legal=row["nofinessej"],
+        name=row["rslongue"] or row["rs"],
+        short=row["rs"],
+        category=row["categetab"],
+        siret=row["siret"],
+        lines=_filled(
+            row["complrs"],
+            row["compldistrib"],
+            _street(row["numvoie"], row["typvoie"], row["voie"]),
+            row["compvoie"],
+            row["lieuditbp"],
+        ),
+        commune=commune,
+        postal=row.get("codepostal") or postal,
+        town=row.get("libelle_routage") or town,
+        phones=(("phone", row["telephone"]), ("fax", row["telecopie"])),
+        position=_metres(department, row.get("coordx"), row.get("coordy")),
+        active=True,
+    )
+
+
+def _commune(department: str, part: str) -> str:
+    """INSEE code of a commune from its département and its own three digits (two overseas)."""
+    return f"{department}{part[-2:] if len(department) == 3 else part}" if part else ""
+
+
+def _metres(department: str, x: str | None, y: str | None) -> tuple[float, float] | None:
+    try:
+        return national(department, float(x or ""), float(y or ""))
+    except ValueError:
+        return None
+
+
+def _position(row: Mapping[str, str]) -> Iterator[Piece]:
+    """The place's position, on a line of its own after all the structures."""
+    department = row["nofinesset"][:2]
+    if department == "97" or department in _OVERSEAS:
+        department = _OVERSEAS.get(department, row["nofinesset"][:3])
+    position = _metres(department, row["coordx"], row["coordy"])
+    if position is None:
+        yield Refused("position", "no coordinates")
+        return
+    latitude, longitude = position
+    found = {"longitude": round(longitude, 6), "latitude": round(latitude, 6)}
+    yield Fragment({"resourceType": "Location", "id": f"site-finess-{row['nofinesset']}", "position": found})
+
+
+def _of_entity(entity: Mapping[str, Any]) -> Iterator[Piece]:
+    said = entity.get("informationsGeneralesPMEJ") or {}
+    number = str(said.get("numFinessPm") or "")
+    if not _NUMBER.fullmatch(number):
+        yield Refused("shift", "a pmej without a FINESS number")
+        return
+    closed = entity.get("etatObjet") not in (None, "A") or bool(said.get("dateFermeture"))
+    name = said.get("denominationLonguePmSmsse") or said.get("denominationPm") or number
+    yield Fragment(
+        _organization(number, str(name), None, str(said.get("siren") or ""), "", not closed, legal=None),
+        gone=closed,
+    )
+    for establishment in entity.get("ege") or ():
+        yield from _of_establishment(establishment, number)
+
+
+def _of_establishment(establishment: Mapping[str, Any], legal: str) -> Iterator[Piece]:
+    said = establishment.get("informationsGeneralesEGE") or {}
+    number = str(said.get("numFinessEge") or "")
+    if not _NUMBER.fullmatch(number):
+        yield Refused("shift", "an ege without a FINESS number")
+        return
+    address = next(iter(establishment.get("adresse") or ()), None) or {}
+    where = address.get("coordonneesGeographique") or {}
+    telecom = next((one.get("telecom") or {} for one in establishment.get("contact") or ()), {})
+    street = _street(*(str(address.get(name) or "") for name in ("numeroVoie", "typeVoie", "libelleVoie")))
+    yield from _establishment(
+        number=number,
+        legal=legal,
+        name=str(said.get("nomEgeLong") or said.get("nomEgeCourt") or number),
+        short=str(said.get("nomEgeCourt") or ""),
+        category=str(establishment.get("categorieentiteGeographiqueExercice") or ""),
+        siret=str(said.get("siret") or ""),
+        lines=_filled(
+            address.get("complementPointGeographique"),
+            street,
+            address.get("complementVoie"),
+            address.get("lieuDit"),
+        ),
+        commune=str(address.get("cogCommune") or ""),
+        postal=str(address.get("codePostal") or ""),
+        town=str(address.get("ligneAcheminement") or ""),
+        phones=tuple(
+            (kind, str(telecom.get(name) or ""))
+            for name, kind in (("telephone", "phone"), ("telecopie", "fax"), ("courriel", "email"))
+        ),
+        position=_degrees(where.get("coordonneeY"), where.get("coordonneeX")),
+        active=establishment.get("etatObjet") in (None, "A") and not said.get("dateFermeture"),
+    )
+
+
+def _degrees(latitude: Any, longitude: Any) -> tuple[float, float] | None:
+    try:
+        return float(latitude), float(longitude)
+    except (TypeError, ValueError):
+        return None
+
+
+def _filled(*texts: Any) -> list[str]:
+    return [str(text).strip() for text in texts if text and str(text).strip()]
+
+
+def _street(number: str, kind: str, name: str) -> str:
+    return " ".join(filter(None, (number, kind, name)))
+
+
+def _establishment(
+    *,
+    number: str,
+    legal: str,
+    name: str,
+    short: str,
+    category: str,
+    siret: str,
+    lines: Sequence[str],
+    commune: str,
+    postal: str,
+    town: str,
+    phones: Sequence[tuple[str, str]],
+    position: tuple[float, float] | None,
+    active: bool,
+) -> Iterator[Piece]:
+    if not finess_key_holds(number):
+        yield Remark("key", f"the key of FINESS {number} does not hold")
+    if category and is_deprecated(ESTABLISHMENT, category):
+        yield Remark("deprecated-code", f"TRE-R66#{category}")
+    if commune and not is_commune_code(commune):
+        yield Remark("commune", f"{commune} is no commune's code")
+    elif commune and (remark := remark_on(StatedCommune("", commune, postal or None))):
+        yield Remark("commune", f"{commune} {postal}: {remark}")
+    organization = _organization(number, name, short, siret, category, active, legal=legal)
+    yield Fragment(organization, gone=not active)
+    place = a_place(
+        f"site-finess-{number}",
+        name=name,
+        lines=lines,
+        town=town,
+        postal=postal,
+        commune=commune,
+        country="",
+        organization=organization["id"],
+        telecom=[{"system": kind, "value": value} for kind, value in phones if value],
+        source=_SOURCE,
+        position=position,
+    )
+    yield Fragment(place, gone=not active)
+
+
+def _organization(
+    number: str, name: str, short: str | None, siret: str, category: str, active: bool, *, legal: str | None
+) -> Resource:
+    identifiers: list[Resource] = []
+    for code, system, value in (
+        ("40", NATIONAL_STRUCTURE_ID, f"1{number}"),
+        ("1", FINESS, number),
+        ("3" if len(siret) == 14 else "2", SIRENE, siret),
+    ):
+        if value:
+            identifiers.append(
+                {
+                    "type": {"coding": [{"system": STRUCTURE_ID, "code": code}]},
+                    "system": system,
+                    "value": value,
+                }
+            )
+    meta: Resource = {"source": _SOURCE}
+    if category and is_deprecated(ESTABLISHMENT, category):
+        meta["tag"] = [{"system": MARK, "code": "deprecated-code"}]
+    resource: Resource = {
+        "resourceType": "Organization",
+        "id": f"finess-{number}",
+        "meta": meta,
+        "identifier": identifiers,
+    }
+    resource["active"] = active
+    if category:
+        resource["type"] = [{"coding": [coding(ESTABLISHMENT, category)]}]
+    resource["name"] = name or number
+    if short and short != name:
+        resource["alias"] = [short]
+    if legal and legal != number and _NUMBER.fullmatch(legal):
+        resource["partOf"] = {"reference": f"Organization/finess-{legal}"}
+    return resource

@@ -1,0 +1,89 @@
+"""The elements of a long array within a JSON object, one by one: memory does not depend on the length of the array."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from json import JSONDecodeError, JSONDecoder
+from typing import IO, Any
+
+_CHUNK = 1 << 16
+_BETWEEN = re.compile(r"[\s,]*")
+
+
+class BrokenArrayError(ValueError):
+    """The array does not end, or what stands in it is no JSON."""
+
+
+def records(file: IO[bytes], name: str, characters_max: int) -> Iterator[Any]:
+    """The elements of the first array called `name`. BrokenArrayError when there is none, or it breaks off."""
+    text = _Text(file, characters_max)
+    start = re.compile(rf'"{re.escape(name)}"\s*:\s*\[')
+    text.find(start)
+    decoder = JSONDecoder(parse_float=Decimal)  # decimals as they are written
+    while True:
+        text.skip(_BETWEEN)
+        if text.peek() == "]":
+            return
+        yield text.value(decoder)
+
+
+class _Text:
+    """What has been read of the file and not used up."""
+
+    def __init__(self, file: IO[bytes], characters_max: int) -> None:
+        self._file = file
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")()
+        self._most = characters_max
+        self._text, self._at, self._ended = "", 0, False
+
+    def find(self, start: re.Pattern[str]) -> None:
+        """Go behind the first match."""
+        while (match := start.search(self._text, self._at)) is None:
+            if not self._more():
+                raise BrokenArrayError(f"no array {start.pattern}")
+            self._text, self._at = self._text[max(0, len(self._text) - 2 * _CHUNK) :], 0
+        self._at = match.end()
+
+    def skip(self, what: re.Pattern[str]) -> None:
+        while True:
+            match = what.match(self._text, self._at)
+            self._at = match.end() if match else self._at
+            if self._at < len(self._text) or not self._more():
+                return
+
+    def peek(self) -> str:
+        if self._at >= len(self._text):
+            raise BrokenArrayError("the file ends within the array")
+        return self._text[self._at]
+
+    def value(self, decoder: JSONDecoder) -> Any:
+        """One value. It is read again with twice as much text behind it until it is whole."""
+        wanted = _CHUNK
+        while True:
+            try:
+                found, end = decoder.raw_decode(self._text, self._at)
+            except JSONDecodeError as error:
+                left = len(self._text) - self._at
+                if left > self._most or self._ended:
+                    raise BrokenArrayError(f"{error.msg} at character {error.pos - self._at}") from error
+                while len(self._text) - self._at < left + wanted and self._more():
+                    pass
+                wanted *= 2
+            else:
+                self._text, self._at = self._text[end:], 0
+                return found
+
+    def _more(self) -> bool:
+        """Whether there was more to read."""
+        if self._ended:
+            return False
+        chunk = self._file.read(_CHUNK)
+        self._ended = not chunk
+        try:
+            self._text += self._decode.decode(chunk, final=self._ended)
+        except UnicodeDecodeError as error:
+            raise BrokenArrayError(str(error)) from error
+        return not self._ended

@@ -1,0 +1,62 @@
+"""The NOS's code systems as files name them: addresses, labels, which codes are closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import creneau_french
+
+MARK = "https://creneau.sante.fr/fhir/CodeSystem/load-mark"
+"""System of the tags that loading puts on what it has taken with a remark: `deprecated-code`."""
+
+
+def nos(name: str) -> str:
+    """`TRE_R38-SpecialiteOrdinale` → its address."""
+    return f"https://mos.esante.gouv.fr/NOS/{name}/FHIR/{name.replace('_', '-')}"
+
+
+PROFESSION = nos("TRE_G15-ProfessionSante")
+CATEGORY = nos("TRE_R09-CategorieProfessionnelle")
+SKILL_KIND = nos("TRE_R04-TypeSavoirFaire")
+EXERCISE_MODE = nos("TRE_R23-ModeExercice")
+SECTOR = nos("TRE_R02-SecteurActivite")
+FUNCTION = nos("TRE_R21-Fonction")
+ACTIVITY_KIND = nos("TRE_R22-GenreActivite")
+ESTABLISHMENT = nos("TRE_R66-CategorieEtablissement")
+STRUCTURE_ID = nos("TRE_G07-TypeIdentifiantStructure")
+COMMUNE = nos("TRE_R13-CommuneOM")
+SKILLS: Mapping[str, str] = {
+    "S": nos("TRE_R38-SpecialiteOrdinale"),
+    "C": nos("TRE_R39-Competence"),
+    "CEX": nos("TRE_R40-CompetenceExclusive"),
+    "DNQ": nos("TRE_R42-DESCnonQualifiant"),
+    "CAPA": nos("TRE_R43-CapaciteSavoirFaire"),
+}
+"""Kind of skill (TRE_R04) → the code system of its codes."""
+
+
+@cache
+def _systems() -> Mapping[str, Mapping[str, tuple[str, bool]]]:
+    """Address → code → label, and whether it is closed."""
+    return {
+        row["url"]: {
+            code: (display, bool(rest and rest[-1] == 1)) for code, display, *rest in row["concepts"]
+        }
+        for row in creneau_french.code_systems()
+    }
+
+
+def is_deprecated(system: str, code: str) -> bool:
+    """Whether a code of a system that is held here is closed, or not (any longer) among its codes."""
+    known = _systems().get(system)
+    if known is None:
+        return False
+    return code not in known or known[code][1]
+
+
+def coding(system: str, code: str) -> dict[str, Any]:
+    """A Coding with the label of today."""
+    label = _systems().get(system, {}).get(code)
+    return {"system": system, "code": code, **({"display": label[0]} if label else {})}

@@ -1,0 +1,283 @@
+"""A load from its first line to its report.
+
+Reading: lines become fragments, batch by batch, in a transaction with how far it is. Writing: the fragments of each
+resource are put together, compared by digest with what the source gave last, and what is new or changed is stored, told to
+others and remembered in one transaction. Missing: what the source had given and a whole file does not have is ended. Each
+step can be broken off and goes on where it was; doing it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from pathlib import Path
+
+import orjson
+
+from creneau_directory.loading.merging import ended, merged
+from creneau_directory.loading.pieces import Fragment, Line, Refused, Resource, Source
+from creneau_directory.loading.settings import LoadSettings
+from creneau_directory.publishing import resource_event
+from creneau_directory.storage import loads as kept
+from creneau_directory.storage.bulk import BulkStore
+from creneau_directory.storage.loads import Load, Said
+from creneau_directory.storage.tables import TYPES
+from creneau_directory.views import indexed
+from creneau_shared.clock import Clock
+from creneau_shared.database.pool import Connection, Database
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.messaging.outbox import append
+
+_EDGE_BYTES = 1 << 16
+Tell = Callable[[str, Load], None]
+
+
+class LoadRefusedError(Exception):
+    """The file is not believed: too much of it is refused, or too much is missing. What is said is the reason."""
+
+
+class SourceBusyError(Exception):
+    """Another process loads from this source now."""
+
+
+@dataclass
+class Loading:
+    """One load. `accept_gone`: believe the file, however much is missing from it."""
+
+    database: Database
+    clock: Clock
+    base_url: str
+    source: Source
+    settings: LoadSettings
+    accept_gone: bool = False
+    tell: Tell = lambda _, __: None
+    _stores: dict[str, BulkStore] = field(default_factory=dict)
+    _told_at: float = 0.0
+
+    async def run(self, path: Path, *, whole: bool) -> Load:
+        """Load a file. LoadRefusedError, SourceBusyError; ValueError for a file of another kind."""
+        self._stores = {name: BulkStore(name, self.base_url, indexed) for name in TYPES}
+        held, done = asyncio.get_running_loop().create_future(), asyncio.Event()
+        guard = asyncio.create_task(self._hold(held, done))
+        try:
+            if not await held:
+                raise SourceBusyError(self.source.name)
+            return await self._run(path, whole=whole)
+        finally:
+            done.set()
+            await guard
+
+    async def _hold(self, held: asyncio.Future[bool], done: asyncio.Event) -> None:
+        """Keep others from loading from the source until it is done: by a session of its own."""
+        async with self.database.connection() as connection:
+            mine = await kept.lock_source(connection, self.source.name)
+            held.set_result(mine)
+            await done.wait()
+            if mine:
+                await kept.unlock_source(connection, self.source.name)
+
+    async def _run(self, path: Path, *, whole: bool) -> Load:
+        fingerprint = fingerprint_of(path)
+        async with self.database.transaction() as connection:
+            load = await kept.begun(connection, self.source.name, path.name, fingerprint, whole=whole)
+        if load.phase == "reading":
+            await self._read(load, path)
+        if load.phase == "writing":
+            await self._check_refused(load)
+            await self._write(load)
+        if load.phase == "missing":
+            await self._end_missing(load)
+        async with self.database.transaction() as connection:
+            await kept.finished(connection, load, "done")
+        self._say("done", load, always=True)
+        return load
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    async def _read(self, load: Load, path: Path) -> None:
+        lines = (line for line in self.source.lines(path) if line.number > load.lines)
+        while batch := list(islice(lines, self.settings.load_batch_lines)):
+            async with self.database.transaction() as connection:
+                await self._lay_down(connection, load, batch)
+                load.lines = batch[-1].number
+                await kept.keep(connection, load)
+            self._say("reading", load)
+        async with self.database.transaction() as connection:
+            load.phase = "writing"
+            await kept.keep(connection, load)
+
+    async def _lay_down(self, connection: Connection, load: Load, batch: Sequence[Line]) -> None:
+        fragments: list[tuple[str, str, int, bool, bytes]] = []
+        told: list[tuple[int, str, str, str]] = []
+        for line in batch:
+            load.count("read")
+            refused = False
+            for piece in line.pieces:
+                if isinstance(piece, Fragment):
+                    one = piece.resource
+                    fragments.append((one["resourceType"], one["id"], line.number, piece.gone, dumps(one)))
+                elif isinstance(piece, Refused):
+                    refused = True
+                    told.append((line.number, "refused", piece.reason, piece.detail))
+                else:
+                    told.append((line.number, "remark", piece.kind, piece.detail))
+                    load.count(f"remark:{piece.kind}")
+            load.count("refused", refused)
+        room = self.settings.load_refusals_kept_max - load.counts.get("told", 0)
+        load.count("told", min(len(told), max(room, 0)))
+        await kept.lay_down(connection, load, fragments)
+        await kept.refuse(connection, load, told[: max(room, 0)])
+
+    async def _check_refused(self, load: Load) -> None:
+        read, refused = load.counts.get("read", 0), load.counts.get("refused", 0)
+        if refused > read * self.settings.load_refused_share_max and refused > 1:
+            await self._give_up(
+                load,
+                f"{refused} of {read} lines are refused: a damaged file? Nothing was written (LOAD_REFUSED_SHARE_MAX).",
+            )
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    async def _write(self, load: Load) -> None:
+        while True:
+            async with self.database.transaction() as connection:
+                said = await kept.next_said(connection, load, self.settings.load_batch_resources)
+                for resource_type, of_type in groupby(said, key=lambda one: one.resource_type):
+                    await self._write_batch(connection, load, resource_type, list(of_type))
+                if said:
+                    load.after = (said[-1].resource_type, said[-1].id)
+                else:
+                    load.phase, load.after = "missing", ("", "")
+                await kept.keep(connection, load)
+            if not said:
+                return
+            self._say("writing", load)
+
+    async def _write_batch(
+        self, connection: Connection, load: Load, resource_type: str, said: Sequence[Said]
+    ) -> None:
+        ids = [one.id for one in said]
+        before = await kept.known_digests(connection, load.source, resource_type, ids)
+        not_ours = await kept.given_by_others(connection, load.source, resource_type, ids)
+        digests: dict[str, bytes] = {}
+        changed: list[Resource] = []
+        for one in said:
+            resource = await self._resource(connection, one)
+            digest = hashlib.sha256(dumps(resource) if resource is not None else b"gone").digest()
+            digests[one.id] = digest
+            if one.id in not_ours:
+                load.count("left to others")
+            elif before.get(one.id) == digest:
+                load.count("unchanged")
+            elif resource is not None:
+                changed.append(resource)
+        await self._store(connection, load, resource_type, changed)
+        gone = frozenset(one.id for one in said if one.gone)
+        await kept.remember(connection, load, resource_type, digests, gone)
+
+    async def _resource(self, connection: Connection, said: Said) -> Resource | None:
+        """What the file says of a resource; None: that it is gone, and it never was here."""
+        # What was put together here has no decimals but those of places, which any reader keeps.
+        read = orjson.loads if self.source.merges else loads
+        fragments = [read(content) for content in said.contents]
+        whole = merged(fragments) if self.source.merges else fragments[-1]
+        if not said.gone:
+            return whole
+        if len(whole) > 2:
+            return ended(whole)
+        current = await self._stores[said.resource_type].read(connection, said.id)
+        if current is None or current.content is None:
+            return None
+        return ended(_without_version(loads(current.content)))
+
+    async def _store(
+        self, connection: Connection, load: Load, resource_type: str, resources: Sequence[Resource]
+    ) -> None:
+        if not resources:
+            return
+        context = WriteContext(now=self.clock.now(), subject=f"load:{load.source}")
+        stored, new = await self._stores[resource_type].write(connection, context, resources)
+        await append(connection, [resource_event(one, None) for one in stored])
+        load.count("created", new)
+        load.count("updated", len(resources) - new)
+
+    # -- what is missing -------------------------------------------------------------------------------------
+
+    async def _end_missing(self, load: Load) -> None:
+        if not load.whole:
+            return
+        async with self.database.transaction() as connection:
+            missing, given = await kept.missing(connection, load)
+        too_many = missing > max(given * self.settings.load_gone_share_max, self.settings.load_gone_free)
+        if too_many and not self.accept_gone:
+            await self._give_up(
+                load,
+                f"{missing} of {given} entries are missing: a truncated file? Nothing was ended (LOAD_GONE_SHARE_MAX);"
+                " --accept-gone believes it.",
+            )
+        while True:
+            async with self.database.transaction() as connection:
+                entries = await kept.next_missing(connection, load, self.settings.load_batch_resources)
+                for resource_type, of_type in groupby(entries, key=lambda entry: entry[0]):
+                    await self._end(connection, load, resource_type, [id_ for _, id_ in of_type])
+                await kept.keep(connection, load)
+            if not entries:
+                return
+            self._say("missing", load)
+
+    async def _end(self, connection: Connection, load: Load, resource_type: str, ids: Sequence[str]) -> None:
+        not_ours = await kept.given_by_others(connection, load.source, resource_type, ids)
+        store = self._stores[resource_type]
+        current = await store.read_many(connection, [id_ for id_ in ids if id_ not in not_ours])
+        resources = [
+            _without_version(loads(one.content)) for one in current.values() if one.content is not None
+        ]
+        changed = [after for one in resources if (after := ended(one)) != one]
+        updated = load.counts.get("updated", 0)
+        await self._store(connection, load, resource_type, changed)
+        load.counts["updated"] = updated
+        load.count("ended", len(changed))
+        await kept.remember(connection, load, resource_type, dict.fromkeys(ids, b""), frozenset(ids))
+
+    async def _give_up(self, load: Load, why: str) -> None:
+        async with self.database.transaction() as connection:
+            await kept.finished(connection, load, "refused")
+        raise LoadRefusedError(why)
+
+    def _say(self, phase: str, load: Load, *, always: bool = False) -> None:
+        now = time.monotonic()
+        if always or now - self._told_at >= self.settings.load_progress_s:
+            self._told_at = now
+            self.tell(phase, load)
+
+
+def _without_version(resource: Resource) -> Resource:
+    meta = {k: v for k, v in resource.get("meta", {}).items() if k not in ("versionId", "lastUpdated")}
+    return {**{k: v for k, v in resource.items() if k != "meta"}, **({"meta": meta} if meta else {})}
+
+
+def fingerprint_of(path: Path) -> str:
+    """By which the same file is known again, without reading it whole: its size, its beginning and its end."""
+    digest = hashlib.sha256()
+    for file in _files(path):
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size} ".encode())
+        with file.open("rb") as opened:
+            digest.update(opened.read(_EDGE_BYTES))
+            opened.seek(max(0, size - _EDGE_BYTES))
+            digest.update(opened.read(_EDGE_BYTES))
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> Iterator[Path]:
+    yield from sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+def summary(load: Load) -> Mapping[str, int]:
+    """What a load has counted, but for its bookkeeping."""
+    return {name: number for name, number in load.counts.items() if name != "told"}

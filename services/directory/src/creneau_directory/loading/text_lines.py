@@ -1,0 +1,52 @@
+"""Lines of text files as they come: plain, gzipped or in a zip; UTF-8, or what Windows-1252 reads; with a BOM or without."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+BOM = b"\xef\xbb\xbf"
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file, unpacked when it is packed; of a zip, its largest member."""
+    with path.open("rb") as file:
+        start = file.read(4)
+        file.seek(0)
+        if start.startswith(_GZIP):
+            with gzip.open(file) as unpacked:
+                yield io.BufferedReader(unpacked, 1 << 20)
+        elif start.startswith(_ZIP):
+            with zipfile.ZipFile(file) as archive:
+                member = max(archive.infolist(), key=lambda one: one.file_size)
+                with archive.open(member) as unpacked:
+                    yield unpacked
+        else:
+            yield file
+
+
+def raw_lines(file: IO[bytes], bytes_max: int) -> Iterator[bytes]:
+    """The lines without their ends, the first without its BOM; of a longer line its beginning."""
+    first = True
+    while line := file.readline(bytes_max):
+        if not line.endswith(b"\n") and len(line) >= bytes_max:
+            while (rest := file.readline(bytes_max)) and not rest.endswith(b"\n"):
+                pass
+        if first:
+            line, first = line.removeprefix(BOM), False
+        yield line.rstrip(b"\r\n")
+
+
+def decoded(line: bytes) -> tuple[str, bool]:
+    """The text, and whether it was no UTF-8 (older files are in Windows-1252)."""
+    try:
+        return line.decode("utf-8"), False
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="replace"), True

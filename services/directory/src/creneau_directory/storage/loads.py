@@ -1,0 +1,227 @@
+"""What loading keeps in the database: how far it is, what a file says, what each source gave before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from creneau_shared.database.pool import Connection
+
+PRECEDENCE = ("ror", "finess", "annuaire")
+"""Of an entry that several sources give, the first of these has the last word."""
+
+
+@dataclass(slots=True)
+class Load:
+    """A run: what it reads, how far it is, what it has counted."""
+
+    id: int
+    source: str
+    whole: bool
+    phase: str
+    lines: int
+    after: tuple[str, str]
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, name: str, number: int = 1) -> None:
+        self.counts[name] = self.counts.get(name, 0) + number
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a file says of one resource: its fragments in the order of their lines, and whether the last says it is gone."""
+
+    resource_type: str
+    id: str
+    contents: tuple[bytes, ...]
+    gone: bool
+
+
+async def lock_source(connection: Connection, source: str) -> bool:
+    """Whether this session alone now loads from the source; held until the session ends."""
+    sql = "SELECT pg_try_advisory_lock(hashtextextended('load ' || $1, 0))"
+    return bool(await connection.fetchval(sql, source))
+
+
+async def unlock_source(connection: Connection, source: str) -> None:
+    """Let others load from the source."""
+    await connection.execute("SELECT pg_advisory_unlock(hashtextextended('load ' || $1, 0))", source)
+
+
+async def begun(connection: Connection, source: str, file: str, fingerprint: str, *, whole: bool) -> Load:
+    """The load of this very file that was broken off, or a new one; what other files had begun is dropped."""
+    row = await connection.fetchrow(
+        "SELECT id, phase, lines, after_type, after_id, counts FROM load WHERE source = $1 AND fingerprint = $2"
+        " AND whole = $3 AND finished_at IS NULL ORDER BY id DESC LIMIT 1",
+        source,
+        fingerprint,
+        whole,
+    )
+    if row is not None and await _is_whole(connection, row["id"], row["lines"]):
+        counts = orjson.loads(row["counts"])
+        after = (row["after_type"], row["after_id"])
+        return Load(row["id"], source, whole, row["phase"], row["lines"], after, counts)
+    await connection.execute("SET LOCAL statement_timeout = 0")
+    await connection.execute(
+        "DELETE FROM load_fragment WHERE load IN (SELECT id FROM load WHERE source = $1)", source
+    )
+    await connection.execute(
+        "UPDATE load SET finished_at = now(), phase = 'dropped' WHERE source = $1 AND finished_at IS NULL",
+        source,
+    )
+    id_ = await connection.fetchval(
+        "INSERT INTO load (source, file, fingerprint, whole) VALUES ($1, $2, $3, $4) RETURNING id",
+        source,
+        file,
+        fingerprint,
+        whole,
+    )
+    return Load(id_, source, whole, "reading", 0, ("", ""))
+
+
+async def _is_whole(connection: Connection, load: int, lines: int) -> bool:
+    """Whether the fragments of a load are still there: a crash of PostgreSQL empties their table."""
+    sql = "SELECT EXISTS (SELECT FROM load_fragment WHERE load = $1)"
+    return lines == 0 or bool(await connection.fetchval(sql, load))
+
+
+async def keep(connection: Connection, load: Load) -> None:
+    """Remember how far the load is."""
+    await connection.execute(
+        "UPDATE load SET phase = $2, lines = $3, after_type = $4, after_id = $5, counts = $6 WHERE id = $1",
+        load.id,
+        load.phase,
+        load.lines,
+        *load.after,
+        orjson.dumps(load.counts).decode(),
+    )
+
+
+async def lay_down(
+    connection: Connection, load: Load, rows: Sequence[tuple[str, str, int, bool, bytes]]
+) -> None:
+    """Keep fragments: type, id, line, gone, content."""
+    await connection.copy_records_to_table(
+        "load_fragment",
+        records=[(load.id, *row) for row in rows],
+        columns=["load", "resource_type", "id", "line", "gone", "content"],
+    )
+
+
+async def refuse(connection: Connection, load: Load, rows: Sequence[tuple[int, str, str, str]]) -> None:
+    """Keep what the report says: line, refusal or remark, reason, detail."""
+    await connection.copy_records_to_table(
+        "load_refusal",
+        records=[(load.id, *row) for row in rows],
+        columns=["load", "line", "kind", "reason", "detail"],
+    )
+
+
+async def refusals(connection: Connection, load: int) -> Sequence[Mapping[str, Any]]:
+    """The report's lines, in their order."""
+    rows = await connection.fetch(
+        "SELECT line, kind, reason, detail FROM load_refusal WHERE load = $1 ORDER BY line, kind DESC", load
+    )
+    return [dict(row) for row in rows]
+
+
+_NEXT = """
+WITH ids AS (
+    SELECT DISTINCT resource_type, id FROM load_fragment
+    WHERE load = $1 AND (resource_type, id) > ($2, $3) ORDER BY resource_type, id LIMIT $4
+)
+SELECT f.resource_type, f.id, array_agg(f.content ORDER BY f.line) AS contents,
+       (array_agg(f.gone ORDER BY f.line DESC))[1] AS gone
+FROM ids JOIN load_fragment AS f ON f.load = $1 AND f.resource_type = ids.resource_type AND f.id = ids.id
+GROUP BY f.resource_type, f.id ORDER BY f.resource_type, f.id
+"""
+
+
+async def next_said(connection: Connection, load: Load, most: int) -> list[Said]:
+    """What the file says of the next resources."""
+    rows = await connection.fetch(_NEXT, load.id, *load.after, most)
+    return [Said(row["resource_type"], row["id"], tuple(row["contents"]), row["gone"]) for row in rows]
+
+
+async def known_digests(
+    connection: Connection, source: str, resource_type: str, ids: Sequence[str]
+) -> Mapping[str, bytes]:
+    """What the source gave last of these, by digest."""
+    rows = await connection.fetch(
+        "SELECT id, digest FROM load_known WHERE source = $1 AND resource_type = $2 AND id = ANY($3::text[])",
+        source,
+        resource_type,
+        list(ids),
+    )
+    return {row["id"]: row["digest"] for row in rows}
+
+
+async def given_by_others(
+    connection: Connection, source: str, resource_type: str, ids: Sequence[str]
+) -> frozenset[str]:
+    """Those of which a source with precedence has the last word."""
+    before = PRECEDENCE[: PRECEDENCE.index(source)] if source in PRECEDENCE else ()
+    if not before:
+        return frozenset()
+    rows = await connection.fetch(
+        "SELECT id FROM load_known WHERE source = ANY($1::text[]) AND resource_type = $2 AND id = ANY($3::text[])",
+        list(before),
+        resource_type,
+        list(ids),
+    )
+    return frozenset(row["id"] for row in rows)
+
+
+async def remember(
+    connection: Connection, load: Load, resource_type: str, digests: Mapping[str, bytes], gone: frozenset[str]
+) -> None:
+    """Keep what the source has given of these now."""
+    await connection.execute(
+        "INSERT INTO load_known (source, resource_type, id, digest, load, gone)"
+        " SELECT $1, $2, given.id, given.digest, $3, given.gone"
+        " FROM unnest($4::text[], $5::bytea[], $6::boolean[]) AS given (id, digest, gone)"
+        " ON CONFLICT (source, resource_type, id)"
+        " DO UPDATE SET digest = excluded.digest, load = excluded.load, gone = excluded.gone",
+        load.source,
+        resource_type,
+        load.id,
+        list(digests),
+        list(digests.values()),
+        [id_ in gone for id_ in digests],
+    )
+
+
+async def missing(connection: Connection, load: Load) -> tuple[int, int]:
+    """How many entries of the source this load has not seen, and how many it had given."""
+    row = await connection.fetchrow(
+        "SELECT count(*) FILTER (WHERE load < $2) AS missing, count(*) AS given FROM load_known"
+        " WHERE source = $1 AND NOT gone",
+        load.source,
+        load.id,
+    )
+    assert row is not None
+    return row["missing"], row["given"]
+
+
+async def next_missing(connection: Connection, load: Load, most: int) -> list[tuple[str, str]]:
+    """The next entries of the source that this load has not seen."""
+    rows = await connection.fetch(
+        "SELECT resource_type, id FROM load_known WHERE source = $1 AND NOT gone AND load < $2"
+        " ORDER BY resource_type, id LIMIT $3",
+        load.source,
+        load.id,
+        most,
+    )
+    return [(row["resource_type"], row["id"]) for row in rows]
+
+
+async def finished(connection: Connection, load: Load, phase: str) -> None:
+    """Close the load, and forget what its file said."""
+    load.phase = phase
+    await connection.execute("SET LOCAL statement_timeout = 0")
+    await keep(connection, load)
+    await connection.execute("UPDATE load SET finished_at = now() WHERE id = $1", load.id)
+    await connection.execute("DELETE FROM load_fragment WHERE load = $1", load.id)

@@ -1,0 +1,478 @@
+"""`creneau-directory load`: national files in their published forms, the people and numbers in them invented."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from services.directory.tests.conftest import BASE, NOW, Directory
+from services.directory.tests.test_directory import unique
+from stdnum import luhn
+
+from creneau_directory.loading.annuaire import Annuaire
+from creneau_directory.loading.command import fault_of
+from creneau_directory.loading.fhir_files import FhirFiles
+from creneau_directory.loading.finess import Finess
+from creneau_directory.loading.json_records import BrokenArrayError, records
+from creneau_directory.loading.pieces import Source
+from creneau_directory.loading.projections import national
+from creneau_directory.loading.runner import Loading, LoadRefusedError, SourceBusyError
+from creneau_directory.loading.settings import LoadSettings
+from creneau_directory.storage import loads as kept
+from creneau_directory.storage.loads import Load
+from creneau_shared.clock import FixedClock
+
+HEADER = (
+    "Type d'identifiant PP|Identifiant PP|Identification nationale PP|Code civilité d'exercice|Libellé civilité d'exercice|"
+    "Code civilité|Libellé civilité|Nom d'exercice|Prénom d'exercice|Code profession|Libellé profession|"
+    "Code catégorie professionnelle|Libellé catégorie professionnelle|Code type savoir-faire|Libellé type savoir-faire|"
+    "Code savoir-faire|Libellé savoir-faire|Code mode exercice|Libellé mode exercice|Numéro SIRET site|Numéro SIREN site|"
+    "Numéro FINESS site|Numéro FINESS établissement juridique|Identifiant technique de la structure|Raison sociale site|"
+    "Enseigne commerciale site|Complément destinataire (coord. structure)|Complément point géographique (coord. structure)|"
+    "Numéro Voie (coord. structure)|Indice répétition voie (coord. structure)|Code type de voie (coord. structure)|"
+    "Libellé type de voie (coord. structure)|Libellé Voie (coord. structure)|Mention distribution (coord. structure)|"
+    "Bureau cedex (coord. structure)|Code postal (coord. structure)|Code commune (coord. structure)|"
+    "Libellé commune (coord. structure)|Code pays (coord. structure)|Libellé pays (coord. structure)|"
+    "Téléphone (coord. structure)|Téléphone 2 (coord. structure)|Télécopie (coord. structure)|"
+    "Adresse e-mail (coord. structure)|Code Département (structure)|Libellé Département (structure)|"
+    "Ancien identifiant de la structure|Autorité d'enregistrement|Code secteur d'activité|Libellé secteur d'activité|"
+    "Code section tableau pharmaciens|Libellé section tableau pharmaciens|Code rôle|Libellé rôle|Code genre activité|"
+    "Libellé genre activité|"
+)
+OLD_HEADER = HEADER.split("Code rôle")[0].replace("civilité d'exercice", "civilité exercice")
+
+
+def rpps() -> str:
+    body = f"{uuid4().int % 10**10:010d}"
+    return body + luhn.calc_check_digit(body)
+
+
+def finess() -> str:
+    body = f"29{uuid4().int % 10**6:06d}"
+    return body + luhn.calc_check_digit(body)
+
+
+def line(number: str, **said: str) -> str:
+    """A line of the current edition; fields by a word of their header."""
+    titles = HEADER.removesuffix("|").split("|")
+    fields = dict.fromkeys(titles, "")
+    fields |= {
+        "Type d'identifiant PP": "8", "Identifiant PP": number, "Identification nationale PP": f"8{number}",
+        "Code civilité d'exercice": "DR", "Nom d'exercice": "KERVELLA", "Prénom d'exercice": "Élodie",
+        "Code profession": "10", "Code catégorie professionnelle": "C", "Code type savoir-faire": "S",
+        "Code savoir-faire": "SM54", "Code mode exercice": "L", "Raison sociale site": "CABINET EXEMPLE",
+        "Numéro Voie (coord. structure)": "12", "Code type de voie (coord. structure)": "R",
+        "Libellé Voie (coord. structure)": "DES EXEMPLES", "Bureau cedex (coord. structure)": "29000 QUIMPER",
+        "Code postal (coord. structure)": "29000", "Code commune (coord. structure)": "29232",
+        "Libellé commune (coord. structure)": "Quimper", "Téléphone (coord. structure)": "0200000000",
+        "Code secteur d'activité": "SA07", "Code rôle": "FON-01", "Code genre activité": "GENR01",
+        "Identifiant technique de la structure": f"R{number}001",
+    }  # fmt: skip
+    for word, value in said.items():
+        [title] = [t for t in titles if t.startswith(word.replace("_", " "))]
+        fields[title] = value
+    return "|".join(fields.values()) + "|"
+
+
+def old(text: str) -> str:
+    """A line as the edition of 2021 has it."""
+    return "|".join(text.split("|")[:52]) + "|"
+
+
+SETTINGS = LoadSettings(load_batch_lines=3, load_batch_resources=2, load_gone_free=0, load_gone_share_max=0.5)
+
+
+@pytest.fixture
+def source_name() -> str:
+    """A source of the test's own, so that nothing that others loaded is missing from its files."""
+    return unique("source")
+
+
+async def load(
+    directory: Directory,
+    source: Source,
+    path: Path,
+    *,
+    whole: bool = True,
+    settings: LoadSettings = SETTINGS,
+    **said: Any,
+) -> Load:
+    loading = Loading(directory.database, FixedClock(NOW), BASE, source, settings, **said)
+    return await loading.run(path, whole=whole)
+
+
+async def report(directory: Directory, load: Load) -> list[tuple[int, str, str]]:
+    async with directory.database.connection() as connection:
+        rows = await kept.refusals(connection, load.id)
+    return [(row["line"], row["kind"], row["reason"]) for row in rows]
+
+
+def annuaire(name: str) -> Annuaire:
+    return replace(Annuaire(1 << 20), name=name)
+
+
+def write(path: Path, *lines: str, encoding: str = "utf-8", start: bytes = b"") -> Path:
+    path.write_bytes(start + ("\n".join(lines) + "\n").encode(encoding))
+    return path
+
+
+async def test_an_extraction_of_the_annuaire(directory: Directory, source_name: str, tmp_path: Path) -> None:
+    """Two lines about one professional make one Practitioner with two situations, at a practice and at a hospital."""
+    one, hospital = rpps(), finess()
+    at_hospital = line(
+        one, Code_mode="S", Numéro_FINESS_site=hospital, Identifiant_technique=f"F{hospital}", Raison="CH EXEMPLE",
+        Code_savoir="SM49",
+    )  # fmt: skip
+    path = write(tmp_path / "a.txt", HEADER, line(one), at_hospital)
+    done = await load(directory, annuaire(source_name), path)
+    assert (done.counts["read"], done.counts["refused"], done.counts["created"]) == (2, 0, 7)
+    person = (await directory.client.get(f"/fhir/Practitioner/idnps-8{one}")).json()
+    assert person["name"] == [{"family": "KERVELLA", "given": ["Élodie"], "prefix": ["DR"]}]
+    codes = [coding["code"] for q in person["qualification"] for coding in q["code"]["coding"]]
+    assert codes == ["C", "10", "S", "SM54", "S", "SM49"]
+    assert await directory.ids("Practitioner", identifier=f"https://rpps.esante.gouv.fr|{one}") == [
+        person["id"]
+    ]
+    roles = await directory.ids("PractitionerRole", practitioner=f"Practitioner/{person['id']}")
+    assert len(roles) == 2
+    assert await directory.ids(
+        "PractitionerRole", practitioner=person["id"], organization=f"finess-{hospital}", specialty="SM49"
+    )
+    assert f"site-finess-{hospital}" in await directory.ids(
+        "Location", near="47.99597|-4.09795|5|km", _count="1000"
+    )
+    events = await directory.told(f"Practitioner/{person['id']}")
+    assert [orjson.loads(event or b"")["resource"]["id"] for event in events] == [person["id"]]
+
+
+async def test_twice_changes_nothing_and_a_change_is_one_version(
+    directory: Directory, source_name: str, tmp_path: Path
+) -> None:
+    """Idempotent by what the file says; a line that changes makes a new version of what it is about and of nothing else."""
+    one, two = rpps(), rpps()
+    path = write(tmp_path / "a.txt", HEADER, line(one), line(two))
+    await load(directory, annuaire(source_name), path)
+    again = await load(directory, annuaire(source_name), path)
+    assert (again.counts.get("created", 0), again.counts.get("updated", 0), again.counts["unchanged"]) == (
+        0,
+        0,
+        8,
+    )
+    path = write(tmp_path / "b.txt", HEADER, line(one, Nom="LE GALL"), line(two))
+    changed = await load(directory, annuaire(source_name), path)
+    assert (changed.counts.get("created", 0), changed.counts["updated"], changed.counts["unchanged"]) == (
+        0,
+        1,
+        7,
+    )
+    read = await directory.client.get(f"/fhir/Practitioner/idnps-8{one}")
+    assert (read.json()["name"][0]["family"], read.headers["ETag"]) == ("LE GALL", 'W/"2"')
+    assert await directory.ids("Practitioner", family="LE GALL", identifier=one) == [f"idnps-8{one}"]
+    past = (await directory.client.get(f"/fhir/Practitioner/idnps-8{one}/_history/1")).json()
+    assert past["name"][0]["family"] == "KERVELLA"
+
+
+async def test_what_cannot_be_taken_is_reported_with_its_line(
+    directory: Directory, source_name: str, tmp_path: Path
+) -> None:
+    """Columns short or shifted are refused; a lone quote is a character; old encodings, wrong keys and closed codes are
+    taken with a remark, and marked."""
+    good, wrong_key = rpps(), rpps()
+    wrong_key = wrong_key[:-1] + str((int(wrong_key[-1]) + 1) % 10)
+    shifted = line(rpps()).split("|")
+    shifted.insert(3, "X")
+    lines = [
+        line(good, Raison='CABINET "LE PHARE', Code_savoir="SP01"),
+        "|".join(line(rpps()).split("|")[:-3]),
+        "|".join(shifted[:57]),
+        line(wrong_key),
+        line(rpps(), Code_commune="01059", Code_postal="01000"),
+        line(rpps())[:-1] + "without the last pipe",
+    ]
+    path = write(tmp_path / "a.txt", HEADER, *lines, start=b"\xef\xbb\xbf")
+    done = await load(
+        directory,
+        annuaire(source_name),
+        path,
+        settings=SETTINGS.model_copy(update={"load_refused_share_max": 1}),
+    )
+    told = await report(directory, done)
+    assert told == [
+        (2, "remark", "deprecated-code"),
+        (3, "refused", "columns"),
+        (4, "refused", "shift"),
+        (5, "remark", "key"),
+        (6, "remark", "commune"),
+    ], told
+    person = (await directory.client.get(f"/fhir/Practitioner/idnps-8{good}")).json()
+    assert person["meta"]["tag"] == [
+        {"system": "https://creneau.sante.fr/fhir/CodeSystem/load-mark", "code": "deprecated-code"}
+    ]
+    organization = (await directory.client.get(f"/fhir/Organization/rass-R{good}001")).json()
+    assert organization["name"] == 'CABINET "LE PHARE'
+
+
+async def test_older_editions_and_encodings(directory: Directory, source_name: str, tmp_path: Path) -> None:
+    """52 columns, other titles, Windows-1252, gzip."""
+    number = rpps()
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress("\r\n".join((OLD_HEADER, old(line(number)))).encode("cp1252")))
+    done = await load(directory, annuaire(source_name), path)
+    assert await report(directory, done) == [(2, "remark", "encoding")]
+    person = (await directory.client.get(f"/fhir/Practitioner/idnps-8{number}")).json()
+    assert person["name"][0]["given"] == ["Élodie"]
+
+
+async def test_what_is_missing_is_ended_but_a_truncated_file_ends_nothing(
+    directory: Directory, source_name: str, tmp_path: Path
+) -> None:
+    """Beyond LOAD_GONE_SHARE_MAX the file is not believed; within it, or by --accept-gone, what is missing is inactive; it
+    comes back with a file that has it."""
+    numbers = [rpps() for _ in range(4)]
+    source = annuaire(source_name)
+    await load(directory, source, write(tmp_path / "full.txt", HEADER, *map(line, numbers)))
+    truncated = write(tmp_path / "cut.txt", HEADER, line(numbers[0]))
+    with pytest.raises(LoadRefusedError, match="LOAD_GONE_SHARE_MAX"):
+        await load(directory, source, truncated)
+
+    async def active() -> list[bool]:
+        return [
+            (await directory.client.get(f"/fhir/Practitioner/idnps-8{n}")).json()["active"] for n in numbers
+        ]
+
+    assert await active() == [True] * 4
+    await load(directory, source, write(tmp_path / "delta.txt", HEADER, line(numbers[1])), whole=False)
+    assert await active() == [True] * 4
+    done = await load(directory, source, write(tmp_path / "next.txt", HEADER, *map(line, numbers[:3])))
+    assert done.counts["ended"] == 4
+    assert await active() == [True, True, True, False]
+    assert await directory.ids("Practitioner", active="true", identifier=numbers[3]) == []
+    await load(directory, source, truncated, accept_gone=True)
+    assert await active() == [True, False, False, False]
+    await load(directory, source, write(tmp_path / "full.txt", HEADER, *map(line, numbers)))
+    assert await active() == [True] * 4
+
+
+async def test_a_damaged_file_writes_nothing(directory: Directory, source_name: str, tmp_path: Path) -> None:
+    number = rpps()
+    path = write(tmp_path / "a.txt", HEADER, line(number), "damaged|line|", "another|", "third|")
+    with pytest.raises(LoadRefusedError, match="LOAD_REFUSED_SHARE_MAX"):
+        await load(directory, annuaire(source_name), path)
+    assert (await directory.client.get(f"/fhir/Practitioner/idnps-8{number}")).status_code == 404
+    with pytest.raises(ValueError, match="no header"):
+        await load(directory, annuaire(source_name), write(tmp_path / "b.txt", "a;b;c"))
+
+
+class BrokenOffError(Exception):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("phase", ["reading", "writing"])
+async def test_broken_off_it_goes_on(
+    directory: Directory, source_name: str, tmp_path: Path, phase: str
+) -> None:
+    """Broken off after a batch, it is called again and reads only what is left; in the end all is there once."""
+    numbers = [rpps() for _ in range(8)]
+    path = write(tmp_path / "a.txt", HEADER, *map(line, numbers))
+
+    def stop(now: str, load: Load) -> None:
+        if now == phase:
+            raise BrokenOffError
+
+    settings = SETTINGS.model_copy(update={"load_progress_s": 0.0})
+    with pytest.raises(BrokenOffError):
+        await load(directory, annuaire(source_name), path, settings=settings, tell=stop)
+    done = await load(directory, annuaire(source_name), path)
+    assert (done.counts["read"], done.counts["created"], done.counts.get("unchanged", 0)) == (8, 32, 0)
+    for number in numbers:
+        assert await directory.ids("Practitioner", identifier=number) == [f"idnps-8{number}"]
+
+
+async def test_one_at_a_time(directory: Directory, source_name: str, tmp_path: Path) -> None:
+    """A second process that loads from the same source is told so."""
+    path = write(tmp_path / "a.txt", HEADER, line(rpps()))
+    loading = Loading(directory.database, FixedClock(NOW), BASE, annuaire(source_name), SETTINGS)
+    held, done = asyncio.get_running_loop().create_future(), asyncio.Event()
+    other = asyncio.create_task(loading._hold(held, done))
+    assert await held
+    with pytest.raises(SourceBusyError):
+        await load(directory, annuaire(source_name), path)
+    done.set()
+    await other
+    assert (await load(directory, annuaire(source_name), path)).counts["read"] == 1
+
+
+def structure(number: str, legal: str, **said: str) -> str:
+    fields = [
+        "structureet", number, legal, "CH EXEMPLE", "CENTRE HOSPITALIER EXEMPLE", "", "", "900", "RTE", "DE PARIS", "", "",
+        said.get("commune", "232"), said.get("department", "29"), "FINISTERE", said.get("mail", "29000 QUIMPER"), "0200000000",
+        "", said.get("category", "355"), "Centre Hospitalier", "1102", "Centres Hospitaliers", "", "8610Z", "03", "", "1", "",
+        "1979-02-13", "1979-02-13", "2020-02-04", "",
+    ]  # fmt: skip
+    return ";".join(fields)
+
+
+def finess_source(name: str) -> Finess:
+    return replace(Finess(1 << 20), name=name)
+
+
+async def test_the_historic_files_of_finess(directory: Directory, source_name: str, tmp_path: Path) -> None:
+    """Structures, and positions on lines of their own after them; overseas codes; a closed category is marked."""
+    number, legal, overseas = finess(), finess(), finess()
+    path = write(
+        tmp_path / "etalab.csv",
+        "finess;etalab;93;2026-05-04",
+        structure(number, legal),
+        structure(overseas, legal, department="9D", commune="411", mail="97400 ST DENIS", category="001"),
+        "structureet;short",
+        f"geolocalisation;{number};172000;6794000;1,ATLASANTE;2026-01-01",
+        encoding="latin-1",
+    )
+    done = await load(
+        directory,
+        finess_source(source_name),
+        path,
+        settings=SETTINGS.model_copy(update={"load_refused_share_max": 1}),
+    )
+    told = await report(directory, done)
+    assert (4, "refused", "columns") in told
+    assert (3, "remark", "deprecated-code") in told
+    organization = (await directory.client.get(f"/fhir/Organization/finess-{number}")).json()
+    assert organization["partOf"] == {"reference": f"Organization/finess-{legal}"}
+    assert organization["type"][0]["coding"][0]["code"] == "355"
+    place = (await directory.client.get(f"/fhir/Location/site-finess-{number}")).json()
+    assert place["address"]["extension"][0]["valueCoding"]["code"] == "29232"
+    assert "extension" not in place["position"]
+    assert 47.5 < place["position"]["latitude"] < 48.6
+    far = (await directory.client.get(f"/fhir/Location/site-finess-{overseas}")).json()
+    assert far["address"]["extension"][0]["valueCoding"]["code"] == "97411"
+    assert far["position"]["latitude"] < -20
+
+
+def test_positions_of_the_national_grids() -> None:
+    """Against points that FINESS gives in both: Bourg-en-Bresse; Saint-Denis within its town."""
+    latitude, longitude = national("01", 873766.07, 6570414.61)
+    assert (round(latitude, 5), round(longitude, 5)) == (46.21126, 5.2542)
+    latitude, longitude = national("974", 338_000, 7_690_000)
+    assert (round(latitude, 2), round(longitude, 2)) == (-20.88, 55.44)
+
+
+async def test_finess_plus(directory: Directory, source_name: str, tmp_path: Path) -> None:
+    """The JSON form, gzipped: establishments below their legal entity; what is closed is inactive."""
+    legal, number, closed = finess(), finess(), finess()
+    establishments = [
+        {
+            "informationsGeneralesEGE": {"numFinessEge": one, "nomEgeCourt": "CLINIQUE", "siret": None,
+                                         "dateFermeture": "2026-01-01" if one == closed else None},
+            "categorieentiteGeographiqueExercice": "365",
+            "adresse": [{"numeroVoie": "62", "typeVoie": "AV", "libelleVoie": "DU MODELE", "cogCommune": "29232",
+                         "codePostal": "29000", "ligneAcheminement": "QUIMPER",
+                         "coordonneesGeographique": {"coordonneeX": "-4.1", "coordonneeY": "47.99"}}],
+            "contact": [{"telecom": {"telephone": "0200000001", "telecopie": None, "courriel": None}}],
+            "etatObjet": "A",
+        }
+        for one in (number, closed)
+    ]  # fmt: skip
+    entity = {
+        "informationsGeneralesPMEJ": {"numFinessPm": legal, "denominationPm": "SOCIETE"},
+        "etatObjet": "A",
+        "ege": establishments,
+    }
+    path = tmp_path / "finess-structures.json.gz"
+    path.write_bytes(
+        gzip.compress(json.dumps({"schemaVersion": "v1.0.0", "gco": [], "pmej": [entity]}).encode())
+    )
+    await load(directory, finess_source(source_name), path)
+    assert await directory.ids("Organization", partof=f"Organization/finess-{legal}", active="true") == [
+        f"finess-{number}"
+    ]
+    place = (await directory.client.get(f"/fhir/Location/site-finess-{number}")).json()
+    assert (place["position"]["latitude"], place["telecom"][0]["value"]) == (47.99, "0200000001")
+    gone = (await directory.client.get(f"/fhir/Location/site-finess-{closed}")).json()
+    assert gone["status"] == "inactive"
+
+
+async def test_finess_has_the_last_word_on_its_structures(directory: Directory, tmp_path: Path) -> None:
+    """What FINESS gives is not overwritten by what the Annuaire says of the same structure."""
+    number, person = finess(), rpps()
+    free = SETTINGS.model_copy(update={"load_gone_free": 10_000})
+    await load(
+        directory,
+        Finess(1 << 20),
+        write(tmp_path / "f.csv", "finess;etalab;93;x", structure(number, number)),
+        settings=free,
+    )
+    extraction = line(person, Numéro_FINESS_site=number, Raison="AUTRE NOM")
+    done = await load(
+        directory, Annuaire(1 << 20), write(tmp_path / "a.txt", HEADER, extraction), settings=free
+    )
+    assert done.counts["left to others"] == 2
+    organization = (await directory.client.get(f"/fhir/Organization/finess-{number}")).json()
+    assert organization["name"] == "CENTRE HOSPITALIER EXEMPLE"
+
+
+@pytest.mark.parametrize("form", ["ndjson", "bundle", "folder"])
+async def test_fhir_files(directory: Directory, source_name: str, tmp_path: Path, form: str) -> None:
+    """An `$export`, a Bundle, a folder: resources under their own ids, decimals as written; the invalid is refused with its
+    reason; an entry that deletes ends."""
+    good, wrong = unique("loc"), unique("org")
+    resources = [
+        {
+            "resourceType": "Location",
+            "id": good,
+            "name": "Lieu",
+            "position": {"latitude": orjson.Fragment("48.10"), "longitude": orjson.Fragment("-1.680")},
+        },
+        {"resourceType": "Organization", "id": wrong, "name": 12},
+        {"resourceType": "Patient", "id": "p"},
+    ]
+    source = replace(FhirFiles(fault_of, 1 << 20), name=source_name)
+    settings = SETTINGS.model_copy(update={"load_refused_share_max": 1})
+    if form == "bundle":
+        path = tmp_path / "bundle.json"
+        entries = [{"resource": one} for one in resources]
+        path.write_bytes(
+            orjson.dumps(
+                {"resourceType": "Bundle", "type": "collection", "entry": entries}, option=orjson.OPT_INDENT_2
+            )
+        )
+    else:
+        path = tmp_path / "Location.ndjson"
+        path.write_bytes(b"\n".join(map(orjson.dumps, resources)))
+        path = tmp_path if form == "folder" else path
+    done = await load(directory, source, path, settings=settings)
+    assert await report(directory, done) == [(2, "refused", "invalid"), (3, "refused", "type")]
+    read = (await directory.client.get(f"/fhir/Location/{good}")).content
+    assert b'"latitude":48.10,"longitude":-1.680' in read
+    gone = tmp_path / "delta.json"
+    request = {"method": "DELETE", "url": f"Location/{good}"}
+    gone.write_bytes(
+        orjson.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [{"request": request}]})
+    )
+    await load(directory, source, gone, whole=False)
+    assert (await directory.client.get(f"/fhir/Location/{good}")).json()["status"] == "inactive"
+
+
+def test_records_of_a_long_array(tmp_path: Path) -> None:
+    """One by one, however long the elements; a file that breaks off is told after what it had."""
+    path = tmp_path / "a.json"
+    elements = [{"n": n, "text": "é" * (n % 7) * 20_000} for n in range(40)]
+    text = json.dumps({"head": {"pmejx": [1]}, "pmej": elements}, ensure_ascii=False).encode()
+    path.write_bytes(text)
+    with path.open("rb") as file:
+        assert list(records(file, "pmej", 1 << 24)) == elements
+    path.write_bytes(text[: len(text) // 2])
+    seen: list[Any] = []
+    with path.open("rb") as file:
+        found = records(file, "pmej", 1 << 24)
+        with pytest.raises(BrokenArrayError):
+            seen.extend(found)
+    assert seen == elements[: len(seen)]
+    assert seen

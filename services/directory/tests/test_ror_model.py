@@ -1,0 +1,325 @@
+"""The ROR's model: official examples come back as they were, facets are demanded (6.6.20 to 22), capacities patched (6.6.24)."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from services.directory.tests.conftest import Directory
+from services.directory.tests.ror import (
+    R13,
+    R329,
+    R330,
+    R331,
+    R335,
+    R337,
+    ROR,
+    RorGraph,
+    capacity,
+    concept,
+    offer,
+    patients,
+)
+from services.directory.tests.test_directory import unique
+
+from creneau_directory.domain.communes import StatedCommune, is_commune_code, remark_on
+from creneau_directory.domain.identifiers import finess_key_holds
+from creneau_directory.domain.ror.facets import facet_faults
+
+SHARED = Path(__file__).parents[4].parent / "shared" / "fhir"
+FOLDERS = ("ror/coherent-set", "ror/examples-hand", "annuaire/examples", "frcore-2.2.0/examples")
+TYPES = {
+    "Organization",
+    "Location",
+    "HealthcareService",
+    "Practitioner",
+    "PractitionerRole",
+    "Endpoint",
+    "Device",
+}
+LACKS_ITS_CARE_MODE = "HealthcareService-1234564.json"
+"""the one official example that its own profile refuses, as the guide's index says"""
+
+
+def official() -> Iterator[Path]:
+    for folder in FOLDERS:
+        for path in sorted((SHARED / folder).glob("*.json")):
+            if path.name.partition("-")[0] in TYPES and path.name != LACKS_ITS_CARE_MODE:
+                yield path
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"the official examples are not at {SHARED}")
+async def test_the_official_examples_come_back_unchanged(directory: Directory) -> None:
+    """ROR, Annuaire Santé and FR Core: each is stored, and read as it was but for its version and hour."""
+    paths = list(official())
+    assert len(paths) > 40
+    for path in paths:
+        written = json.loads(path.read_bytes())
+        answer = await directory.put(written)
+        assert answer.status_code in (200, 201), (path.name, answer.text)
+        read = (await directory.client.get(f"/fhir/{written['resourceType']}/{written['id']}")).json()
+        for one in (written, read):
+            one["meta"] = {
+                k: v for k, v in one.get("meta", {}).items() if k not in ("versionId", "lastUpdated")
+            }
+        assert read == written, path.name
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"the official examples are not at {SHARED}")
+async def test_the_example_without_care_mode_is_told_so(directory: Directory) -> None:
+    resource = json.loads((SHARED / "ror/examples-hand" / LACKS_ITS_CARE_MODE).read_bytes())
+    answer = await directory.put(resource)
+    [issue] = answer.json()["issue"]
+    assert (answer.status_code, issue["expression"]) == (422, ["HealthcareService.characteristic"])
+    assert "TRE_R213" in issue["details"]["text"]
+
+
+def an_offer() -> dict[str, Any]:
+    return offer(unique("offre"), "52/1", "437", patients(0, 120))
+
+
+def without(resource: dict[str, Any], *path: str | int) -> dict[str, Any]:
+    """A copy without one element."""
+    left = copy.deepcopy(resource)
+    holder: Any = left
+    for part in path[:-1]:
+        holder = holder[part]
+    del holder[path[-1]]
+    return left
+
+
+@pytest.mark.parametrize(
+    ("path", "facet"),
+    [
+        (("identifier",), "identifiantOffre"),
+        (("type",), "champActivite"),
+        (("specialty",), "activiteOperationnelle"),
+        (("characteristic",), "modePriseEnCharge"),
+        (("extension", 0), "uniteSensible"),
+        (("extension", 1), "patientele"),
+        (("extension", 1, "extension", 0), "trancheAge"),
+        (("extension", 2), "metaCreationDate"),
+    ],
+)
+def test_6_6_20_facets_of_an_offer(path: tuple[str | int, ...], facet: str) -> None:
+    """Each facet of the profile is demanded, of what claims the profile and of nothing else."""
+    resource = an_offer()
+    assert list(facet_faults(resource)) == []
+    lacking = without(resource, *path)
+    assert [fault.facet for fault in facet_faults(lacking)] == [facet]
+    assert list(facet_faults({**lacking, "meta": {}})) == []
+
+
+def test_6_6_20_facets_of_a_situation() -> None:
+    """One professional, one offer, one profession, the mode of exercise, the kind of expertise."""
+    graph = RorGraph(directory=None)  # type: ignore[arg-type]
+    role = graph.resources()[-1]
+    assert list(facet_faults(role)) == []
+    for element, facet in (
+        ("practitioner", "professionnel"),
+        ("healthcareService", "offreOperationnelle"),
+        ("code", "profession"),
+        ("specialty", "typeSavoirFaire"),
+    ):
+        assert [fault.facet for fault in facet_faults(without(role, element))] == [facet]
+    twice = {**role, "healthcareService": role["healthcareService"] * 2}
+    assert [(f.facet, f.problem) for f in facet_faults(twice)] == [("offreOperationnelle", "repeated")]
+
+
+async def test_6_6_20_a_missing_facet_is_refused_and_named(directory: Directory) -> None:
+    answer = await directory.put(without(an_offer(), "characteristic"))
+    assert answer.status_code == 422
+    assert answer.json()["issue"][0]["details"]["coding"][0]["code"] == "ror-facet"
+    stored = an_offer()
+    assert (await directory.put(stored)).status_code == 201
+    read = (await directory.client.get(f"/fhir/HealthcareService/{stored['id']}")).json()
+    assert read["meta"]["lastUpdated"]
+
+
+def place(*extensions: dict[str, Any], **members: Any) -> dict[str, Any]:
+    cog = {"url": f"{ROR}ror-commune-cog", "valueCodeableConcept": concept(R13, "44109")}
+    created = {"url": f"{ROR}ror-meta-creation-date", "valueDateTime": "2025-01-10T09:00:00+01:00"}
+    return {
+        "resourceType": "Location",
+        "id": unique("lieu"),
+        "meta": {"profile": [f"{ROR}ror-location"]},
+        "extension": [cog, created, *extensions],
+        **members,
+    }
+
+
+def test_6_6_21_a_place_says_its_commune() -> None:
+    assert [fault.facet for fault in facet_faults(without(place(), "extension", 0))] == ["communeCog"]
+
+
+@pytest.mark.parametrize(
+    ("code", "form", "postal", "remark"),
+    [
+        ("44109", True, "44000", None),
+        ("2A004", True, "20000", None),
+        ("97411", True, "97400", None),
+        ("75115", True, "75015", None),
+        ("75056", True, "75116", None),
+        ("01059", True, "01000", "unknown"),
+        ("44109", True, "35000", "postal-code"),
+        ("44109", True, "44043", None),
+        ("2C001", False, None, None),
+        ("4410", False, None, None),
+        ("99000", False, None, None),
+    ],
+)
+def test_codes_of_communes(code: str, form: bool, postal: str | None, remark: str | None) -> None:
+    """Corsica, overseas, arrondissements; several postal codes, CEDEX; what has merged is remarked on, the rest refused."""
+    assert is_commune_code(code) is form
+    if form:
+        assert remark_on(StatedCommune("address", code, postal)) == remark
+
+
+def test_keys_of_finess() -> None:
+    assert finess_key_holds("010000024")
+    assert not finess_key_holds("010000025")
+
+
+async def test_a_wrong_commune_is_refused_an_old_one_remarked_on(directory: Directory) -> None:
+    wrong = place()
+    wrong["extension"][0]["valueCodeableConcept"] = concept(R13, "2C001")
+    answer = await directory.put(wrong)
+    assert (answer.status_code, answer.json()["issue"][0]["details"]["coding"][0]["code"]) == (
+        422,
+        "insee-code",
+    )
+    wrong["extension"][0]["valueCodeableConcept"] = concept(R13, "01059")
+    answer = await directory.put(wrong)
+    assert answer.status_code == 201
+    assert "01059" in answer.headers["Warning"]
+
+
+async def test_keys_of_a_register_are_told_of_to_the_deployment_and_refused_of_a_practice(
+    directory: Directory,
+) -> None:
+    """The rule of keys (`domain.identifiers`)."""
+    practice = unique("org")
+    profile = {"profile": ["https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-organization"]}
+    resource = {
+        "resourceType": "Organization", "id": practice, "meta": profile, "name": "Centre",
+        "identifier": [{"system": "https://sirene.fr", "value": "26350007609999"}],
+    }  # fmt: skip
+    answer = await directory.put(resource)
+    assert answer.status_code == 201, answer.text
+    assert "26350007609999" in answer.headers["Warning"]
+    assert (await directory.put(resource, directory.staff(practice))).status_code == 422
+    assert (await directory.put(without(resource, "meta"))).status_code == 422
+    short = {**resource, "identifier": [{"system": "https://sirene.fr", "value": "26350007"}]}
+    assert (await directory.put(short)).status_code == 422
+
+
+async def test_6_6_22_closing_and_reopening(directory: Directory) -> None:
+    """At most one, with its date; found by what it covers."""
+    closing = {
+        "id": "closingReopeningDate",
+        "description": "Fermeture",
+        "during": {"start": "2026-12-20", "end": "2027-01-04"},
+    }
+    resource = {**an_offer(), "notAvailable": [closing]}
+    assert (await directory.put(resource)).status_code == 201
+    found = await directory.ids(
+        "HealthcareService", _id=resource["id"], **{"notavailable-closing-reopeningdate": "ge2027-01-01"}
+    )
+    assert found == [resource["id"]]
+    for faulty in ([closing, closing], [{k: v for k, v in closing.items() if k != "during"}]):
+        answer = await directory.put({**resource, "notAvailable": faulty})
+        assert answer.status_code == 422
+        assert "réouverture" in answer.json()["issue"][0]["details"]["text"]
+
+
+def added(status: str, number: int, counted: str) -> dict[str, Any]:
+    """FHIRPath Patch: one more capacity."""
+    parts = {
+        "capacityType": ("CodeableConcept", concept(R329, "01")),
+        "capacityStatus": ("CodeableConcept", concept(R330, status)),
+        "temporalityCapacity": ("CodeableConcept", concept(R331, "01")),
+        "nbCapacity": ("Integer", number),
+        "capacitySourceType": ("CodeableConcept", concept(R335, "01")),
+        "capacityUpdateDate": ("DateTime", counted),
+        "temporaryAssignement": ("CodeableConcept", concept(R337, "01")),
+    }
+    inner = [
+        {
+            "name": "extension",
+            "part": [{"name": "url", "valueUri": url}, {"name": f"value{kind}", f"value{kind}": value}],
+        }
+        for url, (kind, value) in parts.items()
+    ]
+    whole = [{"name": "url", "valueUri": f"{ROR}ror-location-supported-capacity"}, *inner]
+    return operation("add", "Location", name="extension", value=whole)
+
+
+def operation(
+    kind: str, path: str, *, name: str | None = None, value: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    part: list[dict[str, Any]] = [{"name": "type", "valueCode": kind}, {"name": "path", "valueString": path}]
+    if name is not None:
+        part.append({"name": "name", "valueString": name})
+    if value is not None:
+        part.append({"name": "value", "part": value})
+    return {"name": "operation", "part": part}
+
+
+async def test_6_6_24_a_carrier_patches_its_capacities(directory: Directory) -> None:
+    """PATCH Location?identifier=…: add, replace, delete; 200 with ETag and Last-Modified; its own places only; dated anew."""
+    practice, number = unique("org"), f"52/{unique('n')}"
+    await directory.put({"resourceType": "Organization", "id": practice, "name": "Hôpital"})
+    at = place(
+        capacity("01", 20, "2026-11-01T08:00:00Z"),
+        identifier=[{"value": number}],
+        managingOrganization={"reference": f"Organization/{practice}"},
+    )
+    assert (await directory.put(at)).status_code == 201
+
+    async def patch(*operations: dict[str, Any], token: str = directory.staff(practice)) -> Any:
+        return await directory.client.patch(
+            "/fhir/Location", params={"identifier": number},
+            json={"resourceType": "Parameters", "parameter": list(operations)},
+            headers={"Authorization": f"Bearer {token}"},
+        )  # fmt: skip
+
+    answer = await patch(added("02", 3, "2026-11-16T08:00:00Z"))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["ETag"] == 'W/"2"'
+    assert answer.headers["Last-Modified"]
+    assert await directory.ids(
+        "Location", identifier=number, **{"capacity-status": "02", "nb-capacity": "3"}
+    ) == [at["id"]]
+
+    count = "Location.extension[3].extension.where(url='nbCapacity').value"
+    counted = "Location.extension[3].extension.where(url='capacityUpdateDate').value"
+    undated = {**operation("replace", count)}
+    undated["part"].append({"name": "value", "valueInteger": 2})
+    answer = await patch(undated)
+    assert (answer.status_code, answer.json()["issue"][0]["details"]["coding"][0]["code"]) == (
+        422,
+        "capacity-date",
+    )
+    dated = operation("replace", counted)
+    dated["part"].append({"name": "value", "valueDateTime": "2026-11-16T08:02:00Z"})
+    answer = await patch(undated, dated)
+    assert answer.status_code == 200, answer.text
+    future = operation("replace", counted)
+    future["part"].append({"name": "value", "valueDateTime": "2027-01-01T08:00:00Z"})
+    assert (await patch(undated, future)).status_code == 422
+    lacking = operation("delete", "Location.extension[3].extension.where(url='capacityStatus')")
+    answer = await patch(lacking)
+    assert (answer.status_code, answer.json()["issue"][0]["details"]["coding"][0]["code"]) == (
+        422,
+        "ror-facet",
+    )
+    assert (
+        await patch(operation("delete", "Location.extension[3]"), token=directory.staff("other"))
+    ).status_code == 403
+    answer = await patch(operation("delete", "Location.extension[3]"))
+    assert answer.status_code == 200
+    assert len(answer.json()["extension"]) == 3

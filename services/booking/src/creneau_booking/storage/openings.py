@@ -23,6 +23,7 @@ from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import ROOM, write_beside
 from creneau_booking.storage.availability.places import HOLDER
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.freed import AWAITED, note_freed
 from creneau_booking.storage.opening_extensions import Actors, Stated, stated_by, states_rules, understood
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
@@ -78,9 +79,12 @@ _INSERT = f"""
 WITH fresh AS MATERIALIZED (
   SELECT id, start, "end", kind_key, $1::bigint AS schedule_key, 'free'::slot_status AS said
   FROM unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bigint[]) AS given (id, start, "end", kind_key)
+), made AS (
+  INSERT INTO slot (id, start, "end", status, said, schedule_key, kind_key, last_updated, version, generated)
+  SELECT id, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, schedule_key, kind_key, $6, 1, true FROM fresh
+  RETURNING id, start, {AWAITED.format(slot="slot")} AS awaited
 )
-INSERT INTO slot (id, start, "end", status, said, schedule_key, kind_key, last_updated, version, generated)
-SELECT id, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, schedule_key, kind_key, $6, 1, true FROM fresh
+SELECT id, start FROM made WHERE awaited
 """
 _LONGEST = "UPDATE agenda SET slot_length_max = $2 WHERE schedule_key = $1 AND slot_length_max < $2"
 _PUT_OFF = "UPDATE agenda_opening SET due_at = $2, failed = 0 WHERE schedule_key = $1"
@@ -339,7 +343,7 @@ class OpeningStore:
             )
             for kind, made in plan.kinds.items()
         }
-        await connection.execute(
+        awaited = await connection.fetch(
             _INSERT,
             key,
             [new_uuid() for _ in appear],
@@ -348,6 +352,7 @@ class OpeningStore:
             [keys[slot.kind] for slot in appear],
             now,
         )
+        note_freed(connection, [(row["id"], row["start"]) for row in awaited], now)
 
     # -- closing ---------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from creneau_booking.domain.refusals import AgendaWrittenMeanwhile, SlotMadeMean
 from creneau_booking.domain.synchronising import ECHOES, Difference, Known, SaidSlot, Sent, difference
 from creneau_booking.storage.availability.actors import write_beside
 from creneau_booking.storage.availability.places import HOLDER
+from creneau_booking.storage.freed import note_awaited
 from creneau_booking.storage.slot_rows import SUPERSEDE, SlotKind, SlotRow
 from creneau_booking.storage.slots_together import (
     CLAIM,
@@ -214,9 +215,12 @@ async def _write(
     if changed:
         places = [version.after for version in changed if version.after is not None]
         starts = [place["start"] for place in places]
-        await connection.execute(REPLACE_MANY, *columns_of(changed, kinds), [agenda] * len(places), starts)
+        values = columns_of(changed, kinds)
+        written = await connection.fetch(REPLACE_MANY, *values, [agenda] * len(places), starts)
+        note_awaited(connection, written, context.now)
     if fresh:
         made = await connection.fetch(INSERT_MANY, *columns_of(fresh, kinds))
+        note_awaited(connection, made, context.now)
         if len(made) < len(fresh):
             raise SlotMadeMeanwhile(fresh[0].slot.write.id)
 

@@ -112,9 +112,14 @@ async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Si
     referred: dict[str, Mapping[str, Resource]] = {}
     for kind, (element, table) in _REFERENCES.items():
         ids = sorted({id_ for role in found for id_ in _referred(role, element)})
-        rows = await connection.fetch(
-            f"SELECT id, content FROM {table} WHERE id = ANY($1::text[]) AND NOT deleted ORDER BY id FOR SHARE", ids
-        ) if ids else ()
+        rows = (
+            await connection.fetch(
+                f"SELECT id, content FROM {table} WHERE id = ANY($1::text[]) AND NOT deleted ORDER BY id FOR SHARE",
+                ids,
+            )
+            if ids
+            else ()
+        )
         referred[kind] = {row["id"]: _open(loads(row["content"])) for row in rows}
     made = (situation_of(_around(role, referred), vocabulary(), gazetteer()) for role in found)
     return [situation for situation in made if situation is not None]
@@ -179,7 +184,10 @@ async def known_names(connection: Connection, pieces: Sequence[str]) -> KnownNam
         return KnownNames()
     rows = await connection.fetch(_KNOWN, list(pieces), [sound(piece) for piece in pieces])
     return KnownNames(
-        {row["piece"]: ((row["piece"],), EXACT) if row["exact"] else (tuple(row["names"][:8]), HEARD) for row in rows}
+        {
+            row["piece"]: ((row["piece"],), EXACT) if row["exact"] else (tuple(row["names"][:8]), HEARD)
+            for row in rows
+        }
     )
 
 

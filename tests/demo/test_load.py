@@ -296,4 +296,6 @@ def test_every_type_of_the_region_has_its_stage() -> None:
         "PractitionerRole",
         "Schedule",
         "Slot",
+        "Patient",
+        "Appointment",
     }

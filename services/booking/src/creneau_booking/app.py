@@ -99,7 +99,7 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
         settings.holds_per_client_max,
         timedelta(seconds=settings.confirmation_deadline_s),
     )
-    return repository, AppointmentHandlers(repository, holds, quotas_of(settings))
+    return repository, AppointmentHandlers(repository, holds, quotas_of(settings), settings.patience)
 
 
 def create_series(
@@ -158,7 +158,9 @@ def create_erasure(settings: BookingSettings) -> PatientErasure:
 
 def create_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
     """What follows the directory, for the worker, and for whoever has a dead letter handled again."""
-    departures = Departures(*create_handlers(settings))
+    repository, handlers = create_handlers(settings)
+    database.closes_with = handlers.waiting.offer_freed
+    departures = Departures(repository, handlers)
     replica = DirectoryReplica(settings.public_base_url.rstrip("/"), departures, clock)
     return Consumer(
         REPLICA,
@@ -237,6 +239,7 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Booking's FHIR interactions, for the API and for the worker alike."""
     stores = create_stores(settings)
+    database.closes_with = stores.handlers.waiting.offer_freed
     openings = create_openings(settings)
     desk = Desk(
         stores.appointments, stores.repository, stores.handlers, stores.series, stores.slots, stores.patients

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 from pydantic import Field
 
 from creneau_booking.domain.erasure import KeepingTimes
 from creneau_booking.domain.openings.rules import OpeningLimits
+from creneau_booking.domain.waiting import AnswerTime, Patience
 from creneau_shared.retention.rules import WHOLE_MONTH
 from creneau_shared.retention.settings import RetentionSettings
 from creneau_shared.settings import ServiceSettings
@@ -69,6 +70,29 @@ class BookingSettings(ServiceSettings):
     )
     cancellations_per_account_per_day_max: int = Field(
         20, description="booked appointments cancelled in a day after which a patient's account books no more"
+    )
+    waiting_answer_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="how long an offer of the waiting list is kept: this share of what is left until the visit",
+    )
+    waiting_answer_min_min: int = Field(
+        30, ge=1, description="and no shorter than this, minutes in which nobody is asleep"
+    )
+    waiting_answer_max_min: int = Field(720, ge=1, description="and no longer than this, minutes likewise")
+    waiting_before_start_min: int = Field(
+        60, ge=0, description="an offer of the waiting list ends so long before its visit, minutes"
+    )
+    waiting_quiet_from_h: int = Field(
+        21, ge=0, le=23, description="local hour from which the time to answer an offer stands still"
+    )
+    waiting_quiet_until_h: int = Field(8, ge=0, le=23, description="and until which it does")
+    waiting_looked_at_once: int = Field(
+        20, ge=1, description="people on the waiting list whom one look for a slot finds"
+    )
+    waiting_tried_max: int = Field(
+        100, ge=1, description="people on the waiting list for whom a slot is tried before it is everybody's"
     )
     requests_per_patient_max: int = Field(
         10, description="requests (proposed, waiting list) that may wait for one patient"
@@ -223,6 +247,22 @@ class BookingSettings(ServiceSettings):
             self.openings_horizon_days_max,
             self.openings_at_once_max,
             self.openings_slots_max,
+        )
+
+    @property
+    def patience(self) -> Patience:
+        """How long the waiting list waits for an answer, and how far it is looked through for one slot."""
+        return Patience(
+            AnswerTime(
+                share=self.waiting_answer_share,
+                least=timedelta(minutes=self.waiting_answer_min_min),
+                most=timedelta(minutes=self.waiting_answer_max_min),
+                before_start=timedelta(minutes=self.waiting_before_start_min),
+                quiet_from=time(self.waiting_quiet_from_h),
+                quiet_until=time(self.waiting_quiet_until_h),
+            ),
+            self.waiting_looked_at_once,
+            self.waiting_tried_max,
         )
 
     @property

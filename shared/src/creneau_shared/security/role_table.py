@@ -77,6 +77,10 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "accept": OperationRow(
         ("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"
     ),
+    "export": OperationRow(
+        ("Organization", "s"), "whoever has a token to come back with; the files have what each may see"
+    ),
+    "export-file": OperationRow(("Organization", "s"), "what each may see of the directory"),
     "dead-letters": OperationRow(None, "operators: the scope creneau/operate", OPERATE),
     "replay-dead-letter": OperationRow(
         None, "operators: the scope creneau/operate; recorded in the trail", OPERATE

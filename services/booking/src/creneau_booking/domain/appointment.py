@@ -127,7 +127,7 @@ class Appointment:
     """whether it says on which referral it is based"""
     cancellation: Cancellation | None = None
     replaces: str | None = None
-    """id of the one that was cancelled for it"""
+    """id of the one that was cancelled for it; of one that waits: that will be"""
     with_gap: bool = False
     """whether its practice has it with time between its slots"""
     occurrence: Occurrence | None = None
@@ -136,10 +136,17 @@ class Appointment:
     """ids of those of its series that are taken with it"""
     replaced_by: str | None = None
     """id of the one for which it was cancelled"""
+    waiting_since: datetime | None = None
+    """since when it stands on the waiting list; of a pending one: from which it comes, so that it is an offer"""
 
     @property
     def patients(self) -> tuple[str, ...]:
         return tuple(p.reference for p in self.participants if p.reference and p.type == "Patient")
+
+    @property
+    def is_offer(self) -> bool:
+        """Whether it is what the waiting list offers, until its hold ends."""
+        return self.status == "pending" and self.waiting_since is not None
 
     @property
     def sequence(self) -> int:
@@ -153,7 +160,7 @@ class Appointment:
         people = tuple(
             replace(p, status="tentative") if p.status == "needs-action" else p for p in self.participants
         )
-        return replace(self, status="pending", participants=people, held_until=until)
+        return replace(self, status="pending", participants=people, held_until=until, waiting_since=None)
 
     def booked(self) -> Appointment:
         """Booked, everyone whom it takes having accepted."""
@@ -161,7 +168,14 @@ class Appointment:
         people = tuple(
             replace(p, status="accepted") if p.status in undecided else p for p in self.participants
         )
-        return replace(self, status="booked", participants=people, held_until=None, confirmation=None)
+        return replace(
+            self,
+            status="booked",
+            participants=people,
+            held_until=None,
+            confirmation=None,
+            waiting_since=None,
+        )
 
     def asked(self, until: datetime) -> Appointment:
         """Pending until the practice answers, no later than `until`: the person has accepted, everybody else is asked."""
@@ -171,14 +185,23 @@ class Appointment:
             else p
             for p in self.participants
         )
-        return replace(self, status="pending", participants=people, held_until=until, confirmation="asked")
+        return replace(
+            self,
+            status="pending",
+            participants=people,
+            held_until=until,
+            confirmation="asked",
+            waiting_since=None,
+        )
 
     def cancelled(self) -> Appointment:
-        return replace(self, status="cancelled", held_until=None, counter=None)
+        return replace(self, status="cancelled", held_until=None, counter=None, waiting_since=None)
 
     def without_hold(self) -> Appointment:
-        """Only the server says how long a hold lasts, what is proposed, and who cancelled."""
-        return replace(self, held_until=None, counter=None, cancellation=None, replaced_by=None)
+        """Only the server says how long a hold lasts, since when somebody waits, what is proposed, and who cancelled."""
+        return replace(
+            self, held_until=None, waiting_since=None, counter=None, cancellation=None, replaced_by=None
+        )
 
     def within(self, start: datetime, end: datetime) -> Appointment:
         """With the times of what it took, where it does not say its own."""

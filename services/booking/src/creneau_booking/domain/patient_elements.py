@@ -48,7 +48,9 @@ RIGHTS: Mapping[str, Right] = {
     "slot": Right(_ASKING, moving=True),
     "start": Right(_ASKING, moving=True),
     "end": Right(_ASKING, moving=True),
-    "requestedPeriod": Right(_ASKING),
+    "requestedPeriod": Right(
+        _ASKING, note="on the waiting list also the extensions that say what is waited for"
+    ),
     "serviceCategory": Right(_ASKING, moving=True, note=_BY_THE_SLOT),
     "serviceType": Right(_ASKING, moving=True, note=_BY_THE_SLOT),
     "specialty": Right(_ASKING, moving=True, note=_BY_THE_SLOT),

@@ -38,6 +38,26 @@ RuleFault = Literal[
 """Why a practice's rule cannot be read."""
 
 
+# -- the waiting list -------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class UnreadableWish(Refusal):
+    """An extension (its url) of a waiting-list request says what cannot be read."""
+
+    url: str
+
+
+@dataclass(eq=False)
+class ReplacedNotTheirs(Refusal):
+    """What a waiting-list request would replace is no booked appointment of the same person."""
+
+
+@dataclass(eq=False)
+class OfferNotMovable(Refusal):
+    """An offer of the waiting list is accepted or refused, and neither moved nor put off."""
+
+
 # -- slots -----------------------------------------------------------------------------------------------
 
 
@@ -436,11 +456,6 @@ class AnswerForOthers(Refusal):
 @dataclass(eq=False)
 class AnswerForAnotherPractice(Refusal):
     """A practice answers for somebody of another."""
-
-
-@dataclass(eq=False)
-class NotAParticipant(Refusal):
-    """Who answers has no part in the appointment."""
 
 
 @dataclass(eq=False)

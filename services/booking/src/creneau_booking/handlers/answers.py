@@ -37,6 +37,10 @@ DECLINED_BY = {True: "pat", False: "prov"}
 """why it is cancelled, by whether the patient declined"""
 
 
+OFFER_ANSWERED = {"accepted": "booked", "declined": "waitlist"}
+"""what becomes of an offer of the waiting list when its patient answers"""
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """An answer as it was sent. References within the base."""
@@ -70,8 +74,17 @@ class Answering:
         before = self._repository.stored_facts(current)
         await self._require_theirs(connection, context, before, given)
         assert given.actor is not None
+        if before.is_offer and given.actor in before.patients and given.status in OFFER_ANSWERED:
+            status = OFFER_ANSWERED[given.status]
+            resource = {**self._repository.resource(current), "status": status}
+            return await self._handlers.change(connection, context, current, resource)
         actors = await self._counts_for(connection, before, given.actor)
-        answer = Answer(given.response, actors, given.status, given.start, given.end)
+        proposers = (
+            await self._counts_for(connection, before, before.counter.by)
+            if before.counter
+            else frozenset[str]()
+        )
+        answer = Answer(given.response, actors, given.status, given.start, given.end, proposers)
         hold = await hold_of(connection, before.id) if before.status == "pending" else None
         outcome = outcome_of(before, answer, held=hold is not None and hold.confirmation != "asked")
         if outcome.effect == "nothing":

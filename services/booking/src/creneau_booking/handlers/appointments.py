@@ -13,10 +13,11 @@ from creneau_booking.domain import changes, confirmation
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Cancellation, Occurrence
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
-from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, TooManyHolds
+from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, OfferNotMovable, TooManyHolds
 from creneau_booking.domain.rehearsal import require_apart, require_still_apart
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
-from creneau_booking.domain.transitions import TRANSITIONS, EventKind, told
+from creneau_booking.domain.transitions import MOVABLE, TRANSITIONS, EventKind, told
+from creneau_booking.domain.waiting import Patience
 from creneau_booking.handlers.access import require_changeable, require_known_patients
 from creneau_booking.handlers.claiming import Claiming, LockedSlots, schedules
 from creneau_booking.handlers.expiry import HoldExpiry
@@ -25,6 +26,7 @@ from creneau_booking.handlers.own_holds import OwnHold, OwnHolds
 from creneau_booking.handlers.own_word import Change, OwnWord
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
+from creneau_booking.handlers.waiting import WaitingList
 from creneau_booking.storage.agenda import agendas_of
 from creneau_booking.storage.appointment_mapper import without_ours
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
@@ -95,7 +97,9 @@ ALONE = InSeries()
 class AppointmentHandlers:
     """The commands on appointments. Stateless; one a process."""
 
-    def __init__(self, repository: AppointmentRepository, holds: HoldPolicy, quotas: Quotas) -> None:
+    def __init__(
+        self, repository: AppointmentRepository, holds: HoldPolicy, quotas: Quotas, patience: Patience
+    ) -> None:
         self._repository = self.repository = repository
         self._holds = holds
         self.patience = holds.confirmation
@@ -104,6 +108,8 @@ class AppointmentHandlers:
         self._claiming = Claiming(self.expiry, quotas)
         self._overbooking = Overbooking(self._claiming)
         self._own_holds = OwnHolds(repository)
+        self.waiting = WaitingList(repository, self._claiming, patience)
+        self.expiry.line = self.waiting
 
     # -- new -------------------------------------------------------------------------------------------------
 
@@ -167,6 +173,9 @@ class AppointmentHandlers:
         await require_known_patients(connection, context, wanted)
         wanted = await self._word.with_asked_company(connection, context, wanted)
         whose = Whose(*await agendas_of(connection, context, wanted.slots))
+        if wanted.status == "waitlist":
+            wanted, awaited = await self.waiting.joining(connection, context, wanted, resource)
+            whose = awaited or whose
         require_apart(wanted, whose.schedules)
         return wanted, whose
 
@@ -312,6 +321,8 @@ class AppointmentHandlers:
         """Hold for a locked request, or extend the hold that it already has; until when."""
         before = self._repository.stored_facts(current)
         changes.require_transition(before.status, "pending", by_patient=context.patient_ids is not None)
+        if before.is_offer:
+            raise OfferNotMovable
         until = context.now + self._holds.duration
         resource = {**self._heard(context, current, before, resource), "status": "pending"}
         after = self._repository.next(current, resource)
@@ -416,11 +427,14 @@ class AppointmentHandlers:
         waits = hold is not None and hold.confirmation == "asked"
         change = Change(said_before, before, resource, after, None if waits else hold, moving=move)
         resource = await self._word.hear_change(connection, context, change)
+        if before.is_offer and after.status == "waitlist":
+            resource = await self.waiting.wish_again(connection, said_before, before.id)
         if waits and hold is not None and after.status == "booked":
             confirmation.require_in_time(hold.expires_at, context.now)
         after = self._next(
             context, current, before, resource, book=book or (waits and answered is None), hold=hold
         )
+        after = await self.waiting.standing(connection, context, before, after, said_before, resource)
         if after.status == "cancelled" != before.status:
             whose_act = by or acting(context)
             after = replace(after, cancellation=Cancellation(context.now, whose_act, note))
@@ -430,8 +444,16 @@ class AppointmentHandlers:
         if asks_until is not None:
             after = replace(after, held_until=asks_until, confirmation="asked")
         moved = changes.is_moved(before, after)
+        if before.is_offer and moved and claims(after.status) and context.patient_ids is not None:
+            raise OfferNotMovable
         if claims(before.status) and (after.status == "cancelled" or moved):
             await require_changeable(connection, context, before)
+        if (
+            after.status == "booked"
+            and before.status in ("waitlist", "pending")
+            and after.replaces is not None
+        ):
+            await self._give_up_replaced(connection, context, after)
         after, whose = await self._exchange(connection, context, before, after, move=move)
         require_still_apart(before, after, whose.schedules)
         after = after.replacing(replaces)
@@ -535,6 +557,7 @@ class AppointmentHandlers:
         *,
         by: Actor = "patient",
         reason: str | None = None,
+        replaced_by: str | None = None,
     ) -> Stored:
         """Cancel a locked appointment because the person for whom it was, or with whom, is leaving.
 
@@ -547,7 +570,12 @@ class AppointmentHandlers:
         hold = await forget_hold(connection, before.id)
         awaited = hold is not None and hold.confirmation == "asked"
         cancellation = Cancellation(context.now, by)
-        after = replace(before.cancelled(), version=current.version + 1, cancellation=cancellation)
+        after = replace(
+            before.cancelled(),
+            version=current.version + 1,
+            cancellation=cancellation,
+            replaced_by=replaced_by,
+        )
         resource = self._repository.resource(current)
         if reason is not None:
             coding = {"system": CANCELLATION_REASONS, "code": reason}
@@ -558,6 +586,22 @@ class AppointmentHandlers:
             event = AppointmentEvent("cancelled", after, by=by, awaits_practice=awaited)
             await tell(connection, context, event, before)
         return stored
+
+    async def _give_up_replaced(
+        self, connection: Connection, context: WriteContext, accepted: Appointment
+    ) -> None:
+        """Whoever accepts what they waited for gives up the visit that it replaces, if there still is one, by the rule of
+        the practice on late cancellations."""
+        assert accepted.replaces is not None
+        current = await self._repository.store.lock(connection, accepted.replaces)
+        if current is None or current.deleted:
+            return
+        before = self._repository.stored_facts(current)
+        if before.status not in MOVABLE or set(before.patients) != set(accepted.patients):
+            return
+        changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
+        await require_changeable(connection, context, before)
+        await self.withdraw(connection, context, current, replaced_by=accepted.id)
 
     def _require_allowed(
         self, context: WriteContext, before: Appointment, after: Appointment, *, move: bool

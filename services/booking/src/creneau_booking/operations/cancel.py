@@ -1,7 +1,8 @@
 """`Appointment/$cancel`: give an appointment up, with a reason and a word to the other side.
 
 As a PATCH to `cancelled`, with the same rules: a patient's until the agenda's deadline, the slots free in the same
-transaction, their references kept. What is cancelled already is answered as it is.
+transaction, their references kept. What is cancelled already is answered as it is. Of what the waiting list offers it is the
+refusal: whoever waits goes on waiting; `$cancel` again leaves the list.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ class CancelOperation:
         scope = scope_in(given) or "this"
         if resource["status"] == "cancelled" and scope == "this":
             return await answer_with(session, current, created=False, wants_bundle=False)
+        if self._desk.repository.stored_facts(current).is_offer:
+            refused = checked({**resource, "status": "waitlist"})
+            stored = await self._desk.handlers.change(session.connection, session.context, current, refused)
+            return await answer_with(session, stored, created=False, wants_bundle=False)
         reason, note = _reason(given), _note(given)
         if session.access.patient_ids is not None and reason and "text" in reason:
             # Of a patient's reason only the code is kept as such; their words are for whoever reads them.

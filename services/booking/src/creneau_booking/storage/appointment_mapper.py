@@ -28,6 +28,9 @@ HIDDEN = "HIDDEN-FROM-PROXIES"
 HELD_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/held-until"
 """extension (instant) on an appointment: until when, pending, it keeps its slots"""
 
+WAITING_SINCE = "https://creneau.sante.fr/fhir/StructureDefinition/waiting-since"
+"""extension (instant) on an appointment that waits, or is offered to one that did: since when"""
+
 CANCELABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 RESCHEDULABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until"
 """extensions (instant) on an appointment that a patient reads: until when they may cancel or move it; never stored"""
@@ -45,6 +48,7 @@ REPLACED_BY = "https://creneau.sante.fr/fhir/StructureDefinition/replaced-by"
 OURS = frozenset(
     {
         HELD_UNTIL,
+        WAITING_SINCE,
         CANCELABLE_UNTIL,
         RESCHEDULABLE_UNTIL,
         COUNTER_PROPOSAL,
@@ -112,6 +116,7 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         with_gap=_extension(appointment, WITH_GAP, "valueBoolean") is True,
         occurrence=series_mapper.occurrence_of(appointment),
         replaced_by=_appointment_of(appointment, REPLACED_BY),
+        waiting_since=_instant(_extension(appointment, WAITING_SINCE, "valueInstant")),
         cancelation_reason=next(
             (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
         ),
@@ -130,6 +135,8 @@ def said(appointment: Appointment, resource: Resource) -> Resource:
     extensions += _of_cancellation(appointment, extensions)
     if appointment.held_until is not None:
         extensions.append({"url": HELD_UNTIL, "valueInstant": fhir_instant(appointment.held_until)})
+    if appointment.waiting_since is not None:
+        extensions.append({"url": WAITING_SINCE, "valueInstant": exact_instant(appointment.waiting_since)})
     if (counter := appointment.counter) is not None:
         parts = [
             {"url": "response", "valueReference": {"reference": f"AppointmentResponse/{counter.response}"}},

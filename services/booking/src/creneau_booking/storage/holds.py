@@ -27,6 +27,10 @@ WHERE appointment.id = $1 AND appointment.terms @> ARRAY['status=pending']"""
 _AT_ONCE = "FOR UPDATE OF appointment SKIP LOCKED"
 
 
+OFFER = ("urn:creneau:waiting-list", "offer")
+"""whose hold an offer of the waiting list is: nobody's account, so that whoever acts for the person may accept it"""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Whose hold it is, and until when."""
@@ -35,6 +39,10 @@ class Hold:
     subject: str
     expires_at: datetime
     confirmation: Confirmation | None = None
+
+    @property
+    def is_offer(self) -> bool:
+        return (self.issuer, self.subject) == OFFER
 
 
 NOBODYS = ("", "")

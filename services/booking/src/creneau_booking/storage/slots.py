@@ -11,10 +11,11 @@ from asyncpg import Record
 
 from creneau_booking.domain.refusals import SlotClaimed, SlotMadeMeanwhile, UnknownAgenda
 from creneau_booking.storage import slot_visibility, slots_together
-from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.actors import TURN_BESIDE
 from creneau_booking.storage.availability.freshness import WORD_COUNTS, heard, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.choreography import slot_moved_by_itself
+from creneau_booking.storage.freed import AWAITED, note_freed
 from creneau_booking.storage.places import GROUP, left_sql, status_sql
 from creneau_booking.storage.slot_rows import (
     KEEPING_OVERBOOKED,
@@ -47,9 +48,7 @@ SELECT {_COLUMNS} FROM slot {_OF_KIND.format(row="slot")}
 """
 _LOCK = f"""
 WITH turn AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
-    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM slot WHERE id = $1)
-    ORDER BY actor) AS people
+  SELECT waited FROM {TURN_BESIDE.format(agendas="schedule_key IN (SELECT schedule_key FROM slot WHERE id = $1)")} AS beside
 ), locked AS MATERIALIZED (
   SELECT slot.* FROM turn CROSS JOIN slot WHERE slot.id = $1 AND turn.waited >= 0 FOR UPDATE OF slot
 )
@@ -62,9 +61,11 @@ WITH longer AS (
   WHERE schedule.id = $1 AND agenda.schedule_key = schedule.key
     AND (slot_length_max < $3 OR {WORD_COUNTS.format(now="$5")}) RETURNING agenda.schedule_key
 ), turn AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
-    SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = agenda_actor.schedule_key
-    WHERE schedule.id = $1 AND (SELECT count(*) FROM longer) >= 0 ORDER BY actor) AS people
+  SELECT waited FROM {
+    TURN_BESIDE.format(
+        agendas="schedule_key = (SELECT key FROM schedule WHERE schedule.id = $1) AND (SELECT count(*) FROM longer) >= 0"
+    )
+} AS beside
 ), claimed AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock(hashtextextended($4::uuid::text, 0))) AS waited FROM turn
   WHERE turn.waited >= 0 AND $4::uuid IS NOT NULL
@@ -85,7 +86,7 @@ INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, sch
 SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, $6, $7, $8::text::tsvector,
   schedule_key, $10, $11, $12
 FROM fresh WHERE NOT EXISTS (SELECT FROM slot WHERE slot.id = $1)
-ON CONFLICT DO NOTHING RETURNING status::text, {LEFT}
+ON CONFLICT DO NOTHING RETURNING status::text AS served, {LEFT} AS places_left, {AWAITED.format(slot="slot")} AS awaited
 """
 _REPLACE = f"""
 WITH said AS (
@@ -101,11 +102,11 @@ WITH said AS (
     last_updated = $10, version = $11, generated = NULL
   FROM said WHERE slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served, coalesce(new.places,
-    (SELECT capacity FROM slot_kind WHERE slot_kind.key = new.kind_key)) AS places_left
+    (SELECT capacity FROM slot_kind WHERE slot_kind.key = new.kind_key)) AS places_left, {AWAITED.format(slot="new")} AS awaited
 ), superseded AS (
   {SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM replaced
 )
-SELECT served, places_left FROM replaced
+SELECT served, places_left, awaited FROM replaced
 """
 _REMOVE = f"""
 WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now), left_out AS (
@@ -262,10 +263,12 @@ class SlotStore:
         now = max(to_milliseconds(context.now), current.last_updated)
         row, kind = take_apart(resource, current.id, self._base_url)
         keys = await self._keys(connection, context, kind, row.end - row.start)
-        served = await connection.fetchrow(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
-        assert served is not None
-        status, left = served
-        return as_served({**resource, "status": status}, current.id, version, now, left)
+        written = await connection.fetchrow(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
+        assert written is not None
+        if written["awaited"]:
+            note_freed(connection, [(key, row.start)], context.now)
+        shown = {**resource, "status": written["served"]}
+        return as_served(shown, current.id, version, now, written["places_left"])
 
     async def write_many(self, connection: Connection, writes: Sequence[Write]) -> Sequence[Stored | None]:
         return await slots_together.write_many(connection, writes, self._base_url)
@@ -299,11 +302,12 @@ class SlotStore:
         # `id` alone is not unique across agendas and months, so rivals with one id wait for each other here, before the
         # statement that looks whether there is one.
         keys = await self._keys(connection, context, kind, row.end - row.start, row.id if rivals else None)
-        served = await connection.fetchrow(_INSERT, *row_values(row), *keys, now, version)
-        if served is None:
+        written = await connection.fetchrow(_INSERT, *row_values(row), *keys, now, version)
+        if written is None:
             raise SlotMadeMeanwhile(id_)
-        status, left = served
-        return as_served({**resource, "status": status}, id_, version, now, left)
+        if written["awaited"]:
+            note_freed(connection, [(row.id, row.start)], context.now)
+        return as_served({**resource, "status": written["served"]}, id_, version, now, written["places_left"])
 
     async def _refuse_if_taken(
         self, connection: Connection, id_: str, key: UUID, resource: Resource | None

@@ -20,9 +20,10 @@ from uuid import UUID
 from asyncpg import Record
 
 from creneau_booking.storage import slot_visibility
-from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.actors import TURN_BESIDE
 from creneau_booking.storage.availability.freshness import WORD_COUNTS, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.freed import AWAITED, note_awaited
 from creneau_booking.storage.places import left_sql, status_sql
 from creneau_booking.storage.slot_rows import (
     KEEPING_OVERBOOKED,
@@ -44,12 +45,10 @@ from creneau_shared.fhir.storage.store import Stored, Write
 from creneau_shared.refusal import Refusal
 
 _PLACES = "SELECT id, schedule_key, start FROM slot WHERE id = ANY($1::uuid[])"
-_TURN = f"""
-SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) FROM (
-  SELECT DISTINCT actor FROM agenda_actor
-  WHERE schedule_key IN (SELECT unnest($2::bigint[]) UNION SELECT key FROM schedule WHERE id = ANY($1::text[]))
-  ORDER BY actor) AS people
-"""
+_NAMED = (
+    "schedule_key IN (SELECT unnest($2::bigint[]) UNION SELECT key FROM schedule WHERE id = ANY($1::text[]))"
+)
+_TURN = f"SELECT waited FROM {TURN_BESIDE.format(agendas=_NAMED)} AS turn"
 _AGENDAS = "SELECT id, key, terms FROM schedule WHERE id = ANY($1::text[]) AND NOT deleted"
 _LOCK = """
 SELECT slot.id, slot.schedule_key, slot.start, slot."end", slot.version, slot.last_updated,
@@ -101,8 +100,8 @@ WITH fresh AS MATERIALIZED ({_GIVEN.format(more="", arrays="")})
 INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
 SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, extra, terms, words, schedule_key,
   kind_key, last_updated, version
-FROM fresh ON CONFLICT DO NOTHING RETURNING id, status::text AS served,
-  (SELECT capacity FROM slot_kind WHERE slot_kind.key = kind_key) AS places_left
+FROM fresh ON CONFLICT DO NOTHING RETURNING id, start, status::text AS served,
+  (SELECT capacity FROM slot_kind WHERE slot_kind.key = kind_key) AS places_left, {AWAITED.format(slot="slot")} AS awaited
 """
 REPLACE_MANY = f"""
 WITH said AS MATERIALIZED ({
@@ -119,11 +118,12 @@ WITH said AS MATERIALIZED ({
     kind_key = said.kind_key, last_updated = said.last_updated, version = said.version, generated = NULL
   FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
   RETURNING {SUPERSEDED}, new.status::text AS served, coalesce(new.places,
-    (SELECT capacity FROM slot_kind WHERE slot_kind.key = new.kind_key)) AS places_left
+    (SELECT capacity FROM slot_kind WHERE slot_kind.key = new.kind_key)) AS places_left,
+    {AWAITED.format(slot="new")} AS awaited, new.start AS starts
 ), superseded AS (
   {SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM replaced
 )
-SELECT id, served, places_left FROM replaced
+SELECT id, starts AS start, served, places_left, awaited FROM replaced
 """
 
 
@@ -174,6 +174,7 @@ async def write_many(connection: Connection, writes: Sequence[Write], base_url: 
         starts = [after["start"] for _, after in places]
         known = [version for version, _ in places]
         rows += await connection.fetch(REPLACE_MANY, *columns_of(known, kinds), agendas, starts)
+    note_awaited(connection, rows, versions[0].slot.write.context.now)
     written = {row["id"]: row for row in rows}
     for version in versions:
         slot = version.slot

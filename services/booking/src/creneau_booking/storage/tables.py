@@ -15,6 +15,7 @@ from sqlalchemy import (
     Computed,
     DateTime,
     Double,
+    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -30,7 +31,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZRANGE, TSVECTOR, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZMULTIRANGE, TSTZRANGE, TSVECTOR, ExcludeConstraint
 from sqlalchemy.types import UserDefinedType
 
 from creneau_shared.database.metadata import new_metadata
@@ -375,6 +376,69 @@ hold = Table(
 )
 """The appointments that are held, until when, for whom, and how often that was put off; and those that wait for their
 practice, until when."""
+
+waiting = Table(
+    "waiting",
+    metadata,
+    Column(
+        "appointment_id",
+        Text(collation="C"),
+        ForeignKey("appointment.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    # As in `occupancy`.
+    Column("patient", Text(collation="C"), nullable=False),
+    Column("rank", SmallInteger, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    # Whether something is offered to them at this moment.
+    Column("offered", Boolean, nullable=False, server_default=text("false")),
+    # What they wait for, each as the slot's own terms have it; empty: any. Absent periods: whenever.
+    Column("periods", TSTZMULTIRANGE, nullable=True),
+    *(
+        Column(name, ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'"))
+        for name in ("times", "agendas", "people", "services", "places", "specialties", "visit")
+    ),
+    Column("slots", ARRAY(Uuid), nullable=False, server_default=text("'{}'")),
+    Column("latitude", Double, nullable=True),
+    Column("longitude", Double, nullable=True),
+    Column("radius_m", Double, nullable=True),
+    # While something is offered: what the Appointment said before, to be said again if nothing comes of it.
+    Column("wish", JSONB, nullable=True),
+)
+"""Who waits (a `waitlist` Appointment, or one that an offer made pending), for what, and in which order."""
+
+waiting_key = Table(
+    "waiting_key",
+    metadata,
+    # A term of a slot's agenda or kind (`actor=Practitioner/12`, `schedule=Schedule/3`, `specialty=…|SM54`), and for a
+    # speciality where: a Location (`Location/12`), a square degree (`#48:2`), or anywhere (empty).
+    Column("key", Text(collation="C"), primary_key=True),
+    Column("place", Text(collation="C"), primary_key=True),
+    Column("rank", SmallInteger, primary_key=True, autoincrement=False),
+    Column("since", DateTime(timezone=True), primary_key=True),
+    Column(
+        "appointment_id",
+        Text(collation="C"),
+        ForeignKey("waiting.appointment_id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+)
+"""By what those are found who wait, in their order: the first that a slot suits is the first row that fits."""
+
+waiting_offer = Table(
+    "waiting_offer",
+    metadata,
+    Column(
+        "appointment_id",
+        Text(collation="C"),
+        ForeignKey("appointment.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("slot", Uuid, primary_key=True),
+    Column("offered_at", DateTime(timezone=True), nullable=False),
+)
+"""What was offered to whom: nobody is asked twice about one slot."""
 
 booking_action = Table(
     "booking_action",

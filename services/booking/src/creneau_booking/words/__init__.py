@@ -19,6 +19,7 @@ from creneau_booking.words import (
     rehearsal,
     series,
     slots,
+    waiting,
 )
 from creneau_shared.errors import CreneauError
 from creneau_shared.refusal import Refusal
@@ -35,6 +36,7 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
         answers,
         feeds,
         quotas,
+        waiting,
         people,
         registered,
         proxies,

@@ -29,6 +29,26 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Jusqu'à quand le patient qui lit ce rendez-vous peut le déplacer ; calculé à la lecture, jamais enregistré.",
         "Until when the patient who reads this appointment can move it; computed when it is read, never stored.",
     ),
+    "waiting-since": (
+        "Depuis quand cette demande est sur la liste d'attente ; sur un rendez-vous en attente : c'est une proposition"
+        " qui lui est faite. Le serveur l'écrit.",
+        "Since when this request has been on the waiting list; on a pending appointment: it is an offer made to it. The"
+        " server writes it.",
+    ),
+    "waiting-agenda": (
+        "Un agenda qui convient à cette demande en liste d'attente ; plusieurs : l'un d'eux.",
+        "An agenda that suits this request on the waiting list; several: one of them.",
+    ),
+    "waiting-times": (
+        "Un moment de la journée qui convient à cette demande en liste d'attente, à l'heure du lieu : morning (avant midi),"
+        " afternoon (jusqu'à 18 h) ou evening ; plusieurs : l'un d'eux.",
+        "A part of the day that suits this request on the waiting list, by the clock of the place: morning (before noon),"
+        " afternoon (until 18:00) or evening; several: one of them.",
+    ),
+    "waiting-near": (
+        "Autour de quel point : latitude|longitude|distance|km, comme le paramètre de recherche near ; 100 km au plus.",
+        "Around which point: latitude|longitude|distance|km, as the search parameter near has it; 100 km at most.",
+    ),
     "double-booking-reason": (
         "Pourquoi le patient peut avoir un autre rendez-vous à la même heure ; dit par un cabinet, jamais par le patient.",
         "Why the patient may have another appointment at that time; said by a practice, never by the patient.",

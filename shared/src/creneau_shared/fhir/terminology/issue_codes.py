@@ -219,6 +219,15 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "too-many-cancellations": ("Trop d'annulations en un jour", "Too many cancellations within a day"),
     "too-many-requests": ("Trop de demandes en attente", "Too many requests waiting"),
+    "unreadable-wish": ("Demande de liste d'attente illisible", "Unreadable waiting-list request"),
+    "replaced-not-yours": (
+        "Rendez-vous à remplacer d'une autre personne, ou qui n'est pas pris",
+        "Appointment to be replaced of another person, or not booked",
+    ),
+    "offer-not-movable": (
+        "Proposition de la liste d'attente, ni déplaçable ni prolongeable",
+        "Waiting-list offer, neither movable nor extensible",
+    ),
     "too-many-patients": ("Trop de personnes enregistrées", "Too many people registered"),
     "participant-not-yours": (
         "Participant que le patient ne peut amener",
@@ -231,7 +240,6 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "kept-until": ("Gardé jusqu'à", "Kept until"),
     "referral-required": ("Prescription demandée", "Referral required"),
     "not-open-to-new-patients": ("Agenda fermé aux nouveaux patients", "Agenda not open to new patients"),
-    "not-a-participant": ("Réponse de qui ne participe pas", "Answer of somebody who has no part"),
     "answer-times": (
         "Réponse à une heure que personne n'a proposée",
         "Answer to a time that nobody has proposed",

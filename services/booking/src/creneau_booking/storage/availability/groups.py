@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.refusals import GroupFull, PlaceTaken
@@ -72,7 +73,7 @@ WITH gone AS (
 ), superseded AS (
   {SUPERSEDE} SELECT * FROM changed
 )
-SELECT coalesce(slot.name, slot.id::text) AS id, place.empty, 'Schedule/' || schedule.id AS schedule
+SELECT coalesce(slot.name, slot.id::text) AS id, slot.id AS key, slot.start, place.empty, 'Schedule/' || schedule.id AS schedule
 FROM place JOIN slot ON {_FULL_KEY} JOIN schedule ON schedule.key = place.schedule_key
 """
 _RESIZE = f"""
@@ -95,6 +96,8 @@ class Released:
     """A slot in which an appointment had places: its agenda (a reference), and whether nobody has one any more."""
 
     id: str
+    key: UUID
+    start: datetime
     schedule: str
     empty: bool
 
@@ -136,7 +139,7 @@ async def release_places(
     if not keys:
         return []
     rows = await connection.fetch(_RELEASE, appointment_id, keys, now)
-    return [Released(row["id"], row["schedule"], row["empty"]) for row in rows]
+    return [Released(**row) for row in rows]
 
 
 async def groups_of(connection: Connection, appointments: Sequence[str]) -> dict[str, list[str]]:

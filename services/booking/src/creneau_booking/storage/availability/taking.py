@@ -15,6 +15,7 @@ from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.availability.groups import claim_places, group_of, release_places
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.freed import IS_AWAITED, note_freed
 from creneau_booking.storage.overbookings import left
 from creneau_booking.storage.patients import UNAVAILABLE
 from creneau_booking.storage.places import GROUP
@@ -141,8 +142,13 @@ WITH own AS MATERIALIZED (
   {SUPERSEDE} SELECT * FROM freed UNION ALL SELECT * FROM replaced
 ), nobody AS (
   DELETE FROM occupancy WHERE appointment_id = $1
+), awaited AS MATERIALIZED (
+  SELECT free.id, free.start FROM (SELECT * FROM freed UNION ALL SELECT * FROM replaced) AS free
+  JOIN schedule ON schedule.key = free.schedule_key JOIN slot_kind AS kind ON kind.key = free.kind_key
+  WHERE {IS_AWAITED}
 )
-SELECT {_AGENDAS}, EXISTS (
+SELECT {_AGENDAS}, ARRAY(SELECT id FROM awaited ORDER BY start, id) AS awaited,
+  ARRAY(SELECT start FROM awaited ORDER BY start, id) AS starts, EXISTS (
   SELECT FROM slot WHERE id = ANY((SELECT $2::uuid[])::uuid[]) AND {IS_OVERBOOKED.format(slot="slot")}
 ) AS overbooked,
   EXISTS (SELECT FROM slot_place WHERE appointment_id = $1) AS shares
@@ -289,7 +295,7 @@ async def give_back(
 ) -> tuple[str, ...]:
     """Give back those of the slots that an appointment has, and the time of its people. What their agendas say of them
     holds again; other slots in that time are free again, unless somebody else is taken then.
-    The agendas (references) of what it gave back."""
+    The agendas (references) of what it gave back. What somebody waits for is noted (`storage.freed`)."""
     keys = [slot_key(id_) for id_ in slots]
     row = await connection.fetchrow(_GIVE_BACK, appointment_id, keys, now)
     assert row is not None
@@ -298,13 +304,15 @@ async def give_back(
             await connection.execute(
                 _OCCUPY_TOO, heir.appointment, heir.start, heir.end, list(heir.actors), now
             )
+    note_freed(connection, zip(row["awaited"], row["starts"], strict=True), now)
     if not row["shares"]:
         return tuple(row["schedules"])
     schedules = set(row["schedules"])
     for place in await release_places(connection, appointment_id, slots, now):
         schedules.add(place.schedule)
+        note_freed(connection, [(place.key, place.start)], now)
         if place.empty:
-            await connection.fetchrow(_GIVE_BACK, f"{GROUP}{slot_key(place.id)}", [slot_key(place.id)], now)
+            await connection.fetchrow(_GIVE_BACK, f"{GROUP}{place.key}", [place.key], now)
     return tuple(sorted(schedules))
 
 

@@ -13,7 +13,12 @@ from services.booking.tests.factories import GENERAL, SKIN, appointment, paramet
 from services.booking.tests.practice import Agenda, Practice
 
 from creneau_booking.storage.access_extensions import CONFIRMATION_REQUIRED
-from creneau_booking.storage.appointment_mapper import HELD_UNTIL, REPLACES, WAITING_SINCE
+from creneau_booking.storage.appointment_mapper import (
+    HELD_UNTIL,
+    REPLACES,
+    RESCHEDULABLE_UNTIL,
+    WAITING_SINCE,
+)
 from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_NEAR, WAITING_TIMES
 from creneau_shared.fhir.storage.store import Resource
 
@@ -85,6 +90,7 @@ async def test_what_frees_is_offered_to_who_waits(
         utc(agenda.at(0)),
         [ref(f"Slot/{agenda.slots[0]}")],
     )
+    assert extension(offer, RESCHEDULABLE_UNTIL) is None
     until = datetime.fromisoformat(extension(offer, HELD_UNTIL))
     assert until == practice.clock.now() + timedelta(hours=12)
     assert await practice.slot_statuses(agenda.slots[:1]) == ["busy-tentative"]

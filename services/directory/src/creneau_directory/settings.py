@@ -11,7 +11,7 @@ class DirectorySettings(ServiceSettings):
     """Settings of the directory."""
 
     care_compared_max: int = Field(
-        3_000, ge=100, description="situations that one search of people's search compares and counts at most"
+        2_000, ge=100, description="situations that one search of people's search compares and counts at most"
     )
     care_text_characters_max: int = Field(
         300, ge=10, description="longest text of people's search, characters"

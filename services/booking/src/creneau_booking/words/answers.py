@@ -7,10 +7,9 @@ from creneau_booking.domain.refusals import (
     AnswerForAnotherPractice,
     AnswerOrder,
     AnswerTimes,
-    NotAParticipant,
     ProposalNotFree,
 )
-from creneau_booking.words.phrases import when
+from creneau_shared.clock import shown
 from creneau_shared.errors import Conflict, CreneauError, Forbidden, Unprocessable
 from creneau_shared.words import Theme
 
@@ -24,16 +23,6 @@ def _(_: AnswerForAnotherPractice) -> CreneauError:
         "A practice answers for its own people and for its patient, never for another practice.",
         expression="AppointmentResponse.actor",
         details_code="actor-not-yours",
-    )
-
-
-@WORDS.says(NotAParticipant)
-def _(_: NotAParticipant) -> CreneauError:
-    return Unprocessable(
-        "Cet acteur ne participe pas au rendez-vous : seul un participant y répond.",
-        "This actor has no part in the appointment: only a participant answers.",
-        expression="AppointmentResponse.actor",
-        details_code="not-a-participant",
     )
 
 
@@ -72,8 +61,8 @@ def _(_: AnswerTimes) -> CreneauError:
 @WORDS.says(ProposalNotFree)
 def _(r: ProposalNotFree) -> CreneauError:
     return Conflict(
-        f"L'heure proposée ({when(r.start)}) n'est pas libre dans l'agenda : le rendez-vous reste où il est.",
-        f"The proposed time ({when(r.start)}) is not free in the agenda: the appointment stays where it is.",
+        f"L'heure proposée ({shown(r.start)}) n'est pas libre dans l'agenda : le rendez-vous reste où il est.",
+        f"The proposed time ({shown(r.start)}) is not free in the agenda: the appointment stays where it is.",
         expression="AppointmentResponse.appointment",
         details_code="proposal-not-free",
     )

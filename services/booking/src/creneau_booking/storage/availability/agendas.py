@@ -151,7 +151,7 @@ async def keep_agendas(connection: Connection, schedules: Sequence[int], now: da
     changed = [row["schedule_key"] for row in rows]
     if changed:
         await write_beside(connection, changed)
-        await connection.execute(_REJUDGE, changed, now)
+        await rejudge(connection, changed, now)
 
 
 async def is_gone(connection: Connection, reference: str) -> bool:

@@ -66,6 +66,7 @@ tour: $(DEV) ## a browser is led through one booking and leaves docs/pictures (S
 bench: $(DEV) ## the benchmarks, each beside its yardstick
 	@$(BIN)/python -m tests.load.bench
 	@$(BIN)/python -m tests.load.pages
+	@$(BIN)/python -m tests.load.openings
 
 cost: $(DEV) ## what one of each operation costs: statements, WAL, CPU (COST_OPERATIONS=100 of each)
 	@$(BIN)/python -m tests.load.cost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
@@ -108,6 +109,30 @@ def test_11_an_agenda_is_of_one_place(sas: Sas, example: tuple[Resource, list[st
         assert [actor.keys() for actor in agenda["actor"]] == [{"reference"}]
         assert agenda["actor"][0]["reference"].startswith("Location/")
     assert len(entries(found, "Schedule")) == len(entries(found, "Location")) == 3
+
+
+def test_10_slots_say_to_whom_and_how_and_nothing_else(sas: Sas, example: tuple[Resource, list[str]]) -> None:
+    for one in resources(ask(sas, query(example[1])), "Slot"):
+        assert {label["code"] for label in one["meta"]["security"]} <= {"PUBLIC", "SNP"}
+        codes = {c["code"] for concept in one["serviceType"] for c in concept.get("coding", ())}
+        assert codes
+        assert codes <= {"AMB", "HH", "VR"}
+
+
+def test_12_places_are_identified_named_and_addressed(sas: Sas, example: tuple[Resource, list[str]]) -> None:
+    for place in resources(ask(sas, query(example[1])), "Location"):
+        [kind] = place["identifier"][0]["type"]["coding"]
+        assert kind["code"] == "INTRN"
+        assert place["name"]
+        assert len(place["address"]["line"]) == 1
+        assert len(place["address"]["postalCode"]) == 5
+        assert place["managingOrganization"]["reference"].startswith("Organization/")
+
+
+def test_13_a_structure_has_exactly_its_siret(sas: Sas, example: tuple[Resource, list[str]]) -> None:
+    for structure in resources(ask(sas, query(example[1])), "Organization"):
+        [identifier] = structure["identifier"]
+        assert re.fullmatch("3[0-9]{14}", identifier["value"])
 
 
 def test_14_up_to_25_structures_and_none_is_refused(sas: Sas, example: tuple[Resource, list[str]]) -> None:

@@ -270,6 +270,24 @@ async def test_a_damaged_file_writes_nothing(directory: Directory, source_name: 
         await load(directory, annuaire(source_name), write(tmp_path / "b.txt", "a;b;c"))
 
 
+async def test_skills_in_a_file_of_their_own(directory: Directory, source_name: str, tmp_path: Path) -> None:
+    """A folder of the extraction's files is loaded as one; the file of skills alone is not believed to be the whole."""
+    number, folder = rpps(), tmp_path / "extraction"
+    folder.mkdir()
+    titles = HEADER.split("|")[:3] + HEADER.split("|")[7:17]
+    fields = ["8", number, f"8{number}", "KERVELLA", "Élodie", "10", "", "C", "", "C", "", "C01", ""]
+    skills = write(folder / "PS_SavoirFaire.txt", "|".join(titles) + "|", "|".join(fields) + "|")
+    diplomas = HEADER.split("|")[:3] + HEADER.split("|")[7:9] + ["Code type diplôme obtenu"]
+    write(folder / "PS_Dipl.txt", "|".join(diplomas) + "|", f"8|{number}|8{number}|KERVELLA|Élodie|DE|")
+    write(folder / "PS_Personne_activite.txt", HEADER, line(number))
+    done = await load(directory, annuaire(source_name), folder)
+    assert (done.counts["read"], done.counts["refused"]) == (2, 0)
+    person = (await directory.client.get(f"/fhir/Practitioner/idnps-8{number}")).json()
+    assert {"SM54", "C01"} <= {c["code"] for q in person["qualification"] for c in q["code"]["coding"]}
+    with pytest.raises(ValueError, match="Personne_activite"):
+        await load(directory, annuaire(source_name), skills)
+
+
 class BrokenOffError(Exception):
     """The process ends here."""
 

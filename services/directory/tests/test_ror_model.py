@@ -25,12 +25,13 @@ from services.directory.tests.ror import (
     patients,
 )
 from services.directory.tests.test_directory import unique
+from shared.tests.fhir.official import ROOT as OFFICIAL
 
 from creneau_directory.domain.communes import StatedCommune, is_commune_code, remark_on
 from creneau_directory.domain.identifiers import finess_key_holds
 from creneau_directory.domain.ror.facets import facet_faults
 
-SHARED = Path(__file__).parents[4].parent / "shared" / "fhir"
+SHARED = OFFICIAL
 FOLDERS = ("ror/coherent-set", "ror/examples-hand", "annuaire/examples", "frcore-2.2.0/examples")
 TYPES = {
     "Organization",

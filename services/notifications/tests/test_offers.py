@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+from creneau_notifications.channels.email.smtp import SmtpTransport
 from creneau_notifications.channels.registry import CHANNELS
 from creneau_notifications.channels.sms.render import SMS_CHARS, build_sms
+from creneau_notifications.channels.sms.transport import LoggedSms
 from creneau_notifications.domain.appointment import AppointmentEvent, Change
 from creneau_notifications.domain.plan import Kind, plan
 from creneau_notifications.rendering.letter import compose
@@ -60,3 +62,25 @@ def test_it_says_until_when_and_where_to_answer() -> None:
 
 def test_it_is_kept_as_it_was_told() -> None:
     assert load_event(dump_event(offered())) == offered()
+
+
+async def test_nobody_is_woken_by_it(service, mailbox) -> None:
+    """Offered at half past ten in the evening: the e-mail leaves, the text message in the morning."""
+    await service.learn()
+    night = datetime(2026, 11, 16, 21, 30, tzinfo=UTC)
+    service.at(night)
+    until = datetime(2026, 11, 17, 11, 0, tzinfo=UTC)
+    await service.hear(replace(event(Change.OFFERED, status="pending", time=night), held_until=until))
+    texts: list[str] = []
+
+    class Phone(LoggedSms):
+        async def send(self, number: str, text: str) -> None:
+            texts.append(text)
+
+    sender = service.sender(SmtpTransport(mailbox.url, tls="opportunistic", timeout_s=30), Phone())
+    await sender.send_due()
+    assert [mail["Subject"].startswith("Un créneau se libère") for mail in mailbox.mails] == [True]
+    assert texts == []
+    service.at(datetime(2026, 11, 17, 7, 0, tzinfo=UTC))
+    await sender.send_due()
+    assert len(texts) == 1

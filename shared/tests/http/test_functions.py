@@ -23,6 +23,8 @@ from creneau_shared.metrics import fine_steps, settings_digest
         ("GET", "/fhir/PractitionerRole", "search"),
         ("GET", "/fhir/Appointment/$find", "search"),
         ("POST", "/fhir/Appointment/$find", "search"),
+        ("GET", "/fhir/Slot/$soonest", "search"),
+        ("POST", "/fhir/Slot/$soonest", "search"),
         ("GET", "/fhir/Slot/12", None),
         ("GET", "/fhir/Appointment", None),
         ("POST", "/fhir/Appointment/_search", None),

@@ -202,6 +202,8 @@ class Oracles:
                 parameters(appt_resource=nowhere, cancelled_appt_id=MARK),
             ),
             Shape("$reschedule", "POST", f"{at}/$reschedule", parameters(start=WHEN)),
+            Shape("$confirm", "POST", f"{at}/$confirm", parameters()),
+            Shape("$cancel", "POST", "/Appointment/$cancel", parameters(appointment=f"Appointment/{MARK}")),
             Shape("$find but for", "GET", f"/Appointment/$find?{WINDOW}&ignore-appointment=Appointment/{MARK}"),
         ]  # fmt: skip
 

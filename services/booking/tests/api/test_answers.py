@@ -284,10 +284,33 @@ class TestCounterProposals:
         assert await practice.slot_statuses(free.slots) == ["free", "free", "busy"]
         assert (await practice.kinds(seen["id"]))[-1] == "moved"
 
-    async def test_74_times_that_nobody_proposed(
-        self, callers: Callers, agenda: Agenda, camille: str
+    async def test_74_a_practitioner_who_is_named_twice_proposes_once(
+        self, callers: Callers, practice: Practice, camille: str
     ) -> None:
-        """74: a yes to another time is no yes; half a time is none."""
+        """74: by the role as well as by the person: the other side's yes is enough."""
+        ours = await open_surgery(practice)
+        confirming = schedule(ours.agenda, [ours.practitioner, ours.role], extension=CONFIRMS)
+        software, answering = callers.software(), callers.answering(camille)
+        assert (await software.put(f"Schedule/{ours.agenda}", confirming)).status_code == 200
+        wanted = appointment("proposed", slots=ours.slots[:1], patient=camille)
+        path = (
+            f"Appointment/{(await callers.patient(camille).post('Appointment/$book', wanted)).json()['id']}"
+        )
+        other = await practice.slot(ours.slots[1])
+        times = (other["start"], other["end"])
+        assert (await given(software, path, ours.practitioner, "tentative", times)).status_code == 201
+        assert (await given(answering, path, camille, "accepted")).status_code == 201
+        seen = await read(software, path)
+        assert (seen["status"], seen["start"], set(answers(seen).values())) == (
+            "booked",
+            times[0],
+            {"accepted"},
+        )
+
+    async def test_74_times_that_nobody_proposed(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """74: a yes to another time is no yes; half a time is none; who has no part in it changes nothing."""
         path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
         software, start = callers.software(), utc(agenda.at(1))
         refused = await given(software, path, agenda.practitioner, "accepted", time_of(agenda, 1))
@@ -295,8 +318,10 @@ class TestCounterProposals:
         half = response(path, agenda.practitioner, "tentative", start=start)
         refused = await software.post("AppointmentResponse", half)
         assert (refused.status_code, code(refused)) == (422, "appointment-order"), refused.text
-        stranger = await given(software, path, "Practitioner/autre", "accepted")
-        assert (stranger.status_code, code(stranger)) == (422, "not-a-participant"), stranger.text
+        kept = await read(software, path)
+        elsewhere = (await practice.open_agenda(1)).practitioner
+        stranger = await given(software, path, elsewhere, "accepted")
+        assert (stranger.status_code, await read(software, path)) == (201, kept), stranger.text
 
 
 class TestWithdrawing:

@@ -30,6 +30,10 @@ from creneau_booking.storage.calendars import follow_calendar, leave_calendar
 HOST = "calendar.exemple.fr"
 
 
+def as_calendar(content: bytes) -> Any:
+    return Calendar.from_ical(content)
+
+
 async def test_a_secret_address_shows_visits_and_no_patient(callers: Callers, practice: Practice) -> None:
     agenda, software = await practice.open_agenda(3), callers.software()
     patient = await practice.new_patient(given="Secrète")
@@ -56,7 +60,7 @@ async def test_a_secret_address_shows_visits_and_no_patient(callers: Callers, pr
     first = await opened()
     shown = await callers.client.get(first)
     assert shown.headers["content-type"] == "text/calendar; charset=utf-8"
-    [event] = Calendar.from_ical(shown.content).walk("VEVENT")
+    [event] = as_calendar(shown.content).walk("VEVENT")
     assert (str(event["UID"]), str(event["SUMMARY"])) == (f"{made.id}@creneau", "Rendez-vous")
     assert event["DTSTART"].dt == agenda.start
     assert "Secr" not in shown.text

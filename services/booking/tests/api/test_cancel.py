@@ -239,3 +239,22 @@ async def test_75_cancel_against_book(fresh: Practice) -> None:
     assert len(taken) == said_.count("booked") == len(await fresh.occupied(agenda.practitioner))
     for stored in before:
         assert await fresh.kinds(stored.id) == ["booked", "cancelled"]
+
+
+async def test_75_by_the_link_of_a_message_and_by_whoever_may_only_cancel(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str
+) -> None:
+    """75: a link cancels its one appointment, with a reason and a word, and answers no other."""
+    path = await booked(callers.patient(camille), agenda, camille)
+    other = await booked(callers.patient(camille), agenda, camille, 1)
+    link = callers.by_link(path.partition("/")[2], camille)
+    refused = await link.post(f"{other}/$cancel", parameters())
+    assert refused.status_code == 404, refused.text
+    answer = await link.post(f"{path}/$cancel", cancelling(comment="Je ne pourrai pas venir"))
+    assert answer.status_code == 200, answer.text
+    kept = said(answer.json())
+    assert (answer.json()["status"], kept[CANCELLED_BY], kept[NOTE]["text"]) == (
+        "cancelled",
+        "patient",
+        "Je ne pourrai pas venir",
+    )

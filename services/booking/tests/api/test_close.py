@@ -100,6 +100,20 @@ async def test_or_cancelled(callers: Callers, practice: Practice) -> None:
     ] * 3
 
 
+async def test_a_closure_is_taken_back(callers: Callers, practice: Practice) -> None:
+    """With what the agenda states: the same slots are free again."""
+    software, agenda = callers.software(), an_agenda(TWO_DAYS)
+    await put(software, agenda)
+    before = await slots_of(software, agenda["id"])
+    await close(software, agenda["id"], confirm=True)
+    assert len(await starts_of(software, agenda["id"], status="free")) == 3
+    await close(software, agenda["id"], action="reopen")
+    assert len(await starts_of(software, agenda["id"], status="free")) == 3
+    await close(software, agenda["id"], action="reopen", confirm=True)
+    after = await slots_of(software, agenda["id"])
+    assert [(one["id"], one["status"]) for one in after] == [(one["id"], "free") for one in before]
+
+
 async def test_what_cannot_be_moved_is_left_and_told(callers: Callers, practice: Practice) -> None:
     """And moved by the next call once there is time."""
     software = callers.software()

@@ -146,6 +146,26 @@ async def test_a_rules_change_moves_nothing_that_somebody_has_or_has_touched(
     assert told["outside-total"] == [2]
 
 
+async def test_time_outside_the_rules_is_offered_to_nobody_once_it_is_given_back(
+    callers: Callers, practice: Practice
+) -> None:
+    """The visit stays while somebody has it; cancelled, it is not free, and goes. Where the rules come back, it is free."""
+    software, agenda = callers.software(), an_agenda(ONE_MORNING)
+    await put(software, agenda)
+    slots = await slots_of(software, agenda["id"])
+    person = await practice.new_patient()
+    first, second = [await book(software, slots[n], person) for n in (0, 2)]
+    await put(software, {**agenda, "extension": [service(FOLLOW_UP, 20)]}, 200)
+    assert [one["status"] for one in await slots_of(software, agenda["id"])] == ["busy", "busy"]
+    answer = await software.put(f"Appointment/{first['id']}", {**first, "status": "cancelled"})
+    assert answer.status_code == 200
+    assert await starts_of(software, agenda["id"], status="free") == []
+    await put(software, agenda, 200)
+    answer = await software.put(f"Appointment/{second['id']}", {**second, "status": "cancelled"})
+    assert answer.status_code == 200
+    assert await starts_of(software, agenda["id"], status="free") == OF_THAT_MORNING
+
+
 async def test_the_preview_is_what_happens(callers: Callers) -> None:
     """As a bare Schedule, as Parameters, of one that is not stored yet; and nothing is stored by it."""
     software, agenda = callers.software(), an_agenda(MORNINGS)

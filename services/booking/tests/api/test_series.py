@@ -65,13 +65,9 @@ async def open_weeks(practice: Practice, *, start: datetime | None = None, count
 
 
 def first_of(agenda: Agenda, patient: str, *, week: int = 0, template: Resource | None = None) -> Resource:
-    return appointment(
-        "booked",
-        slots=agenda.slots[2 * week : 2 * week + 1],
-        patient=patient,
-        start=agenda.start + week * WEEK,
-        **({"extension": [template]} if template else {}),
-    )
+    slots = agenda.slots[2 * week : 2 * week + 1]
+    wanted = appointment("booked", slots=slots, patient=patient, start=agenda.start + week * WEEK)
+    return {**wanted, "extension": [template]} if template else wanted
 
 
 def resources(answer: httpx.Response) -> list[Resource]:

@@ -164,7 +164,7 @@ async def test_every_form_of_body(callers: Callers, practice: Practice) -> None:
     }
     times = f"?from={utc(agenda.start)}&to={utc(agenda.at(5))}"
     assert counted(told(await software.post(path + times, bundle))) == counts(created=2)
-    parameters = {
+    parameters: Any = {
         "resourceType": "Parameters",
         "parameter": [
             {"name": "start", "valueDateTime": utc(agenda.start)},
@@ -235,3 +235,26 @@ async def test_whose_agenda_it_is(callers: Callers, practice: Practice) -> None:
     missing = await callers.software().post("Schedule/nowhere/$sync-slots", said(agenda, 0))
     assert missing.status_code == 404
     assert len(await in_agenda(callers.software(), agenda)) == 2
+
+
+async def test_a_group_with_room_is_free_to_both(callers: Callers, practice: Practice) -> None:
+    """That others may still come is no contradiction; once the places are gone it is; it is never taken away."""
+    capacity = {
+        "url": "https://creneau.sante.fr/fhir/StructureDefinition/schedule-capacity",
+        "valuePositiveInt": 2,
+    }
+    agenda, software = await practice.open_agenda(0, extension=[capacity]), callers.software()
+    slots = [said(agenda, 0), said(agenda, 1)]
+    await sync(software, agenda, slots)
+    id_ = (await in_agenda(software, agenda))[utc(agenda.start)]["id"]
+    made = []
+    for number in range(2):
+        wanted = appointment(
+            "booked", slots=[id_], patient=await practice.new_patient(), actors=[agenda.practitioner]
+        )
+        made.append((await practice.create(wanted)).id)
+        told_now = await sync(software, agenda, slots)
+        assert counted(told_now) == (counts(unchanged=2) if number == 0 else counts(unchanged=1, conflicts=1))
+    answer = await sync(software, agenda, slots[1:])
+    assert counted(answer) == counts(unchanged=1, conflicts=1)
+    assert answer["told"][id_][0] in made

@@ -245,16 +245,21 @@ def test_a_difference_moves_nothing_of_anybodys_and_comes_to_rest(
     """What is taken, blocked or written stays; nothing appears in its time; and done once there is nothing left to do."""
     wanted = tuple(Wanted(10 * n, 10 * n + 10, KIND) for n in sorted(asked))
     expansion = Expansion(wanted, tuple(merged((s.start, s.end) for s in wanted)), True)
-    change = difference(expansion, there)
-    assert all(s.generated and s.said_free and s.taken_by is None for s in change.vanish)
+    closed = [(0, 25)]
+    change = difference(expansion, there, closed=closed)
+    assert all(s.generated and s.taken_by is None and s.start >= 25 for s in change.vanish)
+    assert all(s.taken_by is not None for s in change.withdrawn)
     gone = {s.id for s in change.vanish}
     left = [s for s in there if s.id not in gone]
     assert change.stay == len(left)
     for new in change.appear:
-        assert not [s for s in left if not s.movable and s.start < new.end and s.end > new.start]
+        held = [s for s in left if not s.generated or s.taken_by or s.start < 25]
+        assert not [s for s in held if s.start < new.end and s.end > new.start and not s.said_free]
+    said = {s.id: True for s in change.reopened} | {s.id: False for s in change.withdrawn}
+    left = [s._replace(said_free=said.get(s.id, s.said_free)) for s in left]
     made = [There(f"new{n}", s.start, s.end, s.kind, True, True, None) for n, s in enumerate(change.appear)]
-    again = difference(expansion, [*left, *made])
-    assert (again.appear, again.vanish) == ((), ())
+    again = difference(expansion, [*left, *made], closed=closed)
+    assert (again.appear, again.vanish, again.reopened, again.withdrawn) == ((), (), (), ())
 
 
 def test_what_is_left_out_by_hand_is_not_made_again() -> None:
@@ -265,7 +270,9 @@ def test_what_is_left_out_by_hand_is_not_made_again() -> None:
 def test_a_visit_outside_the_new_hours_is_told() -> None:
     expansion = Expansion((Wanted(0, 10, KIND),), ((0, 15),), True)
     there = [There("a", 5, 15, KIND, True, True, "in"), There("b", 10, 20, KIND, True, True, "out")]
-    assert difference(expansion, there).outside == ("out",)
+    change = difference(expansion, there)
+    assert change.outside == ("out",)
+    assert [slot.id for slot in change.withdrawn] == ["a", "b"]
 
 
 def test_slots_of_an_agenda_of_nobody_never_overlap() -> None:

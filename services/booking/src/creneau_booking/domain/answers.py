@@ -21,7 +21,6 @@ from creneau_booking.domain.refusals import (
     AnsweredAfterEnd,
     AnswerOrder,
     AnswerTimes,
-    NotAParticipant,
 )
 from creneau_booking.domain.status import AppointmentStatus
 
@@ -35,7 +34,8 @@ _NOT_ASKED = ("optional", "information-only")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer. `actors`: the participants (references) for whom it counts: a role stands for its Practitioner."""
+    """One answer. `actors`: the participants (references) for whom it counts: a role stands for its Practitioner.
+    `proposers`: those for whom the counter-proposal counts that stands already."""
 
     response: str
     """id of the AppointmentResponse"""
@@ -43,6 +43,7 @@ class Answer:
     status: str
     start: datetime | None = None
     end: datetime | None = None
+    proposers: frozenset[str] = frozenset()
 
     @property
     def by_patient(self) -> bool:
@@ -60,12 +61,12 @@ class Outcome:
 def outcome_of(before: Appointment, answer: Answer, *, held: bool) -> Outcome:
     """What `answer` makes of `before`. `held`: somebody holds it, who alone decides whether it is booked.
 
-    AnsweredAfterEnd of what has begun or is over; NotAParticipant of who has no part in it; AnswerOrder and AnswerTimes of
-    times that mean nothing.
+    AnsweredAfterEnd of what has begun or is over; AnswerOrder and AnswerTimes of times that mean nothing. What is said for
+    somebody who has no part in it changes nothing: software keeps answers from elsewhere.
     """
     theirs = [p for p in before.participants if p.reference in answer.actors]
     if not theirs:
-        raise NotAParticipant()
+        return Outcome("nothing", before)
     if before.status not in OPEN:
         if answer.status == "declined" and before.status == "cancelled" and _have(theirs, "declined"):
             return Outcome("nothing", before)  # sent again: this answer is what ended it
@@ -123,8 +124,8 @@ def _accepted(
     counter = before.counter
     if counter is not None and not own:
         if other == (counter.start, counter.end) or (other is None and answer.start is None):
-            agreed = after.answered_by({counter.by}, "accepted")
-            return Outcome("move", replace(agreed, counter=None, start=counter.start, end=counter.end))
+            both = after.answered_by({counter.by, *answer.proposers}, "accepted")
+            return Outcome("move", replace(both, counter=None, start=counter.start, end=counter.end))
         if other is None:  # the time as it is, said again: the counter-proposal is refused
             after = replace(after, counter=None)
     if other is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from creneau_booking.domain.rules import PART_MIN, VISIT_MAX
+from creneau_booking.domain.rules import is_usable_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +23,26 @@ class FreeTime:
     agenda: str
     start: datetime
     end: datetime
+    parts: bool | None = None
+    """whether patients take parts of it; None: if it is so long that it is no one visit"""
+    whole: bool = False
+    """it is a group's: a place in it is taken whole"""
 
 
 Usable = Callable[[FreeTime, datetime, datetime], bool]
-"""Whether the period may be taken out of the slot."""
+"""Whether the period may be taken out of the slot, which covers it."""
 
 
 def by_practice(free: FreeTime, start: datetime, end: datetime) -> bool:
     """A practice takes any part of its slots."""
-    return free.start <= start and end <= free.end
+    return (free.start, free.end) == (start, end) or not free.whole
 
 
 def by_patient(free: FreeTime, start: datetime, end: datetime) -> bool:
     """A patient takes a visit whole, and of open time a part that leaves something of use (`domain.rules`)."""
     if (free.start, free.end) == (start, end):
         return True
-    rests = (start - free.start, free.end - end)
-    return free.end - free.start > VISIT_MAX and all(
-        rest == timedelta(0) or rest >= PART_MIN for rest in (*rests, end - start)
-    )
+    return not free.whole and is_usable_part(free.start, free.end, free.parts, start, end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -459,11 +459,6 @@ class AnswerForAnotherPractice(Refusal):
 
 
 @dataclass(eq=False)
-class NotAParticipant(Refusal):
-    """Who answers has no part in the appointment."""
-
-
-@dataclass(eq=False)
 class AnsweredAfterEnd(Refusal):
     """What has begun or is over (`status`) is answered."""
 

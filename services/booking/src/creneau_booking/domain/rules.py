@@ -240,15 +240,19 @@ def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cu
 def _require_usable_parts(cuts: Sequence[Cut]) -> None:
     for cut in cuts:
         slot = cut.slot
-        lengths = (cut.end - cut.start, cut.start - slot.start, slot.end - cut.end)
-        one_visit = slot.end - slot.start < VISIT_MAX if slot.parts is None else not slot.parts
-        edges = [cut.start - slot.start] + ([cut.end - slot.start] if cut.end < slot.end else [])
-        if (
-            one_visit
-            or any(timedelta(0) < length < PART_MIN for length in lengths)
-            or any(edge % PART_MIN for edge in edges)
-        ):
+        if not is_usable_part(slot.start, slot.end, slot.parts, cut.start, cut.end):
             raise PartOfSlot(slot.id)
+
+
+def is_usable_part(
+    slot_start: datetime, slot_end: datetime, parts: bool | None, start: datetime, end: datetime
+) -> bool:
+    """Whether a patient may take `[start, end)` out of a free slot, which is more; `parts`: as `SlotFact.parts`."""
+    lengths = (end - start, start - slot_start, slot_end - end)
+    one_visit = slot_end - slot_start < VISIT_MAX if parts is None else not parts
+    edges = [start - slot_start] + ([end - slot_start] if end < slot_end else [])
+    short = any(timedelta(0) < length < PART_MIN for length in lengths)
+    return not (one_visit or short or any(edge % PART_MIN for edge in edges))
 
 
 def _agenda_order(slot: SlotFact) -> tuple[str, datetime]:

@@ -42,11 +42,13 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A slot that there is. `taken_by`: the appointment (id) that has it; `named`: its id was chosen by software."""
+    """A slot that there is. `taken_by`: the appointment (id) that has it, or one of those that have places in it;
+    `has_room`: others can still have one; `named`: its id was chosen by software."""
 
     id: str
     said: SaidSlot
     taken_by: str | None = None
+    has_room: bool = False
     named: bool = False
     in_window: bool = True
 
@@ -101,17 +103,18 @@ def _compare(found: Difference, known: Sequence[Known], at: int, sent: Sent, ind
         if (there.said.start, there.said.end) != (sent.said.start, sent.said.end):
             found.conflicts.append(Contradiction(there, "moved"))
             return
-        if sent.said.status == "free":
+        if sent.said.status == "free" and not there.has_room:
             found.conflicts.append(Contradiction(there, "said-free"))
     if not _is_said(there, sent.said):
         found.updated.append((at, index))
-    elif there.taken_by is None or sent.said.status != "free":
+    elif there.taken_by is None or there.has_room or sent.said.status != "free":
         found.unchanged += 1
 
 
 def _is_said(there: Known, said: SaidSlot) -> bool:
     """Whether that was said of it already. Of what is taken here, software that says so says nothing new."""
-    agreed = there.said.status == said.status or (there.taken_by is not None and said.status in ECHOES)
+    is_full = there.taken_by is not None and not there.has_room
+    agreed = there.said.status == said.status or (is_full and said.status in ECHOES)
     before = (there.said.start, there.said.end, there.said.kind, there.said.own)
     return agreed and before == (said.start, said.end, said.kind, said.own)
 

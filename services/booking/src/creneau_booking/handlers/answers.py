@@ -79,7 +79,12 @@ class Answering:
             resource = {**self._repository.resource(current), "status": status}
             return await self._handlers.change(connection, context, current, resource)
         actors = await self._counts_for(connection, before, given.actor)
-        answer = Answer(given.response, actors, given.status, given.start, given.end)
+        proposers = (
+            await self._counts_for(connection, before, before.counter.by)
+            if before.counter
+            else frozenset[str]()
+        )
+        answer = Answer(given.response, actors, given.status, given.start, given.end, proposers)
         hold = await hold_of(connection, before.id) if before.status == "pending" else None
         outcome = outcome_of(before, answer, held=hold is not None and hold.confirmation != "asked")
         if outcome.effect == "nothing":

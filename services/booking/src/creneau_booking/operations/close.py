@@ -2,7 +2,7 @@
 
 Without confirmation the answer lists them, each with the nearest free time of the agenda, and nothing changes. With it the
 time is closed in one transaction; then each appointment is moved or cancelled in one of its own, so that one that cannot be
-moved keeps none of the others. Sent again, the call goes on where it was broken off.
+moved keeps none of the others. Sent again, the call goes on where it was broken off. `reopen` takes a closure back.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from creneau_booking.storage.closing import (
     appointments_hit,
     nearest_free,
 )
-from creneau_booking.storage.openings import OpeningStore
+from creneau_booking.storage.openings import OpeningStore, reopen
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, CreneauError, Issue
 from creneau_shared.fhir.datatypes import exact_instant
-from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import read_current
 from creneau_shared.fhir.rest.writing import write_context
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.storage.store import Resource, Stored
 
 REASON_LENGTH_MAX = 500
 TRIES_MAX = 3
@@ -117,7 +117,7 @@ class CloseOperation:
     async def handle(self, call: OperationCall) -> Answer:
         given = OperationInput.of(call.request)
         action = str(given.first("action", "mode") or "move")
-        if action not in ("move", "cancel"):
+        if action not in ("move", "cancel", "reopen"):
             raise _unknown_action(action)
         confirmed = _is_true(given, "confirm", "confirmed") and not _is_true(given, "dry-run", "dryRun")
         with call.service.in_words():
@@ -137,6 +137,9 @@ class CloseOperation:
             current = await read_current(connection, self._schedules, access, id_, lock=confirmed)
             known = (await rules_of_schedules(connection, [id_])).get(id_)
             closure = Closure(id_, self._period(given, now, known.zone if known else PARIS), _reason(given))
+            if action == "reopen":
+                await self._reopen(call, connection, current, closure, confirmed=confirmed)
+                return closure, 0, [], 0
             blocked = 0
             if confirmed:
                 context = write_context(call.request, access)
@@ -152,6 +155,22 @@ class CloseOperation:
                     to = await self._free_time(connection, closure, hit, now, given_away)
                 done.append(_Done(hit, to))
         return closure, blocked, done, total
+
+    async def _reopen(
+        self,
+        call: OperationCall,
+        connection: Connection,
+        current: Stored,
+        closure: Closure,
+        *,
+        confirmed: bool,
+    ) -> None:
+        """The absence does not come about: what the agenda states holds again in that time."""
+        if not confirmed or current.content is None:
+            return
+        await reopen(connection, closure.schedule, closure.period)
+        await self._openings.stated(connection, closure.schedule, loads(current.content), call.request.now)
+        await call.service.audit(connection, call.request, "E", current)
 
     def _period(self, given: OperationInput, now: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
         start, end = window_of(given, zone)
@@ -259,8 +278,8 @@ def _no_free_time() -> Issue:
 
 def _unknown_action(action: str) -> BadRequest:
     return BadRequest(
-        f"« {action} » n'est pas une suite possible : move (déplacer) ou cancel (annuler).",
-        f"“{action}” is nothing that can be done: move or cancel.",
+        f"« {action} » n'est pas une suite possible : move (déplacer), cancel (annuler) ou reopen (rouvrir).",
+        f"“{action}” is nothing that can be done: move, cancel or reopen.",
         code="value",
         expression="Parameters.parameter.where(name='action')",
     )

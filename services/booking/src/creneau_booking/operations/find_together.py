@@ -37,7 +37,7 @@ from creneau_booking.operations.find_query import (
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.agenda import actors_of_schedules
 from creneau_booking.storage.agenda_states import agendas_of
-from creneau_booking.storage.joint_agendas import ids_of_agendas, keys_of_agendas, zones_of
+from creneau_booking.storage.joint_agendas import cutting_of, ids_of_agendas, keys_of_agendas, zones_of
 from creneau_booking.storage.logical import identified
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
@@ -199,7 +199,8 @@ class TogetherSearch:
         if main:  # a room is for whatever is done in it
             pairs += [*codes(self._given), *organization_and_place(self._given)]
         slots = await self._free(pairs, self._conditions if main else ())
-        return Requirement([_free(slot) for slot in slots], agendas, frozenset(own))
+        cutting = await cutting_of(self._connection, sorted({id_of(slot["schedule"]) for slot in slots}))
+        return Requirement([_free(slot, cutting) for slot in slots], agendas, frozenset(own))
 
     async def _free(self, pairs: Pairs, conditions: tuple[Condition, ...]) -> list[Resource]:
         """The free slots of a search, in the order of time, as many as are looked through."""
@@ -233,9 +234,10 @@ def _kind(actors: Sequence[str]) -> str:
     return "Practitioner" if kind == "PractitionerRole" else kind
 
 
-def _free(slot: Resource) -> FreeTime:
+def _free(slot: Resource, cutting: Mapping[str, tuple[bool | None, bool]]) -> FreeTime:
     start, end = (datetime.fromisoformat(slot[name]) for name in ("start", "end"))
-    return FreeTime(slot["id"], id_of(slot["schedule"]), start, end)
+    agenda = id_of(slot["schedule"])
+    return FreeTime(slot["id"], agenda, start, end, *cutting.get(agenda, (None, False)))
 
 
 # -- proposals ---------------------------------------------------------------------------------------------------

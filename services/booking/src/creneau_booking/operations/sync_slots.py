@@ -9,6 +9,7 @@ from creneau_booking.domain.synchronising import Contradiction, Difference, Reas
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.slot_feed import read_feed
 from creneau_booking.storage.slot_sync import lock_agenda, own_agenda, synchronise
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
@@ -17,7 +18,7 @@ from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.reading import unknown_resource
 from creneau_shared.fhir.rest.writing import write_context
-from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 TYPE = "Schedule"
 CONFLICTS_TOLD_MAX = 500
@@ -106,17 +107,26 @@ class SyncSlotsOperation:
         request, service = call.request, call.service
         access = request.access("Slot", "u")
         request.access("Slot", "c")
+        context = write_context(request, access)
         with service.in_words():
+            # Whose it is first: reading thousands of slots is work that nobody does for strangers.
+            async with service.connection() as connection:
+                await self._own(connection, context, call.id)
             feed = await read_feed(request, call.id, service.base_url, service.bounds, self._slots_max)
-            context = write_context(request, access)
             async with service.transaction() as connection:
-                agenda = await own_agenda(connection, context, call.id)
-                if agenda is None:
-                    raise unknown_resource(TYPE, call.id)
+                agenda = await self._own(connection, context, call.id)
                 await self._schedules.synchronised(connection, context, call.id)
                 await lock_agenda(connection, context, agenda)
                 found = await synchronise(connection, context, call.id, agenda, feed.slots, feed.window)
         return Answer(200, dumps(_told(found, exact_instant(request.now), request.language)))
+
+    @staticmethod
+    async def _own(connection: Connection, context: WriteContext, id_: str) -> int:
+        """The key of the agenda, which is of the caller's practices."""
+        agenda = await own_agenda(connection, context, id_)
+        if agenda is None:
+            raise unknown_resource(TYPE, id_)
+        return agenda
 
 
 def _told(found: Difference, now: str, language: Language) -> Resource:

@@ -66,3 +66,14 @@ async def visits_of(
         besides,
     )
     return [(row[0], row[1]) for row in rows]
+
+
+async def cutting_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[bool | None, bool]]:
+    """Of these agendas (ids): whether patients take parts of slots (None: of long ones), and whether some are groups'."""
+    rows = await connection.fetch(
+        "SELECT schedule.id, agenda.parts, EXISTS (SELECT FROM slot_kind AS kind"
+        " WHERE kind.schedule_key = schedule.key AND kind.capacity > 1) AS groups"
+        " FROM schedule JOIN agenda ON agenda.schedule_key = schedule.key WHERE schedule.id = ANY($1::text[])",
+        list(ids),
+    )
+    return {row["id"]: (row["parts"], row["groups"]) for row in rows}

@@ -21,6 +21,7 @@ from creneau_booking.domain.openings.refusals import TooManySlots
 from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits, Statement
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import ROOM, write_beside
+from creneau_booking.storage.availability.agendas import rejudge
 from creneau_booking.storage.availability.places import HOLDER
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import AWAITED, note_freed
@@ -51,7 +52,8 @@ ORDER BY rank
 """
 _THERE = f"""
 SELECT slot.id::text, extract(epoch FROM slot.start)::bigint, extract(epoch FROM slot."end")::bigint, kind.digest,
-  coalesce(slot.generated, false) AND slot.start > $2, slot.said = 'free', {HOLDER}
+  coalesce(slot.generated, false) AND slot.start > $2 AND slot.said IN ('free', 'busy-unavailable'), slot.said = 'free',
+  {HOLDER}
 FROM slot JOIN slot_kind AS kind ON kind.key = slot.kind_key
 WHERE slot.schedule_key = $1 AND slot.start > $3 AND slot."end" > $2 ORDER BY slot.start, slot.id
 """
@@ -69,6 +71,10 @@ SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, 
   $4::timestamptz FROM gone
 UNION ALL
 SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, NULL, $4 FROM gone
+"""
+_SAY = """
+UPDATE slot SET said = $4::slot_status FROM unnest($2::uuid[], $3::timestamptz[]) AS named (id, start)
+WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id
 """
 _KIND = """
 INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)
@@ -113,6 +119,17 @@ INSERT INTO agenda_closure (id, schedule_key, period, reason, closed_at, closed_
 SELECT $1, $2, tstzrange($3, $4), $5, $6, $7
 WHERE NOT EXISTS (SELECT FROM agenda_closure WHERE schedule_key = $2 AND period @> tstzrange($3, $4))
 """
+_UNCLOSE = """
+WITH ended AS (
+  DELETE FROM agenda_closure USING schedule
+  WHERE schedule.id = $1 AND schedule_key = schedule.key AND period && tstzrange($2, $3) RETURNING agenda_closure.*
+), left_closed AS (
+  INSERT INTO agenda_closure (id, schedule_key, period, reason, closed_at, closed_by)
+  SELECT gen_random_uuid(), schedule_key, part, reason, closed_at, closed_by
+  FROM ended, unnest(tstzmultirange(period) - tstzmultirange(tstzrange($2, $3))) AS part
+)
+SELECT id FROM ended
+"""
 _BLOCK = f"""
 WITH closed AS MATERIALIZED (
   SELECT schedule_key, start, id FROM slot
@@ -142,6 +159,7 @@ class Plan:
     kinds: Mapping[Kind, SlotKind]
     zone: ZoneInfo
     stated: Stated
+    closed: tuple[Interval, ...] = ()
 
 
 _NOTHING = Plan(Expansion((), (), True), {}, PARIS, Stated(Statement(), {}, {}, own=False))
@@ -179,19 +197,20 @@ class OpeningStore:
         actors = await _actors_of(connection, schedule)
         stated = (stated_by if strict else understood)(schedule, actors, now)
         zone, place = _place(schedule, actors)
-        closures = await connection.fetch(_CLOSED, key, now) if key is not None else []
+        rows = await connection.fetch(_CLOSED, key, now) if key is not None else []
+        closed = tuple(_interval(row) for row in rows)
         expansion = Expansion((), (), True)
         if stated.own and _is_active(schedule):
             expansion = expand(
                 stated.statement,
                 place,
                 self._window(schedule, zone, now),
-                closures=[_interval(row) for row in closures],
+                closures=closed,
                 most=self._limits.slots_max,
             )
         if strict and not expansion.complete:
             raise TooManySlots(self._limits.slots_max)
-        return Plan(expansion, self._kinds(stated, expansion, schedule), zone, stated)
+        return Plan(expansion, self._kinds(stated, expansion, schedule), zone, stated, closed)
 
     def _window(self, schedule: Resource, zone: ZoneInfo, now: datetime) -> Interval:
         """From when to when slots are made: over the planning horizon, else over whole days from today on."""
@@ -225,7 +244,7 @@ class OpeningStore:
         there = await self._there(connection, plan, key, now)
         if not _is_active(plan.stated.schedule):
             there = [slot._replace(generated=False) for slot in there]
-        return difference(plan.expansion, there, await _left_out(connection, key, now))
+        return difference(plan.expansion, there, await _left_out(connection, key, now), plan.closed)
 
     async def _there(self, connection: Connection, plan: Plan, key: int, now: datetime) -> list[There]:
         by_digest = {kind.digest: name for name, kind in plan.kinds.items()}
@@ -308,24 +327,34 @@ class OpeningStore:
 
     async def _write(self, connection: Connection, key: int, plan: Plan, now: datetime) -> Made:
         left_out = await _left_out(connection, key, now)
-        change = difference(plan.expansion, await self._there(connection, plan, key, now), left_out)
-        if not change.appear and not change.vanish:
+
+        def compared(there: Sequence[There]) -> Difference:
+            return difference(plan.expansion, there, left_out, plan.closed)
+
+        change = compared(await self._there(connection, plan, key, now))
+        touched = (*change.vanish, *change.reopened, *change.withdrawn)
+        if not change.appear and not touched:
             return Made(0, 0, True)
         await write_beside(connection, [key])
         everything = True
-        if change.vanish:
-            locked = {slot.id for slot in change.vanish}
-            await connection.fetch(_LOCK, key, *_places(change.vanish))
+        if touched:
+            locked = {slot.id for slot in touched}
+            await connection.fetch(_LOCK, key, *_places(touched))
             there = await self._there(connection, plan, key, now)
-            change = difference(plan.expansion, there, left_out)
-            if others := {slot.id for slot in change.vanish} - locked:
+            change = compared(there)
+            others = {s.id for s in (*change.vanish, *change.reopened, *change.withdrawn)} - locked
+            if others:
                 # Given back while we waited: left for the next time, rather than locked out of turn.
                 everything = False
-                there = [s._replace(generated=False) if s.id in others else s for s in there]
-                change = difference(plan.expansion, there, left_out)
+                change = compared([s._replace(generated=False) if s.id in others else s for s in there])
         moment = to_milliseconds(now)
         if change.vanish:
             await connection.execute(_REMOVE, key, *_places(change.vanish), moment)
+        if change.withdrawn:
+            await connection.execute(_SAY, key, *_places(change.withdrawn), "busy-unavailable")
+        if change.reopened:
+            await connection.execute(_SAY, key, *_places(change.reopened), "free")
+            await rejudge(connection, [key], moment)
         appear = change.appear[: self._limits.at_once_max]
         if appear:
             await self._insert(connection, key, plan, appear, moment)
@@ -375,6 +404,13 @@ class OpeningStore:
             _BLOCK, key, *period, period[0] - SLOT_LENGTH_MAX, to_milliseconds(now)
         )
         return int(blocked)
+
+
+async def reopen(connection: Connection, schedule_id: str, period: tuple[datetime, datetime]) -> int:
+    """Close no more what was closed of an agenda (id) in that time; how many closures were shortened or ended. The agenda's
+    slots are made anew after it."""
+    rows = await connection.fetch(_UNCLOSE, schedule_id, *period)
+    return len(rows)
 
 
 async def actor_of_openings(connection: Connection, reference: str, now: datetime) -> None:

@@ -19,7 +19,7 @@ from creneau_booking.domain.synchronising import ECHOES, Difference, Known, Said
 from creneau_booking.storage.availability.actors import write_beside
 from creneau_booking.storage.availability.places import HOLDER
 from creneau_booking.storage.freed import note_awaited
-from creneau_booking.storage.slot_rows import SUPERSEDE, SlotKind, SlotRow
+from creneau_booking.storage.slot_rows import OVERBOOKED, SUPERSEDE, SlotKind, SlotRow
 from creneau_booking.storage.slots_together import (
     CLAIM,
     INSERT_MANY,
@@ -41,7 +41,8 @@ _ID_TERM = "identifier="
 _AGENDA = "SELECT key, terms FROM schedule WHERE id = $1 AND NOT deleted"
 _SYNCHRONISED = "UPDATE agenda SET synchronised_at = greatest(synchronised_at, $2) WHERE schedule_key = $1"
 _KNOWN = f"""
-SELECT slot.id, slot.name, slot.start, slot."end", slot.said::text AS said, {HOLDER} AS taken_by, slot.extra, slot.terms,
+SELECT slot.id, slot.name, slot.start, slot."end", slot.said::text AS said, {HOLDER} AS taken_by,
+  coalesce(slot.places, 0) > 0 AS has_room, nullif(replace(slot.extra, '{OVERBOOKED}', ''), '') AS extra, slot.terms,
   slot.version, slot.last_updated, kind.digest, slot.schedule_key,
   slot.start >= $2::timestamptz AND slot.start < $3::timestamptz AS in_window
 FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
@@ -161,6 +162,7 @@ def _as_known(row: Record) -> Known:
             row["start"], row["end"], row["said"], row["digest"], row["extra"], _identifiers(row["terms"])
         ),
         taken_by=row["taken_by"],
+        has_room=row["has_room"],
         named=row["name"] is not None,
         in_window=row["in_window"],
     )
@@ -228,7 +230,7 @@ async def _write(
 def _changed(context: WriteContext, agenda: int, one: SlotSent, row: Record) -> VersionToWrite:
     """The next version of a slot, under the id that it has. What we have given away is ours to call busy: that software
     knows of it does not keep it from being free again."""
-    keeps = row["taken_by"] is not None and one.row.status in ECHOES
+    keeps = row["taken_by"] is not None and not row["has_room"] and one.row.status in ECHOES
     written = replace(
         one.row, id=row["id"], name=row["name"], status=row["said"] if keeps else one.row.status
     )

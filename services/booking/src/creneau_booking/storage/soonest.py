@@ -325,16 +325,17 @@ class SoonestSearch:
 
     async def _own(self) -> list[Head]:
         """The agendas of whose slots the caller's own account holds some: these are free to it."""
-        held = [own.appointment for own in self._consumer.own] if self._consumer is not None else []
-        if not held:
+        if self._consumer is None or not self._consumer.holders:
             return []
+        held = [own.appointment for own in self._consumer.own]
+        groups = [place.group.removeprefix("Slot/") for place in self._consumer.places]
         slots = await self._connection.fetch(
             "SELECT substr(t, 11) AS id FROM appointment, unnest(terms) AS t"
             " WHERE appointment.id = ANY($1) AND starts_with(t, 'slot=Slot/')",
             held,
         )
         arguments = Arguments()
-        ids = arguments.add([slot_key(row["id"]) for row in slots], "uuid[]")
+        ids = arguments.add([slot_key(id_) for id_ in (*(row["id"] for row in slots), *groups)], "uuid[]")
         rows = await self._connection.fetch(
             f"SELECT own.schedule_key, min(own.start) AS start, min({self._distance('k', arguments)}) AS distance"
             f" FROM slot AS own JOIN found_by AS k USING (kind_key)"

@@ -7,7 +7,6 @@ from creneau_booking.domain.refusals import (
     AnswerForAnotherPractice,
     AnswerOrder,
     AnswerTimes,
-    NotAParticipant,
     ProposalNotFree,
 )
 from creneau_booking.words.phrases import when
@@ -24,16 +23,6 @@ def _(_: AnswerForAnotherPractice) -> CreneauError:
         "A practice answers for its own people and for its patient, never for another practice.",
         expression="AppointmentResponse.actor",
         details_code="actor-not-yours",
-    )
-
-
-@WORDS.says(NotAParticipant)
-def _(_: NotAParticipant) -> CreneauError:
-    return Unprocessable(
-        "Cet acteur ne participe pas au rendez-vous : seul un participant y répond.",
-        "This actor has no part in the appointment: only a participant answers.",
-        expression="AppointmentResponse.actor",
-        details_code="not-a-participant",
     )
 
 

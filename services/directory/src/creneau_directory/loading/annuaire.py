@@ -87,7 +87,7 @@ _COLUMNS: Final = {
     "code genre d'activite": "activity_kind",
 }
 """header as `_normal` has it → our name"""
-_NEEDED: Final = ("id_type", "id", "idnps", "family", "profession")
+_NEEDED: Final = ("id_type", "id", "idnps", "family")
 _SOURCE: Final = "https://annuaire.esante.gouv.fr"
 _V2_0203: Final = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203"
 _FRANCE: Final = ("", "99000")
@@ -104,11 +104,27 @@ class Annuaire:
     merges: bool = True
 
     def lines(self, path: Path) -> Iterator[Line]:
-        """One Line for each line after the header. ValueError when the header is none of the Annuaire's."""
+        """One Line for each line after a header; of a folder, of all its files that have professions (some editions give
+        skills in a file of their own). ValueError for a header that is none of the Annuaire's, or a file of skills alone:
+        without the activities all of these would be missing."""
+        if not path.is_dir():
+            yield from self._file(path, 0, alone=True)
+            return
+        number = 0
+        for file in sorted(path.iterdir()):
+            for line in self._file(file, number, alone=False):
+                number = line.number
+                yield line
+
+    def _file(self, path: Path, before: int, *, alone: bool) -> Iterator[Line]:
         with opened(path) as file:
             lines = raw_lines(file, self.bytes_max)
             columns, width = _header(next(lines, b""))
-            for number, raw in enumerate(lines, 2):
+            if alone and not {"structure", "profession"} <= columns.keys():
+                raise ValueError("a file without activities: load it in one folder with Personne_activite")
+            if "profession" not in columns:
+                return
+            for number, raw in enumerate(lines, before + 2):
                 if raw:
                     yield Line(number, tuple(_pieces(raw, columns, width)))
 

@@ -10,7 +10,7 @@ class LoadSettings(BaseSettings):
     """How much at a time, and from which size on a change is not believed."""
 
     load_batch_lines: int = Field(
-        5000, ge=1, description="lines of a file read and laid down in one transaction"
+        2000, ge=1, description="lines of a file read and laid down in one transaction"
     )
     load_batch_resources: int = Field(
         2000, ge=1, description="resources compared and written in one transaction"

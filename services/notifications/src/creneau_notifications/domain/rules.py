@@ -37,3 +37,5 @@ class ChannelRules:
     notices: bool
     reminders: tuple[ReminderRule, ...]
     offers: bool = False
+    wakes: bool = False
+    """whoever sleeps hears it come"""

@@ -240,7 +240,6 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "kept-until": ("Gardé jusqu'à", "Kept until"),
     "referral-required": ("Prescription demandée", "Referral required"),
     "not-open-to-new-patients": ("Agenda fermé aux nouveaux patients", "Agenda not open to new patients"),
-    "not-a-participant": ("Réponse de qui ne participe pas", "Answer of somebody who has no part"),
     "answer-times": (
         "Réponse à une heure que personne n'a proposée",
         "Answer to a time that nobody has proposed",

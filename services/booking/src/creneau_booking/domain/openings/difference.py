@@ -1,8 +1,9 @@
 """What a change of the rules means for the slots that there are.
 
-Nothing that somebody has or has touched moves: what is booked or held, what the practice has blocked, and what was written
+Nothing that somebody has or has touched moves: what is booked or held, what the practice has closed, and what was written
 by hand. What the rules still ask for stays as it is. Of the rest, what they ask for no more vanishes, and what they ask for
-anew appears, unless something that stays is in its time.
+anew appears, unless something that stays is in its time. What somebody has beside the rules stays theirs, and is nobody's
+to book once they give it back.
 """
 
 from __future__ import annotations
@@ -29,10 +30,6 @@ class There(NamedTuple):
     taken_by: str | None
     """the appointment (id) that has it"""
 
-    @property
-    def movable(self) -> bool:
-        return self.generated and self.said_free and self.taken_by is None
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -43,33 +40,57 @@ class Difference:
     stay: int
     outside: tuple[str, ...]
     """appointments (ids) at times at which the agenda is open no more, in order of time"""
+    reopened: tuple[There, ...] = ()
+    """of those that stay, what the agenda says is free again"""
+    withdrawn: tuple[There, ...] = ()
+    """of those that somebody has, what is free no more once they give it back"""
 
 
 def difference(
-    expansion: Expansion, there: Sequence[There], left_out: Collection[Interval] = ()
+    expansion: Expansion,
+    there: Sequence[There],
+    left_out: Collection[Interval] = (),
+    closed: Iterable[Interval] = (),
 ) -> Difference:
-    """How the slots that there are become those that the rules ask for; `left_out`: the times of slots that somebody has
-    deleted by hand."""
+    """How the slots that there are become those that the rules ask for. `left_out`: the times of slots that somebody has
+    deleted by hand; `closed`: what the practice has closed, whatever the rules say."""
     asked = {(slot.start, slot.end, slot.kind) for slot in expansion.wanted}
     times = {(slot.start, slot.end) for slot in expansion.wanted}
+    closures = merged(closed)
+
+    def ours(slot: There) -> bool:
+        return slot.generated and not overlaps(closures, slot.start, slot.end)
+
+    def movable(slot: There) -> bool:
+        return slot.taken_by is None and ours(slot)
+
     blocks = merged(
         (slot.start, slot.end)
         for slot in there
-        if not slot.movable and (not slot.said_free or (slot.start, slot.end) not in times)
+        if not movable(slot)
+        # What the agenda says of a slot that rules made follows from them, and says nothing of other slots.
+        and ((slot.start, slot.end) not in times or not (slot.said_free or ours(slot)))
     )
     vanish: list[There] = []
+    reopened: list[There] = []
+    withdrawn: list[There] = []
     met: set[tuple[int, int, Kind]] = set()
     settled = set(left_out)
     for slot in there:
-        if slot.kind is not None and (slot.start, slot.end, slot.kind) in asked:
-            if slot.movable and overlaps(blocks, slot.start, slot.end):
+        is_asked = slot.kind is not None and (slot.start, slot.end, slot.kind) in asked
+        if movable(slot):
+            if not is_asked or overlaps(blocks, slot.start, slot.end):
                 vanish.append(slot)
-            else:
-                met.add((slot.start, slot.end, slot.kind))
-        elif slot.movable:
-            vanish.append(slot)
-        else:
+                continue
+        elif not is_asked:
             settled.add((slot.start, slot.end))
+            if slot.generated and slot.taken_by is not None and slot.said_free:
+                withdrawn.append(slot)
+            continue
+        if slot.kind is not None:
+            met.add((slot.start, slot.end, slot.kind))
+        if not slot.said_free and ours(slot):
+            reopened.append(slot)
     appear = tuple(
         slot
         for slot in expansion.wanted
@@ -77,7 +98,14 @@ def difference(
         and (slot.start, slot.end) not in settled
         and not overlaps(blocks, slot.start, slot.end)
     )
-    return Difference(appear, tuple(vanish), len(there) - len(vanish), _outside(expansion, there))
+    return Difference(
+        appear,
+        tuple(vanish),
+        len(there) - len(vanish),
+        _outside(expansion, there),
+        tuple(reopened),
+        tuple(withdrawn),
+    )
 
 
 def _outside(expansion: Expansion, there: Iterable[There]) -> tuple[str, ...]:

@@ -151,7 +151,13 @@ async def keep_agendas(connection: Connection, schedules: Sequence[int], now: da
     changed = [row["schedule_key"] for row in rows]
     if changed:
         await write_beside(connection, changed)
-        await connection.execute(_REJUDGE, changed, now)
+        await rejudge(connection, changed, now)
+
+
+async def rejudge(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
+    """Slots of these agendas (keys) that nobody has are again what the agenda says, and whether its people are taken. Beside
+    nobody who takes or frees them."""
+    await connection.execute(_REJUDGE, list(schedules), now)
 
 
 async def is_gone(connection: Connection, reference: str) -> bool:

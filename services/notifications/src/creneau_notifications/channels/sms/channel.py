@@ -48,6 +48,7 @@ class SmsChannel:
         notices=False,
         reminders=(ReminderRule("2-hours", booked_ahead_min=timedelta(hours=6), hours=2),),
         offers=True,
+        wakes=True,
     )
 
     def is_offered(self) -> bool:

@@ -75,5 +75,8 @@ def create_app(settings: DirectorySettings | None = None, clock: Clock | None = 
     """The directory's API."""
     settings = settings or DirectorySettings()
     database = open_database(settings, f"{SERVICE}-api", serves=True)
-    vocabulary(), gazetteer()  # read before anybody asks: it takes a second in which nothing else would be answered
+    (
+        vocabulary(),
+        gazetteer(),
+    )  # read before anybody asks: it takes a second in which nothing else would be answered
     return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))

@@ -16,6 +16,11 @@ def zone_named(name: object) -> ZoneInfo | None:
     return ZoneInfo(name) if isinstance(name, str) and name in ZONES else None
 
 
+def shown(moment: datetime) -> str:
+    """An instant as a sentence says it, by the clocks of Paris: `2026-11-28 09:00 (Europe/Paris)`."""
+    return f"{moment.astimezone(PARIS):%Y-%m-%d %H:%M} (Europe/Paris)"
+
+
 class Clock(Protocol):
     """Tells the present instant."""
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from creneau_shared.clock import ZONES
 from creneau_shared.fhir.current import current, current_name, spoken
-from creneau_shared.fhir.postal_codes import postal_code
 from creneau_shared.fhir.zones import (
     INSEE_CODE,
     OVERSEAS,
@@ -22,6 +21,7 @@ from creneau_shared.fhir.zones import (
     zone_issue,
     zone_of,
 )
+from creneau_shared.postal_codes import postal_code
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from services.booking.tests.factories import appointment, parameters, ref, sched
 from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.practice import Agenda, Practice
 
-from creneau_booking.storage.availability.places import (
+from creneau_booking.storage.places import (
     PLACES_LEFT,
     SCHEDULE_CAPACITY,
     SLOT_CAPACITY,

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from creneau_shared.fhir.postal_codes import postal_code_beginning, whole_postal_code
+from creneau_shared.postal_codes import postal_code_beginning, whole_postal_code
 
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
 _NOT_WORD = re.compile(r"[\W_]+")

@@ -11,7 +11,7 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.series import Series
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
-from creneau_booking.words.phrases import when
+from creneau_shared.clock import shown
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Gone, Issue, NotFound, Unprocessable
 from creneau_shared.fhir.json import dumps
@@ -164,7 +164,7 @@ def _until_entry(session: Session, stored: Stored) -> Entry:
         if for_practice
         else ("Ce créneau vous est gardé jusqu'au {}.", "This slot is kept for you until {}.")
     )
-    at = when(until)
+    at = shown(until)
     issue = Issue(
         "informational",
         fr.format(at),

@@ -31,7 +31,7 @@ from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
 from creneau_booking.storage.availability.freshness import keep_freshness
 from creneau_booking.storage.availability.groups import resize
-from creneau_booking.storage.availability.places import SlotsSaid, slots_said
+from creneau_booking.storage.places import SlotsSaid, slots_said
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.pool import Connection

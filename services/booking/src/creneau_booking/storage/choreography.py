@@ -7,7 +7,7 @@ from creneau_booking.domain.answers import all_have_accepted
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.status import AppointmentStatus
 from creneau_booking.storage.appointment_mapper import without_ours
-from creneau_booking.storage.availability.places import of_kind
+from creneau_booking.storage.places import of_kind
 from creneau_shared.fhir.storage.store import Resource
 
 _BUSY = ("busy", "busy-tentative")

@@ -22,10 +22,10 @@ from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits,
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import ROOM, write_beside
 from creneau_booking.storage.availability.agendas import rejudge
-from creneau_booking.storage.availability.places import HOLDER
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import AWAITED, note_freed
 from creneau_booking.storage.opening_extensions import Actors, Stated, stated_by, states_rules, understood
+from creneau_booking.storage.places import HOLDER
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
     SUPERSEDED,

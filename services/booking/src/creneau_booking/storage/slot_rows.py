@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from creneau_booking.domain.refusals import NoAgendaNamed, SlotFraction, SlotOrder
-from creneau_booking.storage.availability import places
+from creneau_booking.storage import places
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import terms_of

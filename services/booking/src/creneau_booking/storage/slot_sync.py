@@ -17,8 +17,8 @@ from asyncpg import Record
 from creneau_booking.domain.refusals import AgendaWrittenMeanwhile, SlotMadeMeanwhile, SlotSentTwice
 from creneau_booking.domain.synchronising import ECHOES, Difference, Known, SaidSlot, Sent, difference
 from creneau_booking.storage.availability.actors import write_beside
-from creneau_booking.storage.availability.places import HOLDER
 from creneau_booking.storage.freed import note_awaited
+from creneau_booking.storage.places import HOLDER
 from creneau_booking.storage.slot_rows import OVERBOOKED, SUPERSEDE, SlotKind, SlotRow
 from creneau_booking.storage.slots_together import (
     CLAIM,

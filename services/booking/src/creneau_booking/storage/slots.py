@@ -13,10 +13,10 @@ from creneau_booking.domain.refusals import SlotClaimed, SlotMadeMeanwhile, Unkn
 from creneau_booking.storage import slot_visibility, slots_together
 from creneau_booking.storage.availability.actors import TURN_BESIDE
 from creneau_booking.storage.availability.freshness import WORD_COUNTS, heard, spoken_at
-from creneau_booking.storage.availability.places import GROUP, left_sql, status_sql
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.choreography import slot_moved_by_itself
 from creneau_booking.storage.freed import AWAITED, note_freed
+from creneau_booking.storage.places import GROUP, left_sql, status_sql
 from creneau_booking.storage.slot_rows import (
     KEEPING_OVERBOOKED,
     SUPERSEDE,

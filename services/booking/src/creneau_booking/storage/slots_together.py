@@ -22,9 +22,9 @@ from asyncpg import Record
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.availability.actors import TURN_BESIDE
 from creneau_booking.storage.availability.freshness import WORD_COUNTS, spoken_at
-from creneau_booking.storage.availability.places import left_sql, status_sql
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import AWAITED, note_awaited
+from creneau_booking.storage.places import left_sql, status_sql
 from creneau_booking.storage.slot_rows import (
     KEEPING_OVERBOOKED,
     SUPERSEDE,

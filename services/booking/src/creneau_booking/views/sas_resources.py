@@ -20,9 +20,9 @@ from creneau_booking.views.identifiers import (
     structure_number,
 )
 from creneau_booking.views.phones import international
-from creneau_shared.fhir.postal_codes import postal_code
 from creneau_shared.fhir.profiles import SPECIALTIES
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.postal_codes import postal_code
 
 _WEB_ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 

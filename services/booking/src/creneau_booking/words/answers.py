@@ -9,7 +9,7 @@ from creneau_booking.domain.refusals import (
     AnswerTimes,
     ProposalNotFree,
 )
-from creneau_booking.words.phrases import when
+from creneau_shared.clock import shown
 from creneau_shared.errors import Conflict, CreneauError, Forbidden, Unprocessable
 from creneau_shared.words import Theme
 
@@ -61,8 +61,8 @@ def _(_: AnswerTimes) -> CreneauError:
 @WORDS.says(ProposalNotFree)
 def _(r: ProposalNotFree) -> CreneauError:
     return Conflict(
-        f"L'heure proposée ({when(r.start)}) n'est pas libre dans l'agenda : le rendez-vous reste où il est.",
-        f"The proposed time ({when(r.start)}) is not free in the agenda: the appointment stays where it is.",
+        f"L'heure proposée ({shown(r.start)}) n'est pas libre dans l'agenda : le rendez-vous reste où il est.",
+        f"The proposed time ({shown(r.start)}) is not free in the agenda: the appointment stays where it is.",
         expression="AppointmentResponse.appointment",
         details_code="proposal-not-free",
     )

@@ -18,7 +18,7 @@ from creneau_booking.domain.refusals import (
     StatusNotTheirs,
     WaitsForPractice,
 )
-from creneau_booking.words.phrases import when
+from creneau_shared.clock import shown
 from creneau_shared.errors import CreneauError, Forbidden, Unprocessable
 from creneau_shared.words import Theme
 
@@ -131,8 +131,8 @@ def _(r: HoldNotTheirs) -> CreneauError:
 @WORDS.says(AnsweredTooLate)
 def _(r: AnsweredTooLate) -> CreneauError:
     return Unprocessable(
-        f"Le cabinet avait jusqu'au {when(r.until)} pour répondre : la demande est close et le créneau est rendu.",
-        f"The practice had until {when(r.until)} to answer: the request is closed and the slot is given back.",
+        f"Le cabinet avait jusqu'au {shown(r.until)} pour répondre : la demande est close et le créneau est rendu.",
+        f"The practice had until {shown(r.until)} to answer: the request is closed and the slot is given back.",
         expression="Appointment.status",
         details_code="answered-too-late",
         diagnostics=f"until {r.until.isoformat()}",

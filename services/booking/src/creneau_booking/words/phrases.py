@@ -4,13 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 
-from creneau_shared.clock import PARIS
-
-
-def when(moment: datetime) -> str:
-    """An instant as a sentence says it: in the zone that a date without one means here."""
-    return f"{moment.astimezone(PARIS):%Y-%m-%d %H:%M} (Europe/Paris)"
-
 
 def local(moment: datetime, zone: tzinfo) -> str:
     """An instant as the clocks of its place show it, and which place that is."""

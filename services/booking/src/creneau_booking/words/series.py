@@ -13,7 +13,7 @@ from creneau_booking.domain.refusals import (
     SeriesTooLong,
     SeriesWithoutTime,
 )
-from creneau_booking.words.phrases import when
+from creneau_shared.clock import shown
 from creneau_shared.errors import BadRequest, Conflict, CreneauError, Issue, Unprocessable
 from creneau_shared.words import Theme
 
@@ -28,7 +28,7 @@ def _(r: OccurrenceRefused) -> CreneauError:
 
     error = told(r.refusal)
     which = f"{r.number}/{r.total}"
-    at = when(r.start) if r.start is not None else "?"
+    at = shown(r.start) if r.start is not None else "?"
     error.issues = tuple(
         replace(
             issue,
@@ -74,8 +74,8 @@ def _(r: SeriesTooLong) -> CreneauError:
 @WORDS.says(SeriesOffPattern)
 def _(r: SeriesOffPattern) -> CreneauError:
     return Unprocessable(
-        f"Le premier rendez-vous ({when(r.start)}) n'est pas un des jours de la série.",
-        f"The first appointment ({when(r.start)}) is on none of the days of the series.",
+        f"Le premier rendez-vous ({shown(r.start)}) n'est pas un des jours de la série.",
+        f"The first appointment ({shown(r.start)}) is on none of the days of the series.",
         expression="Appointment.start",
         details_code="series-off-pattern",
     )

@@ -24,7 +24,7 @@ from creneau_booking.domain.refusals import (
     VisitOfTooManySlots,
     VisitsToCome,
 )
-from creneau_booking.words.phrases import when
+from creneau_shared.clock import shown
 from creneau_shared.errors import Conflict, CreneauError, Issue, Unprocessable
 from creneau_shared.words import Theme
 
@@ -54,8 +54,8 @@ def _(_: AppointmentOrder) -> CreneauError:
 @WORDS.says(OutsideSlots)
 def _(r: OutsideSlots) -> CreneauError:
     return Unprocessable(
-        f"Le rendez-vous ({when(r.start)} – {when(r.end)}) déborde de ses créneaux ({when(r.first)} – {when(r.last)}).",
-        f"The appointment ({when(r.start)} – {when(r.end)}) reaches beyond its slots ({when(r.first)} – {when(r.last)}).",
+        f"Le rendez-vous ({shown(r.start)} – {shown(r.end)}) déborde de ses créneaux ({shown(r.first)} – {shown(r.last)}).",
+        f"The appointment ({shown(r.start)} – {shown(r.end)}) reaches beyond its slots ({shown(r.first)} – {shown(r.last)}).",
         expression="Appointment.start",
         details_code="outside-slot",
     )
@@ -64,8 +64,8 @@ def _(r: OutsideSlots) -> CreneauError:
 @WORDS.says(NoPartOfSlot)
 def _(r: NoPartOfSlot) -> CreneauError:
     return Unprocessable(
-        f"Le créneau Slot/{r.id} n'a pas de part au rendez-vous ({when(r.start)} – {when(r.end)}).",
-        f"The slot Slot/{r.id} has no part in the appointment ({when(r.start)} – {when(r.end)}).",
+        f"Le créneau Slot/{r.id} n'a pas de part au rendez-vous ({shown(r.start)} – {shown(r.end)}).",
+        f"The slot Slot/{r.id} has no part in the appointment ({shown(r.start)} – {shown(r.end)}).",
         expression="Appointment.slot",
         details_code="outside-slot",
     )
@@ -139,8 +139,8 @@ def _(_: NoSlot) -> CreneauError:
 @WORDS.says(SlotBegun)
 def _(r: SlotBegun) -> CreneauError:
     return Unprocessable(
-        f"Le créneau du {when(r.start)} est passé.",
-        f"The slot of {when(r.start)} is in the past.",
+        f"Le créneau du {shown(r.start)} est passé.",
+        f"The slot of {shown(r.start)} is in the past.",
         expression="Appointment.slot",
         details_code="slot-in-the-past",
     )
@@ -186,14 +186,14 @@ def _(r: SlotsUnclear) -> CreneauError:
 @WORDS.says(SlotTaken)
 def _(r: SlotTaken) -> CreneauError:
     return Conflict(
-        f"Le créneau du {when(r.start)} (Slot/{r.id}) "
+        f"Le créneau du {shown(r.start)} (Slot/{r.id}) "
         + (
             "est en cours de réservation par quelqu'un d'autre."
             if r.status == "busy-tentative"
             else "vient d'être pris."
         )
         + " Choisissez-en un autre.",
-        f"The slot of {when(r.start)} (Slot/{r.id}) "
+        f"The slot of {shown(r.start)} (Slot/{r.id}) "
         + ("is being booked by someone else." if r.status == "busy-tentative" else "has just been taken.")
         + " Choose another one.",
         code="conflict",
@@ -213,8 +213,8 @@ def _(r: GroupFull) -> CreneauError:
     else:
         fr, en = "est complet", "is full"
     return Conflict(
-        f"Le créneau du {when(r.start)} (Slot/{r.id}) {fr}. Choisissez-en un autre.",
-        f"The slot of {when(r.start)} (Slot/{r.id}) {en}. Choose another one.",
+        f"Le créneau du {shown(r.start)} (Slot/{r.id}) {fr}. Choisissez-en un autre.",
+        f"The slot of {shown(r.start)} (Slot/{r.id}) {en}. Choose another one.",
         code="conflict",
         expression="Appointment.slot",
         details_code="group-full",
@@ -226,8 +226,8 @@ def _(r: GroupFull) -> CreneauError:
 def _(r: PlaceTaken) -> CreneauError:
     names = ", ".join(person.partition("#")[0] for person in r.persons)
     return Conflict(
-        f"{names} a déjà une place au créneau du {when(r.start)} (Slot/{r.id}).",
-        f"{names} has a place in the slot of {when(r.start)} (Slot/{r.id}) already.",
+        f"{names} a déjà une place au créneau du {shown(r.start)} (Slot/{r.id}).",
+        f"{names} has a place in the slot of {shown(r.start)} (Slot/{r.id}) already.",
         code="duplicate",
         expression="Appointment.participant",
         details_code="place-taken",
@@ -238,8 +238,8 @@ def _(r: PlaceTaken) -> CreneauError:
 @WORDS.says(ActorsTaken)
 def _(r: ActorsTaken) -> CreneauError:
     return Conflict(
-        f"{', '.join(r.actors)} a déjà un rendez-vous à cette heure ({when(r.start)}). Choisissez un autre créneau.",
-        f"{', '.join(r.actors)} already has an appointment at that time ({when(r.start)}). Choose another slot.",
+        f"{', '.join(r.actors)} a déjà un rendez-vous à cette heure ({shown(r.start)}). Choisissez un autre créneau.",
+        f"{', '.join(r.actors)} already has an appointment at that time ({shown(r.start)}). Choose another slot.",
         code="conflict",
         expression="Appointment.participant",
         details_code="actor-occupied",

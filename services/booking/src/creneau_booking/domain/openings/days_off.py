@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
-from creneau_shared.fhir.postal_codes import postal_code
+from creneau_shared.postal_codes import postal_code
 
 _EVERYWHERE_DAYS = ((1, 1), (5, 1), (5, 8), (7, 14), (8, 15), (11, 1), (11, 11), (12, 25))
 """month and day"""

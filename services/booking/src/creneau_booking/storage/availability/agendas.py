@@ -154,12 +154,6 @@ async def keep_agendas(connection: Connection, schedules: Sequence[int], now: da
         await rejudge(connection, changed, now)
 
 
-async def rejudge(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
-    """Slots of these agendas (keys) that nobody has are again what the agenda says, and whether its people are taken. Beside
-    nobody who takes or frees them."""
-    await connection.execute(_REJUDGE, list(schedules), now)
-
-
 async def is_gone(connection: Connection, reference: str) -> bool:
     """Whether a person or an organisation has gone, as far as the directory has said; nobody else is looked for."""
     kind, _, id_ = reference.partition("/")

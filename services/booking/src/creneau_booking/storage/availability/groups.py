@@ -16,7 +16,7 @@ from uuid import UUID
 
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.refusals import GroupFull, PlaceTaken
-from creneau_booking.storage.availability.places import GROUP, balance_sql, left_sql, status_sql
+from creneau_booking.storage.places import GROUP, balance_sql, left_sql, status_sql
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.pool import Connection
 

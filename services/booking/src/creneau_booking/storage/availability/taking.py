@@ -14,11 +14,11 @@ from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
 from creneau_booking.storage.availability.groups import claim_places, group_of, release_places
-from creneau_booking.storage.availability.places import GROUP
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import IS_AWAITED, note_freed
 from creneau_booking.storage.overbookings import left
 from creneau_booking.storage.patients import UNAVAILABLE
+from creneau_booking.storage.places import GROUP
 from creneau_booking.storage.slot_rows import IS_OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.partitions import add_months, month_of
 from creneau_shared.database.pool import Connection

@@ -15,7 +15,7 @@ DEV := .venv/.dev-$(DEV_KEY)
 export BROKER CRENEAU_PORT CRENEAU_HOST CRENEAU_FOLDER
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop clean token demo test test-slow fuzz resilience lint tour bench cost lock
+.PHONY: help run stop clean token demo scale-data test test-slow fuzz resilience lint tour bench cost lock
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ token: $(RUN) ## a bearer token: ROLE=patient [SUB=…] (ORGANIZATION, PRACTITIO
 
 demo: $(RUN) ## the main job told on the terminal, against a running `make run`
 	@$(BIN)/python -m deploy.demo.tell
+
+scale-data: $(RUN) ## a fictional France into a directory: DATABASE_URL, [PROFESSIONALS=250000] [SITUATIONS=1200000] [TOWN=35238]
+	@$(BIN)/python -m deploy.scale $(if $(PROFESSIONALS),--professionals $(PROFESSIONALS)) \
+	  $(if $(SITUATIONS),--situations $(SITUATIONS)) $(if $(TOWN),--town $(TOWN)) $(if $(SEED),--seed $(SEED))
 
 test: $(DEV) ## every test but the slow ones
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser)

@@ -38,7 +38,8 @@ class Profession:
     `walk_in`: shares of the sessions; `unscheduled`: of an ordinary session's visits, kept for the regulators of
     unscheduled care.
     `weeks`: opening patterns, see `agenda.parse_week`. `ages`: those of its patients, years, both included;
-    `change_hours`: until when patients cancel or move online, hours before the visit (0: until it begins).
+    `change_hours`: until when patients cancel or move online, hours before the visit (0: until it begins); `confirms`:
+    what a patient books waits for the practice's agreement.
     """
 
     key: str
@@ -62,6 +63,7 @@ class Profession:
     walk_in: float = 0.0
     ages: tuple[int, int] | None = None
     change_hours: int = 0
+    confirms: bool = False
 
 
 @dataclass(frozen=True)

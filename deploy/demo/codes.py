@@ -23,6 +23,11 @@ FIELD_OF_ACTIVITY = _nos("TRE_R227-ChampActivite")
 SLOT_VISIBILITY = _nos("TRE_R314-TypeCreneau")
 COMMUNE = _nos("TRE_R13-CommuneOM")
 
+SECTOR = _nos("TRE_R282-CNAMAmeliSecteurConventionnement")
+EXTENSION_CONTRACTED = (
+    "https://interop.esante.gouv.fr/ig/fhir/annuaire/StructureDefinition/as-ext-practitionerrole-contracted"
+)
+
 VISIT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 APPOINTMENT_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0276"
 IDENTIFIER_TYPE = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203"

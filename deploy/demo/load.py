@@ -23,6 +23,7 @@ import httpx
 import orjson
 
 from deploy.demo.codes import Resource
+from deploy.demo.feed import synchronise
 from deploy.demo.gateway import gateway_url, trusted
 from deploy.demo.progress import Progress, number
 from deploy.demo.region import Region, build
@@ -49,6 +50,8 @@ class Stage:
 
     label: str
     types: tuple[str, ...]
+    once: bool = False
+    """what is there already has a life of its own, and is left as it is"""
 
 
 STAGES = (
@@ -58,6 +61,8 @@ STAGES = (
     Stage("Situations d'exercice", ("PractitionerRole",)),
     Stage("Agendas", ("Schedule",)),
     Stage("Créneaux libres", ("Slot",)),
+    Stage("Personnes qui attendent", ("Patient",), once=True),
+    Stage("Liste d'attente", ("Appointment",), once=True),
 )
 
 
@@ -80,11 +85,16 @@ class Loader:
     async def load(self, region: Region) -> None:
         """Load the stages one after the other; a stage with a refusal is the last one."""
         for stage in STAGES:
-            resources = [resource for name in stage.types for resource in region[name]]
+            resources = [resource for name in stage.types for resource in region.get(name, ())]
+            if stage.once:
+                resources = [resource for resource in resources if not await self._is_there(resource)]
             with Progress(stage.label, len(resources)) as progress:
                 await self._put_all(resources, progress)
             if self._report.failures:
                 return
+
+    async def _is_there(self, resource: Resource) -> bool:
+        return (await self._send("GET", f"/fhir/{_name(resource)}", None)).status_code == 200
 
     async def _put_all(self, resources: list[Resource], progress: Progress) -> None:
         """Put everything, IN_FLIGHT batches at a time, until too many entries are refused."""
@@ -230,6 +240,8 @@ async def run(url: str, token: str) -> int:
     try:
         async with open_client(url, token) as client:
             await Loader(client, report).load(region)
+            if not report.failures:
+                report.failures += await synchronise(client, region)
     except* LoadingError as failures:
         report.failures += dict.fromkeys(map(str, failures.exceptions))
     elapsed = time.monotonic() - started

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from itertools import groupby
 
-from deploy.demo import resources, sas
+from deploy.demo import group, resources, sas, waiting
 from deploy.demo.codes import Resource
 from deploy.demo.openings import stated_by_rules, with_openings
 from deploy.demo.population import Population, Post, populate
@@ -45,11 +45,13 @@ def build(start: datetime) -> Region:
         "PractitionerRole": [resources.practitioner_role(post, start, DAYS) for post in people.posts],
         "Schedule": [resources.schedule(post, start, DAYS) for post in people.posts],
         "Slot": [slot for post in people.posts if post != ruled for slot in free_slots(post, start, DAYS)],
+        "Patient": waiting.patients(),
+        "Appointment": waiting.requests(people, start),
     }
     for index, schedule in enumerate(region["Schedule"]):
         if schedule["id"] == ruled.id:
             region["Schedule"][index] = with_openings(schedule, ruled, start, DAYS)
-    for resource in sas.graph(start):
+    for resource in (*sas.graph(start), *group.graph(people, start, DAYS)):
         region[resource["resourceType"]].append(resource)
     return region
 

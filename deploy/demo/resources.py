@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
+from zlib import crc32
 
 from deploy.demo import identifiers
 from deploy.demo.agenda import WEEKDAYS, Session, absences
@@ -16,6 +17,7 @@ from deploy.demo.codes import (
     ACTIVITY,
     CATEGORY_OF_PROFESSION,
     COMMUNE,
+    EXTENSION_CONTRACTED,
     EXTENSION_DURATION,
     EXTENSION_INSEE_CODE,
     EXTENSION_TIME_ZONE,
@@ -25,6 +27,7 @@ from deploy.demo.codes import (
     ORGANISATION_CATEGORY,
     OWN_EXTENSION,
     PROFESSION,
+    SECTOR,
     SPECIALTY,
     TEST_DATA,
     UCUM,
@@ -80,9 +83,12 @@ def organization(practice: Practice) -> Resource:
 
 
 def location(practice: Practice) -> Resource:
-    """The place, with its position (degrees, WGS 84) and its time zone."""
+    """The place, with its position (degrees, WGS 84), its time zone and whether wheelchairs come in."""
+    extensions: list[Resource] = [{"url": EXTENSION_TIME_ZONE, "valueCode": practice.commune.time_zone.key}]
+    if _one_in(practice.id, 5, but=2):
+        extensions.append({"url": f"{OWN_EXTENSION}accessibility", "valueCode": "wheelchair"})
     return _resource("Location", practice.id) | {
-        "extension": [{"url": EXTENSION_TIME_ZONE, "valueCode": practice.commune.time_zone.key}],
+        "extension": extensions,
         "status": "active",
         "name": practice.name,
         "mode": "instance",
@@ -109,6 +115,8 @@ def healthcare_service(posts: list[Post]) -> Resource:
         "appointmentRequired": not profession.walk_in,
     }
     rules = list(_access_rules(profession))
+    modes = ["AMB", *(["VR"] if profession.video else []), *(["HH"] if profession.home else [])]
+    resource["characteristic"] = [concept(VISIT, mode) for mode in modes]
     return (
         resource
         | ({"specialty": specialties} if specialties else {})
@@ -124,6 +132,8 @@ def _access_rules(profession: Profession) -> Iterator[Resource]:
     if profession.change_hours:
         hours = {"value": profession.change_hours, "unit": "h", "system": UCUM, "code": "h"}
         yield {"url": f"{OWN_EXTENSION}change-deadline", "valueDuration": hours}
+    if profession.confirms:
+        yield {"url": f"{OWN_EXTENSION}schedule-confirmation-required", "valueBoolean": True}
 
 
 def practitioner(person: Professional) -> Resource:
@@ -170,7 +180,7 @@ def practitioner_role(post: Post, start: datetime, days: int) -> Resource:
     person, practice = post.professional, post.practice
     system, code, label = person.profession.profession
     resource = _resource("PractitionerRole", post.id) | {
-        "extension": [_duration(post)],
+        "extension": [_duration(post), *_terms_of_practice(post)],
         "active": True,
         "practitioner": {"reference": f"Practitioner/{person.id}", "display": display_name(person)},
         "organization": {"reference": f"Organization/{practice.id}", "display": practice.name},
@@ -206,6 +216,22 @@ def _duration(post: Post) -> Resource:
         {"url": "duration", "valueDuration": minutes},
     ]
     return {"url": EXTENSION_DURATION, "extension": parts}
+
+
+def _terms_of_practice(post: Post) -> Iterator[Resource]:
+    """The sector of a doctor's fees (one specialist in two in sector 2, one other in sixteen), and who takes new patients."""
+    profession = post.professional.profession
+    if profession.doctor:
+        free = _one_in(post.professional.id, 2 if profession.town else 16)
+        yield {"url": EXTENSION_CONTRACTED, "valueCodeableConcept": concept(SECTOR, "3" if free else "1")}
+    if _one_in(post.id, 3, but=1):
+        yield {"url": f"{OWN_EXTENSION}new-patients", "valueBoolean": True}
+
+
+def _one_in(id_: str, many: int, *, but: int = 0) -> bool:
+    """Chance by the id alone, so that everything else stays as it is: `but` of `many` have it not, else one of them."""
+    drawn = crc32(id_.encode()) % many
+    return drawn >= but if but else drawn == 0
 
 
 def _available_times(sessions: Iterable[Session]) -> Iterator[Resource]:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import httpx
 
 from deploy.demo.gateway import gateway_url, trusted
-from deploy.demo.story import booking, changing, following, practice, searching
+from deploy.demo.story import booking, changing, following, practice, searching, waiting
 from deploy.demo.story.bus import Bus
 from deploy.demo.story.dialogue import Dialogue
 from deploy.demo.story.errors import StoryError
@@ -78,6 +78,11 @@ def tell(scene: Scene) -> None:
     following.show_event(scene, moved, "cancelled")
     following.show_message(scene, moved, "CANCEL", after=change)
     following.show_withdrawn(scene, moved)
+
+    narrator.step("Attendre qu'une place se libère")
+    waits = waiting.join(scene, second, rival)
+    waiting.free(scene, second)
+    waiting.accept(scene, waits)
 
     narrator.step("À vous d'essayer, dans un navigateur")
     for what, path in PAGES:

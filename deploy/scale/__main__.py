@@ -17,14 +17,18 @@ from deploy.scale.plan import communes, seats
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.scale", description=__doc__)
-    parser.add_argument("--database", default=os.environ.get("DATABASE_URL"), help="of the directory, migrated")
+    parser.add_argument(
+        "--database", default=os.environ.get("DATABASE_URL"), help="of the directory, migrated"
+    )
     parser.add_argument("--professionals", type=int, default=250_000, help="in all of France")
     parser.add_argument("--situations", type=int, help="of all of them; one each unless said")
     parser.add_argument("--seed", type=int, default=20261128)
     parser.add_argument("--town", action="append", help="INSEE code: this commune alone (may be repeated)")
     parser.add_argument("--department", action="append", help="this département alone (may be repeated)")
     parser.add_argument("--base-url", default=os.environ.get("PUBLIC_BASE_URL", "http://127.0.0.1:8080/fhir"))
-    parser.add_argument("--light", action="store_true", help="without what FHIR searches need: people's search alone")
+    parser.add_argument(
+        "--light", action="store_true", help="without what FHIR searches need: people's search alone"
+    )
     return parser.parse_args()
 
 
@@ -54,7 +58,9 @@ async def _run(arguments: argparse.Namespace) -> None:
     print(f"Terminé en {number(time.monotonic() - started)} s.")
 
 
-def _within(towns: list[str] | tuple[str, ...], departments: list[str] | tuple[str, ...]) -> list[Commune] | None:
+def _within(
+    towns: list[str] | tuple[str, ...], departments: list[str] | tuple[str, ...]
+) -> list[Commune] | None:
     if not towns and not departments:
         return None
     unknown = [town for town in towns if town not in gazetteer().communes]

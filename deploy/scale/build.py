@@ -17,10 +17,12 @@ from deploy.demo.catalogue import people
 from deploy.demo.codes import (
     ACTIVITY,
     COMMUNE,
+    EXTENSION_CONTRACTED,
     EXTENSION_INSEE_CODE,
     LANGUAGE,
     OWN_EXTENSION,
     PROFESSION,
+    SECTOR,
     SPECIALTY,
     TEST_DATA,
     VISIT,
@@ -33,18 +35,154 @@ Resource = dict[str, Any]
 
 FIRST_NUMBER = 1_000_000
 """of RPPS and SIRET, beyond those of the demonstration"""
-SECTOR = "https://mos.esante.gouv.fr/NOS/TRE_R282-CNAMAmeliSecteurConventionnement/FHIR/TRE-R282-CNAMAmeliSecteurConventionnement"
-CONTRACTED = "https://interop.esante.gouv.fr/ig/fhir/annuaire/StructureDefinition/as-ext-practitionerrole-contracted"
-_BEGINNINGS = (
-    "Al Ar Bar Bel Ber Bon Bou Bra Bri Cam Car Cas Cha Che Cla Col Cor Cou Dan Dar Del Des Dor Du Fa Fer Fon For Fou Gal"
-    " Gar Gau Ger Gi Gra Gri Gui Ha Her Hu Jac Jan Jo La Lar Lau Le Lou Ma Mar Mau Men Mer Mon Mou Nau Nor Or Pa Per Pla"
-    " Por Pra Ra Re Ri Ro Sa Sau Ser Ta Ter Tho Tou Va Ver Vi"
-).split()
-_ENDINGS = (
-    "bert bier bin bois bon chard chet claud dal deau det dier don doux fard ferre fils gand geon gnac gnier gnon land"
-    " lard lec let lier lin lot main mand med mier mon nard naud net nier nin not pard pelle pin quet quin rand rard raud"
-    " ret rier rin ron sac sard sin son tard teau telle tier tin ton vac val vier vin zac"
-).split()
+_BEGINNINGS = [
+    "Al",
+    "Ar",
+    "Bar",
+    "Bel",
+    "Ber",
+    "Bon",
+    "Bou",
+    "Bra",
+    "Bri",
+    "Cam",
+    "Car",
+    "Cas",
+    "Cha",
+    "Che",
+    "Cla",
+    "Col",
+    "Cor",
+    "Cou",
+    "Dan",
+    "Dar",
+    "Del",
+    "Des",
+    "Dor",
+    "Du",
+    "Fa",
+    "Fer",
+    "Fon",
+    "For",
+    "Fou",
+    "Gal",
+    "Gar",
+    "Gau",
+    "Ger",
+    "Gi",
+    "Gra",
+    "Gri",
+    "Gui",
+    "Ha",
+    "Her",
+    "Hu",
+    "Jac",
+    "Jan",
+    "Jo",
+    "La",
+    "Lar",
+    "Lau",
+    "Le",
+    "Lou",
+    "Ma",
+    "Mar",
+    "Mau",
+    "Men",
+    "Mer",
+    "Mon",
+    "Mou",
+    "Nau",
+    "Nor",
+    "Or",
+    "Pa",
+    "Per",
+    "Pla",
+    "Por",
+    "Pra",
+    "Ra",
+    "Re",
+    "Ri",
+    "Ro",
+    "Sa",
+    "Sau",
+    "Ser",
+    "Ta",
+    "Ter",
+    "Tho",
+    "Tou",
+    "Va",
+    "Ver",
+    "Vi",
+]
+_ENDINGS = [
+    "bert",
+    "bier",
+    "bin",
+    "bois",
+    "bon",
+    "chard",
+    "chet",
+    "claud",
+    "dal",
+    "deau",
+    "det",
+    "dier",
+    "don",
+    "doux",
+    "fard",
+    "ferre",
+    "fils",
+    "gand",
+    "geon",
+    "gnac",
+    "gnier",
+    "gnon",
+    "land",
+    "lard",
+    "lec",
+    "let",
+    "lier",
+    "lin",
+    "lot",
+    "main",
+    "mand",
+    "med",
+    "mier",
+    "mon",
+    "nard",
+    "naud",
+    "net",
+    "nier",
+    "nin",
+    "not",
+    "pard",
+    "pelle",
+    "pin",
+    "quet",
+    "quin",
+    "rand",
+    "rard",
+    "raud",
+    "ret",
+    "rier",
+    "rin",
+    "ron",
+    "sac",
+    "sard",
+    "sin",
+    "son",
+    "tard",
+    "teau",
+    "telle",
+    "tier",
+    "tin",
+    "ton",
+    "vac",
+    "val",
+    "vier",
+    "vin",
+    "zac",
+]
 
 
 @dataclass(frozen=True)
@@ -92,7 +230,7 @@ class _Department:
                 yield from self._practice(id_, seat.kind, seat.commune)
                 posts += [(seat.kind, seat.commune, id_)] * size
         more = situations_each - 1
-        for kind, commune, practice in posts:
+        for kind, _commune, practice in posts:
             person = self._person(kind)
             yield self._built(person)
             yield self._built(self._role(person, kind, practice, 1))
@@ -108,7 +246,9 @@ class _Department:
         postal_code = chance.choice(commune.postal_codes) if commune.postal_codes else ""
         city = commune.name.split(" ")[0] if commune.part_of else commune.name
         address: Resource = {
-            "extension": [{"url": EXTENSION_INSEE_CODE, "valueCoding": coding(COMMUNE, commune.insee, commune.name)}],
+            "extension": [
+                {"url": EXTENSION_INSEE_CODE, "valueCoding": coding(COMMUNE, commune.insee, commune.name)}
+            ],
             "line": [f"{chance.randint(1, 98)} {chance.choice(people().streets)}"],
             "city": city,
             "country": "FRA",
@@ -142,7 +282,11 @@ class _Department:
         if chance.random() < 0.6:
             location["extension"] = [{"url": f"{OWN_EXTENSION}accessibility", "valueCode": "wheelchair"}]
         yield self._built(location)
-        modes = ["AMB", *(["VR"] if chance.random() < kind.video else []), *(["HH"] if chance.random() < kind.home else [])]
+        modes = [
+            "AMB",
+            *(["VR"] if chance.random() < kind.video else []),
+            *(["HH"] if chance.random() < kind.home else []),
+        ]
         specialties = [
             *([concept(SPECIALTY, kind.specialty.partition(":")[2])] if kind.specialty else []),
             *([concept(ACTIVITY, kind.activity.partition(":")[2])] if kind.activity else []),
@@ -192,7 +336,7 @@ class _Department:
         extensions: list[Resource] = []
         if kind.doctor:
             sector = "3" if chance.random() < kind.sector2 else "1"
-            extensions.append({"url": CONTRACTED, "valueCodeableConcept": concept(SECTOR, sector)})
+            extensions.append({"url": EXTENSION_CONTRACTED, "valueCodeableConcept": concept(SECTOR, sector)})
         if chance.random() < 0.4:
             extensions.append({"url": f"{OWN_EXTENSION}new-patients", "valueBoolean": True})
         return (
@@ -209,7 +353,11 @@ class _Department:
                 "location": [{"reference": f"Location/{practice}"}],
                 "healthcareService": [{"reference": f"HealthcareService/{practice}"}],
             }
-            | ({"specialty": [concept(SPECIALTY, kind.specialty.partition(":")[2])]} if kind.specialty else {})
+            | (
+                {"specialty": [concept(SPECIALTY, kind.specialty.partition(":")[2])]}
+                if kind.specialty
+                else {}
+            )
         )
 
 

@@ -28,7 +28,11 @@ Resource = dict[str, Any]
 BATCH = 10_000
 """resources that are copied together"""
 TYPES = ("Organization", "Location", "HealthcareService", "Practitioner", "PractitionerRole")
-OWNERS = {"Location": "managingOrganization", "HealthcareService": "providedBy", "PractitionerRole": "organization"}
+OWNERS = {
+    "Location": "managingOrganization",
+    "HealthcareService": "providedBy",
+    "PractitionerRole": "organization",
+}
 
 
 class Copier:
@@ -71,14 +75,16 @@ class Copier:
         table = table_name(kind)
         needs = storage_needs(kind)
         keys = await self._connection.fetch(
-            f"SELECT nextval(pg_get_serial_sequence('{table}', 'key')) AS key FROM generate_series(1, $1)", len(resources)
+            f"SELECT nextval(pg_get_serial_sequence('{table}', 'key')) AS key FROM generate_series(1, $1)",
+            len(resources),
         )
         main: list[tuple[Any, ...]] = []
         sides: dict[str, list[tuple[Any, ...]]] = {"string": [], "date": [], "number": []}
         for resource, row in zip(resources, keys, strict=True):
             stored = stamp(resource, resource["id"], 1, self._now)
             terms: list[str] = []
-            words, position = "", (None, None)
+            words = ""
+            position: tuple[float | None, float | None] = (None, None)
             if not self._light:
                 entries = index_resource(kind, stored, base_url=self._base_url)
                 terms, words = [*entries.terms, *_owner(kind, resource)], entries.words

@@ -59,9 +59,20 @@ def kinds() -> tuple[Kind, ...]:
 
 
 def _kind(row: dict[str, str]) -> Kind:
-    numbers = {name: float(row[name]) for name in ("female", "sector2", "video", "home")}
-    texts = {name: row[name] for name in ("key", "profession", "specialty", "activity", "label", "cabinet")}
-    return Kind(**texts, **numbers, count=int(row["count"]), people_min=int(row["people_min"]))
+    return Kind(
+        key=row["key"],
+        profession=row["profession"],
+        specialty=row["specialty"],
+        activity=row["activity"],
+        label=row["label"],
+        cabinet=row["cabinet"],
+        count=int(row["count"]),
+        people_min=int(row["people_min"]),
+        female=float(row["female"]),
+        sector2=float(row["sector2"]),
+        video=float(row["video"]),
+        home=float(row["home"]),
+    )
 
 
 def communes() -> list[Commune]:
@@ -101,7 +112,10 @@ def _spread(
 ) -> Iterator[tuple[Commune, int]]:
     """Systematic sampling: the total is exact, each commune has its share to within one."""
     eligible = [commune for commune in everywhere if commune.population >= kind.people_min]
-    weights = [commune.population + (SPECIALISTS_ALSO_SERVE if kind.people_min >= 10_000 else 0) for commune in eligible]
+    weights = [
+        commune.population + (SPECIALISTS_ALSO_SERVE if kind.people_min >= 10_000 else 0)
+        for commune in eligible
+    ]
     each = kind.count * share / sum(weights)
     filled, taken = chance.random(), 0
     for commune, weight in zip(eligible, weights, strict=True):

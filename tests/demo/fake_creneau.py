@@ -17,6 +17,7 @@ from deploy.demo import resources
 from deploy.demo.region import DAYS, population
 from deploy.demo.slots import free_slots
 from deploy.demo.story.bus import Event
+from deploy.demo.story.waiting import HELD_UNTIL, SUBJECT
 
 Resource = dict[str, Any]
 
@@ -160,6 +161,8 @@ class FakeCreneau:
 
     def book(self, request: httpx.Request) -> httpx.Response:
         appointment = orjson.loads(request.content)
+        if appointment["status"] == "waitlist":
+            return self.wait(appointment)
         slot = self._slot_of(appointment)
         if slot["status"] != "free" and "double booking" not in self.faults:
             return refusal(409, "Ce créneau vient d'être pris.")
@@ -167,6 +170,23 @@ class FakeCreneau:
         self._publish(booked, "booked")
         headers = {"location": f"/fhir/Appointment/{booked['id']}/_history/1", "etag": 'W/"1"'}
         return httpx.Response(201, headers=headers, json=booked)
+
+    def wait(self, appointment: Resource) -> httpx.Response:
+        id_ = f"a{len(self.appointments) + 1}"
+        self.appointments[id_] = appointment | {"id": id_}
+        self.sequence[id_] = 0
+        return ok(self.appointments[id_], 201)
+
+    def offer(self, freed: Resource) -> None:
+        """To the first who waits, if anybody does."""
+        line = [one for one in self.appointments.values() if one["status"] == "waitlist"]
+        for waiting in line[:1]:
+            until = {"url": HELD_UNTIL, "valueInstant": f"{NOW + timedelta(hours=12):%Y-%m-%dT%H:%M:%SZ}"}
+            waiting |= {name: freed[name] for name in ("start", "end", "slot")}
+            waiting |= {"status": "pending", "extension": [until]}
+            self._slot_of(waiting)["status"] = "busy-tentative"
+            self.sequence[waiting["id"]] += 1
+            self._publish(waiting, "offered")
 
     def agenda(self, request: httpx.Request) -> httpx.Response:
         """The practice's own appointment, with its patient."""
@@ -179,7 +199,9 @@ class FakeCreneau:
 
     def look(self, request: httpx.Request, id_: str) -> httpx.Response:
         appointment = self.appointments[id_]
-        if "everybody's" in self.faults or self._is_its_own(request, appointment):
+        patient = appointment["participant"][0]["actor"]["reference"].removeprefix("Patient/")
+        own = request.headers["authorization"].endswith(f"/{patient}")
+        if "everybody's" in self.faults or own or self._is_its_own(request, appointment):
             return httpx.Response(200, json=appointment)
         return refusal(404, f"Appointment/{id_} n'existe pas.")
 
@@ -204,13 +226,19 @@ class FakeCreneau:
 
     def cancel(self, request: httpx.Request, id_: str) -> httpx.Response:
         assert request.headers["content-type"] == "application/json-patch+json"
-        assert orjson.loads(request.content) == [{"op": "replace", "path": "/status", "value": "cancelled"}]
+        [change] = orjson.loads(request.content)
+        assert (change["op"], change["path"]) == ("replace", "/status")
+        if change["value"] == "booked":
+            return self.confirm(request, id_)
+        assert change["value"] == "cancelled"
         appointment = self.appointments[id_]
         appointment["status"] = "cancelled"
         if "slot lost" not in self.faults:
             self._slot_of(appointment)["status"] = "free"
         self.sequence[id_] += 1
         self._publish(appointment, "cancelled")
+        if "never offered" not in self.faults:
+            self.offer(appointment)
         return ok(appointment)
 
     def communications(self, request: httpx.Request) -> httpx.Response:
@@ -263,6 +291,7 @@ class FakeCreneau:
         data |= {
             "moved": {"previous": {"start": start, "end": end} | (before or {})},
             "cancelled": {"cancellation": {"reason": "pat", "by": "patient"}},
+            "offered": {"heldUntil": f"{NOW + timedelta(hours=12):%Y-%m-%dT%H:%M:%SZ}"},
         }.get(change, {})
         if "leaky event" in self.faults:
             data["name"] = "Camille Martin"
@@ -286,7 +315,9 @@ class FakeCreneau:
         self.mails.append(
             {
                 "to": self.patients[patient]["telecom"][0]["value"],
-                "subject": "Votre rendez-vous",
+                "subject": "Votre rendez-vous"
+                if appointment["status"] != "pending"
+                else f"{SUBJECT} : demain",
                 "text": "Bonjour,\nvotre rendez-vous est noté."
                 + ("" if "no link" in self.faults else "\nhttp://creneau/confirmer/a1\n"),
                 "url": "/dev/mail/1",

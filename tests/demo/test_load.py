@@ -12,6 +12,7 @@ import httpx
 import orjson
 import pytest
 from deploy.demo import load
+from deploy.demo.feed import STALE_AFTER, synchronise
 from deploy.demo.load import BATCH_ENTRIES, IN_FLIGHT, STAGES, Loader, LoadingError, Report, reason
 from deploy.demo.progress import Progress
 from deploy.demo.region import Region
@@ -233,6 +234,29 @@ async def test_the_exit_code_tells_whether_all_is_stored(
     assert "Organization/a : 422 – Non." in captured.err
 
 
+async def test_one_agenda_is_synchronised_as_a_whole() -> None:
+    """The last that has slots: it says how long it is believed, and all its slots are sent at once."""
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={})
+
+    region = a_region(0)
+    region["Schedule"] = [{"resourceType": "Schedule", "id": id_} for id_ in ("a", "b", "c")]
+    region["Slot"] = [
+        {"id": f"s{n}", "schedule": {"reference": "Schedule/b"}, "start": f"2026-12-01T0{n}:00:00+01:00"}
+        for n in (8, 9)
+    ]
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://creneau") as client:
+        assert await synchronise(client, region) == []
+    put, sync = sent
+    assert orjson.loads(put.content)["extension"][0]["url"] == STALE_AFTER
+    assert (sync.method, sync.url.path) == ("POST", "/fhir/Schedule/b/$sync-slots")
+    assert [orjson.loads(line)["id"] for line in sync.content.splitlines()] == ["s8", "s9"]
+    assert sync.url.params["to"] == "2026-12-01T09:00:01+01:00"
+
+
 def test_a_reason_is_found_in_any_outcome() -> None:
     assert reason({"issue": [{"code": "invalid"}]}) == "invalid"
     assert reason({"issue": [{"diagnostics": "boom", "expression": ["Slot.end"]}]}) == "boom [Slot.end]"
@@ -272,4 +296,6 @@ def test_every_type_of_the_region_has_its_stage() -> None:
         "PractitionerRole",
         "Schedule",
         "Slot",
+        "Patient",
+        "Appointment",
     }

@@ -204,7 +204,9 @@ def test_children_have_their_own_practices(region: Region) -> None:
         service["name"].partition(" – ")[0]: rules_of(service) for service in region["HealthcareService"]
     }
     assert stated["Pédiatrie"] == AccessRules(age=AgeLimit(0, 17 * 12), change_deadline=timedelta(hours=24))
-    assert {name for name, rules in stated.items() if rules != AccessRules()} == {"Pédiatrie"}
+    assert stated["Rhumatologie"] == AccessRules(confirmation_required=True)
+    named = {name for name, rules in stated.items() if rules != AccessRules()}
+    assert named == {"Pédiatrie", "Rhumatologie"}
 
 
 def test_some_practise_in_two_places(region: Region) -> None:
@@ -300,6 +302,14 @@ def test_a_week_pattern_is_read() -> None:
         Session(4, time(14), time(18)),
         Session(5, time(9), time(12)),
     )
+
+
+def test_there_is_one_group(region: Region) -> None:
+    """Eight places on Saturdays, which patients see and book."""
+    [agenda] = [s for s in region["Schedule"] if "schedule-capacity" in str(s.get("extension"))]
+    slots = [s for s in region["Slot"] if s["schedule"]["reference"] == f"Schedule/{agenda['id']}"]
+    assert len(slots) >= 6
+    assert {date.fromisoformat(slot["start"][:10]).weekday() for slot in slots} == {5}
 
 
 def test_a_start_without_zone_is_refused() -> None:

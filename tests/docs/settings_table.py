@@ -35,6 +35,7 @@ TITLES = {
     "RetentionSettings": "What every service keeps, and how long",
     "BookingSettings": "Booking",
     "DirectorySettings": "Directory",
+    "LoadSettings": "Directory: loading of national files",
     "NotificationsSettings": "Notifications",
     "EmailSettings": "Notifications: e-mail",
     "SmsSettings": "Notifications: text messages",

@@ -26,23 +26,46 @@ from creneau_directory.settings import DirectorySettings
 from creneau_shared.app import ServiceApplication
 from creneau_shared.database.migrations import find_migrations, migrate
 
-TOWNS = "rennes,vannes,lyon 3,paris 18,marseille 8,lille,nantes,bordeaux,toulouse,quimper,le mans,dijon".split(",")
+TOWNS = [
+    "rennes",
+    "vannes",
+    "lyon 3",
+    "paris 18",
+    "marseille 8",
+    "lille",
+    "nantes",
+    "bordeaux",
+    "toulouse",
+    "quimper",
+    "le mans",
+    "dijon",
+]
 KINDS: dict[str, Sequence[dict[str, str]]] = {
     "profession + town": [{"text": f"dentiste {town}"} for town in TOWNS],
     "speciality + town": [{"text": f"dermato {town}"} for town in TOWNS],
-    "misspelt": [{"text": f"{word} {town}"} for word in ("dermathologe", "ofthalmo") for town in ("reines", "bordau")],
+    "misspelt": [
+        {"text": f"{word} {town}"} for word in ("dermathologe", "ofthalmo") for town in ("reines", "bordau")
+    ],
     "complaint + town": [{"text": f"mal au dos {town}"} for town in TOWNS],
     "complaint": [{"text": text} for text in ("rage de dent", "grain de beauté", "mal au dos", "vaccin")],
     "general practitioner, Paris": [{"text": "médecin paris"}, {"text": "kiné paris"}],
     "speciality, anywhere": [{"text": text} for text in ("médecin", "orl", "neurologue", "dentiste")],
     "region": [{"text": "sage-femme bretagne"}, {"text": "cardiologue finistère"}],
     "name": [{"text": "dr payet"}, {"text": "le goff rennes"}, {"text": "docteur lefebvre"}],
-    "near 5 km": [{"text": "dentiste", "near": "48.11|-1.67|5|km"}, {"text": "médecin", "near": "48.86|2.35|5|km"}],
-    "near 50 km": [{"text": "dermato", "near": "48.28|-3.57|50|km"}, {"text": "orl", "near": "45.76|4.85|50|km"}],
+    "near 5 km": [
+        {"text": "dentiste", "near": "48.11|-1.67|5|km"},
+        {"text": "médecin", "near": "48.86|2.35|5|km"},
+    ],
+    "near 50 km": [
+        {"text": "dermato", "near": "48.28|-3.57|50|km"},
+        {"text": "orl", "near": "45.76|4.85|50|km"},
+    ],
     "wishes": [{"text": f"gynécologue femme secteur 1 {town}"} for town in TOWNS],
     "nobody there": [{"text": "neurochirurgien carhaix"}, {"text": "allergologue quimperlé"}],
 }
-SUGGESTED = [{"text": text} for text in ("der", "dent", "mal au", "ren", "dr pay", "le g", "dermato ren", "kin", "350")]
+SUGGESTED = [
+    {"text": text} for text in ("der", "dent", "mal au", "ren", "dr pay", "le g", "dermato ren", "kin", "350")
+]
 GOAL_MS = {"find": 50.0, "suggest": 20.0}
 
 
@@ -56,14 +79,18 @@ async def measure(url: str, each: int) -> None:
         for kind, queries in KINDS.items():
             await _report(client, f"find-care: {kind}", "$find-care", queries, each, GOAL_MS["find"])
         await _report(client, "suggest", "$suggest", SUGGESTED, each, GOAL_MS["suggest"])
-        for text in ("dentiste rennes", "mal au dos", "dr payet"):
-            await _plan(app, url, text)
+    await _scans(url)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"memory of this process at most: {used:.0f} MiB")
 
 
 async def _report(
-    client: httpx.AsyncClient, name: str, operation: str, queries: Sequence[dict[str, str]], each: int, goal: float
+    client: httpx.AsyncClient,
+    name: str,
+    operation: str,
+    queries: Sequence[dict[str, str]],
+    each: int,
+    goal: float,
 ) -> None:
     took: list[float] = []
     for turn in range(each + len(queries)):
@@ -85,25 +112,27 @@ async def _report(
 async def _counts(url: str) -> asyncpg.Record:
     connection = await asyncpg.connect(url)
     try:
-        return await connection.fetchrow(
+        row = await connection.fetchrow(
             "SELECT (SELECT count(*) FROM practitioner) AS people, (SELECT count(*) FROM care_situation) AS situations,"
             " pg_size_pretty(pg_relation_size('ix_care_situation_terms')) AS size"
         )
+        assert row is not None
+        return row
     finally:
         await connection.close()
 
 
-async def _plan(app: ServiceApplication, url: str, text: str) -> None:
-    """The plans of what one search asks, and whether any of them reads a table of the index from end to end."""
+async def _scans(url: str) -> None:
+    """How often the tables of the index have been read from end to end."""
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute("LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0")
-        read = await connection.fetch(
-            "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname LIKE 'care_%' ORDER BY relname"
+        rows = await connection.fetch(
+            "SELECT relname, seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname LIKE 'care_%' ORDER BY relname"
         )
     finally:
         await connection.close()
-    print(f"{text}: sequential scans so far {dict(read)}", flush=True)
+    for row in rows:
+        print(f"{row['relname']}: {row['seq_scan']} sequential scans, {row['idx_scan']} by index", flush=True)
 
 
 class serving:  # noqa: N801 - reads like a function
@@ -115,11 +144,15 @@ class serving:  # noqa: N801 - reads like a function
         self._outbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
 
     async def __aenter__(self) -> httpx.AsyncClient:
-        self._running = asyncio.create_task(self._app({"type": "lifespan"}, self._inbox.get, self._outbox.put))
+        self._running = asyncio.create_task(
+            self._app({"type": "lifespan"}, self._inbox.get, self._outbox.put)
+        )
         self._inbox.put_nowait({"type": "lifespan.startup"})
         started = await self._outbox.get()
         assert started["type"] == "lifespan.startup.complete", started
-        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url="http://127.0.0.1")
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self._app), base_url="http://127.0.0.1"
+        )
         return self._client
 
     async def __aexit__(self, *_: object) -> None:
@@ -140,7 +173,9 @@ def filled() -> Iterator[str]:
             "--situations",
             os.environ.get("CARE_SITUATIONS", "1200000"),
         ]
-        subprocess.run([sys.executable, "-m", "deploy.scale", "--light", "--database", url, *sizes], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "deploy.scale", "--light", "--database", url, *sizes], check=True
+        )
         yield url
 
 

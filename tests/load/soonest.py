@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import urlencode
 
 import asyncpg
@@ -57,7 +58,8 @@ LATERAL (SELECT * FROM bench_town WHERE share >= person.where_ ORDER BY share LI
 _DIRECTORY = (
     """INSERT INTO location (id, version, last_updated, content, terms, latitude, longitude)
 SELECT 'l' || n, 1, now(), convert_to(format('{"resourceType":"Location","id":"l%s","name":"Cabinet %s",'
-  '"position":{"longitude":%s,"latitude":%s}}', n, n, longitude, latitude), 'UTF8'), '{}', latitude, longitude FROM bench_person""",
+  '"position":{"longitude":%s,"latitude":%s}}', n, n, longitude, latitude), 'UTF8'), '{}', latitude, longitude
+FROM bench_person""",
     """INSERT INTO practitioner (id, version, last_updated, content, terms)
 SELECT 'p' || n, 1, now(), convert_to(format('{"resourceType":"Practitioner","id":"p%s"}', n), 'UTF8'), '{}'
 FROM bench_person""",
@@ -69,15 +71,19 @@ FROM bench_person""",
     """INSERT INTO schedule (id, version, last_updated, content, terms)
 SELECT 's' || n, 1, now(), convert_to(format('{"resourceType":"Schedule","id":"s%s","actor":[{"reference":'
   '"PractitionerRole/r%s"}]}', n, n), 'UTF8'), ARRAY['actor', 'actor=PractitionerRole/r' || n] FROM bench_person""",
-    "INSERT INTO agenda (schedule_key, open, slot_length_max) SELECT key, true, '20 min' FROM schedule WHERE starts_with(id, 's')",
+    """INSERT INTO agenda (schedule_key, open, slot_length_max)
+SELECT key, true, '20 min' FROM schedule WHERE starts_with(id, 's')""",
     """INSERT INTO agenda_named SELECT 'PractitionerRole/r' || n, schedule.key FROM bench_person
 JOIN schedule ON schedule.id = 's' || n""",
-    """INSERT INTO agenda_actor SELECT 'Practitioner/p' || n, schedule.key FROM bench_person JOIN schedule ON schedule.id = 's' || n""",
+    """INSERT INTO agenda_actor SELECT 'Practitioner/p' || n, schedule.key FROM bench_person
+JOIN schedule ON schedule.id = 's' || n""",
     """INSERT INTO slot_kind (schedule_key, digest, members, meta, terms)
 SELECT schedule.key, 'x', format('"schedule":{"reference":"Schedule/s%s"},"specialty":[{"coding":[{"code":"%s"}]}]', n, code),
-  '', ARRAY['specialty', 'specialty=' || code, 'specialty=$SYSTEM|' || code] FROM bench_person JOIN schedule ON schedule.id = 's' || n""",
-    """INSERT INTO found_by SELECT kind.key, kind.schedule_key, ARRAY['actor=PractitionerRole/r' || n, 'actor=Practitioner/p' || n,
-  'specialty=' || code, 'specialty=$SYSTEM|' || code], latitude, longitude
+  '', ARRAY['specialty', 'specialty=' || code, 'specialty=$SYSTEM|' || code] FROM bench_person
+JOIN schedule ON schedule.id = 's' || n""",
+    """INSERT INTO found_by SELECT kind.key, kind.schedule_key,
+  ARRAY['actor=PractitionerRole/r' || n, 'actor=Practitioner/p' || n, 'specialty=' || code, 'specialty=$SYSTEM|' || code],
+  latitude, longitude
 FROM bench_person JOIN schedule ON schedule.id = 's' || n JOIN slot_kind AS kind ON kind.schedule_key = schedule.key""",
     """INSERT INTO found_in SELECT specialty, found_cell(latitude, longitude), schedule.key, kind.key
 FROM bench_person JOIN schedule ON schedule.id = 's' || n JOIN slot_kind AS kind ON kind.schedule_key = schedule.key
@@ -195,8 +201,8 @@ async def bench(url: str, towns: Sequence[tuple[float, float]]) -> None:
             await watch.fetchrow("SELECT * FROM schedule WHERE id = $1", f"s{chance.randrange(1, AGENDAS)}")
 
         for name, question in questions.items():
-            await measured([lambda q=question(): ask(q) for _ in range(15)])
-            times = await measured([lambda q=question(): ask(q) for _ in range(CALLS)])
+            await measured([partial(ask, question()) for _ in range(15)])
+            times = await measured([partial(ask, question()) for _ in range(CALLS)])
             print(told(name, times), flush=True)
         print(told("yardstick: one row by its key", await measured([key] * CALLS)))
     await asyncio.sleep(1)

@@ -45,13 +45,14 @@ class Office:
         self.email = f"{self.id}@exemple.fr"
         self._made = 0
 
-    async def open(self) -> None:
-        """Publish the office, and wait until those who write to patients know it."""
+    async def open(self, **members: Any) -> None:
+        """Publish the office, its agendas with these members, and wait until those who write to patients know it."""
         people = [
             _resource("Practitioner", self.id, active=True, name=[{"family": "Épreuve", "given": ["Dr"]}]),
             _resource("Location", self.id, status="active", name="Cabinet de l'Épreuve", mode="instance"),
         ]
-        await self._put([*people, self._patient(), *(self._agenda(number) for number in range(self.agendas))])
+        agendas = [{**self._agenda(number), **members} for number in range(self.agendas)]
+        await self.put([*people, self._patient(), *agendas])
 
         async def known() -> bool:
             facts = "SELECT count(*) FROM directory_fact WHERE reference = ANY($1)"
@@ -110,7 +111,7 @@ class Office:
         return _resource("Schedule", f"{self.id}-{number}", active=True, actor=actors)
 
     async def _publish(self, slots: list[Slot]) -> list[Slot]:
-        await self._put(
+        await self.put(
             [
                 _resource(
                     "Slot",
@@ -125,7 +126,8 @@ class Office:
         )
         return slots
 
-    async def _put(self, resources: list[Resource]) -> None:
+    async def put(self, resources: list[Resource]) -> None:
+        """Publish resources under their ids."""
         headers = {
             "Authorization": f"Bearer {self._run.token('system')}",
             "Content-Type": "application/fhir+json",

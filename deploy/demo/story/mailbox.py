@@ -48,11 +48,26 @@ class Mailbox:
         what = f"Aucun courriel {method} pour le rendez-vous {appointment} n'est arrivé à {recipient}"
         return wait_for(look, what, WITHIN_S)
 
-    def _invitations(self, recipient: str) -> Iterator[Invitation]:
+    def subject(self, recipient: str, beginning: str) -> str:
+        """The subject of the message to `recipient` that begins so."""
+
+        def look() -> str | None:
+            messages = self._messages(recipient)
+            return next(
+                (str(m["subject"]) for m in messages if str(m["subject"]).startswith(beginning)), None
+            )
+
+        return wait_for(look, f"Aucun courriel « {beginning} … » n'est arrivé à {recipient}", WITHIN_S)
+
+    def _messages(self, recipient: str) -> list[dict[str, Any]]:
         answer = self._client.get("/dev/mail.json", params={"to": recipient})
         if answer.status_code != 200:
             raise StoryError(f"La boîte aux lettres (/dev/mail.json) a répondu {answer.status_code}.")
-        for message in answer.json():
+        messages: list[dict[str, Any]] = answer.json()
+        return messages
+
+    def _invitations(self, recipient: str) -> Iterator[Invitation]:
+        for message in self._messages(recipient):
             for attachment in message["attachments"]:
                 if attachment["contentType"] == "text/calendar":
                     yield self._invitation(message, attachment["url"])

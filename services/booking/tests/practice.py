@@ -55,6 +55,7 @@ class Practice:
 
     def __post_init__(self) -> None:
         self.repository, self.handlers = create_handlers(self.settings)
+        self.database.closes_with = self.handlers.waiting.offer_freed
         self.slots = SlotStore(BASE)
 
     def context(

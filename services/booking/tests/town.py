@@ -35,6 +35,7 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
 from creneau_booking.settings import BookingSettings
 from creneau_booking.storage import access_extensions as said
+from creneau_booking.storage.availability.places import PARTS, SCHEDULE_CAPACITY
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
 from creneau_booking.topics import DIRECTORY
 from creneau_booking.views.identifiers import NATIONAL_PERSON
@@ -73,6 +74,8 @@ def boundless(settings: BookingSettings) -> BookingSettings:
     )  # fmt: skip
 
 
+GROUPS = ("first", "third", "elsewhere", "both")
+"""agendas whose slots have several places, most of the time"""
 Act = Callable[[], Awaitable[str | None]]
 """something that happens; what there is to say of it"""
 
@@ -209,7 +212,8 @@ class Town:
     async def write_agenda(self, name: str, **members: Any) -> None:
         """Write the Schedule anew, with some rules and some horizon."""
         actors = [self.ref(actor) for actor in self.agendas[name]]
-        resource = schedule(self.agenda(name), actors, **self._rules(), **self._horizon(), **members)
+        rules = self._rules(groups=name in GROUPS)
+        resource = schedule(self.agenda(name), actors, **rules, **self._horizon(), **members)
         store = ScheduleStore(BASE)
         async with self.practice.database.transaction() as connection:
             current = await store.lock(connection, resource["id"])
@@ -218,7 +222,7 @@ class Town:
             else:
                 await store.replace(connection, self.practice.context(), current, resource)
 
-    def _rules(self) -> Resource:
+    def _rules(self, *, groups: bool = False) -> Resource:
         minutes = {"value": self.chance.choice([45, 1500, 3000]), "code": "min", "system": said.UCUM}
         window = [
             {"url": "days", "valueUnsignedInt": self.chance.choice([0, 1, 2])},
@@ -230,8 +234,11 @@ class Town:
             {"url": said.BOOKING_WINDOW, "extension": window},
             {"url": said.AGE_LIMIT, "valueRange": ages},
             {"url": said.APPOINTMENTS_MAX, "valuePositiveInt": self.chance.choice([1, 2])},
+            {"url": PARTS, "valueBoolean": self.chance.choice([True, False])},
         )
         chosen = [rule for rule in rules if self.chance.random() < 0.2]
+        if groups:
+            chosen.append({"url": SCHEDULE_CAPACITY, "valuePositiveInt": self.chance.choice([1, 2, 2, 3])})
         return {"extension": chosen} if chosen else {}
 
     def _horizon(self) -> Resource:

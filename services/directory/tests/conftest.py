@@ -20,6 +20,7 @@ from creneau_shared.app import ServiceApplication
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.migrations import find_migrations, migrate
 from creneau_shared.database.pool import Database
+from creneau_shared.fhir.rest.server import FhirServer
 from creneau_shared.security.issuers import Issuers
 from creneau_shared.security.tokens import TokenVerifier
 
@@ -35,6 +36,7 @@ class Directory:
     client: httpx.AsyncClient
     database: Database
     key: ECKey
+    fhir: FhirServer | None = None
 
     async def put(self, resource: dict[str, Any], token: str | None = None) -> httpx.Response:
         """PUT by the deployment itself, or by the holder of `token`."""
@@ -65,7 +67,7 @@ async def directory(postgres_server: Any) -> AsyncIterator[Directory]:
     """One directory for the session; tests stay apart by ids of their own."""
     url = postgres_server.create_database("directory_shared")
     await migrate(find_migrations("creneau_directory"), url)
-    async with opened(url) as running:
+    async with opened(url, export_file_resources=10) as running:
         yield running
 
 
@@ -83,7 +85,7 @@ async def opened(url: str, **changed: Any) -> AsyncIterator[Directory]:
         client.headers = httpx.Headers(
             {"Authorization": f"Bearer {_token(key)}", "Content-Type": "application/fhir+json"}
         )
-        yield Directory(client, fhir.service.database, key)
+        yield Directory(client, fhir.service.database, key, fhir)
 
 
 def _publishing(key: ECKey) -> httpx.AsyncClient:

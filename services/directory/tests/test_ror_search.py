@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from services.directory.tests.conftest import Directory
+from services.directory.tests.conftest import BASE, Directory
 from services.directory.tests.ror import (
     FACETS,
     R66,
@@ -18,6 +18,9 @@ from services.directory.tests.ror import (
     TAG,
     RorGraph,
 )
+
+from creneau_directory.storage.reindexing import reindex
+from creneau_directory.views import indexed
 
 BASE_INCLUDES = [
     ("_include", "HealthcareService:organization"),
@@ -353,3 +356,24 @@ async def test_6_6_23_what_cannot_be_read_is_told(ror: RorGraph, query: str) -> 
     outcome = answer.json()
     assert (answer.status_code, outcome["resourceType"]) == (400, "OperationOutcome")
     assert outcome["issue"][0]["expression"] == [f"http.{name}"]
+
+
+async def test_what_was_stored_before_is_found_after_reindexing(ror: RorGraph) -> None:
+    """An older version had no entries of capacities, ages and dates: `creneau-directory reindex` makes them, versions and
+    whose it is stay as they are."""
+    place = ror.places["herblain"]
+    before = [(await ror.directory.client.get(f"/fhir/Location/{place}")).headers["ETag"]]
+    for statement in (
+        "DELETE FROM location_number WHERE key = (SELECT key FROM location WHERE id = $1)",
+        "UPDATE location SET occurrences = '[]', terms = '{~owner=Organization/x}', latitude = NULL WHERE id = $1",
+    ):
+        await ror.directory.database.pool.execute(statement, place)
+    tag = ("_tag", ror.tag)
+    capacity = [("location.capacity-status", "02"), ("location.nb-capacity", "ge1"), tag]
+    assert await offers(ror, *capacity) == set()
+    await reindex(ror.directory.database, BASE, indexed, lambda name, done: None)
+    assert await offers(ror, *capacity) == {"psy"}
+    assert await offers(ror, ("location.near-insee-code", "44162|3|km"), tag) == {"psy"}
+    terms = await ror.directory.database.pool.fetchval("SELECT terms FROM location WHERE id = $1", place)
+    assert "~owner=Organization/x" in terms
+    assert [(await ror.directory.client.get(f"/fhir/Location/{place}")).headers["ETag"]] == before

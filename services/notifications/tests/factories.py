@@ -61,8 +61,9 @@ def appointment(**changes: Any) -> Appointment:
 
 
 def event(change: Change = Change.BOOKED, number: int = 1, **changes: Any) -> AppointmentEvent:
-    """An event about `appointment(**changes)`; `time`, `previous_start` and `cancelled_by` are its own."""
-    own = {name: changes.pop(name) for name in ("time", "previous_start", "cancelled_by", "awaited") if name in changes}
+    """An event about `appointment(**changes)`; what else is said of it is its own."""
+    names = ("time", "previous_start", "cancelled_by", "awaited", "held_until")
+    own = {name: changes.pop(name) for name in names if name in changes}
     if change is Change.CANCELLED:
         changes.setdefault("status", "cancelled")
     made = AppointmentEvent(str(UUID(int=number)), change, BOOKED_AT, appointment(**changes))

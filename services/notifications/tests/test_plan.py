@@ -111,7 +111,9 @@ def test_letting_go_of_a_hold_is_not_told_as_a_cancellation():
     assert planned(event(Change.CANCELLED, 2), known=appointment(status="pending")).messages == ()
 
 
-@pytest.mark.parametrize(("by", "kinds"), [("provider", [Kind.CANCELLATION]), ("system", [Kind.CANCELLATION]), ("patient", [])])
+@pytest.mark.parametrize(
+    ("by", "kinds"), [("provider", [Kind.CANCELLATION]), ("system", [Kind.CANCELLATION]), ("patient", [])]
+)
 def test_whoever_asked_a_practice_is_told_that_it_refused_or_did_not_answer(by, kinds):
     """And not of what they withdrew themselves."""
     refused = event(Change.CANCELLED, 2, cancelled_by=by, awaited=True)

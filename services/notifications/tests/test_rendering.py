@@ -24,6 +24,7 @@ from creneau_notifications.domain.address import InvalidAddressError
 from creneau_notifications.domain.appointment import Change, Mode
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.domain.visit import visit_of
+from creneau_notifications.rendering.letter import WITHOUT_CALENDAR
 
 from .factories import (
     APPOINTMENT,
@@ -79,10 +80,14 @@ def test_a_zone_that_there_is_not_counts_as_none():
 @pytest.mark.parametrize("kind", list(Kind))
 def test_the_french_text_is_as_agreed(kind):
     """Every word that a French reader gets; a changed sentence must be meant."""
-    change = {Kind.CHANGE: Change.MOVED, Kind.CANCELLATION: Change.CANCELLED}.get(kind, Change.BOOKED)
+    changes = {Kind.CHANGE: Change.MOVED, Kind.CANCELLATION: Change.CANCELLED, Kind.OFFER: Change.OFFERED}
+    change = changes.get(kind, Change.BOOKED)
     previous = START - timedelta(days=1) if kind is Kind.CHANGE else None
     by = "provider" if kind is Kind.CANCELLATION else None
-    mail = mail_of(occasion(kind, event=event(change, previous_start=previous, cancelled_by=by)))
+    until = START - timedelta(days=5) if kind is Kind.OFFER else None
+    mail = mail_of(
+        occasion(kind, event=event(change, previous_start=previous, cancelled_by=by, held_until=until))
+    )
     assert f"{mail['Subject']}\n\n{text_of(mail)}" == (GOLDEN / f"{kind}.fr.txt").read_text()
 
 
@@ -145,7 +150,7 @@ def test_a_time_by_another_clock_names_its_zone_in_every_part_of_every_message()
             made = occasion(kind, event=told, visit=visit(zone=ZoneInfo(place)), reader_zone=ZoneInfo(reader))
             mail = mail_of(made)
             parts = [mail["Subject"], text_of(mail), html_of(mail)]
-            if kind is not Kind.REMINDER:
+            if kind not in WITHOUT_CALENDAR:
                 parts += [str(event["description"]) for event in calendar_of(mail).events]
             assert [part for part in parts if note not in part] == []
             times = text_of(mail).count(" h 00")

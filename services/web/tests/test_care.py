@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,78 +11,105 @@ from hypothesis import strategies as st
 
 from creneau_web.care.folding import fold
 from creneau_web.care.reading import opening_of, professionals_of
-from creneau_web.care.towns import find_towns, towns_of
-from creneau_web.care.wanted import understand
+from creneau_web.care.towns import choices_of
+from creneau_web.care.understood import told_of
+from creneau_web.care.wanted import all_wanted
 from creneau_web.people.identity_form import IdentityForm, age, problems_of
 
 from .conftest import searchset
 from .samples import PLACE, PRACTITIONER, ROLE, SLOT
 
-TOWNS = towns_of(
-    [
-        *[("Rennes", "35000")] * 5,
-        ("Saint-Denis", "97400"),
-        ("Saint-Denis", "93200"),
-        ("Saint-Malo", "35400"),
-        ("Vannes", "56000"),
-        ("Saint-Étienne", "42000"),
+
+def told(*parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceType": "Parameters", "parameter": list(parameters)}
+
+
+def place(name: str, department: str, *, parameter: str = "place", kind: str = "commune") -> dict[str, Any]:
+    parts = [
+        ("kind", "valueCode", kind),
+        ("name", "valueString", name),
+        ("department", "valueCode", department),
     ]
-)
+    return {"name": parameter, "part": [{"name": n, key: value} for n, key, value in parts]}
+
+
+def read_as(text: str, kind: str, *meanings: str, corrected: bool = False) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = [{"name": "text", "valueString": text}, {"name": "kind", "valueCode": kind}]
+    parts += [{"name": "meaning", "valueString": meaning} for meaning in meanings]
+    return {"name": "understood", "part": parts + [{"name": "corrected", "valueBoolean": True}] * corrected}
+
+
+def suggested(*labels: str) -> dict[str, Any]:
+    return told(
+        *(
+            {
+                "name": "suggestion",
+                "part": [{"name": "group", "valueCode": "place"}, {"name": "display", "valueString": label}],
+            }
+            for label in labels
+        )
+    )
 
 
 @pytest.mark.parametrize(
-    ("text", "key"),
+    ("where", "answer", "beginning", "names"),
     [
-        ("dermato", "dermatologie"),
-        ("DERMATOLOGE", "dermatologie"),
-        ("je cherche un dentiste", "chirurgie-dentaire"),
-        ("rage de dent", "chirurgie-dentaire"),
-        ("toubib", "medecine-generale"),
-        ("medecin generalist", "medecine-generale"),
-        ("kiné à domicile", "kinesitherapie"),
-        ("eye doctor", "ophtalmologie"),
-        ("sage femme", "sage-femme"),
-        ("pediatre", "pediatrie"),
+        ("rennes", told(place("Rennes", "35")), suggested("Rennes (35)"), []),
+        (
+            "renes",
+            told(read_as("renes", "commune", "Rennes", corrected=True), place("Rennes", "35")),
+            suggested("Renescure (59)"),
+            [],
+        ),
+        (
+            "saint",
+            told(place("Le Saint", "56")),
+            suggested("Saint-Denis (974)", "Saint-Malo (35)"),
+            ["Saint-Denis", "Saint-Malo"],
+        ),
+        (
+            "aix",
+            told(place("Aix-en-Provence", "13")),
+            suggested("Aix-en-Provence (13)", "Aixe-sur-Vienne (87)"),
+            [],
+        ),
+        (
+            "saint denis",
+            told(place("Saint-Denis", "974"), place("Saint-Denis", "93", parameter="other-place")),
+            suggested("Saint-Denis (974)"),
+            ["Saint-Denis", "Saint-Denis"],
+        ),
+        ("saint denis 97400", told(place("Saint-Denis", "974")), suggested(), []),
+        ("35", told(place("Ille-et-Vilaine", "35", kind="department")), suggested("Rennes (35)"), []),
+        ("zzz", told(), suggested(), []),
     ],
 )
-def test_everyday_words_are_understood(text: str, key: str) -> None:
-    found = understand(text)
-    assert found is not None
-    assert found.key == key
+def test_which_town_is_meant(
+    where: str, answer: dict[str, Any], beginning: dict[str, Any], names: list[str]
+) -> None:
+    assert [town.name for town in choices_of(answer, beginning, where)] == names
 
 
-@pytest.mark.parametrize("text", ["Maillot", "Bianchi", "x", ""])
-def test_what_is_no_profession_is_left_to_be_a_name(text: str) -> None:
-    assert understand(text) is None
+def test_what_the_directory_understood_is_read() -> None:
+    parameters = told(
+        read_as("rage de dent", "motive", "Dentiste"),
+        read_as("renes", "commune", "Rennes", corrected=True),
+        {"name": "ignored", "valueString": "licorne"},
+    )
+    issue = {"details": {"coding": [{"code": "call-15"}], "text": "Appelez le 15."}}
+    bundle = searchset({"resourceType": "OperationOutcome", "issue": [issue]}, parameters)
+    found = told_of(bundle)
+    assert (found.who, found.ignored, found.calls) == ("Dentiste", ("licorne",), ("Appelez le 15.",))
+    assert found.read == (("rage de dent", "Dentiste"), ("renes", "Rennes"))
 
 
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("renes", ["Rennes"]),
-        ("VANNE", ["Vannes"]),
-        ("35000", ["Rennes"]),
-        ("35", ["Rennes", "Saint-Malo"]),
-        ("st malo", ["Saint-Malo"]),
-        ("St-Etienne", ["Saint-Étienne"]),
-        ("saint denis", ["Saint-Denis"]),
-        ("zzz", []),
-        ("", []),
-    ],
-)
-def test_towns_are_found_however_they_are_spelt(text: str, names: list[str]) -> None:
-    assert [town.name for town in find_towns(text, TOWNS)] == names
+def test_shortcuts_are_named_in_both_languages() -> None:
+    assert all(one.label("fr") and one.label("en") for one in all_wanted())
 
 
 @given(st.text())
 def test_folding_is_idempotent(text: str) -> None:
     assert fold(fold(text)) == fold(text)
-
-
-@given(st.text(max_size=30))
-def test_whatever_is_typed_is_answered(text: str) -> None:
-    understand(text)
-    find_towns(text, TOWNS)
 
 
 def test_a_professional_is_read_with_their_place() -> None:

@@ -185,6 +185,8 @@ COMPARTMENT_PARAMETERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 OPERATION_ADDRESSES: Mapping[str, ServiceName] = {
     "$bulk-publish": "booking",
+    "$export": "directory",
+    "$export-file": "directory",
     "$send-code": "notifications",
     "$verify-code": "notifications",
     "Appointment/$open-link": "notifications",

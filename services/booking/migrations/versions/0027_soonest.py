@@ -196,6 +196,7 @@ BEGIN
         SELECT DISTINCT one.t FROM (
           SELECT t FROM unnest(kind.terms) AS t
           WHERE starts_with(t, 'specialty=') OR starts_with(t, 'service-type=') OR starts_with(t, 'appointment-type=')
+            OR starts_with(t, '_security=')
           UNION ALL SELECT asked.t FROM asked WHERE asked.key = kind.schedule_key
             AND NOT kind.terms @> ARRAY[asked.name] AND asked.after = (SELECT min(other.after) FROM asked AS other
               WHERE other.key = asked.key AND other.name = asked.name)

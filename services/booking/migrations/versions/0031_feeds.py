@@ -1,4 +1,5 @@
-"""Agendas that software synchronises, and until when they are to be believed; what is published in bulk."""
+"""Agendas that software synchronises, and until when they are to be believed; what is published in bulk; what the SAS platform
+was told; calendars elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0031"
-down_revision = "0028"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
@@ -50,9 +51,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("appointment_id", name="pk_sas_report"),
     )
     op.create_index("ix_sas_report_due_at", "sas_report", ["due_at"], unique=False)
+    op.create_table(
+        "calendar_feed",
+        sa.Column("schedule", sa.Text(collation="C"), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("details", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("schedule", name="pk_calendar_feed"),
+        sa.UniqueConstraint("digest", name="uq_calendar_feed_digest"),
+    )
+    op.create_table(
+        "external_calendar",
+        sa.Column("schedule", sa.Text(collation="C"), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("schedule", name="pk_external_calendar"),
+    )
+    op.create_index("ix_external_calendar_due_at", "external_calendar", ["due_at"], unique=False)
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM occupancy WHERE starts_with(appointment_id, 'calendar:')")
+    op.drop_table("external_calendar")
+    op.drop_table("calendar_feed")
     op.drop_table("sas_report")
     op.drop_table("publication")
     for name in ("fresh_until", "stale_after_s", "synchronised_at"):

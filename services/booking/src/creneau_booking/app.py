@@ -8,26 +8,33 @@ from functools import partial
 from pathlib import Path
 
 from creneau_booking.api.appointments import AppointmentStore
+from creneau_booking.api.calendar_feed import CalendarFeeds
 from creneau_booking.api.patients import PatientStore
 from creneau_booking.api.responses import ResponseStore
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
+from creneau_booking.domain.series import SeriesLimits
 from creneau_booking.handlers.answers import Answering
 from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
 from creneau_booking.handlers.departures import Departures
+from creneau_booking.handlers.ended_patients import EndedPatients
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
+from creneau_booking.handlers.external_calendars import ExternalCalendars
+from creneau_booking.handlers.outside import Outside
 from creneau_booking.handlers.patients import ContactSecrets
 from creneau_booking.handlers.people import People, known
 from creneau_booking.handlers.proxies import RelatedPersonStore
 from creneau_booking.handlers.publication import BulkPublication, PublicationPlace
 from creneau_booking.handlers.sas_reports import Platform, SasReports, appointment_changed
+from creneau_booking.handlers.series import Series
 from creneau_booking.handlers.statements import provenance_belonging
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.operations.acting_for import ActingForOperation
 from creneau_booking.operations.book import BookOperation
 from creneau_booking.operations.booking import Desk
 from creneau_booking.operations.bulk_publish import BulkPublishOperation
+from creneau_booking.operations.calendars import CalendarOperations
 from creneau_booking.operations.cancel import CancelOperation
 from creneau_booking.operations.close import CloseOperation
 from creneau_booking.operations.confirm import ConfirmOperation
@@ -92,7 +99,15 @@ def create_handlers(settings: BookingSettings) -> tuple[AppointmentRepository, A
         settings.holds_per_client_max,
         timedelta(seconds=settings.confirmation_deadline_s),
     )
-    return repository, AppointmentHandlers(repository, holds, quotas_of(settings))
+    return repository, AppointmentHandlers(repository, holds, quotas_of(settings), settings.patience)
+
+
+def create_series(
+    settings: BookingSettings, repository: AppointmentRepository, handlers: AppointmentHandlers
+) -> Series:
+    """The commands on series."""
+    limits = SeriesLimits(settings.series_occurrences_max, settings.series_occurrences_per_patient_max)
+    return Series(repository, handlers, limits)
 
 
 def quotas_of(settings: BookingSettings) -> Quotas:
@@ -106,16 +121,18 @@ def create_stores(settings: BookingSettings) -> Stores:
     related_persons = RelatedPersonStore(base)
     people = People(related_persons, quotas_of(settings))
     repository, handlers = create_handlers(settings)
+    series = create_series(settings, repository, handlers)
     return Stores(
         slots=SlotStore(base),
         schedules=ScheduleStore(base, create_openings(settings)),
         responses=ResponseStore(base, Answering(handlers)),
-        patients=PatientStore(base, people, contact_secrets(settings)),
+        patients=PatientStore(base, people, contact_secrets(settings), EndedPatients(handlers)),
         related_persons=related_persons,
         provenances=GenericStore("Provenance", base, belonging=provenance_belonging),
         repository=repository,
         handlers=handlers,
-        appointments=AppointmentStore(repository, handlers),
+        series=series,
+        appointments=AppointmentStore(repository, handlers, series),
     )
 
 
@@ -141,7 +158,9 @@ def create_erasure(settings: BookingSettings) -> PatientErasure:
 
 def create_consumer(settings: BookingSettings, database: Database, clock: Clock) -> Consumer:
     """What follows the directory, for the worker, and for whoever has a dead letter handled again."""
-    departures = Departures(*create_handlers(settings))
+    repository, handlers = create_handlers(settings)
+    database.closes_with = handlers.waiting.offer_freed
+    departures = Departures(repository, handlers)
     replica = DirectoryReplica(settings.public_base_url.rstrip("/"), departures, clock)
     return Consumer(
         REPLICA,
@@ -182,6 +201,21 @@ def create_sas_reports(settings: BookingSettings, database: Database, clock: Clo
     return SasReports(database, platform, clock)
 
 
+def create_external_calendars(
+    settings: BookingSettings, database: Database, clock: Clock
+) -> ExternalCalendars | None:
+    """What reads practitioners' own calendars, for the worker; None: none is read."""
+    if not settings.external_calendars:
+        return None
+    return ExternalCalendars(
+        database,
+        clock,
+        Outside(settings.external_calendar_bytes_max, settings.external_calendar_timeout_s),
+        timedelta(seconds=settings.external_calendar_interval_s),
+        timedelta(days=settings.external_calendar_days),
+    )
+
+
 def create_publication(settings: BookingSettings, database: Database) -> BulkPublication | None:
     """What publishes free slots in bulk, for the worker; None: nothing is published."""
     if not settings.bulk_publish_folder:
@@ -205,8 +239,11 @@ def create_catalog(clock: Clock | None = None) -> Catalog:
 def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> FhirServer:
     """Booking's FHIR interactions, for the API and for the worker alike."""
     stores = create_stores(settings)
+    database.closes_with = stores.handlers.waiting.offer_freed
     openings = create_openings(settings)
-    desk = Desk(stores.appointments, stores.repository, stores.handlers, stores.slots, stores.patients)
+    desk = Desk(
+        stores.appointments, stores.repository, stores.handlers, stores.series, stores.slots, stores.patients
+    )
     return create_fhir_server(
         settings,
         service=SERVICE,
@@ -216,7 +253,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
         catalog=create_catalog(clock),
         operations=[
             FindOperation(
-                settings.find_window_days_max, settings.future_appointments_per_agenda_max
+                settings.find_window_days_max,
+                settings.future_appointments_per_agenda_max,
+                settings.find_slots_gathered_max,
             ).declare(),
             SoonestOperation(
                 per_agenda_max=settings.future_appointments_per_agenda_max,
@@ -243,6 +282,7 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
             ActingForOperation().declare(),
             EraseOperation(stores.patients, create_erasure(settings)).declare(),
             BulkPublishOperation(timedelta(seconds=settings.bulk_publish_interval_s)).declare(),
+            *CalendarOperations(settings.site_url, may_follow=settings.external_calendars).declare(),
             SyncSlotsOperation(stores.schedules, settings.sync_slots_max).declare(),
             *EverythingOperation(
                 stores.patients, AuditEventTable(SERVICE), Vouchers(settings.vouching_secret)
@@ -259,4 +299,7 @@ def create_app(settings: BookingSettings | None = None, clock: Clock | None = No
     """Booking's API."""
     settings = settings or BookingSettings()
     database = open_database(settings, f"{SERVICE}-api", serves=True)
-    return create_service_app(settings, create_fhir(settings, database, clock or SystemClock()))
+    clock = clock or SystemClock()
+    app = create_service_app(settings, create_fhir(settings, database, clock))
+    CalendarFeeds(database, clock, timedelta(days=settings.calendar_feed_days)).serve(app.rest_of_api)
+    return app

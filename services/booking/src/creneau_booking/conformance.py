@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from creneau_booking.api.agendas_said import with_synchronisation
 from creneau_booking.api.deadlines import WithDeadlines
+from creneau_booking.api.nothing_free import why_nothing_is_free
 from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.domain.own_words import OWN
 from creneau_booking.settings import BookingSettings
@@ -33,6 +34,7 @@ def served_types(stores: Stores, settings: BookingSettings, names: NameOf) -> li
             profiles=profiles_of("Slot"),
             views=(SasView(),),
             search_policy=consumers,
+            remarks=why_nothing_is_free,
             documentation="Free and taken time. A slot that is booked or held changes only through its appointment. "
             + consumers.documentation,
         ),

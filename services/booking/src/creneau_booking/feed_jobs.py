@@ -1,9 +1,11 @@
-"""What time brings to agendas that are shared with others: publication in bulk, words to the SAS platform."""
+"""What time brings to agendas that are shared with others: publication in bulk, words to the SAS platform,
+busy times from calendars elsewhere."""
 
 from __future__ import annotations
 
 import structlog
 
+from creneau_booking.handlers.external_calendars import ExternalCalendars
 from creneau_booking.handlers.publication import BulkPublication
 from creneau_booking.handlers.sas_reports import SasReports
 from creneau_booking.settings import BookingSettings
@@ -15,7 +17,11 @@ log = structlog.get_logger(__name__)
 
 
 def feed_tasks(
-    settings: BookingSettings, publication: BulkPublication | None, reports: SasReports | None, clock: Clock
+    settings: BookingSettings,
+    publication: BulkPublication | None,
+    reports: SasReports | None,
+    calendars: ExternalCalendars | None,
+    clock: Clock,
 ) -> list[Task]:
     """The recurring work of a worker; what is not set is not done."""
     tasks = []
@@ -35,4 +41,12 @@ def feed_tasks(
             await reports.tell_all()
 
         tasks.append(Task("SAS reports", lambda stop: every(settings.sas_report_interval_s, tell, stop)))
+    if calendars is not None:
+
+        async def read() -> None:
+            await calendars.read_all()
+
+        tasks.append(
+            Task("external calendars", lambda stop: every(settings.external_calendar_look_s, read, stop))
+        )
     return tasks

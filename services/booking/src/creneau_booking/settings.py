@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 from pydantic import Field
 
 from creneau_booking.domain.erasure import KeepingTimes
 from creneau_booking.domain.openings.rules import OpeningLimits
+from creneau_booking.domain.waiting import AnswerTime, Patience
 from creneau_shared.retention.rules import WHOLE_MONTH
 from creneau_shared.retention.settings import RetentionSettings
 from creneau_shared.settings import ServiceSettings
@@ -30,6 +31,18 @@ class BookingSettings(ServiceSettings):
     )
     holds_per_client_max: int = Field(1000, description="appointments that one software may hold at once")
     hold_extensions_max: int = Field(2, description="how often one hold may be extended")
+    adjacent_slots_max: int = Field(
+        4,
+        ge=1,
+        description="slots that follow each other of which a patient may make one appointment, unless the agenda says"
+        " another number",
+    )
+    series_occurrences_max: int = Field(
+        104, ge=2, le=1000, description="appointments of one series that a practice may book at once"
+    )
+    series_occurrences_per_patient_max: int = Field(
+        12, ge=2, le=1000, description="appointments of one series that a patient may book at once"
+    )
     proxy_invitation_days: int = Field(
         7, ge=1, description="how long an invitation to represent somebody can be accepted, days"
     )
@@ -58,11 +71,39 @@ class BookingSettings(ServiceSettings):
     cancellations_per_account_per_day_max: int = Field(
         20, description="booked appointments cancelled in a day after which a patient's account books no more"
     )
+    waiting_answer_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="how long an offer of the waiting list is kept: this share of what is left until the visit",
+    )
+    waiting_answer_min_min: int = Field(
+        30, ge=1, description="and no shorter than this, minutes in which nobody is asleep"
+    )
+    waiting_answer_max_min: int = Field(720, ge=1, description="and no longer than this, minutes likewise")
+    waiting_before_start_min: int = Field(
+        60, ge=0, description="an offer of the waiting list ends so long before its visit, minutes"
+    )
+    waiting_quiet_from_h: int = Field(
+        21, ge=0, le=23, description="local hour from which the time to answer an offer stands still"
+    )
+    waiting_quiet_until_h: int = Field(8, ge=0, le=23, description="and until which it does")
+    waiting_looked_at_once: int = Field(
+        20, ge=1, description="people on the waiting list whom one look for a slot finds"
+    )
+    waiting_tried_max: int = Field(
+        100, ge=1, description="people on the waiting list for whom a slot is tried before it is everybody's"
+    )
     requests_per_patient_max: int = Field(
         10, description="requests (proposed, waiting list) that may wait for one patient"
     )
     patients_per_account_max: int = Field(20, description="people whom one patient's account may register")
     find_window_days_max: int = Field(93, description="longest window that $find searches, days")
+    find_slots_gathered_max: int = Field(
+        3_000,
+        ge=1,
+        description="free slots of one requirement that $find looks through where several agendas are put together",
+    )
     soonest_rows_read_max: int = Field(
         100_000, ge=1, description="rows that one $soonest reads where too many agendas fit to gather them"
     )
@@ -95,6 +136,28 @@ class BookingSettings(ServiceSettings):
         15.0, gt=0, description="pause before it is told again what failed, seconds"
     )
     sas_report_delay_max_s: float = Field(3600.0, gt=0, description="the same, at most, seconds")
+
+    calendar_feed_days: int = Field(
+        180, ge=1, description="how far ahead an agenda's calendar address shows visits, days"
+    )
+    external_calendars: bool = Field(
+        False, description="whether practitioners' own calendars (public addresses only) may block their time"
+    )
+    external_calendar_interval_s: float = Field(
+        900.0, gt=0, description="pause between two readings of a calendar, seconds"
+    )
+    external_calendar_look_s: float = Field(
+        15.0, gt=0, description="pause between two looks for one that is due, seconds"
+    )
+    external_calendar_days: int = Field(
+        93, ge=1, description="how far ahead busy times are taken from a calendar, days"
+    )
+    external_calendar_bytes_max: int = Field(
+        2 * 1024 * 1024, description="largest calendar that is read, bytes"
+    )
+    external_calendar_timeout_s: float = Field(
+        15.0, gt=0, description="longest that reading one may take, seconds"
+    )
 
     bulk_publish_folder: str = Field(
         "",
@@ -184,6 +247,22 @@ class BookingSettings(ServiceSettings):
             self.openings_horizon_days_max,
             self.openings_at_once_max,
             self.openings_slots_max,
+        )
+
+    @property
+    def patience(self) -> Patience:
+        """How long the waiting list waits for an answer, and how far it is looked through for one slot."""
+        return Patience(
+            AnswerTime(
+                share=self.waiting_answer_share,
+                least=timedelta(minutes=self.waiting_answer_min_min),
+                most=timedelta(minutes=self.waiting_answer_max_min),
+                before_start=timedelta(minutes=self.waiting_before_start_min),
+                quiet_from=time(self.waiting_quiet_from_h),
+                quiet_until=time(self.waiting_quiet_until_h),
+            ),
+            self.waiting_looked_at_once,
+            self.waiting_tried_max,
         )
 
     @property

@@ -10,6 +10,7 @@ from creneau_booking.api.responses import ResponseStore
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.proxies import RelatedPersonStore
+from creneau_booking.handlers.series import Series
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -27,4 +28,5 @@ class Stores:
     provenances: GenericStore
     repository: AppointmentRepository
     handlers: AppointmentHandlers
+    series: Series
     appointments: AppointmentStore

@@ -74,9 +74,7 @@ async def read(caller: Caller, path: str) -> Resource:
 
 
 async def booked(caller: Caller, agenda: Agenda, who: str, index: int = 0) -> str:
-    wanted = appointment(
-        "booked", slots=agenda.slots[index : index + 1], patient=who, start=agenda.at(index)
-    )
+    wanted = appointment("booked", slots=agenda.slots[index : index + 1], patient=who, start=agenda.at(index))
     answer = await caller.post("Appointment", wanted)
     assert answer.status_code == 201, answer.text
     return f"Appointment/{answer.json()['id']}"
@@ -103,9 +101,16 @@ class TestAccepting:
     ) -> None:
         """72: two practitioners, one after the other; who is optional is not waited for."""
         free = await practice.open_agenda()
-        second, guest = (await practice.open_agenda()).practitioner, (await practice.open_agenda()).practitioner
+        second, guest = (
+            (await practice.open_agenda()).practitioner,
+            (await practice.open_agenda()).practitioner,
+        )
         wanted = appointment(
-            "pending", slots=free.slots[:1], patient=camille, actors=[free.practitioner, second], start=free.start
+            "pending",
+            slots=free.slots[:1],
+            patient=camille,
+            actors=[free.practitioner, second],
+            start=free.start,
         )
         for participant in wanted["participant"]:
             participant["status"] = "needs-action"
@@ -125,7 +130,9 @@ class TestAccepting:
         confirming = schedule(ours.agenda, [ours.practitioner, ours.role], extension=CONFIRMS)
         assert (await callers.software().put(f"Schedule/{ours.agenda}", confirming)).status_code == 200
         wanted = appointment("proposed", slots=ours.slots[:1], patient=camille)
-        path = f"Appointment/{(await callers.patient(camille).post('Appointment/$book', wanted)).json()['id']}"
+        path = (
+            f"Appointment/{(await callers.patient(camille).post('Appointment/$book', wanted)).json()['id']}"
+        )
         them = callers.staff(theirs.organization, role="software")
         for who in (ours.practitioner, theirs.practitioner, camille):
             refused = await given(them, path, who, "accepted")
@@ -148,7 +155,11 @@ class TestAccepting:
         assert (await given(answering, path, camille, "accepted")).status_code == 201
         assert (await read(caller, path))["status"] == "pending"
         offered = appointment(
-            "pending", slots=agenda.slots[1:2], patient=camille, actors=[agenda.practitioner], start=agenda.at(1)
+            "pending",
+            slots=agenda.slots[1:2],
+            patient=camille,
+            actors=[agenda.practitioner],
+            start=agenda.at(1),
         )
         offered["participant"][0]["status"] = "needs-action"
         theirs = f"Appointment/{(await callers.software().post('Appointment', offered)).json()['id']}"
@@ -205,7 +216,9 @@ class TestCounterProposals:
         """74: kept, visible, told; the other side accepts, and the visit is at that time, the old one free."""
         caller, answering, software = callers.patient(camille), callers.answering(camille), callers.software()
         path = f"Appointment/{(await asked(caller, agenda, camille))['id']}"
-        said = await given(software, path, agenda.practitioner, "tentative", time_of(agenda, 2), comment="plutôt")
+        said = await given(
+            software, path, agenda.practitioner, "tentative", time_of(agenda, 2), comment="plutôt"
+        )
         assert said.status_code == 201, said.text
         seen = await read(caller, path)
         start, end = time_of(agenda, 2)
@@ -271,7 +284,9 @@ class TestCounterProposals:
         assert await practice.slot_statuses(free.slots) == ["free", "free", "busy"]
         assert (await practice.kinds(seen["id"]))[-1] == "moved"
 
-    async def test_74_times_that_nobody_proposed(self, callers: Callers, agenda: Agenda, camille: str) -> None:
+    async def test_74_times_that_nobody_proposed(
+        self, callers: Callers, agenda: Agenda, camille: str
+    ) -> None:
         """74: a yes to another time is no yes; half a time is none."""
         path = f"Appointment/{(await asked(callers.patient(camille), agenda, camille))['id']}"
         software, start = callers.software(), utc(agenda.at(1))
@@ -338,9 +353,7 @@ async def test_74_decline_against_accept(fresh: Practice) -> None:
         try:
             with in_words():
                 async with fresh.database.transaction() as connection:
-                    await store.create(
-                        connection, context, response(f"Appointment/{id_}", actor, status)
-                    )
+                    await store.create(connection, context, response(f"Appointment/{id_}", actor, status))
         except CreneauError as refused:
             return refused.issues[0].details_code or "?"
         return "heard"

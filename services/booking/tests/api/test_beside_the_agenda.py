@@ -44,7 +44,9 @@ async def test_63_a_visit_without_a_slot_occupies_its_people(
     assert answer.status_code == 201, answer.text
     assert "slot" not in answer.json()
     assert await practice.slot_statuses(surgery.slots) == ["busy-unavailable", "free", "free"]
-    refused = await callers.patient(who).post("Appointment/$book", {**at_first(surgery, who), "status": "proposed"})
+    refused = await callers.patient(who).post(
+        "Appointment/$book", {**at_first(surgery, who), "status": "proposed"}
+    )
     assert (refused.status_code, code(refused)) == (409, "actor-occupied"), refused.text
     assert (await us.patch(f"Appointment/{answer.json()['id']}", CANCELLED)).status_code == 200
     assert await practice.slot_statuses(surgery.slots) == ["free", "free", "free"]
@@ -91,7 +93,9 @@ async def test_71_the_second_goes_first(callers: Callers, practice: Practice, su
     assert moved.status_code == 200, moved.text
     assert await practice.slot_statuses(surgery.slots) == ["busy", "busy", "free"]
     assert not await overbooked(practice, surgery)
-    third = (await software.post("Appointment", at_first(surgery, await practice.new_patient(), extension=FEVER))).json()
+    third = (
+        await software.post("Appointment", at_first(surgery, await practice.new_patient(), extension=FEVER))
+    ).json()
     assert await overbooked(practice, surgery)
     assert (await software.post(f"Appointment/{third['id']}/$cancel", parameters())).status_code == 200
     assert not await overbooked(practice, surgery)
@@ -106,7 +110,9 @@ async def test_71_nobody_else_overbooks(callers: Callers, practice: Practice, su
     assert (by_patient.status_code, code(by_patient)) == (403, "element-not-yours"), by_patient.text
     theirs = await open_surgery(practice)
     them = callers.staff(theirs.organization, role="software")
-    known = f"Patient/{(await them.post('Patient', {'resourceType': 'Patient', 'active': True})).json()['id']}"
+    known = (
+        f"Patient/{(await them.post('Patient', {'resourceType': 'Patient', 'active': True})).json()['id']}"
+    )
     foreign = await them.post("Appointment", at_first(surgery, known, extension=FEVER))
     assert foreign.status_code in (403, 409), foreign.text
     twice = await callers.software().post("Appointment", at_first(surgery, one, extension=FEVER))

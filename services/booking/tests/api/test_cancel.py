@@ -97,7 +97,10 @@ async def test_75_a_patients_words_are_no_reason_of_the_practices(
     """75: words go to the other side as words; a reason that is the practice's is refused."""
     caller = callers.patient(camille)
     path = await booked(caller, agenda, camille)
-    practices = {"name": "reason", "valueCodeableConcept": {"coding": [{"system": CANCELLATION_REASONS, "code": "prov"}]}}
+    practices = {
+        "name": "reason",
+        "valueCodeableConcept": {"coding": [{"system": CANCELLATION_REASONS, "code": "prov"}]},
+    }
     refused = await caller.post(f"{path}/$cancel", {"resourceType": "Parameters", "parameter": [practices]})
     assert (refused.status_code, code(refused)) == (403, "element-not-yours"), refused.text
     words = {"name": "cancelation-reason", "valueCodeableConcept": {"text": "grève des trains"}}
@@ -185,7 +188,10 @@ async def test_75_what_is_not_cancelled(
             software = callers.software()
             over = [{"op": "replace", "path": "/status", "value": "fulfilled"}]
             assert (await software.patch(path, over)).status_code == 200
-            answer, expected = await software.post(f"{path}/$cancel", parameters()), (422, "illegal-transition")
+            answer, expected = (
+                await software.post(f"{path}/$cancel", parameters()),
+                (422, "illegal-transition"),
+            )
     assert (answer.status_code, code(answer)) == expected, answer.text
 
 

@@ -260,7 +260,9 @@ async def test_61_no_way_round_by_moving(
     assert (back.status_code, back.json()["status"]) == (200, "booked"), back.text
     assert until(back.json()) is None
     id_ = path.partition("/")[2]
-    assert await practice.database.pool.fetchval("SELECT count(*) FROM hold WHERE appointment_id = $1", id_) == 0
+    assert (
+        await practice.database.pool.fetchval("SELECT count(*) FROM hold WHERE appointment_id = $1", id_) == 0
+    )
 
 
 async def test_61_confirm_against_expiry(fresh: Practice) -> None:

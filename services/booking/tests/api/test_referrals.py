@@ -54,7 +54,9 @@ async def test_64_an_agenda_for_whom_the_practice_knows(
     software, caller = callers.software(), callers.patient(camille)
     assert (await software.put(f"Schedule/{ours.agenda}", opened)).status_code == 200
     wanted = appointment("proposed", slots=ours.slots[:1], patient=camille)
-    assert (await caller.post("Appointment", wanted)).status_code == 201  # a request, which shows them to the practice
+    assert (
+        await caller.post("Appointment", wanted)
+    ).status_code == 201  # a request, which shows them to the practice
     refused = await caller.post("Appointment/$book", wanted)
     assert (refused.status_code, code(refused)) == (422, "not-open-to-new-patients"), refused.text
     before = practice.clock.now() - timedelta(days=30)
@@ -78,6 +80,8 @@ async def test_64_an_agenda_for_whom_the_practice_knows(
 async def test_64_it_waits_for_a_yes_or_a_no(callers: Callers, practice: Practice) -> None:
     """64: a rule that says neither is refused as it is written."""
     agenda: Agenda = await practice.open_agenda(1)
-    unclear = schedule(agenda.id, [agenda.practitioner], extension=[{"url": REFERRAL_REQUIRED, "valueString": "oui"}])
+    unclear = schedule(
+        agenda.id, [agenda.practitioner], extension=[{"url": REFERRAL_REQUIRED, "valueString": "oui"}]
+    )
     answer = await callers.software().put(f"Schedule/{agenda.id}", unclear)
     assert answer.status_code == 422, answer.text

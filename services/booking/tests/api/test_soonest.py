@@ -370,3 +370,74 @@ async def test_passed_starts_are_moved_on(
     assert await practice.jobs().keep_first_free() >= 1
     assert await practice.database.pool.fetchval(start, offer.ids["Schedule"]) == monday
     assert slots_of(await asked(callers.nobody(), near=quarter.near)) == [offer.slots[1]]
+
+
+def remarks_of(bundle: Any) -> list[tuple[str, str]]:
+    """The codes of what is remarked, with whom each is about."""
+    outcomes = [e["resource"] for e in bundle.get("entry", ()) if e["search"]["mode"] == "outcome"]
+    return [
+        (issue["details"]["coding"][0]["code"], issue.get("diagnostics", ""))
+        for outcome in outcomes
+        for issue in outcome.get("issue", ())
+        if issue["severity"] == "information"
+    ]
+
+
+async def test_why_nothing_is_free(
+    callers: Callers, practice: Practice, quarter: Quarter, monday: datetime
+) -> None:
+    """No free slot, no agenda at all, an Endpoint out of use, an agenda not up to date: told apart by $soonest, $find and
+    a search of Slot."""
+    full = await quarter.open(monday)
+    await practice.create(appointment("booked", slots=full.slots))
+    empty = await quarter.open()
+    endpoint = unique("endpoint")
+    meta = {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"}
+    cut_off = await quarter.open(monday, role={"endpoint": [ref(f"Endpoint/{endpoint}")]})
+    await practice.create(appointment("booked", slots=cut_off.slots))
+    await hear(
+        practice,
+        {
+            "resourceType": "Endpoint",
+            "id": endpoint,
+            "meta": meta,
+            "status": "off",
+            "connectionType": {"code": "hl7-fhir-rest"},
+            "payloadType": [{"text": "agenda"}],
+            "address": "https://agenda.exemple.fr",
+        },
+    )
+    nobody = f"PractitionerRole/{unique('role')}"
+    window = {"start": utc(monday), "end": utc(monday + 3 * DAY)}
+    cases = [
+        (full.ref("PractitionerRole"), "no-free-slot"),
+        (empty.ref("PractitionerRole"), "agenda-not-connected"),
+        (cut_off.ref("PractitionerRole"), "agenda-not-connected"),
+        (nobody, "agenda-not-connected"),
+        (full.ref("Schedule"), "no-free-slot"),
+    ]
+    for reference, expected in cases:
+        name = "schedule" if reference.startswith("Schedule/") else "practitioner-role"
+        bundle = await asked(callers.nobody(), **{name: reference})
+        assert (slots_of(bundle), remarks_of(bundle)) == ([], [(expected, reference)])
+        named = "schedule" if name == "schedule" else "schedule.actor"
+        searched = (await callers.nobody().get("Slot", status="free", **{named: reference})).json()
+        assert remarks_of(searched) == [(expected, reference)]
+        found = await callers.nobody().post(
+            "Appointment/$find", parameters(**window, **{name: ref(reference)})
+        )
+        assert remarks_of(found.json()) == [(expected, reference)], found.text
+    several = await asked(
+        callers.nobody(),
+        **{"practitioner-role": f"{full.ids['PractitionerRole']},{empty.ids['PractitionerRole']}"},
+    )
+    assert remarks_of(several) == [(code, reference) for reference, code in cases[:2]]
+    late = await quarter.open(monday)
+    await practice.database.pool.execute(
+        "UPDATE agenda SET stale_after_s = 60, synchronised_at = $2"
+        " WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)",
+        late.ids["Schedule"],
+        practice.clock.now() - timedelta(hours=1),
+    )
+    stale = await asked(callers.nobody(), schedule=late.ids["Schedule"])
+    assert remarks_of(stale) == [("agenda-not-up-to-date", late.ref("Schedule"))]

@@ -62,5 +62,6 @@ def some_quotas(**changed: int) -> Quotas:
         "cancellations_per_account_per_day_max": 4,
         "requests_per_patient_max": 2,
         "patients_per_account_max": 3,
+        "adjacent_slots_max": 4,
     }
     return Quotas(**{**numbers, **changed})

@@ -19,14 +19,19 @@ from creneau_shared.refusal import Refusal
 
 
 def claim(appointment: Appointment, *slots: SlotFact, by_patient: bool = True, **more: Any) -> Claim:
+    more.setdefault("adjacent_max", 9)
     return claim_for(appointment, slots, by_patient=by_patient, now=NOW, **more)
 
 
 def refusal(
-    kind: type[CreneauError], appointment: Appointment, *slots: SlotFact, by_patient: bool = True
+    kind: type[CreneauError],
+    appointment: Appointment,
+    *slots: SlotFact,
+    by_patient: bool = True,
+    **more: Any,
 ) -> str:
     with pytest.raises(kind) as refused, in_words():
-        claim(appointment, *slots, by_patient=by_patient)
+        claim(appointment, *slots, by_patient=by_patient, **more)
     return refused.value.issues[0].details_code or ""
 
 
@@ -78,16 +83,55 @@ def test_a_part_of_a_slot_may_be_taken_but_nothing_beyond_it(first: int, minutes
 
 @given(st.integers(0, 179), st.integers(1, 180))
 def test_a_patient_takes_of_open_time_what_leaves_something_of_use(first: int, minutes: int) -> None:
-    """Three hours are no visit: a part of them is, unless it or a rest is shorter than five minutes."""
+    """Three hours are no visit: a part of them is, in steps of five minutes, unless it leaves a shorter rest."""
     morning = a_slot(end=NINE + timedelta(hours=3))
     start = NINE + timedelta(minutes=first)
     appointment = an_appointment(start=start, end=start + timedelta(minutes=minutes))
     if first + minutes > 180:
         assert refusal(Unprocessable, appointment, morning) == "outside-slot"
-    elif any(0 < length < 5 for length in (minutes, first, 180 - first - minutes)):
+    elif first % 5 or minutes % 5:
         assert refusal(Unprocessable, appointment, morning) == "part-of-slot"
     else:
         assert len(claim(appointment, morning).cuts) == (minutes < 180)
+
+
+@pytest.mark.parametrize(
+    ("hours", "said", "allowed"), [(1, None, False), (2, None, True), (1, True, True), (6, False, False)]
+)
+def test_an_agenda_says_whether_patients_take_parts(hours: int, said: bool | None, allowed: bool) -> None:
+    """Of two hours or more they do, where it does not."""
+    open_time = a_slot(end=NINE + timedelta(hours=hours), parts=said)
+    part = an_appointment(start=NINE, end=NINE + LENGTH)
+    if allowed:
+        assert len(claim(part, open_time).cuts) == 1
+    else:
+        assert refusal(Unprocessable, part, open_time) == "part-of-slot"
+
+
+@pytest.mark.parametrize(("said", "most"), [(None, 4), (1, 1), (5, 5)])
+def test_an_agenda_says_of_how_many_slots_a_patient_makes_a_visit(said: int | None, most: int) -> None:
+    for count in (most, most + 1):
+        slots = [a_slot(index, adjacent_max=said) for index in range(count)]
+        wanted = an_appointment(slots=tuple(slot.id for slot in slots))
+        assert claim(wanted, *slots, by_patient=False, adjacent_max=4).start == NINE
+        if count == most:
+            claim(wanted, *slots, adjacent_max=4)
+        else:
+            assert refusal(Unprocessable, wanted, *slots, adjacent_max=4) == "visit-of-too-many-slots"
+
+
+def test_only_a_practice_leaves_time_between_its_slots() -> None:
+    """It says so with the appointment; overlapping slots of one agenda never make one."""
+    gap = (a_slot(0), a_slot(2))
+    wanted = an_appointment(slots=("s0", "s2"))
+    assert refusal(Unprocessable, wanted, *gap) == "slots-not-adjacent"
+    taken = claim(an_appointment(slots=("s0", "s2"), with_gap=True), *gap, by_patient=False)
+    assert (taken.start, taken.end) == (NINE, NINE + 3 * LENGTH)
+    overlapping = (a_slot(0), a_slot(2, start=NINE + timedelta(minutes=10)))
+    assert (
+        refusal(Unprocessable, an_appointment(slots=("s0", "s2"), with_gap=True), *overlapping)
+        == "slots-not-adjacent"
+    )
 
 
 def test_several_agendas_must_all_cover_the_appointment() -> None:

@@ -16,7 +16,7 @@ from creneau_shared.errors import Forbidden, Unprocessable
 TABLE = """
                   proposed pending booked arrived fulfilled cancelled noshow entered-in-error checked-in waitlist
 proposed          x        x       x      .       .         x         .      x                .          x
-pending           x        x       x      .       .         x         .      x                .          .
+pending           x        x       x      .       .         x         .      x                .          x
 booked            .        x       x      x       x         x         x      x                x          .
 arrived           .        .       .      x       x         x         .      x                x          .
 fulfilled         .        .       .      .       x         .         .      x                .          .

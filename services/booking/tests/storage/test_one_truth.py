@@ -14,7 +14,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -24,6 +24,7 @@ from services.booking.tests.conftest import Callers, settings_for
 from services.booking.tests.factories import NOW, parameters, ref, utc
 from services.booking.tests.first_free import disagreeing
 from services.booking.tests.issuer import running_issuer
+from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.practice import Practice
 from services.booking.tests.telling import in_words
 from services.booking.tests.town import Town, boundless
@@ -169,12 +170,14 @@ async def shown_free(town: Town, who: Onlooker) -> dict[str, tuple[set[str], Cal
         found[name] = _free(answer.json()), lambda row: True
     window = {"start": utc(now), "end": utc(now + timedelta(days=30)), "_count": "500"}
     named = {"patient_reference": ref(who.for_patient)} if who.for_patient else {}
-    schedules = [ref(f"Schedule/{town.agenda(name)}") for name in town.agendas]
-    answer = await who.caller.post("Appointment/$find", parameters(**window, schedule=schedules, **named))
-    assert answer.status_code == 200, answer.text
-    proposals = [
-        e["resource"]["slot"][0]["reference"] for e in answer.json().get("entry", ()) if "search" in e
-    ]
+    proposals: list[str] = []
+    for device in (False, True):  # agendas of several kinds that are named together are wanted together
+        names = [name for name in town.agendas if (name == "scanner") == device]
+        schedules = [ref(f"Schedule/{town.agenda(name)}") for name in names]
+        answer = await who.caller.post("Appointment/$find", parameters(**window, schedule=schedules, **named))
+        assert answer.status_code == 200, answer.text
+        found_now = [e for e in answer.json().get("entry", ()) if e["search"]["mode"] == "match"]
+        proposals += [e["resource"]["slot"][0]["reference"] for e in found_now]
     found["$find"] = {p.removeprefix("Slot/") for p in proposals}, lambda row: row["start"] >= now
     if not who.for_patient:
         day = f"start=ge{now - timedelta(days=1):%Y-%m-%d}&start=le{now + timedelta(days=9):%Y-%m-%d}"
@@ -204,7 +207,26 @@ async def look(town: Town, who: Onlooker, *, swept: bool) -> int:
         told = f"{who.name} by {reader} at {town.practice.clock.now()}, {swept=}\n{town.tell()}"
         assert not wrong, f"shown, and cannot be booked: {wrong}\n{told}"
         assert not lost or not swept, f"could be booked, and is not shown: {lost}\n{told}"
+    await look_for_the_first(town, who, [row for row in rows if not answers[row["id"]]], swept=swept)
     return sum(not why for why in answers.values())
+
+
+async def look_for_the_first(town: Town, who: Onlooker, could: list[Row], *, swept: bool) -> None:
+    """`$soonest` shows of each agenda the first of what they could book, in order."""
+    firsts: dict[str, datetime] = {}
+    for row in could:
+        if row["start"] > town.practice.clock.now():
+            firsts.setdefault(town.agenda(row["agenda"]), row["start"])
+    named = {"patient-reference": who.for_patient} if who.for_patient else {}
+    answer = await who.caller.get(
+        "Slot/$soonest", schedule=",".join(town.agenda(name) for name in town.agendas), **named
+    )
+    assert answer.status_code == 200, answer.text
+    slots = [e["resource"] for e in answer.json()["entry"] if e["search"]["mode"] == "match"]
+    shown = [(slot["schedule"]["reference"].removeprefix("Schedule/"), slot["start"]) for slot in slots]
+    told = f"{who.name} by $soonest at {town.practice.clock.now()}, {swept=}\n{town.tell()}"
+    assert [start for _, start in shown] == sorted(start for _, start in shown), told
+    assert not swept or dict(shown) == {agenda: utc(start) for agenda, start in firsts.items()}, told
 
 
 STATUSES = f"""
@@ -216,22 +238,18 @@ CLAIMS = """
 SELECT appointment.id, substr(status, 8) AS status, substr(t, 11) AS slot
 FROM appointment, unnest(terms) AS status, unnest(terms) AS t
 WHERE NOT deleted AND starts_with(status, 'status=') AND strpos(status, '|') = 0 AND starts_with(t, 'slot=Slot/')
-"""
-OVERLAPS = """
-SELECT one.actor, one.appointment_id, other.appointment_id AS besides FROM occupancy AS one JOIN occupancy AS other
-ON one.actor = other.actor AND one.period && other.period AND one.ctid < other.ctid
-"""
-ORPHANS = """
-SELECT appointment_id FROM occupancy LEFT JOIN appointment ON appointment.id = appointment_id AND NOT deleted
-WHERE appointment.id IS NULL OR NOT terms && $1::text[]
+  AND NOT EXISTS (SELECT FROM slot_place JOIN slot ON slot.id = slot_id
+    WHERE slot_place.appointment_id = appointment.id AND coalesce(slot.name, slot.id::text) = substr(t, 11))
 """
 
 
 async def check_tables(town: Town) -> None:
     """Nobody in two places; a slot's status is what it must be; slots and appointments say the same of each other."""
     pool, now = town.practice.database.pool, town.practice.clock.now()
-    assert [dict(row) for row in await pool.fetch(OVERLAPS)] == []
-    assert await pool.fetch(ORPHANS, [f"status={status}" for status in SLOT_STATUS_OF]) == []
+    try:
+        await require_one_truth(pool, now)
+    except AssertionError as untrue:
+        raise AssertionError(f"{untrue}\n{town.tell()}") from untrue
     claims = {
         row["slot"]: (row["id"], SLOT_STATUS_OF[row["status"]])
         for row in await pool.fetch(CLAIMS)
@@ -239,7 +257,9 @@ async def check_tables(town: Town) -> None:
     }
     for row in await pool.fetch(STATUSES):
         claim = claims.pop(row["id"], None)
-        if row["taken_by"] is not None:
+        if row["taken_by"] is not None and row["taken_by"].startswith("Slot/"):
+            assert claim is None, f"{dict(row)} {claim}\n{town.tell()}"
+        elif row["taken_by"] is not None:
             assert claim == (row["taken_by"], row["status"]), f"{dict(row)}\n{town.tell()}"
         else:
             assert claim is None, f"{dict(row)} {claim}\n{town.tell()}"
@@ -269,7 +289,7 @@ async def test_what_is_shown_can_be_booked_and_the_other_way_round(
     """To everybody, by every reader, whatever has happened; and the tables agree with each other."""
     for name, value in SEEDS[seed].items():
         monkeypatch.setattr(agenda_walk, name, value)
-    free = 0
+    free = places = 0
     async with a_town(new_database(template=template), seed) as (town, callers):
         watching = onlookers(town, callers)
         for number in range(STEPS):
@@ -280,8 +300,10 @@ async def test_what_is_shown_can_be_booked_and_the_other_way_round(
             if swept:
                 await town.sweep()
             await check_tables(town)
+            places += await town.practice.database.pool.fetchval("SELECT count(*) FROM slot_place")
             free += await look(town, watching[number // 2 % len(watching)], swept=swept)
     assert free > STEPS  # there was something to see
+    assert places
 
 
 async def test_what_is_shown_can_be_booked_after_rivals(

@@ -56,6 +56,8 @@ FACTS: dict[Any, Any] = {
         of_openings.UnreadOpening(1, fault, "e", "x") for fault in get_args(of_openings.OpeningFault)
     ),
     str | None: None,
+    datetime | None: datetime(2026, 12, 1, 9, tzinfo=UTC),
+    Refusal: refusals.SlotTaken("x", datetime(2026, 12, 1, 9, tzinfo=UTC), "busy"),
 }
 
 

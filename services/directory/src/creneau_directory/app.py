@@ -7,6 +7,7 @@ from datetime import datetime
 from creneau_directory.conformance import served_types
 from creneau_directory.domain.care.places import gazetteer
 from creneau_directory.domain.care.vocabulary import vocabulary
+from creneau_directory.operations.export import Exports
 from creneau_directory.operations.find_care import FindCareOperation
 from creneau_directory.operations.suggest import SuggestOperation
 from creneau_directory.settings import DirectorySettings
@@ -61,7 +62,8 @@ def create_operations(settings: DirectorySettings) -> list[Operation]:
     suggesting = SuggestOperation(
         settings.care_text_characters_max, headers_required=settings.ror_headers_required
     )
-    return [finding.declare(), suggesting.declare()]
+    exporting = Exports(base, create_catalog(), settings.export_file_resources, settings.ror_headers_required)
+    return [finding.declare(), suggesting.declare(), exporting.declare_export(), exporting.declare_file()]
 
 
 async def known(connection: Connection, principal: Principal, now: datetime) -> Known:

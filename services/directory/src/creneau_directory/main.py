@@ -1,4 +1,4 @@
-"""creneau-directory api | worker | migrate | load | republish | revoke-tokens"""
+"""creneau-directory api | worker | migrate | load | reindex | republish | revoke-tokens"""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from creneau_directory.jobs import CareIndex, retention
 from creneau_directory.loading.command import load
 from creneau_directory.publishing import RESOURCES
 from creneau_directory.settings import DirectorySettings
+from creneau_directory.storage.reindexing import reindex
+from creneau_directory.views import indexed
 from creneau_shared.app import open_database
 from creneau_shared.clock import SystemClock
 from creneau_shared.commands import add_commands
@@ -38,6 +40,21 @@ def worker() -> None:
 def republish_all() -> None:
     """Publish the present state of every resource again, for consumers that start from nothing."""
     asyncio.run(_republish())
+
+
+@main.command(name="reindex")
+def reindex_all() -> None:
+    """Make anew by what each resource is found, after an upgrade that finds by more."""
+    typer.echo(f"{asyncio.run(_reindex())} resources")
+
+
+async def _reindex() -> int:
+    settings = DirectorySettings()
+    async with open_database(settings, f"{SERVICE}-reindex") as database:
+        base_url = settings.public_base_url.rstrip("/")
+        return await reindex(
+            database, base_url, indexed, lambda name, done: typer.echo(f"{name}: {done}", err=True)
+        )
 
 
 async def _work() -> None:

@@ -17,7 +17,9 @@ class DirectorySettings(ServiceSettings):
         300, ge=10, description="longest text of people's search, characters"
     )
     care_due_interval_s: float = Field(
-        1.0, gt=0, description="how often the worker looks for situations to enter into people's search, seconds"
+        1.0,
+        gt=0,
+        description="how often the worker looks for situations to enter into people's search, seconds",
     )
     offers_per_page: int = Field(
         200,
@@ -34,4 +36,7 @@ class DirectorySettings(ServiceSettings):
         False,
         description="whether searches of the directory take a token and the ROR's four headers (Ror-Profil-Utilisateur-…,"
         " Ror-Role-Metier-…), as the national ROR demands; otherwise the directory is open",
+    )
+    export_file_resources: int = Field(
+        10_000, ge=1, le=100_000, description="resources in one file of an $export, at most"
     )

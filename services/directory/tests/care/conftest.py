@@ -17,11 +17,53 @@ from creneau_directory.domain.care.places import gazetteer
 from creneau_shared.database.migrations import find_migrations, migrate
 
 SEED = 13
-TOWNS = (
-    "35238 56260 29019 29232 29024 22050 22278 56121 35288 44109 44184 69383 69386 69387 69266 75111 75115 75118 13208"
-    " 13001 33063 31555 59350 42218 76351 72181 17300 34172 06088 67482 63113 37261 92012 92040 92051 94038 38185 21231"
-    " 25056 49007 2A004 2B033 97209 97302 97416"
-).split()
+TOWNS = [
+    "35238",
+    "56260",
+    "29019",
+    "29232",
+    "29024",
+    "22050",
+    "22278",
+    "56121",
+    "35288",
+    "44109",
+    "44184",
+    "69383",
+    "69386",
+    "69387",
+    "69266",
+    "75111",
+    "75115",
+    "75118",
+    "13208",
+    "13001",
+    "33063",
+    "31555",
+    "59350",
+    "42218",
+    "76351",
+    "72181",
+    "17300",
+    "34172",
+    "06088",
+    "67482",
+    "63113",
+    "37261",
+    "92012",
+    "92040",
+    "92051",
+    "94038",
+    "38185",
+    "21231",
+    "25056",
+    "49007",
+    "2A004",
+    "2B033",
+    "97209",
+    "97302",
+    "97416",
+]
 NAMED = {
     ("dermatologie", "35238"): ("Payet", "Océane", "female"),
     ("medecine-generale", "56260"): ("Le Goff", "Jean-Baptiste", "male"),
@@ -56,10 +98,12 @@ def population() -> Iterator[Built]:
     towns = [gazetteer().communes[code] for code in TOWNS]
     by_kind = {kind.key: kind for kind in kinds()}
     more = [Seat(gazetteer().communes["35238"], by_kind["dermatologie"], 2)]
-    named = {key: None for key in NAMED}
+    named = dict.fromkeys(NAMED)
     commune_of: dict[str, str] = {}
     people: dict[str, dict[str, Any]] = {}
-    seats = sorted([*one_of_each(towns), *more], key=lambda seat: (seat.commune.department, seat.commune.insee))
+    seats = sorted(
+        [*one_of_each(towns), *more], key=lambda seat: (seat.commune.department, seat.commune.insee)
+    )
     for built in build(seats, seed=SEED):
         resource = built.resource
         if resource["resourceType"] == "Location":
@@ -81,7 +125,9 @@ def population() -> Iterator[Built]:
 
 
 def _is(role: dict[str, Any], kind: Any) -> bool:
-    codes = {coding["code"] for part in ("code", "specialty") for c in role.get(part, ()) for coding in c["coding"]}
+    codes = {
+        coding["code"] for part in ("code", "specialty") for c in role.get(part, ()) for coding in c["coding"]
+    }
     wanted = kind.specialty or kind.profession
     return wanted.partition(":")[2] in codes and bool(kind.specialty) == ("specialty" in role)
 

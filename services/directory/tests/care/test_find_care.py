@@ -46,7 +46,9 @@ async def test_an_answer_is_a_searchset_with_what_it_refers_to_once(care: Care) 
     assert scores == sorted(scores, reverse=True)
     assert all(0 < score <= 1 for score in scores)
     distances = [
-        e["search"]["extension"][0]["valueDistance"] for e in bundle["entry"] if e["search"]["mode"] == "match"
+        e["search"]["extension"][0]["valueDistance"]
+        for e in bundle["entry"]
+        if e["search"]["mode"] == "match"
     ]
     assert all(d["code"] == "km" and d["value"] < 10 for d in distances)
     for match in matches(bundle):
@@ -60,7 +62,10 @@ async def test_an_answer_is_a_searchset_with_what_it_refers_to_once(care: Care) 
 async def test_what_was_understood_is_said(care: Care) -> None:
     bundle = await care.find("je voudrais un dermathologue a renes qwfplu")
     parts = [p["part"] for p in told(bundle)["parameter"] if p["name"] == "understood"]
-    said = {part[0]["valueString"]: {p["name"]: next(iter(p.values())) for p in part} | {"all": part} for part in parts}
+    said = {
+        part[0]["valueString"]: {p["name"]: next(iter(p.values())) for p in part} | {"all": part}
+        for part in parts
+    }
     derma = {p["name"]: p for p in said["dermathologue"]["all"]}
     assert derma["kind"]["valueCode"] == "care"
     assert derma["meaning"]["valueString"] == "Dermatologue"
@@ -158,7 +163,9 @@ async def test_whom_nobody_is_has_others_proposed(care: Care) -> None:
     """No forensic or thermal doctor is in the data at all: somebody who can tell where to go."""
     bundle = await care.find("cure thermale rennes")
     assert values(bundle, "widened") == ["instead"]
-    assert {coding["code"] for m in matches(bundle) for s in m["specialty"] for coding in s["coding"]} == {"SM54"}
+    assert {coding["code"] for m in matches(bundle) for s in m["specialty"] for coding in s["coding"]} == {
+        "SM54"
+    }
 
 
 async def test_a_name_that_is_elsewhere(care: Care) -> None:
@@ -167,7 +174,9 @@ async def test_a_name_that_is_elsewhere(care: Care) -> None:
     assert matches(bundle)[0]["practitioner"]["display"] == "Océane Payet"
 
 
-@pytest.mark.parametrize(("text", "number"), [("infarctus rennes", "call-15"), ("envie de mourir", "call-3114")])
+@pytest.mark.parametrize(
+    ("text", "number"), [("infarctus rennes", "call-15"), ("envie de mourir", "call-3114")]
+)
 async def test_an_emergency_is_answered_first(care: Care, text: str, number: str) -> None:
     bundle = await care.find(text)
     first = bundle["entry"][0]
@@ -201,7 +210,10 @@ async def test_the_ranking_explains_itself(care: Care) -> None:
 
 async def test_a_complaint_shows_several_kinds_of_care_in_turn(care: Care) -> None:
     bundle = await care.find("mal au dos", _count="3")
-    kinds = {tuple(c["code"] for p in ("code", "specialty") for x in m.get(p, ()) for c in x["coding"]) for m in matches(bundle)}
+    kinds = {
+        tuple(c["code"] for p in ("code", "specialty") for x in m.get(p, ()) for c in x["coding"])
+        for m in matches(bundle)
+    }
     assert len(kinds) == 3
 
 
@@ -243,7 +255,9 @@ async def test_what_cannot_be_understood_is_refused(care: Care, query: dict[str,
     assert answer.json()["issue"][0]["expression"]
 
 
-@pytest.mark.parametrize("text", ["", "   ", "%_'\"\\", "-- DROP", "\u200b", "🦷 rennes", "|||", "dentiste\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "   ", "%_'\"\\", "-- DROP", "\u200b", "🦷 rennes", "|||", "dentiste\x00"]
+)
 async def test_anything_is_answered(care: Care, text: str) -> None:
     answer = await care.directory.client.get("/fhir/PractitionerRole/$find-care", params={"text": text})
     assert answer.status_code in (200, 400)

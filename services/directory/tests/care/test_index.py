@@ -24,7 +24,12 @@ def entries(family: str, **role: Any) -> list[dict[str, Any]]:
     """A professional in a place of their own."""
     id_ = f"t{uuid4().hex[:12]}"
     return [
-        {"resourceType": "Practitioner", "id": id_, "active": True, "name": [{"family": family, "given": ["Ada"]}]},
+        {
+            "resourceType": "Practitioner",
+            "id": id_,
+            "active": True,
+            "name": [{"family": family, "given": ["Ada"]}],
+        },
         {
             "resourceType": "Location",
             "id": id_,
@@ -47,8 +52,17 @@ def entries(family: str, **role: Any) -> list[dict[str, Any]]:
 async def found(directory: Directory, text: str) -> list[str]:
     answer = await directory.client.get("/fhir/PractitionerRole/$find-care", params={"text": text})
     assert answer.status_code == 200, answer.text
-    widened = [p for e in answer.json()["entry"] for p in e["resource"].get("parameter", ()) if p["name"] == "widened"]
-    return [] if widened else [e["resource"]["id"] for e in answer.json()["entry"] if e["search"]["mode"] == "match"]
+    widened = [
+        p
+        for e in answer.json()["entry"]
+        for p in e["resource"].get("parameter", ())
+        if p["name"] == "widened"
+    ]
+    return (
+        []
+        if widened
+        else [e["resource"]["id"] for e in answer.json()["entry"] if e["search"]["mode"] == "match"]
+    )
 
 
 async def put(directory: Directory, *resources: dict[str, Any]) -> None:
@@ -111,9 +125,39 @@ async def test_a_place_of_many_is_entered_by_the_worker(
 @pytest.mark.parametrize(
     ("role", "terms"),
     [
-        ({"extension": [{"url": "https://x/contracted", "valueCodeableConcept": {"coding": [{"system": R282, "code": "c1"}]}}]}, {"sector:1"}),
-        ({"extension": [{"url": "https://creneau.sante.fr/fhir/StructureDefinition/new-patients", "valueBoolean": True}]}, {"new-patient:true"}),
-        ({"extension": [{"url": "https://creneau.sante.fr/fhir/StructureDefinition/new-patients", "valueBoolean": False}]}, set()),
+        (
+            {
+                "extension": [
+                    {
+                        "url": "https://x/contracted",
+                        "valueCodeableConcept": {"coding": [{"system": R282, "code": "c1"}]},
+                    }
+                ]
+            },
+            {"sector:1"},
+        ),
+        (
+            {
+                "extension": [
+                    {
+                        "url": "https://creneau.sante.fr/fhir/StructureDefinition/new-patients",
+                        "valueBoolean": True,
+                    }
+                ]
+            },
+            {"new-patient:true"},
+        ),
+        (
+            {
+                "extension": [
+                    {
+                        "url": "https://creneau.sante.fr/fhir/StructureDefinition/new-patients",
+                        "valueBoolean": False,
+                    }
+                ]
+            },
+            set(),
+        ),
         ({}, {"R38:SM15", "c:35238", "d:35", "r:53", "z:35000", "n:zorbec", "n:ada", "mode:AMB"}),
     ],
 )

@@ -55,7 +55,10 @@ def test_places(read: Reader, text: str, place: str | None) -> None:
         ("médecin qui parle arabe", {"language": ("ar",)}),
         ("kiné à domicile", {"mode": ("HH",)}),
         ("psy en visio", {"mode": ("VR",)}),
-        ("dentiste secteur 1 accessible en fauteuil roulant", {"sector": ("1",), "accessibility": ("wheelchair",)}),
+        (
+            "dentiste secteur 1 accessible en fauteuil roulant",
+            {"sector": ("1",), "accessibility": ("wheelchair",)},
+        ),
         ("médecin qui prend de nouveaux patients", {"new-patient": ("true",)}),
         ("dentiste sans dépassement d'honoraires", {"sector": ("1",)}),
     ],

@@ -19,7 +19,9 @@ from creneau_directory.domain.care.situation import codes_of
 EXPECTED = 0.95
 FIRST = 3
 QUERIES = list(
-    csv.DictReader(Path(__file__).with_name("queries.csv").read_text(encoding="utf-8").splitlines(), delimiter=";")
+    csv.DictReader(
+        Path(__file__).with_name("queries.csv").read_text(encoding="utf-8").splitlines(), delimiter=";"
+    )
 )
 
 

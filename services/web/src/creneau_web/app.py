@@ -24,7 +24,6 @@ from creneau_web.assets import Assets
 from creneau_web.auth.keeping import Keeping
 from creneau_web.auth.login import Login
 from creneau_web.care.finding import Finding
-from creneau_web.care.towns import Towns
 from creneau_web.drawing import template_engine
 from creneau_web.fhir.wire import HttpWire, Wire
 from creneau_web.headers import PageHeaders
@@ -116,9 +115,6 @@ def create_site(
     providers: httpx.AsyncBaseTransport | None = None,
 ) -> Site:
     """What the pages stand on."""
-    towns = Towns(
-        clock, refresh=timedelta(seconds=settings.towns_refresh_s), places_max=settings.towns_places_max
-    )
     sessions = Sessions(
         database,
         clock,
@@ -135,7 +131,7 @@ def create_site(
         keeping=Keeping(login, sessions),
         cookie=SessionCookie(settings),
         entrance=GatewayHeaders(settings.gateway_secret.get_secret_value()),
-        finding=Finding(clock, towns, settings.results_cache_s),
+        finding=Finding(clock, settings.results_cache_s),
         reports=Reports(
             database, keep=timedelta(days=settings.reports_keep_days), most=settings.reports_per_hour_max
         ),

@@ -71,10 +71,6 @@ class WebSettings(LoginSettings):
         ge=0,
         description="what anybody may read (professionals, first free times) is kept so long, seconds",
     )
-    towns_refresh_s: float = Field(
-        600.0, gt=0, description="pause between two readings of the places that the directory knows, seconds"
-    )
-    towns_places_max: int = Field(20_000, ge=1, description="places that are read for the list of towns")
 
     close_visits_days: int = Field(
         6,

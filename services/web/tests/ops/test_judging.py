@@ -330,6 +330,22 @@ def test_likely_causes_are_named_before_what_follows_from_them() -> None:
 # -- agreement -----------------------------------------------------------------------------------------------
 
 
+def test_what_is_shared_with_others_is_named() -> None:
+    """Stale agendas, unreadable calendars, what the SAS platform does not take; and nothing of it while all is well."""
+    reports = {key("creneau_sas_reports_total", outcome=o): 0.0 for o in ("told", "again", "refused")}
+    numbers = {
+        key("creneau_agendas_not_up_to_date"): 3.0,
+        key("creneau_external_calendars_failing"): 2.0,
+        **reports,
+    }
+    world = well().process("booking-worker", {**well().memory.processes["booking-worker"].now(), **numbers})
+    told = {**reports, key("creneau_sas_reports_total", outcome="refused"): 4.0}
+    world.process("booking-api-1", reports, told)
+    whom = {(line.rule.code, line.name) for line in world.lines() if line.section == "whom"}
+    assert {("stale", "3"), ("calendars", "2"), ("sas", "4")} <= whom
+    assert [line for line in well().lines() if line.rule.code in ("stale", "calendars", "sas")] == []
+
+
 def test_page_and_alerts_agree() -> None:
     """Each alert has a line of the page, with the same heading of the guide, and the headings exist."""
     alerts = yaml.safe_load((REPOSITORY / "deploy/observability/alerts.yml").read_text(encoding="utf-8"))

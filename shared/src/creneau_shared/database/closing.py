@@ -86,6 +86,8 @@ class Closing:
     last: list[LastWrite] = field(default_factory=list)
     channels: set[str] = field(default_factory=set)
     """whose bells are rung once it has committed"""
+    notes: list[tuple[str, Any]] = field(default_factory=list)
+    """what has happened in it, by topic, that somebody acts upon before it commits (`note`)"""
 
     async def write(self) -> None:
         """Write it all."""
@@ -116,6 +118,7 @@ class Closing:
         """The transaction is undone, and what it had put off with it."""
         self.rows.clear()
         self.last.clear()
+        self.notes.clear()
 
 
 @lru_cache(1_000)
@@ -169,6 +172,24 @@ def announce(connection: Any, channel: str) -> None:
         closing.channels.add(channel)
 
 
+def note(connection: Any, topic: str, what: Any) -> None:
+    """Whoever closes the transaction of `connection` (`Database.closes_with`) is to know of this; outside
+    `Database.transaction` nobody does."""
+    closing = _current.get()
+    if closing is not None and closing.connection is connection:
+        closing.notes.append((topic, what))
+
+
+def take_notes(connection: Any, topic: str) -> list[Any]:
+    """What was noted under this topic in the transaction of `connection`, in its order, and is no more."""
+    closing = _current.get()
+    if closing is None or closing.connection is not connection or not closing.notes:
+        return []
+    found = [what for of, what in closing.notes if of == topic]
+    closing.notes = [one for one in closing.notes if one[0] != topic]
+    return found
+
+
 def end(token: Token[Closing | None]) -> None:
     """The transaction is over, or writes at once again."""
     _current.reset(token)
@@ -180,8 +201,10 @@ class Savepoint:
     def __enter__(self) -> None:
         closing = _current.get()
         self._closing, self._mark = closing, len(closing.rows) if closing is not None else 0
+        self._noted = list(closing.notes) if closing is not None else []
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and self._closing is not None:
             del self._closing.rows[self._mark :]
             self._closing.last.clear()
+            self._closing.notes = self._noted

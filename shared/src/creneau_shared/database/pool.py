@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
@@ -125,6 +125,8 @@ class Database:
         self._wait_s = wait_s
         self._opened_at_once = opened_at_once
         self.standby = standby
+        self.closes_with: Callable[[Connection], Awaitable[None]] | None = None
+        """what acts upon the notes of a transaction (`closing.note`), as its last part"""
         self._writers = asyncio.Semaphore(max(1, size - kept_for_reads))
         self._starved_at = -math.inf
         self._settings = {
@@ -261,6 +263,8 @@ class Database:
             put_off, token = closing.begin(connection, cast(_Session, connection).itself())
             try:
                 yield connection
+                if put_off.notes and self.closes_with is not None:
+                    await self.closes_with(connection)
                 await put_off.write()
             except BaseException:
                 put_off.forget()

@@ -49,9 +49,13 @@ OPERATIONS: Mapping[str, OperationRow] = {
         ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"
     ),
     "bulk-publish": OperationRow(("Slot", "s"), "open to everybody: what a patient could book"),
+    "calendar-feed": OperationRow(("Schedule", "u"), "on an agenda of the caller's own practices"),
+    "follow-calendar": OperationRow(("Schedule", "u"), "on an agenda of the caller's own practices"),
     "sync-slots": OperationRow(("Slot", "u"), "on an agenda of the caller's own practices"),
     "reschedule": OperationRow(("Appointment", "u")),
-    "confirm": OperationRow(("Appointment", "u"), "the practice whose agenda it is; a patient only a hold of their own"),
+    "confirm": OperationRow(
+        ("Appointment", "u"), "the practice whose agenda it is; a patient only a hold of their own"
+    ),
     "cancel": OperationRow(("Appointment", "u")),
     "preview-slots": OperationRow(("Schedule", "u"), "the practice's own agendas"),
     "close": OperationRow(("Schedule", "u"), "the practice's own agendas, and the appointments in them"),
@@ -73,6 +77,10 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "accept": OperationRow(
         ("RelatedPerson", "u"), "whoever holds the code of an invitation, with an account of their own"
     ),
+    "export": OperationRow(
+        ("Organization", "s"), "whoever has a token to come back with; the files have what each may see"
+    ),
+    "export-file": OperationRow(("Organization", "s"), "what each may see of the directory"),
     "dead-letters": OperationRow(None, "operators: the scope creneau/operate", OPERATE),
     "replay-dead-letter": OperationRow(
         None, "operators: the scope creneau/operate; recorded in the trail", OPERATE

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from creneau_booking.domain.changes import is_moved
+from creneau_booking.domain.refusals import ScopeUnfit
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.series import Series
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.choreography import appointment_moved_by_itself, is_on_its_way, onto
+from creneau_booking.storage.series_mapper import scope_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import http_date
@@ -20,7 +23,10 @@ class AppointmentStore:
 
     resource_type = "Appointment"
 
-    def __init__(self, repository: AppointmentRepository, handlers: AppointmentHandlers) -> None:
+    def __init__(
+        self, repository: AppointmentRepository, handlers: AppointmentHandlers, series: Series
+    ) -> None:
+        self._series = series
         self._repository = repository
         self._store = repository.store
         self._handlers = handlers
@@ -55,9 +61,7 @@ class AppointmentStore:
             stored, until = await self._handlers.hold(connection, context, resource, id_)
             context.answer["Expires"] = http_date(until)
             return stored
-        return self._until(
-            context, await self._handlers.create(connection, context, resource, id_)
-        )
+        return self._until(context, await self._handlers.create(connection, context, resource, id_))
 
     def _until(self, context: WriteContext, stored: Stored) -> Stored:
         """What waits for its practice is answered with until when."""
@@ -71,18 +75,20 @@ class AppointmentStore:
         self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
     ) -> Stored:
         if current.deleted:
-            return self._until(
-                context, await self._handlers.restore(connection, context, current, resource)
-            )
+            return self._until(context, await self._handlers.restore(connection, context, current, resource))
+        scope, resource = scope_of(resource)
+        if scope != "this":
+            if resource["status"] != "cancelled":
+                raise ScopeUnfit(scope, "neither")
+            changed = await self._series.cancel(connection, context, current, resource, scope)
+            return next(stored for stored in changed if stored.id == current.id)
         before = self._repository.stored_facts(current)
         resource = await self._meant(connection, context, current, resource)
         if _is_hold(context, resource) and not claims(before.status):
             stored, until = await self._handlers.hold_stored(connection, context, current, resource)
             context.answer["Expires"] = http_date(until)
             return stored
-        return self._until(
-            context, await self._handlers.change(connection, context, current, resource)
-        )
+        return self._until(context, await self._handlers.change(connection, context, current, resource))
 
     async def rebased(
         self, connection: Connection, current: Stored, version: int, resource: Resource | None

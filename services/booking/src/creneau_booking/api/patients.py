@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from creneau_booking.domain.appointment import patient_actor
+from creneau_booking.domain.ended_patients import ended
 from creneau_booking.domain.refusals import require_no_visits
 from creneau_booking.domain.rehearsal import require_not_kept
+from creneau_booking.handlers.ended_patients import EndedPatients
 from creneau_booking.handlers.patients import (
     ContactSecrets,
     patient_removed,
@@ -28,7 +30,7 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 class PatientStore(GenericStore):
     """The generic store of Patients, with the rules on who states what."""
 
-    def __init__(self, base_url: str, people: People, secrets: ContactSecrets) -> None:
+    def __init__(self, base_url: str, people: People, secrets: ContactSecrets, visits: EndedPatients) -> None:
         super().__init__(
             "Patient",
             base_url,
@@ -37,6 +39,7 @@ class PatientStore(GenericStore):
             listed=partial(real, "Patient"),
         )
         self._secrets = secrets
+        self._visits = visits
 
     async def create(
         self,
@@ -68,6 +71,9 @@ class PatientStore(GenericStore):
             await require_same_person(connection, current, resource)
         before = None if current.content is None else loads(current.content)
         require_writable(context, before, resource)
+        how = ended(before, resource)
+        if how is not None:
+            await self._visits.look_again(connection, context, current.id, how)
         stored = await super().replace(
             connection, context, current, resource, belonging=belonging, keeping=keeping
         )

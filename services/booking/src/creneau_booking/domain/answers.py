@@ -130,7 +130,12 @@ def _accepted(
     if other is not None:
         raise AnswerTimes()
     takes = before.status in ("proposed", "waitlist") and bool(before.slots or before.start)
-    if (before.status == "pending" or takes) and not held and after.counter is None and all_have_accepted(after):
+    if (
+        (before.status == "pending" or takes)
+        and not held
+        and after.counter is None
+        and all_have_accepted(after)
+    ):
         return Outcome("book", after)
     return Outcome("nothing" if after == before else "answer", after)
 

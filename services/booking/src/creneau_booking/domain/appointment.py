@@ -77,6 +77,22 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Which one of a series an appointment is."""
+
+    series: str
+    """what all of them bear"""
+    number: int
+    """from 1, in the order of time"""
+    origin: str | None
+    """id of the first; None: it is the first"""
+    template: Mapping[str, object] | None = None
+    """how the others follow from the first, as it was said"""
+    changed: bool = False
+    """whether it was moved by itself"""
+
+
+@dataclass(frozen=True, slots=True)
 class Appointment:
     """What the rules need of one appointment. `slots` holds Slot ids; instants carry their zone."""
 
@@ -111,13 +127,26 @@ class Appointment:
     """whether it says on which referral it is based"""
     cancellation: Cancellation | None = None
     replaces: str | None = None
-    """id of the one that was cancelled for it"""
+    """id of the one that was cancelled for it; of one that waits: that will be"""
+    with_gap: bool = False
+    """whether its practice has it with time between its slots"""
+    occurrence: Occurrence | None = None
+    """which one of a series it is"""
+    fellows: tuple[str, ...] = ()
+    """ids of those of its series that are taken with it"""
     replaced_by: str | None = None
     """id of the one for which it was cancelled"""
+    waiting_since: datetime | None = None
+    """since when it stands on the waiting list; of a pending one: from which it comes, so that it is an offer"""
 
     @property
     def patients(self) -> tuple[str, ...]:
         return tuple(p.reference for p in self.participants if p.reference and p.type == "Patient")
+
+    @property
+    def is_offer(self) -> bool:
+        """Whether it is what the waiting list offers, until its hold ends."""
+        return self.status == "pending" and self.waiting_since is not None
 
     @property
     def sequence(self) -> int:
@@ -131,7 +160,7 @@ class Appointment:
         people = tuple(
             replace(p, status="tentative") if p.status == "needs-action" else p for p in self.participants
         )
-        return replace(self, status="pending", participants=people, held_until=until)
+        return replace(self, status="pending", participants=people, held_until=until, waiting_since=None)
 
     def booked(self) -> Appointment:
         """Booked, everyone whom it takes having accepted."""
@@ -139,7 +168,14 @@ class Appointment:
         people = tuple(
             replace(p, status="accepted") if p.status in undecided else p for p in self.participants
         )
-        return replace(self, status="booked", participants=people, held_until=None, confirmation=None)
+        return replace(
+            self,
+            status="booked",
+            participants=people,
+            held_until=None,
+            confirmation=None,
+            waiting_since=None,
+        )
 
     def asked(self, until: datetime) -> Appointment:
         """Pending until the practice answers, no later than `until`: the person has accepted, everybody else is asked."""
@@ -150,15 +186,22 @@ class Appointment:
             for p in self.participants
         )
         return replace(
-            self, status="pending", participants=people, held_until=until, confirmation="asked"
+            self,
+            status="pending",
+            participants=people,
+            held_until=until,
+            confirmation="asked",
+            waiting_since=None,
         )
 
     def cancelled(self) -> Appointment:
-        return replace(self, status="cancelled", held_until=None, counter=None)
+        return replace(self, status="cancelled", held_until=None, counter=None, waiting_since=None)
 
     def without_hold(self) -> Appointment:
-        """Only the server says how long a hold lasts, what is proposed, and who cancelled."""
-        return replace(self, held_until=None, counter=None, cancellation=None, replaced_by=None)
+        """Only the server says how long a hold lasts, since when somebody waits, what is proposed, and who cancelled."""
+        return replace(
+            self, held_until=None, waiting_since=None, counter=None, cancellation=None, replaced_by=None
+        )
 
     def within(self, start: datetime, end: datetime) -> Appointment:
         """With the times of what it took, where it does not say its own."""
@@ -166,6 +209,12 @@ class Appointment:
 
     def replacing(self, other: str | None) -> Appointment:
         return self if other is None else replace(self, replaces=other)
+
+    def off_pattern(self) -> Appointment:
+        """Moved by itself, where it is one of a series."""
+        if self.occurrence is None:
+            return self
+        return replace(self, occurrence=replace(self.occurrence, changed=True))
 
     def answered_by(self, actors: Collection[str], status: str) -> Appointment:
         """With the answer of one participant, however they are named."""
@@ -231,6 +280,14 @@ class SlotFact:
     """id of the appointment that has it"""
     displaced: bool = False
     """whether it would be free, were nobody of its agenda taken elsewhere"""
+    capacity: int = 1
+    """how many patients have a place in it"""
+    places: int | None = None
+    """of those, how many are left, once somebody has one of several"""
+    parts: bool | None = None
+    """whether its agenda gives parts of it to patients; None: if it is so long that it is no one visit"""
+    adjacent_max: int | None = None
+    """how many slots of its agenda a patient's visit may have; None: it does not say"""
     visibility: frozenset[str] = frozenset()
     """TRE_R314 codes (PUBLIC, PRO, SNP, CPTS); empty: open to all"""
     owners: frozenset[str] = frozenset()
@@ -241,6 +298,15 @@ class SlotFact:
     """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
     fresh_until: datetime | None = None
     """until when what its agenda's software has said is to be believed; None: for good"""
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it is taken place by place. Who took it when it had one has it alone until they give it back."""
+        return self.places is not None or (self.capacity > 1 and self.taken_by is None)
+
+    @property
+    def places_left(self) -> int:
+        return self.capacity if self.places is None else self.places
 
     @property
     def specialties(self) -> frozenset[str]:

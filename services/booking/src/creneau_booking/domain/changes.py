@@ -81,6 +81,11 @@ def takes_others(before: Appointment, after: Appointment) -> bool:
     return _taken_by(before) != _taken_by(after)
 
 
+def is_for_others(before: Appointment, after: Appointment) -> bool:
+    """Whether the change touches for whom the appointment is: each has their own time, and their place in a group."""
+    return set(before.patients) != set(after.patients)
+
+
 def _taken_by(appointment: Appointment) -> set[str]:
     return {
         p.reference

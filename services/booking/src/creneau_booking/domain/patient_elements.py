@@ -48,14 +48,18 @@ RIGHTS: Mapping[str, Right] = {
     "slot": Right(_ASKING, moving=True),
     "start": Right(_ASKING, moving=True),
     "end": Right(_ASKING, moving=True),
-    "requestedPeriod": Right(_ASKING),
+    "requestedPeriod": Right(
+        _ASKING, note="on the waiting list also the extensions that say what is waited for"
+    ),
     "serviceCategory": Right(_ASKING, moving=True, note=_BY_THE_SLOT),
     "serviceType": Right(_ASKING, moving=True, note=_BY_THE_SLOT),
     "specialty": Right(_ASKING, moving=True, note=_BY_THE_SLOT),
     "appointmentType": Right(_ASKING, moving=True, note=_BY_THE_SLOT),
     "meta.profile": Right(_ASKING),
     "reasonCode": Right(_UNTIL_BOOKED),
-    "basedOn": Right(_UNTIL_BOOKED, note="the referral on which the patient comes: its reference or identifier"),
+    "basedOn": Right(
+        _UNTIL_BOOKED, note="the referral on which the patient comes: its reference or identifier"
+    ),
     "description": Right(_UNTIL_BOOKED),
     "comment": Right(_LIVING, note="the patient's own words"),
     "cancelationReason": Right(

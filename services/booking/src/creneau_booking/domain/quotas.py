@@ -44,6 +44,8 @@ class Quotas:
     cancellations_per_account_per_day_max: int
     requests_per_patient_max: int
     patients_per_account_max: int
+    adjacent_slots_max: int
+    """unless the agenda says another number itself"""
 
     @property
     def future_least(self) -> int:

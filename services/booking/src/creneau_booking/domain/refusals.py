@@ -29,12 +29,33 @@ RuleFault = Literal[
     "too-old",
     "ages-turned",
     "count",
+    "yes-or-no",
     "unit",
     "number",
     "boolean",
     "instant",
 ]
 """Why a practice's rule cannot be read."""
+
+
+# -- the waiting list -------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class UnreadableWish(Refusal):
+    """An extension (its url) of a waiting-list request says what cannot be read."""
+
+    url: str
+
+
+@dataclass(eq=False)
+class ReplacedNotTheirs(Refusal):
+    """What a waiting-list request would replace is no booked appointment of the same person."""
+
+
+@dataclass(eq=False)
+class OfferNotMovable(Refusal):
+    """An offer of the waiting list is accepted or refused, and neither moved nor put off."""
 
 
 # -- slots -----------------------------------------------------------------------------------------------
@@ -47,6 +68,83 @@ class SlotTaken(Refusal):
     id: str
     start: datetime
     status: str
+
+
+@dataclass(eq=False)
+class GroupFull(Refusal):
+    """A slot of several places has not as many left as are wanted."""
+
+    id: str
+    start: datetime
+    left: int
+    wanted: int
+
+
+@dataclass(eq=False)
+class PlaceTaken(Refusal):
+    """Somebody (references) has a place in a slot already, by another appointment."""
+
+    id: str
+    start: datetime
+    persons: tuple[str, ...]
+
+
+# -- series ----------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class OccurrenceRefused(Refusal):
+    """One of a series is refused, and with it the whole: the `number` that it would have, of how many, when it would be, and
+    where in what was sent it stands (FHIRPath; `itself`: it was sent as a resource of its own)."""
+
+    number: int
+    total: int
+    start: datetime | None
+    where: str
+    itself: bool
+    refusal: Refusal
+
+
+@dataclass(eq=False)
+class RecurrenceUnread(Refusal):
+    """How a series recurs cannot be read, or is of a kind that is not known here: in which of its elements."""
+
+    element: str
+
+
+@dataclass(eq=False)
+class SeriesTooLong(Refusal):
+    """More occurrences than may be booked at once."""
+
+    most: int
+
+
+@dataclass(eq=False)
+class SeriesOffPattern(Refusal):
+    """The appointment itself is not on one of the days on which it is to recur."""
+
+    start: datetime
+
+
+@dataclass(eq=False)
+class SeriesWithoutTime(Refusal):
+    """Nothing says when the appointment is that is to recur."""
+
+
+@dataclass(eq=False)
+class SeriesBusy(Refusal):
+    """Somebody else is changing one of the series at this moment."""
+
+
+@dataclass(eq=False)
+class ScopeUnfit(Refusal):
+    """A scope that there is not, or that goes with cancelling and moving only, or with an appointment that is in a series."""
+
+    scope: str
+    why: Literal["unknown", "not-a-series", "neither"]
+
+
+# -- slots that are taken --------------------------------------------------------------------------------
 
 
 @dataclass(eq=False)
@@ -98,6 +196,14 @@ class PartOfSlot(Refusal):
     """A part of a slot that is taken whole, or one that leaves what nobody could use."""
 
     id: str
+
+
+@dataclass(eq=False)
+class VisitOfTooManySlots(Refusal):
+    """A patient's visit is made of more slots of one agenda than it allows."""
+
+    count: int
+    most: int
 
 
 @dataclass(eq=False)

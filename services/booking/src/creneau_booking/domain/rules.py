@@ -14,6 +14,7 @@ from creneau_booking.domain.refusals import (
     AgendaClosed,
     AgendaNotUpToDate,
     AppointmentOrder,
+    GroupFull,
     NoPartOfSlot,
     NoSlot,
     NoTime,
@@ -26,6 +27,7 @@ from creneau_booking.domain.refusals import (
     SlotsOfTwoKinds,
     SlotTaken,
     UnknownSlots,
+    VisitOfTooManySlots,
 )
 from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
 
@@ -33,10 +35,11 @@ PUBLIC_VISIBILITY = "PUBLIC"
 
 
 VISIT_MAX = timedelta(hours=2)
-"""A slot that is no longer is one visit, which a patient takes whole: a cut slot stays cut, and an agenda is not theirs to
+"""A slot that is shorter is one visit, which a patient takes whole: a cut slot stays cut, and an agenda is not theirs to
 take to pieces. A longer one is open time, of which they take what their visit needs."""
 PART_MIN = timedelta(minutes=5)
-"""Of open time a patient takes no shorter part, and leaves no shorter rest: nobody could use it."""
+"""Of open time a patient takes no shorter part, and leaves no shorter rest: nobody could use it. Parts begin and end on
+whole multiples of it, counted from the start of the slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,19 @@ class Claim:
     start: datetime
     end: datetime
     cuts: tuple[Cut, ...] = ()
+    persons: tuple[str, ...] = ()
+    """who has a place in each of its slots that have several"""
+    shared: tuple[str, ...] = ()
+    """beside the agendas', whom it brings to the groups of its slots"""
+
+    @property
+    def groups(self) -> tuple[SlotFact, ...]:
+        """Those of its slots that have several places."""
+        return tuple(slot for slot in self.slots if slot.is_group)
+
+    def people_of(self, group: SlotFact) -> tuple[str, ...]:
+        """Who is taken by the group of a slot, in sorted order."""
+        return tuple(sorted({*group.exclusive, *self.shared}))
 
     @property
     def new_slots(self) -> tuple[SlotFact, ...]:
@@ -85,13 +101,15 @@ def claim_for(
     resolved: Mapping[str, str] = {},
     kept: Collection[str] = (),
     practices: Collection[str] | None = None,
+    adjacent_max: int = 1,
     marked: bool = False,
 ) -> Claim:
     """What `appointment` must take to have its status.
 
     `slots` are the locked facts of the slots that it names; `resolved` says who is taken with the roles and rooms that
     its participants name; `kept` are the ids of slots that it holds already; `practices`, the organisations (ids) for
-    which somebody takes them; `marked`, whether they may have marked a slot before they take it (`is_marked`).
+    which somebody takes them; `adjacent_max`, of how many slots of one agenda a patient's visit is made where it says no
+    number itself; `marked`, whether they may have marked a slot before they take it (`is_marked`).
     Refused when it can never be (unknown slot, or one that whoever takes it may not see; past, outside the
     horizon, times that do not fit); when somebody else was faster; when a patient would take
     others than the agendas' people. What is said is judged before what is so: who repeats it learns nothing new.
@@ -103,13 +121,17 @@ def claim_for(
         _require_one_patient(appointment)
         _require_slot(slots)
         _require_open_to_patients(new, now)
+        _require_few(slots, adjacent_max)
         _require_up_to_date(new, now)
     _require_of_one_kind(slots)
     start, end = period(appointment, slots)
     cuts = _cuts(new, start, end)
     if by_patient:
         _require_usable_parts(cuts)
+    persons = persons_of(appointment)
     for slot in new:
+        if slot.is_group:
+            _require_places(slot, cuts, len(persons))
         if slot.displaced and slot.status != "free":
             raise ActorsTaken(tuple(sorted(slot.exclusive)), slot.start)
         if slot.status != "free" and not (marked and is_marked(slot, practices)):
@@ -120,15 +142,48 @@ def claim_for(
         people = [actor for actor in actors if not actor.startswith("Patient/")]
         require_only_agendas_people(appointment, people, agendas, resolved)
         require_said_by_slots(appointment, new)
+    own, shared = _apart(actors, slots)
     return Claim(
         slots=tuple(slots),
         slot_status=SLOT_STATUS_OF[appointment.status],
         kept=frozenset(slot.id for slot in slots if slot.id in kept),
-        actors=actors,
+        actors=own,
         start=start,
         end=end,
         cuts=cuts,
+        persons=persons,
+        shared=shared,
     )
+
+
+def persons_of(appointment: Appointment) -> tuple[str, ...]:
+    """Who has a place by the appointment: each of its patients, or whoever it is for."""
+    patients = {patient_actor(reference, hidden=appointment.hidden) for reference in appointment.patients}
+    return tuple(sorted(patients)) or (f"Appointment/{appointment.id}",)
+
+
+def _apart(actors: Sequence[str], slots: Sequence[SlotFact]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of those who are taken, who is so by the appointment itself, and whom it brings to the groups of its slots beside their
+    agendas' people: everybody but its patients, where all of its slots are places in groups."""
+    groups = [slot for slot in slots if slot.is_group]
+    if not groups:
+        return tuple(actors), ()
+    of_groups = {actor for slot in groups for actor in slot.exclusive}
+    alone = {actor for slot in slots if not slot.is_group for actor in slot.exclusive}
+    if len(groups) < len(slots):
+        return tuple(actor for actor in actors if actor not in of_groups - alone), ()
+    patients = [actor for actor in actors if actor.startswith("Patient/")]
+    return tuple(patients), tuple(a for a in actors if a not in patients and a not in of_groups)
+
+
+def _require_places(slot: SlotFact, cuts: Sequence[Cut], wanted: int) -> None:
+    """A place is taken whole, and only while there is one."""
+    if any(cut.slot is slot for cut in cuts):
+        raise PartOfSlot(slot.id)
+    if slot.places is not None and slot.places_left < wanted:
+        raise GroupFull(slot.id, slot.start, slot.places_left, wanted)
+    if slot.capacity < wanted:
+        raise GroupFull(slot.id, slot.start, slot.capacity, wanted)
 
 
 def is_marked(slot: SlotFact, practices: Collection[str] | None) -> bool:
@@ -146,16 +201,18 @@ def may_overbook(appointment: Appointment, *, by_patient: bool) -> bool:
 def is_overbookable(slot: SlotFact, practices: Collection[str] | None) -> bool:
     """Whether somebody has the slot, and it is of the practices' (organisations, ids) own agenda."""
     theirs = practices is None or not slot.owners.isdisjoint(practices)
-    return theirs and slot.taken_by is not None and slot.schedule_open
+    return theirs and slot.taken_by is not None and slot.places is None and slot.schedule_open
 
 
 def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:
     """The appointment's period: its own, which every agenda's slots must cover, or else that of its slots.
 
-    Slots of one agenda must follow each other without a gap (GP Connect); a part of a larger slot is allowed (ISiK).
+    Slots of one agenda must follow each other without a gap (GP Connect), unless their practice has it so; a part of a larger
+    slot is allowed (ISiK).
     """
     spans = [
-        _span(list(group)) for _, group in groupby(sorted(slots, key=_agenda_order), key=lambda s: s.schedule)
+        _span(list(group), with_gap=appointment.with_gap)
+        for _, group in groupby(sorted(slots, key=_agenda_order), key=lambda s: s.schedule)
     ]
     if appointment.start is not None and appointment.end is not None:
         start, end = appointment.start, appointment.end
@@ -182,19 +239,35 @@ def _cuts(slots: Sequence[SlotFact], start: datetime, end: datetime) -> tuple[Cu
 
 def _require_usable_parts(cuts: Sequence[Cut]) -> None:
     for cut in cuts:
-        lengths = (cut.end - cut.start, cut.start - cut.slot.start, cut.slot.end - cut.end)
-        one_visit = cut.slot.end - cut.slot.start <= VISIT_MAX
-        if one_visit or any(timedelta(0) < length < PART_MIN for length in lengths):
-            raise PartOfSlot(cut.slot.id)
+        slot = cut.slot
+        lengths = (cut.end - cut.start, cut.start - slot.start, slot.end - cut.end)
+        one_visit = slot.end - slot.start < VISIT_MAX if slot.parts is None else not slot.parts
+        edges = [cut.start - slot.start] + ([cut.end - slot.start] if cut.end < slot.end else [])
+        if (
+            one_visit
+            or any(timedelta(0) < length < PART_MIN for length in lengths)
+            or any(edge % PART_MIN for edge in edges)
+        ):
+            raise PartOfSlot(slot.id)
 
 
 def _agenda_order(slot: SlotFact) -> tuple[str, datetime]:
     return slot.schedule, slot.start
 
 
-def _span(slots: Sequence[SlotFact]) -> tuple[datetime, datetime]:
+def _require_few(slots: Sequence[SlotFact], adjacent_max: int) -> None:
+    """A patient's visit has as many slots of one agenda as it allows."""
+    for _, group in groupby(sorted(slots, key=_agenda_order), key=lambda s: s.schedule):
+        of_agenda = list(group)
+        said = of_agenda[0].adjacent_max
+        most = adjacent_max if said is None else said
+        if len(of_agenda) > most:
+            raise VisitOfTooManySlots(len(of_agenda), most)
+
+
+def _span(slots: Sequence[SlotFact], *, with_gap: bool) -> tuple[datetime, datetime]:
     for before, after in pairwise(slots):
-        if before.end != after.start:
+        if before.end > after.start or (before.end < after.start and not with_gap):
             raise SlotsNotAdjacent(before.id, after.id)
     return slots[0].start, slots[-1].end
 

@@ -52,7 +52,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class Contradiction:
     """A slot that is taken here, against what is said of it."""
 
     slot: Known
@@ -68,7 +68,7 @@ class Difference:
     """(known, sent)"""
     deleted: list[int] = field(default_factory=list)
     unchanged: int = 0
-    conflicts: list[Conflict] = field(default_factory=list)
+    conflicts: list[Contradiction] = field(default_factory=list)
 
 
 def difference(known: Sequence[Known], sent: Sequence[Sent], *, whole: bool) -> Difference:
@@ -85,13 +85,13 @@ def difference(known: Sequence[Known], sent: Sequence[Sent], *, whole: bool) -> 
             found.created.append(index)
         else:
             _compare(found, known, partners[index], one, index)
-    for index, one in enumerate(known) if whole else ():
-        if index in matched or not one.in_window:
+    for index, there in enumerate(known if whole else ()):
+        if index in matched or not there.in_window:
             continue
-        if one.taken_by is None:
+        if there.taken_by is None:
             found.deleted.append(index)
         else:
-            found.conflicts.append(Conflict(one, "missing"))
+            found.conflicts.append(Contradiction(there, "missing"))
     return found
 
 
@@ -99,10 +99,10 @@ def _compare(found: Difference, known: Sequence[Known], at: int, sent: Sent, ind
     there = known[at]
     if there.taken_by is not None:
         if (there.said.start, there.said.end) != (sent.said.start, sent.said.end):
-            found.conflicts.append(Conflict(there, "moved"))
+            found.conflicts.append(Contradiction(there, "moved"))
             return
         if sent.said.status == "free":
-            found.conflicts.append(Conflict(there, "said-free"))
+            found.conflicts.append(Contradiction(there, "said-free"))
     if not _is_said(there, sent.said):
         found.updated.append((at, index))
     elif there.taken_by is None or sent.said.status != "free":

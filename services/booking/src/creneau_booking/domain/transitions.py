@@ -20,10 +20,10 @@ from typing import Literal
 from creneau_booking.domain.status import APPOINTMENT_STATUSES, SLOT_STATUS_OF, AppointmentStatus
 
 Time = Literal["takes", "keeps", "gives back", "none"]
-EventKind = Literal["held", "booked", "moved", "updated", "cancelled", "hold-expired"]
+EventKind = Literal["held", "booked", "moved", "updated", "cancelled", "hold-expired", "offered"]
 Verb = Literal[
-    "ask", "wait", "hold", "book", "confirm", "amend", "renegotiate", "release", "arrive", "check in", "fulfil", "miss",
-    "cancel", "correct", "record",
+    "ask", "wait", "decline", "hold", "book", "confirm", "amend", "renegotiate", "release", "arrive", "check in", "fulfil",
+    "miss", "cancel", "correct", "record",
 ]  # fmt: skip
 
 
@@ -60,6 +60,7 @@ _ROWS = (
     _Row("book", (None, "proposed", "waitlist"), "booked", "takes", "booked", by_patient=True),
     _Row("confirm", ("pending",), "booked", "keeps", "booked", by_patient=True),
     _Row("release", ("pending",), "proposed", "gives back", "updated", by_patient=True),
+    _Row("decline", ("pending",), "waitlist", "gives back", "updated", by_patient=True),
     _Row("renegotiate", ("booked",), "pending", "keeps", "updated"),
     _Row("arrive", ("booked",), "arrived", "keeps", "updated"),
     _Row("check in", ("booked", "arrived"), "checked-in", "keeps", "updated"),

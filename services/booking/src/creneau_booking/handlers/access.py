@@ -31,8 +31,10 @@ async def require_bookable(
     schedules = sorted({slot.schedule for slot in slots})
     id_ = patient.removeprefix("Patient/")
     hidden_too = not context.represents(id_)
+    # Those of one series are one to come, where the agenda says no number of its own.
+    besides = [wanted.id, *wanted.fellows]
     agendas, to_come = await standing_of(
-        connection, schedules, patient, context.now, besides=wanted.id, hidden_too=hidden_too
+        connection, schedules, patient, context.now, besides=besides, hidden_too=hidden_too
     )
     for slot in slots:
         if slot.schedule in agendas:
@@ -50,10 +52,12 @@ async def require_bookable(
             start = min(slot.start for slot in slots if slot.schedule == schedule)
             rules.require_age(agenda, (await births_of(connection, [id_])).get(id_), start)
     most = {schedule: _most(agendas, schedule) for schedule in schedules}
-    if to_come >= min([quotas.future_least, *(own for own in most.values() if own is not None)]):
-        upcoming = await upcoming_of(
-            connection, patient, context.now, besides=[wanted.id], hidden_too=hidden_too
-        )
+    own = [said for said in most.values() if said is not None]
+    if own and wanted.fellows:
+        besides = [wanted.id]
+        to_come += len(wanted.fellows)
+    if to_come >= min([quotas.future_least, *own]):
+        upcoming = await upcoming_of(connection, patient, context.now, besides=besides, hidden_too=hidden_too)
         specialties = frozenset(specialty for slot in slots for specialty in slot.specialties)
         counsellor = context.role == "counsellor"
         require_room_to_come(quotas, upcoming, most, specialties, counsellor=counsellor)

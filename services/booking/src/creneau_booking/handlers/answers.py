@@ -12,7 +12,7 @@ from datetime import datetime
 
 from creneau_booking.domain import changes, confirmation
 from creneau_booking.domain.answers import Answer, Outcome, agreed, all_have_accepted, outcome_of
-from creneau_booking.domain.appointment import OF_PERSONS, Appointment
+from creneau_booking.domain.appointment import CANCELLATION_REASONS, OF_PERSONS, Appointment
 from creneau_booking.domain.refusals import (
     AnswerForAnotherPractice,
     AppointmentUnknown,
@@ -26,7 +26,7 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.telling import acting
 from creneau_booking.storage import belonging
 from creneau_booking.storage.agenda import schedules_of, slots_between
-from creneau_booking.storage.appointment_mapper import CANCELLATION_REASONS, said
+from creneau_booking.storage.appointment_mapper import said
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import hold_of
 from creneau_shared.database.pool import Connection
@@ -35,6 +35,10 @@ from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
 DECLINED_BY = {True: "pat", False: "prov"}
 """why it is cancelled, by whether the patient declined"""
+
+
+OFFER_ANSWERED = {"accepted": "booked", "declined": "waitlist"}
+"""what becomes of an offer of the waiting list when its patient answers"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,10 @@ class Answering:
         before = self._repository.stored_facts(current)
         await self._require_theirs(connection, context, before, given)
         assert given.actor is not None
+        if before.is_offer and given.actor in before.patients and given.status in OFFER_ANSWERED:
+            status = OFFER_ANSWERED[given.status]
+            resource = {**self._repository.resource(current), "status": status}
+            return await self._handlers.change(connection, context, current, resource)
         actors = await self._counts_for(connection, before, given.actor)
         answer = Answer(given.response, actors, given.status, given.start, given.end)
         hold = await hold_of(connection, before.id) if before.status == "pending" else None
@@ -121,9 +129,7 @@ class Answering:
             asks_until=asks_until,
         )
 
-    async def _counts_for(
-        self, connection: Connection, before: Appointment, actor: str
-    ) -> frozenset[str]:
+    async def _counts_for(self, connection: Connection, before: Appointment, actor: str) -> frozenset[str]:
         """The participants for whom an actor answers: a role and its Practitioner are one person."""
         named = {p.reference for p in before.participants if p.reference}
         roles = {r for r in {*named, actor} if r.startswith("PractitionerRole/")}

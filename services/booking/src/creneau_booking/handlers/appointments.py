@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from creneau_booking.domain import changes, confirmation
-from creneau_booking.domain.appointment import Appointment, Cancellation
+from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Cancellation, Occurrence
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
-from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, TooManyHolds
+from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, OfferNotMovable, TooManyHolds
 from creneau_booking.domain.rehearsal import require_apart, require_still_apart
 from creneau_booking.domain.status import SLOT_STATUS_OF, claims
-from creneau_booking.domain.transitions import TRANSITIONS, EventKind, told
+from creneau_booking.domain.transitions import MOVABLE, TRANSITIONS, EventKind, told
+from creneau_booking.domain.waiting import Patience
 from creneau_booking.handlers.access import require_changeable, require_known_patients
 from creneau_booking.handlers.claiming import Claiming, LockedSlots, schedules
 from creneau_booking.handlers.expiry import HoldExpiry
@@ -25,6 +26,7 @@ from creneau_booking.handlers.own_holds import OwnHold, OwnHolds
 from creneau_booking.handlers.own_word import Change, OwnWord
 from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
+from creneau_booking.handlers.waiting import WaitingList
 from creneau_booking.storage.agenda import agendas_of
 from creneau_booking.storage.appointment_mapper import without_ours
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
@@ -75,10 +77,29 @@ class Reach:
     own: tuple[OwnHold, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class InSeries:
+    """Which one of a series a new appointment is, and the ids of those that were taken before it: they are held, and to
+    come, as one with it."""
+
+    occurrence: Occurrence | None = None
+    fellows: tuple[str, ...] = ()
+
+    def of(self, wanted: Appointment) -> Appointment:
+        if self.occurrence is None:
+            return wanted
+        return replace(wanted, occurrence=self.occurrence, fellows=self.fellows)
+
+
+ALONE = InSeries()
+
+
 class AppointmentHandlers:
     """The commands on appointments. Stateless; one a process."""
 
-    def __init__(self, repository: AppointmentRepository, holds: HoldPolicy, quotas: Quotas) -> None:
+    def __init__(
+        self, repository: AppointmentRepository, holds: HoldPolicy, quotas: Quotas, patience: Patience
+    ) -> None:
         self._repository = self.repository = repository
         self._holds = holds
         self.patience = holds.confirmation
@@ -87,6 +108,8 @@ class AppointmentHandlers:
         self._claiming = Claiming(self.expiry, quotas)
         self._overbooking = Overbooking(self._claiming)
         self._own_holds = OwnHolds(repository)
+        self.waiting = WaitingList(repository, self._claiming, patience)
+        self.expiry.line = self.waiting
 
     # -- new -------------------------------------------------------------------------------------------------
 
@@ -98,14 +121,17 @@ class AppointmentHandlers:
         id_: str | None = None,
         *,
         replaces: str | None = None,
+        place: InSeries = ALONE,
         own_id: str | None = None,
     ) -> Stored:
         """Store a new appointment and take what its status claims: all of it, or nothing and a refusal.
 
-        `replaces`: the id of the one that was cancelled for it; `own_id`: an id of ours, which nobody else can be using.
+        `replaces`: the id of the one that was cancelled for it; `own_id`: an id of ours, which nobody else can be using;
+        `place`: in a series that is taken as a whole.
         """
         understood = await self._understood(connection, context, resource)
         resource, wanted = self._repository.new(understood, id_ or own_id)
+        wanted = place.of(wanted)
         after, whose = await self._begin(connection, context, resource, wanted)
         after = after.replacing(replaces)
         stored = await self._repository.insert(
@@ -147,6 +173,9 @@ class AppointmentHandlers:
         await require_known_patients(connection, context, wanted)
         wanted = await self._word.with_asked_company(connection, context, wanted)
         whose = Whose(*await agendas_of(connection, context, wanted.slots))
+        if wanted.status == "waitlist":
+            wanted, awaited = await self.waiting.joining(connection, context, wanted, resource)
+            whose = awaited or whose
         require_apart(wanted, whose.schedules)
         return wanted, whose
 
@@ -161,9 +190,14 @@ class AppointmentHandlers:
     ) -> Reach:
         """Lock what an appointment wants and, of `before`, has; what the caller's own account holds of it may give way."""
         holder = (context.issuer, context.subject) if holding or context.patient_ids is not None else None
-        locked = await self._claiming.lock(
-            connection, context.now, wanted, before, holder, marked=schedules(context)
+        # What it asked for before, or keeps pending, the scheduler of an agenda may have marked; nothing else is booked there.
+        asks = (
+            before.status in ("proposed", "waitlist", "pending")
+            if before is not None
+            else wanted.status == "pending"
         )
+        marked = asks and not holding and schedules(context)
+        locked = await self._claiming.lock(connection, context.now, wanted, before, holder, marked=marked)
         return Reach(locked, await self._own_holds.among(connection, context, wanted, locked.own_holds))
 
     async def _cleared(
@@ -197,7 +231,7 @@ class AppointmentHandlers:
         # Before anything is said of the slots: whether a stranger is free at some hour is nobody's to learn.
         await require_known_patients(connection, context, wanted, locked.patients)
         if holding:
-            self._require_hold_quota(context, locked.holds)
+            self._require_hold_quota(context, locked.holds - len(wanted.fellows))
             await self._count_no_more(connection, context, wanted, reach)
         wanted = self._as_its_practice_has_it(context, wanted, locked)
         wanted = await self._word.with_company(connection, context, wanted, locked.wanted, before)
@@ -245,7 +279,8 @@ class AppointmentHandlers:
         whose: Whose,
     ) -> None:
         if after.confirmation == "asked":
-            return await self._ask_practice(connection, context, after, whose, whose.owners)
+            await self._ask_practice(connection, context, after, whose, whose.owners)
+            return
         kind = told(None, after.status)
         if kind is not None:
             known = whose.owners if whose.schedules else None
@@ -254,11 +289,18 @@ class AppointmentHandlers:
     # -- holds -----------------------------------------------------------------------------------------------
 
     async def hold(
-        self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        id_: str | None = None,
+        *,
+        place: InSeries = ALONE,
     ) -> tuple[Stored, datetime]:
         """Store a pending appointment whose slots nobody else gets until the hold runs out; until when. What the account
         holds already, and in the same way, is answered as it is."""
         resource, wanted = self._repository.new(await self._understood(connection, context, resource), id_)
+        wanted = place.of(wanted)
         await self._word.hear_new(connection, context, resource, wanted, "held")
         require_may_hide(context, wanted)
         reach = await self._reach(connection, context, wanted, holding=True)
@@ -279,6 +321,8 @@ class AppointmentHandlers:
         """Hold for a locked request, or extend the hold that it already has; until when."""
         before = self._repository.stored_facts(current)
         changes.require_transition(before.status, "pending", by_patient=context.patient_ids is not None)
+        if before.is_offer:
+            raise OfferNotMovable
         until = context.now + self._holds.duration
         resource = {**self._heard(context, current, before, resource), "status": "pending"}
         after = self._repository.next(current, resource)
@@ -353,13 +397,15 @@ class AppointmentHandlers:
         move: bool = False,
         book: bool = False,
         replaces: str | None = None,
+        with_series: bool = False,
         by: Actor | None = None,
         answered: Appointment | None = None,
         asks_until: datetime | None = None,
         note: str | None = None,
         replaced_by: str | None = None,
     ) -> Stored:
-        """Store the next version of a locked appointment; give back and take what the change means.
+        """Store the next version of a locked appointment; give back and take what the change means. `with_series`: all of
+        its series change alike.
 
         `move` is `$reschedule`: the one way for a patient to change when, and the agenda's people follow. Software
         may move by a plain update, and then says itself who takes part. `book` is `$book`: everyone whom a booked
@@ -381,9 +427,14 @@ class AppointmentHandlers:
         waits = hold is not None and hold.confirmation == "asked"
         change = Change(said_before, before, resource, after, None if waits else hold, moving=move)
         resource = await self._word.hear_change(connection, context, change)
+        if before.is_offer and after.status == "waitlist":
+            resource = await self.waiting.wish_again(connection, said_before, before.id)
         if waits and hold is not None and after.status == "booked":
             confirmation.require_in_time(hold.expires_at, context.now)
-        after = self._next(context, current, before, resource, book=book or (waits and answered is None), hold=hold)
+        after = self._next(
+            context, current, before, resource, book=book or (waits and answered is None), hold=hold
+        )
+        after = await self.waiting.standing(connection, context, before, after, said_before, resource)
         if after.status == "cancelled" != before.status:
             whose_act = by or acting(context)
             after = replace(after, cancellation=Cancellation(context.now, whose_act, note))
@@ -393,11 +444,21 @@ class AppointmentHandlers:
         if asks_until is not None:
             after = replace(after, held_until=asks_until, confirmation="asked")
         moved = changes.is_moved(before, after)
+        if before.is_offer and moved and claims(after.status) and context.patient_ids is not None:
+            raise OfferNotMovable
         if claims(before.status) and (after.status == "cancelled" or moved):
             await require_changeable(connection, context, before)
+        if (
+            after.status == "booked"
+            and before.status in ("waitlist", "pending")
+            and after.replaces is not None
+        ):
+            await self._give_up_replaced(connection, context, after)
         after, whose = await self._exchange(connection, context, before, after, move=move)
         require_still_apart(before, after, whose.schedules)
         after = after.replacing(replaces)
+        if moved and claims(before.status) and not with_series:
+            after = after.off_pattern()
         stored = await self._repository.update(connection, context, current, resource, after, whose)
         owners = whose.owners | owners_among(current.terms) if current.terms is not None else None
         anew = asks_until is not None or (moved and context.patient_ids is not None)
@@ -489,11 +550,19 @@ class AppointmentHandlers:
             await tell(connection, context, event, before)
 
     async def withdraw(
-        self, connection: Connection, context: WriteContext, current: Stored, *, by: Actor = "patient"
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        *,
+        by: Actor = "patient",
+        reason: str | None = None,
+        replaced_by: str | None = None,
     ) -> Stored:
         """Cancel a locked appointment because the person for whom it was, or with whom, is leaving.
 
-        No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever.
+        No rule of the practice on late cancellations keeps them; slots come back and everybody is told as ever. `reason`: a
+        code of CANCELLATION_REASONS.
         """
         before = self._repository.stored_facts(current)
         if claims(before.status):
@@ -501,13 +570,38 @@ class AppointmentHandlers:
         hold = await forget_hold(connection, before.id)
         awaited = hold is not None and hold.confirmation == "asked"
         cancellation = Cancellation(context.now, by)
-        after = replace(before.cancelled(), version=current.version + 1, cancellation=cancellation)
+        after = replace(
+            before.cancelled(),
+            version=current.version + 1,
+            cancellation=cancellation,
+            replaced_by=replaced_by,
+        )
         resource = self._repository.resource(current)
+        if reason is not None:
+            coding = {"system": CANCELLATION_REASONS, "code": reason}
+            resource = {**resource, "cancelationReason": {"coding": [coding]}}
+            after = replace(after, cancelation_reason=reason)
         stored = await self._repository.update(connection, context, current, resource, after)
         if told(before.status, after.status) is not None:
             event = AppointmentEvent("cancelled", after, by=by, awaits_practice=awaited)
             await tell(connection, context, event, before)
         return stored
+
+    async def _give_up_replaced(
+        self, connection: Connection, context: WriteContext, accepted: Appointment
+    ) -> None:
+        """Whoever accepts what they waited for gives up the visit that it replaces, if there still is one, by the rule of
+        the practice on late cancellations."""
+        assert accepted.replaces is not None
+        current = await self._repository.store.lock(connection, accepted.replaces)
+        if current is None or current.deleted:
+            return
+        before = self._repository.stored_facts(current)
+        if before.status not in MOVABLE or set(before.patients) != set(accepted.patients):
+            return
+        changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
+        await require_changeable(connection, context, before)
+        await self.withdraw(connection, context, current, replaced_by=accepted.id)
 
     def _require_allowed(
         self, context: WriteContext, before: Appointment, after: Appointment, *, move: bool
@@ -543,6 +637,7 @@ class AppointmentHandlers:
             time == "keeps"
             and not changes.is_moved(before, after)
             and not changes.takes_others(before, after)
+            and not changes.is_for_others(before, after)
         ):
             if SLOT_STATUS_OF[before.status] != SLOT_STATUS_OF[after.status]:
                 status = SLOT_STATUS_OF[after.status]

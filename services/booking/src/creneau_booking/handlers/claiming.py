@@ -40,6 +40,8 @@ class LockedSlots:
     """id → to whom the Patients of `wanted` who are there are known (Organization ids); None: nobody has looked"""
     holds: int = 0
     """how many live holds the holder has"""
+    marked: bool = False
+    """whether those that their agenda has marked are within reach (`rules.claim_for`)"""
     own_holds: Sequence[str] = ()
     """the appointments (ids) of those of them that have one of the slots, beside the one that wants them"""
 
@@ -104,6 +106,7 @@ class Claiming:
             named if locked.resolved is not None else (),
             locked.patients,
             locked.holds,
+            marked,
             locked.own_holds,
         )
 
@@ -112,7 +115,12 @@ class Claiming:
     ) -> bool:
         """Whether holds that have run out stood in the way of some of these slots; they do no longer. That of `mover`, the
         appointment that goes there, stands in nobody's way."""
-        held = [slot.id for slot in slots if slot.status == "busy-tentative" and slot.taken_by is not None]
+        held = [
+            slot.id
+            for slot in slots
+            if slot.taken_by is not None
+            and (slot.status == "busy-tentative" or (slot.is_group and slot.status == "busy"))
+        ]
         in_the_way = await expired_holds_on_slots(connection, held, now) if held else []
         for slot in slots:
             if slot.displaced:
@@ -165,7 +173,7 @@ class Claiming:
             await storage.set_status(
                 connection, wanted.id, sorted(claim.kept), claim.slot_status, context.now
             )
-        result = await storage.take(connection, wanted, claim, context.now, marked=schedules(context))
+        result = await storage.take(connection, wanted, claim, context.now, marked=locked.marked)
         _require_available(result.unavailable_patients)
         missing = result.missing_actors
         if missing:
@@ -173,7 +181,10 @@ class Claiming:
                 connection, missing, claim.start, claim.end, context.now
             )
             if await self._expiry.expire_at_once(connection, context.now, in_the_way):
-                missing = await storage.occupy(connection, wanted.id, missing, claim, context.now)
+                of_groups = await storage.occupy_for_groups(connection, claim, context.now)
+                own = [actor for actor in missing if actor in claim.actors]
+                alone = await storage.occupy(connection, wanted.id, own, claim, context.now)
+                missing = (*alone, *sorted(of_groups - set(alone)))
         missing = rules.not_overruled(wanted, missing, by_patient=context.patient_ids is not None)
         if missing:
             raise ActorsTaken(tuple(sorted(missing)), claim.start)
@@ -197,7 +208,8 @@ class Claiming:
             now=context.now,
             resolved=resolved,
             kept={slot.id for slot in locked.held},
-            marked=schedules(context),
+            adjacent_max=self._quotas.adjacent_slots_max,
+            marked=locked.marked,
         )
         await require_bookable(connection, context, self._quotas, wanted, claim.new_slots)
         return claim

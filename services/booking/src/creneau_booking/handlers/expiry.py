@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
-from creneau_booking.domain.appointment import Cancellation
+from creneau_booking.domain.appointment import Appointment, Cancellation
 from creneau_booking.domain.events import AppointmentEvent
 from creneau_booking.domain.transitions import EventKind
 from creneau_booking.handlers.telling import tell
@@ -17,11 +18,25 @@ from creneau_booking.storage.availability.taking import give_back
 from creneau_booking.storage.holds import HeldAppointment, forget_hold, lock_expired_hold
 from creneau_booking.storage.slot_locks import lock_at_once
 from creneau_shared.database.pool import Connection
-from creneau_shared.fhir.storage.store import WriteContext
+from creneau_shared.fhir.storage.store import Stored, WriteContext
+
+
+class Line(Protocol):
+    """The waiting list, as far as a hold that ends concerns it (`handlers.waiting`)."""
+
+    async def put_back(
+        self, connection: Connection, context: WriteContext, current: Stored, before: Appointment
+    ) -> Appointment:
+        """What becomes of an appointment whose offer has ended."""
+
+    async def offer_freed(self, connection: Connection) -> None:
+        """Offer what was freed in this transaction."""
 
 
 class HoldExpiry:
-    """Ends holds whose time is over."""
+    """Ends holds whose time is over. What they held is offered at once to those who wait: `line`."""
+
+    line: Line
 
     def __init__(self, repository: AppointmentRepository) -> None:
         self._repository = repository
@@ -60,6 +75,11 @@ class HoldExpiry:
         unanswered = held.confirmation == "asked"
         await give_back(connection, before.id, before.slots, now)
         await forget_hold(connection, before.id)
+        if before.is_offer:
+            after = await self.line.put_back(connection, context, held.stored, before)
+            await tell(connection, context, AppointmentEvent("hold-expired", after))
+            await self.line.offer_freed(connection)
+            return
         after = replace(before.cancelled(), version=held.stored.version + 1)
         resource = self._repository.resource(held.stored)
         if unanswered:
@@ -70,4 +90,7 @@ class HoldExpiry:
         await self._repository.update(connection, context, held.stored, resource, after)
         # Whoever asked was told that they would be answered; whoever held knew when it would end.
         kind: EventKind = "cancelled" if unanswered else "hold-expired"
-        await tell(connection, context, AppointmentEvent(kind, after, by="system", awaits_practice=unanswered))
+        await tell(
+            connection, context, AppointmentEvent(kind, after, by="system", awaits_practice=unanswered)
+        )
+        await self.line.offer_freed(connection)

@@ -25,6 +25,7 @@ from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import Hold, holds_all
 from creneau_booking.storage.related import relatives_of, with_an_agenda
+from creneau_booking.storage.wishes import without_wishes
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
@@ -64,7 +65,7 @@ class OwnWord:
         if context.patient_ids is None:
             await self._require_actors(connection, context, wanted, None)
             return
-        patient_elements.require_sayable(said)
+        patient_elements.require_sayable(without_wishes(said) if wanted.status == "waitlist" else said)
         patient = participants.require_one_own_patient(wanted, context.patient_ids)
         await self._count(connection, context, patient, kind, wanted)
 
@@ -86,7 +87,10 @@ class OwnWord:
         said_before = mapper.said(before.without_hold(), change.said_before)
         said = patient_elements.keeping_meta(change.said_before, change.said)
         said = mapper.said(after.without_hold(), said)
-        patient_elements.require_changeable(said_before, said, phase, moving=moving)
+        told_before, told = said_before, said
+        if phase == "request" and "waitlist" in (before.status, after.status):
+            told_before, told = without_wishes(said_before), without_wishes(said)
+        patient_elements.require_changeable(told_before, told, phase, moving=moving)
         await self._require_own_answers(connection, context, change, phase, moving=moving)
         if not shared:
             participants.require_one_own_patient(after, context.patient_ids)
@@ -301,7 +305,7 @@ def _whose(hold: Hold | None, context: WriteContext) -> tuple[bool, bool, bool]:
     """Whether there is a hold, whether it is the caller's, and whether it has not run out."""
     if hold is None:
         return False, False, False
-    own = (hold.issuer, hold.subject) == (context.issuer, context.subject)
+    own = hold.is_offer or (hold.issuer, hold.subject) == (context.issuer, context.subject)
     return True, own, hold.expires_at > context.now
 
 
@@ -313,5 +317,7 @@ def _kind_of(before: Appointment, after: Appointment) -> ActionKind | None:
         return "held" if before.status != "pending" else "booked" if changes.is_moved(before, after) else None
     if before.status == "booked" and after.status == "cancelled":
         return "cancelled"
+    if before.is_offer and after.status == "waitlist":
+        return None
     asked = ("proposed", "waitlist")
     return "asked" if after.status in asked and before.status not in asked else None

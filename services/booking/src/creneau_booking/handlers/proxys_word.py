@@ -45,6 +45,11 @@ def heard(
     allowed = ("book", "move") if moving else ("book",)
     if context.people is None or any(context.may(what, id_) for what in allowed for id_ in _ids(before)):
         return said
+    if before.is_offer and said.get("status") in ("booked", "waitlist"):
+        # Whoever has come by the link of the message answers it: nothing else is said.
+        needed = "move" if said["status"] == "booked" else "cancel"
+        if any(context.may(needed, id_) for id_ in _ids(before)):
+            return {**stored, "status": said["status"]}
     cancelled = {**stored, **{name: said[name] for name in CANCELLATION if name in said}}
     if said.get("status") != "cancelled" or _bare(said) != _bare(cancelled):
         raise MayOnlyCancel()

@@ -1,5 +1,6 @@
 """`Appointment/$book`: book a held, proposed or new appointment; change or cancel one (IHE ITI-117, Argonaut, ISiK).
 
+Several appointments, or one with a recurrenceTemplate, are booked as a series: all of them, or none and the one is named.
 With `cancelled-appt-id` the old appointment is cancelled only if the new one is taken, in one transaction.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.transitions import BOOKABLE
+from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import (
     Desk,
     Session,
@@ -18,6 +20,12 @@ from creneau_booking.operations.booking import (
 )
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.references import id_of
+from creneau_booking.operations.series import (
+    answer_with_series,
+    scope_in,
+    sent_series,
+    take_series,
+)
 from creneau_booking.operations.subject import (
     BARE,
     Subject,
@@ -44,9 +52,10 @@ DEFINITION = operation_definition(
     [
         parameter("appointment-reference", "Reference"),
         parameter("appt-id", "uri"),
-        parameter("appt-resource", "Appointment"),
-        parameter("appointment-resource", "Appointment"),
-        parameter("appointment", "Appointment"),
+        parameter("appt-resource", "Resource", maximum="*"),
+        parameter("appointment-resource", "Appointment", maximum="*"),
+        parameter("appointment", "Appointment", maximum="*"),
+        parameter("scope", "code"),
         parameter("schedule", "Reference"),
         parameter("cancelled-appt-id", "uri"),
         parameter("patient-id", "uri", maximum="*"),
@@ -80,10 +89,31 @@ class BookOperation:
             raise
 
     async def _book(self, session: Session, given: OperationInput) -> Answer:
+        series = sent_series(given) if session.call.id is None else None
+        if series is not None:
+            patients = await patients_of(session, given)
+            first_id = new_id()
+            replaced = await self._cancel_replaced(session, given, first_id)
+            return await take_series(
+                session,
+                self._desk.series,
+                series,
+                lambda subject: self._new_resource(session, subject, patients, given),
+                hold=False,
+                replaces=replaced,
+                first_id=first_id if replaced is not None else None,
+            )
         subject = subject_of(given, session.call.id)
         patients = await patients_of(session, given)
         existing, own_id = await self._existing(session, subject), new_id()
-        replaced = await self._cancel_replaced(session, given, existing.id if existing is not None else own_id)
+        replaced = await self._cancel_replaced(
+            session, given, existing.id if existing is not None else own_id
+        )
+        if existing is not None and await self._is_held_series(session, existing, subject, given):
+            resource = with_patients(self._desk.repository.resource(existing), patients)
+            resource = checked({**_commented(resource, given), "status": "booked"})
+            booked = await self._desk.series.confirm(session.connection, session.context, existing, resource)
+            return await answer_with_series(session, Taken(tuple(booked)), created=False)
         if existing is not None:
             stored = await self._book_existing(session, existing, subject.resource, patients, given, replaced)
         else:
@@ -93,6 +123,15 @@ class BookOperation:
                 session.connection, session.context, resource, replaces=replaced, own_id=own_id
             )
         return await answer_with(session, stored, created=existing is None, wants_bundle=subject.wants_bundle)
+
+    async def _is_held_series(
+        self, session: Session, existing: Stored, subject: Subject, given: OperationInput
+    ) -> bool:
+        """Whether the call confirms one of a series that is held: then all of it, unless it says that it means this one."""
+        facts = self._desk.repository.stored_facts(existing)
+        if facts.occurrence is None or facts.status != "pending" or subject.resource is not None:
+            return False
+        return scope_in(given) != "this"
 
     async def _existing(self, session: Session, subject: Subject) -> Stored | None:
         """The stored appointment that the call is about, locked; None for a proposal or a new resource.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from creneau_booking.api.appointments import AppointmentStore
 from creneau_booking.api.patients import PatientStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.series import Series
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.slots import SlotStore
 from creneau_booking.words.phrases import when
@@ -34,6 +35,7 @@ class Desk:
     store: AppointmentStore
     repository: AppointmentRepository
     handlers: AppointmentHandlers
+    series: Series
     slots: SlotStore
     patients: PatientStore
 

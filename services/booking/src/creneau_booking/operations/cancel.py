@@ -1,15 +1,18 @@
 """`Appointment/$cancel`: give an appointment up, with a reason and a word to the other side.
 
 As a PATCH to `cancelled`, with the same rules: a patient's until the agenda's deadline, the slots free in the same
-transaction, their references kept. What is cancelled already is answered as it is.
+transaction, their references kept. What is cancelled already is answered as it is. Of what the waiting list offers it is the
+refusal: whoever waits goes on waiting; `$cancel` again leaves the list.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.operations.subject import id_of_subject
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.rest.exchange import Answer
@@ -30,6 +33,7 @@ DEFINITION = operation_definition(
         parameter("cancelation-reason", "CodeableConcept"),
         parameter("comment", "string"),
         parameter("note", "string"),
+        parameter("scope", "code"),
         parameter("return", "Appointment", use="out", minimum=1),
     ],
     affects_state=True,
@@ -53,20 +57,27 @@ class CancelOperation:
     async def _cancel(self, session: Session, given: OperationInput) -> Answer:
         current = await session.locked(await id_of_subject(session, given))
         resource = self._desk.repository.resource(current)
-        if resource["status"] == "cancelled":
+        scope = scope_in(given) or "this"
+        if resource["status"] == "cancelled" and scope == "this":
             return await answer_with(session, current, created=False, wants_bundle=False)
+        if self._desk.repository.stored_facts(current).is_offer:
+            refused = checked({**resource, "status": "waitlist"})
+            stored = await self._desk.handlers.change(session.connection, session.context, current, refused)
+            return await answer_with(session, stored, created=False, wants_bundle=False)
         reason, note = _reason(given), _note(given)
         if session.access.patient_ids is not None and reason and "text" in reason:
             # Of a patient's reason only the code is kept as such; their words are for whoever reads them.
             note = note or str(reason["text"])
             reason = {name: value for name, value in reason.items() if name != "text"}
         named = {"cancelationReason": reason} if reason else {}
+        resource = checked({**resource, **named, "status": "cancelled"})
+        if scope != "this":
+            cancelled = await self._desk.series.cancel(
+                session.connection, session.context, current, resource, scope, note=note
+            )
+            return await answer_with_series(session, Taken(tuple(cancelled)), created=False)
         stored = await self._desk.handlers.change(
-            session.connection,
-            session.context,
-            current,
-            checked({**resource, **named, "status": "cancelled"}),
-            note=note,
+            session.connection, session.context, current, resource, note=note
         )
         return await answer_with(session, stored, created=False, wants_bundle=False)
 

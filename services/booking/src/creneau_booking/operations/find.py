@@ -7,15 +7,32 @@ AND between kinds of actor, OR within a kind; what is held or taken through anot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import orjson
+
+from creneau_booking.domain.joint import Series, Together
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
-from creneau_booking.operations.find_query import slot_query
+from creneau_booking.operations.find_query import (
+    PATIENTS,
+    SERVICE,
+    identifier_of,
+    named_in,
+    series_of,
+    slot_query,
+)
+from creneau_booking.operations.find_together import Common, TogetherSearch, proposal_of, with_series
 from creneau_booking.operations.references import id_of
+from creneau_booking.operations.services import of_services
+from creneau_booking.operations.soonest_query import CURSORS, pairs_of
 from creneau_booking.storage.agenda import actors_of_schedules
+from creneau_booking.storage.agenda_states import remark, remarks_on
+from creneau_booking.storage.candidates import Period
+from creneau_booking.storage.joint_agendas import visits_of, zones_of
+from creneau_booking.storage.logical import identified
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_shared.clock import PARIS
 from creneau_shared.database.pool import Connection
@@ -23,21 +40,27 @@ from creneau_shared.errors import BadRequest, Issue, Unprocessable
 from creneau_shared.fhir.audit import Event
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import dumps, loads
-from creneau_shared.fhir.outcome import Language, operation_outcome
+from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest import searching
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.rest.reading import ID
 from creneau_shared.fhir.search.bundle import Entry, Link, outcome_entry, query_url, write_bundle
+from creneau_shared.fhir.search.cursor import Cursor, query_digest
 from creneau_shared.fhir.search.execute import search as run_search
-from creneau_shared.fhir.search.request import Limits
-from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
+from creneau_shared.fhir.search.registry import parameters_of
+from creneau_shared.fhir.search.request import Clause, DateValue, Limits
+from creneau_shared.fhir.search.sql import Catalog, RowPlace
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.security.access import Access
 
 PROPOSAL_PREFIX = "proposal."
 COUNT_DEFAULT = 20
 COUNT_MAX = 500
+REMARKS_MAX = 10
+"""of how many who are named it is said why nothing is proposed"""
 TOTAL_MAX = 1000
 """slots are counted so far; of more, or where too much would have to be looked through, there is no total"""
 
@@ -55,11 +78,23 @@ DEFINITION = operation_definition(
         parameter("specialty", "CodeableConcept", maximum="*"),
         parameter("visit-type", "CodeableConcept", maximum="*"),
         parameter("service-type", "CodeableConcept", maximum="*"),
+        parameter("service-type-reference", "Reference", maximum="*"),
+        parameter("practitioner-role", "Reference", maximum="*"),
+        parameter("device", "Reference", maximum="*"),
         parameter("schedule", "Reference", maximum="*"),
+        parameter("all-required", "boolean"),
         parameter("patient-reference", "Reference", maximum="*"),
         parameter("patient-resource", "Patient", maximum="*"),
         parameter("ignore-appointment", "Reference"),
+        parameter("occurrence-count", "integer"),
+        parameter("occurrence-interval", "integer"),
+        parameter("timing", "Timing"),
+        parameter("reason", "CodeableConcept", maximum="*"),
+        parameter("referral-identifier", "Identifier"),
+        parameter("insurance-reference", "Reference", maximum="*"),
+        parameter("coverage", "Coverage", maximum="*"),
         parameter("_count", "integer"),
+        parameter("cursor", "string"),
         parameter("return", "Bundle", use="out", minimum=1),
     ],
     affects_state=False,
@@ -70,9 +105,10 @@ DEFINITION = operation_definition(
 class FindOperation:
     """`$find` over the slots of this service."""
 
-    def __init__(self, window_days_max: int, per_agenda_max: int) -> None:
+    def __init__(self, window_days_max: int, per_agenda_max: int, gathered_max: int) -> None:
         self._window_days_max = window_days_max
         self._per_agenda_max = per_agenda_max
+        self._gathered_max = gathered_max
 
     def declare(self) -> Operation:
         return Operation(DEFINITION, self.handle)
@@ -81,43 +117,116 @@ class FindOperation:
         """Search the free slots that could be booked, and propose them."""
         request, service = call.request, call.service
         given = OperationInput.of(request)
-        start, end = self._window(given, request.now)
-        count = _count(given)
-        access = request.access("Slot", "s")
-        pairs = slot_query(given, start, end)
-        if access.patient_ids is not None:
-            pairs.append(("bookable", "true"))
-        wanted = searching.parse(service, request, "Slot", pairs, strict=True)
-        wanted = replace(wanted, count=count, limits=Limits(total_counted_max=TOTAL_MAX))
-        scope = searching.scope_of(access)
+        start, end = self._window(given)
+        asked = _Asked(
+            call,
+            given,
+            access=request.access("Slot", "s"),
+            start=start,
+            end=end,
+            count=_count(given),
+            series=series_of(given),
+        )
         others = [service.catalog.table(name) for name in service.catalog.types if name != "Slot"]
         async with service.connection() as connection:
             ignored = await _ignored(connection, call, given)
             consumer = await consumer_for(
-                connection, access, given, request.now, per_agenda_max=self._per_agenda_max, besides=ignored
+                connection,
+                asked.access,
+                given,
+                request.now,
+                per_agenda_max=self._per_agenda_max,
+                besides=ignored,
             )
             catalog = Catalog([SlotTable(consumer=consumer, besides=ignored), *others])
-            result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
-            slots = [loads(row.content) for row in result.matches]
-            schedules = [id_of(slot["schedule"]) for slot in slots]
-            actors = await actors_of_schedules(connection, schedules)
-            judged = named_patients(given) & (access.patient_ids or frozenset())
+            visits = await _elsewhere(connection, asked, ignored)
+            if visits is not None or asked.needs_several():
+                page = await self._together(connection, asked, catalog, visits or [])
+            else:
+                page = await self._slots(connection, asked, catalog)
+            remarks = [] if page.proposals else await _why_nothing(connection, asked)
+            judged = named_patients(given) & (asked.access.patient_ids or frozenset())
             if judged:  # the practices' rules looked at their age and appointments
                 await service.auditor.record(connection, request, Event("E", "Appointment", patients=judged))
-        patients = given.references("patient-reference", "patient")
+        return _answer(asked, page, remarks)
+
+    async def _slots(self, connection: Connection, asked: _Asked, catalog: Catalog) -> _Page:
+        """Each slot is a proposal: whoever is named is of one agenda."""
+        request, service = asked.call.request, asked.call.service
+        pairs = slot_query(asked.given, asked.start, asked.end)
+        if asked.access.patient_ids is not None:
+            pairs.append(("bookable", "true"))
+        if asked.cursor:
+            pairs.append((CURSOR_PARAMETER, asked.cursor))
+        wanted = searching.parse(service, request, "Slot", pairs, strict=True)
+        conditions = await of_services(connection, service, request, asked.given)
+        wanted = replace(
+            wanted,
+            conditions=(*wanted.conditions, _to_come(request.now), *conditions),
+            count=asked.count,
+            limits=Limits(total_counted_max=TOTAL_MAX),
+        )
+        scope = searching.scope_of(asked.access)
+        result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
+        slots = [loads(row.content) for row in result.matches]
+        schedules = [id_of(slot["schedule"]) for slot in slots]
+        actors = await actors_of_schedules(connection, schedules)
         proposals = [
-            _proposal(slot, actors.get(schedule, ()), patients)
+            _proposal(slot, actors.get(schedule, ()), asked.patients)
             for slot, schedule in zip(slots, schedules, strict=True)
         ]
-        entries = [
-            Entry(f"{service.base_url}/Appointment/{p['id']}", dumps(p), {"mode": "match"}) for p in proposals
-        ]
-        if result.next_cursor is not None:
-            entries.append(outcome_entry(_more(result.total, len(proposals), request.language)))
-        links = [Link("self", query_url(f"{service.base_url}/Appointment/$find", request.query))]
-        return Answer(200, write_bundle("searchset", entries, total=result.total, links=links))
+        return _Page([[proposal] for proposal in proposals], result.total, result.next_cursor)
 
-    def _window(self, given: OperationInput, now: datetime) -> tuple[datetime, datetime]:
+    async def _together(
+        self, connection: Connection, asked: _Asked, catalog: Catalog, elsewhere: Sequence[Period]
+    ) -> _Page:
+        """Of several agendas at one time, in the order of preference, or in series."""
+        request, service = asked.call.request, asked.call.service
+        search = TogetherSearch(
+            asked.call,
+            connection,
+            catalog,
+            searching.scope_of(asked.access),
+            asked.given,
+            conditions=(*await of_services(connection, service, request, asked.given), _to_come(request.now)),
+            bookable=asked.access.patient_ids is not None,
+            gathered_max=self._gathered_max,
+        )
+        common = await search.run(asked.start, asked.end, asked.series, elsewhere)
+        digest = query_digest("Appointment/$find", pairs_of(asked.given))
+        found = common.found
+        if asked.cursor:
+            place = _place(service.cursors.decode(asked.cursor, digest))
+            found = [
+                visits for visits in found if (visits[0].start, visits[0].ranks, visits[0].slots) > place
+            ]
+        shown = found[: asked.count]
+        cursor = None
+        if len(found) > len(shown):
+            last = shown[-1][0]
+            said = dumps([list(last.ranks), list(last.slots)]).decode()
+            cursor = service.cursors.encode(Cursor(RowPlace((last.start, said))), digest)
+        zones = (
+            await zones_of(connection, sorted({visits[0].agendas[0] for visits in shown}))
+            if asked.series
+            else {}
+        )
+        proposals = []
+        for visits in shown:
+            told = [self._proposed(one, common, asked.patients) for one in visits]
+            if asked.series is not None:
+                told = with_series(told, asked.series, zones[visits[0].agendas[0]])
+            proposals.append(told)
+        return _Page(proposals, None if common.cut else len(common.found), cursor)
+
+    @staticmethod
+    def _proposed(one: Together, common: Common, patients: Sequence[Resource]) -> Resource:
+        slot = common.slots[one.slots[0]]
+        if len(one.slots) == 1:
+            return _proposal(slot, common.actors.get(one.agendas[0], ()), patients)
+        return proposal_of(one, common, patients)
+
+    def _window(self, given: OperationInput) -> tuple[datetime, datetime]:
         start, end = (_moment(given, name) for name in ("start", "end"))
         if end[1] <= start[0]:
             raise Unprocessable(
@@ -134,7 +243,118 @@ class FindOperation:
                 expression="Parameters.parameter.where(name='end')",
                 details_code="window-too-long",
             )
-        return max(start[0], now), end[1]
+        return start[0], end[1]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One call, read."""
+
+    call: OperationCall
+    given: OperationInput
+    access: Access
+    start: datetime
+    end: datetime
+    count: int
+    series: Series | None
+
+    @property
+    def cursor(self) -> str:
+        return str(self.given.first(*CURSORS) or "")
+
+    @property
+    def patients(self) -> list[Resource]:
+        return self.given.references(*PATIENTS)
+
+    def needs_several(self) -> bool:
+        """Whether agendas are put together, or in an order of preference, or visits in series."""
+        named = [one for one in named_in(self.given) if one.kind != SERVICE]
+        return self.series is not None or len(named) > 1 or any(len(one.references) > 1 for one in named)
+
+
+@dataclass(frozen=True)
+class _Page:
+    """Proposals, each with the later visits of its series; `total` None: not known."""
+
+    proposals: list[list[Resource]]
+    total: int | None
+    cursor: str | None
+
+
+def _answer(asked: _Asked, page: _Page, remarks: Sequence[Issue]) -> Answer:
+    request, service = asked.call.request, asked.call.service
+    entries = [
+        Entry(
+            f"{service.base_url}/Appointment/{visit['id']}",
+            dumps(visit),
+            {"mode": "include" if number else "match"},
+        )
+        for visits in page.proposals
+        for number, visit in enumerate(visits)
+    ]
+    issues = list(remarks)
+    if page.cursor is not None:
+        issues.append(_more(page.total, len(page.proposals)))
+    if issues:
+        entries.append(outcome_entry(dumps(operation_outcome(issues, request.language))))
+    url, pairs = f"{service.base_url}/Appointment/$find", service.shown(request, pairs_of(asked.given))
+    links = [
+        Link("self", query_url(url, [*pairs, *([(CURSOR_PARAMETER, asked.cursor)] if asked.cursor else [])]))
+    ]
+    if page.cursor is not None:
+        links.append(Link("next", query_url(url, [*pairs, (CURSOR_PARAMETER, page.cursor)])))
+    return Answer(200, write_bundle("searchset", entries, total=page.total, links=links))
+
+
+def _place(cursor: Cursor) -> tuple[datetime, tuple[int, ...], tuple[str, ...]]:
+    start, said = cursor.place.values
+    ranks, slots = orjson.loads(said)
+    return start, tuple(ranks), tuple(slots)
+
+
+def _to_come(now: datetime) -> Clause:
+    """Condition: the slot has not begun."""
+    moment = DateValue("ge", now, now + timedelta(microseconds=1))
+    return Clause(parameters_of("Slot")["start"], None, ((moment,),))
+
+
+async def _why_nothing(connection: Connection, asked: _Asked) -> list[Issue]:
+    """Of each of a few who are named: why nothing is proposed."""
+    named = [one for one in named_in(asked.given) if one.kind != "Device"]
+    logical = await identified(
+        connection, [(n.kind, token) for n in named for r in n.references if (token := identifier_of(r))]
+    )
+    references = [
+        f"{one.kind}/{id_}"
+        for one in named
+        for r in one.references
+        for id_ in ([id_of(r)] if not identifier_of(r) else logical.get((one.kind, identifier_of(r)), ()))
+    ]
+    if not references:
+        return [remark("agenda-not-connected" if named else "no-free-slot")]
+    return await remarks_on(connection, references[:REMARKS_MAX], frozenset(), asked.call.request.now)
+
+
+async def _elsewhere(connection: Connection, asked: _Asked, ignored: str | None) -> list[Period] | None:
+    """When the patients whom a practice names, and may see, are elsewhere already; None: it names nobody, or looks for
+    itself, as a patient does, whose own visits the rules know."""
+    ids = named_patients(asked.given)
+    rights = asked.call.request.rights
+    if (
+        asked.access.patient_ids is not None
+        or not ids
+        or rights is None
+        or rights.reach("Patient", "r") is None
+    ):
+        return None
+    required = rights.access("Patient", "r").required
+    store = asked.call.service.served("Patient").store
+    seen = [
+        id_
+        for id_ in sorted(ids)
+        if ID.match(id_) and (required is None or await store.has_any_term(connection, id_, required))
+    ]
+    return await visits_of(connection, seen, asked.start, asked.end, besides=ignored or "") if seen else None
 
 
 async def _ignored(connection: Connection, call: OperationCall, given: OperationInput) -> str | None:
@@ -199,13 +419,12 @@ def _proposal(slot: Resource, actors: Sequence[str], patients: Sequence[Resource
     }
 
 
-def _more(total: int | None, shown: int, language: Language) -> bytes:
+def _more(total: int | None, shown: int) -> Issue:
     fr, en = ("Plus de ", "More than ") if total is None else ("", "")
     found = shown if total is None else total
-    issue = Issue(
+    return Issue(
         "informational",
         f"{fr}{found} créneaux conviennent ; les premiers sont proposés. Augmentez _count pour en voir plus.",
         f"{en}{found} slots fit; the first ones are proposed. Raise _count to see more.",
         severity="information",
     )
-    return dumps(operation_outcome([issue], language))

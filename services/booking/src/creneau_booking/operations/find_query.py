@@ -1,54 +1,151 @@
-"""The Slot search that a call of `$find` stands for: AND between kinds of actor, OR within a kind."""
+"""What a call of `$find` asks: AND between kinds of actor, OR within a kind, in the spellings of IHE, Argonaut and Medplum.
+
+| | IHE ITI-115 | Argonaut | Medplum |
+|---|---|---|---|
+| when | start, end | start, end | start, end |
+| with whom | practitioner, organization | practitioner, organization | schedule |
+| where | location-reference, location-string | location-reference, location-string | schedule |
+| for what | specialty, visit-type, reason | specialty, visit-type, reason | service-type-reference |
+| for whom | patient-reference, patient-resource | patient-reference, patient-resource | – |
+| how often | timing | – | occurrence-count |
+| beside | referral-identifier, insurance-reference | coverage | ignore-appointment |
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from creneau_booking.domain.joint import Series
 from creneau_booking.operations.references import id_of
+from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
 
 ACTORS: Mapping[tuple[str, ...], str] = {
-    ("practitioner", "practitioner-reference"): "schedule.actor:Practitioner",
-    ("location-reference", "location"): "schedule.actor:Location",
-    ("service-type-reference", "healthcare-service"): "schedule.actor:HealthcareService",
+    ("practitioner", "practitioner-reference"): "Practitioner",
+    ("practitioner-role", "practitioner-role-reference"): "PractitionerRole",
+    ("location-reference", "location"): "Location",
+    ("device", "device-reference"): "Device",
+    ("service-type-reference", "healthcare-service"): "HealthcareService",
 }
-"""Operation parameters → the search parameter that they become."""
-
+"""Operation parameters → the type of actor that they name."""
 ORGANIZATION = "schedule.actor:PractitionerRole.organization"
 CODES = {"specialty": "specialty", "visit-type": "service-type", "service-type": "service-type"}
+SERVICE = "HealthcareService"
+PATIENTS = ("patient-reference", "patient")
+OCCURRENCES_MAX = 12
+WEEKS_MAX = 8
+KINDS_OF_AGENDA = ("Practitioner", "PractitionerRole", "Patient", "Device", "HealthcareService", "Location")
+"""what an agenda is of, whatever else it names: the first of these"""
 
 Pairs = list[tuple[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Those of one kind of whom one has to take part; `kind`: a type, or `Schedule`."""
+
+    kind: str
+    references: tuple[Resource, ...]
+
+
+def named_in(given: OperationInput) -> list[Named]:
+    """The kinds that the call names, each with who is named of it, in the order of preference."""
+    found = [Named(kind, tuple(given.references(*names))) for names, kind in ACTORS.items()]
+    found.append(Named("Schedule", tuple(given.references("schedule"))))
+    return [named for named in found if named.references]
+
+
+def all_required(given: OperationInput) -> bool:
+    """Whether of each kind everybody who is named has to take part."""
+    return str(given.first("all-required", "joint") or "").lower() == "true"
+
+
 def slot_query(given: OperationInput, start: datetime, end: datetime) -> Pairs:
-    """The pairs of the search, for slots within `[start, end)`."""
-    pairs = [("status", "free"), ("start", f"ge{start.isoformat()}"), ("end", f"le{end.isoformat()}")]
-    for names, path in ACTORS.items():
-        pairs += _by_reference(given.references(*names), path)
-    pairs += _by_reference(given.references("organization"), ORGANIZATION)
-    if schedules := [id_of(reference) for reference in given.references("schedule")]:
-        pairs.append(("schedule", ",".join(schedules)))
-    for name, search_name in CODES.items():
-        if codes := given.codes(name):
-            pairs.append((search_name, ",".join(codes)))
+    """The pairs of the search, for slots within `[start, end)`: whoever is named is of one agenda."""
+    pairs = [*times(start, end)]
+    for named in named_in(given):
+        if named.kind == SERVICE:
+            continue  # by its type as well: `operations.services`
+        path = "schedule" if named.kind == "Schedule" else f"schedule.actor:{named.kind}"
+        pairs += _by_reference(named.references, path)
+    return [*pairs, *organization_and_place(given), *codes(given)]
+
+
+def times(start: datetime, end: datetime) -> Pairs:
+    """Free slots within `[start, end)`."""
+    return [("status", "free"), ("start", f"ge{start.isoformat()}"), ("end", f"le{end.isoformat()}")]
+
+
+def organization_and_place(given: OperationInput) -> Pairs:
+    pairs = _by_reference(given.references("organization"), ORGANIZATION)
     if places := given.texts("location-string"):
         pairs.append(("schedule.actor:Location.address", ",".join(places)))
     return pairs
 
 
+def codes(given: OperationInput) -> Pairs:
+    """What the visit is for."""
+    return [
+        (search_name, ",".join(wanted))
+        for name, search_name in CODES.items()
+        if (wanted := given.codes(name))
+    ]
+
+
 def _by_reference(references: Sequence[Resource], path: str) -> Pairs:
     """Literal references by id, logical ones by identifier."""
     ids = [id_of(reference) for reference in references if "reference" in reference]
-    identifiers = [
-        f"{identifier.get('system', '')}|{identifier.get('value', '')}"
-        for reference in references
-        if "reference" not in reference and (identifier := reference.get("identifier"))
-    ]
+    identifiers = [token for reference in references if (token := identifier_of(reference))]
     pairs = []
     if ids:
         pairs.append((path, ",".join(ids)))
     if identifiers:
         pairs.append((f"{path}.identifier", ",".join(identifiers)))
     return pairs
+
+
+def identifier_of(reference: Resource) -> str:
+    """The identifier (`system|value`) of a logical reference; empty for a literal one."""
+    identifier = reference.get("identifier")
+    if "reference" in reference or not isinstance(identifier, dict):
+        return ""
+    return f"{identifier.get('system', '')}|{identifier.get('value', '')}"
+
+
+def series_of(given: OperationInput) -> Series | None:
+    """How many visits, and how often: `occurrence-count` (weekly, or every `occurrence-interval` weeks; Medplum), or IHE's
+    `timing`."""
+    timing = given.first("timing")
+    repeat = timing.get("repeat", {}) if isinstance(timing, dict) else {}
+    count = given.first("occurrence-count")
+    weeks = given.first("occurrence-interval", "week-interval")
+    if count is None and isinstance(repeat, dict) and "count" in repeat:
+        if repeat.get("periodUnit") != "wk" or repeat.get("frequency", 1) != 1:
+            raise Unprocessable(
+                "Une série est d'une visite toutes les n semaines (frequency 1, periodUnit wk).",
+                "A series is of one visit every n weeks (frequency 1, periodUnit wk).",
+                expression="Parameters.parameter.where(name='timing')",
+                details_code="series-form",
+            )
+        count, weeks = repeat["count"], repeat.get("period", 1)
+    if count is None or count == "":
+        return None
+    number = _whole(count, "occurrence-count", 1, OCCURRENCES_MAX)
+    every = _whole(1 if weeks in (None, "") else weeks, "occurrence-interval", 1, WEEKS_MAX)
+    return Series(number, every) if number > 1 else None
+
+
+def _whole(value: Any, name: str, least: int, most: int) -> int:
+    text = str(value).removesuffix(".0")
+    if not text.isdigit() or not least <= int(text) <= most:
+        raise BadRequest(
+            f"« {name} » attend un nombre de {least} à {most} ; reçu « {value} ».",
+            f"“{name}” takes a number from {least} to {most}; got “{value}”.",
+            code="value",
+            expression=f"Parameters.parameter.where(name='{name}')",
+        )
+    return int(text)

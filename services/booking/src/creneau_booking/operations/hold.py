@@ -15,8 +15,10 @@ from creneau_booking.operations.booking import (
     refused_for_ihe,
 )
 from creneau_booking.operations.definitions import operation_definition, parameter
+from creneau_booking.operations.series import sent_series, take_series
 from creneau_booking.operations.subject import (
     BARE,
+    Subject,
     is_proposal,
     new_resource,
     patients_of,
@@ -26,6 +28,7 @@ from creneau_shared.errors import Conflict
 from creneau_shared.fhir.rest.exchange import Answer, http_date
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.storage.store import Resource
 
 DEFINITION = operation_definition(
     "hold",
@@ -34,9 +37,9 @@ DEFINITION = operation_definition(
     [
         parameter("appointment-reference", "Reference"),
         parameter("appt-id", "uri"),
-        parameter("appt-resource", "Appointment"),
-        parameter("appointment-resource", "Appointment"),
-        parameter("appointment", "Appointment"),
+        parameter("appt-resource", "Resource", maximum="*"),
+        parameter("appointment-resource", "Appointment", maximum="*"),
+        parameter("appointment", "Appointment", maximum="*"),
         parameter("patient-id", "uri", maximum="*"),
         parameter("patient-reference", "Reference", maximum="*"),
         parameter("patient-resource", "Patient"),
@@ -67,12 +70,21 @@ class HoldOperation:
             raise
 
     async def _hold(self, session: Session, given: OperationInput) -> Answer:
+        series = sent_series(given) if session.call.id is None else None
+        if series is not None:
+            patients = await patients_of(session, given)
+            return await take_series(
+                session,
+                self._desk.series,
+                series,
+                lambda subject: self._proposed(session, subject, patients),
+                hold=True,
+            )
         subject = subject_of(given, session.call.id)
         if subject.id is not None and not is_proposal(subject.id):
             return await self._hold_stored(session, subject.id, subject.wants_bundle)
         patients = await patients_of(session, given)
-        resource = await new_resource(session, self._desk.slots, subject, patients)
-        resource = checked({**resource, "status": "proposed"})
+        resource = await self._proposed(session, subject, patients)
         session.require_own(resource)
         stored, until = await self._desk.handlers.hold(session.connection, session.context, resource)
         return await answer_with(
@@ -82,6 +94,10 @@ class HoldOperation:
             wants_bundle=subject.wants_bundle,
             headers={"Expires": http_date(until)},
         )
+
+    async def _proposed(self, session: Session, subject: Subject, patients: list[Resource]) -> Resource:
+        resource = await new_resource(session, self._desk.slots, subject, patients)
+        return checked({**resource, "status": "proposed"})
 
     async def _hold_stored(self, session: Session, id_: str, wants_bundle: bool) -> Answer:
         """Hold for an appointment that was stored as a request, or hold again what is held already."""

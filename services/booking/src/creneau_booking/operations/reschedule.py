@@ -12,9 +12,11 @@ from datetime import datetime
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.changes import require_movable
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.references import id_of
+from creneau_booking.operations.series import answer_with_series, scope_in
 from creneau_booking.storage.agenda import slots_between
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
@@ -33,6 +35,7 @@ DEFINITION = operation_definition(
         parameter("slot", "Reference", maximum="*"),
         parameter("start", "dateTime"),
         parameter("schedule", "Reference", maximum="*"),
+        parameter("scope", "code"),
         parameter("return", "Appointment", use="out", minimum=1),
     ],
     affects_state=True,
@@ -61,6 +64,12 @@ class RescheduleOperation:
         before = repository.stored_facts(current)
         require_movable(before.status)
         resource = await self._moved(session, repository.resource(current), before, given)
+        scope = scope_in(given) or "this"
+        if scope != "this":
+            moved = await self._desk.series.move(
+                session.connection, session.context, current, resource, scope
+            )
+            return await answer_with_series(session, Taken(tuple(moved)), created=False)
         stored = await self._desk.handlers.change(
             session.connection, session.context, current, resource, move=True
         )

@@ -5,6 +5,8 @@ No guide has this operation; its parameters are named as those of `Appointment/$
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.soonest_query import (
@@ -15,9 +17,11 @@ from creneau_booking.operations.soonest_query import (
     pairs_of,
     sought,
 )
+from creneau_booking.storage.agenda_states import remark, remarks_on
 from creneau_booking.storage.logical import identified
 from creneau_booking.storage.slot_table import SlotTable
-from creneau_booking.storage.soonest import First, Soonest, SoonestSearch
+from creneau_booking.storage.soonest import First, Soonest, SoonestSearch, Sought
+from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.audit import Event
 from creneau_shared.fhir.json import dumps
@@ -38,6 +42,8 @@ from creneau_shared.ids import new_id
 
 COUNT_DEFAULT = 20
 COUNT_MAX = 100
+STATES_TOLD_MAX = 30
+"""of how many who are named it is said why they have no free slot"""
 CODE = "string"
 
 DEFINITION = operation_definition(
@@ -113,6 +119,7 @@ class SoonestOperation:
             if text := given.first(*CURSORS):
                 values = service.cursors.decode(str(text), digest).place.values
                 after = (values[0], values[1])
+            with_facets = after is None and str(given.first("facets")).lower() != "false"
             consumer = await consumer_for(
                 connection, access, given, request.now, per_agenda_max=self._per_agenda_max
             )
@@ -121,13 +128,15 @@ class SoonestOperation:
             catalog = service.catalog.with_table(SlotTable(service.clock, consumer=consumer))
             search = SoonestSearch(
                 connection, catalog, scope, asked.conditions, consumer, wanted,
-                now=request.now, read_max=self._read_max,
+                now=request.now, read_max=self._read_max, counting=with_facets,
             )  # fmt: skip
             page = await search.page(count, after)
             includer = Includer(catalog, scope, INCLUDES, Limits())
             included = await includer.follow(connection, [_followed(one) for one in page.found])
-            with_facets = after is None and str(given.first("facets")).lower() != "false"
-            facets = await search.facets() if with_facets else None
+            facets = search.facets() if with_facets else None
+            states = (
+                [] if after is not None or page.more else await _states(connection, wanted, page, request.now)
+            )
             judged = named_patients(given) & (access.patient_ids or frozenset())
             if judged:  # the practices' rules looked at their age and appointments
                 await service.auditor.record(connection, request, Event("E", "Slot", patients=judged))
@@ -136,7 +145,7 @@ class SoonestOperation:
             Entry(f"{service.base_url}/{row.type}/{row.id}", row.content, {"mode": "include"})
             for row in included
         ]
-        issues = [*_ignored(given), *_remarks(page), *includer.issues]
+        issues = [*_ignored(given), *_remarks(page), *states, *includer.issues]
         if issues:
             entries.append(outcome_entry(dumps(operation_outcome(issues, request.language))))
         if facets is not None:
@@ -150,6 +159,17 @@ class SoonestOperation:
             cursor = service.cursors.encode(Cursor(RowPlace(last), page.total), digest)
             links.append(Link("next", query_url(url, [*shown, (CURSOR_PARAMETER, cursor)])))
         return Answer(200, write_bundle("searchset", entries, total=page.total, links=links))
+
+
+async def _states(connection: Connection, wanted: Sought, page: Soonest, now: datetime) -> list[Issue]:
+    """Why some of those who are named, or nobody at all, have a free slot."""
+    references = [reference for group in wanted.named for reference in group]
+    if len(references) > STATES_TOLD_MAX or (page.found and len(references) < 2):
+        return []
+    if not references:
+        named = bool(wanted.named)
+        return [] if page.found else [remark("agenda-not-connected" if named else "no-free-slot")]
+    return await remarks_on(connection, references, frozenset(one.schedule for one in page.found), now)
 
 
 def _followed(one: First) -> Found:

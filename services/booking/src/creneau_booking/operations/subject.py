@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.operations.booking import Session
 from creneau_booking.operations.find import PROPOSAL_PREFIX
+from creneau_booking.operations.find_together import JOINT_PREFIX, read_joint_id
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.agenda import agenda_actors
+from creneau_booking.storage.joint_agendas import slots_covering
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import BadRequest, NotFound, Unprocessable
@@ -110,7 +113,7 @@ async def _identified(session: Session, identifiers: Sequence[Resource]) -> str:
 
 
 def is_proposal(id_: str) -> bool:
-    return id_.startswith(PROPOSAL_PREFIX)
+    return id_.startswith((PROPOSAL_PREFIX, JOINT_PREFIX))
 
 
 async def proposed_resource(
@@ -118,29 +121,63 @@ async def proposed_resource(
 ) -> Resource:
     """The appointment that a proposal of `$find` stands for; NotFound when its slot is gone, or not for the caller to
     see."""
+    if id_.startswith(JOINT_PREFIX):
+        return await _joint_resource(connection, request, slots, id_)
     slot_id = id_.removeprefix(PROPOSAL_PREFIX)
+    slot = await _shown(connection, request, slots, slot_id)
+    return await _resource_of(connection, [slot], slot["start"], slot["end"])
+
+
+async def _joint_resource(
+    connection: Connection, request: FhirRequest, slots: SlotStore, id_: str
+) -> Resource:
+    """Of several agendas: the slots that cover its time now."""
+    read = read_joint_id(id_)
+    if read is None:
+        raise _no_longer()
+    minutes, length, agendas = read
+    start = datetime.fromtimestamp(minutes * 60, UTC)
+    found = await slots_covering(connection, agendas, start, start + length)
+    if found is None:
+        raise _no_longer()
+    resources = [await _shown(connection, request, slots, slot_id) for slot_id in found]
+    begin, end = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in (start, start + length))
+    return await _resource_of(connection, resources, begin, end)
+
+
+async def _shown(connection: Connection, request: FhirRequest, slots: SlotStore, slot_id: str) -> Resource:
+    """A slot of a proposal, if the caller may see it."""
     stored = await slots.read(connection, slot_id)
     required = request.access("Slot", "r").required
     shown = required is None or await slots.has_any_term(connection, slot_id, required)
     if stored is None or stored.content is None or not shown:
-        raise NotFound(
-            "Cette proposition n'existe plus ; cherchez de nouveau.",
-            "This proposal no longer exists; search again.",
-            expression="Parameters.parameter",
-        )
-    slot = loads(stored.content)
-    actors = (await agenda_actors(connection, [slot_id])).get(slot_id, ())
+        raise _no_longer()
+    return loads(stored.content)
+
+
+async def _resource_of(connection: Connection, slots: Sequence[Resource], start: str, end: str) -> Resource:
+    ids = [slot["id"] for slot in slots]
+    of_each = await agenda_actors(connection, ids)
+    actors = dict.fromkeys(actor for id_ in ids for actor in of_each.get(id_, ()))
     return {
         "resourceType": "Appointment",
         "status": "proposed",
-        **{name: slot[name] for name in SAID_BY_SLOT if name in slot},
-        "start": slot["start"],
-        "end": slot["end"],
-        "slot": [{"reference": f"Slot/{slot_id}"}],
+        **{name: slots[0][name] for name in SAID_BY_SLOT if name in slots[0]},
+        "start": start,
+        "end": end,
+        "slot": [{"reference": f"Slot/{id_}"} for id_ in ids],
         "participant": [
             {"actor": {"reference": a}, "required": "required", "status": "needs-action"} for a in actors
         ],
     }
+
+
+def _no_longer() -> NotFound:
+    return NotFound(
+        "Cette proposition n'existe plus ; cherchez de nouveau.",
+        "This proposal no longer exists; search again.",
+        expression="Parameters.parameter",
+    )
 
 
 async def new_resource(

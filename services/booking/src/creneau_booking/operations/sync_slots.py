@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from creneau_booking.api.schedules import ScheduleStore
-from creneau_booking.domain.synchronising import Conflict, Difference, Reason
+from creneau_booking.domain.synchronising import Contradiction, Difference, Reason
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.slot_feed import read_feed
 from creneau_booking.storage.slot_sync import lock_agenda, own_agenda, synchronise
@@ -137,7 +137,7 @@ def _told(found: Difference, now: str, language: Language) -> Resource:
     return {"resourceType": "Parameters", "parameter": parts}
 
 
-def _conflict(conflict: Conflict) -> Resource:
+def _conflict(conflict: Contradiction) -> Resource:
     slot = conflict.slot
     return {
         "name": "conflict",
@@ -151,7 +151,7 @@ def _conflict(conflict: Conflict) -> Resource:
     }
 
 
-def _issue(conflict: Conflict) -> Issue:
+def _issue(conflict: Contradiction) -> Issue:
     fr, en = _REASONS[conflict.reason]
     slot, appointment = f"Slot/{conflict.slot.id}", f"Appointment/{conflict.slot.taken_by}"
     return Issue(

@@ -41,6 +41,17 @@ def _digest(*parts: str) -> bytes:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=KEY_BYTES).digest()
 
 
+async def await_account(connection: Connection, keys: list[bytes], now: datetime) -> None:
+    """Wait for the turn of an account and of patients, as `act` does, without an act."""
+    await connection.execute(
+        "INSERT INTO booking_action AS known (key, booked, held, cancelled, latest)"
+        " SELECT key, '{}', '{}', '{}', $2 FROM unnest($1::bytea[]) AS acting (key) ORDER BY key"
+        " ON CONFLICT (key) DO UPDATE SET latest = known.latest",
+        keys,
+        now,
+    )
+
+
 async def act(
     connection: Connection, kind: ActionKind, account: bytes, patient: bytes | None, now: datetime
 ) -> tuple[Actions, Actions]:

@@ -27,8 +27,11 @@ from creneau_booking.domain.refusals import UnknownZones
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.access_extensions import rules_of, understood_rules_of
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
+from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import alone, beside_others, keep_agendas
 from creneau_booking.storage.availability.freshness import keep_freshness
+from creneau_booking.storage.availability.groups import resize
+from creneau_booking.storage.availability.places import SlotsSaid, slots_said
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_shared.clock import PARIS, zone_named
 from creneau_shared.database.pool import Connection
@@ -46,6 +49,15 @@ _COLUMNS = (
 )
 _PUT = f"""
 UPDATE agenda SET ({_COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
+"""
+_OTHERWISE = """
+SELECT capacity IS DISTINCT FROM $2::smallint AS capacity,
+  (capacity, parts, adjacent_max) IS DISTINCT FROM ($2::smallint, $3::boolean, $4::smallint) AS any
+FROM agenda JOIN schedule ON schedule_key = key WHERE schedule.id = $1
+"""
+_PUT_SLOTS = """
+UPDATE agenda SET (capacity, parts, adjacent_max) = ROW ($2, $3, $4)
 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 """
 _ACTORS = """
@@ -80,12 +92,28 @@ async def schedule_changed(
     if resource is not None and (zones := tuple(unknown_zones(resource))):
         raise UnknownZones(zones)
     rules = rules_of(resource) if resource is not None else None
+    slots = slots_said(resource) if resource is not None else SlotsSaid()
     await beside_others(connection)
     key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", stored.id)
     await keep_agendas(connection, [key], context.now)
     if resource is not None and rules is not None:
         await _keep(connection, stored.id, resource, rules)
+        await _keep_slots(connection, stored.id, slots, context.now)
         await keep_freshness(connection, stored.id, resource, context.now)
+
+
+async def _keep_slots(connection: Connection, id_: str, said: SlotsSaid, now: datetime) -> None:
+    """What an agenda says of its slots. When it is how many places they have, those of which some are taken follow, once
+    nobody takes or frees them."""
+    values = (said.capacity, said.parts, said.adjacent_max)
+    row = await connection.fetchrow(_OTHERWISE, id_, *values)
+    if row is None or not row["any"]:
+        return
+    if row["capacity"]:
+        await stop_taking(connection, schedule=id_, now=now)
+    await connection.execute(_PUT_SLOTS, id_, *values)
+    if row["capacity"]:
+        await resize(connection, id_, now)
 
 
 async def actor_changed(connection: Connection, reference: str) -> None:
@@ -168,12 +196,12 @@ async def standing_of(
     patient: str,
     now: datetime,
     *,
-    besides: str,
+    besides: Sequence[str],
     hidden_too: bool,
 ) -> tuple[dict[str, AgendaRules], int]:
-    """The rules of the agendas (ids), and how many appointments to come a patient has;
+    """The rules of the agendas (ids), and how many appointments to come a patient has, those of `besides` not counted;
     `hidden_too`: see `upcoming_of`."""
-    rows = await connection.fetch(_STANDING, patient, _TAKING, now, [besides], hidden_too, SHARED, schedules)
+    rows = await connection.fetch(_STANDING, patient, _TAKING, now, besides, hidden_too, SHARED, schedules)
     return {row["id"]: _rules(row) for row in rows if row["id"] is not None}, rows[0]["to_come"]
 
 

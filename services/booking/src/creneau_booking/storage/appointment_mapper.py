@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from creneau_booking.domain.appointment import (
     CANCELLATION_REASONS,
@@ -16,6 +17,7 @@ from creneau_booking.domain.appointment import (
     Participant,
 )
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.storage import series_mapper
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.store import Resource
 
@@ -25,6 +27,9 @@ HIDDEN = "HIDDEN-FROM-PROXIES"
 
 HELD_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/held-until"
 """extension (instant) on an appointment: until when, pending, it keeps its slots"""
+
+WAITING_SINCE = "https://creneau.sante.fr/fhir/StructureDefinition/waiting-since"
+"""extension (instant) on an appointment that waits, or is offered to one that did: since when"""
 
 CANCELABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 RESCHEDULABLE_UNTIL = "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until"
@@ -43,6 +48,7 @@ REPLACED_BY = "https://creneau.sante.fr/fhir/StructureDefinition/replaced-by"
 OURS = frozenset(
     {
         HELD_UNTIL,
+        WAITING_SINCE,
         CANCELABLE_UNTIL,
         RESCHEDULABLE_UNTIL,
         COUNTER_PROPOSAL,
@@ -58,6 +64,8 @@ REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.re
 DOUBLE_BOOKING_REASON = "https://creneau.sante.fr/fhir/StructureDefinition/double-booking-reason"
 """extension (string) on an appointment whose patient may have another one at that time: why"""
 
+WITH_GAP = "https://creneau.sante.fr/fhir/StructureDefinition/appointment-with-gap"
+"""extension (boolean) on an appointment of a practice: its slots need not follow each other"""
 UNANSWERED_CODE = "prov"
 UNANSWERED: Resource = {
     "coding": [{"system": CANCELLATION_REASONS, "code": UNANSWERED_CODE}],
@@ -105,7 +113,10 @@ def facts(appointment: Resource, base_url: str, *, id_: str | None = None, versi
         counter=_counter(appointment),
         cancellation=_cancellation(appointment),
         replaces=_replaced(appointment),
+        with_gap=_extension(appointment, WITH_GAP, "valueBoolean") is True,
+        occurrence=series_mapper.occurrence_of(appointment),
         replaced_by=_appointment_of(appointment, REPLACED_BY),
+        waiting_since=_instant(_extension(appointment, WAITING_SINCE, "valueInstant")),
         cancelation_reason=next(
             (c.get("code") for c in reason.get("coding", ()) if c.get("system") == CANCELLATION_REASONS), None
         ),
@@ -124,6 +135,8 @@ def said(appointment: Appointment, resource: Resource) -> Resource:
     extensions += _of_cancellation(appointment, extensions)
     if appointment.held_until is not None:
         extensions.append({"url": HELD_UNTIL, "valueInstant": fhir_instant(appointment.held_until)})
+    if appointment.waiting_since is not None:
+        extensions.append({"url": WAITING_SINCE, "valueInstant": exact_instant(appointment.waiting_since)})
     if (counter := appointment.counter) is not None:
         parts = [
             {"url": "response", "valueReference": {"reference": f"AppointmentResponse/{counter.response}"}},
@@ -136,7 +149,12 @@ def said(appointment: Appointment, resource: Resource) -> Resource:
         reference = {"reference": f"Appointment/{appointment.replaces}"}
         extensions.append({"url": REPLACES, "valueReference": reference})
     rest = {name: value for name, value in written.items() if name != "extension"}
-    return {**rest, "extension": extensions} if extensions else rest
+    whole = {**rest, "extension": extensions} if extensions else rest
+    return (
+        whole
+        if appointment.occurrence is None
+        else series_mapper.with_occurrence(whole, appointment.occurrence)
+    )
 
 
 def _participant(participant: Resource, base_url: str) -> Participant:
@@ -158,7 +176,7 @@ def _participants(appointment: Appointment) -> list[Resource]:
     return found
 
 
-def _extension(appointment: Resource, url: str, value: str) -> str | None:
+def _extension(appointment: Resource, url: str, value: str) -> Any:
     return next((e.get(value) for e in appointment.get("extension", ()) if e.get("url") == url), None)
 
 
@@ -204,7 +222,7 @@ def _cancellation(appointment: Resource) -> Cancellation | None:
     by = _extension(appointment, CANCELLED_BY, "valueCode")
     if at is None or by not in ("patient", "provider", "system"):
         return None
-    return Cancellation(at, by)  # type: ignore[arg-type]
+    return Cancellation(at, by)
 
 
 def _replaced(appointment: Resource) -> str | None:

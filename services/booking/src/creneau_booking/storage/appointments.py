@@ -8,8 +8,11 @@ from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.status import ENDED, claims
-from creneau_booking.storage.appointment_mapper import facts, said
+from creneau_booking.domain.waiting import rank_of
+from creneau_booking.storage.appointment_mapper import WAITING_SINCE, facts, said
 from creneau_booking.storage.ownership import organizations_of, require_theirs, show_patients
+from creneau_booking.storage.waiting import agendas_of_slots, leave_line, stand_in_line
+from creneau_booking.storage.wishes import wish_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore, owned_by
@@ -106,8 +109,11 @@ class AppointmentRepository:
         belonging = appointment_terms(facts, whose)
         written = said(facts, resource)
         if own_id:
-            return await self.store.create_named(connection, context, written, belonging)
-        return await self.store.create(connection, context, written, facts.id, belonging=belonging)
+            stored = await self.store.create_named(connection, context, written, belonging)
+        else:
+            stored = await self.store.create(connection, context, written, facts.id, belonging=belonging)
+        await self._keep_in_line(connection, facts, written, waited=False)
+        return stored
 
     async def update(
         self,
@@ -122,9 +128,28 @@ class AppointmentRepository:
         are kept."""
         await show_patients(connection, whose.strangers(facts.patients), owned_by(whose.owners))
         belonging = appointment_terms(facts, whose)
-        return await self.store.replace(
-            connection, context, current, said(facts, resource), belonging=belonging, keeping=True
+        written = said(facts, resource)
+        stored = await self.store.replace(
+            connection, context, current, written, belonging=belonging, keeping=True
         )
+        await self._keep_in_line(connection, facts, written, waited=_waited(current))
+        return stored
+
+    async def _keep_in_line(
+        self, connection: Connection, facts: Appointment, written: Resource, *, waited: bool
+    ) -> None:
+        """The waiting list has it in its place, if it waits; `waited`: whether its last version did."""
+        if facts.waiting_since is None:
+            if waited:
+                await leave_line(connection, facts.id)
+            return
+        if facts.status != "waitlist" or len(set(facts.patients)) != 1:
+            return
+        wish = wish_of(written, self.base_url)
+        if wish.slots and not wish.agendas:
+            wish = replace(wish, agendas=frozenset(await agendas_of_slots(connection, sorted(wish.slots))))
+        rank, since = rank_of(written.get("priority")), facts.waiting_since
+        await stand_in_line(connection, facts.id, facts.patients[0], rank, since, wish, hidden=facts.hidden)
 
     async def _owners_of_people(
         self, connection: Connection, context: WriteContext, facts: Appointment
@@ -139,4 +164,10 @@ class AppointmentRepository:
         return theirs or context.organizations
 
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
+        if _waited(current):
+            await leave_line(connection, current.id)
         return await self.store.delete(connection, context, current)
+
+
+def _waited(stored: Stored) -> bool:
+    return stored.content is not None and WAITING_SINCE.encode() in stored.content

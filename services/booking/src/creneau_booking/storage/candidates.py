@@ -14,6 +14,7 @@ from functools import partial
 from creneau_booking.domain.access_rules import Birth
 from creneau_booking.domain.appointment import patient_actor
 from creneau_booking.storage.agenda_rules import births_of, future_appointments, rules_of_schedules
+from creneau_booking.storage.availability.groups import groups_of
 from creneau_booking.storage.availability.rule import is_open, takes_age
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.sql import Arguments
@@ -64,12 +65,27 @@ class OwnHeld:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPlace:
+    """A place that the consumer's own account holds in a group (as a slot says who has it) gives way to the same person."""
+
+    group: str
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
 class Consumer:
     """Who looks for slots under the practice's rules, and when; without candidates nothing is asked of the patient."""
 
     now: datetime
     candidates: tuple[Candidate, ...] = ()
     own: tuple[OwnHeld, ...] = ()
+    places: tuple[OwnPlace, ...] = ()
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """As slots say who has them: what the account holds itself."""
+        held = (*(own.appointment for own in self.own), *(place.group for place in self.places))
+        return tuple(dict.fromkeys(held))
 
     def for_anybody(self, candidates: tuple[Candidate, ...]) -> Consumer:
         """The same consumer, who looks for others: of what they hold as well."""
@@ -86,6 +102,14 @@ class Consumer:
                 for own in self.own
             )
             ways = f"CASE {alias}.taken_by {held} ELSE {ways or 'true'} END"
+        if self.places:
+            own = " OR ".join(
+                f"({alias}.taken_by = {arguments.add(place.group, 'text')}"
+                f" AND {place.candidate.condition(alias, arguments)})"
+                for place in self.places
+            )
+            # Of a full group there is a place for those alone who have it.
+            ways = f"({own}) OR ({alias}.status = 'free' OR {alias}.places IS NULL) AND ({ways or 'true'})"
         return f"{opened} AND ({ways})" if ways else opened
 
 
@@ -122,11 +146,17 @@ async def consumer_of(
     visits = await _visits(connection, account, now)
     found = partial(_candidates, connection, patients, now, visits, per_agenda_max, oneself=oneself)
     own = sorted({visit.appointment for visit in visits if visit.is_own_hold} - {besides})
-    return Consumer(
-        now,
-        await found({besides}),
-        tuple([OwnHeld(appointment, await found({besides, appointment})) for appointment in own]),
-    )
+    held = [OwnHeld(appointment, await found({besides, appointment})) for appointment in own]
+    groups = await groups_of(connection, own) if own else {}
+    persons = {visit.appointment: visit.actor for visit in visits if visit.is_own_hold}
+    places = [
+        OwnPlace(group, candidate)
+        for one in held
+        for id_, candidate in zip(patients, one.candidates, strict=True)
+        if patient_actor(f"Patient/{id_}", hidden=False) == persons[one.appointment].partition("#")[0]
+        for group in groups.get(one.appointment, ())
+    ]
+    return Consumer(now, await found({besides}), tuple(held), tuple(places))
 
 
 async def _candidates(

@@ -7,6 +7,7 @@ from creneau_booking.domain.answers import all_have_accepted
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.status import AppointmentStatus
 from creneau_booking.storage.appointment_mapper import without_ours
+from creneau_booking.storage.availability.places import of_kind
 from creneau_shared.fhir.storage.store import Resource
 
 _BUSY = ("busy", "busy-tentative")
@@ -21,6 +22,9 @@ def slot_moved_by_itself(
 
     `said`: what its agenda says of it; `taken`: whether an appointment has it; `sent`: what the client writes.
     """
+    # How many places are left is ours to say, and changes with each that is taken.
+    read, current = of_kind(read), of_kind(current)
+    sent = of_kind(sent) if sent is not None else None
     if sent is not None and _without(sent, "meta") == _without(current, "meta"):
         return True  # it is so already
     if _without(read, *_SERVERS) != _without(current, *_SERVERS):
@@ -38,7 +42,7 @@ def appointment_moved_by_itself(read: Resource, current: Resource) -> bool:
 
 def onto(sent: Resource, read: Resource, current: Resource) -> Resource:
     """What a client changes of what it `read`, over what has become of it since."""
-    kept = {
+    kept: Resource = {
         name: current[name]
         for name in ("status", "participant", "extension")
         if name in current and sent.get(name) == read.get(name)

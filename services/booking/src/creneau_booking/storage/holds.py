@@ -27,6 +27,10 @@ WHERE appointment.id = $1 AND appointment.terms @> ARRAY['status=pending']"""
 _AT_ONCE = "FOR UPDATE OF appointment SKIP LOCKED"
 
 
+OFFER = ("urn:creneau:waiting-list", "offer")
+"""whose hold an offer of the waiting list is: nobody's account, so that whoever acts for the person may accept it"""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Whose hold it is, and until when."""
@@ -35,6 +39,10 @@ class Hold:
     subject: str
     expires_at: datetime
     confirmation: Confirmation | None = None
+
+    @property
+    def is_offer(self) -> bool:
+        return (self.issuer, self.subject) == OFFER
 
 
 NOBODYS = ("", "")
@@ -83,7 +91,8 @@ async def set_confirmation(
 async def forget_hold(connection: Connection, appointment_id: str) -> Hold | None:
     """End a hold; the one that there was."""
     row = await connection.fetchrow(
-        "DELETE FROM hold WHERE appointment_id = $1 RETURNING issuer, subject, expires_at, confirmation", appointment_id
+        "DELETE FROM hold WHERE appointment_id = $1 RETURNING issuer, subject, expires_at, confirmation",
+        appointment_id,
     )
     return Hold(*row) if row is not None else None
 
@@ -99,7 +108,8 @@ async def hold_of(connection: Connection, appointment_id: str) -> Hold | None:
 async def extensions_of(connection: Connection, appointment_id: str) -> int | None:
     """How often an appointment's hold was put off; None when it is pending because the practice must agree."""
     extensions: int | None = await connection.fetchval(
-        "SELECT extensions FROM hold WHERE appointment_id = $1 AND confirmation IS DISTINCT FROM 'asked'", appointment_id
+        "SELECT extensions FROM hold WHERE appointment_id = $1 AND confirmation IS DISTINCT FROM 'asked'",
+        appointment_id,
     )
     return extensions
 
@@ -137,8 +147,10 @@ def _held(row: Any) -> HeldAppointment | None:
 async def expired_holds_on_slots(connection: Connection, slots: Sequence[str], now: datetime) -> list[str]:
     """The appointments whose hold has run out and that still stand in the way of these slots."""
     rows = await connection.fetch(
-        "SELECT DISTINCT hold.appointment_id FROM slot JOIN hold ON hold.appointment_id = slot.taken_by"
-        " WHERE hold.expires_at <= $1 AND slot.id = ANY($2::uuid[]) ORDER BY 1",
+        "SELECT hold.appointment_id FROM slot JOIN hold ON hold.appointment_id = slot.taken_by"
+        " WHERE hold.expires_at <= $1 AND slot.id = ANY($2::uuid[])"
+        " UNION SELECT hold.appointment_id FROM slot_place JOIN hold USING (appointment_id)"
+        " WHERE hold.expires_at <= $1 AND slot_place.slot_id = ANY($2::uuid[]) ORDER BY 1",
         now,
         [slot_key(id_) for id_ in slots],
     )
@@ -150,7 +162,12 @@ async def expired_holds_on_actors(
 ) -> list[str]:
     """The appointments whose hold has run out and that still take one of these people in `[start, end)`."""
     rows = await connection.fetch(
-        "SELECT DISTINCT hold.appointment_id FROM occupancy JOIN hold USING (appointment_id)"
+        "SELECT hold.appointment_id FROM occupancy JOIN hold USING (appointment_id)"
+        " WHERE occupancy.actor = ANY($1) AND occupancy.period && tstzrange($2, $3) AND hold.expires_at <= $4"
+        " UNION SELECT hold.appointment_id FROM occupancy"
+        " JOIN slot_place ON slot_place.slot_id = CASE WHEN starts_with(occupancy.appointment_id, 'Slot/')"
+        " THEN substr(occupancy.appointment_id, 6)::uuid END"
+        " JOIN hold ON hold.appointment_id = slot_place.appointment_id"
         " WHERE occupancy.actor = ANY($1) AND occupancy.period && tstzrange($2, $3) AND hold.expires_at <= $4"
         " ORDER BY 1",
         list(actors),

@@ -34,5 +34,8 @@ async def is_known(
     (Organization ids), or is stated to be a patient of these or of the agendas' `actors` (references)."""
     of_practice = [*(f"{AGENDA}{id_}" for id_ in agendas), *owned_by(owners)]
     stated = [f"organization=Organization/{id_}" for id_ in sorted(owners)]
-    stated += [f"general-practitioner={who}" for who in (*sorted(actors), *(f"Organization/{o}" for o in sorted(owners)))]
+    stated += [
+        f"general-practitioner={who}"
+        for who in (*sorted(actors), *(f"Organization/{o}" for o in sorted(owners)))
+    ]
     return bool(await connection.fetchval(_KNOWN, patient, of_practice, _CAME, now, stated))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.openings import days_off
@@ -22,11 +23,14 @@ from creneau_booking.domain.openings.rules import Interval, Kind, OpeningLimits,
 from creneau_booking.storage.agenda import SLOT_LENGTH_MAX
 from creneau_booking.storage.availability.actors import ROOM, write_beside
 from creneau_booking.storage.availability.agendas import rejudge
+from creneau_booking.storage.availability.places import HOLDER, left_sql, status_sql
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.freed import AWAITED, note_freed
 from creneau_booking.storage.opening_extensions import Actors, Stated, stated_by, states_rules, understood
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
     SUPERSEDED,
+    SUPERSEDED_COLUMNS,
     SlotKind,
     take_apart,
 )
@@ -48,9 +52,10 @@ UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS plac
   WHERE role_place.role = ANY($1) AND NOT place.deleted
 ORDER BY rank
 """
-_THERE = """
+_THERE = f"""
 SELECT slot.id::text, extract(epoch FROM slot.start)::bigint, extract(epoch FROM slot."end")::bigint, kind.digest,
-  coalesce(slot.generated, false) AND slot.start > $2 AND slot.said IN ('free', 'busy-unavailable'), slot.said = 'free', slot.taken_by
+  coalesce(slot.generated, false) AND slot.start > $2 AND slot.said IN ('free', 'busy-unavailable'),
+  slot.said = 'free', {HOLDER}
 FROM slot JOIN slot_kind AS kind ON kind.key = slot.kind_key
 WHERE slot.schedule_key = $1 AND slot.start > $3 AND slot."end" > $2 ORDER BY slot.start, slot.id
 """
@@ -64,13 +69,23 @@ WITH gone AS (
   WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id RETURNING slot.*
 )
 {SUPERSEDE}
-SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, $4::timestamptz FROM gone
+SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, places,
+  $4::timestamptz FROM gone
 UNION ALL
-SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, $4 FROM gone
+SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, NULL, $4 FROM gone
 """
-_SAY = """
-UPDATE slot SET said = $4::slot_status FROM unnest($2::uuid[], $3::timestamptz[]) AS named (id, start)
-WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id
+_SAY = f"""
+WITH told AS (
+  UPDATE slot SET said = $4::slot_status,
+    status = CASE WHEN places IS NULL THEN slot.status
+      ELSE {status_sql("$4::slot_status", left_sql("slot", "slot.kind_key"))} END,
+    version = slot.version + (places IS NOT NULL)::integer,
+    last_updated = CASE WHEN places IS NULL THEN slot.last_updated ELSE $5 END
+  FROM unnest($2::uuid[], $3::timestamptz[]) AS named (id, start)
+  WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id
+  RETURNING {SUPERSEDED}, new.version > old.version AS is_new
+)
+{SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM told WHERE is_new
 """
 _KIND = """
 INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)
@@ -81,9 +96,12 @@ _INSERT = f"""
 WITH fresh AS MATERIALIZED (
   SELECT id, start, "end", kind_key, $1::bigint AS schedule_key, 'free'::slot_status AS said
   FROM unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::bigint[]) AS given (id, start, "end", kind_key)
+), made AS (
+  INSERT INTO slot (id, start, "end", status, said, schedule_key, kind_key, last_updated, version, generated)
+  SELECT id, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, schedule_key, kind_key, $6, 1, true FROM fresh
+  RETURNING id, start, {AWAITED.format(slot="slot")} AS awaited
 )
-INSERT INTO slot (id, start, "end", status, said, schedule_key, kind_key, last_updated, version, generated)
-SELECT id, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, schedule_key, kind_key, $6, 1, true FROM fresh
+SELECT id, start FROM made WHERE awaited
 """
 _LONGEST = "UPDATE agenda SET slot_length_max = $2 WHERE schedule_key = $1 AND slot_length_max < $2"
 _PUT_OFF = "UPDATE agenda_opening SET due_at = $2, failed = 0 WHERE schedule_key = $1"
@@ -130,7 +148,7 @@ WITH closed AS MATERIALIZED (
   ORDER BY schedule_key, start, id FOR UPDATE
 ), blocked AS (
   UPDATE slot SET said = 'busy-unavailable',
-    status = CASE WHEN taken_by IS NULL THEN 'busy-unavailable'::slot_status ELSE status END,
+    status = CASE WHEN taken_by IS NULL OR places IS NOT NULL THEN 'busy-unavailable'::slot_status ELSE status END,
     version = slot.version + 1, last_updated = $5
   FROM closed WHERE (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
   RETURNING {SUPERSEDED}
@@ -344,10 +362,11 @@ class OpeningStore:
         if change.vanish:
             await connection.execute(_REMOVE, key, *_places(change.vanish), moment)
         if change.withdrawn:
-            await connection.execute(_SAY, key, *_places(change.withdrawn), "busy-unavailable")
+            await connection.execute(_SAY, key, *_places(change.withdrawn), "busy-unavailable", moment)
         if change.reopened:
-            await connection.execute(_SAY, key, *_places(change.reopened), "free")
+            await connection.execute(_SAY, key, *_places(change.reopened), "free", moment)
             await rejudge(connection, [key], moment)
+            note_freed(connection, [(UUID(s.id), utc(s.start)) for s in change.reopened], now)
         appear = change.appear[: self._limits.at_once_max]
         if appear:
             await self._insert(connection, key, plan, appear, moment)
@@ -365,7 +384,7 @@ class OpeningStore:
             )
             for kind, made in plan.kinds.items()
         }
-        await connection.execute(
+        awaited = await connection.fetch(
             _INSERT,
             key,
             [new_uuid() for _ in appear],
@@ -374,6 +393,7 @@ class OpeningStore:
             [keys[slot.kind] for slot in appear],
             now,
         )
+        note_freed(connection, [(row["id"], row["start"]) for row in awaited], now)
 
     # -- closing ---------------------------------------------------------------------------------------------
 

@@ -79,9 +79,7 @@ async def left(
         if slot["taken_by"] is None and there:
             visit = loads(there[0]["content"])
             place = (slot["schedule_key"], slot["start"], slot["id"])
-            await connection.execute(
-                _INHERIT, *place, there[0]["id"], SLOT_STATUS_OF[visit["status"]], now
-            )
+            await connection.execute(_INHERIT, *place, there[0]["id"], SLOT_STATUS_OF[visit["status"]], now)
             actors = await connection.fetch(
                 "SELECT actor FROM agenda_actor WHERE schedule_key = $1 ORDER BY 1", slot["schedule_key"]
             )

@@ -27,8 +27,12 @@ async def with_an_agenda(connection: Connection, references: Collection[str]) ->
     if not references:
         return frozenset()
     rows = await connection.fetch(
-        "SELECT DISTINCT substr(term, 7) AS ref FROM schedule, unnest(terms) AS term"
-        " WHERE NOT deleted AND terms && $1 AND term = ANY($1)",
+        "SELECT substr(term, 7) AS ref FROM schedule, unnest(terms) AS term"
+        " WHERE NOT deleted AND terms && $1 AND term = ANY($1)"
+        " UNION SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = schedule_key"
+        " WHERE 'actor=' || actor = ANY($1) AND NOT deleted"
+        " UNION SELECT 'Location/' || place FROM role_place JOIN schedule ON terms @> ARRAY['actor=PractitionerRole/' || role]"
+        " WHERE 'actor=Location/' || place = ANY($1) AND NOT deleted",
         [f"actor={reference}" for reference in references],
     )
     return frozenset(row["ref"] for row in rows)

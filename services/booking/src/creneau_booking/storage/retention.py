@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from creneau_booking.storage.availability.groups import forget_places
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.purging import purge
 
@@ -45,8 +46,9 @@ async def remove_appointments(connection: Connection, ids: Sequence[str]) -> int
     told_of = [*references, *(f"AppointmentResponse/{id_}" for id_ in responses)]
     provenances = await _found(connection, "provenance", [f"target={reference}" for reference in told_of])
     await purge(connection, "Provenance", provenances)
-    for table in ("occupancy", "hold"):
+    for table in ("occupancy", "hold", "appointment_series"):
         await connection.execute(f"DELETE FROM {table} WHERE appointment_id = ANY($1::text[])", list(ids))
+    await forget_places(connection, ids)
     return await purge(connection, "Appointment", ids)
 
 

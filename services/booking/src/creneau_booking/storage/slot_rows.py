@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from creneau_booking.domain.refusals import NoAgendaNamed, SlotFraction, SlotOrder
+from creneau_booking.storage.availability import places
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import terms_of
@@ -38,6 +39,7 @@ _VERSION = (
     "status",
     "name",
     "extra",
+    "places",
 )
 SUPERSEDED_COLUMNS = ", ".join((*_VERSION, "superseded_at"))
 """What slot_history keeps of a version."""
@@ -63,6 +65,8 @@ class SlotKind:
     terms: tuple[str, ...]
     words: str
     digest: bytes
+    capacity: int | None = None
+    """how many places its slots have, where they say so themselves"""
 
 
 Kinds = MutableMapping[bytes, SlotKind]
@@ -143,6 +147,7 @@ def _kind(slot: Resource, base_url: str, kinds: Kinds) -> SlotKind:
         if name not in ("versionId", "lastUpdated")
     }
     part = {name: value for name, value in slot.items() if name not in _OWN and name not in _EXTRA}
+    part = places.of_kind(part)
     members, meta_members = _members(part), "," + _members(meta) if meta else ""
     digest = hashlib.sha256(f"{members}\n{meta_members}".encode()).digest()
     known = kinds.get(digest)
@@ -157,6 +162,7 @@ def _kind(slot: Resource, base_url: str, kinds: Kinds) -> SlotKind:
         terms=tuple(sorted(term for term in terms if not term.startswith(_ROW_TERMS) or _of_meta(term))),
         words=words_vector(whole),
         digest=digest,
+        capacity=places.own_capacity(slot),
     )
     return kind
 
@@ -206,7 +212,7 @@ def content_sql(row: str, kind: str, status: str | None = None) -> str:
         f"{kind}.meta",
         "'},'",
         f"coalesce({row}.extra, '')",
-        f"{kind}.members",
+        places.members_sql(row, kind),
         """',"status":"'""",
         f"({status or f'{row}.status'})::text",
         """'","start":"'""",
@@ -232,9 +238,9 @@ def row_values(row: SlotRow) -> tuple[Any, ...]:
     )
 
 
-def as_served(resource: Resource, id_: str, version: int, now: datetime) -> Stored:
-    """The version just written, as reading it back gives it: instants in UTC."""
-    served = stamp(resource, id_, version, now)
+def as_served(resource: Resource, id_: str, version: int, now: datetime, left: int | None = None) -> Stored:
+    """The version just written, as reading it back gives it: instants in UTC. `left`: of several places, how many."""
+    served = stamp(places.with_left(resource, left), id_, version, now)
     for name in ("start", "end"):
         served[name] = exact_instant(datetime.fromisoformat(served[name]))
     return Stored("Slot", id_, version, now, dumps(served))

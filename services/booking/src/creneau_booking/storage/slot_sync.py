@@ -17,6 +17,8 @@ from asyncpg import Record
 from creneau_booking.domain.refusals import AgendaWrittenMeanwhile, SlotMadeMeanwhile, SlotSentTwice
 from creneau_booking.domain.synchronising import ECHOES, Difference, Known, SaidSlot, Sent, difference
 from creneau_booking.storage.availability.actors import write_beside
+from creneau_booking.storage.availability.places import HOLDER
+from creneau_booking.storage.freed import note_awaited
 from creneau_booking.storage.slot_rows import SUPERSEDE, SlotKind, SlotRow
 from creneau_booking.storage.slots_together import (
     CLAIM,
@@ -38,8 +40,8 @@ _ID_TERM = "identifier="
 
 _AGENDA = "SELECT key, terms FROM schedule WHERE id = $1 AND NOT deleted"
 _SYNCHRONISED = "UPDATE agenda SET synchronised_at = greatest(synchronised_at, $2) WHERE schedule_key = $1"
-_KNOWN = """
-SELECT slot.id, slot.name, slot.start, slot."end", slot.said::text AS said, slot.taken_by, slot.extra, slot.terms,
+_KNOWN = f"""
+SELECT slot.id, slot.name, slot.start, slot."end", slot.said::text AS said, {HOLDER} AS taken_by, slot.extra, slot.terms,
   slot.version, slot.last_updated, kind.digest, slot.schedule_key,
   slot.start >= $2::timestamptz AND slot.start < $3::timestamptz AS in_window
 FROM slot JOIN slot_kind kind ON kind.key = slot.kind_key
@@ -68,9 +70,9 @@ WITH gone AS (
 ), recorded AS (
   {SUPERSEDE}
   SELECT gone.schedule_key, gone.id, gone.version, gone.start, gone."end", gone.kind_key, gone.last_updated, gone.status,
-    gone.name, gone.extra, moment.now FROM gone JOIN moment USING (id, start)
+    gone.name, gone.extra, gone.places, moment.now FROM gone JOIN moment USING (id, start)
   UNION ALL
-  SELECT schedule_key, id, version, start, "end", kind_key, now, NULL, name, NULL, now FROM moment
+  SELECT schedule_key, id, version, start, "end", kind_key, now, NULL, name, NULL, NULL, now FROM moment
 )
 SELECT count(*) FROM gone
 """
@@ -213,9 +215,12 @@ async def _write(
     if changed:
         places = [version.after for version in changed if version.after is not None]
         starts = [place["start"] for place in places]
-        await connection.execute(REPLACE_MANY, *columns_of(changed, kinds), [agenda] * len(places), starts)
+        values = columns_of(changed, kinds)
+        written = await connection.fetch(REPLACE_MANY, *values, [agenda] * len(places), starts)
+        note_awaited(connection, written, context.now)
     if fresh:
         made = await connection.fetch(INSERT_MANY, *columns_of(fresh, kinds))
+        note_awaited(connection, made, context.now)
         if len(made) < len(fresh):
             raise SlotMadeMeanwhile(fresh[0].slot.write.id)
 

@@ -264,10 +264,8 @@ class SlotTable:
 
     def _own(self, alias: str) -> str | None:
         """Condition: the consumer's own account holds the slot; None: it holds nothing."""
-        own = self._consumer.own if self._consumer is not None else ()
-        return (
-            f"{alias}.taken_by IN ({', '.join(literal(held.appointment) for held in own)})" if own else None
-        )
+        own = self._consumer.holders if self._consumer is not None else ()
+        return f"{alias}.taken_by IN ({', '.join(map(literal, own))})" if own else None
 
     def _shown_status(self, alias: str) -> str:
         """SQL: the status of the slot, as whoever looks is to see it. What they hold themselves is theirs to have."""

@@ -11,10 +11,12 @@ from asyncpg import Record
 
 from creneau_booking.domain.refusals import SlotClaimed, SlotMadeMeanwhile, UnknownAgenda
 from creneau_booking.storage import slot_visibility, slots_together
-from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.actors import TURN_BESIDE
 from creneau_booking.storage.availability.freshness import WORD_COUNTS, heard, spoken_at
+from creneau_booking.storage.availability.places import GROUP, left_sql, status_sql
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.choreography import slot_moved_by_itself
+from creneau_booking.storage.freed import AWAITED, note_freed
 from creneau_booking.storage.slot_rows import (
     KEEPING_OVERBOOKED,
     SUPERSEDE,
@@ -46,9 +48,7 @@ SELECT {_COLUMNS} FROM slot {_OF_KIND.format(row="slot")}
 """
 _LOCK = f"""
 WITH turn AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
-    SELECT actor FROM agenda_actor WHERE schedule_key IN (SELECT schedule_key FROM slot WHERE id = $1)
-    ORDER BY actor) AS people
+  SELECT waited FROM {TURN_BESIDE.format(agendas="schedule_key IN (SELECT schedule_key FROM slot WHERE id = $1)")} AS beside
 ), locked AS MATERIALIZED (
   SELECT slot.* FROM turn CROSS JOIN slot WHERE slot.id = $1 AND turn.waited >= 0 FOR UPDATE OF slot
 )
@@ -61,9 +61,11 @@ WITH longer AS (
   WHERE schedule.id = $1 AND agenda.schedule_key = schedule.key
     AND (slot_length_max < $3 OR {WORD_COUNTS.format(now="$5")}) RETURNING agenda.schedule_key
 ), turn AS MATERIALIZED (
-  SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) AS waited FROM (
-    SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = agenda_actor.schedule_key
-    WHERE schedule.id = $1 AND (SELECT count(*) FROM longer) >= 0 ORDER BY actor) AS people
+  SELECT waited FROM {
+    TURN_BESIDE.format(
+        agendas="schedule_key = (SELECT key FROM schedule WHERE schedule.id = $1) AND (SELECT count(*) FROM longer) >= 0"
+    )
+} AS beside
 ), claimed AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock(hashtextextended($4::uuid::text, 0))) AS waited FROM turn
   WHERE turn.waited >= 0 AND $4::uuid IS NOT NULL
@@ -73,6 +75,8 @@ FROM claimed CROSS JOIN schedule
 LEFT JOIN slot_kind kind ON kind.schedule_key = schedule.key AND kind.digest = $2
 WHERE schedule.id = $1 AND NOT schedule.deleted AND claimed.waited >= 0
 """
+LEFT = "coalesce(places, (SELECT capacity FROM slot_kind WHERE slot_kind.key = kind_key))"
+"""SQL: how many places are left of a slot of several; NULL: it has one."""
 _INSERT = f"""
 WITH fresh AS (
   SELECT $1::uuid AS id, $2::text AS name, $3::timestamptz AS start, $4::timestamptz AS "end",
@@ -82,7 +86,7 @@ INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, sch
 SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, $6, $7, $8::text::tsvector,
   schedule_key, $10, $11, $12
 FROM fresh WHERE NOT EXISTS (SELECT FROM slot WHERE slot.id = $1)
-ON CONFLICT DO NOTHING RETURNING status::text
+ON CONFLICT DO NOTHING RETURNING status::text AS served, {LEFT} AS places_left, {AWAITED.format(slot="slot")} AS awaited
 """
 _REPLACE = f"""
 WITH said AS (
@@ -90,24 +94,28 @@ WITH said AS (
     $8::bigint AS schedule_key
 ), replaced AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
-    status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")} ELSE slot.status END,
-    extra = {KEEPING_OVERBOOKED.format(extra="$5::text")}, terms = $6, words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
+    status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")}
+      WHEN slot.places IS NOT NULL THEN {status_sql("said.said", left_sql("slot", "$9"))} ELSE slot.status END,
+    places = CASE WHEN slot.places IS NOT NULL THEN {left_sql("slot", "$9")} END,
+    extra = {KEEPING_OVERBOOKED.format(extra="$5::text")}, terms = $6,
+    words = $7::text::tsvector, schedule_key = said.schedule_key, kind_key = $9,
     last_updated = $10, version = $11, generated = NULL
   FROM said WHERE slot.id = said.id
-  RETURNING {SUPERSEDED}, new.status::text AS served
+  RETURNING {SUPERSEDED}, new.status::text AS served, coalesce(new.places,
+    (SELECT capacity FROM slot_kind WHERE slot_kind.key = new.kind_key)) AS places_left, {AWAITED.format(slot="new")} AS awaited
 ), superseded AS (
   {SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM replaced
 )
-SELECT served FROM replaced
+SELECT served, places_left, awaited FROM replaced
 """
 _REMOVE = f"""
 WITH gone AS (DELETE FROM slot WHERE id = $1 RETURNING *), moment AS (SELECT $2::timestamptz AS now), left_out AS (
   INSERT INTO opening_left_out SELECT schedule_key, start, "end" FROM gone WHERE generated ON CONFLICT DO NOTHING
 )
 {SUPERSEDE}
-SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, now FROM gone, moment
+SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, name, extra, places, now FROM gone, moment
 UNION ALL
-SELECT schedule_key, id, version + 1, start, "end", kind_key, now, NULL, name, NULL, now FROM gone, moment
+SELECT schedule_key, id, version + 1, start, "end", kind_key, now, NULL, name, NULL, NULL, now FROM gone, moment
 """
 _PAST = f"""
 SELECT coalesce(past.name, past.id::text), past.version, past.last_updated,
@@ -255,8 +263,12 @@ class SlotStore:
         now = max(to_milliseconds(context.now), current.last_updated)
         row, kind = take_apart(resource, current.id, self._base_url)
         keys = await self._keys(connection, context, kind, row.end - row.start)
-        status = await connection.fetchval(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
-        return as_served({**resource, "status": status}, current.id, version, now)
+        written = await connection.fetchrow(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
+        assert written is not None
+        if written["awaited"]:
+            note_freed(connection, [(key, row.start)], context.now)
+        shown = {**resource, "status": written["served"]}
+        return as_served(shown, current.id, version, now, written["places_left"])
 
     async def write_many(self, connection: Connection, writes: Sequence[Write]) -> Sequence[Stored | None]:
         return await slots_together.write_many(connection, writes, self._base_url)
@@ -290,10 +302,12 @@ class SlotStore:
         # `id` alone is not unique across agendas and months, so rivals with one id wait for each other here, before the
         # statement that looks whether there is one.
         keys = await self._keys(connection, context, kind, row.end - row.start, row.id if rivals else None)
-        status = await connection.fetchval(_INSERT, *row_values(row), *keys, now, version)
-        if status is None:
+        written = await connection.fetchrow(_INSERT, *row_values(row), *keys, now, version)
+        if written is None:
             raise SlotMadeMeanwhile(id_)
-        return as_served({**resource, "status": status}, id_, version, now)
+        if written["awaited"]:
+            note_freed(connection, [(row.id, row.start)], context.now)
+        return as_served({**resource, "status": written["served"]}, id_, version, now, written["places_left"])
 
     async def _refuse_if_taken(
         self, connection: Connection, id_: str, key: UUID, resource: Resource | None
@@ -309,7 +323,12 @@ class SlotStore:
         )
         if taken is None or (resource is not None and self._stays_in_place(resource, taken)):
             return
-        raise SlotClaimed(id_, taken["taken_by"])
+        holder: str = taken["taken_by"]
+        if holder.startswith(GROUP):
+            holder = await connection.fetchval(
+                "SELECT min(appointment_id) FROM slot_place WHERE slot_id = $1", key
+            )
+        raise SlotClaimed(id_, holder)
 
     def _stays_in_place(self, resource: Resource, taken: Record) -> bool:
         """Whether a new version leaves a taken slot at its time and in its agenda."""
@@ -339,8 +358,8 @@ class SlotStore:
         if row["kind"] is not None:
             return row["schedule"], row["kind"]
         kind_key = await connection.fetchval(
-            "INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)"
-            " VALUES ($1, $2, $3, $4, $5, $6::text::tsvector)"
+            "INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words, own_capacity)"
+            " VALUES ($1, $2, $3, $4, $5, $6::text::tsvector, $7)"
             " ON CONFLICT (schedule_key, digest) DO UPDATE SET digest = excluded.digest RETURNING key",
             row["schedule"],
             kind.digest,
@@ -348,6 +367,7 @@ class SlotStore:
             kind.meta,
             list(kind.terms),
             kind.words,
+            kind.capacity,
         )
         return row["schedule"], kind_key
 

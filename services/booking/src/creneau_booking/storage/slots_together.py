@@ -20,9 +20,11 @@ from uuid import UUID
 from asyncpg import Record
 
 from creneau_booking.storage import slot_visibility
-from creneau_booking.storage.availability.actors import TURN
+from creneau_booking.storage.availability.actors import TURN_BESIDE
 from creneau_booking.storage.availability.freshness import WORD_COUNTS, spoken_at
+from creneau_booking.storage.availability.places import left_sql, status_sql
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.freed import AWAITED, note_awaited
 from creneau_booking.storage.slot_rows import (
     KEEPING_OVERBOOKED,
     SUPERSEDE,
@@ -43,12 +45,10 @@ from creneau_shared.fhir.storage.store import Stored, Write
 from creneau_shared.refusal import Refusal
 
 _PLACES = "SELECT id, schedule_key, start FROM slot WHERE id = ANY($1::uuid[])"
-_TURN = f"""
-SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")})) FROM (
-  SELECT DISTINCT actor FROM agenda_actor
-  WHERE schedule_key IN (SELECT unnest($2::bigint[]) UNION SELECT key FROM schedule WHERE id = ANY($1::text[]))
-  ORDER BY actor) AS people
-"""
+_NAMED = (
+    "schedule_key IN (SELECT unnest($2::bigint[]) UNION SELECT key FROM schedule WHERE id = ANY($1::text[]))"
+)
+_TURN = f"SELECT waited FROM {TURN_BESIDE.format(agendas=_NAMED)} AS turn"
 _AGENDAS = "SELECT id, key, terms FROM schedule WHERE id = ANY($1::text[]) AND NOT deleted"
 _LOCK = """
 SELECT slot.id, slot.schedule_key, slot.start, slot."end", slot.version, slot.last_updated,
@@ -79,10 +79,11 @@ SELECT kind.schedule_key, kind.digest, kind.key
 FROM unnest($3::bigint[], $4::bytea[]) AS wanted (schedule_key, digest) JOIN slot_kind kind USING (schedule_key, digest)
 """
 _NEW_KINDS = """
-INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)
-SELECT schedule_key, digest, members, meta, ARRAY(SELECT json_array_elements_text(terms::json)), words::tsvector
-FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[])
-  AS given (schedule_key, digest, members, meta, terms, words)
+INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words, own_capacity)
+SELECT schedule_key, digest, members, meta, ARRAY(SELECT json_array_elements_text(terms::json)), words::tsvector,
+  own_capacity
+FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[])
+  AS given (schedule_key, digest, members, meta, terms, words, own_capacity)
 ORDER BY schedule_key, digest
 ON CONFLICT (schedule_key, digest) DO UPDATE SET digest = excluded.digest RETURNING schedule_key, digest, key
 """
@@ -99,24 +100,30 @@ WITH fresh AS MATERIALIZED ({_GIVEN.format(more="", arrays="")})
 INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
 SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, extra, terms, words, schedule_key,
   kind_key, last_updated, version
-FROM fresh ON CONFLICT DO NOTHING RETURNING id, status::text AS served
+FROM fresh ON CONFLICT DO NOTHING RETURNING id, start, status::text AS served,
+  (SELECT capacity FROM slot_kind WHERE slot_kind.key = kind_key) AS places_left, {AWAITED.format(slot="slot")} AS awaited
 """
 REPLACE_MANY = f"""
 WITH said AS MATERIALIZED ({
     _GIVEN.format(more=", was_in, was_at", arrays=", $13::bigint[], $14::timestamptz[]")
 }), replaced AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
-    status = CASE WHEN slot.taken_by IS NULL THEN {
-    JUDGED.format(slot="said", besides="''")
+    status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")}
+      WHEN slot.places IS NOT NULL THEN {
+    status_sql("said.said", left_sql("slot", "said.kind_key"))
 } ELSE slot.status END,
-    extra = {KEEPING_OVERBOOKED.format(extra="said.extra")}, terms = said.terms, words = said.words, schedule_key = said.schedule_key,
+    places = CASE WHEN slot.places IS NOT NULL THEN {left_sql("slot", "said.kind_key")} END,
+    extra = {KEEPING_OVERBOOKED.format(extra="said.extra")}, terms = said.terms,
+    words = said.words, schedule_key = said.schedule_key,
     kind_key = said.kind_key, last_updated = said.last_updated, version = said.version, generated = NULL
   FROM said WHERE slot.schedule_key = said.was_in AND slot.start = said.was_at AND slot.id = said.id
-  RETURNING {SUPERSEDED}, new.status::text AS served
+  RETURNING {SUPERSEDED}, new.status::text AS served, coalesce(new.places,
+    (SELECT capacity FROM slot_kind WHERE slot_kind.key = new.kind_key)) AS places_left,
+    {AWAITED.format(slot="new")} AS awaited, new.start AS starts
 ), superseded AS (
   {SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM replaced
 )
-SELECT id, served FROM replaced
+SELECT id, starts AS start, served, places_left, awaited FROM replaced
 """
 
 
@@ -167,12 +174,15 @@ async def write_many(connection: Connection, writes: Sequence[Write], base_url: 
         starts = [after["start"] for _, after in places]
         known = [version for version, _ in places]
         rows += await connection.fetch(REPLACE_MANY, *columns_of(known, kinds), agendas, starts)
-    statuses = {row["id"]: row["served"] for row in rows}
+    note_awaited(connection, rows, versions[0].slot.write.context.now)
+    written = {row["id"]: row for row in rows}
     for version in versions:
         slot = version.slot
-        if (status := statuses.get(slot.row.id)) is not None:
-            resource = {**slot.write.resource, "status": status}
-            answers[slot.index] = as_served(resource, slot.write.id, version.number, version.now)
+        if (row := written.get(slot.row.id)) is not None:
+            resource = {**slot.write.resource, "status": row["served"]}
+            answers[slot.index] = as_served(
+                resource, slot.write.id, version.number, version.now, row["places_left"]
+            )
     return answers
 
 
@@ -284,6 +294,7 @@ async def keys_of_kinds(
             [kind.meta for kind in kinds],
             [dumps(kind.terms).decode() for kind in kinds],
             [kind.words for kind in kinds],
+            [kind.capacity for kind in kinds],
         )
         keys |= {(row["schedule_key"], row["digest"]): row["key"] for row in rows}
     return keys

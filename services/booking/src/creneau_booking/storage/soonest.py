@@ -21,6 +21,8 @@ from typing import Any
 
 from asyncpg import Record
 
+from creneau_booking.storage import slot_visibility
+from creneau_booking.storage.agenda_states import agendas_of
 from creneau_booking.storage.candidates import Consumer
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.unshown import real_slot
@@ -29,8 +31,8 @@ from creneau_shared.fhir.search.includes import Row
 from creneau_shared.fhir.search.request import Condition, NearValue
 from creneau_shared.fhir.search.sql import Arguments, Catalog, Compiler, SearchScope
 
-GATHERED_MAX = 4_000
-"""kinds of slots up to which the heads of all are gathered"""
+GATHERED_MAX = 1_500
+"""kinds of slots up to which the heads of all are gathered; of more of them, those that are read as they come hold a page"""
 CELLS_MAX = 400
 """cells of a tenth of a degree that are looked into; a wider search reads as it comes"""
 LATITUDES, LONGITUDES = 0.1, 0.15
@@ -38,7 +40,7 @@ LATITUDES, LONGITUDES = 0.1, 0.15
 METRES_A_DEGREE = 111_195.0
 NEAREST_M = 500.0
 """surroundings that are not narrowed any more"""
-READ_FIRST, READ_MAX = 2_000, 20_000
+READ_FIRST, READ_MAX = 3_000, 20_000
 """rows that are read as they come in one go: at first, and at the most"""
 PROBED_FIRST, PROBED_MAX = 48, 400
 """agendas whose first slot is looked for in one go: at first, and at the most"""
@@ -119,7 +121,9 @@ class SoonestSearch:
         *,
         now: datetime,
         read_max: int,
+        counting: bool = True,
     ) -> None:
+        """`counting`: whether `facets` are wanted."""
         self._connection = connection
         self._catalog = catalog
         self._scope = scope
@@ -130,6 +134,10 @@ class SoonestSearch:
         self._read_max = read_max
         self._kinds: Sequence[int] | None = None
         self._cut = False
+        self._counting = counting
+        self._agendas_fitting: int | None = None
+        self._counts: dict[str, dict[str, int]] = {}
+        self._required = scope.required.get("Slot")
 
     async def page(self, count: int, after: tuple[Any, int] | None) -> Soonest:
         """The next `count` of the answer after a place in its order."""
@@ -152,28 +160,10 @@ class SoonestSearch:
     def _place_of(self, one: First) -> tuple[Any, int]:
         return one.place(by_distance=self._sought.by_distance)
 
-    async def facets(self) -> tuple[int | None, dict[str, dict[str, int]]]:
-        """How many agendas that have a free slot fit (None: more than are gathered), and for each facet how many of them
-        for each of its codes."""
-        if self._kinds is None:
-            return None, {}
-        arguments = Arguments()
-        fits = self._fits("k", arguments)
-        of_facets = " OR ".join(f"starts_with(t, '{name}=')" for name in FACETS)
-        rows = await self._connection.fetch(
-            f"WITH fitting AS MATERIALIZED ({self._of_kinds('k', arguments, 'k.schedule_key, k.terms')} AND {fits}"
-            f" AND f.start IS NOT NULL)"
-            " SELECT '' AS term, count(DISTINCT schedule_key) AS count FROM fitting UNION ALL"
-            " SELECT t, count(DISTINCT schedule_key) FROM fitting, unnest(terms) AS t"
-            f" WHERE strpos(t, '|') = 0 AND ({of_facets}) GROUP BY 1",
-            *arguments.values,
-        )
-        counts: dict[str, dict[str, int]] = {}
-        for row in rows[1:]:
-            name, _, code = row["term"].partition("=")
-            if code:
-                counts.setdefault(name, {})[code] = row["count"]
-        return rows[0]["count"], counts
+    def facets(self) -> tuple[int | None, dict[str, dict[str, int]]]:
+        """Once there is a page: how many agendas that have a free slot fit (None: more than are gathered), and for each
+        facet how many of them for each of its codes."""
+        return self._agendas_fitting, self._counts
 
     # -- heads -----------------------------------------------------------------------------------------------
 
@@ -248,42 +238,47 @@ class SoonestSearch:
         kinds = kinds or []
         return None if most is not None and len(kinds) > most else kinds
 
-    async def _agendas(self) -> set[int]:
+    async def _agendas(self) -> frozenset[int]:
         """The agendas (keys) that have to do with one of each group of those who are named."""
-        found: set[int] | None = None
+        found: frozenset[int] | None = None
         for group in self._sought.named:
-            rows = await self._connection.fetch(
-                CONCERNED,
-                [r for r in group if not r.startswith(("Organization/", "Schedule/"))],
-                [f"{r.partition('/')[0].lower()}={r}" for r in group if r.startswith(("Practitioner/", "Organization/"))],
-                [r.removeprefix("Location/") for r in group if r.startswith("Location/")],
-                [f"organization={r}" for r in group if r.startswith("Organization/")],
-                [r.removeprefix("Schedule/") for r in group if r.startswith("Schedule/")],
-            )  # fmt: skip
-            keys = {row["schedule_key"] for row in rows}
+            keys = await agendas_of(self._connection, group)
             found = keys if found is None else found & keys
-        return found or set()
-
-    def _of_kinds(self, alias: str, arguments: Arguments, columns: str) -> str:
-        kinds = arguments.add(self._kinds or [], "bigint[]")
-        return (
-            f"SELECT {columns} FROM unnest({kinds}) AS wanted (kind_key) JOIN found_by AS {alias} USING (kind_key)"
-            f" JOIN first_free AS f ON (f.schedule_key, f.kind_key) = ({alias}.schedule_key, {alias}.kind_key) WHERE true"
-        )
+        return found or frozenset()
 
     async def _heads_of_kinds(self) -> list[Head]:
+        """The heads of the agendas of the gathered kinds; what they are is counted beside, where that is wanted."""
         arguments = Arguments()
-        distance = self._distance("k", arguments)
-        sql = self._of_kinds(
-            "k",
-            arguments,
-            f"f.schedule_key, min(f.start) AS start, min({distance}) AS distance",
-        )
-        sql += f" AND {self._fits('k', arguments)} AND f.start IS NOT NULL"
+        kinds = arguments.add(self._kinds or [], "bigint[]")
+        ends = ""
         if self._sought.end is not None:
-            sql += f" AND f.start < {arguments.add(self._sought.end, 'timestamptz')}"
-        rows = await self._connection.fetch(f"{sql} GROUP BY f.schedule_key", *arguments.values)
-        return sorted(map(_head, rows), key=self._place)
+            ends = f" AND f.start < {arguments.add(self._sought.end, 'timestamptz')}"
+        counts = ""
+        if self._counting:
+            of_facets = " OR ".join(f"starts_with(t, '{name}=')" for name in FACETS)
+            counts = (
+                " UNION ALL SELECT NULL, NULL, NULL, t, count(DISTINCT schedule_key) FROM fitting, unnest(terms) AS t"
+                f" WHERE strpos(t, '|') = 0 AND ({of_facets}) GROUP BY t"
+            )
+        rows = await self._connection.fetch(
+            f"WITH fitting AS MATERIALIZED (SELECT k.schedule_key, f.start, {self._distance('k', arguments)} AS distance,"
+            f" k.terms FROM unnest({kinds}) AS wanted (kind_key) JOIN found_by AS k USING (kind_key)"
+            " JOIN first_free AS f ON (f.schedule_key, f.kind_key) = (k.schedule_key, k.kind_key)"
+            " JOIN agenda ON agenda.schedule_key = k.schedule_key AND agenda.open"
+            f" WHERE f.start IS NOT NULL{ends} AND {self._fits('k', arguments)})"
+            " SELECT schedule_key, min(start) AS start, min(distance) AS distance, NULL::text AS term, 0 AS count"
+            f" FROM fitting GROUP BY schedule_key{counts}",
+            *arguments.values,
+        )
+        heads = sorted((_head(row) for row in rows if row["term"] is None), key=self._place)
+        self._agendas_fitting = len(heads)
+        for row in rows:
+            if row["term"] is None:
+                continue
+            name, _, code = row["term"].partition("=")
+            if code:
+                self._counts.setdefault(name, {})[code] = row["count"]
+        return heads
 
     async def _as_they_come(self) -> AsyncIterator[tuple[list[Head], tuple[Any, int] | None]]:
         later = self._sought.start > self._now
@@ -419,6 +414,8 @@ class SoonestSearch:
         """Condition on a row of `found_by`."""
         sought = self._sought
         parts = [real_slot(alias)]
+        if self._required is not None:
+            parts.append(slot_visibility.bears(self._required, alias, arguments))
         parts += [f"{alias}.terms && {arguments.add(group, 'text[]')}" for group in sought.terms]
         if sought.never:
             parts.append(f"NOT {alias}.terms && {arguments.add(sought.never, 'text[]')}")
@@ -440,24 +437,6 @@ class SoonestSearch:
             f" + cos(radians({latitude})) * cos(radians({alias}.latitude))"
             f" * sin(radians({alias}.longitude - {longitude}) / 2) ^ 2))))"
         )
-
-
-CONCERNED = """
-WITH roles AS MATERIALIZED (
-  SELECT id, terms FROM practitioner_role WHERE NOT deleted AND (terms && $2::text[]
-    OR id = ANY(SELECT role FROM role_place WHERE place = ANY($3::text[]))
-    OR id = ANY(SELECT substr(r, 18) FROM unnest($1::text[]) AS r WHERE starts_with(r, 'PractitionerRole/')))
-)
-SELECT schedule_key FROM agenda_named WHERE reference = ANY(ARRAY(
-  SELECT unnest($1::text[])
-  UNION SELECT 'PractitionerRole/' || id FROM roles
-  UNION SELECT substr(t, 14) FROM roles, unnest(roles.terms) AS t WHERE starts_with(t, 'practitioner=Practitioner/')
-  UNION SELECT 'Location/' || id FROM location WHERE terms && $4::text[] AND NOT deleted
-  UNION SELECT 'HealthcareService/' || id FROM healthcare_service WHERE terms && $4::text[] AND NOT deleted))
-UNION SELECT key FROM schedule WHERE id = ANY($5::text[])
-"""
-"""The agendas that may have to do with somebody: $1 references, $2 terms of roles, $3 places (ids), $4 organisations (terms),
-$5 agendas (ids)."""
 
 
 def cells_around(near: NearValue) -> list[int] | None:

@@ -15,12 +15,14 @@ from sqlalchemy import (
     Computed,
     DateTime,
     Double,
+    ForeignKey,
     Identity,
     Index,
     Integer,
     Interval,
     LargeBinary,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     Time,
@@ -29,7 +31,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZRANGE, TSVECTOR, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ENUM, JSONB, TSTZMULTIRANGE, TSTZRANGE, TSVECTOR, ExcludeConstraint
 from sqlalchemy.types import UserDefinedType
 
 from creneau_shared.database.metadata import new_metadata
@@ -108,6 +110,10 @@ slot_kind = Table(
     Column("meta", Text, nullable=False),
     Column("terms", ARRAY(Text(collation="C")), nullable=False),
     Column("words", TSVECTOR, nullable=False, server_default=text("''")),
+    # How many places each of its slots has, where it has several: what the slot says itself, else its agenda. A trigger
+    # keeps it (migration 0029).
+    Column("own_capacity", SmallInteger, nullable=True),
+    Column("capacity", SmallInteger, nullable=True),
     UniqueConstraint("schedule_key", "digest"),
     Index("ix_slot_kind_terms", "terms", postgresql_using="gin"),
     words_index("slot_kind"),
@@ -136,12 +142,17 @@ slot = Table(
     Column("words", TSVECTOR, nullable=True),
     # What the agenda says, whoever has the slot: a feed may say it again at any time.
     Column("said", slot_status, nullable=False),
-    # The appointment (id) that has it.
+    # The appointment (id) that has it, or the group (`Slot/` and its id) of those who have one of its places.
     Column("taken_by", Text(collation="C"), nullable=True),
+    # Of a group: how many places are left.
+    Column("places", SmallInteger, nullable=True),
     # Made from the agenda's rules, and written by nobody since: the rules may take it away again.
     Column("generated", Boolean, nullable=True),
     CheckConstraint('"end" > start', name="order"),
-    CheckConstraint("taken_by IS NULL OR status IN ('busy', 'busy-tentative')", name="taken"),
+    CheckConstraint(
+        "taken_by IS NULL OR places IS NOT NULL OR status IN ('busy', 'busy-tentative')", name="taken"
+    ),
+    CheckConstraint("places IS NULL OR (places >= 0 AND taken_by IS NOT NULL)", name="places"),
     PrimaryKeyConstraint("schedule_key", "start", "id"),
     Index("ix_slot_id", "id", postgresql_using="hash"),
     Index("ix_slot_start", "start"),
@@ -169,6 +180,7 @@ slot_history = Table(
     Column("extra", Text, nullable=True),
     # Of versions from before there was this column: not later than that.
     Column("superseded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("places", SmallInteger, nullable=True),
     Index("ix_slot_history_last_updated", "last_updated"),
     postgresql_partition_by="RANGE (superseded_at)",
 )
@@ -202,6 +214,11 @@ agenda = Table(
     Column("age_below_months", Integer, nullable=True),
     Column("appointments_max", Integer, nullable=True),
     Column("change_deadline_min", Integer, nullable=True),
+    # How many places each of its slots has, unless the slot says so itself.
+    Column("capacity", SmallInteger, nullable=True),
+    # Whether patients take parts of its slots, and how many that follow each other.
+    Column("parts", Boolean, nullable=True),
+    Column("adjacent_max", SmallInteger, nullable=True),
     # Whether what a patient books waits for the practice, needs a referral, and is for whom the practice knows already.
     Column("confirmation_required", Boolean, nullable=True),
     Column("referral_required", Boolean, nullable=True),
@@ -324,7 +341,27 @@ occupancy = Table(
     Column("period", TSTZRANGE, nullable=False),
     ExcludeConstraint(("actor", "="), ("period", "&&"), using="gist", name="ex_occupancy"),
 )
-"""Who (a reference such as `Practitioner/12`) is taken when, and by which appointment. No overlap is possible."""
+"""Who (a reference such as `Practitioner/12`) is taken when, and by which appointment, or by which group (`Slot/` and the
+id of a slot of several places). No overlap is possible."""
+
+slot_place = Table(
+    "slot_place",
+    metadata,
+    Column("slot_id", Uuid, primary_key=True),
+    # The patient (a reference), or the appointment where it names none.
+    Column("person", Text(collation="C"), primary_key=True),
+    Column("appointment_id", Text(collation="C"), nullable=False, index=True),
+)
+"""Who has a place in a slot of several, and by which appointment."""
+
+appointment_series = Table(
+    "appointment_series",
+    metadata,
+    Column("series", Text(collation="C"), primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("appointment_id", Text(collation="C"), nullable=False, unique=True),
+)
+"""Which appointments are one series, in the order of time."""
 
 hold = Table(
     "hold",
@@ -339,6 +376,69 @@ hold = Table(
 )
 """The appointments that are held, until when, for whom, and how often that was put off; and those that wait for their
 practice, until when."""
+
+waiting = Table(
+    "waiting",
+    metadata,
+    Column(
+        "appointment_id",
+        Text(collation="C"),
+        ForeignKey("appointment.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    # As in `occupancy`.
+    Column("patient", Text(collation="C"), nullable=False),
+    Column("rank", SmallInteger, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    # Whether something is offered to them at this moment.
+    Column("offered", Boolean, nullable=False, server_default=text("false")),
+    # What they wait for, each as the slot's own terms have it; empty: any. Absent periods: whenever.
+    Column("periods", TSTZMULTIRANGE, nullable=True),
+    *(
+        Column(name, ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'"))
+        for name in ("times", "agendas", "people", "services", "places", "specialties", "visit")
+    ),
+    Column("slots", ARRAY(Uuid), nullable=False, server_default=text("'{}'")),
+    Column("latitude", Double, nullable=True),
+    Column("longitude", Double, nullable=True),
+    Column("radius_m", Double, nullable=True),
+    # While something is offered: what the Appointment said before, to be said again if nothing comes of it.
+    Column("wish", JSONB, nullable=True),
+)
+"""Who waits (a `waitlist` Appointment, or one that an offer made pending), for what, and in which order."""
+
+waiting_key = Table(
+    "waiting_key",
+    metadata,
+    # A term of a slot's agenda or kind (`actor=Practitioner/12`, `schedule=Schedule/3`, `specialty=…|SM54`), and for a
+    # speciality where: a Location (`Location/12`), a square degree (`#48:2`), or anywhere (empty).
+    Column("key", Text(collation="C"), primary_key=True),
+    Column("place", Text(collation="C"), primary_key=True),
+    Column("rank", SmallInteger, primary_key=True, autoincrement=False),
+    Column("since", DateTime(timezone=True), primary_key=True),
+    Column(
+        "appointment_id",
+        Text(collation="C"),
+        ForeignKey("waiting.appointment_id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+)
+"""By what those are found who wait, in their order: the first that a slot suits is the first row that fits."""
+
+waiting_offer = Table(
+    "waiting_offer",
+    metadata,
+    Column(
+        "appointment_id",
+        Text(collation="C"),
+        ForeignKey("appointment.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("slot", Uuid, primary_key=True),
+    Column("offered_at", DateTime(timezone=True), nullable=False),
+)
+"""What was offered to whom: nobody is asked twice about one slot."""
 
 booking_action = Table(
     "booking_action",
@@ -425,6 +525,27 @@ publication = Table(
     Column("manifest", Text, nullable=False),
 )
 """The manifest of what was published in bulk last: one row."""
+
+calendar_feed = Table(
+    "calendar_feed",
+    metadata,
+    Column("schedule", Text(collation="C"), primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("details", Boolean, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+"""The agendas (Schedule ids) that are read by a secret address, of which only the SHA-256 is kept."""
+
+external_calendar = Table(
+    "external_calendar",
+    metadata,
+    Column("schedule", Text(collation="C"), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("read_at", DateTime(timezone=True), nullable=True),
+    Column("failing_since", DateTime(timezone=True), nullable=True),
+)
+"""The calendars elsewhere whose busy times block the time of an agenda's (Schedule id) professionals."""
 
 sas_report = Table(
     "sas_report",

@@ -17,7 +17,9 @@ from creneau_booking.words import (
     quotas,
     registered,
     rehearsal,
+    series,
     slots,
+    waiting,
 )
 from creneau_shared.errors import CreneauError
 from creneau_shared.refusal import Refusal
@@ -34,10 +36,12 @@ CATALOGUE: Mapping[type[Refusal], Callable[..., CreneauError]] = {
         answers,
         feeds,
         quotas,
+        waiting,
         people,
         registered,
         proxies,
         rehearsal,
+        series,
     )
     for refusal, saying in theme.WORDS
 }

@@ -167,6 +167,7 @@ _FAULTS: dict[RuleFault, tuple[str, str]] = {
     "ages-turned": ("high est inférieur à low.", "high is below low."),
     "boolean": ("oui ou non (valueBoolean)", "yes or no (valueBoolean)"),
     "count": ("Donnez un nombre, de 1 à 1 000.", "Give a number, from 1 to 1,000."),
+    "yes-or-no": ("Répondez par true ou false.", "Answer by true or false."),
     "unit": ("L'unité (UCUM) est l'une de : {}.", "The unit (UCUM) is one of: {}."),
     "instant": (
         "Donnez un instant avec fuseau (valueInstant).",

@@ -6,6 +6,7 @@ from creneau_booking.domain.refusals import (
     ActorsTaken,
     AgendaClosed,
     AppointmentOrder,
+    GroupFull,
     NoPartOfSlot,
     NoSlot,
     NoSlotThen,
@@ -13,12 +14,14 @@ from creneau_booking.domain.refusals import (
     OutsideHorizon,
     OutsideSlots,
     PartOfSlot,
+    PlaceTaken,
     SlotBegun,
     SlotsNotAdjacent,
     SlotsOfTwoKinds,
     SlotsUnclear,
     SlotTaken,
     UnknownSlots,
+    VisitOfTooManySlots,
     VisitsToCome,
 )
 from creneau_booking.words.phrases import when
@@ -71,12 +74,22 @@ def _(r: NoPartOfSlot) -> CreneauError:
 @WORDS.says(PartOfSlot)
 def _(r: PartOfSlot) -> CreneauError:
     return Unprocessable(
-        f"Prenez le créneau Slot/{r.id} en entier ; d'un créneau de plus de deux heures, une part qui laisse"
-        " au moins cinq minutes.",
-        f"Take the slot Slot/{r.id} whole; of a slot of more than two hours, a part that leaves five minutes"
-        " at least.",
+        f"Prenez le créneau Slot/{r.id} en entier ; d'un créneau de deux heures ou plus, une part par pas de cinq"
+        " minutes depuis son début, qui en laisse au moins cinq.",
+        f"Take the slot Slot/{r.id} whole; of a slot of two hours or more, a part in steps of five minutes from"
+        " its start, which leaves five at least.",
         expression="Appointment.start",
         details_code="part-of-slot",
+    )
+
+
+@WORDS.says(VisitOfTooManySlots)
+def _(r: VisitOfTooManySlots) -> CreneauError:
+    return Unprocessable(
+        f"Un rendez-vous pris en ligne dans cet agenda compte au plus {r.most} créneau(x), pas {r.count}.",
+        f"An appointment that is booked online in this agenda has {r.most} slot(s) at most, not {r.count}.",
+        expression="Appointment.slot",
+        details_code="visit-of-too-many-slots",
     )
 
 
@@ -187,6 +200,38 @@ def _(r: SlotTaken) -> CreneauError:
         expression="Appointment.slot",
         details_code="slot-held" if r.status == "busy-tentative" else "slot-taken",
         diagnostics=f"Slot/{r.id} is {r.status}",
+    )
+
+
+@WORDS.says(GroupFull)
+def _(r: GroupFull) -> CreneauError:
+    if r.left:
+        fr, en = (
+            f"n'a plus que {r.left} place(s), pour {r.wanted}",
+            f"has {r.left} place(s) left, for {r.wanted}",
+        )
+    else:
+        fr, en = "est complet", "is full"
+    return Conflict(
+        f"Le créneau du {when(r.start)} (Slot/{r.id}) {fr}. Choisissez-en un autre.",
+        f"The slot of {when(r.start)} (Slot/{r.id}) {en}. Choose another one.",
+        code="conflict",
+        expression="Appointment.slot",
+        details_code="group-full",
+        diagnostics=f"Slot/{r.id}: {r.left} left",
+    )
+
+
+@WORDS.says(PlaceTaken)
+def _(r: PlaceTaken) -> CreneauError:
+    names = ", ".join(person.partition("#")[0] for person in r.persons)
+    return Conflict(
+        f"{names} a déjà une place au créneau du {when(r.start)} (Slot/{r.id}).",
+        f"{names} has a place in the slot of {when(r.start)} (Slot/{r.id}) already.",
+        code="duplicate",
+        expression="Appointment.participant",
+        details_code="place-taken",
+        diagnostics=names,
     )
 
 

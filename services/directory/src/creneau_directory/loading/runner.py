@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
 
+import orjson
+
 from creneau_directory.loading.merging import ended, merged
 from creneau_directory.loading.pieces import Fragment, Line, Refused, Resource, Source
 from creneau_directory.loading.settings import LoadSettings
@@ -24,6 +26,7 @@ from creneau_directory.storage import loads as kept
 from creneau_directory.storage.bulk import BulkStore
 from creneau_directory.storage.loads import Load, Said
 from creneau_directory.storage.tables import TYPES
+from creneau_directory.views import indexed
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
 from creneau_shared.fhir.json import dumps, loads
@@ -58,7 +61,7 @@ class Loading:
 
     async def run(self, path: Path, *, whole: bool) -> Load:
         """Load a file. LoadRefusedError, SourceBusyError; ValueError for a file of another kind."""
-        self._stores = {name: BulkStore(name, self.base_url) for name in TYPES}
+        self._stores = {name: BulkStore(name, self.base_url, indexed) for name in TYPES}
         held, done = asyncio.get_running_loop().create_future(), asyncio.Event()
         guard = asyncio.create_task(self._hold(held, done))
         try:
@@ -179,7 +182,9 @@ class Loading:
 
     async def _resource(self, connection: Connection, said: Said) -> Resource | None:
         """What the file says of a resource; None: that it is gone, and it never was here."""
-        fragments = [loads(content) for content in said.contents]
+        # What was put together here has no decimals but those of places, which any reader keeps.
+        read = orjson.loads if self.source.merges else loads
+        fragments = [read(content) for content in said.contents]
         whole = merged(fragments) if self.source.merges else fragments[-1]
         if not said.gone:
             return whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from creneau_directory.domain.care.places import gazetteer
+from creneau_directory.domain.care.places import Place, gazetteer
 from creneau_directory.domain.care.plan import Step, Wanted
 from creneau_directory.domain.care.reading import Understood
 from creneau_directory.domain.care.vocabulary import vocabulary
@@ -27,13 +27,21 @@ _TABLES = {
     "R211": "TRE_R211-ActiviteOperationnelle",
 }
 _SYSTEMS = {
-    "sector": _NOS.format("TRE_R282-CNAMAmeliSecteurConventionnement", "TRE-R282-CNAMAmeliSecteurConventionnement"),
+    "sector": _NOS.format(
+        "TRE_R282-CNAMAmeliSecteurConventionnement", "TRE-R282-CNAMAmeliSecteurConventionnement"
+    ),
     "language": "urn:ietf:bcp:47",
     "mode": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
     "commune": _NOS.format("TRE_R13-CommuneOM", "TRE-R13-CommuneOM"),
 }
-_MODES = {"AMB": ("Sur place", "On site"), "VR": ("Téléconsultation", "By video"), "HH": ("À domicile", "At home")}
+_MODES = {
+    "AMB": ("Sur place", "On site"),
+    "VR": ("Téléconsultation", "By video"),
+    "HH": ("À domicile", "At home"),
+}
 FACET_VALUES_MAX = 20
+HOMONYM = 0.2
+"""part of its inhabitants that another commune of a name has, to be told as the one that may be meant"""
 
 _CALL: Mapping[str, tuple[str, str]] = {
     "15": (
@@ -57,13 +65,17 @@ def understood(
     """The Parameters of the answer."""
     intent = wanted.intent
     parameters: list[Resource] = [_understood(one, language) for one in intent.understood]
+    parameters += _places(wanted)
     parameters += [{"name": "ignored", "valueString": word} for word in intent.ignored]
     if step.told != "exact" and found.hits:
         parameters.append({"name": "widened", "valueCode": step.told})
         if step.km is not None:
             parameters.append({"name": "radius", "valueQuantity": _km(step.km)})
     parameters += [
-        {"name": "facet", "part": [{"name": "name", "valueCode": name}, *_facet_values(name, values, language)]}
+        {
+            "name": "facet",
+            "part": [{"name": "name", "valueCode": name}, *_facet_values(name, values, language)],
+        }
         for name, values in found.facets.items()
         if values
     ]
@@ -72,7 +84,36 @@ def understood(
     if explain:
         parameters.append(_weights(sort_by_distance))
         parameters += [_explained(found, at) for at in range(len(found.hits))]
-    return {"resourceType": "Parameters", "parameter": parameters} if parameters else {"resourceType": "Parameters"}
+    return (
+        {"resourceType": "Parameters", "parameter": parameters}
+        if parameters
+        else {"resourceType": "Parameters"}
+    )
+
+
+def _places(wanted: Wanted) -> Iterator[Resource]:
+    """The place that was taken, and others of its name that are not much smaller."""
+    place = wanted.intent.place
+    if place is None:
+        return
+    yield {"name": "place", "part": _place_parts(place)}
+    if place.kind == "commune":
+        for other in gazetteer().of_name(place.name):
+            if other.insee != place.key[2:] and other.population >= HOMONYM * max(1, place.population):
+                yield {"name": "other-place", "part": _place_parts(other.place)}
+
+
+def _place_parts(place: Place) -> list[Resource]:
+    code = place.key.partition(":")[2]
+    commune = gazetteer().communes.get(code)
+    postal_codes = commune.postal_codes[:1] if commune else ()
+    return [
+        {"name": "kind", "valueCode": place.kind},
+        {"name": "code", "valueCode": code},
+        {"name": "name", "valueString": place.name},
+        *([{"name": "department", "valueCode": place.department}] if place.department else []),
+        *({"name": "postal-code", "valueString": postal_code} for postal_code in postal_codes),
+    ]
 
 
 def outcomes(
@@ -130,7 +171,10 @@ def _remarks(wanted: Wanted, step: Step, found: Found, *, calls: bool) -> Iterat
 
 
 _WIDENED: Mapping[str, tuple[str, str]] = {
-    "around": ("Personne ne convient{where} ; voici les plus proches{km}.", "Nobody fits{where}; these are the nearest{km}."),
+    "around": (
+        "Personne ne convient{where} ; voici les plus proches{km}.",
+        "Nobody fits{where}; these are the nearest{km}.",
+    ),
     "anywhere": (
         "Personne ne convient{where} ni à 100 km ; voici les plus proches ailleurs.",
         "Nobody fits{where} or within 100 km; these are the nearest elsewhere.",

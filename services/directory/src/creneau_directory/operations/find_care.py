@@ -65,14 +65,19 @@ DEFINITION = read_operation(
     [
         parameter("text", "string", "What somebody types: “dermato lyon 3”, “rage de dent”, “dr Payet”."),
         parameter("near", "string", "latitude|longitude|distance|km (or m): where somebody is."),
-        parameter("mode", "code", "AMB (on site), VR (by video), HH (at home); several by commas.", maximum="*"),
+        parameter(
+            "mode", "code", "AMB (on site), VR (by video), HH (at home); several by commas.", maximum="*"
+        ),
         parameter("language", "code", "A language that is spoken there (BCP 47).", maximum="*"),
         parameter("sector", "code", "1, 2, 0 (TRE_R282; c1, c2, c3, nc too).", maximum="*"),
         parameter("gender", "code", "Of the professional: female, male."),
         parameter("accessibility", "code", "wheelchair, hearing … as the places say it.", maximum="*"),
         parameter("new-patient", "boolean", "Only who takes new patients."),
         parameter(
-            "specialty", "string", "Codes (system|code, or code) of professions and specialities.", maximum="*"
+            "specialty",
+            "string",
+            "Codes (system|code, or code) of professions and specialities.",
+            maximum="*",
         ),
         parameter("sort", "code", "relevance (default) or distance."),
         parameter("_count", "integer", f"Matches a page; {COUNT_DEFAULT} unless said, {COUNT_MAX} at most."),
@@ -215,7 +220,11 @@ class FindCareOperation:
         for name, _ in _INCLUDED:
             included = await self._stores[name].read_many(connection, list(referred[name]))
             entries += [
-                Entry(f"{base_url}/{name}/{id_}", service.as_shown(access, included[id_]).content, {"mode": "include"})
+                Entry(
+                    f"{base_url}/{name}/{id_}",
+                    service.as_shown(access, included[id_]).content,
+                    {"mode": "include"},
+                )
                 for id_ in referred[name]
                 if id_ in included and included[id_].content is not None
             ]
@@ -283,7 +292,7 @@ def _near(given: OperationInput) -> Near | None:
         km *= _UNITS[parts[3] if len(parts) > 3 and parts[3] else "km"]
     except (ValueError, IndexError, KeyError):
         raise _wrong("near", text, "latitude|longitude|distance|km") from None
-    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180 and 0 < km):
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180 and km > 0):
         raise _wrong("near", text, "latitude|longitude|distance|km")
     return Near(latitude, longitude, min(km, NEAR_KM_MAX))
 
@@ -310,7 +319,12 @@ def _filter(given: OperationInput, kind: str) -> tuple[str, ...]:
 
 def _texts(given: OperationInput, name: str) -> Sequence[str]:
     """Codes that came as words, or as Codings: without their system."""
-    return [code.rpartition("|")[2].strip() for text in given.codes(name) for code in text.split(",") if code.strip()]
+    return [
+        code.rpartition("|")[2].strip()
+        for text in given.codes(name)
+        for code in text.split(",")
+        if code.strip()
+    ]
 
 
 def _code(text: str) -> str:

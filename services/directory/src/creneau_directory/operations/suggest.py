@@ -55,7 +55,9 @@ class SuggestOperation:
         if beginnings and len(beginnings[-1]) >= LETTERS_MIN:
             async with call.service.connection() as connection:
                 rows = await professionals_starting(connection, beginnings, most)
-            found += [Suggestion("professional", label, label, f"PractitionerRole/{role}") for role, label in rows]
+            found += [
+                Suggestion("professional", label, label, f"PractitionerRole/{role}") for role, label in rows
+            ]
         found.sort(key=lambda one: GROUPS.index(one.group))
         parameters: Resource = {"resourceType": "Parameters"}
         if found:

@@ -7,26 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from creneau_directory.storage import care
 from creneau_directory.storage.ownership import entry_belonging
-from creneau_directory.views import indexed
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import dumps
-from creneau_shared.fhir.search.index import IndexEntries, index_resource
+from creneau_shared.fhir.search.index import IndexEntries
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.search.registry import storage_needs
 from creneau_shared.fhir.storage.generic import stamp, to_milliseconds
 from creneau_shared.fhir.storage.many import ManyStore, Version
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
-_SIDES = (("string", 3), ("date", 3), ("number", 2))
 _SIDE_COLUMNS = {"string": ("value", "exact"), "date": ("low", "high"), "number": ("value",)}
 
 
 class BulkStore(ManyStore):
     """A store of one type of the directory that writes batches of resources under ids that the caller has chosen."""
-
-    def __init__(self, resource_type: str, base_url: str) -> None:
-        super().__init__(resource_type, base_url, indexed=indexed)
 
     async def write(
         self, connection: Connection, context: WriteContext, resources: Sequence[Resource]
@@ -42,6 +38,7 @@ class BulkStore(ManyStore):
         stored = await self._copy(connection, context, new)
         await self.put_many(connection, context, [v for v in versions if v.resource["id"] in current])
         again = await self.read_many(connection, [id_ for id_ in ids if id_ in current]) if current else {}
+        await care.put_off(connection, self.resource_type, ids)
         return [*stored, *again.values()], len(new)
 
     async def _copy(
@@ -59,9 +56,7 @@ class BulkStore(ManyStore):
         keys = [row["key"] for row in rows]
         stamped = [stamp(version.resource, version.resource["id"], 1, now) for version in versions]
         stored = [Stored(self.resource_type, one["id"], 1, now, dumps(one)) for one in stamped]
-        entries = [
-            index_resource(self.resource_type, indexed(one), base_url=self._base_url) for one in stamped
-        ]
+        entries = [self._entries(one) for one in stamped]
         for of_one, version in zip(entries, versions, strict=True):
             of_one.terms.extend(version.belonging)
         needs = storage_needs(self.resource_type)
@@ -74,15 +69,27 @@ class BulkStore(ManyStore):
         )
         await connection.copy_to_table(table, source=_chunks(lines), columns=columns, format="csv")
         for kind, wanted in (("string", needs.strings), ("date", needs.dates), ("number", needs.numbers)):
-            records = [
-                (key, *entry)
-                for key, of_one in zip(keys, entries, strict=True)
-                for entry in getattr(of_one, f"{kind}s")
-            ]
-            if wanted and records:
-                side = ["key", "parameter", *_SIDE_COLUMNS[kind]]
-                await connection.copy_records_to_table(f"{table}_{kind}", records=records, columns=side)
+            if wanted:
+                records = [
+                    (key, *entry)
+                    for key, of_one in zip(keys, entries, strict=True)
+                    for entry in getattr(of_one, f"{kind}s")
+                ]
+                await self.copy_side(connection, kind, records)
         return stored
+
+    async def copy_side(
+        self, connection: Connection, kind: str, records: Sequence[tuple[object, ...]]
+    ) -> None:
+        """Rows of a side table (`string`, `date` or `number`), each with its key."""
+        if records:
+            columns = ["key", "parameter", *_SIDE_COLUMNS[kind]]
+            table = f"{table_name(self.resource_type)}_{kind}"
+            await connection.copy_records_to_table(table, records=records, columns=columns)
+
+    def entries_of(self, resource: Resource) -> IndexEntries:
+        """What a resource is found by."""
+        return self._entries(resource)
 
 
 def _line(stored: Stored, key: int, entries: IndexEntries, *, occurrences: bool, position: bool) -> str:

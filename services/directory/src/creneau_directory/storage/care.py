@@ -74,6 +74,19 @@ async def changed(connection: Connection, resource_type: str, id_: str) -> None:
             await refresh(connection, [row["id"] for row in rows])
 
 
+async def put_off(connection: Connection, resource_type: str, ids: Sequence[str]) -> None:
+    """Entries have been written in bulk: the rows that are made of them are left to the worker."""
+    if resource_type == "PractitionerRole":
+        sql = "INSERT INTO care_due (role) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
+        await connection.execute(sql, list(ids))
+    elif resource_type in _PARAMETER:
+        await connection.execute(
+            "INSERT INTO care_due (role) SELECT id FROM practitioner_role WHERE terms && $1::text[] AND NOT deleted"
+            " ON CONFLICT DO NOTHING",
+            [f"{_PARAMETER[resource_type]}={resource_type}/{id_}" for id_ in ids],
+        )
+
+
 async def refresh(connection: Connection, roles: Sequence[str]) -> None:
     """Make the rows of these PractitionerRoles (ids) again; those that are gone have none."""
     situations = await situations_of(connection, roles)
@@ -99,9 +112,14 @@ async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Si
     referred: dict[str, Mapping[str, Resource]] = {}
     for kind, (element, table) in _REFERENCES.items():
         ids = sorted({id_ for role in found for id_ in _referred(role, element)})
-        rows = await connection.fetch(
-            f"SELECT id, content FROM {table} WHERE id = ANY($1::text[]) AND NOT deleted ORDER BY id FOR SHARE", ids
-        ) if ids else ()
+        rows = (
+            await connection.fetch(
+                f"SELECT id, content FROM {table} WHERE id = ANY($1::text[]) AND NOT deleted ORDER BY id FOR SHARE",
+                ids,
+            )
+            if ids
+            else ()
+        )
         referred[kind] = {row["id"]: _open(loads(row["content"])) for row in rows}
     made = (situation_of(_around(role, referred), vocabulary(), gazetteer()) for role in found)
     return [situation for situation in made if situation is not None]
@@ -166,7 +184,10 @@ async def known_names(connection: Connection, pieces: Sequence[str]) -> KnownNam
         return KnownNames()
     rows = await connection.fetch(_KNOWN, list(pieces), [sound(piece) for piece in pieces])
     return KnownNames(
-        {row["piece"]: ((row["piece"],), EXACT) if row["exact"] else (tuple(row["names"][:8]), HEARD) for row in rows}
+        {
+            row["piece"]: ((row["piece"],), EXACT) if row["exact"] else (tuple(row["names"][:8]), HEARD)
+            for row in rows
+        }
     )
 
 

@@ -61,7 +61,12 @@ async def find(
         if sample.total >= SAMPLE_FROM + order.offset + order.count:
             return replace(sample, whole=False)
     found = await _find(connection, criteria, order, compared_max, facets=facets)
-    if not found.whole and criteria.circle is None and criteria.origin is not None and criteria.within is not None:
+    if (
+        not found.whole
+        and criteria.circle is None
+        and criteria.origin is not None
+        and criteria.within is not None
+    ):
         # A whole town of them: those near its middle are compared, not whichever come first.
         for km in (3.0, 1.0):
             nearer = replace(criteria, circle=Near(*criteria.origin, km))
@@ -89,7 +94,9 @@ async def _find(
         if order.in_turn > 1
         else "0"
     )
-    first = "distance NULLS LAST, score DESC" if order.by_distance else "turn, score DESC, distance NULLS LAST"
+    first = (
+        "distance NULLS LAST, score DESC" if order.by_distance else "turn, score DESC, distance NULLS LAST"
+    )
     counted = (
         "(SELECT jsonb_agg(jsonb_build_array(facet, n)) FROM (SELECT facet, count(*) AS n FROM found,"
         " unnest(facets) AS facet GROUP BY facet) AS counts)"

@@ -263,12 +263,12 @@ class Sender:
         return self._at_a_civil_hour(message, contact, visit, now)
 
     def _at_a_civil_hour(self, message: Message, contact: Contact, visit: Visit, now: datetime) -> Decision:
-        """A reminder waits for the morning, unless that is too late; what answers an act of today does not.
+        """A reminder and an offer wait for the morning, unless that is too late; what answers an act of today does not.
 
         Planning has put reminders at a civil hour already: this is for those that are late, or whose place
         turned out to be in another zone.
         """
-        if message.kind is Kind.REMINDER:
+        if message.kind in (Kind.REMINDER, Kind.OFFER):
             civil = civil_after(now, visit.zone)
             if now < civil < message.expires_at:
                 return Later(civil)

@@ -13,7 +13,7 @@ from creneau_notifications.domain.plan import Kind
 
 UNCONFIRMED = "address-unconfirmed"
 TOO_MANY = "too-many-messages"
-NEWS = frozenset({Kind.CHANGE, Kind.CANCELLATION})
+NEWS = frozenset({Kind.CHANGE, Kind.CANCELLATION, Kind.OFFER})
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Change(StrEnum):
     UPDATED = "updated"
     CANCELLED = "cancelled"
     HOLD_EXPIRED = "hold-expired"
+    OFFERED = "offered"
 
 
 class Mode(StrEnum):
@@ -65,6 +66,8 @@ class AppointmentEvent:
     previous_start: datetime | None = None
     cancelled_by: str | None = None
     """`patient`, `provider` or `system`, when cancelled"""
+    held_until: datetime | None = None
+    """until when what is offered is kept"""
     awaited: bool = False
     """whether it waits for its practice or, cancelled, waited for it"""
 

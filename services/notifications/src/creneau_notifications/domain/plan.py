@@ -26,6 +26,7 @@ class Kind(StrEnum):
     CHANGE = "change"
     CANCELLATION = "cancellation"
     REMINDER = "reminder"
+    OFFER = "offer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,10 @@ def _notices(
     patient = event.appointment.patient
     if patient is None:
         return []
-    return [_message(event, patient, kind, name) for name, rules in channels.items() if rules.notices]
+    told_by = [
+        name for name, rules in channels.items() if rules.notices or (rules.offers and kind is Kind.OFFER)
+    ]
+    return [_message(event, patient, kind, name) for name in told_by]
 
 
 def _message(
@@ -124,7 +128,7 @@ def _message(
         rule=rule,
         channel=channel,
         due_at=event.time,
-        expires_at=min(event.appointment.end, event.time + NOTICE_LIFE),
+        expires_at=event.held_until or min(event.appointment.end, event.time + NOTICE_LIFE),
     )
 
 
@@ -143,6 +147,8 @@ def _notice_kind(event: AppointmentEvent, known: Appointment | None) -> Kind | N
         case Change.UPDATED:
             both_booked = known is not None and known.status == event.appointment.status == "booked"
             return Kind.CHANGE if both_booked else None
+        case Change.OFFERED:
+            return Kind.OFFER
         case Change.HELD | Change.HOLD_EXPIRED:
             return None
 
@@ -155,5 +161,11 @@ def _leaves_all_as_it_is(event: AppointmentEvent, known: Appointment | None) -> 
 
 
 def _told(appointment: Appointment) -> tuple[object, ...]:
-    """What a message tells of the appointment: when, who and where, how."""
-    return appointment.start, appointment.end, frozenset(appointment.actors), appointment.mode
+    """What a message tells of the appointment, and whom: when, who and where, how."""
+    return (
+        appointment.patient,
+        appointment.start,
+        appointment.end,
+        frozenset(appointment.actors),
+        appointment.mode,
+    )

@@ -31,7 +31,9 @@ class ReminderRule:
 
 @dataclass(frozen=True, slots=True)
 class ChannelRules:
-    """What one channel is for. `notices`: it tells at once of what happens to an appointment."""
+    """What one channel is for. `notices`: it tells at once of what happens to an appointment; `offers`: of what the waiting
+    list offers, too, which waits for an answer."""
 
     notices: bool
     reminders: tuple[ReminderRule, ...]
+    offers: bool = False

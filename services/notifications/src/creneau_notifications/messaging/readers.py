@@ -21,10 +21,11 @@ def read_appointment(
     event_id: str, event_type: str, time: datetime, data: Mapping[str, Any]
 ) -> AppointmentEvent:
     """The event of a `fr.creneau.booking.appointment.<change>.v1`."""
+    change = Change(event_type.split(".")[-2])
     previous, cancellation = data.get("previous"), data.get("cancellation")
     return AppointmentEvent(
         id=event_id,
-        change=Change(event_type.split(".")[-2]),
+        change=change,
         time=time,
         appointment=Appointment(
             id=data["appointment"],
@@ -41,6 +42,7 @@ def read_appointment(
         ),
         previous_start=datetime.fromisoformat(previous["start"]) if previous else None,
         cancelled_by=cancellation["by"] if cancellation else None,
+        held_until=datetime.fromisoformat(data["heldUntil"]) if change is Change.OFFERED else None,
         awaited=data.get("awaits") == "practice",
     )
 

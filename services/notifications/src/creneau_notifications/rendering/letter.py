@@ -15,6 +15,8 @@ from creneau_notifications.domain.visit import PARIS, Visit
 from creneau_notifications.rendering.dates import is_elsewhere, moment
 from creneau_notifications.rendering.wording import WORDINGS, Wording
 
+WITHOUT_CALENDAR = frozenset({Kind.REMINDER, Kind.OFFER})
+"""what comes without a calendar file: the visit is in the calendar already, or is not to be there yet"""
 FRENCH_PHONE = re.compile(r"\+(?:33|262|590|594|596)(\d{9})")
 """The country codes that share France's ten-digit numbering: metropolitan France and the overseas departments."""
 
@@ -111,6 +113,8 @@ def _lead(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
         sentences.append(wording.cancelled_by_patient)
     if occasion.kind is Kind.CANCELLATION and event.cancelled_by == "provider":
         sentences.append(wording.cancelled_by_provider)
+    if occasion.kind is Kind.OFFER and event.held_until is not None:
+        sentences.append(wording.offered_until.format(until=occasion.told(event.held_until)))
     return tuple(sentences)
 
 
@@ -129,14 +133,16 @@ def _details(occasion: Occasion, wording: Wording) -> tuple[tuple[str, tuple[str
 def _action(occasion: Occasion, wording: Wording) -> tuple[str, str]:
     if occasion.kind is Kind.CANCELLATION:
         return wording.book_again, occasion.site_url
+    if occasion.kind is Kind.OFFER:
+        return wording.answer, occasion.page_url
     return wording.manage, occasion.page_url
 
 
 def _remarks(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
     cancelled, remarks = occasion.kind is Kind.CANCELLATION, []
-    if not cancelled:
+    if not cancelled and occasion.kind is not Kind.OFFER:
         remarks.append(wording.manage_hint)
-    if occasion.kind is not Kind.REMINDER:
+    if occasion.kind not in WITHOUT_CALENDAR:
         remarks.append(wording.calendar_hint)
     if occasion.visit.phone is None:
         remarks.append(wording.phone_unknown)

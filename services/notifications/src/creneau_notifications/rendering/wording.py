@@ -29,6 +29,9 @@ class Wording:
     where: str
     how: str
     modes: Mapping[Mode, str]
+    offered_until: str
+    """`{until}`: until when what is offered is kept"""
+    answer: str
     manage: str
     manage_hint: str
     book_again: str
@@ -51,12 +54,14 @@ FRENCH = Wording(
         Kind.CHANGE: "Votre rendez-vous est modifié : {when}",
         Kind.CANCELLATION: "Votre rendez-vous du {when} est annulé",
         Kind.REMINDER: "Rappel : votre rendez-vous du {when}",
+        Kind.OFFER: "Un créneau se libère : {when}",
     },
     lead={
         Kind.CONFIRMATION: "Votre rendez-vous est confirmé.",
         Kind.CHANGE: "Votre rendez-vous est modifié. Voici ce qui est désormais prévu.",
         Kind.CANCELLATION: "Le rendez-vous ci-dessous n’aura pas lieu.",
         Kind.REMINDER: "Nous vous rappelons votre rendez-vous.",
+        Kind.OFFER: "Vous êtes sur une liste d’attente, et un créneau se libère pour vous.",
     },
     greeting="Bonjour {name},",
     greeting_alone="Bonjour,",
@@ -73,6 +78,9 @@ FRENCH = Wording(
         Mode.HOME: "À votre domicile",
         Mode.VIDEO: "En téléconsultation",
     },
+    offered_until="Il vous est gardé jusqu’au {until}. Sans réponse de votre part, il sera proposé à la personne suivante ; "
+    "vous gardez votre place sur la liste.",
+    answer="Accepter ou refuser",
     manage="Déplacer ou annuler",
     manage_hint="Si vous ne pouvez pas venir, prévenez dès que possible : quelqu’un attend peut-être.",
     book_again="Prendre un autre rendez-vous",
@@ -97,12 +105,14 @@ ENGLISH = Wording(
         Kind.CHANGE: "Your appointment has changed: {when}",
         Kind.CANCELLATION: "Your appointment on {when} is cancelled",
         Kind.REMINDER: "Reminder: your appointment on {when}",
+        Kind.OFFER: "A time has become free: {when}",
     },
     lead={
         Kind.CONFIRMATION: "Your appointment is confirmed.",
         Kind.CHANGE: "Your appointment has changed. This is what is planned now.",
         Kind.CANCELLATION: "The appointment below will not take place.",
         Kind.REMINDER: "This is a reminder of your appointment.",
+        Kind.OFFER: "You are on a waiting list, and a time has become free for you.",
     },
     greeting="Hello {name},",
     greeting_alone="Hello,",
@@ -119,6 +129,9 @@ ENGLISH = Wording(
         Mode.HOME: "At your home",
         Mode.VIDEO: "By video",
     },
+    offered_until="It is kept for you until {until}. Without an answer from you it will be offered to the next person; "
+    "you keep your place on the list.",
+    answer="Accept or refuse",
     manage="Move or cancel",
     manage_hint="If you cannot come, please say so as soon as possible: someone else may be waiting.",
     book_again="Book another appointment",

@@ -33,6 +33,7 @@ SUMMARIES = {
     Kind.CHANGE: "Modification d’un rendez-vous",
     Kind.CANCELLATION: "Annulation d’un rendez-vous",
     Kind.REMINDER: "Rappel d’un rendez-vous",
+    Kind.OFFER: "Proposition de la liste d’attente",
 }
 
 REASONS = {

@@ -38,5 +38,6 @@ def load_event(content: str) -> AppointmentEvent:
         ),
         previous_start=datetime.fromisoformat(previous_start) if previous_start else None,
         cancelled_by=values["cancelled_by"],
+        held_until=datetime.fromisoformat(until) if (until := values.get("held_until")) else None,
         awaited=values.get("awaited", False),
     )

@@ -1,12 +1,12 @@
 """From the three fields of the home page to professionals: who, where, and how.
 
-The one module that knows how the directory is asked; its search for people (in everyday words) slips in here.
+The one module that knows how the directory is asked: by its search for people, in everyday words (`$find-care`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
@@ -15,13 +15,16 @@ from creneau_web.care.kept import Kept
 from creneau_web.care.model import Availability, Card, Professional
 from creneau_web.care.reading import professionals_of
 from creneau_web.care.soonest import first_openings
-from creneau_web.care.towns import Town, Towns, find_towns
-from creneau_web.care.wanted import Wanted, understand
+from creneau_web.care.towns import Town, choices_of, town_of
+from creneau_web.care.understood import Told, parameters_of, told_of
 from creneau_web.fhir.client import Fhir
 
 Mode = Literal["", "sur-place", "video", "domicile"]
 MODES: dict[Mode, str] = {"sur-place": "AMB", "video": "VR", "domicile": "HH"}
 
+FIND, SUGGEST = "$find-care", "$suggest"
+TEXT_MAX = 300
+"""characters of a text that the directory reads"""
 ASKED = 60
 """professionals whose first free times are compared"""
 PAGE = 10
@@ -36,45 +39,55 @@ class Found:
     total: int = 0
     compared: int = 0
     """of how many the first free times were compared"""
-    wanted: Wanted | None = None
-    name: str | None = None
-    """the words were taken for a name"""
+    told: Told = field(default_factory=Told)
     town: Town | None = None
     choices: tuple[Town, ...] = ()
     town_unknown: bool = False
+    typed: str = ""
+
+    @property
+    def who(self) -> str | None:
+        """Whom the page is about: a kind of care, or a name as it was typed."""
+        return self.told.who or (self.typed if self.told.named else None)
 
 
 class Finding:
     """Searches for people; what anybody may read is kept for some seconds."""
 
-    def __init__(self, clock: Clock, towns: Towns, kept_s: float) -> None:
+    def __init__(self, clock: Clock, kept_s: float) -> None:
         self._clock = clock
-        self._towns = towns
-        self._kept: Kept[tuple[int, tuple[Card, ...]]] = Kept(kept_s)
+        self._kept: Kept[Found] = Kept(kept_s)
         self._people: Kept[Professional] = Kept(kept_s)
 
     async def find(self, fhir: Fhir, what: str, where: str, mode: Mode = "") -> Found:
         """Everybody who fits, those who are free soonest first."""
-        wanted = understand(what)
-        town: Town | None = None
-        if where.strip():
-            towns = find_towns(where, await self._towns.all(fhir))
-            if len(towns) != 1:
-                return Found(wanted=wanted, choices=tuple(towns), town_unknown=not towns)
-            town = towns[0]
-        name = what.strip() if wanted is None and what.strip() else None
-        query = _query(wanted, name, town)
         public = fhir.as_(None)
-        total, cards = await self._kept.get((tuple(query), fhir.language), lambda: self._cards(public, query))
-        fitting = _in_mode(cards, mode)
-        return Found(
-            cards=tuple(sorted(fitting, key=_soonest)),
-            total=total if not mode else len(fitting),
-            compared=len(cards),
-            wanted=wanted,
-            name=name,
-            town=town,
+        found = await self._kept.get(
+            (what, where, fhir.language), lambda: self._search(public, what.strip(), where.strip())
         )
+        fitting = _in_mode(found.cards, mode)
+        total = found.total if not mode else len(fitting)
+        return replace(found, cards=tuple(sorted(fitting, key=_soonest)), total=total)
+
+    async def _search(self, fhir: Fhir, what: str, where: str) -> Found:
+        text = f"{what} à {where}" if where else what
+        bundle = await fhir.search(
+            f"PractitionerRole/{FIND}", [("text", text[:TEXT_MAX]), ("_count", str(ASKED))]
+        )
+        parameters, told = parameters_of(bundle), told_of(bundle)
+        if where:
+            suggested = await fhir.search(
+                f"PractitionerRole/{SUGGEST}", [("text", where[:TEXT_MAX]), ("_count", "8")]
+            )
+            choices = choices_of(parameters, suggested, where)
+            town = town_of(parameters)
+            if choices or town is None:
+                return Found(told=told, choices=tuple(choices), town_unknown=not choices)
+        people = professionals_of(bundle)
+        free = await first_openings(fhir, people, self._clock.now() + timedelta(minutes=1))
+        cards = tuple(Card(person, free[person.id]) for person in people)
+        total = bundle.get("total", len(cards))
+        return Found(cards, total, len(cards), told, town_of(parameters), typed=what)
 
     async def professional(self, fhir: Fhir, role: str) -> Professional:
         """One professional with their place. RefusedError (404) when there is none of this id."""
@@ -88,24 +101,6 @@ class Finding:
             return found[0]
 
         return await self._people.get(role, ask)
-
-    async def _cards(self, fhir: Fhir, query: Sequence[tuple[str, str]]) -> tuple[int, tuple[Card, ...]]:
-        bundle = await fhir.search("PractitionerRole", query)
-        people = professionals_of(bundle)
-        free = await first_openings(fhir, people, self._clock.now() + timedelta(minutes=1))
-        return bundle.get("total", len(people)), tuple(Card(p, free[p.id]) for p in people)
-
-
-def _query(wanted: Wanted | None, words: str | None, town: Town | None) -> list[tuple[str, str]]:
-    query: list[tuple[str, str]] = [("active", "true")]
-    if wanted is not None:
-        parameters = dict.fromkeys(parameter for parameter, _ in wanted.codes)
-        query += [(name, ",".join(token for n, token in wanted.codes if n == name)) for name in parameters]
-    if words is not None:
-        query.append(("practitioner.name", words))
-    if town is not None:
-        query.append(("location.address-city:exact", town.name))
-    return [*query, *(("_include", f"PractitionerRole:{kind}") for kind in INCLUDES), ("_count", str(ASKED))]
 
 
 def _in_mode(cards: Sequence[Card], mode: Mode) -> list[Card]:

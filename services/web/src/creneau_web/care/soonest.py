@@ -1,6 +1,7 @@
 """When professionals are free: the first times of each of several agendas.
 
-The one module that knows how this is asked; an index of first free times takes the batch's place here.
+The one module that knows how this is asked: the index of first free times (`Slot/$soonest`) says who has any, and only of
+these the first few are searched.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ FIRST = 12
 """free times of one agenda that a card may need: three days of four"""
 TOGETHER = 30
 """searches in one batch"""
+AGENDAS = 100
+"""first free times of agendas that are asked for at once"""
 ELEMENTS = "schedule,start,end,serviceType,appointmentType,status"
 
 
@@ -28,14 +31,37 @@ async def first_openings(
     found: dict[str, Availability] = {}
     for begin in range(0, len(professionals), TOGETHER):
         some = professionals[begin : begin + TOGETHER]
-        bundles = await fhir.together([_path(p.id, after, FIRST) for p in some])
-        for professional, bundle in zip(some, bundles, strict=True):
+        free = await _having_free_time(fhir, some, after)
+        found |= {p.id: Availability() for p in some if p not in free}
+        bundles = await fhir.together([_path(p.id, after, FIRST) for p in free])
+        for professional, bundle in zip(free, bundles, strict=True):
             found[professional.id] = (
                 Availability(known=False)
                 if bundle is None
                 else Availability(tuple(openings_of(bundle, professional.zone)))
             )
     return found
+
+
+async def _having_free_time(
+    fhir: Fhir, professionals: Sequence[Professional], after: datetime
+) -> list[Professional]:
+    """Those of them who have a free time from an instant on, in their order."""
+    query = [
+        ("practitioner-role", ",".join(p.id for p in professionals)),
+        ("after", after.isoformat()),
+        ("facets", "false"),
+        ("_count", str(AGENDAS)),
+    ]
+    bundle = await fhir.search("Slot/$soonest", query)
+    if any(link["relation"] == "next" for link in bundle.get("link", ())):
+        return list(professionals)  # more agendas than one answer holds: each is searched
+    named = {
+        actor.get("reference", "")
+        for agenda in entries(bundle, "Schedule")
+        for actor in agenda.get("actor", ())
+    }
+    return [p for p in professionals if f"PractitionerRole/{p.id}" in named]
 
 
 async def openings_between(

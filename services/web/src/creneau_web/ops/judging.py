@@ -78,6 +78,9 @@ RULES = _rules(
     Rule("relay", "events-are-not-published", ("CreneauNoRelay",)),
     Rule("route", "answers-are-5xx"),
     Rule("feed", "a-softwares-agendas-are-refused", ("CreneauFeedRefused",)),
+    Rule("stale", "agendas-are-not-up-to-date", ("CreneauAgendasStale",)),
+    Rule("calendars", "calendars-elsewhere-are-not-read", ("CreneauCalendarsUnread",)),
+    Rule("sas", "the-sas-platform-is-not-told", ("CreneauSasRefuses",)),
     Rule("channel", "messages-do-not-leave"),
     Rule("process", "a-process-does-not-answer", ("CreneauProcessDown",)),
     Rule("dependency", "a-dependency-does-not-answer"),
@@ -94,6 +97,7 @@ RULES = _rules(
 
 WANTED = frozenset(
     {
+        "creneau_agendas_not_up_to_date",
         "creneau_async_given_up_total",
         "creneau_async_oldest_seconds",
         "creneau_consumer_lag_events",
@@ -102,6 +106,7 @@ WANTED = frozenset(
         "creneau_dead_letters_waiting",
         "creneau_double_bookings",
         "creneau_events_requeued_total",
+        "creneau_external_calendars_failing",
         "creneau_feed_failing_timestamp_seconds",
         "creneau_feed_received_timestamp_seconds",
         "creneau_function_answers_total",
@@ -122,6 +127,7 @@ WANTED = frozenset(
         "creneau_rehearsal_success_timestamp_seconds",
         "creneau_relay_leads",
         "creneau_retention_failed_total",
+        "creneau_sas_reports_total",
         "creneau_task_crashes_total",
         "creneau_wakeups_heard",
         "process_resident_memory_bytes",
@@ -319,7 +325,34 @@ def _is_relaying(process: str) -> bool:
 def _whom(memory: Memory, settings: OpsSettings, now: float) -> Iterable[Line]:
     yield from _routes(memory, settings, now)
     yield from _feeds(memory, settings, now)
+    yield from _shared(memory, now)
     yield from _channels(memory, settings, now)
+
+
+SHARED = (
+    ("stale", "creneau_agendas_not_up_to_date", "late"),
+    ("calendars", "creneau_external_calendars_failing", "unread"),
+)
+"""Of what is shared with others: rule, how many are bad, what is bad about them."""
+
+
+def _shared(memory: Memory, now: float) -> list[Line]:
+    """Agendas that are not offered, as their software has not synchronised them in time; calendars elsewhere that cannot be
+    read; appointments that the SAS platform does not take."""
+    lines = []
+    for rule, name, why in SHARED:
+        count = max((value for _, value in _all(memory, name)), default=0.0)
+        if count:
+            lines.append(Line("whom", RULES[rule], f"{count:.0f}", "bad", None, {}, (why,)))
+    seen = list(memory.processes.values())
+    untold = figures.increase(seen, "creneau_sas_reports_total", _is_untold, now - JUDGED_S)
+    if untold:
+        lines.append(Line("whom", RULES["sas"], f"{untold:.0f}", "bad", None, {}, ("untold",)))
+    return lines
+
+
+def _is_untold(key: Key) -> bool:
+    return key["outcome"] in ("again", "refused")
 
 
 def _routes(memory: Memory, settings: OpsSettings, now: float) -> list[Line]:

@@ -30,6 +30,7 @@ from creneau_web.pages.mine import (
     moving,
     relatives,
     space,
+    waiting,
 )
 from creneau_web.pages.ops import board, letters, runbook
 
@@ -38,7 +39,7 @@ def routers() -> list[APIRouter]:
     """Every screen, in the order of the journey."""
     screens = (
         home, results, professional, times, choose, step, who, identity, beside, check, taken, appointments, appointment,
-        cancelling, moving, space, journal, data, messages, relatives, sign_in, sign_in_code,
+        cancelling, moving, waiting, space, journal, data, messages, relatives, sign_in, sign_in_code,
         by_link, language, login, about, report, console, board, letters, runbook, assets,
     )  # fmt: skip
     return [screen.router for screen in screens]

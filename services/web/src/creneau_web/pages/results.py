@@ -67,7 +67,7 @@ def days_of(card: Card) -> list[Day]:
 
 def _subject(page: CurrentPage, found: Found) -> str:
     """What was understood, as the heading says it."""
-    whom = found.wanted.label(page.wording.tag) if found.wanted else found.name
+    whom = found.who
     town = found.town.name if found.town else None
     if whom and town:
         return str(page.wording.t("results.subject.both", who=whom, town=town))

@@ -52,6 +52,8 @@ class Visit:
     """how often it was changed: SEQUENCE of its calendar file"""
     updated: datetime | None = None
     """when it was changed last"""
+    offered: bool = False
+    """whether it is what the waiting list offers"""
 
     @property
     def zone(self) -> ZoneInfo:

@@ -14,6 +14,8 @@ from creneau_web.visits.model import Visit
 CANCELABLE = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 RESCHEDULABLE = "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until"
 
+WAITING = "https://creneau.sante.fr/fhir/StructureDefinition/waiting-since"
+
 
 def visit_of(
     appointment: Mapping[str, Any], professionals: Mapping[str, Professional], etag: str | None = None
@@ -48,6 +50,7 @@ def visit_of(
         updated=instant(appointment["meta"]["lastUpdated"])
         if "lastUpdated" in appointment.get("meta", {})
         else None,
+        offered=appointment["status"] == "pending" and extension(appointment, WAITING) is not None,
         sequence=max(0, int(version or 1) - 1) if str(version or "1").isdigit() else 0,
     )
 

@@ -24,9 +24,15 @@ REASONS = ("pat", "pat-swl", "pat-fb", "pat-lt", "pat-mv", "oth-weath", "other")
 """why patients cancel, of the codes that they may give (docs/guides/patient-frontend.md)"""
 
 
+class NoTimeYetError(Exception):
+    """The appointment (id) has no time: it waits for one."""
+
+
 async def visit(fhir: Fhir, id_: str) -> Visit:
-    """One appointment with its professional. RefusedError (404) for somebody else's."""
+    """One appointment with its professional. RefusedError (404) for somebody else's; NoTimeYetError."""
     read = await fhir.read("Appointment", id_)
+    if "start" not in read.resource or "end" not in read.resource:
+        raise NoTimeYetError(id_)
     people = await _professionals(fhir, [read.resource])
     found = visit_of(read.resource, people, read.etag)
     return found if found.reason else await _with_reason_of_slot(fhir, found)

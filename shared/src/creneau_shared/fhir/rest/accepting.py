@@ -24,6 +24,14 @@ def can_wait(request: FhirRequest, operations: Sequence[Operation]) -> bool:
     )
 
 
+def is_for_later(request: FhirRequest, operations: Sequence[Operation]) -> bool:
+    """Whether the request calls an operation that is answered later whatever the client prefers, with a token by which to
+    come back."""
+    if request.principal.anonymous or not request.path[-1:]:
+        return False
+    return request.path[-1] in {f"${operation.code}" for operation in operations if operation.later}
+
+
 def check_at_once(service: FhirService, request: FhirRequest, route: Route) -> None:
     """Refuse now what would only be refused later: beside the address and the right to it, which the route has shown,
     a Provenance that cannot be kept and an unreadable body.

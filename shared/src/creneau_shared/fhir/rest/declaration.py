@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Issue
 from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.rest.views import SearchView
 from creneau_shared.fhir.search.request import Limits, SearchRequest
@@ -53,6 +54,14 @@ class Completion(Protocol):
     ) -> Sequence[bytes]: ...
 
 
+class EmptyRemarks(Protocol):
+    """What there is to say of a search of one type that has found nothing."""
+
+    async def __call__(
+        self, connection: Connection, request: FhirRequest, wanted: SearchRequest
+    ) -> Sequence[Issue]: ...
+
+
 @dataclass(frozen=True)
 class ServedType:
     """One resource type that a service serves."""
@@ -70,6 +79,8 @@ class ServedType:
     """what is said of resources of the type beside what is stored, to this caller at this moment, on read and search"""
     shown: Callable[[Access, bytes], bytes] | None = None
     """a resource of the type as the caller may see it, where they may not see the whole of what is stored"""
+    remarks: EmptyRemarks | None = None
+    """what is said of a search of the type that has found nothing"""
     documentation: str = ""
 
     @property

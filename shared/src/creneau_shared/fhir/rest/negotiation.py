@@ -27,6 +27,8 @@ MEDIA_TYPES: dict[str, Format] = {
     "application/xml": "xml",
     "application/fhir+xml": "xml",
     "application/xml+fhir": "xml",
+    "application/fhir+ndjson": "json",  # the files of an $export, which say so themselves
+    "application/ndjson": "json",
     "text/html": "json",  # a browser that opens an address
     "*/*": "json",
     "application/*": "json",

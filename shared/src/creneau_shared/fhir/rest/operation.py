@@ -30,6 +30,8 @@ class Operation:
     handler: Callable[[OperationCall], Awaitable[Answer]] = field(repr=False)
     secret: bool = False
     """whether what it takes or answers must be kept nowhere: it is carried out at once, never recorded"""
+    later: bool = False
+    """whether it is answered later whatever the client prefers (bulk data)"""
 
     @property
     def code(self) -> str:

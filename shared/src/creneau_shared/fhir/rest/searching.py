@@ -150,6 +150,10 @@ async def _run(
     async with service.connection() as connection:
         catalog = await _catalog(service, connection, request, access, wanted)
         result = await run_search(connection, catalog, wanted, cursor_codec=service.cursors, scope=scope)
+        remarks = service.served(wanted.resource_type).remarks
+        if remarks is not None and not result.matches and not wanted.count_only and wanted.cursor is None:
+            issues = await remarks(connection, request, wanted)
+            result = replace(result, issues=(*result.issues, *issues))
         touched = [
             Touched(row.type, row.id, row.content)
             for row in (*result.matches, *result.included)

@@ -63,11 +63,9 @@ class FhirServer:
 
     async def _answer(self, request: FhirRequest) -> Answer:
         asynchronous = self.asynchronous
-        if (
-            asynchronous is None
-            or not request.prefer.respond_async
-            or not accepting.can_wait(request, self.operations)
-        ):
+        later = accepting.is_for_later(request, self.operations)
+        wished = request.prefer.respond_async and accepting.can_wait(request, self.operations)
+        if asynchronous is None or not (later or wished):
             return await self.handle(request)
         await self.service.resolve(request)
         accepting.check_at_once(self.service, request, self._route(request))

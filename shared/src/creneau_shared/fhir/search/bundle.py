@@ -15,7 +15,9 @@ from creneau_shared.fhir.search.parse import CURSOR_PARAMETER
 from creneau_shared.fhir.search.request import SearchRequest
 from creneau_shared.ids import new_id
 
-BundleType = Literal["searchset", "history", "batch-response", "transaction-response", "collection"]
+BundleType = Literal[
+    "searchset", "history", "batch-response", "transaction", "transaction-response", "collection"
+]
 
 _DISTANCE = "http://hl7.org/fhir/StructureDefinition/location-distance"
 

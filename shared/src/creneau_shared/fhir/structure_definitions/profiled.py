@@ -29,6 +29,26 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "Jusqu'à quand le patient qui lit ce rendez-vous peut le déplacer ; calculé à la lecture, jamais enregistré.",
         "Until when the patient who reads this appointment can move it; computed when it is read, never stored.",
     ),
+    "waiting-since": (
+        "Depuis quand cette demande est sur la liste d'attente ; sur un rendez-vous en attente : c'est une proposition"
+        " qui lui est faite. Le serveur l'écrit.",
+        "Since when this request has been on the waiting list; on a pending appointment: it is an offer made to it. The"
+        " server writes it.",
+    ),
+    "waiting-agenda": (
+        "Un agenda qui convient à cette demande en liste d'attente ; plusieurs : l'un d'eux.",
+        "An agenda that suits this request on the waiting list; several: one of them.",
+    ),
+    "waiting-times": (
+        "Un moment de la journée qui convient à cette demande en liste d'attente, à l'heure du lieu : morning (avant midi),"
+        " afternoon (jusqu'à 18 h) ou evening ; plusieurs : l'un d'eux.",
+        "A part of the day that suits this request on the waiting list, by the clock of the place: morning (before noon),"
+        " afternoon (until 18:00) or evening; several: one of them.",
+    ),
+    "waiting-near": (
+        "Autour de quel point : latitude|longitude|distance|km, comme le paramètre de recherche near ; 100 km au plus.",
+        "Around which point: latitude|longitude|distance|km, as the search parameter near has it; 100 km at most.",
+    ),
     "double-booking-reason": (
         "Pourquoi le patient peut avoir un autre rendez-vous à la même heure ; dit par un cabinet, jamais par le patient.",
         "Why the patient may have another appointment at that time; said by a practice, never by the patient.",
@@ -85,6 +105,34 @@ _OWN_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
     "schedule-known-patients-only": (
         "Cet agenda n'accueille en ligne que les patients déjà venus au cabinet.",
         "This agenda takes online only patients who have been at the practice before.",
+    ),
+    "schedule-capacity": (
+        "Combien de patients ont une place dans chaque créneau de cet agenda.",
+        "How many patients have a place in each slot of this agenda.",
+    ),
+    "schedule-parts": (
+        "Si les patients peuvent prendre une part d'un créneau ; sans réponse, d'un créneau de deux heures ou plus.",
+        "Whether patients can take a part of a slot; when it is not said, of a slot of two hours or more.",
+    ),
+    "schedule-adjacent-slots-max": (
+        "De combien de créneaux qui se suivent un patient peut faire un rendez-vous.",
+        "Of how many slots that follow each other a patient can make one appointment.",
+    ),
+    "slot-capacity": (
+        "Combien de patients ont une place dans ce créneau, quoi que dise son agenda.",
+        "How many patients have a place in this slot, whatever its agenda says.",
+    ),
+    "slot-places-left": (
+        "Combien de places il reste dans ce créneau ; le serveur le dit, et lui seul.",
+        "How many places are left in this slot; the server says so, and nobody else.",
+    ),
+    "appointment-with-gap": (
+        "Le cabinet veut du temps entre les créneaux de ce rendez-vous ; dit par un cabinet, jamais par le patient.",
+        "The practice wants time between the slots of this appointment; said by a practice, never by the patient.",
+    ),
+    "series-scope": (
+        "Avec une annulation : this, this-and-following ou all de sa série ; jamais enregistré.",
+        "With a cancellation: this, this-and-following or all of its series; never stored.",
     ),
     "schedule-synchronised-at": (
         "Quand le logiciel de l'agenda a dit pour la dernière fois ce qui s'y trouve.",

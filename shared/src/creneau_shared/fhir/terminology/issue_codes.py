@@ -70,6 +70,11 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Agendas trop nombreux pour être tous parcourus",
         "Too many agendas to look through all",
     ),
+    "too-many-agendas": (
+        "Trop d'agendas pour une disponibilité commune",
+        "Too many agendas for common availability",
+    ),
+    "series-form": ("Série d'une autre forme", "Series of another form"),
     "no-free-slot": ("Aucun créneau libre", "No free slot"),
     "agenda-not-connected": ("Agenda non relié", "Agenda not connected"),
     "agenda-not-up-to-date": ("Agenda qui n'est pas à jour", "Agenda not up to date"),
@@ -78,6 +83,17 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     # Slots and agendas
     "slot-taken": ("Créneau déjà pris", "Slot already taken"),
     "slot-held": ("Créneau en cours de réservation", "Slot being booked by someone else"),
+    "group-full": ("Plus assez de places au créneau", "Not as many places left in the slot"),
+    "place-taken": ("Place déjà prise pour cette personne", "That person has a place already"),
+    "recurrence-unread": ("Série qui ne se comprend pas", "Series that cannot be read"),
+    "series-too-long": ("Série trop longue", "Series too long"),
+    "series-off-pattern": (
+        "Premier rendez-vous hors de la série",
+        "First appointment on no day of the series",
+    ),
+    "series-busy": ("Série en cours de changement", "Series being changed by someone else"),
+    "series-scope": ("Portée qui ne convient pas", "Scope that does not fit"),
+    "visit-of-too-many-slots": ("Trop de créneaux pour un rendez-vous", "Too many slots for one appointment"),
     "slot-claimed": ("Créneau lié à un rendez-vous", "Slot tied to an appointment"),
     "slot-order": ("Créneau qui finit avant de commencer", "Slot that ends before it starts"),
     "slot-fraction": (
@@ -85,6 +101,9 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
         "Slot finer than a microsecond",
     ),
     "not-published": ("Rien n'est publié en masse", "Nothing is published in bulk"),
+    "no-professional": ("Agenda sans professionnel", "Agenda without a professional"),
+    "calendars-off": ("Calendriers extérieurs non lus", "Calendars from elsewhere are not read"),
+    "address-not-public": ("Adresse hors de l'internet public", "Address outside the public internet"),
     "too-many-slots": ("Trop de créneaux à la fois", "Too many slots at once"),
     "other-agenda": ("Créneau d'un autre agenda", "Slot of another agenda"),
     "outside-window": ("Créneau hors de la période synchronisée", "Slot outside the synchronised period"),
@@ -200,6 +219,15 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "too-many-cancellations": ("Trop d'annulations en un jour", "Too many cancellations within a day"),
     "too-many-requests": ("Trop de demandes en attente", "Too many requests waiting"),
+    "unreadable-wish": ("Demande de liste d'attente illisible", "Unreadable waiting-list request"),
+    "replaced-not-yours": (
+        "Rendez-vous à remplacer d'une autre personne, ou qui n'est pas pris",
+        "Appointment to be replaced of another person, or not booked",
+    ),
+    "offer-not-movable": (
+        "Proposition de la liste d'attente, ni déplaçable ni prolongeable",
+        "Waiting-list offer, neither movable nor extensible",
+    ),
     "too-many-patients": ("Trop de personnes enregistrées", "Too many people registered"),
     "participant-not-yours": (
         "Participant que le patient ne peut amener",
@@ -213,7 +241,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "referral-required": ("Prescription demandée", "Referral required"),
     "not-open-to-new-patients": ("Agenda fermé aux nouveaux patients", "Agenda not open to new patients"),
     "not-a-participant": ("Réponse de qui ne participe pas", "Answer of somebody who has no part"),
-    "answer-times": ("Réponse à une heure que personne n'a proposée", "Answer to a time that nobody has proposed"),
+    "answer-times": (
+        "Réponse à une heure que personne n'a proposée",
+        "Answer to a time that nobody has proposed",
+    ),
     "proposal-not-free": ("Heure proposée indisponible", "Proposed time not free"),
     "answered-too-late": ("Réponse du cabinet trop tardive", "Practice's answer too late"),
     "hold-expired": ("Mise en attente terminée", "Hold that has run out"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from creneau_booking.storage.freed import AGENDA_AWAITED
 from creneau_shared.database.pool import Connection
 
 ROOM = """(convert_from({place}.content, 'UTF8')::jsonb @? '$.physicalType.coding[*] ?
@@ -36,6 +37,8 @@ _TAKEN = (
     CONCERNED.format(
         people="""(
           SELECT actor FROM occupancy WHERE appointment_id = ANY($1)
+          UNION SELECT actor FROM occupancy WHERE appointment_id IN (
+            SELECT 'Slot/' || slot_id FROM slot_place WHERE appointment_id = ANY($1))
           UNION SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = schedule_key
             WHERE schedule.terms @> ARRAY['actor=' || $2]
           UNION SELECT unnest($3::text[])) AS taken"""
@@ -56,10 +59,18 @@ _STOP_SLOTS = """
 SELECT FROM slot WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1) AND "end" > $2
 ORDER BY schedule_key, start, id FOR UPDATE
 """
-_OF_AGENDA = f"""
-SELECT count(pg_advisory_xact_lock_shared({TURN.format(actor="actor")}))
-FROM (SELECT actor FROM agenda_actor WHERE schedule_key = ANY($1) ORDER BY actor) AS people
-"""
+_BESIDE = f"""CASE WHEN bool_or({{awaited}}) THEN pg_advisory_xact_lock({TURN.format(actor="actor")})
+  ELSE pg_advisory_xact_lock_shared({TURN.format(actor="actor")}) END"""
+TURN_BESIDE = f"""(
+  SELECT count(locked) AS waited FROM (
+    SELECT {_BESIDE.format(awaited="awaited")} AS locked FROM (
+      SELECT actor, {AGENDA_AWAITED.format(agenda="agenda_actor.schedule_key")} AS awaited FROM agenda_actor
+      WHERE {{agendas}}) AS people
+    GROUP BY actor ORDER BY actor) AS turns)"""
+"""FROM item (`waited`): waits until nobody takes or frees the people of these agendas (`agendas`: a condition on
+`agenda_actor`). Others may write slots meanwhile, but for agendas for which somebody waits: what is new there is taken for
+them before the transaction ends, by one who has it all."""
+_OF_AGENDA = f"SELECT waited FROM {TURN_BESIDE.format(agendas='schedule_key = ANY($1)')} AS turn"
 
 
 def by_kind(references: Sequence[str]) -> tuple[list[str], list[str]]:

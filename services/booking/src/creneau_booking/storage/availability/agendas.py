@@ -102,6 +102,14 @@ WITH judged AS MATERIALIZED (
 )
 {SUPERSEDE} SELECT * FROM changed
 """
+
+
+async def rejudge(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
+    """Bring what is served of the slots of these agendas (keys) to what is so: somebody of theirs is taken, or free, who was
+    not. Their turn is ours."""
+    await connection.execute(_REJUDGE, sorted(set(schedules)), now)
+
+
 _DEPENDING = """
 SELECT key FROM schedule WHERE terms && (
   SELECT array_agg('actor=' || ref) FROM (
@@ -143,13 +151,7 @@ async def keep_agendas(connection: Connection, schedules: Sequence[int], now: da
     changed = [row["schedule_key"] for row in rows]
     if changed:
         await write_beside(connection, changed)
-        await rejudge(connection, changed, now)
-
-
-async def rejudge(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
-    """Slots of these agendas (keys) that nobody has are again what the agenda says, and whether its people are taken. Beside
-    nobody who takes or frees them."""
-    await connection.execute(_REJUDGE, list(schedules), now)
+        await connection.execute(_REJUDGE, changed, now)
 
 
 async def is_gone(connection: Connection, reference: str) -> bool:

@@ -25,13 +25,19 @@ from creneau_shared.security.rights import OWNER
 # refused whatever happens meanwhile, and so need not wait for their turn.
 _FOUND = """
 WITH found AS MATERIALIZED (
-  SELECT schedule_key, start, id, taken_by, CASE WHEN taken_by IS NULL THEN said <> 'free' AND NOT ($10 AND said = 'busy-tentative') ELSE taken_by <> $2 AND NOT EXISTS (
+  SELECT schedule_key, start, id, taken_by, CASE
+    WHEN taken_by IS NULL THEN said <> 'free' AND NOT ($10 AND said = 'busy-tentative')
+    WHEN places IS NOT NULL THEN status <> 'free' AND NOT EXISTS (
+      SELECT FROM slot_place LEFT JOIN hold USING (appointment_id)
+      WHERE slot_place.slot_id = slot.id AND (slot_place.appointment_id = $2 OR hold.expires_at <= $3))
+    ELSE taken_by <> $2 AND NOT EXISTS (
       SELECT FROM hold WHERE hold.appointment_id = slot.taken_by AND hold.expires_at <= $3) END AS out_of_reach
   FROM {slots} AS slot WHERE id = ANY((SELECT $1::uuid[])::uuid[])
 )"""
 _FACTS = """
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.status::text AS status, slot.taken_by,
        slot.said = 'free' AND slot.status = 'busy-unavailable' AS displaced, {out_of_reach} AS out_of_reach,
+       slot.places, kind.capacity, agenda.parts, agenda.adjacent_max,
        kind.terms AS kind_terms, kind.members AS kind_members,
        schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open, agenda.confirmation_required IS TRUE AS confirmed,
        nullif(agenda.horizon_start, '-infinity') AS horizon_start, nullif(agenda.horizon_end, 'infinity') AS horizon_end,
@@ -53,7 +59,9 @@ _BESIDE = f"""ARRAY(
 ARRAY(SELECT named || ' ' || exclusive FROM resolved) AS resolved,
 (SELECT count(*) FROM hold WHERE hold.issuer = $8 AND hold.subject = $9 AND hold.expires_at > $3) AS holds,
 ARRAY(
-  SELECT hold.appointment_id FROM hold WHERE hold.appointment_id IN (SELECT taken_by FROM found)
+  SELECT hold.appointment_id FROM hold WHERE hold.appointment_id IN (SELECT taken_by FROM found
+      UNION ALL SELECT slot_place.appointment_id FROM slot_place JOIN found ON slot_place.slot_id = found.id
+      WHERE substr(split_part(slot_place.person, '#', 1), 9) = ANY($5::text[]))
     AND hold.appointment_id <> $2 AND hold.issuer = $8 AND hold.subject = $9 AND hold.expires_at > $3) AS own_holds"""
 # Locked all of them, or none: who has locked some would lock the others, and their people, out of order. PostgreSQL takes
 # the locks of `turn` before it looks for a row of `locked`.
@@ -128,7 +136,16 @@ async def lock_slots(
     for everywhere.
     """
     keys = [slot_key(id_) for id_ in ids]
-    arguments = (keys, by, now, list(people), list(patients), *by_kind(named), *(holder or (None, None)), marked)
+    arguments = (
+        keys,
+        by,
+        now,
+        list(people),
+        list(patients),
+        *by_kind(named),
+        *(holder or (None, None)),
+        marked,
+    )
     month = month_of(connection, "slot", near, near, now) if near is not None else "slot"
     rows: Sequence[Any] = []
     if keys and month != "slot":
@@ -167,6 +184,10 @@ def _slot_fact(row: Any) -> SlotFact:
         status=row["status"],
         taken_by=row["taken_by"],
         displaced=row["displaced"],
+        capacity=row["capacity"] or 1,
+        places=row["places"],
+        parts=row["parts"],
+        adjacent_max=row["adjacent_max"],
         schedule=row["schedule"],
         schedule_open=row["open"],
         horizon_start=row["horizon_start"],

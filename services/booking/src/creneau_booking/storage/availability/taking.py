@@ -13,7 +13,10 @@ from datetime import datetime
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.rules import Claim, Cut
 from creneau_booking.domain.status import SlotStatus
+from creneau_booking.storage.availability.groups import claim_places, group_of, release_places
+from creneau_booking.storage.availability.places import GROUP
 from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.freed import IS_AWAITED, note_freed
 from creneau_booking.storage.overbookings import left
 from creneau_booking.storage.patients import UNAVAILABLE
 from creneau_booking.storage.slot_rows import IS_OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
@@ -59,7 +62,8 @@ WITH wanted AS MATERIALIZED (
     ON slot.id = named.id AND slot.start = named.start
 ), claimed AS (
   UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
-  FROM wanted WHERE {_FULL_KEY.format(row="wanted")} AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
+  FROM wanted WHERE {_FULL_KEY.format(row="wanted")}
+    AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
     AND EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = wanted.schedule_key AND agenda.open)
   RETURNING {SUPERSEDED}
 ), displaced AS ({_DISPLACE}), superseded AS (
@@ -121,7 +125,7 @@ WITH own AS MATERIALIZED (
   SELECT schedule_key, start, id FROM slot WHERE id = ANY((SELECT $2::uuid[])::uuid[]) AND taken_by = $1
   ORDER BY 1, 2, 3 FOR UPDATE
 ), freed AS (
-  UPDATE slot SET status = {JUDGED.format(slot="slot", besides="$1")}, taken_by = NULL,
+  UPDATE slot SET status = {JUDGED.format(slot="slot", besides="$1")}, taken_by = NULL, places = NULL,
     version = slot.version + 1, last_updated = $3
   FROM own WHERE {_FULL_KEY.format(row="own")}
   RETURNING {SUPERSEDED}
@@ -138,10 +142,16 @@ WITH own AS MATERIALIZED (
   {SUPERSEDE} SELECT * FROM freed UNION ALL SELECT * FROM replaced
 ), nobody AS (
   DELETE FROM occupancy WHERE appointment_id = $1
+), awaited AS MATERIALIZED (
+  SELECT free.id, free.start FROM (SELECT * FROM freed UNION ALL SELECT * FROM replaced) AS free
+  JOIN schedule ON schedule.key = free.schedule_key JOIN slot_kind AS kind ON kind.key = free.kind_key
+  WHERE {IS_AWAITED}
 )
-SELECT {_AGENDAS}, EXISTS (
+SELECT {_AGENDAS}, ARRAY(SELECT id FROM awaited ORDER BY start, id) AS awaited,
+  ARRAY(SELECT start FROM awaited ORDER BY start, id) AS starts, EXISTS (
   SELECT FROM slot WHERE id = ANY((SELECT $2::uuid[])::uuid[]) AND {IS_OVERBOOKED.format(slot="slot")}
-) AS overbooked
+) AS overbooked,
+  EXISTS (SELECT FROM slot_place WHERE appointment_id = $1) AS shares
 """
 _SET_STATUS = f"""
 WITH own AS MATERIALIZED (
@@ -180,13 +190,15 @@ async def displaced_by_others(
 async def take(
     connection: Connection, wanted: Appointment, claim: Claim, now: datetime, *, marked: bool = False
 ) -> Taken:
-    """Take the slots and the people of `claim` for `wanted`; those that their agenda has `marked`, too. The caller raises when that was not all: raising undoes it."""
+    """Take the slots and the people of `claim` for `wanted`; those that their agenda has `marked`, too. The caller raises when
+    that was not all: raising undoes it."""
     if claim.cuts:
         await _cut(connection, claim.cuts, now)
     cuts = {cut.slot.id: cut.start for cut in claim.cuts}
-    starts = [cuts.get(slot.id, slot.start) for slot in claim.new_slots]
+    alone = [slot for slot in claim.new_slots if not slot.is_group]
+    starts = [cuts.get(slot.id, slot.start) for slot in alone]
     month = month_of(connection, "slot", min((claim.start, *starts)), max((claim.end, *starts)), now)
-    actors, slots = list(claim.actors), [slot_key(slot.id) for slot in claim.new_slots]
+    actors, slots = list(claim.actors), [slot_key(slot.id) for slot in alone]
     row = await connection.fetchrow(
         _TAKE.format(slots=month),
         wanted.id,
@@ -204,10 +216,13 @@ async def take(
     assert row is not None
     if row["reaches_back"]:
         await connection.execute(_DISPLACE_BEFORE, now, claim.start, claim.end, actors, slots, starts)
-    missing = sorted(set(claim.actors) - set(row["taken"]))
+    missing = set(claim.actors) - set(row["taken"])
+    if claim.groups:
+        await claim_places(connection, wanted.id, claim.groups, claim.persons, now)
+        missing |= await occupy_for_groups(connection, claim, now)
     return Taken(
-        all_slots=row["claimed"] == len(claim.new_slots),
-        missing_actors=tuple(missing),
+        all_slots=row["claimed"] == len(alone),
+        missing_actors=tuple(sorted(missing)),
         unavailable_patients=tuple(row["unavailable"]),
     )
 
@@ -246,22 +261,59 @@ async def occupy_for(
     return tuple(sorted(set(actors) - {row["actor"] for row in rows}))
 
 
+async def hand_over(connection: Connection, appointment_id: str, old: str, new: str) -> None:
+    """What an appointment takes of one person it takes of another, unless that one is elsewhere then: the visit stands, and
+    is the practice's to settle."""
+    await connection.execute(
+        "UPDATE occupancy SET actor = $3 WHERE appointment_id = $1 AND actor = $2 AND NOT EXISTS ("
+        "SELECT FROM occupancy AS own WHERE own.actor = $3 AND own.period && occupancy.period)",
+        appointment_id,
+        old,
+        new,
+    )
+
+
+async def occupy_for_groups(connection: Connection, claim: Claim, now: datetime) -> set[str]:
+    """Take the people of the groups, whom a group that is there has already; those who are taken by someone else."""
+    missing: set[str] = set()
+    for slot in claim.groups:
+        actors = claim.people_of(slot)
+        rows = await connection.fetch(
+            f"{_OCCUPY_TOO} UNION SELECT actor FROM occupancy WHERE appointment_id = $1",
+            group_of(slot),
+            slot.start,
+            slot.end,
+            list(actors),
+            now,
+        )
+        missing |= set(actors) - {row["actor"] for row in rows}
+    return missing
+
+
 async def give_back(
     connection: Connection, appointment_id: str, slots: Sequence[str], now: datetime
 ) -> tuple[str, ...]:
     """Give back those of the slots that an appointment has, and the time of its people. What their agendas say of them
     holds again; other slots in that time are free again, unless somebody else is taken then.
-    The agendas (references) of what it gave back."""
+    The agendas (references) of what it gave back. What somebody waits for is noted (`storage.freed`)."""
     keys = [slot_key(id_) for id_ in slots]
     row = await connection.fetchrow(_GIVE_BACK, appointment_id, keys, now)
-    if row is None:
-        return ()
+    assert row is not None
     if row["overbooked"]:
         for heir in await left(connection, appointment_id, slots, now):
             await connection.execute(
                 _OCCUPY_TOO, heir.appointment, heir.start, heir.end, list(heir.actors), now
             )
-    return tuple(row["schedules"])
+    note_freed(connection, zip(row["awaited"], row["starts"], strict=True), now)
+    if not row["shares"]:
+        return tuple(row["schedules"])
+    schedules = set(row["schedules"])
+    for place in await release_places(connection, appointment_id, slots, now):
+        schedules.add(place.schedule)
+        note_freed(connection, [(place.key, place.start)], now)
+        if place.empty:
+            await connection.fetchrow(_GIVE_BACK, f"{GROUP}{place.key}", [place.key], now)
+    return tuple(sorted(schedules))
 
 
 async def set_status(

@@ -1,7 +1,8 @@
 """Places by the names that people give them: communes, arrondissements, postal codes, départements, regions.
 
-Names, postal codes and positions of communes: `creneau_french`. Here how many people live there and, of
-arrondissements, where they are (`data/population.csv`; about the town hall of each, ours), and the départements with their regions (`data/departments.csv`): INSEE, code officiel géographique 2026.
+Names, postal codes and positions of communes: `creneau_french`. Here how many people live there and, of arrondissements,
+where they are (`data/population.csv`; about the town hall of each, ours), and the départements with their regions
+(`data/departments.csv`): INSEE, code officiel géographique 2026.
 """
 
 from __future__ import annotations
@@ -27,7 +28,28 @@ _MUCH_LARGER = 20
 """times the inhabitants of a commune of exactly a name, for a town that is called so in short: `Aix`"""
 _NUMBERED = {"75056": ("paris", 20), "13055": ("marseille", 16), "69123": ("lyon", 9)}
 """communes with arrondissements: name, how many"""
-_ROMAN = ("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx").split()
+_ROMAN = [
+    "i",
+    "ii",
+    "iii",
+    "iv",
+    "v",
+    "vi",
+    "vii",
+    "viii",
+    "ix",
+    "x",
+    "xi",
+    "xii",
+    "xiii",
+    "xiv",
+    "xv",
+    "xvi",
+    "xvii",
+    "xviii",
+    "xix",
+    "xx",
+]
 _ORDINALS = ("", "e", "er", "eme", "ieme", "ème", "nd")
 _SAINTS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
 _REGION_WORDS = {
@@ -74,7 +96,13 @@ class Commune:
     def place(self) -> Place:
         kind: PlaceKind = "arrondissement" if self.part_of else "commune"
         return Place(
-            kind, f"c:{self.insee}", self.name, self.latitude, self.longitude, self.population, self.department
+            kind,
+            f"c:{self.insee}",
+            self.name,
+            self.latitude,
+            self.longitude,
+            self.population,
+            self.department,
         )
 
 
@@ -111,7 +139,19 @@ class Gazetteer:
             words = key.split()
             for length in range(1, len(words)):
                 short = " ".join(words[:length])
-                if short not in ("saint", "sainte", "saints", "pont", "bois", "mont", "port", "bourg", "ville", "grand", "val"):
+                if short not in (
+                    "saint",
+                    "sainte",
+                    "saints",
+                    "pont",
+                    "bois",
+                    "mont",
+                    "port",
+                    "bourg",
+                    "ville",
+                    "grand",
+                    "val",
+                ):
                     self._short.setdefault(short, commune)
 
     def named(self, words: Sequence[str]) -> tuple[Place, float] | None:
@@ -223,11 +263,14 @@ def _areas(departments: Sequence[Mapping[str, str]]) -> dict[str, Place]:
     found: dict[str, Place] = {}
     regions: dict[str, Place] = {}
     for row in departments:
-        at = (float(row["latitude"]), float(row["longitude"])) if row["latitude"] else (None, None)
-        place = Place("department", f"d:{row['code']}", row["name"], *at, department=row["code"])
+        latitude = float(row["latitude"]) if row["latitude"] else None
+        longitude = float(row["longitude"]) if row["longitude"] else None
+        place = Place(
+            "department", f"d:{row['code']}", row["name"], latitude, longitude, department=row["code"]
+        )
         found.setdefault(place_key(row["name"]), place)
         found[f"#{row['code'].lower()}"] = place
-        region = Place("region", f"r:{row['region_code']}", row["region"], *at)
+        region = Place("region", f"r:{row['region_code']}", row["region"], latitude, longitude)
         regions.setdefault(row["region_code"], region)
     for region in regions.values():
         found.setdefault(place_key(region.name), region)
@@ -243,9 +286,19 @@ def _communes() -> list[Commune]:
         row = people.get(insee, {})
         department = insee[:3] if insee.startswith(("97", "98")) else insee[:2]
         own = (float(row["latitude"]), float(row["longitude"])) if row.get("latitude") else None
-        at = own or commune.position or (None, None)
-        count, part_of = int(row.get("population") or 0), row.get("part_of") or None
-        found.append(Commune(insee, commune.name, department, commune.postal_codes, count, *at, part_of))
+        latitude, longitude = own or commune.position or (None, None)
+        found.append(
+            Commune(
+                insee,
+                commune.name,
+                department,
+                commune.postal_codes,
+                int(row.get("population") or 0),
+                latitude,
+                longitude,
+                row.get("part_of") or None,
+            )
+        )
     return found
 
 

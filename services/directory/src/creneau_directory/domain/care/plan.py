@@ -17,10 +17,18 @@ AROUND_KM = 15.0
 WIDER_KM = (10.0, 30.0, 100.0)
 RINGS_KM = (2.0, 6.0, 15.0, 40.0)
 """circles within a wider one, so that in a city the nearest are compared rather than whoever comes first"""
-SECTORS: Mapping[str, tuple[str, ...]] = {"2": ("2", "3"), "nc": ("0",), "c1": ("1",), "c2": ("2",), "c3": ("3",)}
+SECTORS: Mapping[str, tuple[str, ...]] = {
+    "2": ("2", "3"),
+    "nc": ("0",),
+    "c1": ("1",),
+    "c2": ("2",),
+    "c3": ("3",),
+}
 """what people and the deprecated codes say → the codes of TRE_R282: `secteur 2` has two"""
 
-Widened = Literal["exact", "around", "anywhere", "instead", "wishes", "name-elsewhere", "name-other-care", "without-name"]
+Widened = Literal[
+    "exact", "around", "anywhere", "instead", "wishes", "name-elsewhere", "name-other-care", "without-name"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import pairwise, product
 from typing import Literal
 
 from creneau_directory.domain.care.places import Gazetteer, Place, gazetteer
@@ -17,7 +17,7 @@ from creneau_directory.domain.care.vocabulary import FILTERS, Term, Vocabulary, 
 
 WORDS_MAX = 40
 """of a text; what follows is not read"""
-PLACE_WORDS = frozenset("a au aux en sur vers dans in near at de".split())
+PLACE_WORDS = frozenset(["a", "au", "aux", "en", "sur", "vers", "dans", "in", "near", "at", "de"])
 """before the name of a place"""
 NEVER_WRONG = frozenset({"saint", "sainte", "saints", "saintes"})
 """the beginnings of names of places"""
@@ -26,7 +26,9 @@ HEARD_LETTERS_MIN = 4
 INTERLEAVED_FROM = 0.75
 """cares whose share is this part of the first one's are shown in turn: for a backache a doctor, a physiotherapist …"""
 
-PieceKind = Literal["care", "motive", "filter", "emergency", "place", "near", "nearme", "name", "title", "skip", "negation"]
+PieceKind = Literal[
+    "care", "motive", "filter", "emergency", "place", "near", "nearme", "name", "title", "skip", "negation"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Reader:
     def name_pieces(self, text: str) -> list[str]:
         """What of a text could be a name: each word, and two neighbours as one (`le goff`, `n diaye`)."""
         words = _words(text)
-        pairs = [joined(pair) for pair in zip(words, words[1:], strict=False)]
+        pairs = [joined(pair) for pair in pairwise(words)]
         return list(dict.fromkeys(word for word in (*words, *pairs) if len(word) > 1 and not word.isdigit()))
 
     def read(self, text: str, known: KnownNames | None = None) -> Intent:
@@ -210,7 +212,15 @@ class Reader:
         place = self._places.arrondissement(content[0], words[at])
         if place is not None:
             at += 1
-            while at < len(words) and words[at] in ("e", "er", "eme", "ieme", "arrondissement", "arr", "ardt"):
+            while at < len(words) and words[at] in (
+                "e",
+                "er",
+                "eme",
+                "ieme",
+                "arrondissement",
+                "arr",
+                "ardt",
+            ):
                 at += 1
             yield Piece(start, at, "place", worth + 1.3, place)
 
@@ -225,7 +235,9 @@ class Reader:
             if found is None or (length == 1 and piece in SMALL):
                 continue
             names, sure = found
-            if sure < 1 and (len(piece) < HEARD_LETTERS_MIN or any(w in self._vocabulary.words for w in words[start:end])):
+            if sure < 1 and (
+                len(piece) < HEARD_LETTERS_MIN or any(w in self._vocabulary.words for w in words[start:end])
+            ):
                 continue
             worth = 0.8 * sure + (1.0 if titled else 0.0) + (0.25 if length == 2 else 0.0)
             yield Piece(start, end, "name", worth, names, corrected=sure < 1)
@@ -252,20 +264,24 @@ class Reader:
             filters=filters,
             excluded=excluded,
             emergencies=tuple(
-                dict.fromkeys(value for p, term in terms if p.kind == "emergency" for value, _ in term.targets)
+                dict.fromkeys(
+                    value for p, term in terms if p.kind == "emergency" for value, _ in term.targets
+                )
             ),
             understood=tuple(self._told(words, piece) for piece in said if piece.kind != "negation"),
-            ignored=tuple(
-                word for at, word in enumerate(words) if at not in covered and word not in SMALL
-            ),
+            ignored=tuple(word for at, word in enumerate(words) if at not in covered and word not in SMALL),
         )
 
-    def _cares(self, terms: Sequence[tuple[Piece, Term]], *, has_names: bool) -> tuple[tuple[str, float], ...]:
+    def _cares(
+        self, terms: Sequence[tuple[Piece, Term]], *, has_names: bool
+    ) -> tuple[tuple[str, float], ...]:
         """Whom is meant. A profession that is named counts before what it is for; `médecin` alone is any doctor."""
         named = [term for piece, term in terms if piece.kind == "care"]
         motives = [term for piece, term in terms if piece.kind == "motive"]
         titles = [term for piece, term in terms if piece.kind == "title"]
-        generic = [term for term in named if [key for key, _ in term.targets] == [GENERAL] and _is_generic(term)]
+        generic = [
+            term for term in named if [key for key, _ in term.targets] == [GENERAL] and _is_generic(term)
+        ]
         if len(generic) == len(named) and motives:
             return _together(motives, with_general=bool(generic))
         specific = [term for term in named if term not in generic] or named
@@ -285,7 +301,9 @@ class Reader:
             cares = self._vocabulary.cares
             if kind in ("care", "motive"):
                 keys = tuple(key for key, _ in meaning.targets)
-                return Understood(text, kind, ", ".join(cares[key].french for key in keys), piece.corrected, keys)
+                return Understood(
+                    text, kind, ", ".join(cares[key].french for key in keys), piece.corrected, keys
+                )
             return Understood(text, kind, ", ".join(value for value, _ in meaning.targets), piece.corrected)
         if isinstance(meaning, Place):
             return Understood(text, meaning.kind, meaning.name, piece.corrected)

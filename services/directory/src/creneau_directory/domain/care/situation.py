@@ -1,13 +1,13 @@
 """What one situation (a professional in one place) is found by: the terms of its row in the index of people's search.
 
-    R38:SM15 G15:10 R211:437   what it is: nomenclature and code, of the role, the professional's expertise, the offer
-    c:69383 c:69123 z:69003    where: commune and arrondissement (INSEE), postal code,
-    d:69 r:84                  département and region (INSEE)
-    g:915:96 h:91:9            the cells of 0.05 and 0.5 degrees in which it lies
-    n:payet                    names, of the person and of the place
-    gender:female language:ar mode:VR sector:1 accessibility:wheelchair new-patient:true
-    x:plain                    no speciality beside the profession
-    b:07                       one of 64 lots, drawn once: a sample of what is everywhere
+R38:SM15 G15:10 R211:437   what it is: nomenclature and code, of the role, the professional's expertise, the offer
+c:69383 c:69123 z:69003    where: commune and arrondissement (INSEE), postal code,
+d:69 r:84                  département and region (INSEE)
+g:915:96 h:91:9            the cells of 0.05 and 0.5 degrees in which it lies
+n:payet                    names, of the person and of the place
+gender:female language:ar mode:VR sector:1 accessibility:wheelchair new-patient:true
+x:plain                    no speciality beside the profession
+b:07                       one of 64 lots, drawn once: a sample of what is everywhere
 """
 
 from __future__ import annotations
@@ -50,8 +50,34 @@ _ACT_MODES = {"AMB": "AMB", "VR": "VR", "HH": "HH"}
 _RECEPTION_MODES = {"03": "AMB", "04": "VR", "14": "VR", "05": "HH", "27": "HH"}
 """TRE_R338: on site, by video, at home"""
 _NAMELESS = frozenset(
-    "cabinet medical dentaire centre sante maison groupe pole clinique hopital chu infirmier kinesitherapie sage femme"
-    " sages femmes dr docteur pluriprofessionnelle psychologie orthophonie imagerie radiologie laboratoire pharmacie".split()
+    [
+        "cabinet",
+        "medical",
+        "dentaire",
+        "centre",
+        "sante",
+        "maison",
+        "groupe",
+        "pole",
+        "clinique",
+        "hopital",
+        "chu",
+        "infirmier",
+        "kinesitherapie",
+        "sage",
+        "femme",
+        "sages",
+        "femmes",
+        "dr",
+        "docteur",
+        "pluriprofessionnelle",
+        "psychologie",
+        "orthophonie",
+        "imagerie",
+        "radiologie",
+        "laboratoire",
+        "pharmacie",
+    ]
 )
 """words of the names of places that tell none from another"""
 
@@ -114,7 +140,9 @@ def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situati
         )
     )
     facets = [*_care_facets(codes), *(f"commune|{code}" for code in communes[:1])]
-    facets += [f"{kind}|{value}" for kind, _, value in (trait.partition(":") for trait in traits) if kind in FACETS]
+    facets += [
+        f"{kind}|{value}" for kind, _, value in (trait.partition(":") for trait in traits) if kind in FACETS
+    ]
     town = places.communes[communes[0]].name if communes else ""
     return Situation(
         role=role["id"],
@@ -188,7 +216,9 @@ def _care_codes(found: Around) -> Iterator[str]:
         if kind in _ABOUT_CARE
     ]
     learnt = [
-        pair for pair in codes_of((found.practitioner or {}).get("qualification", ())) if pair[0] in _ABOUT_CARE
+        pair
+        for pair in codes_of((found.practitioner or {}).get("qualification", ()))
+        if pair[0] in _ABOUT_CARE
     ]
     yield from (f"{kind}:{code}" for kind, code in own)
     if not any(kind in _EXPERTISE for kind, _ in own):
@@ -196,7 +226,9 @@ def _care_codes(found: Around) -> Iterator[str]:
     if not any(kind not in _EXPERTISE for kind, _ in own):
         yield from (f"{kind}:{code}" for kind, code in learnt if kind not in _EXPERTISE)
     for service in found.services:
-        yield from (f"{kind}:{code}" for kind, code in codes_of(service.get("specialty", ())) if kind == "R211")
+        yield from (
+            f"{kind}:{code}" for kind, code in codes_of(service.get("specialty", ())) if kind == "R211"
+        )
 
 
 def _care_facets(codes: Sequence[str]) -> Iterator[str]:
@@ -285,11 +317,11 @@ def _extensions(resources: Iterable[Resource]) -> Iterator[str]:
                 if any(one.get("valueBoolean") is True for one in said) or "newpt" in codes:
                     yield "new-patient:true"
             elif "accessibility" in name:
-                codes = [code for _, code in codes_of(extension)]
-                codes += [one[key] for one in (extension,) for key in ("valueCode",) if key in one]
+                stated = [code for _, code in codes_of(extension)]
+                stated += [one[key] for one in (extension,) for key in ("valueCode",) if key in one]
                 if extension.get("valueBoolean") is True:
-                    codes.append("wheelchair")
-                yield from (f"accessibility:{code}" for code in codes)
+                    stated.append("wheelchair")
+                yield from (f"accessibility:{code}" for code in stated)
 
 
 # -- what it is called ---------------------------------------------------------------------------------------
@@ -315,7 +347,9 @@ def _name_words(name: str) -> list[str]:
 
 
 def _place_words(found: Around) -> list[str]:
-    names = [place.get("name", "") for place in found.locations] + [(found.organization or {}).get("name", "")]
+    names = [place.get("name", "") for place in found.locations] + [
+        (found.organization or {}).get("name", "")
+    ]
     words = dict.fromkeys(word for name in names for word in fold(name).split())
     return [word for word in words if word not in SMALL and word not in _NAMELESS and len(word) > 2]
 
@@ -327,7 +361,7 @@ def _label(found: Around, codes: Sequence[str], words: Vocabulary, town: str) ->
 
 
 def _person_text(person: Resource) -> str:
-    name = next(iter(person.get("name", ())), {})
+    name: Resource = next(iter(person.get("name", ())), {})
     return name.get("text") or " ".join([*name.get("given", ())[:1], name.get("family", "")]).strip()
 
 

@@ -12,7 +12,32 @@ from functools import lru_cache
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
 _NOT_WORD = re.compile(r"[\W_]+")
 
-SMALL = frozenset("a au aux l la le les de des du d un une mon ma mes son sa ses the my of".split())
+SMALL = frozenset(
+    [
+        "a",
+        "au",
+        "aux",
+        "l",
+        "la",
+        "le",
+        "les",
+        "de",
+        "des",
+        "du",
+        "d",
+        "un",
+        "une",
+        "mon",
+        "ma",
+        "mes",
+        "son",
+        "sa",
+        "ses",
+        "the",
+        "my",
+        "of",
+    ]
+)
 """words that phrases are compared without: `mal à l'oreille` meets `mal aux oreilles`"""
 
 HEARD_MIN = 3

@@ -71,7 +71,9 @@ def _terms(end: str, before: str, most: int) -> list[Suggestion]:
     return [
         one
         for group in ("speciality", "motive")
-        for one in sorted(found[group].values(), key=lambda s: (not fold(s.label).startswith(end), len(s.label)))[:most]
+        for one in sorted(
+            found[group].values(), key=lambda s: (not fold(s.label).startswith(end), len(s.label))
+        )[:most]
     ]
 
 

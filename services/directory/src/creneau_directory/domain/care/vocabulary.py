@@ -109,7 +109,9 @@ def vocabulary() -> Vocabulary:
 
 
 def _care(row: dict[str, str]) -> Care:
-    return Care(row["key"], row["french"], row["english"], tuple(row["codes"].split()), row["instead"] or None)
+    return Care(
+        row["key"], row["french"], row["english"], tuple(row["codes"].split()), row["instead"] or None
+    )
 
 
 def _term(row: dict[str, str]) -> Term:

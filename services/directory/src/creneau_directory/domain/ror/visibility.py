@@ -20,6 +20,9 @@ _FREE, _RESTRICTED = "1", "2"
 MARKS: Final = (b"confidentiality-level", b"sensitive-unit")
 """What the bytes of a resource have in them when anything may have to be left out of it."""
 
+_WITH_LEVELS: Final = ("telecom", "contact", "extension")
+"""The elements of a resource within which levels of confidentiality stand."""
+
 _OWNERS: Final = {
     "Organization": ("partOf",),
     "HealthcareService": ("providedBy",),
@@ -67,8 +70,13 @@ def seen_by(viewer: Viewer, resource: dict[str, Any]) -> dict[str, Any]:
     if is_sensitive(resource) and not viewer.regulates:
         return masked(resource)
     levels = {_FREE, _RESTRICTED} if viewer.cares or viewer.regulates else {_FREE}
-    left: dict[str, Any] = _without_confidential(resource, levels)
-    return left
+    if not any(element in resource for element in _WITH_LEVELS):
+        return resource
+    left = {
+        name: _without_confidential(value, levels) if name in _WITH_LEVELS else value
+        for name, value in resource.items()
+    }
+    return {name: value for name, value in left.items() if value not in ([], {})}
 
 
 def masked(resource: Resource, keeping: Collection[str] = ()) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Text messages as a channel: a reminder hours before, for whoever has a number that can get it."""
+"""Text messages as a channel: a reminder hours before, and what waits for an answer, for whoever has a number that can get it."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class SmsChannel:
     rules = ChannelRules(
         notices=False,
         reminders=(ReminderRule("2-hours", booked_ahead_min=timedelta(hours=6), hours=2),),
+        offers=True,
     )
 
     def is_offered(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from creneau_notifications.channels.sms.wording import WORDINGS
+from creneau_notifications.domain.plan import Kind
 from creneau_notifications.rendering.letter import Occasion
 
 GSM_ALPHABET = frozenset(
@@ -30,7 +31,11 @@ def _text(occasion: Occasion, *, brief: bool) -> str:
     wording = WORDINGS[occasion.contact.writes_in]
     when = occasion.told(occasion.event.appointment.start, brief=brief)
     sentence = wording.sentence[occasion.kind].format(when=when)
-    text = f"{sentence}. {wording.manage.format(url=occasion.page_url)}"
+    answer, until = wording.manage, occasion.event.held_until
+    if occasion.kind is Kind.OFFER and until is not None:
+        sentence = f"{sentence}, {wording.offered_until.format(until=occasion.told(until, brief=brief))}"
+        answer = wording.answer
+    text = f"{sentence}. {answer.format(url=occasion.page_url)}"
     if occasion.confirm_url is not None:
         text += f". {wording.confirm.format(url=occasion.confirm_url)}"
     return gsm(text)

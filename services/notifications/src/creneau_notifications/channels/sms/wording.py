@@ -14,6 +14,9 @@ class SmsWording:
     """The sentences of one language. `{when}` stands for the moment of the visit."""
 
     sentence: Mapping[Kind, str]
+    offered_until: str
+    """`{until}`: until when what is offered is kept"""
+    answer: str
     manage: str
     confirm: str
 
@@ -24,7 +27,10 @@ FRENCH = SmsWording(
         Kind.CHANGE: "Rendez-vous modifié : {when}",
         Kind.CANCELLATION: "Rendez-vous annulé : {when}",
         Kind.REMINDER: "Rappel : rendez-vous {when}",
+        Kind.OFFER: "Créneau libéré : {when}",
     },
+    offered_until="gardé pour vous jusqu'au {until}",
+    answer="Répondre : {url}",
     manage="Déplacer ou annuler : {url}",
     confirm="Ce numéro est-il le vôtre ? {url}",
 )
@@ -35,7 +41,10 @@ ENGLISH = SmsWording(
         Kind.CHANGE: "Appointment changed: {when}",
         Kind.CANCELLATION: "Appointment cancelled: {when}",
         Kind.REMINDER: "Reminder: appointment {when}",
+        Kind.OFFER: "Time free: {when}",
     },
+    offered_until="kept for you until {until}",
+    answer="Answer: {url}",
     manage="Move or cancel: {url}",
     confirm="Is this number yours? {url}",
 )

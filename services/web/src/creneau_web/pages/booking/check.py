@@ -60,7 +60,7 @@ async def confirm(
         draft.attempt += 1
         await keep(page, draft)
         return page.go(f"{draft.path}/pris")
-    await page.say_next("done.booked")
+    await page.say_next("done.asked" if draft.asked else "done.booked")
     return page.go(f"/rendez-vous/{appointment}")
 
 

@@ -60,6 +60,8 @@ class Draft(Chosen):
     """field of that form → what is wrong"""
     booked: str | None = None
     """id of the appointment that came of it"""
+    asked: bool = False
+    """whether it waits for its practice"""
     attempt: int = 0
     """how many times another slot or person was chosen: what is asked anew is another wish"""
 

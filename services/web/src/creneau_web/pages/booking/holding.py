@@ -66,7 +66,8 @@ async def book(page: Page, draft: Draft) -> str:
     if draft.moving:
         await move(page.fhir, id_, draft.slot, f"move-{draft.key}")
     else:
-        await page.fhir.operation(f"Appointment/{id_}/$book", key=f"book-{draft.key}")
+        answered = await page.fhir.operation(f"Appointment/{id_}/$book", key=f"book-{draft.key}")
+        draft.asked = answered.resource.get("status") == "pending"
     draft.booked = id_
     await keep(page, draft)
     return id_

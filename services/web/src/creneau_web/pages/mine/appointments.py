@@ -9,10 +9,12 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
+from creneau_web.care.model import PARIS
 from creneau_web.page import Page, SignedInPage
 from creneau_web.people.records import people_of
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import Visits, recent, visits_before, visits_from, visits_off
+from creneau_web.visits.waiting import all_waiting
 
 router = APIRouter()
 
@@ -42,7 +44,9 @@ async def appointments(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -
     now = page.site.clock.now()
     begin = datetime.fromtimestamp(wanted.au, UTC) if wanted.au else recent(now).replace(microsecond=0)
     coming, past = await _lists(page, wanted, begin, patient)
-    live = [visit for visit in coming.visits if visit.is_live(now)]
+    waits = await all_waiting(page.fhir, patient) if wanted.liste == "" else []
+    offered = {one.id for one in waits}
+    live = [visit for visit in coming.visits if visit.is_live(now) and visit.id not in offered]
     return await page.show(
         "mine/appointments.html",
         people=people,
@@ -50,7 +54,9 @@ async def appointments(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -
         patient=patient,
         wanted=wanted,
         coming=live,
-        past=[*_over(coming, live), *past.visits],
+        waits=waits,
+        zone=PARIS,
+        past=[*_over(coming, now), *past.visits],
         more_coming=coming.following,
         more_past=past.following,
         since=str(int(begin.timestamp())),
@@ -69,6 +75,6 @@ async def _lists(page: Page, wanted: Wanted, begin: datetime, patient: str | Non
     return coming, Visits((*off.visits, *before.visits), before.following)
 
 
-def _over(coming: Visits, live: list[Visit]) -> list[Visit]:
+def _over(coming: Visits, now: datetime) -> list[Visit]:
     """Those that have just ended, the latest first."""
-    return [visit for visit in reversed(coming.visits) if visit not in live]
+    return [visit for visit in reversed(coming.visits) if not visit.is_live(now)]

@@ -1,0 +1,23 @@
+"""When somebody is busy elsewhere: periods, as a calendar that is not ours says them, and nothing of what they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+Period = tuple[datetime, datetime]
+"""half-open, in UTC"""
+
+
+def merged(periods: Iterable[Period], within: Period) -> list[Period]:
+    """The same time as periods that neither overlap nor touch, in order, as far as it lies within a period."""
+    found: list[Period] = []
+    for start, end in sorted(periods):
+        first, last = max(start, within[0]), min(end, within[1])
+        if first >= last:
+            continue
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found

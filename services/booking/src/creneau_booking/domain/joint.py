@@ -1,0 +1,187 @@
+"""Time that several have free together: one slot of each agenda, which cover the same time.
+
+Of each requirement one agenda has to take part; an agenda may answer several. What is common is the time of one of the
+slots (the *anchor*), which slots of the other agendas cover.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from creneau_booking.domain.rules import PART_MIN, VISIT_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class FreeTime:
+    """A free slot of an agenda (ids). Instants carry their zone."""
+
+    slot: str
+    agenda: str
+    start: datetime
+    end: datetime
+
+
+Usable = Callable[[FreeTime, datetime, datetime], bool]
+"""Whether the period may be taken out of the slot."""
+
+
+def by_practice(free: FreeTime, start: datetime, end: datetime) -> bool:
+    """A practice takes any part of its slots."""
+    return free.start <= start and end <= free.end
+
+
+def by_patient(free: FreeTime, start: datetime, end: datetime) -> bool:
+    """A patient takes a visit whole, and of open time a part that leaves something of use (`domain.rules`)."""
+    if (free.start, free.end) == (start, end):
+        return True
+    rests = (start - free.start, free.end - end)
+    return free.end - free.start > VISIT_MAX and all(
+        rest == timedelta(0) or rest >= PART_MIN for rest in (*rests, end - start)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Of whom one has to take part: agendas (ids) in the order of preference, and the free time of them all.
+    `agendas` None: any. `own`: those of the agendas that come in for this alone; another answers it beside what it comes in
+    for (a doctor's agenda says where the doctor is: it is not the agenda of the place)."""
+
+    free: Sequence[FreeTime]
+    agendas: Mapping[str, int] | None = None
+    own: Collection[str] = ()
+
+    def rank(self, agenda: str) -> int | None:
+        """How much an agenda is preferred (0: most); None: it does not answer the requirement."""
+        return 0 if self.agendas is None else self.agendas.get(agenda)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Together:
+    """One period, and the slots that cover it; ordered by time, and of one time by preference."""
+
+    start: datetime
+    ranks: tuple[int, ...]
+    slots: tuple[str, ...]
+    end: datetime = field(compare=False)
+    agendas: tuple[str, ...] = field(compare=False)
+    """of the slots"""
+
+
+def together(requirements: Sequence[Requirement], usable: Usable) -> list[Together]:
+    """Every period that can be had, in order."""
+    covers = [_Cover(requirement) for requirement in requirements]
+    found: dict[tuple[datetime, datetime, frozenset[str]], Together] = {}
+    for anchor in dict.fromkeys(free for requirement in requirements for free in requirement.free):
+        one = _around(anchor, covers, usable)
+        if one is not None:
+            found.setdefault((one.start, one.end, frozenset(one.slots)), one)
+    return sorted(found.values())
+
+
+class _Cover:
+    """The free time of a requirement, by start."""
+
+    def __init__(self, requirement: Requirement) -> None:
+        self.requirement = requirement
+        self._free = sorted(requirement.free, key=lambda free: (free.start, free.slot))
+        self._starts = [free.start for free in self._free]
+        self._longest = max((free.end - free.start for free in self._free), default=timedelta(0))
+
+    def of(self, start: datetime, end: datetime) -> Iterable[FreeTime]:
+        """Whatever covers a period."""
+        place = bisect_right(self._starts, start)
+        while place and self._starts[place - 1] >= end - self._longest:
+            place -= 1
+            if self._free[place].end >= end:
+                yield self._free[place]
+
+
+def _around(anchor: FreeTime, covers: Sequence[_Cover], usable: Usable) -> Together | None:
+    chosen = [anchor]
+    ranks: list[int] = []
+    for cover in covers:
+        known = [rank for one in chosen if (rank := cover.requirement.rank(one.agenda)) is not None]
+        if known:
+            ranks.append(min(known))
+            continue
+        agendas = {one.agenda for one in chosen}
+        fitting = [
+            (
+                (free.start, free.end) != (anchor.start, anchor.end),
+                cover.requirement.rank(free.agenda) or 0,
+                free,
+            )
+            for free in cover.of(anchor.start, anchor.end)
+            if free.agenda in cover.requirement.own
+            and free.agenda not in agendas
+            and usable(free, anchor.start, anchor.end)
+        ]
+        if not fitting:
+            return None
+        _, rank, best = min(fitting, key=lambda one: (one[0], one[1], one[2].slot))
+        chosen.append(best)
+        ranks.append(rank)
+    order = sorted(chosen, key=lambda one: _first_answered(one, covers))
+    return Together(
+        anchor.start, tuple(ranks), tuple(o.slot for o in order), anchor.end, tuple(o.agenda for o in order)
+    )
+
+
+def _first_answered(free: FreeTime, covers: Sequence[_Cover]) -> int:
+    """The first requirement that a slot's agenda answers: so the slots stand in the order of what was asked."""
+    return next(
+        (n for n, cover in enumerate(covers) if cover.requirement.rank(free.agenda) is not None), len(covers)
+    )
+
+
+def without(found: Iterable[Together], elsewhere: Sequence[tuple[datetime, datetime]]) -> list[Together]:
+    """Those in whose time nobody is elsewhere."""
+    return [
+        one for one in found if not any(one.start < until and one.end > since for since, until in elsewhere)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """So many visits, every so many weeks, at the same local time."""
+
+    count: int
+    weeks: int = 1
+
+    @property
+    def span(self) -> timedelta:
+        """From the first to the last."""
+        return timedelta(weeks=self.weeks * (self.count - 1))
+
+
+def in_series(
+    found: Sequence[Together], series: Series, zones: Mapping[str, ZoneInfo], until: datetime
+) -> list[tuple[Together, ...]]:
+    """Every series whose first visit begins before `until`, and each of whose visits is with the same agendas, as long and
+    at the same hour where they are (`zones` of agendas). A local time that one of the days does not have, on a change of
+    clocks, has no visit."""
+    by_time: dict[tuple[datetime, tuple[str, ...]], Together] = {}
+    for one in found:
+        by_time.setdefault((one.start, one.agendas), one)
+    whole = []
+    for first in found:
+        if first.start >= until:
+            continue
+        visits = [first]
+        local = first.start.astimezone(zones[first.agendas[0]])
+        for number in range(1, series.count):
+            wanted = (local.replace(fold=0) + timedelta(weeks=series.weeks * number)).astimezone(
+                first.start.tzinfo
+            )
+            hour = wanted.astimezone(local.tzinfo).time()
+            visit = by_time.get((wanted, first.agendas))
+            if hour != local.time() or visit is None or visit.end - visit.start != first.end - first.start:
+                break
+            visits.append(visit)
+        else:
+            whole.append(tuple(visits))
+    return whole

@@ -1,0 +1,392 @@
+"""Series: taken, confirmed, moved and cancelled as a whole, or not at all. Everything runs in the caller's transaction.
+
+Each occurrence goes through the handlers as an appointment of its own does. What a series adds comes before: the accounts,
+then everybody whose time it takes or gives back, then all of its slots are waited for at once and in one order, so that two
+series that meet wait for each other and never in a circle; and a refusal names the occurrence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from creneau_booking.domain import rules
+from creneau_booking.domain.appointment import Appointment, Occurrence
+from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.domain.refusals import (
+    OccurrenceRefused,
+    ScopeUnfit,
+    SeriesBusy,
+    SeriesTooLong,
+    SeriesWithoutTime,
+)
+from creneau_booking.domain.series import Scope, SeriesLimits, moved_alike, occurrences
+from creneau_booking.domain.status import ENDED, claims
+from creneau_booking.handlers.appointments import AppointmentHandlers, InSeries
+from creneau_booking.storage import series_mapper as mapper
+from creneau_booking.storage.actions import account_key, await_account, patient_key
+from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.availability.actors import resolve
+from creneau_booking.storage.series import (
+    Pattern,
+    keep_series,
+    lock_members,
+    lock_whole,
+    members_of,
+    slots_named,
+)
+from creneau_booking.storage.slot_references import with_known_slots
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.datatypes import exact_instant
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.ids import new_id
+from creneau_shared.refusal import Refusal
+
+_WHEN = ("start", "end", "slot")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One appointment of a series that is to be taken, and where in what was sent it stands (FHIRPath; `itself`: it is there
+    as a resource of its own)."""
+
+    resource: Resource
+    where: str
+    itself: bool = True
+    number: int | None = None
+    """the one that the pattern gives it"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a series: its appointments in the order of time; until when they are held, if they are."""
+
+    stored: tuple[Stored, ...]
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """An occurrence, its slots known."""
+
+    resource: Resource
+    facts: Appointment
+    number: int
+    where: str
+    itself: bool
+
+    def refused(self, total: int, refusal: Refusal) -> OccurrenceRefused:
+        return OccurrenceRefused(self.number, total, self.facts.start, self.where, self.itself, refusal)
+
+
+class Series:
+    """The commands on series. Stateless; one a process."""
+
+    def __init__(
+        self, repository: AppointmentRepository, handlers: AppointmentHandlers, limits: SeriesLimits
+    ) -> None:
+        self._repository = repository
+        self._handlers = handlers
+        self._limits = limits
+
+    # -- taking ----------------------------------------------------------------------------------------------
+
+    async def expand(
+        self, connection: Connection, context: WriteContext, first: Wanted, template: Resource
+    ) -> list[Wanted]:
+        """The appointments that follow from the first, each in the slots of the same agendas at the same local time."""
+        recurrence = mapper.recurrence_of(template)
+        resource = await with_known_slots(connection, context, first.resource, self._repository.base_url)
+        facts = self._repository.facts(resource)
+        slots = await slots_named(connection, facts.slots)
+        if not slots or len(slots) < len(facts.slots):
+            if facts.slots:
+                return [
+                    Wanted(resource, first.where, number=1)
+                ]  # to be refused as any that names such a slot
+            raise SeriesWithoutTime()
+        start = facts.start or slots[0].start
+        pattern = Pattern(slots, start, facts.end or max(slot.until for slot in slots))
+        most = self._limits.most(by_patient=context.patient_ids is not None)
+        found: list[Wanted] = []
+        dates = occurrences(recurrence, start, pattern.zone, most)
+        for number, moment in dates:
+            if moment == start:
+                found.append(Wanted(resource, first.where, first.itself, number))
+                continue
+            try:
+                ids = await pattern.at(connection, moment)
+            except Refusal as refusal:
+                raise OccurrenceRefused(number, len(dates), moment, first.where, False, refusal) from refusal
+            found.append(Wanted(_at(resource, facts, moment, pattern, ids), first.where, False, number))
+        return found
+
+    async def take(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        wanted: Sequence[Wanted],
+        template: Resource | None = None,
+        *,
+        hold: bool = False,
+        replaces: str | None = None,
+        first_id: str | None = None,
+    ) -> Taken:
+        """Book all of these appointments, or hold them; refused, naming the one, when one of them cannot be had. The first
+        has the id `first_id` (one of ours), where it `replaces` one (id) that was cancelled for it.
+        """
+        most = self._limits.most(by_patient=context.patient_ids is not None)
+        if len(wanted) > most:
+            raise SeriesTooLong(most)
+        planned = await self._planned(connection, context, wanted)
+        await self._lock(connection, context, [one.facts for one in planned])
+        series, taken, until = new_id(), list[Stored](), None
+        for one in planned:
+            place = InSeries(
+                Occurrence(series, one.number, taken[0].id if taken else None, None if taken else template),
+                tuple(stored.id for stored in taken),
+            )
+            with _naming(one, len(planned)):
+                if hold:
+                    stored, until = await self._handlers.hold(connection, context, one.resource, place=place)
+                else:
+                    stored = await self._handlers.create(
+                        connection,
+                        context,
+                        one.resource,
+                        place=place,
+                        replaces=None if taken else replaces,
+                        own_id=None if taken else first_id,
+                    )
+            taken.append(stored)
+        await keep_series(
+            connection, series, [(one.number, stored.id) for one, stored in zip(planned, taken, strict=True)]
+        )
+        return Taken(tuple(taken), until)
+
+    async def _planned(
+        self, connection: Connection, context: WriteContext, wanted: Sequence[Wanted]
+    ) -> list[_Planned]:
+        """In the order of time, each with its slots as `Slot/[id]`, and its time where they say it."""
+        found = []
+        for index, one in enumerate(wanted, 1):
+            resource = mapper.without_series(one.resource)
+            try:
+                resource = await with_known_slots(connection, context, resource, self._repository.base_url)
+            except Refusal as refusal:
+                raise OccurrenceRefused(
+                    one.number or index, len(wanted), None, one.where, one.itself, refusal
+                ) from refusal
+            facts = self._repository.facts(resource)
+            found.append((resource, facts, one))
+        starts = {
+            slot.id: slot.start
+            for slot in await slots_named(connection, [s for _, f, _ in found for s in f.slots])
+        }
+
+        def start(facts: Appointment) -> datetime | None:
+            return facts.start or min((starts[slot] for slot in facts.slots if slot in starts), default=None)
+
+        found.sort(key=lambda each: (start(each[1]) is None, start(each[1]), each[1].slots))
+        return [
+            _Planned(resource, facts, one.number or index, one.where, one.itself)
+            for index, (resource, facts, one) in enumerate(found, 1)
+        ]
+
+    async def _lock(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        versions: Sequence[Appointment],
+        before: Sequence[Appointment] = (),
+    ) -> None:
+        """Accounts, then people, then slots: of all at once, as each appointment locks them by itself."""
+        everyone = [*versions, *before]
+        if context.patient_ids is not None:
+            patients = {patient_key(p, hidden=v.hidden) for v in everyone for p in v.patients}
+            keys = {account_key(context.issuer, context.subject), *patients}
+            await await_account(connection, sorted(keys), context.now)
+        named = sorted({reference for version in everyone for reference in rules.to_resolve(version)})
+        resolved = await resolve(connection, named)
+        people = {actor for version in everyone for actor in rules.exclusive_actors(version, (), resolved)}
+        slots = sorted({slot for version in everyone for slot in version.slots})
+        await lock_whole(connection, slots, sorted(people), [version.id for version in before])
+
+    # -- changing --------------------------------------------------------------------------------------------
+
+    async def confirm(
+        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource
+    ) -> list[Stored]:
+        """Book all of a series that is held, of which `current` is one (locked, `resource` its next version)."""
+        members = await self._members(connection, context, current, "all")
+        held = [member for member in members if self._repository.stored_facts(member[1]).status == "pending"]
+        return await self._change_all(
+            connection, context, current, resource, held, {"status": "booked"}, book=True
+        )
+
+    async def cancel(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        scope: Scope,
+        *,
+        note: str | None = None,
+    ) -> list[Stored]:
+        """Cancel what is to come of a series, as `scope` has it from `current` on (locked, `resource` its next version, whose
+        reason is given for all, and `note`, a word to the other side). ScopeUnfit when it is in none."""
+        members = await self._to_come(connection, context, current, scope)
+        said = {"status": "cancelled"}
+        if "cancelationReason" in resource:
+            said["cancelationReason"] = resource["cancelationReason"]
+        return await self._change_all(connection, context, current, resource, members, said, note=note)
+
+    async def _change_all(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        current: Stored,
+        resource: Resource,
+        members: Sequence[tuple[int, Stored]],
+        said: Resource,
+        *,
+        book: bool = False,
+        note: str | None = None,
+    ) -> list[Stored]:
+        before = [self._repository.stored_facts(member) for _, member in members]
+        await self._lock(connection, context, (), before)
+        changed = []
+        for (number, member), facts in zip(members, before, strict=True):
+            own = resource if member.id == current.id else {**self._repository.resource(member), **said}
+            with _naming(_Planned(own, facts, number, f"Appointment/{member.id}", False), len(members)):
+                changed.append(
+                    await self._handlers.change(
+                        connection, context, member, own, book=book, note=note, with_series=True
+                    )
+                )
+        return changed
+
+    async def move(
+        self, connection: Connection, context: WriteContext, current: Stored, resource: Resource, scope: Scope
+    ) -> list[Stored]:
+        """Move what is to come of a series, as `scope` has it from `current` on, whose next version is `resource`: the others
+        go as many days later or earlier, to the same hour, in the same agendas as it does."""
+        members = await self._to_come(connection, context, current, scope)
+        resource = await with_known_slots(connection, context, resource, self._repository.base_url)
+        wanted, before = self._repository.facts(resource), self._repository.stored_facts(current)
+        slots = await slots_named(connection, wanted.slots)
+        if not slots or before.start is None:
+            raise SeriesWithoutTime()
+        start = wanted.start or slots[0].start
+        pattern = Pattern(slots, start, wanted.end or max(slot.until for slot in slots))
+        planned: list[tuple[Stored, _Planned]] = []
+        for number, member in members:
+            facts = self._repository.stored_facts(member)
+            assert facts.start is not None
+            moment = moved_alike(facts.start, before.start, start, pattern.zone)
+            where = f"Appointment/{member.id}"
+            if member.id == current.id:
+                own = resource
+            else:
+                try:
+                    ids = await pattern.at(connection, moment)
+                except Refusal as refusal:
+                    raise OccurrenceRefused(number, len(members), moment, where, False, refusal) from refusal
+                own = _moved(self._repository.resource(member), resource, moment, pattern, ids)
+            planned.append((member, _Planned(own, self._repository.facts(own), number, where, False)))
+        had = [self._repository.stored_facts(member) for member, _ in planned]
+        await self._lock(connection, context, [one.facts for _, one in planned], had)
+        # Where one goes another may be, until it has gone itself.
+        planned.sort(key=lambda each: each[1].number, reverse=start > before.start)
+        moved: list[tuple[int, Stored]] = []
+        for member, one in planned:
+            with _naming(one, len(planned)):
+                stored = await self._handlers.change(
+                    connection, context, member, one.resource, move=True, with_series=scope == "all"
+                )
+            moved.append((one.number, stored))
+        return [stored for _, stored in sorted(moved, key=lambda each: each[0])]
+
+    async def _to_come(
+        self, connection: Connection, context: WriteContext, current: Stored, scope: Scope
+    ) -> list[tuple[int, Stored]]:
+        """Those within the scope that take time to come, and the one that is named."""
+        members = await self._members(connection, context, current, scope)
+        found = []
+        for number, member in members:
+            facts = self._repository.stored_facts(member)
+            coming = claims(facts.status) and facts.status not in ENDED
+            if member.id == current.id or (coming and facts.start is not None and facts.start > context.now):
+                found.append((number, member))
+        return found
+
+    async def _members(
+        self, connection: Connection, context: WriteContext, current: Stored, scope: Scope
+    ) -> list[tuple[int, Stored]]:
+        """The appointments of the series within the scope, locked, in order; SeriesBusy when somebody else is changing one.
+        One that is not the caller's to change is left out."""
+        named = await members_of(connection, current.id)
+        own = next((number for number, id_ in named if id_ == current.id), None)
+        if own is None:
+            raise ScopeUnfit(scope, "not-a-series")
+        within = [(number, id_) for number, id_ in named if scope == "all" or number >= own]
+        others = [id_ for _, id_ in within if id_ != current.id]
+        locked = await lock_members(connection, others)
+        found = []
+        for number, id_ in within:
+            if id_ == current.id:
+                found.append((number, current))
+                continue
+            if id_ not in locked:
+                raise SeriesBusy()
+            stored = await self._repository.store.lock(connection, id_)
+            if stored is not None and not stored.deleted and self._is_theirs(context, stored):
+                found.append((number, stored))
+        return found
+
+    def _is_theirs(self, context: WriteContext, stored: Stored) -> bool:
+        terms: Collection[str] = stored.terms or ()
+        if context.organizations is not None and set(terms).isdisjoint(owned_by(context.organizations)):
+            return False
+        if context.patient_ids is None:
+            return True
+        patients = {p.removeprefix("Patient/") for p in self._repository.stored_facts(stored).patients}
+        return patients <= context.patient_ids
+
+
+@contextmanager
+def _naming(one: _Planned, total: int) -> Iterator[None]:
+    """A refusal within names the occurrence."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise one.refused(total, refusal) from refusal
+
+
+def _at(
+    resource: Resource, facts: Appointment, start: datetime, pattern: Pattern, slots: Sequence[str]
+) -> Resource:
+    """An appointment like the first, at another time in other slots."""
+    rest = {name: value for name, value in resource.items() if name not in (*_WHEN, "id")}
+    if facts.start is not None and facts.end is not None:
+        rest |= _times(start, pattern)
+    return {**rest, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
+
+
+def _moved(
+    resource: Resource, first: Resource, start: datetime, pattern: Pattern, slots: Sequence[str]
+) -> Resource:
+    """An appointment moved as another one of its series is, `first`."""
+    said = {name: first[name] for name in SAID_BY_SLOT if name in first}
+    rest = {name: value for name, value in resource.items() if name not in _WHEN}
+    times = _times(start, pattern) if "start" in first else {}
+    return {**rest, **said, **times, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
+
+
+def _times(start: datetime, pattern: Pattern) -> Resource:
+    until = start + (pattern.until - pattern.start)
+    return {"start": exact_instant(start), "end": exact_instant(until)}

@@ -1,0 +1,226 @@
+"""The waiting list: time that frees is offered to the first in line, in the transaction that frees it.
+
+Whoever frees time notes it (`storage.freed`); as the transaction closes, before anybody else can see the slots, each is
+held for the first whom it suits, with an end of its own. An offer that ends is time that frees. Nobody is waited for:
+who is changing their own place at this moment is passed over, and keeps it.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from creneau_booking.domain.appointment import Appointment, Confirmation, patient_actor
+from creneau_booking.domain.events import AppointmentEvent
+from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.domain.refusals import ReplacedNotTheirs
+from creneau_booking.domain.waiting import Patience
+from creneau_booking.handlers.claiming import Claiming
+from creneau_booking.handlers.telling import tell
+from creneau_booking.storage import waiting as storage
+from creneau_booking.storage.appointments import AppointmentRepository, Whose
+from creneau_booking.storage.freed import Freed, take_freed
+from creneau_booking.storage.holds import OFFER, keep_hold
+from creneau_booking.storage.ownership import owners_among
+from creneau_booking.storage.waiting import FreeSlot
+from creneau_booking.storage.wishes import wish_of
+from creneau_shared.clock import PARIS, zone_named
+from creneau_shared.database.closing import Savepoint
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import CreneauError
+from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
+from creneau_shared.refusal import Refusal
+
+log = structlog.get_logger(__name__)
+
+OF_THE_OFFER = ("start", "end", "slot", "participant", *SAID_BY_SLOT)
+"""what an offer says of an Appointment, and its wish says again when nothing comes of it"""
+PERSONS = ("Patient", "RelatedPerson")
+_offering: ContextVar[bool] = ContextVar("time is being offered", default=False)
+
+
+class WaitingList:
+    """Keeps who waits, and offers what frees to the first in line."""
+
+    def __init__(self, repository: AppointmentRepository, claiming: Claiming, patience: Patience) -> None:
+        self._repository = repository
+        self._claiming = claiming
+        self._patience = patience
+
+    # -- who waits -------------------------------------------------------------------------------------------
+
+    async def joining(
+        self, connection: Connection, context: WriteContext, wanted: Appointment, resource: Resource
+    ) -> tuple[Appointment, Whose | None]:
+        """A new appointment that is to wait, from now on; whose it is, where it waits for an agenda.
+
+        UnreadableWish; ReplacedNotTheirs when it would replace what is not the same person's.
+        """
+        await self._require_own_replaced(connection, wanted)
+        agendas = wish_of(resource, self._repository.base_url).agendas
+        terms = await storage.agendas_named(connection, sorted(agendas)) if agendas else {}
+        owners = owners_among([term for of in terms.values() for term in of])
+        if context.organizations is not None:
+            owners = owners & context.organizations or context.organizations
+        schedules = tuple(f"Schedule/{id_}" for id_ in sorted(terms))
+        return replace(wanted, waiting_since=context.now), Whose(schedules, owners) if schedules else None
+
+    async def standing(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        before: Appointment,
+        after: Appointment,
+        said_before: Resource,
+        resource: Resource,
+    ) -> Appointment:
+        """What a changed appointment is to the line: since when it waits. Another agenda, professional, place or speciality
+        is another line, at whose end it stands."""
+        if after.status == "pending" == before.status:
+            asks = after.confirmation == "asked"
+            return replace(after, waiting_since=None if asks else before.waiting_since)
+        if after.status != "waitlist":
+            return replace(after, waiting_since=None)
+        if after.replaces != before.replaces:
+            await self._require_own_replaced(connection, after)
+        wish = wish_of(resource, self._repository.base_url)
+        if before.waiting_since is None:
+            return replace(after, waiting_since=context.now)
+        same = before.status == "pending" or (
+            wish.place_in_line == wish_of(said_before, self._repository.base_url).place_in_line
+        )
+        return replace(after, waiting_since=before.waiting_since if same else context.now)
+
+    async def wish_again(self, connection: Connection, offered: Resource, id_: str) -> Resource:
+        """What an Appointment says once what was offered to it is not: what it said before."""
+        wish = await storage.wish_before(connection, id_)
+        if wish is None:
+            return {**offered, "status": "waitlist"}
+        rest = {name: value for name, value in offered.items() if name not in OF_THE_OFFER}
+        return {**rest, **wish, "status": "waitlist"}
+
+    async def put_back(
+        self, connection: Connection, context: WriteContext, current: Stored, before: Appointment
+    ) -> Appointment:
+        """Store an Appointment whose offer has ended, and whose time is given back, as one that waits again."""
+        resource = await self.wish_again(connection, self._repository.resource(current), before.id)
+        after = replace(self._repository.next(current, resource), waiting_since=before.waiting_since)
+        await self._repository.update(connection, context, current, resource, after)
+        return replace(after, start=before.start, end=before.end, slots=before.slots)
+
+    async def _require_own_replaced(self, connection: Connection, wanted: Appointment) -> None:
+        if wanted.replaces is None:
+            return
+        stored = await self._repository.store.read(connection, wanted.replaces)
+        if stored is None or stored.content is None:
+            raise ReplacedNotTheirs
+        other = self._repository.stored_facts(stored)
+        if other.status != "booked" or set(other.patients) != set(wanted.patients):
+            raise ReplacedNotTheirs
+
+    # -- what frees ------------------------------------------------------------------------------------------
+
+    async def offer_freed(self, connection: Connection) -> None:
+        """Hold what was freed in this transaction, and is free, for those who wait for it."""
+        if _offering.get():
+            return  # whoever is at it looks again
+        token = _offering.set(True)
+        try:
+            while freed := take_freed(connection):
+                for one in freed:
+                    await self._offer(connection, one)
+        finally:
+            _offering.reset(token)
+
+    async def _offer(self, connection: Connection, freed: Freed) -> None:
+        tried: list[str] = []
+        while len(tried) < self._patience.tried_max:
+            slot = await storage.line_for(
+                connection, freed.slot, freed.start, freed.now, tried, self._patience.at_once
+            )
+            if slot is None or not slot.line:
+                return
+            until = self._patience.answer.until(freed.now, slot.start, zone_named(slot.zone) or PARIS)
+            if until is None:
+                return
+            for id_ in slot.line:
+                if await self._offer_to(connection, freed, slot, id_, until):
+                    return
+            tried += slot.line
+        log.warning("nobody in line takes a slot", slot=slot.id if slot else None, tried=len(tried))
+
+    async def _offer_to(
+        self, connection: Connection, freed: Freed, slot: FreeSlot, id_: str, until: datetime
+    ) -> bool:
+        """Whether the slot is theirs to accept now; not when a rule keeps them from it."""
+        row = await storage.lock_waiting(connection, id_)
+        if row is None:
+            return False
+        current = Stored("Appointment", *row)
+        before = self._repository.stored_facts(current)
+        patient = patient_actor(before.patients[0], hidden=before.hidden)
+        if not await storage.try_turn_for(connection, freed.slot, freed.start, patient):
+            return False
+        try:
+            async with connection.transaction():
+                with Savepoint():
+                    await self._hold_for(connection, freed, slot, current, before, until)
+        except (Refusal, CreneauError) as refusal:
+            log.info("passed over", appointment=id_, slot=slot.id, why=type(refusal).__name__)
+            return False
+        return True
+
+    async def _hold_for(
+        self,
+        connection: Connection,
+        freed: Freed,
+        slot: FreeSlot,
+        current: Stored,
+        before: Appointment,
+        until: datetime,
+    ) -> None:
+        [patient] = set(before.patients)
+        # Judged as if the person took it themselves: what they could not book is not offered to them.
+        own = WriteContext(
+            now=freed.now, by_service=True, patient_ids=frozenset({patient.removeprefix("Patient/")})
+        )
+        said = self._repository.resource(current)
+        resource = self._offered(said, slot)
+        wanted = self._repository.next(current, resource).within(slot.start, slot.end)
+        wanted = replace(wanted, held_until=until, waiting_since=before.waiting_since)
+        locked = await self._claiming.lock(connection, freed.now, wanted)
+        agenda = tuple(dict.fromkeys(actor for one in locked.wanted for actor in one.actors))
+        wanted = wanted.with_people(agenda, agenda, None)
+        claim = await self._claiming.take(connection, own, wanted, locked)
+        whose = Whose(claim.schedules, claim.owners, locked.patients or {})
+        await self._repository.update(connection, own, current, resource, wanted, whose)
+        confirmation: Confirmation | None = (
+            "later" if any(one.confirmed_by_practice for one in locked.wanted) else None
+        )
+        await keep_hold(connection, wanted.id, until, *OFFER, confirmation=confirmation)
+        wish = {name: said[name] for name in OF_THE_OFFER if name in said}
+        await storage.note_offer(connection, wanted.id, freed.slot, freed.now, wish)
+        event = AppointmentEvent("offered", wanted, claim.schedules, held_until=until, owners=claim.owners)
+        await tell(connection, own, event)
+
+    def _offered(self, said: Resource, slot: FreeSlot) -> Resource:
+        """The Appointment in this slot: with its persons, who have not answered, and with what the slot says of the visit
+        where the wish says nothing."""
+        rest = {name: value for name, value in said.items() if name not in ("start", "end", "slot")}
+        for element in SAID_BY_SLOT:
+            if element in slot.said and element not in rest:
+                rest[element] = slot.said[element]
+        persons = [
+            {**one, "status": "needs-action"}
+            for one in said["participant"]
+            if "/".join(str(one.get("actor", {}).get("reference", "")).split("/")[-2:]).startswith(PERSONS)
+        ]
+        return {
+            **rest,
+            "status": "pending",
+            "slot": [{"reference": f"Slot/{slot.id}"}],
+            "participant": persons,
+        }

@@ -1,0 +1,320 @@
+"""`$find` over the separate agendas of several: proposals of which each has one slot of each agenda, and series of them.
+
+Whoever is named of one kind is a requirement of which one has to take part (of each, with `all-required`); the requirements
+have to be met at one time. A proposal is not stored: its id says in which agendas and when it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from creneau_booking.domain.joint import (
+    FreeTime,
+    Requirement,
+    Series,
+    Together,
+    by_patient,
+    by_practice,
+    in_series,
+    together,
+    without,
+)
+from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.operations.find_query import (
+    KINDS_OF_AGENDA,
+    SERVICE,
+    Pairs,
+    all_required,
+    codes,
+    identifier_of,
+    named_in,
+    organization_and_place,
+    times,
+)
+from creneau_booking.operations.references import id_of
+from creneau_booking.storage.agenda import actors_of_schedules
+from creneau_booking.storage.agenda_states import agendas_of
+from creneau_booking.storage.joint_agendas import ids_of_agendas, keys_of_agendas, zones_of
+from creneau_booking.storage.logical import identified
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Unprocessable
+from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.rest import searching
+from creneau_shared.fhir.rest.operation import OperationCall
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.search.execute import search as run_search
+from creneau_shared.fhir.search.request import Condition
+from creneau_shared.fhir.search.sql import Catalog, SearchScope
+from creneau_shared.fhir.storage.store import Resource
+
+JOINT_PREFIX = "joint."
+AGENDAS_MAX = 200
+"""agendas of one requirement"""
+TOGETHER_MAX = 6
+"""agendas of one proposal: its id names them"""
+READ_AT_ONCE = 1_000
+"""slots of one requirement"""
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Common:
+    """What a search for time together has found: series of visits (of one, mostly), with the slots and actors that they
+    are made of. `cut`: there was more free time than is looked through."""
+
+    found: Sequence[tuple[Together, ...]]
+    slots: Mapping[str, Resource]
+    actors: Mapping[str, tuple[str, ...]]
+    keys: Mapping[str, int]
+    cut: bool
+
+
+class TogetherSearch:
+    """One search, in the tables and the scope of the caller."""
+
+    def __init__(
+        self,
+        call: OperationCall,
+        connection: Connection,
+        catalog: Catalog,
+        scope: SearchScope,
+        given: OperationInput,
+        *,
+        conditions: tuple[Condition, ...],
+        bookable: bool,
+        gathered_max: int,
+    ) -> None:
+        """`conditions`: what else the slots of whoever comes first have to fulfil."""
+        self._call = call
+        self._conditions = conditions
+        self._connection = connection
+        self._catalog = catalog
+        self._scope = scope
+        self._given = given
+        self._bookable = bookable
+        self._gathered_max = gathered_max
+        self._slots: dict[str, Resource] = {}
+        self._cut = False
+
+    async def run(
+        self,
+        start: datetime,
+        end: datetime,
+        series: Series | None,
+        elsewhere: Sequence[tuple[datetime, datetime]],
+    ) -> Common:
+        """What is free for all who are required, within `[start, end)`; the later visits of a series beyond it."""
+        until = end + (series.span if series else timedelta(0))
+        requirements = [
+            await self._requirement(agendas, kind, start, until, main=number == 0)
+            for number, (kind, agendas) in enumerate(await self._required())
+        ]
+        found = without(together(requirements, by_patient if self._bookable else by_practice), elsewhere)
+        found = [one for one in found if len(one.agendas) <= TOGETHER_MAX]
+        if series is None:
+            visits: list[tuple[Together, ...]] = [(one,) for one in found]
+        else:
+            zones = await zones_of(self._connection, sorted({a for one in found for a in one.agendas}))
+            visits = in_series(found, series, zones, end)
+        agendas = sorted({agenda for series_ in visits for one in series_ for agenda in one.agendas})
+        return Common(
+            visits,
+            self._slots,
+            await actors_of_schedules(self._connection, agendas),
+            await keys_of_agendas(self._connection, agendas),
+            self._cut,
+        )
+
+    async def _required(self) -> list[tuple[str, Mapping[str, int] | None]]:
+        """For each requirement its kind, and the agendas (ids) that answer it, with the place of whom they are of in the
+        order in which they were named; None: any does."""
+        found: list[tuple[str, Mapping[str, int] | None]] = []
+        for kind, names in await self._by_kind():
+            references = [[f"{kind}/{id_}" for id_ in ids] for ids in names]
+            if all_required(self._given):
+                found += [(kind, await self._ranked([one])) for one in references]
+            else:
+                found.append((kind, await self._ranked(references)))
+        return found or [("", None)]
+
+    async def _by_kind(self) -> list[tuple[str, list[list[str]]]]:
+        """Of each kind the ids of whom is named; agendas that are named by kind of whose they are."""
+        named = named_in(self._given)
+        wanted = [(n.kind, token) for n in named for r in n.references if (token := identifier_of(r))]
+        logical = await identified(self._connection, wanted)
+        found: list[tuple[str, list[list[str]]]] = []
+        for one in named:
+            if one.kind == SERVICE:
+                continue
+            ids = [
+                list(logical.get((one.kind, identifier_of(r)), ())) if identifier_of(r) else [id_of(r)]
+                for r in one.references
+            ]
+            if one.kind == "Schedule" and not all_required(self._given):
+                found += await self._schedules_by_kind(ids)
+            else:
+                found.append((one.kind, ids))
+        return found
+
+    async def _schedules_by_kind(self, ids: Sequence[Sequence[str]]) -> list[tuple[str, list[list[str]]]]:
+        actors = await actors_of_schedules(self._connection, [id_ for some in ids for id_ in some])
+        groups: dict[str, list[list[str]]] = {}
+        for some in ids:
+            kind = _kind([actor for id_ in some for actor in actors.get(id_, ())])
+            groups.setdefault(kind, []).append(list(some))
+        return [("Schedule", some) for some in groups.values()]
+
+    async def _ranked(self, references: Sequence[Sequence[str]]) -> Mapping[str, int]:
+        ranks: dict[str, int] = {}
+        for place, some in enumerate(references):
+            keys = await agendas_of(self._connection, some) if some else frozenset()
+            for id_ in await ids_of_agendas(self._connection, sorted(keys)):
+                ranks.setdefault(id_, place)
+        if len(ranks) > AGENDAS_MAX:
+            raise Unprocessable(
+                f"Plus de {AGENDAS_MAX} agendas conviennent ; précisez avec qui ou où.",
+                f"More than {AGENDAS_MAX} agendas fit; say more closely with whom or where.",
+                code="too-costly",
+                expression="Parameters.parameter",
+                details_code="too-many-agendas",
+            )
+        return ranks
+
+    async def _requirement(
+        self, agendas: Mapping[str, int] | None, kind: str, start: datetime, until: datetime, *, main: bool
+    ) -> Requirement:
+        if agendas is not None and not agendas:
+            return Requirement((), {})
+        own: list[str] = list(agendas or ())
+        if agendas is not None and kind != "Schedule":
+            actors = await actors_of_schedules(self._connection, own)
+            of_people = "Practitioner" if kind == "PractitionerRole" else kind
+            own = [agenda for agenda in own if _kind(actors.get(agenda, ())) == of_people]
+        pairs = times(start, until)
+        if agendas is not None:
+            pairs.append(("schedule", ",".join(sorted(agendas))))
+        if main:  # a room is for whatever is done in it
+            pairs += [*codes(self._given), *organization_and_place(self._given)]
+        slots = await self._free(pairs, self._conditions if main else ())
+        return Requirement([_free(slot) for slot in slots], agendas, frozenset(own))
+
+    async def _free(self, pairs: Pairs, conditions: tuple[Condition, ...]) -> list[Resource]:
+        """The free slots of a search, in the order of time, as many as are looked through."""
+        if self._bookable:
+            pairs.append(("bookable", "true"))
+        pairs.append(("_total", "none"))
+        service, request = self._call.service, self._call.request
+        found: list[Resource] = []
+        cursor: str | None = None
+        while True:
+            page = pairs if cursor is None else [*pairs, ("_cursor", cursor)]
+            wanted = searching.parse(
+                service, request, "Slot", [*page, ("_count", str(READ_AT_ONCE))], strict=True
+            )
+            wanted = replace(wanted, conditions=(*wanted.conditions, *conditions))
+            result = await run_search(
+                self._connection, self._catalog, wanted, cursor_codec=service.cursors, scope=self._scope
+            )
+            found += [loads(row.content) for row in result.matches]
+            cursor = result.next_cursor
+            if cursor is None or len(found) >= self._gathered_max:
+                self._cut = self._cut or cursor is not None
+                self._slots |= {slot["id"]: slot for slot in found}
+                return found
+
+
+def _kind(actors: Sequence[str]) -> str:
+    """Of what an agenda with these actors is, whatever else it names: of its professional, its device, its place …"""
+    kinds = {actor.partition("/")[0] for actor in actors}
+    kind = next((kind for kind in KINDS_OF_AGENDA if kind in kinds), "")
+    return "Practitioner" if kind == "PractitionerRole" else kind
+
+
+def _free(slot: Resource) -> FreeTime:
+    start, end = (datetime.fromisoformat(slot[name]) for name in ("start", "end"))
+    return FreeTime(slot["id"], id_of(slot["schedule"]), start, end)
+
+
+# -- proposals ---------------------------------------------------------------------------------------------------
+
+
+def proposal_of(one: Together, common: Common, patients: Sequence[Resource]) -> Resource:
+    """The Appointment that somebody may hold or book, by its id or as it is."""
+    actors = list(dict.fromkeys(a for agenda in one.agendas for a in common.actors.get(agenda, ())))
+    first = common.slots[one.slots[0]]
+    start, end = _instant(one.start), _instant(one.end)
+    participants = [{"reference": actor} for actor in actors] + list(patients)
+    return {
+        "resourceType": "Appointment",
+        "id": joint_id(one, common.keys),
+        "status": "proposed",
+        **{name: first[name] for name in SAID_BY_SLOT if name in first},
+        "start": start,
+        "end": end,
+        "slot": [{"reference": f"Slot/{slot}"} for slot in one.slots],
+        "participant": [
+            {"actor": actor, "required": "required", "status": "needs-action"} for actor in participants
+        ],
+        "requestedPeriod": [{"start": start, "end": end}],
+    }
+
+
+def joint_id(one: Together, keys: Mapping[str, int]) -> str:
+    """What the proposal stands for: when it begins, how many minutes it takes, and in which agendas it is."""
+    minutes = int(one.start.timestamp()) // 60
+    length = int((one.end - one.start).total_seconds()) // 60
+    return JOINT_PREFIX + ".".join(_base36(n) for n in (minutes, length, *(keys[a] for a in one.agendas)))
+
+
+def read_joint_id(id_: str) -> tuple[int, timedelta, list[int]] | None:
+    """Start (minutes since 1970), length and agendas (keys) of a joint proposal; None: it is none."""
+    try:
+        minutes, length, *keys = (int(part, 36) for part in id_.removeprefix(JOINT_PREFIX).split("."))
+    except ValueError:
+        return None
+    return (minutes, timedelta(minutes=length), keys) if keys and length > 0 else None
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"
+
+
+def _instant(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+R5 = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment."
+
+
+def with_series(proposals: Sequence[Resource], series: Series, zone: ZoneInfo) -> list[Resource]:
+    """The visits of one series, each saying its number; the first says how they follow each other (R5's elements)."""
+    first = {"reference": f"Appointment/{proposals[0]['id']}"}
+    weeks = [{"url": "weekInterval", "valuePositiveInt": series.weeks}]
+    template = {
+        "url": f"{R5}recurrenceTemplate",
+        "extension": [
+            _coded("timezone", "https://www.iana.org/time-zones", str(zone)),
+            _coded("recurrenceType", "http://unitsofmeasure.org", "wk"),
+            {"url": "occurrenceCount", "valuePositiveInt": series.count},
+            {"url": "weeklyTemplate", "extension": weeks},
+        ],
+    }
+    told = []
+    for number, proposal in enumerate(proposals, 1):
+        said: list[Resource] = [{"url": f"{R5}recurrenceId", "valuePositiveInt": number}]
+        said.append(
+            template if number == 1 else {"url": f"{R5}originatingAppointment", "valueReference": first}
+        )
+        told.append({**proposal, "extension": said})
+    return told
+
+
+def _coded(url: str, system: str, code: str) -> Resource:
+    return {"url": url, "valueCodeableConcept": {"coding": [{"system": system, "code": code}]}}

@@ -1,0 +1,146 @@
+"""Series in `$hold`, `$book` and `$reschedule`: how they are sent, and how they are answered.
+
+A series is several appointments in one call (the parameter repeated, or a Bundle), several proposals of `$find`, or one
+appointment with R5's recurrenceTemplate, from which the others follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from creneau_booking.domain.series import Scope
+from creneau_booking.handlers.series import Series, Taken, Wanted
+from creneau_booking.operations.booking import Session
+from creneau_booking.operations.references import id_of
+from creneau_booking.operations.subject import (
+    REFERENCE_NAMES,
+    RESOURCE_NAMES,
+    Subject,
+    is_proposal,
+)
+from creneau_booking.storage.series_mapper import (
+    RECURRENCE_TEMPLATE,
+    read_scope,
+    template_of,
+    without_series,
+)
+from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.rest.exchange import Answer, http_date, json_object
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.search.bundle import Entry, Link, write_bundle
+from creneau_shared.fhir.storage.store import Resource
+
+Prepare = Callable[[Subject], Awaitable[Resource]]
+"""A subject as the resource that its operation takes"""
+_BY_TEMPLATE = f"Appointment.extension.where(url='{RECURRENCE_TEMPLATE}')"
+
+
+def sent_series(given: OperationInput) -> list[tuple[Subject, str]] | None:
+    """The appointments of a series that a call sends, each with where it stands; None: it sends one by itself."""
+    sent = list(_sent(given))
+    if len(sent) == 1 and sent[0][0].resource is not None and template_of(sent[0][0].resource) is not None:
+        return [(sent[0][0], _BY_TEMPLATE)]
+    if any(_is_bundle(value) for value in given.all(*RESOURCE_NAMES)):
+        if not sent:
+            raise BadRequest(
+                "Ce Bundle ne contient aucun rendez-vous.",
+                "This Bundle holds no appointment.",
+                code="required",
+                expression="Bundle.entry",
+            )
+        return sent
+    return sent if len(sent) > 1 else None
+
+
+def _sent(given: OperationInput) -> Iterator[tuple[Subject, str]]:
+    for name in RESOURCE_NAMES:
+        for index, value in enumerate(given.all(name)):
+            where = f"Parameters.parameter.where(name='{name}')[{index}].resource"
+            if _is_bundle(value):
+                for number, entry in enumerate(value.get("entry", ())):
+                    resource = json_object(json_object(entry).get("resource"))
+                    yield Subject(None, _appointment(resource), False), f"Bundle.entry[{number}].resource"
+            elif isinstance(value, dict):
+                yield Subject(None, value, False), where
+    for name in REFERENCE_NAMES:
+        proposals = [id_of(reference) for reference in given.references(name)]
+        for index, id_ in enumerate(proposals):
+            if is_proposal(id_):
+                yield Subject(id_, None, False), f"Parameters.parameter.where(name='{name}')[{index}]"
+
+
+def _is_bundle(value: object) -> bool:
+    return isinstance(value, dict) and value.get("resourceType") == "Bundle"
+
+
+def _appointment(resource: Resource) -> Resource:
+    if resource.get("resourceType") != "Appointment":
+        raise BadRequest(
+            "Une série est un Bundle de rendez-vous (Appointment), et de rien d'autre.",
+            "A series is a Bundle of Appointments, and of nothing else.",
+            code="structure",
+            expression="Bundle.entry",
+        )
+    return resource
+
+
+async def take_series(
+    session: Session,
+    series: Series,
+    sent: Sequence[tuple[Subject, str]],
+    prepare: Prepare,
+    *,
+    hold: bool,
+    replaces: str | None = None,
+    first_id: str | None = None,
+) -> Answer:
+    """Book or hold a series that was sent, and answer with all of it."""
+    wanted, template = [], None
+    for subject, where in sent:
+        if where == _BY_TEMPLATE and subject.resource is not None:
+            template = template_of(subject.resource)
+            subject = Subject(None, without_series(subject.resource), subject.wants_bundle)
+        resource = await prepare(subject)
+        session.require_own(resource)
+        wanted.append(Wanted(resource, where, itself=where.endswith("resource")))
+    if template is not None:
+        wanted = await series.expand(session.connection, session.context, wanted[0], template)
+    taken = await series.take(
+        session.connection,
+        session.context,
+        wanted,
+        template,
+        hold=hold,
+        replaces=replaces,
+        first_id=first_id,
+    )
+    return await answer_with_series(session, taken, created=True)
+
+
+async def answer_with_series(session: Session, taken: Taken, *, created: bool) -> Answer:
+    """A Bundle of all of them in the order of time: 201 when they are new, else 200; 202 while their practice has still to
+    agree."""
+    service = session.call.service
+    for stored in taken.stored:
+        await service.audit(session.connection, session.call.request, "C" if created else "U", stored)
+    entries = [
+        Entry(f"{service.base_url}/Appointment/{stored.id}", stored.content or b"", {"mode": "match"})
+        for stored in taken.stored
+    ]
+    links = [Link("self", f"{service.base_url}/{'/'.join(session.call.request.path)}")]
+    headers = {"Location": service.location(taken.stored[0])} if created else {}
+    facts = session.desk.repository.stored_facts
+    undecided = [facts(s).held_until for s in taken.stored if s.id in session.context.undecided]
+    ends = [until for until in (taken.until, *undecided) if until is not None]
+    if ends:
+        headers["Expires"] = http_date(min(ends))
+    content = write_bundle("searchset", entries, total=len(entries), links=links)
+    return Answer(202 if undecided else 201 if created else 200, content, headers)
+
+
+def scope_in(given: OperationInput) -> Scope | None:
+    """How much of its series a call says that it is about; None: it says nothing. ScopeUnfit when there is none such."""
+    said = given.first("scope")
+    if isinstance(said, dict):
+        said = next(iter(given.codes("scope")), "")
+    return None if said is None else read_scope(said)

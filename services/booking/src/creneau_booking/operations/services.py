@@ -1,0 +1,49 @@
+"""What is asked for by an offer (HealthcareService): by those who name it, and by what it is of."""
+
+from __future__ import annotations
+
+from creneau_booking.operations.find_query import ORGANIZATION, SERVICE, identifier_of, named_in
+from creneau_booking.operations.references import id_of
+from creneau_booking.storage.logical import identified
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.rest import searching
+from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.service import FhirService
+from creneau_shared.fhir.search.request import And, Condition, Or
+
+_OFFERS = """
+SELECT id, ARRAY(SELECT substr(t, 14) FROM unnest(terms) AS t WHERE t ~ '^service-type=[^|]*[|].+') AS types,
+  ARRAY(SELECT substr(t, 14) FROM unnest(terms) AS t WHERE starts_with(t, 'organization=Organization/')) AS organizations
+FROM healthcare_service WHERE id = ANY($1) AND NOT deleted ORDER BY id
+"""
+
+
+async def of_services(
+    connection: Connection, service: FhirService, request: FhirRequest, given: OperationInput
+) -> tuple[Condition, ...]:
+    """The condition on Slot: its agenda names one of the offers, or it is for what one of them is of (its type). Where
+    nobody else is named, for that only in the practice whose offer it is."""
+    named = next((one for one in named_in(given) if one.kind == SERVICE), None)
+    if named is None:
+        return ()
+    logical = await identified(
+        connection, [(SERVICE, t) for r in named.references if (t := identifier_of(r))]
+    )
+    ids = [
+        id_
+        for r in named.references
+        for id_ in ([id_of(r)] if not identifier_of(r) else logical.get((SERVICE, identifier_of(r)), ()))
+    ]
+
+    def asked(*pairs: tuple[str, str]) -> And:
+        return And(searching.parse(service, request, "Slot", list(pairs), strict=True).conditions)
+
+    ways: list[Condition] = [asked(("schedule.actor:HealthcareService", ",".join(ids) or "-"))]
+    alone = len(named_in(given)) == 1 and not given.references("organization")
+    for row in await connection.fetch(_OFFERS, ids):
+        if row["types"]:
+            of_type = ("service-type", ",".join(row["types"]))
+            organizations = ",".join(o.removeprefix("Organization/") for o in row["organizations"])
+            ways.append(asked(of_type, *([(ORGANIZATION, organizations)] if alone and organizations else [])))
+    return (Or(tuple(ways)) if len(ways) > 1 else ways[0],)

@@ -1,0 +1,106 @@
+"""Why somebody's agendas show nothing: there is no free slot, no agenda is connected, or none of them is up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from creneau_booking.storage.availability.freshness import is_fresh
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Issue
+
+AgendaState = Literal["no-free-slot", "agenda-not-connected", "agenda-not-up-to-date"]
+
+CONCERNED = """
+WITH roles AS MATERIALIZED (
+  SELECT id, terms FROM practitioner_role WHERE terms && $2::text[] AND NOT deleted
+  UNION ALL SELECT id, terms FROM practitioner_role WHERE NOT deleted AND id = ANY(ARRAY(
+    SELECT role FROM role_place WHERE place = ANY($3::text[])
+    UNION SELECT substr(r, 18) FROM unnest($1::text[]) AS r WHERE starts_with(r, 'PractitionerRole/')))
+)
+SELECT schedule_key FROM agenda_named WHERE reference = ANY(ARRAY(
+  SELECT unnest($1::text[])
+  UNION SELECT 'PractitionerRole/' || id FROM roles
+  UNION SELECT substr(t, 14) FROM roles, unnest(roles.terms) AS t WHERE starts_with(t, 'practitioner=Practitioner/')
+  UNION SELECT 'Location/' || id FROM location WHERE terms && $4::text[] AND NOT deleted
+  UNION SELECT 'HealthcareService/' || id FROM healthcare_service WHERE terms && $4::text[] AND NOT deleted))
+UNION SELECT key FROM schedule WHERE id = ANY($5::text[]) AND NOT deleted
+"""
+"""The agendas that may have to do with somebody: $1 references, $2 terms of roles, $3 places (ids), $4 organisations (terms),
+$5 agendas (ids)."""
+
+# Connected: slots were once published in it, and no Endpoint that the directory gives for it is out of use.
+_STATES = f"""
+SELECT agenda.schedule_key, NOT {is_fresh("agenda", "$2::timestamptz")} AS stale,
+  EXISTS (SELECT FROM slot_kind WHERE slot_kind.schedule_key = agenda.schedule_key) AND NOT EXISTS (
+    SELECT FROM agenda_named AS named
+    JOIN practitioner_role AS role ON starts_with(named.reference, 'PractitionerRole/')
+      AND role.id = substr(named.reference, 18)
+    CROSS JOIN LATERAL unnest(role.terms) AS t
+    JOIN endpoint ON starts_with(t, 'endpoint=Endpoint/') AND endpoint.id = substr(t, 19)
+    WHERE named.schedule_key = agenda.schedule_key
+      AND (endpoint.deleted OR endpoint.terms && ARRAY['status=off', 'status=suspended', 'status=error',
+        'status=entered-in-error'])) AS connected
+FROM agenda WHERE agenda.schedule_key = ANY($1::bigint[])
+"""
+_WORDS: dict[AgendaState, tuple[str, str]] = {
+    "no-free-slot": ("Aucun créneau libre", "No free slot"),
+    "agenda-not-connected": (
+        "L'agenda n'est pas relié à ce service : appelez pour prendre rendez-vous",
+        "The agenda is not connected to this service: call to book",
+    ),
+    "agenda-not-up-to-date": (
+        "L'agenda n'est plus à jour : ses créneaux ne sont pas proposés tant que son logiciel ne les a pas confirmés",
+        "The agenda is not up to date: its slots are not offered until its software has confirmed them",
+    ),
+}
+
+
+async def agendas_of(connection: Connection, references: Sequence[str]) -> frozenset[int]:
+    """The agendas (keys) that may have to do with one of these: `Practitioner/12`, `Organization/4`, `Schedule/7` …"""
+    kinds = {r: r.partition("/")[0] for r in references}
+    rows = await connection.fetch(
+        CONCERNED,
+        [r for r, kind in kinds.items() if kind not in ("Organization", "Schedule")],
+        [f"{k.lower()}={r}" for r, k in kinds.items() if k in ("Practitioner", "Organization")],
+        [r.removeprefix("Location/") for r, kind in kinds.items() if kind == "Location"],
+        [f"organization={r}" for r, kind in kinds.items() if kind == "Organization"],
+        [r.removeprefix("Schedule/") for r, kind in kinds.items() if kind == "Schedule"],
+    )
+    return frozenset(row["schedule_key"] for row in rows)
+
+
+async def state_of(connection: Connection, agendas: Sequence[int], now: datetime) -> AgendaState:
+    """Why nothing of these agendas (keys) is free."""
+    rows = await connection.fetch(_STATES, sorted(agendas), now)
+    connected = [row for row in rows if row["connected"]]
+    if not connected:
+        return "agenda-not-connected"
+    return "agenda-not-up-to-date" if all(row["stale"] for row in connected) else "no-free-slot"
+
+
+async def remarks_on(
+    connection: Connection, references: Sequence[str], shown: frozenset[int], now: datetime
+) -> list[Issue]:
+    """For each of these of whose agendas none is among those that are `shown` (keys): why."""
+    issues = []
+    for reference in dict.fromkeys(references):
+        agendas = await agendas_of(connection, [reference])
+        if not agendas & shown:
+            issues.append(remark(await state_of(connection, sorted(agendas), now), reference))
+    return issues
+
+
+def remark(state: AgendaState, reference: str = "") -> Issue:
+    """What is said of it in a searchset; `reference`: of whom."""
+    fr, en = _WORDS[state]
+    about = f" ({reference})" if reference else ""
+    return Issue(
+        "informational",
+        f"{fr}{about}.",
+        f"{en}{about}.",
+        severity="information",
+        details_code=state,
+        diagnostics=reference or None,
+    )

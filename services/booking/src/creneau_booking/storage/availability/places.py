@@ -1,0 +1,124 @@
+"""What of an agenda's slots is taken: places, parts and slots that follow each other, as FHIR says it and as rows have it.
+
+| said by | extension | stored |
+|---|---|---|
+| the agenda | schedule-capacity (positiveInt) | `agenda.capacity` |
+| the slot | slot-capacity (positiveInt; SMART Scheduling Links: valueInteger) | `slot_kind.own_capacity` |
+| the agenda | schedule-parts (boolean): whether patients take parts of its slots | `agenda.parts` |
+| the agenda | schedule-adjacent-slots-max (positiveInt): of how many slots a patient's visit is made | `agenda.adjacent_max` |
+| us, of a slot of several | slot-places-left (unsignedInt) | `slot.places`, once somebody has one |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from creneau_booking.domain.refusals import RulesUnread, UnreadRule
+from creneau_shared.fhir.storage.store import Resource
+
+_OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
+SCHEDULE_CAPACITY = _OWN + "schedule-capacity"
+"""positiveInt: how many patients have a place in each slot of the agenda"""
+PARTS = _OWN + "schedule-parts"
+"""boolean: whether patients take parts of the agenda's slots; absent: of those so long that they are no one visit"""
+ADJACENT_MAX = _OWN + "schedule-adjacent-slots-max"
+"""positiveInt: of how many slots that follow each other a patient may make one visit"""
+SLOT_CAPACITY = _OWN + "slot-capacity"
+"""positiveInt: the same of one slot"""
+SMART_CAPACITY = "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity"
+"""integer: the same in the words of SMART Scheduling Links"""
+PLACES_LEFT = _OWN + "slot-places-left"
+"""unsignedInt: how many of them are left; only the server says so"""
+CAPACITY_MAX = 1000
+"""places that a slot can have; more is a mistake"""
+
+GROUP = "Slot/"
+"""before the id of a slot: the group of those who have its places, as who takes the time of its people"""
+HOLDER = """CASE WHEN slot.places IS NOT NULL THEN (
+  SELECT min(appointment_id) FROM slot_place WHERE slot_place.slot_id = slot.id) ELSE slot.taken_by END"""
+"""SQL: the appointment that has a slot, or one of those that have places in it"""
+_EXTENSIONS = '"extension":['
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsSaid:
+    """What an agenda says of its slots; None: nothing."""
+
+    capacity: int | None = None
+    parts: bool | None = None
+    adjacent_max: int | None = None
+
+
+def slots_said(schedule: Resource) -> SlotsSaid:
+    """RulesUnread when it cannot be read."""
+    said = [(index, e) for index, e in enumerate(schedule.get("extension", ())) if e.get("url") == PARTS]
+    for index, extension in said:
+        if not isinstance(extension.get("valueBoolean"), bool):
+            fault = UnreadRule(index, "yes-or-no", "valueBoolean")
+            raise RulesUnread(schedule["resourceType"], (fault,))
+    parts = said[0][1]["valueBoolean"] if said else None
+    return SlotsSaid(_count(schedule, (SCHEDULE_CAPACITY,)), parts, _count(schedule, (ADJACENT_MAX,)))
+
+
+def own_capacity(slot: Resource) -> int | None:
+    """How many places a slot says that it has; None: it does not say. RulesUnread when it cannot be read."""
+    return _count(slot, (SLOT_CAPACITY, SMART_CAPACITY))
+
+
+def _count(resource: Resource, urls: tuple[str, ...]) -> int | None:
+    found = [
+        (index, extension)
+        for index, extension in enumerate(resource.get("extension", ()))
+        if extension.get("url") in urls
+    ]
+    for index, extension in found:
+        said = extension.get("valuePositiveInt", extension.get("valueInteger"))
+        if not isinstance(said, int) or not 1 <= said <= CAPACITY_MAX:
+            fault = UnreadRule(index, "count", "valuePositiveInt")
+            raise RulesUnread(resource["resourceType"], (fault,))
+    return min((e.get("valuePositiveInt", e.get("valueInteger")) for _, e in found), default=None)
+
+
+def of_kind(slot: Resource) -> Resource:
+    """What slots have in common: their extensions first, so that `members_sql` finds them, without what only we say."""
+    said = [e for e in slot.get("extension", ()) if e.get("url") != PLACES_LEFT]
+    rest = {name: value for name, value in slot.items() if name != "extension"}
+    return {"extension": said, **rest} if said else rest
+
+
+def with_left(slot: Resource, left: int | None) -> Resource:
+    """The Slot with the number of places left, of several; None: it has one."""
+    rest = of_kind(slot)
+    if left is None:
+        return rest
+    return {**rest, "extension": [{"url": PLACES_LEFT, "valueUnsignedInt": left}, *rest.get("extension", ())]}
+
+
+def members_sql(row: str, kind: str) -> str:
+    """SQL: the members of a kind, for a slot of several places with how many are left."""
+    left = f"""'{{"url":"{PLACES_LEFT}","valueUnsignedInt":' || coalesce({row}.places, {kind}.capacity)::text || '}}'"""
+    return (
+        f"CASE WHEN {kind}.capacity IS NULL AND {row}.places IS NULL THEN {kind}.members"
+        f" WHEN starts_with({kind}.members, '{_EXTENSIONS}')"
+        f" THEN '{_EXTENSIONS}' || {left} || ',' || substr({kind}.members, {len(_EXTENSIONS) + 1})"
+        f" ELSE '{_EXTENSIONS}' || {left} || '],' || {kind}.members END"
+    )
+
+
+def balance_sql(slot: str, kind_key: str) -> str:
+    """SQL (integer): how many places a slot has more than are taken, its kind being `kind_key`. Less than none when it had
+    more: nobody loses theirs."""
+    return (
+        f"(coalesce((SELECT capacity FROM slot_kind WHERE slot_kind.key = {kind_key}), 1)"
+        f" - (SELECT count(*) FROM slot_place WHERE slot_place.slot_id = {slot}.id))"
+    )
+
+
+def left_sql(slot: str, kind_key: str) -> str:
+    """SQL (integer): how many places of a slot somebody could still have, its kind being `kind_key`."""
+    return f"greatest(0, {balance_sql(slot, kind_key)})"
+
+
+def status_sql(said: str, left: str) -> str:
+    """SQL: the status of a slot of which some places are taken: as its agenda says, and busy once it is full."""
+    return f"CASE WHEN {said} = 'free' AND {left} <= 0 THEN 'busy'::slot_status ELSE {said} END"

@@ -1,0 +1,211 @@
+"""Calendars that are not ours: agendas read by a secret address, and busy times that come from one.
+
+A time at which somebody is busy elsewhere is a row of `occupancy`, as a visit's is: so there is one truth about whom can be
+booked when. What a visit has already, it keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from creneau_booking.domain.busy_times import Period
+from creneau_booking.storage.availability.actors import wait_for_turn
+from creneau_booking.storage.availability.agendas import rejudge
+from creneau_shared.database.pool import Connection
+from creneau_shared.security.rights import AGENDA
+
+_SHOWN = """
+SELECT appointment.id, version, last_updated, content FROM appointment
+JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
+WHERE terms @> ARRAY[$1] AND terms && $2::text[] AND NOT deleted AND low >= $3 AND low < $4
+ORDER BY low, appointment.id LIMIT $5
+"""
+_SHOWN_STATUSES = [f"status={s}" for s in ("booked", "pending", "arrived", "checked-in", "fulfilled")]
+_PIECES = """
+SELECT whose.actor, lower(piece) AS start, upper(piece) AS until
+FROM unnest($2::text[]) AS whose (actor) CROSS JOIN LATERAL unnest(
+  (SELECT coalesce(range_agg(tstzrange(start, until)), '{}')
+    FROM unnest($3::timestamptz[], $4::timestamptz[]) AS busy (start, until))
+  - coalesce((SELECT range_agg(period) FROM occupancy
+      WHERE occupancy.actor = whose.actor AND occupancy.appointment_id <> $1 AND period && tstzrange($5, $6)), '{}')) AS piece
+ORDER BY 1, 2
+"""
+_KEPT = "SELECT actor, lower(period) AS start, upper(period) AS until FROM occupancy WHERE appointment_id = $1 ORDER BY 1, 2"
+_PEOPLE = """
+SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = schedule_key
+WHERE schedule.id = $1 AND NOT schedule.deleted AND starts_with(actor, 'Practitioner/') ORDER BY 1
+"""
+_DUE = """
+UPDATE external_calendar SET due_at = $2 WHERE schedule = (
+  SELECT schedule FROM external_calendar WHERE due_at <= $1 ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING schedule, url
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownVisit:
+    """An appointment of an agenda (JSON), for a calendar."""
+
+    id: str
+    version: int
+    last_updated: datetime
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarFeed:
+    """An agenda (id) that is read by a secret address; `details`: with what the visits are for."""
+
+    schedule: str
+    details: bool
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def open_feed(
+    connection: Connection, schedule: str, token: str, *, details: bool, now: datetime
+) -> None:
+    """From now on the agenda is read by this secret, and by no earlier one. Only its digest is kept."""
+    await connection.execute(
+        "INSERT INTO calendar_feed (schedule, digest, details, created_at) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (schedule) DO UPDATE SET digest = excluded.digest, details = excluded.details,"
+        " created_at = excluded.created_at",
+        schedule,
+        _digest(token),
+        details,
+        now,
+    )
+
+
+async def close_feed(connection: Connection, schedule: str) -> None:
+    await connection.execute("DELETE FROM calendar_feed WHERE schedule = $1", schedule)
+
+
+async def feed_of(connection: Connection, token: str) -> CalendarFeed | None:
+    """What a secret opens; None: nothing, or no more."""
+    row = await connection.fetchrow(
+        "SELECT feed.schedule, feed.details FROM calendar_feed AS feed JOIN schedule ON schedule.id = feed.schedule"
+        " WHERE feed.digest = $1 AND NOT schedule.deleted",
+        _digest(token),
+    )
+    return CalendarFeed(*row) if row is not None else None
+
+
+async def shown_visits(
+    connection: Connection, schedule: str, start: datetime, end: datetime, most: int
+) -> list[ShownVisit]:
+    """The visits of the agenda (id) that begin in `[start, end)`."""
+    rows = await connection.fetch(_SHOWN, f"{AGENDA}{schedule}", _SHOWN_STATUSES, start, end, most)
+    return [ShownVisit(*row) for row in rows]
+
+
+async def follow_calendar(connection: Connection, schedule: str, url: str, now: datetime) -> None:
+    """From now on the busy times at this address block the time of the agenda's (id) professionals."""
+    await connection.execute(
+        "INSERT INTO external_calendar (schedule, url, due_at) VALUES ($1, $2, $3)"
+        " ON CONFLICT (schedule) DO UPDATE SET url = excluded.url, due_at = excluded.due_at, failing_since = NULL",
+        schedule,
+        url,
+        now,
+    )
+
+
+async def leave_calendar(connection: Connection, schedule: str, now: datetime) -> None:
+    """The agenda follows no calendar any more, and nobody is busy because of it."""
+    await connection.execute("DELETE FROM external_calendar WHERE schedule = $1", schedule)
+    await keep_busy(connection, schedule, (), (now, now), now)
+
+
+async def next_calendar(connection: Connection, now: datetime, again_at: datetime) -> tuple[str, str] | None:
+    """The agenda (id) whose calendar (URL) is to be read next; nobody else reads it until then."""
+    row = await connection.fetchrow(_DUE, now, again_at)
+    return (row["schedule"], row["url"]) if row is not None else None
+
+
+async def still_follows(connection: Connection, schedule: str, url: str) -> bool:
+    """Whether the agenda (id) follows this calendar; it goes on until the transaction ends."""
+    sql = "SELECT EXISTS (SELECT FROM external_calendar WHERE schedule = $1 AND url = $2 FOR SHARE)"
+    return bool(await connection.fetchval(sql, schedule, url))
+
+
+async def calendar_read(connection: Connection, schedule: str, now: datetime) -> None:
+    await connection.execute(
+        "UPDATE external_calendar SET read_at = $2, failing_since = NULL WHERE schedule = $1", schedule, now
+    )
+
+
+async def calendar_failed(connection: Connection, schedule: str, now: datetime) -> None:
+    await connection.execute(
+        "UPDATE external_calendar SET failing_since = coalesce(failing_since, $2) WHERE schedule = $1",
+        schedule,
+        now,
+    )
+
+
+async def failing_calendars(connection: Connection) -> int:
+    """How many calendars could not be read the last time."""
+    return int(
+        await connection.fetchval("SELECT count(*) FROM external_calendar WHERE failing_since IS NOT NULL")
+    )
+
+
+async def people_of(connection: Connection, schedule: str) -> list[str]:
+    """The professionals (references) of an agenda (id)."""
+    return [row["actor"] for row in await connection.fetch(_PEOPLE, schedule)]
+
+
+async def zone_of_agenda(connection: Connection, schedule: str) -> str:
+    """The time zone (IANA) of an agenda (id)."""
+    return str(
+        await connection.fetchval(
+            "SELECT zone FROM agenda JOIN schedule ON schedule.key = schedule_key WHERE schedule.id = $1",
+            schedule,
+        )
+        or "Europe/Paris"
+    )
+
+
+async def keep_busy(
+    connection: Connection, schedule: str, busy: Sequence[Period], within: Period, now: datetime
+) -> bool:
+    """The professionals of the agenda (id) are busy then, as far as no visit has them; whether anything has changed. Their
+    slots say so, and are free again where they were busy before."""
+    by = f"calendar:{schedule}"
+    people = await people_of(connection, schedule)
+    if not await _differs(connection, by, people, busy, within):
+        return False
+    before = {row["actor"] for row in await connection.fetch(_KEPT, by)}
+    everybody = sorted(before | set(people))
+    await wait_for_turn(connection, people=everybody)
+    await connection.execute("DELETE FROM occupancy WHERE appointment_id = $1", by)
+    await connection.execute(
+        f"INSERT INTO occupancy (appointment_id, actor, period)"
+        f" SELECT $1, actor, tstzrange(start, until) FROM ({_PIECES}) AS pieces",
+        by,
+        *_asked(people, busy, within),
+    )
+    rows = await connection.fetch(
+        "SELECT DISTINCT schedule_key FROM agenda_actor WHERE actor = ANY($1::text[])", everybody
+    )
+    await rejudge(connection, [row["schedule_key"] for row in rows], now)
+    return True
+
+
+async def _differs(
+    connection: Connection, by: str, people: Sequence[str], busy: Sequence[Period], within: Period
+) -> bool:
+    wanted = await connection.fetch(_PIECES, by, *_asked(people, busy, within))
+    kept = await connection.fetch(_KEPT, by)
+    return [tuple(row) for row in wanted] != [tuple(row) for row in kept]
+
+
+def _asked(
+    people: Sequence[str], busy: Sequence[Period], within: Period
+) -> tuple[list[str], list[datetime], list[datetime], datetime, datetime]:
+    starts, ends = [start for start, _ in busy], [end for _, end in busy]
+    return list(people), starts, ends, min([within[0], *starts]), max([within[1], *ends])

@@ -1,0 +1,184 @@
+"""Series as R5 says them, in R4: the cross-version extensions of Appointment, read and written.
+
+| R5 | here |
+|---|---|
+| `recurrenceTemplate` | how the others follow from it: sent with the first, kept with it |
+| `recurrenceId` | which one of the series it is, from 1 |
+| `originatingAppointment` | the first, on all others |
+| `occurrenceChanged` | it was moved by itself |
+
+All of a series bear one identifier beside, by which they are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from creneau_booking.domain.appointment import Occurrence
+from creneau_booking.domain.refusals import RecurrenceUnread, ScopeUnfit
+from creneau_booking.domain.series import SCOPES, Recurrence, Scope
+from creneau_shared.clock import zone_named
+from creneau_shared.fhir.storage.store import Resource
+
+_R5 = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment."
+RECURRENCE_TEMPLATE = _R5 + "recurrenceTemplate"
+RECURRENCE_ID = _R5 + "recurrenceId"
+OCCURRENCE_CHANGED = _R5 + "occurrenceChanged"
+ORIGINATING = _R5 + "originatingAppointment"
+SERIES_SCOPE = "https://creneau.sante.fr/fhir/StructureDefinition/series-scope"
+"""extension (code) that comes with a cancellation and is not stored: how much of the series it is about"""
+SERIES = "https://creneau.sante.fr/fhir/identifier/series"
+"""system of the identifier that all of a series bear"""
+
+_OURS = frozenset({RECURRENCE_TEMPLATE, RECURRENCE_ID, OCCURRENCE_CHANGED, ORIGINATING})
+_WEEKLY = frozenset({"wk", "w", "weekly", "week"})
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def template_of(appointment: Resource) -> Resource | None:
+    """How an appointment that is sent is to recur, as it was said."""
+    return next(
+        (e for e in _extensions(appointment) if e.get("url") == RECURRENCE_TEMPLATE),
+        None,
+    )
+
+
+def without_series(appointment: Resource) -> Resource:
+    """What is sent without what it says of a series, which is said of all of them together."""
+    kept = [e for e in _extensions(appointment) if e.get("url") not in _OURS]
+    rest = {name: value for name, value in appointment.items() if name != "extension"}
+    return {**rest, "extension": kept} if kept else rest
+
+
+def scope_of(appointment: Resource) -> tuple[Scope, Resource]:
+    """Of how much of its series a version that is sent speaks, and what is left to be stored. ScopeUnfit when there is no
+    such scope."""
+    said = [e for e in _extensions(appointment) if e.get("url") == SERIES_SCOPE]
+    if not said:
+        return "this", appointment
+    kept = [e for e in _extensions(appointment) if e.get("url") != SERIES_SCOPE]
+    rest = {name: value for name, value in appointment.items() if name != "extension"}
+    scope = read_scope(said[0].get("valueCode", said[0].get("valueString", "")))
+    return scope, {**rest, "extension": kept} if kept else rest
+
+
+def read_scope(said: object) -> Scope:
+    """ScopeUnfit when there is none of that name."""
+    for scope, names in SCOPES.items():
+        if said in names:
+            return scope
+    raise ScopeUnfit(str(said), "unknown")
+
+
+def occurrence_of(appointment: Resource) -> Occurrence | None:
+    """Which one of a series a stored appointment is."""
+    series = next(
+        (i.get("value") for i in appointment.get("identifier", ()) if i.get("system") == SERIES), None
+    )
+    said = {e.get("url"): e for e in appointment.get("extension", ())}
+    number = said.get(RECURRENCE_ID, {}).get("valuePositiveInt")
+    if not series or not number:
+        return None
+    origin = str(said.get(ORIGINATING, {}).get("valueReference", {}).get("reference", ""))
+    return Occurrence(
+        series,
+        int(number),
+        origin.removeprefix("Appointment/") or None,
+        said.get(RECURRENCE_TEMPLATE),
+        said.get(OCCURRENCE_CHANGED, {}).get("valueBoolean") is True,
+    )
+
+
+def with_occurrence(appointment: Resource, occurrence: Occurrence) -> Resource:
+    """The resource with which one of a series it is."""
+    extensions = [e for e in appointment.get("extension", ()) if e.get("url") not in _OURS]
+    if occurrence.template is not None:
+        extensions.append(dict(occurrence.template))
+    extensions.append({"url": RECURRENCE_ID, "valuePositiveInt": occurrence.number})
+    if occurrence.origin is not None:
+        reference = {"reference": f"Appointment/{occurrence.origin}"}
+        extensions.append({"url": ORIGINATING, "valueReference": reference})
+    if occurrence.changed:
+        extensions.append({"url": OCCURRENCE_CHANGED, "valueBoolean": True})
+    identifiers = [i for i in appointment.get("identifier", ()) if i.get("system") != SERIES]
+    own = {"system": SERIES, "value": occurrence.series}
+    return {**appointment, "identifier": [*identifiers, own], "extension": extensions}
+
+
+def recurrence_of(template: Resource) -> Recurrence:
+    """What a recurrenceTemplate says. RecurrenceUnread, naming the element, when it cannot be followed here: weekly, every
+    so many weeks, or on dates that are named."""
+    said = _parts(template)
+    kind = _code(said.get("recurrenceType", []), "recurrenceType")
+    if kind is not None and kind not in _WEEKLY and "occurrenceDate" not in said:
+        raise RecurrenceUnread("recurrenceType")
+    weekly = _parts(said["weeklyTemplate"][0]) if said.get("weeklyTemplate") else {}
+    if unknown := said.keys() & {"monthlyTemplate", "yearlyTemplate"}:
+        raise RecurrenceUnread(min(unknown))
+    days = [
+        n for n, day in enumerate(_DAYS) if any(e.get("valueBoolean") is True for e in weekly.get(day, ()))
+    ]
+    zone_said = _code(said.get("timezone", []), "timezone")
+    zone = zone_named(zone_said)
+    if zone_said is not None and zone is None:
+        raise RecurrenceUnread("timezone")
+    last = _dates(said, "lastOccurrenceDate")
+    return Recurrence(
+        weekdays=frozenset(days),
+        interval=_number(weekly.get("weekInterval", []), "weekInterval") or 1,
+        count=_number(said.get("occurrenceCount", []), "occurrenceCount"),
+        last=last[0] if last else None,
+        dates=_dates(said, "occurrenceDate"),
+        left_out=frozenset(_dates(said, "excludingDate")),
+        numbers_left_out=frozenset(
+            n for e in said.get("excludingRecurrenceId", ()) if (n := _number([e], "excludingRecurrenceId"))
+        ),
+        zone=zone,
+    )
+
+
+def _extensions(resource: Resource) -> Sequence[Any]:
+    """Of what has not been checked yet: what can be looked at."""
+    said = resource.get("extension", ())
+    return [e for e in said if isinstance(e, dict)] if isinstance(said, list) else ()
+
+
+def _parts(extension: Resource) -> dict[str, list[Resource]]:
+    """The parts of a complex extension by the last word of their urls."""
+    found: dict[str, list[Resource]] = {}
+    for part in _extensions(extension):
+        name = str(part.get("url", "")).rsplit("/", 1)[-1].rsplit(".", 1)[-1]
+        found.setdefault(name, []).append(part)
+    return found
+
+
+def _code(parts: Sequence[Resource], element: str) -> str | None:
+    for part in parts:
+        concept = part.get("valueCodeableConcept")
+        codings = concept.get("coding", ()) if isinstance(concept, dict) else [part.get("valueCoding", {})]
+        said = [str(c["code"]) for c in codings if isinstance(c, dict) and c.get("code")]
+        said += [str(part[name]) for name in ("valueCode", "valueString") if name in part]
+        if not said:
+            raise RecurrenceUnread(element)
+        return said[0]
+    return None
+
+
+def _number(parts: Sequence[Resource], element: str) -> int | None:
+    for part in parts:
+        number = next(
+            (part[n] for n in ("valuePositiveInt", "valueInteger", "valueUnsignedInt") if n in part), None
+        )
+        if not isinstance(number, int) or number < 1:
+            raise RecurrenceUnread(element)
+        return number
+    return None
+
+
+def _dates(said: dict[str, list[Resource]], element: str) -> tuple[date, ...]:
+    try:
+        return tuple(date.fromisoformat(str(part.get("valueDate"))[:10]) for part in said.get(element, ()))
+    except ValueError as error:
+        raise RecurrenceUnread(element) from error

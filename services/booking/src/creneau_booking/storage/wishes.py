@@ -1,0 +1,108 @@
+"""What a waiting-list Appointment asks for, read from FHIR: its slots and participants, what the visit is for, when, and
+the extensions that R4 has no element for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from creneau_booking.domain.refusals import UnreadableWish
+from creneau_booking.domain.waiting import PARTS_OF_DAY, Near, Wish
+from creneau_booking.storage.appointment_mapper import REPLACES, WORDS, relative, slot_ids, visit_of
+from creneau_shared.clock import PARIS
+from creneau_shared.fhir.datatypes import parse_interval
+from creneau_shared.fhir.storage.store import Resource
+
+_OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
+WAITING_AGENDA = f"{_OURS}waiting-agenda"
+"""extension (Reference(Schedule), any number): an agenda that will do"""
+WAITING_TIMES = f"{_OURS}waiting-times"
+"""extension (code, any number): a part of the day that will do"""
+WAITING_NEAR = f"{_OURS}waiting-near"
+"""extension (string): where, as the search parameter `near` has it: latitude|longitude|distance|km"""
+WISHES = frozenset({WAITING_AGENDA, WAITING_TIMES, WAITING_NEAR})
+"""extensions by which a person says what they wait for"""
+RADIUS_KM_MAX = 100.0
+_METRES = {"km": 1.0, "m": 0.001}
+_PEOPLE = ("Practitioner", "PractitionerRole", "Device")
+
+
+def wish_of(appointment: Resource, base_url: str) -> Wish:
+    """What the Appointment waits for; UnreadableWish when an extension says what cannot be read."""
+    actors = [relative(p.get("actor", {}).get("reference", ""), base_url) for p in appointment["participant"]]
+    visit = visit_of(appointment)
+    times = frozenset(str(code) for code in _values(appointment, WAITING_TIMES, "valueCode"))
+    if not times <= set(PARTS_OF_DAY):
+        raise UnreadableWish(WAITING_TIMES)
+    return Wish(
+        slots=frozenset(slot_ids(appointment, base_url)),
+        agendas=frozenset(_agendas(appointment, base_url)),
+        people=frozenset(actor for actor in actors if actor.partition("/")[0] in _PEOPLE),
+        services=frozenset(actor for actor in actors if actor.startswith("HealthcareService/")),
+        places=frozenset(a.removeprefix("Location/") for a in actors if a.startswith("Location/")),
+        near=next((_near(str(value)) for value in _values(appointment, WAITING_NEAR, "valueString")), None),
+        specialties=frozenset(c for c in visit.get("specialty", ()) if not c.startswith(WORDS)),
+        visit=frozenset(
+            (element, code)
+            for element, codes in visit.items()
+            for code in codes
+            if element != "specialty" and not code.startswith(WORDS)
+        ),
+        times=times,
+        periods=_periods(appointment),
+    )
+
+
+def without_wishes(appointment: Resource) -> Resource:
+    """The Appointment without the extensions that are the person's to say while they wait, the visit that it would replace
+    among them."""
+    kept = [e for e in appointment.get("extension", ()) if e.get("url") not in {*WISHES, REPLACES}]
+    rest = {name: value for name, value in appointment.items() if name != "extension"}
+    return {**rest, "extension": kept} if kept else rest
+
+
+def _values(appointment: Resource, url: str, value: str) -> list[object]:
+    said = [e for e in appointment.get("extension", ()) if e.get("url") == url]
+    if any(set(e) - {"url", value} or value not in e for e in said):
+        raise UnreadableWish(url)
+    return [e[value] for e in said]
+
+
+def _agendas(appointment: Resource, base_url: str) -> list[str]:
+    found = []
+    for said in _values(appointment, WAITING_AGENDA, "valueReference"):
+        reference = relative(str(said.get("reference", "")) if isinstance(said, dict) else "", base_url)
+        kind, _, id_ = reference.partition("/")
+        if kind != "Schedule" or not id_:
+            raise UnreadableWish(WAITING_AGENDA)
+        found.append(id_)
+    return found
+
+
+def _near(said: str) -> Near:
+    latitude, _, rest = said.partition("|")
+    longitude, _, rest = rest.partition("|")
+    distance, _, unit = rest.partition("|")
+    try:
+        near = Near(float(latitude), float(longitude), float(distance or "10") * _METRES[unit or "km"])
+    except (ValueError, KeyError):
+        raise UnreadableWish(WAITING_NEAR) from None
+    if not (abs(near.latitude) <= 90 and abs(near.longitude) <= 180 and 0 < near.radius_km <= RADIUS_KM_MAX):
+        raise UnreadableWish(WAITING_NEAR)
+    return near
+
+
+def _periods(appointment: Resource) -> tuple[tuple[datetime | None, datetime | None], ...]:
+    said = appointment.get("requestedPeriod") or (
+        [{name: appointment[name] for name in ("start", "end")}]
+        if {"start", "end"} <= appointment.keys()
+        else []
+    )
+    return tuple(
+        (
+            parse_interval(period["start"], PARIS)[0] if "start" in period else None,
+            parse_interval(period["end"], PARIS)[0 if "T" in period["end"] else 1]
+            if "end" in period
+            else None,
+        )
+        for period in said
+    )

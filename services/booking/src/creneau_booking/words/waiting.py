@@ -1,0 +1,40 @@
+"""The waiting list: what cannot be waited for, and what an offer is not for."""
+
+from __future__ import annotations
+
+from creneau_booking.domain.refusals import OfferNotMovable, ReplacedNotTheirs, UnreadableWish
+from creneau_shared.errors import CreneauError, Unprocessable
+from creneau_shared.words import Theme
+
+WORDS = Theme()
+
+
+@WORDS.says(UnreadableWish)
+def _(r: UnreadableWish) -> CreneauError:
+    name = r.url.rpartition("/")[2]
+    return Unprocessable(
+        f"L'extension « {name} » de cette demande ne se lit pas : voyez sa définition (StructureDefinition).",
+        f"The extension “{name}” of this request cannot be read: see its definition (StructureDefinition).",
+        expression=f"Appointment.extension.where(url='{r.url}')",
+        details_code="unreadable-wish",
+    )
+
+
+@WORDS.says(ReplacedNotTheirs)
+def _(r: ReplacedNotTheirs) -> CreneauError:
+    return Unprocessable(
+        "Une demande en liste d'attente ne peut remplacer qu'un rendez-vous pris par la même personne.",
+        "A request on the waiting list can only replace an appointment that is booked for the same person.",
+        expression="Appointment.extension",
+        details_code="replaced-not-yours",
+    )
+
+
+@WORDS.says(OfferNotMovable)
+def _(r: OfferNotMovable) -> CreneauError:
+    return Unprocessable(
+        "Une proposition de la liste d'attente s'accepte ou se refuse ; elle ne se déplace ni ne se prolonge.",
+        "An offer of the waiting list is accepted or refused; it is neither moved nor extended.",
+        expression="Appointment.status",
+        details_code="offer-not-movable",
+    )

@@ -1,0 +1,229 @@
+"""An agenda in its owner's own calendar, and that calendar's busy times in the agenda."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from icalendar import Calendar
+from services.booking.tests.client import code
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import appointment, parameters, unique
+from services.booking.tests.practice import Practice
+
+from creneau_booking.handlers.external_calendars import ExternalCalendars
+from creneau_booking.handlers.outside import (
+    NotPublicError,
+    Outside,
+    OutsideUnreachableError,
+    is_public,
+    require_web_address,
+)
+from creneau_booking.operations.calendars import CalendarOperations
+from creneau_booking.storage.calendars import follow_calendar, leave_calendar
+
+HOST = "calendar.exemple.fr"
+
+
+async def test_a_secret_address_shows_visits_and_no_patient(callers: Callers, practice: Practice) -> None:
+    agenda, software = await practice.open_agenda(3), callers.software()
+    patient = await practice.new_patient(given="Secrète")
+    wanted = appointment(
+        "booked",
+        slots=agenda.slots[:1],
+        patient=patient,
+        actors=[agenda.practitioner],
+        serviceType=[
+            {"text": "Mme Secrète", "coding": [{"system": "urn:x", "code": "c", "display": "Suivi"}]}
+        ],
+    )
+    made = await practice.create(wanted)
+    path = f"Schedule/{agenda.id}/$calendar-feed"
+
+    async def opened(**said: Any) -> str:
+        parts = [{"name": n, "valueBoolean": v} for n, v in said.items()]
+        body = {"resourceType": "Parameters", **({"parameter": parts} if parts else {})}
+        answer = await software.post(path, body)
+        assert answer.status_code == 200, answer.text
+        part = answer.json()["parameter"][0]
+        return str(part.get("valueUrl", "")).removeprefix("http://127.0.0.1:8080")
+
+    first = await opened()
+    shown = await callers.client.get(first)
+    assert shown.headers["content-type"] == "text/calendar; charset=utf-8"
+    [event] = Calendar.from_ical(shown.content).walk("VEVENT")
+    assert (str(event["UID"]), str(event["SUMMARY"])) == (f"{made.id}@creneau", "Rendez-vous")
+    assert event["DTSTART"].dt == agenda.start
+    assert "Secr" not in shown.text
+    again = await callers.client.get(first, headers={"If-None-Match": shown.headers["etag"]})
+    assert again.status_code == 304
+    second = await opened(details=True)
+    assert (await callers.client.get(first)).status_code == 404, "revoked by the next"
+    detailed = await callers.client.get(second)
+    assert "Suivi" in detailed.text
+    assert "Secr" not in detailed.text
+    await opened(revoke=True)
+    assert (await callers.client.get(second)).status_code == 404
+    for caller in (callers.patient(patient), callers.staff(unique("cabinet"))):
+        assert (await caller.post(path, {"resourceType": "Parameters"})).status_code == 403
+
+
+CALENDAR = """BEGIN:VCALENDAR\r
+VERSION:2.0\r
+BEGIN:VEVENT\r
+UID:1\r
+DTSTART:{first}\r
+DTEND:{last}\r
+SUMMARY:Dentiste des enfants\r
+END:VEVENT\r
+BEGIN:VEVENT\r
+UID:2\r
+DTSTART:{first}\r
+DURATION:P2D\r
+TRANSP:TRANSPARENT\r
+SUMMARY:Anniversaire\r
+END:VEVENT\r
+END:VCALENDAR\r
+"""
+
+
+def stamp(moment: datetime) -> str:
+    return moment.strftime("%Y%m%dT%H%M%SZ")
+
+
+@asynccontextmanager
+async def site(pages: dict[str, tuple[int, str]]) -> AsyncIterator[int]:
+    """A web site on the loopback: path → status and body (of a redirect: where to)."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
+        status, body = pages.get(path, (404, ""))
+        head = f"Location: {body}\r\n" if status == 302 else ""
+        writer.write(f"HTTP/1.1 {status} X\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+def outside(port: int, **other: Any) -> Outside:
+    """The internet, of which one public host stands on the loopback; every other name is a private address."""
+
+    async def resolve(host: str, _: int) -> list[Any]:
+        return [ipaddress.ip_address("127.0.0.1" if host == HOST else "10.0.0.7")]
+
+    given = {
+        "allowed": lambda address: str(address) == "127.0.0.1",
+        "resolve": resolve,
+        "port_of": lambda _: port,
+        "bytes_max": 10_000,
+        "timeout_s": 5.0,
+        **other,
+    }
+    return Outside(**given)
+
+
+async def test_busy_elsewhere_is_busy_here(practice: Practice) -> None:
+    """Slots of that time are gone from every agenda of the person; a visit that is there stays; the rest comes back."""
+    agenda = await practice.open_agenda(4)
+    beside = await practice.open_agenda(4, practitioner=agenda.practitioner)
+    patient = await practice.new_patient()
+    await practice.create(
+        appointment("booked", slots=[agenda.slots[1]], patient=patient, actors=[agenda.practitioner])
+    )
+    pages = {"/own.ics": (200, CALENDAR.format(first=stamp(agenda.at(0)), last=stamp(agenda.at(2))))}
+    async with site(pages) as port:
+        calendars = ExternalCalendars(
+            practice.database, practice.clock, outside(port), timedelta(minutes=15), timedelta(days=60)
+        )
+        async with practice.database.transaction() as connection:
+            await follow_calendar(connection, agenda.id, f"http://{HOST}/own.ics", practice.clock.now())
+        assert await calendars.read_all() == 1
+        assert await practice.slot_statuses(agenda.slots) == ["busy-unavailable", "busy", "free", "free"]
+        assert await practice.slot_statuses(beside.slots) == [
+            "busy-unavailable",
+            "busy-unavailable",
+            "free",
+            "free",
+        ]
+        kept = await practice.database.pool.fetch(
+            "SELECT * FROM external_calendar WHERE schedule = $1", agenda.id
+        )
+        assert "Dentiste" not in str(kept)
+        assert await calendars.read_all() == 0, "not before its time"
+        pages["/own.ics"] = (500, "")
+        async with practice.database.transaction() as connection:
+            await follow_calendar(connection, agenda.id, f"http://{HOST}/own.ics", practice.clock.now())
+        await calendars.read_all()
+        assert (await practice.slot_statuses(agenda.slots))[0] == "busy-unavailable", (
+            "what was said before still holds"
+        )
+    async with practice.database.transaction() as connection:
+        await leave_calendar(connection, agenda.id, practice.clock.now())
+    assert await practice.slot_statuses(agenda.slots) == ["free", "busy", "free", "free"]
+    assert await practice.slot_statuses(beside.slots) == ["free", "busy-unavailable", "free", "free"]
+
+
+async def test_no_address_leads_into_our_own_network() -> None:
+    for url in (
+        "http://127.0.0.1/a.ics",
+        "https://[::1]/a.ics",
+        "https://localhost/a.ics",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::ffff:10.0.0.1]/a.ics",
+        "https://postgres/a.ics",
+        "https://exemple.fr:5432/a.ics",
+        "ftp://exemple.fr/a.ics",
+        "file:///etc/passwd",
+        "https://user:secret@exemple.fr/a.ics",
+        "https://service.internal/a.ics",
+    ):
+        with pytest.raises(NotPublicError):
+            require_web_address(url)
+    assert require_web_address("webcal://exemple.fr/a.ics") == "https://exemple.fr/a.ics"
+    for inside in (
+        "10.0.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "fd00::1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::a00:1",
+    ):
+        assert not is_public(ipaddress.ip_address(inside))
+    pages = {
+        "/away": (302, "http://elsewhere.exemple.fr/secret"),
+        "/loop": (302, f"http://{HOST}/loop"),
+        "/large": (200, "x" * 20_000),
+        "/moved": (302, "/own.ics"),
+        "/own.ics": (200, "BEGIN"),
+    }
+    async with site(pages) as port:
+        web = outside(port)
+        assert await web.get(f"http://{HOST}/moved") == b"BEGIN"
+        with pytest.raises(NotPublicError):
+            await web.get(f"http://{HOST}/away")
+        with pytest.raises(NotPublicError):
+            await web.get("http://rebound.exemple.fr/own.ics")
+        for path in ("loop", "large", "missing"):
+            with pytest.raises(OutsideUnreachableError):
+                await web.get(f"http://{HOST}/{path}")
+
+
+async def test_following_is_a_setting(callers: Callers, practice: Practice) -> None:
+    agenda = await practice.open_agenda(1)
+    refused = await callers.software().post(
+        f"Schedule/{agenda.id}/$follow-calendar", parameters(url=f"https://{HOST}/own.ics")
+    )
+    assert (refused.status_code, code(refused)) == (422, "calendars-off")
+    operations = CalendarOperations("https://creneau.exemple", may_follow=True)
+    assert operations._checked(f"webcal://{HOST}/own.ics") == f"https://{HOST}/own.ics"

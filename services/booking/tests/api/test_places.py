@@ -1,0 +1,334 @@
+"""Slots of several places: each patient has an appointment and a place, the agenda's people are taken once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from services.booking.tests.client import code, serving
+from services.booking.tests.conftest import Callers, settings_for
+from services.booking.tests.factories import appointment, parameters, ref, schedule, slot, unique
+from services.booking.tests.issuer import running_issuer
+from services.booking.tests.one_place import require_one_truth
+from services.booking.tests.practice import Agenda, Practice
+
+from creneau_booking.app import create_app
+from creneau_booking.storage.availability.places import (
+    PLACES_LEFT,
+    SCHEDULE_CAPACITY,
+    SLOT_CAPACITY,
+    SMART_CAPACITY,
+)
+from creneau_shared.errors import Conflict
+from creneau_shared.fhir.storage.store import Resource
+
+CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+CLIENTS, PLACES, ROUNDS = 64, 10, 2
+
+
+def capacity(places: int, url: str = SCHEDULE_CAPACITY, value: str = "valuePositiveInt") -> Resource:
+    return {"extension": [{"url": url, value: places}]}
+
+
+def left(stored: Resource) -> int | None:
+    """How many places a Slot says that it has left."""
+    found = [e["valueUnsignedInt"] for e in stored.get("extension", ()) if e["url"] == PLACES_LEFT]
+    return found[0] if found else None
+
+
+@pytest.fixture
+async def group(practice: Practice) -> Agenda:
+    """Slots of three places each."""
+    return await practice.open_agenda(3, **capacity(3))
+
+
+def place(agenda: Agenda, patient: str | None, index: int = 0, **more: Any) -> Resource:
+    return appointment(
+        "booked", slots=agenda.slots[index : index + 1], patient=patient, start=agenda.at(index), **more
+    )
+
+
+class TestPlaces:
+    async def test_each_patient_has_an_appointment_until_it_is_full(
+        self, callers: Callers, practice: Practice, group: Agenda
+    ) -> None:
+        """Free for others until the last place, then busy; nobody is shown who else comes."""
+        people = [await practice.new_patient() for _ in range(4)]
+        ids = []
+        for number, patient in enumerate(people[:3]):
+            shown = await practice.slot(group.slots[0])
+            assert (shown["status"], left(shown)) == ("free", 3 - number)
+            booked = await callers.patient(patient).post("Appointment", place(group, patient))
+            assert booked.status_code == 201, booked.text
+            ids.append(booked.json()["id"])
+        shown = await practice.slot(group.slots[0])
+        assert (shown["status"], left(shown)) == ("busy", 0)
+        fourth = callers.patient(people[3])
+        refused = await fourth.post("Appointment", place(group, people[3]))
+        assert (refused.status_code, code(refused)) == (409, "group-full")
+        assert (await callers.patient(people[0]).get(f"Appointment/{ids[1]}")).status_code == 404
+        seen = (await callers.patient(people[0]).get(f"Slot/{group.slots[0]}")).text
+        assert not any(patient in seen for patient in people)
+        # The professional is taken once, for the whole slot.
+        [(start, end, _)] = await practice.occupied(group.practitioner)
+        assert (start, end) == (group.at(0), group.at(1))
+
+    async def test_who_leaves_gives_the_place_back(
+        self, callers: Callers, practice: Practice, group: Agenda
+    ) -> None:
+        people = [await practice.new_patient() for _ in range(3)]
+        ids = []
+        for patient in people:
+            booked = await callers.patient(patient).post("Appointment", place(group, patient))
+            ids.append(booked.json()["id"])
+        for number, (patient, id_) in enumerate(zip(people, ids, strict=True)):
+            cancelled = await callers.patient(patient).patch(f"Appointment/{id_}", CANCELLED)
+            assert cancelled.status_code == 200, cancelled.text
+            shown = await practice.slot(group.slots[0])
+            assert (shown["status"], left(shown)) == ("free", number + 1)
+        assert await practice.occupied(group.practitioner) == []
+        assert left(await practice.slot(group.slots[1])) == 3
+
+    async def test_nobody_has_two_places(self, callers: Callers, practice: Practice, group: Agenda) -> None:
+        camille = await practice.new_patient()
+        someone = callers.patient(camille)
+        assert (await someone.post("Appointment", place(group, camille))).status_code == 201
+        again = await someone.post("Appointment", place(group, camille))
+        assert again.status_code == 409
+        # Nor by a practice that has a reason for a second visit at that time.
+        reason = {
+            "url": "https://creneau.sante.fr/fhir/StructureDefinition/double-booking-reason",
+            "valueString": "deux soins",
+        }
+        twice = await callers.software().post("Appointment", place(group, camille, extension=[reason]))
+        assert (twice.status_code, code(twice)) == (409, "place-taken")
+        assert left(await practice.slot(group.slots[0])) == 2
+
+    async def test_the_group_takes_its_people_from_other_agendas(
+        self, callers: Callers, practice: Practice, group: Agenda
+    ) -> None:
+        """While somebody has a place, and no longer; the group's own slot stays free."""
+        other = await practice.open_agenda(1, practitioner=group.practitioner, start=group.start)
+        people = [await practice.new_patient() for _ in range(2)]
+        paths = []
+        for patient in people:
+            booked = await callers.patient(patient).post("Appointment", place(group, patient))
+            paths.append(f"Appointment/{booked.json()['id']}")
+        assert await practice.slot_statuses([other.slots[0], group.slots[0]]) == ["busy-unavailable", "free"]
+        wanted = appointment(
+            "booked", slots=other.slots, patient=await practice.new_patient(), start=other.start
+        )
+        refused = await callers.software().post("Appointment", wanted)
+        assert (refused.status_code, code(refused)) == (409, "actor-occupied")
+        for patient, path in zip(people, paths, strict=True):
+            await callers.patient(patient).patch(path, CANCELLED)
+        assert await practice.slot_statuses([other.slots[0], group.slots[0]]) == ["free", "free"]
+        # And who is taken elsewhere receives no group.
+        assert (await callers.software().post("Appointment", wanted)).status_code == 201
+        refused = await callers.patient(people[0]).post("Appointment", place(group, people[0]))
+        assert (refused.status_code, code(refused)) == (409, "actor-occupied")
+
+    async def test_a_hold_is_a_place_until_it_runs_out(self, fresh: Practice) -> None:
+        group = await fresh.open_agenda(1, **capacity(2))
+        one, two, three = [await fresh.new_patient() for _ in range(3)]
+        for patient in (one, two):
+            await fresh.hold(appointment("proposed", slots=group.slots, patient=patient))
+        assert await fresh.slot_statuses(group.slots) == ["busy"]
+        with pytest.raises(Conflict) as refused:
+            await fresh.create(place(group, three))
+        assert refused.value.issues[0].details_code == "group-full"
+        fresh.clock.advance(timedelta(hours=1))
+        # Whoever wants a place ends what has run out; the sweeper does the rest.
+        await fresh.create(place(group, three))
+        await fresh.jobs().expire_holds()
+        assert left(await fresh.slot(group.slots[0])) == 1
+        await require_one_truth(fresh.database.pool)
+
+    async def test_ones_own_hold_gives_way_to_oneself(
+        self, callers: Callers, practice: Practice, group: Agenda
+    ) -> None:
+        camille = await practice.new_patient()
+        someone = callers.patient(camille, subject=unique("citoyen"))
+        asked = parameters(appointment=appointment("proposed", slots=group.slots[:1], patient=camille))
+        first = await someone.post("Appointment/$hold", asked)
+        assert first.status_code == 201, first.text
+        again = await someone.post("Appointment/$hold", asked)
+        assert again.status_code == 201, again.text
+        assert again.json()["id"] == first.json()["id"]
+        booked = await someone.post("Appointment", place(group, camille))
+        assert booked.status_code == 201, booked.text
+        assert left(await practice.slot(group.slots[0])) == 2
+        await require_one_truth(practice.database.pool)
+
+    async def test_a_practice_brings_several_patients_in_one_appointment(
+        self, callers: Callers, practice: Practice, group: Agenda
+    ) -> None:
+        one, two, three, four = [await practice.new_patient() for _ in range(4)]
+        both = await callers.software().post("Appointment", place(group, one, actors=[two]))
+        assert both.status_code == 201, both.text
+        assert left(await practice.slot(group.slots[0])) == 1
+        too_many = await callers.software().post("Appointment", place(group, three, actors=[four]))
+        assert (too_many.status_code, code(too_many)) == (409, "group-full")
+        joined = {
+            **both.json(),
+            "participant": [*both.json()["participant"], *place(group, three)["participant"]],
+        }
+        changed = await callers.software().put(f"Appointment/{both.json()['id']}", joined)
+        assert changed.status_code == 200, changed.text
+        assert left(await practice.slot(group.slots[0])) == 0
+        fewer = {**changed.json(), "participant": place(group, two)["participant"]}
+        changed = await callers.software().put(f"Appointment/{both.json()['id']}", fewer)
+        assert changed.status_code == 200, changed.text
+        assert left(await practice.slot(group.slots[0])) == 2
+        await require_one_truth(practice.database.pool)
+
+    async def test_a_move_takes_a_place_and_leaves_one(
+        self, callers: Callers, practice: Practice, group: Agenda
+    ) -> None:
+        one, two = [await practice.new_patient() for _ in range(2)]
+        booked = await callers.patient(one).post("Appointment", place(group, one))
+        await callers.patient(two).post("Appointment", place(group, two))
+        path = f"Appointment/{booked.json()['id']}"
+        moved = await callers.patient(one).post(
+            f"{path}/$reschedule", parameters(slot=ref(f"Slot/{group.slots[1]}"))
+        )
+        assert moved.status_code == 200, moved.text
+        assert [left(await practice.slot(id_)) for id_ in group.slots] == [2, 2, 3]
+        await require_one_truth(practice.database.pool)
+
+    async def test_a_place_is_taken_whole(self, callers: Callers, practice: Practice) -> None:
+        """No part of a group, however long it lasts; by nobody."""
+        id_ = unique("agenda")
+        await practice.put(schedule(id_, [f"Practitioner/{unique('prat')}"], **capacity(3)))
+        start = practice.clock.now() + timedelta(days=8)
+        day = slot(unique("journee"), id_, start, timedelta(hours=6))
+        await practice.put(day)
+        wanted = appointment("booked", slots=[day["id"]], start=start)
+        refused = await callers.software().post("Appointment", wanted)
+        assert (refused.status_code, code(refused)) == (422, "part-of-slot")
+
+
+class TestWhoSaysHowMany:
+    @pytest.mark.parametrize(
+        ("url", "value"), [(SLOT_CAPACITY, "valuePositiveInt"), (SMART_CAPACITY, "valueInteger")]
+    )
+    async def test_the_slot_itself(self, callers: Callers, practice: Practice, url: str, value: str) -> None:
+        """Over its agenda, in our words or in those of SMART Scheduling Links; what it is served with is as read again."""
+        agenda = await practice.open_agenda(0, **capacity(5))
+        start = practice.clock.now() + timedelta(days=9)
+        id_ = unique("atelier")
+        said = {"url": "urn:autre", "valueString": "x"}
+        wanted = slot(id_, agenda.id, start, extension=[said, *capacity(2, url, value)["extension"]])
+        written = await callers.software().put(f"Slot/{id_}", wanted)
+        assert left(written.json()) == 2
+        read = await callers.software().get(f"Slot/{id_}")
+        assert read.json() == written.json()
+        found = (await callers.software().get(f"Slot?schedule={agenda.id}")).json()["entry"][0]["resource"]
+        assert found == read.json()
+        again = await callers.software().put(f"Slot/{id_}", read.json())
+        assert again.json()["extension"] == read.json()["extension"]
+
+    async def test_one_place_is_no_group(self, callers: Callers, practice: Practice) -> None:
+        agenda = await practice.open_agenda(1, slot_members=capacity(1, SLOT_CAPACITY), **capacity(5))
+        assert left(await practice.slot(agenda.slots[0])) is None
+        people = [await practice.new_patient() for _ in range(2)]
+        answers = [await callers.patient(p).post("Appointment", place(agenda, p)) for p in people]
+        assert [a.status_code for a in answers] == [201, 409]
+
+    async def test_an_agenda_changes_its_mind(self, callers: Callers, practice: Practice) -> None:
+        """More places open a full slot again; fewer close it, and nobody loses theirs."""
+        agenda = await practice.open_agenda(2, **capacity(2))
+        people = [await practice.new_patient() for _ in range(2)]
+        ids = []
+        for patient in people:
+            booked = await callers.patient(patient).post("Appointment", place(agenda, patient))
+            ids.append(booked.json()["id"])
+        software = callers.software()
+        said = (await software.get(f"Schedule/{agenda.id}")).json()
+        statuses = []
+        for places in (3, 1, 2):
+            written = await software.put(f"Schedule/{agenda.id}", {**said, **capacity(places)})
+            assert written.status_code == 200, written.text
+            shown = await practice.slot(agenda.slots[0])
+            statuses.append((shown["status"], left(shown), left(await practice.slot(agenda.slots[1]))))
+        assert statuses == [("free", 1, 3), ("busy", 0, None), ("busy", 0, 2)]
+        await software.put(f"Schedule/{agenda.id}", {**said, **capacity(1)})
+        await callers.patient(people[0]).patch(f"Appointment/{ids[0]}", CANCELLED)
+        assert await practice.slot_statuses(agenda.slots[:1]) == ["busy"]
+        await callers.patient(people[1]).patch(f"Appointment/{ids[1]}", CANCELLED)
+        assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+
+    async def test_a_feed_that_says_it_again_frees_nothing(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """A full slot stays busy; one that its agenda closes takes no more."""
+        agenda = await practice.open_agenda(1, **capacity(2))
+        people = [await practice.new_patient() for _ in range(2)]
+        software, [id_] = callers.software(), agenda.slots
+        await callers.patient(people[0]).post("Appointment", place(agenda, people[0]))
+        closed = await software.put(f"Slot/{id_}", slot(id_, agenda.id, agenda.start, status="busy"))
+        assert (closed.json()["status"], left(closed.json())) == ("busy", 1)
+        refused = await callers.patient(people[1]).post("Appointment", place(agenda, people[1]))
+        assert refused.status_code == 409
+        opened = await software.put(f"Slot/{id_}", slot(id_, agenda.id, agenda.start))
+        assert opened.json()["status"] == "free"
+        await callers.patient(people[1]).post("Appointment", place(agenda, people[1]))
+        bundle = {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [
+                {
+                    "resource": slot(id_, agenda.id, agenda.start),
+                    "request": {"method": "PUT", "url": f"Slot/{id_}"},
+                }
+            ],
+        }
+        assert (await software.post("", bundle)).status_code == 200
+        assert await practice.slot_statuses([id_]) == ["busy"]
+        gone = await software.delete(f"Slot/{id_}")
+        assert (gone.status_code, code(gone)) == (409, "slot-claimed")
+
+    async def test_what_is_no_number_of_places_is_refused(self, callers: Callers, practice: Practice) -> None:
+        wanted = schedule(unique("agenda"), ["Practitioner/x"], **capacity(5000))
+        refused = await callers.software().put(f"Schedule/{wanted['id']}", wanted)
+        assert refused.status_code == 422, refused.text
+        agenda = await practice.open_agenda(0)
+        one = slot(unique("s"), agenda.id, agenda.start, **capacity(0, SLOT_CAPACITY, "valueInteger"))
+        refused = await callers.software().put(f"Slot/{one['id']}", one)
+        assert refused.status_code == 422, refused.text
+
+
+@pytest.fixture
+async def two_doors(fresh: Practice) -> AsyncIterator[list[Callers]]:
+    """The API twice, each with connections of its own."""
+    async with running_issuer() as issuer, AsyncExitStack() as stack:
+        settings = settings_for(str(fresh.settings.database_url), issuer.url)
+        doors = []
+        for _ in range(2):
+            client = await stack.enter_async_context(serving(create_app(settings, fresh.clock)))
+            doors.append(Callers(client, issuer, fresh.clock))
+        yield doors
+
+
+async def test_no_more_come_than_there_are_places(fresh: Practice, two_doors: list[Callers]) -> None:
+    """64 patients at once, through two doors: ten get a place, the others are told that it is full."""
+    people = [await fresh.new_patient() for _ in range(CLIENTS)]
+    patients = [two_doors[n % 2].patient(person) for n, person in enumerate(people)]
+    agenda = await fresh.open_agenda(ROUNDS, **capacity(PLACES))
+    for number in range(ROUNDS):
+        answers = await asyncio.gather(
+            *(
+                p.post("Appointment", place(agenda, person, number))
+                for p, person in zip(patients, people, strict=True)
+            )
+        )
+        statuses = sorted(answer.status_code for answer in answers)
+        assert statuses == [201] * PLACES + [409] * (CLIENTS - PLACES), {a.text for a in answers}
+        shown = await fresh.slot(agenda.slots[number])
+        assert (shown["status"], left(shown)) == ("busy", 0)
+    await require_one_truth(fresh.database.pool)
+    assert len(await fresh.occupied(agenda.practitioner)) == ROUNDS

@@ -1,0 +1,359 @@
+"""Series: all of it or nothing, the refused occurrence named; this one, this and those that follow, or all are changed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from services.booking.tests.client import code, serving
+from services.booking.tests.conftest import Callers, settings_for
+from services.booking.tests.factories import (
+    appointment,
+    parameters,
+    ref,
+    schedule,
+    slot,
+    unique,
+    utc,
+)
+from services.booking.tests.issuer import running_issuer
+from services.booking.tests.one_place import require_one_truth
+from services.booking.tests.practice import Agenda, Practice
+
+from creneau_booking.app import create_app
+from creneau_booking.operations.find import PROPOSAL_PREFIX
+from creneau_booking.storage.series_mapper import (
+    OCCURRENCE_CHANGED,
+    ORIGINATING,
+    RECURRENCE_ID,
+    RECURRENCE_TEMPLATE,
+    SERIES,
+    SERIES_SCOPE,
+)
+from creneau_shared.fhir.storage.store import Resource
+
+WEEK = timedelta(days=7)
+WEEKS = 6
+CANCELLED: Resource = {"op": "replace", "path": "/status", "value": "cancelled"}
+
+
+def weekly(count: int | None, *, every: int = 1, **more: Any) -> Resource:
+    """A recurrenceTemplate: every so many weeks, so often."""
+    parts: list[Resource] = [
+        {"url": "recurrenceType", "valueCodeableConcept": {"coding": [{"code": "wk"}]}},
+        {"url": "weeklyTemplate", "extension": [{"url": "weekInterval", "valuePositiveInt": every}]},
+    ]
+    if count is not None:
+        parts.append({"url": "occurrenceCount", "valuePositiveInt": count})
+    parts += [{"url": name, "valueDate": day} for name, days in more.items() for day in days]
+    return {"url": RECURRENCE_TEMPLATE, "extension": parts}
+
+
+async def open_weeks(practice: Practice, *, start: datetime | None = None, count: int = WEEKS) -> Agenda:
+    """An agenda with two free slots, at the same local hour, in each of some weeks."""
+    id_, practitioner = unique("agenda"), f"Practitioner/{unique('prat')}"
+    await practice.put(schedule(id_, [practitioner]))
+    start = start or practice.clock.now().replace(hour=9, minute=0, second=0) + WEEK
+    ids: list[str] = []
+    for week in range(count):
+        _, two = await practice.fill(id_, 2, start + week * WEEK)
+        ids += two
+    return Agenda(id_, practitioner, "", start, tuple(ids))
+
+
+def first_of(agenda: Agenda, patient: str, *, week: int = 0, template: Resource | None = None) -> Resource:
+    return appointment(
+        "booked",
+        slots=agenda.slots[2 * week : 2 * week + 1],
+        patient=patient,
+        start=agenda.start + week * WEEK,
+        **({"extension": [template]} if template else {}),
+    )
+
+
+def resources(answer: httpx.Response) -> list[Resource]:
+    return [entry["resource"] for entry in answer.json()["entry"]]
+
+
+def said(resource: Resource, url: str) -> Any:
+    found = [e for e in resource.get("extension", ()) if e["url"] == url]
+    return next((v for e in found for k, v in e.items() if k.startswith("value")), None)
+
+
+@pytest.fixture
+async def agenda(practice: Practice) -> Agenda:
+    return await open_weeks(practice)
+
+
+@pytest.fixture
+async def camille(practice: Practice) -> str:
+    return await practice.new_patient()
+
+
+class TestTaking:
+    async def test_one_that_recurs_is_as_many(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """More than one may have to come in an agenda one by one: a series is one."""
+        someone = callers.patient(camille)
+        wanted = first_of(agenda, camille, template=weekly(WEEKS))
+        booked = await someone.post("Appointment/$book", parameters(appt_resource=wanted))
+        assert booked.status_code == 201, booked.text
+        found = resources(booked)
+        assert booked.json()["total"] == WEEKS
+        assert [one["start"] for one in found] == [utc(agenda.start + n * WEEK) for n in range(WEEKS)]
+        assert [said(one, RECURRENCE_ID) for one in found] == [1, 2, 3, 4, 5, 6]
+        origin = {"reference": f"Appointment/{found[0]['id']}"}
+        assert [said(one, ORIGINATING) for one in found] == [None, *[origin] * (WEEKS - 1)]
+        assert [e["url"] for e in found[0]["extension"]].count(RECURRENCE_TEMPLATE) == 1
+        [identifier] = found[0]["identifier"]
+        assert identifier["system"] == SERIES
+        all_of_it = await someone.get("Appointment", identifier=f"{SERIES}|{identifier['value']}")
+        assert all_of_it.json()["total"] == WEEKS
+        assert await practice.slot_statuses(agenda.slots[::2]) == ["busy"] * WEEKS
+        assert await practice.slot_statuses(agenda.slots[1::2]) == ["free"] * WEEKS
+        await require_one_truth(practice.database.pool)
+
+    async def test_the_refused_occurrence_is_named_and_nothing_is_booked(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        other = await practice.new_patient()
+        taken = await callers.software().post("Appointment", first_of(agenda, other, week=2))
+        assert taken.status_code == 201
+        wanted = first_of(agenda, camille, template=weekly(4))
+        refused = await callers.patient(camille).post("Appointment/$book", parameters(appt_resource=wanted))
+        assert (refused.status_code, code(refused)) == (409, "slot-taken")
+        [issue] = refused.json()["issue"]
+        when = (agenda.start + 2 * WEEK).astimezone(UTC)
+        assert "3/4" in issue["details"]["text"]
+        assert f"{when:%Y-%m-%d}" in issue["details"]["text"]
+        assert f"occurrence 3, {when:%Y-%m-%dT%H:%M}" in issue["diagnostics"]
+        assert "recurrenceTemplate" in issue["expression"][0]
+        assert await practice.slot_statuses(agenda.slots[::2]) == ["free", "free", "busy", *["free"] * 3]
+        # Nor when there is no slot at all.
+        wanted = first_of(agenda, camille, template=weekly(8))
+        refused = await callers.patient(camille).post("Appointment/$book", parameters(appt_resource=wanted))
+        assert (refused.status_code, code(refused)) == (422, "unknown-slot")
+        assert "7/8" in refused.json()["issue"][0]["details"]["text"]
+
+    @pytest.mark.parametrize("shape", ["repeated", "bundle", "bare bundle", "proposals"])
+    async def test_several_in_one_call(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, shape: str
+    ) -> None:
+        """In any order; each is told where it stands in what was sent."""
+        several = [first_of(agenda, camille, week=week) for week in (2, 0, 1)]
+        bundle = {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{"resource": one} for one in several],
+        }
+        body = {
+            "repeated": parameters(appt_resource=several),
+            "bundle": parameters(appt_resource=bundle),
+            "bare bundle": bundle,
+            "proposals": parameters(
+                appt_id=[f"Appointment/{PROPOSAL_PREFIX}{agenda.slots[2 * week]}" for week in (2, 0, 1)],
+                patient_id=camille,
+            ),
+        }[shape]
+        someone = callers.patient(camille)
+        booked = await someone.post("Appointment/$book", body)
+        assert booked.status_code == 201, booked.text
+        assert [one["start"] for one in resources(booked)] == [utc(agenda.start + n * WEEK) for n in range(3)]
+        again = await callers.software().post("Appointment/$book", body)
+        assert again.status_code == 409
+        assert "[" in again.json()["issue"][0]["expression"][0]
+        await require_one_truth(practice.database.pool)
+
+    async def test_at_local_time_across_the_change_of_the_clocks(
+        self, callers: Callers, fresh: Practice
+    ) -> None:
+        """Nine in Paris before and after 28 March 2027; every other week, one date left out."""
+        patient = await fresh.new_patient()
+        await fresh.put(schedule("printemps", ["Practitioner/p"]))
+        days = [datetime(2027, 3, 16, 8, tzinfo=UTC), datetime(2027, 3, 30, 7, tzinfo=UTC)]
+        days += [datetime(2027, 4, 13, 7, tzinfo=UTC), datetime(2027, 4, 27, 7, tzinfo=UTC)]
+        for number, day in enumerate(days):
+            for hours in (-1, 0, 1):
+                await fresh.put(slot(f"s{number}{hours + 1}", "printemps", day + timedelta(hours=hours)))
+        wanted = appointment(
+            "booked",
+            slots=["s01"],
+            patient=patient,
+            start=days[0],
+            extension=[weekly(4, every=2, excludingDate=["2027-04-13"])],
+        )
+        async with running_issuer() as issuer:
+            settings = settings_for(str(fresh.settings.database_url), issuer.url)
+            async with serving(create_app(settings, fresh.clock)) as client:
+                here = Callers(client, issuer, fresh.clock)
+                booked = await here.patient(patient).post("Appointment/$book", parameters(appointment=wanted))
+        assert booked.status_code == 201, booked.text
+        assert [one["start"] for one in resources(booked)] == [utc(days[n]) for n in (0, 1, 3)]
+        assert [said(one, RECURRENCE_ID) for one in resources(booked)] == [1, 2, 4]
+
+    async def test_a_series_is_held_and_booked_as_a_whole(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        """It counts as one hold, however many they are."""
+        someone = callers.patient(camille, subject=unique("citoyen"))
+        wanted = first_of(agenda, camille, template=weekly(4))
+        held = await someone.post("Appointment/$hold", parameters(appt_resource=wanted))
+        assert held.status_code == 201, held.text
+        assert "expires" in held.headers
+        assert {one["status"] for one in resources(held)} == {"pending"}
+        assert await practice.slot_statuses(agenda.slots[::2][:4]) == ["busy-tentative"] * 4
+        path = f"Appointment/{resources(held)[1]['id']}/$book"
+        booked = await someone.post(path, parameters())
+        assert booked.status_code == 200, booked.text
+        assert [one["status"] for one in resources(booked)] == ["booked"] * 4
+        assert await practice.slot_statuses(agenda.slots[::2][:4]) == ["busy"] * 4
+        await require_one_truth(practice.database.pool)
+
+    @pytest.mark.parametrize(
+        ("how", "expected"),
+        [
+            (weekly(None), "recurrence-unread"),
+            (weekly(13), "series-too-long"),
+            (
+                {"url": RECURRENCE_TEMPLATE, "extension": [{"url": "recurrenceType", "valueCode": "mo"}]},
+                "recurrence-unread",
+            ),
+            (
+                {
+                    "url": RECURRENCE_TEMPLATE,
+                    "extension": [
+                        {"url": "occurrenceCount", "valuePositiveInt": 2},
+                        {"url": "weeklyTemplate", "extension": [{"url": "sunday", "valueBoolean": True}]},
+                    ],
+                },
+                "series-off-pattern",
+            ),
+        ],
+    )
+    async def test_what_cannot_be_followed_is_refused(
+        self, callers: Callers, agenda: Agenda, camille: str, how: Resource, expected: str
+    ) -> None:
+        wanted = first_of(agenda, camille, template=how)
+        refused = await callers.patient(camille).post("Appointment/$book", parameters(appt_resource=wanted))
+        assert (refused.status_code, code(refused)) == (422, expected), refused.text
+
+
+class TestChanging:
+    @pytest.fixture
+    async def series(self, callers: Callers, agenda: Agenda, camille: str) -> list[str]:
+        """Four weeks, booked; the ids."""
+        wanted = first_of(agenda, camille, template=weekly(4))
+        booked = await callers.patient(camille).post("Appointment/$book", parameters(appt_resource=wanted))
+        assert booked.status_code == 201, booked.text
+        return [one["id"] for one in resources(booked)]
+
+    @pytest.mark.parametrize(
+        ("scope", "left"),
+        [(None, [0, 2, 3]), ("this", [0, 2, 3]), ("this-and-following", [0]), ("all", [])],
+    )
+    async def test_cancelling(
+        self,
+        callers: Callers,
+        practice: Practice,
+        agenda: Agenda,
+        camille: str,
+        series: list[str],
+        scope: str | None,
+        left: list[int],
+    ) -> None:
+        someone = callers.patient(camille)
+        extension = {"url": SERIES_SCOPE, "valueCode": scope}
+        patch = (
+            [CANCELLED, {"op": "add", "path": "/extension/-", "value": extension}] if scope else [CANCELLED]
+        )
+        cancelled = await someone.patch(f"Appointment/{series[1]}", patch)
+        assert cancelled.status_code == 200, cancelled.text
+        assert SERIES_SCOPE not in cancelled.text
+        statuses = [(await someone.get(f"Appointment/{id_}")).json()["status"] for id_ in series]
+        assert [n for n, status in enumerate(statuses) if status == "booked"] == left
+        expected = ["busy" if n in left else "free" for n in range(4)]
+        assert await practice.slot_statuses(agenda.slots[::2][:4]) == expected
+        await require_one_truth(practice.database.pool)
+
+    @pytest.mark.parametrize(
+        ("scope", "weeks", "changed"),
+        [
+            ("this", [0, 4, 2, 3], [1]),
+            ("this-and-following", [0, 2, 3, 4], [1, 2, 3]),
+            ("all", [1, 2, 3, 4], []),
+        ],
+    )
+    async def test_moving(
+        self,
+        callers: Callers,
+        practice: Practice,
+        agenda: Agenda,
+        camille: str,
+        series: list[str],
+        scope: str,
+        weeks: list[int],
+        changed: list[int],
+    ) -> None:
+        """The others go as far as the one does, where one goes another may have been; ids stay."""
+        someone, to = callers.patient(camille), weeks[1]
+        asked = parameters(slot=ref(f"Slot/{agenda.slots[2 * to]}"), scope=scope)
+        moved = await someone.post(f"Appointment/{series[1]}/$reschedule", asked)
+        assert moved.status_code == 200, moved.text
+        now = [(await someone.get(f"Appointment/{id_}")).json() for id_ in series]
+        assert [one["start"] for one in now] == [utc(agenda.start + week * WEEK) for week in weeks]
+        assert [n for n, one in enumerate(now) if said(one, OCCURRENCE_CHANGED)] == changed
+        statuses = await practice.slot_statuses(agenda.slots[::2])
+        assert [n for n, status in enumerate(statuses) if status == "busy"] == sorted(weeks)
+        await require_one_truth(practice.database.pool)
+
+    async def test_a_move_that_one_cannot_follow_moves_nothing(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, series: list[str]
+    ) -> None:
+        asked = parameters(slot=ref(f"Slot/{agenda.slots[6]}"), scope="all")
+        refused = await callers.patient(camille).post(f"Appointment/{series[0]}/$reschedule", asked)
+        assert refused.status_code == 422, refused.text
+        assert "4/4" in refused.json()["issue"][0]["details"]["text"]
+        assert await practice.slot_statuses(agenda.slots[::2]) == ["busy"] * 4 + ["free"] * 2
+
+    async def test_a_scope_fits_or_is_refused(
+        self, callers: Callers, agenda: Agenda, camille: str, series: list[str]
+    ) -> None:
+        someone = callers.patient(camille)
+        extension = {"url": SERIES_SCOPE, "valueCode": "all"}
+        comment = [
+            {"op": "add", "path": "/comment", "value": "x"},
+            {"op": "add", "path": "/extension/-", "value": extension},
+        ]
+        refused = await someone.patch(f"Appointment/{series[1]}", comment)
+        assert (refused.status_code, code(refused)) == (422, "series-scope")
+        alone = await someone.post("Appointment", first_of(agenda, camille, week=5))
+        lone = [CANCELLED, {"op": "add", "path": "/extension", "value": [extension]}]
+        refused = await someone.patch(f"Appointment/{alone.json()['id']}", lone)
+        assert (refused.status_code, code(refused)) == (422, "series-scope")
+
+
+async def test_of_two_series_that_meet_one_wins_whole(callers: Callers, practice: Practice) -> None:
+    """Many at once, each sharing one occurrence with its rival: never half of one, nobody waits in a circle."""
+    people = [await practice.new_patient() for _ in range(8)]
+    for _ in range(3):
+        agenda = await open_weeks(practice)
+        # Half of them go forwards, and the others, sent backwards, from where these end.
+        bodies = []
+        for number, patient in enumerate(people):
+            weeks = (0, 1, 2, 3) if number % 2 else (5, 4, 3)
+            bodies.append(parameters(appt_resource=[first_of(agenda, patient, week=week) for week in weeks]))
+        answers = await asyncio.gather(
+            *(
+                callers.patient(p).post("Appointment/$book", body)
+                for p, body in zip(people, bodies, strict=True)
+            )
+        )
+        assert sorted(a.status_code for a in answers) == [201, *[409] * 7], [a.text for a in answers]
+        [won] = [resources(a) for a in answers if a.status_code == 201]
+        statuses = await practice.slot_statuses(agenda.slots[::2])
+        assert statuses.count("busy") == len(won)
+        await require_one_truth(practice.database.pool)

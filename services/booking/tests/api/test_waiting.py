@@ -1,0 +1,508 @@
+"""The waiting list: what frees is offered to the first in line, before anybody else can see it (checklist 82)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from services.booking.tests.client import Caller, code
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import GENERAL, SKIN, appointment, parameters, ref, slot, unique, utc
+from services.booking.tests.practice import Agenda, Practice
+
+from creneau_booking.storage.access_extensions import CONFIRMATION_REQUIRED
+from creneau_booking.storage.appointment_mapper import HELD_UNTIL, REPLACES, WAITING_SINCE
+from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_NEAR, WAITING_TIMES
+from creneau_shared.fhir.storage.store import Resource
+
+CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
+ACCEPTED = [{"op": "replace", "path": "/status", "value": "booked"}]
+REFUSED = [{"op": "replace", "path": "/status", "value": "waitlist"}]
+
+
+def agenda_wish(agenda: str) -> Resource:
+    return {"url": WAITING_AGENDA, "valueReference": {"reference": f"Schedule/{agenda}"}}
+
+
+async def join(callers: Callers, patient: str, **more: Any) -> str:
+    """A wish of the patient's; its id."""
+    answer = await callers.patient(patient).post(
+        "Appointment", appointment("waitlist", patient=patient, **more)
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def taken(callers: Callers, practice: Practice, agenda: Agenda, index: int = 0) -> tuple[str, Caller]:
+    """Somebody's appointment in one of the slots: its id, and they."""
+    patient = await practice.new_patient()
+    someone = callers.patient(patient)
+    answer = await someone.post(
+        "Appointment",
+        appointment("booked", slots=agenda.slots[index : index + 1], patient=patient, start=agenda.at(index)),
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"]), someone
+
+
+async def cancel(callers: Callers, practice: Practice, agenda: Agenda, index: int = 0) -> None:
+    """Time frees: somebody had the slot, and gives it up."""
+    id_, someone = await taken(callers, practice, agenda, index)
+    answer = await someone.patch(f"Appointment/{id_}", CANCELLED)
+    assert answer.status_code == 200, answer.text
+
+
+async def read(callers: Callers, patient: str, id_: str) -> Resource:
+    answer = await callers.patient(patient).get(f"Appointment/{id_}")
+    assert answer.status_code == 200, answer.text
+    found: Resource = answer.json()
+    return found
+
+
+def extension(resource: Resource, url: str) -> Any:
+    said = next((e for e in resource.get("extension", ()) if e["url"] == url), {})
+    return next((value for name, value in said.items() if name != "url"), None)
+
+
+@pytest.fixture
+async def agenda(practice: Practice) -> Agenda:
+    return await practice.open_agenda()
+
+
+async def test_what_frees_is_offered_to_who_waits(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    """Never public: pending with the slot and an end, told; accepted by one PATCH, and booked."""
+    camille = await practice.new_patient()
+    wish = await join(callers, camille, extension=[agenda_wish(agenda.id)])
+    assert extension(await read(callers, camille, wish), WAITING_SINCE) == utc(practice.clock.now())
+    await cancel(callers, practice, agenda)
+    offer = await read(callers, camille, wish)
+    assert (offer["status"], offer["start"], offer["slot"]) == (
+        "pending",
+        utc(agenda.at(0)),
+        [ref(f"Slot/{agenda.slots[0]}")],
+    )
+    until = datetime.fromisoformat(extension(offer, HELD_UNTIL))
+    assert until == practice.clock.now() + timedelta(hours=12)
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["busy-tentative"]
+    assert await practice.kinds(wish) == ["offered"]
+    accepted = await callers.patient(camille).patch(f"Appointment/{wish}", ACCEPTED)
+    assert accepted.status_code == 200, accepted.text
+    assert {p["status"] for p in accepted.json()["participant"]} == {"accepted"}
+    assert extension(accepted.json(), WAITING_SINCE) is None
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["busy"]
+    assert await practice.kinds(wish) == ["offered", "booked"]
+
+
+async def test_a_refusal_is_the_next_ones_offer(callers: Callers, practice: Practice, agenda: Agenda) -> None:
+    """Who refuses stays on the list as they were, and is not asked about that slot again; after the last it is free."""
+    first, second = [await practice.new_patient() for _ in range(2)]
+    wishes = [
+        await join(callers, one, actors=[agenda.practitioner], comment="le plus tôt possible")
+        for one in (first, second)
+    ]
+    before = await read(callers, first, wishes[0])
+    await cancel(callers, practice, agenda)
+    assert [(await read(callers, *one))["status"] for one in zip((first, second), wishes, strict=True)] == [
+        "pending",
+        "waitlist",
+    ]
+    refused = await callers.patient(first).patch(f"Appointment/{wishes[0]}", REFUSED)
+    assert refused.status_code == 200, refused.text
+    after = await read(callers, first, wishes[0])
+    assert {name: value for name, value in after.items() if name != "meta"} == {
+        name: value for name, value in before.items() if name != "meta"
+    }
+    assert (await read(callers, second, wishes[1]))["status"] == "pending"
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["busy-tentative"]
+    left = await callers.patient(second).patch(f"Appointment/{wishes[1]}", CANCELLED)
+    assert left.status_code == 200, left.text
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+    await cancel(callers, practice, agenda)
+    assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+    await cancel(callers, practice, agenda, 1)
+    assert (await read(callers, first, wishes[0]))["slot"] == [ref(f"Slot/{agenda.slots[1]}")]
+
+
+async def test_ten_in_line_let_their_offers_run_out(fresh: Practice) -> None:
+    """Each in turn, once; in the end it is everybody's, and all ten still wait. Nothing but the database remembers."""
+    agenda = await fresh.open_agenda(start=fresh.clock.now() + timedelta(days=40))
+    wishes = []
+    for index in range(10):
+        fresh.clock.advance(timedelta(seconds=1))
+        patient = await fresh.new_patient()
+        stored = await fresh.create(
+            appointment("waitlist", patient=patient, actors=[agenda.practitioner], priority=9 - index // 5)
+        )
+        wishes.append(stored.id)
+    booked = await fresh.create(
+        appointment("booked", slots=agenda.slots[:1], patient=await fresh.new_patient(), start=agenda.at(0))
+    )
+    await fresh.change(booked.id, status="cancelled")
+    seen = []
+    for _ in range(10):
+        pending = await fresh.database.pool.fetch(
+            "SELECT id FROM appointment WHERE terms @> ARRAY['status=pending']"
+        )
+        [offered] = [row["id"] for row in pending]
+        seen.append(offered)
+        assert await fresh.slot_statuses(agenda.slots[:1]) == ["busy-tentative"]
+        until = await fresh.database.pool.fetchval("SELECT expires_at FROM hold")
+        fresh.clock.advance(until - fresh.clock.now())
+        again = Practice(fresh.database, fresh.settings, fresh.clock)
+        assert await again.jobs().expire_holds() == 1
+    assert seen == [*wishes[5:], *wishes[:5]]
+    assert await fresh.slot_statuses(agenda.slots[:1]) == ["free"]
+    assert await fresh.kinds(wishes[0]) == ["offered", "hold-expired"]
+    waiting = await fresh.database.pool.fetch(
+        "SELECT id FROM appointment WHERE terms @> ARRAY['status=waitlist']"
+    )
+    assert {row["id"] for row in waiting} == set(wishes)
+
+
+class TestWhatIsWaitedFor:
+    """Each criterion, by a slot that it lets pass and one that it keeps."""
+
+    async def offered(self, callers: Callers, practice: Practice, agenda: Agenda, **wish: Any) -> str | None:
+        """Which of the slots (its id) is offered, when all of them free one after the other; None: none of them."""
+        camille = await practice.new_patient()
+        id_ = await join(callers, camille, **wish)
+        for index in range(len(agenda.slots)):
+            await cancel(callers, practice, agenda, index)
+        found = await read(callers, camille, id_)
+        left = await callers.patient(camille).patch(f"Appointment/{id_}", CANCELLED)
+        assert left.status_code == 200, left.text
+        return str(found["slot"][0]["reference"]).removeprefix("Slot/") if "slot" in found else None
+
+    async def test_time(self, callers: Callers, practice: Practice) -> None:
+        """The requested periods, of which a date is a day in Paris, and the parts of the day there."""
+        start = practice.clock.now().replace(hour=10, minute=40) + timedelta(days=7)  # 11:40 in Paris
+        agenda = await practice.open_agenda(start=start)
+        here = {"extension": [agenda_wish(agenda.id)]}
+        day, next_day = (f"{start + timedelta(days=n):%Y-%m-%d}" for n in range(2))
+        offered = [
+            await self.offered(callers, practice, agenda, **here, requestedPeriod=[period])
+            for period in (
+                {"start": utc(agenda.at(1)), "end": utc(agenda.at(2))},
+                {"start": day, "end": day},
+                {"start": next_day},
+            )
+        ]
+        assert offered == [agenda.slots[1], agenda.slots[0], None]
+        for part, index in (("morning", 0), ("afternoon", 1), ("evening", None)):
+            times = [agenda_wish(agenda.id), {"url": WAITING_TIMES, "valueCode": part}]
+            found = await self.offered(callers, practice, agenda, extension=times)
+            assert found == (agenda.slots[index] if index is not None else None), part
+
+    async def test_speciality_and_place(self, callers: Callers, practice: Practice) -> None:
+        """By the place's name or around a point, across a square degree; another speciality is not offered."""
+        place = unique("lieu")
+        await practice.put(
+            {
+                "resourceType": "Location",
+                "id": place,
+                "name": "Cabinet",
+                "position": {"latitude": 48.99, "longitude": 2.99},
+            }
+        )
+        id_ = unique("agenda")
+        practitioner = f"Practitioner/{unique('prat')}"
+        await practice.put(
+            {
+                "resourceType": "Schedule",
+                "id": id_,
+                "active": True,
+                "actor": [{"reference": practitioner}, {"reference": f"Location/{place}"}],
+            }
+        )
+        start, ids = await practice.fill(id_, 1)
+        agenda = Agenda(id_, practitioner, f"Location/{place}", start, ids)
+
+        async def near(said: str, **more: Any) -> str | None:
+            around = [{"url": WAITING_NEAR, "valueString": said}]
+            return await self.offered(
+                callers, practice, agenda, extension=around, **{"specialty": [GENERAL], **more}
+            )
+
+        assert await near("49.01|3.01|5|km") == ids[0]
+        assert await near("49.01|3.01|1|km") is None
+        assert await near("49.01|3.01|5|km", specialty=[SKIN]) is None
+        at_place = {"actors": [agenda.location], "specialty": [GENERAL]}
+        assert await self.offered(callers, practice, agenda, **at_place) == ids[0]
+        assert await self.offered(callers, practice, agenda, **{**at_place, "specialty": [SKIN]}) is None
+
+    async def test_what_cannot_be_read(self, callers: Callers, practice: Practice) -> None:
+        """Refused by name, rather than waited for in vain."""
+        camille = await practice.new_patient()
+        for said in (
+            {"url": WAITING_TIMES, "valueCode": "night"},
+            {"url": WAITING_NEAR, "valueString": "Paris"},
+            {"url": WAITING_NEAR, "valueString": "48|2|500|km"},
+            {"url": WAITING_AGENDA, "valueReference": {"reference": "Patient/1"}},
+        ):
+            answer = await callers.patient(camille).post(
+                "Appointment", appointment("waitlist", patient=camille, extension=[said])
+            )
+            assert (answer.status_code, code(answer)) == (422, "unreadable-wish"), answer.text
+        answer = await callers.patient(camille).post(
+            "Appointment", appointment("waitlist", patient=camille, priority=1)
+        )
+        assert (answer.status_code, code(answer)) == (403, "element-not-yours"), answer.text
+
+
+class TestReplacing:
+    async def test_what_it_replaces_is_given_up_with_it(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """In the same transaction; and that time is offered in its turn."""
+        camille, other = [await practice.new_patient() for _ in range(2)]
+        late = await callers.patient(camille).post(
+            "Appointment", appointment("booked", slots=agenda.slots[2:], patient=camille, start=agenda.at(2))
+        )
+        later = late.json()["id"]
+        replaces = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{later}"}}
+        wish = await join(callers, camille, extension=[agenda_wish(agenda.id), replaces])
+        waits_too = await join(callers, other, extension=[agenda_wish(agenda.id)])
+        await cancel(callers, practice, agenda)
+        assert await practice.slot_statuses(agenda.slots) == ["busy-tentative", "free", "busy"]
+        accepted = await callers.patient(camille).patch(f"Appointment/{wish}", ACCEPTED)
+        assert accepted.status_code == 200, accepted.text
+        assert (await read(callers, camille, later))["status"] == "cancelled"
+        assert (await read(callers, other, waits_too))["slot"] == [ref(f"Slot/{agenda.slots[2]}")]
+        assert await practice.slot_statuses(agenda.slots) == ["busy", "free", "busy-tentative"]
+
+    async def test_only_ones_own_is_replaced(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """Somebody else's appointment is not given up for it, nor one that does not exist."""
+        camille = await practice.new_patient()
+        foreign, _ = await taken(callers, practice, agenda)
+        for id_ in (foreign, "personne"):
+            replaces = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{id_}"}}
+            answer = await callers.patient(camille).post(
+                "Appointment", appointment("waitlist", patient=camille, extension=[replaces])
+            )
+            assert (answer.status_code, code(answer)) == (422, "replaced-not-yours"), answer.text
+
+
+class TestAnOffer:
+    async def test_it_is_answered_by_a_response_too(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """AppointmentResponse: accepted is booked, declined is the next one's."""
+        people = [await practice.new_patient() for _ in range(2)]
+        wishes = [await join(callers, one, actors=[agenda.practitioner]) for one in people]
+        await cancel(callers, practice, agenda)
+        for patient, wish, said in zip(people, wishes, ("declined", "accepted"), strict=True):
+            answer = await callers.answering(patient).post(
+                "AppointmentResponse",
+                {
+                    "resourceType": "AppointmentResponse",
+                    "appointment": ref(f"Appointment/{wish}"),
+                    "actor": ref(patient),
+                    "participantStatus": said,
+                },
+            )
+            assert answer.status_code == 201, answer.text
+        found = [(await read(callers, *one))["status"] for one in zip(people, wishes, strict=True)]
+        assert found == ["waitlist", "booked"]
+
+    async def test_it_is_booked_by_the_operation_and_neither_moved_nor_extended(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        camille = await practice.new_patient()
+        wish = await join(callers, camille, actors=[agenda.practitioner])
+        await cancel(callers, practice, agenda)
+        someone = callers.patient(camille)
+        extended = await someone.post(f"Appointment/{wish}/$hold", parameters())
+        moved = await someone.post(
+            f"Appointment/{wish}/$reschedule", parameters(slot=ref(f"Slot/{agenda.slots[1]}"))
+        )
+        assert [code(extended), code(moved)] == ["offer-not-movable"] * 2
+        booked = await someone.post(f"Appointment/{wish}/$book", parameters())
+        assert (booked.status_code, booked.json()["status"]) == (200, "booked"), booked.text
+
+    async def test_one_person_has_no_two_at_once(self, callers: Callers, practice: Practice) -> None:
+        """Two wishes, two practitioners, one hour: the second slot is the next person's."""
+        start = practice.clock.now() + timedelta(days=9)
+        agendas = [await practice.open_agenda(1, start=start) for _ in range(2)]
+        camille, other = [await practice.new_patient() for _ in range(2)]
+        wishes = [await join(callers, camille, actors=[one.practitioner]) for one in agendas]
+        next_one = await join(callers, other, actors=[agendas[1].practitioner])
+        for one in agendas:
+            await cancel(callers, practice, one)
+        assert [(await read(callers, camille, id_))["status"] for id_ in wishes] == ["pending", "waitlist"]
+        assert (await read(callers, other, next_one))["status"] == "pending"
+
+    async def test_who_sees_it(self, callers: Callers, practice: Practice, agenda: Agenda) -> None:
+        """The person and nobody else's account; it is in no other's search."""
+        camille, stranger = [await practice.new_patient() for _ in range(2)]
+        wish = await join(callers, camille, actors=[agenda.practitioner])
+        found = await callers.patient(stranger).get(f"Appointment/{wish}")
+        assert found.status_code == 404
+        assert (await callers.patient(stranger).get("Appointment", status="waitlist")).json()["total"] == 0
+        mine = await callers.patient(camille).get("Appointment", status="waitlist")
+        assert [entry["resource"]["id"] for entry in mine.json()["entry"]] == [wish]
+
+    async def test_it_is_not_made_when_there_is_no_time_to_answer(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """An hour before the visit nobody can be asked: it is everybody's."""
+        soon = await practice.open_agenda(1, start=practice.clock.now() + timedelta(minutes=80))
+        camille = await practice.new_patient()
+        await join(callers, camille, actors=[soon.practitioner])
+        await cancel(callers, practice, soon)
+        assert await practice.slot_statuses(soon.slots) == ["free"]
+
+
+@pytest.mark.parametrize("way", ["post", "put", "bundle", "said free"])
+async def test_new_time_is_offered_too(callers: Callers, practice: Practice, way: str) -> None:
+    """A slot that a practice publishes, one by one, in a transaction, or frees by its own word."""
+    agenda = await practice.open_agenda(0)
+    start = practice.clock.now() + timedelta(days=5)
+    camille = await practice.new_patient()
+    wish = await join(callers, camille, extension=[agenda_wish(agenda.id)])
+    fed, software = slot(unique("fed"), agenda.id, start), callers.software()
+    if way == "post":
+        answer = await software.post("Slot", {name: fed[name] for name in fed if name != "id"})
+    elif way == "put":
+        answer = await software.put(f"Slot/{fed['id']}", fed)
+    elif way == "said free":
+        await software.put(f"Slot/{fed['id']}", {**fed, "status": "busy-unavailable"})
+        answer = await software.put(f"Slot/{fed['id']}", fed)
+    else:
+        entry = {"resource": fed, "request": {"method": "PUT", "url": f"Slot/{fed['id']}"}}
+        answer = await software.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+    assert answer.status_code in (200, 201), answer.text
+    offer = await read(callers, camille, wish)
+    assert (offer["status"], offer["start"]) == ("pending", utc(start))
+
+
+async def test_sixty_four_clients_poll_and_none_is_faster(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    """While it is cancelled others try to hold the slot, again and again: the waiting person has it, and they once."""
+    camille = await practice.new_patient()
+    wish = await join(callers, camille, actors=[agenda.practitioner])
+    id_, someone = await taken(callers, practice, agenda)
+    rivals = [(await practice.new_patient()) for _ in range(64)]
+    over = asyncio.Event()
+
+    async def poll(patient: str) -> set[int]:
+        seen: set[int] = set()
+        wanted = parameters(appointment=appointment("proposed", slots=agenda.slots[:1], patient=patient))
+        while not over.is_set() or not seen:
+            seen.add((await callers.patient(patient).post("Appointment/$hold", wanted)).status_code)
+        return seen
+
+    async def give_up() -> None:
+        await asyncio.sleep(0)
+        answer = await someone.patch(f"Appointment/{id_}", CANCELLED)
+        assert answer.status_code == 200, answer.text
+        over.set()
+
+    *seen, _ = await asyncio.gather(*map(poll, rivals), give_up())
+    assert set().union(*seen) == {409}
+    assert (await read(callers, camille, wish))["slot"] == [ref(f"Slot/{agenda.slots[0]}")]
+
+
+class TestOtherWays:
+    async def test_cancelling_an_offer_refuses_it_and_again_leaves_the_list(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        camille = await practice.new_patient()
+        wish = await join(callers, camille, actors=[agenda.practitioner])
+        await cancel(callers, practice, agenda)
+        statuses = []
+        for _ in range(2):
+            answer = await callers.patient(camille).post(f"Appointment/{wish}/$cancel", parameters())
+            assert answer.status_code == 200, answer.text
+            statuses.append(answer.json()["status"])
+        assert statuses == ["waitlist", "cancelled"]
+        await cancel(callers, practice, agenda, 1)
+        assert await practice.slot_statuses(agenda.slots) == ["free"] * 3
+
+    async def test_whoever_comes_by_the_link_of_the_message_answers_it(
+        self, callers: Callers, practice: Practice, agenda: Agenda
+    ) -> None:
+        """And says nothing else."""
+        camille = await practice.new_patient()
+        wish = await join(callers, camille, actors=[agenda.practitioner])
+        await cancel(callers, practice, agenda)
+        by_link = callers.by_link(wish, camille)
+        refused = await by_link.patch(f"Appointment/{wish}", REFUSED)
+        assert (refused.status_code, refused.json().get("status")) == (200, "waitlist"), refused.text
+        await cancel(callers, practice, agenda, 1)
+        words = {"op": "add", "path": "/comment", "value": "plus tard"}
+        accepted = await by_link.patch(f"Appointment/{wish}", [*ACCEPTED, words])
+        assert (accepted.status_code, accepted.json().get("status")) == (200, "booked"), accepted.text
+        assert "comment" not in accepted.json()
+
+    async def test_where_the_practice_confirms_it_is_asked(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """What the person accepts waits for the practice, and the visit that it replaces is kept until then."""
+        confirms = [{"url": CONFIRMATION_REQUIRED, "valueBoolean": True}]
+        agenda, other = await practice.open_agenda(extension=confirms), await practice.open_agenda()
+        camille, someone = [await practice.new_patient() for _ in range(2)]
+        booked = await callers.patient(camille).post(
+            "Appointment", appointment("booked", slots=other.slots[2:], patient=camille, start=other.at(2))
+        )
+        later = booked.json()["id"]
+        replaces = {"url": REPLACES, "valueReference": {"reference": f"Appointment/{later}"}}
+        wish = await join(callers, camille, extension=[agenda_wish(agenda.id), replaces])
+        taken_by = await practice.create(
+            appointment("booked", slots=agenda.slots[:1], patient=someone, start=agenda.at(0))
+        )
+        await practice.change(taken_by.id, status="cancelled")
+        accepted = await callers.patient(camille).patch(f"Appointment/{wish}", ACCEPTED)
+        assert accepted.json()["status"] == "pending", accepted.text
+        assert (await read(callers, camille, later))["status"] == "booked"
+        agreed = await callers.software().post(f"Appointment/{wish}/$confirm", parameters())
+        assert agreed.status_code == 200, agreed.text
+        assert (await read(callers, camille, wish))["status"] == "booked"
+        assert (await read(callers, camille, later))["status"] == "cancelled"
+
+
+async def test_many_free_at_once_and_everybody_has_one_offer(fresh: Practice) -> None:
+    """Twelve slots of three practitioners free side by side, and eight wait for any of them: eight offers, each of its own
+    slot to a person of their own, four free; nobody waits in a circle."""
+    start = fresh.clock.now() + timedelta(days=9)
+    agendas = [await fresh.open_agenda(4, start=start) for _ in range(3)]
+    wishes = []
+    for _ in range(8):
+        patient = await fresh.new_patient()
+        extensions = [agenda_wish(one.id) for one in agendas]
+        wishes.append((await fresh.create(appointment("waitlist", patient=patient, extension=extensions))).id)
+    booked = [
+        await fresh.create(
+            appointment("booked", slots=[slot_id], patient=await fresh.new_patient(), start=one.at(index))
+        )
+        for one in agendas
+        for index, slot_id in enumerate(one.slots)
+    ]
+    await asyncio.gather(*(fresh.change(one.id, status="cancelled") for one in booked))
+    held = await fresh.database.pool.fetch(
+        "SELECT taken_by, count(*) AS n FROM slot WHERE status = 'busy-tentative' GROUP BY 1"
+    )
+    assert {row["taken_by"] for row in held} == set(wishes)
+    assert {row["n"] for row in held} == {1}
+    free = await fresh.database.pool.fetchval("SELECT count(*) FROM slot WHERE status = 'free'")
+    assert free == 4
+
+
+async def test_slots_published_side_by_side_are_each_offered(callers: Callers, practice: Practice) -> None:
+    """One software, many requests at once, in one agenda: no slot is public while somebody waits for it."""
+    agenda = await practice.open_agenda(0)
+    start = practice.clock.now() + timedelta(days=5)
+    people = [await practice.new_patient() for _ in range(6)]
+    wishes = [await join(callers, one, extension=[agenda_wish(agenda.id)]) for one in people]
+    software = callers.software()
+    fed = [slot(unique("fed"), agenda.id, start + n * timedelta(hours=1)) for n in range(6)]
+    await asyncio.gather(*(software.put(f"Slot/{one['id']}", one) for one in fed))
+    assert await practice.slot_statuses([one["id"] for one in fed]) == ["busy-tentative"] * 6
+    found = [await read(callers, *one) for one in zip(people, wishes, strict=True)]
+    assert len({one["slot"][0]["reference"] for one in found}) == 6

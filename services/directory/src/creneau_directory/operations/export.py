@@ -1,0 +1,274 @@
+"""`$export` of the directory (FHIR Bulk Data, ROR): asynchronous, a manifest, files of NDJSON.
+
+`Prefer: respond-async` is understood and not needed; `_outputFormat` of plain FHIR JSON gives Bundles, which the ROR's own
+server answers with; `includeAssociatedData` is left aside (everything is always there). Each file has what its reader may
+see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote
+
+from creneau_directory.storage.exports import Wanted, contents_of, deleted_since, parts_of
+from creneau_directory.storage.tables import TYPES
+from creneau_directory.views import OFFERS, OpenOffers, require_ror_headers, shown, viewer_of
+from creneau_shared.clock import PARIS
+from creneau_shared.errors import BadRequest, Unauthenticated
+from creneau_shared.fhir.json import dumps, loads
+from creneau_shared.fhir.rest.exchange import Answer, FhirRequest
+from creneau_shared.fhir.rest.operation import Operation, OperationCall
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.rest.searching import KNOWN_TYPES
+from creneau_shared.fhir.search.bundle import Entry, write_bundle
+from creneau_shared.fhir.search.dates import NotADateError, interval
+from creneau_shared.fhir.search.generic import GenericTable
+from creneau_shared.fhir.search.parse import parse_search
+from creneau_shared.fhir.search.sql import Catalog
+from creneau_shared.fhir.storage.generic import instant
+
+NDJSON: Final = "application/fhir+ndjson"
+_FORMATS: Final = {
+    "": "ndjson",
+    NDJSON: "ndjson",
+    "application/ndjson": "ndjson",
+    "ndjson": "ndjson",
+    "application/fhir+json": "json",
+    "application/json": "json",
+    "json": "json",
+}
+_INPUTS: Final = (
+    ("_outputFormat", "string", "1"),
+    ("_since", "instant", "1"),
+    ("_type", "string", "*"),
+    ("_typeFilter", "string", "*"),
+    ("includeAssociatedData", "string", "*"),
+)
+_DOCUMENTATION: Final = (
+    "The directory as files. Answered by 202 and Content-Location; there, once it is done, by a manifest: for each type the"
+    " addresses of its files (NDJSON), and of the entries that were deleted since `_since`. DELETE there cancels."
+)
+
+
+def definition(
+    code: str, documentation: str, *, of_types: bool, parameters: Sequence[tuple[str, str, str]]
+) -> dict[str, Any]:
+    """An OperationDefinition of the base, and of the types where `of_types`."""
+    canonical = "http://hl7.org/fhir/uv/bulkdata" if code == "export" else "https://creneau.sante.fr/fhir"
+    return {
+        "resourceType": "OperationDefinition",
+        "id": f"directory-{code}",
+        "url": f"{canonical}/OperationDefinition/{code}",
+        "name": "".join(word.capitalize() for word in code.split("-")),
+        "title": "Export of the directory" if code == "export" else "A file of an export",
+        "status": "active",
+        "kind": "operation",
+        "description": documentation,
+        "code": code,
+        "affectsState": False,
+        "resource": list(TYPES),
+        "system": True,
+        "type": of_types,
+        "instance": False,
+        "parameter": [
+            {"name": name, "use": "in", "min": 0, "max": most, "type": kind}
+            for name, kind, most in parameters
+        ],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """The two operations: the manifest, and one of its files."""
+
+    base_url: str
+    catalog: Catalog
+    file_resources: int
+    headers_required: bool
+
+    def declare_export(self) -> Operation:
+        return Operation(
+            definition("export", _DOCUMENTATION, of_types=True, parameters=_INPUTS), self.export, later=True
+        )
+
+    def declare_file(self) -> Operation:
+        parameters = [*_INPUTS, *((name, "string", "1") for name in ("_after", "_until", "_at", "_deleted"))]
+        said = "One file of an $export: its address stands in the manifest."
+        return Operation(definition("export-file", said, of_types=False, parameters=parameters), self.file)
+
+    async def export(self, call: OperationCall) -> Answer:
+        """The manifest."""
+        request, said = call.request, OperationInput.of(call.request)
+        self._require_known(request)
+        form = _format(said)
+        at = call.service.clock.now()
+        since = _instant(said, "_since")
+        types = _types(call, said)
+        manifest: dict[str, Any] = {
+            "transactionTime": instant(at),
+            "request": _address(request),
+            "requiresAccessToken": True,
+            "output": [],
+            "error": [],
+            "deleted": [],
+        }
+        own = {"_outputFormat": form, "_at": instant(at), **({"_since": instant(since)} if since else {})}
+        catalog = self._seen(request)
+        async with call.service.connection() as connection:
+            for name in types:
+                filters = _filters(said, name)
+                wanted = Wanted(name, at, since, _conditions(filters, name, request))
+                for part in await parts_of(connection, catalog, wanted, self.file_resources):
+                    pairs = {"_type": name, **own, "_after": part.after, "_until": part.until}
+                    manifest["output"].append(
+                        {"type": name, "url": self._url(pairs, filters), "count": part.count}
+                    )
+                if since is not None and (gone := await deleted_since(connection, name, since, at)):
+                    pairs = {"_type": name, **own, "_deleted": "true"}
+                    manifest["deleted"].append(
+                        {"type": "Bundle", "url": self._url(pairs, ()), "count": len(gone)}
+                    )
+        return Answer(200, dumps(manifest), {"Content-Type": "application/json"})
+
+    async def file(self, call: OperationCall) -> Answer:
+        """One file: NDJSON, or a Bundle."""
+        request, said = call.request, OperationInput.of(call.request)
+        self._require_known(request)
+        form, since, at = _format(said), _instant(said, "_since"), _instant(said, "_at")
+        [name, *others] = _types(call, said)
+        if at is None or others:
+            raise BadRequest(
+                "L'adresse d'un fichier est dans le manifeste de l'export.",
+                "The address of a file stands in the manifest of the export.",
+                code="required",
+                expression="http._at",
+            )
+        async with call.service.connection() as connection:
+            if said.first("_deleted") == "true" and since is not None:
+                ids = await deleted_since(connection, name, since, at)
+                return _deleted(name, ids)
+            wanted = Wanted(name, at, since, _conditions(_filters(said, name), name, request))
+            after, until = (str(said.first(end) or "") for end in ("_after", "_until"))
+            found = await contents_of(connection, self._seen(request), wanted, after, until)
+        access = request.access(name, "s")
+        return _written(form, name, [shown(access, content) for content in found], self.base_url)
+
+    def _seen(self, request: FhirRequest) -> Catalog:
+        """The tables as the caller may see them: without the sensitive units that are not theirs."""
+        viewer = viewer_of(request.access(OFFERS, "s"))
+        if viewer.everything or viewer.regulates:
+            return self.catalog
+        plain = GenericTable.of(OFFERS)
+        return self.catalog.with_table(
+            OpenOffers(OFFERS, plain.name, plain.needs, (), tuple(sorted(viewer.organizations)))
+        )
+
+    def _require_known(self, request: FhirRequest) -> None:
+        if request.principal.anonymous:
+            raise Unauthenticated(
+                "L'export se demande avec un jeton d'accès : il faut revenir en chercher les fichiers.",
+                "An export is asked for with an access token: one has to come back for its files.",
+            )
+        if self.headers_required:
+            require_ror_headers(request)
+
+    def _url(self, pairs: dict[str, str], filters: Sequence[str]) -> str:
+        named = [*pairs.items(), *(("_typeFilter", text) for text in filters)]
+        return f"{self.base_url}/$export-file?" + "&".join(
+            f"{name}={quote(text, safe='')}" for name, text in named
+        )
+
+
+def _address(request: FhirRequest) -> str:
+    query = "&".join(f"{name}={quote(text, safe='')}" for name, text in request.query)
+    return "/".join((request.base_url, *request.path)) + (f"?{query}" if query else "")
+
+
+def _format(said: OperationInput) -> str:
+    text = str(said.first("_outputFormat") or "").strip().replace(" ", "+")
+    form = _FORMATS.get(text)
+    if form is None:
+        raise BadRequest(
+            f"_outputFormat vaut « {text} » ; possibles : {NDJSON}, application/fhir+json.",
+            f"_outputFormat is “{text}”; possible: {NDJSON}, application/fhir+json.",
+            code="value",
+            expression="http._outputFormat",
+        )
+    return form
+
+
+def _instant(said: OperationInput, name: str) -> datetime | None:
+    text = said.first(name)
+    if text is None or not str(text).strip():
+        return None
+    try:
+        low, _ = interval(str(text).strip().replace(" ", "+"), PARIS)
+    except NotADateError:
+        raise BadRequest(
+            f"{name} attend un instant (2026-11-28T08:00:00Z) ; reçu « {text} ».",
+            f"{name} takes an instant (2026-11-28T08:00:00Z); got “{text}”.",
+            code="value",
+            expression=f"http.{name}",
+        ) from None
+    return low
+
+
+def _types(call: OperationCall, said: OperationInput) -> list[str]:
+    """The types that are asked for, each once; those of the directory when none is."""
+    asked = list(dict.fromkeys(said.texts("_type")))
+    unknown = [name for name in asked if name not in TYPES]
+    if unknown:
+        raise BadRequest(
+            f"Types inconnus ici : {', '.join(unknown)}. Possibles : {', '.join(TYPES)}.",
+            f"Types that are unknown here: {', '.join(unknown)}. Possible: {', '.join(TYPES)}.",
+            code="not-supported",
+            expression="http._type",
+        )
+    if call.type is not None:
+        return [call.type]
+    return asked or list(TYPES)
+
+
+def _filters(said: OperationInput, name: str) -> list[str]:
+    """The queries of `_typeFilter` on a type (`HealthcareService?_tag=…|11`), of which one is to be fulfilled."""
+    found: list[str] = []
+    for text in said.all("_typeFilter"):
+        for part in str(text).split(","):
+            query = part if "?" in part else unquote(part)
+            if query.strip().partition("?")[0] == name:
+                found.append(query.strip())
+    return found
+
+
+def _conditions(filters: Sequence[str], name: str, request: FhirRequest) -> tuple[Any, ...]:
+    return tuple(
+        parse_search(
+            name,
+            parse_qsl(text.partition("?")[2], keep_blank_values=True),
+            known_types=KNOWN_TYPES,
+            now=request.now,
+            strict=True,
+            base_url=request.base_url,
+        ).conditions
+        for text in filters
+    )
+
+
+def _written(form: str, name: str, contents: Sequence[bytes], base_url: str) -> Answer:
+    if form == "ndjson":
+        return Answer(200, b"".join(content + b"\n" for content in contents), {"Content-Type": NDJSON})
+    entries = (Entry(f"{base_url}/{name}/{loads(content)['id']}", content) for content in contents)
+    return Answer(200, write_bundle("collection", entries), {"Content-Type": "application/fhir+json"})
+
+
+def _deleted(name: str, ids: Sequence[str]) -> Answer:
+    """A Bundle, on one line, whose entries delete."""
+
+    def entries() -> Iterator[Entry]:
+        for id_ in ids:
+            yield Entry(request={"method": "DELETE", "url": f"{name}/{id_}"})
+
+    return Answer(200, write_bundle("transaction", entries()) + b"\n", {"Content-Type": NDJSON})

@@ -1,0 +1,93 @@
+"""What an `$export` reads: where its files begin and end, and the resources of one.
+
+A file is a range of ids, read when it is fetched: it has what there is then, but for what was created after the manifest's
+hour. What changed in between comes changed, and once more with the next `_since`: nothing is lost between two exports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from creneau_shared.database.conditions import all_of
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.layout import table_name
+from creneau_shared.fhir.search.request import Condition
+from creneau_shared.fhir.search.sql import EVERYTHING, Catalog, Compiler
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file: the ids after the first and up to the last; how many there were."""
+
+    after: str
+    until: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is exported of one type: up to `at`, changed after `since`, fulfilling one of `filters` (none: all)."""
+
+    resource_type: str
+    at: datetime
+    since: datetime | None
+    filters: tuple[tuple[Condition, ...], ...]
+
+
+async def parts_of(connection: Connection, catalog: Catalog, wanted: Wanted, size: int) -> list[Part]:
+    """The files of a type, `size` resources each but for the last."""
+    compiler, where = _compiled(catalog, wanted)
+    name = catalog.table(wanted.resource_type).source("m")
+    step = compiler.arguments.add(size, "bigint")
+    rows = await connection.fetch(
+        "SELECT max(id) AS until, count(*) AS count FROM"
+        f" (SELECT m.id, (row_number() OVER (ORDER BY m.id) - 1) / {step} AS part FROM {name} WHERE {where}) AS numbered"
+        " GROUP BY part ORDER BY part",
+        *compiler.arguments.values,
+    )
+    parts, after = [], ""
+    for row in rows:
+        parts.append(Part(after, row["until"], row["count"]))
+        after = row["until"]
+    return parts
+
+
+async def contents_of(
+    connection: Connection, catalog: Catalog, wanted: Wanted, after: str, until: str
+) -> Sequence[bytes]:
+    """The resources of a file, by id."""
+    compiler, where = _compiled(catalog, wanted)
+    first, last = (compiler.arguments.add(end, "text") for end in (after, until))
+    rows = await connection.fetch(
+        f"SELECT m.content FROM {catalog.table(wanted.resource_type).source('m')}"
+        f" WHERE {where} AND m.id > {first} AND m.id <= {last} ORDER BY m.id",
+        *compiler.arguments.values,
+    )
+    return [row["content"] for row in rows]
+
+
+async def deleted_since(
+    connection: Connection, resource_type: str, since: datetime, at: datetime
+) -> Sequence[str]:
+    """The ids of a type that were deleted after `since`."""
+    rows = await connection.fetch(
+        f"SELECT id FROM {table_name(resource_type)} WHERE deleted AND last_updated > $1 AND last_updated <= $2 ORDER BY id",
+        since,
+        at,
+    )
+    return [row["id"] for row in rows]
+
+
+def _compiled(catalog: Catalog, wanted: Wanted) -> tuple[Compiler, str]:
+    compiler = Compiler(catalog, EVERYTHING)
+    table = catalog.table(wanted.resource_type)
+    at = compiler.arguments.add(wanted.at, "timestamptz")
+    parts = [table.live("m"), f"NOT (m.version = 1 AND m.last_updated > {at})"]
+    if wanted.since is not None:
+        parts.append(f"m.last_updated > {compiler.arguments.add(wanted.since, 'timestamptz')}")
+    if wanted.filters:
+        ways = [compiler.where(table, conditions, "m") for conditions in wanted.filters]
+        parts.append(f"({' OR '.join(f'({way})' for way in ways)})")
+    return compiler, all_of(parts)

@@ -1,0 +1,208 @@
+"""Check 6.6.17 of the ROR: `$export`, asked for by 202 and Content-Location, polled, its files read; NDJSON, plain JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx
+import orjson
+import pytest
+from services.directory.tests.conftest import Directory
+from services.directory.tests.ror import OWN_TAG, RorGraph, offer, patients
+from services.directory.tests.test_directory import unique
+
+from creneau_shared.fhir.rest.async_runner import AsyncRunner
+from creneau_shared.fhir.rest.settings import AsyncSettings
+
+
+@pytest.fixture(scope="module")
+async def ror(directory: Directory) -> RorGraph:
+    return await RorGraph.entered(directory)
+
+
+def below(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+async def worked(directory: Directory) -> None:
+    """What the worker does: everything that waits."""
+    assert directory.fhir is not None
+    runner = AsyncRunner(directory.fhir, AsyncSettings())
+    while await runner.run_next():
+        pass
+
+
+async def manifest(
+    directory: Directory, path: str, headers: dict[str, str] | None = None, **query: Any
+) -> dict[str, Any]:
+    answer = await directory.client.get(path, params=query, headers=headers)
+    assert answer.status_code == 202, answer.text
+    poll = below(answer.headers["Content-Location"])
+    assert (await directory.client.get(poll, headers=headers)).status_code == 202
+    await worked(directory)
+    done = await directory.client.get(poll, headers=headers)
+    assert (done.status_code, done.headers["Content-Type"]) == (200, "application/json"), done.text
+    found: dict[str, Any] = done.json()
+    return found
+
+
+async def files(
+    directory: Directory, outputs: list[dict[str, Any]], headers: dict[str, str] | None = None
+) -> list[dict[str, Any]]:
+    found = []
+    for output in outputs:
+        answer = await directory.client.get(
+            below(output["url"]), headers={"Accept": "application/fhir+ndjson", **(headers or {})}
+        )
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/fhir+ndjson"), (
+            answer.text
+        )
+        lines = [orjson.loads(line) for line in answer.content.splitlines()]
+        assert len(lines) == output["count"]
+        found += lines
+    return found
+
+
+async def test_6_6_17_the_published_query(directory: Directory, ror: RorGraph) -> None:
+    """The ROR's own example: one type, by a tag; `includeAssociatedData` is left aside, `Prefer` is not needed."""
+    told = await manifest(
+        directory,
+        "/fhir/$export",
+        _outputFormat="application/fhir+ndjson",
+        _type="HealthcareService",
+        _typeFilter=f"HealthcareService?_tag={ror.tag}",
+        includeAssociatedData="_myCompleteExtract",
+    )
+    assert {"transactionTime", "request", "requiresAccessToken", "output", "error"} <= told.keys()
+    assert {output["type"] for output in told["output"]} == {"HealthcareService"}
+    found = await files(directory, told["output"])
+    assert {one["id"] for one in found} == set(ror.offers.values())
+    read = (await directory.client.get(f"/fhir/HealthcareService/{ror.offers['town']}")).json()
+    assert read in found
+
+
+async def test_6_6_17_the_whole_and_one_type(directory: Directory, ror: RorGraph) -> None:
+    """System level has every type, type level its own; with `Prefer: respond-async` as without."""
+    told = await manifest(directory, "/fhir/$export", {"Prefer": "respond-async"})
+    assert {"Organization", "Location", "HealthcareService", "Practitioner", "PractitionerRole"} <= {
+        output["type"] for output in told["output"]
+    }
+    told = await manifest(directory, "/fhir/Location/$export")
+    found = await files(directory, told["output"])
+    assert {one["resourceType"] for one in found} == {"Location"}
+    assert set(ror.places.values()) <= {one["id"] for one in found}
+
+
+async def test_files_are_parts(directory: Directory, ror: RorGraph) -> None:
+    """Many resources are several files; together they are everything, once."""
+    tag = await ror.many_offers(23)
+    told = await manifest(
+        directory, "/fhir/$export", _type="HealthcareService", _typeFilter=f"HealthcareService?_tag={tag}"
+    )
+    assert [output["count"] for output in told["output"]] == [10, 10, 3]
+    found = await files(directory, told["output"])
+    assert len({one["id"] for one in found}) == 23
+
+
+async def test_since_tells_what_changed_and_what_was_deleted(directory: Directory) -> None:
+    """After an hour: what was written or deleted since, and nothing else."""
+    key, told = unique("since"), []
+    name = {
+        "resourceType": "Organization",
+        "name": "Centre",
+        "meta": {"tag": [{"system": OWN_TAG, "code": key}]},
+    }
+    kept, gone = ({**name, "id": f"{key}-{n}"} for n in ("kept", "gone"))
+    for one in (kept, gone):
+        assert (await directory.put(one)).status_code == 201
+    assert (await directory.client.delete(f"/fhir/Organization/{gone['id']}")).status_code == 204
+    asked = {"_type": "Organization", "_typeFilter": f"Organization?_tag={OWN_TAG}|{key}"}
+    told = await manifest(directory, "/fhir/$export", _since="2026-11-16T07:00:00Z", **asked)
+    assert [one["id"] for one in await files(directory, told["output"])] == [kept["id"]]
+    [deleted] = told["deleted"]
+    bundle = (await directory.client.get(below(deleted["url"]))).json()
+    assert {"method": "DELETE", "url": f"Organization/{gone['id']}"} in [
+        e["request"] for e in bundle["entry"]
+    ]
+    told = await manifest(directory, "/fhir/$export", _since="2026-11-16T09:00:00Z", **asked)
+    assert (told["output"], told["deleted"]) == ([], [])
+
+
+async def test_6_6_17_plain_json(directory: Directory, ror: RorGraph) -> None:
+    """What ANS's own server really gives: Bundles."""
+    told = await manifest(
+        directory, "/fhir/$export", _outputFormat="application/fhir+json", _type="Organization",
+        _typeFilter=f"Organization?_tag={ror.tag}",
+    )  # fmt: skip
+    [output] = told["output"]
+    bundle = (await directory.client.get(below(output["url"]))).json()
+    assert {entry["resource"]["id"] for entry in bundle["entry"]} == set(ror.organizations.values())
+
+
+async def test_a_file_has_what_its_reader_may_see(directory: Directory) -> None:
+    """A sensitive unit is in the deployment's files, in its own organisation's, in nobody else's."""
+    key, practice = uuid4().hex[:10], unique("org")
+    meta = {"tag": [{"system": OWN_TAG, "code": key}]}
+    await directory.put({"resourceType": "Organization", "id": practice, "name": "Centre"})
+    unit = offer(
+        unique("unit"),
+        "52/u",
+        "437",
+        patients(0, 9),
+        sensitive=True,
+        meta=meta,
+        providedBy={"reference": f"Organization/{practice}"},
+    )
+    assert (await directory.put(unit)).status_code == 201
+    seen = {}
+    for who, token in (("own", directory.staff(practice)), ("other", directory.staff("another-practice"))):
+        headers = {"Authorization": f"Bearer {token}"}
+        asked = {"_type": "HealthcareService", "_typeFilter": f"HealthcareService?_tag={OWN_TAG}|{key}"}
+        told = await manifest(directory, "/fhir/$export", headers, **asked)
+        seen[who] = [one["id"] for one in await files(directory, told["output"], headers)]
+    assert seen == {"own": [unit["id"]], "other": []}
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ({"_type": "Patient"}, "_type"),
+        ({"_since": "yesterday"}, "_since"),
+        ({"_outputFormat": "text/csv"}, "_outputFormat"),
+    ],
+)
+async def test_what_is_wrong_is_told_where_it_is_polled(
+    directory: Directory, query: dict[str, str], parameter: str
+) -> None:
+    answer = await directory.client.get("/fhir/$export", params=query)
+    assert answer.status_code == 202
+    await worked(directory)
+    done = await directory.client.get(below(answer.headers["Content-Location"]))
+    assert (done.status_code, done.json()["issue"][0]["expression"]) == (400, [f"http.{parameter}"])
+
+
+async def test_cancelled_before_it_begins(directory: Directory) -> None:
+    """DELETE: 202, and nothing is there any more; nobody else's address answers."""
+    answer = await directory.client.get("/fhir/$export")
+    poll = below(answer.headers["Content-Location"])
+    other = {"Authorization": f"Bearer {directory.staff('x', sub='somebody-else')}"}
+    assert (await directory.client.get(poll, headers=other)).status_code == 404
+    assert (await directory.client.delete(poll)).status_code == 202
+    await worked(directory)
+    assert (await directory.client.get(poll)).status_code == 404
+
+
+async def test_too_many_at_once(directory: Directory) -> None:
+    """429 with Retry-After beyond ASYNC_UNFINISHED_PER_SUBJECT_MAX; without a token, 401."""
+    headers = {"Authorization": f"Bearer {directory.staff('y', sub='greedy')}"}
+    answers: list[httpx.Response] = []
+    for _ in range(AsyncSettings().async_unfinished_per_subject_max + 1):
+        answers.append(await directory.client.get("/fhir/Endpoint/$export", headers=headers))  # noqa: PERF401
+    assert {answer.status_code for answer in answers[:-1]} == {202}
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert (await directory.client.get("/fhir/$export", headers={"Authorization": ""})).status_code == 401
+    await worked(directory)

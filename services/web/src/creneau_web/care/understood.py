@@ -1,0 +1,78 @@
+"""What the directory's search says beside its matches, as a page shows it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from creneau_web.fhir.values import entries
+
+Resource = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`calls`: whom to call first; `who`: the care that is meant; `read`: (words, what they were taken for); `ignored`:
+    words; `remarks`: how the search was widened, what is missing; `named`: whether words were taken for a name."""
+
+    calls: tuple[str, ...] = ()
+    who: str | None = None
+    read: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    named: bool = False
+
+
+def parameters_of(bundle: Resource) -> Resource:
+    """The Parameters of an answer; empty when there are none."""
+    return next(entries(bundle, "Parameters"), {})
+
+
+def told_of(bundle: Resource) -> Told:
+    """All that an answer says of itself."""
+    parameters = parameters_of(bundle)
+    read = [
+        (text, meanings, kind)
+        for part in _all(parameters, "understood")
+        for text, meanings, kind in [_read(part.get("part", ()))]
+    ]
+    issues = [issue for outcome in entries(bundle, "OperationOutcome") for issue in outcome.get("issue", ())]
+    care = next((m for kinds in (("care",), ("motive",)) for _, m, kind in read if kind in kinds and m), ())
+    return Told(
+        calls=tuple(_text(issue) for issue in issues if _code(issue).startswith("call-")),
+        who=care[0] if care else None,
+        read=tuple(
+            (text, ", ".join(meanings)) for text, meanings, kind in read if meanings and kind not in _SILENT
+        ),
+        ignored=tuple(part["valueString"] for part in _all(parameters, "ignored")),
+        remarks=tuple(
+            _text(issue)
+            for issue in issues
+            if _code(issue).startswith("care-") and _code(issue) != "care-many"
+        ),
+        named=any(kind == "name" for _, _, kind in read),
+    )
+
+
+_SILENT = frozenset({"skip", "title", "near", "nearme", "emergency", "name"})
+
+
+def _read(parts: list[dict[str, Any]]) -> tuple[str, tuple[str, ...], str]:
+    values = [(part["name"], next(v for k, v in part.items() if k.startswith("value"))) for part in parts]
+    by_name = dict(reversed(values))
+    meanings = tuple(str(value) for name, value in values if name == "meaning")
+    return str(by_name.get("text", "")), meanings, str(by_name.get("kind", ""))
+
+
+def _all(parameters: Resource, name: str) -> Iterator[dict[str, Any]]:
+    return (one for one in parameters.get("parameter", ()) if one.get("name") == name)
+
+
+def _code(issue: Resource) -> str:
+    coding: Resource = next(iter(issue.get("details", {}).get("coding", ())), {})
+    return str(coding.get("code", ""))
+
+
+def _text(issue: Resource) -> str:
+    return str(issue.get("details", {}).get("text", ""))

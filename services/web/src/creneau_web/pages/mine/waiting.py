@@ -1,0 +1,163 @@
+"""The waiting list: joining it, and answering what it offers, one button each (P15)."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from secrets import token_hex
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel, Field
+
+from creneau_web.care.model import PARIS, Professional
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.page import Page, SignedInPage
+from creneau_web.people.model import Person, bookable
+from creneau_web.people.records import people_of
+from creneau_web.visits.model import Visit
+from creneau_web.visits.records import visit as read_visit
+from creneau_web.visits.waiting import PARTS, answer, join, waiting
+
+router = APIRouter(prefix="/liste-attente")
+
+ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+BY_RULE = (403, 409, 422)
+BY_LINK = "link"
+ANSWERS = {"accepter": "booked", "refuser": "waitlist", "quitter": "cancelled"}
+"""what each button makes of the request"""
+
+
+class Wanted(BaseModel):
+    """What is waited for: earlier than a visit, or any time of a professional."""
+
+    visite: str = Field("", alias="rendez-vous", max_length=64)
+    soignant: str = Field("", max_length=64)
+
+
+class Wish(Wanted):
+    """For whom, at which times of day, until when."""
+
+    qui: str = Field("", max_length=64)
+    moment: list[str] = Field(default_factory=list, max_length=3)
+    jusqu_au: str = Field("", max_length=10)
+    cle: str = Field("", max_length=80)
+
+
+@router.get("", response_model=None)
+async def ask(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -> HTMLResponse | RedirectResponse:
+    """What one waits for is said before one joins."""
+    return await _ask(page, Wish.model_validate(wanted.model_dump(by_alias=True)), None, 200)
+
+
+@router.post("", response_model=None)
+async def join_list(page: SignedInPage, wish: Annotated[Wish, Form()]) -> HTMLResponse | RedirectResponse:
+    """Join; sent twice, it is one request."""
+    professional, visit, people = await _about(page, wish)
+    if professional is None:
+        return page.go("/")
+    patient = visit.patient if visit else wish.qui
+    if patient is None or patient not in {person.id for person in people}:
+        return await _ask(page, wish, "waiting.problem.who", 422)
+    try:
+        until = _until(wish, visit)
+    except ValueError:
+        return await _ask(page, wish, "waiting.problem.date", 422)
+    try:
+        await join(
+            page.fhir,
+            patient,
+            professional,
+            times=wish.moment,
+            until=until,
+            replaces=visit.id if visit else None,
+            key=wish.cle,
+        )
+    except RefusedError as error:
+        if error.refusal.status not in BY_RULE:
+            raise
+        return await _ask(page, wish, error.refusal.text, error.refusal.status)
+    await page.say_next("waiting.joined")
+    return page.go("/mes-rendez-vous")
+
+
+@router.get("/{id_}", response_model=None)
+async def show(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
+    """What is waited for; what is offered, until when, and the two answers."""
+    return await _show(page, id_, None, 200)
+
+
+@router.post("/{id_}/{how}", response_model=None)
+async def respond(page: SignedInPage, id_: str, how: str) -> HTMLResponse | RedirectResponse:
+    """Accept, refuse or leave. What has ended meanwhile is said, with what is so now."""
+    if how not in ANSWERS or ID.fullmatch(id_) is None:
+        return page.go("/mes-rendez-vous")
+    found = await waiting(page.fhir, id_)
+    if not found.waits or (how != "quitter" and not found.is_offer):
+        await page.say_next("waiting.over")
+        return page.go(f"/rendez-vous/{id_}" if found.start else f"/liste-attente/{id_}")
+    try:
+        await answer(page.fhir, id_, ANSWERS[how])
+    except RefusedError as error:
+        if error.refusal.status not in BY_RULE:
+            raise
+        return await _show(page, id_, error.refusal.text, error.refusal.status)
+    await page.say_next(f"waiting.done.{how}")
+    if how == "accepter":
+        return page.go(f"/rendez-vous/{id_}")
+    by_link = page.account is not None and page.account.provider == BY_LINK
+    return page.go(f"/liste-attente/{id_}" if how == "refuser" or by_link else "/mes-rendez-vous")
+
+
+async def _about(page: Page, wanted: Wanted) -> tuple[Professional | None, Visit | None, list[Person]]:
+    """With whom, the visit that would be given up, and for whom one may ask."""
+    people = bookable(await people_of(page.fhir))
+    if wanted.visite and ID.fullmatch(wanted.visite):
+        visit = await read_visit(page.fhir, wanted.visite)
+        return visit.professional, visit, people
+    if wanted.soignant and ID.fullmatch(wanted.soignant):
+        return await page.site.finding.professional(page.fhir, wanted.soignant), None, people
+    return None, None, people
+
+
+def _until(wish: Wish, visit: Visit | None) -> date | None:
+    """The last day that will do: the one that was said, else the eve of what would be given up. ValueError."""
+    if wish.jusqu_au.strip():
+        return date.fromisoformat(wish.jusqu_au.strip())
+    return visit.start.date() if visit else None
+
+
+async def _ask(page: Page, wish: Wish, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:
+    professional, visit, people = await _about(page, wish)
+    if professional is None:
+        return page.go("/")
+    return await page.show_form(
+        "mine/waiting_join.html",
+        status,
+        professional=professional,
+        visit=visit,
+        people=people,
+        parts=PARTS,
+        wish=wish,
+        fresh=token_hex(16),
+        problem=problem,
+    )
+
+
+async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:
+    found = await waiting(page.fhir, id_)
+    if not found.waits and found.start:
+        return page.go(f"/rendez-vous/{id_}")
+    visit = await read_visit(page.fhir, id_) if found.is_offer else None
+    zone = visit.zone if visit else PARIS
+    return await page.show_form(
+        "mine/waiting.html",
+        status,
+        wish=found,
+        visit=visit,
+        until=found.until.astimezone(zone) if found.until else None,
+        since=found.since.astimezone(PARIS) if found.since else None,
+        by_link=page.account is not None and page.account.provider == BY_LINK,
+        problem=problem,
+    )

@@ -1,0 +1,130 @@
+"""The waiting list over the FHIR base: what somebody waits for, what is offered to them, and their answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from creneau_web.care.model import Professional
+from creneau_web.fhir.client import Fhir
+from creneau_web.fhir.values import entries, extension, instant
+from creneau_web.visits.reading import ids
+
+_OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
+SINCE, TIMES, HELD_UNTIL = f"{_OURS}waiting-since", f"{_OURS}waiting-times", f"{_OURS}held-until"
+REPLACES = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.replaces"
+PARTS = ("morning", "afternoon", "evening")
+LISTED = "50"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One request on the waiting list, or what is offered to it."""
+
+    id: str
+    patient: str | None
+    """id of the Patient"""
+    whom: str | None
+    """the professional, as the request names them"""
+    since: datetime | None
+    until: datetime | None
+    """until when an offer is kept; None: nothing is offered"""
+    start: datetime | None
+    times: tuple[str, ...]
+    """parts of the day that will do; none: all"""
+    replaces: str | None
+    """id of the Appointment that would be given up"""
+    etag: str | None
+    waits: bool
+    """whether it is on the list at all, with or without an offer"""
+
+    @property
+    def is_offer(self) -> bool:
+        return self.until is not None
+
+
+def waiting_of(appointment: Mapping[str, Any], etag: str | None = None) -> Waiting:
+    """What an Appointment that waits says. Pure."""
+    actors = [p.get("actor", {}) for p in appointment.get("participant", ())]
+    references = [str(actor.get("reference", "")) for actor in actors]
+    named = (a.get("display") for a in actors if "Patient/" not in str(a.get("reference", "")))
+    replaced = (extension(appointment, REPLACES) or {}).get("valueReference", {}).get("reference", "")
+    said = [e for e in appointment.get("extension", ()) if e.get("url") == TIMES]
+    status, since = appointment["status"], _instant(appointment, SINCE)
+    offered = status == "pending" and since is not None
+    return Waiting(
+        id=appointment["id"],
+        patient=next(iter(ids(references, "Patient")), None),
+        whom=next((name for name in named if name), None),
+        since=since,
+        until=_instant(appointment, HELD_UNTIL) if offered else None,
+        start=instant(appointment["start"]) if "start" in appointment else None,
+        times=tuple(e["valueCode"] for e in said if e.get("valueCode") in PARTS),
+        replaces=replaced.removeprefix("Appointment/") or None,
+        etag=etag or _version(appointment),
+        waits=status == "waitlist" or offered,
+    )
+
+
+async def waiting(fhir: Fhir, id_: str) -> Waiting:
+    """One of them. RefusedError (404) for somebody else's."""
+    read = await fhir.read("Appointment", id_)
+    return waiting_of(read.resource, read.etag)
+
+
+async def all_waiting(fhir: Fhir, patient: str | None) -> list[Waiting]:
+    """Those of everybody, or of one patient: what is offered first, then the longest on the list."""
+    whose = [("patient", f"Patient/{patient}")] if patient else []
+    query = [("status", "waitlist,pending"), ("_count", LISTED), *whose]
+    found = entries(await fhir.search_privately("Appointment", query), "Appointment")
+    waits = [one for one in map(waiting_of, found) if one.waits]
+    return sorted(
+        waits, key=lambda one: (not one.is_offer, one.since.timestamp() if one.since else 0.0, one.id)
+    )
+
+
+async def join(
+    fhir: Fhir,
+    patient: str,
+    professional: Professional,
+    *,
+    times: Sequence[str],
+    until: date | None,
+    replaces: str | None,
+    key: str,
+) -> None:
+    """Wait for a time of this professional. RefusedError: 422 when too many wait already."""
+    said: list[dict[str, Any]] = [{"url": TIMES, "valueCode": part} for part in PARTS if part in times]
+    if replaces:
+        said.append({"url": REPLACES, "valueReference": {"reference": f"Appointment/{replaces}"}})
+    role = {"reference": f"PractitionerRole/{professional.id}", "display": professional.name}
+    await fhir.create(
+        {
+            "resourceType": "Appointment",
+            "status": "waitlist",
+            **({"requestedPeriod": [{"end": until.isoformat()}]} if until else {}),
+            **({"extension": said} if said else {}),
+            "participant": [
+                {"actor": {"reference": f"Patient/{patient}"}, "status": "accepted"},
+                {"actor": role, "status": "needs-action"},
+            ],
+        },
+        key=key,
+    )
+
+
+async def answer(fhir: Fhir, id_: str, status: str) -> None:
+    """Accept (`booked`), refuse (`waitlist`) or leave (`cancelled`). RefusedError: 422 when the offer has ended."""
+    await fhir.patch("Appointment", id_, [{"op": "replace", "path": "/status", "value": status}])
+
+
+def _instant(appointment: Mapping[str, Any], url: str) -> datetime | None:
+    found = extension(appointment, url)
+    return instant(found["valueInstant"]) if found and "valueInstant" in found else None
+
+
+def _version(appointment: Mapping[str, Any]) -> str | None:
+    version = appointment.get("meta", {}).get("versionId")
+    return f'W/"{version}"' if version else None

@@ -1,0 +1,119 @@
+"""The waiting list: joined from a visit or a professional, and what it offers answered by one button each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .conftest import FhirBase, Person, searchset
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, appointment
+
+OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
+SINCE = {"url": f"{OURS}waiting-since", "valueInstant": "2026-11-30T08:00:00Z"}
+UNTIL = {"url": f"{OURS}held-until", "valueInstant": "2026-12-01T20:00:00Z"}
+
+
+def offer(**other: Any) -> dict[str, Any]:
+    return appointment("pending", extension=[SINCE, UNTIL], **other)
+
+
+def wish(**other: Any) -> dict[str, Any]:
+    found = {**appointment("waitlist", id="w-1", extension=[SINCE]), **other}
+    return {name: value for name, value in found.items() if name not in ("start", "end", "slot")}
+
+
+@pytest.fixture(autouse=True)
+async def signed_in(person: Person, fhir: FhirBase) -> None:
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
+    await person.sign_in()
+
+
+async def test_an_offer_says_until_when_and_is_accepted_in_one_action(person: Person, fhir: FhirBase) -> None:
+    """Whoever opens the appointment, by the link of the message too, comes to the offer."""
+    fhir.on("GET", "/Appointment/a-1", offer())
+    arrived = await person.open("/rendez-vous/a-1")
+    assert arrived.headers["location"] == "/liste-attente/a-1"
+    page = (await person.open("/liste-attente/a-1")).text
+    assert "Elle vous est gardée jusqu" in page
+    assert "mercredi 2 décembre 2026 à 0 h 00" in page or "2 décembre" in page, "by the clock of La Réunion"
+    fhir.on("PATCH", "/Appointment/a-1", appointment("booked"))
+    accepted = await person.send("/liste-attente/a-1/accepter")
+    assert (accepted.status_code, accepted.headers["location"]) == (303, "/rendez-vous/a-1")
+    patched = [asked.body for asked in fhir.asked if asked.method == "PATCH"]
+    assert patched == [[{"op": "replace", "path": "/status", "value": "booked"}]]
+
+
+async def test_an_offer_is_refused_or_the_list_left(person: Person, fhir: FhirBase) -> None:
+    """Each in one action; whoever refuses sees that they stay."""
+    fhir.on("GET", "/Appointment/a-1", offer())
+    fhir.on("PATCH", "/Appointment/a-1", wish(id="a-1"))
+    await person.open("/liste-attente/a-1")
+    refused = await person.send("/liste-attente/a-1/refuser")
+    fhir.on("GET", "/Appointment/a-1", wish(id="a-1"))
+    assert "Vous restez sur la liste" in (await person.follow(refused)).text
+    left = await person.send("/liste-attente/a-1/quitter")
+    assert "êtes plus sur la liste d" in (await person.follow(left)).text
+    values = [asked.body[0]["value"] for asked in fhir.asked if asked.method == "PATCH"]
+    assert values == ["waitlist", "cancelled"]
+
+
+async def test_an_offer_that_has_ended_is_said(person: Person, fhir: FhirBase) -> None:
+    """Refused by the server meanwhile, or ended before the button was pressed."""
+    fhir.on("GET", "/Appointment/a-1", offer())
+    fhir.refuse("PATCH", "/Appointment/a-1", 422, "hold-expired", "La mise en attente est terminée.")
+    await person.open("/liste-attente/a-1")
+    late = await person.send("/liste-attente/a-1/accepter")
+    assert (late.status_code, "est terminée" in late.text) == (422, True)
+    fhir.on("GET", "/Appointment/a-1", wish(id="a-1"))
+    over = await person.follow(await person.send("/liste-attente/a-1/accepter"))
+    assert "plus en cours" in over.text
+
+
+async def test_ones_appointments_show_what_is_offered_and_what_is_waited_for(
+    person: Person, fhir: FhirBase
+) -> None:
+    """The offer first, and not a second time among what is to come."""
+    fhir.on("POST", "/Appointment/_search", searchset(offer(), wish()))
+    text = (await person.open("/mes-rendez-vous")).text
+    listed, _, coming = text.partition('id="coming"')
+    assert listed.index("/liste-attente/a-1") < listed.index("/liste-attente/w-1")
+    assert "/a-1" not in coming.partition('id="past"')[0]
+
+
+async def test_one_waits_for_something_earlier_than_a_visit(person: Person, fhir: FhirBase) -> None:
+    """For the same person, with the same professional, until the day of the visit, which it would replace."""
+    later = "2030-01-01T00:00:00Z"
+    rights = [
+        {"url": f"{OURS}{name}-until", "valueInstant": later} for name in ("cancelable", "reschedulable")
+    ]
+    fhir.on("GET", "/Appointment/a-1", appointment("booked", extension=rights))
+    fhir.on("POST", "/Appointment", wish(), status=201)
+    assert "/liste-attente?rendez-vous=a-1" in (await person.open("/rendez-vous/a-1")).text
+    await person.open("/liste-attente?rendez-vous=a-1")
+    sent = await person.send("/liste-attente", **{"rendez-vous": "a-1", "moment": "morning", "cle": "k1"})
+    assert sent.headers["location"] == "/mes-rendez-vous", sent.text
+    [made] = [asked for asked in fhir.asked if (asked.method, asked.path) == ("POST", "/Appointment")]
+    assert made.headers["idempotency-key"] == "k1"
+    assert made.body["status"] == "waitlist"
+    assert made.body["requestedPeriod"] == [{"end": "2026-12-01"}]
+    assert [e.get("valueCode") or e["valueReference"]["reference"] for e in made.body["extension"]] == [
+        "morning",
+        "Appointment/a-1",
+    ]
+    assert [p["actor"]["reference"] for p in made.body["participant"]] == [
+        "Patient/camille",
+        "PractitionerRole/role-1",
+    ]
+
+
+async def test_one_waits_for_who_has_no_free_time(person: Person, fhir: FhirBase) -> None:
+    """A refusal is said in its own words beside the form; nobody else can be named."""
+    page = (await person.open("/liste-attente?soignant=role-1")).text
+    assert 'value="camille"' in page
+    strange = await person.send("/liste-attente", soignant="role-1", qui="somebody")
+    assert (strange.status_code, "Dites pour qui" in strange.text) == (422, True)
+    fhir.refuse("POST", "/Appointment", 422, "too-many-requests", "Retirez-en une d'abord.")
+    many = await person.send("/liste-attente", soignant="role-1", qui="camille")
+    assert (many.status_code, "une d&#39;abord" in many.text) == (422, True)

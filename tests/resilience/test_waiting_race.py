@@ -57,4 +57,6 @@ async def test_whoever_waits_has_it_and_no_rival(local_run: LocalRun, rounds: in
             assert await local_run.value("booking", holder, slot.id) == waits.body["id"]
             accepted = await canceller.post(f"{APPOINTMENT}/{waits.body['id']}/$book", parameters)
             assert (accepted.status, accepted.body["status"]) == (200, "booked"), accepted.content
+            # Of one person an agenda takes so many visits only.
+            await canceller.post(f"{APPOINTMENT}/{waits.body['id']}/$cancel", parameters)
     assert await deadlocks(local_run) == before

@@ -11,11 +11,19 @@ from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import GENERAL, SKIN, appointment, parameters, ref, slot, unique, utc
 from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.surgery import open_surgery
 
 from creneau_booking.storage.access_extensions import CONFIRMATION_REQUIRED
-from creneau_booking.storage.appointment_mapper import HELD_UNTIL, REPLACES, WAITING_SINCE
+from creneau_booking.storage.appointment_mapper import (
+    HELD_UNTIL,
+    REPLACES,
+    RESCHEDULABLE_UNTIL,
+    WAITING_SINCE,
+)
 from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_NEAR, WAITING_TIMES
+from creneau_booking.topics import DIRECTORY
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.messaging.events import ReceivedEvent
 
 CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
 ACCEPTED = [{"op": "replace", "path": "/status", "value": "booked"}]
@@ -85,6 +93,7 @@ async def test_what_frees_is_offered_to_who_waits(
         utc(agenda.at(0)),
         [ref(f"Slot/{agenda.slots[0]}")],
     )
+    assert extension(offer, RESCHEDULABLE_UNTIL) is None
     until = datetime.fromisoformat(extension(offer, HELD_UNTIL))
     assert until == practice.clock.now() + timedelta(hours=12)
     assert await practice.slot_statuses(agenda.slots[:1]) == ["busy-tentative"]
@@ -506,3 +515,51 @@ async def test_slots_published_side_by_side_are_each_offered(callers: Callers, p
     assert await practice.slot_statuses([one["id"] for one in fed]) == ["busy-tentative"] * 6
     found = [await read(callers, *one) for one in zip(people, wishes, strict=True)]
     assert len({one["slot"][0]["reference"] for one in found}) == 6
+
+
+class TestWhatIsOfferedIsGone:
+    """Whoever was only offered a time that the practice takes away waits on; nobody else is offered it."""
+
+    async def test_by_a_closure(self, callers: Callers, practice: Practice) -> None:
+        start = practice.clock.now().replace(hour=9) + timedelta(days=1)
+        agenda = await practice.open_agenda(1, start=start)
+        camille, other = [await practice.new_patient() for _ in range(2)]
+        wishes = [await join(callers, one, actors=[agenda.practitioner]) for one in (camille, other)]
+        await cancel(callers, practice, agenda)
+        period = {"start": utc(start - timedelta(hours=1)), "end": utc(start + timedelta(hours=3))}
+        said = [{"name": "period", "valuePeriod": period}, {"name": "action", "valueString": "cancel"}]
+        body = {
+            "resourceType": "Parameters",
+            "parameter": [*said, {"name": "confirm", "valueBoolean": True}],
+        }
+        closed = await callers.software().post(f"Schedule/{agenda.id}/$close", body)
+        assert closed.status_code == 200, closed.text
+        found = [await read(callers, *one) for one in zip((camille, other), wishes, strict=True)]
+        assert [(one["status"], "slot" in one) for one in found] == [("waitlist", False)] * 2
+
+    async def test_by_a_departure(self, callers: Callers, practice: Practice) -> None:
+        surgery = await open_surgery(practice, 1)
+        camille = await practice.new_patient()
+        wish = await join(callers, camille, extension=[agenda_wish(surgery.agenda)])
+        booked = await practice.create(
+            appointment(
+                "booked", slots=surgery.slots, patient=await practice.new_patient(), start=surgery.start
+            )
+        )
+        await practice.change(booked.id, status="cancelled")
+        assert (await read(callers, camille, wish))["status"] == "pending"
+        gone = ReceivedEvent(
+            topic=DIRECTORY,
+            key=surgery.practitioner,
+            type=None,
+            subject=None,
+            source=None,
+            data=None,
+            partition=0,
+            offset=0,
+            raw=None,
+        )
+        async with practice.database.transaction() as connection:
+            await practice.replica().apply(connection, gone)
+        found = await read(callers, camille, wish)
+        assert (found["status"], "slot" in found) == ("waitlist", False)

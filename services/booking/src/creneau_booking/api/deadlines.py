@@ -53,9 +53,8 @@ def _theirs(access: Access, appointment: Appointment, known: dict[str, timedelta
     found = deadlines_of(appointment, agendas)
     people = access.rights.people
     may = frozenset[str]().union(*(people.get(p.removeprefix("Patient/"), ()) for p in appointment.patients))
-    return Deadlines(
-        found.cancelable if may & MAY_CANCEL else None, found.reschedulable if may & MAY_MOVE else None
-    )
+    movable = bool(may & MAY_MOVE) and not appointment.is_offer
+    return Deadlines(found.cancelable if may & MAY_CANCEL else None, found.reschedulable if movable else None)
 
 
 def _with(content: bytes, resource: Resource, deadlines: Deadlines) -> bytes:

@@ -45,7 +45,10 @@ class ClosureHandlers:
     async def cancel(
         self, connection: Connection, context: WriteContext, current: Stored, reason: str | None
     ) -> Stored:
-        """Cancel a locked appointment as the practice's act: its people are told."""
+        """Cancel a locked appointment as the practice's act: its people are told. Whoever was only offered the time waits on."""
+        if self._repository.stored_facts(current).is_offer:
+            waiting = {**self._repository.resource(current), "status": "waitlist"}
+            return await self._handlers.change(connection, context, current, waiting)
         why: Resource = {"coding": [{"system": _CANCELLATION, "code": "prov"}]}
         if reason:
             why["text"] = reason

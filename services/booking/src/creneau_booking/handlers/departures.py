@@ -36,7 +36,11 @@ class Departures:
         return to_come
 
     async def cancel(self, connection: Connection, visits: Iterable[Stored], now: datetime) -> None:
-        """Cancel these visits, which are locked."""
+        """Cancel these visits, which are locked. Whoever was only offered one waits on."""
         context = WriteContext(now=now, by_service=True)
         for current in visits:
-            await self._handlers.withdraw(connection, context, current, by="provider")
+            if self._repository.stored_facts(current).is_offer:
+                waiting = {**self._repository.resource(current), "status": "waitlist"}
+                await self._handlers.change(connection, context, current, waiting)
+            else:
+                await self._handlers.withdraw(connection, context, current, by="provider")

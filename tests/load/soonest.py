@@ -2,8 +2,10 @@
 
 A PostgreSQL of its own with booking's tables, filled by SQL: AGENDAS agendas (20,000) of one professional each in towns of
 very different sizes, SLOTS_EACH slots of each (40), a third of which are taken. Then anybody asks over HTTP, in one process:
-a speciality around a town, both drawn as they are frequent. Beside it, in the same run: one row read by its key, as the
-yardstick of what this machine does at that moment. No table that grows may be read from end to end: that is counted.
+a speciality around a town, both drawn as they are frequent. Each line says
+the CPU of a call as well, of the database and of the process, which others on the machine do not change. Beside it, in the
+same run: one row read by its key, as the yardstick of what this machine does at that moment. No table that grows may be
+read from end to end: that is counted.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlencode
 
 import asyncpg
@@ -150,6 +153,18 @@ async def measured(calls: Sequence[Callable[[], Awaitable[None]]]) -> list[float
     return sorted(found)
 
 
+async def cpu_s(watch: asyncpg.Connection) -> tuple[float, float]:
+    """Seconds of CPU that the database's sessions and this process have had: what others do meanwhile does not count."""
+    rows = await watch.fetch("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+    return sum(_cpu_of(row["pid"]) for row in rows), time.process_time()
+
+
+def _cpu_of(pid: int) -> float:
+    """Seconds of CPU of a process, of Linux."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def told(name: str, times: list[float]) -> str:
     quantile = statistics.quantiles(times, n=100, method="inclusive")
     return f"{name:<58} p50 {quantile[49]:8.1f} ms   p95 {quantile[94]:8.1f} ms   p99 {quantile[98]:8.1f} ms"
@@ -160,7 +175,7 @@ async def bench(url: str, towns: Sequence[tuple[float, float]]) -> None:
     codes, weights = zip(*SPECIALTIES, strict=True)
     shares = [1 / n for n in range(1, len(towns) + 1)]
     watch = await asyncpg.connect(url)
-    before = dict(await watch.fetch(_READ_WHOLE))
+    before: dict[str, int] = {row[0]: row[1] for row in await watch.fetch(_READ_WHOLE)}
     settings = BookingSettings(
         database_url=url,
         public_base_url="http://127.0.0.1:8080/fhir",
@@ -202,11 +217,14 @@ async def bench(url: str, towns: Sequence[tuple[float, float]]) -> None:
 
         for name, question in questions.items():
             await measured([partial(ask, question()) for _ in range(15)])
+            before_cpu = await cpu_s(watch)
             times = await measured([partial(ask, question()) for _ in range(CALLS)])
-            print(told(name, times), flush=True)
+            after_cpu = await cpu_s(watch)
+            database, process = ((b - a) * 1000 / CALLS for a, b in zip(before_cpu, after_cpu, strict=True))
+            print(f"{told(name, times)}   CPU {database:6.1f} + {process:4.1f} ms", flush=True)
         print(told("yardstick: one row by its key", await measured([key] * CALLS)))
     await asyncio.sleep(1)
-    after = dict(await watch.fetch(_READ_WHOLE))
+    after: dict[str, int] = {row[0]: row[1] for row in await watch.fetch(_READ_WHOLE)}
     whole = {name: after[name] - before.get(name, 0) for name in after if after[name] > before.get(name, 0)}
     print("read from end to end:", ", ".join(f"{n} ({c})" for n, c in sorted(whole.items())) or "nothing")
     await watch.close()

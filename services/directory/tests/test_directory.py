@@ -140,11 +140,13 @@ async def test_places_by_distance(directory: Directory) -> None:
         "location": [{"reference": f"Location/{cesson}"}],
     }
     await directory.put(role)
-    assert await directory.ids("Location", near="48.1173|-1.6778|20|km") == [rennes, cesson]
-    assert await directory.ids("Location", near="48.1217|-1.6030|20|km") == [cesson, rennes]
-    assert await directory.ids("Location", near="48.1173|-1.6778|1|km") == [rennes]
-    assert saint_malo in await directory.ids("Location", near="48.1173|-1.6778|80|km")
-    assert await directory.ids("PractitionerRole", **{"location.near": "48.1173|-1.6778|20|km"}) == [
-        role["id"]
-    ]
-    assert await directory.ids("PractitionerRole", **{"location.near": "48.1173|-1.6778|1|km"}) == []
+    own = f"{rennes},{cesson},{saint_malo}"
+    assert await directory.ids("Location", near="48.1173|-1.6778|20|km", _id=own) == [rennes, cesson]
+    assert await directory.ids("Location", near="48.1217|-1.6030|20|km", _id=own) == [cesson, rennes]
+    assert await directory.ids("Location", near="48.1173|-1.6778|1|km", _id=own) == [rennes]
+    assert saint_malo in await directory.ids("Location", near="48.1173|-1.6778|80|km", _id=own)
+    through = {"_id": role["id"], "location.near": "48.1173|-1.6778|20|km"}
+    assert await directory.ids("PractitionerRole", **through) == [role["id"]]
+    assert (
+        await directory.ids("PractitionerRole", **{**through, "location.near": "48.1173|-1.6778|1|km"}) == []
+    )

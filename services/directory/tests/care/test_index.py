@@ -34,8 +34,8 @@ def entries(family: str, **role: Any) -> list[dict[str, Any]]:
             "resourceType": "Location",
             "id": id_,
             "name": "Cabinet",
-            "address": {"city": "Rennes", "postalCode": "35000"},
-            "position": {"latitude": 48.11, "longitude": -1.67},
+            "address": {"city": "Morlaix", "postalCode": "29600"},
+            "position": {"latitude": 48.58, "longitude": -3.83},
         },
         {
             "resourceType": "PractitionerRole",
@@ -74,7 +74,7 @@ async def put(directory: Directory, *resources: dict[str, Any]) -> None:
 async def test_found_at_once_and_no_more_when_gone(directory: Directory) -> None:
     person, place, role = entries("Zorbec")
     await put(directory, person, place, role)
-    assert await found(directory, "dermato zorbec rennes") == [role["id"]]
+    assert await found(directory, "dermato zorbec morlaix") == [role["id"]]
     await put(directory, person | {"name": [{"family": "Quivron", "given": ["Ada"]}]})
     assert await found(directory, "quivron") == [role["id"]]
     assert role["id"] not in await found(directory, "dermato zorbec")
@@ -95,6 +95,7 @@ async def test_two_changes_at_once_leave_no_row_of_before(directory: Directory) 
         family = f"Apres{'abcde'[turn]}x"
         await asyncio.gather(
             put(directory, person | {"name": [{"family": family}]}),
+            put(directory, place | {"name": f"Cabinet {turn}"}),
             put(directory, role | {"availabilityExceptions": f"{turn}"}),
         )
         assert await found(directory, family) == [role["id"]]
@@ -158,7 +159,7 @@ async def test_a_place_of_many_is_entered_by_the_worker(
             },
             set(),
         ),
-        ({}, {"R38:SM15", "c:35238", "d:35", "r:53", "z:35000", "n:zorbec", "n:ada", "mode:AMB"}),
+        ({}, {"R38:SM15", "c:29151", "d:29", "r:53", "z:29600", "n:zorbec", "n:ada", "mode:AMB"}),
     ],
 )
 def test_terms_of_a_situation(role: dict[str, Any], terms: set[str]) -> None:

@@ -19,7 +19,6 @@ from creneau_booking.storage.accounts import end_links, end_proxy
 from creneau_booking.storage.anonymous import Anonymiser
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import wait_for_turn
-from creneau_booking.storage.availability.groups import forget_person
 from creneau_booking.storage.erasures import Named, named_in
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.generic import GenericStore
@@ -123,7 +122,6 @@ class PatientErasure:
             await self._stores.patients.erase(connection, context, current)
         await identities.forget(connection, current.id)
         await erasures.forget_occupancies(connection, current.id)
-        await forget_person(connection, [f"Patient/{current.id}", f"Patient/{current.id}#hidden"])
         await erasures.forget_events(connection, current.id, named.appointments)
         return outcome
 

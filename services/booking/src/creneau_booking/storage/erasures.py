@@ -8,6 +8,7 @@ from datetime import datetime
 
 import orjson
 
+from creneau_booking.storage.places import forget_person
 from creneau_booking.topics import APPOINTMENTS, CONTACTS
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
@@ -136,6 +137,7 @@ async def forget_occupancies(connection: Connection, patient_id: str) -> None:
     await connection.execute(
         "DELETE FROM occupancy WHERE actor IN ($1, $1 || '#hidden')", f"Patient/{patient_id}"
     )
+    await forget_person(connection, [f"Patient/{patient_id}", f"Patient/{patient_id}#hidden"])
 
 
 # -- tables that hold no resources ---------------------------------------------------------------------------

@@ -11,9 +11,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from creneau_booking.domain.refusals import RulesUnread, UnreadRule
+from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource
 
 _OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
@@ -37,6 +40,10 @@ GROUP = "Slot/"
 HOLDER = """CASE WHEN slot.places IS NOT NULL THEN (
   SELECT min(appointment_id) FROM slot_place WHERE slot_place.slot_id = slot.id) ELSE slot.taken_by END"""
 """SQL: the appointment that has a slot, or one of those that have places in it"""
+_FORGOTTEN = f"""
+DELETE FROM occupancy USING unnest($1::uuid[]) AS slot (id)
+WHERE occupancy.appointment_id = '{GROUP}' || slot.id AND NOT EXISTS (SELECT FROM slot_place WHERE slot_id = slot.id)
+"""
 _EXTENSIONS = '"extension":['
 
 
@@ -122,3 +129,24 @@ def left_sql(slot: str, kind_key: str) -> str:
 def status_sql(said: str, left: str) -> str:
     """SQL: the status of a slot of which some places are taken: as its agenda says, and busy once it is full."""
     return f"CASE WHEN {said} = 'free' AND {left} <= 0 THEN 'busy'::slot_status ELSE {said} END"
+
+
+async def forget_places(connection: Connection, appointments: Sequence[str]) -> None:
+    """Remove the places of appointments (ids) that are removed themselves, and the groups of which nothing is left."""
+    rows = await connection.fetch(
+        "DELETE FROM slot_place WHERE appointment_id = ANY($1::text[]) RETURNING slot_id", list(appointments)
+    )
+    await _forget(connection, rows)
+
+
+async def forget_person(connection: Connection, persons: Sequence[str]) -> None:
+    """Remove the places of somebody who is erased."""
+    rows = await connection.fetch(
+        "DELETE FROM slot_place WHERE person = ANY($1::text[]) RETURNING slot_id", list(persons)
+    )
+    await _forget(connection, rows)
+
+
+async def _forget(connection: Connection, rows: Sequence[Any]) -> None:
+    if rows:
+        await connection.execute(_FORGOTTEN, [row["slot_id"] for row in rows])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from creneau_booking.storage.availability.groups import forget_places
+from creneau_booking.storage.places import forget_places
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.purging import purge
 

@@ -35,11 +35,9 @@ GATHERED_MAX = 1_500
 """kinds of slots up to which the heads of all are gathered; of more of them, those that are read as they come hold a page"""
 CELLS_MAX = 400
 """cells of a tenth of a degree that are looked into; a wider search reads as it comes"""
-LATITUDES, LONGITUDES = 0.1, 0.15
-"""how many degrees a cell is wide (`found_cell`, migration 0027)"""
 METRES_A_DEGREE = 111_195.0
-NEAREST_M = 500.0
-"""surroundings that are not narrowed any more"""
+NEAREST_M = 5_000.0
+"""surroundings that are not narrowed any more: about the cell in which one is, and those around it"""
 READ_FIRST, READ_MAX = 3_000, 20_000
 """rows that are read as they come in one go: at first, and at the most"""
 PROBED_FIRST, PROBED_MAX = 48, 400
@@ -134,6 +132,7 @@ class SoonestSearch:
         self._read_max = read_max
         self._kinds: Sequence[int] | None = None
         self._cut = False
+        self._whole = False
         self._counting = counting
         self._agendas_fitting: int | None = None
         self._counts: dict[str, dict[str, int]] = {}
@@ -141,6 +140,15 @@ class SoonestSearch:
 
     async def page(self, count: int, after: tuple[Any, int] | None) -> Soonest:
         """The next `count` of the answer after a place in its order."""
+        asked = self._sought
+        page = await self._page(count, after)
+        if asked.by_distance and page.cut and not page.more:
+            # The nearest surroundings do not hold a page more: all that were asked for are gathered.
+            self._sought, self._cut, self._whole = asked, False, True
+            page = await self._page(count, after)
+        return page
+
+    async def _page(self, count: int, after: tuple[Any, int] | None) -> Soonest:
         found: list[First] = []
         wanted: list[First] = []
         whole = False
@@ -215,13 +223,15 @@ class SoonestSearch:
         while True:
             cells = cells_around(near) if near is not None else None
             kinds = None
+            narrowest = near is not None and near.distance_m < NEAREST_M
+            most = None if sought.by_distance and (narrowest or self._whole) else GATHERED_MAX
             if cells is not None:
                 sql = "SELECT kind_key FROM found_in WHERE specialty = ANY($1::text[]) AND cell = ANY($2::integer[])"
-                kinds = await self._fetch_kinds(sql, [specialties, cells], most=GATHERED_MAX)
+                kinds = await self._fetch_kinds(sql, [specialties, cells], most=most)
             elif specialties != [""]:
                 sql = "SELECT kind_key FROM found_in WHERE specialty = ANY($1::text[])"
-                kinds = await self._fetch_kinds(sql, [specialties], most=GATHERED_MAX)
-            if kinds is not None or near is None or not sought.by_distance or near.distance_m < NEAREST_M:
+                kinds = await self._fetch_kinds(sql, [specialties], most=most)
+            if kinds is not None or near is None or not sought.by_distance:
                 return kinds
             # Of too many, the nearest are among those of narrower surroundings.
             self._cut = True
@@ -272,6 +282,7 @@ class SoonestSearch:
         )
         heads = sorted((_head(row) for row in rows if row["term"] is None), key=self._place)
         self._agendas_fitting = len(heads)
+        self._counts.clear()
         for row in rows:
             if row["term"] is None:
                 continue
@@ -442,14 +453,15 @@ class SoonestSearch:
 
 def cells_around(near: NearValue) -> list[int] | None:
     """The cells in which something within the distance may lie (`found_cell`); None: too many."""
-    up = near.distance_m / METRES_A_DEGREE
+    up = near.distance_m / METRES_A_DEGREE * 1.001
     widest = min(89.0, abs(near.latitude) + up)
     across = up / max(0.01, math.cos(math.radians(widest)))
-    south, north = (math.floor((near.latitude + d + 90) / LATITUDES + 1e-9) for d in (-up, up))
-    west, east = (math.floor((near.longitude + d + 180) / LONGITUDES + 1e-9) for d in (-across, across))
-    if (north - south + 3) * (east - west + 3) > CELLS_MAX:
+    # As `found_cell` reckons, so that no rounding puts a place beside its cell.
+    south, north = (math.floor((near.latitude + d + 90) * 10) for d in (-up, up))
+    west, east = (math.floor((near.longitude + d + 180) / 0.15) for d in (-across, across))
+    if (north - south + 1) * (east - west + 1) > CELLS_MAX:
         return None
-    return [y * 10_000 + x for y in range(south - 1, north + 2) for x in range(west - 1, east + 2)]
+    return [y * 10_000 + x for y in range(south, north + 1) for x in range(west, east + 1)]
 
 
 def _earliest(heads: Iterable[Head]) -> list[Head]:

@@ -83,6 +83,21 @@ async def find(
 async def _find(
     connection: Connection, criteria: Criteria, order: Order, compared_max: int, *, facets: bool
 ) -> Found:
+    sql, arguments = statement(criteria, order, compared_max, facets=facets)
+    rows = await connection.fetch(sql, *arguments)
+    if not rows:
+        return Found()
+    hits = tuple(
+        Hit(row["role"], row["score"], row["what"], row["place"], row["who"], row["distance"]) for row in rows
+    )
+    whole = rows[0]["fitting"] <= compared_max
+    return Found(hits, min(rows[0]["total"], compared_max), whole, facet_counts(rows[0]["facets"]))
+
+
+def statement(
+    criteria: Criteria, order: Order, compared_max: int, *, facets: bool = True
+) -> tuple[str, list[Any]]:
+    """The SQL of one question to the index, and its arguments."""
     arguments: list[Any] = []
 
     def argument(value: Any, kind: str) -> str:
@@ -105,7 +120,7 @@ async def _find(
         if facets
         else "NULL"
     )
-    statement = f"""
+    sql = f"""
 WITH fitting AS MATERIALIZED (
   SELECT role, terms, facets, latitude, longitude FROM care_situation
   WHERE {" AND ".join(conditions) or "true"} LIMIT {compared_max + 1}
@@ -120,14 +135,7 @@ SELECT role, score, what, place, who, distance, (SELECT count(*) FROM found) AS 
 FROM (SELECT *, {turn} AS turn FROM scored) AS ordered
 ORDER BY {first}, hashtextextended(role, 7), role OFFSET {order.offset} LIMIT {order.count}
 """
-    rows = await connection.fetch(statement, *arguments)
-    if not rows:
-        return Found()
-    hits = tuple(
-        Hit(row["role"], row["score"], row["what"], row["place"], row["who"], row["distance"]) for row in rows
-    )
-    whole = rows[0]["fitting"] <= compared_max
-    return Found(hits, min(rows[0]["total"], compared_max), whole, facet_counts(rows[0]["facets"]))
+    return sql, arguments
 
 
 _BEST = "score DESC, distance NULLS LAST, hashtextextended(role, 7)"

@@ -14,7 +14,8 @@ from datetime import datetime
 
 from creneau_booking.storage.availability.actors import ROOM, write_beside
 from creneau_booking.storage.availability.rule import JUDGED
-from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED
+from creneau_booking.storage.freed import AWAITED, note_awaited
+from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, SUPERSEDED_COLUMNS
 from creneau_shared.database.pool import Connection
 
 STATED = ("Practitioner", "PractitionerRole", "HealthcareService", "Location", "Organization", "Device")
@@ -98,16 +99,12 @@ WITH judged AS MATERIALIZED (
 ), changed AS (
   UPDATE slot SET status = stale.status, version = slot.version + 1, last_updated = $2
   FROM stale WHERE (slot.schedule_key, slot.start, slot.id) = (stale.schedule_key, stale.start, stale.id)
-  RETURNING {SUPERSEDED}
+  RETURNING {SUPERSEDED}, {AWAITED.format(slot="new")} AS awaited, new.start AS starts
+), superseded AS (
+  {SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM changed
 )
-{SUPERSEDE} SELECT * FROM changed
+SELECT id, starts AS start, awaited FROM changed WHERE awaited
 """
-
-
-async def rejudge(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
-    """Bring what is served of the slots of these agendas (keys) to what is so: somebody of theirs is taken, or free, who was
-    not. Their turn is ours."""
-    await connection.execute(_REJUDGE, sorted(set(schedules)), now)
 
 
 _DEPENDING = """
@@ -152,6 +149,12 @@ async def keep_agendas(connection: Connection, schedules: Sequence[int], now: da
     if changed:
         await write_beside(connection, changed)
         await rejudge(connection, changed, now)
+
+
+async def rejudge(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
+    """Slots of these agendas (keys) that nobody has are again what the agenda says, and whether its people are taken. Beside
+    nobody who takes or frees them."""
+    note_awaited(connection, await connection.fetch(_REJUDGE, sorted(set(schedules)), now), now)
 
 
 async def is_gone(connection: Connection, reference: str) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from creneau_booking.domain.appointment import SlotFact
@@ -90,10 +89,6 @@ WITH place AS MATERIALIZED (
 )
 {SUPERSEDE} SELECT * FROM changed
 """
-_FORGOTTEN = f"""
-DELETE FROM occupancy USING unnest($1::uuid[]) AS slot (id)
-WHERE occupancy.appointment_id = '{GROUP}' || slot.id AND NOT EXISTS (SELECT FROM slot_place WHERE slot_id = slot.id)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,24 +157,3 @@ async def groups_of(connection: Connection, appointments: Sequence[str]) -> dict
 async def resize(connection: Connection, schedule: str, now: datetime) -> None:
     """An agenda (id) has said anew how many places its slots have: those of which some are taken follow."""
     await connection.execute(_RESIZE, schedule, now)
-
-
-async def forget_places(connection: Connection, appointments: Sequence[str]) -> None:
-    """Remove the places of appointments (ids) that are removed themselves, and the groups of which nothing is left."""
-    rows = await connection.fetch(
-        "DELETE FROM slot_place WHERE appointment_id = ANY($1::text[]) RETURNING slot_id", list(appointments)
-    )
-    await _forget(connection, rows)
-
-
-async def forget_person(connection: Connection, persons: Sequence[str]) -> None:
-    """Remove the places of somebody who is erased."""
-    rows = await connection.fetch(
-        "DELETE FROM slot_place WHERE person = ANY($1::text[]) RETURNING slot_id", list(persons)
-    )
-    await _forget(connection, rows)
-
-
-async def _forget(connection: Connection, rows: Sequence[Any]) -> None:
-    if rows:
-        await connection.execute(_FORGOTTEN, [row["slot_id"] for row in rows])

@@ -24,7 +24,7 @@ TYPED_WRONG_FROM = 2_000
 """inhabitants from which on a commune is found although its name is misspelt"""
 SHORT_FROM = 3_000
 """inhabitants from which on a commune is found by the beginning of its name: `Carhaix` for Carhaix-Plouguer"""
-_MUCH_LARGER = 20
+_MUCH_LARGER = 10
 """times the inhabitants of a commune of exactly a name, for a town that is called so in short: `Aix`"""
 _NUMBERED = {"75056": ("paris", 20), "13055": ("marseille", 16), "69123": ("lyon", 9)}
 """communes with arrondissements: name, how many"""

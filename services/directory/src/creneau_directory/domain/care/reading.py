@@ -6,7 +6,7 @@ together; what no piece covers is ignored, and told. `Rennes dermato femme`, `dr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, product
 from typing import Literal
@@ -17,10 +17,12 @@ from creneau_directory.domain.care.vocabulary import FILTERS, Term, Vocabulary, 
 
 WORDS_MAX = 40
 """of a text; what follows is not read"""
-PLACE_WORDS = frozenset(["a", "au", "aux", "en", "sur", "vers", "dans", "in", "near", "at", "de"])
+PLACE_WORDS = frozenset(["a", "au", "aux", "en", "sur", "vers", "dans", "in", "near", "at"])
 """before the name of a place"""
 NEVER_WRONG = frozenset({"saint", "sainte", "saints", "saintes"})
 """the beginnings of names of places"""
+NAMED_LETTERS_MAX = 8
+"""a shorter word after a title is a name rather than misspelt: `dr Marie` has nothing to do with caries"""
 HEARD_LETTERS_MIN = 4
 """of what may be a name by its sound alone"""
 INTERLEAVED_FROM = 0.75
@@ -123,7 +125,12 @@ class Reader:
     # -- pieces ----------------------------------------------------------------------------------------------
 
     def _pieces(self, words: Sequence[str], known: KnownNames) -> Iterator[Piece]:
-        corrections = [self._correction(word) for word in words]
+        corrections = [
+            None
+            if at and len(word) < NAMED_LETTERS_MAX and _is_title(self._vocabulary, words, at - 1)
+            else self._correction(word)
+            for at, word in enumerate(words)
+        ]
         for start in range(len(words)):
             yield from self._terms(words, corrections, start)
             yield from self._named_places(words, start)
@@ -184,9 +191,11 @@ class Reader:
                 continue
             content.append(word)
             found = self._places.named(content)
+            if len(content) == 1 and not introduced and self._says_nothing(word):
+                continue
             if found is not None:
                 place, sure = found
-                worth = sure * (1 + 0.7 * (len(content) - 1)) + introduced
+                worth = sure * (1 + 1.05 * (len(content) - 1)) + introduced
                 yield Piece(start, end, "place", worth, place)
                 yield from self._arrondissements(words, content, start, end, worth)
             elif len(content) <= 3:
@@ -197,6 +206,11 @@ class Reader:
                     yield Piece(start, end, "place", worth, alike[0], corrected=True)
             if word in SMALL and len(content) > self._places.longest:
                 return
+
+    def _says_nothing(self, word: str) -> bool:
+        """Whether a word is one that says nothing of care, though some hamlet bears it: `hôpital`, `maison`."""
+        term = self._vocabulary.phrases.get((word,))
+        return term is not None and term.kind == "skip"
 
     def _arrondissements(
         self, words: Sequence[str], content: Sequence[str], start: int, end: int, worth: float
@@ -310,7 +324,7 @@ class Reader:
         return Understood(text, piece.kind, ", ".join(meaning or ()), piece.corrected)
 
 
-GENERAL = "medecine-generale"
+GENERAL, CHILDREN = "medecine-generale", "pediatrie"
 _GENERIC = frozenset({"medecin", "toubib", "doctor", "physician", "doc", "docteur"})
 _TITLES_OF_DOCTORS = frozenset({"dr", "docteur", "docteurs"})
 
@@ -405,7 +419,7 @@ def _unique(found: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
     return {kind: tuple(dict.fromkeys(values)) for kind, values in found.items()}
 
 
-def _together(terms: Iterable[Term], *, with_general: bool = False) -> tuple[tuple[str, float], ...]:
+def _together(terms: Sequence[Term], *, with_general: bool = False) -> tuple[tuple[str, float], ...]:
     """Cares with their shares, those that most of the terms mean first."""
     sums: dict[str, float] = {}
     for term in terms:
@@ -413,6 +427,10 @@ def _together(terms: Iterable[Term], *, with_general: bool = False) -> tuple[tup
             sums[key] = sums.get(key, 0.0) + share * term.weight
     most = max(sums.values(), default=1.0)
     shares = {key: value / most for key, value in sums.items()}
+    first = [term.targets[0][0] for term in terms if term.targets]
+    if CHILDREN in first and len(set(first)) > 1:
+        # `mon fils a de la fièvre`: a child has it, whatever it is.
+        shares[CHILDREN] = max(shares.get(CHILDREN, 0.0), 0.95)
     if with_general:
         shares[GENERAL] = max(shares.get(GENERAL, 0.0), 0.95)
     return tuple(sorted(shares.items(), key=lambda pair: -pair[1]))

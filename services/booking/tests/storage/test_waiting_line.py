@@ -60,6 +60,10 @@ class Line(RuleBasedStateMachine):
         self.taken: dict[int, str] = {}
         self.line: dict[str, Wish] = {}
         self.joined = 0
+        for index in range(WIDTH):
+            self.take(index)
+        for priority in (None, None, 9, 1):
+            self.join(priority, None)
 
     # -- the model -------------------------------------------------------------------------------------------
 

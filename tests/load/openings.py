@@ -32,7 +32,7 @@ from creneau_shared.fhir.storage.store import Resource, WriteContext
 BASE = "http://127.0.0.1:8080/fhir"
 NOW = datetime(2026, 11, 15, 20, tzinfo=UTC)
 """a Sunday evening"""
-AGENDAS = int(os.environ.get("OPENINGS_AGENDAS", "1000"))
+AGENDAS = int(os.environ.get("OPENINGS_AGENDAS", "200"))
 ROUNDS = 25
 GOAL_MS = 50.0
 _YARDSTICK = """

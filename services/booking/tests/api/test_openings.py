@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -390,6 +391,24 @@ async def test_the_worker_carries_an_agenda_forward(fresh: Practice) -> None:
     fresh.clock.advance(timedelta(days=2))
     await jobs.openings.sweep()
     assert await fresh.database.pool.fetchval(count) == before + 3
+
+
+async def test_two_workers_share_what_is_due(fresh: Practice) -> None:
+    """Each agenda is one's, and none is made twice; one that cannot be read stands in no other's way."""
+    schedules = create_stores(fresh.settings).schedules
+    for _ in range(6):
+        resource = an_agenda(MORNINGS)
+        async with fresh.database.transaction() as connection:
+            await schedules.create(connection, fresh.context(), resource, resource["id"])
+    fresh.clock.advance(timedelta(days=3))
+    broken = "UPDATE schedule SET content = '{\"actor\": 1}' WHERE key = (SELECT min(key) FROM schedule)"
+    await fresh.database.pool.execute(broken)
+    one, other = fresh.jobs().openings, fresh.jobs().openings
+    assert sum(await asyncio.gather(one.sweep(), other.sweep())) == 6
+    left = await fresh.database.pool.fetch("SELECT failed FROM agenda_opening WHERE failed > 0")
+    assert [row["failed"] for row in left] == [1]
+    twice = "SELECT count(*) - count(DISTINCT (schedule_key, start)) FROM slot"
+    assert await fresh.database.pool.fetchval(twice) == 0
 
 
 @pytest.mark.parametrize(

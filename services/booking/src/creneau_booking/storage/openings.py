@@ -324,7 +324,7 @@ class OpeningStore:
     async def failed(self, connection: Connection, key: int, now: datetime) -> None:
         """The slots of an agenda could not be made: others first, and then it again, ever later."""
         await connection.execute(
-            "UPDATE agenda_opening SET failed = failed + 1, due_at = $2 + least(failed + 1, 60) * $3::interval"
+            "UPDATE agenda_opening SET failed = failed + 1, due_at = $2::timestamptz + least(failed + 1, 60) * $3::interval"
             " WHERE schedule_key = $1",
             key,
             now,

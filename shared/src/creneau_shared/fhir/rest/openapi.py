@@ -108,6 +108,8 @@ def _is_open(server: FhirServer, path: str, method: str) -> bool:
         return any(kind in PUBLIC for kind in kept)
     if name.startswith("$"):
         operation = next(o for o in server.operations if f"${o.code}" == name)
+        if operation.later:
+            return False  # nobody else could come back for the answer
         if operation.right is None and "{id}" not in parts:
             return True  # nothing that is stored is looked at
         kind, action = operation.right or (parts[0], "r")

@@ -195,5 +195,6 @@ def test_6_7_15_names_and_contact_points() -> None:
 def test_6_7_16_references_lead_to_what_they_may_and_nothing_is_empty() -> None:
     offer = claiming("fr-core-healthcare-service")
     assert faults(changed(offer, "providedBy.reference", "Patient/1"))
-    for empty in ({}, [], ""):
+    nothing: tuple[object, ...] = ({}, [], "")
+    for empty in nothing:
         assert validate({**offer, "comment": empty} if empty == "" else {**offer, "program": empty})

@@ -288,11 +288,12 @@ class FakeCreneau:
             "serviceType": [],
             "sequence": self.sequence[id_],
         }
-        data |= {
+        said: dict[str, Resource] = {
             "moved": {"previous": {"start": start, "end": end} | (before or {})},
             "cancelled": {"cancellation": {"reason": "pat", "by": "patient"}},
             "offered": {"heldUntil": f"{NOW + timedelta(hours=12):%Y-%m-%dT%H:%M:%SZ}"},
-        }.get(change, {})
+        }
+        data |= said.get(change, {})
         if "leaky event" in self.faults:
             data["name"] = "Camille Martin"
         if "broken contract" in self.faults:

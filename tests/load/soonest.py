@@ -175,7 +175,7 @@ async def bench(url: str, towns: Sequence[tuple[float, float]]) -> None:
     codes, weights = zip(*SPECIALTIES, strict=True)
     shares = [1 / n for n in range(1, len(towns) + 1)]
     watch = await asyncpg.connect(url)
-    before = dict(await watch.fetch(_READ_WHOLE))
+    before: dict[str, int] = {row[0]: row[1] for row in await watch.fetch(_READ_WHOLE)}
     settings = BookingSettings(
         database_url=url,
         public_base_url="http://127.0.0.1:8080/fhir",
@@ -224,7 +224,7 @@ async def bench(url: str, towns: Sequence[tuple[float, float]]) -> None:
             print(f"{told(name, times)}   CPU {database:6.1f} + {process:4.1f} ms", flush=True)
         print(told("yardstick: one row by its key", await measured([key] * CALLS)))
     await asyncio.sleep(1)
-    after = dict(await watch.fetch(_READ_WHOLE))
+    after: dict[str, int] = {row[0]: row[1] for row in await watch.fetch(_READ_WHOLE)}
     whole = {name: after[name] - before.get(name, 0) for name in after if after[name] > before.get(name, 0)}
     print("read from end to end:", ", ".join(f"{n} ({c})" for n, c in sorted(whole.items())) or "nothing")
     await watch.close()

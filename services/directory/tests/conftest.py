@@ -49,7 +49,7 @@ class Directory:
         said = {"creneau_role": "software", "creneau_organizations": list(organizations), **claims}
         return _token(self.key, **said)
 
-    async def ids(self, resource_type: str, **query: str) -> list[str]:
+    async def ids(self, resource_type: str, **query: Any) -> list[str]:
         """The matches of a search, in their order."""
         answer = await self.client.get(f"/fhir/{resource_type}", params=query)
         assert answer.status_code == 200, answer.text

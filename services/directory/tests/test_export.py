@@ -109,7 +109,7 @@ async def test_files_are_parts(directory: Directory, ror: RorGraph) -> None:
 
 async def test_since_tells_what_changed_and_what_was_deleted(directory: Directory) -> None:
     """After an hour: what was written or deleted since, and nothing else."""
-    key, told = unique("since"), []
+    key = unique("since")
     name = {
         "resourceType": "Organization",
         "name": "Centre",
@@ -119,7 +119,7 @@ async def test_since_tells_what_changed_and_what_was_deleted(directory: Director
     for one in (kept, gone):
         assert (await directory.put(one)).status_code == 201
     assert (await directory.client.delete(f"/fhir/Organization/{gone['id']}")).status_code == 204
-    asked = {"_type": "Organization", "_typeFilter": f"Organization?_tag={OWN_TAG}|{key}"}
+    asked: dict[str, Any] = {"_type": "Organization", "_typeFilter": f"Organization?_tag={OWN_TAG}|{key}"}
     told = await manifest(directory, "/fhir/$export", _since="2026-11-16T07:00:00Z", **asked)
     assert [one["id"] for one in await files(directory, told["output"])] == [kept["id"]]
     [deleted] = told["deleted"]

@@ -239,7 +239,7 @@ async def test_6_6_22_closing_and_reopening(directory: Directory) -> None:
 
 def added(status: str, number: int, counted: str) -> dict[str, Any]:
     """FHIRPath Patch: one more capacity."""
-    parts = {
+    parts: dict[str, tuple[str, Any]] = {
         "capacityType": ("CodeableConcept", concept(R329, "01")),
         "capacityStatus": ("CodeableConcept", concept(R330, status)),
         "temporalityCapacity": ("CodeableConcept", concept(R331, "01")),
@@ -248,7 +248,7 @@ def added(status: str, number: int, counted: str) -> dict[str, Any]:
         "capacityUpdateDate": ("DateTime", counted),
         "temporaryAssignement": ("CodeableConcept", concept(R337, "01")),
     }
-    inner = [
+    inner: list[dict[str, Any]] = [
         {
             "name": "extension",
             "part": [{"name": "url", "valueUri": url}, {"name": f"value{kind}", f"value{kind}": value}],

@@ -110,7 +110,7 @@ async def test_6_6_19_sensitive_units(directory: Directory, who: str, sees: bool
     """To all but the entitled: its id and nothing else, found by no search, led to by no include and no chain."""
     practice, service = await entered(directory, sensitive=True)
     headers = as_(directory, who, practice)
-    role = {
+    role: dict[str, Any] = {
         "resourceType": "PractitionerRole",
         "id": unique("role"),
         "healthcareService": [{"reference": f"HealthcareService/{service}"}],

@@ -7,7 +7,8 @@ from typing import get_args
 import pytest
 
 from creneau_directory.domain import refusals
-from creneau_directory.domain.ror.facets import Problem
+from creneau_directory.domain.ror.capacities import StaleCapacity
+from creneau_directory.domain.ror.facets import FacetFault, Problem
 from creneau_directory.ror_words import FACETS
 from creneau_directory.words import CATALOGUE, told
 from creneau_shared.fhir.terminology.issue_codes import ISSUE_CODES
@@ -22,13 +23,9 @@ REFUSALS: list[Refusal] = [
             refusals.PatientsDevice(),
             refusals.DiscriminatingText("comment"),
             refusals.WrongCommune("address", "2C001"),
-            refusals.StaleCapacity(1, "2026-01-01", "2026-01-02"),
-            refusals.StaleCapacity(1, "2099-01-01", None),
-            *(
-                refusals.FacetFault("extension", facet, problem)
-                for facet in FACETS
-                for problem in get_args(Problem)
-            ),
+            StaleCapacity(1, "2026-01-01", "2026-01-02"),
+            StaleCapacity(1, "2099-01-01", None),
+            *(FacetFault("extension", facet, problem) for facet in FACETS for problem in get_args(Problem)),
         ),
     ),
     refusals.StillNamed("Location", "12", ("Schedule/1",)),

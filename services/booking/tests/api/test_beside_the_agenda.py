@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from services.booking.tests.api.test_cancel import said
 from services.booking.tests.api.test_confirmation import CANCELLED
@@ -22,7 +24,7 @@ async def surgery(practice: Practice) -> Surgery:
     return await open_surgery(practice)
 
 
-def at_first(surgery: Surgery, patient: str, status: str = "booked", **more: object) -> Resource:
+def at_first(surgery: Surgery, patient: str, status: str = "booked", **more: Any) -> Resource:
     return appointment(status, slots=surgery.slots[:1], patient=patient, start=surgery.start, **more)
 
 

@@ -16,9 +16,9 @@ from services.booking.tests.factories import appointment, parameters, ref, uniqu
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.telling import in_words
 
+from creneau_booking.domain.appointment import CANCELLATION_REASONS
 from creneau_booking.storage.appointment_mapper import (
     CANCELLATION_DATE,
-    CANCELLATION_REASONS,
     CANCELLED_BY,
     NOTE,
     REPLACED_BY,

@@ -171,3 +171,23 @@ async def test_a_period_that_is_none_is_refused(callers: Callers) -> None:
         assert answer.status_code == 422, answer.text
     answer = await software.post(f"Schedule/{agenda['id']}/$close", closure(action="forget"))
     assert answer.status_code == 400
+
+
+async def test_a_group_is_hit_with_everybody_in_it(callers: Callers, practice: Practice) -> None:
+    """Each is moved to the next group, and told; nobody comes to a group that does not take place."""
+    capacity = {
+        "url": "https://creneau.sante.fr/fhir/StructureDefinition/schedule-capacity",
+        "valuePositiveInt": 3,
+    }
+    software, agenda = callers.software(), an_agenda(TWO_DAYS, capacity)
+    await put(software, agenda)
+    slots = await slots_of(software, agenda["id"])
+    people = [await book(software, slots[1], await practice.new_patient()) for _ in range(2)]
+    said, moved = await close(software, agenda["id"], confirm=True)
+    assert said["total"] == 2
+    assert {one["reference"] for one in moved} == {f"Appointment/{one['id']}" for one in people}
+    assert [one["outcome"] for one in moved] == ["moved", "moved"]
+    assert {one["new-start"] for one in moved} == {"2026-11-18T08:00:00Z"}
+    assert not [
+        s for s in await starts_of(software, agenda["id"], status="free") if s.startswith("2026-11-17")
+    ]

@@ -303,7 +303,7 @@ async def test_61_confirm_against_expiry(fresh: Practice) -> None:
     await asyncio.gather(
         *(one(act(stored.id)) for stored in waiting for act in (confirm, sweep, sweep, confirm))
     )
-    ends = Counter()
+    ends: Counter[str] = Counter()
     for stored, slot in zip(waiting, agenda.slots, strict=True):
         kinds, status = await fresh.kinds(stored.id), (await fresh.slot(slot))["status"]
         assert (kinds, status) in ((["held", "booked"], "busy"), (["held", "cancelled"], "free"))

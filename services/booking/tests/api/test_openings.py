@@ -38,7 +38,10 @@ async def slots_of(caller: Caller, agenda: str, **more: str) -> list[Resource]:
     query = {"schedule": f"Schedule/{agenda}", "_sort": "start", "_count": "200", **more}
     answer = await caller.get("Slot", **query)
     assert answer.status_code == 200, answer.text
-    return [entry["resource"] for entry in answer.json().get("entry", [])]
+    found = [entry["resource"] for entry in answer.json().get("entry", [])]
+    return [
+        one for one in found if one["resourceType"] == "Slot"
+    ]  # beside them it is told why there are none
 
 
 async def starts_of(caller: Caller, agenda: str, **more: str) -> list[str]:

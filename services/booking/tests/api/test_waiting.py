@@ -70,7 +70,7 @@ async def read(callers: Callers, patient: str, id_: str) -> Resource:
 
 
 def extension(resource: Resource, url: str) -> Any:
-    said = next((e for e in resource.get("extension", ()) if e["url"] == url), {})
+    said: Resource = next((e for e in resource.get("extension", ()) if e["url"] == url), {})
     return next((value for name, value in said.items() if name != "url"), None)
 
 
@@ -414,7 +414,7 @@ async def test_sixty_four_clients_poll_and_none_is_faster(
         over.set()
 
     *seen, _ = await asyncio.gather(*map(poll, rivals), give_up())
-    assert set().union(*seen) == {409}
+    assert set().union(*filter(None, seen)) == {409}
     assert (await read(callers, camille, wish))["slot"] == [ref(f"Slot/{agenda.slots[0]}")]
 
 
@@ -551,9 +551,9 @@ class TestWhatIsOfferedIsGone:
         gone = ReceivedEvent(
             topic=DIRECTORY,
             key=surgery.practitioner,
-            type=None,
-            subject=None,
-            source=None,
+            type="",
+            subject="",
+            source="",
             data=None,
             partition=0,
             offset=0,

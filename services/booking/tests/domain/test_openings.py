@@ -349,7 +349,7 @@ def test_school_holidays_as_a_condition() -> None:
         place = Place(PARIS, is_school_holiday=lambda day, zone=school: days_off.is_school_holiday(zone, day))  # type: ignore[misc]
         found = {}
         for condition in ("only", "except"):
-            offer = Offer(school_holidays=condition)  # type: ignore[arg-type]
+            offer = Offer(school_holidays=condition)
             statement = Statement(
                 (Period(first, last, rule, offer=offer),), durations={"x": timedelta(hours=1)}
             )

@@ -95,6 +95,7 @@ async def test_two_changes_at_once_leave_no_row_of_before(directory: Directory) 
         family = f"Apres{'abcde'[turn]}x"
         await asyncio.gather(
             put(directory, person | {"name": [{"family": family}]}),
+            put(directory, place | {"name": f"Cabinet {turn}"}),
             put(directory, role | {"availabilityExceptions": f"{turn}"}),
         )
         assert await found(directory, family) == [role["id"]]

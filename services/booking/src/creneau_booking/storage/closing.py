@@ -15,7 +15,9 @@ LOOKED_AROUND = timedelta(days=93)
 _HIT = """
 SELECT hit.id, hit.start, hit."end", count(*) OVER () AS total FROM (
   SELECT appointment.id, min(slot.start) AS start, max(slot."end") AS "end"
-  FROM slot JOIN appointment ON appointment.id = slot.taken_by
+  FROM slot CROSS JOIN LATERAL (
+    SELECT slot.taken_by AS id UNION SELECT appointment_id FROM slot_place WHERE slot_place.slot_id = slot.id) AS has
+  JOIN appointment ON appointment.id = has.id
   WHERE slot.schedule_key = (SELECT key FROM schedule WHERE id = $1) AND slot.start < $3 AND slot."end" > $2
     AND slot.start > $4 AND slot."end" > $5 AND appointment.terms && ARRAY['status=booked', 'status=pending']
   GROUP BY appointment.id) AS hit
@@ -26,7 +28,8 @@ WITH had AS MATERIALIZED (
   SELECT ARRAY(SELECT t FROM unnest(kind.terms) AS t WHERE starts_with(t, 'service-type=')) AS services, kind.key
   FROM slot JOIN slot_kind AS kind ON kind.key = slot.kind_key
   JOIN schedule ON schedule.key = slot.schedule_key
-  WHERE slot.taken_by = $2 AND schedule.id = $1 AND slot.start >= $3 AND slot.start < $4
+  WHERE (slot.taken_by = $2 OR slot.id IN (SELECT slot_id FROM slot_place WHERE appointment_id = $2))
+    AND schedule.id = $1 AND slot.start >= $3 AND slot.start < $4
   ORDER BY slot.start LIMIT 1
 )
 SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end" FROM slot

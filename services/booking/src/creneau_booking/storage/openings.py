@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from creneau_booking.domain.openings import days_off
@@ -25,10 +26,11 @@ from creneau_booking.storage.availability.agendas import rejudge
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.freed import AWAITED, note_freed
 from creneau_booking.storage.opening_extensions import Actors, Stated, stated_by, states_rules, understood
-from creneau_booking.storage.places import HOLDER
+from creneau_booking.storage.places import HOLDER, left_sql, status_sql
 from creneau_booking.storage.slot_rows import (
     SUPERSEDE,
     SUPERSEDED,
+    SUPERSEDED_COLUMNS,
     SlotKind,
     take_apart,
 )
@@ -72,9 +74,18 @@ SELECT schedule_key, id, version, start, "end", kind_key, last_updated, status, 
 UNION ALL
 SELECT schedule_key, id, version + 1, start, "end", kind_key, $4, NULL, name, NULL, NULL, $4 FROM gone
 """
-_SAY = """
-UPDATE slot SET said = $4::slot_status FROM unnest($2::uuid[], $3::timestamptz[]) AS named (id, start)
-WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id
+_SAY = f"""
+WITH told AS (
+  UPDATE slot SET said = $4::slot_status,
+    status = CASE WHEN places IS NULL THEN slot.status
+      ELSE {status_sql("$4::slot_status", left_sql("slot", "slot.kind_key"))} END,
+    version = slot.version + (places IS NOT NULL)::integer,
+    last_updated = CASE WHEN places IS NULL THEN slot.last_updated ELSE $5 END
+  FROM unnest($2::uuid[], $3::timestamptz[]) AS named (id, start)
+  WHERE slot.schedule_key = $1 AND slot.start = named.start AND slot.id = named.id
+  RETURNING {SUPERSEDED}, new.version > old.version AS is_new
+)
+{SUPERSEDE} SELECT {SUPERSEDED_COLUMNS} FROM told WHERE is_new
 """
 _KIND = """
 INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words)
@@ -351,10 +362,11 @@ class OpeningStore:
         if change.vanish:
             await connection.execute(_REMOVE, key, *_places(change.vanish), moment)
         if change.withdrawn:
-            await connection.execute(_SAY, key, *_places(change.withdrawn), "busy-unavailable")
+            await connection.execute(_SAY, key, *_places(change.withdrawn), "busy-unavailable", moment)
         if change.reopened:
-            await connection.execute(_SAY, key, *_places(change.reopened), "free")
+            await connection.execute(_SAY, key, *_places(change.reopened), "free", moment)
             await rejudge(connection, [key], moment)
+            note_freed(connection, [(UUID(s.id), utc(s.start)) for s in change.reopened], now)
         appear = change.appear[: self._limits.at_once_max]
         if appear:
             await self._insert(connection, key, plan, appear, moment)

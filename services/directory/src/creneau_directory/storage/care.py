@@ -1,8 +1,9 @@
 """The index of people's search: one row a situation, kept in the transaction that changes what it is made of.
 
-Rows are made by `domain.care.situation` of a role and what it refers to; who changes one of these locks the others (FOR
-SHARE), so that two changes at once do not leave a row of the state before one of them. What would touch too many rows at
-once, or was written past the API, is put down in `care_due` and done by the worker.
+Rows are made by `domain.care.situation` of a role and what it refers to. Who makes a row again holds a lock of its own
+until the transaction ends, so that two changes at once do not leave a row of the state before one of them; the entries
+themselves are not locked: two who each write one entry of a situation would wait for each other. What would touch too
+many rows at once, or was written past the API, is put down in `care_due` and done by the worker.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ _PARAMETER = {
 }
 """type → the search parameter of the role that refers to it"""
 
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('care ' || role, 0)) FROM unnest($1::text[]) AS role"
 _ROLES = "SELECT id, content FROM practitioner_role WHERE id = ANY($1::text[]) AND NOT deleted"
 _UPSERT = """
 INSERT INTO care_situation (role, practitioner, terms, facets, latitude, longitude, label)
@@ -89,6 +91,7 @@ async def put_off(connection: Connection, resource_type: str, ids: Sequence[str]
 
 async def refresh(connection: Connection, roles: Sequence[str]) -> None:
     """Make the rows of these PractitionerRoles (ids) again; those that are gone have none."""
+    await connection.execute(_LOCK, sorted(roles))
     situations = await situations_of(connection, roles)
     made = {situation.role for situation in situations}
     gone = [role for role in roles if role not in made]
@@ -114,7 +117,7 @@ async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Si
         ids = sorted({id_ for role in found for id_ in _referred(role, element)})
         rows = (
             await connection.fetch(
-                f"SELECT id, content FROM {table} WHERE id = ANY($1::text[]) AND NOT deleted ORDER BY id FOR SHARE",
+                f"SELECT id, content FROM {table} WHERE id = ANY($1::text[]) AND NOT deleted",
                 ids,
             )
             if ids

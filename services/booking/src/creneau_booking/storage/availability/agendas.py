@@ -154,7 +154,7 @@ async def keep_agendas(connection: Connection, schedules: Sequence[int], now: da
 async def rejudge(connection: Connection, schedules: Sequence[int], now: datetime) -> None:
     """Slots of these agendas (keys) that nobody has are again what the agenda says, and whether its people are taken. Beside
     nobody who takes or frees them."""
-    note_awaited(connection, await connection.fetch(_REJUDGE, list(schedules), now), now)
+    note_awaited(connection, await connection.fetch(_REJUDGE, sorted(set(schedules)), now), now)
 
 
 async def is_gone(connection: Connection, reference: str) -> bool:

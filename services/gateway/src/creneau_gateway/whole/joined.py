@@ -75,7 +75,11 @@ class Whole:
             name="creneau",
             base_url=self._base_url,
             resources=sorted(resources, key=lambda resource: str(resource["type"])),
-            operations=[o for definition, o in operations.items() if definition not in placed],
+            operations=[
+                o
+                for definition, o in operations.items()
+                if definition not in placed or f"${o['name']}" in OPERATION_ADDRESSES
+            ],
         )
 
     async def operations(self) -> list[Resource]:

@@ -297,6 +297,7 @@ def test_no_name_of_a_person_is_a_label() -> None:
     }
     assert labels == {
         *(
+            "change",
             "channel",
             "consumer",
             "data_class",

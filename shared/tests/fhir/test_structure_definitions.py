@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def own_extensions() -> set[str]:
         for path in (ROOT / folder).rglob("src/**/*.py" if folder == "services" else "*.py"):
             for text in texts(ast.parse(path.read_text())):
                 for part in text.split(OWN)[1:]:
-                    name = part.partition("'")[0].partition("|")[0].strip()
+                    name = re.split(r"['\"|]", part)[0].strip()
                     if name:
                         found.add(OWN + name)
     return found

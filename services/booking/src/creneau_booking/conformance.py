@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from creneau_booking.api.agendas_said import with_synchronisation
 from creneau_booking.api.deadlines import WithDeadlines
-from creneau_booking.api.nothing_free import why_nothing_is_free
 from creneau_booking.api.slots import ConsumersSlots
 from creneau_booking.domain.own_words import OWN
+from creneau_booking.operations.nothing_free import why_nothing_is_free
 from creneau_booking.settings import BookingSettings
 from creneau_booking.stores import Stores
 from creneau_booking.views.sas import SasView

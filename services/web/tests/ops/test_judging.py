@@ -331,7 +331,8 @@ def test_likely_causes_are_named_before_what_follows_from_them() -> None:
 
 
 def test_what_is_shared_with_others_is_named() -> None:
-    """Stale agendas, unreadable calendars, what the SAS platform does not take; and nothing of it while all is well."""
+    """Stale agendas, unreadable calendars, what the SAS platform does not take, slots that cannot be made; and nothing of it
+    while all is well."""
     reports = {key("creneau_sas_reports_total", outcome=o): 0.0 for o in ("told", "again", "refused")}
     numbers = {
         key("creneau_agendas_not_up_to_date"): 3.0,
@@ -340,10 +341,13 @@ def test_what_is_shared_with_others_is_named() -> None:
     }
     world = well().process("booking-worker", {**well().memory.processes["booking-worker"].now(), **numbers})
     told = {**reports, key("creneau_sas_reports_total", outcome="refused"): 4.0}
-    world.process("booking-api-1", reports, told)
+    unmade = key("creneau_openings_failed_total")
+    world.process("booking-api-1", {**reports, unmade: 1.0}, {**told, unmade: 6.0})
     whom = {(line.rule.code, line.name) for line in world.lines() if line.section == "whom"}
-    assert {("stale", "3"), ("calendars", "2"), ("sas", "4")} <= whom
-    assert [line for line in well().lines() if line.rule.code in ("stale", "calendars", "sas")] == []
+    assert {("stale", "3"), ("calendars", "2"), ("sas", "4"), ("openings", "5")} <= whom
+    assert [
+        line for line in well().lines() if line.rule.code in ("stale", "calendars", "sas", "openings")
+    ] == []
 
 
 def test_page_and_alerts_agree() -> None:

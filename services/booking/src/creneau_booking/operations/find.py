@@ -14,6 +14,7 @@ import orjson
 
 from creneau_booking.domain.joint import Series, Together
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.operations.agenda_remarks import remark, remarks_on
 from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import (
@@ -29,7 +30,6 @@ from creneau_booking.operations.references import id_of
 from creneau_booking.operations.services import of_services
 from creneau_booking.operations.soonest_query import CURSORS, pairs_of
 from creneau_booking.storage.agenda import actors_of_schedules
-from creneau_booking.storage.agenda_states import remark, remarks_on
 from creneau_booking.storage.candidates import Period
 from creneau_booking.storage.joint_agendas import visits_of, zones_of
 from creneau_booking.storage.logical import identified

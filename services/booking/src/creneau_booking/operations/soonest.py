@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from creneau_booking.operations.agenda_remarks import remark, remarks_on
 from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.soonest_query import (
@@ -17,7 +18,6 @@ from creneau_booking.operations.soonest_query import (
     pairs_of,
     sought,
 )
-from creneau_booking.storage.agenda_states import remark, remarks_on
 from creneau_booking.storage.logical import identified
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.soonest import First, Soonest, SoonestSearch, Sought

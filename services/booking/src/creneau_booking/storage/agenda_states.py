@@ -8,7 +8,6 @@ from typing import Literal
 
 from creneau_booking.storage.availability.freshness import is_fresh
 from creneau_shared.database.pool import Connection
-from creneau_shared.errors import Issue
 
 AgendaState = Literal["no-free-slot", "agenda-not-connected", "agenda-not-up-to-date"]
 
@@ -44,17 +43,6 @@ SELECT agenda.schedule_key, NOT {is_fresh("agenda", "$2::timestamptz")} AS stale
         'status=entered-in-error'])) AS connected
 FROM agenda WHERE agenda.schedule_key = ANY($1::bigint[])
 """
-_WORDS: dict[AgendaState, tuple[str, str]] = {
-    "no-free-slot": ("Aucun créneau libre", "No free slot"),
-    "agenda-not-connected": (
-        "L'agenda n'est pas relié à ce service : appelez pour prendre rendez-vous",
-        "The agenda is not connected to this service: call to book",
-    ),
-    "agenda-not-up-to-date": (
-        "L'agenda n'est plus à jour : ses créneaux ne sont pas proposés tant que son logiciel ne les a pas confirmés",
-        "The agenda is not up to date: its slots are not offered until its software has confirmed them",
-    ),
-}
 
 
 async def agendas_of(connection: Connection, references: Sequence[str]) -> frozenset[int]:
@@ -78,29 +66,3 @@ async def state_of(connection: Connection, agendas: Sequence[int], now: datetime
     if not connected:
         return "agenda-not-connected"
     return "agenda-not-up-to-date" if all(row["stale"] for row in connected) else "no-free-slot"
-
-
-async def remarks_on(
-    connection: Connection, references: Sequence[str], shown: frozenset[int], now: datetime
-) -> list[Issue]:
-    """For each of these of whose agendas none is among those that are `shown` (keys): why."""
-    issues = []
-    for reference in dict.fromkeys(references):
-        agendas = await agendas_of(connection, [reference])
-        if not agendas & shown:
-            issues.append(remark(await state_of(connection, sorted(agendas), now), reference))
-    return issues
-
-
-def remark(state: AgendaState, reference: str = "") -> Issue:
-    """What is said of it in a searchset; `reference`: of whom."""
-    fr, en = _WORDS[state]
-    about = f" ({reference})" if reference else ""
-    return Issue(
-        "informational",
-        f"{fr}{about}.",
-        f"{en}{about}.",
-        severity="information",
-        details_code=state,
-        diagnostics=reference or None,
-    )

@@ -78,6 +78,7 @@ RULES = _rules(
     Rule("relay", "events-are-not-published", ("CreneauNoRelay",)),
     Rule("route", "answers-are-5xx"),
     Rule("feed", "a-softwares-agendas-are-refused", ("CreneauFeedRefused",)),
+    Rule("openings", "slots-are-not-made-from-rules", ("CreneauOpeningsWait",)),
     Rule("stale", "agendas-are-not-up-to-date", ("CreneauAgendasStale",)),
     Rule("calendars", "calendars-elsewhere-are-not-read", ("CreneauCalendarsUnread",)),
     Rule("sas", "the-sas-platform-is-not-told", ("CreneauSasRefuses",)),
@@ -119,6 +120,7 @@ WANTED = frozenset(
         "creneau_notification_lateness_seconds_bucket",
         "creneau_notification_messages_total",
         "creneau_notification_overdue",
+        "creneau_openings_failed_total",
         "creneau_outbox_lag_seconds",
         "creneau_process_info",
         "creneau_rehearsal_failing_timestamp_seconds",
@@ -334,11 +336,13 @@ SHARED = (
     ("calendars", "creneau_external_calendars_failing", "unread"),
 )
 """Of what is shared with others: rule, how many are bad, what is bad about them."""
+UNMADE_MAX = 2.0
+"""agendas whose slots could not be made from their rules, by times: one that states something odd is no trouble of ours"""
 
 
 def _shared(memory: Memory, now: float) -> list[Line]:
     """Agendas that are not offered, as their software has not synchronised them in time; calendars elsewhere that cannot be
-    read; appointments that the SAS platform does not take."""
+    read; appointments that the SAS platform does not take; agendas whose slots cannot be made from their rules."""
     lines = []
     for rule, name, why in SHARED:
         count = max((value for _, value in _all(memory, name)), default=0.0)
@@ -348,6 +352,9 @@ def _shared(memory: Memory, now: float) -> list[Line]:
     untold = figures.increase(seen, "creneau_sas_reports_total", _is_untold, now - JUDGED_S)
     if untold:
         lines.append(Line("whom", RULES["sas"], f"{untold:.0f}", "bad", None, {}, ("untold",)))
+    unmade = figures.increase(seen, "creneau_openings_failed_total", lambda _: True, now - JUDGED_S)
+    if unmade > UNMADE_MAX:
+        lines.append(Line("whom", RULES["openings"], f"{unmade:.0f}", "bad", None, {}, ("unmade",)))
     return lines
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from creneau_booking.storage.agenda_states import remarks_on
+from creneau_booking.operations.agenda_remarks import remarks_on
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.rest.exchange import FhirRequest

@@ -1,0 +1,48 @@
+"""Why somebody's agendas show nothing, as a searchset says it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from creneau_booking.storage.agenda_states import AgendaState, agendas_of, state_of
+from creneau_shared.database.pool import Connection
+from creneau_shared.errors import Issue
+
+_WORDS: dict[AgendaState, tuple[str, str]] = {
+    "no-free-slot": ("Aucun créneau libre", "No free slot"),
+    "agenda-not-connected": (
+        "L'agenda n'est pas relié à ce service : appelez pour prendre rendez-vous",
+        "The agenda is not connected to this service: call to book",
+    ),
+    "agenda-not-up-to-date": (
+        "L'agenda n'est plus à jour : ses créneaux ne sont pas proposés tant que son logiciel ne les a pas confirmés",
+        "The agenda is not up to date: its slots are not offered until its software has confirmed them",
+    ),
+}
+
+
+async def remarks_on(
+    connection: Connection, references: Sequence[str], shown: frozenset[int], now: datetime
+) -> list[Issue]:
+    """For each of these of whose agendas none is among those that are `shown` (keys): why."""
+    issues = []
+    for reference in dict.fromkeys(references):
+        agendas = await agendas_of(connection, [reference])
+        if not agendas & shown:
+            issues.append(remark(await state_of(connection, sorted(agendas), now), reference))
+    return issues
+
+
+def remark(state: AgendaState, reference: str = "") -> Issue:
+    """What is said of it in a searchset; `reference`: of whom."""
+    fr, en = _WORDS[state]
+    about = f" ({reference})" if reference else ""
+    return Issue(
+        "informational",
+        f"{fr}{about}.",
+        f"{en}{about}.",
+        severity="information",
+        details_code=state,
+        diagnostics=reference or None,
+    )

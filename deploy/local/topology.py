@@ -192,6 +192,7 @@ class Topology:
             own["KAFKA_BROKER"] = "in-memory"
         if service == "booking":
             own["BULK_PUBLISH_FOLDER"] = str(self.folder.published)
+            own["BULK_PUBLISH_INTERVAL_S"] = "60"  # whoever tries it out sees it soon
         return self.environment(name, **own)
 
     def _contact_environment(self, service: str) -> dict[str, str]:

@@ -54,10 +54,15 @@ def wanted(agenda: Agenda, patient: str, index: int = 0, status: str = "proposed
     return appointment(status, slots=[agenda.slots[index]], patient=patient, start=agenda.at(index))
 
 
+def matches(bundle: Resource) -> list[Resource]:
+    """What was found, without what is said of it."""
+    return [entry["resource"] for entry in bundle.get("entry", ()) if entry["search"]["mode"] == "match"]
+
+
 async def free_slots(caller: Caller, agenda: Agenda, **query: str) -> list[str]:
     answer = await caller.get("Slot", schedule=agenda.id, **query)
     assert answer.status_code == 200, answer.text
-    return [entry["resource"]["id"] for entry in answer.json().get("entry", ())]
+    return [found["id"] for found in matches(answer.json())]
 
 
 async def proposed(caller: Caller, agenda: Agenda, **given: Any) -> list[str]:
@@ -66,10 +71,7 @@ async def proposed(caller: Caller, agenda: Agenda, **given: Any) -> list[str]:
         "Appointment/$find", parameters(**period, schedule=ref(f"Schedule/{agenda.id}"), **given)
     )
     assert answer.status_code == 200, answer.text
-    return [
-        entry["resource"]["slot"][0]["reference"].removeprefix("Slot/")
-        for entry in answer.json().get("entry", ())
-    ]
+    return [found["slot"][0]["reference"].removeprefix("Slot/") for found in matches(answer.json())]
 
 
 @pytest.fixture

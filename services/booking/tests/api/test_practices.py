@@ -41,7 +41,8 @@ async def booked(caller: Caller, surgery: Surgery, who: str, index: int = 0) -> 
 async def ids(caller: Caller, path: str) -> list[str]:
     answer = await caller.get(path)
     assert answer.status_code == 200, answer.text
-    return [entry["resource"]["id"] for entry in answer.json().get("entry", ())]
+    entries = answer.json().get("entry", ())
+    return [entry["resource"]["id"] for entry in entries if entry.get("search", {}).get("mode") != "outcome"]
 
 
 async def test_a_practice_sees_the_appointments_of_its_agendas_and_their_patients(

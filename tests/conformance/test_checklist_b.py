@@ -78,7 +78,7 @@ def test_item_20_every_standard_parameter_is_declared_and_answers(system: httpx.
     assert set((STANDARD[kind] + " " + COMMON).split()) <= set(declared)
     samples = {"date": "2030-01-01", "number": "1", "quantity": "1", "special": "47.2|-1.5|1|km"}
     for name, parameter in declared.items():
-        by_name = {"_filter": "_id eq x", "bookable": "true"}
+        by_name = {"_filter": "_id eq x", "bookable": "true", "near-insee-code": "35238|10|km"}
         value = by_name.get(name) or samples.get(parameter["type"], "valeur")
         answer = system.get(
             f"/{kind}", params={name: value, "_count": 1}, headers={"Prefer": "handling=strict"}

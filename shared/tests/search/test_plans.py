@@ -26,11 +26,13 @@ VALUES = {
     "reference": "Patient/77",
     "uri": "urn:s:77",
     "number": "77",
+    "quantity": "77",
     "special": "48.07|2.07|1|km",
 }
 
 BY_NAME = {
     "_id": "id77",
+    "near-insee-code": "35238|1|km",
     "_lastUpdated": "2020-02-03",
     "_text": "w77 -autre",
     "_content": '"word w77"',

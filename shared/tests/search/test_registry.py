@@ -108,8 +108,9 @@ def test_a_parameter_of_several_types_tells_where_it_looks_in_each() -> None:
 def test_storage_needs_follow_from_the_parameters() -> None:
     """A type has the side tables that its parameters need, and no other."""
     needs = storage_needs("Location")
-    assert (needs.strings, needs.dates, needs.numbers, needs.position) == (True, False, False, True)
+    assert (needs.strings, needs.dates, needs.numbers, needs.position) == (True, True, True, True)
     assert storage_needs("Appointment").numbers
+    assert not storage_needs("Endpoint").dates
     assert not storage_needs("Slot").position
 
 

@@ -56,7 +56,7 @@ async def offered(callers: Callers, who: str, agenda: Agenda) -> tuple[bool, boo
     answer = await caller.post("Appointment", wanted)
     proposals = [e for e in proposed.get("entry", ()) if e["resource"]["resourceType"] == "Appointment"]
     return (
-        bool(found.get("entry")),
+        any(e["search"]["mode"] == "match" for e in found.get("entry", ())),
         bool(proposals),
         answer.status_code,
         code(answer) if answer.status_code >= 400 else "",

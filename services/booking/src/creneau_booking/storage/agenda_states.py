@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from creneau_booking.storage.availability.freshness import is_fresh
+from creneau_booking.storage.unshown import real_slot
 from creneau_shared.database.pool import Connection
 
 AgendaState = Literal["no-free-slot", "agenda-not-connected", "agenda-not-up-to-date"]
@@ -41,7 +42,7 @@ SELECT agenda.schedule_key, NOT {is_fresh("agenda", "$2::timestamptz")} AS stale
     WHERE named.schedule_key = agenda.schedule_key
       AND (endpoint.deleted OR endpoint.terms && ARRAY['status=off', 'status=suspended', 'status=error',
         'status=entered-in-error'])) AS connected
-FROM agenda WHERE agenda.schedule_key = ANY($1::bigint[])
+FROM agenda WHERE agenda.schedule_key = ANY($1::bigint[]) AND {real_slot("agenda")}
 """
 
 

@@ -215,6 +215,12 @@ class Walk:
         yield "move: taken"
         visitor.open(f"{own}/annuler")
         yield "cancel"
+        visitor.open(f"/liste-attente?rendez-vous={own.rpartition('/')[2]}")
+        yield "waiting list: joining"
+        visitor.page.locator("main form button").last.click()
+        yield "appointments, one waited for"
+        visitor.page.locator("a[href^='/liste-attente/']").first.click()
+        yield "waiting list"
 
     def _everything_else(self, visitor: Visitor) -> Iterator[str]:
         """Pages whose address is always the same, and those to which links lead; each kind once."""

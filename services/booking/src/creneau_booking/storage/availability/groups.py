@@ -79,7 +79,7 @@ FROM place JOIN slot ON {_FULL_KEY} JOIN schedule ON schedule.key = place.schedu
 _RESIZE = f"""
 WITH place AS MATERIALIZED (
   SELECT slot.schedule_key, slot.start, slot.id, {_LEFT} AS left
-  FROM slot WHERE slot.schedule_key = (SELECT key FROM schedule WHERE id = $1) AND slot.places IS NOT NULL AND slot."end" > $2
+  FROM slot WHERE slot.schedule_key = (SELECT key FROM schedule WHERE id = $1) AND slot.places IS NOT NULL
   ORDER BY 1, 2, 3 FOR UPDATE OF slot
 ), changed AS (
   UPDATE slot SET places = place.left, status = {status_sql("slot.said", "place.left")}, version = slot.version + 1,

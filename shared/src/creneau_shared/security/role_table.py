@@ -35,6 +35,8 @@ class OperationRow:
     """what stands in for a right, or narrows it"""
     scope: str | None = None
     """a scope without which nobody may, whatever their role"""
+    is_open: bool = False
+    """of one on the base: whether nobody needs a token, as what it takes is open to everybody"""
 
 
 OPERATE = "creneau/operate"
@@ -48,7 +50,7 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "book": OperationRow(
         ("Appointment", "c"), "an appointment that is changed or replaced must be the caller's"
     ),
-    "bulk-publish": OperationRow(("Slot", "s"), "open to everybody: what a patient could book"),
+    "bulk-publish": OperationRow(("Slot", "s"), "open to everybody: what a patient could book", is_open=True),
     "calendar-feed": OperationRow(("Schedule", "u"), "on an agenda of the caller's own practices"),
     "follow-calendar": OperationRow(("Schedule", "u"), "on an agenda of the caller's own practices"),
     "sync-slots": OperationRow(("Slot", "u"), "on an agenda of the caller's own practices"),

@@ -99,7 +99,7 @@ def _is_open(server: FhirServer, path: str, method: str) -> bool:
         operation = next(o for o in server.operations if f"${o.code}" == name)
         row = OPERATIONS.get(operation.code)
         if operation.right is not None:
-            return _reads_what_is_public(server, operation.right, operation)
+            return row is not None and row.is_open and server.service.policy.anonymous_read
         return row is None or row.scope is None
     if not server.service.policy.anonymous_read:
         return False
@@ -119,14 +119,6 @@ def _is_open(server: FhirServer, path: str, method: str) -> bool:
     kinds = [part for part in parts if part[:1].isupper()]
     reads = method in ("get", "head") or name == "_search"
     return reads and bool(kinds) and kinds[-1] in PUBLIC
-
-
-def _reads_what_is_public(server: FhirServer, right: tuple[str, str], operation: Operation) -> bool:
-    """Whether an operation asks for no more than to read what everybody may read. What is answered later is nobody's without
-    a token: they could not come back for it."""
-    kind, action = right
-    readable = kind in PUBLIC and action in ("r", "s")
-    return server.service.policy.anonymous_read and readable and not operation.later
 
 
 # -- what is described once -------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ RUNS = {"browser": "browser", "e2e": "make run", "resilience": "make run"}
 """Folder of tests → whose whole system it shares: with `--dist loadgroup` each system is one worker's."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks, or it hands every test to whoever is free
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a running system stay together, whatever else runs beside them."""
     for item in items:

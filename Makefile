@@ -40,7 +40,9 @@ scale-data: $(RUN) ## a fictional France into a directory: DATABASE_URL, [PROFES
 
 test: $(DEV) ## every test but the slow ones
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser)
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" tests/e2e tests/resilience tests/browser
+	@echo "Two whole systems side by side: what crosses services, and the pages in a browser …"
+	@$(BIN)/pytest -m "not slow" tests/browser & pages=$$!; \
+	  $(BIN)/pytest -m "not slow" tests/e2e tests/resilience; code=$$?; wait $$pages && exit $$code
 
 test-slow: $(DEV) ## long resilience and load tests
 	$(BIN)/pytest -m slow

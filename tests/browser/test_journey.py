@@ -187,9 +187,11 @@ def test_p7_two_race_for_the_last_time(visitors: Visiting) -> None:
     """Both see it; one has it. The other reads which time was lost and goes on with one of the nearest, in one action,
     and has lost no choice."""
     first, second = visitors(Somebody()), visitors(Somebody())
+    first.look_for_times()
+    times = first.page.url
     for one in (first, second):
         one.log_in()
-        one.look_for_times()
+        one.page.goto(times)  # of one professional, whoever comes first in the results by now
         one.choose()
         one.identify()  # both are known from here on
         one.press("Modifier")

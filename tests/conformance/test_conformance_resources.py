@@ -12,8 +12,8 @@ from lxml import etree
 
 from creneau_gateway.conformance.search import PARAMETERS
 from creneau_shared.fhir.profiles import SUPPORTED, profile_issues
-from creneau_shared.fhir.text import fold
 from creneau_shared.fhir.validation import validate
+from creneau_shared.spelling import fold
 from tests.conformance import sas_facts
 from tests.conformance.builders import resources
 from tests.fixtures.stack import Stack

@@ -13,7 +13,7 @@ from shared.tests.search.store import Store, ddl, insert
 
 from creneau_shared.fhir.search.name_words import found_by_words, phrases, same_saint, text_starts
 from creneau_shared.fhir.search.registry import REGISTRY, parameters_of
-from creneau_shared.fhir.text import fold
+from creneau_shared.spelling import fold
 
 TYPES = ["HealthcareService", "Location", "Organization", "Practitioner"]
 

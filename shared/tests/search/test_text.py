@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from creneau_shared.fhir.text import contact_key, fold, phonetic
+from creneau_shared.fhir.text import contact_key
+from creneau_shared.spelling import fold, phonetic
 
 
 @pytest.mark.parametrize(

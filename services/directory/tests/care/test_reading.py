@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from creneau_directory.domain.care.reading import KnownNames, Reader, reader
-from creneau_directory.domain.care.spelling import edit_distance, fold, sound
+from creneau_directory.domain.care.spelling import edit_distance, sound
+from creneau_shared.spelling import fold
 
 NAMES = KnownNames({name: ((name,), 1.0) for name in ("payet", "laval", "goff", "legoff", "rose", "petit")})
 

@@ -8,11 +8,11 @@ import pytest
 
 from creneau_directory.domain.care.plan import SECTORS
 from creneau_directory.domain.care.situation import FACETS
-from creneau_directory.domain.care.spelling import fold
 from creneau_directory.domain.care.vocabulary import FILTERS, KINDS, read_table, vocabulary
 from creneau_directory.operations.care_answer import coding_of
 from creneau_shared.fhir.terminology.catalogue import catalogue
 from creneau_shared.fhir.terminology.issue_codes import ISSUE_CODES
+from creneau_shared.spelling import fold
 
 CARES = vocabulary().cares
 

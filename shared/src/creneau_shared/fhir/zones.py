@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from creneau_shared.clock import ZONES, zone_named
 from creneau_shared.errors import Issue
-from creneau_shared.fhir.text import fold
 from creneau_shared.postal_codes import postal_code
+from creneau_shared.spelling import fold
 
 TIME_ZONE = "https://creneau.sante.fr/fhir/StructureDefinition/time-zone"
 """Our extension (code: an IANA name) on Location, Schedule, HealthcareService: HL7's own may stand on none of them."""

@@ -10,7 +10,6 @@ from creneau_directory.domain.care.criteria import Near
 from creneau_directory.domain.care.plan import Step, Wanted, order_of, steps
 from creneau_directory.domain.care.reading import Intent, KnownNames, reader
 from creneau_directory.domain.care.situation import term_of
-from creneau_directory.domain.care.spelling import fold
 from creneau_directory.domain.care.vocabulary import FILTERS, vocabulary
 from creneau_directory.operations.care_answer import outcomes, understood
 from creneau_directory.operations.definitions import parameter, read_operation
@@ -31,6 +30,7 @@ from creneau_shared.fhir.search.sql import RowPlace
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.ids import new_id
 from creneau_shared.security.access import Access
+from creneau_shared.spelling import fold
 
 COUNT_DEFAULT = 20
 COUNT_MAX = 100

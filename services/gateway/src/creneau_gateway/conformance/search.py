@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.search.parameters import HL7_CANONICAL
 from creneau_shared.fhir.storage.store import Resource
-from creneau_shared.fhir.text import fold
+from creneau_shared.spelling import fold
 
 Query = Sequence[tuple[str, str]]
 Kind = Literal["token", "string", "uri", "reference", "composite"]

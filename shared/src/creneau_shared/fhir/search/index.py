@@ -20,7 +20,8 @@ from creneau_shared.fhir.search.quantities import common_unit, unit_of
 from creneau_shared.fhir.search.registry import parameters_of
 from creneau_shared.fhir.search.terms import bounded, escape, relative_reference
 from creneau_shared.fhir.search.words import has_words, words_vector
-from creneau_shared.fhir.text import contact_key, fold, string_key
+from creneau_shared.fhir.text import contact_key, string_key
+from creneau_shared.spelling import fold
 
 
 class StringEntry(NamedTuple):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from creneau_shared.fhir.text import fold
+from creneau_shared.spelling import fold
 
 START = ":start"
 """Behind a parameter's index name: its texts from each of their words on."""

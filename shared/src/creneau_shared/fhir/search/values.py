@@ -31,7 +31,8 @@ from creneau_shared.fhir.search.request import (
 )
 from creneau_shared.fhir.search.terms import relative_reference
 from creneau_shared.fhir.search.words import WordsError, words_query
-from creneau_shared.fhir.text import contact_key, fold, string_key
+from creneau_shared.fhir.text import contact_key, string_key
+from creneau_shared.spelling import fold
 
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")

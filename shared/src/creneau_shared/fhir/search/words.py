@@ -16,7 +16,7 @@ from functools import lru_cache
 from html import unescape
 from typing import Any
 
-from creneau_shared.fhir.text import fold
+from creneau_shared.spelling import fold
 
 NARRATIVE = "A"
 """The weight of the words of `text.div`."""

@@ -17,7 +17,7 @@ from creneau_shared.fhir.terminology.catalogue import catalogue, value_set_catal
 from creneau_shared.fhir.terminology.expansion import Member, expansion, sources
 from creneau_shared.fhir.terminology.model import CodeSystem, Concept, ValueSet
 from creneau_shared.fhir.terminology.resources import value_set_resource
-from creneau_shared.fhir.text import fold
+from creneau_shared.spelling import fold
 
 Resource = dict[str, Any]
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from creneau_directory.domain.care.spelling import SMALL, Alike, fold, joined
+from creneau_directory.domain.care.spelling import SMALL, Alike, joined
 from creneau_directory.domain.care.vocabulary import read_table
 from creneau_french.communes import communes
+from creneau_shared.spelling import fold
 
 PlaceKind = Literal["arrondissement", "commune", "postal-code", "department", "region"]
 

@@ -12,8 +12,9 @@ from itertools import pairwise, product
 from typing import Literal
 
 from creneau_directory.domain.care.places import Gazetteer, Place, gazetteer
-from creneau_directory.domain.care.spelling import SMALL, fold, joined, stem
+from creneau_directory.domain.care.spelling import SMALL, joined, stem
 from creneau_directory.domain.care.vocabulary import FILTERS, Term, Vocabulary, vocabulary
+from creneau_shared.spelling import fold
 
 WORDS_MAX = 40
 """of a text; what follows is not read"""

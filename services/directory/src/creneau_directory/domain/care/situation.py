@@ -20,9 +20,10 @@ from typing import Any
 from zlib import crc32
 
 from creneau_directory.domain.care.places import Gazetteer
-from creneau_directory.domain.care.spelling import SMALL, fold, joined
+from creneau_directory.domain.care.spelling import SMALL, joined
 from creneau_directory.domain.care.vocabulary import Vocabulary
 from creneau_directory.domain.ror.visibility import is_sensitive
+from creneau_shared.spelling import fold
 
 Resource = Mapping[str, Any]
 

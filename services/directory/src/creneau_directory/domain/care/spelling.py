@@ -3,14 +3,11 @@ and edit distance."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
-_NOT_WORD = re.compile(r"[\W_]+")
+from creneau_shared.spelling import fold, phonetic
 
 SMALL = frozenset(
     [
@@ -45,51 +42,17 @@ HEARD_MIN = 3
 EDITS_FROM = ((5, 1), (8, 2))
 """from how many letters on how many of them may be wrong, missing, added or changed about"""
 
-# Spelling → sound, in this order, on folded text: French written forms that are heard alike.
-_SOUNDS = tuple(
-    (re.compile(pattern), sound)
-    for pattern, sound in (
-        (r"psych", "psik"),
-        (r"ph", "f"),
-        (r"tch|s?ch|sh", "C"),
-        (r"th", "t"),
-        (r"h", ""),
-        (r"eau|au", "o"),
-        (r"ou", "U"),
-        (r"[ae]in|[ae]im|ym|yn", "in"),
-        (r"ai|ei|ay|ey", "e"),
-        (r"oe|eu", "e"),
-        (r"y", "i"),
-        (r"gu(?=[ei])", "G"),
-        (r"g(?=[ei])", "j"),
-        (r"sc(?=[ei])|c(?=[ei])", "s"),
-        (r"qu|[cqk]+", "k"),
-        (r"w", "v"),
-        (r"x|z", "s"),
-        (r"m(?=[bp])", "n"),
-        (r"(.)\1+", r"\1"),
-        (r"(?<=..)[estdp]+\b", ""),
-    )
-)
-
-
-@lru_cache(maxsize=16_384)
-def fold(text: str) -> str:
-    """Lower case, no accents or ligatures, each run of punctuation and blanks one blank."""
-    lowered = text.casefold()
-    if not lowered.isascii():
-        decomposed = unicodedata.normalize("NFKD", lowered.translate(_LIGATURES))
-        lowered = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-    return _NOT_WORD.sub(" ", lowered).strip()
+# What everyday words need beside what names do.
+_SPELT = (("psych", "psik"), ("tch", "ch"))
 
 
 @lru_cache(maxsize=16_384)
 def sound(text: str) -> str:
     """How a French speaker hears a text, roughly: `ofthalmo` as `ophtalmo`, `Lefebvre` nearly as `Lefèvre`."""
-    heard = fold(text).replace("ault", "o").replace("bv", "v")
-    for pattern, replacement in _SOUNDS:
-        heard = pattern.sub(replacement, heard)
-    return heard.lower().replace(" ", "")
+    spelt = fold(text)
+    for written, heard in _SPELT:
+        spelt = spelt.replace(written, heard)
+    return phonetic(spelt).replace(" ", "")
 
 
 def stem(word: str) -> str:

@@ -9,8 +9,9 @@ from functools import cache
 from typing import Literal
 
 from creneau_directory.domain.care.places import gazetteer
-from creneau_directory.domain.care.spelling import SMALL, fold
+from creneau_directory.domain.care.spelling import SMALL
 from creneau_directory.domain.care.vocabulary import Term, vocabulary
+from creneau_shared.spelling import fold
 
 Group = Literal["speciality", "motive", "professional", "place"]
 GROUPS: tuple[Group, ...] = ("speciality", "motive", "professional", "place")

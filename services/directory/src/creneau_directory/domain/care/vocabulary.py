@@ -15,7 +15,8 @@ from functools import cache, cached_property
 from importlib.resources import files
 from typing import Literal, get_args
 
-from creneau_directory.domain.care.spelling import Alike, content_of, fold
+from creneau_directory.domain.care.spelling import Alike, content_of
+from creneau_shared.spelling import fold
 
 TermKind = Literal[
     "care", "motive", "mode", "sector", "gender", "language", "accessibility", "new-patient",

@@ -258,6 +258,19 @@ class TestRules:
         answer = await callers.patient(camille).patch(f"Appointment/{booked.id}", arrived)
         assert (answer.status_code, code(answer)) == (403, "status-not-yours")
 
+    async def test_who_has_arrived_is_the_practices_to_send_away(
+        self, callers: Callers, booked: Stored, camille: str
+    ) -> None:
+        """As the table of the states says: a patient cancels what is to come."""
+        path = f"Appointment/{booked.id}"
+        arrived = [{"op": "replace", "path": "/status", "value": "arrived"}]
+        assert (await callers.software().patch(path, arrived)).status_code == 200
+        for cancel in (callers.patient(camille).patch(path, CANCELLED),
+                       callers.patient(camille).post(f"{path}/$cancel", parameters())):  # fmt: skip
+            answer = await cancel
+            assert (answer.status_code, code(answer)) == (403, "status-not-yours")
+        assert (await callers.software().patch(path, CANCELLED)).status_code == 200
+
     async def test_a_patient_changes_time_only_by_reschedule(
         self, callers: Callers, agenda: Agenda, booked: Stored, camille: str
     ) -> None:

@@ -32,6 +32,7 @@ from services.booking.tests.life.world import (
     rule_of,
     _version,
 )
+from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.surgery import hear, role_resource
 
 from creneau_booking.storage.appointment_mapper import REPLACES
@@ -131,9 +132,11 @@ class Life(RuleBasedStateMachine):
             said += " " + ",".join(
                 c.get("code", "") for i in response.json().get("issue", ()) for c in i["details"].get("coding", ())
             )
+        if isinstance(body, dict) and body.get("resourceType") == "Appointment":
+            said += f" {body['id'][-6:]} {body['status']}"
         note(f"{trial.now:%d %H:%M:%S} {what}{said}")
         if not (trial.is_guess and trial.is_unsure):
-            assert allowed == accepted, f"{what}: the model says {allowed}, the answer is{said}"
+            assert allowed == accepted, f"{what}: the model says {allowed} ({trial.why}), the answer is{said}"
         if accepted:
             assert not trial.told, f"offered without need: {trial.told}"
             self.model = trial
@@ -154,6 +157,11 @@ class Life(RuleBasedStateMachine):
         visits = {row["id"]: row["status"] for row in await pool.fetch(_VISITS)}
         expected = {visit.id: visit.status for visit in self.model.visits.values()}
         assert visits == expected, _difference(visits, expected)
+
+    def teardown(self) -> None:
+        """Whatever the model believes."""
+        now = self.town.practice.clock.now()
+        self.loop.run(require_one_truth(self.town.practice.database.pool, now, told=True))
 
     # -- choosing --------------------------------------------------------------------------------------------
 

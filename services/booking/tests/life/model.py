@@ -136,6 +136,13 @@ class Model:
     is_unsure: bool = False
     """whether that would have depended on how much time somebody is given to answer"""
 
+    why: str = ""
+    """why it was not allowed"""
+
+    def no(self, why: str) -> bool:
+        self.why = self.why or why
+        return False
+
     # -- what is so ------------------------------------------------------------------------------------------
 
     def add_slot(self, agenda: str, start: datetime, end: datetime, said: str = "free", **more: bool) -> Slot:
@@ -216,28 +223,23 @@ class Model:
 
         return note
 
-    def give_back(self, visit: Visit) -> None:
-        """Its slots, and the time of its people."""
-        note = self._watch()
-        for slot in self.of(visit):
+    def _leave(self, visit: Visit, slots: Iterable[Slot]) -> None:
+        """It has these slots no more."""
+        for slot in slots:
             if slot.by == visit.id:
                 slot.by = None
             if visit.id in slot.guests.values():
                 slot.guests = {who: by for who, by in slot.guests.items() if by != visit.id}
                 self.freed[slot.uid] = None
-        visit.slots = []
-        note()
 
     def end(self, visit: Visit, status: str = "cancelled") -> None:
         """It takes nothing any more."""
-        kept, start, end = list(visit.slots), visit.start, visit.end
-        visit.status, visit.keeps, visit.until = status, None, OPEN_END
-        self.give_back(visit)
+        note = self._watch()
+        self._leave(visit, self.of(visit))
+        visit.status, visit.keeps, visit.until, visit.slots = status, None, OPEN_END, []
         if status == "waitlist":
             visit.start = visit.end = None
-        else:
-            visit.slots, visit.start, visit.end = [], start, end
-        assert all(uid in self.slots for uid in kept)
+        note()
 
     def expire(self, visit: Visit) -> None:
         self.end(visit, "waitlist" if visit.keeps == "offer" else "cancelled")
@@ -314,26 +316,26 @@ class Model:
         found = [self.at(key) for key in keys]
         slots = [slot for slot in found if slot is not None]
         if len(slots) < len(keys):
-            return False
+            return self.no("a slot is not there")
         start, end = part or (min(s.start for s in slots), max(s.end for s in slots))
         self._make_way(visit, slots, start, end)
         held = set(visit.slots)
         new = [slot for slot in slots if slot.uid not in held]
         if any(not self.is_open(slot.agenda) for slot in new):
-            return False
+            return self.no("closed")
         if by_patient and not self._is_the_patients(new, slots):
-            return False
+            return self.no("not a patient's to take")
         if any(one.end != other.start for one, other in pairwise(sorted(slots, key=lambda s: s.start))):
-            return False
+            return self.no("not adjacent")
         if part is not None and part != (slots[0].start, slots[0].end) and not self._is_usable(slots, part, by_patient):
-            return False
+            return self.no("no such part")
         for slot in new:
             if self.status(slot, visit.id) != "free" or slot.guests.get(visit.patient, visit.id) != visit.id:
-                return False
+                return self.no("not free")
         people = {visit.patient, *(who for slot in slots for who in self.people(slot))}
         own = {visit.id, *(f"#{slot.uid}" for slot in slots)}
         if any(self.takers(who, start, end) - own for who in people):
-            return False
+            return self.no("somebody is taken")
         self._exchange(visit, slots, start, end)
         return True
 
@@ -352,12 +354,7 @@ class Model:
 
     def _exchange(self, visit: Visit, slots: Sequence[Slot], start: datetime, end: datetime) -> None:
         note = self._watch()
-        for slot in self.of(visit):
-            if slot not in slots:
-                slot.by = None if slot.by == visit.id else slot.by
-                if visit.id in slot.guests.values():
-                    slot.guests = {who: by for who, by in slot.guests.items() if by != visit.id}
-                    self.freed[slot.uid] = None
+        self._leave(visit, [slot for slot in self.of(visit) if slot not in slots])
         visit.slots, visit.start, visit.end = [slot.uid for slot in slots], start, end
         for slot in slots:
             for low, high in ((slot.start, start), (end, slot.end)):
@@ -401,14 +398,14 @@ class Model:
     ) -> bool:
         """A new visit is held or booked; `instead` of another one, which it replaces."""
         if instead is not None and not self.cancel(instead, by_patient=by_patient):
-            return False
+            return self.no("not in that state, or not theirs")
         if by_patient:
             self._give_up_own(visit, keys)
         confirms = any(self.agendas[key[0]].confirms for key in keys) and by_patient
         visit.status = "pending"
         self.visits[visit.id] = visit
         if not self.take(visit, keys, by_patient=by_patient, part=part):
-            return False
+            return self.no("not in that state, or not theirs")
         if status == "held":
             visit.keeps, visit.until = "hold", self.now + self.hold_time
         elif confirms:
@@ -457,18 +454,18 @@ class Model:
         """What is held, asked for or offered is booked."""
         visit = self.visits[id_]
         if visit.status != "pending":
-            return False
+            return self.no("not in that state, or not theirs")
         if by_patient and (visit.keeps == "asked" or self.has_run_out(visit)):
-            return False
+            return self.no("not in that state, or not theirs")
         if by_patient and visit.keeps == "hold" and visit.account != visit.patient:
-            return False  # the practice holds it for them
+            return self.no("the practice holds it for them")
         if visit.keeps == "asked" and self.has_run_out(visit):
-            return False
+            return self.no("not in that state, or not theirs")
         if visit.replaces is not None and visit.keeps == "offer":
             other = self.visits[visit.replaces]
             if other.status in ("booked", "pending") and other.takes:
                 if by_patient and not self._may_change(other):
-                    return False
+                    return self.no("not in that state, or not theirs")
                 self.end(other)
         if by_patient and any(self.agendas[slot.agenda].confirms for slot in self.of(visit)):
             self._ask(visit)
@@ -481,7 +478,7 @@ class Model:
         """Whether the patient may still cancel or move it."""
         assert visit.start is not None
         if visit.start <= self.now:
-            return False
+            return self.no("not in that state, or not theirs")
         if visit.status == "pending":
             return True
         return all(
@@ -494,9 +491,9 @@ class Model:
             visit.status, visit.waits_for = "cancelled", None
             return True
         if visit.status not in ("pending", "booked", "arrived"):
-            return False
-        if by_patient and not self._may_change(visit):
-            return False
+            return self.no("not in that state, or not theirs")
+        if by_patient and (visit.status == "arrived" or not self._may_change(visit)):
+            return self.no("not in that state, or not theirs")
         self.end(visit)
         visit.waits_for = None
         return True
@@ -505,24 +502,26 @@ class Model:
         """Who waits does not want what is offered, and waits on."""
         visit = self.visits[id_]
         if visit.keeps != "offer":
-            return False
+            return self.no("not in that state, or not theirs")
         self.end(visit, "waitlist")
         return True
 
     def move(self, id_: str, keys: Sequence[Key], *, by_patient: bool) -> bool:
         visit = self.visits[id_]
         if visit.status not in ("pending", "booked"):
-            return False
+            return self.no("not in that state, or not theirs")
         if by_patient:
             if visit.keeps == "offer" or not self._may_change(visit):
-                return False
+                return self.no("not in that state, or not theirs")
             if visit.status == "pending" and self.has_run_out(visit):
-                return False
+                return self.no("has run out")
+            if visit.keeps == "hold" and visit.account != visit.patient:
+                return self.no("the practice holds it for them")
             if [slot.key for slot in self.of(visit)] != list(keys):
                 self._give_up_own(visit, keys, besides=visit.id)
         moved = [slot.key for slot in self.of(visit)] != list(keys)
         if not self.take(visit, keys, by_patient=by_patient):
-            return False
+            return self.no("not in that state, or not theirs")
         if by_patient and moved:
             confirms = any(self.agendas[key[0]].confirms for key in keys)
             if confirms and (visit.status == "booked" or visit.keeps == "asked"):
@@ -540,10 +539,12 @@ class Model:
             "noshow": ("booked",),
             "entered-in-error": ("pending", "booked", "arrived", "fulfilled", "noshow"),
         }
+        if visit.status == status:
+            return True
         if visit.status not in before[status]:
-            return False
+            return self.no("not in that state, or not theirs")
         if status == "noshow" and visit.start is not None and self.now < visit.start:
-            return False
+            return self.no("not in that state, or not theirs")
         if status == "entered-in-error":
             self.end(visit, status)
         else:
@@ -555,7 +556,7 @@ class Model:
         if visit.replaces is not None:
             other = self.visits[visit.replaces]
             if other.status != "booked" or other.patient != visit.patient:
-                return False
+                return self.no("not in that state, or not theirs")
         visit.status, visit.since = "waitlist", self.now
         self.visits[visit.id] = visit
         return True

@@ -125,7 +125,7 @@ class Model:
     synchronised: dict[str, datetime] = field(default_factory=dict)
     closed: dict[str, list[tuple[datetime, datetime]]] = field(default_factory=dict)
     told: list[Offer] = field(default_factory=list)
-    answer_time: timedelta = timedelta(hours=24)
+    answer_time: timedelta = timedelta(days=2)
     """how long a practice may take to answer"""
     hold_time: timedelta = timedelta(minutes=10)
     uids: int = 0

@@ -461,17 +461,23 @@ class Model:
             return self.no("the practice holds it for them")
         if visit.keeps == "asked" and self.has_run_out(visit):
             return self.no("not in that state, or not theirs")
-        if visit.replaces is not None and visit.keeps == "offer":
-            other = self.visits[visit.replaces]
-            if other.status in ("booked", "pending") and other.takes:
-                if by_patient and not self._may_change(other):
-                    return self.no("not in that state, or not theirs")
-                self.end(other)
         if by_patient and any(self.agendas[slot.agenda].confirms for slot in self.of(visit)):
             self._ask(visit)
         else:
+            if not self._give_up_replaced(visit, by_patient=by_patient):
+                return self.no("what it replaces is not theirs to give up any more")
             visit.status, visit.keeps, visit.until = "booked", None, OPEN_END
         visit.waits_for = None
+        return True
+
+    def _give_up_replaced(self, visit: Visit, *, by_patient: bool) -> bool:
+        """Whoever has what they waited for gives up what they had."""
+        other = self.visits.get(visit.replaces or "")
+        if other is None or other.status not in ("booked", "pending"):
+            return True
+        if by_patient and not self._may_change(other):
+            return False
+        self.end(other)
         return True
 
     def _may_change(self, visit: Visit) -> bool:

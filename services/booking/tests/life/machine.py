@@ -35,7 +35,7 @@ from services.booking.tests.life.world import (
 from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.surgery import hear, role_resource
 
-from creneau_booking.storage.appointment_mapper import REPLACES
+from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON, REPLACES
 from creneau_booking.storage.calendars import follow_calendar, keep_busy
 from creneau_booking.storage.wishes import WAITING_AGENDA
 from creneau_shared.fhir.storage.store import Resource
@@ -49,6 +49,7 @@ FROM slot JOIN schedule ON schedule.key = slot.schedule_key
 _VISITS = """
 SELECT id, convert_from(content, 'UTF8')::json ->> 'status' AS status FROM appointment WHERE NOT deleted
 """
+_OCCUPIED = "SELECT actor, lower(period), upper(period) FROM occupancy"
 _TOLD = """
 SELECT position, split_part(type, '.', 5) AS kind, convert_from(data, 'UTF8') AS data FROM outbox
 WHERE topic = 'creneau.booking.appointments' AND position > $1 ORDER BY position
@@ -154,6 +155,9 @@ class Life(RuleBasedStateMachine):
         there = {(row["agenda"], row["start"], row["end"]): row["status"] for row in rows}
         said = self.model.statuses()
         assert there == said, _difference(there, said)
+        occupied = {(row["actor"].removeprefix("Patient/"), row[1], row[2]) for row in await pool.fetch(_OCCUPIED)}
+        everybody = self.model.occupied()
+        assert occupied == everybody, f"taken beside: {occupied - everybody}, and not: {everybody - occupied}"
         visits = {row["id"]: row["status"] for row in await pool.fetch(_VISITS)}
         expected = {visit.id: visit.status for visit in self.model.visits.values()}
         assert visits == expected, _difference(visits, expected)
@@ -351,6 +355,60 @@ class Life(RuleBasedStateMachine):
                 _patch(self.town.software(), f"Appointment/{visit.id}", status),
                 lambda model, _: model.become(visit.id, status),
             )
+
+    @precondition(lambda self: self.order)
+    @rule(which=picks, by_patient=sides)
+    def extend(self, which: int, by_patient: bool) -> None:
+        visit = self.a_visit(which, "pending", "booked")
+        if visit is None or visit.keeps == "offer":
+            return
+        send = self.caller(visit.patient, by_patient).post(f"Appointment/{visit.id}/$hold", parameters())
+        by = "patient" if by_patient else "practice"
+        self.do(f"{by} extends {visit.id[-6:]}", send, lambda model, _: model.extend(visit.id, by_patient=by_patient))
+
+    @precondition(lambda self: self.order)
+    @rule(which=picks, by_patient=sides)
+    def delete(self, which: int, by_patient: bool) -> None:
+        visit = self.a_visit(which, "pending", "booked", "waitlist")
+        if visit is None:
+            return
+        by = "patient" if by_patient else "practice"
+
+        def then(model: Model, _: Any) -> bool:
+            return model.forget(visit.id, by_patient=by_patient)
+
+        self.do(f"{by} deletes {visit.id[-6:]}", self.caller(visit.patient, by_patient).delete(f"Appointment/{visit.id}"), then)
+        self.order = [id_ for id_ in self.order if id_ in self.model.visits]
+
+    @rule(patient=patients, agenda=st.sampled_from(["cabinet", "annexe", "flux", "regles"]), pick=picks)
+    def put_over(self, patient: str, agenda: str, pick: int) -> None:
+        """The practice has a reason."""
+        wanted = self.a_slot(agenda, pick)
+        if wanted is None:
+            return
+        reason = {"url": OVERBOOKING_REASON, "valueString": "urgence"}
+        resource = self.wanted(patient, [wanted], "booked", extension=[reason])
+        key = wanted.key
+
+        def then(model: Model, body: Any) -> bool:
+            return model.put_over(self.begun(lambda id_: Visit(id_, patient, ""), body), key)
+
+        what = f"practice puts {patient} over {agenda} {wanted.start:%d %H:%M}"
+        self.do(what, self.town.software().post("Appointment", resource), then)
+
+    @rule(patient=patients, who=st.sampled_from(["Practitioner/one", "Practitioner/three", "Device/scanner"]),
+          block=st.integers(0, 3), first=st.integers(0, 5), length=st.integers(1, 3))  # fmt: skip
+    def walk_in(self, patient: str, who: str, block: int, first: int, length: int) -> None:
+        start = BLOCKS[block] + first * timedelta(minutes=10)
+        end = start + length * timedelta(minutes=15)
+        resource = appointment("booked", patient=f"Patient/{patient}", actors=[who], start=start, length=end - start)
+
+        def then(model: Model, body: Any) -> bool:
+            visit = self.begun(lambda id_: Visit(id_, patient, "", brings=frozenset({who})), body)
+            return model.walk_in(visit, start, end)
+
+        what = f"{patient} walks in to {who} {start:%d %H:%M}-{end:%H:%M}"
+        self.do(what, self.town.software().post("Appointment", resource), then)
 
     # -- series ----------------------------------------------------------------------------------------------
 

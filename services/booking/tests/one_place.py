@@ -21,6 +21,10 @@ UNTRUE = {
       SELECT actor, appointment_id FROM occupancy WHERE appointment_id NOT IN ({LIVE})
       AND appointment_id NOT IN (SELECT 'Slot/' || slot_id FROM slot_place)
       AND appointment_id NOT IN (SELECT 'calendar:' || schedule FROM external_calendar)""",
+    "somebody is taken at a time that is not the visit's": """
+      SELECT actor, appointment.id, period FROM occupancy JOIN appointment ON appointment.id = occupancy.appointment_id
+      CROSS JOIN LATERAL (SELECT convert_from(content, 'UTF8')::json AS said WHERE NOT deleted) AS now
+      WHERE period <> tstzrange((said ->> 'start')::timestamptz, (said ->> 'end')::timestamptz)""",
     "a slot is taken by nobody": f"""
       SELECT id FROM slot WHERE places IS NULL AND taken_by IS NOT NULL AND taken_by NOT IN ({LIVE})""",
     "a group is of nobody": """

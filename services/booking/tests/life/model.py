@@ -2,7 +2,7 @@
 
 | | rule |
 |---|---|
-| taken | a visit that is held, waits for its practice, is booked or was, has its slots; with them the agenda's people and its patient |
+| taken | a visit that is held, waits for its practice, is booked or was, has its slots, the agenda's people and its patient |
 | free | what the agenda says is free, nobody has, and in whose time nobody of the agenda is taken |
 | run out | a hold, a question to the practice or an offer whose end has passed stands in nobody's way |
 | line | what frees goes to the first who waits for it, can come then and was not asked before; never to the public first |
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
@@ -22,7 +22,7 @@ Keeps = Literal["hold", "asked", "offer"]
 Key = tuple[str, datetime, datetime]
 """agenda, start and end: of one agenda no two slots are at the same time"""
 TAKING = ("pending", "booked", "arrived", "fulfilled", "noshow")
-OPEN_END = datetime.max
+OPEN_END = datetime(9999, 1, 1, tzinfo=UTC)
 ANSWERABLE = timedelta(hours=15)
 """a visit that is no further away may be too near for anybody to be asked, with a night between"""
 
@@ -111,7 +111,7 @@ class Offer:
     until: datetime
 
 
-class Disagreement(AssertionError):
+class DisagreementError(AssertionError):
     """What was done is not what the rules say."""
 
 
@@ -218,7 +218,7 @@ class Model:
 
     def is_fresh(self, agenda: str) -> bool:
         within = self.agendas[agenda].stale_after
-        return within is None or self.now <= self.synchronised.get(agenda, datetime.min) + within
+        return within is None or self.now <= self.synchronised[agenda] + within
 
     def has_run_out(self, visit: Visit) -> bool:
         return visit.status == "pending" and visit.keeps is not None and visit.until <= self.now
@@ -297,10 +297,10 @@ class Model:
         if not self.told or (self.told[0].visit, self.told[0].key) != (first.id, slot.key):
             if slot.start - self.now < ANSWERABLE and not any(o.key == slot.key for o in self.told[:1]):
                 return
-            raise Disagreement(f"{slot.key} is due to {first.id}, and was offered: {self.told[:1]}")
+            raise DisagreementError(f"{slot.key} is due to {first.id}, and was offered: {self.told[:1]}")
         until = self.told.pop(0).until
         if not self.now < until <= slot.start:
-            raise Disagreement(f"an offer that ends at {until}")
+            raise DisagreementError(f"an offer that ends at {until}")
         first.asked_about.add(slot.uid)
         first.status, first.keeps, first.until = "pending", "offer", until
         first.slots, first.start, first.end = [slot.uid], slot.start, slot.end
@@ -345,7 +345,11 @@ class Model:
             return self.no("not a patient's to take")
         if any(one.end != other.start for one, other in pairwise(sorted(slots, key=lambda s: s.start))):
             return self.no("not adjacent")
-        if part is not None and part != (slots[0].start, slots[0].end) and not self._is_usable(slots, part, by_patient):
+        if (
+            part is not None
+            and part != (slots[0].start, slots[0].end)
+            and not self._is_usable(slots, part, by_patient)
+        ):
             return self.no("no such part")
         for slot in new:
             if self.status(slot, visit.id) != "free" or slot.guests.get(visit.patient, visit.id) != visit.id:
@@ -359,7 +363,9 @@ class Model:
 
     def _is_the_patients(self, new: Sequence[Slot], slots: Sequence[Slot]) -> bool:
         return all(
-            slot.start > self.now and self.is_fresh(slot.agenda) and len(slots) <= self.agendas[slot.agenda].adjacent_max
+            slot.start > self.now
+            and self.is_fresh(slot.agenda)
+            and len(slots) <= self.agendas[slot.agenda].adjacent_max
             for slot in new
         )
 
@@ -374,14 +380,20 @@ class Model:
         note = self._watch()
         self._leave(visit, [slot for slot in self.of(visit) if slot not in slots])
         visit.slots, visit.start, visit.end = [slot.uid for slot in slots], start, end
+        rests: list[int] = []
         for slot in slots:
             for low, high in ((slot.start, start), (end, slot.end)):
-                if low < high:  # as free as it was before
-                    del self.freed[self.add_slot(slot.agenda, low, high, slot.said).uid]
-            slot.by_rule = slot.by_rule and (slot.start, slot.end) == (max(slot.start, start), min(slot.end, end))
+                if low < high:
+                    rests.append(self.add_slot(slot.agenda, low, high, slot.said).uid)
+            slot.by_rule = slot.by_rule and (slot.start, slot.end) == (
+                max(slot.start, start),
+                min(slot.end, end),
+            )
             slot.start, slot.end = max(slot.start, start), min(slot.end, end)
             self._claim(visit, slot)
         note()
+        for uid in rests:
+            self.freed.pop(uid, None)  # as free as it was before
 
     def _make_way(self, visit: Visit, slots: Iterable[Slot], start: datetime, end: datetime) -> None:
         """What has run out gives way, and is first offered to those who wait for it."""
@@ -392,7 +404,9 @@ class Model:
             for who in self.people(slot):
                 blocking |= self.takers(who, slot.start, slot.end)
         self._give_way(blocking, visit.id)
-        self._make_way_for({visit.patient, *(who for slot in slots for who in self.people(slot))}, start, end, visit.id)
+        self._make_way_for(
+            {visit.patient, *(who for slot in slots for who in self.people(slot))}, start, end, visit.id
+        )
 
     def _make_way_for(self, people: Iterable[str], start: datetime, end: datetime, besides: str) -> None:
         self._give_way({name for who in people for name in self.takers(who, start, end)}, besides)
@@ -549,9 +563,7 @@ class Model:
             return self.no("not in that state, or not theirs")
         if visit.status == "pending":
             return True
-        return all(
-            self.now <= visit.start - self.agendas[slot.agenda].deadline for slot in self.of(visit)
-        )
+        return all(self.now <= visit.start - self.agendas[slot.agenda].deadline for slot in self.of(visit))
 
     def cancel(self, id_: str, *, by_patient: bool) -> bool:
         visit = self.visits[id_]
@@ -656,7 +668,9 @@ class Model:
         """What is said is the whole truth of a window, but for what is taken here; what that comes to."""
         counts = dict.fromkeys(("created", "updated", "deleted", "unchanged", "conflicts"), 0)
         self.synchronised[agenda] = self.now
-        for slot in [s for s in self.slots.values() if s.agenda == agenda and window[0] <= s.start < window[1]]:
+        for slot in [
+            s for s in self.slots.values() if s.agenda == agenda and window[0] <= s.start < window[1]
+        ]:
             if slot.key not in said:
                 counts["conflicts" if slot.is_taken else "deleted"] += 1
                 if not slot.is_taken:

@@ -59,7 +59,7 @@ def site(chromium: str, local_run: LocalRun) -> str:
 @pytest.fixture(scope="session")
 def letters(local_run: LocalRun) -> Letters:
     """What the system has sent."""
-    return Letters(local_run)
+    return Letters(local_run.mail)
 
 
 @pytest.fixture

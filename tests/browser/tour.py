@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.local.folder import Folder
+from deploy.local.mail_store import MailStore
 from playwright.sync_api import ViewportSize, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, LAUNCH_MS, installed
@@ -101,17 +103,18 @@ def other_looks(visitor: Visitor, album: Album) -> None:
 
 
 @contextmanager
-def _site(given: str | None) -> Iterator[str]:
-    """The address of a running system: that which was named, or one of our own with the demonstration data."""
+def site_to_look_at(given: str | None, folder: str | None = None) -> Iterator[tuple[str, MailStore]]:
+    """The address of a running system and its mailbox: that which was named (`folder`: where it runs), or one of our own
+    with the demonstration data."""
     if given:
-        yield given.rstrip("/")
+        yield given.rstrip("/"), MailStore(Folder(Path(folder) if folder else REPOSITORY / ".creneau").mail)
         return
     root = Path(tempfile.mkdtemp(prefix="creneau-tour-"))
     run = LocalRun(root / "folder")
     try:
         print("Starting a system with the demonstration data (about a minute) …", flush=True)
         run.start()
-        yield run.url
+        yield run.url, run.mail
     finally:
         run.stop_if_running()
         shutil.rmtree(root, ignore_errors=True)
@@ -127,7 +130,7 @@ def main() -> int:
     if chromium is None:
         print("No browser: install the package `chromium` (Debian: apt-get)", file=sys.stderr)
         return 1
-    with _site(arguments.site) as site, sync_playwright() as playwright:
+    with site_to_look_at(arguments.site) as (site, _), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS, timeout=LAUNCH_MS)
         with visiting(browser, site, CAMILLE, viewport=DESK, color_scheme="light") as visitor:
             album = Album(arguments.folder)

@@ -28,9 +28,11 @@ FOLDER = REPOSITORY / ".creneau" / "review"
 QUESTIONS = REPOSITORY / "docs" / "guides" / "review-list.md"
 WIDE: ViewportSize = {"width": 1100, "height": 800}
 NARROW: ViewportSize = {"width": 320, "height": 640}
-HIGHEST = 3000
-"""pixels of a picture; what is longer says nothing new"""
 QUALITY = 60
+STYLE = """
+body { font: 1rem/1.5 sans-serif; margin: 2rem } pre { white-space: pre-wrap }
+img { vertical-align: top; border: 1px solid #999; max-width: 70% }
+"""
 
 
 def main() -> int:
@@ -67,30 +69,24 @@ def main() -> int:
 
 def _take(page: Page, folder: Path, name: str) -> None:
     """Wide and light, narrow and dark."""
-    _picture(page, folder / f"{name}.jpg")
+    page.screenshot(path=folder / f"{name}.jpg", type="jpeg", quality=QUALITY, full_page=True)
     page.set_viewport_size(NARROW)
     page.emulate_media(color_scheme="dark")
-    _picture(page, folder / f"{name}-320.jpg")
+    page.screenshot(path=folder / f"{name}-320.jpg", type="jpeg", quality=QUALITY, full_page=True)
     page.emulate_media(color_scheme="light")
     page.set_viewport_size(WIDE)
-
-
-def _picture(page: Page, file: Path) -> None:
-    size = page.viewport_size
-    assert size is not None
-    page.screenshot(path=file, type="jpeg", quality=QUALITY, full_page=True)
 
 
 def _page(taken: list[tuple[str, str]]) -> str:
     """The questions, then each stop with its pictures."""
     stops = "".join(
-        f"<section><h2>{escape(stop)}</h2><img src='{name}.jpg' alt='wide'> <img src='{name}-320.jpg' alt='320 px, dark'></section>"
+        f"<section><h2>{escape(stop)}</h2>"
+        f"<img src='{name}.jpg' alt='wide'> <img src='{name}-320.jpg' alt='320 px, dark'></section>"
         for stop, name in taken
     )
-    style = "body{font:1rem/1.5 sans-serif;margin:2rem}img{vertical-align:top;border:1px solid #999;max-width:70%}pre{white-space:pre-wrap}"
     return (
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>Review list</title>"
-        f"<style>{style}</style><h1>Review list</h1><pre>{escape(QUESTIONS.read_text())}</pre>{stops}</html>"
+        f"<style>{STYLE}</style><h1>Review list</h1><pre>{escape(QUESTIONS.read_text())}</pre>{stops}</html>"
     )
 
 

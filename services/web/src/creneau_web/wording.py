@@ -26,6 +26,7 @@ LANGUAGES: tuple[Language, ...] = ("fr", "en", "simple")
 TAGS: Mapping[Language, str] = {"fr": "fr", "en": "en", "simple": "fr"}
 """language of the words, as `lang` says it; the simple version is French"""
 
+_FIRST = re.compile(r"\b1 ")
 _BEFORE = re.compile(r" (?=[:;?!»])")
 
 
@@ -61,12 +62,8 @@ class Wording:
         return key in self.keys
 
     def day(self, moment: date | datetime, *, year: bool = False) -> str:
-        """`jeudi 4 décembre`, `Thursday 4 December`."""
+        """`jeudi 4 décembre`, `Thursday 4 December`; with its year, as of a birth, `4 décembre 1984`."""
         return _day(moment.date() if isinstance(moment, datetime) else moment, self.tag, year)
-
-    def short_day(self, moment: date | datetime) -> str:
-        """`jeu. 4 déc.`"""
-        return _short_day(moment.date() if isinstance(moment, datetime) else moment, self.tag)
 
     def hour(self, moment: datetime | time) -> str:
         """`9 h 20`, `9:20 am`."""
@@ -75,6 +72,10 @@ class Wording:
         return format_time(
             moment if isinstance(moment, time) else moment.time(), "h:mm a", locale="en"
         ).lower()
+
+    def clock(self, text: str) -> str:
+        """`09:20` as this language writes it."""
+        return self.hour(time.fromisoformat(text))
 
     def moment(self, moment: datetime) -> str:
         """`jeudi 4 décembre à 9 h 20`."""
@@ -101,14 +102,9 @@ def _unbroken(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _day(day: date, tag: str, year: bool) -> str:
-    pattern = "EEEE d MMMM y" if year else "EEEE d MMMM"
+    pattern = "d MMMM y" if year else "EEEE d MMMM"
     text = format_date(day, pattern, locale="en_GB" if tag == "en" else tag)
-    return text.replace(" 1 ", " 1er ", 1) if tag == "fr" and day.day == 1 else text
-
-
-@lru_cache(maxsize=4096)
-def _short_day(day: date, tag: str) -> str:
-    return format_date(day, "EEE d MMM", locale="en_GB" if tag == "en" else tag)
+    return _FIRST.sub("1er ", text, count=1) if tag == "fr" and day.day == 1 else text
 
 
 def read_catalogues() -> dict[Language, Wording]:

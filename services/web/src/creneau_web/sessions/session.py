@@ -32,6 +32,8 @@ class Account(BaseModel):
     provider: str = ""
     identity: dict[str, Any] = Field(default_factory=dict)
     """what the provider vouches for, as `auth` writes it"""
+    provider_session: str | None = None
+    """what the provider calls the log-in, hashed (hexadecimal): by it, it can be ended from there"""
     contact: str | None = None
     """the e-mail address or number to which a one-time code went, for who has no other account"""
 

@@ -15,10 +15,12 @@ from contextlib import ExitStack
 from html import escape
 from pathlib import Path
 
+from deploy.local.mail_store import MailStore
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, LAUNCH_MS, installed
 from tests.browser.letters import Letters
+from tests.browser.practice import Practice
 from tests.browser.stops import Walk
 from tests.browser.tour import site_to_look_at
 from tests.browser.visitor import Visitor, visiting
@@ -49,7 +51,7 @@ def main() -> int:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     taken: list[tuple[str, str]] = []
     with ExitStack() as stack:
-        site, mail = stack.enter_context(site_to_look_at(arguments.site, arguments.running_in))
+        site, folder = stack.enter_context(site_to_look_at(arguments.site, arguments.running_in))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS, timeout=LAUNCH_MS)
         stack.callback(browser.close)
@@ -57,7 +59,7 @@ def main() -> int:
         def visit(*who: object) -> Visitor:
             return stack.enter_context(visiting(browser, site, *who, viewport=WIDE))  # type: ignore[arg-type]
 
-        for stop, visitor in Walk(visit, Letters(mail)).stops():
+        for stop, visitor in Walk(visit, Letters(MailStore(folder.mail)), Practice(site, folder)).stops():
             name = f"{len(taken) + 1:02d}-{re.sub(r'[^a-z0-9]+', '-', stop.lower()).strip('-')}"
             _take(visitor.page, arguments.folder, name)
             taken.append((stop, name))

@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.local.folder import Folder
-from deploy.local.mail_store import MailStore
 from playwright.sync_api import ViewportSize, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, LAUNCH_MS, installed
@@ -103,18 +102,18 @@ def other_looks(visitor: Visitor, album: Album) -> None:
 
 
 @contextmanager
-def site_to_look_at(given: str | None, folder: str | None = None) -> Iterator[tuple[str, MailStore]]:
-    """The address of a running system and its mailbox: that which was named (`folder`: where it runs), or one of our own
+def site_to_look_at(given: str | None, folder: str | None = None) -> Iterator[tuple[str, Folder]]:
+    """The address of a running system and its folder: that which was named (`folder`: where it runs), or one of our own
     with the demonstration data."""
     if given:
-        yield given.rstrip("/"), MailStore(Folder(Path(folder) if folder else REPOSITORY / ".creneau").mail)
+        yield given.rstrip("/"), Folder(Path(folder) if folder else REPOSITORY / ".creneau")
         return
     root = Path(tempfile.mkdtemp(prefix="creneau-tour-"))
     run = LocalRun(root / "folder")
     try:
         print("Starting a system with the demonstration data (about a minute) …", flush=True)
         run.start()
-        yield run.url, run.mail
+        yield run.url, run.folder
     finally:
         run.stop_if_running()
         shutil.rmtree(root, ignore_errors=True)

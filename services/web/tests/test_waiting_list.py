@@ -77,6 +77,9 @@ async def test_ones_appointments_show_what_is_offered_and_what_is_waited_for(
     """The offer first, and not a second time among what is to come."""
     fhir.on("POST", "/Appointment/_search", searchset(offer(), wish()))
     text = (await person.open("/mes-rendez-vous")).text
+    assert "Dr Inès Bianchi" in text.partition('id="coming"')[0], (
+        "with whom, though the request says only which agenda"
+    )
     listed, _, coming = text.partition('id="coming"')
     assert listed.index("/liste-attente/a-1") < listed.index("/liste-attente/w-1")
     assert "/a-1" not in coming.partition('id="past"')[0]

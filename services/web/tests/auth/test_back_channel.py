@@ -34,7 +34,9 @@ async def word(visitor: Visitor, key: RSAKey = RSA, **other: Any) -> str:
 
 async def send(visitor: Visitor, token: str, provider: str = "psc") -> httpx.Response:
     """From the provider's server: no cookie, no Origin."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(visitor.app), base_url="https://site.example") as own:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(visitor.app), base_url="https://site.example"
+    ) as own:
         return await own.post(f"/auth/deconnexion/{provider}", data={"logout_token": token})
 
 
@@ -75,7 +77,9 @@ async def test_what_is_not_believed_ends_nothing(visitor: Visitor) -> None:
     ]
     for token in wrong:
         answer = await send(visitor, token)
-        assert (answer.status_code, orjson.loads(answer.content)) == (400, {"error": "invalid_request"}), token
+        assert (answer.status_code, orjson.loads(answer.content)) == (400, {"error": "invalid_request"}), (
+            token
+        )
     assert (await send(visitor, await word(visitor), provider="nobody")).status_code == 400
     assert (await send(visitor, await word(visitor), provider="franceconnect")).status_code == 400
     assert await visitor.session() is not None

@@ -12,13 +12,14 @@ from datetime import date, datetime, time
 from functools import lru_cache
 from importlib.resources import files
 from io import BytesIO
+from string import Formatter
 
 from babel.core import Locale
 from babel.dates import format_date, format_time
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from creneau_web.sessions.session import Language
 
@@ -44,18 +45,24 @@ class Wording:
         write_mo(buffer, catalog)
         buffer.seek(0)
         self._messages = gettext.GNUTranslations(buffer)
+        texts = {key: self._messages.gettext(key) for key in self.keys}
+        self._whole = {key: Markup(text.format()) for key, text in texts.items() if "{" not in text}  # noqa: S704 - our own
+        self._moment = lru_cache(maxsize=4096)(self._write_moment)
 
     def t(self, key: str, /, **values: object) -> Markup:
         """The sentence of a key, `values` put in and escaped. KeyError for a key that there is not."""
+        whole = self._whole.get(key)
+        if whole is not None:
+            return whole
         if key not in self.keys:
             raise KeyError(key)
-        return Markup(self._messages.gettext(key)).format(**values)  # noqa: S704 - our own catalogue; values are escaped
+        return _filled(self._messages.gettext(key), values)
 
     def tn(self, key: str, n: int, /, **values: object) -> Markup:
         """The sentence of a key for a number of things."""
         if key not in self.keys:
             raise KeyError(key)
-        return Markup(self._messages.ngettext(key, key, n)).format(n=n, **values)  # noqa: S704 - as above
+        return _filled(self._messages.ngettext(key, key, n), {"n": n, **values})
 
     def has(self, key: str) -> bool:
         """Whether there is a sentence of this key."""
@@ -79,12 +86,27 @@ class Wording:
 
     def moment(self, moment: datetime) -> str:
         """`jeudi 4 décembre à 9 h 20`."""
-        return str(self.t("when.moment", day=self.day(moment), hour=self.hour(moment)))
+        return self._moment(moment.date(), moment.hour, moment.minute)
+
+    def _write_moment(self, day: date, hour: int, minute: int) -> Markup:
+        return self.t("when.moment", day=self.day(day), hour=self.hour(time(hour, minute)))
 
     def weekday(self, code: str) -> str:
         """FHIR's day (`mon`) by name."""
         names = Locale(self.tag).days["format"]["wide"]
         return str(names[("mon", "tue", "wed", "thu", "fri", "sat", "sun").index(code)])
+
+
+def _filled(text: str, values: Mapping[str, object]) -> Markup:
+    """A sentence of ours with values put in, escaped. KeyError for a place without one."""
+    parts = [part if name is None else f"{part}{escape(values[name])}" for part, name in _parts(text)]
+    return Markup("".join(parts))  # noqa: S704 - our own catalogue; values are escaped
+
+
+@lru_cache(maxsize=2048)
+def _parts(text: str) -> tuple[tuple[str, str | None], ...]:
+    """What stands before each place of a sentence, and the place's name; None at the end."""
+    return tuple((before, name) for before, name, _, _ in Formatter().parse(text))
 
 
 def _set_french_spaces(catalog: Catalog) -> None:

@@ -73,7 +73,7 @@ async def invitation(page: SignedInPage) -> HTMLResponse | RedirectResponse:
     session = await page.own_session()
     if not session.content.invited:
         return page.go("/mes-proches")
-    return await page.show("mine/invited.html", **session.content.invited)
+    return await page.show("mine/invited.html", invited=session.content.invited)
 
 
 @router.post("/accepter", response_model=None)

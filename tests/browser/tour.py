@@ -1,4 +1,5 @@
-"""`make tour`: a browser is led through one booking on a system of its own, and leaves the pictures of the guides.
+"""`make tour`: a browser is led through one booking on a system of its own, and leaves the pictures of the guides; then it
+takes one for a child, and looks at what an operator sees.
 
     python -m tests.browser.tour [--site http://127.0.0.1:8080] [--folder docs/pictures]
 
@@ -91,6 +92,28 @@ def booking(visitor: Visitor, album: Album) -> None:
     album.take(visitor, "appointments", "Mes rendez-vous")
 
 
+def caring(visitor: Visitor, album: Album) -> None:
+    """A parent takes an appointment for a child, and sees for whom they act."""
+    visitor.search("dentiste", "rennes")
+    visitor.times.first.click()
+    visitor.page.locator("#qui-0").check()
+    visitor.press("Continuer")
+    visitor.page.locator("#lien-enfant").check()
+    child = {"prenom": "Lou", "nom_de_naissance": CAMILLE.family, "jour": "20", "mois": "9", "annee": "2018"}
+    for name, text in child.items():
+        visitor.page.locator(f"#{name}").fill(text)
+    visitor.press("Continuer")
+    album.take(visitor, "for-a-child", "Pour son enfant")
+    visitor.open("/mes-proches")
+    album.take(visitor, "relatives", "Qui peut agir pour qui")
+
+
+def operating(visitor: Visitor, album: Album) -> None:
+    """Who runs it looks whether it works."""
+    visitor.open("/ops")
+    album.take(visitor, "operator", "Créneau fonctionne-t-il ?")
+
+
 def other_looks(visitor: Visitor, album: Album) -> None:
     """The same pages on a telephone, dark, and in the simple version."""
     visitor.page.set_viewport_size(TELEPHONE)
@@ -134,6 +157,8 @@ def main() -> int:
         with visiting(browser, site, CAMILLE, viewport=DESK, color_scheme="light") as visitor:
             album = Album(arguments.folder)
             booking(visitor, album)
+            caring(visitor, album)
+            operating(visitor, album)
             other_looks(visitor, album)
         browser.close()
     return 0

@@ -80,7 +80,7 @@ async def personal_data(page: CurrentPage) -> HTMLResponse:
 @router.get("/eco-conception", response_class=HTMLResponse)
 async def eco_design(page: CurrentPage) -> HTMLResponse:
     """What a page weighs, and what is done so that it weighs little."""
-    return await page.show("about/eco_design.html", measured_on=ASSESSED_ON, **weights())
+    return await page.show("about/eco_design.html", measured_on=ASSESSED_ON, weights=weights())
 
 
 @router.get("/aide", response_class=HTMLResponse)

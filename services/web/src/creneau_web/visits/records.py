@@ -24,6 +24,10 @@ REASONS = ("pat", "pat-swl", "pat-fb", "pat-lt", "pat-mv", "oth-weath", "other")
 """why patients cancel, of the codes that they may give (docs/guides/patient-frontend.md)"""
 
 
+FIRST_MOVE = 2
+"""version, from nought, in which a visit that was held and booked can have been moved: before, nothing is asked"""
+
+
 class NoTimeYetError(Exception):
     """The appointment (id) has no time: it waits for one."""
 
@@ -117,7 +121,7 @@ async def series_of(fhir: Fhir, visit: Visit) -> list[Visit]:
 
 async def time_before(fhir: Fhir, visit: Visit) -> datetime | None:
     """When the visit was to begin before it was moved last; None where it was not, or who asks may not know."""
-    if visit.sequence < 1:
+    if visit.sequence < FIRST_MOVE and visit.moved_because is None:
         return None
     try:
         read = await fhir.history("Appointment", visit.id)

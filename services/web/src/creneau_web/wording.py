@@ -73,12 +73,8 @@ class Wording:
         return _day(moment.date() if isinstance(moment, datetime) else moment, self.tag, year)
 
     def hour(self, moment: datetime | time) -> str:
-        """`9 h 20`, `9:20 am`."""
-        if self.tag == "fr":
-            return f"{moment.hour} h {moment.minute:02d}" if moment.minute else f"{moment.hour} h"
-        return format_time(
-            moment if isinstance(moment, time) else moment.time(), "h:mm a", locale="en"
-        ).lower()
+        """`9 h 20`, `9:20 am`; no line ends within it."""
+        return _hour(moment.hour, moment.minute, self.tag)
 
     def clock(self, text: str) -> str:
         """`09:20` as this language writes it."""
@@ -120,6 +116,13 @@ def _set_french_spaces(catalog: Catalog) -> None:
 
 def _unbroken(text: str) -> str:
     return _BEFORE.sub("\u00a0", text).replace("« ", "«\u00a0")
+
+
+@lru_cache(maxsize=4096)
+def _hour(hour: int, minute: int, tag: str) -> str:
+    if tag == "fr":
+        return f"{hour}\u00a0h\u00a0{minute:02d}" if minute else f"{hour}\u00a0h"
+    return format_time(time(hour, minute), "h:mm\u00a0a", locale="en").lower()
 
 
 @lru_cache(maxsize=4096)

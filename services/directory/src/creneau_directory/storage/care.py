@@ -14,7 +14,7 @@ from typing import Any
 from creneau_directory.domain.care.places import gazetteer
 from creneau_directory.domain.care.reading import KnownNames
 from creneau_directory.domain.care.situation import Around, Situation, situation_of
-from creneau_directory.domain.care.spelling import sound
+from creneau_directory.domain.care.spelling import edit_distance, edits_allowed, sound
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.domain.ror.visibility import EVERYBODY, is_sensitive, seen_by
 from creneau_shared.database.pool import Connection
@@ -174,7 +174,7 @@ JOIN care_name AS found ON found.name = piece.name OR found.heard = piece.heard
 GROUP BY piece.name
 """
 _ALIKE = """
-SELECT name, similarity(name, $1) AS alike FROM care_name WHERE name % $1 ORDER BY alike DESC, name LIMIT 5
+SELECT name, similarity(name, $1) AS alike FROM care_name WHERE name % $1 ORDER BY alike DESC, name LIMIT 20
 """
 _STARTING = "SELECT name FROM care_name WHERE name LIKE $1 ORDER BY length(name), name LIMIT 20"
 EXACT, HEARD, ALIKE = 1.0, 0.55, 0.45
@@ -195,10 +195,15 @@ async def known_names(connection: Connection, pieces: Sequence[str]) -> KnownNam
 
 
 async def alike_names(connection: Connection, pieces: Sequence[str]) -> KnownNames:
-    """Names that are spelt much like a piece."""
+    """Names that are spelt like a piece but for a letter or two."""
     found = {}
     for piece in pieces:
-        rows = await connection.fetch(_ALIKE, piece)
+        most = edits_allowed(len(piece))
+        rows = [
+            row
+            for row in await connection.fetch(_ALIKE, piece)
+            if edit_distance(piece, row["name"], most) <= most
+        ][:5]
         if rows:
             best = rows[0]["alike"]
             found[piece] = (tuple(row["name"] for row in rows if row["alike"] >= best - 0.1), ALIKE)

@@ -37,6 +37,11 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "care-nobody": ("Personne n'a été trouvé", "Nobody was found"),
     "care-widened": ("Recherche élargie", "Search widened"),
     "care-position": ("Position manquante", "Position missing"),
+    "care-out-of-hours": (
+        "Nuit, dimanche, jours fériés : qui appeler",
+        "Night, Sunday, holidays: whom to call",
+    ),
+    "care-when": ("Horaires non comparés", "Hours not compared"),
     "care-many": ("Une partie seulement a été comparée", "Only some were compared"),
     # Requests
     "cursor": ("Lien de page inutilisable", "Unusable page link"),

@@ -60,7 +60,7 @@ def steps(wanted: Wanted, words: Vocabulary) -> Iterator[Step]:
     dropped = tuple(wanted.filters)
     bare = replace(exact, some=(), none=())
     yield from _ringed(Step(exact, km=exact.circle.km if exact.circle else None))
-    if exact.names:
+    if exact.names and not _is_guessed(wanted):
         if exact.within or exact.circle:
             yield Step(replace(exact, within=None, circle=None), "name-elsewhere")
         if exact.cares:
@@ -68,6 +68,7 @@ def steps(wanted: Wanted, words: Vocabulary) -> Iterator[Step]:
             yield Step(replace(exact, cares=(), within=None, circle=None, some=(), none=()), "name-elsewhere")
         if not (exact.cares or exact.within or exact.circle or exact.some):
             return
+    if exact.names:
         exact, bare = replace(exact, names=()), replace(bare, names=())
         yield Step(exact, "without-name")
     for km in WIDER_KM[:2]:
@@ -86,6 +87,12 @@ def steps(wanted: Wanted, words: Vocabulary) -> Iterator[Step]:
         yield Step(replace(other, within=None, circle=None), "instead", dropped=dropped)
     if dropped:
         yield Step(replace(bare, within=None, circle=None), "wishes", dropped=dropped)
+
+
+def _is_guessed(wanted: Wanted) -> bool:
+    """Whether the names are only like some of the directory, and what is looked for is said without them: where nobody
+    there is called so, they were no names."""
+    return bool(wanted.intent.cares) and all(word.sure < 1 for word in wanted.intent.names)
 
 
 def order_of(wanted: Wanted, words: Vocabulary, *, by_distance: bool) -> Order:

@@ -319,6 +319,4 @@ async def test_a_name_that_is_only_guessed_gives_way(care: Care) -> None:
     bundle = await care.find("dermato lefebre nantes")
     shown = [e["resource"] for e in bundle["entry"] if e["search"]["mode"] == "match"]
     assert shown
-    assert all(
-        any(c["code"] == "SM15" for s in role["specialty"] for c in s["coding"]) for role in shown
-    )
+    assert all(any(c["code"] == "SM15" for s in role["specialty"] for c in s["coding"]) for role in shown)

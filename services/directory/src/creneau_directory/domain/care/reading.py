@@ -228,6 +228,8 @@ class Reader:
             word = words[end - 1]
             if word in SMALL:
                 continue
+            if _is_counted(words, end - 1):
+                return
             content.append(word)
             found = self._places.named(content)
             if len(content) == 1 and not introduced and self._says_nothing(word):
@@ -393,32 +395,37 @@ _TITLES_OF_DOCTORS = frozenset({"dr", "docteur", "docteurs"})
 
 _UNITS = frozenset(
     [
-        "an",
-        "ans",
-        "mois",
-        "semaine",
-        "semaines",
-        "jour",
-        "jours",
-        "heure",
-        "heures",
-        "minute",
-        "minutes",
-        "kilo",
-        "kilos",
-        "kg",
-        "cm",
-        "km",
-        "m",
-        "fois",
-        "enfants",
-        "years",
-        "months",
-        "weeks",
-        "days",
-        "hours",
+        *(
+            "an",
+            "ans",
+            "mois",
+            "semaine",
+            "semaines",
+            "jour",
+            "jours",
+            "heure",
+            "heures",
+            "minute",
+            "minutes",
+        ),
+        *(
+            "kilo",
+            "kilos",
+            "kg",
+            "cm",
+            "km",
+            "m",
+            "fois",
+            "enfants",
+            "years",
+            "months",
+            "weeks",
+            "days",
+            "hours",
+        ),
     ]
 )
+"""what numbers count"""
 
 
 def _is_counted(words: Sequence[str], at: int) -> bool:

@@ -19,6 +19,7 @@ from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.domain.ror.visibility import EVERYBODY, is_sensitive, seen_by
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.store import Stored
 
 Resource = dict[str, Any]
 
@@ -43,6 +44,10 @@ _PARAMETER = {
 }
 """type → the search parameter of the role that refers to it"""
 
+_SHOWN = " UNION ALL ".join(
+    f"SELECT '{kind}' AS type, id, version, last_updated, content FROM {table} WHERE id = ANY(${number}::text[])"
+    for number, (kind, (_, table)) in enumerate(_REFERENCES.items(), start=1)
+)
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('care ' || role, 0)) FROM unnest($1::text[]) AS role"
 _ROLES = "SELECT id, content FROM practitioner_role WHERE id = ANY($1::text[]) AND NOT deleted"
 _UPSERT = """
@@ -126,6 +131,14 @@ async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Si
         referred[kind] = {row["id"]: _open(loads(row["content"])) for row in rows}
     made = (situation_of(_around(role, referred), vocabulary(), gazetteer()) for role in found)
     return [situation for situation in made if situation is not None]
+
+
+async def referred_by(
+    connection: Connection, ids: Mapping[str, Iterable[str]]
+) -> Mapping[tuple[str, str], Stored]:
+    """(type, id) → entry, of the types that roles refer to: all at once."""
+    rows = await connection.fetch(_SHOWN, *(list(ids.get(kind, ())) for kind in _REFERENCES))
+    return {(row[0], row[1]): Stored(*row) for row in rows}
 
 
 def _open(resource: Resource) -> Resource:

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from creneau_directory.domain.care.spelling import SMALL, Alike, joined, stem
@@ -25,6 +25,7 @@ TYPED_WRONG_FROM = 2_000
 """inhabitants from which on a commune is found although its name is misspelt"""
 AREA_LETTERS_MIN = 6
 """of the name of a département or region that is found although it is misspelt: `finistair`"""
+NAMES_REMEMBERED_MAX = 16_384
 CITIES = 60
 """the largest communes, which are meant before a département whose name is as near"""
 SHORT_FROM = 3_000
@@ -167,6 +168,7 @@ class Gazetteer:
         spelt += [joined(name.split()) for name in names[CITIES:]]
         self._alike = Alike(list(dict.fromkeys(spelt)), importance=4.0)
         self._joined = {joined(name.split()): name for name in reversed(names)}
+        self._found_misspelt = lru_cache(NAMES_REMEMBERED_MAX)(self._find_misspelt)
         self.longest = max(len(name.split()) for name in (*self._by_name, *self._areas))
         self._sorted = sorted((name, -found[0].population) for name, found in self._by_name.items())
 
@@ -245,8 +247,10 @@ class Gazetteer:
         return commune.place if commune else None
 
     def misspelt(self, words: Sequence[str]) -> tuple[Place, float] | None:
-        """The commune whose name sounds or is spelt nearly so."""
-        name = joined(_SAINTS.get(word, word) for word in words)
+        """The commune, département or region whose name sounds or is spelt nearly so."""
+        return self._found_misspelt(joined(_SAINTS.get(word, word) for word in words))
+
+    def _find_misspelt(self, name: str) -> tuple[Place, float] | None:
         if len(name) < 4 or any(c.isdigit() for c in name):
             return None
         for alike, sure in ((self._alike.sounding(name), 0.5), (self._alike.spelt(name), 0.4)):

@@ -17,6 +17,8 @@ AROUND_KM = 15.0
 WIDER_KM = (10.0, 30.0, 100.0)
 RINGS_KM = (2.0, 6.0, 15.0, 40.0)
 """circles within a wider one, so that in a city the nearest are compared rather than whoever comes first"""
+LARGE_FROM = 100_000
+"""inhabitants of a commune from which on a part of those within it may stand for all"""
 SECTORS: Mapping[str, tuple[str, ...]] = {
     "2": ("2", "3"),
     "nc": ("0",),
@@ -114,6 +116,7 @@ def _exact(wanted: Wanted, words: Vocabulary) -> Criteria:
         none=tuple(term for kind, values in intent.excluded.items() for term in _terms(kind, values)),
         names=tuple((tuple(f"n:{name}" for name in word.names), word.sure) for word in intent.names),
         within=place.key if place is not None and (near is None and circle is None) else None,
+        large=place is not None and (not _is_spot(place) or place.population >= LARGE_FROM),
         circle=circle,
         origin=origin,
     )

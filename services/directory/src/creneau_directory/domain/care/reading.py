@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise, product
 from typing import Literal
 
@@ -25,6 +26,7 @@ from creneau_shared.spelling import fold
 
 WORDS_MAX = 40
 """of a text; what follows is not read"""
+WORDS_REMEMBERED_MAX = 16_384
 PLACE_WORDS = frozenset(["a", "au", "aux", "en", "sur", "vers", "dans", "in", "near", "at"])
 """before the name of a place"""
 NEVER_WRONG = frozenset({"saint", "sainte", "saints", "saintes"})
@@ -131,6 +133,8 @@ class Reader:
     def __init__(self, words: Vocabulary, places: Gazetteer) -> None:
         self._vocabulary = words
         self._places = places
+        # Most texts are made of the same words, and what a misspelt one stands for costs as much as all the rest.
+        self._corrected = lru_cache(WORDS_REMEMBERED_MAX)(self._correction)
 
     def name_pieces(self, text: str) -> list[str]:
         """What of a text could be a name: each word, and two neighbours as one (`le goff`, `n diaye`)."""
@@ -155,7 +159,7 @@ class Reader:
         corrections = [
             None
             if at and len(word) < NAMED_LETTERS_MAX and _is_title(self._vocabulary, words, at - 1)
-            else self._correction(word)
+            else self._corrected(word)
             for at, word in enumerate(words)
         ]
         for start in range(len(words)):

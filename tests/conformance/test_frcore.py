@@ -1,5 +1,5 @@
-"""Checks 6.7 of the digest: what conformance to FR Core 2.2.0 demands, one test a number (14, no rule of FR Core's own,
-is left to whoever qualifies identities)."""
+"""Checks 6.7 of the digest: what conformance to FR Core 2.2.0 demands, one test a number (14 is a rule of
+the referential, which FR Core has no invariant for)."""
 
 from __future__ import annotations
 

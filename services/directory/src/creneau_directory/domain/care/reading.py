@@ -151,7 +151,7 @@ class Reader:
         )
         if not any(piece.kind in ("care", "motive") for piece in best):
             best = _best_cover(words, pieces)
-        return self._intent(words, best)
+        return self._intent(words, _with_place(words, best, pieces))
 
     # -- pieces ----------------------------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class Reader:
                 continue
             if found is not None:
                 place, sure = found
-                worth = sure * (1 + 1.05 * (len(content) - 1)) + introduced
+                worth = sure * (1 + 1.15 * (len(content) - 1)) + introduced
                 yield Piece(start, end, "place", worth, place)
                 yield from self._arrondissements(words, content, start, end, worth)
             elif len(content) <= 3:
@@ -472,6 +472,17 @@ def _best_cover(words: Sequence[str], pieces: Sequence[Piece]) -> list[Piece]:
                 choice = (worth + piece.worth - 0.01, (*before, piece))
         best.append(choice)
     return list(best[-1][1])
+
+
+def _with_place(words: Sequence[str], best: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """Where it is said whom, but not where, a misspelt word is a town rather than a complaint: `dermatologue reines`."""
+    guessed = [piece for piece in best if piece.kind == "motive" and piece.corrected]
+    if not guessed or not any(piece.kind == "care" for piece in best) or _place(best)[0] is not None:
+        return best
+    other = _best_cover(
+        words, [p for p in pieces if not (p.kind == "motive" and p.corrected) and p.kind != "name"]
+    )
+    return other if _place(other)[0] is not None else best
 
 
 def _place(pieces: Sequence[Piece]) -> tuple[Place | None, bool]:

@@ -635,6 +635,13 @@ class AddressesUnreachable(Refusal):
 
 
 @dataclass(eq=False)
+class OfficialInsUnverified(Refusal):
+    """An INS (index of Patient.identifier) that is called official, of an identity that is stated not to be validated."""
+
+    index: int
+
+
+@dataclass(eq=False)
 class IdentityRegistered(Refusal):
     """The national identity is another Patient's: its id, for whom may see it."""
 

@@ -361,7 +361,7 @@ class OtherPatient(Refusal):
 
 @dataclass(eq=False)
 class AlreadyStarted(Refusal):
-    """A patient cancels what has begun."""
+    """A patient cancels or moves what has begun."""
 
 
 @dataclass(eq=False)

@@ -119,6 +119,7 @@ class Actors:
     offers: Sequence[Resource] = ()
     places: Sequence[Resource] = ()
     of_people: bool = True
+    people: Sequence[Resource] = ()
 
 
 @dataclass(slots=True)

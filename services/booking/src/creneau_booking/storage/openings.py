@@ -50,6 +50,7 @@ UNION ALL SELECT CASE WHEN {ROOM.format(place="place")} THEN 'room' ELSE 'place'
   FROM location AS place WHERE id = ANY($3) AND NOT deleted AND content IS NOT NULL
 UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS place ON place.id = role_place.place
   WHERE role_place.role = ANY($1) AND NOT place.deleted
+UNION ALL SELECT 'person', 0, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
 ORDER BY rank
 """
 _THERE = f"""
@@ -425,10 +426,13 @@ async def reopen(connection: Connection, schedule_id: str, period: tuple[datetim
     return len(rows)
 
 
-async def actor_of_openings(connection: Connection, reference: str, now: datetime) -> None:
-    """The directory has said something of a role, an offer or a place: the slots of the agendas that depend on it are due."""
+async def actor_of_openings(
+    connection: Connection, reference: str, now: datetime, *, states_zone: bool = False
+) -> None:
+    """The directory has said something of a role, an offer or a place, or by which clock somebody lives: the slots of the
+    agendas that depend on it are due."""
     kind, _, id_ = reference.partition("/")
-    if kind not in _INHERITED:
+    if kind not in _INHERITED and not states_zone:
         return
     named = [reference]
     if kind == "Location":
@@ -473,8 +477,9 @@ async def _actors_of(connection: Connection, schedule: Resource) -> Actors:
         if len(parts) == 2:
             ids.setdefault(parts[0], []).append(parts[1])
     rows = []
-    if ids.keys() & set(_INHERITED):
-        rows = await connection.fetch(_ACTORS, *(ids.get(kind, []) for kind in _INHERITED))
+    kinds = (*_INHERITED, "Practitioner")
+    if ids.keys() & set(kinds):
+        rows = await connection.fetch(_ACTORS, *(ids.get(kind, []) for kind in kinds))
     found: dict[str, list[Resource]] = {}
     for row in rows:
         if row["content"] is not None:
@@ -486,12 +491,13 @@ async def _actors_of(connection: Connection, schedule: Resource) -> Actors:
         found.get("offer", []),
         [*rooms, *found.get("place", [])],
         alone or any("practitioner" in role for role in roles),
+        found.get("person", []),
     )
 
 
 def _place(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
-    """Where an agenda is: what it states, else where its places are."""
-    resources = (schedule, *actors.offers, *actors.places)
+    """Where an agenda is: what it states, else where its places are, else by which clock its people live."""
+    resources = (schedule, *actors.offers, *actors.places, *actors.roles, *actors.people)
     zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
     codes = (days_off.code_of(place.get("address")) for place in actors.places)
     code = next((code for code in codes if code is not None), None)

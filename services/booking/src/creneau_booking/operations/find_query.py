@@ -133,11 +133,12 @@ def _by_reference(references: Sequence[Resource], path: str) -> Pairs:
 
 
 def identifier_of(reference: Resource) -> str:
-    """The identifier (`system|value`) of a logical reference; empty for a literal one."""
+    """The identifier (`system|value`; `value` of whatever system) of a logical reference; empty for a literal one."""
     identifier = reference.get("identifier")
     if "reference" in reference or not isinstance(identifier, dict):
         return ""
-    return f"{identifier.get('system', '')}|{identifier.get('value', '')}"
+    system, value = identifier.get("system", ""), identifier.get("value", "")
+    return f"{system}|{value}" if system else str(value)
 
 
 def series_of(given: OperationInput) -> Series | None:

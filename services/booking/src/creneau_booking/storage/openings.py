@@ -35,6 +35,7 @@ from creneau_booking.storage.slot_rows import (
     take_apart,
 )
 from creneau_shared.clock import PARIS
+from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import loads
@@ -161,6 +162,8 @@ REGENERATED_AGAIN_AFTER = timedelta(minutes=1)
 """before the slots of an agenda are made again that could not be made"""
 _EPOCH, _EPOCH_LATER = "1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z"
 _INHERITED = ("PractitionerRole", "HealthcareService", "Location")
+DUE_CHANNEL = "openings_due"
+"""on which those who make slots are woken"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +297,8 @@ class OpeningStore:
             await connection.execute("DELETE FROM agenda_opening WHERE schedule_key = $1", key)
         else:
             await self._put_off(connection, key, plan, now, made)
+            if not made.complete:
+                announce(connection, DUE_CHANNEL)
 
     async def next_due(
         self, connection: Connection, now: datetime
@@ -437,7 +442,8 @@ async def actor_of_openings(
     named = [reference]
     if kind == "Location":
         named += [row["reference"] for row in await connection.fetch(_ROLES_AT, id_)]
-    await connection.execute(_DUE_BY_ACTOR, named, now)
+    if await connection.execute(_DUE_BY_ACTOR, named, now) != "UPDATE 0":
+        announce(connection, DUE_CHANNEL)
 
 
 async def due(connection: Connection, now: datetime) -> int:

@@ -24,7 +24,9 @@ from creneau_booking.domain.refusals import (
 )
 from creneau_booking.domain.series import Scope, SeriesLimits, moved_alike, occurrences
 from creneau_booking.domain.status import ENDED, claims
-from creneau_booking.handlers.appointments import AppointmentHandlers, InSeries
+from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.in_series import InSeries
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.storage import series_mapper as mapper
 from creneau_booking.storage.actions import account_key, await_account, patient_key
 from creneau_booking.storage.appointments import AppointmentRepository
@@ -151,7 +153,9 @@ class Series:
             )
             with _naming(one, len(planned)):
                 if hold:
-                    stored, until = await self._handlers.hold(connection, context, one.resource, place=place)
+                    stored, until = await self._handlers.holding.begin(
+                        connection, context, one.resource, place=place
+                    )
                 else:
                     stored = await self._handlers.create(
                         connection,
@@ -265,7 +269,7 @@ class Series:
             with _naming(_Planned(own, facts, number, f"Appointment/{member.id}", False), len(members)):
                 changed.append(
                     await self._handlers.change(
-                        connection, context, member, own, book=book, note=note, with_series=True
+                        connection, context, member, own, Manner(book=book, note=note, with_series=True)
                     )
                 )
         return changed
@@ -306,7 +310,11 @@ class Series:
         for member, one in planned:
             with _naming(one, len(planned)):
                 stored = await self._handlers.change(
-                    connection, context, member, one.resource, move=True, with_series=scope == "all"
+                    connection,
+                    context,
+                    member,
+                    one.resource,
+                    Manner(move=True, with_series=scope == "all"),
                 )
             moved.append((one.number, stored))
         return [stored for _, stored in sorted(moved, key=lambda each: each[0])]

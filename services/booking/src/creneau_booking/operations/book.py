@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.domain.transitions import BOOKABLE
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import (
     Desk,
@@ -169,7 +170,11 @@ class BookOperation:
         session.require_own(resource)
         move = resource["status"] != "cancelled"
         return await self._desk.handlers.change(
-            session.connection, session.context, current, resource, move=move, book=True, replaces=replaced
+            session.connection,
+            session.context,
+            current,
+            resource,
+            Manner(move=move, book=True, replaces=replaced),
         )
 
     async def _new_resource(
@@ -212,7 +217,7 @@ class BookOperation:
         current = await session.locked(id_)
         resource = {**self._desk.repository.resource(current), "status": "cancelled"}
         stored = await self._desk.handlers.change(
-            session.connection, session.context, current, resource, replaced_by=by
+            session.connection, session.context, current, resource, Manner(replaced_by=by)
         )
         await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id

@@ -10,7 +10,7 @@ import pytest
 from services.booking.tests.client import Caller
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, ref, slot, unique, utc
-from services.booking.tests.openings import FOLLOW_UP, opening, ruled, service
+from services.booking.tests.openings import FOLLOW_UP, OWN, minutes, opening, ruled, service
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, role_resource
 
@@ -258,3 +258,116 @@ async def test_49_56_a_proposal_is_taken_as_it_was_found(
     people = [p["actor"]["reference"] for p in taken.json()["participant"]]
     assert camille in people
     assert taken.json()["slot"] == [ref(f"Slot/{agenda.slots[0]}")]
+
+
+async def test_41_who_is_only_described_is_not_registered(
+    callers: Callers, practice: Practice, monday: datetime
+) -> None:
+    """41: a Patient in the call is looked for, by whoever asks, and stored nowhere; one whom nobody knows finds as anybody."""
+    agenda = await practice.open_agenda(1, start=monday)
+    family = unique("inconnu")
+    described = {"resourceType": "Patient", "name": [{"family": family}], "birthDate": "1990-01-01"}
+    software = callers.software()
+    for caller in (callers.nobody(), software):
+        body = parameters(**window(monday), practitioner=ref(agenda.practitioner), patient_resource=described)
+        answer = await caller.post("Appointment/$find", body)
+        assert slots_of(answer.json()) == [[agenda.slots[0]]], answer.text
+    body = parameters(
+        **window(monday), practitioner=ref(agenda.practitioner), patient_reference=ref("Patient/nobody")
+    )
+    assert slots_of((await software.post("Appointment/$find", body)).json()) == [[agenda.slots[0]]]
+    assert (await software.get("Patient", family=family)).json()["total"] == 0
+
+
+async def test_43_how_slots_follow_from_rules(callers: Callers, practice: Practice) -> None:
+    """43, 70: in one agenda a duration, buffers, a grid, places, an absence, and a public holiday on which it is closed. More
+    of each, and what is refused: `test_openings`; by which clock (44): there, in `domain/test_openings`, and above."""
+    rules = [
+        service(FOLLOW_UP, 20),
+        minutes("schedule-buffer-before", 5),
+        minutes("schedule-buffer-after", 5),
+        minutes("schedule-alignment-grid", 10),
+        {"url": f"{OWN}schedule-capacity", "valuePositiveInt": 2},
+        opening("2026-12-24T09:02:00+01:00", "2026-12-24T11:05:00+01:00", freq="DAILY", count=3),
+        opening("2026-12-26T09:40:00+01:00", "2026-12-26T10:15:00+01:00", kind="busy-unavailable"),
+    ]
+    resource = ruled(unique("agenda"), [f"Practitioner/{unique('prat')}"], *rules)
+    software = callers.software()
+    assert (await software.put(f"Schedule/{resource['id']}", resource)).status_code == 201
+    listed = (await software.get("Slot", schedule=resource["id"], _sort="start")).json()
+    slots = [entry["resource"] for entry in listed["entry"]]
+    assert [one["start"][8:16] for one in slots] == [
+        *("24T08:10", "24T08:40", "24T09:10", "24T09:40"),
+        *("26T08:10", "26T09:40"),
+    ]
+    people = [await practice.new_patient() for _ in range(3)]
+    wanted = [appointment("proposed", slots=[slots[0]["id"]], patient=who) for who in people]
+    answers = [
+        await callers.patient(w).post("Appointment/$book", a) for w, a in zip(people, wanted, strict=True)
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201, 409]
+
+
+async def test_45_a_visit_that_is_to_be_moved_stands_in_nobodys_way(
+    callers: Callers, practice: Practice, monday: datetime
+) -> None:
+    """45: its own slot is proposed too, to whoever may read it, by reference or by id; to others it is taken."""
+    agenda = await practice.open_agenda(2, start=monday)
+    camille = await practice.new_patient()
+    caller = callers.patient(camille)
+    wanted = appointment("proposed", slots=agenda.slots[:1], patient=camille)
+    visit = (await caller.post("Appointment/$book", wanted)).json()["id"]
+    whole, rest = [[id_] for id_ in agenda.slots], [[agenda.slots[1]]]
+    for who, named, shown in (
+        (caller, f"Appointment/{visit}", whole),
+        (caller, visit, whole),
+        (callers.software(), f"Appointment/{visit}", whole),
+        (callers.nobody(), f"Appointment/{visit}", rest),
+        (callers.patient(await practice.new_patient()), f"Appointment/{visit}", rest),
+    ):
+        asked = {"practitioner": agenda.practitioner, "ignore-appointment": named}
+        assert await found(who, monday, **asked) == shown, named
+
+
+async def test_48_a_part_of_a_slot_and_slots_that_follow(
+    callers: Callers, practice: Practice, monday: datetime
+) -> None:
+    """48: ISiK's test data (five past eleven in a slot of eleven hours), and two slots of one visit; two that do not follow
+    each other, and a time that is in no slot, are refused. The policies: `test_places`."""
+    camille = await practice.new_patient()
+    caller = callers.patient(camille)
+    long = await practice.open_agenda(0)
+    await practice.put(slot(whole := unique("long"), long.id, monday, timedelta(hours=11)))
+    begin = monday + timedelta(hours=2, minutes=5)
+    part = appointment("proposed", slots=[whole], patient=camille, start=begin, length=timedelta(minutes=50))
+    assert (await caller.post("Appointment/$book", part)).status_code == 201
+    listed = (await callers.software().get("Slot", schedule=long.id, _sort="start")).json()
+    assert [e["resource"]["status"] for e in listed["entry"]] == ["free", "busy", "free"]
+    day = monday + DAY
+    short = await practice.open_agenda(4, start=day)
+    apart = appointment("proposed", slots=[short.slots[0], short.slots[2]], patient=camille)
+    assert (await caller.post("Appointment/$book", apart)).status_code == 422
+    beyond = appointment("proposed", slots=short.slots[:1], patient=camille, start=day + timedelta(hours=9))
+    assert (await caller.post("Appointment/$book", beyond)).status_code in (409, 422)
+    both = await caller.post(
+        "Appointment/$book", appointment("proposed", slots=short.slots[:2], patient=camille)
+    )
+    assert (both.status_code, len(both.json()["slot"])) == (201, 2), both.text
+
+
+async def test_57_58_all_of_it_or_nothing(callers: Callers, practice: Practice, monday: datetime) -> None:
+    """57: of two agendas of which one is taken nothing is booked: no appointment, no slot, no event. 58, by many at once and
+    over two processes: `storage/test_rivals`, `tests/resilience`."""
+    first, second = [await practice.open_agenda(1, start=monday) for _ in range(2)]
+    taker, camille = [await practice.new_patient() for _ in range(2)]
+    held = appointment("proposed", slots=second.slots, patient=taker)
+    assert (await callers.patient(taker).post("Appointment/$book", held)).status_code == 201
+    told = await practice.database.pool.fetchval("SELECT count(*) FROM outbox")
+    wanted = appointment("proposed", slots=[*first.slots, *second.slots], patient=camille)
+    refused = await callers.patient(camille).post("Appointment/$book", wanted)
+    assert refused.status_code == 409, refused.text
+    assert second.slots[0] in refused.text
+    assert await practice.slot_statuses([*first.slots, *second.slots]) == ["free", "busy"]
+    mine = await callers.patient(camille).get("Appointment", patient=camille)
+    assert mine.json()["total"] == 0
+    assert await practice.database.pool.fetchval("SELECT count(*) FROM outbox") == told

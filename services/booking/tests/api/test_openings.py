@@ -1,4 +1,5 @@
-"""An agenda that states its openings has slots: made, previewed and made anew over HTTP, as a practice and as a patient."""
+"""An agenda that states its openings has slots (checklist 43, 44): made, previewed and made anew over HTTP, as a practice and
+as a patient."""
 
 from __future__ import annotations
 

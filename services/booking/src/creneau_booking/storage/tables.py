@@ -114,6 +114,8 @@ slot_kind = Table(
     # keeps it (migration 0029).
     Column("own_capacity", SmallInteger, nullable=True),
     Column("capacity", SmallInteger, nullable=True),
+    # Whether they are for new patients (else for known ones), where they say so. A trigger keeps it (migration 0033).
+    Column("new_patients", Boolean, nullable=True),
     UniqueConstraint("schedule_key", "digest"),
     Index("ix_slot_kind_terms", "terms", postgresql_using="gin"),
     words_index("slot_kind"),

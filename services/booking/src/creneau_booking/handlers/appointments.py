@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from creneau_booking.domain import changes, confirmation
-from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Cancellation, Occurrence
+from creneau_booking.domain.answers import practice_has_accepted
+from creneau_booking.domain.appointment import (
+    CANCELLATION_REASONS,
+    OF_PERSONS,
+    Appointment,
+    Cancellation,
+    Occurrence,
+)
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.refusals import HoldNotExtensible, NotAHold, OfferNotMovable, TooManyHolds
@@ -28,7 +35,7 @@ from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.handlers.waiting import WaitingList
 from creneau_booking.storage.agenda import agendas_of
-from creneau_booking.storage.appointment_mapper import without_ours
+from creneau_booking.storage.appointment_mapper import said, without_ours
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back, set_status
@@ -425,16 +432,26 @@ class AppointmentHandlers:
         if before.status == "pending":
             hold = await (forget_hold if after.status != "pending" else hold_of)(connection, before.id)
         waits = hold is not None and hold.confirmation == "asked"
+        in_line = hold.in_line_since if hold is not None and waits else None
+        from_line = before.is_offer or in_line is not None
+        if from_line and after.status == "cancelled" and (by or acting(context)) != "patient":
+            # A practice that has no time for somebody gives the time back: their place in line is theirs to leave.
+            resource = {n: v for n, v in resource.items() if n != "cancelationReason"} | {
+                "status": "waitlist"
+            }
+            after = self._repository.next(current, resource)
         change = Change(said_before, before, resource, after, None if waits else hold, moving=move)
         resource = await self._word.hear_change(connection, context, change)
-        if before.is_offer and after.status == "waitlist":
+        if from_line and after.status == "waitlist":
             resource = await self.waiting.wish_again(connection, said_before, before.id)
         if waits and hold is not None and after.status == "booked":
             confirmation.require_in_time(hold.expires_at, context.now)
         after = self._next(
             context, current, before, resource, book=book or (waits and answered is None), hold=hold
         )
-        after = await self.waiting.standing(connection, context, before, after, said_before, resource)
+        after = await self.waiting.standing(
+            connection, context, before, after, said_before, resource, in_line
+        )
         if after.status == "cancelled" != before.status:
             whose_act = by or acting(context)
             after = replace(after, cancellation=Cancellation(context.now, whose_act, note))
@@ -460,6 +477,8 @@ class AppointmentHandlers:
         if moved and claims(before.status) and not with_series:
             after = after.off_pattern()
         stored = await self._repository.update(connection, context, current, resource, after, whose)
+        if in_line is not None:
+            await self.waiting.left(connection, after)
         owners = whose.owners | owners_among(current.terms) if current.terms is not None else None
         anew = asks_until is not None or (moved and context.patient_ids is not None)
         if after.confirmation == "asked" and (anew or not waits):
@@ -467,11 +486,26 @@ class AppointmentHandlers:
             return stored
         if hold is not None and before.status == "pending":
             await self._keep_asking(connection, after, hold)
-        ended = waits and after.status == "cancelled"
+        ended = waits and after.status in ("cancelled", "waitlist")
         await self._tell_changed(
             connection, context, before, after, whose.schedules, owners, by=by, awaited=ended
         )
         return stored
+
+    async def agree(
+        self, connection: Connection, context: WriteContext, current: Stored, offered: Appointment
+    ) -> Stored | None:
+        """A practice that confirms agrees to what is offered to somebody who waits, before they have answered. None where it
+        has not to agree."""
+        hold = await hold_of(connection, offered.id)
+        if hold is None or hold.confirmation != "later":
+            return None
+        people = tuple(
+            p if p.type in OF_PERSONS or p.status == "declined" else replace(p, status="accepted")
+            for p in offered.participants
+        )
+        agreed = said(replace(offered, participants=people), self._repository.resource(current))
+        return await self.change(connection, context, current, agreed)
 
     async def _keep_asking(self, connection: Connection, after: Appointment, hold: Hold) -> None:
         """A hold that went to another agenda has its practice asked, or no longer; one that waited and is booked ends."""
@@ -520,6 +554,8 @@ class AppointmentHandlers:
             replaced_by=before.replaced_by if stays else None,
         )
         if asks == "later" and after.status == "booked" and not changes.is_moved(before, after):
+            if practice_has_accepted(before):
+                return replace(after, confirmation=None)
             return after.asked(confirmation.deadline(context.now, after.start, self._holds.confirmation))
         return after
 
@@ -536,6 +572,8 @@ class AppointmentHandlers:
         awaited: bool,
     ) -> None:
         kind = told(before.status, after.status, moved=changes.is_moved(before, after))
+        if awaited:
+            kind = "cancelled"  # what was asked for does not take place, whether or not they wait on
         if kind is not None:
             previous = (before.start, before.end) if kind == "moved" and before.start and before.end else None
             event = AppointmentEvent(
@@ -569,6 +607,8 @@ class AppointmentHandlers:
             await self._give_back(connection, context, before)
         hold = await forget_hold(connection, before.id)
         awaited = hold is not None and hold.confirmation == "asked"
+        if hold is not None and hold.in_line_since is not None:
+            await self.waiting.left(connection, before.cancelled())
         cancellation = Cancellation(context.now, by)
         after = replace(
             before.cancelled(),
@@ -665,7 +705,9 @@ class AppointmentHandlers:
         changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, before)
         await self._give_back(connection, context, before)
-        await forget_hold(connection, before.id)
+        hold = await forget_hold(connection, before.id)
+        if hold is not None and hold.in_line_since is not None:
+            await self.waiting.left(connection, before.cancelled())
         stored = await self._repository.delete(connection, context, current)
         gone = replace(before.cancelled(), version=stored.version)
         await tell(connection, context, AppointmentEvent("cancelled", gone, by=acting(context)))

@@ -113,6 +113,8 @@ def _lead(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
         sentences.append(wording.cancelled_by_patient)
     if occasion.kind is Kind.CANCELLATION and event.cancelled_by == "provider":
         sentences.append(wording.cancelled_by_provider)
+    if occasion.kind is Kind.CANCELLATION and event.appointment.status == "waitlist":
+        sentences.append(wording.waits_on)
     if occasion.kind is Kind.OFFER and event.held_until is not None:
         sentences.append(wording.offered_until.format(until=occasion.told(event.held_until)))
     return tuple(sentences)

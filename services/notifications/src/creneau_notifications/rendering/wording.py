@@ -22,6 +22,8 @@ class Wording:
     previously: str
     cancelled_by_patient: str
     cancelled_by_provider: str
+    waits_on: str
+    """to whoever is back on the waiting list"""
     colon: str
     """between a label and what it labels: French puts a space before it"""
     when: str
@@ -68,6 +70,7 @@ FRENCH = Wording(
     previously="Il était prévu le {when}.",
     cancelled_by_patient="Il a été annulé à votre demande.",
     cancelled_by_provider="Il a été annulé par le cabinet.",
+    waits_on="Vous gardez votre place sur la liste d’attente.",
     colon=" : ",
     when="Quand",
     who="Avec",
@@ -119,6 +122,7 @@ ENGLISH = Wording(
     previously="It had been planned for {when}.",
     cancelled_by_patient="It was cancelled at your request.",
     cancelled_by_provider="It was cancelled by the practice.",
+    waits_on="You keep your place on the waiting list.",
     colon=": ",
     when="When",
     who="With",

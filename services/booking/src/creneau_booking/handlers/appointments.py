@@ -35,7 +35,7 @@ from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.handlers.waiting import WaitingList
 from creneau_booking.storage.agenda import agendas_of
-from creneau_booking.storage.appointment_mapper import said, without_ours
+from creneau_booking.storage.appointment_mapper import said, with_reason_in_code, without_ours
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.taking import give_back, set_status
@@ -422,6 +422,9 @@ class AppointmentHandlers:
         """
         said_before = self._repository.resource(current)
         before = self._repository.stored_facts(current)
+        if context.patient_ids is not None and before.status != "cancelled":
+            resource, words = with_reason_in_code(resource)
+            note = note or words
         if resource.get("slot") != said_before.get("slot"):
             resource = await self._understood(connection, context, resource)
         resource = self._heard(context, current, before, resource, move=move)

@@ -644,7 +644,7 @@ class AppointmentHandlers:
             return
         changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, before)
-        await self.withdraw(connection, context, current, replaced_by=accepted.id)
+        context.besides.append(await self.withdraw(connection, context, current, replaced_by=accepted.id))
 
     def _require_allowed(
         self, context: WriteContext, before: Appointment, after: Appointment, *, move: bool

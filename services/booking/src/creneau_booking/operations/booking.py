@@ -161,6 +161,8 @@ async def answer_with(
     service = session.call.service
     action = "C" if created else "U"
     await service.audit(session.connection, session.call.request, action, stored)
+    for other in session.context.besides:
+        await service.audit(session.connection, session.call.request, "U", other)
     extra = {**(headers or {}), "Location": service.location(stored)}
     undecided = stored.id in session.context.undecided
     if undecided:

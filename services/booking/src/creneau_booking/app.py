@@ -16,11 +16,12 @@ from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.series import SeriesLimits
 from creneau_booking.handlers.answers import Answering
-from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
+from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.ended_patients import EndedPatients
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
 from creneau_booking.handlers.external_calendars import ExternalCalendars
+from creneau_booking.handlers.hold_policy import HoldPolicy
 from creneau_booking.handlers.outside import Outside
 from creneau_booking.handlers.patients import ContactSecrets
 from creneau_booking.handlers.people import People, known

@@ -23,6 +23,7 @@ from creneau_booking.domain.refusals import (
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.telling import acting
 from creneau_booking.storage import belonging
 from creneau_booking.storage.agenda import schedules_of, slots_between
@@ -134,10 +135,12 @@ class Answering:
             agreed_by_all,
             current,
             said(after, resource),
-            move=outcome.effect == "move",
-            by=acting(context),
-            answered=after,
-            asks_until=asks_until,
+            Manner(
+                move=outcome.effect == "move",
+                by=acting(context),
+                answered=after,
+                asks_until=asks_until,
+            ),
         )
 
     async def _counts_for(self, connection: Connection, before: Appointment, actor: str) -> frozenset[str]:

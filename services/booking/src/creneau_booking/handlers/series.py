@@ -25,7 +25,9 @@ from creneau_booking.domain.refusals import (
 )
 from creneau_booking.domain.series import Scope, SeriesLimits, moved_alike, occurrences
 from creneau_booking.domain.status import ENDED, claims
-from creneau_booking.handlers.appointments import AppointmentHandlers, InSeries
+from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.in_series import InSeries
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.telling import told_together
 from creneau_booking.storage import series_mapper as mapper
 from creneau_booking.storage.actions import account_key, await_account, patient_key
@@ -160,7 +162,9 @@ class Series:
             )
             with _naming(one, len(planned)), told_together(series, told):
                 if hold:
-                    stored, until = await self._handlers.hold(connection, context, one.resource, place=place)
+                    stored, until = await self._handlers.holding.begin(
+                        connection, context, one.resource, place=place
+                    )
                 else:
                     stored = await self._handlers.create(
                         connection,
@@ -288,7 +292,7 @@ class Series:
             with _naming(planned, len(members)), told_together(series, told):
                 changed.append(
                     await self._handlers.change(
-                        connection, context, member, own, book=book, note=note, with_series=True
+                        connection, context, member, own, Manner(book=book, note=note, with_series=True)
                     )
                 )
         return changed
@@ -333,7 +337,11 @@ class Series:
         for member, one in planned:
             with _naming(one, len(planned)), told_together(series, told):
                 stored = await self._handlers.change(
-                    connection, context, member, one.resource, move=True, with_series=scope == "all"
+                    connection,
+                    context,
+                    member,
+                    one.resource,
+                    Manner(move=True, with_series=scope == "all"),
                 )
             moved.append((one.number, stored))
         return [stored for _, stored in sorted(moved, key=lambda each: each[0])]

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.transitions import BOOKABLE
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import (
     Desk,
@@ -172,7 +173,11 @@ class BookOperation:
         session.require_own(resource)
         move = resource["status"] != "cancelled"
         return await self._desk.handlers.change(
-            session.connection, session.context, current, resource, move=move, book=True, replaces=replaced
+            session.connection,
+            session.context,
+            current,
+            resource,
+            Manner(move=move, book=True, replaces=replaced),
         )
 
     async def _at_another_time(
@@ -189,7 +194,7 @@ class BookOperation:
         found = [await self._desk.slots.read(session.connection, id_) for id_ in wanted.slots]
         slots = [loads(one.content) for one in found if one is not None and one.content is not None]
         times = {"start": slots[0]["start"], "end": slots[-1]["end"]} if slots else {}
-        named = {name: sent[name] for name in ("slot", "start", "end") if name in sent}
+        named: Resource = {name: sent[name] for name in ("slot", "start", "end") if name in sent}
         return {**stored, **times, **named}
 
     async def _new_resource(
@@ -232,7 +237,7 @@ class BookOperation:
         current = await session.locked(id_)
         resource = {**self._desk.repository.resource(current), "status": "cancelled"}
         stored = await self._desk.handlers.change(
-            session.connection, session.context, current, resource, replaced_by=by
+            session.connection, session.context, current, resource, Manner(replaced_by=by)
         )
         await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
@@ -75,7 +76,7 @@ class CancelOperation:
             )
             return await answer_with_series(session, Taken(tuple(cancelled)), created=False)
         stored = await self._desk.handlers.change(
-            session.connection, session.context, current, resource, note=note
+            session.connection, session.context, current, resource, Manner(note=note)
         )
         return await answer_with(session, stored, created=False, wants_bundle=False)
 

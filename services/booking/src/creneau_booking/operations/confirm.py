@@ -7,6 +7,7 @@ accept it is booked, and nobody is asked again.
 
 from __future__ import annotations
 
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.subject import id_of_subject
@@ -53,6 +54,6 @@ class ConfirmOperation:
                 return await answer_with(session, agreed, created=False, wants_bundle=False)
         resource = checked({**resource, "status": "booked"})
         stored = await self._desk.handlers.change(
-            session.connection, session.context, current, resource, book=True
+            session.connection, session.context, current, resource, Manner(book=True)
         )
         return await answer_with(session, stored, created=False, wants_bundle=False)

@@ -86,7 +86,7 @@ class HoldOperation:
         patients = await patients_of(session, given)
         resource = await self._proposed(session, subject, patients)
         session.require_own(resource)
-        stored, until = await self._desk.handlers.hold(session.connection, session.context, resource)
+        stored, until = await self._desk.handlers.holding.begin(session.connection, session.context, resource)
         return await answer_with(
             session,
             stored,
@@ -103,7 +103,7 @@ class HoldOperation:
         """Hold for an appointment that was stored as a request, or hold again what is held already."""
         current = await session.locked(id_)
         resource = self._desk.repository.resource(current)
-        stored, until = await self._desk.handlers.hold_stored(
+        stored, until = await self._desk.handlers.holding.hold_on(
             session.connection, session.context, current, resource
         )
         return await answer_with(

@@ -12,6 +12,7 @@ from datetime import datetime
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.changes import require_movable
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
@@ -72,7 +73,7 @@ class RescheduleOperation:
             )
             return await answer_with_series(session, Taken(tuple(moved)), created=False)
         stored = await self._desk.handlers.change(
-            session.connection, session.context, current, resource, move=True
+            session.connection, session.context, current, resource, Manner(move=True)
         )
         return await answer_with(session, stored, created=False, wants_bundle=False)
 

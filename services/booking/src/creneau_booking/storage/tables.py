@@ -264,6 +264,15 @@ agenda_closure = Table(
 )
 """Time of an agenda that was closed (`Schedule/$close`), why, and by whom (issuer and subject)."""
 
+agenda_closed_slot = Table(
+    "agenda_closed_slot",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("start", DateTime(timezone=True), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+)
+"""Slots that an agenda's software has pushed and a closure has blocked: free again when it is taken back."""
+
 opening_left_out = Table(
     "opening_left_out",
     metadata,

@@ -113,6 +113,16 @@ class RecurrenceUnread(Refusal):
 
 
 @dataclass(eq=False)
+class OccurrenceWithoutDay(Refusal):
+    """A series by the day of the month comes to a month that has no such day: which occurrence, and which day."""
+
+    number: int
+    year: int
+    month: int
+    day: int
+
+
+@dataclass(eq=False)
 class SeriesTooLong(Refusal):
     """More occurrences than may be booked at once."""
 
@@ -361,7 +371,7 @@ class OtherPatient(Refusal):
 
 @dataclass(eq=False)
 class AlreadyStarted(Refusal):
-    """A patient cancels what has begun."""
+    """A patient cancels or moves what has begun."""
 
 
 @dataclass(eq=False)

@@ -90,6 +90,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "slot-held": ("Créneau en cours de réservation", "Slot being booked by someone else"),
     "group-full": ("Plus assez de places au créneau", "Not as many places left in the slot"),
     "place-taken": ("Place déjà prise pour cette personne", "That person has a place already"),
+    "occurrence-without-day": ("Jour que le mois n'a pas", "Day that the month does not have"),
     "recurrence-unread": ("Série qui ne se comprend pas", "Series that cannot be read"),
     "series-too-long": ("Série trop longue", "Series too long"),
     "series-off-pattern": (

@@ -515,7 +515,9 @@ def test_old_tls_and_no_tls_are_refused(encrypted: Entrance) -> None:
 
 
 def test_a_verified_client_certificate_is_handed_on(encrypted: Entrance, editor: Path) -> None:
-    """With it the services can tell whether a token is bound to it (`x5t#S256`)."""
+    """With it the services can tell whether a token is bound to it (`x5t#S256`), and whether it is the regulation's (check 42
+    of 6.1 SAS: a valid one is let in, a revoked one and a stranger's below are not, nor one of another CN or OU:
+    `test_regulation`)."""
     told = encrypted.told("/fhir/Slot", verify=trusting(encrypted, editor / "client.pem"))
     shown = told["x-client-certificate"]
     known = x509.load_pem_x509_certificate(unquote(shown).encode())

@@ -43,6 +43,7 @@ from creneau_booking.operations.erase import EraseOperation
 from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
+from creneau_booking.operations.prefetch import PrefetchOperation
 from creneau_booking.operations.preview_slots import PreviewSlotsOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
@@ -257,6 +258,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
                 settings.find_window_days_max,
                 settings.future_appointments_per_agenda_max,
                 settings.find_slots_gathered_max,
+            ).declare(),
+            PrefetchOperation(
+                settings.find_window_days_max, settings.future_appointments_per_agenda_max
             ).declare(),
             SoonestOperation(
                 per_agenda_max=settings.future_appointments_per_agenda_max,

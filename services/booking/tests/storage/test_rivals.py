@@ -1,4 +1,4 @@
-"""Rivals: exactly one wins, the others are told why, nobody waits in a circle, nothing is left of a failure."""
+"""Rivals (checklist 57, 58): one wins, the others are told why, nobody waits in a circle, nothing is left of a failure."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ class Answering:
     ) -> None:
         """A patient who declines what is booked cancels it, with all that stands against it."""
         if claims(before.status):
-            changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
+            changes.require_to_come(before, context.now, by_patient=context.patient_ids is not None)
             await require_changeable(connection, context, before)
         await self._handlers.word.hear_removal(connection, context, before)
 

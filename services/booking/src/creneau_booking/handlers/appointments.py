@@ -245,8 +245,8 @@ class AppointmentHandlers:
             changes.require_same_patient(before, after)
             if not move:
                 changes.require_unmoved(before, after)
-        if after.status == "cancelled" and claims(before.status):
-            changes.require_cancellable(before, context.now, by_patient=by_patient)
+        if claims(before.status) and (after.status == "cancelled" or changes.is_moved(before, after)):
+            changes.require_to_come(before, context.now, by_patient=by_patient)
         if after.status == "noshow" and before.status != "noshow":
             changes.require_missed(after, context.now)
 
@@ -321,7 +321,7 @@ class AppointmentHandlers:
         replaced = self._repository.stored_facts(current)
         if replaced.status not in MOVABLE or set(replaced.patients) != set(accepted.patients):
             return
-        changes.require_cancellable(replaced, context.now, by_patient=context.patient_ids is not None)
+        changes.require_to_come(replaced, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, replaced)
         context.besides.append(await self.withdraw(connection, context, current, replaced_by=accepted.id))
 
@@ -423,7 +423,7 @@ class AppointmentHandlers:
         await self._word.hear_removal(connection, context, before)
         if not claims(before.status):
             return await self._repository.delete(connection, context, current)
-        changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
+        changes.require_to_come(before, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, before)
         await self._exchange.give_back(connection, context, before)
         hold = await forget_hold(connection, before.id)

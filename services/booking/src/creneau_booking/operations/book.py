@@ -37,6 +37,7 @@ from creneau_booking.operations.subject import (
     patients_of,
     require_a_patient,
     subject_of,
+    with_contained_slots,
     with_patients,
 )
 from creneau_booking.storage.agenda import slots_between
@@ -85,7 +86,7 @@ class BookOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare=BARE)
+        given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
         try:
             return await in_transaction(call, self._desk, "c", lambda session: self._book(session, given))
         except Conflict as conflict:

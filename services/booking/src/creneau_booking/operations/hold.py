@@ -23,6 +23,7 @@ from creneau_booking.operations.subject import (
     new_resource,
     patients_of,
     subject_of,
+    with_contained_slots,
 )
 from creneau_shared.errors import Conflict
 from creneau_shared.fhir.rest.exchange import Answer, http_date
@@ -61,7 +62,7 @@ class HoldOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare=BARE)
+        given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
         try:
             return await in_transaction(call, self._desk, "c", lambda session: self._hold(session, given))
         except Conflict as conflict:

@@ -35,6 +35,7 @@ from creneau_booking.storage.slot_rows import (
     take_apart,
 )
 from creneau_shared.clock import PARIS
+from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import loads
@@ -50,6 +51,7 @@ UNION ALL SELECT CASE WHEN {ROOM.format(place="place")} THEN 'room' ELSE 'place'
   FROM location AS place WHERE id = ANY($3) AND NOT deleted AND content IS NOT NULL
 UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS place ON place.id = role_place.place
   WHERE role_place.role = ANY($1) AND NOT place.deleted
+UNION ALL SELECT 'person', 0, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
 ORDER BY rank
 """
 _THERE = f"""
@@ -176,6 +178,8 @@ REGENERATED_AGAIN_AFTER = timedelta(minutes=1)
 """before the slots of an agenda are made again that could not be made"""
 _EPOCH, _EPOCH_LATER = "1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z"
 _INHERITED = ("PractitionerRole", "HealthcareService", "Location")
+DUE_CHANNEL = "openings_due"
+"""on which those who make slots are woken"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +313,8 @@ class OpeningStore:
             await connection.execute("DELETE FROM agenda_opening WHERE schedule_key = $1", key)
         else:
             await self._put_off(connection, key, plan, now, made)
+            if not made.complete:
+                announce(connection, DUE_CHANNEL)
 
     async def next_due(
         self, connection: Connection, now: datetime
@@ -452,15 +458,19 @@ async def reopen(
     return len(rows)
 
 
-async def actor_of_openings(connection: Connection, reference: str, now: datetime) -> None:
-    """The directory has said something of a role, an offer or a place: the slots of the agendas that depend on it are due."""
+async def actor_of_openings(
+    connection: Connection, reference: str, now: datetime, *, states_zone: bool = False
+) -> None:
+    """The directory has said something of a role, an offer or a place, or by which clock somebody lives: the slots of the
+    agendas that depend on it are due."""
     kind, _, id_ = reference.partition("/")
-    if kind not in _INHERITED:
+    if kind not in _INHERITED and not states_zone:
         return
     named = [reference]
     if kind == "Location":
         named += [row["reference"] for row in await connection.fetch(_ROLES_AT, id_)]
-    await connection.execute(_DUE_BY_ACTOR, named, now)
+    if await connection.execute(_DUE_BY_ACTOR, named, now) != "UPDATE 0":
+        announce(connection, DUE_CHANNEL)
 
 
 async def due(connection: Connection, now: datetime) -> int:
@@ -501,8 +511,9 @@ async def _actors_of(connection: Connection, schedule: Resource) -> Actors:
         if len(parts) == 2:
             ids.setdefault(parts[0], []).append(parts[1])
     rows = []
-    if ids.keys() & set(_INHERITED):
-        rows = await connection.fetch(_ACTORS, *(ids.get(kind, []) for kind in _INHERITED))
+    kinds = (*_INHERITED, "Practitioner")
+    if ids.keys() & set(kinds):
+        rows = await connection.fetch(_ACTORS, *(ids.get(kind, []) for kind in kinds))
     found: dict[str, list[Resource]] = {}
     for row in rows:
         if row["content"] is not None:
@@ -514,12 +525,13 @@ async def _actors_of(connection: Connection, schedule: Resource) -> Actors:
         found.get("offer", []),
         [*rooms, *found.get("place", [])],
         alone or any("practitioner" in role for role in roles),
+        found.get("person", []),
     )
 
 
 def _place(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
-    """Where an agenda is: what it states, else where its places are."""
-    resources = (schedule, *actors.offers, *actors.places)
+    """Where an agenda is: what it states, else where its places are, else by which clock its people live."""
+    resources = (schedule, *actors.offers, *actors.places, *actors.roles, *actors.people)
     zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
     codes = (days_off.code_of(place.get("address")) for place in actors.places)
     code = next((code for code in codes if code is not None), None)

@@ -130,7 +130,7 @@ async def synchronise(
     _require_distinct(sent)
     said = [_sent(one) for one in sent]
     for _ in range(COMPARED_AGAIN_MAX):
-        rows = await _known(connection, agenda, sent, window)
+        rows = await _known(connection, agenda, sent, said, window)
         found = difference([_as_known(row) for row in rows], said, whole=window.whole)
         changing = [rows[index] for index in found.deleted] + [rows[index] for index, _ in found.updated]
         if await _lock(connection, agenda, changing):
@@ -183,14 +183,14 @@ def _identifiers(terms: Sequence[str] | None) -> frozenset[str]:
 
 
 async def _known(
-    connection: Connection, agenda: int, sent: Sequence[SlotSent], window: Window
+    connection: Connection, agenda: int, sent: Sequence[SlotSent], said: Sequence[Sent], window: Window
 ) -> list[Record]:
     """The slots of the window, and those elsewhere in the agenda that what is sent names."""
     rows = list(await connection.fetch(_IN_WINDOW, agenda, window.start, window.end))
     known = {row["id"] for row in rows}
-    named = {term for row in rows for term in _identifiers(row["terms"])}
+    named = {term for row in rows if row["terms"] for term in row["terms"]}
     ids = [one.row.id for one in sent if one.id is not None and one.row.id not in known]
-    terms = sorted({term for one in sent for term in _identifiers(one.row.terms)} - named)
+    terms = sorted({term for one in said for term in one.said.identifiers} - named)
     if ids or terms:
         rows += await connection.fetch(_BY_NAME, agenda, window.start, window.end, ids, terms)
     return rows

@@ -114,6 +114,8 @@ slot_kind = Table(
     # keeps it (migration 0029).
     Column("own_capacity", SmallInteger, nullable=True),
     Column("capacity", SmallInteger, nullable=True),
+    # Whether they are for new patients (else for known ones), where they say so. A trigger keeps it (migration 0033).
+    Column("new_patients", Boolean, nullable=True),
     UniqueConstraint("schedule_key", "digest"),
     Index("ix_slot_kind_terms", "terms", postgresql_using="gin"),
     words_index("slot_kind"),
@@ -227,6 +229,7 @@ agenda = Table(
     Column("synchronised_at", DateTime(timezone=True), nullable=True),
     Column("stale_after_s", Integer, nullable=True),
     Column("fresh_until", DateTime(timezone=True), Computed(_FRESH_UNTIL, persisted=True), nullable=False),
+    Index("ix_agenda_closed", "schedule_key", postgresql_where=text("NOT open")),
 )
 """What availability knows of a Schedule: one row each, kept with it and with the directory's word on its actors."""
 
@@ -309,6 +312,7 @@ found_by = Table(
     Column("terms", ARRAY(Text(collation="C")), nullable=False),
     Column("latitude", Double, nullable=True),
     Column("longitude", Double, nullable=True),
+    Index("ix_found_by_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": False}),
 )
 """What a kind of slots is found by, kept by triggers of whatever says it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from services.booking.tests.api.test_places import capacity, place
 from services.booking.tests.api.test_waiting import agenda_wish, join, read
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import parameters, schedule, slot, unique, utc
@@ -100,3 +101,17 @@ async def test_82_an_agenda_whose_professional_is_back(callers: Callers, practic
     assert (await read(callers, *wish))["status"] == "waitlist"
     await hear(practice, back)
     assert await is_first_in_line(callers, surgery.agenda, wish)
+
+
+async def test_82_70_more_places_are_theirs_who_wait(callers: Callers, practice: Practice) -> None:
+    """A full group whose agenda says that it has two places more: two are offered one, the third waits on."""
+    group = await practice.open_agenda(1, **capacity(2))
+    for _ in range(2):
+        who = await practice.new_patient()
+        taken = await callers.patient(who).post("Appointment", place(group, who))
+        assert taken.status_code == 201, taken.text
+    wishes = [await waiting_for(callers, practice, group.id) for _ in range(3)]
+    more = schedule(group.id, [group.practitioner, group.location], **capacity(4))
+    assert (await callers.software().put(f"Schedule/{group.id}", more)).status_code == 200
+    assert [(await read(callers, *wish))["status"] for wish in wishes] == ["pending", "pending", "waitlist"]
+    assert await practice.slot_statuses(group.slots) == ["busy"]

@@ -115,3 +115,28 @@ async def test_82_70_more_places_are_theirs_who_wait(callers: Callers, practice:
     assert (await callers.software().put(f"Schedule/{group.id}", more)).status_code == 200
     assert [(await read(callers, *wish))["status"] for wish in wishes] == ["pending", "pending", "waitlist"]
     assert await practice.slot_statuses(group.slots) == ["busy"]
+
+
+async def test_83_a_feed_does_not_open_what_the_practice_has_closed(
+    callers: Callers, practice: Practice
+) -> None:
+    """Its software says `free` meanwhile, of old slots and of a new one; sent twice it changes nothing; taken back, all are
+    free."""
+    agenda, software = await practice.open_agenda(2), callers.software()
+    said = {"start": utc(agenda.at(0)), "end": utc(agenda.at(3)), "confirm": "true"}
+    for action in ("cancel", "reopen"):
+        answer = await software.post(f"Schedule/{agenda.id}/$close", parameters(**said, action=action))
+        assert answer.status_code == 200, answer.text
+        fed = [slot(unique("fed"), agenda.id, agenda.at(i), identifier=[{"system": "urn:s", "value": f"{agenda.id}{i}"}])
+               for i in range(4)]  # fmt: skip
+        for one in fed:
+            del one["id"]
+        bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": s} for s in fed]}
+        for _ in range(2):
+            synced = await software.post(f"Schedule/{agenda.id}/$sync-slots", bundle)
+            assert synced.status_code == 200, synced.text
+        counts = {p["name"]: p.get("valueInteger") for p in synced.json()["parameter"]}
+        assert (counts["unchanged"], counts["updated"]) == (4, 0)
+        found = await software.get("Slot", schedule=f"Schedule/{agenda.id}", _sort="start")
+        statuses = [e["resource"]["status"] for e in found.json()["entry"]]
+        assert statuses == (["busy-unavailable"] * 3 + ["free"] if action == "cancel" else ["free"] * 4)

@@ -2,7 +2,7 @@
 
 | | rule |
 |---|---|
-| taken | a visit that is held, waits for its practice, is booked or was, has its slots; with them the agenda's people and its patient |
+| taken | a visit that is held, waits for its practice, is booked or was, has its slots, the agenda's people and its patient |
 | free | what the agenda says is free, nobody has, and in whose time nobody of the agenda is taken |
 | run out | a hold, a question to the practice or an offer whose end has passed stands in nobody's way |
 | line | what frees goes to the first who waits for it, can come then and was not asked before; never to the public first |
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
@@ -22,7 +22,7 @@ Keeps = Literal["hold", "asked", "offer"]
 Key = tuple[str, datetime, datetime]
 """agenda, start and end: of one agenda no two slots are at the same time"""
 TAKING = ("pending", "booked", "arrived", "fulfilled", "noshow")
-OPEN_END = datetime.max
+OPEN_END = datetime(9999, 1, 1, tzinfo=UTC)
 ANSWERABLE = timedelta(hours=15)
 """a visit that is no further away may be too near for anybody to be asked, with a night between"""
 
@@ -56,6 +56,8 @@ class Slot:
     said: str = "free"
     by: str | None = None
     guests: dict[str, str] = field(default_factory=dict)
+    over: list[str] = field(default_factory=list)
+    """the visits that the practice has put beside that one, in their order"""
     by_rule: bool = False
     """made by the agenda's rules, and written by nobody since"""
 
@@ -89,6 +91,9 @@ class Visit:
     asked_about: set[int] = field(default_factory=set)
     """the slots that were offered to it"""
     replaces: str | None = None
+    extended: int = 0
+    brings: frozenset[str] = frozenset()
+    """whom a visit without a slot takes beside its patient"""
     series: int | None = None
     number: int = 0
 
@@ -106,7 +111,7 @@ class Offer:
     until: datetime
 
 
-class Disagreement(AssertionError):
+class DisagreementError(AssertionError):
     """What was done is not what the rules say."""
 
 
@@ -178,8 +183,8 @@ class Model:
         return found
 
     def _own_people(self, visit: Visit) -> set[str]:
-        alone = [slot for slot in self.of(visit) if self.agendas[slot.agenda].capacity == 1]
-        return {visit.patient, *(person for slot in alone for person in self.people(slot))}
+        alone = [slot for slot in self.of(visit) if slot.by == visit.id]
+        return {visit.patient, *visit.brings, *(person for slot in alone for person in self.people(slot))}
 
     def status(self, slot: Slot, besides: str | None = None) -> str:
         """As everybody sees it; `besides` a visit, as it is for that one."""
@@ -197,12 +202,23 @@ class Model:
     def statuses(self) -> dict[Key, str]:
         return {slot.key: self.status(slot) for slot in self.slots.values()}
 
+    def occupied(self) -> set[tuple[str, datetime, datetime]]:
+        """Who is somewhere, and when."""
+        found = {entry for times in self.busy.values() for entry in times}
+        for visit in self.visits.values():
+            if visit.takes and visit.start is not None and visit.end is not None:
+                found |= {(who, visit.start, visit.end) for who in self._own_people(visit)}
+        for slot in self.slots.values():
+            if slot.guests:
+                found |= {(who, slot.start, slot.end) for who in self.people(slot)}
+        return found
+
     def is_open(self, agenda: str) -> bool:
         return not self.agendas[agenda].stands_on & self.gone
 
     def is_fresh(self, agenda: str) -> bool:
         within = self.agendas[agenda].stale_after
-        return within is None or self.now <= self.synchronised.get(agenda, datetime.min) + within
+        return within is None or self.now <= self.synchronised[agenda] + within
 
     def has_run_out(self, visit: Visit) -> bool:
         return visit.status == "pending" and visit.keeps is not None and visit.until <= self.now
@@ -227,7 +243,9 @@ class Model:
         """It has these slots no more."""
         for slot in slots:
             if slot.by == visit.id:
-                slot.by = None
+                slot.by = slot.over.pop(0) if slot.over else None
+            elif visit.id in slot.over:
+                slot.over.remove(visit.id)
             if visit.id in slot.guests.values():
                 slot.guests = {who: by for who, by in slot.guests.items() if by != visit.id}
                 self.freed[slot.uid] = None
@@ -279,10 +297,10 @@ class Model:
         if not self.told or (self.told[0].visit, self.told[0].key) != (first.id, slot.key):
             if slot.start - self.now < ANSWERABLE and not any(o.key == slot.key for o in self.told[:1]):
                 return
-            raise Disagreement(f"{slot.key} is due to {first.id}, and was offered: {self.told[:1]}")
+            raise DisagreementError(f"{slot.key} is due to {first.id}, and was offered: {self.told[:1]}")
         until = self.told.pop(0).until
         if not self.now < until <= slot.start:
-            raise Disagreement(f"an offer that ends at {until}")
+            raise DisagreementError(f"an offer that ends at {until}")
         first.asked_about.add(slot.uid)
         first.status, first.keeps, first.until = "pending", "offer", until
         first.slots, first.start, first.end = [slot.uid], slot.start, slot.end
@@ -327,12 +345,16 @@ class Model:
             return self.no("not a patient's to take")
         if any(one.end != other.start for one, other in pairwise(sorted(slots, key=lambda s: s.start))):
             return self.no("not adjacent")
-        if part is not None and part != (slots[0].start, slots[0].end) and not self._is_usable(slots, part, by_patient):
+        if (
+            part is not None
+            and part != (slots[0].start, slots[0].end)
+            and not self._is_usable(slots, part, by_patient)
+        ):
             return self.no("no such part")
         for slot in new:
             if self.status(slot, visit.id) != "free" or slot.guests.get(visit.patient, visit.id) != visit.id:
                 return self.no("not free")
-        people = {visit.patient, *(who for slot in slots for who in self.people(slot))}
+        people = {visit.patient, *visit.brings, *(who for slot in slots for who in self.people(slot))}
         own = {visit.id, *(f"#{slot.uid}" for slot in slots)}
         if any(self.takers(who, start, end) - own for who in people):
             return self.no("somebody is taken")
@@ -341,7 +363,9 @@ class Model:
 
     def _is_the_patients(self, new: Sequence[Slot], slots: Sequence[Slot]) -> bool:
         return all(
-            slot.start > self.now and self.is_fresh(slot.agenda) and len(slots) <= self.agendas[slot.agenda].adjacent_max
+            slot.start > self.now
+            and self.is_fresh(slot.agenda)
+            and len(slots) <= self.agendas[slot.agenda].adjacent_max
             for slot in new
         )
 
@@ -356,30 +380,40 @@ class Model:
         note = self._watch()
         self._leave(visit, [slot for slot in self.of(visit) if slot not in slots])
         visit.slots, visit.start, visit.end = [slot.uid for slot in slots], start, end
+        rests: list[int] = []
         for slot in slots:
             for low, high in ((slot.start, start), (end, slot.end)):
                 if low < high:
-                    self.add_slot(slot.agenda, low, high, slot.said)
-            slot.by_rule = slot.by_rule and (slot.start, slot.end) == (max(slot.start, start), min(slot.end, end))
+                    rests.append(self.add_slot(slot.agenda, low, high, slot.said).uid)
+            slot.by_rule = slot.by_rule and (slot.start, slot.end) == (
+                max(slot.start, start),
+                min(slot.end, end),
+            )
             slot.start, slot.end = max(slot.start, start), min(slot.end, end)
             self._claim(visit, slot)
         note()
+        for uid in rests:
+            self.freed.pop(uid, None)  # as free as it was before
 
     def _make_way(self, visit: Visit, slots: Iterable[Slot], start: datetime, end: datetime) -> None:
         """What has run out gives way, and is first offered to those who wait for it."""
         slots = list(slots)
-        people = {visit.patient, *(who for slot in slots for who in self.people(slot))}
         blocking: set[str] = set()
         for slot in slots:
             blocking |= {slot.by} if slot.by is not None else set(slot.guests.values())
-        for who in people:
-            blocking |= {name for name in self.takers(who, start, end)}
-            for slot in slots:
-                blocking |= self.takers(who, slot.start, slot.end) if who != visit.patient else set()
-        for name in sorted(blocking):
-            if name.startswith("#"):
-                blocking |= set(self.slots[int(name[1:])].guests.values())
-        for id_ in sorted(blocking - {visit.id}):
+            for who in self.people(slot):
+                blocking |= self.takers(who, slot.start, slot.end)
+        self._give_way(blocking, visit.id)
+        self._make_way_for(
+            {visit.patient, *(who for slot in slots for who in self.people(slot))}, start, end, visit.id
+        )
+
+    def _make_way_for(self, people: Iterable[str], start: datetime, end: datetime, besides: str) -> None:
+        self._give_way({name for who in people for name in self.takers(who, start, end)}, besides)
+
+    def _give_way(self, blocking: set[str], besides: str) -> None:
+        groups = [self.slots[int(name[1:])] for name in blocking if name.startswith("#")]
+        for id_ in sorted({*blocking, *(by for slot in groups for by in slot.guests.values())} - {besides}):
             other = self.visits.get(id_)
             if other is not None and self.has_run_out(other):
                 self.expire(other)
@@ -412,6 +446,48 @@ class Model:
             self._ask(visit)
         else:
             visit.status = "booked"
+        return True
+
+    def put_over(self, visit: Visit, key: Key) -> bool:
+        """The practice puts a visit where another one is; where there is none, it is booked as any other."""
+        slot = self.at(key)
+        if slot is None or slot.by is None or self.has_run_out(self.visits[slot.by]):
+            return self.new(visit, [key], "booked", by_patient=False)
+        if not self.is_open(slot.agenda) or self.takers(visit.patient, slot.start, slot.end):
+            return self.no("closed, or the patient is taken")
+        slot.over.append(visit.id)
+        visit.status, visit.slots, visit.start, visit.end = "booked", [slot.uid], slot.start, slot.end
+        self.visits[visit.id] = visit
+        return True
+
+    def walk_in(self, visit: Visit, start: datetime, end: datetime) -> bool:
+        """A visit without a slot."""
+        self._make_way_for({visit.patient, *visit.brings}, start, end, visit.id)
+        if any(self.takers(who, start, end) for who in (visit.patient, *visit.brings)):
+            return self.no("somebody is taken")
+        visit.status, visit.start, visit.end = "booked", start, end
+        self.visits[visit.id] = visit
+        return True
+
+    def extend(self, id_: str, *, by_patient: bool) -> bool:
+        """What is held is held for as long again, twice at the most."""
+        visit = self.visits[id_]
+        if visit.status != "pending" or visit.keeps != "hold" or visit.extended >= 2:
+            return self.no("no hold, or extended twice")
+        if by_patient and (visit.account != visit.patient or self.has_run_out(visit)):
+            return self.no("not theirs, or over")
+        visit.extended += 1
+        visit.until = self.now + self.hold_time
+        return True
+
+    def forget(self, id_: str, *, by_patient: bool) -> bool:
+        """It is deleted."""
+        visit = self.visits[id_]
+        if visit.takes:
+            if by_patient and (visit.start is None or visit.start <= self.now or not self._may_change(visit)):
+                return self.no("not theirs to change any more")
+            self.end(visit)
+        del self.visits[id_]
         return True
 
     def same_hold(self, patient: str, keys: Sequence[Key]) -> Visit | None:
@@ -487,9 +563,7 @@ class Model:
             return self.no("not in that state, or not theirs")
         if visit.status == "pending":
             return True
-        return all(
-            self.now <= visit.start - self.agendas[slot.agenda].deadline for slot in self.of(visit)
-        )
+        return all(self.now <= visit.start - self.agendas[slot.agenda].deadline for slot in self.of(visit))
 
     def cancel(self, id_: str, *, by_patient: bool) -> bool:
         visit = self.visits[id_]
@@ -594,7 +668,9 @@ class Model:
         """What is said is the whole truth of a window, but for what is taken here; what that comes to."""
         counts = dict.fromkeys(("created", "updated", "deleted", "unchanged", "conflicts"), 0)
         self.synchronised[agenda] = self.now
-        for slot in [s for s in self.slots.values() if s.agenda == agenda and window[0] <= s.start < window[1]]:
+        for slot in [
+            s for s in self.slots.values() if s.agenda == agenda and window[0] <= s.start < window[1]
+        ]:
             if slot.key not in said:
                 counts["conflicts" if slot.is_taken else "deleted"] += 1
                 if not slot.is_taken:

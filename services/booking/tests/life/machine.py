@@ -303,9 +303,13 @@ class Life(RuleBasedStateMachine):
             _patch(caller, path, "booked") if how == "patch" else caller.post(f"{path}/{how}", parameters())
         )
         by = "patient" if by_patient else "practice"
-        self.do(
-            f"{by} {how} {visit.id[-6:]}", send, lambda model, _: model.book(visit.id, by_patient=by_patient)
-        )
+
+        def then(model: Model, _: Any) -> bool:
+            if how == "$confirm":
+                return model.confirm(visit.id)
+            return model.book(visit.id, by_patient=by_patient)
+
+        self.do(f"{by} {how} {visit.id[-6:]}", send, then)
 
     @precondition(lambda self: self.order)
     @rule(which=picks, by_patient=sides, how=st.sampled_from(["$cancel", "patch"]))
@@ -663,8 +667,6 @@ class Life(RuleBasedStateMachine):
     def close(self, agenda: str, block: int, again: bool) -> None:
         """A block of time is closed, and what is there cancelled; or it is opened again."""
         low, high = BLOCKS[block] - timedelta(hours=1), BLOCKS[block] + timedelta(hours=3)
-        if again and agenda != "regles":
-            return
         call: Resource = {
             "resourceType": "Parameters",
             "parameter": [
@@ -679,7 +681,8 @@ class Life(RuleBasedStateMachine):
                 return False
             if again:
                 model.reopen(agenda, low, high)
-                model.restate(agenda, asked_by(self.variant))
+                if agenda == "regles":
+                    model.restate(agenda, asked_by(self.variant))
                 return True
             hit = model.close(agenda, low, high)
             if body is not None:
@@ -731,7 +734,11 @@ class Life(RuleBasedStateMachine):
             await hear(self.town.practice, _version(said, self.words))
 
         def then(model: Model, _: Any) -> bool:
+            closed = [agenda for agenda in model.agendas if not model.is_open(agenda)]
             model.gone = model.gone - {who} if back else model.gone | {who}
+            for agenda in closed:
+                if model.is_open(agenda):
+                    model.free_again(agenda)
             return True
 
         self.do(f"the directory: {who} {'comes' if back else 'goes'}", speak(), then)

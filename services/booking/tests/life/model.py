@@ -60,6 +60,8 @@ class Slot:
     """the visits that the practice has put beside that one, in their order"""
     by_rule: bool = False
     """made by the agenda's rules, and written by nobody since"""
+    closed: bool = False
+    """blocked by a closure, and by no rule open again"""
 
     @property
     def key(self) -> Key:
@@ -90,6 +92,8 @@ class Visit:
     since: datetime = OPEN_END
     asked_about: set[int] = field(default_factory=set)
     """the slots that were offered to it"""
+    agreed: bool = False
+    """offered, and its practice has agreed beforehand"""
     replaces: str | None = None
     extended: int = 0
     brings: frozenset[str] = frozenset()
@@ -255,13 +259,18 @@ class Model:
         note = self._watch()
         self._leave(visit, self.of(visit))
         visit.status, visit.keeps, visit.until, visit.slots = status, None, OPEN_END, []
+        visit.agreed = False
         if status == "waitlist":
             visit.start = visit.end = None
         note()
 
     def expire(self, visit: Visit) -> None:
-        self.end(visit, "waitlist" if visit.keeps == "offer" else "cancelled")
+        self.end(visit, "waitlist" if self._is_of_the_line(visit) else "cancelled")
         self.offer()
+
+    def _is_of_the_line(self, visit: Visit) -> bool:
+        """Whether it is offered to somebody who waits, or was, and its practice has not agreed yet."""
+        return visit.keeps == "offer" or (visit.keeps == "asked" and visit.waits_for is not None)
 
     # -- the line --------------------------------------------------------------------------------------------
 
@@ -305,6 +314,8 @@ class Model:
         first.status, first.keeps, first.until = "pending", "offer", until
         first.slots, first.start, first.end = [slot.uid], slot.start, slot.end
         self._claim(first, slot)
+        if self.agendas[slot.agenda].capacity > 1:
+            self._offer(slot)  # there may be a place more
 
     def _suits(self, visit: Visit, slot: Slot) -> bool:
         return (
@@ -537,14 +548,25 @@ class Model:
             return self.no("the practice holds it for them")
         if visit.keeps == "asked" and self.has_run_out(visit):
             return self.no("not in that state, or not theirs")
-        if by_patient and any(self.agendas[slot.agenda].confirms for slot in self.of(visit)):
+        confirms = any(self.agendas[slot.agenda].confirms for slot in self.of(visit))
+        if by_patient and confirms and not visit.agreed:
+            if visit.keeps != "offer":
+                visit.waits_for = None
             self._ask(visit)
-        else:
-            if not self._give_up_replaced(visit, by_patient=by_patient):
-                return self.no("what it replaces is not theirs to give up any more")
-            visit.status, visit.keeps, visit.until = "booked", None, OPEN_END
+            return True
+        if not self._give_up_replaced(visit, by_patient=by_patient):
+            return self.no("what it replaces is not theirs to give up any more")
+        visit.status, visit.keeps, visit.until = "booked", None, OPEN_END
         visit.waits_for = None
         return True
+
+    def confirm(self, id_: str) -> bool:
+        """The practice agrees: to what is only offered, beforehand, and the person has still to say so."""
+        visit = self.visits[id_]
+        if visit.keeps == "offer" and any(self.agendas[slot.agenda].confirms for slot in self.of(visit)):
+            visit.agreed = True
+            return True
+        return self.book(id_, by_patient=False)
 
     def _give_up_replaced(self, visit: Visit, *, by_patient: bool) -> bool:
         """Whoever has what they waited for gives up what they had."""
@@ -574,6 +596,9 @@ class Model:
             return self.no("not in that state, or not theirs")
         if by_patient and (visit.status == "arrived" or not self._may_change(visit)):
             return self.no("not in that state, or not theirs")
+        if not by_patient and self._is_of_the_line(visit):
+            self.end(visit, "waitlist")
+            return True
         self.end(visit)
         visit.waits_for = None
         return True
@@ -607,6 +632,7 @@ class Model:
             if confirms and (visit.status == "booked" or visit.keeps == "asked"):
                 self._ask(visit)
             elif not confirms and visit.keeps == "asked":
+                visit.waits_for = None
                 visit.status, visit.keeps, visit.until = "booked", None, OPEN_END
         return True
 
@@ -649,7 +675,9 @@ class Model:
         if slot is None:
             self.add_slot(*key, said)
         else:
-            slot.said, slot.by_rule = said, False
+            # That somebody knows of what is taken here says nothing more.
+            echo = slot.by is not None and said in ("busy", "busy-tentative")
+            slot.said, slot.by_rule = slot.said if echo else said, False
             self.freed[slot.uid] = None
         self.synchronised[key[0]] = self.now
         return True
@@ -667,7 +695,16 @@ class Model:
     ) -> dict[str, int]:
         """What is said is the whole truth of a window, but for what is taken here; what that comes to."""
         counts = dict.fromkeys(("created", "updated", "deleted", "unchanged", "conflicts"), 0)
+        if not self.is_fresh(agenda):
+            self.free_again(agenda)
         self.synchronised[agenda] = self.now
+        closures = [(a, b) for a, b in self.closed.get(agenda, ()) if b > self.now]
+        closed = {
+            key
+            for key, status in said.items()
+            if status == "free" and any(key[1] < b and key[2] > a for a, b in closures)
+        }
+        said = {key: "busy-unavailable" if key in closed else status for key, status in said.items()}
         for slot in [
             s for s in self.slots.values() if s.agenda == agenda and window[0] <= s.start < window[1]
         ]:
@@ -691,7 +728,14 @@ class Model:
                 self.freed[known.uid] = None
             elif not conflict:
                 counts["unchanged"] += 1
+        for key in closed:
+            if (slot := self.at(key)) is not None and slot.said == "busy-unavailable":
+                slot.closed = True
         return counts
+
+    def free_again(self, agenda: str) -> None:
+        """The agenda is offered again: so is its free time."""
+        self.freed |= {slot.uid: None for slot in self.slots.values() if slot.agenda == agenda}
 
     def close(self, agenda: str, low: datetime, high: datetime) -> list[str]:
         """A time of the agenda is closed; the visits that are hit, in the order of time."""
@@ -701,7 +745,7 @@ class Model:
             if slot.agenda != agenda or not (slot.start < high and slot.end > low):
                 continue
             if slot.said == "free":
-                slot.said = "busy-unavailable"
+                slot.said, slot.closed = "busy-unavailable", not slot.by_rule
             for id_ in [slot.by] if slot.by else slot.guests.values():
                 if self.visits[id_].status in ("booked", "pending") and slot.end > self.now:
                     hit.setdefault(id_, slot.start)
@@ -775,7 +819,8 @@ class Model:
                 self.add_slot(agenda, start, end, by_rule=True)
 
     def reopen(self, agenda: str, low: datetime, high: datetime) -> None:
-        """It is closed no more in that time; what the rules ask for has to be said again."""
+        """It is closed no more in that time: what its software had pushed is free again; what the rules ask for has to be said
+        again."""
         left = []
         for start, end in self.closed.get(agenda, []):
             left += [(start, min(end, low))] if start < low else []
@@ -783,3 +828,11 @@ class Model:
             if end <= low or start >= high:
                 left = [piece for piece in left if piece[0] < piece[1]]
         self.closed[agenda] = [piece for piece in left if piece[0] < piece[1]]
+        for slot in self.slots.values():
+            still = any(slot.start < high and slot.end > low for low, high in self.closed[agenda])
+            if slot.agenda != agenda or not slot.closed or still:
+                continue
+            slot.closed = False
+            if slot.said == "busy-unavailable" and slot.start > self.now:
+                slot.said = "free"
+                self.freed[slot.uid] = None

@@ -729,8 +729,9 @@ class Model:
             elif not conflict:
                 counts["unchanged"] += 1
         for key in closed:
-            if (slot := self.at(key)) is not None and slot.said == "busy-unavailable":
-                slot.closed = True
+            under = self.at(key)
+            if under is not None and under.said == "busy-unavailable":
+                under.closed = True
         return counts
 
     def free_again(self, agenda: str) -> None:

@@ -8,10 +8,10 @@ from creneau_booking.domain.changes import is_moved
 from creneau_booking.domain.refusals import ScopeUnfit
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
-from creneau_booking.handlers.series import Series
+from creneau_booking.handlers.series import Series, Wanted
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.choreography import appointment_moved_by_itself, is_on_its_way, onto
-from creneau_booking.storage.series_mapper import scope_of
+from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, scope_of, template_of, without_series
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import http_date
@@ -57,11 +57,29 @@ class AppointmentStore:
     async def create(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> Stored:
+        template = template_of(resource)
+        if template is not None and resource["status"] == "booked":
+            return await self._create_series(connection, context, resource, template, id_)
         if _is_hold(context, resource):
             stored, until = await self._handlers.holding.begin(connection, context, resource, id_)
             context.answer["Expires"] = http_date(until)
             return stored
         return self._until(context, await self._handlers.create(connection, context, resource, id_))
+
+    async def _create_series(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        template: Resource,
+        id_: str | None,
+    ) -> Stored:
+        """What recurs is booked as often as it says, or not at all: the first of them, the others beside it."""
+        first = Wanted(without_series(resource), f"Appointment.extension.where(url='{RECURRENCE_TEMPLATE}')")
+        wanted = await self._series.expand(connection, context, first, template)
+        taken = await self._series.take(connection, context, wanted, template, first_id=id_)
+        context.besides.extend(taken.stored[1:])
+        return self._until(context, taken.stored[0])
 
     def _until(self, context: WriteContext, stored: Stored) -> Stored:
         """What waits for its practice is answered with until when."""

@@ -192,7 +192,8 @@ async def _create(
     require_compartment(access, store, resource, request)
     context = write_context(request, access)
     stored = await store.create(connection, context, resource, request.given_id)
-    await service.audit(connection, request, "C", stored)
+    for one in (stored, *context.besides):
+        await service.audit(connection, request, "C", one)
     return written(service, stored, 201, context)
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from copy import deepcopy
 from datetime import datetime, timedelta
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 from hypothesis import note
@@ -99,9 +99,8 @@ class Life(RuleBasedStateMachine):
     # -- doing and comparing ---------------------------------------------------------------------------------
 
     async def _last_told(self) -> int:
-        return await self.town.practice.database.pool.fetchval(
-            "SELECT coalesce(max(position), 0) FROM outbox"
-        )
+        position = "SELECT coalesce(max(position), 0) FROM outbox"
+        return int(await self.town.practice.database.pool.fetchval(position))
 
     async def _told(self) -> list[tuple[str, dict[str, Any]]]:
         rows = await self.town.practice.database.pool.fetch(_TOLD, self.told_until)
@@ -240,7 +239,7 @@ class Life(RuleBasedStateMachine):
                 return body is None or same.id == body["id"]
             account = patient if by_patient else None
             visit = self.begun(lambda id_: Visit(id_, patient, "", account=account), body)
-            status = "held" if how == "hold" else "booked"
+            status: Literal["held", "booked"] = "held" if how == "hold" else "booked"
             return model.new(visit, keys, status, by_patient=by_patient, part=part, instead=instead)
 
         by = "patient" if by_patient else "practice"

@@ -24,6 +24,7 @@ from asyncpg import Record
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.agenda_states import agendas_of
 from creneau_booking.storage.candidates import Consumer
+from creneau_booking.storage.local_times import LocalTimes
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.unshown import real_slot
 from creneau_shared.database.pool import Connection
@@ -407,19 +408,12 @@ class SoonestSearch:
 
     def _in_time(self, row: str, arguments: Arguments) -> str:
         """Condition on a slot: it begins within the window, and at the hours and on the days that are sought."""
-        sought, local = self._sought, f"({row}.start AT TIME ZONE {row}_agenda.zone)"
+        sought = self._sought
         parts = [f"{row}.start > {arguments.add(self._now, 'timestamptz')}"]
         if sought.end is not None:
             parts.append(f"{row}.start < {arguments.add(sought.end, 'timestamptz')}")
-        if sought.times:
-            lows, highs = (arguments.add([pair[n] for pair in sought.times], "time[]") for n in (0, 1))
-            parts.append(
-                f"EXISTS (SELECT FROM unnest({lows}, {highs}) AS hours (low, high)"
-                f" WHERE {local}::time >= hours.low AND ({local}::time < hours.high OR hours.high = '00:00'))"
-            )
-        if sought.weekdays:
-            days = arguments.add(sought.weekdays, "integer[]")
-            parts.append(f"extract(isodow FROM {local})::integer = ANY({days})")
+        if sought.times or sought.weekdays:
+            parts.append(LocalTimes(sought.weekdays, sought.times).condition(row, arguments))
         return " AND ".join(parts)
 
     def _fits(self, alias: str, arguments: Arguments) -> str:

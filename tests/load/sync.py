@@ -80,7 +80,9 @@ async def sync(server: FhirServer, body: bytes) -> dict[str, int]:
     }
 
 
-async def timed(name: str, server: FhirServer, meter: Meter, bodies: Sequence[bytes], yard_s: float) -> None:
+async def timed(
+    name: str, server: FhirServer, meter: Meter, bodies: Sequence[bytes], yard_s: float, yard_cpu_s: float
+) -> None:
     meter.statements, served = 0, meter.server_s()
     began, used = time.perf_counter(), time.process_time()
     told: Any = None
@@ -90,7 +92,8 @@ async def timed(name: str, server: FhirServer, meter: Meter, bodies: Sequence[by
     each = len(bodies)
     print(
         f"{name:<26}{took / each:>7.2f} s ({SLOTS * each / took:>6.0f} slots/s, {yard_s / (took / each):.2f} of the yardstick)"
-        f"   process {used / each:>5.2f} s   PostgreSQL {served / each:>5.2f} s   {meter.statements / each:>3.0f} statements"
+        f"   process {used / each:>5.2f} s   PostgreSQL {served / each:>5.2f} s"
+        f"   CPU {(used + served) / each / yard_cpu_s:.1f} times the yardstick's   {meter.statements / each:>3.0f} statements"
         f"   {told}",
         flush=True,
     )
@@ -101,25 +104,31 @@ async def run() -> None:
         whole = slots("")
         print(f"{SLOTS} slots, {len(whole) / 1e6:.1f} MB of NDJSON")
         began = time.perf_counter()
+        used, served = time.process_time(), meter.server_s()
         await sync(server, whole)
         first_s = time.perf_counter() - began
+        used, served = time.process_time() - used, meter.server_s() - served
         async with server.service.transaction() as connection:
             times = []
+            before_all = meter.server_s()
             for shift in range(1, 4):
                 before = time.perf_counter()
                 await connection.execute(SAME_ROWS.format(shift=shift))
                 times.append(time.perf_counter() - before)
-        yard_s = min(times)
-        print(f"yardstick: the same rows   {yard_s:>5.2f} s ({SLOTS / yard_s:>6.0f} slots/s)")
+        yard_s, yard_cpu_s = min(times), (meter.server_s() - before_all) / len(times)
+        print(
+            f"yardstick: the same rows   {yard_s:>5.2f} s ({SLOTS / yard_s:>6.0f} slots/s), of which CPU {yard_cpu_s:.2f} s"
+        )
         print(
             f"all of them new           {first_s:>7.2f} s ({SLOTS / first_s:>6.0f} slots/s,"
-            f" {yard_s / first_s:.2f} of the yardstick)"
+            f" {yard_s / first_s:.2f} of the yardstick)   process {used:>5.2f} s   PostgreSQL {served:>5.2f} s"
+            f"   CPU {(used + served) / yard_cpu_s:.1f} times the yardstick's"
         )
-        await timed("nothing has changed", server, meter, [whole] * REPEATED, yard_s)
+        await timed("nothing has changed", server, meter, [whole] * REPEATED, yard_s, yard_cpu_s)
         few = [slots(f"{n}", 100) for n in range(REPEATED)]
-        await timed("one in a hundred changed", server, meter, few, yard_s)
+        await timed("one in a hundred changed", server, meter, few, yard_s, yard_cpu_s)
         every = [slots(f"{n}", 1) for n in range(REPEATED)]
-        await timed("all of them changed", server, meter, every, yard_s)
+        await timed("all of them changed", server, meter, every, yard_s, yard_cpu_s)
 
 
 def main() -> int:

@@ -322,6 +322,54 @@ async def test_pages_follow_each_other(
     assert found == [offers[n].slots[1] for n in expected]
 
 
+WAYS: dict[str, dict[str, float]] = {
+    "gathered": {},
+    "as they come": {"GATHERED_MAX": 0, "READ_FIRST": 2},
+    "gathered, as few fit": {"READ_FIRST": 1, "RARE_AFTER": 0, "RARE": 1.1},
+    "agenda after agenda": {"GATHERED_MAX": 0, "AT_AN_INSTANT_MAX": 0, "AT_AN_INSTANT_FIRST": 1},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_however_they_are_looked_for(
+    callers: Callers, quarter: Quarter, monday: datetime, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """The same answer, in surroundings and anywhere, from now and from a later day on, at any hour and at some."""
+    for name, value in WAYS[way].items():
+        monkeypatch.setattr(soonest, name, value)
+    monkeypatch.setattr(soonest, "PROBED_FIRST", 1)
+    language = unique("x")
+    person = {"communication": [{"coding": [{"code": language}]}]}
+    hours = [(0, 50), (24, 48), (0,), (48, 49), (27, 48), (48,)]
+    offers = [
+        await quarter.open(*(monday + timedelta(hours=h) for h in starts), person=person) for starts in hours
+    ]
+    other = await quarter.open(monday + 2 * DAY)
+    for near in (quarter.near, quarter.near.replace("|20|", "|500|")):
+        for since, times in ((None, None), (24, None), (25, None), (25, "morning"), (49, None), (51, None)):
+            query = {"near": near, "language": language, "_count": "2"}
+            if since is not None:
+                query["after"] = utc(monday + timedelta(hours=since))
+            if times:
+                query["times"] = times
+            expected = []
+            for offer, starts in zip(offers, hours, strict=True):
+                fitting = [
+                    (h, slot_)
+                    for h, slot_ in zip(starts, offer.slots, strict=True)
+                    if h >= (since or 0) and not (times and h == 27)
+                ]
+                expected += [(*fitting[0], offer)] if fitting else []
+            expected.sort(key=lambda one: one[0])
+            bundle = await asked(callers.nobody(), **query)
+            found = slots_of(bundle)
+            while following := [link["url"] for link in bundle["link"] if link["relation"] == "next"]:
+                bundle = (await callers.nobody().get(following[0].partition("/fhir/")[2])).json()
+                found += slots_of(bundle)
+            assert found == [slot_ for _, slot_, _ in expected], query
+    assert other.slots[0] not in found
+
+
 async def test_post_and_logical_references(callers: Callers, quarter: Quarter, monday: datetime) -> None:
     """A Parameters says the same; a professional by their number; the link to the next page is an address."""
     number = {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": unique("81")}

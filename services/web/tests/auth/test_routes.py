@@ -307,6 +307,8 @@ async def test_logging_out_ends_it_here_and_leads_to_the_provider(visitor: Visit
     session = await visitor.session()
     assert session is not None
     assert session.account is None
+    back = await visitor.web.get(at_the_provider.headers["location"])
+    assert back.headers["location"] == "/", "what the provider added is left behind"
     assert "Vous êtes déconnecté" in (await visitor.web.get("/")).text
     revived = await visitor.app.site.login._issuer.endpoints()
     with pytest.raises(Exception, match="invalid_grant"):

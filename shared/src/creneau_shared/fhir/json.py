@@ -52,13 +52,7 @@ def loads_any(body: bytes) -> Any:
     """The JSON value in `body`, an object or not (a JSON Patch is an array); otherwise as `loads`."""
     text = text_of(body)
     try:
-        value = json.loads(
-            text,
-            parse_float=_decimal,
-            parse_int=_integer,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_object,
-        )
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise unreadable(
             f"Le corps n'est pas du JSON : erreur à la ligne {error.lineno}, colonne {error.colno}.",
@@ -121,6 +115,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise unreadable(
         f"« {name} » n'est pas un nombre que JSON connaît.", f"“{name}” is not a number that JSON knows."
     )
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_float=_decimal,
+    parse_int=_integer,
+    parse_constant=_refuse_constant,
+    object_pairs_hook=_object,
+)
 
 
 def _depth(value: Any) -> int:

@@ -82,6 +82,7 @@ class AppointmentStore:
             if resource["status"] != "cancelled":
                 raise ScopeUnfit(scope, "neither")
             changed = await self._series.cancel(connection, context, current, resource, scope)
+            context.besides.extend(stored for stored in changed if stored.id != current.id)
             return next(stored for stored in changed if stored.id == current.id)
         before = self._repository.stored_facts(current)
         resource = await self._meant(connection, context, current, resource)

@@ -91,7 +91,10 @@ class Answering:
         if outcome.effect == "nothing":
             return current
         waits = hold is not None and hold.confirmation == "asked"
-        return await self._carry_out(connection, context, current, before, answer, outcome, waits=waits)
+        in_line = waits and hold is not None and hold.in_line_since is not None
+        return await self._carry_out(
+            connection, context, current, before, answer, outcome, waits=waits, in_line=in_line
+        )
 
     async def _carry_out(
         self,
@@ -103,10 +106,13 @@ class Answering:
         outcome: Outcome,
         *,
         waits: bool,
+        in_line: bool,
     ) -> Stored:
         after, resource = outcome.appointment, self._repository.resource(current)
         asks_until: datetime | None = None
         match outcome.effect:
+            case "cancel" if before.is_offer or in_line:
+                after = replace(before, status="waitlist")  # they keep their place in line
             case "cancel":
                 await self._require_cancellable(connection, context, before)
                 resource = _cancelled(resource, DECLINED_BY[answer.by_patient])
@@ -169,7 +175,7 @@ class Answering:
     ) -> None:
         """A patient who declines what is booked cancels it, with all that stands against it."""
         if claims(before.status):
-            changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
+            changes.require_to_come(before, context.now, by_patient=context.patient_ids is not None)
             await require_changeable(connection, context, before)
         await self._handlers.word.hear_removal(connection, context, before)
 

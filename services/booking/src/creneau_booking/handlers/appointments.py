@@ -6,9 +6,16 @@ The only place that orchestrates. Everything here runs inside the caller's trans
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from creneau_booking.domain import changes, confirmation
-from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment, Cancellation
+from creneau_booking.domain.answers import practice_has_accepted
+from creneau_booking.domain.appointment import (
+    CANCELLATION_REASONS,
+    OF_PERSONS,
+    Appointment,
+    Cancellation,
+)
 from creneau_booking.domain.events import Actor, AppointmentEvent
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.refusals import OfferNotMovable
@@ -32,7 +39,8 @@ from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import acting, tell
 from creneau_booking.handlers.waiting import WaitingList
 from creneau_booking.storage.agenda import agendas_of
-from creneau_booking.storage.appointment_mapper import without_ours
+from creneau_booking.storage.appointment_mapper import said as said_over
+from creneau_booking.storage.appointment_mapper import with_reason_in_code, without_ours
 from creneau_booking.storage.appointments import AppointmentRepository, Whose
 from creneau_booking.storage.holds import Hold, forget_hold, hold_of
 from creneau_booking.storage.ownership import owners_among
@@ -56,6 +64,11 @@ class Heard:
     def waits(self) -> bool:
         """Whether its practice has been asked."""
         return self.hold is not None and self.hold.confirmation == "asked"
+
+    @property
+    def in_line_since(self) -> datetime | None:
+        """Of what was accepted of the waiting list's offer and waits for its practice: since when the person waits."""
+        return self.hold.in_line_since if self.hold is not None and self.waits else None
 
 
 class AppointmentHandlers:
@@ -165,6 +178,9 @@ class AppointmentHandlers:
         how: Manner = PLAINLY,
     ) -> Stored:
         """Store the next version of a locked appointment; give back and take what the change means."""
+        if context.patient_ids is not None:
+            resource, words = with_reason_in_code(resource)
+            how = replace(how, note=how.note or words)
         change = await self._hear(connection, context, current, resource, how)
         before = change.before
         after = await self._next(connection, context, change, how)
@@ -177,6 +193,8 @@ class AppointmentHandlers:
         if moved and claims(before.status) and not how.with_series:
             after = after.off_pattern()
         stored = await self._repository.update(connection, context, current, change.said, after, whose)
+        if change.in_line_since is not None:
+            await self.waiting.left(connection, after)
         await self._settle(connection, context, change, after, whose, how)
         return stored
 
@@ -202,11 +220,17 @@ class AppointmentHandlers:
         if before.status == "pending":
             hold = await (forget_hold if after.status != "pending" else hold_of)(connection, before.id)
         change = Heard(current, said_before, before, resource, after, hold)
+        from_line = before.is_offer or change.in_line_since is not None
+        if from_line and after.status == "cancelled" and (how.by or acting(context)) != "patient":
+            # A practice that has no time for somebody gives the time back: their place in line is theirs to leave.
+            rest = {name: value for name, value in resource.items() if name != "cancelationReason"}
+            resource = {**rest, "status": "waitlist"}
+            after = self._repository.next(current, resource)
         own_hold = None if change.waits else hold
         said = await self._word.hear_change(
             connection, context, Change(said_before, before, resource, after, own_hold, moving=how.move)
         )
-        if before.is_offer and after.status == "waitlist":
+        if from_line and after.status == "waitlist":
             said = await self.waiting.wish_again(connection, said_before, before.id)
         if change.waits and hold is not None and after.status == "booked":
             confirmation.require_in_time(hold.expires_at, context.now)
@@ -221,8 +245,8 @@ class AppointmentHandlers:
             changes.require_same_patient(before, after)
             if not move:
                 changes.require_unmoved(before, after)
-        if after.status == "cancelled" and claims(before.status):
-            changes.require_cancellable(before, context.now, by_patient=by_patient)
+        if claims(before.status) and (after.status == "cancelled" or changes.is_moved(before, after)):
+            changes.require_to_come(before, context.now, by_patient=by_patient)
         if after.status == "noshow" and before.status != "noshow":
             changes.require_missed(after, context.now)
 
@@ -234,7 +258,7 @@ class AppointmentHandlers:
         book = how.book or (change.waits and how.answered is None)
         after = self._carried_on(context, change, book=book)
         after = await self.waiting.standing(
-            connection, context, before, after, change.said_before, change.said
+            connection, context, before, after, change.said_before, change.said, change.in_line_since
         )
         if after.status == "cancelled" != before.status:
             whose_act = how.by or acting(context)
@@ -265,6 +289,8 @@ class AppointmentHandlers:
             replaced_by=before.replaced_by if stays else None,
         )
         if asks == "later" and after.status == "booked" and not changes.is_moved(before, after):
+            if practice_has_accepted(before):
+                return replace(after, confirmation=None)
             return after.asked(confirmation.deadline(context.now, after.start, self.patience))
         return after
 
@@ -295,9 +321,9 @@ class AppointmentHandlers:
         replaced = self._repository.stored_facts(current)
         if replaced.status not in MOVABLE or set(replaced.patients) != set(accepted.patients):
             return
-        changes.require_cancellable(replaced, context.now, by_patient=context.patient_ids is not None)
+        changes.require_to_come(replaced, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, replaced)
-        await self.withdraw(connection, context, current, replaced_by=accepted.id)
+        context.besides.append(await self.withdraw(connection, context, current, replaced_by=accepted.id))
 
     async def _settle(
         self,
@@ -318,7 +344,9 @@ class AppointmentHandlers:
             return
         if change.hold is not None and before.status == "pending":
             await keep_asking(connection, after, change.hold)
-        kind = told(before.status, after.status, moved=moved)
+        ended = change.waits and after.status in ("cancelled", "waitlist")
+        # What was asked for does not take place, whether or not the person waits on.
+        kind = "cancelled" if ended else told(before.status, after.status, moved=moved)
         if kind is None:
             return
         event = AppointmentEvent(
@@ -328,9 +356,24 @@ class AppointmentHandlers:
             (before.start, before.end) if kind == "moved" and before.start and before.end else None,
             how.by or acting(context),
             owners=owners,
-            awaits_practice=change.waits and after.status == "cancelled",
+            awaits_practice=ended,
         )
         await tell(connection, context, event, before)
+
+    async def agree(
+        self, connection: Connection, context: WriteContext, current: Stored, offered: Appointment
+    ) -> Stored | None:
+        """A practice that confirms agrees to what is offered to somebody who waits, before they have answered. None where it
+        has not to agree."""
+        hold = await hold_of(connection, offered.id)
+        if hold is None or hold.confirmation != "later":
+            return None
+        people = tuple(
+            p if p.type in OF_PERSONS or p.status == "declined" else replace(p, status="accepted")
+            for p in offered.participants
+        )
+        agreed = said_over(replace(offered, participants=people), self._repository.resource(current))
+        return await self.change(connection, context, current, agreed)
 
     # -- ends ------------------------------------------------------------------------------------------------
 
@@ -354,6 +397,8 @@ class AppointmentHandlers:
             await self._exchange.give_back(connection, context, before)
         hold = await forget_hold(connection, before.id)
         awaited = hold is not None and hold.confirmation == "asked"
+        if hold is not None and hold.in_line_since is not None:
+            await self.waiting.left(connection, before.cancelled())
         cancellation = Cancellation(context.now, by)
         after = replace(
             before.cancelled(),
@@ -378,10 +423,12 @@ class AppointmentHandlers:
         await self._word.hear_removal(connection, context, before)
         if not claims(before.status):
             return await self._repository.delete(connection, context, current)
-        changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
+        changes.require_to_come(before, context.now, by_patient=context.patient_ids is not None)
         await require_changeable(connection, context, before)
         await self._exchange.give_back(connection, context, before)
-        await forget_hold(connection, before.id)
+        hold = await forget_hold(connection, before.id)
+        if hold is not None and hold.in_line_since is not None:
+            await self.waiting.left(connection, before.cancelled())
         stored = await self._repository.delete(connection, context, current)
         gone = replace(before.cancelled(), version=stored.version)
         await tell(connection, context, AppointmentEvent("cancelled", gone, by=acting(context)))

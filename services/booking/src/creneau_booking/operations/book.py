@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.transitions import BOOKABLE
 from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
@@ -41,6 +42,7 @@ from creneau_booking.operations.subject import (
 from creneau_booking.storage.agenda import slots_between
 from creneau_booking.storage.appointment_mapper import said
 from creneau_shared.errors import BadRequest, Conflict, Unprocessable
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -161,7 +163,9 @@ class BookOperation:
         repository = self._desk.repository
         if sent is None or checked(sent)["status"] in ("proposed", "pending"):
             resource = with_patients(repository.resource(current), patients)
-            resource = {**_commented(resource, given), "status": "booked"}
+            before = repository.stored_facts(current)
+            resource = await self._at_another_time(session, _commented(resource, given), sent, before)
+            resource = {**resource, "status": "booked"}
         else:
             resource = {**sent, "id": current.id}
         resource = checked(resource)
@@ -176,6 +180,23 @@ class BookOperation:
             resource,
             Manner(move=move, book=True, replaces=replaced),
         )
+
+    async def _at_another_time(
+        self, session: Session, stored: Resource, sent: Resource | None, before: Appointment
+    ) -> Resource:
+        """The stored resource, in the slots and at the time for which one of its id asks (ISiK: an update in place)."""
+        if sent is None:
+            return stored
+        wanted = self._desk.repository.facts(sent)
+        to_slots = bool(wanted.slots) and set(wanted.slots) != set(before.slots)
+        to_time = wanted.start is not None and (wanted.start, wanted.end) != (before.start, before.end)
+        if not to_slots and not to_time:
+            return stored
+        found = [await self._desk.slots.read(session.connection, id_) for id_ in wanted.slots]
+        slots = [loads(one.content) for one in found if one is not None and one.content is not None]
+        times = {"start": slots[0]["start"], "end": slots[-1]["end"]} if slots else {}
+        named: Resource = {name: sent[name] for name in ("slot", "start", "end") if name in sent}
+        return {**stored, **times, **named}
 
     async def _new_resource(
         self, session: Session, subject: Subject, patients: list[Resource], given: OperationInput

@@ -17,7 +17,8 @@ from creneau_booking.storage.slot_rows import Kinds, take_apart
 from creneau_booking.storage.slot_sync import SlotSent, Window
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest, CreneauError, Issue, Unprocessable
-from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.datatypes import PRIMITIVES
+from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.rest.bounds import ResourceBounds
 from creneau_shared.fhir.rest.exchange import FhirRequest, json_object
@@ -30,6 +31,12 @@ from creneau_shared.ids import new_id
 from creneau_shared.refusal import Refusal
 
 FROM, TO = ("from", "start", "_from"), ("to", "end", "_to")
+_IS_TEXT = PRIMITIVES["string"].accepts
+_ITS_OWN = (
+    ("id", PRIMITIVES["id"].accepts),
+    ("start", PRIMITIVES["instant"].accepts),
+    ("end", PRIMITIVES["instant"].accepts),
+)
 SLOTS_A_TURN = 100
 """slots that are read before others have their turn"""
 
@@ -59,10 +66,11 @@ async def read_feed(
         )
     slots: list[SlotSent] = []
     kinds: Kinds = {}
+    valid: set[bytes] = set()
     for number, slot in enumerate(resources, start=1):
         if number > most:
             raise TooManySlots(most)
-        one = _one(slot, number, schedule, base_url, bounds, kinds)
+        one = _one(slot, number, schedule, base_url, bounds, kinds, valid)
         if (start is not None and one.row.start < start) or (end is not None and one.row.start >= end):
             raise SlotOutsideWindow(number)
         slots.append(one)
@@ -94,13 +102,21 @@ def _sent(request: FhirRequest) -> tuple[list[tuple[str, Any]], Iterator[Resourc
     if resource.get("resourceType") == "Parameters":
         parts = [json_object(part) for part in resource.get("parameter", ())]
         given += [
-            (str(part.get("name", "")), value)
+            said
             for part in parts
             for name, value in part.items()
             if name.startswith("value")
+            for said in _said(str(part.get("name", "")), value)
         ]
         return given, (slot for part in parts if "resource" in part for slot in _slots(part["resource"]))
     return given, _slots(resource)
+
+
+def _said(name: str, value: Any) -> list[tuple[str, Any]]:
+    """A parameter; a Period as its two ends."""
+    if name == "period" and isinstance(value, dict):
+        return [(end, value[end]) for end in ("start", "end") if end in value]
+    return [(name, value)]
 
 
 def _slots(resource: Any) -> Iterator[Resource]:
@@ -128,15 +144,25 @@ def _lines(body: bytes) -> Iterator[Resource]:
 
 
 def _one(
-    slot: Resource, number: int, schedule: str, base_url: str, bounds: ResourceBounds, kinds: Kinds
+    slot: Resource,
+    number: int,
+    schedule: str,
+    base_url: str,
+    bounds: ResourceBounds,
+    kinds: Kinds,
+    valid: set[bytes],
 ) -> SlotSent:
+    """`valid`: the forms (`_form`) of those before that were found valid; added to."""
     slot.setdefault("schedule", {"reference": f"Schedule/{schedule}"})
     try:
         bounds.check(slot)
-        check(slot, "Slot")
-        broken = [issue for issue in profile_issues(slot) if issue.severity == "error"]
-        if broken:
-            raise _numbered(number, broken, Unprocessable)
+        if (form := _form(slot)) is None or form not in valid:
+            check(slot, "Slot")
+            broken = [issue for issue in profile_issues(slot) if issue.severity == "error"]
+            if broken:
+                raise _numbered(number, broken, Unprocessable)
+            if form is not None:
+                valid.add(form)
         id_ = slot.get("id")
         if id_ is not None and not ID.match(id_):
             raise BadRequest(
@@ -154,6 +180,31 @@ def _one(
     if kind.schedule_id != schedule:
         raise SlotOfAnotherAgenda(number, slot["schedule"].get("reference", ""))
     return SlotSent(row, kind, id_)
+
+
+def _form(slot: Resource) -> bytes | None:
+    """The slot but for what every one says of itself: id, times and values of identifiers, each of which is valid by its own
+    datatype. Nothing that is checked sets these in relation to anything else, so that slots of one form are valid or none
+    is. None: one of them is not valid, or the slot claims a profile, which may ask for more."""
+    if "profile" in slot.get("meta", ()):
+        return None
+    form = slot.copy()
+    for name, is_valid in _ITS_OWN:
+        if name in slot:
+            if not is_valid(slot[name]):
+                return None
+            form[name] = ""
+    if "identifier" in slot:
+        if not isinstance(slot["identifier"], list):
+            return None
+        form["identifier"] = [_form_of_identifier(identifier) for identifier in slot["identifier"]]
+    return dumps(form)
+
+
+def _form_of_identifier(identifier: Any) -> Any:
+    if isinstance(identifier, dict) and _IS_TEXT(identifier.get("value")):
+        return {**identifier, "value": ""}
+    return identifier
 
 
 def _numbered(number: int, issues: Sequence[Issue], kind: type[CreneauError]) -> CreneauError:

@@ -145,7 +145,7 @@ SELECT id FROM ended
 """
 _BLOCK = f"""
 WITH closed AS MATERIALIZED (
-  SELECT schedule_key, start, id FROM slot
+  SELECT schedule_key, start, id, generated FROM slot
   WHERE schedule_key = $1 AND start < $3 AND "end" > $2 AND start > $4 AND said = 'free'
   ORDER BY schedule_key, start, id FOR UPDATE
 ), blocked AS (
@@ -154,8 +154,24 @@ WITH closed AS MATERIALIZED (
     version = slot.version + 1, last_updated = $5
   FROM closed WHERE (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
   RETURNING {SUPERSEDED}
+), kept AS (
+  -- What rules made, rules open again.
+  INSERT INTO agenda_closed_slot (schedule_key, start, id) SELECT schedule_key, start, id FROM closed WHERE generated IS NOT TRUE
+  ON CONFLICT DO NOTHING
 ), superseded AS ({SUPERSEDE} SELECT * FROM blocked)
 SELECT count(*) FROM blocked
+"""
+_CLOSED_NO_MORE = """
+WITH kept AS MATERIALIZED (
+  DELETE FROM agenda_closed_slot AS closed USING slot
+  WHERE closed.schedule_key = $1 AND (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
+    AND NOT EXISTS (SELECT FROM agenda_closure WHERE agenda_closure.schedule_key = $1
+      AND agenda_closure.period && tstzrange(slot.start, slot."end"))
+  RETURNING closed.*
+)
+SELECT slot.id, slot.start FROM slot JOIN kept USING (schedule_key, start, id)
+WHERE slot.said = 'busy-unavailable' AND slot.start > $2
+ORDER BY slot.schedule_key, slot.start, slot.id FOR UPDATE OF slot
 """
 _LEFT_OUT = 'SELECT start, "end" FROM opening_left_out WHERE schedule_key = $1 AND "end" > $2'
 REGENERATED_AGAIN_AFTER = timedelta(minutes=1)
@@ -424,10 +440,21 @@ class OpeningStore:
         return int(blocked)
 
 
-async def reopen(connection: Connection, schedule_id: str, period: tuple[datetime, datetime]) -> int:
-    """Close no more what was closed of an agenda (id) in that time; how many closures were shortened or ended. The agenda's
-    slots are made anew after it."""
+async def reopen(
+    connection: Connection, schedule_id: str, period: tuple[datetime, datetime], now: datetime
+) -> int:
+    """Close no more what was closed of an agenda (id) in that time; how many closures were shortened or ended. The slots that
+    its rules ask for are made anew after it; those that its software has pushed are free as they were."""
     rows = await connection.fetch(_UNCLOSE, schedule_id, *period)
+    key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule_id)
+    await write_beside(connection, [key])
+    back = await connection.fetch(_CLOSED_NO_MORE, key, now)
+    if back:
+        ids, starts = [row["id"] for row in back], [row["start"] for row in back]
+        moment = to_milliseconds(now)
+        await connection.execute(_SAY, key, ids, starts, "free", moment)
+        await rejudge(connection, [key], moment)
+        note_freed(connection, list(zip(ids, starts, strict=True)), now)
     return len(rows)
 
 
@@ -454,6 +481,7 @@ async def due(connection: Connection, now: datetime) -> int:
 async def forget_past_openings(connection: Connection, now: datetime) -> None:
     """What was left out or closed before `now` is of no use any more; closures are kept a year, for whoever asks why."""
     await connection.execute('DELETE FROM opening_left_out WHERE "end" < $1', now)
+    await connection.execute("DELETE FROM agenda_closed_slot WHERE start < $1", now)
     await connection.execute("DELETE FROM agenda_closure WHERE upper(period) < $1", now - timedelta(days=365))
 
 

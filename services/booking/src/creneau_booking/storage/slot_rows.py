@@ -18,7 +18,7 @@ from creneau_booking.storage import places
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import terms_of
-from creneau_shared.fhir.search.words import words_vector
+from creneau_shared.fhir.search.words import Text, texts_of, vector_of
 from creneau_shared.fhir.storage.generic import stamp
 from creneau_shared.fhir.storage.store import Resource, Stored
 
@@ -67,6 +67,8 @@ class SlotKind:
     digest: bytes
     capacity: int | None = None
     """how many places its slots have, where they say so themselves"""
+    texts: tuple[Text, ...] = ()
+    """what `words` are the words of"""
 
 
 Kinds = MutableMapping[bytes, SlotKind]
@@ -89,6 +91,10 @@ class SlotRow:
 
 OVERBOOKED = '"overbooked":true,'
 """among what a slot has of its own: its practice has put another visit there"""
+ECHOED = """CASE WHEN slot.taken_by IS NOT NULL AND slot.places IS NULL AND said.said IN ('busy', 'busy-tentative')
+    THEN slot.said ELSE said.said END"""
+"""SQL: what an agenda says of a slot (row `slot`) that is written as `said`. Of one that is taken here, `busy` says that
+somebody knows of it: it is free again once it is given back."""
 IS_OVERBOOKED = f"(coalesce({{slot}}.extra, '') LIKE '%{OVERBOOKED}%')"
 KEEPING_OVERBOOKED = (
     f"CASE WHEN {IS_OVERBOOKED.format(slot='slot')} AND coalesce({{extra}}, '') NOT LIKE '%{OVERBOOKED}%'"
@@ -135,7 +141,7 @@ def take_apart(
         status=slot["status"],
         extra=_members(extra) + "," if extra else None,
         terms=tuple(own) or None,
-        words=words_vector(slot) if extra else None,
+        words=vector_of((*texts_of(extra), *kind.texts)) if extra else None,
     )
     return row, kind
 
@@ -154,15 +160,16 @@ def _kind(slot: Resource, base_url: str, kinds: Kinds) -> SlotKind:
     if known is not None:
         return known
     whole = {**part, "meta": meta}
-    terms = terms_of("Slot", whole, base_url)
+    terms, texts = terms_of("Slot", whole, base_url), tuple(texts_of(whole))
     kinds[digest] = kind = SlotKind(
         schedule_id=schedule_id(slot, base_url),
         members=members,
         meta=meta_members,
         terms=tuple(sorted(term for term in terms if not term.startswith(_ROW_TERMS) or _of_meta(term))),
-        words=words_vector(whole),
+        words=vector_of(texts),
         digest=digest,
         capacity=places.own_capacity(slot),
+        texts=texts,
     )
     return kind
 

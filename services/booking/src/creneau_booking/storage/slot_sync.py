@@ -17,7 +17,8 @@ from asyncpg import Record
 from creneau_booking.domain.refusals import AgendaWrittenMeanwhile, SlotMadeMeanwhile, SlotSentTwice
 from creneau_booking.domain.synchronising import ECHOES, Difference, Known, SaidSlot, Sent, difference
 from creneau_booking.storage.availability.actors import write_beside
-from creneau_booking.storage.freed import note_awaited
+from creneau_booking.storage.availability.freshness import IS_BACK
+from creneau_booking.storage.freed import note_agendas, note_awaited
 from creneau_booking.storage.places import HOLDER
 from creneau_booking.storage.slot_rows import OVERBOOKED, SUPERSEDE, SlotKind, SlotRow
 from creneau_booking.storage.slots_together import (
@@ -39,7 +40,10 @@ COMPARED_AGAIN_MAX = 5
 _ID_TERM = "identifier="
 
 _AGENDA = "SELECT key, terms FROM schedule WHERE id = $1 AND NOT deleted"
-_SYNCHRONISED = "UPDATE agenda SET synchronised_at = greatest(synchronised_at, $2) WHERE schedule_key = $1"
+_SYNCHRONISED = (
+    "UPDATE agenda SET synchronised_at = greatest(synchronised_at, $2) WHERE schedule_key = $1"
+    f" RETURNING {IS_BACK.format(now='$2')}"
+)
 _KNOWN = f"""
 SELECT slot.id, slot.name, slot.start, slot."end", slot.said::text AS said, {HOLDER} AS taken_by,
   coalesce(slot.places, 0) > 0 AS has_room, nullif(replace(slot.extra, '{OVERBOOKED}', ''), '') AS extra, slot.terms,
@@ -108,8 +112,9 @@ async def own_agenda(connection: Connection, context: WriteContext, schedule: st
 
 async def lock_agenda(connection: Connection, context: WriteContext, agenda: int) -> None:
     """Nobody else synchronises the agenda (key), nor takes or frees its people, until we have ended."""
-    await connection.execute(_SYNCHRONISED, agenda, context.now)
+    is_back = await connection.fetchval(_SYNCHRONISED, agenda, context.now)
     await write_beside(connection, [agenda])
+    await note_agendas(connection, [agenda] if is_back else [], context.now)
 
 
 async def synchronise(
@@ -125,7 +130,7 @@ async def synchronise(
     _require_distinct(sent)
     said = [_sent(one) for one in sent]
     for _ in range(COMPARED_AGAIN_MAX):
-        rows = await _known(connection, agenda, sent, window)
+        rows = await _known(connection, agenda, sent, said, window)
         found = difference([_as_known(row) for row in rows], said, whole=window.whole)
         changing = [rows[index] for index in found.deleted] + [rows[index] for index, _ in found.updated]
         if await _lock(connection, agenda, changing):
@@ -178,14 +183,14 @@ def _identifiers(terms: Sequence[str] | None) -> frozenset[str]:
 
 
 async def _known(
-    connection: Connection, agenda: int, sent: Sequence[SlotSent], window: Window
+    connection: Connection, agenda: int, sent: Sequence[SlotSent], said: Sequence[Sent], window: Window
 ) -> list[Record]:
     """The slots of the window, and those elsewhere in the agenda that what is sent names."""
     rows = list(await connection.fetch(_IN_WINDOW, agenda, window.start, window.end))
     known = {row["id"] for row in rows}
-    named = {term for row in rows for term in _identifiers(row["terms"])}
+    named = {term for row in rows if row["terms"] for term in row["terms"]}
     ids = [one.row.id for one in sent if one.id is not None and one.row.id not in known]
-    terms = sorted({term for one in sent for term in _identifiers(one.row.terms)} - named)
+    terms = sorted({term for one in said for term in one.said.identifiers} - named)
     if ids or terms:
         rows += await connection.fetch(_BY_NAME, agenda, window.start, window.end, ids, terms)
     return rows

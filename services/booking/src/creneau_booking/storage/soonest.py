@@ -8,63 +8,49 @@ keeps the first from them. Nothing is shown that the one truth (`storage.availab
 - What names agendas (people, places, organisations), or a speciality or surroundings of which there are not too many, is
   gathered: the heads of all of them are known at once.
 - Otherwise heads are read as they come, whosever they are: of what fits many agendas, some of the next few always do.
+- If the first of these hardly ever fit, those that do are gathered by all that they are to be found by.
 - Where the search begins later than now, and many agendas fit, slots are read as they come in place of heads.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
 from asyncpg import Record
 
-from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.agenda_states import agendas_of
 from creneau_booking.storage.candidates import Consumer
-from creneau_booking.storage.local_times import LocalTimes
 from creneau_booking.storage.slot_rows import slot_key
-from creneau_booking.storage.unshown import real_slot
+from creneau_booking.storage.soonest_conditions import Conditions, Sought, cells_around
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.includes import Row
-from creneau_shared.fhir.search.request import Condition, NearValue
+from creneau_shared.fhir.search.request import Condition
 from creneau_shared.fhir.search.sql import Arguments, Catalog, Compiler, SearchScope
 
 GATHERED_MAX = 1_500
 """kinds of slots up to which the heads of all are gathered; of more of them, those that are read as they come hold a page"""
-CELLS_MAX = 400
-"""cells of a tenth of a degree that are looked into; a wider search reads as it comes"""
-METRES_A_DEGREE = 111_195.0
 NEAREST_M = 5_000.0
 """surroundings that are not narrowed any more: about the cell in which one is, and those around it"""
-READ_FIRST, READ_MAX = 3_000, 20_000
+READ_FIRST, READ_MAX = 1_000, 20_000
 """rows that are read as they come in one go: at first, and at the most"""
+RARE, RARE_AFTER = 0.006, 2_000
+"""of the heads that were read, when they are so many, the share below which all that fit are gathered, if that can be"""
+AT_AN_INSTANT_MAX = 1_000
+"""slots that begin at one moment up to which all of them are looked at; of more, agendas that fit soon have one"""
+AT_AN_INSTANT_FIRST = 60
+"""agendas that have one, at first"""
+NO_AGENDA = 2**63 - 1
+"""after all of them, in the order of their keys"""
+KIND = "CROSS JOIN LATERAL (SELECT * FROM found_by WHERE found_by.kind_key = {of}.kind_key OFFSET 0) AS k"
+"""what a kind is found by, looked up by its key and never by its terms, of which the planner guesses that they are rare"""
 PROBED_FIRST, PROBED_MAX = 48, 400
 """agendas whose first slot is looked for in one go: at first, and at the most"""
 
 FACETS = ("specialty", "service-type", "language", "sector", "accessibility")
-
-
-@dataclass(frozen=True, slots=True)
-class Sought:
-    """What is sought. `terms`: of each group one that a kind must be found by; `never`: none of these."""
-
-    start: datetime
-    end: datetime | None = None
-    terms: tuple[tuple[str, ...], ...] = ()
-    never: tuple[str, ...] = ()
-    specialties: tuple[str, ...] = ()
-    """codes, by which the index of places is entered"""
-    near: NearValue | None = None
-    named: tuple[tuple[str, ...], ...] = ()
-    """of each group one that the agenda has to do with: references (`Organization/12`, `Schedule/7`)"""
-    times: tuple[tuple[time, time], ...] = ()
-    """half-open, in the agenda's own zone"""
-    weekdays: tuple[int, ...] = ()
-    """ISO: Monday is 1"""
-    by_distance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +125,15 @@ class SoonestSearch:
         self._counts: dict[str, dict[str, int]] = {}
         self._required = scope.required.get("Slot")
 
+    @property
+    def _where(self) -> Conditions:
+        return Conditions(self._sought, self._required, self._now)
+
+    @property
+    def _later(self) -> bool:
+        """Whether the search begins later than now, so that heads of before then say little."""
+        return self._sought.start > self._now
+
     async def page(self, count: int, after: tuple[Any, int] | None) -> Soonest:
         """The next `count` of the answer after a place in its order."""
         asked = self._sought
@@ -176,7 +171,7 @@ class SoonestSearch:
 
     # -- heads -----------------------------------------------------------------------------------------------
 
-    async def _heads(self) -> AsyncIterator[tuple[list[Head], tuple[Any, int] | None]]:
+    async def _heads(self) -> AsyncIterator[tuple[Sequence[Head], tuple[Any, int] | None]]:
         """Agendas in the order of the answer, as far as heads tell it, some at a time; each time up to which place all
         of them are among those that were given (None: these were all)."""
         own = await self._own()
@@ -184,24 +179,28 @@ class SoonestSearch:
             yield own, (self._begin(), 0)
         known = {head.schedule for head in own}
         self._kinds = await self._gathered()
+        if self._kinds is None:
+            come = self._instants() if self._later else self._as_they_come()
+            async for heads, place in come:
+                new = [head for head in heads if head.schedule not in known]
+                known |= {head.schedule for head in new}
+                for some, last in self._portions(new):
+                    yield some, place if last else self._place(some[-1])
+                if place is None:
+                    return
         if self._kinds is not None:
             heads = [head for head in await self._heads_of_kinds() if head.schedule not in known]
-            size, begin = PROBED_FIRST, 0
-            while begin < len(heads):
-                some, begin = heads[begin : begin + size], begin + size
-                yield some, None if begin >= len(heads) else self._place(some[-1])
-                size = min(size * 3, PROBED_MAX)
-            if not heads:
-                yield [], None
-            return
-        async for heads, place in self._as_they_come():
-            new = [head for head in heads if head.schedule not in known]
-            known |= {head.schedule for head in new}
-            for begin in range(0, len(new), PROBED_MAX):
-                some = new[begin : begin + PROBED_MAX]
-                yield some, place if begin + PROBED_MAX >= len(new) else self._place(some[-1])
-            if not new:
-                yield [], place
+            for some, last in self._portions(heads):
+                yield some, None if last else self._place(some[-1])
+
+    @staticmethod
+    def _portions(heads: Sequence[Head]) -> Iterator[tuple[Sequence[Head], bool]]:
+        """Few at first, since a page needs few; each time whether these are the last, which may be none."""
+        size, begin = PROBED_FIRST, 0
+        while begin == 0 or begin < len(heads):
+            some, begin = heads[begin : begin + size], begin + size
+            yield some, begin >= len(heads)
+            size = min(size * 3, PROBED_MAX)
 
     def _begin(self) -> Any:
         return -1.0 if self._sought.by_distance else datetime.min.replace(tzinfo=self._now.tzinfo)
@@ -221,6 +220,8 @@ class SoonestSearch:
             )
         specialties = sorted(set(sought.specialties)) or [""]
         near = sought.near
+        if self._whole and (kinds := await self._rare()) is not None:
+            return kinds
         while True:
             cells = cells_around(near) if near is not None else None
             kinds = None
@@ -238,6 +239,16 @@ class SoonestSearch:
             self._cut = True
             near = replace(near, distance_m=near.distance_m / 2)
             self._sought = sought = replace(sought, near=near)
+
+    async def _rare(self) -> Sequence[int] | None:
+        """The kinds that fit, by all that they are to be found by; None: too many do, or there is nothing of that kind."""
+        if not self._sought.terms:
+            return None
+        arguments = Arguments()
+        fits = self._where.fits("k", arguments)
+        return await self._fetch_kinds(
+            f"SELECT k.kind_key FROM found_by AS k WHERE {fits}", arguments.values, most=GATHERED_MAX
+        )
 
     async def _fetch_kinds(
         self, sql: str, values: list[Any], most: int | None = None
@@ -261,22 +272,32 @@ class SoonestSearch:
         """The heads of the agendas of the gathered kinds; what they are is counted beside, where that is wanted."""
         arguments = Arguments()
         kinds = arguments.add(self._kinds or [], "bigint[]")
-        ends = ""
+        start, end = "f.start", ""
         if self._sought.end is not None:
-            ends = f" AND f.start < {arguments.add(self._sought.end, 'timestamptz')}"
+            end = f" AND {{start}} < {arguments.add(self._sought.end, 'timestamptz')}"
+        if self._later:
+            since = arguments.add(self._sought.start, "timestamptz")
+            start = (
+                f"CASE WHEN f.start >= {since} THEN f.start ELSE (SELECT slot.start FROM slot"
+                " WHERE (slot.schedule_key, slot.kind_key, slot.status) = (k.schedule_key, k.kind_key, 'free')"
+                f" AND slot.start >= {since}{end.format(start='slot.start')} ORDER BY slot.start LIMIT 1) END"
+            )
         counts = ""
         if self._counting:
             of_facets = " OR ".join(f"starts_with(t, '{name}=')" for name in FACETS)
             counts = (
-                " UNION ALL SELECT NULL, NULL, NULL, t, count(DISTINCT schedule_key) FROM fitting, unnest(terms) AS t"
-                f" WHERE strpos(t, '|') = 0 AND ({of_facets}) GROUP BY t"
+                " UNION ALL SELECT NULL, NULL, NULL, t, count(*) FROM (SELECT DISTINCT schedule_key, t"
+                f" FROM fitting, unnest(terms) AS t WHERE ({of_facets}) AND strpos(t, '|') = 0) AS said GROUP BY t"
             )
+        # Each distance is reckoned once; and hardly any agenda is closed, so that to look for it among these is least.
         rows = await self._connection.fetch(
-            f"WITH fitting AS MATERIALIZED (SELECT k.schedule_key, f.start, {self._distance('k', arguments)} AS distance,"
-            f" k.terms FROM unnest({kinds}) AS wanted (kind_key) JOIN found_by AS k USING (kind_key)"
+            f"WITH fitting AS MATERIALIZED (SELECT * FROM (SELECT k.schedule_key, {start} AS start, place.distance, k.terms"
+            f" FROM unnest({kinds}) AS wanted (kind_key) {KIND.format(of='wanted')}"
+            f" CROSS JOIN LATERAL (SELECT {self._where.distance('k', arguments)} AS distance OFFSET 0) AS place"
             " JOIN first_free AS f ON (f.schedule_key, f.kind_key) = (k.schedule_key, k.kind_key)"
-            " JOIN agenda ON agenda.schedule_key = k.schedule_key AND agenda.open"
-            f" WHERE f.start IS NOT NULL{ends} AND {self._fits('k', arguments)})"
+            f" WHERE f.start IS NOT NULL AND {self._where.fits('k', arguments, 'place.distance')}"
+            " AND NOT EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = k.schedule_key AND NOT agenda.open)"
+            f") AS head WHERE start IS NOT NULL{end.format(start='start')})"
             " SELECT schedule_key, min(start) AS start, min(distance) AS distance, NULL::text AS term, 0 AS count"
             f" FROM fitting GROUP BY schedule_key{counts}",
             *arguments.values,
@@ -293,28 +314,25 @@ class SoonestSearch:
         return heads
 
     async def _as_they_come(self) -> AsyncIterator[tuple[list[Head], tuple[Any, int] | None]]:
-        later = self._sought.start > self._now
-        place: tuple[datetime, int] = (
-            (self._sought.start, 0) if later else (datetime.min.replace(tzinfo=self._now.tzinfo), 0)
-        )
-        size, read = READ_FIRST, 0
+        """Heads in the order of time, whosever they are."""
+        place: tuple[datetime, int] = (datetime.min.replace(tzinfo=self._now.tzinfo), 0)
+        size, read, fitting = READ_FIRST, 0, 0
+        within = ""
         while True:
             arguments = Arguments()
             start, key = arguments.add(place[0], "timestamptz"), arguments.add(place[1], "bigint")
             end = ""
             if self._sought.end is not None:
                 end = f" AND start < {arguments.add(self._sought.end, 'timestamptz')}"
-            if later:  # the slots themselves, as many agendas have one before
-                source = f"slot WHERE status = 'free' AND start >= {start}"
-            else:
-                source = f"first_free WHERE start IS NOT NULL AND start >= {start}"
+            if (around := self._around(arguments)) is not None:
+                within = f" AND few.kind_key IN (SELECT kind_key FROM found_in WHERE {around} OFFSET 0)"
             size_sql = arguments.add(size, "bigint")
             rows = await self._connection.fetch(
-                "WITH few AS MATERIALIZED (SELECT schedule_key, kind_key, start"
-                f" FROM {source} AND (start, schedule_key) > ({start}, {key}){end}"
+                "WITH few AS MATERIALIZED (SELECT schedule_key, kind_key, start FROM first_free"
+                f" WHERE start IS NOT NULL AND start >= {start} AND (start, schedule_key) > ({start}, {key}){end}"
                 f" ORDER BY start, schedule_key FETCH FIRST ({size_sql}) ROWS WITH TIES)"
-                f" SELECT few.schedule_key, few.start, {self._distance('k', arguments)} AS distance, 0 AS read"
-                f" FROM few JOIN found_by AS k USING (kind_key) WHERE {self._fits('k', arguments)}"
+                f" SELECT few.schedule_key, few.start, {self._where.distance('k', arguments)} AS distance, 0 AS read"
+                f" FROM few {KIND.format(of='few')} WHERE {self._where.fits('k', arguments)}{within}"
                 " UNION ALL (SELECT schedule_key, start, NULL, (SELECT count(*) FROM few) FROM few"
                 " ORDER BY start DESC, schedule_key DESC LIMIT 1)",
                 *arguments.values,
@@ -322,10 +340,10 @@ class SoonestSearch:
             if not rows:
                 yield [], None
                 return
-            *fitting, last = rows
-            read += last["read"]
+            *found, last = rows
+            read, fitting = read + last["read"], fitting + len(found)
             place = (last["start"], last["schedule_key"])
-            heads = _earliest(map(_head, fitting))
+            heads = _earliest(map(_head, found))
             if last["read"] < size:
                 yield heads, None
                 return
@@ -333,7 +351,102 @@ class SoonestSearch:
             if read >= self._read_max:
                 self._cut = True
                 return
+            if read >= RARE_AFTER and fitting < read * RARE:
+                self._kinds = await self._rare()
+                if self._kinds is not None:
+                    return
             size = min(size * 3, READ_MAX)
+
+    async def _instants(self) -> AsyncIterator[tuple[list[Head], tuple[Any, int] | None]]:
+        """Free slots in the order of time, whosever they are: at each moment at which some begin, either all that do, or
+        where many do, agenda after agenda of those that may fit."""
+        if self._sought.terms != () and len(self._sought.terms) > bool(self._sought.specialties):
+            self._kinds = await self._rare()
+            if self._kinds is not None:
+                return
+        instant, key, size, read = self._sought.start, 0, AT_AN_INSTANT_FIRST, 0
+        compared = ">="
+        while True:
+            if not key:
+                next_one = await self._next_instant(compared, instant)
+                if next_one is None:
+                    yield [], None
+                    return
+                instant, compared = next_one["start"], ">"
+                many = next_one["slots"] > AT_AN_INSTANT_MAX
+            heads, looked_at = await self._at(instant, key, size if many else None)
+            read += looked_at
+            key = heads[-1].schedule if many and len(heads) >= size else 0
+            yield heads, (instant, key or NO_AGENDA)
+            if read >= self._read_max:
+                self._cut = True
+                return
+            size *= 3
+
+    async def _next_instant(self, compared: str, instant: datetime) -> Record | None:
+        """When the next free slots begin, and how many slots do, as far as that says whether they are many."""
+        arguments = Arguments()
+        since, end = arguments.add(instant, "timestamptz"), ""
+        if self._sought.end is not None:
+            end = f" AND start < {arguments.add(self._sought.end, 'timestamptz')}"
+        return await self._connection.fetchrow(
+            "SELECT next.start, (SELECT count(*) FROM (SELECT FROM slot WHERE slot.start = next.start"
+            f" LIMIT {AT_AN_INSTANT_MAX + 1}) AS begun) AS slots"
+            f" FROM (SELECT start FROM slot WHERE status = 'free' AND start {compared} {since}{end}"
+            " ORDER BY start LIMIT 1) AS next",
+            *arguments.values,
+        )
+
+    async def _at(self, instant: datetime, key: int, most: int | None) -> tuple[list[Head], int]:
+        """The agendas that fit and of which a slot that is free begins then, in the order of their keys, and how many slots
+        were looked at: all of them, or the first `most` of those after `key`."""
+        arguments = Arguments()
+        at = arguments.add(instant, "timestamptz")
+        if most is None:
+            source = (
+                "SELECT slot.schedule_key, slot.kind_key FROM slot"
+                f" WHERE slot.start = {at} AND slot.status = 'free'"
+            )
+        else:
+            source = (
+                f"SELECT one.schedule_key, one.kind_key FROM ({self._candidates(key, arguments)}) AS one"
+                " CROSS JOIN LATERAL (SELECT FROM slot WHERE (slot.schedule_key, slot.kind_key, slot.status)"
+                f" = (one.schedule_key, one.kind_key, 'free') AND slot.start = {at} LIMIT 1) AS free"
+            )
+        limit = "" if most is None else f" LIMIT {arguments.add(most, 'bigint')}"
+        rows = await self._connection.fetch(
+            f"SELECT one.schedule_key, {at} AS start, {self._where.distance('k', arguments)} AS distance"
+            f" FROM ({source}) AS one {KIND.format(of='one')} WHERE {self._where.fits('k', arguments)}"
+            f" ORDER BY one.schedule_key{limit}",
+            *arguments.values,
+        )
+        return _earliest(map(_head, rows)), AT_AN_INSTANT_MAX if most is None else most
+
+    def _candidates(self, key: int, arguments: Arguments) -> str:
+        """SQL: the agendas after `key` and their kinds that may fit, in their order."""
+        after = arguments.add(key, "bigint")
+        around = self._around(arguments)
+        if around is None and not self._sought.specialties:
+            return f"SELECT schedule_key, kind_key FROM found_by WHERE schedule_key > {after} ORDER BY schedule_key"
+        of_them = around or f"specialty = ANY({arguments.add(self._codes, 'text[]')})"
+        return (
+            f"SELECT DISTINCT schedule_key, kind_key FROM found_in WHERE {of_them}"
+            f" AND schedule_key > {after} ORDER BY schedule_key, kind_key"
+        )
+
+    @property
+    def _codes(self) -> list[str]:
+        """The specialities by which the index of places is entered."""
+        return sorted(set(self._sought.specialties)) or [""]
+
+    def _around(self, arguments: Arguments) -> str | None:
+        """Condition on the index of places: of the specialities in the surroundings; None: these are too wide, or anywhere."""
+        near = self._sought.near
+        cells = cells_around(near) if near is not None else None
+        if cells is None:
+            return None
+        codes = arguments.add(self._codes, "text[]")
+        return f"specialty = ANY({codes}) AND cell = ANY({arguments.add(cells, 'integer[]')})"
 
     async def _own(self) -> list[Head]:
         """The agendas of whose slots the caller's own account holds some: these are free to it."""
@@ -349,9 +462,9 @@ class SoonestSearch:
         arguments = Arguments()
         ids = arguments.add([slot_key(id_) for id_ in (*(row["id"] for row in slots), *groups)], "uuid[]")
         rows = await self._connection.fetch(
-            f"SELECT own.schedule_key, min(own.start) AS start, min({self._distance('k', arguments)}) AS distance"
-            f" FROM slot AS own JOIN found_by AS k USING (kind_key)"
-            f" WHERE own.id = ANY({ids}) AND {self._fits('k', arguments)} GROUP BY own.schedule_key",
+            f"SELECT own.schedule_key, min(own.start) AS start, min({self._where.distance('k', arguments)}) AS distance"
+            f" FROM slot AS own {KIND.format(of='own')}"
+            f" WHERE own.id = ANY({ids}) AND {self._where.fits('k', arguments)} GROUP BY own.schedule_key",
             *arguments.values,
         )
         if not rows:
@@ -360,7 +473,7 @@ class SoonestSearch:
         before = Arguments()
         firsts = await self._connection.fetch(
             "SELECT k.schedule_key, min(f.start) AS start FROM found_by AS k JOIN first_free AS f USING (kind_key)"
-            f" WHERE k.schedule_key = ANY({before.add(keys, 'bigint[]')}) AND {self._fits('k', before)}"
+            f" WHERE k.schedule_key = ANY({before.add(keys, 'bigint[]')}) AND {self._where.fits('k', before)}"
             " GROUP BY k.schedule_key",
             *before.values,
         )
@@ -393,8 +506,8 @@ class SoonestSearch:
             f" CROSS JOIN LATERAL (SELECT {row}.start, {columns.id} AS id, {columns.version} AS version,"
             f" {columns.last_updated} AS last_updated, {columns.content} AS content FROM {table.source(row)}"
             f" WHERE {row}.schedule_key = head.schedule_key AND {row}.start {compared} head.since"
-            f" AND {where} AND {self._in_time(row, arguments)} AND EXISTS (SELECT FROM found_by AS k"
-            f" WHERE k.kind_key = {row}.kind_key AND {self._fits('k', arguments)})"
+            f" AND {where} AND {self._where.in_time(row, arguments)} AND EXISTS (SELECT FROM found_by AS k"
+            f" WHERE k.kind_key = {row}.kind_key AND {self._where.fits('k', arguments)})"
             f" ORDER BY {row}.start, {row}.id LIMIT 1) AS found"
             " JOIN schedule ON schedule.key = head.schedule_key"
         )
@@ -403,59 +516,6 @@ class SoonestSearch:
             _first(record, distances)
             for record in await self._connection.fetch(statement.sql, *statement.values)
         ]
-
-    # -- conditions ------------------------------------------------------------------------------------------
-
-    def _in_time(self, row: str, arguments: Arguments) -> str:
-        """Condition on a slot: it begins within the window, and at the hours and on the days that are sought."""
-        sought = self._sought
-        parts = [f"{row}.start > {arguments.add(self._now, 'timestamptz')}"]
-        if sought.end is not None:
-            parts.append(f"{row}.start < {arguments.add(sought.end, 'timestamptz')}")
-        if sought.times or sought.weekdays:
-            parts.append(LocalTimes(sought.weekdays, sought.times).condition(row, arguments))
-        return " AND ".join(parts)
-
-    def _fits(self, alias: str, arguments: Arguments) -> str:
-        """Condition on a row of `found_by`."""
-        sought = self._sought
-        parts = [real_slot(alias)]
-        if self._required is not None:
-            parts.append(slot_visibility.bears(self._required, alias, arguments))
-        parts += [f"{alias}.terms && {arguments.add(group, 'text[]')}" for group in sought.terms]
-        if sought.never:
-            parts.append(f"NOT {alias}.terms && {arguments.add(sought.never, 'text[]')}")
-        if sought.near is not None:
-            distance = self._distance(alias, arguments)
-            metres = arguments.add(sought.near.distance_m, "double precision")
-            parts.append(f"({alias}.latitude IS NOT NULL AND {distance} <= {metres})")
-        return " AND ".join(parts)
-
-    def _distance(self, alias: str, arguments: Arguments) -> str:
-        """SQL: metres from the point, by the great circle."""
-        near = self._sought.near
-        if near is None:
-            return "NULL::double precision"
-        latitude = arguments.add(near.latitude, "double precision")
-        longitude = arguments.add(near.longitude, "double precision")
-        return (
-            f"(2 * 6371008.8 * asin(least(1, sqrt(sin(radians({alias}.latitude - {latitude}) / 2) ^ 2"
-            f" + cos(radians({latitude})) * cos(radians({alias}.latitude))"
-            f" * sin(radians({alias}.longitude - {longitude}) / 2) ^ 2))))"
-        )
-
-
-def cells_around(near: NearValue) -> list[int] | None:
-    """The cells in which something within the distance may lie (`found_cell`); None: too many."""
-    up = near.distance_m / METRES_A_DEGREE * 1.001
-    widest = min(89.0, abs(near.latitude) + up)
-    across = up / max(0.01, math.cos(math.radians(widest)))
-    # As `found_cell` reckons, so that no rounding puts a place beside its cell.
-    south, north = (math.floor((near.latitude + d + 90) * 10) for d in (-up, up))
-    west, east = (math.floor((near.longitude + d + 180) / 0.15) for d in (-across, across))
-    if (north - south + 1) * (east - west + 1) > CELLS_MAX:
-        return None
-    return [y * 10_000 + x for y in range(south, north + 1) for x in range(west, east + 1)]
 
 
 def _earliest(heads: Iterable[Head]) -> list[Head]:

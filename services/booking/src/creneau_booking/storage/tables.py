@@ -229,6 +229,7 @@ agenda = Table(
     Column("synchronised_at", DateTime(timezone=True), nullable=True),
     Column("stale_after_s", Integer, nullable=True),
     Column("fresh_until", DateTime(timezone=True), Computed(_FRESH_UNTIL, persisted=True), nullable=False),
+    Index("ix_agenda_closed", "schedule_key", postgresql_where=text("NOT open")),
 )
 """What availability knows of a Schedule: one row each, kept with it and with the directory's word on its actors."""
 
@@ -263,6 +264,15 @@ agenda_closure = Table(
     Column("closed_by", Text, nullable=False),
 )
 """Time of an agenda that was closed (`Schedule/$close`), why, and by whom (issuer and subject)."""
+
+agenda_closed_slot = Table(
+    "agenda_closed_slot",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("start", DateTime(timezone=True), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+)
+"""Slots that an agenda's software has pushed and a closure has blocked: free again when it is taken back."""
 
 opening_left_out = Table(
     "opening_left_out",
@@ -302,6 +312,7 @@ found_by = Table(
     Column("terms", ARRAY(Text(collation="C")), nullable=False),
     Column("latitude", Double, nullable=True),
     Column("longitude", Double, nullable=True),
+    Index("ix_found_by_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": False}),
 )
 """What a kind of slots is found by, kept by triggers of whatever says it."""
 

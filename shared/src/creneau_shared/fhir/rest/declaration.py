@@ -13,7 +13,7 @@ from creneau_shared.fhir.rest.exchange import FhirRequest
 from creneau_shared.fhir.rest.views import SearchView
 from creneau_shared.fhir.search.request import Limits, SearchRequest
 from creneau_shared.fhir.search.sql import SearchTable
-from creneau_shared.fhir.storage.store import ResourceStore
+from creneau_shared.fhir.storage.store import Resource, ResourceStore
 from creneau_shared.security.access import Access
 
 Interaction = Literal[
@@ -62,6 +62,17 @@ class EmptyRemarks(Protocol):
     ) -> Sequence[Issue]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class OwnRules:
+    """What a service demands of a type beside the national profiles. A function of a module: it may be asked in another
+    process."""
+
+    profiles: tuple[str, ...]
+    """canonical URLs of the profiles that these rules are"""
+    issues: Callable[[Resource], list[Issue]]
+    """what a resource breaks of them, that it claims to be of in `meta.profile`"""
+
+
 @dataclass(frozen=True)
 class ServedType:
     """One resource type that a service serves."""
@@ -79,6 +90,9 @@ class ServedType:
     """what is said of resources of the type beside what is stored, to this caller at this moment, on read and search"""
     shown: Callable[[Access, bytes], bytes] | None = None
     """a resource of the type as the caller may see it, where they may not see the whole of what is stored"""
+    own_rules: OwnRules | None = None
+    asked_by: Callable[[FhirRequest], None] | None = None
+    """refuses who may not read the type in this way, whatever they may read"""
     remarks: EmptyRemarks | None = None
     """what is said of a search of the type that has found nothing"""
     documentation: str = ""

@@ -9,6 +9,7 @@ from creneau_shared.errors import BadRequest, CreneauError, Issue
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.profiles import profile_issues
+from creneau_shared.fhir.rest.declaration import OwnRules
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import validate
 
@@ -24,6 +25,7 @@ class Question:
     mode: str | None
     profile: str | None
     language: Language
+    own_rules: OwnRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,15 @@ def _issues(resource: Resource, question: Question) -> list[Issue]:
         return list(error.issues)
     if any(issue.severity == "error" for issue in found):
         return found
-    return found + profile_issues(resource, [question.profile] if question.profile else [])
+    asked, own = question.profile, question.own_rules
+    if own is None:
+        return found + profile_issues(resource, [asked] if asked else [])
+    profile = (asked or "").partition("|")[0]
+    if profile not in own.profiles:
+        return found + profile_issues(resource, [asked] if asked else []) + own.issues(resource)
+    meta = resource.get("meta", {})
+    claiming = {**resource, "meta": {**meta, "profile": [*meta.get("profile", ()), profile]}}
+    return found + profile_issues(resource) + own.issues(claiming)
 
 
 def _parameter(parameters: Resource, name: str) -> Resource:

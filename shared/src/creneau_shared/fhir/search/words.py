@@ -11,7 +11,7 @@ leaves out what only machines follow (`_UNREAD`), URIs, dates and what is neithe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from html import unescape
 from typing import Any
@@ -56,11 +56,20 @@ _NOT_TEXT = re.compile(r"[a-z][a-z0-9+.\-]*:\S+|\d{4}-\d\d-\d\d(T\S*)?")
 _TAG = re.compile(r"<[^<>]*>")
 
 
+Text = tuple[str, str]
+"""what a person would read, and its weight"""
+
+
 def words_vector(resource: Mapping[str, Any]) -> str:
     """The words of a resource (a dict in FHIR JSON shape) as the text of a tsvector: `'dupont':1,7 'jardin':9A`."""
+    return vector_of(texts_of(resource))
+
+
+def vector_of(texts: Iterable[Text]) -> str:
+    """The words of these texts, as `words_vector` has them."""
     positions: dict[str, list[str]] = {}
     place = characters = 0
-    for text, weight in _texts(resource):
+    for text, weight in texts:
         for word in _words(text) if len(text) <= WORD_CHARACTERS else _split(text):
             place += 1
             characters += len(word)
@@ -75,9 +84,9 @@ def _vector(positions: Mapping[str, list[str]]) -> str:
     return " ".join([f"'{word}':{','.join(places)}" for word, places in positions.items()])
 
 
-def _texts(resource: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Each text of the resource with its weight, in the order of the document."""
-    texts: list[tuple[str, str]] = []
+def texts_of(resource: Mapping[str, Any]) -> list[Text]:
+    """Each text of the resource, in the order of the document."""
+    texts: list[Text] = []
     for name, value in resource.items():
         if name == "text" and isinstance(value, dict):
             texts.append((_plain(value.get("div", "")), NARRATIVE))
@@ -86,7 +95,7 @@ def _texts(resource: Mapping[str, Any]) -> list[tuple[str, str]]:
     return texts
 
 
-def _collect(name: str, value: Any, texts: list[tuple[str, str]]) -> None:
+def _collect(name: str, value: Any, texts: list[Text]) -> None:
     if isinstance(value, str):
         if name not in _UNREAD and not _NOT_TEXT.fullmatch(value):
             texts.append((_plain(value) if name == "div" else value, ""))

@@ -64,7 +64,7 @@ COUNT_DEFAULT = 20
 COUNT_MAX = 500
 REMARKS_MAX = 10
 """of how many who are named it is said why nothing is proposed"""
-TOTAL_MAX = 1000
+TOTAL_MAX = 5_000
 """slots are counted so far; of more, or where too much would have to be looked through, there is no total"""
 
 DEFINITION = operation_definition(

@@ -64,7 +64,7 @@ def test_the_calendar_file_has_each_under_its_own_uid() -> None:
         assert calendar["METHOD"] == "PUBLISH"
         events = calendar.walk("VEVENT")
         assert [one["UID"] for one in events] == [f"rdv-{n}@creneau" for n in range(3)]
-        assert [one["DTSTART"].dt for one in events] == [one.start for one in WEEKS]
+        assert [one.decoded("DTSTART") for one in events] == [one.start for one in WEEKS]
         assert {one["STATUS"] for one in events} == {status}
 
 

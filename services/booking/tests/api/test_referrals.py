@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from services.booking.tests.client import code
@@ -87,11 +88,12 @@ async def test_39_a_slot_for_known_patients_is_offered_to_them_alone(
     closed = {"url": f"{OWN}slot-new-patients", "valueBoolean": False}
     opened = {"url": f"{OWN}slot-new-patients", "valueBoolean": True}
     ours = await open_surgery(practice)
-    members = {"extension": [] if said_by == "slot" else KNOWN_ONLY}
+    members: dict[str, Any] = {"extension": [] if said_by == "slot" else KNOWN_ONLY}
     agenda = await practice.open_agenda(0, practitioner=ours.practitioner, **members)
-    _, asked = await practice.fill(agenda.id, 1, **({"extension": [closed]} if said_by == "slot" else {}))
+    own: dict[str, Any] = {"extension": [closed]} if said_by == "slot" else {}
+    _, asked = await practice.fill(agenda.id, 1, **own)
     later = practice.clock.now().replace(hour=9, minute=0, second=0) + timedelta(days=8)
-    word = {"extension": [opened]} if said_by.startswith("slot b") else {}
+    word: dict[str, Any] = {"extension": [opened]} if said_by.startswith("slot b") else {}
     _, beside = await practice.fill(agenda.id, 1, later, **word)
     known = await practice.put(
         {

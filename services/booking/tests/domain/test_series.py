@@ -89,8 +89,8 @@ def test_81_as_r5_writes_it() -> None:
     interval = {"url": "monthInterval", "valuePositiveInt": 2}
     by_day = template("monthly", monthlyTemplate=[{"url": "dayOfMonth", "valuePositiveInt": 15}, interval])
     assert recurrence_of(by_day) == Recurrence(monthly=Monthly(day=15), interval=2, count=3)
-    nth = {"url": "nthWeekOfMonth", "valueCoding": {"code": "last"}}
-    weekday = {"url": "dayOfWeek", "valueCoding": {"code": "fri"}}
+    nth: dict[str, object] = {"url": "nthWeekOfMonth", "valueCoding": {"code": "last"}}
+    weekday: dict[str, object] = {"url": "dayOfWeek", "valueCoding": {"code": "fri"}}
     by_weekday = template("mo", monthlyTemplate=[nth, weekday, interval])
     assert recurrence_of(by_weekday).monthly == Monthly(nth=LAST, weekday=4)
     yearly = template("yearly", yearlyTemplate=[{"url": "yearInterval", "valuePositiveInt": 1}])

@@ -10,7 +10,8 @@ from creneau_directory.storage.ownership import entry_belonging
 from creneau_directory.storage.tables import TYPES
 from creneau_directory.views import ROR_TYPES, RorPolicy, indexed, require_ror_headers, shown
 from creneau_shared.fhir.profiles import profiles_of
-from creneau_shared.fhir.rest.declaration import OwnRules, ServedType
+from creneau_shared.fhir.rest.declaration import ServedType
+from creneau_shared.fhir.rest.judging import OwnRules
 from creneau_shared.fhir.rest.trail import served_trail
 from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.storage.audit_events import NameOf

@@ -10,10 +10,11 @@ from typing import Literal, Protocol
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.fhir.rest.judging import OwnRules
 from creneau_shared.fhir.rest.views import SearchView
 from creneau_shared.fhir.search.request import Limits, SearchRequest
 from creneau_shared.fhir.search.sql import SearchTable
-from creneau_shared.fhir.storage.store import Resource, ResourceStore
+from creneau_shared.fhir.storage.store import ResourceStore
 from creneau_shared.security.access import Access
 
 Interaction = Literal[
@@ -60,17 +61,6 @@ class EmptyRemarks(Protocol):
     async def __call__(
         self, connection: Connection, request: FhirRequest, wanted: SearchRequest
     ) -> Sequence[Issue]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class OwnRules:
-    """What a service demands of a type beside the national profiles. A function of a module: it may be asked in another
-    process."""
-
-    profiles: tuple[str, ...]
-    """canonical URLs of the profiles that these rules are"""
-    issues: Callable[[Resource], list[Issue]]
-    """what a resource breaks of them, that it claims to be of in `meta.profile`"""
 
 
 @dataclass(frozen=True)

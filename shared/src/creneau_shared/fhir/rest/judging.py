@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,12 +10,22 @@ from creneau_shared.errors import BadRequest, CreneauError, Issue
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.outcome import Language, operation_outcome
 from creneau_shared.fhir.profiles import profile_issues
-from creneau_shared.fhir.rest.declaration import OwnRules
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.fhir.validation import validate
 
 MODES = ("create", "update", "delete", "profile")
 VALID = Issue("informational", "La ressource est conforme.", "The resource is valid.", severity="information")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRules:
+    """What a service demands of a type beside the national profiles. A function of a module: it may be asked in another
+    process."""
+
+    profiles: tuple[str, ...]
+    """canonical URLs of the profiles that these rules are"""
+    issues: Callable[[Resource], list[Issue]]
+    """what a resource breaks of them, that it claims to be of in `meta.profile`"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,7 @@ def difference(
     times = {slot[:2] for slot in expansion.wanted}
     closures = merged(closed)
 
-    ours = [
-        slot.generated and not (closures and overlaps(closures, slot.start, slot.end)) for slot in there
-    ]
+    ours = [slot.generated and not (closures and overlaps(closures, slot.start, slot.end)) for slot in there]
     blocks = merged(
         (slot.start, slot.end)
         for slot, is_ours in zip(there, ours, strict=True)

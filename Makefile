@@ -15,7 +15,7 @@ DEV := .venv/.dev-$(DEV_KEY)
 export BROKER CRENEAU_PORT CRENEAU_HOST CRENEAU_FOLDER
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop clean token demo scale-data test test-slow fuzz resilience lint tour bench cost lock
+.PHONY: help run stop clean token demo scale-data test test-slow fuzz resilience lint tour review bench cost lock
 
 help: ## these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ resilience: $(DEV) ## 20 rounds of the races, and every part killed during 2,000
 
 tour: $(DEV) ## a browser is led through one booking and leaves docs/pictures (SITE=http://… : of a running system)
 	@$(BIN)/python -m tests.browser.tour $(if $(SITE),--site "$(SITE)")
+
+review: $(DEV) ## a picture of every page in every state, beside what a person has to judge (SITE=http://… FOLDER=… : of a running system)
+	@$(BIN)/python -m tests.browser.review $(if $(SITE),--site "$(SITE)") $(if $(FOLDER),--running-in "$(FOLDER)")
 
 bench: $(DEV) ## the benchmarks, each beside its yardstick
 	@$(BIN)/python -m tests.load.bench

@@ -123,5 +123,5 @@ def _slot(
         "end": (moment + timedelta(minutes=minutes)).isoformat(),
     }
     if not walk_in:
-        resource["comment"] = f"{AGENDA_URL}{post.professional.id.removeprefix('demo-')}"
+        resource["comment"] = f"{AGENDA_URL}{post.professional.id.removeprefix('demo-')}?rdv=en-ligne"
     return resource

@@ -122,7 +122,7 @@ def _slot(post: Post, moment: datetime, opening: Opening) -> Resource:
         "status": "free",
         "start": moment.isoformat(),
         "end": (moment + timedelta(minutes=post.professional.minutes)).isoformat(),
-        "comment": f"{AGENDA_URL}{post.professional.id.removeprefix('demo-')}",
+        "comment": f"{AGENDA_URL}{post.professional.id.removeprefix('demo-')}?rdv=en-ligne",
     }
     if profession.specialty is not None:
         resource["specialty"] = [concept(SPECIALTY, *profession.specialty)]

@@ -1,6 +1,6 @@
 """Tell the main job on the terminal: `make demo`, that is `python -m deploy.demo.tell`.
 
-Search, hold, book, move, cancel, the event and the e-mail with its calendar file: over HTTP through the
+Search, hold, book, move, cancel, wait, a sudden absence, the event and the e-mail with its calendar file: over HTTP through the
 gateway (CRENEAU_URL, or CRENEAU_PORT on this machine), reading Kafka beside it. Ends with exit code 1 and one
 sentence at the first thing that does not behave.
 """
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import httpx
 
 from deploy.demo.gateway import gateway_url, trusted
-from deploy.demo.story import booking, changing, following, practice, searching, waiting
+from deploy.demo.story import absence, booking, changing, following, practice, searching, waiting
 from deploy.demo.story.bus import Bus
 from deploy.demo.story.dialogue import Dialogue
 from deploy.demo.story.errors import StoryError
@@ -83,6 +83,9 @@ def tell(scene: Scene) -> None:
     waits = waiting.join(scene, second, rival)
     waiting.free(scene, second)
     waiting.accept(scene, waits)
+
+    narrator.step("Une absence soudaine")
+    absence.fall_ill(scene, waits)
 
     narrator.step("À vous d'essayer, dans un navigateur")
     for what, path in PAGES:

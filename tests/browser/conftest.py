@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 
 from tests.browser.chromium import ARGUMENTS, LAUNCH_MS, installed
 from tests.browser.letters import Letters
+from tests.browser.practice import Practice
 from tests.browser.visitor import Visitor, visiting
 from tests.fixtures.local_run import LocalRun
 
@@ -59,7 +60,13 @@ def site(chromium: str, local_run: LocalRun) -> str:
 @pytest.fixture(scope="session")
 def letters(local_run: LocalRun) -> Letters:
     """What the system has sent."""
-    return Letters(local_run)
+    return Letters(local_run.mail)
+
+
+@pytest.fixture(scope="session")
+def practice(local_run: LocalRun) -> Practice:
+    """The software of its practices."""
+    return Practice(local_run.url, local_run.folder)
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
+from deploy.local.mail_store import MailStore
 from deploy.local.ports import wait_until
-
-from tests.fixtures.local_run import LocalRun
 
 WITHIN_S = 60.0
 LINK = re.compile(r"http://\S+/rdv/[\w-]+")
@@ -16,8 +15,8 @@ CODE = re.compile(r"\b\d{6}\b")
 class Letters:
     """The mailbox of everybody."""
 
-    def __init__(self, run: LocalRun) -> None:
-        self._run = run
+    def __init__(self, mail: MailStore) -> None:
+        self._mail = mail
 
     def link(self, address: str) -> str:
         """The address at which an appointment is managed, of the latest mail that has one."""
@@ -31,7 +30,7 @@ class Letters:
         found: list[str] = []
 
         def is_there() -> bool:
-            texts = [mail.text for mail in self._run.mail.newest_first(address)]
+            texts = [mail.text for mail in self._mail.newest_first(address)]
             found[:] = [match[0] for text in texts if (match := pattern.search(text))]
             return bool(found)
 

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from creneau_web.pages import routers
 from tests.browser.letters import Letters
 from tests.browser.people import Somebody
+from tests.browser.practice import Practice
 from tests.browser.visitor import Visitor
 
 NO_PAGES = re.compile(
@@ -43,9 +44,10 @@ def page_routes() -> list[Route]:
 class Walk:
     """A walk through all pages. Each method yields the name of the state in which the page now stands."""
 
-    def __init__(self, visit: Callable[..., Visitor], letters: Letters) -> None:
+    def __init__(self, visit: Callable[..., Visitor], letters: Letters, practice: Practice) -> None:
         self._visit = visit
         self._letters = letters
+        self._practice = practice
         self.stranger = visit()
         self.patient = visit()
         self.seen: set[str] = set()
@@ -58,6 +60,7 @@ class Walk:
             (self.patient, self._afterwards),
             (self.stranger, self._by_code),
             (self.stranger, self._by_link),
+            (self.patient, self._practice_acts),
             (self.patient, self._everything_else),
         ):
             for stop in part(visitor):
@@ -221,6 +224,29 @@ class Walk:
         yield "appointments, one waited for"
         visitor.page.locator("a[href^='/liste-attente/']").first.click()
         yield "waiting list"
+
+    def _practice_acts(self, visitor: Visitor) -> Iterator[str]:
+        own = self._booked.rpartition("/")[2]
+        self._practice.proposes_another_time(own)
+        visitor.open(self._booked)
+        yield "appointment: another time is proposed"
+        visitor.press("Répondre")
+        yield "answering the practice"
+        visitor.page.locator("button[value=garder]").click()
+        self._practice.closes_the_day_of(own, "Formation du médecin")
+        visitor.open(self._booked)
+        yield "appointment: moved by the practice"
+        self._practice.cancels(own, "Médecin absent")
+        visitor.open(self._booked)
+        yield "appointment: cancelled by the practice"
+        visitor.open("/mes-proches")
+        visitor.page.locator("form[action$=inviter] button").click()
+        yield "relatives: errors"
+        visitor.page.locator("#nom").fill("Anne")
+        visitor.page.locator("form[action$=inviter] button").click()
+        yield "an invitation"
+        visitor.open("/mes-proches")
+        yield "relatives, one invited"
 
     def _everything_else(self, visitor: Visitor) -> Iterator[str]:
         """Pages whose address is always the same, and those to which links lead; each kind once."""

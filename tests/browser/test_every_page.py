@@ -15,6 +15,7 @@ from creneau_web.headers import CONTENT_SECURITY_POLICY
 from tests.browser.letters import Letters
 from tests.browser.looking import Findings, look_at
 from tests.browser.markup import problems_of
+from tests.browser.practice import Practice
 from tests.browser.stops import Walk
 from tests.browser.visitor import ERROR, Visitor, visiting
 
@@ -44,7 +45,7 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(browser: Browser, site: str, letters: Letters) -> Iterator[Seen]:
+def seen(browser: Browser, site: str, letters: Letters, practice: Practice) -> Iterator[Seen]:
     """The walk, once."""
     seen = Seen()
     with ExitStack() as stack:
@@ -55,7 +56,7 @@ def seen(browser: Browser, site: str, letters: Letters) -> Iterator[Seen]:
             seen.visitors.append(visitor)
             return visitor
 
-        walk = Walk(visit, letters)
+        walk = Walk(visit, letters, practice)
         for stop, visitor in walk.stops():
             answers = _since_the_last_page(visitor.answers)
             seen.weights[stop] = len(answers), sum(map(_bytes, answers))

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from creneau_web.pages.about import weights
 from tests.browser.conftest import Visiting
 from tests.browser.keyboard import Keyboard
 from tests.browser.letters import Letters
@@ -305,6 +306,35 @@ def test_p9_few_actions(visitor: Visitor, person: str) -> None:
     act(visitor.page.locator("button.main").click)
     visitor.page.wait_for_url("**/rendez-vous/*")
     assert actions <= ACTIONS_MAX[person]
+
+
+def test_x18_what_a_booking_weighs_is_as_declared(visitor: Visitor) -> None:
+    """The page on eco-design says what goes over the wire for a first page, and for a whole booking: within a quarter."""
+    visitor.open("/")
+    first = _weight(visitor, 0)
+    visitor.log_in()
+    heard = len(visitor.answers)
+    visitor.book()
+    whole = _weight(visitor, heard)
+    told = {"first": first, "booking": whole}
+    print(f"\nmeasured (requests, KB): {told}")
+    for name, (requests, kilobytes) in told.items():
+        declared = weights()[name]
+        assert abs(requests - declared.requests) <= max(1, declared.requests // 4), (name, requests)
+        assert abs(kilobytes - declared.kilobytes) <= max(3, declared.kilobytes // 4), (name, kilobytes)
+
+
+def _weight(visitor: Visitor, since: int) -> tuple[int, int]:
+    """Requests, and kilobytes of bodies and headers, of what the site has answered; what was in the browser's cache by then
+    is not asked for again."""
+    kept = {answer.url for answer in visitor.answers[:since] if "/static/" in answer.url}
+    asked = []
+    for answer in visitor.answers[since:]:
+        if answer.url.startswith(visitor.site) and answer.url not in kept:
+            asked.append(answer)
+            kept |= {answer.url} if "/static/" in answer.url else set()
+    sizes = [answer.request.sizes() for answer in asked]
+    return len(asked), sum(s["responseBodySize"] + s["responseHeadersSize"] for s in sizes) // 1000
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""`make tour`: a browser is led through one booking on a system of its own, and leaves the pictures of the guides.
+"""`make tour`: a browser is led through one booking on a system of its own, and leaves the pictures of the guides; then it
+takes one for a child, and looks at what an operator sees.
 
     python -m tests.browser.tour [--site http://127.0.0.1:8080] [--folder docs/pictures]
 
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.local.folder import Folder
 from playwright.sync_api import ViewportSize, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, LAUNCH_MS, installed
@@ -90,6 +92,28 @@ def booking(visitor: Visitor, album: Album) -> None:
     album.take(visitor, "appointments", "Mes rendez-vous")
 
 
+def caring(visitor: Visitor, album: Album) -> None:
+    """A parent takes an appointment for a child, and sees for whom they act."""
+    visitor.search("dentiste", "rennes")
+    visitor.times.first.click()
+    visitor.page.locator("#qui-0").check()
+    visitor.press("Continuer")
+    visitor.page.locator("#lien-enfant").check()
+    child = {"prenom": "Lou", "nom_de_naissance": CAMILLE.family, "jour": "20", "mois": "9", "annee": "2018"}
+    for name, text in child.items():
+        visitor.page.locator(f"#{name}").fill(text)
+    visitor.press("Continuer")
+    album.take(visitor, "for-a-child", "Pour son enfant")
+    visitor.open("/mes-proches")
+    album.take(visitor, "relatives", "Qui peut agir pour qui")
+
+
+def operating(visitor: Visitor, album: Album) -> None:
+    """Who runs it looks whether it works."""
+    visitor.open("/ops")
+    album.take(visitor, "operator", "Créneau fonctionne-t-il ?")
+
+
 def other_looks(visitor: Visitor, album: Album) -> None:
     """The same pages on a telephone, dark, and in the simple version."""
     visitor.page.set_viewport_size(TELEPHONE)
@@ -101,17 +125,18 @@ def other_looks(visitor: Visitor, album: Album) -> None:
 
 
 @contextmanager
-def _site(given: str | None) -> Iterator[str]:
-    """The address of a running system: that which was named, or one of our own with the demonstration data."""
+def site_to_look_at(given: str | None, folder: str | None = None) -> Iterator[tuple[str, Folder]]:
+    """The address of a running system and its folder: that which was named (`folder`: where it runs), or one of our own
+    with the demonstration data."""
     if given:
-        yield given.rstrip("/")
+        yield given.rstrip("/"), Folder(Path(folder) if folder else REPOSITORY / ".creneau")
         return
     root = Path(tempfile.mkdtemp(prefix="creneau-tour-"))
     run = LocalRun(root / "folder")
     try:
         print("Starting a system with the demonstration data (about a minute) …", flush=True)
         run.start()
-        yield run.url
+        yield run.url, run.folder
     finally:
         run.stop_if_running()
         shutil.rmtree(root, ignore_errors=True)
@@ -127,11 +152,13 @@ def main() -> int:
     if chromium is None:
         print("No browser: install the package `chromium` (Debian: apt-get)", file=sys.stderr)
         return 1
-    with _site(arguments.site) as site, sync_playwright() as playwright:
+    with site_to_look_at(arguments.site) as (site, _), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS, timeout=LAUNCH_MS)
         with visiting(browser, site, CAMILLE, viewport=DESK, color_scheme="light") as visitor:
             album = Album(arguments.folder)
             booking(visitor, album)
+            caring(visitor, album)
+            operating(visitor, album)
             other_looks(visitor, album)
         browser.close()
     return 0

@@ -1,5 +1,5 @@
-"""Checks 6.7 of the digest: what conformance to FR Core 2.2.0 demands, one test a number (14, no rule of FR Core's own,
-is left to whoever qualifies identities)."""
+"""Checks 6.7 of the digest: what conformance to FR Core 2.2.0 demands, one test a number (14 is a rule of
+the referential, which FR Core has no invariant for)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from shared.tests.fhir.profiled import DROP, FR, FR_TYPES, SPECIALTY, VALID, changed, concept, identifier
 
+from creneau_booking.domain.identity import unverified_official_ins
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.profiles import profile_issues, profiles_of
 from creneau_shared.fhir.validation import validate
@@ -198,3 +199,12 @@ def test_6_7_16_references_lead_to_what_they_may_and_nothing_is_empty() -> None:
     nothing: tuple[object, ...] = ({}, [], "")
     for empty in nothing:
         assert validate({**offer, "comment": empty} if empty == "" else {**offer, "program": empty})
+
+
+@pytest.mark.parametrize(("status", "refused"), [("PROV", True), ("VIDE", True), ("VALI", False)])
+def test_6_7_14_an_identity_that_is_not_validated_has_no_official_ins(status: str, refused: bool) -> None:
+    """Every write of a Patient is held to it, whatever profile it claims; an INS kept otherwise is no matter."""
+    resource = claiming("fr-core-patient-ins")
+    stated = changed(resource, "extension.0.extension.0.valueCoding.code", status)
+    assert (unverified_official_ins(stated) is not None) is refused
+    assert unverified_official_ins(changed(stated, "identifier.0.use", "old")) is None

@@ -21,9 +21,9 @@ from schemathesis.core.result import Ok
 
 from tests.fixtures.stack import Stack
 
-EXAMPLES = int(os.environ.get("CRENEAU_FUZZ_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("CRENEAU_FUZZ_EXAMPLES", "2"))
 """of each operation, well-formed and malformed each"""
-STRINGS = EXAMPLES * 60
+STRINGS = EXAMPLES * 120
 """of the search grammar"""
 SERVICES = ("booking", "directory", "notifications")
 

@@ -1,7 +1,8 @@
 """SAS, editor's side: the numbered checks of slot search for individual practitioners (INT_R01), one test each.
 
 The numbers are those of the digest of the guide and of its conformance kit that the project works from. Left to
-others: 42 (mutual TLS) and 45 (redirection) are the entrance's, 46 is declared, not tested.
+others: 42 (mutual TLS) is the entrance's (`tests/deploy/test_entrance.py`, `test_regulation`), 45 (redirection) the pages'
+(`services/web/tests/auth/test_routes.py`), 46 is declared (`tests/docs/test_declarations.py`).
 """
 
 from __future__ import annotations
@@ -393,6 +394,8 @@ def test_22_comments_are_web_addresses(answers: list[Resource]) -> None:
     for slot in every(answers, "Slot"):
         if slot["appointmentType"]["coding"][0]["code"] == "ROUTINE":
             assert urlsplit(slot["comment"]).scheme in ("http", "https")
+    for slot in every(answers[1:], "Slot"):  # ours: the kit adds `&origin=…` to it as it is
+        assert "?" in slot.get("comment", "?")
 
 
 def test_23_appointment_types_are_routine_or_walk_in(answers: list[Resource]) -> None:

@@ -23,6 +23,8 @@ class Answer:
     status: int
     content: bytes
     attempts: int = 1
+    retry_after_s: int | None = None
+    """as the header says"""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -82,6 +84,21 @@ class Client:
             assert time.monotonic() < deadline, f"{path}: {last} after {attempts} attempts"
             await asyncio.sleep(AGAIN_AFTER_S)
 
+    async def post_when_there_is_room(self, path: str, resource: dict[str, Any], within_s: float) -> Answer:
+        """Ask, and again after each time that the service says to have too many requests at the moment, when it says; it
+        has done nothing then. A race whose machine is busy with something else is slower, and no other."""
+        deadline, attempts = time.monotonic() + within_s, 0
+        while True:
+            attempts += 1
+            answer = await self.post(path, resource)
+            if answer.status != 503:
+                return Answer(answer.status, answer.content, attempts)
+            # No deadlock, and no statement that took too long: those are not a matter of room.
+            assert answer.body["issue"][0]["code"] == "throttled", answer.content
+            assert answer.retry_after_s, answer.content
+            assert time.monotonic() < deadline, f"{path}: no room after {attempts} attempts"
+            await asyncio.sleep(answer.retry_after_s)
+
     def _head(self, path: str, length: int, key: str | None) -> bytes:
         lines = [
             f"POST {path} HTTP/1.1",
@@ -109,4 +126,6 @@ async def _read(reader: asyncio.StreamReader) -> tuple[Answer, bool]:
         await reader.readline()
     else:
         content = await reader.readexactly(int(fields.get("content-length", "0")))
-    return Answer(int(head[0].split()[1]), content), fields.get("connection") == "close"
+    later = fields.get("retry-after", "")
+    answer = Answer(int(head[0].split()[1]), content, retry_after_s=int(later) if later.isdigit() else None)
+    return answer, fields.get("connection") == "close"

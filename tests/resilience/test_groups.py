@@ -9,12 +9,11 @@ from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import pytest
-from services.booking.tests.one_place import require_one_truth
 
 from tests.fixtures.local_run import LocalRun
 from tests.resilience.client import Answer, Client
 from tests.resilience.office import Office, Resource, Slot
-from tests.resilience.test_race import APPOINTMENT, ROUNDS, deadlocks
+from tests.resilience.test_race import APPOINTMENT, ROUNDS, deadlocks, require_truth
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -65,8 +64,7 @@ class Town:
             )
 
     async def require_truth(self) -> None:
-        async with self._run.connection("booking") as connection:
-            await require_one_truth(connection)
+        await require_truth(self._run)
 
 
 @ROUNDS

@@ -9,7 +9,15 @@ import pytest
 from tests.fixtures.local_run import LocalRun
 from tests.resilience.client import Client
 from tests.resilience.office import Office, Resource, Slot
-from tests.resilience.test_race import APPOINTMENT, CLIENTS, ROUNDS, clients, deadlocks
+from tests.resilience.test_race import (
+    APPOINTMENT,
+    CLIENTS,
+    ROOM_WITHIN_S,
+    ROUNDS,
+    clients,
+    deadlocks,
+    require_truth,
+)
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -44,12 +52,14 @@ async def test_whoever_waits_has_it_and_no_rival(local_run: LocalRun, rounds: in
             async def ask(client: Client, slot: Slot = slot, over: asyncio.Event = over) -> set[int]:
                 seen: set[int] = set()
                 while not over.is_set() or len(seen) == 0:
-                    seen.add((await client.post(APPOINTMENT, for_nobody(office, slot))).status)
+                    wanted = for_nobody(office, slot)
+                    seen.add((await client.post_when_there_is_room(APPOINTMENT, wanted, ROOM_WITHIN_S)).status)
                 return seen
 
             asking = [asyncio.create_task(ask(client)) for client in rivals]
             parameters = {"resourceType": "Parameters"}
-            freed = await canceller.post(f"{APPOINTMENT}/{booked.body['id']}/$cancel", parameters)
+            path = f"{APPOINTMENT}/{booked.body['id']}/$cancel"
+            freed = await canceller.post_when_there_is_room(path, parameters, ROOM_WITHIN_S)
             assert freed.status == 200, freed.content
             over.set()
             assert set().union(*await asyncio.gather(*asking)) == {409}
@@ -59,4 +69,5 @@ async def test_whoever_waits_has_it_and_no_rival(local_run: LocalRun, rounds: in
             assert (accepted.status, accepted.body["status"]) == (200, "booked"), accepted.content
             # Of one person an agenda takes so many visits only.
             await canceller.post(f"{APPOINTMENT}/{waits.body['id']}/$cancel", parameters)
+    await require_truth(local_run)
     assert await deadlocks(local_run) == before

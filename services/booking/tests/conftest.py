@@ -54,15 +54,28 @@ def settings_for(url: str, issuer: str | None = None) -> BookingSettings:
         contact_keys=json.dumps({"keys": [public_part(CONTACT_KEY)]}),
         contact_secret=CONTACT_SECRET,
         database_pool_size=16,
+        database_pool_wait_s=60,  # on a busy machine a crowd of rivals waits, and is not turned away
     )
 
 
 @pytest.fixture(scope="session")
-async def practice(postgres_server: Any, template: str) -> AsyncIterator[Practice]:
+def shared_clock() -> FixedClock:
+    """Of the database that most tests share."""
+    return FixedClock(NOW)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def at_the_beginning(shared_clock: FixedClock) -> None:
+    """Each file of tests begins at the same hour, wherever those before it have moved the clock."""
+    shared_clock.instant = NOW
+
+
+@pytest.fixture(scope="session")
+async def practice(postgres_server: Any, template: str, shared_clock: FixedClock) -> AsyncIterator[Practice]:
     """The database that most tests share."""
     url = postgres_server.create_database("booking_shared", template=template)
     async with Database(url, size=20, statement_timeout_s=20, name="test") as database:
-        yield Practice(database, settings_for(url), FixedClock(NOW))
+        yield Practice(database, settings_for(url), shared_clock)
 
 
 @pytest.fixture

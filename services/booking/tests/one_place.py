@@ -1,10 +1,12 @@
 """What must be true of the tables after anything: nobody in two places, nothing free that is taken, nothing taken by
-nobody. In SQL, whatever the code believes."""
+nobody; and what is kept beside that says the same (`truths`). In SQL, whatever the code believes."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+
+from services.booking.tests import truths
 
 from creneau_booking.domain.status import SLOT_STATUS_OF
 
@@ -16,7 +18,8 @@ UNTRUE = {
       ON one.actor = other.actor AND one.period && other.period AND one.ctid < other.ctid""",
     "somebody is taken by nobody": f"""
       SELECT actor, appointment_id FROM occupancy WHERE appointment_id NOT IN ({LIVE})
-      AND appointment_id NOT IN (SELECT 'Slot/' || slot_id FROM slot_place)""",
+      AND appointment_id NOT IN (SELECT 'Slot/' || slot_id FROM slot_place)
+      AND appointment_id NOT IN (SELECT 'calendar:' || schedule FROM external_calendar)""",
     "a slot is taken by nobody": f"""
       SELECT id FROM slot WHERE places IS NULL AND taken_by IS NOT NULL AND taken_by NOT IN ({LIVE})""",
     "a group is of nobody": """
@@ -43,10 +46,20 @@ UNTRUE = {
 """What must not be → the rows that show it; `$1`: since when, as what is over follows its agenda no more."""
 
 
-async def require_one_truth(pool: Any, since: datetime | None = None) -> None:
-    """Hold all of it against a database (a pool, or a connection)."""
+EVERYTHING = {
+    **UNTRUE,
+    **truths.INDEX,
+    **truths.WAITING,
+    **truths.BESIDE,
+    **truths.TOLD,
+    **truths.VERSIONS,
+}
+
+
+async def require_one_truth(pool: Any, since: datetime | None = None, *, told: bool = False) -> None:
+    """Hold all of it against a database (a pool, or a connection). `told`: the outbox still has all that was ever told."""
     found = {}
-    for what, sql in UNTRUE.items():
+    for what, sql in (EVERYTHING | (truths.UNTOLD if told else {})).items():
         arguments = [since] if "$1" in sql else []
         found[what] = [tuple(row) for row in await pool.fetch(sql, *arguments)]
     assert not any(found.values()), {what: rows for what, rows in found.items() if rows}

@@ -15,6 +15,7 @@ from services.booking.tests.telling import in_words
 from creneau_booking.app import create_erasure, create_handlers, create_rehearsal
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.departures import Departures
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.jobs import Jobs
 from creneau_booking.messaging.directory_replica import DirectoryReplica
 from creneau_booking.settings import BookingSettings
@@ -150,7 +151,7 @@ class Practice:
 
     async def hold(self, resource: Resource, context: WriteContext | None = None) -> Stored:
         async with self._told() as connection:
-            stored, _ = await self.handlers.hold(connection, context or self.context(), resource)
+            stored, _ = await self.handlers.holding.begin(connection, context or self.context(), resource)
             return stored
 
     async def change(self, id_: str, *, move: bool = False, **members: Any) -> Stored:
@@ -160,7 +161,9 @@ class Practice:
             assert current is not None
             resource = {**self.repository.resource(current), **members}
             resource = {name: value for name, value in resource.items() if value is not None}
-            return await self.handlers.change(connection, self.context(), current, resource, move=move)
+            return await self.handlers.change(
+                connection, self.context(), current, resource, Manner(move=move)
+            )
 
     # -- looking ---------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """A stand-in for the SAS platform (INT_R03), in a process of its own: `python -m services.booking.tests.sas_platform PLAN`.
 
 It keeps Appointments by identifier, as a POST (201; 409 for what it has) and a conditional PUT (200, or 201) say, refuses
-what is no FrAppointmentSAS (422), and prints a line for each word that it was told. PLAN: what it does with its first
-requests instead (`503`; `drop`: it does what it is told, and never answers), separated by commas.
+what is no FrAppointmentSAS nor sas-sos-appointment (422), and prints a line for each word that it was told. PLAN: what it
+does with its first requests instead (`503`; `drop`: it does what it is told, and never answers), separated by commas.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import sys
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+SOS = "https://interop.esante.gouv.fr/ig/fhir/sas/StructureDefinition/sas-sos-appointment"
 OPERATOR = "http://interopsante.org/fhir/StructureDefinition/FrAppointmentOperator"
 
 
 def broken(appointment: dict[str, Any]) -> bool:
     """Whether it lacks what FrAppointmentSAS demands, or says what nobody wants to know."""
+    if SOS in appointment.get("meta", {}).get("profile", ()):
+        return broken_of_centre(appointment)
     operators = [e for e in appointment.get("extension", ()) if e["url"] == OPERATOR]
     numbers = [p.get("actor", {}).get("identifier", {}) for p in appointment.get("participant", ())]
     return not (
@@ -27,6 +30,19 @@ def broken(appointment: dict[str, Any]) -> bool:
         and appointment["status"] in ("booked", "fulfilled", "noshow", "cancelled")
         and all(n.get("system") == "urn:oid:1.2.250.1.71.4.2.1" for n in numbers)
         and "slot" not in appointment
+    )
+
+
+def broken_of_centre(appointment: dict[str, Any]) -> bool:
+    """The same of sas-sos-appointment, which names nobody."""
+    operators = [e for e in appointment.get("extension", ()) if e["url"] == OPERATOR]
+    return not (
+        len(operators) == len(appointment["extension"]) == len(appointment.get("identifier", ())) == 1
+        and {"start", "end", "status"} <= appointment.keys()
+        and all(p["type"][0]["coding"][0]["code"] == "ADM" for p in appointment["participant"])
+        and all(p["status"] in ("accepted", "needs-action") for p in appointment["participant"])
+        and "slot" not in appointment
+        and "actor" not in str(appointment["participant"])
     )
 
 

@@ -324,3 +324,22 @@ async def test_6_6_24_a_carrier_patches_its_capacities(directory: Directory) -> 
     answer = await patch(operation("delete", "Location.extension[3]"))
     assert answer.status_code == 200
     assert len(answer.json()["extension"]) == 3
+
+
+async def test_6_6_20_validate_knows_the_facets(directory: Directory) -> None:
+    """`$validate` says of a resource what a write of it would be refused for, whether it claims the profile or is asked of it;
+    /metadata names the profile."""
+    offer = {"resourceType": "HealthcareService", "name": "Urgences"}
+    claiming = {**offer, "meta": {"profile": [f"{ROR}ror-healthcareservice"]}}
+    for body, query in ((claiming, ""), (offer, f"?profile={ROR}ror-healthcareservice")):
+        answer = await directory.client.post(f"/fhir/HealthcareService/$validate{query}", json=body)
+        assert answer.status_code == 200, answer.text
+        told = {issue["details"]["text"] for issue in answer.json()["issue"] if issue["severity"] == "error"}
+        assert any("activité opérationnelle" in text for text in told), told
+        assert any("tranche d'âge" in text or "patientèle" in text for text in told), told
+    answer = await directory.client.post("/fhir/HealthcareService/$validate", json=offer)
+    assert [issue["severity"] for issue in answer.json()["issue"]] == ["information"]
+    served = (await directory.client.get("/fhir/metadata")).json()["rest"][0]["resource"]
+    profiles = {one["type"]: one.get("supportedProfile", []) for one in served}
+    assert f"{ROR}ror-healthcareservice" in profiles["HealthcareService"]
+    assert f"{ROR}ror-practitionerrole" in profiles["PractitionerRole"]

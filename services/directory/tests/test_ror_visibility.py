@@ -163,3 +163,13 @@ async def test_6_6_18_where_it_is_demanded_the_ror_knows_who_asks(postgres_serve
             )
         )
         assert (await directory.client.get("/fhir/HealthcareService", headers=said)).status_code == 200
+        made = await directory.client.post(
+            "/fhir/HealthcareService", json={"resourceType": "HealthcareService", "name": "Urgences"}
+        )
+        address = f"/fhir/HealthcareService/{made.json()['id']}"
+        for by_id in (address, f"{address}/_history/1", f"{address}/_history"):
+            assert (await directory.client.get(by_id, headers={"Authorization": ""})).status_code == 401, (
+                by_id
+            )
+            assert (await directory.client.get(by_id)).status_code == 403, by_id
+            assert (await directory.client.get(by_id, headers=said)).status_code == 200, by_id

@@ -24,6 +24,7 @@ from creneau_web.settings import WebSettings
 SITE = "https://creneau.example"
 NOW = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
 FHIR = {"content-type": "application/fhir+json"}
+HOUR = re.compile(rb"(?<=\d)\xc2\xa0h(?:\xc2\xa0(?=\d))?")
 FORM_KEY = re.compile(r'name="form_key" value="([^"]+)"')
 
 
@@ -133,6 +134,8 @@ class Person:
         self.client.cookies.set(self.app.site.settings.session_cookie, session.key, domain="creneau.example")
 
     def _seen(self, answer: httpx.Response) -> httpx.Response:
+        # No line ends within `9 h 20`; here it is read as people read it.
+        answer._content = HOUR.sub(lambda found: found[0].replace(b"\xc2\xa0", b" "), answer.content)
         key = FORM_KEY.search(answer.text)
         if key:
             self.form_key = key[1]

@@ -233,8 +233,19 @@ async def test_a_carer_lets_nobody_else_act_and_ends_their_own_part(person: Pers
     """P13: who does not decide about a person is offered only what they may do."""
     fhir.on("POST", "/RelatedPerson/_search", searchset(MOTHER))
     fhir.on("POST", "/Patient/$acting-for", acting_for(("camille", False, "see book")))
+    fhir.on(
+        "POST",
+        "/RelatedPerson/_search",
+        searchset(MOTHER, {**MOTHER, "id": "r-2", "name": [{"text": "Lou"}]}),
+    )
+    page = await person.open("/mes-proches")
+    assert "/renoncer" not in page.text, "nobody ends what is another's"
+    said = acting_for(("camille", False, "see book"))
+    said["parameter"][0]["part"].append({"name": "by", "valueReference": {"reference": "RelatedPerson/r-1"}})
+    fhir.on("POST", "/Patient/$acting-for", said)
     page = await person.open("/mes-proches")
     assert "/mes-proches/r-1/renoncer" in page.text
+    assert "/mes-proches/r-2/renoncer" not in page.text
     assert "/retirer" not in page.text
     assert "/mes-proches/inviter" not in page.text
     given = await person.send("/mes-proches/inviter", pour="camille", nom="Quelqu'un")

@@ -129,7 +129,28 @@ async def test_who_looked_is_told_in_words(person: Person, fhir: FhirBase) -> No
     assert "suite=abc" in page.text
     await person.open("/mes-donnees/journal?suite=abc&qui=lou")
     assert ("_cursor", "abc") in fhir.asked[-1].query
-    assert ("patient", "Patient/lou") in fhir.asked[-1].query
+    assert ("patient", "Patient/camille") in fhir.asked[-1].query, (
+        "nobody is told of somebody whom they represent"
+    )
+
+
+async def test_ones_own_looks_in_a_row_are_one_line(person: Person, fhir: FhirBase) -> None:
+    """X14: what others did stands out; one's own is there, opened by a press, and so is a relative's with their name."""
+
+    def look(id_: str, at: str, who: str, name: str, role: str = "patient") -> dict[str, Any]:
+        agent = {"who": {"reference": who}, "name": name, "role": [{"coding": [{"code": role}]}]}
+        return {"resourceType": "AuditEvent", "id": id_, "recorded": at, "action": "R", "agent": [agent],
+                "entity": [{"what": {"reference": "Patient/camille"}}]}  # fmt: skip
+
+    own = [look(f"e-{n}", f"2026-11-29T09:3{n}:00Z", "Patient/camille", "Camille Martin") for n in (3, 2)]
+    mother = look("e-1", "2026-11-29T09:31:00Z", "Patient/anne", "Anne Martin")
+    before = look("e-0", "2026-11-28T09:30:00Z", "Patient/camille", "Camille Martin")
+    fhir.on("POST", "/AuditEvent/_search", searchset(*own, mother, before))
+    page = (await person.open("/mes-donnees/journal")).text
+    assert "2 consultations par vous-même" in page
+    assert "1 consultation par vous-même" in page
+    assert "Anne Martin, qui agit pour vous" in page
+    assert page.count('<li class="card">') == 1
 
 
 async def test_messages_are_listed_with_their_state(person: Person, fhir: FhirBase) -> None:
@@ -158,7 +179,11 @@ async def test_access_is_given_shown_and_taken_back(person: Person, fhir: FhirBa
     page = await person.open("/mes-proches")
     assert "Jean Proche" in page.text
     invited = await person.send("/mes-proches/inviter", pour="camille", nom="Ana", etendue="book", duree="3")
-    assert "secret code" in invited.text
+    assert invited.headers["location"] == "/mes-proches/invitation", (
+        "loaded anew, it makes no second invitation"
+    )
+    for _ in range(2):
+        assert "secret code" in (await person.open("/mes-proches/invitation")).text
     sent = next(a.body for a in fhir.asked if a.path == "/RelatedPerson")
     assert [e["valueCode"] for e in sent["extension"]] == ["see", "book"]
     assert sent["period"] == {"start": "2026-11-30", "end": "2027-02-28"}

@@ -11,7 +11,7 @@ from creneau_web.storage.reports import Report, Reports
 from .conftest import NOW, Person
 
 
-async def test_anybody_reports_and_the_operator_reads(person: Person) -> None:
+async def test_p20_anybody_reports_and_the_operator_reads(person: Person) -> None:
     await person.open("/signaler?page=/soignants/role-1?x=y")
     missing = await person.send("/signaler", page="/soignants/role-1", texte="CMU refusée")
     assert missing.status_code == 422

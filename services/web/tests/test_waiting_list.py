@@ -30,7 +30,9 @@ async def signed_in(person: Person, fhir: FhirBase) -> None:
     await person.sign_in()
 
 
-async def test_an_offer_says_until_when_and_is_accepted_in_one_action(person: Person, fhir: FhirBase) -> None:
+async def test_p15_an_offer_says_until_when_and_is_accepted_in_one_action(
+    person: Person, fhir: FhirBase
+) -> None:
     """Whoever opens the appointment, by the link of the message too, comes to the offer."""
     fhir.on("GET", "/Appointment/a-1", offer())
     arrived = await person.open("/rendez-vous/a-1")
@@ -77,12 +79,15 @@ async def test_ones_appointments_show_what_is_offered_and_what_is_waited_for(
     """The offer first, and not a second time among what is to come."""
     fhir.on("POST", "/Appointment/_search", searchset(offer(), wish()))
     text = (await person.open("/mes-rendez-vous")).text
+    assert "Dr Inès Bianchi" in text.partition('id="coming"')[0], (
+        "with whom, though the request says only which agenda"
+    )
     listed, _, coming = text.partition('id="coming"')
     assert listed.index("/liste-attente/a-1") < listed.index("/liste-attente/w-1")
     assert "/a-1" not in coming.partition('id="past"')[0]
 
 
-async def test_one_waits_for_something_earlier_than_a_visit(person: Person, fhir: FhirBase) -> None:
+async def test_p15_one_waits_for_something_earlier_than_a_visit(person: Person, fhir: FhirBase) -> None:
     """For the same person, with the same professional, until the day of the visit, which it would replace."""
     later = "2030-01-01T00:00:00Z"
     rights = [

@@ -128,7 +128,9 @@ async def test_a_link_that_was_ended_can_be_renewed(person: Person, fhir: FhirBa
     over = await person.follow(await person.open(f"/rdv/{TOKEN}"))
     assert over.status_code == 410
     fhir.on("POST", "/Appointment/$renew-link", parameters(channel={"valueCode": "email"}))
-    assert "est parti" in (await person.send("/rdv/nouveau-lien")).text
+    sent = await person.send("/rdv/nouveau-lien")
+    assert sent.headers["location"] == "/rdv/envoye", "loaded anew, it sends no second link"
+    assert "est parti" in (await person.follow(sent)).text
 
 
 async def test_nobody_s_link_opens_nothing(person: Person) -> None:

@@ -15,7 +15,7 @@ FUNCTIONS: tuple[Function, ...] = get_args(Function)
 _FOUND = frozenset(
     {"Slot", "Schedule", "HealthcareService", "PractitionerRole", "Practitioner", "Organization", "Location"}
 )
-_SEARCHES = frozenset({"_search", "$find", "$soonest"})
+_SEARCHES = frozenset({"_search", "$find", "$prefetch", "$soonest"})
 
 _of_bundle: ContextVar[Function | None] = ContextVar("function_of_bundle", default=None)
 

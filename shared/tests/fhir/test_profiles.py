@@ -57,6 +57,11 @@ BROKEN: tuple[tuple[str, str, Any, str, str], ...] = (
     ("fr-core-slot", "specialty.0", concept(OTHER, "SM54"), "code-invalid", "Slot.specialty[0]"),
     ("fr-core-slot", "specialty.0", concept(SPECIALTY, "none"), "code-invalid", "Slot.specialty[0]"),
     ("fr-core-schedule", "serviceCategory.+", {"text": "x"}, "structure", "Schedule.serviceCategory"),
+    # GAP adds nothing to what it is built on (french.md 6.5, 6 and 7).
+    ("gap-fr-schedule", "serviceType", [{"text": "x"}], "structure", "Schedule.serviceType"),
+    ("gap-fr-schedule", "specialty.0", concept(OTHER, "1"), "code-invalid", "Schedule.specialty[0]"),
+    ("gap-fr-slot", "specialty.0", concept(OTHER, "SM54"), "code-invalid", "Slot.specialty[0]"),
+    ("gap-fr-appointment", "specialty.0", concept(OTHER, "1"), "code-invalid", "Appointment.specialty[0]"),
     ("fr-core-schedule", "serviceType", [{"text": "x"}], "structure", "Schedule.serviceType"),
     ("fr-core-schedule", "specialty.0", concept(OTHER, "1"), "code-invalid", "Schedule.specialty[0]"),
     ("fr-core-appointment", "specialty.0", concept(OTHER, "1"), "code-invalid", "Appointment.specialty[0]"),

@@ -16,11 +16,12 @@ from creneau_booking.conformance import served_types
 from creneau_booking.domain.quotas import Quotas
 from creneau_booking.domain.series import SeriesLimits
 from creneau_booking.handlers.answers import Answering
-from creneau_booking.handlers.appointments import AppointmentHandlers, HoldPolicy
+from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.departures import Departures
 from creneau_booking.handlers.ended_patients import EndedPatients
 from creneau_booking.handlers.erasure import PatientErasure, PersonalStores
 from creneau_booking.handlers.external_calendars import ExternalCalendars
+from creneau_booking.handlers.hold_policy import HoldPolicy
 from creneau_booking.handlers.outside import Outside
 from creneau_booking.handlers.patients import ContactSecrets
 from creneau_booking.handlers.people import People, known
@@ -42,6 +43,7 @@ from creneau_booking.operations.erase import EraseOperation
 from creneau_booking.operations.everything import EverythingOperation
 from creneau_booking.operations.find import FindOperation
 from creneau_booking.operations.hold import HoldOperation
+from creneau_booking.operations.prefetch import PrefetchOperation
 from creneau_booking.operations.preview_slots import PreviewSlotsOperation
 from creneau_booking.operations.proxies import AcceptOperation, InviteOperation, RenounceOperation
 from creneau_booking.operations.reschedule import RescheduleOperation
@@ -256,6 +258,9 @@ def create_fhir(settings: BookingSettings, database: Database, clock: Clock) -> 
                 settings.find_window_days_max,
                 settings.future_appointments_per_agenda_max,
                 settings.find_slots_gathered_max,
+            ).declare(),
+            PrefetchOperation(
+                settings.find_window_days_max, settings.future_appointments_per_agenda_max
             ).declare(),
             SoonestOperation(
                 per_agenda_max=settings.future_appointments_per_agenda_max,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from functools import partial
 
 import structlog
 
@@ -100,10 +99,7 @@ class Jobs:
                 lambda stop: every(self._settings.first_free_kept_s, self.keep_first_free, stop),
             ),
             Task("watch", lambda stop: every(self._settings.watch_interval_s, self.watch, stop)),
-            Task(
-                "openings",
-                lambda stop: every(self._settings.openings_look_s, partial(self.openings.sweep, stop), stop),
-            ),
+            Task("openings", lambda stop: self.openings.run(stop, self._settings.openings_look_s)),
             Task(
                 "rehearsal",
                 lambda stop: every(self._settings.rehearsal_look_s, self.keep_rehearsal, stop),

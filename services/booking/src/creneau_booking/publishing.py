@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS, Appointment
-from creneau_booking.domain.events import AppointmentEvent
+from creneau_booking.domain.events import AppointmentEvent, Together
 from creneau_booking.domain.identity import AddressKind, address_digest, spelled
 from creneau_booking.storage.accounts import Account, Link
 from creneau_booking.topics import ACCOUNTS, APPOINTMENTS, CONTACTS
@@ -83,6 +83,8 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
         }
     if event.awaits_practice:
         data["awaits"] = "practice"
+    if event.together is not None:
+        data["series"] = _together(event.together, appointment.id)
     return Event(
         topic=APPOINTMENTS.name,
         key=appointment.id,
@@ -92,6 +94,16 @@ def appointment_event(event: AppointmentEvent, correlation_id: str | None) -> Ev
         data={name: value for name, value in data.items() if value is not None},
         correlation_id=correlation_id,
     )
+
+
+def _together(together: Together, appointment: str) -> dict[str, Any]:
+    if together.teller != appointment:
+        return {"id": together.series}
+    occurrences = [
+        {"appointment": o.appointment, "start": _exact(o.start), "end": _exact(o.end), "sequence": o.sequence}
+        for o in together.occurrences
+    ]
+    return {"id": together.series, "occurrences": occurrences}
 
 
 def _actors(appointment: Appointment) -> list[dict[str, str]]:

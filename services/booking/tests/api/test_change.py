@@ -258,6 +258,32 @@ class TestRules:
         answer = await callers.patient(camille).patch(f"Appointment/{booked.id}", arrived)
         assert (answer.status_code, code(answer)) == (403, "status-not-yours")
 
+    async def test_who_has_arrived_is_the_practices_to_send_away(
+        self, callers: Callers, booked: Stored, camille: str
+    ) -> None:
+        """As the table of the states says: a patient cancels what is to come."""
+        path = f"Appointment/{booked.id}"
+        arrived = [{"op": "replace", "path": "/status", "value": "arrived"}]
+        assert (await callers.software().patch(path, arrived)).status_code == 200
+        for cancel in (callers.patient(camille).patch(path, CANCELLED),
+                       callers.patient(camille).post(f"{path}/$cancel", parameters())):  # fmt: skip
+            answer = await cancel
+            assert (answer.status_code, code(answer)) == (403, "status-not-yours")
+        assert (await callers.software().patch(path, CANCELLED)).status_code == 200
+
+    async def test_what_has_begun_is_moved_by_the_practice_alone(
+        self, callers: Callers, agenda: Agenda, practice: Practice, camille: str
+    ) -> None:
+        """Whoever did not come does not make it another day's: the hints say the same (`reschedulable-until`)."""
+        wanted = appointment("booked", slots=agenda.slots[:1], patient=camille, start=agenda.at(0))
+        missed = await practice.create(wanted)
+        practice.clock.advance(agenda.at(0) - practice.clock.now())
+        path = f"Appointment/{missed.id}/$reschedule"
+        call = parameters(slot=ref(f"Slot/{agenda.slots[2]}"))
+        answer = await callers.patient(camille).post(path, call)
+        assert (answer.status_code, code(answer)) == (422, "already-started"), answer.text
+        assert (await callers.software().post(path, call)).status_code == 200
+
     async def test_a_patient_changes_time_only_by_reschedule(
         self, callers: Callers, agenda: Agenda, booked: Stored, camille: str
     ) -> None:

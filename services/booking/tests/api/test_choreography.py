@@ -122,3 +122,29 @@ async def test_85_what_a_scheduler_marked_is_its_own_to_take(callers: Callers, p
         refused = await caller.post("Appointment/$book", wanted)
         assert refused.status_code in (403, 409, 422), refused.text
     assert code(await callers.patient(who).post("Appointment/$book", wanted)) == "slot-held"
+
+
+@pytest.mark.parametrize("marked", ["before", "meanwhile"])
+@pytest.mark.parametrize("way", ["declined", "cancelled"])
+async def test_85_74_what_was_marked_for_it_is_free_with_it(
+    callers: Callers, practice: Practice, marked: str, way: str
+) -> None:
+    """85, 74: a scheduler's `busy-tentative` and `busy` are about the appointment; declined or cancelled, the slot is free."""
+    surgery, who = await open_surgery(practice), await practice.new_patient()
+    client = Scheduler(callers.software(), surgery, if_match=False)
+    wanted = appointment(
+        "pending", slots=surgery.slots[:1], patient=who, actors=[surgery.practitioner], start=surgery.start
+    )
+    if marked == "before":
+        await client.mark("busy-tentative")
+    one = await client.post(wanted)
+    if marked == "meanwhile":
+        await client.mark("busy-tentative")
+        await client.mark("busy")
+    path = f"Appointment/{one['id']}"
+    if way == "declined":
+        await client.post(response(path, surgery.practitioner, "declined"))
+    else:
+        await client.put(path, {**one, "status": "cancelled"})
+    assert (await client.read(path))["status"] == "cancelled"
+    assert await practice.slot_statuses(surgery.slots[:1]) == ["free"]

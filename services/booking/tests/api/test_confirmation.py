@@ -15,6 +15,7 @@ from services.booking.tests.factories import appointment, parameters, ref, sched
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import Surgery, open_surgery
 
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.storage.access_extensions import CONFIRMATION_REQUIRED
 from creneau_booking.storage.appointment_mapper import HELD_UNTIL
 from creneau_shared.fhir.storage.store import Resource
@@ -287,7 +288,11 @@ async def test_61_confirm_against_expiry(fresh: Practice) -> None:
             resource = fresh.repository.resource(current)
             if resource["status"] == "pending":
                 await fresh.handlers.change(
-                    connection, before, current, {**resource, "status": "booked"}, book=True
+                    connection,
+                    before,
+                    current,
+                    {**resource, "status": "booked"},
+                    Manner(book=True),
                 )
 
     async def sweep(id_: str) -> None:

@@ -371,3 +371,21 @@ async def test_every_contact_can_be_told_again(fresh: Practice) -> None:
     assert await tell_all_contacts(fresh.database, Answers("s"), fresh.clock.now()) == 3
     for reference in handed:
         assert (await told(fresh, reference))["emailVouched"] is False
+
+
+async def test_an_official_ins_is_of_a_validated_identity(callers: Callers) -> None:
+    """french.md, check 6.7.14: a provisional identity (PROV) has none; once validated it may."""
+    reliability = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability"
+
+    def stated(status: str) -> Resource:
+        coding = {
+            "system": "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0445",
+            "code": status,
+        }
+        part = {"url": "identityStatus", "valueCoding": coding}
+        return patient(identifier=[ins()], extension=[{"url": reliability, "extension": [part]}])
+
+    software = callers.software()
+    refused = await software.post("Patient", stated("PROV"))
+    assert (refused.status_code, code(refused)) == (422, "ins-unverified")
+    assert (await software.post("Patient", stated("VALI"))).status_code == 201

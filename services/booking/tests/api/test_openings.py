@@ -1,4 +1,5 @@
-"""An agenda that states its openings has slots: made, previewed and made anew over HTTP, as a practice and as a patient."""
+"""An agenda that states its openings has slots (checklist 43, 44): made, previewed and made anew over HTTP, as a practice and
+as a patient."""
 
 from __future__ import annotations
 
@@ -310,8 +311,8 @@ async def test_an_agenda_of_nobody_offers_no_time_twice(callers: Callers) -> Non
 
 
 async def test_what_an_opening_is_for(callers: Callers, practice: Practice) -> None:
-    """Which service, by video, to whom it is shown, whether for new patients: on its slots. Colleagues' time is none of a
-    patient's."""
+    """Which service, by video, to whom it is shown, whether for new patients: on its slots. Colleagues' time is nobody
+    else's, and what is for known patients is no new one's."""
     software = callers.software()
     video = opening(
         "2026-11-17T09:00:00+01:00",
@@ -331,8 +332,8 @@ async def test_what_an_opening_is_for(callers: Callers, practice: Practice) -> N
     assert one["meta"]["security"][0]["code"] == "PUBLIC"
     assert one["extension"] == [{"url": f"{OWN}slot-new-patients", "valueBoolean": False}]
     assert [c["coding"][0]["code"] for c in other["serviceType"]] == ["suivi", "premiere"]
-    patient = callers.patient(await practice.new_patient())
-    assert [s["id"] for s in await slots_of(patient, agenda["id"])] == [one["id"]]
+    assert [s["id"] for s in await slots_of(callers.nobody(), agenda["id"])] == [one["id"]]
+    assert await slots_of(callers.patient(await practice.new_patient()), agenda["id"]) == []
 
 
 async def test_the_hours_of_a_role_where_the_agenda_says_so(callers: Callers, practice: Practice) -> None:

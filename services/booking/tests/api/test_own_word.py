@@ -441,7 +441,7 @@ class TestWhatIsSaid:
         cancelled = {"op": "replace", "path": "/status", "value": "cancelled"}
         for reason in (
             {"coding": [{"system": CANCELATION_SYSTEM, "code": "prov"}]},
-            {"coding": [{"system": CANCELATION_SYSTEM, "code": "pat"}], "text": "secret"},
+            {"coding": [{"system": CANCELATION_SYSTEM, "code": "pat-dec"}]},
             {"coding": [{"system": "urn:x", "code": "pat"}]},
         ):
             given = {"op": "add", "path": "/cancelationReason", "value": reason}

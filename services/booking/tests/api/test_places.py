@@ -1,4 +1,4 @@
-"""Slots of several places: each patient has an appointment and a place, the agenda's people are taken once."""
+"""Slots of several places (checklist 48, 70): each patient has an appointment and a place, the agenda's people are taken once."""
 
 from __future__ import annotations
 

@@ -733,6 +733,10 @@ async def test_an_account_is_told_for_whom_it_acts(people: People) -> None:
     everything = ["book", "cancel", "manage", "register", "see"]
     assert await told(person) == [(of, True, everything)]
     assert await told(carer) == [(of, False, ["book", "see"])]
+    [one] = (await carer.post("Patient/$acting-for", parameters())).json()["parameter"]
+    assert {"name": "by", "valueReference": {"reference": statement}} in one["part"], (
+        "which of several is their own"
+    )
     own = await people.registers(carer)
     assert await told(carer) == [(own, True, everything), (of, False, ["book", "see"])]
     await person.delete(statement)

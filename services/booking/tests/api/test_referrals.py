@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from services.booking.tests.client import code
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, ref, schedule, unique
+from services.booking.tests.openings import OWN
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import open_surgery
 
@@ -75,6 +77,59 @@ async def test_64_an_agenda_for_whom_the_practice_knows(
     )
     theirs = appointment("proposed", slots=ours.slots[1:2], patient=stated)
     assert (await callers.patient(stated).post("Appointment/$book", theirs)).status_code == 201
+
+
+@pytest.mark.parametrize("said_by", ["slot", "agenda", "slot beyond its agenda"])
+async def test_39_a_slot_for_known_patients_is_offered_to_them_alone(
+    callers: Callers, practice: Practice, camille: str, said_by: str
+) -> None:
+    """39, 64: shown free equals can be booked: of whom the practice does not know, a slot that is not open to new patients
+    is left out of every search, and refused by its own code. The slot's word goes before its agenda's."""
+    closed = {"url": f"{OWN}slot-new-patients", "valueBoolean": False}
+    opened = {"url": f"{OWN}slot-new-patients", "valueBoolean": True}
+    ours = await open_surgery(practice)
+    members: dict[str, Any] = {"extension": [] if said_by == "slot" else KNOWN_ONLY}
+    agenda = await practice.open_agenda(0, practitioner=ours.practitioner, **members)
+    own: dict[str, Any] = {"extension": [closed]} if said_by == "slot" else {}
+    _, asked = await practice.fill(agenda.id, 1, **own)
+    later = practice.clock.now().replace(hour=9, minute=0, second=0) + timedelta(days=8)
+    word: dict[str, Any] = {"extension": [opened]} if said_by.startswith("slot b") else {}
+    _, beside = await practice.fill(agenda.id, 1, later, **word)
+    known = await practice.put(
+        {
+            "resourceType": "Patient",
+            "id": unique("patient"),
+            "active": True,
+            "generalPractitioner": [ref(ours.practitioner)],
+        }
+    )
+    everybody = [] if said_by == "agenda" else [*beside]
+    for who, shown in ((camille, everybody), (known, [*asked, *beside])):
+        caller = callers.patient(who)
+        window = {"start": "2026-11-01", "end": "2026-12-20", "schedule": agenda.id}
+        found = (await caller.get("Slot", schedule=agenda.id, status="free")).json()
+        assert [
+            e["resource"]["id"] for e in found.get("entry", ()) if e["search"]["mode"] == "match"
+        ] == shown
+        proposed = (await caller.get("Appointment/$find", **window)).json()
+        slots = [
+            e["resource"]["slot"][0]["reference"]
+            for e in proposed.get("entry", ())
+            if e["search"]["mode"] == "match"
+        ]
+        assert slots == [f"Slot/{id_}" for id_ in shown]
+        soonest = (await caller.get("Slot/$soonest", schedule=agenda.id)).json()
+        first = [e["resource"]["id"] for e in soonest.get("entry", ()) if e["search"]["mode"] == "match"]
+        assert first == shown[:1]
+    for operation in ("$hold", "$book"):
+        wanted = appointment("proposed", slots=asked, patient=camille)
+        refused = await callers.patient(camille).post(f"Appointment/{operation}", wanted)
+        assert (refused.status_code, code(refused)) == (422, "not-open-to-new-patients"), refused.text
+    theirs = appointment("proposed", slots=asked, patient=known)
+    assert (await callers.patient(known).post("Appointment/$book", theirs)).status_code == 201
+    if everybody:
+        mine = appointment("proposed", slots=beside, patient=camille)
+        assert (await callers.patient(camille).post("Appointment/$book", mine)).status_code == 201
 
 
 async def test_64_it_waits_for_a_yes_or_a_no(callers: Callers, practice: Practice) -> None:

@@ -23,10 +23,10 @@ BESIDE = "what nginx shares with the services"
 NAME, UNIT = "sas.example", "0002 110000000000"
 
 
-def certificate(unit: str) -> str:
-    """A certificate of `NAME` and this unit, as nginx hands it on."""
+def certificate(unit: str, name: str = NAME) -> str:
+    """A certificate of this name and unit, as nginx hands it on."""
     key, now = ec.generate_private_key(ec.SECP256R1()), SystemClock().now()
-    names = ((NameOID.COMMON_NAME, NAME), (NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
+    names = ((NameOID.COMMON_NAME, name), (NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
     subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in names])
     made = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
@@ -37,12 +37,14 @@ def certificate(unit: str) -> str:
     return quote(made.public_bytes(serialization.Encoding.PEM).decode(), safe="")
 
 
-async def test_slots_kept_for_regulation_are_shown_to_its_certificate_alone(practice: Practice) -> None:
-    """Through the entrance and by both names; no Patient, and nothing for whoever writes the headers themselves."""
+async def test_42_slots_kept_for_regulation_are_shown_to_its_certificate_alone(practice: Practice) -> None:
+    """Check 42 of 6.1 SAS: through the entrance and by both names, CN and OU; no Patient, and nothing for whoever writes the
+    headers themselves. What the entrance itself refuses: `tests/deploy/test_entrance.py`."""
     agenda = await practice.open_agenda()
     kept = unique("creneau")
     await practice.put(slot(kept, agenda.id, agenda.at(20), meta=for_professionals()))
     right, other = certificate(UNIT), certificate("0002 220000000000")
+    namesake = certificate(UNIT, "autre.example")
     async with running_issuer() as issuer:
         given = settings_for(str(practice.settings.database_url), issuer.url)
         named = {"gateway_secret": SecretStr(BESIDE), "regulation_certificates": f"{NAME}/{UNIT}"}
@@ -54,6 +56,12 @@ async def test_slots_kept_for_regulation_are_shown_to_its_certificate_alone(prac
 
             assert await status(f"Slot/{kept}", BESIDE, right) == 200
             assert await status("Patient", BESIDE, right) == 403
-            for secret, shown in ((BESIDE, other), (BESIDE, ""), ("guessed", right), ("", right)):
+            for secret, shown in (
+                (BESIDE, other),
+                (BESIDE, namesake),
+                (BESIDE, ""),
+                ("guessed", right),
+                ("", right),
+            ):
                 assert await status(f"Slot/{kept}", secret, shown) == 404
                 assert await status("Patient", secret, shown) == 401

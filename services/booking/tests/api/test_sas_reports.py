@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 from services.booking.tests.conftest import settings_for
-from services.booking.tests.factories import NOW, appointment
+from services.booking.tests.factories import NOW, appointment, schedule, unique
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear, open_surgery
 
 from creneau_booking.app import create_sas_reports
 from creneau_booking.handlers.sas_reports import SasReports
-from creneau_booking.views.sas_appointment import OF_PLATFORM, OPERATOR, OPERATOR_OF_CORE
+from creneau_booking.views.sas_appointment import OF_PLATFORM, OPERATOR, OPERATOR_OF_CORE, SOS_PROFILE
 from creneau_shared.clock import FixedClock
 from creneau_shared.database.pool import Database
+from creneau_shared.fhir.profiles import profile_issues
 from creneau_shared.fhir.storage.store import Resource
 
 RPPS = "10101010107"
@@ -193,6 +194,46 @@ async def test_of_whom_it_is_not_told(desk: Desk) -> None:
         )
         await desk.practice.hold(held)
         assert await reports.tell_all() == 0
+
+
+async def test_6_4_of_a_centre_it_is_told_in_its_own_form(desk: Desk) -> None:
+    """sas-sos-appointment of an agenda that is a place's and nobody's: pending until the centre has agreed, then booked; a hold
+    is nothing yet."""
+    practice, agenda = desk.practice, unique("sos")
+    place = await practice.put({"resourceType": "Location", "id": unique("centre"), "name": "SOS"})
+    await practice.put(schedule(agenda, [place]))
+    _, slots = await practice.fill(agenda, 2)
+    async with standing_in() as platform:
+        reports = desk.reports(platform)
+
+        async def made(status: str, slot: str, answer: str) -> str:
+            wanted = appointment(
+                status,
+                slots=[slot],
+                patient=await practice.new_patient(given="Secrète"),
+                actors=[place],
+                extension=[by_number()],
+            )
+            wanted["participant"][-1]["status"] = answer
+            return (await practice.create(wanted)).id
+
+        await made("pending", slots[1], "tentative")
+        assert await reports.tell_all() == 0
+        id_ = await made("pending", slots[0], "needs-action")
+        await reports.tell_all()
+        await practice.change(id_, status="booked")
+        await reports.tell_all()
+        await practice.change(id_, status="cancelled")
+        await reports.tell_all()
+        assert await platform.heard(3) == [
+            ("POST", 201, "pending"),
+            ("PUT", 200, "booked"),
+            ("PUT", 200, "cancelled"),
+        ]
+        said = [word["body"] for word in platform.words]
+        assert {one["meta"]["profile"][0] for one in said} == {SOS_PROFILE}
+        assert [one["participant"][0]["status"] for one in said] == ["needs-action", "accepted", "accepted"]
+        assert all(not [i for i in profile_issues(one) if i.severity == "error"] for one in said)
 
 
 def test_by_default_it_is_told_nothing(practice: Practice) -> None:

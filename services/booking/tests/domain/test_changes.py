@@ -71,10 +71,10 @@ def test_of_what_took_place_or_was_missed_when_and_who_are_fixed() -> None:
 
 
 def test_a_patient_cancels_only_what_is_to_come() -> None:
-    changes.require_cancellable(BOOKED, NINE - timedelta(seconds=1), by_patient=True)
-    changes.require_cancellable(BOOKED, NINE, by_patient=False)
+    changes.require_to_come(BOOKED, NINE - timedelta(seconds=1), by_patient=True)
+    changes.require_to_come(BOOKED, NINE, by_patient=False)
     with pytest.raises(Unprocessable), in_words():
-        changes.require_cancellable(BOOKED, NINE, by_patient=True)
+        changes.require_to_come(BOOKED, NINE, by_patient=True)
 
 
 def test_nobody_misses_what_has_not_begun() -> None:

@@ -62,17 +62,17 @@ def expected(life: list[tuple[datetime, bool]], low: datetime, high: datetime) -
 
 
 @pytest.mark.parametrize("kind", ["Patient", "Slot"])
-async def test_at_gives_what_was_current(practice: Practice, kind: str) -> None:
+async def test_at_gives_what_was_current(fresh: Practice, kind: str) -> None:
     """Type by type and resource by resource, for every period between any two moments, and page by page."""
     agenda = unique("agenda")
-    await practice.put(schedule(agenda, ["Practitioner/1"]))
+    await fresh.put(schedule(agenda, ["Practitioner/1"]))
     if kind == "Slot":
-        store: Any = practice.slots
-        lives = await live(practice, store, lambda: slot(unique("s"), agenda, NOW + timedelta(days=9)))
+        store: Any = fresh.slots
+        lives = await live(fresh, store, lambda: slot(unique("s"), agenda, NOW + timedelta(days=9)))
     else:
         store = GenericStore("Patient", BASE)
-        lives = await live(practice, store, lambda: {**patient(), "id": unique("p")})
-    async with practice.database.connection() as connection:
+        lives = await live(fresh, store, lambda: {**patient(), "id": unique("p")})
+    async with fresh.database.connection() as connection:
         for low, high in combinations([m - TICK / 2 for m in MOMENTS] + MOMENTS, 2):
             if low >= high:
                 continue
@@ -92,18 +92,18 @@ async def test_at_gives_what_was_current(practice: Practice, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["Patient", "Slot"])
 @pytest.mark.parametrize("at", [None, (MOMENTS[1], MOMENTS[3])], ids=["all", "at"])
 async def test_backward_is_forward_turned_round_and_the_total_is_all(
-    practice: Practice, kind: str, at: tuple[datetime, datetime] | None
+    fresh: Practice, kind: str, at: tuple[datetime, datetime] | None
 ) -> None:
     agenda = unique("agenda")
-    await practice.put(schedule(agenda, ["Practitioner/1"]))
-    store: Any = practice.slots if kind == "Slot" else GenericStore("Patient", BASE)
+    await fresh.put(schedule(agenda, ["Practitioner/1"]))
+    store: Any = fresh.slots if kind == "Slot" else GenericStore("Patient", BASE)
     make = (
         (lambda: slot(unique("s"), agenda, NOW + timedelta(days=9)))
         if kind == "Slot"
         else (lambda: {**patient(), "id": unique("p")})
     )
-    await live(practice, store, make)
-    async with practice.database.connection() as connection:
+    await live(fresh, store, make)
+    async with fresh.database.connection() as connection:
         whole = await store.history(connection, HistoryQuery(None, None, None, 10_000, at))
         back: list[Stored] = []
         before = OLDEST.before_for(kind)

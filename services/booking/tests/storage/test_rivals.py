@@ -1,4 +1,4 @@
-"""Rivals: exactly one wins, the others are told why, nobody waits in a circle, nothing is left of a failure."""
+"""Rivals (checklist 57, 58): one wins, the others are told why, nobody waits in a circle, nothing is left of a failure."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from services.booking.tests.telling import in_words
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.app import create_stores
 from creneau_booking.domain.refusals import SlotMadeMeanwhile
+from creneau_booking.handlers.manner import Manner
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.storage.store import Resource
@@ -247,7 +248,7 @@ async def test_a_crash_between_any_two_statements_leaves_nothing(fresh: Practice
 
     async def run(connection: Connection) -> None:
         if command == "hold":
-            await fresh.handlers.hold(connection, fresh.context("p", [patient[8:]]), resource)
+            await fresh.handlers.holding.begin(connection, fresh.context("p", [patient[8:]]), resource)
         elif command == "book":
             await fresh.handlers.create(connection, fresh.context(), resource)
         else:
@@ -259,7 +260,7 @@ async def test_a_crash_between_any_two_statements_leaves_nothing(fresh: Practice
                 "start": utc(agenda.at(0)),
                 "end": utc(agenda.at(1)),
             }
-            await fresh.handlers.change(connection, fresh.context(), current, moved, move=True)
+            await fresh.handlers.change(connection, fresh.context(), current, moved, Manner(move=True))
 
     before, statements = await rows(fresh), 0
     while True:

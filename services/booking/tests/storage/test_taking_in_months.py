@@ -90,7 +90,9 @@ async def test_one_plan_serves_all_bookings(fresh: Practice) -> None:
             booked = await fresh.handlers.create(connection, fresh.context(), wanted)
             held = {**wanted, "slot": [{"reference": f"Slot/{agenda.slots[at + 1]}"}]}
             held = {name: value for name, value in held.items() if name not in ("start", "end")}
-            hold, _ = await fresh.handlers.hold(connection, fresh.context(), {**held, "status": "pending"})
+            hold, _ = await fresh.handlers.holding.begin(
+                connection, fresh.context(), {**held, "status": "pending"}
+            )
             await change(fresh, connection, hold.id, status="booked")
             await change(fresh, connection, booked.id, status="cancelled")
         plans = await connection.fetch(PLANS)

@@ -154,6 +154,22 @@ def test_the_place_is_that_of_the_agenda_when_the_role_has_several() -> None:
     assert role["organization"]["identifier"]["value"] == "1810004421"
 
 
+def test_22_a_slot_to_book_leads_to_our_page_where_the_practice_names_none() -> None:
+    """A note is no address; a slot to walk into needs none. The platform adds `&origin=sas` to what it finds."""
+    walked_into: dict[str, Any] = {
+        "coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0276", "code": "WALKIN"}]
+    }
+    said: list[dict[str, Any]] = [
+        {},
+        {"comment": "sonner deux fois"},
+        {"comment": "https://cabinet.exemple.fr/?a=1"},
+    ]
+    found = answer([slot(str(n), **more) for n, more in enumerate([*said, {"appointmentType": walked_into}])])
+    comments = [e["resource"].get("comment") for e in found["entry"] if e["search"]["mode"] == "match"]
+    ours = f"{BASE.removesuffix('/fhir')}/soignants/r?vue=agenda"
+    assert comments == [ours, ours, "https://cabinet.exemple.fr/?a=1", None]
+
+
 def test_a_place_that_is_contained_already_is_taken_as_it_is() -> None:
     role = ROLE | {"contained": [PLACE | {"id": "here"}], "location": [{"reference": "#here"}]}
     bundle = answer([slot("1")], [agenda("Practitioner/p", "PractitionerRole/r"), PERSON, role])

@@ -49,7 +49,7 @@ async def resource_changed(
     """The hook of every directory type, inside the transaction of the write. What others name is not deleted: a role
     would be left without its professional, an offer without its place. It can be ended (`active`, `status`, `period`)."""
     if resource is not None:
-        faults = [*entry_faults(resource, context), *await _stale(connection, context, stored, resource)]
+        faults = [*entry_faults(resource, context.role), *await _stale(connection, context, stored, resource)]
         if faults:
             raise EntryUnfit(stored.resource_type, tuple(faults))
         if remarks := list(_remarks(resource, context)):
@@ -60,9 +60,10 @@ async def resource_changed(
     await append(connection, [resource_event(stored, context.correlation_id)])
 
 
-def entry_faults(resource: Resource, context: WriteContext) -> Iterator[EntryFault]:
-    """What an entry says that cannot be so, or has no place in the directory, which is read by everybody."""
-    yield from (wrong for wrong in wrong_numbers(resource) if not _is_only_told(wrong, resource, context))
+def entry_faults(resource: Resource, role: str) -> Iterator[EntryFault]:
+    """What an entry says that cannot be so, or has no place in the directory, which is read by everybody. `role`: of whoever
+    writes it."""
+    yield from (wrong for wrong in wrong_numbers(resource) if not _is_only_told(wrong, resource, role))
     for stated in stated_communes(resource):
         if not is_commune_code(stated.code):
             yield WrongCommune(stated.element, stated.code)
@@ -75,11 +76,11 @@ def entry_faults(resource: Resource, context: WriteContext) -> Iterator[EntryFau
         yield PatientsDevice()
 
 
-def _is_only_told(wrong: WrongNumber, resource: Resource, context: WriteContext) -> bool:
+def _is_only_told(wrong: WrongNumber, resource: Resource, role: str) -> bool:
     """Whether a wrong key is no reason to refuse: what the deployment itself takes over from a national register."""
     profiles = resource.get("meta", {}).get("profile", ())
     claims = any(str(profile).startswith(REGISTER_PROFILES) for profile in profiles)
-    return context.role == "system" and claims and has_form(wrong.register, wrong.value)
+    return role == "system" and claims and has_form(wrong.register, wrong.value)
 
 
 def _remarks(resource: Resource, context: WriteContext) -> Iterator[str]:

@@ -33,7 +33,7 @@ def told(refusal: Refusal) -> CreneauError:
 
 @WORDS.says(EntryUnfit)
 def _(r: EntryUnfit) -> CreneauError:
-    return Unprocessable(issues=[_entry_issue(r.resource_type, fault) for fault in r.faults])
+    return Unprocessable(issues=[entry_issue(r.resource_type, fault) for fault in r.faults])
 
 
 @WORDS.says(StillNamed)
@@ -92,7 +92,8 @@ def _(r: RorHeadersMissing) -> CreneauError:
 CATALOGUE = dict(WORDS)
 
 
-def _entry_issue(resource_type: str, fault: EntryFault) -> Issue:
+def entry_issue(resource_type: str, fault: EntryFault) -> Issue:
+    """How one fault of an entry is told."""
     if isinstance(fault, UnknownZone):
         return zone_issue(resource_type, fault.index, fault.name)
     if isinstance(fault, PatientsDevice):

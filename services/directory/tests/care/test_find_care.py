@@ -291,3 +291,32 @@ async def test_suggestions_come_in_groups(care: Care) -> None:
 async def test_suggestions_at_the_offer_too(care: Care) -> None:
     answer = await care.directory.client.get("/fhir/HealthcareService/$suggest", params={"text": "kin"})
     assert answer.status_code == 200
+
+
+async def test_out_of_hours_whom_to_call_is_told(care: Care) -> None:
+    """`médecin de nuit`: a doctor on duty is reached by telephone, whatever else is found."""
+    bundle = await care.find("médecin de nuit rennes")
+    told = [e["resource"] for e in bundle["entry"] if e["search"]["mode"] == "outcome"]
+    codes = [
+        issue["details"]["coding"][0]["code"]
+        for outcome in told
+        if outcome["resourceType"] == "OperationOutcome"
+        for issue in outcome["issue"]
+    ]
+    assert "care-out-of-hours" in codes
+    parameters = next(one for one in told if one["resourceType"] == "Parameters")["parameter"]
+    assert not [one for one in parameters if one["name"] == "ignored"]
+
+
+async def test_an_emergency_in_a_town_is_no_list_of_its_practices(care: Care) -> None:
+    bundle = await care.find("urgences rennes")
+    assert [e["search"]["mode"] for e in bundle["entry"]].count("match") == 0
+    assert bundle["entry"][0]["resource"]["resourceType"] == "OperationOutcome"
+
+
+async def test_a_name_that_is_only_guessed_gives_way(care: Care) -> None:
+    """Where nobody of the kind that is said is called like an unknown word, the word was no name."""
+    bundle = await care.find("dermato lefebre nantes")
+    shown = [e["resource"] for e in bundle["entry"] if e["search"]["mode"] == "match"]
+    assert shown
+    assert all(any(c["code"] == "SM15" for s in role["specialty"] for c in s["coding"]) for role in shown)

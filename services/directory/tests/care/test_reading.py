@@ -135,3 +135,64 @@ def test_sounds() -> None:
     assert sound("ofthalmo") == sound("ophtalmo")
     assert sound("Lefebvre") == sound("Lefèvre")
     assert fold("L’Haÿ-les-Roses") == "l hay les roses"
+
+
+@pytest.mark.parametrize(
+    ("text", "cares", "names", "place"),
+    [
+        ("un bon dentiste lyon", "chirurgie-dentaire", [], "Lyon"),
+        ("jean petit dermato", "dermatologie", ["jean", "petit"], None),
+        ("dr petit kiné", "kinesitherapie", ["petit"], None),
+        ("petit rennes", None, ["petit"], "Rennes"),
+        ("rdv medecin demain matin rennes", "medecine-generale", [], "Rennes"),
+    ],
+)
+def test_a_surname_that_is_an_everyday_word_needs_more_to_be_a_name(
+    text: str, cares: str | None, names: list[str], place: str | None
+) -> None:
+    """Somebody is called Petit, Bon and Matin; most who type these words do not look for them."""
+    known = KnownNames({name: ((name,), 1.0) for name in ("petit", "bon", "matin", "jean")})
+    intent = reader().read(text, known)
+    assert [key for key, _ in intent.cares][:1] == ([cares] if cares else [])
+    assert [word.typed for word in intent.names] == names
+    assert (intent.place.name if intent.place else None) == place
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("sagefemme rennes", "sage-femme"),
+        ("dermato logue lyon", "dermatologie"),
+        ("slt g mal o dos", "medecine-generale"),
+        ("psychologue pour ma fille de 12 ans", "psychologie"),
+    ],
+)
+def test_words_written_together_apart_or_in_short(text: str, key: str) -> None:
+    intent = reader().read(text)
+    assert next(iter(intent.cares))[0] == key
+    assert intent.ignored == ()
+    assert intent.place is None or intent.place.kind == "commune"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("dermato lyon troisieme", "c:69383"),
+        ("ophtalmo paris quinzième", "c:75115"),
+        ("psychiatre haut de seine", "d:92"),
+        ("dentiste finistair", "d:29"),
+        ("je me sens mal lille", "c:59350"),
+    ],
+)
+def test_places_in_words_and_misspelt_areas(text: str, key: str) -> None:
+    place = reader().read(text).place
+    assert place is not None
+    assert place.key == key
+
+
+def test_when_is_understood_and_told_apart() -> None:
+    """The directory has no free times: it says that it understood, and does not search for them."""
+    intent = reader().read("médecin de nuit rennes")
+    assert intent.times == ("night",)
+    assert not intent.ignored
+    assert "times" not in intent.filters

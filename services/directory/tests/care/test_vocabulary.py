@@ -9,7 +9,7 @@ import pytest
 from creneau_directory.domain.care.plan import SECTORS
 from creneau_directory.domain.care.situation import FACETS
 from creneau_directory.domain.care.vocabulary import FILTERS, KINDS, read_table, vocabulary
-from creneau_directory.operations.care_answer import coding_of
+from creneau_directory.operations.care_answer import WHEN, coding_of
 from creneau_shared.fhir.terminology.catalogue import catalogue
 from creneau_shared.fhir.terminology.issue_codes import ISSUE_CODES
 from creneau_shared.spelling import fold
@@ -49,6 +49,9 @@ def test_every_row_is_whole() -> None:
         assert row["language"] in ("fr", "en"), row
         assert 0 < float(row["weight"]) <= 1, row
     for term in vocabulary().terms:
+        if term.kind == "when":
+            assert term.targets, term
+            assert all(value in WHEN for value, _ in term.targets), term
         if term.kind in ("care", "motive"):
             assert term.targets, term
             for key, share in term.targets:

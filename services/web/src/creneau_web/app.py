@@ -30,7 +30,7 @@ from creneau_web.headers import PageHeaders
 from creneau_web.ops.collecting import Collector
 from creneau_web.ops.settings import OpsSettings
 from creneau_web.page import check_form
-from creneau_web.pages import failures, routers
+from creneau_web.pages import back_channel, failures, routers
 from creneau_web.sessions.cookie import SessionCookie
 from creneau_web.sessions.store import Sessions
 from creneau_web.settings import WebSettings
@@ -95,14 +95,12 @@ def create_app(
             await asyncio.gather(*beside, return_exceptions=True)
             await site.login.close()
 
-    pages = FastAPI(
-        title="Créneau", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan,
-        dependencies=[Depends(check_form)],
-    )  # fmt: skip
+    pages = FastAPI(title="Créneau", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     pages.state.site = site
     pages.add_middleware(PageHeaders, site=site)
     for router in routers():
-        pages.include_router(router)
+        pages.include_router(router, dependencies=[Depends(check_form)])
+    pages.include_router(back_channel.router)  # a provider has no form of ours: its signature is checked
     failures.handle(pages)
     return WebApplication(pages, site, database)
 

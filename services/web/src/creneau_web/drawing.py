@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import phonenumbers
@@ -10,7 +11,7 @@ from phonenumbers import PhoneNumberFormat
 
 from creneau_web.sessions.forms import FIELD
 from creneau_web.settings import WebSettings
-from creneau_web.wording import LANGUAGES
+from creneau_web.wording import LANGUAGES, Wording
 
 FRENCH_CODES = frozenset({33, 262, 508, 590, 594, 596, 681, 687, 689})
 """of France and its overseas places"""
@@ -28,6 +29,14 @@ def national(number: str) -> str:
     return phonenumbers.format_number(parsed, form)
 
 
+def _hour(start: datetime, wording: Wording) -> str:
+    return wording.hour(start)
+
+
+def _moment(start: datetime, wording: Wording) -> str:
+    return wording.moment(start)
+
+
 def template_engine(settings: WebSettings, theme: Path | None = None) -> Environment:
     """Templates of the package; those of a theme (`parts/header.html` …) stand before them."""
     package = PackageLoader("creneau_web", "templates")
@@ -40,7 +49,8 @@ def template_engine(settings: WebSettings, theme: Path | None = None) -> Environ
         lstrip_blocks=True,
         auto_reload=False,
     )
-    engine.filters["national"] = national
+    # As filters, because each of a hundred calls of a method costs a template more than what the method does.
+    engine.filters.update(national=national, hour=_hour, moment=_moment)
     engine.globals.update(settings=settings, languages=LANGUAGES, FORM_KEY=FIELD)
     return engine
 

@@ -42,6 +42,11 @@ class LoginSettings(BaseSettings):
     login_clock_skew_s: float = Field(
         30.0, ge=0, description="by how much a provider's clock may differ from ours, seconds"
     )
+    logout_token_lasts_s: float = Field(
+        120.0,
+        gt=0,
+        description="how old a provider's word that somebody has logged out there may be, seconds",
+    )
 
     oidc_issuer: AnyHttpUrl | None = Field(
         None, description="issuer whose tokens the services accept; none: nobody can log in"

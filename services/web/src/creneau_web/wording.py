@@ -12,13 +12,14 @@ from datetime import date, datetime, time
 from functools import lru_cache
 from importlib.resources import files
 from io import BytesIO
+from string import Formatter
 
 from babel.core import Locale
 from babel.dates import format_date, format_time
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from creneau_web.sessions.session import Language
 
@@ -26,6 +27,7 @@ LANGUAGES: tuple[Language, ...] = ("fr", "en", "simple")
 TAGS: Mapping[Language, str] = {"fr": "fr", "en": "en", "simple": "fr"}
 """language of the words, as `lang` says it; the simple version is French"""
 
+_FIRST = re.compile(r"\b1 ")
 _BEFORE = re.compile(r" (?=[:;?!»])")
 
 
@@ -43,47 +45,64 @@ class Wording:
         write_mo(buffer, catalog)
         buffer.seek(0)
         self._messages = gettext.GNUTranslations(buffer)
+        texts = {key: self._messages.gettext(key) for key in self.keys}
+        self._whole = {key: Markup(text.format()) for key, text in texts.items() if "{" not in text}  # noqa: S704 - our own
+        self._moment = lru_cache(maxsize=4096)(self._write_moment)
 
     def t(self, key: str, /, **values: object) -> Markup:
         """The sentence of a key, `values` put in and escaped. KeyError for a key that there is not."""
+        whole = self._whole.get(key)
+        if whole is not None:
+            return whole
         if key not in self.keys:
             raise KeyError(key)
-        return Markup(self._messages.gettext(key)).format(**values)  # noqa: S704 - our own catalogue; values are escaped
+        return _filled(self._messages.gettext(key), values)
 
     def tn(self, key: str, n: int, /, **values: object) -> Markup:
         """The sentence of a key for a number of things."""
         if key not in self.keys:
             raise KeyError(key)
-        return Markup(self._messages.ngettext(key, key, n)).format(n=n, **values)  # noqa: S704 - as above
+        return _filled(self._messages.ngettext(key, key, n), {"n": n, **values})
 
     def has(self, key: str) -> bool:
         """Whether there is a sentence of this key."""
         return key in self.keys
 
     def day(self, moment: date | datetime, *, year: bool = False) -> str:
-        """`jeudi 4 décembre`, `Thursday 4 December`."""
+        """`jeudi 4 décembre`, `Thursday 4 December`; with its year, as of a birth, `4 décembre 1984`."""
         return _day(moment.date() if isinstance(moment, datetime) else moment, self.tag, year)
 
-    def short_day(self, moment: date | datetime) -> str:
-        """`jeu. 4 déc.`"""
-        return _short_day(moment.date() if isinstance(moment, datetime) else moment, self.tag)
-
     def hour(self, moment: datetime | time) -> str:
-        """`9 h 20`, `9:20 am`."""
-        if self.tag == "fr":
-            return f"{moment.hour} h {moment.minute:02d}" if moment.minute else f"{moment.hour} h"
-        return format_time(
-            moment if isinstance(moment, time) else moment.time(), "h:mm a", locale="en"
-        ).lower()
+        """`9 h 20`, `9:20 am`; no line ends within it."""
+        return _hour(moment.hour, moment.minute, self.tag)
+
+    def clock(self, text: str) -> str:
+        """`09:20` as this language writes it."""
+        return self.hour(time.fromisoformat(text))
 
     def moment(self, moment: datetime) -> str:
         """`jeudi 4 décembre à 9 h 20`."""
-        return str(self.t("when.moment", day=self.day(moment), hour=self.hour(moment)))
+        return self._moment(moment.date(), moment.hour, moment.minute)
+
+    def _write_moment(self, day: date, hour: int, minute: int) -> Markup:
+        return self.t("when.moment", day=self.day(day), hour=self.hour(time(hour, minute)))
 
     def weekday(self, code: str) -> str:
         """FHIR's day (`mon`) by name."""
         names = Locale(self.tag).days["format"]["wide"]
         return str(names[("mon", "tue", "wed", "thu", "fri", "sat", "sun").index(code)])
+
+
+def _filled(text: str, values: Mapping[str, object]) -> Markup:
+    """A sentence of ours with values put in, escaped. KeyError for a place without one."""
+    parts = [part if name is None else f"{part}{escape(values[name])}" for part, name in _parts(text)]
+    return Markup("".join(parts))  # noqa: S704 - our own catalogue; values are escaped
+
+
+@lru_cache(maxsize=2048)
+def _parts(text: str) -> tuple[tuple[str, str | None], ...]:
+    """What stands before each place of a sentence, and the place's name; None at the end."""
+    return tuple((before, name) for before, name, _, _ in Formatter().parse(text))
 
 
 def _set_french_spaces(catalog: Catalog) -> None:
@@ -100,15 +119,17 @@ def _unbroken(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _day(day: date, tag: str, year: bool) -> str:
-    pattern = "EEEE d MMMM y" if year else "EEEE d MMMM"
-    text = format_date(day, pattern, locale="en_GB" if tag == "en" else tag)
-    return text.replace(" 1 ", " 1er ", 1) if tag == "fr" and day.day == 1 else text
+def _hour(hour: int, minute: int, tag: str) -> str:
+    if tag == "fr":
+        return f"{hour}\u00a0h\u00a0{minute:02d}" if minute else f"{hour}\u00a0h"
+    return format_time(time(hour, minute), "h:mm\u00a0a", locale="en").lower()
 
 
 @lru_cache(maxsize=4096)
-def _short_day(day: date, tag: str) -> str:
-    return format_date(day, "EEE d MMM", locale="en_GB" if tag == "en" else tag)
+def _day(day: date, tag: str, year: bool) -> str:
+    pattern = "d MMMM y" if year else "EEEE d MMMM"
+    text = format_date(day, pattern, locale="en_GB" if tag == "en" else tag)
+    return _FIRST.sub("1er ", text, count=1) if tag == "fr" and day.day == 1 else text
 
 
 def read_catalogues() -> dict[Language, Wording]:

@@ -31,6 +31,8 @@ SOMEWHERE = "/recherche?quoi=dermatologue&ou=Rennes"
 
 def no_records(request: httpx.Request) -> httpx.Response:
     """A FHIR base that holds nothing."""
+    if request.url.path.rpartition("/")[0].endswith("/PractitionerRole"):
+        return httpx.Response(404, json={"resourceType": "OperationOutcome", "issue": []})
     return httpx.Response(200, json={"resourceType": "Bundle", "type": "searchset", "total": 0})
 
 
@@ -132,6 +134,22 @@ async def test_a_person_logs_in_and_comes_back_to_where_they_were(visitor: Visit
         name,
         {"issuer": "Camille MARTIN", "franceconnect": "Yvonne LEFORT", "psc": "Inès BIANCHI"}[name],
     )
+
+
+@pytest.mark.parametrize("origin", ["sas", "sas-preprod"])
+async def test_45_the_regulation_logs_in_before_it_sees_an_agenda(visitor: Visitor, origin: str) -> None:
+    """Check 45 of 6.1 SAS: the address of a slot with `&origin=sas` leads to Pro Santé Connect, and from there to the agenda;
+    without it nobody is sent anywhere."""
+    agenda = f"/soignants/demo-r1?vue=agenda&origin={origin}"
+    answer = await visitor.web.get(agenda)
+    assert answer.status_code == 303
+    begun = httpx.URL(answer.headers["location"])
+    assert (begun.path, begun.params["par"], begun.params["retour"]) == ("/auth/connexion", "psc", agenda)
+    back = await visitor.log_in("psc", back=agenda)
+    assert (back.status_code, back.headers["location"]) == (303, agenda)
+    assert (await visitor.web.get(agenda)).status_code == 404  # the base of this test holds nobody
+    stranger = visitor.another().web
+    assert (await stranger.get("/soignants/demo-r1?vue=agenda")).status_code == 404
 
 
 async def test_the_session_has_another_key_after_the_log_in(visitor: Visitor) -> None:
@@ -289,6 +307,8 @@ async def test_logging_out_ends_it_here_and_leads_to_the_provider(visitor: Visit
     session = await visitor.session()
     assert session is not None
     assert session.account is None
+    back = await visitor.web.get(at_the_provider.headers["location"])
+    assert back.headers["location"] == "/", "what the provider added is left behind"
     assert "Vous êtes déconnecté" in (await visitor.web.get("/")).text
     revived = await visitor.app.site.login._issuer.endpoints()
     with pytest.raises(Exception, match="invalid_grant"):

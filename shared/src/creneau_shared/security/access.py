@@ -23,6 +23,8 @@ class Known:
     people: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Patients (ids) whom they represent or are, and what they may do for them"""
     oneself: frozenset[str] = frozenset()
+    statements: Mapping[str, str] = field(default_factory=dict)
+    """Patient (id) → the RelatedPerson (id) by which they act for them"""
     practices: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Organizations (ids) for which they work, or that have delegated something to those"""
 
@@ -71,4 +73,11 @@ class AccessPolicy:
         practices = dict(known.practices)
         if principal.role in STAFF:
             practices |= dict.fromkeys(principal.organizations, MAY_ALL)
-        return Rights(principal, people, frozenset(oneself), practices, anonymous_read=self.anonymous_read)
+        return Rights(
+            principal,
+            people,
+            frozenset(oneself),
+            practices,
+            anonymous_read=self.anonymous_read,
+            statements=known.statements,
+        )

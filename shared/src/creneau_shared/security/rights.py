@@ -42,6 +42,8 @@ class Rights:
     """what they may do on behalf of which Organization (id)"""
     anonymous_read: bool = True
     """whether public information is open to callers without a token"""
+    statements: Mapping[str, str] = field(default_factory=dict)
+    """Patient (id) → the RelatedPerson (id) by which they act for them, where one states it"""
 
     @property
     def role(self) -> Role:

@@ -45,6 +45,7 @@ OPERATIONS: Mapping[str, OperationRow] = {
     "find": OperationRow(("Slot", "s"), "an appointment to ignore counts only if the caller may read it"),
     "find-care": OperationRow(("PractitionerRole", "s")),
     "suggest": OperationRow(("PractitionerRole", "s")),
+    "prefetch": OperationRow(("Slot", "s")),
     "soonest": OperationRow(("Slot", "s")),
     "hold": OperationRow(("Appointment", "c")),
     "book": OperationRow(

@@ -58,7 +58,7 @@ class AppointmentStore:
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> Stored:
         if _is_hold(context, resource):
-            stored, until = await self._handlers.hold(connection, context, resource, id_)
+            stored, until = await self._handlers.holding.begin(connection, context, resource, id_)
             context.answer["Expires"] = http_date(until)
             return stored
         return self._until(context, await self._handlers.create(connection, context, resource, id_))
@@ -81,11 +81,12 @@ class AppointmentStore:
             if resource["status"] != "cancelled":
                 raise ScopeUnfit(scope, "neither")
             changed = await self._series.cancel(connection, context, current, resource, scope)
+            context.besides.extend(stored for stored in changed if stored.id != current.id)
             return next(stored for stored in changed if stored.id == current.id)
         before = self._repository.stored_facts(current)
         resource = await self._meant(connection, context, current, resource)
         if _is_hold(context, resource) and not claims(before.status):
-            stored, until = await self._handlers.hold_stored(connection, context, current, resource)
+            stored, until = await self._handlers.holding.hold_on(connection, context, current, resource)
             context.answer["Expires"] = http_date(until)
             return stored
         return self._until(context, await self._handlers.change(connection, context, current, resource))

@@ -103,6 +103,13 @@ def all_have_accepted(appointment: Appointment) -> bool:
     return all(p.status == "accepted" for p in persons) and by_things
 
 
+def practice_has_accepted(appointment: Appointment) -> bool:
+    """Whether everybody of the practice who is required has accepted already, so that nobody is to be asked."""
+    theirs = [p for p in appointment.participants if _is_required(p) and p.type not in OF_PERSONS]
+    people = [p for p in theirs if p.type in (None, *_WHO_ANSWERS)]
+    return bool(theirs) and all(p.status == "accepted" for p in people or theirs)
+
+
 def agreed(appointment: Appointment) -> Appointment:
     """Booked: places, offers and devices are there as their practice is; who need not come is asked still."""
     people = tuple(

@@ -295,6 +295,8 @@ class SlotFact:
     """ids of the organisations whose agenda it is"""
     confirmed_by_practice: bool = False
     """whether its practice agrees to each booking of a patient"""
+    known_only: bool = False
+    """whether it is for patients whom the practice knows"""
     offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """what it is for, by element, as in `Appointment.visit`; an element that it does not have is missing"""
     fresh_until: datetime | None = None

@@ -106,8 +106,8 @@ def require_same_patient(before: Appointment, after: Appointment) -> None:
         raise OtherPatient()
 
 
-def require_cancellable(before: Appointment, now: datetime, *, by_patient: bool) -> None:
-    """A patient cancels what is to come; the past is the practice's to correct."""
+def require_to_come(before: Appointment, now: datetime, *, by_patient: bool) -> None:
+    """A patient cancels and moves what is to come; the past is the practice's to correct."""
     if by_patient and before.start is not None and before.start <= now:
         raise AlreadyStarted()
 

@@ -13,6 +13,28 @@ Actor = Literal["patient", "provider", "system"]
 
 
 @dataclass(frozen=True, slots=True)
+class ToldOccurrence:
+    """One of a series as it is once all of them have changed."""
+
+    appointment: str
+    start: datetime
+    end: datetime
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What several of a series are told as: by the event of one of them, `teller` (id), with all of them in order of time."""
+
+    series: str
+    teller: str
+    occurrences: tuple[ToldOccurrence, ...]
+
+    def has(self, appointment: str) -> bool:
+        return any(one.appointment == appointment for one in self.occurrences)
+
+
+@dataclass(frozen=True, slots=True)
 class AppointmentEvent:
     """One thing that happened to `appointment`, which is its state afterwards."""
 
@@ -26,3 +48,5 @@ class AppointmentEvent:
     """whether it is kept until then for the practice to answer"""
     owners: frozenset[str] | None = None
     """ids of the organisations whose appointment it is; None where the change did not have to know"""
+    together: Together | None = None
+    """with which others of its series it changed"""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from creneau_booking.domain.own_words import is_stated_unverified
 from creneau_shared.contact_points import mended
 
 INS_SYSTEMS = frozenset(f"urn:oid:1.2.250.1.213.1.4.{number}" for number in (8, 9, 10, 11))
@@ -27,6 +28,21 @@ def ins_of(patient: Mapping[str, Any] | None) -> frozenset[bytes]:
         _digest(identifier["system"], re.sub(r"[^0-9A-Z]", "", identifier["value"].upper())[:INS_CHARS])
         for identifier in patient.get("identifier", ())
         if identifier.get("system") in INS_SYSTEMS and identifier.get("value")
+    )
+
+
+def unverified_official_ins(patient: Mapping[str, Any]) -> int | None:
+    """Which identifier is an INS called official, though the identity is stated not to be validated (PROV, VIDE …): the
+    referential knows an INS only of a validated identity (french.md, check 6.7.14)."""
+    if not is_stated_unverified(patient):
+        return None
+    return next(
+        (
+            index
+            for index, identifier in enumerate(patient.get("identifier", ()))
+            if identifier.get("system") in INS_SYSTEMS and identifier.get("use") == "official"
+        ),
+        None,
     )
 
 

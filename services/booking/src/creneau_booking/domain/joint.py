@@ -102,6 +102,9 @@ class _Cover:
 
 
 def _around(anchor: FreeTime, covers: Sequence[_Cover], usable: Usable) -> Together | None:
+    answered = [cover.requirement for cover in covers if cover.requirement.rank(anchor.agenda) is not None]
+    if len(answered) < len(covers) and not any(anchor.agenda in one.own for one in answered):
+        return None  # another doctor's agenda says at which place that doctor is
     chosen = [anchor]
     ranks: list[int] = []
     for cover in covers:
@@ -126,9 +129,19 @@ def _around(anchor: FreeTime, covers: Sequence[_Cover], usable: Usable) -> Toget
         _, rank, best = min(fitting, key=lambda one: (one[0], one[1], one[2].slot))
         chosen.append(best)
         ranks.append(rank)
+    if any(_does_without(one, chosen, covers) for one in chosen):
+        return None  # what answers it all is found around its own slots
     order = sorted(chosen, key=lambda one: _first_answered(one, covers))
     return Together(
         anchor.start, tuple(ranks), tuple(o.slot for o in order), anchor.end, tuple(o.agenda for o in order)
+    )
+
+
+def _does_without(one: FreeTime, chosen: Sequence[FreeTime], covers: Sequence[_Cover]) -> bool:
+    """Whether the others of those who were chosen answer everything."""
+    others = [other for other in chosen if other is not one]
+    return bool(others) and all(
+        any(cover.requirement.rank(other.agenda) is not None for other in others) for cover in covers
     )
 
 

@@ -62,13 +62,21 @@ def require_reachable(before: Members | None, after: Members) -> None:
 
 def is_verified(patient: Members) -> bool:
     """Whether staff have put down that they verified the identity (identityStatus of FR Core)."""
-    return any(
-        part.get("valueCoding", {}).get("code") in VERIFIED or part.get("valueCode") in VERIFIED
-        for extension in patient.get("extension", ())
-        if extension.get("url") == RELIABILITY
-        for part in extension.get("extension", ())
-        if part.get("url") == "identityStatus"
-    )
+    return any(status in VERIFIED for status in _statuses(patient))
+
+
+def is_stated_unverified(patient: Members) -> bool:
+    """Whether a status of the identity is put down, and it is none of a verified one."""
+    return bool(statuses := list(_statuses(patient))) and not any(status in VERIFIED for status in statuses)
+
+
+def _statuses(patient: Members) -> Iterator[object]:
+    for extension in patient.get("extension", ()):
+        if extension.get("url") != RELIABILITY:
+            continue
+        for part in extension.get("extension", ()):
+            if part.get("url") == "identityStatus":
+                yield part.get("valueCode") or part.get("valueCoding", {}).get("code")
 
 
 def _others_changed(old: Members, new: Members) -> Iterator[str]:

@@ -63,7 +63,8 @@ RIGHTS: Mapping[str, Right] = {
     "description": Right(_UNTIL_BOOKED),
     "comment": Right(_LIVING, note="the patient's own words"),
     "cancelationReason": Right(
-        frozenset(), note="with `status` `cancelled`: a code of the list below, without text"
+        frozenset(),
+        note="with `status` `cancelled`: a code of the list below; a text is kept as a note to the practice",
     ),
     "meta.security": Right(
         _ASKING, note="the label `HIDDEN-FROM-PROXIES` and no other, by the person themselves; it stays"
@@ -76,7 +77,21 @@ HIDDEN_FROM_PROXIES = ("https://creneau.sante.fr/fhir/CodeSystem/confidentiality
 
 CANCELATION_SYSTEM = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 CANCELATION_REASONS: frozenset[str] = frozenset(
-    {"pat", "pat-cpp", "pat-fb", "pat-lt", "pat-mv", "pat-preg", "pat-swl", "oth-weath", "other"}
+    {
+        *(
+            "pat",
+            "pat-cpp",
+            "pat-crs",
+            "pat-fb",
+            "pat-lt",
+            "pat-mt",
+            "pat-mv",
+            "pat-preg",
+            "pat-swl",
+            "pat-ucp",
+        ),
+        *("oth-weath", "other"),
+    }
 )
 """The reasons for which a patient cancels; the others are the practice's to give."""
 

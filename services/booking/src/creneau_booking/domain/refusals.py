@@ -113,6 +113,16 @@ class RecurrenceUnread(Refusal):
 
 
 @dataclass(eq=False)
+class OccurrenceWithoutDay(Refusal):
+    """A series by the day of the month comes to a month that has no such day: which occurrence, and which day."""
+
+    number: int
+    year: int
+    month: int
+    day: int
+
+
+@dataclass(eq=False)
 class SeriesTooLong(Refusal):
     """More occurrences than may be booked at once."""
 
@@ -361,7 +371,7 @@ class OtherPatient(Refusal):
 
 @dataclass(eq=False)
 class AlreadyStarted(Refusal):
-    """A patient cancels what has begun."""
+    """A patient cancels or moves what has begun."""
 
 
 @dataclass(eq=False)
@@ -632,6 +642,13 @@ class AddressesUnreachable(Refusal):
     """E-mail addresses (indexes of Patient.telecom) at which nothing can arrive."""
 
     indexes: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class OfficialInsUnverified(Refusal):
+    """An INS (index of Patient.identifier) that is called official, of an identity that is stated not to be validated."""
+
+    index: int
 
 
 @dataclass(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -9,7 +10,12 @@ from itertools import count
 from typing import Literal
 
 from creneau_booking.domain.access_rules import local_instant
-from creneau_booking.domain.refusals import RecurrenceUnread, SeriesOffPattern, SeriesTooLong
+from creneau_booking.domain.refusals import (
+    OccurrenceWithoutDay,
+    RecurrenceUnread,
+    SeriesOffPattern,
+    SeriesTooLong,
+)
 
 Scope = Literal["this", "this-and-following", "all"]
 SCOPES: Mapping[Scope, tuple[str, ...]] = {
@@ -24,7 +30,7 @@ SCOPES: Mapping[Scope, tuple[str, ...]] = {
     "all": ("all", "series"),
 }
 """How much of its series a change is about, and how that may be said."""
-WEEK = timedelta(days=7)
+WEEK, DAY = timedelta(days=7), timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,29 @@ class SeriesLimits:
         return self.occurrences_per_patient_max if by_patient else self.occurrences_max
 
 
+LAST = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Monthly:
+    """On which day of a month: its number; or which one (1 to 4, LAST) of its `weekday`s (0: Monday). Of neither: the day of
+    the first occurrence."""
+
+    day: int | None = None
+    nth: int | None = None
+    weekday: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """How an appointment recurs: on days of the week (0: Monday; none: on its own) every so many weeks, as often as `count`
-    or up to `last`, or else on `dates`."""
+    """How an appointment recurs: on days of the week (0: Monday; none: on its own) every so many weeks, in months, or by days;
+    as often as `count` or up to `last`, or else on `dates`."""
 
     weekdays: frozenset[int] = frozenset()
     interval: int = 1
+    """of weeks, of months where `monthly` is said, or of days where `daily` is"""
+    monthly: Monthly | None = None
+    daily: bool = False
     count: int | None = None
     last: date | None = None
     dates: tuple[date, ...] = ()
@@ -60,8 +82,9 @@ def occurrences(
 ) -> list[tuple[int, datetime]]:
     """The number and the start of each occurrence of an appointment that starts at `start`, the first of them.
 
-    What is left out keeps its number. Refused when there is no end to it, when there are more than `most`, and when `start`
-    itself is on none of the days.
+    What is left out keeps its number. Refused when there is no end to it, when there are more than `most`, when `start`
+    itself is on none of the days, and when one is on a day that its month does not have: that one may be left out, and no
+    other day is taken for it.
     """
     zone = recurrence.zone or zone
     first = start.astimezone(zone)
@@ -72,11 +95,15 @@ def occurrences(
         if number == 1 and day != first.date():
             raise SeriesOffPattern(start)
         if (recurrence.count is not None and number > recurrence.count) or (
-            recurrence.last is not None and day > recurrence.last
+            recurrence.last is not None and (day.since if isinstance(day, _NoDay) else day) > recurrence.last
         ):
             break
         if len(found) == most:
             raise SeriesTooLong(most)
+        if isinstance(day, _NoDay):
+            if number in recurrence.numbers_left_out:
+                continue
+            raise OccurrenceWithoutDay(number, day.since.year, day.since.month, day.day)
         if day in recurrence.left_out or number in recurrence.numbers_left_out:
             if number == 1:
                 raise SeriesOffPattern(start)
@@ -85,9 +112,23 @@ def occurrences(
     return found
 
 
-def _days(recurrence: Recurrence, first: date) -> Iterator[date]:
+@dataclass(frozen=True, slots=True)
+class _NoDay:
+    """A month (its first day) without the day that is asked for."""
+
+    since: date
+    day: int
+
+
+def _days(recurrence: Recurrence, first: date) -> Iterator[date | _NoDay]:
     if recurrence.dates:
         yield from sorted({first, *recurrence.dates})
+        return
+    if recurrence.monthly is not None:
+        yield from _days_of_months(recurrence.monthly, recurrence.interval, first)
+        return
+    if recurrence.daily:
+        yield from (first + days * DAY for days in range(0, (date.max - first).days, recurrence.interval))
         return
     weekdays = sorted(recurrence.weekdays or {first.weekday()})
     monday = first - timedelta(days=first.weekday())
@@ -99,6 +140,25 @@ def _days(recurrence: Recurrence, first: date) -> Iterator[date]:
                 return
             if day >= first:
                 yield day
+
+
+def _days_of_months(monthly: Monthly, interval: int, first: date) -> Iterator[date | _NoDay]:
+    for months in count(0, interval):
+        years, month = divmod(first.month - 1 + months, 12)
+        if first.year + years >= date.max.year:
+            return
+        since = date(first.year + years, month + 1, 1)
+        length = monthrange(since.year, since.month)[1]
+        if monthly.nth is not None:
+            weekday = first.weekday() if monthly.weekday is None else monthly.weekday
+            days = [n for n in range(1, length + 1) if since.replace(day=n).weekday() == weekday]
+            day = days[monthly.nth - 1 if monthly.nth != LAST else LAST]
+        else:
+            day = monthly.day or first.day
+        if day > length:
+            yield _NoDay(since, day)
+        elif since.replace(day=day) >= first:
+            yield since.replace(day=day)
 
 
 def moved_alike(start: datetime, before: datetime, after: datetime, zone: tzinfo) -> datetime:

@@ -69,12 +69,13 @@ _ROWS = (
     _Row("cancel", (None, "proposed", "waitlist"), "cancelled", "none", None, by_patient=True),
     _Row(
         "cancel",
-        ("pending", "booked", "arrived", "checked-in"),
+        ("pending", "booked"),
         "cancelled",
         "gives back",
         "cancelled",
         by_patient=True,
     ),
+    _Row("cancel", ("arrived", "checked-in"), "cancelled", "gives back", "cancelled"),
     _Row("correct", (None, "proposed", "waitlist", "cancelled"), "entered-in-error", "none", None),
     _Row(
         "correct",

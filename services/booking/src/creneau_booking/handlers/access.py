@@ -10,7 +10,7 @@ from creneau_booking.domain.appointment import Appointment, SlotFact
 from creneau_booking.domain.quotas import Quotas, require_room_to_come
 from creneau_booking.domain.refusals import NotOpenToNewPatients, ReferralRequired
 from creneau_booking.storage.agenda_rules import births_of, rules_of_slots, standing_of, upcoming_of
-from creneau_booking.storage.known_patients import is_known
+from creneau_booking.storage.known_patients import known_at
 from creneau_booking.storage.patients import require_all, require_registered
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
@@ -42,10 +42,9 @@ async def require_bookable(
     demanded = [agenda.rules for agenda in agendas.values()]
     if any(r.referral_required for r in demanded) and not wanted.referred:
         raise ReferralRequired()
-    if any(r.known_patients_only for r in demanded):
-        owners = {owner for slot in slots for owner in slot.owners}
-        actors = {actor for slot in slots for actor in slot.actors}
-        if not await is_known(connection, patient, schedules, owners, actors, context.now):
+    if known_only := [slot for slot in slots if slot.known_only]:
+        known = (await known_at(connection, [id_], context.now))[id_]
+        if not all(known.takes(slot) for slot in known_only):
             raise NotOpenToNewPatients()
     for schedule, agenda in agendas.items():
         if agenda.rules.age is not None:

@@ -23,6 +23,7 @@ from creneau_booking.domain.refusals import (
 from creneau_booking.domain.status import claims
 from creneau_booking.handlers.access import require_changeable
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.telling import acting
 from creneau_booking.storage import belonging
 from creneau_booking.storage.agenda import schedules_of, slots_between
@@ -90,7 +91,10 @@ class Answering:
         if outcome.effect == "nothing":
             return current
         waits = hold is not None and hold.confirmation == "asked"
-        return await self._carry_out(connection, context, current, before, answer, outcome, waits=waits)
+        in_line = waits and hold is not None and hold.in_line_since is not None
+        return await self._carry_out(
+            connection, context, current, before, answer, outcome, waits=waits, in_line=in_line
+        )
 
     async def _carry_out(
         self,
@@ -102,10 +106,13 @@ class Answering:
         outcome: Outcome,
         *,
         waits: bool,
+        in_line: bool,
     ) -> Stored:
         after, resource = outcome.appointment, self._repository.resource(current)
         asks_until: datetime | None = None
         match outcome.effect:
+            case "cancel" if before.is_offer or in_line:
+                after = replace(before, status="waitlist")  # they keep their place in line
             case "cancel":
                 await self._require_cancellable(connection, context, before)
                 resource = _cancelled(resource, DECLINED_BY[answer.by_patient])
@@ -128,10 +135,12 @@ class Answering:
             agreed_by_all,
             current,
             said(after, resource),
-            move=outcome.effect == "move",
-            by=acting(context),
-            answered=after,
-            asks_until=asks_until,
+            Manner(
+                move=outcome.effect == "move",
+                by=acting(context),
+                answered=after,
+                asks_until=asks_until,
+            ),
         )
 
     async def _counts_for(self, connection: Connection, before: Appointment, actor: str) -> frozenset[str]:
@@ -166,7 +175,7 @@ class Answering:
     ) -> None:
         """A patient who declines what is booked cancels it, with all that stands against it."""
         if claims(before.status):
-            changes.require_cancellable(before, context.now, by_patient=context.patient_ids is not None)
+            changes.require_to_come(before, context.now, by_patient=context.patient_ids is not None)
             await require_changeable(connection, context, before)
         await self._handlers.word.hear_removal(connection, context, before)
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.closing import FreeTime
 from creneau_booking.storage.slots import SlotStore
@@ -82,4 +83,4 @@ class ClosureHandlers:
             others.append({"url": RESCHEDULE_REASON, "valueString": reason})
         if others:
             resource["extension"] = others
-        return await self._handlers.change(connection, context, current, resource, move=True)
+        return await self._handlers.change(connection, context, current, resource, Manner(move=True))

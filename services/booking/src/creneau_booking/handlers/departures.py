@@ -13,6 +13,7 @@ from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_booking.storage.availability.agendas import alone
+from creneau_booking.storage.holds import hold_of
 from creneau_booking.storage.upcoming import visits_with
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Stored, WriteContext
@@ -36,11 +37,18 @@ class Departures:
         return to_come
 
     async def cancel(self, connection: Connection, visits: Iterable[Stored], now: datetime) -> None:
-        """Cancel these visits, which are locked. Whoever was only offered one waits on."""
+        """Cancel these visits, which are locked. Whoever was only offered one, or waits for an answer to it, waits on."""
         context = WriteContext(now=now, by_service=True)
         for current in visits:
-            if self._repository.stored_facts(current).is_offer:
+            if await self._is_of_the_line(connection, current):
                 waiting = {**self._repository.resource(current), "status": "waitlist"}
                 await self._handlers.change(connection, context, current, waiting)
             else:
                 await self._handlers.withdraw(connection, context, current, by="provider")
+
+    async def _is_of_the_line(self, connection: Connection, current: Stored) -> bool:
+        facts = self._repository.stored_facts(current)
+        if facts.status != "pending" or facts.is_offer:
+            return facts.is_offer
+        hold = await hold_of(connection, current.id)
+        return hold is not None and hold.in_line_since is not None

@@ -75,9 +75,11 @@ class HoldExpiry:
         unanswered = held.confirmation == "asked"
         await give_back(connection, before.id, before.slots, now)
         await forget_hold(connection, before.id)
-        if before.is_offer:
-            after = await self.line.put_back(connection, context, held.stored, before)
-            await tell(connection, context, AppointmentEvent("hold-expired", after))
+        if before.is_offer or held.in_line_since is not None:
+            waited = replace(before, waiting_since=before.waiting_since or held.in_line_since)
+            after = await self.line.put_back(connection, context, held.stored, waited)
+            ended: EventKind = "cancelled" if unanswered else "hold-expired"
+            await tell(connection, context, AppointmentEvent(ended, after, awaits_practice=unanswered))
             await self.line.offer_freed(connection)
             return
         after = replace(before.cancelled(), version=held.stored.version + 1)

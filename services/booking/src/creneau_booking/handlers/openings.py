@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from creneau_booking.storage.availability.agendas import beside_others
-from creneau_booking.storage.openings import Made, OpeningStore, due
+from creneau_booking.storage.openings import DUE_CHANNEL, Made, OpeningStore, due
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
 from creneau_shared.logging import describe
@@ -32,6 +32,14 @@ class OpeningsJob:
         self._database = database
         self._openings = openings
         self._clock = clock
+        self._due_now = database.bells.of(DUE_CHANNEL)
+
+    async def run(self, stop: asyncio.Event, pause_s: float) -> None:
+        """Sweep whenever agendas become due, and after so many seconds whatever was heard, until `stop` is set."""
+        while not stop.is_set():
+            since = self._due_now.rung
+            await self.sweep(stop)
+            await self._due_now.wait(stop, pause_s, since=since)
 
     async def sweep(self, stop: asyncio.Event | None = None) -> int:
         """Make the slots of all agendas that are due; how many agendas."""

@@ -24,8 +24,10 @@ from creneau_booking.storage.agenda_rules import count_requests
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import Hold, holds_all
+from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.related import relatives_of, with_an_agenda
-from creneau_booking.storage.wishes import without_wishes
+from creneau_booking.storage.waiting import agendas_named
+from creneau_booking.storage.wishes import wish_of, without_wishes
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
@@ -63,9 +65,10 @@ class OwnWord:
     ) -> None:
         """Refuse a new appointment that is not the caller's to make, or one too many."""
         if context.patient_ids is None:
-            await self._require_actors(connection, context, wanted, None)
+            await self._require_actors(connection, context, wanted, None, said)
             return
-        patient_elements.require_sayable(without_wishes(said) if wanted.status == "waitlist" else said)
+        asks = wanted.status in ("waitlist", "proposed")
+        patient_elements.require_sayable(without_wishes(said) if asks else said)
         patient = participants.require_one_own_patient(wanted, context.patient_ids)
         await self._count(connection, context, patient, kind, wanted)
 
@@ -88,7 +91,7 @@ class OwnWord:
         said = patient_elements.keeping_meta(change.said_before, change.said)
         said = mapper.said(after.without_hold(), said)
         told_before, told = said_before, said
-        if phase == "request" and "waitlist" in (before.status, after.status):
+        if phase == "request":
             told_before, told = without_wishes(said_before), without_wishes(said)
         patient_elements.require_changeable(told_before, told, phase, moving=moving)
         await self._require_own_answers(connection, context, change, phase, moving=moving)
@@ -206,9 +209,15 @@ class OwnWord:
         return await relatives_of(connection, ids, named)
 
     async def _require_actors(
-        self, connection: Connection, context: WriteContext, after: Appointment, before: Appointment | None
+        self,
+        connection: Connection,
+        context: WriteContext,
+        after: Appointment,
+        before: Appointment | None,
+        said: Resource | None = None,
     ) -> None:
-        """Software that speaks for practices takes actors of theirs only."""
+        """Software that speaks for practices takes actors of theirs only. Whom they put on their waiting list may wait for
+        an agenda (in what is `said`) and nobody."""
         if context.organizations is None:
             return
         had = {p.reference for p in before.participants} if before is not None else set()
@@ -224,7 +233,19 @@ class OwnWord:
         participants.require_actors_known(after, actors.unknown)
         participants.require_actors_theirs(after, actors.foreign)
         if before is None and not after.slots:
-            participants.require_one_of_theirs(actors.theirs)
+            theirs = actors.theirs or await self._agendas_waited_for(connection, context, after, said or {})
+            participants.require_one_of_theirs(theirs)
+
+    async def _agendas_waited_for(
+        self, connection: Connection, context: WriteContext, after: Appointment, said: Resource
+    ) -> frozenset[str]:
+        """Of the agendas that are waited for, those of the caller's organizations."""
+        if after.status != "waitlist":
+            return frozenset()
+        named = wish_of(said, self._repository.base_url).agendas
+        terms = await agendas_named(connection, sorted(named)) if named else {}
+        own = context.organizations or frozenset()
+        return frozenset(id_ for id_, of in terms.items() if owners_among(of) & own)
 
     # -- answers ---------------------------------------------------------------------------------------------
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from creneau_booking.domain.identity import address_digest, addresses_of, ins_of
+from creneau_booking.domain.identity import address_digest, addresses_of, ins_of, unverified_official_ins
 from creneau_booking.domain.own_words import require_own_words, require_reachable
-from creneau_booking.domain.refusals import IdentityRegistered
+from creneau_booking.domain.refusals import IdentityRegistered, OfficialInsUnverified
 from creneau_booking.publishing import contact_event
 from creneau_booking.storage import identities
 from creneau_shared.database.pool import Connection, Database
@@ -52,8 +52,11 @@ async def patient_written(
     before: Resource | None,
     after: Resource,
 ) -> None:
-    """Conflict when another Patient holds the INS. Addresses that staff add are vouched for by them; what they only
-    write again stays what it was. Who logged in by a code has shown that they read what comes to the contact."""
+    """Unprocessable when an INS is called official of an identity that is not validated; Conflict when another Patient holds
+    it. Addresses that staff add are vouched for by them; what they only write again stays what it was. Who logged in by a
+    code has shown that they read what comes to the contact."""
+    if (index := unverified_official_ins(after)) is not None:
+        raise OfficialInsUnverified(index)
     await _hold_ins(connection, context, id_, before, after)
     added = addresses_of(after) - addresses_of(before)
     if not answers_for_addresses(context):

@@ -33,6 +33,7 @@ async def known(connection: Connection, principal: Principal, now: datetime) -> 
     return Known(
         people={link.patient: link.may for link in links},
         oneself=frozenset(link.patient for link in links if link.oneself),
+        statements={link.patient: link.related_person for link in links if link.related_person},
     )
 
 

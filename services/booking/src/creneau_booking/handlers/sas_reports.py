@@ -32,11 +32,12 @@ from creneau_booking.storage.sas_reports import (
 from creneau_booking.views.identifiers import person_number
 from creneau_booking.views.sas_appointment import (
     OPERATOR,
-    STATUSES,
     is_begun,
+    is_sos,
     operators_of,
     regulator_number,
     sas_appointment,
+    told_status,
 )
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Connection, Database
@@ -59,9 +60,9 @@ async def appointment_changed(
     connection: Connection, context: WriteContext, kind: ChangeKind, stored: Stored, resource: Resource | None
 ) -> None:
     """The hook of Appointment: what was made for somebody is noted, to be told of."""
-    if resource is None or not operators_of(resource) or resource.get("status") not in STATUSES:
+    if resource is None or not operators_of(resource) or told_status(resource) is None:
         return
-    new = is_begun(resource["status"])
+    new = is_begun(resource)
     await report_due(connection, stored.id, stored.version, context.now, new=new)
 
 
@@ -174,7 +175,7 @@ class SasReports:
         people = await people_named(connection, _ids(named, "Practitioner"), _ids(named, "PractitionerRole"))
         numbers = (person_number(loads(person).get("identifier", ())) for person in people)
         professional = next((number for number in numbers if number), None)
-        if professional is None:
+        if professional is None and not is_sos(appointment):
             return None
         return sas_appointment(appointment, regulator, professional, self._platform.system)
 

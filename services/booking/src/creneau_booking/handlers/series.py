@@ -14,6 +14,7 @@ from datetime import datetime
 
 from creneau_booking.domain import rules
 from creneau_booking.domain.appointment import Appointment, Occurrence
+from creneau_booking.domain.events import ToldOccurrence
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.domain.refusals import (
     OccurrenceRefused,
@@ -24,7 +25,10 @@ from creneau_booking.domain.refusals import (
 )
 from creneau_booking.domain.series import Scope, SeriesLimits, moved_alike, occurrences
 from creneau_booking.domain.status import ENDED, claims
-from creneau_booking.handlers.appointments import AppointmentHandlers, InSeries
+from creneau_booking.handlers.appointments import AppointmentHandlers
+from creneau_booking.handlers.in_series import InSeries
+from creneau_booking.handlers.manner import Manner
+from creneau_booking.handlers.telling import told_together
 from creneau_booking.storage import series_mapper as mapper
 from creneau_booking.storage.actions import account_key, await_account, patient_key
 from creneau_booking.storage.appointments import AppointmentRepository
@@ -77,6 +81,11 @@ class _Planned:
     number: int
     where: str
     itself: bool
+    time: tuple[datetime, datetime] | None = None
+    """when it is, by what it says or by its slots"""
+
+    def told(self, appointment: str, sequence: int) -> list[ToldOccurrence]:
+        return [ToldOccurrence(appointment, *self.time, sequence)] if self.time is not None else []
 
     def refused(self, total: int, refusal: Refusal) -> OccurrenceRefused:
         return OccurrenceRefused(self.number, total, self.facts.start, self.where, self.itself, refusal)
@@ -144,14 +153,18 @@ class Series:
         planned = await self._planned(connection, context, wanted)
         await self._lock(connection, context, [one.facts for one in planned])
         series, taken, until = new_id(), list[Stored](), None
-        for one in planned:
+        ids = [first_id or new_id(), *(new_id() for _ in planned[1:])]
+        told = [t for one, id_ in zip(planned, ids, strict=True) for t in one.told(id_, 0)]
+        for one, own_id in zip(planned, ids, strict=True):
             place = InSeries(
                 Occurrence(series, one.number, taken[0].id if taken else None, None if taken else template),
                 tuple(stored.id for stored in taken),
             )
-            with _naming(one, len(planned)):
+            with _naming(one, len(planned)), told_together(series, told):
                 if hold:
-                    stored, until = await self._handlers.hold(connection, context, one.resource, place=place)
+                    stored, until = await self._handlers.holding.begin(
+                        connection, context, one.resource, place=place
+                    )
                 else:
                     stored = await self._handlers.create(
                         connection,
@@ -159,7 +172,7 @@ class Series:
                         one.resource,
                         place=place,
                         replaces=None if taken else replaces,
-                        own_id=None if taken else first_id,
+                        own_id=own_id,
                     )
             taken.append(stored)
         await keep_series(
@@ -182,17 +195,23 @@ class Series:
                 ) from refusal
             facts = self._repository.facts(resource)
             found.append((resource, facts, one))
-        starts = {
-            slot.id: slot.start
-            for slot in await slots_named(connection, [s for _, f, _ in found for s in f.slots])
+        named = {
+            slot.id: slot for slot in await slots_named(connection, [s for _, f, _ in found for s in f.slots])
         }
 
-        def start(facts: Appointment) -> datetime | None:
-            return facts.start or min((starts[slot] for slot in facts.slots if slot in starts), default=None)
+        def time(facts: Appointment) -> tuple[datetime, datetime] | None:
+            own = [named[slot] for slot in facts.slots if slot in named]
+            start = facts.start or min((slot.start for slot in own), default=None)
+            end = facts.end or max((slot.until for slot in own), default=None)
+            return (start, end) if start is not None and end is not None else None
 
-        found.sort(key=lambda each: (start(each[1]) is None, start(each[1]), each[1].slots))
+        def order(facts: Appointment) -> tuple[bool, object, tuple[str, ...]]:
+            when = time(facts)
+            return (when is None, when[0] if when else None, facts.slots)
+
+        found.sort(key=lambda each: order(each[1]))
         return [
-            _Planned(resource, facts, one.number or index, one.where, one.itself)
+            _Planned(resource, facts, one.number or index, one.where, one.itself, time(facts))
             for index, (resource, facts, one) in enumerate(found, 1)
         ]
 
@@ -260,12 +279,20 @@ class Series:
         before = [self._repository.stored_facts(member) for _, member in members]
         await self._lock(connection, context, (), before)
         changed = []
+        # What waits for its practice is told otherwise, or not at all.
+        told = [
+            ToldOccurrence(f.id, f.start, f.end, f.version)
+            for f in before
+            if f.start is not None and f.end is not None and (book or f.status == "booked")
+        ]
+        series = next((f.occurrence.series for f in before if f.occurrence is not None), None)
         for (number, member), facts in zip(members, before, strict=True):
             own = resource if member.id == current.id else {**self._repository.resource(member), **said}
-            with _naming(_Planned(own, facts, number, f"Appointment/{member.id}", False), len(members)):
+            planned = _Planned(own, facts, number, f"Appointment/{member.id}", False)
+            with _naming(planned, len(members)), told_together(series, told):
                 changed.append(
                     await self._handlers.change(
-                        connection, context, member, own, book=book, note=note, with_series=True
+                        connection, context, member, own, Manner(book=book, note=note, with_series=True)
                     )
                 )
         return changed
@@ -297,16 +324,24 @@ class Series:
                 except Refusal as refusal:
                     raise OccurrenceRefused(number, len(members), moment, where, False, refusal) from refusal
                 own = _moved(self._repository.resource(member), resource, moment, pattern, ids)
-            planned.append((member, _Planned(own, self._repository.facts(own), number, where, False)))
+            when = (moment, moment + (pattern.until - pattern.start))
+            planned.append((member, _Planned(own, self._repository.facts(own), number, where, False, when)))
         had = [self._repository.stored_facts(member) for member, _ in planned]
         await self._lock(connection, context, [one.facts for _, one in planned], had)
         # Where one goes another may be, until it has gone itself.
         planned.sort(key=lambda each: each[1].number, reverse=start > before.start)
         moved: list[tuple[int, Stored]] = []
+        series = before.occurrence.series if before.occurrence is not None else None
+        was_booked = {facts.id for facts in had if facts.status == "booked"}
+        told = [t for m, one in planned if m.id in was_booked for t in one.told(m.id, m.version)]
         for member, one in planned:
-            with _naming(one, len(planned)):
+            with _naming(one, len(planned)), told_together(series, told):
                 stored = await self._handlers.change(
-                    connection, context, member, one.resource, move=True, with_series=scope == "all"
+                    connection,
+                    context,
+                    member,
+                    one.resource,
+                    Manner(move=True, with_series=scope == "all"),
                 )
             moved.append((one.number, stored))
         return [stored for _, stored in sorted(moved, key=lambda each: each[0])]

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 
 from creneau_booking.domain.appointment import Appointment
-from creneau_booking.domain.events import Actor, AppointmentEvent
+from creneau_booking.domain.events import Actor, AppointmentEvent, Together, ToldOccurrence
 from creneau_booking.domain.rehearsal import is_rehearsal
+from creneau_booking.domain.transitions import EventKind
 from creneau_booking.publishing import appointment_event
 from creneau_booking.storage.agenda import schedules_of
 from creneau_booking.storage.ownership import owners_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.messaging.outbox import append
+
+TOLD_TOGETHER: frozenset[EventKind] = frozenset({"booked", "moved", "cancelled"})
+_together: ContextVar[Together | None] = ContextVar("several of a series change", default=None)
+
+
+@contextmanager
+def told_together(series: str | None, occurrences: Sequence[ToldOccurrence]) -> Iterator[None]:
+    """What happens to these of a series within is told as one, by the event of the first; of a single one as ever."""
+    in_order = sorted(occurrences, key=lambda one: (one.start, one.appointment))
+    several = series is not None and len(in_order) > 1
+    token = _together.set(
+        Together(series, in_order[0].appointment, tuple(in_order)) if several and series is not None else None
+    )
+    try:
+        yield
+    finally:
+        _together.reset(token)
 
 
 async def tell(
@@ -29,7 +50,9 @@ async def tell(
         event = replace(event, schedules=await schedules_of(connection, event.appointment.slots))
     if event.owners is None:
         event = replace(event, owners=await owners_of(connection, event.appointment.id))
-    after = event.appointment
+    after, together = event.appointment, _together.get()
+    if together is not None and event.kind in TOLD_TOGETHER and together.has(after.id):
+        event = replace(event, together=together)
     if before is not None and (after.start is None or after.end is None):
         event = replace(event, appointment=replace(after, start=before.start, end=before.end))
     await append(connection, [appointment_event(event, context.correlation_id)])

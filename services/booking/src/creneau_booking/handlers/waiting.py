@@ -76,9 +76,10 @@ class WaitingList:
         after: Appointment,
         said_before: Resource,
         resource: Resource,
+        in_line_since: datetime | None = None,
     ) -> Appointment:
         """What a changed appointment is to the line: since when it waits. Another agenda, professional, place or speciality
-        is another line, at whose end it stands."""
+        is another line, at whose end it stands. `in_line_since`: of one that was accepted and waits for its practice."""
         if after.status == "pending" == before.status:
             asks = after.confirmation == "asked"
             return replace(after, waiting_since=None if asks else before.waiting_since)
@@ -87,12 +88,13 @@ class WaitingList:
         if after.replaces != before.replaces:
             await self._require_own_replaced(connection, after)
         wish = wish_of(resource, self._repository.base_url)
-        if before.waiting_since is None:
+        since = before.waiting_since or in_line_since
+        if since is None:
             return replace(after, waiting_since=context.now)
         same = before.status == "pending" or (
             wish.place_in_line == wish_of(said_before, self._repository.base_url).place_in_line
         )
-        return replace(after, waiting_since=before.waiting_since if same else context.now)
+        return replace(after, waiting_since=since if same else context.now)
 
     async def wish_again(self, connection: Connection, offered: Resource, id_: str) -> Resource:
         """What an Appointment says once what was offered to it is not: what it said before."""
@@ -101,6 +103,11 @@ class WaitingList:
             return {**offered, "status": "waitlist"}
         rest = {name: value for name, value in offered.items() if name not in OF_THE_OFFER}
         return {**rest, **wish, "status": "waitlist"}
+
+    async def left(self, connection: Connection, after: Appointment) -> None:
+        """Of one that was accepted and waited for its practice: it waits no more, unless it goes on asking or is back."""
+        if after.status not in ("pending", "waitlist"):
+            await storage.leave_line(connection, after.id)
 
     async def put_back(
         self, connection: Connection, context: WriteContext, current: Stored, before: Appointment

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from creneau_booking.handlers.departures import Departures
-from creneau_booking.storage.agenda_rules import INHERITED, actor_changed
+from creneau_booking.storage.agenda_rules import INHERITED, actor_changed, place_said
 from creneau_booking.storage.availability.agendas import actor_stated, is_gone
 from creneau_booking.storage.openings import actor_of_openings
 from creneau_booking.storage.ownership import BELONGING_TYPES, actor_known
@@ -20,6 +20,7 @@ from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.search.layout import table_name
 from creneau_shared.fhir.storage.replica import ReplicaStore
 from creneau_shared.fhir.storage.store import Stored
+from creneau_shared.fhir.zones import stated_zone
 from creneau_shared.messaging.consumer import Handler
 from creneau_shared.messaging.events import ReceivedEvent
 from creneau_shared.messaging.rebuild import Replica
@@ -64,15 +65,19 @@ class DirectoryReplica:
         await self._stores[resource_type].forget(connection, id_)
         await self._follow(connection, key, self._clock.now(), was_gone=was_gone)
 
-    async def _follow(self, connection: Connection, key: str, now: datetime, *, was_gone: bool) -> None:
-        """The agendas follow what is known of an actor now."""
+    async def _follow(
+        self, connection: Connection, key: str, now: datetime, *, was_gone: bool, states_zone: bool = False
+    ) -> None:
+        """The agendas follow what is known of an actor now. `states_zone`: it says by which clock it lives."""
         resource_type = key.partition("/")[0]
         if resource_type in BELONGING_TYPES:
             await actor_known(connection, key)
         if resource_type in INHERITED:
             await actor_changed(connection, key)
+        if resource_type in ("Location", "PractitionerRole") or states_zone:
+            await place_said(connection, key)
         await actor_stated(connection, key, now, was_gone=was_gone)
-        await actor_of_openings(connection, key, now)
+        await actor_of_openings(connection, key, now, states_zone=states_zone)
 
     async def apply(self, connection: Connection, event: ReceivedEvent) -> None:
         """Store the resource as it is now, or forget it when the event is a tombstone."""
@@ -82,12 +87,15 @@ class DirectoryReplica:
             return
         now = self._clock.now()
         visits: tuple[Stored, ...] = ()
+        states_zone = False
         was_gone = await is_gone(connection, event.key)
         if event.raw is None:
             visits = await self._departures.foresee(connection, event.key, now)
             await store.forget(connection, id_)
         else:
             # Read anew rather than from `data`, so that decimals stay as they were written.
-            await store.apply(connection, loads(event.raw)["resource"])
-        await self._follow(connection, event.key, now, was_gone=was_gone)
+            resource = loads(event.raw)["resource"]
+            await store.apply(connection, resource)
+            states_zone = stated_zone(resource) is not None
+        await self._follow(connection, event.key, now, was_gone=was_gone, states_zone=states_zone)
         await self._departures.cancel(connection, visits, now)

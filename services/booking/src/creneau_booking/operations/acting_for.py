@@ -19,7 +19,7 @@ DEFINITION = operation_definition(
     "acting-for",
     "For whom this account acts",
     "Each Patient for whom the caller's account acts at this moment, whether that is the person themselves, and what the"
-    " account may do for them: see, book, cancel, register, manage.",
+    " account may do for them: see, book, cancel, register, manage; and the RelatedPerson by which it acts.",
     [
         parameter(
             "person",
@@ -30,6 +30,7 @@ DEFINITION = operation_definition(
                 parameter("patient", "Reference", use="out", minimum=1),
                 parameter("oneself", "boolean", use="out", minimum=1),
                 parameter("may", "code", use="out", maximum="*"),
+                parameter("by", "Reference", use="out"),
             ],
         ),
     ],
@@ -48,19 +49,21 @@ class ActingForOperation:
     async def handle(self, call: OperationCall) -> Answer:
         rights = call.request.access(TYPE, "r").rights
         people = [
-            _person(id_, id_ in rights.oneself, rights.people[id_])
+            _person(id_, id_ in rights.oneself, rights.people[id_], rights.statements.get(id_))
             for id_ in sorted(rights.people, key=lambda id_: (id_ not in rights.oneself, id_))
         ]
         answer = {"resourceType": "Parameters", **({"parameter": people} if people else {})}
         return Answer(200, dumps(answer))
 
 
-def _person(id_: str, oneself: bool, may: frozenset[str]) -> dict[str, Any]:
+def _person(id_: str, oneself: bool, may: frozenset[str], statement: str | None) -> dict[str, Any]:
+    by = {"name": "by", "valueReference": {"reference": f"RelatedPerson/{statement}"}}
     return {
         "name": "person",
         "part": [
             {"name": "patient", "valueReference": {"reference": f"Patient/{id_}"}},
             {"name": "oneself", "valueBoolean": oneself},
             *({"name": "may", "valueCode": code} for code in sorted(may)),
+            *([by] if statement else []),
         ],
     }

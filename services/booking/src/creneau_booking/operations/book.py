@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.transitions import BOOKABLE
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import (
     Desk,
@@ -34,11 +36,13 @@ from creneau_booking.operations.subject import (
     patients_of,
     require_a_patient,
     subject_of,
+    with_contained_slots,
     with_patients,
 )
 from creneau_booking.storage.agenda import slots_between
 from creneau_booking.storage.appointment_mapper import said
 from creneau_shared.errors import BadRequest, Conflict, Unprocessable
+from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
@@ -80,7 +84,7 @@ class BookOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare=BARE)
+        given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
         try:
             return await in_transaction(call, self._desk, "c", lambda session: self._book(session, given))
         except Conflict as conflict:
@@ -159,7 +163,9 @@ class BookOperation:
         repository = self._desk.repository
         if sent is None or checked(sent)["status"] in ("proposed", "pending"):
             resource = with_patients(repository.resource(current), patients)
-            resource = {**_commented(resource, given), "status": "booked"}
+            before = repository.stored_facts(current)
+            resource = await self._at_another_time(session, _commented(resource, given), sent, before)
+            resource = {**resource, "status": "booked"}
         else:
             resource = {**sent, "id": current.id}
         resource = checked(resource)
@@ -168,8 +174,29 @@ class BookOperation:
         session.require_own(resource)
         move = resource["status"] != "cancelled"
         return await self._desk.handlers.change(
-            session.connection, session.context, current, resource, move=move, book=True, replaces=replaced
+            session.connection,
+            session.context,
+            current,
+            resource,
+            Manner(move=move, book=True, replaces=replaced),
         )
+
+    async def _at_another_time(
+        self, session: Session, stored: Resource, sent: Resource | None, before: Appointment
+    ) -> Resource:
+        """The stored resource, in the slots and at the time for which one of its id asks (ISiK: an update in place)."""
+        if sent is None:
+            return stored
+        wanted = self._desk.repository.facts(sent)
+        to_slots = bool(wanted.slots) and set(wanted.slots) != set(before.slots)
+        to_time = wanted.start is not None and (wanted.start, wanted.end) != (before.start, before.end)
+        if not to_slots and not to_time:
+            return stored
+        found = [await self._desk.slots.read(session.connection, id_) for id_ in wanted.slots]
+        slots = [loads(one.content) for one in found if one is not None and one.content is not None]
+        times = {"start": slots[0]["start"], "end": slots[-1]["end"]} if slots else {}
+        named: Resource = {name: sent[name] for name in ("slot", "start", "end") if name in sent}
+        return {**stored, **times, **named}
 
     async def _new_resource(
         self, session: Session, subject: Subject, patients: list[Resource], given: OperationInput
@@ -211,7 +238,7 @@ class BookOperation:
         current = await session.locked(id_)
         resource = {**self._desk.repository.resource(current), "status": "cancelled"}
         stored = await self._desk.handlers.change(
-            session.connection, session.context, current, resource, replaced_by=by
+            session.connection, session.context, current, resource, Manner(replaced_by=by)
         )
         await session.call.service.audit(session.connection, session.call.request, "U", stored)
         return stored.id

@@ -10,11 +10,12 @@ from creneau_booking.api.patients import PatientStore
 from creneau_booking.handlers.appointments import AppointmentHandlers
 from creneau_booking.handlers.series import Series
 from creneau_booking.storage.appointments import AppointmentRepository
+from creneau_booking.storage.patients import is_born_and_named_as, with_identifiers
 from creneau_booking.storage.slots import SlotStore
 from creneau_shared.clock import shown
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Gone, Issue, NotFound, Unprocessable
-from creneau_shared.fhir.json import dumps
+from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.outcome import operation_outcome
 from creneau_shared.fhir.rest.exchange import Answer, http_date
 from creneau_shared.fhir.rest.idempotency import remember, remembered
@@ -64,8 +65,9 @@ class Session:
         return True
 
     async def registered(self, patient: Resource) -> Resource:
-        """A reference to a Patient that the call brings as a resource: the one of that id where the caller may see it,
-        else a new one. Unprocessable for a person's own account, which registers (POST Patient) before it books."""
+        """A reference to a Patient that the call brings as a resource: the one of that id, or with one of those identifiers,
+        where the caller may see it, else a new one. Unprocessable for a person's own account, which registers (POST Patient)
+        before it books, unless it brings one of its own again."""
         id_ = patient.get("id")
         if isinstance(id_, str):
             access = self.call.request.access("Patient", "r")
@@ -74,6 +76,9 @@ class Session:
                 return {"reference": f"Patient/{id_}"}
             except (NotFound, Gone):
                 pass
+        known = await self._known(patient)
+        if known is not None:
+            return {"reference": f"Patient/{known}"}
         if self.access.patient_ids is not None:
             raise Unprocessable(
                 "Inscrivez d'abord cette personne (POST Patient), puis donnez sa référence (patient-reference).",
@@ -86,6 +91,24 @@ class Session:
         stored = await self.desk.patients.create(self.connection, context, patient)
         await self.call.service.audit(self.connection, self.call.request, "C", stored)
         return {"reference": f"Patient/{stored.id}"}
+
+    async def _known(self, patient: Resource) -> str | None:
+        """The one Patient (id) whom the caller sees and who is meant: of a person's own account by name and birth, else by
+        identifier."""
+        access = self.call.request.access("Patient", "r")
+        if access.patient_ids is not None:
+            found = sorted(access.patient_ids)
+        else:
+            found = await with_identifiers(self.connection, patient.get("identifier", ()))
+        same = []
+        for id_ in found:
+            try:
+                stored = await read_current(self.connection, self.desk.patients, access, id_)
+            except (NotFound, Gone):
+                continue
+            if access.patient_ids is None or is_born_and_named_as(patient, loads(stored.content or b"{}")):
+                same.append(id_)
+        return same[0] if len(same) == 1 else None
 
     def own_patients(self, named: list[Resource]) -> list[Resource]:
         """The patients whom the call names or, when it names none, the one whom the caller can only mean."""
@@ -138,6 +161,8 @@ async def answer_with(
     service = session.call.service
     action = "C" if created else "U"
     await service.audit(session.connection, session.call.request, action, stored)
+    for other in session.context.besides:
+        await service.audit(session.connection, session.call.request, "U", other)
     extra = {**(headers or {}), "Location": service.location(stored)}
     undecided = stored.id in session.context.undecided
     if undecided:

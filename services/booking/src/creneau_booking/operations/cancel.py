@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from creneau_booking.domain.appointment import CANCELLATION_REASONS
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
@@ -19,6 +21,7 @@ from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
+from creneau_shared.fhir.terminology import display
 
 REASONS = ("reason", "cancelation-reason", "cancellation-reason", "cancelationReason")
 NOTES = ("comment", "note")
@@ -65,10 +68,6 @@ class CancelOperation:
             stored = await self._desk.handlers.change(session.connection, session.context, current, refused)
             return await answer_with(session, stored, created=False, wants_bundle=False)
         reason, note = _reason(given), _note(given)
-        if session.access.patient_ids is not None and reason and "text" in reason:
-            # Of a patient's reason only the code is kept as such; their words are for whoever reads them.
-            note = note or str(reason["text"])
-            reason = {name: value for name, value in reason.items() if name != "text"}
         named = {"cancelationReason": reason} if reason else {}
         resource = checked({**resource, **named, "status": "cancelled"})
         if scope != "this":
@@ -77,7 +76,7 @@ class CancelOperation:
             )
             return await answer_with_series(session, Taken(tuple(cancelled)), created=False)
         stored = await self._desk.handlers.change(
-            session.connection, session.context, current, resource, note=note
+            session.connection, session.context, current, resource, Manner(note=note)
         )
         return await answer_with(session, stored, created=False, wants_bundle=False)
 
@@ -86,13 +85,23 @@ def _reason(given: OperationInput) -> Resource | None:
     """Why, as a CodeableConcept: a Coding, a code or words are understood as one."""
     said = given.first(*REASONS)
     if isinstance(said, dict):
-        return dict(said) if {"coding", "text"} & set(said) else {"coding": [said]}
+        concept = dict(said) if {"coding", "text"} & set(said) else {"coding": [said]}
+        if "coding" in concept:
+            concept["coding"] = [_with_system(coding) for coding in concept["coding"]]
+        return concept
     if not isinstance(said, str) or not said.strip():
         return None
     system, bar, code = said.partition("|")
     if bar:
         return {"coding": [{"system": system, "code": code}]}
-    return {"text": said}
+    coding = _with_system({"code": said})
+    return {"coding": [coding]} if "system" in coding else {"text": said}
+
+
+def _with_system(coding: Resource) -> Resource:
+    """A code that says of no system which it is of, where it is one of the reasons that there are."""
+    known = "system" not in coding and display(CANCELLATION_REASONS, str(coding.get("code"))) is not None
+    return {"system": CANCELLATION_REASONS, **coding} if known else coding
 
 
 def _note(given: OperationInput) -> str | None:

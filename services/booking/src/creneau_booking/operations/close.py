@@ -168,7 +168,7 @@ class CloseOperation:
         """The absence does not come about: what the agenda states holds again in that time."""
         if not confirmed or current.content is None:
             return
-        await reopen(connection, closure.schedule, closure.period)
+        await reopen(connection, closure.schedule, closure.period, call.request.now)
         await self._openings.stated(connection, closure.schedule, loads(current.content), call.request.now)
         await call.service.audit(connection, call.request, "E", current)
 

@@ -1,11 +1,13 @@
 """`Appointment/$confirm`: the practice agrees to what waits for it (Medplum; ISiK's manual confirmation).
 
 A patient confirms nothing but a hold of their own, which is `$book`. What is booked already stays as it is: whoever did not
-hear our answer asks again.
+hear our answer asks again. Of what the waiting list offers it is the practice's word alone, ahead of the person's: once they
+accept it is booked, and nobody is asked again.
 """
 
 from __future__ import annotations
 
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.operations.booking import Desk, Session, answer_with, checked, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.subject import id_of_subject
@@ -45,8 +47,13 @@ class ConfirmOperation:
         resource = repository.resource(current)
         if resource["status"] == "booked":
             return await answer_with(session, current, created=False, wants_bundle=False)
+        facts = repository.stored_facts(current)
+        if facts.is_offer and session.access.patient_ids is None:
+            agreed = await self._desk.handlers.agree(session.connection, session.context, current, facts)
+            if agreed is not None:
+                return await answer_with(session, agreed, created=False, wants_bundle=False)
         resource = checked({**resource, "status": "booked"})
         stored = await self._desk.handlers.change(
-            session.connection, session.context, current, resource, book=True
+            session.connection, session.context, current, resource, Manner(book=True)
         )
         return await answer_with(session, stored, created=False, wants_bundle=False)

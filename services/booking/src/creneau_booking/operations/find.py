@@ -18,6 +18,7 @@ from creneau_booking.operations.agenda_remarks import remark, remarks_on
 from creneau_booking.operations.consumers import consumer_for, named_patients
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.find_query import (
+    ACTORS,
     PATIENTS,
     SERVICE,
     identifier_of,
@@ -27,8 +28,9 @@ from creneau_booking.operations.find_query import (
 )
 from creneau_booking.operations.find_together import Common, TogetherSearch, proposal_of, with_series
 from creneau_booking.operations.references import id_of
-from creneau_booking.operations.services import of_services
+from creneau_booking.operations.services import conditions_of
 from creneau_booking.operations.soonest_query import CURSORS, pairs_of
+from creneau_booking.operations.unknown_names import known_names, unknown_names
 from creneau_booking.storage.agenda import actors_of_schedules
 from creneau_booking.storage.candidates import Period
 from creneau_booking.storage.joint_agendas import visits_of, zones_of
@@ -102,6 +104,11 @@ DEFINITION = operation_definition(
 )
 
 
+KNOWN = known_names(
+    DEFINITION, *(name for names in ACTORS for name in names), *PATIENTS, "week-interval", "joint", *CURSORS
+)
+
+
 class FindOperation:
     """`$find` over the slots of this service."""
 
@@ -144,7 +151,9 @@ class FindOperation:
                 page = await self._together(connection, asked, catalog, visits or [])
             else:
                 page = await self._slots(connection, asked, catalog)
-            remarks = [] if page.proposals else await _why_nothing(connection, asked)
+            remarks = [*unknown_names(given, KNOWN, "$find")]
+            if asked.count and not page.proposals:
+                remarks += await _why_nothing(connection, asked)
             judged = named_patients(given) & (asked.access.patient_ids or frozenset())
             if judged:  # the practices' rules looked at their age and appointments
                 await service.auditor.record(connection, request, Event("E", "Appointment", patients=judged))
@@ -159,10 +168,10 @@ class FindOperation:
         if asked.cursor:
             pairs.append((CURSOR_PARAMETER, asked.cursor))
         wanted = searching.parse(service, request, "Slot", pairs, strict=True)
-        conditions = await of_services(connection, service, request, asked.given)
+        conditions = await conditions_of(connection, service, request, asked.given)
         wanted = replace(
             wanted,
-            conditions=(*wanted.conditions, _to_come(request.now), *conditions),
+            conditions=(*wanted.conditions, to_come(request.now), *conditions),
             count=asked.count,
             limits=Limits(total_counted_max=TOTAL_MAX),
         )
@@ -188,7 +197,10 @@ class FindOperation:
             catalog,
             searching.scope_of(asked.access),
             asked.given,
-            conditions=(*await of_services(connection, service, request, asked.given), _to_come(request.now)),
+            conditions=(
+                *await conditions_of(connection, service, request, asked.given),
+                to_come(request.now),
+            ),
             bookable=asked.access.patient_ids is not None,
             gathered_max=self._gathered_max,
         )
@@ -202,7 +214,7 @@ class FindOperation:
             ]
         shown = found[: asked.count]
         cursor = None
-        if len(found) > len(shown):
+        if shown and len(found) > len(shown):
             last = shown[-1][0]
             said = dumps([list(last.ranks), list(last.slots)]).decode()
             cursor = service.cursors.encode(Cursor(RowPlace((last.start, said))), digest)
@@ -227,22 +239,8 @@ class FindOperation:
         return proposal_of(one, common, patients)
 
     def _window(self, given: OperationInput) -> tuple[datetime, datetime]:
-        start, end = (_moment(given, name) for name in ("start", "end"))
-        if end[1] <= start[0]:
-            raise Unprocessable(
-                "La fin de la période cherchée doit suivre son début.",
-                "The searched period must end after it starts.",
-                expression="Parameters.parameter.where(name='end')",
-                details_code="window-order",
-            )
-        if end[1] - start[0] > timedelta(days=self._window_days_max):
-            raise Unprocessable(
-                f"La période cherchée dépasse {self._window_days_max} jours ; raccourcissez-la.",
-                f"The searched period is longer than {self._window_days_max} days; shorten it.",
-                code="too-costly",
-                expression="Parameters.parameter.where(name='end')",
-                details_code="window-too-long",
-            )
+        start, end = (moment_of(given, name, "$find") for name in ("start", "end"))
+        require_window(start[0], end[1], self._window_days_max)
         return start[0], end[1]
 
 
@@ -312,7 +310,7 @@ def _place(cursor: Cursor) -> tuple[datetime, tuple[int, ...], tuple[str, ...]]:
     return start, tuple(ranks), tuple(slots)
 
 
-def _to_come(now: datetime) -> Clause:
+def to_come(now: datetime) -> Clause:
     """Condition: the slot has not begun."""
     moment = DateValue("ge", now, now + timedelta(microseconds=1))
     return Clause(parameters_of("Slot")["start"], None, ((moment,),))
@@ -322,13 +320,16 @@ async def _why_nothing(connection: Connection, asked: _Asked) -> list[Issue]:
     """Of each of a few who are named: why nothing is proposed."""
     named = [one for one in named_in(asked.given) if one.kind != "Device"]
     logical = await identified(
-        connection, [(n.kind, token) for n in named for r in n.references if (token := identifier_of(r))]
+        connection,
+        [(n.kind_of(r), token) for n in named for r in n.references if (token := identifier_of(r))],
     )
     references = [
-        f"{one.kind}/{id_}"
+        f"{one.kind_of(r)}/{id_}"
         for one in named
         for r in one.references
-        for id_ in ([id_of(r)] if not identifier_of(r) else logical.get((one.kind, identifier_of(r)), ()))
+        for id_ in (
+            [id_of(r)] if not identifier_of(r) else logical.get((one.kind_of(r), identifier_of(r)), ())
+        )
     ]
     if not references:
         return [remark("agenda-not-connected" if named else "no-free-slot")]
@@ -370,12 +371,13 @@ async def _ignored(connection: Connection, call: OperationCall, given: Operation
     return id_ if seen else None
 
 
-def _moment(given: OperationInput, name: str) -> tuple[datetime, datetime]:
+def moment_of(given: OperationInput, name: str, operation: str) -> tuple[datetime, datetime]:
+    """The interval that a date parameter means; BadRequest when it is missing or cannot be read."""
     value = given.first(name)
     if not isinstance(value, str) or not value:
         raise BadRequest(
-            f"$find a besoin de « {name} ».",
-            f"$find needs “{name}”.",
+            f"{operation} a besoin de « {name} ».",
+            f"{operation} needs “{name}”.",
             code="required",
             expression=f"Parameters.parameter.where(name='{name}')",
         )
@@ -390,14 +392,33 @@ def _moment(given: OperationInput, name: str) -> tuple[datetime, datetime]:
         ) from error
 
 
+def require_window(start: datetime, end: datetime, days_max: int) -> None:
+    """Unprocessable when a period ends before it starts, or is longer than one call looks through."""
+    if end <= start:
+        raise Unprocessable(
+            "La fin de la période cherchée doit suivre son début.",
+            "The searched period must end after it starts.",
+            expression="Parameters.parameter.where(name='end')",
+            details_code="window-order",
+        )
+    if end - start > timedelta(days=days_max):
+        raise Unprocessable(
+            f"La période cherchée dépasse {days_max} jours ; raccourcissez-la.",
+            f"The searched period is longer than {days_max} days; shorten it.",
+            code="too-costly",
+            expression="Parameters.parameter.where(name='end')",
+            details_code="window-too-long",
+        )
+
+
 def _count(given: OperationInput) -> int:
     value = given.first("_count")
     if value is None or value == "":
         return COUNT_DEFAULT
-    if not str(value).isdigit() or int(value) < 1:
+    if not str(value).isdigit():
         raise BadRequest(
-            f"_count attend un nombre entier positif ; reçu « {value} ».",
-            f"_count takes a positive whole number; got “{value}”.",
+            f"_count attend un nombre entier ; reçu « {value} ».",
+            f"_count takes a whole number; got “{value}”.",
             code="value",
             expression="Parameters.parameter.where(name='_count')",
         )

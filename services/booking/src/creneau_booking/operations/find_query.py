@@ -32,7 +32,20 @@ ACTORS: Mapping[tuple[str, ...], str] = {
     ("service-type-reference", "healthcare-service"): "HealthcareService",
 }
 """Operation parameters → the type of actor that they name."""
+PEOPLE = frozenset(ACTORS.values())
 ORGANIZATION = "schedule.actor:PractitionerRole.organization"
+OF_ORGANIZATION = (
+    ORGANIZATION,
+    "schedule.actor:HealthcareService.organization",
+    "schedule.actor:Location.organization",
+)
+"""ways from a slot to the organisation whose agenda it is of"""
+OF_ADDRESS = (
+    "schedule.actor:Location.address",
+    "schedule.actor:PractitionerRole.location.address",
+    "schedule.actor:HealthcareService.location.address",
+)
+"""ways from a slot to the address at which it is"""
 CODES = {"specialty": "specialty", "visit-type": "service-type", "service-type": "service-type"}
 SERVICE = "HealthcareService"
 PATIENTS = ("patient-reference", "patient")
@@ -51,12 +64,19 @@ class Named:
     kind: str
     references: tuple[Resource, ...]
 
+    def kind_of(self, reference: Resource) -> str:
+        """Of which type somebody is: a role may be named where a professional is asked for."""
+        said = str(reference.get("reference", "")).partition("/_history/")[0].rstrip("/").split("/")[-2:-1]
+        kind = said[0] if said else str(reference.get("type", ""))
+        return kind if self.kind in PEOPLE and kind in PEOPLE else self.kind
+
 
 def named_in(given: OperationInput) -> list[Named]:
-    """The kinds that the call names, each with who is named of it, in the order of preference."""
+    """The kinds that the call names, each with who is named of it, in the order of preference. Agendas are wanted together
+    (Medplum), and of those that one value names (by commas) one of a kind."""
     found = [Named(kind, tuple(given.references(*names))) for names, kind in ACTORS.items()]
-    found.append(Named("Schedule", tuple(given.references("schedule"))))
-    return [named for named in found if named.references]
+    agendas = {str(some): Named("Schedule", tuple(some)) for some in given.alternatives("schedule")}
+    return [*(named for named in found if named.references), *agendas.values()]
 
 
 def all_required(given: OperationInput) -> bool:
@@ -70,9 +90,10 @@ def slot_query(given: OperationInput, start: datetime, end: datetime) -> Pairs:
     for named in named_in(given):
         if named.kind == SERVICE:
             continue  # by its type as well: `operations.services`
-        path = "schedule" if named.kind == "Schedule" else f"schedule.actor:{named.kind}"
-        pairs += _by_reference(named.references, path)
-    return [*pairs, *organization_and_place(given), *codes(given)]
+        for kind in dict.fromkeys(map(named.kind_of, named.references)):
+            path = "schedule" if kind == "Schedule" else f"schedule.actor:{kind}"
+            pairs += _by_reference([r for r in named.references if named.kind_of(r) == kind], path)
+    return [*pairs, *codes(given)]
 
 
 def times(start: datetime, end: datetime) -> Pairs:
@@ -80,11 +101,14 @@ def times(start: datetime, end: datetime) -> Pairs:
     return [("status", "free"), ("start", f"ge{start.isoformat()}"), ("end", f"le{end.isoformat()}")]
 
 
-def organization_and_place(given: OperationInput) -> Pairs:
-    pairs = _by_reference(given.references("organization"), ORGANIZATION)
+def organization_and_place(given: OperationInput) -> list[list[Pairs]]:
+    """Of each condition the ways to fulfil it: whose agenda it is, and at which address."""
+    found = []
+    if organizations := given.references("organization"):
+        found.append([_by_reference(organizations, path) for path in OF_ORGANIZATION])
     if places := given.texts("location-string"):
-        pairs.append(("schedule.actor:Location.address", ",".join(places)))
-    return pairs
+        found.append([[(path, ",".join(places))] for path in OF_ADDRESS])
+    return found
 
 
 def codes(given: OperationInput) -> Pairs:
@@ -109,11 +133,12 @@ def _by_reference(references: Sequence[Resource], path: str) -> Pairs:
 
 
 def identifier_of(reference: Resource) -> str:
-    """The identifier (`system|value`) of a logical reference; empty for a literal one."""
+    """The identifier (`system|value`; `value` of whatever system) of a logical reference; empty for a literal one."""
     identifier = reference.get("identifier")
     if "reference" in reference or not isinstance(identifier, dict):
         return ""
-    return f"{identifier.get('system', '')}|{identifier.get('value', '')}"
+    system, value = identifier.get("system", ""), identifier.get("value", "")
+    return f"{system}|{value}" if system else str(value)
 
 
 def series_of(given: OperationInput) -> Series | None:

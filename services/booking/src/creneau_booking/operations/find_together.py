@@ -31,7 +31,6 @@ from creneau_booking.operations.find_query import (
     codes,
     identifier_of,
     named_in,
-    organization_and_place,
     times,
 )
 from creneau_booking.operations.references import id_of
@@ -132,8 +131,7 @@ class TogetherSearch:
         """For each requirement its kind, and the agendas (ids) that answer it, with the place of whom they are of in the
         order in which they were named; None: any does."""
         found: list[tuple[str, Mapping[str, int] | None]] = []
-        for kind, names in await self._by_kind():
-            references = [[f"{kind}/{id_}" for id_ in ids] for ids in names]
+        for kind, references in await self._by_kind():
             if all_required(self._given):
                 found += [(kind, await self._ranked([one])) for one in references]
             else:
@@ -141,30 +139,32 @@ class TogetherSearch:
         return found or [("", None)]
 
     async def _by_kind(self) -> list[tuple[str, list[list[str]]]]:
-        """Of each kind the ids of whom is named; agendas that are named by kind of whose they are."""
-        named = named_in(self._given)
-        wanted = [(n.kind, token) for n in named for r in n.references if (token := identifier_of(r))]
+        """Of each kind who is named (references), in order; agendas that one value names by kind of whose they are."""
+        named = [one for one in named_in(self._given) if one.kind != SERVICE]
+        wanted = [(n.kind_of(r), token) for n in named for r in n.references if (token := identifier_of(r))]
         logical = await identified(self._connection, wanted)
         found: list[tuple[str, list[list[str]]]] = []
         for one in named:
-            if one.kind == SERVICE:
-                continue
-            ids = [
-                list(logical.get((one.kind, identifier_of(r)), ())) if identifier_of(r) else [id_of(r)]
-                for r in one.references
-            ]
-            if one.kind == "Schedule" and not all_required(self._given):
-                found += await self._schedules_by_kind(ids)
+            references = []
+            for r in one.references:
+                kind, token = one.kind_of(r), identifier_of(r)
+                ids = logical.get((kind, token), ()) if token else [id_of(r)]
+                references.append([f"{kind}/{id_}" for id_ in ids])
+            if one.kind == "Schedule" and len(references) > 1 and not all_required(self._given):
+                found += await self._schedules_by_kind(references)
             else:
-                found.append((one.kind, ids))
+                found.append((one.kind, references))
         return found
 
-    async def _schedules_by_kind(self, ids: Sequence[Sequence[str]]) -> list[tuple[str, list[list[str]]]]:
-        actors = await actors_of_schedules(self._connection, [id_ for some in ids for id_ in some])
+    async def _schedules_by_kind(self, agendas: Sequence[list[str]]) -> list[tuple[str, list[list[str]]]]:
+        ids = [reference.removeprefix("Schedule/") for some in agendas for reference in some]
+        actors = await actors_of_schedules(self._connection, ids)
         groups: dict[str, list[list[str]]] = {}
-        for some in ids:
-            kind = _kind([actor for id_ in some for actor in actors.get(id_, ())])
-            groups.setdefault(kind, []).append(list(some))
+        for some in agendas:
+            kind = _kind(
+                [a for reference in some for a in actors.get(reference.removeprefix("Schedule/"), ())]
+            )
+            groups.setdefault(kind, []).append(some)
         return [("Schedule", some) for some in groups.values()]
 
     async def _ranked(self, references: Sequence[Sequence[str]]) -> Mapping[str, int]:
@@ -197,7 +197,7 @@ class TogetherSearch:
         if agendas is not None:
             pairs.append(("schedule", ",".join(sorted(agendas))))
         if main:  # a room is for whatever is done in it
-            pairs += [*codes(self._given), *organization_and_place(self._given)]
+            pairs += codes(self._given)
         slots = await self._free(pairs, self._conditions if main else ())
         cutting = await cutting_of(self._connection, sorted({id_of(slot["schedule"]) for slot in slots}))
         return Requirement([_free(slot, cutting) for slot in slots], agendas, frozenset(own))

@@ -23,6 +23,7 @@ from creneau_booking.operations.subject import (
     new_resource,
     patients_of,
     subject_of,
+    with_contained_slots,
 )
 from creneau_shared.errors import Conflict
 from creneau_shared.fhir.rest.exchange import Answer, http_date
@@ -61,7 +62,7 @@ class HoldOperation:
         return Operation(DEFINITION, self.handle)
 
     async def handle(self, call: OperationCall) -> Answer:
-        given = OperationInput.of(call.request, bare=BARE)
+        given = OperationInput.of(call.request, bare=BARE, read_as=with_contained_slots)
         try:
             return await in_transaction(call, self._desk, "c", lambda session: self._hold(session, given))
         except Conflict as conflict:
@@ -86,7 +87,7 @@ class HoldOperation:
         patients = await patients_of(session, given)
         resource = await self._proposed(session, subject, patients)
         session.require_own(resource)
-        stored, until = await self._desk.handlers.hold(session.connection, session.context, resource)
+        stored, until = await self._desk.handlers.holding.begin(session.connection, session.context, resource)
         return await answer_with(
             session,
             stored,
@@ -103,7 +104,7 @@ class HoldOperation:
         """Hold for an appointment that was stored as a request, or hold again what is held already."""
         current = await session.locked(id_)
         resource = self._desk.repository.resource(current)
-        stored, until = await self._desk.handlers.hold_stored(
+        stored, until = await self._desk.handlers.holding.hold_on(
             session.connection, session.context, current, resource
         )
         return await answer_with(

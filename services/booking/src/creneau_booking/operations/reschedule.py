@@ -12,12 +12,14 @@ from datetime import datetime
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.changes import require_movable
 from creneau_booking.domain.participants import SAID_BY_SLOT
+from creneau_booking.handlers.manner import Manner
 from creneau_booking.handlers.series import Taken
 from creneau_booking.operations.booking import Desk, Session, answer_with, in_transaction
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import answer_with_series, scope_in
-from creneau_booking.storage.agenda import slots_between
+from creneau_booking.operations.subject import id_of_subject
+from creneau_booking.storage.agenda import schedules_of, slots_between
 from creneau_shared.clock import PARIS
 from creneau_shared.errors import BadRequest
 from creneau_shared.fhir.datatypes import exact_instant, parse_interval
@@ -32,20 +34,21 @@ DEFINITION = operation_definition(
     "Move an appointment",
     "Moves an appointment to another slot; the old one is given back only if the new one is taken.",
     [
+        parameter("appointment", "Reference"),
         parameter("slot", "Reference", maximum="*"),
         parameter("start", "dateTime"),
+        parameter("end", "dateTime"),
         parameter("schedule", "Reference", maximum="*"),
         parameter("scope", "code"),
         parameter("return", "Appointment", use="out", minimum=1),
     ],
     affects_state=True,
-    type_level=False,
     instance=True,
 )
 
 
 class RescheduleOperation:
-    """`$reschedule` on an instance."""
+    """`$reschedule` on an instance, and on the type with `appointment`."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -58,8 +61,7 @@ class RescheduleOperation:
         return await in_transaction(call, self._desk, "u", lambda session: self._move(session, given))
 
     async def _move(self, session: Session, given: OperationInput) -> Answer:
-        assert session.call.id is not None
-        current = await session.locked(session.call.id)
+        current = await session.locked(await id_of_subject(session, given))
         repository = self._desk.repository
         before = repository.stored_facts(current)
         require_movable(before.status)
@@ -71,7 +73,7 @@ class RescheduleOperation:
             )
             return await answer_with_series(session, Taken(tuple(moved)), created=False)
         stored = await self._desk.handlers.change(
-            session.connection, session.context, current, resource, move=True
+            session.connection, session.context, current, resource, Manner(move=True)
         )
         return await answer_with(session, stored, created=False, wants_bundle=False)
 
@@ -84,17 +86,23 @@ class RescheduleOperation:
         slots = [id_of(reference) for reference in given.references("slot")]
         if period is not None:
             rest |= {"start": exact_instant(period[0]), "end": exact_instant(period[1])}
-            for schedule in given.references("schedule") if not slots else ():
-                slots += await slots_between(session.connection, id_of(schedule), *period)
+            named = [id_of(schedule) for schedule in given.references("schedule")]
+            for schedule in (named or await self._own_agendas(session, before)) if not slots else ():
+                slots += await slots_between(session.connection, schedule, *period)
         if not slots:
             raise BadRequest(
-                "Indiquez le nouveau créneau : slot, ou start avec schedule.",
-                "Give the new slot: slot, or start with schedule.",
+                "Indiquez le nouveau créneau : slot, ou start (avec schedule dans un autre agenda).",
+                "Give the new slot: slot, or start (with schedule, in another agenda).",
                 code="required",
                 expression="Parameters.parameter.where(name='slot')",
             )
         rest |= await self._said_by(session, slots[0])
         return {**rest, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
+
+    async def _own_agendas(self, session: Session, before: Appointment) -> list[str]:
+        """The agendas (ids) that the appointment is in: another time in the same is meant where none is named."""
+        agendas = await schedules_of(session.connection, before.slots)
+        return [agenda.removeprefix("Schedule/") for agenda in agendas]
 
     async def _said_by(self, session: Session, slot_id: str) -> Resource:
         """What an appointment in this slot is for: a move from a surgery to a video slot changes it."""
@@ -104,17 +112,23 @@ class RescheduleOperation:
 
 
 def _period(given: OperationInput, before: Appointment) -> tuple[datetime, datetime] | None:
-    """From `start` on, as long as the appointment lasts now; None when the call gives no start."""
-    start = given.first("start")
+    """From `start` on, until `end` or as long as the appointment lasts now; None when the call gives no start."""
+    start = _moment(given, "start")
     if start is None or before.start is None or before.end is None:
         return None
+    return start, _moment(given, "end") or start + (before.end - before.start)
+
+
+def _moment(given: OperationInput, name: str) -> datetime | None:
+    said = given.first(name)
+    if said is None:
+        return None
     try:
-        moment = parse_interval(str(start), PARIS)[0]
+        return parse_interval(str(said), PARIS)[0]
     except ValueError as error:
         raise BadRequest(
-            f"« start » n'est pas une date FHIR : {start}.",
-            f"“start” is not a FHIR date: {start}.",
+            f"« {name} » n'est pas une date FHIR : {said}.",
+            f"“{name}” is not a FHIR date: {said}.",
             code="value",
-            expression="Parameters.parameter.where(name='start')",
+            expression=f"Parameters.parameter.where(name='{name}')",
         ) from error
-    return moment, moment + (before.end - before.start)

@@ -1,8 +1,16 @@
-"""What is asked for by an offer (HealthcareService): by those who name it, and by what it is of."""
+"""What a call of `$find` asks of agendas that there are several ways to fulfil: the offer (HealthcareService), by those who
+name it and by what it is of; whose they are; at which address."""
 
 from __future__ import annotations
 
-from creneau_booking.operations.find_query import ORGANIZATION, SERVICE, identifier_of, named_in
+from creneau_booking.operations.find_query import (
+    ORGANIZATION,
+    SERVICE,
+    Pairs,
+    identifier_of,
+    named_in,
+    organization_and_place,
+)
 from creneau_booking.operations.references import id_of
 from creneau_booking.storage.logical import identified
 from creneau_shared.database.pool import Connection
@@ -19,14 +27,26 @@ FROM healthcare_service WHERE id = ANY($1) AND NOT deleted ORDER BY id
 """
 
 
-async def of_services(
+async def conditions_of(
     connection: Connection, service: FhirService, request: FhirRequest, given: OperationInput
 ) -> tuple[Condition, ...]:
-    """The condition on Slot: its agenda names one of the offers, or it is for what one of them is of (its type). Where
-    nobody else is named, for that only in the practice whose offer it is."""
+    """The conditions on Slot: of the offer, whose agenda it is, and where."""
+
+    def asked(*pairs: tuple[str, str]) -> And:
+        return And(searching.parse(service, request, "Slot", list(pairs), strict=True).conditions)
+
+    ways = [[asked(*pairs) for pairs in some] for some in organization_and_place(given)]
+    if offers := await _of_offers(connection, given):
+        ways.append([asked(*pairs) for pairs in offers])
+    return tuple(Or(tuple(some)) if len(some) > 1 else some[0] for some in ways)
+
+
+async def _of_offers(connection: Connection, given: OperationInput) -> list[Pairs]:
+    """The ways: the agenda names one of the offers, or the slot is for what one of them is of (its type). Where nobody else
+    is named, for that only in the practice whose offer it is."""
     named = next((one for one in named_in(given) if one.kind == SERVICE), None)
     if named is None:
-        return ()
+        return []
     logical = await identified(
         connection, [(SERVICE, t) for r in named.references if (t := identifier_of(r))]
     )
@@ -35,15 +55,11 @@ async def of_services(
         for r in named.references
         for id_ in ([id_of(r)] if not identifier_of(r) else logical.get((SERVICE, identifier_of(r)), ()))
     ]
-
-    def asked(*pairs: tuple[str, str]) -> And:
-        return And(searching.parse(service, request, "Slot", list(pairs), strict=True).conditions)
-
-    ways: list[Condition] = [asked(("schedule.actor:HealthcareService", ",".join(ids) or "-"))]
+    ways: list[Pairs] = [[("schedule.actor:HealthcareService", ",".join(ids) or "-")]]
     alone = len(named_in(given)) == 1 and not given.references("organization")
     for row in await connection.fetch(_OFFERS, ids):
         if row["types"]:
             of_type = ("service-type", ",".join(row["types"]))
             organizations = ",".join(o.removeprefix("Organization/") for o in row["organizations"])
-            ways.append(asked(of_type, *([(ORGANIZATION, organizations)] if alone and organizations else [])))
-    return (Or(tuple(ways)) if len(ways) > 1 else ways[0],)
+            ways.append([of_type, *([(ORGANIZATION, organizations)] if alone and organizations else [])])
+    return ways

@@ -102,13 +102,21 @@ def _sent(request: FhirRequest) -> tuple[list[tuple[str, Any]], Iterator[Resourc
     if resource.get("resourceType") == "Parameters":
         parts = [json_object(part) for part in resource.get("parameter", ())]
         given += [
-            (str(part.get("name", "")), value)
+            said
             for part in parts
             for name, value in part.items()
             if name.startswith("value")
+            for said in _said(str(part.get("name", "")), value)
         ]
         return given, (slot for part in parts if "resource" in part for slot in _slots(part["resource"]))
     return given, _slots(resource)
+
+
+def _said(name: str, value: Any) -> list[tuple[str, Any]]:
+    """A parameter; a Period as its two ends."""
+    if name == "period" and isinstance(value, dict):
+        return [(end, value[end]) for end in ("start", "end") if end in value]
+    return [(name, value)]
 
 
 def _slots(resource: Any) -> Iterator[Resource]:

@@ -18,6 +18,7 @@ from creneau_booking.operations.soonest_query import (
     pairs_of,
     sought,
 )
+from creneau_booking.operations.unknown_names import unknown_names
 from creneau_booking.storage.logical import identified
 from creneau_booking.storage.slot_table import SlotTable
 from creneau_booking.storage.soonest import First, Soonest, SoonestSearch
@@ -146,7 +147,7 @@ class SoonestOperation:
             Entry(f"{service.base_url}/{row.type}/{row.id}", row.content, {"mode": "include"})
             for row in included
         ]
-        issues = [*_ignored(given), *_remarks(page), *states, *includer.issues]
+        issues = [*unknown_names(given, KNOWN, "$soonest"), *_remarks(page), *states, *includer.issues]
         if issues:
             entries.append(outcome_entry(dumps(operation_outcome(issues, request.language))))
         if facets is not None:
@@ -181,19 +182,6 @@ def _match(base_url: str, one: First) -> Entry:
     distance = one.row.distance_m
     said = {"mode": "match"} if distance is None else near_search("match", distance)
     return Entry(f"{base_url}/Slot/{one.row.id}", one.row.content, said)
-
-
-def _ignored(given: OperationInput) -> list[Issue]:
-    return [
-        Issue(
-            "not-supported",
-            f"Le paramètre « {name} » n'est pas connu de $soonest ; il est laissé de côté.",
-            f"$soonest does not know the parameter “{name}”; it was left out.",
-            severity="warning",
-            details_code="ignored",
-        )
-        for name in sorted(given.names - KNOWN)
-    ]
 
 
 def _remarks(page: Soonest) -> list[Issue]:

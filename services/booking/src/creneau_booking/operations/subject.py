@@ -183,13 +183,47 @@ def _no_longer() -> NotFound:
 async def new_resource(
     session: Session, slots: SlotStore, subject: Subject, patients: list[Resource]
 ) -> Resource:
-    """The appointment that is sent, or that a proposal stands for, with those for whom it is: of a proposal, for whom
-    the caller can only mean when they name nobody."""
-    if subject.resource is not None:
-        return with_patients(subject.resource, patients)
-    assert subject.id is not None
-    resource = await proposed_resource(session.connection, session.call.request, slots, subject.id)
+    """The appointment that is sent, or that a proposal stands for, with those for whom it is: for whom the caller can only
+    mean when they name nobody, as nobody stands in a proposal."""
+    resource = subject.resource
+    if resource is None:
+        assert subject.id is not None
+        resource = await proposed_resource(session.connection, session.call.request, slots, subject.id)
+    elif _names_a_patient(resource):
+        return with_patients(resource, patients)
     return with_patients(resource, session.own_patients(patients))
+
+
+def _names_a_patient(resource: Resource) -> bool:
+    """Whether it says for whom it is, in whatever way: then nobody else is meant."""
+    participants = resource.get("participant", [])
+    if not isinstance(participants, list):
+        return True  # to be refused by the check of the whole
+    actors = [json_object(json_object(participant).get("actor")) for participant in participants]
+    return any(
+        "Patient/" in str(actor.get("reference", "")) or actor.get("type") == "Patient" for actor in actors
+    )
+
+
+def with_contained_slots(resource: Resource) -> Resource:
+    """An Appointment as Medplum writes it, whose slots are contained and that nothing refers to: referred to (dom-3)."""
+    contained = resource.get("contained")
+    if (
+        resource.get("resourceType") != "Appointment"
+        or resource.get("slot")
+        or not isinstance(contained, list)
+    ):
+        return resource
+    named = [
+        {**one, "id": one.get("id") or f"slot-{number}"}
+        if json_object(one).get("resourceType") == "Slot"
+        else one
+        for number, one in enumerate(contained, 1)
+    ]
+    slots = [
+        {"reference": f"#{one['id']}"} for one in named if json_object(one).get("resourceType") == "Slot"
+    ]
+    return {**resource, "contained": named, "slot": slots} if slots else resource
 
 
 def with_patients(resource: Resource, references: Sequence[Resource]) -> Resource:

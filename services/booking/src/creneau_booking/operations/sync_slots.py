@@ -41,6 +41,7 @@ DEFINITION = {
                 "dateTime",
                 documentation="End of the period, excluded; a date includes its day. Also end.",
             ),
+            parameter("period", "Period", documentation="Both, in one."),
             parameter(
                 "slot", "Slot", maximum="*", documentation="In a Parameters: slots, or Bundles of them."
             ),

@@ -8,9 +8,10 @@ has changed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from asyncpg import Record
 
@@ -60,9 +61,22 @@ _PUT_SLOTS = """
 UPDATE agenda SET (capacity, parts, adjacent_max) = ROW ($2, $3, $4)
 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
 """
+_ZONED = ("PractitionerRole", "Practitioner")
+"""What else of an agenda's actors says by which clock it lives: where its roles are, and what people say of themselves."""
 _ACTORS = """
-SELECT content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
-UNION ALL SELECT content FROM location WHERE id = ANY($2) AND NOT deleted
+SELECT 0 AS rank, id, content FROM healthcare_service WHERE id = ANY($1) AND NOT deleted
+UNION ALL SELECT 1, id, content FROM location WHERE id = ANY($2) AND NOT deleted
+UNION ALL SELECT 2, place.id, place.content FROM role_place JOIN location AS place ON place.id = role_place.place
+  WHERE role_place.role = ANY($3) AND NOT place.deleted
+UNION ALL SELECT 3, id, content FROM practitioner_role WHERE id = ANY($3) AND NOT deleted
+UNION ALL SELECT 4, id, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
+ORDER BY rank, id
+"""
+_ROLES_AT = "SELECT 'PractitionerRole/' || role AS reference FROM role_place WHERE place = $1"
+_OTHER_ZONE = """
+SELECT DISTINCT schedule.id, schedule.content FROM agenda_named AS named JOIN schedule ON schedule.key = named.schedule_key
+JOIN agenda ON agenda.schedule_key = schedule.key
+WHERE named.reference = ANY($1::text[]) AND NOT schedule.deleted AND agenda.zone <> $2 ORDER BY schedule.id
 """
 _TO_COME = """
 FROM appointment JOIN appointment_date ON appointment_date.key = appointment.key AND appointment_date.parameter = 'date'
@@ -128,19 +142,40 @@ async def actor_changed(connection: Connection, reference: str) -> None:
         await _keep(connection, row["id"], resource, understood_rules_of(resource))
 
 
+async def place_said(connection: Connection, reference: str) -> None:
+    """A place, a role or a professional may live by another clock than agendas do that name them, or roles at the place."""
+    kind, _, id_ = reference.partition("/")
+    named = [reference]
+    if kind == "Location":
+        named = [row["reference"] for row in await connection.fetch(_ROLES_AT, id_)]
+        if not named:
+            return
+    await alone(connection)
+    zone = _zone_in(await _said_by_actors(connection, {kind: [id_]}))
+    for row in await connection.fetch(_OTHER_ZONE, named, str(zone)):
+        resource = loads(row["content"])
+        await _keep(connection, row["id"], resource, understood_rules_of(resource))
+
+
+async def _said_by_actors(connection: Connection, ids: Mapping[str, Sequence[str]]) -> list[Resource]:
+    """What is known of actors (ids by type), and of the places of roles, as resources: what counts most comes first."""
+    rows = await connection.fetch(_ACTORS, *(list(ids.get(kind, ())) for kind in (*INHERITED, *_ZONED)))
+    return [loads(row["content"]) for row in rows if row["content"] is not None]
+
+
+def _zone_in(resources: Iterable[Resource]) -> ZoneInfo:
+    return next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
+
+
 async def _keep(connection: Connection, id_: str, schedule: Resource, own: AccessRules) -> None:
-    actors = [
-        a.get("reference", "").split("/_history/")[0].split("/")[-2:] for a in schedule.get("actor", ())
-    ]
-    names = sorted("/".join(actor) for actor in actors if actor[0] in INHERITED)
-    ids = {kind: [n.partition("/")[2] for n in names if n.startswith(f"{kind}/")] for kind in INHERITED}
-    rows = await connection.fetch(_ACTORS, ids["HealthcareService"], ids["Location"]) if names else []
-    resources = [loads(row["content"]) for row in rows]
+    ids: dict[str, list[str]] = {}
+    for actor in schedule.get("actor", ()):
+        kind, _, name = actor.get("reference", "").split("/_history/")[0].rpartition("/")
+        ids.setdefault(kind.rpartition("/")[2], []).append(name)
+    resources = await _said_by_actors(connection, ids) if ids.keys() & {*INHERITED, *_ZONED} else []
     offers = [understood_rules_of(r) for r in resources if r["resourceType"] == "HealthcareService"]
     rules = own.over(strictest(offers))
-    zones = (zone_of(resource) for resource in (schedule, *resources))
-    zone = next((zone for zone in zones if zone is not None), PARIS)
-    await connection.execute(_PUT, id_, str(zone), *_values(rules))
+    await connection.execute(_PUT, id_, str(_zone_in((schedule, *resources))), *_values(rules))
 
 
 def _values(rules: AccessRules) -> tuple[Any, ...]:

@@ -197,6 +197,17 @@ def _counter(appointment: Resource) -> CounterProposal | None:
     return CounterProposal(response.removeprefix("AppointmentResponse/"), by, start, end)
 
 
+def with_reason_in_code(resource: Resource) -> tuple[Resource, str | None]:
+    """A resource that is cancelled with the reason as a code alone, and the words beside it: these are for whoever reads them,
+    and become a note to the other side."""
+    reason = resource.get("cancelationReason")
+    if resource.get("status") != "cancelled" or not isinstance(reason, dict) or "text" not in reason:
+        return resource, None
+    code = {name: value for name, value in reason.items() if name != "text"}
+    rest = {name: value for name, value in resource.items() if name != "cancelationReason"}
+    return rest | ({"cancelationReason": code} if code else {}), str(reason["text"])
+
+
 def without_ours(resource: Resource) -> Resource:
     """What of an appointment others say."""
     extensions = [e for e in resource.get("extension", ()) if e.get("url") not in OURS]

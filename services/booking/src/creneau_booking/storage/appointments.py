@@ -140,7 +140,8 @@ class AppointmentRepository:
     ) -> None:
         """The waiting list has it in its place, if it waits; `waited`: whether its last version did."""
         if facts.waiting_since is None:
-            if waited:
+            # Who has accepted keeps their place until the practice has agreed.
+            if waited and facts.confirmation != "asked":
                 await leave_line(connection, facts.id)
             return
         if facts.status != "waitlist" or len(set(facts.patients)) != 1:

@@ -1,7 +1,8 @@
 """For whom slots are looked for, and which of them they could book: the rule as it stands for consumers.
 
-A slot is for a patient whom its agenda takes (age, number of appointments to come), and who has no other visit at that
-time. What limits an account (how many it may book an hour) is no property of a slot: it is refused when it is done.
+A slot is for a patient whom its agenda takes (age, number of appointments to come, known to the practice where it asks for
+that), and who has no other visit at that time. What limits an account (how many it may book an hour) is no property of a
+slot: it is refused when it is done.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from creneau_booking.domain.appointment import patient_actor
 from creneau_booking.storage.agenda_rules import births_of, future_appointments, rules_of_schedules
 from creneau_booking.storage.availability.groups import groups_of
 from creneau_booking.storage.availability.rule import is_open, takes_age
+from creneau_booking.storage.known_patients import NOWHERE, KnownAt, known_at
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.sql import Arguments
 
@@ -24,12 +26,13 @@ Period = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One patient for whom slots are looked for: birth, if it is known, the agendas (ids) that have enough of them, and
-    when they have visits already."""
+    """One patient for whom slots are looked for: birth, if it is known, the agendas (ids) that have enough of them, when
+    they have visits already, and which practices know them."""
 
     birth: Birth | None
     full: tuple[str, ...] = ()
     elsewhere: tuple[Period, ...] = ()
+    known: KnownAt = NOWHERE
 
     def condition(self, alias: str, arguments: Arguments) -> str:
         """Condition: the slot's agenda takes this patient."""
@@ -38,7 +41,7 @@ class Candidate:
         else:
             first, last = (arguments.add(day, "date") for day in (self.birth.first, self.birth.last))
             age = takes_age(alias, first, last)
-        conditions = [age]
+        conditions = [age, self.known.condition(alias, arguments)]
         if self.full:
             ids = arguments.add(self.full, "text[]")
             conditions.append(
@@ -169,7 +172,7 @@ async def _candidates(
     *,
     oneself: Collection[str],
 ) -> tuple[Candidate, ...]:
-    births = await births_of(connection, patients)
+    births, known = await births_of(connection, patients), await known_at(connection, patients, now)
     busy: dict[str, tuple[Period, ...]] = {}
     for visit in visits:
         if visit.appointment not in besides:
@@ -189,7 +192,7 @@ async def _candidates(
         elsewhere = busy.get(patient_actor(f"Patient/{id_}", hidden=False), ())
         if id_ in oneself:
             elsewhere += busy.get(patient_actor(f"Patient/{id_}", hidden=True), ())
-        found.append(Candidate(births.get(id_), tuple(sorted(full)), elsewhere))
+        found.append(Candidate(births.get(id_), tuple(sorted(full)), elsewhere, known[id_]))
     return tuple(found)
 
 

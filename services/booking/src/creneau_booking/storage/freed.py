@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -29,6 +29,12 @@ AWAITED = f"""((SELECT EXISTS (SELECT FROM waiting_key)) AND {{slot}}.status = '
   WHERE schedule.key = {{slot}}.schedule_key))"""
 """Condition on a row of `slot`: it is free, and somebody may wait for it. Of no cost where nobody waits for anything."""
 
+_OF_AGENDAS = f"""
+SELECT slot.id, slot.start, {AWAITED.format(slot="slot")} AS awaited FROM slot
+WHERE slot.schedule_key = ANY($1) AND slot.start > $2 AND slot.status = 'free' AND (SELECT EXISTS (SELECT FROM waiting_key))
+ORDER BY slot.start, slot.id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Freed:
@@ -48,6 +54,12 @@ def note_freed(connection: Connection, slots: Iterable[tuple[UUID, datetime]], n
 def note_awaited(connection: Connection, written: Iterable[Record], now: datetime) -> None:
     """The same, of those of the slots that were written (`id`, `start`) for which somebody waits (`awaited`: AWAITED)."""
     note_freed(connection, ((row["id"], row["start"]) for row in written if row["awaited"]), now)
+
+
+async def note_agendas(connection: Connection, agendas: Sequence[int], now: datetime) -> None:
+    """These agendas (keys) are offered again: so is their free time, to whoever waits for it before anybody else."""
+    if agendas:
+        note_awaited(connection, await connection.fetch(_OF_AGENDAS, sorted(set(agendas)), now), now)
 
 
 def take_freed(connection: Connection) -> list[Freed]:

@@ -19,9 +19,10 @@ kept AS (
   ON CONFLICT (appointment_id) DO UPDATE SET expires_at = excluded.expires_at, extensions = hold.extensions + 1,
     confirmation = excluded.confirmation
 )"""
-_HELD = """
+_SINCE = "(SELECT since FROM waiting WHERE waiting.appointment_id = hold.appointment_id)"
+_HELD = f"""
 SELECT appointment.id, appointment.version, appointment.last_updated, appointment.content, hold.expires_at, hold.extensions,
-  hold.confirmation
+  hold.confirmation, {_SINCE}
 FROM appointment JOIN hold ON hold.appointment_id = appointment.id
 WHERE appointment.id = $1 AND appointment.terms @> ARRAY['status=pending']"""
 _AT_ONCE = "FOR UPDATE OF appointment SKIP LOCKED"
@@ -39,6 +40,8 @@ class Hold:
     subject: str
     expires_at: datetime
     confirmation: Confirmation | None = None
+    in_line_since: datetime | None = None
+    """since when whoever has been offered it waits"""
 
     @property
     def is_offer(self) -> bool:
@@ -57,6 +60,7 @@ class HeldAppointment:
     until: datetime
     extensions: int
     confirmation: Confirmation | None
+    in_line_since: datetime | None = None
 
 
 async def keep_hold(
@@ -91,7 +95,7 @@ async def set_confirmation(
 async def forget_hold(connection: Connection, appointment_id: str) -> Hold | None:
     """End a hold; the one that there was."""
     row = await connection.fetchrow(
-        "DELETE FROM hold WHERE appointment_id = $1 RETURNING issuer, subject, expires_at, confirmation",
+        f"DELETE FROM hold WHERE appointment_id = $1 RETURNING issuer, subject, expires_at, confirmation, {_SINCE}",
         appointment_id,
     )
     return Hold(*row) if row is not None else None
@@ -100,7 +104,8 @@ async def forget_hold(connection: Connection, appointment_id: str) -> Hold | Non
 async def hold_of(connection: Connection, appointment_id: str) -> Hold | None:
     """The hold of an appointment; None when it is pending because the practice must agree."""
     row = await connection.fetchrow(
-        "SELECT issuer, subject, expires_at, confirmation FROM hold WHERE appointment_id = $1", appointment_id
+        f"SELECT issuer, subject, expires_at, confirmation, {_SINCE} FROM hold WHERE appointment_id = $1",
+        appointment_id,
     )
     return Hold(*row) if row is not None else None
 

@@ -1,41 +1,95 @@
-"""Whether a patient has been at a practice, or the practice has put them down as its own."""
+"""Whether a patient has been at a practice, or the practice has put them down as its own; and which slots are for such
+patients only: by the slot's own word (`slot-new-patients`), else by its agenda's (`schedule-known-patients-only`)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from creneau_booking.domain.appointment import SlotFact
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import owned_by
-from creneau_shared.security.rights import AGENDA
+from creneau_shared.security.rights import AGENDA, OWNER
+
+KNOWN_ONLY = "coalesce(NOT {new_patients}, {agenda}.known_patients_only, false)"
+"""SQL: the slot is for whom its practice knows; `new_patients` of its kind, and its agenda's alias"""
+_OF_KIND = "(SELECT kind.new_patients FROM slot_kind AS kind WHERE kind.key = {slot}.kind_key)"
 
 _CAME = ["status=fulfilled", "status=arrived", "status=checked-in"]
+_PRACTITIONER, _ORGANIZATION = "general-practitioner=", "organization="
 # A request that a patient makes shows them to a practice, and is no visit. What staff state of a Patient is theirs to say.
-_KNOWN = """
-SELECT EXISTS (
-  SELECT FROM appointment JOIN appointment_date AS began ON began.key = appointment.key AND began.parameter = 'date'
-  WHERE appointment.terms @> ARRAY['patient=' || $1] AND appointment.terms && $2::text[]
-    AND (appointment.terms && $3::text[] OR (appointment.terms @> ARRAY['status=booked'] AND began.low < $4))
-) OR EXISTS (
-  SELECT FROM patient WHERE id = substr($1, 9) AND terms && $5::text[]
-)
+_KNOWN_AT = f"""
+SELECT DISTINCT who.id AS person, term
+FROM unnest($1::text[]) AS who (id) JOIN appointment ON appointment.terms @> ARRAY['patient=Patient/' || who.id]
+JOIN appointment_date AS began ON began.key = appointment.key AND began.parameter = 'date',
+unnest(appointment.terms) AS term
+WHERE (appointment.terms && $2::text[] OR (appointment.terms @> ARRAY['status=booked'] AND began.low < $3))
+  AND (starts_with(term, '{AGENDA}') OR starts_with(term, '{OWNER}'))
+UNION ALL SELECT id, term FROM patient, unnest(terms) AS term
+WHERE id = ANY($1::text[]) AND NOT deleted
+  AND (starts_with(term, '{_PRACTITIONER}') OR starts_with(term, '{_ORGANIZATION}Organization/'))
 """
 
 
-async def is_known(
-    connection: Connection,
-    patient: str,
-    agendas: Sequence[str],
-    owners: Collection[str],
-    actors: Collection[str],
-    now: datetime,
-) -> bool:
-    """Whether a patient (reference) has had a visit in one of the agendas (ids) or of another of their owners
-    (Organization ids), or is stated to be a patient of these or of the agendas' `actors` (references)."""
-    of_practice = [*(f"{AGENDA}{id_}" for id_ in agendas), *owned_by(owners)]
-    stated = [f"organization=Organization/{id_}" for id_ in sorted(owners)]
-    stated += [
-        f"general-practitioner={who}"
-        for who in (*sorted(actors), *(f"Organization/{o}" for o in sorted(owners)))
-    ]
-    return bool(await connection.fetchval(_KNOWN, patient, of_practice, _CAME, now, stated))
+@dataclass(frozen=True, slots=True)
+class KnownAt:
+    """Where a patient is known: in agendas (Schedule ids), with practices (Organization ids), with people (references)."""
+
+    agendas: frozenset[str] = frozenset()
+    practices: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
+
+    def takes(self, slot: SlotFact) -> bool:
+        """Whether those whose slot it is know them."""
+        people = {*slot.actors, *slot.exclusive}
+        return (
+            slot.schedule in self.agendas
+            or not self.practices.isdisjoint(slot.owners)
+            or not self.people.isdisjoint(people)
+        )
+
+    def condition(self, alias: str, arguments: Arguments) -> str:
+        """Condition: the slot (alias, with its agenda) is for this patient, as far as that is asked."""
+        known_only = KNOWN_ONLY.format(new_patients=_OF_KIND.format(slot=alias), agenda=f"{alias}_agenda")
+        ways = [f"NOT {known_only}"]
+        terms = [*owned_by(self.practices), *(f"actor={who}" for who in sorted(self.people))]
+        if self.agendas or terms:
+            ids, borne = arguments.add(sorted(self.agendas), "text[]"), arguments.add(terms, "text[]")
+            ways.append(
+                f"{alias}.schedule_key IN (SELECT s.key FROM schedule s WHERE s.id = ANY({ids}) OR s.terms && {borne})"
+            )
+        if self.people:
+            people = arguments.add(sorted(self.people), "text[]")
+            ways.append(
+                f"{alias}.schedule_key IN (SELECT whose.schedule_key FROM agenda_actor AS whose"
+                f" WHERE whose.actor = ANY({people}))"
+            )
+        return f"({' OR '.join(ways)})"
+
+
+NOWHERE = KnownAt()
+
+
+async def known_at(connection: Connection, patients: Sequence[str], now: datetime) -> dict[str, KnownAt]:
+    """Where these Patients (ids) are known: where they have had a visit, and whose patients they are stated to be."""
+    rows = await connection.fetch(_KNOWN_AT, list(patients), _CAME, now)
+    told: dict[str, set[str]] = {id_: set() for id_ in patients}
+    for row in rows:
+        told[row["person"]].add(row["term"])
+    return {id_: _known_at(terms) for id_, terms in told.items()}
+
+
+def _known_at(terms: Collection[str]) -> KnownAt:
+    people = _after(_PRACTITIONER, terms)
+    stated = _after("Organization/", {*people, *_after(_ORGANIZATION, terms)})
+    return KnownAt(
+        frozenset(_after(AGENDA, terms)),
+        frozenset(_after(OWNER, terms) | stated),
+        frozenset(who for who in people if "/" in who and not who.startswith("Organization/")),
+    )
+
+
+def _after(beginning: str, terms: Iterable[str]) -> set[str]:
+    return {term.removeprefix(beginning) for term in terms if term.startswith(beginning)}

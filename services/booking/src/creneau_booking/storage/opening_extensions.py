@@ -119,6 +119,7 @@ class Actors:
     offers: Sequence[Resource] = ()
     places: Sequence[Resource] = ()
     of_people: bool = True
+    people: Sequence[Resource] = ()
 
 
 @dataclass(slots=True)
@@ -381,7 +382,7 @@ def _recurrence(part: Resource) -> Recurrence:
     where = "extension.where(url='rrule')"
     frequency = (given.get("freq") or [None])[0]
     said = frequency.get("code") if isinstance(frequency, dict) else frequency
-    code = next((known for known in _FREQUENCIES if known == said), None)
+    code = next((known for known in _FREQUENCIES if known == str(said).upper()), None)
     if code is None:
         raise _UnreadError("frequency", f"{where}.extension.where(url='freq')", ", ".join(_FREQUENCIES))
 

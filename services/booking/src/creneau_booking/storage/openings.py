@@ -35,6 +35,7 @@ from creneau_booking.storage.slot_rows import (
     take_apart,
 )
 from creneau_shared.clock import PARIS
+from creneau_shared.database.closing import announce
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import parse_interval
 from creneau_shared.fhir.json import loads
@@ -50,6 +51,7 @@ UNION ALL SELECT CASE WHEN {ROOM.format(place="place")} THEN 'room' ELSE 'place'
   FROM location AS place WHERE id = ANY($3) AND NOT deleted AND content IS NOT NULL
 UNION ALL SELECT 'place', 1, place.content FROM role_place JOIN location AS place ON place.id = role_place.place
   WHERE role_place.role = ANY($1) AND NOT place.deleted
+UNION ALL SELECT 'person', 0, content FROM practitioner WHERE id = ANY($4) AND NOT deleted
 ORDER BY rank
 """
 _THERE = f"""
@@ -143,7 +145,7 @@ SELECT id FROM ended
 """
 _BLOCK = f"""
 WITH closed AS MATERIALIZED (
-  SELECT schedule_key, start, id FROM slot
+  SELECT schedule_key, start, id, generated FROM slot
   WHERE schedule_key = $1 AND start < $3 AND "end" > $2 AND start > $4 AND said = 'free'
   ORDER BY schedule_key, start, id FOR UPDATE
 ), blocked AS (
@@ -152,14 +154,32 @@ WITH closed AS MATERIALIZED (
     version = slot.version + 1, last_updated = $5
   FROM closed WHERE (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
   RETURNING {SUPERSEDED}
+), kept AS (
+  -- What rules made, rules open again.
+  INSERT INTO agenda_closed_slot (schedule_key, start, id) SELECT schedule_key, start, id FROM closed WHERE generated IS NOT TRUE
+  ON CONFLICT DO NOTHING
 ), superseded AS ({SUPERSEDE} SELECT * FROM blocked)
 SELECT count(*) FROM blocked
+"""
+_CLOSED_NO_MORE = """
+WITH kept AS MATERIALIZED (
+  DELETE FROM agenda_closed_slot AS closed USING slot
+  WHERE closed.schedule_key = $1 AND (slot.schedule_key, slot.start, slot.id) = (closed.schedule_key, closed.start, closed.id)
+    AND NOT EXISTS (SELECT FROM agenda_closure WHERE agenda_closure.schedule_key = $1
+      AND agenda_closure.period && tstzrange(slot.start, slot."end"))
+  RETURNING closed.*
+)
+SELECT slot.id, slot.start FROM slot JOIN kept USING (schedule_key, start, id)
+WHERE slot.said = 'busy-unavailable' AND slot.start > $2
+ORDER BY slot.schedule_key, slot.start, slot.id FOR UPDATE OF slot
 """
 _LEFT_OUT = 'SELECT start, "end" FROM opening_left_out WHERE schedule_key = $1 AND "end" > $2'
 REGENERATED_AGAIN_AFTER = timedelta(minutes=1)
 """before the slots of an agenda are made again that could not be made"""
 _EPOCH, _EPOCH_LATER = "1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z"
 _INHERITED = ("PractitionerRole", "HealthcareService", "Location")
+DUE_CHANNEL = "openings_due"
+"""on which those who make slots are woken"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +313,8 @@ class OpeningStore:
             await connection.execute("DELETE FROM agenda_opening WHERE schedule_key = $1", key)
         else:
             await self._put_off(connection, key, plan, now, made)
+            if not made.complete:
+                announce(connection, DUE_CHANNEL)
 
     async def next_due(
         self, connection: Connection, now: datetime
@@ -418,22 +440,37 @@ class OpeningStore:
         return int(blocked)
 
 
-async def reopen(connection: Connection, schedule_id: str, period: tuple[datetime, datetime]) -> int:
-    """Close no more what was closed of an agenda (id) in that time; how many closures were shortened or ended. The agenda's
-    slots are made anew after it."""
+async def reopen(
+    connection: Connection, schedule_id: str, period: tuple[datetime, datetime], now: datetime
+) -> int:
+    """Close no more what was closed of an agenda (id) in that time; how many closures were shortened or ended. The slots that
+    its rules ask for are made anew after it; those that its software has pushed are free as they were."""
     rows = await connection.fetch(_UNCLOSE, schedule_id, *period)
+    key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule_id)
+    await write_beside(connection, [key])
+    back = await connection.fetch(_CLOSED_NO_MORE, key, now)
+    if back:
+        ids, starts = [row["id"] for row in back], [row["start"] for row in back]
+        moment = to_milliseconds(now)
+        await connection.execute(_SAY, key, ids, starts, "free", moment)
+        await rejudge(connection, [key], moment)
+        note_freed(connection, list(zip(ids, starts, strict=True)), now)
     return len(rows)
 
 
-async def actor_of_openings(connection: Connection, reference: str, now: datetime) -> None:
-    """The directory has said something of a role, an offer or a place: the slots of the agendas that depend on it are due."""
+async def actor_of_openings(
+    connection: Connection, reference: str, now: datetime, *, states_zone: bool = False
+) -> None:
+    """The directory has said something of a role, an offer or a place, or by which clock somebody lives: the slots of the
+    agendas that depend on it are due."""
     kind, _, id_ = reference.partition("/")
-    if kind not in _INHERITED:
+    if kind not in _INHERITED and not states_zone:
         return
     named = [reference]
     if kind == "Location":
         named += [row["reference"] for row in await connection.fetch(_ROLES_AT, id_)]
-    await connection.execute(_DUE_BY_ACTOR, named, now)
+    if await connection.execute(_DUE_BY_ACTOR, named, now) != "UPDATE 0":
+        announce(connection, DUE_CHANNEL)
 
 
 async def due(connection: Connection, now: datetime) -> int:
@@ -444,6 +481,7 @@ async def due(connection: Connection, now: datetime) -> int:
 async def forget_past_openings(connection: Connection, now: datetime) -> None:
     """What was left out or closed before `now` is of no use any more; closures are kept a year, for whoever asks why."""
     await connection.execute('DELETE FROM opening_left_out WHERE "end" < $1', now)
+    await connection.execute("DELETE FROM agenda_closed_slot WHERE start < $1", now)
     await connection.execute("DELETE FROM agenda_closure WHERE upper(period) < $1", now - timedelta(days=365))
 
 
@@ -473,8 +511,9 @@ async def _actors_of(connection: Connection, schedule: Resource) -> Actors:
         if len(parts) == 2:
             ids.setdefault(parts[0], []).append(parts[1])
     rows = []
-    if ids.keys() & set(_INHERITED):
-        rows = await connection.fetch(_ACTORS, *(ids.get(kind, []) for kind in _INHERITED))
+    kinds = (*_INHERITED, "Practitioner")
+    if ids.keys() & set(kinds):
+        rows = await connection.fetch(_ACTORS, *(ids.get(kind, []) for kind in kinds))
     found: dict[str, list[Resource]] = {}
     for row in rows:
         if row["content"] is not None:
@@ -486,12 +525,13 @@ async def _actors_of(connection: Connection, schedule: Resource) -> Actors:
         found.get("offer", []),
         [*rooms, *found.get("place", [])],
         alone or any("practitioner" in role for role in roles),
+        found.get("person", []),
     )
 
 
 def _place(schedule: Resource, actors: Actors) -> tuple[ZoneInfo, Place]:
-    """Where an agenda is: what it states, else where its places are."""
-    resources = (schedule, *actors.offers, *actors.places)
+    """Where an agenda is: what it states, else where its places are, else by which clock its people live."""
+    resources = (schedule, *actors.offers, *actors.places, *actors.roles, *actors.people)
     zone = next((zone for zone in map(zone_of, resources) if zone is not None), PARIS)
     codes = (days_off.code_of(place.get("address")) for place in actors.places)
     code = next((code for code in codes if code is not None), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from creneau_booking.domain.erasure import is_same_person
 from creneau_booking.domain.refusals import (
@@ -17,6 +17,7 @@ from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, Stored
+from creneau_shared.spelling import fold
 
 UNAVAILABLE = """ARRAY(SELECT id FROM patient WHERE id = ANY({ids})
     AND (deleted OR terms && ARRAY['active=false', 'deceased=true']) ORDER BY id)"""
@@ -86,3 +87,31 @@ def _traits(patient: Resource) -> tuple[frozenset[str], frozenset[str], str | No
         f"{i.get('system', '')}|{i['value']}" for i in patient.get("identifier", ()) if i.get("value")
     )
     return identifiers, family_names(patient), patient.get("birthDate")
+
+
+async def with_identifiers(connection: Connection, identifiers: Sequence[Resource]) -> list[str]:
+    """The Patients (ids) in use who have one of these identifiers, each with its system."""
+    terms = [
+        f"identifier={i['system']}|{i['value']}" for i in identifiers if i.get("system") and i.get("value")
+    ]
+    rows = await connection.fetch(
+        "SELECT id FROM patient WHERE terms && $1::text[] AND NOT deleted AND NOT terms && ARRAY['active=false']"
+        " ORDER BY id LIMIT 20",
+        terms,
+    )
+    return [row["id"] for row in rows]
+
+
+def is_born_and_named_as(one: Resource, other: Resource) -> bool:
+    """Whether two Patients have a family name, a given name and the date of birth in common, and both say these."""
+    born = one.get("birthDate")
+    return born is not None and born == other.get("birthDate") and bool(_spoken(one) & _spoken(other))
+
+
+def _spoken(patient: Resource) -> set[tuple[str, str]]:
+    return {
+        (fold(str(name["family"])), fold(str(given)))
+        for name in patient.get("name", ())
+        if name.get("family")
+        for given in name.get("given", ())
+    }

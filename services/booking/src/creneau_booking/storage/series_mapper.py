@@ -18,7 +18,7 @@ from typing import Any
 
 from creneau_booking.domain.appointment import Occurrence
 from creneau_booking.domain.refusals import RecurrenceUnread, ScopeUnfit
-from creneau_booking.domain.series import SCOPES, Recurrence, Scope
+from creneau_booking.domain.series import LAST, SCOPES, Monthly, Recurrence, Scope
 from creneau_shared.clock import zone_named
 from creneau_shared.fhir.storage.store import Resource
 
@@ -33,7 +33,21 @@ SERIES = "https://creneau.sante.fr/fhir/identifier/series"
 """system of the identifier that all of a series bear"""
 
 _OURS = frozenset({RECURRENCE_TEMPLATE, RECURRENCE_ID, OCCURRENCE_CHANGED, ORIGINATING})
-_WEEKLY = frozenset({"wk", "w", "weekly", "week"})
+_UNITS = {
+    "daily": frozenset({"d", "daily", "day"}),
+    "weekly": frozenset({"wk", "w", "weekly", "week"}),
+    "monthly": frozenset({"mo", "m", "monthly", "month"}),
+    "yearly": frozenset({"a", "y", "yearly", "year", "annually"}),
+}
+"""how a unit of recurrence may be said: in R5's words, or in UCUM"""
+_INTERVALS = {
+    "daily": "dayInterval",
+    "weekly": "weekInterval",
+    "monthly": "monthInterval",
+    "yearly": "yearInterval",
+}
+_NTH = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": LAST}
+"""R5 week-of-month"""
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -108,15 +122,18 @@ def with_occurrence(appointment: Resource, occurrence: Occurrence) -> Resource:
 
 
 def recurrence_of(template: Resource) -> Recurrence:
-    """What a recurrenceTemplate says. RecurrenceUnread, naming the element, when it cannot be followed here: weekly, every
-    so many weeks, or on dates that are named."""
+    """What a recurrenceTemplate says. RecurrenceUnread, naming the element, when it cannot be followed here: by days, weeks,
+    months or years, or on dates that are named."""
     said = _parts(template)
     kind = _code(said.get("recurrenceType", []), "recurrenceType")
-    if kind is not None and kind not in _WEEKLY and "occurrenceDate" not in said:
+    unit = next((unit for unit, names in _UNITS.items() if kind in names), None)
+    if kind is not None and unit is None and "occurrenceDate" not in said:
         raise RecurrenceUnread("recurrenceType")
-    weekly = _parts(said["weeklyTemplate"][0]) if said.get("weeklyTemplate") else {}
-    if unknown := said.keys() & {"monthlyTemplate", "yearlyTemplate"}:
-        raise RecurrenceUnread(min(unknown))
+    templates = {u: _parts(said[f"{u}Template"][0]) for u in _UNITS if said.get(f"{u}Template")}
+    unit = unit or next(iter(templates), "weekly")
+    if wrong := sorted(templates.keys() - {unit}):
+        raise RecurrenceUnread(f"{wrong[0]}Template")
+    own, weekly = templates.get(unit, {}), templates.get("weekly", {})
     days = [
         n for n, day in enumerate(_DAYS) if any(e.get("valueBoolean") is True for e in weekly.get(day, ()))
     ]
@@ -127,7 +144,10 @@ def recurrence_of(template: Resource) -> Recurrence:
     last = _dates(said, "lastOccurrenceDate")
     return Recurrence(
         weekdays=frozenset(days),
-        interval=_number(weekly.get("weekInterval", []), "weekInterval") or 1,
+        interval=(_number(own.get(_INTERVALS[unit], []), _INTERVALS[unit]) or 1)
+        * (12 if unit == "yearly" else 1),
+        monthly=_monthly(own) if unit in ("monthly", "yearly") else None,
+        daily=unit == "daily",
         count=_number(said.get("occurrenceCount", []), "occurrenceCount"),
         last=last[0] if last else None,
         dates=_dates(said, "occurrenceDate"),
@@ -137,6 +157,21 @@ def recurrence_of(template: Resource) -> Recurrence:
         ),
         zone=zone,
     )
+
+
+def _monthly(said: dict[str, list[Resource]]) -> Monthly:
+    """On which day of the month (R5 dayOfMonth; nthWeekOfMonth with dayOfWeek)."""
+    day = _number(said.get("dayOfMonth", []), "dayOfMonth")
+    if day is not None and day > 31:
+        raise RecurrenceUnread("dayOfMonth")
+    which, weekday = (_code(said.get(name, []), name) for name in ("nthWeekOfMonth", "dayOfWeek"))
+    nth = _NTH.get((which or "").lower())
+    days = [n for n, name in enumerate(_DAYS) if name[:3] == (weekday or "-")[:3].lower()]
+    if (which is not None and nth is None) or (day is not None and nth is not None):
+        raise RecurrenceUnread("nthWeekOfMonth")
+    if weekday is not None and (not days or nth is None):
+        raise RecurrenceUnread("dayOfWeek")
+    return Monthly(day, nth, days[0] if days else None)
 
 
 def _extensions(resource: Resource) -> Sequence[Any]:

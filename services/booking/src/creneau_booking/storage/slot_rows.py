@@ -91,6 +91,10 @@ class SlotRow:
 
 OVERBOOKED = '"overbooked":true,'
 """among what a slot has of its own: its practice has put another visit there"""
+ECHOED = """CASE WHEN slot.taken_by IS NOT NULL AND slot.places IS NULL AND said.said IN ('busy', 'busy-tentative')
+    THEN slot.said ELSE said.said END"""
+"""SQL: what an agenda says of a slot (row `slot`) that is written as `said`. Of one that is taken here, `busy` says that
+somebody knows of it: it is free again once it is given back."""
 IS_OVERBOOKED = f"(coalesce({{slot}}.extra, '') LIKE '%{OVERBOOKED}%')"
 KEEPING_OVERBOOKED = (
     f"CASE WHEN {IS_OVERBOOKED.format(slot='slot')} AND coalesce({{extra}}, '') NOT LIKE '%{OVERBOOKED}%'"

@@ -17,7 +17,8 @@ from asyncpg import Record
 from creneau_booking.domain.refusals import AgendaWrittenMeanwhile, SlotMadeMeanwhile, SlotSentTwice
 from creneau_booking.domain.synchronising import ECHOES, Difference, Known, SaidSlot, Sent, difference
 from creneau_booking.storage.availability.actors import write_beside
-from creneau_booking.storage.freed import note_awaited
+from creneau_booking.storage.availability.freshness import IS_BACK
+from creneau_booking.storage.freed import note_agendas, note_awaited
 from creneau_booking.storage.places import HOLDER
 from creneau_booking.storage.slot_rows import OVERBOOKED, SUPERSEDE, SlotKind, SlotRow
 from creneau_booking.storage.slots_together import (
@@ -39,7 +40,10 @@ COMPARED_AGAIN_MAX = 5
 _ID_TERM = "identifier="
 
 _AGENDA = "SELECT key, terms FROM schedule WHERE id = $1 AND NOT deleted"
-_SYNCHRONISED = "UPDATE agenda SET synchronised_at = greatest(synchronised_at, $2) WHERE schedule_key = $1"
+_SYNCHRONISED = (
+    "UPDATE agenda SET synchronised_at = greatest(synchronised_at, $2) WHERE schedule_key = $1"
+    f" RETURNING {IS_BACK.format(now='$2')}"
+)
 _KNOWN = f"""
 SELECT slot.id, slot.name, slot.start, slot."end", slot.said::text AS said, {HOLDER} AS taken_by,
   coalesce(slot.places, 0) > 0 AS has_room, nullif(replace(slot.extra, '{OVERBOOKED}', ''), '') AS extra, slot.terms,
@@ -108,8 +112,9 @@ async def own_agenda(connection: Connection, context: WriteContext, schedule: st
 
 async def lock_agenda(connection: Connection, context: WriteContext, agenda: int) -> None:
     """Nobody else synchronises the agenda (key), nor takes or frees its people, until we have ended."""
-    await connection.execute(_SYNCHRONISED, agenda, context.now)
+    is_back = await connection.fetchval(_SYNCHRONISED, agenda, context.now)
     await write_beside(connection, [agenda])
+    await note_agendas(connection, [agenda] if is_back else [], context.now)
 
 
 async def synchronise(

@@ -12,12 +12,13 @@ from asyncpg import Record
 from creneau_booking.domain.refusals import SlotClaimed, SlotMadeMeanwhile, UnknownAgenda
 from creneau_booking.storage import slot_visibility, slots_together
 from creneau_booking.storage.availability.actors import TURN_BESIDE
-from creneau_booking.storage.availability.freshness import WORD_COUNTS, heard, spoken_at
+from creneau_booking.storage.availability.freshness import IS_BACK, WORD_COUNTS, heard, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.choreography import slot_moved_by_itself
-from creneau_booking.storage.freed import AWAITED, note_freed
+from creneau_booking.storage.freed import AWAITED, note_agendas, note_freed
 from creneau_booking.storage.places import GROUP, left_sql, status_sql
 from creneau_booking.storage.slot_rows import (
+    ECHOED,
     KEEPING_OVERBOOKED,
     SUPERSEDE,
     SUPERSEDED,
@@ -59,7 +60,8 @@ WITH longer AS (
   UPDATE agenda SET slot_length_max = greatest(slot_length_max, $3),
     synchronised_at = CASE WHEN {WORD_COUNTS.format(now="$5")} THEN $5 ELSE synchronised_at END FROM schedule
   WHERE schedule.id = $1 AND agenda.schedule_key = schedule.key
-    AND (slot_length_max < $3 OR {WORD_COUNTS.format(now="$5")}) RETURNING agenda.schedule_key
+    AND (slot_length_max < $3 OR {WORD_COUNTS.format(now="$5")})
+  RETURNING agenda.schedule_key, {IS_BACK.format(now="$5")} AS is_back
 ), turn AS MATERIALIZED (
   SELECT waited FROM {
     TURN_BESIDE.format(
@@ -70,7 +72,7 @@ WITH longer AS (
   SELECT count(pg_advisory_xact_lock(hashtextextended($4::uuid::text, 0))) AS waited FROM turn
   WHERE turn.waited >= 0 AND $4::uuid IS NOT NULL
 )
-SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind
+SELECT schedule.key AS schedule, schedule.terms, kind.key AS kind, EXISTS (SELECT FROM longer WHERE is_back) AS is_back
 FROM claimed CROSS JOIN schedule
 LEFT JOIN slot_kind kind ON kind.schedule_key = schedule.key AND kind.digest = $2
 WHERE schedule.id = $1 AND NOT schedule.deleted AND claimed.waited >= 0
@@ -93,7 +95,7 @@ WITH said AS (
   SELECT $1::uuid AS id, $2::timestamptz AS start, $3::timestamptz AS "end", $4::slot_status AS said,
     $8::bigint AS schedule_key
 ), replaced AS (
-  UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
+  UPDATE slot SET start = said.start, "end" = said."end", said = {ECHOED},
     status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")}
       WHEN slot.places IS NOT NULL THEN {status_sql("said.said", left_sql("slot", "$9"))} ELSE slot.status END,
     places = CASE WHEN slot.places IS NOT NULL THEN {left_sql("slot", "$9")} END,
@@ -355,6 +357,8 @@ class SlotStore:
         if row is None:
             raise UnknownAgenda(kind.schedule_id)
         require_owned(context, "Slot", row["terms"])
+        if row["is_back"]:
+            await note_agendas(connection, [row["schedule"]], context.now)
         if row["kind"] is not None:
             return row["schedule"], row["kind"]
         kind_key = await connection.fetchval(

@@ -21,11 +21,12 @@ from asyncpg import Record
 
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.availability.actors import TURN_BESIDE
-from creneau_booking.storage.availability.freshness import WORD_COUNTS, spoken_at
+from creneau_booking.storage.availability.freshness import IS_BACK, WORD_COUNTS, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
-from creneau_booking.storage.freed import AWAITED, note_awaited
+from creneau_booking.storage.freed import AWAITED, note_agendas, note_awaited
 from creneau_booking.storage.places import left_sql, status_sql
 from creneau_booking.storage.slot_rows import (
+    ECHOED,
     KEEPING_OVERBOOKED,
     SUPERSEDE,
     SUPERSEDED,
@@ -74,9 +75,11 @@ WITH short AS MATERIALIZED (
   UPDATE agenda SET slot_length_max = greatest(slot_length_max, short.length),
     synchronised_at = CASE WHEN {WORD_COUNTS.format(now="$5")} THEN $5 ELSE synchronised_at END
   FROM short WHERE agenda.schedule_key = short.schedule_key
+  RETURNING agenda.schedule_key, {IS_BACK.format(now="$5")} AS is_back
 )
 SELECT kind.schedule_key, kind.digest, kind.key
 FROM unnest($3::bigint[], $4::bytea[]) AS wanted (schedule_key, digest) JOIN slot_kind kind USING (schedule_key, digest)
+UNION ALL SELECT schedule_key, NULL, NULL FROM longer WHERE is_back
 """
 _NEW_KINDS = """
 INSERT INTO slot_kind (schedule_key, digest, members, meta, terms, words, own_capacity)
@@ -107,7 +110,7 @@ REPLACE_MANY = f"""
 WITH said AS MATERIALIZED ({
     _GIVEN.format(more=", was_in, was_at", arrays=", $13::bigint[], $14::timestamptz[]")
 }), replaced AS (
-  UPDATE slot SET start = said.start, "end" = said."end", said = said.said,
+  UPDATE slot SET start = said.start, "end" = said."end", said = {ECHOED},
     status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")}
       WHEN slot.places IS NOT NULL THEN {
     status_sql("said.said", left_sql("slot", "said.kind_key"))
@@ -283,7 +286,9 @@ async def keys_of_kinds(
     rows = await connection.fetch(
         _KINDS, list(longest), list(longest.values()), list(agendas), list(digests), spoken
     )
-    keys = {(row["schedule_key"], row["digest"]): row["key"] for row in rows}
+    keys = {(row["schedule_key"], row["digest"]): row["key"] for row in rows if row["key"] is not None}
+    if spoken is not None:
+        await note_agendas(connection, [r["schedule_key"] for r in rows if r["key"] is None], spoken)
     if missing := [place for place in wanted if place not in keys]:
         kinds = [wanted[place] for place in missing]
         rows = await connection.fetch(

@@ -114,6 +114,8 @@ slot_kind = Table(
     # keeps it (migration 0029).
     Column("own_capacity", SmallInteger, nullable=True),
     Column("capacity", SmallInteger, nullable=True),
+    # Whether they are for new patients (else for known ones), where they say so. A trigger keeps it (migration 0033).
+    Column("new_patients", Boolean, nullable=True),
     UniqueConstraint("schedule_key", "digest"),
     Index("ix_slot_kind_terms", "terms", postgresql_using="gin"),
     words_index("slot_kind"),
@@ -262,6 +264,15 @@ agenda_closure = Table(
     Column("closed_by", Text, nullable=False),
 )
 """Time of an agenda that was closed (`Schedule/$close`), why, and by whom (issuer and subject)."""
+
+agenda_closed_slot = Table(
+    "agenda_closed_slot",
+    metadata,
+    Column("schedule_key", BigInteger, primary_key=True, autoincrement=False),
+    Column("start", DateTime(timezone=True), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+)
+"""Slots that an agenda's software has pushed and a closure has blocked: free again when it is taken back."""
 
 opening_left_out = Table(
     "opening_left_out",

@@ -1,4 +1,5 @@
-"""An appointment as the SAS platform is told of it (INT_R03): FrAppointmentSAS, without anything of the patient."""
+"""An appointment as the SAS platform is told of it (INT_R03): FrAppointmentSAS, or sas-sos-appointment where the agenda is a
+place's and nobody's (SOS Médecins); without anything of the patient."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from typing import Any
 from creneau_booking.views.identifiers import NATIONAL_PERSON
 
 PROFILE = "http://sas.fr/fhir/StructureDefinition/FrAppointmentSAS"
+SOS_PROFILE = "https://interop.esante.gouv.fr/ig/fhir/sas/StructureDefinition/sas-sos-appointment"
+PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 OPERATOR = "http://interopsante.org/fhir/StructureDefinition/FrAppointmentOperator"
 OPERATOR_OF_CORE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-appointment-operator"
 TYPES = "http://interopsante.org/fhir/CodeSystem/fr-v2-0203"
@@ -24,13 +27,40 @@ STATUSES = {
     "entered-in-error": "cancelled",
 }
 """Status of an appointment → the one of four that the platform takes; others are not told of."""
+SOS_STATUSES = {**STATUSES, "pending": "pending"}
+"""Of a centre's, also while somebody there has to agree."""
+_PEOPLE = ("Practitioner", "PractitionerRole")
 
 Resource = dict[str, Any]
 
 
-def is_begun(status: str) -> bool:
-    """Whether an appointment of this status is one of which the platform is to be told."""
-    return STATUSES.get(status, "cancelled") != "cancelled"
+def is_sos(appointment: Mapping[str, Any]) -> bool:
+    """Whether it is at a place and with nobody who is named, as a centre of SOS Médecins has them."""
+    named = [str(p.get("actor", {}).get("reference", "")) for p in appointment.get("participant", ())]
+    kinds = {
+        parts[-2] for reference in named if len(parts := reference.split("/_history/")[0].split("/")) > 1
+    }
+    return "Location" in kinds and kinds.isdisjoint(_PEOPLE)
+
+
+def told_status(appointment: Mapping[str, Any]) -> str | None:
+    """The status of which the platform is told; None: it is not told of one in this state."""
+    status = appointment.get("status", "")
+    if status == "pending" and not _awaits_centre(appointment):
+        return None  # a hold: nothing has been asked of anybody yet
+    return (SOS_STATUSES if is_sos(appointment) else STATUSES).get(status)
+
+
+def _awaits_centre(appointment: Mapping[str, Any]) -> bool:
+    return any(
+        p.get("status") == "needs-action" and "Location/" in str(p.get("actor", {}).get("reference", ""))
+        for p in appointment.get("participant", ())
+    )
+
+
+def is_begun(appointment: Mapping[str, Any]) -> bool:
+    """Whether it is in a state by which the platform is to learn of it."""
+    return told_status(appointment) not in (None, "cancelled")
 
 
 def operators_of(appointment: Mapping[str, Any]) -> list[Resource]:
@@ -57,24 +87,30 @@ def regulator_number(
 
 
 def sas_appointment(
-    appointment: Mapping[str, Any], regulator: tuple[str, str], professional: str, system: str
+    appointment: Mapping[str, Any], regulator: tuple[str, str], professional: str | None, system: str
 ) -> Resource:
-    """The FrAppointmentSAS of an appointment that has a start and an end. `professional`: a national number, prefixed;
-    `system`: of our own technical ids."""
+    """The appointment, which has a start and an end, as the platform takes it. `professional`: a national number, prefixed;
+    None: a centre of SOS Médecins', of which nobody is named. `system`: of our own technical ids."""
     created = {"created": appointment["created"]} if "created" in appointment else {}
     return {
         "resourceType": "Appointment",
-        "meta": {"profile": [PROFILE]},
+        "meta": {"profile": [PROFILE if professional is not None else SOS_PROFILE]},
         "extension": [{"url": OPERATOR, "valueReference": {"identifier": _identifier(*regulator)}}],
         "identifier": [{"system": system, "value": appointment["id"]}],
-        "status": STATUSES[appointment["status"]],
+        "status": told_status(appointment),
         "start": appointment["start"],
         "end": appointment["end"],
         **created,
-        "participant": [
-            {"actor": {"identifier": _identifier(NATIONAL_PERSON, professional)}, "status": "accepted"}
-        ],
+        "participant": [_participant(appointment, professional)],
     }
+
+
+def _participant(appointment: Mapping[str, Any], professional: str | None) -> Resource:
+    """Who sees the patient; of a centre, that it takes them in, and whether it has agreed."""
+    if professional is not None:
+        return {"actor": {"identifier": _identifier(NATIONAL_PERSON, professional)}, "status": "accepted"}
+    agreed = "needs-action" if appointment["status"] == "pending" else "accepted"
+    return {"type": [{"coding": [{"system": PARTICIPATION, "code": "ADM"}]}], "status": agreed}
 
 
 def _identifier(system: str, value: str) -> Resource:

@@ -90,7 +90,15 @@ class Graph:
         if rendered is None:
             return None
         rendered["schedule"] = {"reference": name}
+        if "comment" not in rendered and rendered["appointmentType"]["coding"][0]["code"] == "ROUTINE":
+            rendered["comment"] = self._own_page(agenda)
         return SlotGraph(rendered, agenda, tuple(services.values()))
+
+    def _own_page(self, agenda: Agenda) -> str:
+        """Our page of the professional, where the practice names none of its own: a slot that is booked leads somewhere. It
+        has a query, as the platform adds to it."""
+        site = self.facts.base_url.rstrip("/").removesuffix("/fhir")
+        return f"{site}/soignants/{agenda.role['id']}?vue=agenda"
 
     def _agenda(self, name: str) -> Agenda | None:
         """The agenda of one professional in one situation of practice; None for any other kind."""

@@ -91,8 +91,8 @@ def _(_: OtherPatient) -> CreneauError:
 @WORDS.says(AlreadyStarted)
 def _(_: AlreadyStarted) -> CreneauError:
     return Unprocessable(
-        "Ce rendez-vous a déjà commencé : il ne peut plus être annulé.",
-        "This appointment has already started: it can no longer be cancelled.",
+        "Ce rendez-vous a déjà commencé : il ne peut plus être annulé ni déplacé.",
+        "This appointment has already started: it can no longer be cancelled or moved.",
         expression="Appointment.status",
         details_code="already-started",
     )

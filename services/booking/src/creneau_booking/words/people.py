@@ -9,6 +9,7 @@ from creneau_booking.domain.refusals import (
     GuardianAtPractice,
     IdentityRegistered,
     MinorOnParents,
+    OfficialInsUnverified,
     ProxyNotTheirs,
     StatedByStaff,
 )
@@ -70,6 +71,19 @@ def _(r: StatedByStaff) -> CreneauError:
 @WORDS.says(AddressesUnreachable)
 def _(r: AddressesUnreachable) -> CreneauError:
     return Unprocessable(issues=[_unreachable(index) for index in r.indexes])
+
+
+@WORDS.says(OfficialInsUnverified)
+def _(r: OfficialInsUnverified) -> CreneauError:
+    return Unprocessable(
+        "Une INS n'est officielle (use: official) que d'une identité validée (identityStatus VALI) ; validez l'identité, ou"
+        " enregistrez l'INS autrement.",
+        "An INS is official (use: official) only of a validated identity (identityStatus VALI); validate the identity, or"
+        " register the INS otherwise.",
+        code="business-rule",
+        expression=f"Patient.identifier[{r.index}].use",
+        details_code="ins-unverified",
+    )
 
 
 @WORDS.says(IdentityRegistered)

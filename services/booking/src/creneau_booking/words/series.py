@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from creneau_booking.domain.refusals import (
     OccurrenceRefused,
+    OccurrenceWithoutDay,
     RecurrenceUnread,
     ScopeUnfit,
     SeriesBusy,
@@ -52,12 +53,28 @@ def _paths(r: OccurrenceRefused, issue: Issue) -> tuple[str, ...]:
 @WORDS.says(RecurrenceUnread)
 def _(r: RecurrenceUnread) -> CreneauError:
     return Unprocessable(
-        f"La série ne se comprend pas ({r.element}) : chaque semaine ou toutes les n semaines (weeklyTemplate), jusqu'à"
-        " occurrenceCount ou lastOccurrenceDate, ou à des dates nommées (occurrenceDate).",
-        f"The series cannot be read ({r.element}): every week or every n weeks (weeklyTemplate), as often as"
-        " occurrenceCount or up to lastOccurrenceDate, or on named dates (occurrenceDate).",
+        f"La série ne se comprend pas ({r.element}) : par jour, semaine, mois ou an (recurrenceType, weeklyTemplate,"
+        " monthlyTemplate, yearlyTemplate), jusqu'à occurrenceCount ou lastOccurrenceDate, ou à des dates nommées"
+        " (occurrenceDate).",
+        f"The series cannot be read ({r.element}): by day, week, month or year (recurrenceType, weeklyTemplate,"
+        " monthlyTemplate, yearlyTemplate), as often as occurrenceCount or up to lastOccurrenceDate, or on named dates"
+        " (occurrenceDate).",
         expression=f"{_TEMPLATE}.extension.where(url='{r.element}')",
         details_code="recurrence-unread",
+    )
+
+
+@WORDS.says(OccurrenceWithoutDay)
+def _(r: OccurrenceWithoutDay) -> CreneauError:
+    month = f"{r.month:02}/{r.year}"
+    return Unprocessable(
+        f"Le rendez-vous {r.number} de la série ne peut pas exister : {month} n'a pas de {r.day}. Laissez-le de côté"
+        f" (excludingRecurrenceId : {r.number}), ou choisissez un autre jour. Rien n'est réservé.",
+        f"Appointment {r.number} of the series cannot exist: {month} has no day {r.day}. Leave it out"
+        f" (excludingRecurrenceId: {r.number}), or choose another day. Nothing is booked.",
+        expression=f"{_TEMPLATE}.extension.where(url='monthlyTemplate')",
+        details_code="occurrence-without-day",
+        diagnostics=f"occurrence {r.number}, {r.year}-{r.month:02}-{r.day:02}",
     )
 
 

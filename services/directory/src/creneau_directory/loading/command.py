@@ -24,7 +24,6 @@ from creneau_directory.storage.loads import Load
 from creneau_shared.app import open_database
 from creneau_shared.clock import SystemClock
 from creneau_shared.fhir.profiles import profile_issues
-from creneau_shared.fhir.storage.store import WriteContext
 from creneau_shared.fhir.validation import validate
 
 
@@ -53,7 +52,7 @@ def fault_of(resource: dict[str, Any]) -> str | None:
         issues = [issue for issue in profile_issues(resource) if issue.severity == "error"]
     if issues:
         return f"{', '.join(issues[0].expression)}: {issues[0].en}"
-    fault = next(entry_faults(resource, WriteContext(now=SystemClock().now())), None)
+    fault = next(entry_faults(resource, "system"), None)
     return None if fault is None else str(fault)
 
 

@@ -39,6 +39,25 @@ _MODES = {
     "VR": ("Téléconsultation", "By video"),
     "HH": ("À domicile", "At home"),
 }
+WHEN = {
+    "night": ("la nuit", "at night"),
+    "sunday": ("le dimanche", "on Sunday"),
+    "holiday": ("un jour férié", "on a holiday"),
+    "saturday": ("le samedi", "on Saturday"),
+    "weekend": ("le week-end", "at the weekend"),
+    "evening": ("le soir", "in the evening"),
+    "morning": ("le matin", "in the morning"),
+    "afternoon": ("l'après-midi", "in the afternoon"),
+    "noon": ("à midi", "at noon"),
+    "duty": ("de garde", "on duty"),
+    "today": ("aujourd'hui", "today"),
+    "tomorrow": ("demain", "tomorrow"),
+    "now": ("maintenant", "now"),
+    "soon": ("bientôt", "soon"),
+    "weekday": ("un jour de semaine", "on a weekday"),
+    "walk-in": ("sans rendez-vous", "without an appointment"),
+}
+_OUT_OF_HOURS = frozenset({"night", "sunday", "holiday", "weekend", "duty"})
 FACET_VALUES_MAX = 20
 HOMONYM = 0.2
 """part of its inhabitants that another commune of a name has, to be told as the one that may be meant"""
@@ -132,7 +151,7 @@ def outcomes(
 def _remarks(wanted: Wanted, step: Step, found: Found, *, calls: bool) -> Iterator[Issue]:
     intent = wanted.intent
     place = intent.place.name if intent.place else None
-    if intent.lost:
+    if intent.lost and not calls:
         words = ", ".join(f"« {word} »" for word in intent.ignored[:5])
         yield _note(
             "care-not-understood",
@@ -161,6 +180,20 @@ def _remarks(wanted: Wanted, step: Step, found: Found, *, calls: bool) -> Iterat
             "care-position",
             "« Près de moi » : donnez une position (near) ou une ville, sans cela toute la France est cherchée.",
             "“Near me”: give a position (near) or a town; without one all of France is searched.",
+        )
+    if _OUT_OF_HOURS.intersection(intent.times):
+        yield _note(
+            "care-out-of-hours",
+            "La nuit, le dimanche et les jours fériés : un médecin de garde répond par le 15, ou le 116 117 là où il existe ;"
+            " une pharmacie de garde se trouve par le 3237.",
+            "At night, on Sundays and holidays: a doctor on duty is reached by 15, or 116 117 where it exists; a pharmacy on"
+            " duty by 3237.",
+        )
+    elif intent.times:
+        yield _note(
+            "care-when",
+            "Quand : l'annuaire ne compare pas les horaires ; les créneaux libres de chacun le disent.",
+            "When: the directory does not compare hours; the free times of each tell.",
         )
     if not found.whole:
         yield _note(
@@ -216,6 +249,10 @@ def _understood(one: Understood, language: Language) -> Resource:
         for key in one.keys:
             parts.append({"name": "meaning", "valueString": cares[key].label(language)})
             parts += [{"name": "code", "valueCoding": coding_of(code)} for code in cares[key].codes[:1]]
+    elif one.kind == "when":
+        label = WHEN[one.meaning][language == "en"]
+        parts.append({"name": "meaning", "valueString": label})
+        parts.append({"name": "code", "valueCoding": {"code": one.meaning, "display": label}})
     elif one.meaning:
         parts.append({"name": "meaning", "valueString": one.meaning})
     if one.corrected:

@@ -113,7 +113,6 @@ class FindCareOperation:
         self._headers_required = headers_required
         self._compared_max = compared_max
         self._text_characters_max = text_characters_max
-        self._stores = {name: GenericStore(name, base_url) for name, _ in _INCLUDED}
         self._roles = GenericStore("PractitionerRole", base_url)
 
     def declare(self) -> Operation:
@@ -217,16 +216,16 @@ class FindCareOperation:
                 search = {"extension": [{"url": _DISTANCE, "valueDistance": distance}], **search}
             entries.append(Entry(f"{base_url}/PractitionerRole/{hit.role}", role.content, search))
             _collect(loads(role.content), referred)
+        included = await care.referred_by(connection, referred) if entries else {}
         for name, _ in _INCLUDED:
-            included = await self._stores[name].read_many(connection, list(referred[name]))
             entries += [
                 Entry(
                     f"{base_url}/{name}/{id_}",
-                    service.as_shown(access, included[id_]).content,
+                    service.as_shown(access, included[name, id_]).content,
                     {"mode": "include"},
                 )
                 for id_ in referred[name]
-                if id_ in included and included[id_].content is not None
+                if (name, id_) in included and included[name, id_].content is not None
             ]
         return entries
 

@@ -14,11 +14,12 @@ from typing import Any
 from creneau_directory.domain.care.places import gazetteer
 from creneau_directory.domain.care.reading import KnownNames
 from creneau_directory.domain.care.situation import Around, Situation, situation_of
-from creneau_directory.domain.care.spelling import sound
+from creneau_directory.domain.care.spelling import edit_distance, edits_allowed, sound
 from creneau_directory.domain.care.vocabulary import vocabulary
 from creneau_directory.domain.ror.visibility import EVERYBODY, is_sensitive, seen_by
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
+from creneau_shared.fhir.storage.store import Stored
 
 Resource = dict[str, Any]
 
@@ -43,6 +44,10 @@ _PARAMETER = {
 }
 """type → the search parameter of the role that refers to it"""
 
+_SHOWN = " UNION ALL ".join(
+    f"SELECT '{kind}' AS type, id, version, last_updated, content FROM {table} WHERE id = ANY(${number}::text[])"
+    for number, (kind, (_, table)) in enumerate(_REFERENCES.items(), start=1)
+)
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('care ' || role, 0)) FROM unnest($1::text[]) AS role"
 _ROLES = "SELECT id, content FROM practitioner_role WHERE id = ANY($1::text[]) AND NOT deleted"
 _UPSERT = """
@@ -128,6 +133,14 @@ async def situations_of(connection: Connection, roles: Sequence[str]) -> list[Si
     return [situation for situation in made if situation is not None]
 
 
+async def referred_by(
+    connection: Connection, ids: Mapping[str, Iterable[str]]
+) -> Mapping[tuple[str, str], Stored]:
+    """(type, id) → entry, of the types that roles refer to: all at once."""
+    rows = await connection.fetch(_SHOWN, *(list(ids.get(kind, ())) for kind in _REFERENCES))
+    return {(row[0], row[1]): Stored(*row) for row in rows}
+
+
 def _open(resource: Resource) -> Resource:
     """What everybody may see of an entry; a sensitive unit stays one."""
     return resource if is_sensitive(resource) else seen_by(EVERYBODY, resource)
@@ -174,7 +187,7 @@ JOIN care_name AS found ON found.name = piece.name OR found.heard = piece.heard
 GROUP BY piece.name
 """
 _ALIKE = """
-SELECT name, similarity(name, $1) AS alike FROM care_name WHERE name % $1 ORDER BY alike DESC, name LIMIT 5
+SELECT name, similarity(name, $1) AS alike FROM care_name WHERE name % $1 ORDER BY alike DESC, name LIMIT 20
 """
 _STARTING = "SELECT name FROM care_name WHERE name LIKE $1 ORDER BY length(name), name LIMIT 20"
 EXACT, HEARD, ALIKE = 1.0, 0.55, 0.45
@@ -195,10 +208,15 @@ async def known_names(connection: Connection, pieces: Sequence[str]) -> KnownNam
 
 
 async def alike_names(connection: Connection, pieces: Sequence[str]) -> KnownNames:
-    """Names that are spelt much like a piece."""
+    """Names that are spelt like a piece but for a letter or two."""
     found = {}
     for piece in pieces:
-        rows = await connection.fetch(_ALIKE, piece)
+        most = edits_allowed(len(piece))
+        rows = [
+            row
+            for row in await connection.fetch(_ALIKE, piece)
+            if edit_distance(piece, row["name"], most) <= most
+        ][:5]
         if rows:
             best = rows[0]["alike"]
             found[piece] = (tuple(row["name"] for row in rows if row["alike"] >= best - 0.1), ALIKE)

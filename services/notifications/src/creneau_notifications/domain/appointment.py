@@ -56,6 +56,16 @@ class Appointment:
 
 
 @dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One of several of a series that changed together, as it is since."""
+
+    appointment: str
+    start: datetime
+    end: datetime
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
 class AppointmentEvent:
     """One event: what changed (`change`), when (`time`), and the appointment after it."""
 
@@ -70,6 +80,10 @@ class AppointmentEvent:
     """until when what is offered is kept"""
     awaited: bool = False
     """whether it waits for its practice or, cancelled, waited for it"""
+    together: tuple[Occurrence, ...] = ()
+    """all of the series that changed with it, in order of time: told with this event"""
+    told_elsewhere: bool = False
+    """whether another event of its series tells of it"""
 
 
 def mode_of(codings: Sequence[tuple[str | None, str | None]]) -> Mode | None:

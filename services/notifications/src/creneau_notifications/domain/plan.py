@@ -72,7 +72,7 @@ def plan(
     """
     if _leaves_all_as_it_is(event, known):
         return Plan(supersedes=False)
-    kind = _notice_kind(event, known)
+    kind = None if event.told_elsewhere else _notice_kind(event, known)
     messages = _notices(event, kind, channels) if kind is not None else []
     if event.appointment.status == "booked":
         messages += reminders(event, now=now, zone=zone, channels=channels)
@@ -128,7 +128,8 @@ def _message(
         rule=rule,
         channel=channel,
         due_at=event.time,
-        expires_at=event.held_until or min(event.appointment.end, event.time + NOTICE_LIFE),
+        expires_at=event.held_until
+        or min(max([event.appointment.end, *(o.end for o in event.together)]), event.time + NOTICE_LIFE),
     )
 
 

@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from creneau_notifications.domain.appointment import Appointment, AppointmentEvent, Change, mode_of
+from creneau_notifications.domain.appointment import (
+    Appointment,
+    AppointmentEvent,
+    Change,
+    Occurrence,
+    mode_of,
+)
 from creneau_notifications.domain.contact import Contact
 from creneau_notifications.domain.visit import Fact
 from creneau_notifications.storage.accounts import Person
@@ -44,6 +50,20 @@ def read_appointment(
         cancelled_by=cancellation["by"] if cancellation else None,
         held_until=datetime.fromisoformat(data["heldUntil"]) if change is Change.OFFERED else None,
         awaited=data.get("awaits") == "practice",
+        together=_occurrences(data),
+        told_elsewhere="series" in data and "occurrences" not in data["series"],
+    )
+
+
+def _occurrences(data: Mapping[str, Any]) -> tuple[Occurrence, ...]:
+    return tuple(
+        Occurrence(
+            o["appointment"],
+            datetime.fromisoformat(o["start"]),
+            datetime.fromisoformat(o["end"]),
+            o["sequence"],
+        )
+        for o in data.get("series", {}).get("occurrences", ())
     )
 
 

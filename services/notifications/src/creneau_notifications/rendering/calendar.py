@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from icalendar import vCalAddress, vText
 from icalendar.parser import Contentline
 
-from creneau_notifications.domain.appointment import Appointment, Mode
+from creneau_notifications.domain.appointment import Mode, Occurrence
 from creneau_notifications.domain.contact import Contact, Language
 from creneau_notifications.domain.plan import Kind
 from creneau_notifications.rendering.content_lines import moment_line, raw_line, text_line
@@ -23,9 +23,12 @@ _BEGINNING = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n" + text_line("PRODID", PRODID)
 ALARMS = ("-P1D", "-PT2H")
 
 
-def method_of(kind: Kind) -> str:
-    """iTIP method: CANCEL takes the appointment off the calendar, REQUEST puts or updates it."""
-    return "CANCEL" if kind is Kind.CANCELLATION else "REQUEST"
+def method_of(occasion: Occasion) -> str:
+    """iTIP method: CANCEL takes the appointment off the calendar, REQUEST puts or updates it. Both are of one appointment
+    (RFC 5546 §3.2): of several the file says what has become of each, by PUBLISH."""
+    if len(occasion.occurrences) > 1:
+        return "PUBLISH"
+    return "CANCEL" if occasion.kind is Kind.CANCELLATION else "REQUEST"
 
 
 def calendar_file(occasion: Occasion, organizer: str, organizer_name: str) -> bytes:
@@ -36,28 +39,36 @@ def calendar_file(occasion: Occasion, organizer: str, organizer_name: str) -> by
     """
     zone, year = occasion.visit.zone.key, occasion.event.appointment.start.year
     cancelled = occasion.kind is Kind.CANCELLATION
+    alarms = b"" if cancelled else _alarms(occasion.contact.writes_in)
     lines = [
-        *(_BEGINNING, text_line("METHOD", method_of(occasion.kind))),
-        *(timezone_bytes(zone, year), b"BEGIN:VEVENT\r\n"),
-        *_event(occasion, organizer, organizer_name),
-        b"" if cancelled else _alarms(occasion.contact.writes_in),
-        b"END:VEVENT\r\nEND:VCALENDAR\r\n",
+        *(_BEGINNING, text_line("METHOD", method_of(occasion))),
+        timezone_bytes(zone, year),
     ]
-    return b"".join(lines)
+    for one in occasion.occurrences:
+        lines += [
+            b"BEGIN:VEVENT\r\n",
+            *_event(occasion, one, organizer, organizer_name),
+            alarms,
+            b"END:VEVENT\r\n",
+        ]
+    return b"".join([*lines, b"END:VCALENDAR\r\n"])
 
 
-def _event(occasion: Occasion, organizer: str, organizer_name: str) -> Iterator[bytes]:
-    appointment, visit = occasion.event.appointment, occasion.visit
+def _event(
+    occasion: Occasion, appointment: Occurrence, organizer: str, organizer_name: str
+) -> Iterator[bytes]:
+    visit = occasion.visit
     wording = WORDINGS[occasion.contact.writes_in]
     yield text_line("SUMMARY", _summary(occasion, wording))
     for name, moment in zip(("DTSTART", "DTEND"), _times(appointment, visit.zone), strict=True):
         yield moment_line(name, moment, visit.zone.key)
     yield moment_line("DTSTAMP", occasion.event.time.astimezone(UTC), "UTC")
-    yield text_line("UID", f"{appointment.id}@creneau")
+    yield text_line("UID", f"{appointment.appointment}@creneau")
     yield raw_line("SEQUENCE", str(appointment.sequence))
-    yield _party_line("ATTENDEE", _attendee(occasion.contact))
+    if len(occasion.occurrences) == 1:
+        yield _party_line("ATTENDEE", _attendee(occasion.contact))
     yield b"CLASS:PRIVATE\r\n"
-    yield text_line("DESCRIPTION", _description(occasion, wording))
+    yield text_line("DESCRIPTION", _description(occasion, appointment, wording))
     if visit.mode is Mode.PRACTICE:
         yield from _place(occasion)
     yield _organizer(organizer, organizer_name)
@@ -66,7 +77,7 @@ def _event(occasion: Occasion, organizer: str, organizer_name: str) -> Iterator[
     yield raw_line("URL", occasion.page_url)
 
 
-def _times(appointment: Appointment, zone: ZoneInfo) -> tuple[datetime, datetime]:
+def _times(appointment: Occurrence, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Start and end by the clock of the place, or in UTC where that clock shows one of them a second time: a local
     time that occurs twice means its first occurrence (RFC 5545 §3.3.5)."""
     local = appointment.start.astimezone(zone), appointment.end.astimezone(zone)
@@ -91,11 +102,11 @@ def _summary(occasion: Occasion, wording: Wording) -> str:
     return wording.event_summary.format(name=occasion.visit.professional)
 
 
-def _description(occasion: Occasion, wording: Wording) -> str:
+def _description(occasion: Occasion, appointment: Occurrence, wording: Wording) -> str:
     lines = [wording.modes[occasion.visit.mode]]
     if occasion.is_elsewhere:
         # The calendar shows the visit by its own clock: whoever travels there wants the other.
-        when = occasion.told(occasion.event.appointment.start)
+        when = occasion.told(appointment.start)
         lines.append(f"{wording.when}{wording.colon}{when}")
     if occasion.kind is not Kind.CANCELLATION:
         lines.append(f"{wording.manage}{wording.colon}{occasion.page_url}")

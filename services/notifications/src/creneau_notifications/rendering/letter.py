@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from creneau_notifications.domain.appointment import AppointmentEvent, Mode
+from creneau_notifications.domain.appointment import AppointmentEvent, Mode, Occurrence
 from creneau_notifications.domain.contact import Contact, Language
 from creneau_notifications.domain.greeting import addressed_as
 from creneau_notifications.domain.plan import Kind
@@ -17,6 +17,8 @@ from creneau_notifications.rendering.wording import WORDINGS, Wording
 
 WITHOUT_CALENDAR = frozenset({Kind.REMINDER, Kind.OFFER})
 """what comes without a calendar file: the visit is in the calendar already, or is not to be there yet"""
+OF_SEVERAL = frozenset({Kind.CONFIRMATION, Kind.CHANGE, Kind.CANCELLATION})
+"""what is told of a series as a whole; a reminder is of one visit"""
 FRENCH_PHONE = re.compile(r"\+(?:33|262|590|594|596)(\d{9})")
 """The country codes that share France's ten-digit numbering: metropolitan France and the overseas departments."""
 
@@ -58,6 +60,13 @@ class Occasion:
     """by which clock the reader lives"""
 
     @property
+    def occurrences(self) -> tuple[Occurrence, ...]:
+        """The visits that the message tells of: one or, of a series that changed as a whole, several."""
+        told, tells = self.event.appointment, self.event.together and self.kind in OF_SEVERAL
+        own = Occurrence(told.id, told.start, told.end, told.sequence)
+        return self.event.together if tells else (own,)
+
+    @property
     def page_url(self) -> str:
         """Where the appointment can be seen, moved and cancelled."""
         return f"{self.site_url}/rdv/{self.visit_token}"
@@ -83,7 +92,7 @@ def compose(occasion: Occasion) -> Letter:
     return Letter(
         language=language,
         colon=wording.colon,
-        subject=wording.subject[occasion.kind].format(when=occasion.told(start)),
+        subject=_subject(occasion, wording, start),
         greeting=_greeting(occasion.contact, wording),
         lead=_lead(occasion, wording),
         details=_details(occasion, wording),
@@ -92,6 +101,14 @@ def compose(occasion: Occasion) -> Letter:
         confirmation=_confirmation(occasion, wording),
         footer=wording.footer,
     )
+
+
+def _subject(occasion: Occasion, wording: Wording, start: datetime) -> str:
+    count = len(occasion.occurrences)
+    if count == 1:
+        return wording.subject[occasion.kind].format(when=occasion.told(start))
+    first = occasion.told(occasion.occurrences[0].start)
+    return wording.subject_of_several[occasion.kind].format(count=count, when=first)
 
 
 def _greeting(contact: Contact, wording: Wording) -> str:
@@ -106,13 +123,16 @@ def _confirmation(occasion: Occasion, wording: Wording) -> tuple[tuple[str, ...]
 
 
 def _lead(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
-    event, sentences = occasion.event, [wording.lead[occasion.kind]]
-    if occasion.kind is Kind.CHANGE and event.previous_start is not None:
+    leads = wording.lead if len(occasion.occurrences) == 1 else wording.lead_of_several
+    event, sentences = occasion.event, [leads[occasion.kind]]
+    if occasion.kind is Kind.CHANGE and event.previous_start is not None and not event.together:
         sentences.append(wording.previously.format(when=occasion.told(event.previous_start)))
     if occasion.kind is Kind.CANCELLATION and event.cancelled_by == "patient":
         sentences.append(wording.cancelled_by_patient)
     if occasion.kind is Kind.CANCELLATION and event.cancelled_by == "provider":
         sentences.append(wording.cancelled_by_provider)
+    if occasion.kind is Kind.CANCELLATION and event.appointment.status == "waitlist":
+        sentences.append(wording.waits_on)
     if occasion.kind is Kind.OFFER and event.held_until is not None:
         sentences.append(wording.offered_until.format(until=occasion.told(event.held_until)))
     return tuple(sentences)
@@ -120,8 +140,8 @@ def _lead(occasion: Occasion, wording: Wording) -> tuple[str, ...]:
 
 def _details(occasion: Occasion, wording: Wording) -> tuple[tuple[str, tuple[str, ...]], ...]:
     visit = occasion.visit
-    when = occasion.told(occasion.event.appointment.start, year=True)
-    details: list[tuple[str, tuple[str, ...]]] = [(wording.when, (when,))]
+    when = tuple(occasion.told(one.start, year=True) for one in occasion.occurrences)
+    details: list[tuple[str, tuple[str, ...]]] = [(wording.when, when)]
     if visit.professional:
         details.append((wording.who, (visit.professional,)))
     if visit.mode is Mode.PRACTICE and (visit.place or visit.address):

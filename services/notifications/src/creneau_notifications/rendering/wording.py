@@ -16,12 +16,17 @@ class Wording:
 
     subject: Mapping[Kind, str]
     lead: Mapping[Kind, str]
+    subject_of_several: Mapping[Kind, str]
+    """`{count}` visits of a series, the first at `{when}`"""
+    lead_of_several: Mapping[Kind, str]
     greeting: str
     greeting_alone: str
     """to someone whose name is not known, not to be repeated, or no name at all"""
     previously: str
     cancelled_by_patient: str
     cancelled_by_provider: str
+    waits_on: str
+    """to whoever is back on the waiting list"""
     colon: str
     """between a label and what it labels: French puts a space before it"""
     when: str
@@ -63,11 +68,22 @@ FRENCH = Wording(
         Kind.REMINDER: "Nous vous rappelons votre rendez-vous.",
         Kind.OFFER: "Vous êtes sur une liste d’attente, et un créneau se libère pour vous.",
     },
+    subject_of_several={
+        Kind.CONFIRMATION: "Vos {count} rendez-vous à partir du {when}",
+        Kind.CHANGE: "Vos {count} rendez-vous sont modifiés, à partir du {when}",
+        Kind.CANCELLATION: "Vos {count} rendez-vous à partir du {when} sont annulés",
+    },
+    lead_of_several={
+        Kind.CONFIRMATION: "Vos rendez-vous sont confirmés.",
+        Kind.CHANGE: "Vos rendez-vous sont modifiés. Voici ce qui est désormais prévu.",
+        Kind.CANCELLATION: "Les rendez-vous ci-dessous n’auront pas lieu.",
+    },
     greeting="Bonjour {name},",
     greeting_alone="Bonjour,",
     previously="Il était prévu le {when}.",
     cancelled_by_patient="Il a été annulé à votre demande.",
     cancelled_by_provider="Il a été annulé par le cabinet.",
+    waits_on="Vous gardez votre place sur la liste d’attente.",
     colon=" : ",
     when="Quand",
     who="Avec",
@@ -114,11 +130,22 @@ ENGLISH = Wording(
         Kind.REMINDER: "This is a reminder of your appointment.",
         Kind.OFFER: "You are on a waiting list, and a time has become free for you.",
     },
+    subject_of_several={
+        Kind.CONFIRMATION: "Your {count} appointments from {when}",
+        Kind.CHANGE: "Your {count} appointments have changed, from {when}",
+        Kind.CANCELLATION: "Your {count} appointments from {when} are cancelled",
+    },
+    lead_of_several={
+        Kind.CONFIRMATION: "Your appointments are confirmed.",
+        Kind.CHANGE: "Your appointments have changed. This is what is planned now.",
+        Kind.CANCELLATION: "The appointments below will not take place.",
+    },
     greeting="Hello {name},",
     greeting_alone="Hello,",
     previously="It had been planned for {when}.",
     cancelled_by_patient="It was cancelled at your request.",
     cancelled_by_provider="It was cancelled by the practice.",
+    waits_on="You keep your place on the waiting list.",
     colon=": ",
     when="When",
     who="With",

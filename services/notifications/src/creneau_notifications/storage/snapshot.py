@@ -6,7 +6,13 @@ from datetime import datetime
 
 import orjson
 
-from creneau_notifications.domain.appointment import Appointment, AppointmentEvent, Change, Mode
+from creneau_notifications.domain.appointment import (
+    Appointment,
+    AppointmentEvent,
+    Change,
+    Mode,
+    Occurrence,
+)
 
 
 def dump_event(event: AppointmentEvent) -> str:
@@ -40,4 +46,14 @@ def load_event(content: str) -> AppointmentEvent:
         cancelled_by=values["cancelled_by"],
         held_until=datetime.fromisoformat(until) if (until := values.get("held_until")) else None,
         awaited=values.get("awaited", False),
+        together=tuple(
+            Occurrence(
+                o["appointment"],
+                datetime.fromisoformat(o["start"]),
+                datetime.fromisoformat(o["end"]),
+                o["sequence"],
+            )
+            for o in values.get("together", ())
+        ),
+        told_elsewhere=values.get("told_elsewhere", False),
     )

@@ -33,6 +33,7 @@ def tokens_of(account: Account) -> Tokens | None:
         expires_at=account.expires_at,
         refresh_token=account.refresh_token,
         id_token=account.id_token,
+        provider_session=account.provider_session,
     )
 
 

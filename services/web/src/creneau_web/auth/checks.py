@@ -22,6 +22,8 @@ from creneau_web.auth.failure import LoginError
 
 Claims = dict[str, Any]
 
+LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
+
 _EIDAS = re.compile(r"eidas([1-3])\Z")
 _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 
@@ -76,6 +78,39 @@ def check_signed_userinfo(claims: Mapping[str, Any], expected: Expected) -> None
     _check_parties(claims, expected)
     if "exp" in claims and _number(claims, "exp") <= expected.now - expected.skew_s:
         raise LoginError("untrusted", "exp of userinfo")
+
+
+def check_logout_token(claims: Mapping[str, Any], expected: Expected, *, longest_s: float) -> str:
+    """The log-in that a provider says has ended (OpenID Connect Back-Channel Logout 1.0, section 2.6); LoginError for what
+    is no such token of the provider's, for us, of now. `longest_s`: how old it may be.
+
+    It has to name the log-in: a token with the person alone, which the pages do not ask for, is refused. One that comes
+    twice ends nothing more, so that `jti` need not be remembered.
+    """
+    _check_parties(claims, expected)
+    made = _number(claims, "iat")
+    if not -longest_s - expected.skew_s <= made - expected.now <= expected.skew_s:
+        raise LoginError("untrusted", "iat")
+    if "exp" in claims and _number(claims, "exp") <= expected.now - expected.skew_s:
+        raise LoginError("untrusted", "exp")
+    events = claims.get("events")
+    if not isinstance(events, dict) or not isinstance(events.get(LOGOUT), dict):
+        raise LoginError("untrusted", "events")
+    if "nonce" in claims:
+        raise LoginError("untrusted", "nonce")
+    found = session_name(claims)
+    if found is None:
+        raise LoginError("untrusted", "sid")
+    return found
+
+
+def session_name(claims: Mapping[str, Any]) -> str | None:
+    """What a provider calls a log-in (`sid`), with the provider's name, hashed (hexadecimal): kept beside a session, it says
+    nothing of anybody."""
+    sid = claims.get("sid")
+    if not isinstance(sid, str) or not sid:
+        return None
+    return hashlib.sha256(f"{claims.get('iss')}\n{sid}".encode()).hexdigest()
 
 
 def check_same_person(id_token: Mapping[str, Any], userinfo: Mapping[str, Any]) -> None:

@@ -78,6 +78,8 @@ class Tokens(BaseModel):
     refresh_token: str | None = None
     id_token: str
     """of the provider at which they logged in: it asks for it when they log out"""
+    provider_session: str | None = None
+    """what the provider calls the log-in (`session_name`); None: it does not say"""
 
 
 class Pending(BaseModel):

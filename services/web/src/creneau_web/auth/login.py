@@ -61,7 +61,12 @@ class Login:
         party = self._party(pending.provider)
         vouched = await party.complete(pending, returned)
         answer = await self._our_tokens(party, vouched)
-        return LoggedIn(vouched.identity, self._tokens(answer, vouched.id_token))
+        tokens = self._tokens(answer, vouched.id_token, vouched.session)
+        return LoggedIn(vouched.identity, tokens)
+
+    async def ended(self, name: str, logout_token: str) -> str:
+        """The log-in (`session_name`) that a provider says has ended; LoginError for what is not believed."""
+        return await self._party(name).ended(logout_token)
 
     async def _our_tokens(self, party: RelyingParty, vouched: Vouched) -> TokenAnswer:
         if party.provider.gives_our_tokens:
@@ -89,7 +94,7 @@ class Login:
                 return tokens
             raise
         kept = {"refresh_token": tokens.refresh_token} | dict(answer)
-        return self._tokens(kept, tokens.id_token)
+        return self._tokens(kept, tokens.id_token, tokens.provider_session)
 
     async def end(self, provider: str, tokens: Tokens) -> str | None:
         """Log out: our tokens are given back. Gives where the person must go to log out at the provider as well; None where
@@ -110,13 +115,14 @@ class Login:
     def _hold(self, tokens: Tokens) -> bool:
         return self._clock.now() < tokens.expires_at
 
-    def _tokens(self, answer: TokenAnswer, id_token: str) -> Tokens:
+    def _tokens(self, answer: TokenAnswer, id_token: str, session: str | None) -> Tokens:
         refresh = answer.get("refresh_token")
         return Tokens(
             access_token=str(answer["access_token"]),
             expires_at=ends_at(answer, self._clock.now()),
             refresh_token=refresh if isinstance(refresh, str) else None,
             id_token=id_token,
+            provider_session=session,
         )
 
     def _party(self, name: str) -> RelyingParty:

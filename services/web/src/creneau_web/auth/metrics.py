@@ -22,3 +22,6 @@ RENEWALS = Counter(
     "Access tokens renewed: done, ended (logged out at the issuer), silent (no answer)",
     ["outcome"],
 )
+ENDED_AT_PROVIDER = Counter(
+    "creneau_login_ended_at_provider", "Sessions that ended because the provider said so", ["provider"]
+)

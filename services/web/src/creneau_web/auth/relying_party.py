@@ -18,8 +18,10 @@ from creneau_web.auth.checks import (
     Claims,
     Expected,
     check_id_token,
+    check_logout_token,
     check_same_person,
     check_signed_userinfo,
+    session_name,
 )
 from creneau_web.auth.facts import Identity, Pending
 from creneau_web.auth.failure import LoginError
@@ -46,6 +48,8 @@ class Vouched:
     identity: Identity
     id_token: str
     answer: TokenAnswer
+    session: str | None = None
+    """what the provider calls the log-in (`session_name`)"""
 
 
 class RelyingParty:
@@ -113,7 +117,16 @@ class RelyingParty:
         said = await self._userinfo(await endpoints.userinfo(access_token), expected)
         check_same_person(claims, said)
         # What the ID token says of the log-in itself stands over whatever userinfo repeats.
-        return Vouched(self.provider.identity({**said, "acr": claims.get("acr", "")}), id_token, answer)
+        identity = self.provider.identity({**said, "acr": claims.get("acr", "")})
+        return Vouched(identity, id_token, answer, session_name(claims))
+
+    async def ended(self, logout_token: str) -> str:
+        """The log-in (`session_name`) that the provider says has ended; LoginError for a token that is not believed."""
+        published = await self._publication.get()
+        claims, _ = await self._publication.verified(logout_token)
+        return check_logout_token(
+            claims, self._expectation(published), longest_s=self._settings.logout_token_lasts_s
+        )
 
     def logout_url(self, published: Published, id_token: str) -> str | None:
         """Where the person goes to log out at the provider too; None where it has no such place."""
@@ -140,10 +153,13 @@ class RelyingParty:
             raise LoginError("untrusted", "iss beside the code")
 
     def _expected(self, published: Published, pending: Pending) -> Expected:
+        return self._expectation(published, pending.nonce)
+
+    def _expectation(self, published: Published, nonce: str = "") -> Expected:
         return Expected(
             issuer=published.issuer,
             client_id=self.provider.client_id,
-            nonce=pending.nonce,
+            nonce=nonce,
             level=self.provider.level,
             now=self._clock.now().timestamp(),
             skew_s=self._settings.login_clock_skew_s,

@@ -77,6 +77,8 @@ class Opening:
     modes: frozenset[str] = frozenset()
     """`AMB` on site, `VR` by video, `HH` at home (HL7 ActCode)"""
     walk_in: bool = False
+    places: int | None = None
+    """how many places a group has left; None: the time is for one person"""
 
     @property
     def day(self) -> date:

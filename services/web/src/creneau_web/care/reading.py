@@ -27,6 +27,8 @@ TIME_ZONES = (TIME_ZONE, "http://hl7.org/fhir/StructureDefinition/timezone")
 VISIT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 APPOINTMENT_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0276"
 WALK_IN = "WALKIN"
+CAPACITY = "https://creneau.sante.fr/fhir/StructureDefinition/slot-capacity"
+PLACES_LEFT = "https://creneau.sante.fr/fhir/StructureDefinition/slot-places-left"
 
 
 def professionals_of(bundle: Resource) -> list[Professional]:
@@ -101,7 +103,16 @@ def opening_of(slot: Resource, zone: ZoneInfo) -> Opening:
         reason=first_text(services),
         modes=frozenset(codes(services, VISIT)),
         walk_in=WALK_IN in codes([slot.get("appointmentType") or {}], APPOINTMENT_TYPE),
+        places=_places(slot),
     )
+
+
+def _places(slot: Resource) -> int | None:
+    """How many places a group has left; None: the time is for one person."""
+    left = (extension(slot, PLACES_LEFT) or {}).get("valueUnsignedInt")
+    capacity = (extension(slot, CAPACITY) or {}).get("valuePositiveInt")
+    places = left if left is not None else capacity
+    return places if left is not None or (capacity or 0) > 1 else None
 
 
 def _local(text: str, zone: ZoneInfo) -> datetime:

@@ -21,7 +21,7 @@ TOGETHER = 30
 """searches in one batch"""
 AGENDAS = 100
 """first free times of agendas that are asked for at once"""
-ELEMENTS = "schedule,start,end,serviceType,appointmentType,status"
+ELEMENTS = "schedule,start,end,serviceType,appointmentType,status,extension"
 
 
 async def first_openings(

@@ -53,6 +53,10 @@ class Fhir:
     async def read(self, type_: str, id_: str) -> Answered:
         return await self._ask("GET", f"/{type_}/{id_}")
 
+    async def history(self, type_: str, id_: str) -> Resource:
+        """The latest versions of a resource, the present one first."""
+        return (await self._ask("GET", f"/{type_}/{id_}/_history", params=[("_count", "20")])).resource
+
     async def search(self, type_: str, query: Query) -> Resource:
         """A searchset of what everybody may read: the query stands in the address, and caches may help."""
         return (await self._ask("GET", f"/{type_}", params=query)).resource

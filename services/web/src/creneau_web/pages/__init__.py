@@ -21,6 +21,7 @@ from creneau_web.pages import (
 )
 from creneau_web.pages.booking import beside, check, choose, identity, step, taken, who
 from creneau_web.pages.mine import (
+    answering,
     appointment,
     appointments,
     cancelling,
@@ -39,7 +40,7 @@ def routers() -> list[APIRouter]:
     """Every screen, in the order of the journey."""
     screens = (
         home, results, professional, times, choose, step, who, identity, beside, check, taken, appointments, appointment,
-        cancelling, moving, waiting, space, journal, data, messages, relatives, sign_in, sign_in_code,
+        cancelling, answering, moving, waiting, space, journal, data, messages, relatives, sign_in, sign_in_code,
         by_link, language, login, about, report, console, board, letters, runbook, assets,
     )  # fmt: skip
     return [screen.router for screen in screens]

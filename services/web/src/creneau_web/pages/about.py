@@ -48,6 +48,23 @@ def assessment() -> Assessment:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What was asked for over the wire, and how much came back."""
+
+    requests: int
+    kilobytes: int
+
+
+@cache
+def weights() -> dict[str, Weight]:
+    """`first`: a first page; `booking`: all of a booking, from the home page on, by somebody who is logged in. As declared;
+    a test in a browser measures both anew (X18)."""
+    text = files("creneau_web.data").joinpath("eco.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter=";")
+    return {row["what"]: Weight(int(row["requests"]), int(row["kilobytes"])) for row in rows}
+
+
 @router.get("/accessibilite", response_class=HTMLResponse)
 async def accessibility(page: CurrentPage) -> HTMLResponse:
     """The declaration: without an audit, the law has it say "non conforme"; the figures are our own."""
@@ -63,7 +80,7 @@ async def personal_data(page: CurrentPage) -> HTMLResponse:
 @router.get("/eco-conception", response_class=HTMLResponse)
 async def eco_design(page: CurrentPage) -> HTMLResponse:
     """What a page weighs, and what is done so that it weighs little."""
-    return await page.show("about/eco_design.html")
+    return await page.show("about/eco_design.html", measured_on=ASSESSED_ON, weights=weights())
 
 
 @router.get("/aide", response_class=HTMLResponse)

@@ -26,6 +26,12 @@ WRONG = 422
 TOO_OFTEN = 429
 
 
+@router.get("/envoye", response_class=HTMLResponse)
+async def renewed(page: CurrentPage) -> HTMLResponse:
+    """Another link is on its way."""
+    return await page.show("by_link/renewed.html")
+
+
 @router.get("/{token}")
 async def arrive(page: CurrentPage, token: str) -> RedirectResponse:
     """Keep the token with the session, and go on without it in the address."""
@@ -71,9 +77,9 @@ async def answer(
     return page.go(f"/rendez-vous/{given.appointment}")
 
 
-@router.post("/nouveau-lien", response_class=HTMLResponse)
-async def renew(page: CurrentPage) -> HTMLResponse:
-    """Another link, to whom the first one went."""
+@router.post("/nouveau-lien", response_model=None)
+async def renew(page: CurrentPage) -> HTMLResponse | RedirectResponse:
+    """Another link, to whom the first one went; a page that is loaded anew sends no second one."""
     link = page.session.content.link if page.session else None
     if not link:
         return await _over(page, 404)
@@ -85,7 +91,7 @@ async def renew(page: CurrentPage) -> HTMLResponse:
         await page.fhir.as_(None).operation("Appointment/$renew-link", parameters)
     except RefusedError as error:
         return await _told(page, error)
-    return await page.show("by_link/renewed.html")
+    return page.go("/rdv/envoye")
 
 
 async def _show(page: Page, problems: dict[str, str], status: int) -> HTMLResponse:

@@ -24,6 +24,8 @@ PARTS: dict[PartOfDay, tuple[time, time]] = {
     "soir": (time(18), time.max),
 }
 WEEK = timedelta(days=7)
+FIRST = 60
+"""free times that are asked for at first: more than most weeks have"""
 
 
 class Wish(BaseModel):
@@ -56,11 +58,15 @@ async def show_week(
 ) -> HTMLResponse:
     """The week that is wished for, or the first with something in it."""
     now = page.site.clock.now().astimezone(professional.zone)
-    first = await next_openings(page.fhir, professional, now, 1)
+    # Who wants the first week gets it with the first times: one question instead of two.
+    first = await next_openings(page.fhir, professional, now, 1 if wish.du else FIRST)
     monday = _first_day(wish, first, now)
     begin = max(now, datetime.combine(monday, time(0), professional.zone))
     end = datetime.combine(monday + WEEK, time(0), professional.zone)
-    openings = await openings_between(page.fhir, professional, begin, end)
+    if wish.du or (len(first) == FIRST and first[-1].start < end):
+        openings = await openings_between(page.fhir, professional, begin, end)
+    else:
+        openings = [opening for opening in first if opening.start < end]
     fitting = [opening for opening in openings if _fits(opening, wish)]
     following = None
     if not fitting:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,8 @@ class Access:
     at: datetime
     role: str
     """of who did it, as the catalogue names it; `unknown` for others"""
+    who: str | None
+    """reference of the person, where the trail knows them"""
     name: str | None
     practice: str | None
     on_behalf: str | None
@@ -48,8 +50,9 @@ def access_of(event: Mapping[str, Any]) -> Access:
     return Access(
         at=instant(event["recorded"]),
         role=role if role in ROLES else "unknown",
-        # An account's technical name says nothing to people; theirs is said by the role.
-        name=who.get("name") if role != "patient" else None,
+        who=(who.get("who") or {}).get("reference"),
+        # The technical name of an account without a person says nothing to people.
+        name=who.get("name") if role != "patient" or "reference" in (who.get("who") or {}) else None,
         practice=_named(agents, "practice"),
         on_behalf=_named(agents, "represented"),
         mandate=details.get("mandate"),
@@ -58,6 +61,20 @@ def access_of(event: Mapping[str, Any]) -> Access:
         why=why if why in REASONS else None,
         refused=str(event.get("outcome", "0")) == REFUSED,
     )
+
+
+def runs_of(accesses: Iterable[Access], patient: str) -> list[tuple[bool, list[Access]]]:
+    """The accesses in their order, those in a row that the person (reference) made themselves together on one day: whether
+    it is such a run, and what is in it. All others stand by themselves."""
+    found: list[tuple[bool, list[Access]]] = []
+    for access in accesses:
+        own = access.who == patient
+        run = found[-1] if found else None
+        if own and run is not None and run[0] and run[1][-1].at.date() == access.at.date():
+            run[1].append(access)
+        else:
+            found.append((own, [access]))
+    return found
 
 
 def _role(agent: Mapping[str, Any]) -> str:

@@ -28,6 +28,8 @@ class Person:
     """whether this is the person in front of the page, and not somebody whom they represent"""
     may: frozenset[str] = EVERYTHING
     """what the account may do for them"""
+    by: str | None = None
+    """id of the RelatedPerson by which the account acts for them"""
 
     @property
     def name(self) -> str:

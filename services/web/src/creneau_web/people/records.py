@@ -30,27 +30,29 @@ async def people_of(fhir: Fhir) -> list[Person]:
     found = [person_of(patient) for patient in entries(bundle, "Patient")]
     if acting is None:
         return [replace(person, oneself=person is found[0]) for person in found]
-    known = [replace(person, oneself=acting[person.id][0], may=acting[person.id][1]) for person in found
-             if person.id in acting]  # fmt: skip
+    known = [replace(person, **acting[person.id]) for person in found if person.id in acting]
     return sorted(known, key=lambda person: not person.oneself)
 
 
-async def _acting_for(fhir: Fhir) -> dict[str, tuple[bool, frozenset[str]]] | None:
-    """Id of a Patient → whether that is the person themselves, and what the account may do (`$acting-for`); None where the
-    base does not tell."""
+async def _acting_for(fhir: Fhir) -> dict[str, dict[str, Any]] | None:
+    """Id of a Patient → whether that is the person themselves, what the account may do and by what (`$acting-for`); None
+    where the base does not tell."""
     try:
         answered = await fhir.operation("Patient/$acting-for")
     except RefusedError as error:
         if error.refusal.status != NOT_THERE:
             raise
         return None
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for parameter in answered.resource.get("parameter", ()):
         parts = parameter.get("part", ())
         patient = next(str(p["valueReference"]["reference"]) for p in parts if p["name"] == "patient")
         oneself = any(p.get("valueBoolean") is True for p in parts if p["name"] == "oneself")
         may = frozenset(str(p["valueCode"]) for p in parts if p["name"] == "may")
-        found[patient.removeprefix("Patient/")] = oneself, may
+        by = next((str(p["valueReference"]["reference"]) for p in parts if p["name"] == "by"), None)
+        found[patient.removeprefix("Patient/")] = {
+            "oneself": oneself, "may": may, "by": by.removeprefix("RelatedPerson/") if by else None,
+        }  # fmt: skip
     return found
 
 

@@ -32,6 +32,8 @@ class Account(BaseModel):
     provider: str = ""
     identity: dict[str, Any] = Field(default_factory=dict)
     """what the provider vouches for, as `auth` writes it"""
+    provider_session: str | None = None
+    """what the provider calls the log-in, hashed (hexadecimal): by it, it can be ended from there"""
     contact: str | None = None
     """the e-mail address or number to which a one-time code went, for who has no other account"""
 
@@ -62,6 +64,8 @@ class Content(BaseModel):
     """a one-time code that was sent"""
     link: str | None = None
     """the token of a message's link: out of the address as soon as it has been opened"""
+    invited: dict[str, str] = Field(default_factory=dict)
+    """an invitation that was made last: for whom (`who`), to whom (`name`), and its `code`, which the base tells once"""
     console: dict[str, str] = Field(default_factory=dict)
     """what calls made from the console have learnt (ids of a demonstration's resources)"""
     said: str | None = None

@@ -21,11 +21,15 @@ FIND = """
 SELECT form_key, content, seen_at FROM session WHERE key_hash = $1 AND seen_at > $2 AND began_at > $3
 """
 SEE = "UPDATE session SET seen_at = $2 WHERE key_hash = $1"
-BEGIN = "INSERT INTO session (key_hash, form_key, began_at, seen_at, content) VALUES ($1, $2, $3, $3, $4)"
+BEGIN = """
+INSERT INTO session (key_hash, form_key, began_at, seen_at, content, provider_session) VALUES ($1, $2, $3, $3, $4, $5)
+"""
 SAVE = "UPDATE session SET content = $2 WHERE key_hash = $1"
 ROTATE = """
-UPDATE session SET key_hash = $2, form_key = $3, began_at = $4, seen_at = $4, content = $5 WHERE key_hash = $1
+UPDATE session SET key_hash = $2, form_key = $3, began_at = $4, seen_at = $4, content = $5, provider_session = $6
+WHERE key_hash = $1
 """
+END_AT_PROVIDER = "DELETE FROM session WHERE provider_session = $1"
 END = "DELETE FROM session WHERE key_hash = $1"
 SWEEP = "DELETE FROM session WHERE seen_at <= $1 OR began_at <= $2"
 
@@ -73,6 +77,7 @@ class Sessions:
                 session.form_key,
                 self._clock.now(),
                 _sealed(session.seal, session.content),
+                _provider_session(session.content),
             )
         return session
 
@@ -95,6 +100,7 @@ class Sessions:
                 form_key,
                 self._clock.now(),
                 _sealed(seal, session.content),
+                _provider_session(session.content),
             )
             for draft in drafts:
                 content = before.open(draft["content"], draft["id"])
@@ -106,6 +112,12 @@ class Sessions:
         """The session and its drafts are gone."""
         async with self._database.connection() as connection:
             await connection.execute(END, session.key_hash)
+
+    async def end_at_provider(self, provider_session: str) -> int:
+        """What was begun by this log-in at a provider is gone, with its drafts. Gives how many sessions."""
+        async with self._database.connection() as connection:
+            done = await connection.execute(END_AT_PROVIDER, bytes.fromhex(provider_session))
+        return int(done.rpartition(" ")[2])
 
     async def keep_draft(self, session: Session, id_: str, content: Mapping[str, Any]) -> None:
         """Store a draft, new or changed."""
@@ -137,6 +149,11 @@ class Sessions:
         async with self._database.connection() as connection:
             done = await connection.execute(SWEEP, now - self._idle, now - self._longest)
         return int(done.rpartition(" ")[2])
+
+
+def _provider_session(content: Content) -> bytes | None:
+    said = content.account.provider_session if content.account else None
+    return bytes.fromhex(said) if said else None
 
 
 def _sealed(seal: Seal, content: Content) -> bytes:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, Index, LargeBinary, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
 
 from creneau_shared.database.metadata import new_metadata
 
@@ -16,7 +27,14 @@ SESSION = Table(
     Column("began_at", DateTime(timezone=True), nullable=False),
     Column("seen_at", DateTime(timezone=True), nullable=False),
     Column("content", LargeBinary, nullable=False),  # sealed; see sessions/session.py
+    # SHA-256 of the provider's name and of what it calls the log-in (`sid`), by which it can end it
+    Column("provider_session", LargeBinary, nullable=True),
     Index("ix_session_seen_at", "seen_at"),
+    Index(
+        "ix_session_provider_session",
+        "provider_session",
+        postgresql_where=text("provider_session IS NOT NULL"),
+    ),
 )
 
 DRAFT = Table(

@@ -21,7 +21,28 @@ Status = Literal[
     "checked-in",
     "waitlist",
 ]
-LIVE: frozenset[str] = frozenset({"booked", "pending", "arrived", "checked-in"})
+LIVE: frozenset[str] = frozenset({"proposed", "booked", "pending", "arrived", "checked-in"})
+By = Literal["patient", "provider", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class OtherTime:
+    """Another time that somebody proposes for a visit, in the zone of the place."""
+
+    start: datetime
+    end: datetime
+    by_practice: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """Who cancelled a visit, and what they say about it."""
+
+    by: By | None
+    words: tuple[str, ...] = ()
+    """in the practice's words"""
+    instead: str | None = None
+    """id of the Appointment that was made in its place"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +75,22 @@ class Visit:
     """when it was changed last"""
     offered: bool = False
     """whether it is what the waiting list offers"""
+    held: bool = False
+    """whether it is only kept while somebody makes up their mind"""
+    asks_practice: bool = False
+    """whether the practice has still to agree"""
+    asked_until: datetime | None = None
+    """until when it may"""
+    asks_patient: bool = False
+    """whether the patient has still to agree"""
+    other_time: OtherTime | None = None
+    moved_because: str | None = None
+    """why the practice has moved it, in its words"""
+    cancellation: Cancellation | None = None
+    series: str | None = None
+    """what all visits of its series bear (`system|value`)"""
+    number: int = 1
+    """which one of its series it is"""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -72,6 +109,12 @@ class Visit:
         """Whether something may be done that may be done until then; where nothing is said, this account may not: it only
         sees the visit, or several patients share it."""
         return self.is_live(now) and until is not None and until > now
+
+    @property
+    def waits_for_answer(self) -> bool:
+        """Whether the patient has something to answer: to the visit, or to another time for it."""
+        proposed = self.other_time is not None and self.other_time.by_practice
+        return self.status in LIVE and (proposed or self.asks_patient)
 
     def is_live(self, now: datetime) -> bool:
         """Whether it is still to come."""

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from creneau_web.care.model import PARIS, Professional
 from creneau_web.care.reading import VISIT
 from creneau_web.fhir.values import codes, extension, first_text, instant
-from creneau_web.visits.model import Visit
+from creneau_web.visits.model import Cancellation, OtherTime, Visit
 
 CANCELABLE = "https://creneau.sante.fr/fhir/StructureDefinition/cancelable-until"
 RESCHEDULABLE = "https://creneau.sante.fr/fhir/StructureDefinition/reschedulable-until"
 
-WAITING = "https://creneau.sante.fr/fhir/StructureDefinition/waiting-since"
+_OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
+_R5 = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment."
+WAITING = f"{_OURS}waiting-since"
+HELD_UNTIL = f"{_OURS}held-until"
+COUNTER_PROPOSAL = f"{_OURS}counter-proposal"
+RESCHEDULE_REASON = f"{_OURS}reschedule-reason"
+CANCELLED_BY, REPLACED_BY = f"{_OURS}cancelled-by", f"{_OURS}replaced-by"
+NOTE, RECURRENCE_ID = f"{_R5}note", f"{_R5}recurrenceId"
+PATIENTS_SIDE = ("Patient/", "RelatedPerson/")
+SERIES = "https://creneau.sante.fr/fhir/identifier/series"
 
 
 def visit_of(
@@ -29,6 +39,7 @@ def visit_of(
     services = appointment.get("serviceType", ())
     slots = ids([s.get("reference", "") for s in appointment.get("slot", ())], "Slot")
     version = appointment.get("meta", {}).get("versionId")
+    asks_practice, asks_patient, held = _asked(appointment)
     return Visit(
         id=appointment["id"],
         status=appointment["status"],
@@ -52,7 +63,66 @@ def visit_of(
         else None,
         offered=appointment["status"] == "pending" and extension(appointment, WAITING) is not None,
         sequence=max(0, int(version or 1) - 1) if str(version or "1").isdigit() else 0,
+        held=held,
+        asks_practice=asks_practice,
+        asked_until=_instant(appointment, HELD_UNTIL) if asks_practice else None,
+        asks_patient=asks_patient,
+        other_time=_other_time(appointment, zone),
+        moved_because=(extension(appointment, RESCHEDULE_REASON) or {}).get("valueString"),
+        cancellation=_cancellation(appointment),
+        series=_series(appointment),
+        number=int((extension(appointment, RECURRENCE_ID) or {}).get("valuePositiveInt", 1)),
     )
+
+
+def _asked(appointment: Mapping[str, Any]) -> tuple[bool, bool, bool]:
+    """Whether the practice has still to agree, whether the patient has, and whether the time is only held (Argonaut's
+    states: those with whom a held visit would be are tentative, unless they propose another time)."""
+    if appointment["status"] not in ("pending", "proposed") or extension(appointment, WAITING):
+        return False, False, False
+    said = [(_is_patient(p), p.get("status")) for p in appointment.get("participant", ())]
+    renegotiated = extension(appointment, COUNTER_PROPOSAL) is not None
+    held = not renegotiated and (False, "tentative") in said
+    return (False, "needs-action") in said, (True, "needs-action") in said and not renegotiated, held
+
+
+def _other_time(appointment: Mapping[str, Any], zone: ZoneInfo) -> OtherTime | None:
+    found = extension(appointment, COUNTER_PROPOSAL)
+    if found is None or appointment["status"] in ("cancelled", "entered-in-error"):
+        return None
+    parts = {part["url"]: part for part in found.get("extension", ())}
+    by = str(parts["by"]["valueReference"].get("reference", ""))
+    start, end = (instant(parts[name]["valueInstant"]).astimezone(zone) for name in ("start", "end"))
+    return OtherTime(start, end, by_practice=not by.startswith(PATIENTS_SIDE))
+
+
+def _cancellation(appointment: Mapping[str, Any]) -> Cancellation | None:
+    if appointment["status"] != "cancelled":
+        return None
+    by = (extension(appointment, CANCELLED_BY) or {}).get("valueCode")
+    reason = (appointment.get("cancelationReason") or {}).get("text")
+    notes = [
+        e.get("valueAnnotation", {}).get("text")
+        for e in appointment.get("extension", ())
+        if e.get("url") == NOTE
+    ]
+    instead = (extension(appointment, REPLACED_BY) or {}).get("valueReference", {}).get("reference", "")
+    return Cancellation(
+        by=by,
+        words=tuple(dict.fromkeys(words for words in (reason, *notes) if words)) if by == "provider" else (),
+        instead=instead.removeprefix("Appointment/") or None,
+    )
+
+
+def _series(appointment: Mapping[str, Any]) -> str | None:
+    value = next(
+        (i.get("value") for i in appointment.get("identifier", ()) if i.get("system") == SERIES), None
+    )
+    return f"{SERIES}|{value}" if value else None
+
+
+def _is_patient(participant: Mapping[str, Any]) -> bool:
+    return str(participant.get("actor", {}).get("reference", "")).startswith(PATIENTS_SIDE)
 
 
 def was_only_held(appointment: Mapping[str, Any]) -> bool:

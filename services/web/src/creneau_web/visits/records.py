@@ -12,7 +12,7 @@ from creneau_web.care.model import Professional
 from creneau_web.care.reading import opening_of, professionals_of
 from creneau_web.fhir.client import Fhir, next_cursor
 from creneau_web.fhir.refusal import RefusedError
-from creneau_web.fhir.values import entries
+from creneau_web.fhir.values import entries, instant
 from creneau_web.visits.model import LIVE, Visit
 from creneau_web.visits.reading import ids, visit_of, was_only_held
 
@@ -22,6 +22,10 @@ OFF = ("cancelled", "entered-in-error", "noshow")
 CANCELLATION_REASON = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason"
 REASONS = ("pat", "pat-swl", "pat-fb", "pat-lt", "pat-mv", "oth-weath", "other")
 """why patients cancel, of the codes that they may give (docs/guides/patient-frontend.md)"""
+
+
+FIRST_MOVE = 2
+"""version, from nought, in which a visit that was held and booked can have been moved: before, nothing is asked"""
 
 
 class NoTimeYetError(Exception):
@@ -93,6 +97,58 @@ async def cancel(fhir: Fhir, id_: str, etag: str | None, reason: str | None = No
     await fhir.patch("Appointment", id_, changes, etag=etag)
 
 
+async def cancel_series(
+    fhir: Fhir, id_: str, etag: str | None, scope: str, reason: str | None = None
+) -> None:
+    """Cancel several visits of a series at once: this one and those that follow, or all. RefusedError as of `cancel`."""
+    coding = {"coding": [{"system": CANCELLATION_REASON, "code": reason}]}
+    said = [{"name": "reason", "valueCodeableConcept": coding}] if reason else []
+    await fhir.operation(
+        f"Appointment/{id_}/$cancel", [{"name": "scope", "valueCode": scope}, *said], etag=etag
+    )
+
+
+async def series_of(fhir: Fhir, visit: Visit) -> list[Visit]:
+    """The other visits of its series that still stand, by their start; none for who may not see them (a link's account)."""
+    if visit.series is None:
+        return []
+    query = [("identifier", visit.series), ("status", ",".join(sorted(LIVE))), ("_sort", "date")]
+    try:
+        return [other for other in await _search(fhir, query) if other.id != visit.id]
+    except RefusedError:
+        return []
+
+
+async def time_before(fhir: Fhir, visit: Visit) -> datetime | None:
+    """When the visit was to begin before it was moved last; None where it was not, or who asks may not know."""
+    if visit.sequence < FIRST_MOVE and visit.moved_because is None:
+        return None
+    try:
+        read = await fhir.history("Appointment", visit.id)
+    except RefusedError:
+        return None
+    booked = [a for a in entries(read, "Appointment") if a["status"] == "booked" and "start" in a]
+    starts = (instant(a["start"]).astimezone(visit.zone) for a in booked)
+    return next((start for start in starts if start != visit.start), None)
+
+
+async def answer_for(
+    fhir: Fhir, visit: Visit, status: str, times: tuple[datetime, datetime] | None = None
+) -> None:
+    """What the patient says to a visit or to another time for it: `accepted` or `declined`; `times`: which of both.
+    RefusedError: 409 when that time has gone, 422 when nobody proposes it any more."""
+    said = {"start": times[0].isoformat(), "end": times[1].isoformat()} if times else {}
+    await fhir.create(
+        {
+            "resourceType": "AppointmentResponse",
+            "appointment": {"reference": f"Appointment/{visit.id}"},
+            "actor": {"reference": f"Patient/{visit.patient}"},
+            "participantStatus": status,
+            **said,
+        }
+    )
+
+
 async def move(fhir: Fhir, id_: str, slot: str, key: str, *, etag: str | None = None) -> None:
     """Move it to another slot, `etag`: only the version that was shown. The old time is given back if the new one is had.
     RefusedError: 409 when somebody was faster, 412 when it was changed meanwhile, 422 when it is too late."""
@@ -130,7 +186,7 @@ async def _visits_of(fhir: Fhir, bundle: Mapping[str, Any]) -> list[Visit]:
         a for a in entries(bundle, "Appointment") if "start" in a and "end" in a and not was_only_held(a)
     ]
     people = await _professionals(fhir, found)
-    return [visit_of(appointment, people) for appointment in found]
+    return [visit for a in found if not (visit := visit_of(a, people)).held]
 
 
 async def _professionals(fhir: Fhir, appointments: Sequence[Mapping[str, Any]]) -> dict[str, Professional]:

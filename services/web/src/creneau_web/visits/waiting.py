@@ -28,6 +28,8 @@ class Waiting:
     """id of the Patient"""
     whom: str | None
     """the professional, as the request names them"""
+    role: str | None
+    """id of their PractitionerRole"""
     since: datetime | None
     until: datetime | None
     """until when an offer is kept; None: nothing is offered"""
@@ -58,6 +60,7 @@ def waiting_of(appointment: Mapping[str, Any], etag: str | None = None) -> Waiti
         id=appointment["id"],
         patient=next(iter(ids(references, "Patient")), None),
         whom=next((name for name in named if name), None),
+        role=next(iter(ids(references, "PractitionerRole")), None),
         since=since,
         until=_instant(appointment, HELD_UNTIL) if offered else None,
         start=instant(appointment["start"]) if "start" in appointment else None,

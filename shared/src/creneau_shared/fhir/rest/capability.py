@@ -180,8 +180,9 @@ def _resource(
     }
     both = zip(("searchInclude", "searchRevInclude"), includes[name], strict=True)
     part |= {element: included for element, included in both if included}
-    if served.profiles:
-        part["supportedProfile"] = list(served.profiles)
+    profiles = [*served.profiles, *(served.own_rules.profiles if served.own_rules else ())]
+    if profiles:
+        part["supportedProfile"] = profiles
     if served.documentation:
         part["documentation"] = served.documentation
     offered = [

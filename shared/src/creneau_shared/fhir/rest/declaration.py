@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Issue
 from creneau_shared.fhir.rest.exchange import FhirRequest
+from creneau_shared.fhir.rest.judging import OwnRules
 from creneau_shared.fhir.rest.views import SearchView
 from creneau_shared.fhir.search.request import Limits, SearchRequest
 from creneau_shared.fhir.search.sql import SearchTable
@@ -79,6 +80,9 @@ class ServedType:
     """what is said of resources of the type beside what is stored, to this caller at this moment, on read and search"""
     shown: Callable[[Access, bytes], bytes] | None = None
     """a resource of the type as the caller may see it, where they may not see the whole of what is stored"""
+    own_rules: OwnRules | None = None
+    asked_by: Callable[[FhirRequest], None] | None = None
+    """refuses who may not read the type in this way, whatever they may read"""
     remarks: EmptyRemarks | None = None
     """what is said of a search of the type that has found nothing"""
     documentation: str = ""

@@ -170,6 +170,8 @@ async def history(
     accesses: dict[str, Access] = {}
     # Of the system as a whole, one sees the types that one may read.
     readable = [s for s in stores if len(stores) == 1 or _may_read(request, s.resource_type)]
+    for store in readable or stores:
+        service.require_asked_rightly(request, store.resource_type)
     async with service.connection() as connection:
         queries: list[tuple[ResourceStore, HistoryQuery]] = []
         for store in readable or stores:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,17 @@ VALID = Issue("informational", "La ressource est conforme.", "The resource is va
 
 
 @dataclass(frozen=True, slots=True)
+class OwnRules:
+    """What a service demands of a type beside the national profiles. A function of a module: it may be asked in another
+    process."""
+
+    profiles: tuple[str, ...]
+    """canonical URLs of the profiles that these rules are"""
+    issues: Callable[[Resource], list[Issue]]
+    """what a resource breaks of them, that it claims to be of in `meta.profile`"""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What is asked of a resource: whether it is of the type, and of the profile, for what it is meant."""
 
@@ -24,6 +36,7 @@ class Question:
     mode: str | None
     profile: str | None
     language: Language
+    own_rules: OwnRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,15 @@ def _issues(resource: Resource, question: Question) -> list[Issue]:
         return list(error.issues)
     if any(issue.severity == "error" for issue in found):
         return found
-    return found + profile_issues(resource, [question.profile] if question.profile else [])
+    asked, own = question.profile, question.own_rules
+    if own is None:
+        return found + profile_issues(resource, [asked] if asked else [])
+    profile = (asked or "").partition("|")[0]
+    if profile not in own.profiles:
+        return found + profile_issues(resource, [asked] if asked else []) + own.issues(resource)
+    meta = resource.get("meta", {})
+    claiming = {**resource, "meta": {**meta, "profile": [*meta.get("profile", ()), profile]}}
+    return found + profile_issues(resource) + own.issues(claiming)
 
 
 def _parameter(parameters: Resource, name: str) -> Resource:

@@ -6,7 +6,7 @@ them is meant; on GET, the parameters of the address are the input.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from creneau_shared.errors import BadRequest
@@ -22,16 +22,23 @@ class OperationInput:
         self._entries = list(entries)
 
     @staticmethod
-    def of(request: FhirRequest, *, bare: str | None = None) -> OperationInput:
-        """The input of a request; a body that is no Parameters is the value of the parameter `bare`."""
+    def of(
+        request: FhirRequest,
+        *,
+        bare: str | None = None,
+        read_as: Callable[[Resource], Resource] = lambda resource: resource,
+    ) -> OperationInput:
+        """The input of a request; a body that is no Parameters is the value of the parameter `bare`. `read_as`: what a guide
+        writes against R4, as R4 has it; of each resource that is given, before it is looked at."""
         entries: list[tuple[str, Any]] = list(request.query)
         if request.method == "POST" and (request.body.strip() or request.parsed is not None):
             resource = request.resource()
             if resource.get("resourceType") == "Parameters":
+                resource = _each_read_as(resource, read_as)
                 check(resource, "Parameters")
                 entries += [_entry(json_object(part)) for part in resource.get("parameter", ())]
             elif bare is not None:
-                entries.append((bare, resource))
+                entries.append((bare, read_as(resource)))
             else:
                 raise BadRequest(
                     "Cette opération attend une ressource Parameters.",
@@ -60,14 +67,23 @@ class OperationInput:
         return found
 
     def references(self, *names: str) -> list[Resource]:
-        """Values that designate a resource, as FHIR References: literal, or logical (identifier only)."""
-        found: list[Resource] = []
-        for value in self.all(*names):
+        """Values that designate a resource, as FHIR References: literal, or logical (identifier only). A search's spellings
+        are understood, too: `system|value`, and `name.identifier` or `name:identifier` with any value."""
+        return [reference for some in self.alternatives(*names) for reference in some]
+
+    def alternatives(self, *names: str) -> list[list[Resource]]:
+        """As `references`, those together that one value gives (joined by commas)."""
+        by_identifier = {f"{name}{sign}identifier" for name in names for sign in ".:"}
+        found: list[list[Resource]] = []
+        for name, value in self._entries:
+            if name not in names and name not in by_identifier:
+                continue
             if isinstance(value, dict):
-                found.append(value)
+                found.append([value])
             elif isinstance(value, str):
-                found += [{"reference": part.strip()} for part in value.split(",") if part.strip()]
-        return found
+                parts = [part.strip() for part in value.split(",") if part.strip()]
+                found.append([_reference(part, name in by_identifier) for part in parts])
+        return [some for some in found if some]
 
     def codes(self, *names: str) -> list[str]:
         """Values that are codes, as search tokens `system|code` or `code`."""
@@ -95,6 +111,27 @@ class OperationInput:
                 expression="Parameters.parameter",
             )
         return value
+
+
+def _reference(text: str, by_identifier: bool) -> Resource:
+    """A Reference as a search names it: by id, or by `system|value`."""
+    system, bar, value = text.rpartition("|")
+    if not bar and not by_identifier:
+        return {"reference": text}
+    return {"identifier": {"system": system, "value": value} if system else {"value": value}}
+
+
+def _each_read_as(parameters: Resource, read_as: Callable[[Resource], Resource]) -> Resource:
+    parts = parameters.get("parameter")
+    if not isinstance(parts, list):
+        return parameters  # to be refused by the check
+    read = [
+        {**part, "resource": read_as(part["resource"])}
+        if isinstance(part, dict) and isinstance(part.get("resource"), dict)
+        else part
+        for part in parts
+    ]
+    return {**parameters, "parameter": read}
 
 
 def _entry(part: Resource) -> tuple[str, Any]:

@@ -127,6 +127,7 @@ async def read(
     service: FhirService, request: FhirRequest, access: Access, store: ResourceStore, id_: str
 ) -> Answer:
     """GET [type]/[id]."""
+    service.require_asked_rightly(request, store.resource_type)
     completed = service.types[store.resource_type].completed
     together = access.required is None and completed is None
     gathered = service.gathered_reads(store.resource_type) if together else None
@@ -146,6 +147,7 @@ async def vread(
     service: FhirService, request: FhirRequest, access: Access, store: ResourceStore, id_: str, version: str
 ) -> Answer:
     """GET [type]/[id]/_history/[vid]: 404 unknown, 410 when that version is the deletion."""
+    service.require_asked_rightly(request, store.resource_type)
     async with service.connection() as connection:
         await require_once_visible(connection, store, access, id_)
         stored = (

@@ -126,6 +126,12 @@ class FhirService:
         if self.policy.needs_memberships(request.principal):
             request.rights = await self.policy.rights(connection, request.principal, request.now)
 
+    def require_asked_rightly(self, request: FhirRequest, resource_type: str) -> None:
+        """Raise what the type refuses, for the way in which it is asked to be read."""
+        served = self.types.get(resource_type)
+        if served is not None and served.asked_by is not None:
+            served.asked_by(request)
+
     def as_shown(self, access: Access, stored: Stored) -> Stored:
         """A version as the caller may see it."""
         shown = self.types[stored.resource_type].shown

@@ -35,7 +35,14 @@ DEFINITION: Resource = {
 async def _validate(call: OperationCall) -> Answer:
     """The outcome is 200 whatever it says: the question was answered."""
     request = call.request
-    question = Question(call.type, request.parameter("mode"), request.parameter("profile"), request.language)
+    served = call.service.types.get(call.type or "")
+    question = Question(
+        call.type,
+        request.parameter("mode"),
+        request.parameter("profile"),
+        request.language,
+        served.own_rules if served else None,
+    )
     judged = await _judge_body(call, question)
     if judged.outcome is not None:
         return Answer(200, judged.outcome)

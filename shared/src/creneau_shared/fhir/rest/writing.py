@@ -244,7 +244,8 @@ async def _replace(
     require_compartment(access, store, resource, request)
     context = write_context(request, access)
     stored = await store.replace(connection, context, current, resource)
-    await service.audit(connection, request, "U", stored)
+    for one in (stored, *context.besides):
+        await service.audit(connection, request, "U", one)
     return written(service, stored, 200, context)
 
 

@@ -66,6 +66,8 @@ class WriteContext:
     """response headers that the write adds (such as a hold's Expires)"""
     undecided: set[str] = field(default_factory=set)
     """ids of what was written and waits for somebody's decision: answered by 202"""
+    besides: list[Stored] = field(default_factory=list)
+    """others of the type that the same write has changed: each leaves its trace"""
 
     def may(self, what: str, patient: str) -> bool:
         """Whether they may do this for a Patient (id); whoever does not act as a consumer is not limited so."""

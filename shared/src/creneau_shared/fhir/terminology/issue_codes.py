@@ -37,6 +37,11 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "care-nobody": ("Personne n'a été trouvé", "Nobody was found"),
     "care-widened": ("Recherche élargie", "Search widened"),
     "care-position": ("Position manquante", "Position missing"),
+    "care-out-of-hours": (
+        "Nuit, dimanche, jours fériés : qui appeler",
+        "Night, Sunday, holidays: whom to call",
+    ),
+    "care-when": ("Horaires non comparés", "Hours not compared"),
     "care-many": ("Une partie seulement a été comparée", "Only some were compared"),
     # Requests
     "cursor": ("Lien de page inutilisable", "Unusable page link"),
@@ -85,6 +90,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "slot-held": ("Créneau en cours de réservation", "Slot being booked by someone else"),
     "group-full": ("Plus assez de places au créneau", "Not as many places left in the slot"),
     "place-taken": ("Place déjà prise pour cette personne", "That person has a place already"),
+    "occurrence-without-day": ("Jour que le mois n'a pas", "Day that the month does not have"),
     "recurrence-unread": ("Série qui ne se comprend pas", "Series that cannot be read"),
     "series-too-long": ("Série trop longue", "Series too long"),
     "series-off-pattern": (
@@ -249,6 +255,10 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "hold-expired": ("Mise en attente terminée", "Hold that has run out"),
     "too-many-holds": ("Trop de créneaux en attente", "Too many slots held"),
     # The person's own rights over their data
+    "ins-unverified": (
+        "INS officielle d'une identité non validée",
+        "Official INS of an identity not validated",
+    ),
     "ins-registered-already": ("INS déjà enregistrée", "INS registered already"),
     "person-only": ("Demande réservée à la personne", "Request that only the person can make"),
     "trail-search": ("Recherche de la trace d'une autre personne", "Search of another person's trail"),

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from creneau_booking.storage.availability.actors import ROOM, write_beside
 from creneau_booking.storage.availability.rule import JUDGED
-from creneau_booking.storage.freed import AWAITED, note_awaited
+from creneau_booking.storage.freed import AWAITED, note_agendas, note_awaited
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, SUPERSEDED_COLUMNS
 from creneau_shared.database.pool import Connection
 
@@ -68,6 +68,8 @@ SELECT * FROM (SELECT * FROM state EXCEPT
 ORDER BY schedule_key
 ON CONFLICT (schedule_key) DO UPDATE
 SET open = excluded.open, horizon_start = excluded.horizon_start, horizon_end = excluded.horizon_end
+RETURNING schedule_key, (new.open
+  AND (NOT old.open OR new.horizon_start < old.horizon_start OR new.horizon_end > old.horizon_end)) IS TRUE AS is_wider
 """
 _KEEP_ACTORS = f"""
 WITH {_NAMED}, wanted AS MATERIALIZED (
@@ -143,7 +145,8 @@ async def keep_agendas(connection: Connection, schedules: Sequence[int], now: da
     if not schedules:
         return
     keys = sorted(set(schedules))
-    await connection.execute(_KEEP_STATE, keys)
+    wider = [row["schedule_key"] for row in await connection.fetch(_KEEP_STATE, keys) if row["is_wider"]]
+    await note_agendas(connection, wider, now)
     rows = await connection.fetch(_KEEP_ACTORS, keys)
     changed = [row["schedule_key"] for row in rows]
     if changed:

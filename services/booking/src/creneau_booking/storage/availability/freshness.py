@@ -14,9 +14,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from asyncpg import Record
 from prometheus_client import Gauge
 
 from creneau_booking.domain.refusals import RuleFault, RulesUnread, UnreadRule
+from creneau_booking.storage.freed import note_agendas
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
@@ -41,14 +43,18 @@ _STATE = """
 UPDATE agenda SET stale_after_s = $2,
   synchronised_at = CASE WHEN $3::timestamptz IS NOT NULL THEN $3 WHEN $2::integer IS NOT NULL THEN $4 ELSE synchronised_at END
 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)
+RETURNING schedule_key, (old.fresh_until < $4 AND new.fresh_until >= $4) IS TRUE AS is_back
 """
 WORD_COUNTS = f"""({{now}}::timestamptz IS NOT NULL AND agenda.stale_after_s IS NOT NULL
   AND agenda.synchronised_at < {{now}}::timestamptz - make_interval(secs => agenda.stale_after_s / {NOTED_AGAIN_AFTER}.0))"""
 """Condition on a row of `agenda`: its software, which writes a slot at `now` (SQL; NULL: somebody else does), is to be
 noted as having spoken."""
+IS_BACK = "(old.fresh_until < {now}::timestamptz AND new.fresh_until >= {now}::timestamptz) IS TRUE"
+"""Of a row of `agenda` that was updated at `now` (SQL): it had not been up to date, and is again."""
 _HEARD = f"""
 UPDATE agenda SET synchronised_at = $2
 WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1) AND {WORD_COUNTS.format(now="$2")}
+RETURNING schedule_key, {IS_BACK.format(now="$2")} AS is_back
 """
 _COUNT = """
 SELECT count(*) FROM agenda WHERE open AND fresh_until < $1 AND horizon_end > $1
@@ -117,7 +123,7 @@ async def keep_freshness(connection: Connection, id_: str, schedule: Resource, n
     stated = freshness_of(schedule)
     seconds = None if stated.stale_after is None else int(stated.stale_after.total_seconds())
     said_at = None if stated.synchronised_at is None else min(stated.synchronised_at, now)
-    await connection.execute(_STATE, id_, seconds, said_at, now)
+    await _note_back(connection, await connection.fetch(_STATE, id_, seconds, said_at, now), now)
 
 
 def spoken_at(context: WriteContext) -> datetime | None:
@@ -128,7 +134,12 @@ def spoken_at(context: WriteContext) -> datetime | None:
 async def heard(connection: Connection, schedule: str, context: WriteContext) -> None:
     """A slot of this agenda (id) is taken out of it: its software may have said so."""
     if (moment := spoken_at(context)) is not None:
-        await connection.execute(_HEARD, schedule, moment)
+        await _note_back(connection, await connection.fetch(_HEARD, schedule, moment), moment)
+
+
+async def _note_back(connection: Connection, rows: Sequence[Record], now: datetime) -> None:
+    """Of the agendas that were spoken of: those that are up to date again are offered to who waits."""
+    await note_agendas(connection, [row["schedule_key"] for row in rows if row["is_back"]], now)
 
 
 async def synchronised_at(connection: Connection, schedules: Sequence[str]) -> dict[str, datetime]:

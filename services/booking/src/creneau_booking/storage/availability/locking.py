@@ -14,6 +14,7 @@ from typing import Any
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.storage.appointment_mapper import offered
 from creneau_booking.storage.availability.actors import CONCERNED, RESOLVED, TURN, by_kind
+from creneau_booking.storage.known_patients import KNOWN_ONLY
 from creneau_booking.storage.slot_rows import slot_key
 from creneau_booking.storage.slot_visibility import VISIBILITY_TERM
 from creneau_shared.database.partitions import month_of
@@ -40,6 +41,7 @@ SELECT coalesce(slot.name, slot.id::text) AS id, slot.start, slot."end", slot.st
        slot.places, kind.capacity, agenda.parts, agenda.adjacent_max,
        kind.terms AS kind_terms, kind.members AS kind_members,
        schedule.id AS schedule, schedule.terms AS schedule_terms, agenda.open, agenda.confirmation_required IS TRUE AS confirmed,
+       {known_only} AS known_only,
        nullif(agenda.horizon_start, '-infinity') AS horizon_start, nullif(agenda.horizon_end, 'infinity') AS horizon_end,
        nullif(agenda.fresh_until, 'infinity') AS fresh_until,
        ARRAY(SELECT actor FROM agenda_actor WHERE agenda_actor.schedule_key = agenda.schedule_key ORDER BY 1) AS exclusive{more}
@@ -49,6 +51,7 @@ JOIN slot_kind kind ON kind.key = slot.kind_key
 JOIN schedule ON schedule.key = slot.schedule_key
 JOIN agenda ON agenda.schedule_key = slot.schedule_key
 """
+_KNOWN_ONLY = KNOWN_ONLY.format(new_patients="kind.new_patients", agenda="agenda")
 _OUT_OF_REACH = "EXISTS (SELECT FROM found WHERE out_of_reach)"
 # Of each Patient who is there: the id, and after it to whom they are known. Of each role and room: who is taken with it.
 # Of whoever holds: how many live holds they have, and which of them have these slots.
@@ -76,13 +79,13 @@ _LOCK = f"""{_FOUND}, resolved AS MATERIALIZED (
   SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) AS waited
   FROM {CONCERNED.format(people="own_people")} AS people
 ), locked AS MATERIALIZED (
-  {_FACTS.format(out_of_reach="false", slots="{slots}", more="")} CROSS JOIN turn
+  {_FACTS.format(out_of_reach="false", known_only=_KNOWN_ONLY, slots="{slots}", more="")} CROSS JOIN turn
   WHERE {{whole}} AND turn.waited >= 0
   ORDER BY slot.schedule_key, slot.start, slot.id
   FOR UPDATE OF slot
 )
 SELECT *, {_BESIDE} FROM locked
-UNION ALL {_FACTS.format(out_of_reach="true", slots="{slots}", more=f", {_BESIDE}")} WHERE {_OUT_OF_REACH}
+UNION ALL {_FACTS.format(out_of_reach="true", known_only=_KNOWN_ONLY, slots="{slots}", more=f", {_BESIDE}")} WHERE {_OUT_OF_REACH}
 """
 _LOCK_ANYWHERE = _LOCK.format(slots="slot", whole=f"NOT {_OUT_OF_REACH}")
 _LOCK_IN_MONTH = _LOCK.format(
@@ -206,4 +209,5 @@ def _slot_fact(row: Any) -> SlotFact:
             term.removeprefix(OWNER) for term in row["schedule_terms"] if term.startswith(OWNER)
         ),
         confirmed_by_practice=row["confirmed"],
+        known_only=row["known_only"],
     )

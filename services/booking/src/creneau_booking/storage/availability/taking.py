@@ -61,7 +61,9 @@ WITH wanted AS MATERIALIZED (
   JOIN unnest((SELECT $5::uuid[]), (SELECT $8::timestamptz[])) AS named (id, start)
     ON slot.id = named.id AND slot.start = named.start
 ), claimed AS (
-  UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7
+  UPDATE {{slots}} AS slot SET status = $6, taken_by = $1, version = slot.version + 1, last_updated = $7,
+    -- What the scheduler has marked for this appointment is given back with it.
+    said = CASE WHEN slot.said = 'busy-tentative' THEN 'free' ELSE slot.said END
   FROM wanted WHERE {_FULL_KEY.format(row="wanted")}
     AND (slot.status = 'free' OR ($11 AND slot.status = 'busy-tentative' AND slot.taken_by IS NULL))
     AND EXISTS (SELECT FROM agenda WHERE agenda.schedule_key = wanted.schedule_key AND agenda.open)

@@ -27,6 +27,8 @@ class Criteria:
     """for each word of a name: the terms that it may be, and how sure that is"""
     within: str | None = None
     """the term of the place"""
+    large: bool = False
+    """whether so many may be within it that a part of them stands for all"""
     circle: Near | None = None
     origin: tuple[float, float] | None = None
 

@@ -11,10 +11,10 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
-from creneau_directory.domain.care.spelling import SMALL, Alike, joined
+from creneau_directory.domain.care.spelling import SMALL, Alike, joined, stem
 from creneau_directory.domain.care.vocabulary import read_table
 from creneau_french.communes import communes
 from creneau_shared.spelling import fold
@@ -23,6 +23,11 @@ PlaceKind = Literal["arrondissement", "commune", "postal-code", "department", "r
 
 TYPED_WRONG_FROM = 2_000
 """inhabitants from which on a commune is found although its name is misspelt"""
+AREA_LETTERS_MIN = 6
+"""of the name of a département or region that is found although it is misspelt: `finistair`"""
+NAMES_REMEMBERED_MAX = 16_384
+CITIES = 60
+"""the largest communes, which are meant before a département whose name is as near"""
 SHORT_FROM = 3_000
 """inhabitants from which on a commune is found by the beginning of its name: `Carhaix` for Carhaix-Plouguer"""
 _MUCH_LARGER = 10
@@ -52,6 +57,37 @@ _ROMAN = [
     "xx",
 ]
 _ORDINALS = ("", "e", "er", "eme", "ieme", "ème", "nd")
+_IN_WORDS = {
+    word: number
+    for number, word in enumerate(
+        [
+            *(
+                "premier",
+                "deuxieme",
+                "troisieme",
+                "quatrieme",
+                "cinquieme",
+                "sixieme",
+                "septieme",
+                "huitieme",
+            ),
+            *(
+                "neuvieme",
+                "dixieme",
+                "onzieme",
+                "douzieme",
+                "treizieme",
+                "quatorzieme",
+                "quinzieme",
+                "seizieme",
+            ),
+            *("dixseptieme", "dixhuitieme", "dixneuvieme", "vingtieme"),
+        ],
+        start=1,
+    )
+} | {"second": 2, "seconde": 2, "premiere": 1}
+_ROMAN_OR_WORD = frozenset(["i", "v", "x", "ii", "vi", "iv", "xi", "e", "er"])
+"""Roman numerals that are too often something else to be one of Paris without its name"""
 _SAINTS = {"st": "saint", "ste": "sainte", "sts": "saints", "stes": "saintes"}
 _REGION_WORDS = {
     "idf": "11", "paca": "93", "aura": "84", "rhone alpes": "84", "auvergne": "84", "alsace": "44", "lorraine": "44",
@@ -118,12 +154,21 @@ class Gazetteer:
         self._arrondissements: dict[tuple[str, int], Commune] = {}
         self.region_of = {row["code"]: row["region_code"] for row in departments}
         self._areas = _areas(departments)
+        self._areas_singular = {_singular(n): place for n, place in self._areas.items() if " " in n}
         largest_first = sorted(communes, key=lambda commune: -commune.population)
         for commune in largest_first:
             self._enter(commune)
         names = [name for name in self._by_name if self._by_name[name][0].population >= TYPED_WRONG_FROM]
-        self._alike = Alike(list(dict.fromkeys(joined(name.split()) for name in names)), importance=4.0)
+        self._areas_joined = {
+            joined(name.split()): place
+            for name, place in self._areas.items()
+            if len(name) >= AREA_LETTERS_MIN
+        }
+        spelt = [*(joined(name.split()) for name in names[:CITIES]), *self._areas_joined]
+        spelt += [joined(name.split()) for name in names[CITIES:]]
+        self._alike = Alike(list(dict.fromkeys(spelt)), importance=4.0)
         self._joined = {joined(name.split()): name for name in reversed(names)}
+        self._found_misspelt = lru_cache(NAMES_REMEMBERED_MAX)(self._find_misspelt)
         self.longest = max(len(name.split()) for name in (*self._by_name, *self._areas))
         self._sorted = sorted((name, -found[0].population) for name, found in self._by_name.items())
 
@@ -158,7 +203,7 @@ class Gazetteer:
     def named(self, words: Sequence[str]) -> tuple[Place, float] | None:
         """The place of exactly this name (folded words, small ones left out), and how sure that is (0 to 1)."""
         name = " ".join(_SAINTS.get(word, word) for word in words)
-        area = self._areas.get(name)
+        area = self._areas.get(name) or self._areas_singular.get(_singular(name))
         communes = self._by_name.get(name)
         if area is not None and (communes is None or communes[0].population < 100_000):
             return area, 0.95
@@ -195,18 +240,22 @@ class Gazetteer:
         if n is None:
             return None
         if city is None:
-            if number.isdigit() or number in ("i", "v", "x", "ii", "vi", "iv", "xi", "e", "er"):
+            if number.isdigit() or number in _IN_WORDS or number in _ROMAN_OR_WORD:
                 return None
             city = "paris"
         commune = self._arrondissements.get((city, n))
         return commune.place if commune else None
 
     def misspelt(self, words: Sequence[str]) -> tuple[Place, float] | None:
-        """The commune whose name sounds or is spelt nearly so."""
-        name = joined(_SAINTS.get(word, word) for word in words)
+        """The commune, département or region whose name sounds or is spelt nearly so."""
+        return self._found_misspelt(joined(_SAINTS.get(word, word) for word in words))
+
+    def _find_misspelt(self, name: str) -> tuple[Place, float] | None:
         if len(name) < 4 or any(c.isdigit() for c in name):
             return None
         for alike, sure in ((self._alike.sounding(name), 0.5), (self._alike.spelt(name), 0.4)):
+            if alike in self._areas_joined:
+                return self._areas_joined[alike], sure
             if alike is not None:
                 return self._by_name[self._joined[alike]][0].place, sure
         return None
@@ -248,7 +297,14 @@ def place_key(name: str) -> str:
     return " ".join([word for word in words if word not in SMALL] or words)
 
 
+def _singular(name: str) -> str:
+    """Without the marks of a plural: `haut de seine`, `bouche du rhone`."""
+    return " ".join(stem(word) for word in name.split())
+
+
 def _ordinal(text: str) -> int | None:
+    if text in _IN_WORDS:
+        return _IN_WORDS[text]
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
     if digits.isdigit() and text[len(digits) :] in _ORDINALS:
         return int(digits)

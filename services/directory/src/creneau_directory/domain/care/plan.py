@@ -17,6 +17,8 @@ AROUND_KM = 15.0
 WIDER_KM = (10.0, 30.0, 100.0)
 RINGS_KM = (2.0, 6.0, 15.0, 40.0)
 """circles within a wider one, so that in a city the nearest are compared rather than whoever comes first"""
+LARGE_FROM = 100_000
+"""inhabitants of a commune from which on a part of those within it may stand for all"""
 SECTORS: Mapping[str, tuple[str, ...]] = {
     "2": ("2", "3"),
     "nc": ("0",),
@@ -60,7 +62,7 @@ def steps(wanted: Wanted, words: Vocabulary) -> Iterator[Step]:
     dropped = tuple(wanted.filters)
     bare = replace(exact, some=(), none=())
     yield from _ringed(Step(exact, km=exact.circle.km if exact.circle else None))
-    if exact.names:
+    if exact.names and not _is_guessed(wanted):
         if exact.within or exact.circle:
             yield Step(replace(exact, within=None, circle=None), "name-elsewhere")
         if exact.cares:
@@ -68,6 +70,7 @@ def steps(wanted: Wanted, words: Vocabulary) -> Iterator[Step]:
             yield Step(replace(exact, cares=(), within=None, circle=None, some=(), none=()), "name-elsewhere")
         if not (exact.cares or exact.within or exact.circle or exact.some):
             return
+    if exact.names:
         exact, bare = replace(exact, names=()), replace(bare, names=())
         yield Step(exact, "without-name")
     for km in WIDER_KM[:2]:
@@ -86,6 +89,12 @@ def steps(wanted: Wanted, words: Vocabulary) -> Iterator[Step]:
         yield Step(replace(other, within=None, circle=None), "instead", dropped=dropped)
     if dropped:
         yield Step(replace(bare, within=None, circle=None), "wishes", dropped=dropped)
+
+
+def _is_guessed(wanted: Wanted) -> bool:
+    """Whether the names are only like some of the directory, and what is looked for is said without them: where nobody
+    there is called so, they were no names."""
+    return bool(wanted.intent.cares) and all(word.sure < 1 for word in wanted.intent.names)
 
 
 def order_of(wanted: Wanted, words: Vocabulary, *, by_distance: bool) -> Order:
@@ -107,6 +116,7 @@ def _exact(wanted: Wanted, words: Vocabulary) -> Criteria:
         none=tuple(term for kind, values in intent.excluded.items() for term in _terms(kind, values)),
         names=tuple((tuple(f"n:{name}" for name in word.names), word.sure) for word in intent.names),
         within=place.key if place is not None and (near is None and circle is None) else None,
+        large=place is not None and (not _is_spot(place) or place.population >= LARGE_FROM),
         circle=circle,
         origin=origin,
     )

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise, product
 from typing import Literal
 
 from creneau_directory.domain.care.places import Gazetteer, Place, gazetteer
 from creneau_directory.domain.care.spelling import SMALL, joined, stem
-from creneau_directory.domain.care.vocabulary import FILTERS, Term, Vocabulary, vocabulary
+from creneau_directory.domain.care.vocabulary import (
+    FILTERS,
+    IDLE,
+    JOINED_LETTERS_MIN,
+    Term,
+    Vocabulary,
+    vocabulary,
+)
 from creneau_shared.spelling import fold
 
 WORDS_MAX = 40
 """of a text; what follows is not read"""
+WORDS_REMEMBERED_MAX = 16_384
 PLACE_WORDS = frozenset(["a", "au", "aux", "en", "sur", "vers", "dans", "in", "near", "at"])
 """before the name of a place"""
 NEVER_WRONG = frozenset({"saint", "sainte", "saints", "saintes"})
@@ -30,7 +39,18 @@ INTERLEAVED_FROM = 0.75
 """cares whose share is this part of the first one's are shown in turn: for a backache a doctor, a physiotherapist …"""
 
 PieceKind = Literal[
-    "care", "motive", "filter", "emergency", "place", "near", "nearme", "name", "title", "skip", "negation"
+    "care",
+    "motive",
+    "filter",
+    "emergency",
+    "place",
+    "near",
+    "nearme",
+    "name",
+    "title",
+    "when",
+    "skip",
+    "negation",
 ]
 
 
@@ -91,6 +111,8 @@ class Intent:
     excluded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     emergencies: tuple[str, ...] = ()
     """numbers to call first"""
+    times: tuple[str, ...] = ()
+    """when, as the text says it: `night`, `sunday`, `tomorrow` …; the directory has no free times to compare it with"""
     understood: tuple[Understood, ...] = ()
     ignored: tuple[str, ...] = ()
 
@@ -100,8 +122,9 @@ class Intent:
 
     @property
     def lost(self) -> bool:
-        """Whether what is looked for was not understood, whatever was of where: `licorne rennes`."""
-        return bool(self.ignored) and not (self.cares or self.names or self.filters)
+        """Whether what is looked for was not understood, whatever was of where: `licorne rennes`; or is no appointment:
+        `urgences rennes`."""
+        return bool(self.ignored or self.emergencies) and not (self.cares or self.names or self.filters)
 
 
 class Reader:
@@ -110,6 +133,8 @@ class Reader:
     def __init__(self, words: Vocabulary, places: Gazetteer) -> None:
         self._vocabulary = words
         self._places = places
+        # Most texts are made of the same words, and what a misspelt one stands for costs as much as all the rest.
+        self._corrected = lru_cache(WORDS_REMEMBERED_MAX)(self._correction)
 
     def name_pieces(self, text: str) -> list[str]:
         """What of a text could be a name: each word, and two neighbours as one (`le goff`, `n diaye`)."""
@@ -120,8 +145,13 @@ class Reader:
     def read(self, text: str, known: KnownNames | None = None) -> Intent:
         """The most fitting reading of a text; `known`: the names of the directory among its pieces."""
         words = _words(text)
-        pieces = _best_cover(words, list(self._pieces(words, known or KnownNames())))
-        return self._intent(words, pieces)
+        pieces = list(self._pieces(words, known or KnownNames()))
+        best = _best_cover(
+            words, [piece for piece in pieces if not self._is_idle_name(words, piece, known or KnownNames())]
+        )
+        if not any(piece.kind in ("care", "motive") for piece in best):
+            best = _best_cover(words, pieces)
+        return self._intent(words, _with_place(words, best, pieces))
 
     # -- pieces ----------------------------------------------------------------------------------------------
 
@@ -129,7 +159,7 @@ class Reader:
         corrections = [
             None
             if at and len(word) < NAMED_LETTERS_MAX and _is_title(self._vocabulary, words, at - 1)
-            else self._correction(word)
+            else self._corrected(word)
             for at, word in enumerate(words)
         ]
         for start in range(len(words)):
@@ -168,6 +198,8 @@ class Reader:
                 if len(chosen) > self._vocabulary.longest:
                     return
                 yield from self._phrases(start, end, chosen)
+                if len(chosen) == 2:
+                    yield from self._split(words, start, end)
             exact = self._vocabulary.phrases.get(tuple(words[start:end]))
             if exact is not None and len(words[start:end]) > 1:
                 yield _term_piece(start, end, exact, 1.0, end - start)
@@ -180,8 +212,18 @@ class Reader:
             if term is not None:
                 yield _term_piece(start, end, term, min(sure for _, sure in spelling), len(spelling))
 
+    def _split(self, words: Sequence[str], start: int, end: int) -> Iterator[Piece]:
+        """One word that was written as two: `dermato logue`, `ophtalmo-logue`."""
+        one = joined(words[start:end])
+        term = self._vocabulary.phrases.get((stem(one),)) if len(one) >= JOINED_LETTERS_MIN else None
+        if term is not None and term.kind in ("care", "motive"):
+            yield _term_piece(start, end, term, 0.9, 2)
+
     def _named_places(self, words: Sequence[str], start: int) -> Iterator[Piece]:
         introduced = 0.35 if start and words[start - 1] in PLACE_WORDS else 0.0
+        if _is_counted(words, start):
+            yield Piece(start, start + 1, "skip", 0.05)
+            return
         ordinal = self._places.arrondissement(None, words[start])
         if ordinal is not None:
             yield Piece(start, start + 1, "place", 0.8, ordinal)
@@ -190,13 +232,15 @@ class Reader:
             word = words[end - 1]
             if word in SMALL:
                 continue
+            if _is_counted(words, end - 1):
+                return
             content.append(word)
             found = self._places.named(content)
             if len(content) == 1 and not introduced and self._says_nothing(word):
                 continue
             if found is not None:
                 place, sure = found
-                worth = sure * (1 + 1.05 * (len(content) - 1)) + introduced
+                worth = sure * (1 + 1.15 * (len(content) - 1)) + introduced
                 yield Piece(start, end, "place", worth, place)
                 yield from self._arrondissements(words, content, start, end, worth)
             elif len(content) <= 3:
@@ -211,7 +255,27 @@ class Reader:
     def _says_nothing(self, word: str) -> bool:
         """Whether a word is one that says nothing of care, though some hamlet bears it: `hôpital`, `maison`."""
         term = self._vocabulary.phrases.get((word,))
-        return term is not None and term.kind == "skip"
+        return term is not None and term.kind in IDLE
+
+    def _is_idle_name(self, words: Sequence[str], piece: Piece, known: KnownNames) -> bool:
+        """Whether a name is also a word of every day (`un bon dentiste`, `demain matin`) and nothing beside it says that
+        it is a name: no title, no other name (`dr Petit`, `Jean Petit`)."""
+        if piece.kind != "name" or not all(self._says_nothing(w) for w in words[piece.start : piece.end]):
+            return False
+        beside = [at for at in (piece.start - 1, piece.end) if 0 <= at < len(words)]
+        return not any(
+            _is_title(self._vocabulary, words, at) or self._is_surely_name(words[at], known) for at in beside
+        )
+
+    def _is_surely_name(self, word: str, known: KnownNames) -> bool:
+        """A name of the directory, and nothing else that is known."""
+        found = known.of(word)
+        return (
+            found is not None
+            and found[1] == 1
+            and stem(word) not in self._vocabulary.words
+            and self._places.named([word]) is None
+        )
 
     def _arrondissements(
         self, words: Sequence[str], content: Sequence[str], start: int, end: int, worth: float
@@ -283,6 +347,9 @@ class Reader:
                     value for p, term in terms if p.kind == "emergency" for value, _ in term.targets
                 )
             ),
+            times=tuple(
+                dict.fromkeys(value for p, term in terms if p.kind == "when" for value, _ in term.targets)
+            ),
             understood=tuple(self._told(words, piece) for piece in said if piece.kind != "negation"),
             ignored=tuple(word for at, word in enumerate(words) if at not in covered and word not in SMALL),
         )
@@ -330,6 +397,46 @@ _GENERIC = frozenset({"medecin", "toubib", "doctor", "physician", "doc", "docteu
 _TITLES_OF_DOCTORS = frozenset({"dr", "docteur", "docteurs"})
 
 
+_UNITS = frozenset(
+    [
+        *(
+            "an",
+            "ans",
+            "mois",
+            "semaine",
+            "semaines",
+            "jour",
+            "jours",
+            "heure",
+            "heures",
+            "minute",
+            "minutes",
+        ),
+        *(
+            "kilo",
+            "kilos",
+            "kg",
+            "cm",
+            "km",
+            "m",
+            "fois",
+            "enfants",
+            "years",
+            "months",
+            "weeks",
+            "days",
+            "hours",
+        ),
+    ]
+)
+"""what numbers count"""
+
+
+def _is_counted(words: Sequence[str], at: int) -> bool:
+    """Whether a number counts what follows and is no place: `12 ans` is not the Aveyron."""
+    return words[at].isdigit() and at + 1 < len(words) and words[at + 1] in _UNITS
+
+
 def _is_generic(term: Term) -> bool:
     return fold(term.text) in _GENERIC
 
@@ -345,7 +452,7 @@ def _words(text: str) -> list[str]:
 
 def _term_piece(start: int, end: int, term: Term, sure: float, content: int) -> Piece:
     kind: PieceKind = "filter" if term.kind in FILTERS else term.kind  # type: ignore[assignment]
-    weight = {"skip": 0.3, "title": 0.6, "near": 0.7}.get(term.kind, 1.0)
+    weight = {"skip": 0.3, "title": 0.6, "near": 0.7, "when": 0.6}.get(term.kind, 1.0)
     worth = weight * sure * (content + 0.3 * (content - 1)) * (0.97 if term.kind == "motive" else 1.0)
     return Piece(start, end, kind, worth, term, corrected=sure < 1)
 
@@ -367,6 +474,17 @@ def _best_cover(words: Sequence[str], pieces: Sequence[Piece]) -> list[Piece]:
     return list(best[-1][1])
 
 
+def _with_place(words: Sequence[str], best: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """Where it is said whom, but not where, a misspelt word is a town rather than a complaint: `dermatologue reines`."""
+    guessed = [piece for piece in best if piece.kind == "motive" and piece.corrected]
+    if not guessed or not any(piece.kind == "care" for piece in best) or _place(best)[0] is not None:
+        return best
+    other = _best_cover(
+        words, [p for p in pieces if not (p.kind == "motive" and p.corrected) and p.kind != "name"]
+    )
+    return other if _place(other)[0] is not None else best
+
+
 def _place(pieces: Sequence[Piece]) -> tuple[Place | None, bool]:
     """The narrowest place that is named, and whether what is meant is around it."""
     found = [piece for piece in pieces if isinstance(piece.meaning, Place)]
@@ -374,9 +492,9 @@ def _place(pieces: Sequence[Piece]) -> tuple[Place | None, bool]:
         return None, False
     order = {"arrondissement": 0, "postal-code": 1, "commune": 2, "department": 3, "region": 4}
 
-    def rank(piece: Piece) -> tuple[int, float]:
+    def rank(piece: Piece) -> tuple[int, float, int]:
         assert isinstance(piece.meaning, Place)
-        return order[piece.meaning.kind], -piece.worth
+        return order[piece.meaning.kind], -round(piece.worth, 2), -piece.meaning.population
 
     best = min(found, key=rank)
     place = best.meaning

@@ -22,6 +22,7 @@ SMALL = frozenset(
         "des",
         "du",
         "d",
+        "o",
         "un",
         "une",
         "mon",

@@ -20,10 +20,14 @@ from creneau_shared.spelling import fold
 
 TermKind = Literal[
     "care", "motive", "mode", "sector", "gender", "language", "accessibility", "new-patient",
-    "emergency", "near", "nearme", "title", "negation", "skip",
+    "emergency", "near", "nearme", "title", "negation", "when", "skip",
 ]  # fmt: skip
 KINDS: tuple[str, ...] = get_args(TermKind)
 FILTERS = ("mode", "sector", "gender", "language", "accessibility", "new-patient")
+IDLE = ("skip", "when")
+"""kinds that tell neither whom nor where: a surname that is such a word (`Petit`, `Matin`) needs more to be one"""
+JOINED_LETTERS_MIN = 7
+"""of several words that people write as one: `sagefemme`, `grainsdebeauté`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,10 @@ def vocabulary() -> Vocabulary:
     for term in terms:
         phrases.setdefault(content_of(term.text), term)
         phrases.setdefault(tuple(fold(term.text).split()), term)
+    for term in terms:
+        words = fold(term.text).split()
+        if term.kind in ("care", "motive") and len(words) > 1 and len("".join(words)) >= JOINED_LETTERS_MIN:
+            phrases.setdefault(content_of("".join(words)), term)
     for care in cares.values():
         for label, language in ((care.french, "fr"), (care.english, "en")):
             term = Term(label, language, "care", ((care.key, 1.0),), 1.0)

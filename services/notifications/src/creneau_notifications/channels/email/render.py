@@ -44,7 +44,7 @@ def build_email(occasion: Occasion, message: UUID, date: datetime, sender: str, 
         # Nobody has said whose address it is: no calendar and no address book is to keep a name beside it.
         occasion = replace(occasion, contact=replace(contact, name=""))
     with_calendar = occasion.kind not in WITHOUT_CALENDAR
-    method = method_of(occasion.kind) if with_calendar else None
+    method = method_of(occasion) if with_calendar else None
     values = {
         "message": str(message).encode(),
         "to": _header("To", mailbox(occasion.contact.name, str(contact.email))),

@@ -6,8 +6,11 @@ from starlette.exceptions import HTTPException
 
 from creneau_web.care.model import Professional
 from creneau_web.care.reading import opening_of
+from creneau_web.fhir.values import extension
 from creneau_web.page import Page
 from creneau_web.pages.booking.draft import Chosen
+
+AGREES = "https://creneau.sante.fr/fhir/StructureDefinition/schedule-confirmation-required"
 
 
 async def chosen(page: Page, professional: Professional, slot: str) -> Chosen:
@@ -26,4 +29,6 @@ async def chosen(page: Page, professional: Professional, slot: str) -> Chosen:
         reason=opening.reason,
         modes=sorted(opening.modes),
         services=resource.get("serviceType", []),
+        in_group=opening.places is not None,
+        practice_agrees=(extension(agenda, AGREES) or {}).get("valueBoolean") is True,
     )

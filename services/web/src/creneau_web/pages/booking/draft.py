@@ -36,6 +36,9 @@ class Chosen(BaseModel):
     modes: list[str] = Field(default_factory=list)
     services: list[dict[str, Any]] = Field(default_factory=list)
     """what it is for (`serviceType`): the appointment will say the same"""
+    in_group: bool = False
+    practice_agrees: bool = False
+    """whether its practice agrees to each appointment: what is booked is asked for"""
 
 
 class Draft(Chosen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from fastapi import APIRouter
@@ -14,7 +15,7 @@ from creneau_web.people.messages import message_of
 from creneau_web.people.records import people_of
 from creneau_web.visits.calendar import calendar_file
 from creneau_web.visits.model import Visit
-from creneau_web.visits.records import NoTimeYetError, messages_about
+from creneau_web.visits.records import NoTimeYetError, messages_about, series_of, time_before
 from creneau_web.visits.records import visit as read_visit
 
 router = APIRouter(prefix="/rendez-vous")
@@ -37,18 +38,25 @@ async def appointment(page: SignedInPage, id_: str) -> HTMLResponse | RedirectRe
     if visit.offered:
         return page.go(f"/liste-attente/{id_}")
     now = page.site.clock.now()
-    whom, acting = await patient_of(page, visit)
-    sent = [message_of(one) for one in await messages_about(page.fhir, visit)]
+    live, by_link = visit.is_live(now), is_by_link(page)
+    (whom, acting), sent, before, series = await asyncio.gather(
+        patient_of(page, visit),
+        messages_about(page.fhir, visit),
+        time_before(page.fhir, visit) if live and not by_link else _nothing(),
+        series_of(page.fhir, visit),
+    )
     return await page.show(
         "mine/appointment.html",
         visit=visit,
-        live=visit.is_live(now),
+        live=live,
         cancelable=visit.may_still(visit.cancelable_until, now),
         movable=visit.professional is not None and visit.may_still(visit.reschedulable_until, now),
         whom=whom,
         acting=whom if acting else None,
-        by_link=is_by_link(page),
-        messages=sent,
+        by_link=by_link,
+        before=before,
+        series=series,
+        messages=[message_of(one) for one in sent],
         zone=PARIS,
     )
 
@@ -61,6 +69,10 @@ async def calendar(page: SignedInPage, id_: str) -> Response:
     content = calendar_file(visit, page.wording, url, page.site.clock.now())
     headers = {**PERSONAL, "Content-Disposition": 'attachment; filename="rendez-vous.ics"'}
     return Response(content, media_type="text/calendar; charset=utf-8; method=PUBLISH", headers=headers)
+
+
+async def _nothing() -> None:
+    return None
 
 
 def is_by_link(page: Page) -> bool:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from creneau_web.care.model import PARIS
 from creneau_web.page import Page, SignedInPage
+from creneau_web.pages.mine.waiting import whom_of
 from creneau_web.people.records import people_of
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import Visits, recent, visits_before, visits_from, visits_off
@@ -55,6 +56,7 @@ async def appointments(page: SignedInPage, wanted: Annotated[Wanted, Query()]) -
         wanted=wanted,
         coming=live,
         waits=waits,
+        whom={one.id: await whom_of(page, one) for one in waits},
         zone=PARIS,
         past=[*_over(coming, now), *past.visits],
         more_coming=coming.following,

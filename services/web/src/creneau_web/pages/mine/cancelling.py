@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -10,13 +10,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from creneau_web.fhir.refusal import RefusedError
 from creneau_web.page import Page, SignedInPage
 from creneau_web.pages.mine.appointment import acting_for
-from creneau_web.visits.records import REASONS, cancel
+from creneau_web.visits.records import REASONS, cancel, cancel_series, series_of
 from creneau_web.visits.records import visit as read_visit
 
 router = APIRouter(prefix="/rendez-vous")
 
 CHANGED_MEANWHILE = 412
 BY_RULE = (409, 422)
+Scope = Literal["this", "this-and-following", "all"]
+SCOPES: tuple[Scope, ...] = ("this", "this-and-following", "all")
+"""of how much of a series a cancellation speaks"""
 
 
 @router.get("/{id_}/annuler", response_model=None)
@@ -31,13 +34,18 @@ async def answer(
     id_: str,
     version: Annotated[str, Form(max_length=60)] = "",
     raison: Annotated[str, Form(max_length=40)] = "",
+    combien: Annotated[Scope, Form()] = "this",
 ) -> HTMLResponse | RedirectResponse:
     """Cancel what was shown; sent twice, it is cancelled once."""
     visit = await read_visit(page.fhir, id_)
     if visit.status == "cancelled":
         return page.go(f"/rendez-vous/{id_}")
+    reason = raison if raison in REASONS else None
     try:
-        await cancel(page.fhir, id_, version or visit.etag, raison if raison in REASONS else None)
+        if combien == "this" or visit.series is None:
+            await cancel(page.fhir, id_, version or visit.etag, reason)
+        else:
+            await cancel_series(page.fhir, id_, version or visit.etag, combien, reason)
     except RefusedError as error:
         if error.refusal.status == CHANGED_MEANWHILE:
             await page.say_next("cancel.changed")
@@ -45,7 +53,7 @@ async def answer(
         if error.refusal.status not in BY_RULE:
             raise
         return await _show(page, id_, error.refusal.text, error.refusal.status)
-    await page.say_next("cancel.done")
+    await page.say_next("cancel.done" if combien == "this" else "cancel.done.series")
     return page.go(f"/rendez-vous/{id_}")
 
 
@@ -61,6 +69,8 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         possible=visit.may_still(visit.cancelable_until, now) and problem is None,
         until=visit.cancelable_until.astimezone(visit.zone) if visit.cancelable_until else None,
         reasons=REASONS,
+        series=await series_of(page.fhir, visit),
+        scopes=SCOPES,
         acting=await acting_for(page, visit),
         problem=problem,
     )

@@ -47,8 +47,8 @@ async def relatives(page: SignedInPage) -> HTMLResponse:
 
 
 @router.post("/inviter", response_model=None)
-async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLResponse:
-    """Give access: the code is shown this once."""
+async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLResponse | RedirectResponse:
+    """Give access. By a redirect: a page with the code that is loaded anew makes no second invitation."""
     people = await people_of(page.fhir)
     person = next((one for one in givers_of(people) if one.id == form.pour), None)
     problems = {} if form.nom.strip() else {"nom": "proxy.problem.name"}
@@ -60,7 +60,20 @@ async def give(page: SignedInPage, form: Annotated[Invitation, Form()]) -> HTMLR
     code = await proxies.invite(
         page.fhir, person.id, form.nom.strip(), SCOPES_UP_TO[form.etendue], today, _later(today, form.duree)
     )
-    return await page.show("mine/invited.html", person=person, name=form.nom.strip(), code=code)
+    session = await page.own_session()
+    invited = {"who": person.name, "name": form.nom.strip(), "code": code}
+    session.content = session.content.model_copy(update={"invited": invited})
+    await page.site.sessions.save(session)
+    return page.go("/mes-proches/invitation")
+
+
+@router.get("/invitation", response_model=None)
+async def invitation(page: SignedInPage) -> HTMLResponse | RedirectResponse:
+    """The code of the invitation that was made last: this session has it, and nobody else."""
+    session = await page.own_session()
+    if not session.content.invited:
+        return page.go("/mes-proches")
+    return await page.show("mine/invited.html", invited=session.content.invited)
 
 
 @router.post("/accepter", response_model=None)

@@ -18,7 +18,7 @@ from creneau_web.people.model import Person, bookable
 from creneau_web.people.records import people_of
 from creneau_web.visits.model import Visit
 from creneau_web.visits.records import visit as read_visit
-from creneau_web.visits.waiting import PARTS, answer, join, waiting
+from creneau_web.visits.waiting import PARTS, Waiting, answer, join, waiting
 
 router = APIRouter(prefix="/liste-attente")
 
@@ -110,6 +110,16 @@ async def respond(page: SignedInPage, id_: str, how: str) -> HTMLResponse | Redi
     return page.go(f"/liste-attente/{id_}" if how == "refuser" or by_link else "/mes-rendez-vous")
 
 
+async def whom_of(page: Page, wish: Waiting) -> str | None:
+    """For whom somebody waits, by name: a request names a professional, or says only which agenda or kind of care."""
+    if wish.whom or wish.role is None:
+        return wish.whom
+    try:
+        return (await page.site.finding.professional(page.fhir, wish.role)).name
+    except RefusedError:
+        return None
+
+
 async def _about(page: Page, wanted: Wanted) -> tuple[Professional | None, Visit | None, list[Person]]:
     """With whom, the visit that would be given up, and for whom one may ask."""
     people = bookable(await people_of(page.fhir))
@@ -155,6 +165,7 @@ async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLR
         "mine/waiting.html",
         status,
         wish=found,
+        whom=await whom_of(page, found),
         visit=visit,
         until=found.until.astimezone(zone) if found.until else None,
         since=found.since.astimezone(PARIS) if found.since else None,

@@ -1,0 +1,33 @@
+"""What an operation that finds does not know of what it is asked: left out, and said, as a search does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from creneau_shared.errors import Issue
+from creneau_shared.fhir.rest.parameters import OperationInput
+from creneau_shared.fhir.storage.store import Resource
+
+GENERAL = frozenset({"_format", "_pretty", "_count", "_summary", "_elements"})
+
+
+def known_names(definition: Resource, *others: str) -> frozenset[str]:
+    """The names of what an operation takes: its parameters, `others`, and what every call may have."""
+    own = {one["name"] for one in definition["parameter"] if one["use"] == "in"}
+    return frozenset({*own, *others, *GENERAL})
+
+
+def unknown_names(given: OperationInput, known: Collection[str], operation: str) -> list[Issue]:
+    """A warning of each name that is not known; `name.identifier` and `name:identifier` are known with their name."""
+    plain = {name: name.removesuffix(".identifier").removesuffix(":identifier") for name in given.names}
+    return [
+        Issue(
+            "not-supported",
+            f"Le paramètre « {name} » n'est pas connu de {operation} ; il est laissé de côté.",
+            f"{operation} does not know the parameter “{name}”; it was left out.",
+            severity="warning",
+            details_code="ignored",
+        )
+        for name in sorted(given.names)
+        if name not in known and plain[name] not in known
+    ]

@@ -1,0 +1,165 @@
+"""Sections 6.E–6.F of the scheduling digest, by number: the spellings in which an outsider says what is meant."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from services.booking.tests.api.test_answers import booked, read
+from services.booking.tests.api.test_waiting import agenda_wish
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import appointment, parameters, ref, unique, utc
+from services.booking.tests.practice import Agenda, Practice
+from services.booking.tests.surgery import open_surgery
+
+from creneau_booking.domain.appointment import CANCELLATION_REASONS
+from creneau_booking.storage.appointment_mapper import NOTE
+from creneau_shared.fhir.storage.store import Resource
+
+
+@pytest.fixture
+async def agenda(practice: Practice) -> Agenda:
+    return await practice.open_agenda()
+
+
+@pytest.fixture
+async def camille(practice: Practice) -> str:
+    return await practice.new_patient()
+
+
+async def test_67_whom_a_practice_brings_again_is_who_they_are(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    """67: known by an identifier, they are registered once."""
+    own, software = {"system": "urn:ipp", "value": unique("ipp")}, callers.software()
+    brought = {"resourceType": "Patient", "identifier": [own], "name": [{"family": own["value"]}]}
+    for index in range(2):
+        wanted = appointment("proposed", slots=agenda.slots[index : index + 1], actors=[agenda.practitioner])
+        answer = await software.post(
+            "Appointment/$book", parameters(appt_resource=wanted, patient_resource=brought)
+        )
+        assert answer.status_code == 201, answer.text
+    found = await software.get("Patient", identifier=f"{own['system']}|{own['value']}")
+    assert found.json()["total"] == 1
+
+
+async def test_67_an_account_brings_its_own_patient(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    """67: name and birth say which of its own; a stranger is to be registered first."""
+    camille = await practice.new_patient(birthDate="1984-05-17")
+    caller = callers.patient(camille)
+    stored = (await caller.get(camille)).json()
+    same = {"resourceType": "Patient", "name": stored["name"], "birthDate": stored["birthDate"]}
+    wanted = appointment("proposed", slots=agenda.slots[:1], actors=[agenda.practitioner])
+    for brought, status in (({**same, "birthDate": "1931-01-01"}, 422), (same, 201)):
+        answer = await caller.post(
+            "Appointment/$book", parameters(appt_resource=wanted, patient_resource=brought)
+        )
+        assert answer.status_code == status, answer.text
+    assert ref(camille) in [p["actor"] for p in answer.json()["participant"]]
+
+
+@pytest.mark.parametrize("way", ["code", "concept", "put", "patch"])
+async def test_75_why_in_every_spelling(callers: Callers, agenda: Agenda, camille: str, way: str) -> None:
+    """75: the code is kept as the reason, a patient's words as a note to the other side."""
+    caller = callers.patient(camille)
+    path = await booked(caller, agenda, camille)
+    coding = {"system": CANCELLATION_REASONS, "code": "pat-ucp"}
+    concept: Resource = {"coding": [coding], "text": "J'ai changé de médecin"}
+    if way == "code":
+        answer = await caller.post(
+            f"{path}/$cancel",
+            {"resourceType": "Parameters", "parameter": [{"name": "reason", "valueCode": "pat-ucp"}]},
+        )
+    elif way == "concept":
+        said = [{"name": "reason", "valueCodeableConcept": concept}]
+        answer = await caller.post(
+            "Appointment/$cancel", {"resourceType": "Parameters", "parameter": [*said, _named(path)]}
+        )
+    elif way == "put":
+        stored = await read(caller, path)
+        answer = await caller.put(path, {**stored, "status": "cancelled", "cancelationReason": concept})
+    else:
+        change = [
+            {"op": "replace", "path": "/status", "value": "cancelled"},
+            {"op": "add", "path": "/cancelationReason", "value": concept},
+        ]
+        answer = await caller.patch(path, change)
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled"), answer.text
+    assert answer.json()["cancelationReason"] == {"coding": [coding]}
+    notes = [e["valueAnnotation"]["text"] for e in answer.json()["extension"] if e["url"] == NOTE]
+    assert notes == ([] if way == "code" else [concept["text"]])
+
+
+def _named(path: str) -> Resource:
+    return {"name": "appointment", "valueReference": {"reference": path}}
+
+
+@pytest.mark.parametrize("way", ["start", "start and end", "type", "known id", "known id by schedule time"])
+async def test_77_moved_in_every_spelling(
+    callers: Callers, practice: Practice, agenda: Agenda, camille: str, way: str
+) -> None:
+    """77: in the same agenda where none is named; on the type; ISiK's `$book` of an id that is known updates it."""
+    caller = callers.patient(camille)
+    path = await booked(caller, agenda, camille)
+    start, end = utc(agenda.at(2)), utc(agenda.at(3))
+    if way.startswith("known id"):
+        wanted: dict[str, Any] = {
+            **appointment("proposed", slots=agenda.slots[2:3], patient=camille),
+            "id": path.partition("/")[2],
+        }
+        if way.endswith("time"):
+            wanted |= {"start": agenda.at(2).isoformat(), "end": agenda.at(3).isoformat()}
+        answer = await caller.post("Appointment/$book", wanted)
+    else:
+        said = {"start": start} if way == "start" else {"start": start, "end": end}
+        whole = parameters(**said)
+        if way == "type":
+            whole["parameter"].append(_named(path))
+        address = "Appointment/$reschedule" if way == "type" else f"{path}/$reschedule"
+        answer = await caller.post(address, whole)
+    assert answer.status_code == 200, answer.text
+    moved = await read(caller, path)
+    times = [datetime.fromisoformat(moved[name]) for name in ("start", "end")]
+    assert (times, moved["status"]) == ([agenda.at(2), agenda.at(3)], "booked")
+    assert await practice.slot_statuses(agenda.slots) == ["free", "free", "busy"]
+
+
+async def test_82_a_practice_puts_its_patient_on_its_own_list(callers: Callers, practice: Practice) -> None:
+    """82: for an agenda of its own and nobody in particular; on another's it does not."""
+    ours, theirs = await open_surgery(practice), await open_surgery(practice)
+    staff = callers.staff(ours.organization)
+    registered = await staff.post("Patient", {"resourceType": "Patient", "name": [{"family": unique("x")}]})
+    who = f"Patient/{registered.json()['id']}"
+    for surgery, status in ((theirs, 403), (ours, 201)):
+        wish = appointment("waitlist", patient=who, extension=[agenda_wish(surgery.agenda)], priority=2)
+        answer = await staff.post("Appointment", wish)
+        assert answer.status_code == status, answer.text
+    listed = await staff.get("Appointment", status="waitlist", patient=who)
+    assert [e["resource"]["priority"] for e in listed.json()["entry"]] == [2]
+
+
+async def test_82_a_request_that_goes_on_the_list(callers: Callers, agenda: Agenda, camille: str) -> None:
+    """82: what is waited for may be said before one waits."""
+    caller = callers.patient(camille)
+    asked = await caller.post(
+        "Appointment", appointment("proposed", patient=camille, extension=[agenda_wish(agenda.id)])
+    )
+    assert asked.status_code == 201, asked.text
+    waits = await caller.patch(
+        f"Appointment/{asked.json()['id']}", [{"op": "replace", "path": "/status", "value": "waitlist"}]
+    )
+    assert (waits.status_code, waits.json()["status"]) == (200, "waitlist"), waits.text
+
+
+async def test_f_sync_takes_its_period_as_one(callers: Callers, practice: Practice, agenda: Agenda) -> None:
+    """F: `period` says from when to when as `from` and `to` do: what is missing in it is deleted."""
+    end = utc(agenda.at(2) + timedelta(minutes=1))
+    said = [{"name": "period", "valuePeriod": {"start": utc(agenda.start), "end": end}}]
+    answer = await callers.software().post(
+        f"Schedule/{agenda.id}/$sync-slots", {"resourceType": "Parameters", "parameter": said}
+    )
+    told = {p["name"]: p.get("valueInteger") for p in answer.json()["parameter"]}
+    assert (answer.status_code, told["deleted"]) == (200, 3), answer.text

@@ -1,0 +1,102 @@
+"""An agenda that is offered again: who waits is asked before anybody sees it (checklist 82, 83)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from services.booking.tests.api.test_waiting import agenda_wish, join, read
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import parameters, schedule, slot, unique, utc
+from services.booking.tests.practice import Practice
+from services.booking.tests.surgery import hear, open_surgery, role_resource
+
+from creneau_booking.storage.availability.freshness import STALE_AFTER
+
+HOUR = {"value": 1, "unit": "h", "system": "http://unitsofmeasure.org", "code": "h"}
+
+
+async def is_first_in_line(callers: Callers, agenda: str, wish: tuple[str, str]) -> bool:
+    """Whether who waits is offered one of the slots, and the public sees none of that time."""
+    offer = await read(callers, *wish)
+    if offer["status"] != "pending":
+        return False
+    free = await callers.nobody().get("Slot", schedule=f"Schedule/{agenda}", status="free")
+    return offer["start"] not in [entry["resource"].get("start") for entry in free.json().get("entry", ())]
+
+
+async def waiting_for(callers: Callers, practice: Practice, agenda: str) -> tuple[str, str]:
+    patient = await practice.new_patient()
+    return patient, await join(callers, patient, extension=[agenda_wish(agenda)])
+
+
+async def test_83_pushed_slots_are_free_again_and_who_waits_comes_first(
+    callers: Callers, practice: Practice
+) -> None:
+    """What the practice itself had closed stays closed."""
+    agenda, software = await practice.open_agenda(3), callers.software()
+    own = slot(agenda.slots[2], agenda.id, agenda.at(2), status="busy-unavailable")
+    assert (await software.put(f"Slot/{agenda.slots[2]}", own)).status_code == 200
+
+    async def close(action: str) -> None:
+        said = {"action": action, "start": utc(agenda.at(0)), "end": utc(agenda.at(3)), "confirm": "true"}
+        answer = await software.post(f"Schedule/{agenda.id}/$close", parameters(**said))
+        assert answer.status_code == 200, answer.text
+
+    await close("cancel")
+    assert await practice.slot_statuses(agenda.slots) == ["busy-unavailable"] * 3
+    wish = await waiting_for(callers, practice, agenda.id)
+    assert (await read(callers, *wish))["status"] == "waitlist"
+    await close("reopen")
+    assert await practice.slot_statuses(agenda.slots) == ["busy-tentative", "free", "busy-unavailable"]
+    assert await is_first_in_line(callers, agenda.id, wish)
+
+
+@pytest.mark.parametrize("way", ["sync", "slot", "bundle", "schedule"])
+async def test_82_an_agenda_that_is_up_to_date_again(callers: Callers, practice: Practice, way: str) -> None:
+    """Whatever word of its software brings it back."""
+    stale = [{"url": STALE_AFTER, "valueDuration": HOUR}]
+    agenda, software = await practice.open_agenda(2, extension=stale), callers.software()
+    practice.clock.advance(timedelta(hours=2))
+    wish = await waiting_for(callers, practice, agenda.id)
+    assert (await read(callers, *wish))["status"] == "waitlist"
+    if way == "schedule":
+        said = schedule(agenda.id, [agenda.practitioner, agenda.location], extension=stale)
+        answer = await software.put(f"Schedule/{agenda.id}", said)
+    elif way == "sync":
+        same = [slot(id_, agenda.id, agenda.at(i)) for i, id_ in enumerate(agenda.slots)]
+        bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": s} for s in same]}
+        answer = await software.post(f"Schedule/{agenda.id}/$sync-slots", bundle)
+    else:
+        other = slot(unique("autre"), agenda.id, agenda.at(5), status="busy")
+        entry = {"request": {"method": "POST", "url": "Slot"}, "resource": other}
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry, entry]}
+        answer = await (software.post("Slot", other) if way == "slot" else software.post("", bundle))
+    practice.clock.advance(-timedelta(hours=2))
+    assert answer.status_code in (200, 201), answer.text
+    assert await is_first_in_line(callers, agenda.id, wish)
+
+
+@pytest.mark.parametrize("way", ["active", "horizon"])
+async def test_82_an_agenda_that_opens_or_goes_further(
+    callers: Callers, practice: Practice, way: str
+) -> None:
+    closed = {"active": False} if way == "active" else {"planningHorizon": {"end": "2026-11-18"}}
+    agenda = await practice.open_agenda(1, **closed)
+    wish = await waiting_for(callers, practice, agenda.id)
+    opened = schedule(agenda.id, [agenda.practitioner, agenda.location])
+    assert (await callers.software().put(f"Schedule/{agenda.id}", opened)).status_code == 200
+    assert await is_first_in_line(callers, agenda.id, wish)
+
+
+async def test_82_an_agenda_whose_professional_is_back(callers: Callers, practice: Practice) -> None:
+    surgery = await open_surgery(practice, 1)
+    role = surgery.role.partition("/")[2]
+    away = role_resource(role, surgery.practitioner, surgery.organization, active=False)
+    away["meta"] = {"versionId": "2", "lastUpdated": "2026-11-02T08:00:00Z"}
+    await hear(practice, away)
+    wish = await waiting_for(callers, practice, surgery.agenda)
+    back = {**away, "active": True, "meta": {"versionId": "3", "lastUpdated": "2026-11-03T08:00:00Z"}}
+    assert (await read(callers, *wish))["status"] == "waitlist"
+    await hear(practice, back)
+    assert await is_first_in_line(callers, surgery.agenda, wish)

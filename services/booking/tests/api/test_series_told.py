@@ -1,0 +1,117 @@
+"""A series that is booked, moved or cancelled as a whole is told as one, and each of it leaves its trace (checklist 81)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from services.booking.tests.api.test_series import first_of, open_weeks, resources, weekly
+from services.booking.tests.client import code
+from services.booking.tests.conftest import Callers
+from services.booking.tests.factories import parameters, utc
+from services.booking.tests.practice import Practice
+
+from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, SERIES_SCOPE
+
+
+async def last_told(practice: Practice, id_: str) -> tuple[str, Any]:
+    event = (await practice.events(id_))[-1]
+    return event["kind"], orjson.loads(event["data"]).get("series")
+
+
+async def test_81_booked_and_cancelled_they_are_told_as_one(callers: Callers, practice: Practice) -> None:
+    """By the event of the first, with the times and the SEQUENCE of each; what happens to one alone is told as ever."""
+    agenda, camille = await open_weeks(practice, count=4), await practice.new_patient()
+    caller = callers.patient(camille)
+    wanted = first_of(agenda, camille, template=weekly(4))
+    booked = resources(await caller.post("Appointment/$book", parameters(appt_resource=wanted)))
+    ids = [one["id"] for one in booked]
+    kind, series = await last_told(practice, ids[0])
+    assert (kind, [o["appointment"] for o in series["occurrences"]]) == ("booked", ids)
+    assert [(o["start"], o["end"], o["sequence"]) for o in series["occurrences"]] == [
+        (one["start"], one["end"], 0) for one in booked
+    ]
+    for other in ids[1:]:
+        assert await last_told(practice, other) == ("booked", {"id": series["id"]})
+    alone = await caller.post(f"Appointment/{ids[0]}/$cancel", parameters())
+    assert alone.status_code == 200, alone.text
+    assert await last_told(practice, ids[0]) == ("cancelled", None)
+    rest = await caller.post(f"Appointment/{ids[1]}/$cancel", parameters(scope="all"))
+    assert rest.status_code == 200, rest.text
+    kind, told = await last_told(practice, ids[1])
+    assert (kind, [(o["appointment"], o["sequence"]) for o in told["occurrences"]]) == (
+        "cancelled",
+        [(id_, 1) for id_ in ids[1:]],
+    )
+    assert await last_told(practice, ids[3]) == ("cancelled", {"id": series["id"]})
+
+
+async def test_81_moved_as_a_whole(callers: Callers, practice: Practice) -> None:
+    agenda, camille = await open_weeks(practice, count=3), await practice.new_patient()
+    caller = callers.patient(camille)
+    wanted = first_of(agenda, camille, template=weekly(3))
+    booked = resources(await caller.post("Appointment/$book", parameters(appt_resource=wanted)))
+    later = utc(agenda.start + timedelta(minutes=20))
+    path = f"Appointment/{booked[0]['id']}/$reschedule"
+    moved = resources(await caller.post(path, parameters(start=later, scope="all")))
+    kind, told = await last_told(practice, booked[0]["id"])
+    assert kind == "moved"
+    assert [o["start"] for o in told["occurrences"]] == [one["start"] for one in moved]
+    assert moved[0]["start"] == later
+
+
+@pytest.mark.parametrize("way", ["patch", "$cancel"])
+async def test_81_each_that_is_cancelled_leaves_its_trace(
+    callers: Callers, practice: Practice, way: str
+) -> None:
+    agenda, camille = await open_weeks(practice, count=3), await practice.new_patient()
+    caller = callers.patient(camille)
+    wanted = first_of(agenda, camille, template=weekly(3))
+    ids = [
+        r["id"] for r in resources(await caller.post("Appointment/$book", parameters(appt_resource=wanted)))
+    ]
+    path = f"Appointment/{ids[0]}"
+    if way == "patch":
+        scope = {"url": SERIES_SCOPE, "valueCode": "all"}
+        answer = await caller.patch(
+            path,
+            [
+                {"op": "replace", "path": "/status", "value": "cancelled"},
+                {"op": "add", "path": "/extension/-", "value": scope},
+            ],
+        )
+    else:
+        answer = await caller.post(f"{path}/$cancel", parameters(scope="all"))
+    assert answer.status_code == 200, answer.text
+    traced = await practice.database.pool.fetch(
+        "SELECT resource_id, count(*) AS times FROM audit WHERE resource_id = ANY($1) AND action = 'U' GROUP BY 1",
+        ids,
+    )
+    assert {row["resource_id"]: row["times"] for row in traced} == dict.fromkeys(ids, 1)
+
+
+async def test_81_a_month_without_the_day_is_named(callers: Callers, practice: Practice) -> None:
+    """Nothing is booked; left out, the others keep their numbers."""
+    january = datetime(2027, 1, 30, 9, tzinfo=UTC)
+    agenda, camille = await practice.open_agenda(1, start=january), await practice.new_patient()
+    # At the same hour by the clock of the place, which is one hour ahead by then.
+    _, [march] = await practice.fill(agenda.id, 1, datetime(2027, 3, 30, 8, tzinfo=UTC))
+    caller = callers.patient(camille)
+
+    def monthly(*more: dict[str, Any]) -> dict[str, Any]:
+        day = {"url": "monthlyTemplate", "extension": [{"url": "dayOfMonth", "valuePositiveInt": 30}]}
+        kind = {"url": "recurrenceType", "valueCodeableConcept": {"coding": [{"code": "monthly"}]}}
+        parts = [kind, day, {"url": "occurrenceCount", "valuePositiveInt": 3}, *more]
+        return first_of(agenda, camille, template={"url": RECURRENCE_TEMPLATE, "extension": parts})
+
+    refused = await caller.post("Appointment/$book", monthly())
+    assert (refused.status_code, code(refused)) == (422, "occurrence-without-day"), refused.text
+    assert "02/2027" in refused.text
+    assert await practice.slot_statuses([*agenda.slots, march]) == ["free", "free"]
+    without = await caller.post(
+        "Appointment/$book", monthly({"url": "excludingRecurrenceId", "valuePositiveInt": 2})
+    )
+    assert without.status_code == 201, without.text
+    assert [one["start"] for one in resources(without)] == ["2027-01-30T09:00:00Z", "2027-03-30T08:00:00Z"]

@@ -1,0 +1,98 @@
+"""Several of a series that changed together are one message, which lists them; reminders stay one a visit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from icalendar import Calendar
+
+from creneau_notifications.channels.registry import CHANNELS
+from creneau_notifications.domain.appointment import AppointmentEvent, Change, Occurrence
+from creneau_notifications.domain.plan import Kind, plan
+from creneau_notifications.messaging.readers import read_appointment
+from creneau_notifications.rendering.calendar import calendar_file
+from creneau_notifications.rendering.letter import compose
+from creneau_notifications.storage.snapshot import dump_event, load_event
+
+from .factories import BOOKED_AT, START, event, occasion, visit
+
+BOTH = {name: channel.rules for name, channel in CHANNELS.items()}
+WEEKS = tuple(
+    Occurrence(f"rdv-{n}", START + n * timedelta(days=7), START + n * timedelta(days=7, minutes=20), 0)
+    for n in range(3)
+)
+
+
+def booked_together(change: Change = Change.BOOKED) -> AppointmentEvent:
+    return replace(event(change, id="rdv-0"), together=WEEKS)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"), [(Change.BOOKED, Kind.CONFIRMATION), (Change.CANCELLED, Kind.CANCELLATION)]
+)
+def test_one_event_tells_and_the_others_do_not(change: Change, kind: Kind) -> None:
+    teller = booked_together(change)
+    known = None if change is Change.BOOKED else event().appointment
+    for one, told in ((teller, [kind]), (replace(teller, together=(), told_elsewhere=True), [])):
+        found = plan(one, known=known, now=BOOKED_AT, zone=visit().zone, channels=BOTH).messages
+        assert [m.kind for m in found if m.kind is not Kind.REMINDER] == told
+        reminded = {m.kind for m in found} & {Kind.REMINDER}
+        assert reminded == ({Kind.REMINDER} if change is Change.BOOKED else set())
+
+
+def test_it_lists_the_dates() -> None:
+    letter = compose(occasion(event=booked_together()))
+    assert letter.subject == "Vos 3 rendez-vous à partir du mardi 1er décembre à 10 h 00"
+    assert letter.lead == ("Vos rendez-vous sont confirmés.",)
+    label, dates = letter.details[0]
+    assert (label, [date[:20] for date in dates]) == (
+        "Quand",
+        ["mardi 1er décembre 2", "mardi 8 décembre 202", "mardi 15 décembre 20"],
+    )
+    reminder = compose(occasion(Kind.REMINDER, event=booked_together()))
+    assert reminder.subject.startswith("Rappel : votre rendez-vous")
+    assert len(reminder.details[0][1]) == 1
+
+
+def test_the_calendar_file_has_each_under_its_own_uid() -> None:
+    """PUBLISH, because REQUEST and CANCEL are about one appointment (RFC 5546)."""
+    for kind, status in ((Kind.CONFIRMATION, "CONFIRMED"), (Kind.CANCELLATION, "CANCELLED")):
+        content = calendar_file(occasion(kind, event=booked_together()), "rdv@exemple.fr", "Créneau")
+        calendar = Calendar.from_ical(content)
+        assert calendar["METHOD"] == "PUBLISH"
+        events = calendar.walk("VEVENT")
+        assert [one["UID"] for one in events] == [f"rdv-{n}@creneau" for n in range(3)]
+        assert [one.decoded("DTSTART") for one in events] == [one.start for one in WEEKS]
+        assert {one["STATUS"] for one in events} == {status}
+
+
+def test_what_the_event_says_is_kept() -> None:
+    data = {
+        "appointment": "rdv-0",
+        "version": 1,
+        "status": "booked",
+        "start": "2026-12-01T09:00:00Z",
+        "end": "2026-12-01T09:20:00Z",
+        "actors": [],
+        "serviceType": [],
+        "sequence": 0,
+        "series": {
+            "id": "s",
+            "occurrences": [
+                {
+                    "appointment": one.appointment,
+                    "start": one.start.isoformat(),
+                    "end": one.end.isoformat(),
+                    "sequence": 0,
+                }
+                for one in WEEKS
+            ],
+        },
+    }
+    kind = "fr.creneau.booking.appointment.booked.v1"
+    read = load_event(dump_event(read_appointment("e", kind, BOOKED_AT, data)))
+    assert (read.together, read.told_elsewhere) == (WEEKS, False)
+    other = read_appointment("e", kind, BOOKED_AT, {**data, "series": {"id": "s"}})
+    assert (other.together, load_event(dump_event(other)).told_elsewhere) == ((), True)

@@ -1,0 +1,79 @@
+"""What a practice proposes is answered: another time, or a visit that it has written down (HL7's renegotiation)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from creneau_web.fhir.refusal import RefusedError
+from creneau_web.page import Page, SignedInPage
+from creneau_web.pages.mine.appointment import acting_for, is_by_link
+from creneau_web.visits.model import Visit
+from creneau_web.visits.records import answer_for
+from creneau_web.visits.records import visit as read_visit
+
+router = APIRouter(prefix="/rendez-vous")
+
+Answer = Literal["accepter", "garder", "refuser"]
+BY_RULE = (403, 409, 412, 422)
+
+
+@router.get("/{id_}/repondre", response_model=None)
+async def ask(page: SignedInPage, id_: str) -> HTMLResponse | RedirectResponse:
+    """Both times, and what each answer does."""
+    return await _show(page, id_, None, 200)
+
+
+@router.post("/{id_}/repondre", response_model=None)
+async def answer(
+    page: SignedInPage,
+    id_: str,
+    reponse: Annotated[Answer, Form()],
+    moment: Annotated[str, Form(max_length=40)] = "",
+) -> HTMLResponse | RedirectResponse:
+    """Take the other time, keep the one that stands, or give the visit up. `moment`: the time that was shown; another one
+    that is proposed meanwhile is shown first."""
+    visit = await read_visit(page.fhir, id_)
+    if not visit.waits_for_answer:
+        return page.go(f"/rendez-vous/{id_}")
+    if reponse == "accepter" and moment != shown(visit).isoformat():
+        return await _show(page, id_, "answer.changed", 409)
+    try:
+        await answer_for(page.fhir, visit, *_said(visit, reponse))
+    except RefusedError as error:
+        if error.refusal.status not in BY_RULE:
+            raise
+        return await _show(page, id_, error.refusal.text, error.refusal.status)
+    await page.say_next(f"answer.done.{reponse}")
+    return page.go(f"/rendez-vous/{id_}")
+
+
+def shown(visit: Visit) -> datetime:
+    """The time that an acceptance is about."""
+    return visit.other_time.start if visit.other_time else visit.start
+
+
+def _said(visit: Visit, answer: Answer) -> tuple[str, tuple[datetime, datetime] | None]:
+    """The answer in FHIR's words, and about which time."""
+    if answer == "refuser":
+        return "declined", None
+    if answer == "garder":
+        return "accepted", (visit.start, visit.end)
+    return "accepted", (visit.other_time.start, visit.other_time.end) if visit.other_time else None
+
+
+async def _show(page: Page, id_: str, problem: str | None, status: int) -> HTMLResponse | RedirectResponse:
+    visit = await read_visit(page.fhir, id_)
+    if not visit.waits_for_answer or is_by_link(page):
+        return page.go(f"/rendez-vous/{id_}")
+    return await page.show_form(
+        "mine/answer.html",
+        status,
+        visit=visit,
+        moment=shown(visit),
+        acting=await acting_for(page, visit),
+        problem=problem,
+    )

@@ -1,0 +1,239 @@
+"""What both sides have to agree on, and what a practice does with a visit: each is told, with its way on (issue 11, P16).
+
+Asked for and not agreed to yet; another time that the practice proposes; moved and cancelled by the practice; series; groups.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .conftest import FhirBase, Person, searchset
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
+from .test_booking import choose
+from .test_visits import booked
+
+OURS = "https://creneau.sante.fr/fhir/StructureDefinition/"
+R5 = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment."
+SERIES = {"system": "https://creneau.sante.fr/fhir/identifier/series", "value": "s-1"}
+RIGHTS = [
+    {"url": f"{OURS}{name}-until", "valueInstant": "2026-12-01T06:00:00Z"}
+    for name in ("cancelable", "reschedulable")
+]
+OTHER = {
+    "url": f"{OURS}counter-proposal",
+    "extension": [
+        {"url": "response", "valueReference": {"reference": "AppointmentResponse/r-1"}},
+        {"url": "by", "valueReference": {"reference": "Practitioner/p-1"}},
+        {"url": "start", "valueInstant": "2026-12-02T07:00:00Z"},
+        {"url": "end", "valueInstant": "2026-12-02T07:15:00Z"},
+    ],
+}
+
+
+def people(mine: str, theirs: str) -> list[dict[str, Any]]:
+    return [
+        {"actor": {"reference": "Patient/camille"}, "status": mine},
+        {"actor": {"reference": "PractitionerRole/role-1"}, "status": theirs},
+    ]
+
+
+def asked(**said: Any) -> dict[str, Any]:
+    """Booked where the practice agrees to each appointment: it has until Monday evening."""
+    until = {"url": f"{OURS}held-until", "valueInstant": "2026-11-30T14:00:00Z"}
+    return appointment(
+        "pending", participant=people("accepted", "needs-action"), extension=[until, *RIGHTS], **said
+    )
+
+
+def proposed(**said: Any) -> dict[str, Any]:
+    """The practice proposes another time for what is booked."""
+    return appointment(
+        "booked", participant=people("needs-action", "tentative"), extension=[OTHER, *RIGHTS], **said
+    )
+
+
+@pytest.fixture(autouse=True)
+async def signed_in(person: Person, fhir: FhirBase) -> None:
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
+    await person.sign_in()
+
+
+async def test_what_is_asked_for_says_that_it_is_not_booked_until_when_and_what_then(
+    person: Person, fhir: FhirBase
+) -> None:
+    fhir.on("GET", "/Appointment/a-1", asked())
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "pas encore pris" in page
+    assert "jusqu'au lundi 30 novembre à 18 h" in page, "by the clock of the place"
+    assert "Sans réponse d'ici là" in page
+    assert "agenda.ics" not in page, "nothing goes into a calendar that is not booked"
+    assert "Retirer la demande" in page
+    assert "Retirer cette demande ?" in (await person.open("/rendez-vous/a-1/annuler")).text.replace(
+        "\xa0", " "
+    )
+
+
+async def test_that_a_practice_agrees_to_each_visit_is_said_before_one_asks(
+    person: Person, fhir: FhirBase
+) -> None:
+    fhir.on("GET", "/Slot", searchset(SLOT))
+    fhir.on("GET", "/Slot/slot-1", SLOT)
+    agrees = {"url": f"{OURS}schedule-confirmation-required", "valueBoolean": True}
+    fhir.on("GET", "/Schedule/role-1", {**SCHEDULE, "extension": [agrees]})
+    fhir.on("POST", "/Appointment/$hold", asked(), 201, Expires="Mon, 30 Nov 2026 08:10:00 GMT")
+    check = await person.follow(await choose(person))
+    assert "accepte lui-même chaque rendez-vous" in check.text
+    assert "Demander ce rendez-vous" in check.text
+    assert "Confirmer le rendez-vous" not in check.text
+
+
+async def test_what_is_only_held_is_not_among_ones_appointments(person: Person, fhir: FhirBase) -> None:
+    """It stands on its own page of the booking; what is asked for is listed, and says what it waits for."""
+    held = appointment("pending", id="held", participant=people("accepted", "tentative"))
+    fhir.on("POST", "/Appointment/_search", searchset(held, asked()))
+    page = (await person.open("/mes-rendez-vous")).text
+    assert "/rendez-vous/a-1" in page
+    assert "/rendez-vous/held" not in page
+    assert "attend l'accord du cabinet" in page
+
+
+@pytest.mark.parametrize(
+    ("button", "status", "start"),
+    [
+        ("accepter", "accepted", "2026-12-02T11:00:00+04:00"),
+        ("garder", "accepted", "2026-12-01T10:00:00+04:00"),
+        ("refuser", "declined", None),
+    ],
+)
+async def test_another_time_that_the_practice_proposes_is_answered(
+    person: Person, fhir: FhirBase, button: str, status: str, start: str | None
+) -> None:
+    """Both times stand on the page; what is sent is the patient's answer about one of them."""
+    fhir.on("GET", "/Appointment/a-1", proposed())
+    fhir.on("POST", "/AppointmentResponse", {"resourceType": "AppointmentResponse", "id": "r-2"}, 201)
+    assert "mercredi 2 décembre à 11 h" in (await person.open("/rendez-vous/a-1")).text
+    page = (await person.open("/rendez-vous/a-1/repondre")).text
+    assert "mardi 1er décembre à 10 h" in page
+    assert "Accepter mercredi 2 décembre à 11 h" in page
+    moment = page.partition('name="moment" value="')[2].partition('"')[0]
+    sent = await person.send("/rendez-vous/a-1/repondre", reponse=button, moment=moment)
+    assert sent.headers["location"] == "/rendez-vous/a-1"
+    [made] = [one.body for one in fhir.asked if one.path == "/AppointmentResponse"]
+    assert (made["participantStatus"], made.get("start")) == (status, start)
+    assert made["actor"] == {"reference": "Patient/camille"}
+
+
+async def test_only_the_time_that_was_shown_is_accepted(person: Person, fhir: FhirBase) -> None:
+    """Another proposal meanwhile is shown; a time that has gone is said in the words of the refusal."""
+    fhir.on("GET", "/Appointment/a-1", proposed())
+    await person.open("/rendez-vous/a-1/repondre")
+    other = await person.send(
+        "/rendez-vous/a-1/repondre", reponse="accepter", moment="2026-12-03T11:00:00+04:00"
+    )
+    assert (other.status_code, "a changé sa proposition" in other.text) == (409, True)
+    assert not [one for one in fhir.asked if one.path == "/AppointmentResponse"]
+    fhir.refuse("POST", "/AppointmentResponse", 409, "slot-taken", "Ce créneau est pris.")
+    gone = await person.send(
+        "/rendez-vous/a-1/repondre", reponse="accepter", moment="2026-12-02T11:00:00+04:00"
+    )
+    assert (gone.status_code, "Ce créneau est pris." in gone.text) == (409, True)
+
+
+async def test_what_the_practice_has_written_down_waits_for_the_patient(
+    person: Person, fhir: FhirBase
+) -> None:
+    fhir.on("GET", "/Appointment/a-1", appointment("pending", participant=people("needs-action", "accepted")))
+    assert "/rendez-vous/a-1/repondre" in (await person.open("/rendez-vous/a-1")).text
+    page = (await person.open("/rendez-vous/a-1/repondre")).text
+    assert "Accepter mardi 1er décembre à 10 h" in page
+    assert 'value="garder"' not in page
+
+
+async def test_who_came_by_a_link_logs_in_to_answer(person: Person, fhir: FhirBase) -> None:
+    """P14: a link moves and cancels, and gives no answers."""
+    fhir.on("GET", "/Appointment/a-1", proposed())
+    await person.sign_in("link", provider="link")
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert 'href="/connexion?retour=/rendez-vous/a-1/repondre"' in page
+    assert (await person.open("/rendez-vous/a-1/repondre")).headers["location"] == "/rendez-vous/a-1"
+
+
+async def test_what_was_moved_says_from_when_and_why_and_leads_to_other_times(
+    person: Person, fhir: FhirBase
+) -> None:
+    """`$close`: the practice closes a day, and its visits go elsewhere."""
+    why = {"url": f"{OURS}reschedule-reason", "valueString": "Formation du médecin."}
+    now = booked(
+        meta={"versionId": "4"},
+        start="2026-12-03T06:00:00Z",
+        end="2026-12-03T06:15:00Z",
+        extension=[why, *RIGHTS],
+    )
+    fhir.on("GET", "/Appointment/a-1", now)
+    held = appointment("pending", start="2026-11-30T06:00:00Z")
+    fhir.on("GET", "/Appointment/a-1/_history", searchset(now, booked(meta={"versionId": "3"}), held))
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "L'heure de ce rendez-vous a changé" in page
+    assert "Avant, c'était le mardi 1er décembre à 10 h." in page
+    assert "Formation du médecin." in page
+    assert 'href="/rendez-vous/a-1/deplacer"' in page
+
+
+async def test_what_was_never_moved_says_nothing_of_it(person: Person, fhir: FhirBase) -> None:
+    held = appointment("pending", start="2026-11-30T06:00:00Z")
+    fhir.on("GET", "/Appointment/a-1", booked(meta={"versionId": "2"}))
+    fhir.on("GET", "/Appointment/a-1/_history", searchset(booked(), held))
+    assert "a changé" not in (await person.open("/rendez-vous/a-1")).text
+
+
+async def test_what_the_practice_cancels_says_who_why_and_what_instead(
+    person: Person, fhir: FhirBase
+) -> None:
+    said = [
+        {"url": f"{OURS}cancelled-by", "valueCode": "provider"},
+        {"url": f"{R5}note", "valueAnnotation": {"text": "Rappelez-nous lundi."}},
+        {"url": f"{OURS}replaced-by", "valueReference": {"reference": "Appointment/a-2"}},
+    ]
+    gone = appointment("cancelled", cancelationReason={"text": "Médecin absent."}, extension=said)
+    fhir.on("GET", "/Appointment/a-1", gone)
+    page = (await person.open("/rendez-vous/a-1")).text
+    for words in (
+        "C'est le cabinet qui l'a annulé",
+        "Médecin absent.",
+        "Rappelez-nous lundi.",
+        'href="/rendez-vous/a-2"',
+    ):
+        assert words in page, words
+    assert 'class="button" href="/soignants/role-1"' in page
+
+
+async def test_a_series_names_its_others_and_is_cancelled_as_far_as_one_wants(
+    person: Person, fhir: FhirBase
+) -> None:
+    number = {"url": f"{R5}recurrenceId", "valuePositiveInt": 2}
+    second = booked(identifier=[SERIES], extension=[number, *RIGHTS])
+    third = booked(id="a-3", identifier=[SERIES], start="2026-12-08T06:00:00Z", end="2026-12-08T06:15:00Z")
+    fhir.on("GET", "/Appointment/a-1", second)
+    fhir.on("POST", "/Appointment/_search", searchset(second, third))
+    fhir.on("POST", "/Appointment/a-1/$cancel", second)
+    page = (await person.open("/rendez-vous/a-1")).text
+    assert "n° 2 de la série" in page
+    assert 'href="/rendez-vous/a-3"' in page
+    assert "{n} autre" not in (await person.open("/rendez-vous/a-1/annuler")).text
+    await person.send("/rendez-vous/a-1/annuler", combien="this-and-following", raison="pat")
+    [call] = [one.body["parameter"] for one in fhir.asked if one.path.endswith("$cancel")]
+    assert {"name": "scope", "valueCode": "this-and-following"} in call
+    assert call[1]["valueCodeableConcept"]["coding"][0]["code"] == "pat"
+
+
+async def test_a_group_says_how_many_places_are_left(person: Person, fhir: FhirBase) -> None:
+    group = {**SLOT, "extension": [{"url": f"{OURS}slot-places-left", "valueUnsignedInt": 3}]}
+    fhir.on("GET", "/Slot", searchset(group))
+    fhir.on("GET", "/Slot/slot-1", group)
+    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
+    fhir.on("POST", "/Appointment/$hold", asked(), 201, Expires="Mon, 30 Nov 2026 08:10:00 GMT")
+    assert "groupe, 3 places" in (await person.open("/soignants/role-1/creneaux")).text
+    assert "Séance en groupe" in (await person.follow(await choose(person))).text

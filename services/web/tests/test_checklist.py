@@ -1,0 +1,115 @@
+"""Numbers of the checklist (frontends.md, section 12) that one page by itself can hold."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .conftest import FhirBase, Person, searchset
+from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
+from .test_booking import EXPIRES, choose
+
+INPUT = re.compile(r'<(?:input|textarea|select)[^>]* name="([^"]+)"([^>]*)>')
+ASKED = {"form_key", "prenom", "nom_de_naissance", "nom_utilise", "jour", "mois", "annee"}
+"""who somebody is, and nothing more (frontends.md, section 6)"""
+
+
+@pytest.fixture(autouse=True)
+def directory(fhir: FhirBase) -> None:
+    fhir.on("GET", "/PractitionerRole", searchset(ROLE, PRACTITIONER, PLACE))
+    fhir.on("GET", "/Slot", searchset(SLOT, {**SLOT, "id": "slot-2", "serviceType": [{"text": "Biopsie"}]}))
+    fhir.on("GET", "/Slot/slot-1", SLOT)
+    fhir.on("GET", "/Schedule/role-1", SCHEDULE)
+    fhir.on("POST", "/Appointment/$hold", appointment(), 201, Expires=EXPIRES)
+
+
+async def test_p11_a_child_is_registered_by_a_parents_word(person: Person, fhir: FhirBase) -> None:
+    """The relation is stated, no document is asked for; the child's messages go to the parent; nobody is a child at 18."""
+    await person.sign_in()
+    fhir.on("POST", "/Patient/_search", searchset(CAMILLE))
+    check = await choose(person)
+    who = await person.open(check.url.path.replace("/verifier", "/pour-qui"))
+    form = await person.follow(await person.send(who.url.path, qui="autre"))
+    assert {name for name, _ in INPUT.findall(form.text)} == ASKED | {"lien"}
+    assert "checked" not in form.text, "nobody is a parent unasked"
+    child = {"prenom": "Lou", "nom_de_naissance": "Martin", "jour": "5", "mois": "6", "annee": "2000"}
+    grown = await person.follow(await person.send(form.url.path, lien="enfant", **child))
+    assert "Erreur" in grown.text
+    assert not [one for one in fhir.asked if (one.method, one.path) == ("POST", "/Patient")]
+    fhir.on("POST", "/Patient", {**CAMILLE, "id": "lou"}, 201)
+    await person.send(form.url.path, lien="enfant", **{**child, "annee": "2018"})
+    [made] = [one.body for one in fhir.asked if (one.method, one.path) == ("POST", "/Patient")]
+    assert made["telecom"] == CAMILLE["telecom"]
+    assert "18 ans" in (await person.open("/mes-proches")).text
+
+
+async def test_p18_who_does_not_know_the_reason_is_led_on(person: Person) -> None:
+    """Chosen beforehand, beside the reasons, with whom one may ask; it leads to the times of all reasons."""
+    page = (await person.open("/soignants/role-1")).text
+    assert re.search(r'name="motif" value="" checked', page)
+    for words in ("Je ne sais pas quel motif choisir", "0262 98 01 43", "France services"):
+        assert words in page, words
+    times = (await person.open("/soignants/role-1/creneaux?motif=")).text
+    assert 'value="slot-1"' in times
+    assert 'value="slot-2"' in times
+    assert "Je ne sais pas quel motif" in (await person.open("/aide")).text
+
+
+async def test_x1_every_page_says_how_accessible_it_is(person: Person) -> None:
+    """“Non conforme” until somebody has audited it, and what our own look has found."""
+    for path in (
+        "/",
+        "/soignants/role-1",
+        "/soignants/role-1/creneaux",
+        "/connexion",
+        "/aide",
+        "/nulle-part",
+    ):
+        footer = (await person.open(path)).text.partition("<footer")[2]
+        assert 'href="/accessibilite">Accessibilité\N{NO-BREAK SPACE}: non conforme<' in footer, path
+    page = (await person.open("/accessibilite")).text
+    for words in (
+        "% des critères",
+        "Critères non respectés",
+        "dans les trois ans",
+        "Défenseur des droits",
+        "n'ont pas été essayés",
+    ):
+        assert words in page, words
+
+
+async def test_x8_a_code_may_be_pasted_and_help_is_always_at_the_same_place(
+    person: Person, fhir: FhirBase
+) -> None:
+    """With whatever came along; nothing is to be solved, remembered or copied by hand."""
+    fhir.on("POST", "/$send-code", {"resourceType": "Parameters"})
+    await person.open("/connexion/code")
+    await person.send("/connexion/code", contact="camille@exemple.fr", retour="/")
+    page = (await person.open("/connexion/code/saisir")).text
+    field = re.search(r'<input id="code"[^>]*>', page)
+    assert field
+    assert 'autocomplete="one-time-code"' in field[0]
+    assert "maxlength" not in field[0]
+    assert "pattern" not in field[0]
+    fhir.refuse("POST", "/$verify-code", 422, "wrong-code")
+    await person.send("/connexion/code/saisir", code=" 123 456\t")
+    [sent] = [one.body for one in fhir.asked if one.path == "/$verify-code"]
+    assert sent["parameter"][1]["valueString"].split() == ["123", "456"]
+    places = set()
+    for path in ("/", "/connexion", "/connexion/code/saisir", "/soignants/role-1/creneaux"):
+        links = re.findall(r'<li><a href="(/[^"]*)"', (await person.open(path)).text.partition("<main")[0])
+        places.add(links.index("/aide"))
+    assert len(places) == 1
+
+
+async def test_x12_only_what_is_needed_is_asked_and_what_becomes_of_it_is_said(person: Person) -> None:
+    """Beside the fields; no national number, no document, nothing ticked."""
+    await person.sign_in()
+    page = await choose(person)
+    assert {name for name, _ in INPUT.findall(page.text)} == ASKED | {"courriel", "telephone"}
+    assert not [name for name, rest in INPUT.findall(page.text) if "checked" in rest]
+    assert "Ce que deviennent ces informations" in page.text
+    assert 'href="/donnees-personnelles"' in page.text.partition("<main")[2].partition("</main")[0]
+    for word in ("INS", "sécurité sociale", "carte vitale"):
+        assert not re.search(rf"\b{word}\b", page.text.partition("<main")[2], re.IGNORECASE), word

@@ -15,6 +15,7 @@ from creneau_booking.domain.appointment import OF_PERSONS, Appointment, SlotFact
 from creneau_booking.domain.quotas import ActionKind, Quotas
 from creneau_booking.domain.refusals import AppointmentUnknown, ParticipantsNotTheirs, UnknownSlots
 from creneau_booking.domain.status import claims
+from creneau_booking.domain.true_words import without_true_words
 from creneau_booking.handlers.access import require_known_patients
 from creneau_booking.storage import appointment_mapper as mapper
 from creneau_booking.storage import belonging
@@ -67,8 +68,9 @@ class OwnWord:
         if context.patient_ids is None:
             await self._require_actors(connection, context, wanted, None, said)
             return
+        told = without_true_words(said, wanted, context.now)
         asks = wanted.status in ("waitlist", "proposed")
-        patient_elements.require_sayable(without_wishes(said) if asks else said)
+        patient_elements.require_sayable(without_wishes(told) if asks else told)
         patient = participants.require_one_own_patient(wanted, context.patient_ids)
         await self._count(connection, context, patient, kind, wanted)
 

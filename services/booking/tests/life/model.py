@@ -154,7 +154,9 @@ class Model:
 
     # -- what is so ------------------------------------------------------------------------------------------
 
-    def add_slot(self, agenda: str, start: datetime, end: datetime, said: str = "free", *, by_rule: bool = False) -> Slot:
+    def add_slot(
+        self, agenda: str, start: datetime, end: datetime, said: str = "free", *, by_rule: bool = False
+    ) -> Slot:
         self.uids += 1
         slot = Slot(self.uids, agenda, start, end, said, by_rule=by_rule)
         self.slots[slot.uid] = slot

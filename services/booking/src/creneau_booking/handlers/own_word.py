@@ -15,7 +15,6 @@ from creneau_booking.domain.appointment import OF_PERSONS, Appointment, SlotFact
 from creneau_booking.domain.quotas import ActionKind, Quotas
 from creneau_booking.domain.refusals import AppointmentUnknown, ParticipantsNotTheirs, UnknownSlots
 from creneau_booking.domain.status import claims
-from creneau_booking.domain.true_words import without_true_words
 from creneau_booking.handlers.access import require_known_patients
 from creneau_booking.storage import appointment_mapper as mapper
 from creneau_booking.storage import belonging
@@ -27,6 +26,7 @@ from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import Hold, holds_all
 from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.related import relatives_of, with_an_agenda
+from creneau_booking.storage.true_words import without_true_words
 from creneau_booking.storage.waiting import agendas_named
 from creneau_booking.storage.wishes import wish_of, without_wishes
 from creneau_shared.database.pool import Connection

@@ -55,17 +55,23 @@ async def test_a_slot_is_held_by_one_and_booked_by_who_holds_it(local_run: Local
             slots = await office.free_slots(TARGETS)
             held: dict[str, list[str]] = defaultdict(list)
 
-            async def hold(client: Client, slots: list[Slot] = slots, held: dict[str, list[str]] = held) -> None:
+            async def hold(
+                client: Client, slots: list[Slot] = slots, held: dict[str, list[str]] = held
+            ) -> None:
                 for slot in chance.sample(slots, len(slots)):
                     wanted = {**office.booking(slot), "status": "proposed"}
-                    answer = await client.post_when_there_is_room(f"{APPOINTMENT}/$hold", wanted, ROOM_WITHIN_S)
+                    answer = await client.post_when_there_is_room(
+                        f"{APPOINTMENT}/$hold", wanted, ROOM_WITHIN_S
+                    )
                     assert answer.status in (201, 409), answer.content
                     if answer.status == 201:
                         held[slot.id].append(answer.body["id"])
 
             await asyncio.gather(*(hold(client) for client in racers))
             assert {slot: len(ids) for slot, ids in held.items()} == {slot.id: 1 for slot in slots}
-            assert await holders(local_run, slots) == {s: (ids[0], "busy-tentative") for s, ids in held.items()}
+            assert await holders(local_run, slots) == {
+                s: (ids[0], "busy-tentative") for s, ids in held.items()
+            }
             asked = [
                 client.post_when_there_is_room(f"{APPOINTMENT}/{ids[0]}/$book", NOTHING, ROOM_WITHIN_S)
                 for ids, pair in zip(held.values(), zip(racers[::2], racers[1::2], strict=True), strict=False)
@@ -93,7 +99,9 @@ async def test_a_time_is_moved_to_by_one(local_run: LocalRun, rounds: int) -> No
                     for client, slot in zip(racers, homes, strict=True)
                 )
             )
-            assert {answer.status for answer in booked} == {201}, [a.content for a in booked if a.status != 201]
+            assert {answer.status for answer in booked} == {201}, [
+                a.content for a in booked if a.status != 201
+            ]
             ids = [str(answer.body["id"]) for answer in booked]
 
             async def move(client: Client, id_: str, targets: list[Slot] = targets) -> Slot | None:

@@ -53,7 +53,9 @@ async def test_whoever_waits_has_it_and_no_rival(local_run: LocalRun, rounds: in
                 seen: set[int] = set()
                 while not over.is_set() or len(seen) == 0:
                     wanted = for_nobody(office, slot)
-                    seen.add((await client.post_when_there_is_room(APPOINTMENT, wanted, ROOM_WITHIN_S)).status)
+                    seen.add(
+                        (await client.post_when_there_is_room(APPOINTMENT, wanted, ROOM_WITHIN_S)).status
+                    )
                 return seen
 
             asking = [asyncio.create_task(ask(client)) for client in rivals]

@@ -12,6 +12,7 @@ from creneau_booking.domain.status import SLOT_STATUS_OF
 
 TAKING = ", ".join(f"'status={status}'" for status in SLOT_STATUS_OF)
 LIVE = f"SELECT id FROM appointment WHERE NOT deleted AND terms && ARRAY[{TAKING}]"
+OVERBOOKED = "(coalesce(slot.extra, '') LIKE '%\"overbooked\":true,%')"
 UNTRUE = {
     "somebody is in two places": """
       SELECT one.actor FROM occupancy AS one JOIN occupancy AS other
@@ -20,6 +21,10 @@ UNTRUE = {
       SELECT actor, appointment_id FROM occupancy WHERE appointment_id NOT IN ({LIVE})
       AND appointment_id NOT IN (SELECT 'Slot/' || slot_id FROM slot_place)
       AND appointment_id NOT IN (SELECT 'calendar:' || schedule FROM external_calendar)""",
+    "somebody is taken at a time that is not the visit's": """
+      SELECT actor, appointment.id, period FROM occupancy JOIN appointment ON appointment.id = occupancy.appointment_id
+      CROSS JOIN LATERAL (SELECT convert_from(content, 'UTF8')::json AS said WHERE NOT deleted) AS now
+      WHERE period <> tstzrange((said ->> 'start')::timestamptz, (said ->> 'end')::timestamptz)""",
     "a slot is taken by nobody": f"""
       SELECT id FROM slot WHERE places IS NULL AND taken_by IS NOT NULL AND taken_by NOT IN ({LIVE})""",
     "a group is of nobody": """
@@ -31,7 +36,12 @@ UNTRUE = {
     "an appointment has no place in its slot": f"""
       SELECT appointment.id FROM appointment, unnest(terms) AS t JOIN slot ON 'slot=Slot/' || coalesce(name, slot.id::text) = t
       WHERE appointment.id IN ({LIVE}) AND slot.taken_by IS DISTINCT FROM appointment.id AND NOT EXISTS (
-        SELECT FROM slot_place WHERE slot_id = slot.id AND appointment_id = appointment.id)""",
+        SELECT FROM slot_place WHERE slot_id = slot.id AND appointment_id = appointment.id)
+      AND NOT ({OVERBOOKED} AND convert_from(appointment.content, 'UTF8') LIKE '%/overbooking-reason"%')""",
+    "a slot says that it is overbooked and is not, or is and does not say so": f"""
+      SELECT slot.id, array_agg(appointment.id) FROM slot LEFT JOIN appointment
+      ON appointment.terms @> ARRAY['slot=Slot/' || coalesce(name, slot.id::text)] AND appointment.id IN ({LIVE})
+      WHERE places IS NULL GROUP BY slot.id, {OVERBOOKED} HAVING {OVERBOOKED} <> (count(appointment.id) > 1)""",
     "places are miscounted": """
       SELECT slot.id FROM slot JOIN slot_kind AS kind ON kind.key = kind_key
       WHERE places <> greatest(0, coalesce(capacity, 1) - (SELECT count(*) FROM slot_place WHERE slot_id = slot.id))

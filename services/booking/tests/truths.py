@@ -6,6 +6,8 @@ the index of first starts, the line, what is kept beside resources by triggers, 
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.booking.tests.first_free import DISAGREEING
 
 OFFER = "hold.issuer = 'urn:creneau:waiting-list' AND hold.subject = 'offer'"
@@ -53,7 +55,9 @@ WAITING = {
 _ACTORS = r"""
   SELECT schedule.key, schedule.id, regexp_replace(actor ->> 'reference', '^https?://.*/([A-Za-z]+/[^/]+)$', '\1') AS reference
   FROM schedule, json_array_elements(convert_from(content, 'UTF8')::json -> 'actor') AS actor WHERE NOT deleted"""
-_NAMED = rf"SELECT reference, key AS schedule_key FROM ({_ACTORS}) AS named WHERE reference ~ '^[A-Za-z]+/[^/]+$'"
+_NAMED = (
+    rf"SELECT reference, key AS schedule_key FROM ({_ACTORS}) AS named WHERE reference ~ '^[A-Za-z]+/[^/]+$'"
+)
 _PLACES = r"""
   SELECT substr(place ->> 'reference', 10) AS place, id AS role
   FROM practitioner_role, json_array_elements(convert_from(content, 'UTF8')::json -> 'location') AS place
@@ -149,3 +153,15 @@ VERSIONS = {
         OR (slot.id IS NULL AND past.deletion IS DISTINCT FROM past.last)""",
 }
 """a slot that came anew under an old id goes on counting"""
+
+_FOUND = (
+    "SELECT kind_key, schedule_key, terms, latitude, longitude FROM found_by ORDER BY 1",
+    "SELECT specialty, cell, schedule_key, kind_key FROM found_in ORDER BY 1, 2, 3, 4",
+)
+
+
+async def require_found(connection: Any) -> None:
+    """What kinds are found by is what it would be if it were made anew; in a transaction, which changes nothing then."""
+    before = [await connection.fetch(sql) for sql in _FOUND]
+    await connection.execute("SELECT keep_found_by(ARRAY(SELECT key FROM schedule))")
+    assert [await connection.fetch(sql) for sql in _FOUND] == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from services.booking.tests.api.test_cancel import said
 from services.booking.tests.api.test_confirmation import CANCELLED
 from services.booking.tests.client import code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, parameters, ref, slot
+from services.booking.tests.factories import SLOT_LENGTH, appointment, parameters, ref, slot, utc
+from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import Surgery, open_surgery
 
@@ -52,6 +54,31 @@ async def test_63_a_visit_without_a_slot_occupies_its_people(
     assert (refused.status_code, code(refused)) == (409, "actor-occupied"), refused.text
     assert (await us.patch(f"Appointment/{answer.json()['id']}", CANCELLED)).status_code == 200
     assert await practice.slot_statuses(surgery.slots) == ["free", "free", "free"]
+
+
+@pytest.mark.parametrize("to", ["a slot", "a little later"])
+async def test_63_it_goes_to_another_time_whole(
+    callers: Callers, practice: Practice, surgery: Surgery, to: str
+) -> None:
+    """63: nobody is still expected where it was, and where it goes it is not in its own way."""
+    software, who = callers.software(), await practice.new_patient()
+    wanted = appointment("booked", patient=who, actors=[surgery.practitioner], start=surgery.start)
+    visit = (await software.post("Appointment", wanted)).json()
+    path = f"Appointment/{visit['id']}"
+    if to == "a slot":
+        moved = await software.post(f"{path}/$reschedule", parameters(slot=ref(f"Slot/{surgery.slots[2]}")))
+        expected = ["free", "free", "busy"]
+    else:
+        later = {
+            name: utc(datetime.fromisoformat(visit[name]) + SLOT_LENGTH / 2) for name in ("start", "end")
+        }
+        moved = await software.put(path, {**visit, **later})
+        expected = ["busy-unavailable", "busy-unavailable", "free"]
+    assert moved.status_code == 200, moved.text
+    assert await practice.slot_statuses(surgery.slots) == expected
+    [(start, end, _)] = await practice.occupied(surgery.practitioner)
+    assert (utc(start), utc(end)) == (moved.json()["start"], moved.json()["end"])
+    await require_one_truth(practice.database.pool, practice.clock.now())
 
 
 async def test_71_a_practice_overbooks_for_a_reason(

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from copy import deepcopy
 from datetime import datetime, timedelta
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 from hypothesis import note
@@ -26,16 +26,17 @@ from services.booking.tests.life.world import (
     VISIT,
     WIDTH,
     Town,
+    _version,
     asked_by,
     new_model,
     room,
     rule_of,
-    _version,
 )
 from services.booking.tests.one_place import require_one_truth
 from services.booking.tests.surgery import hear, role_resource
+from services.booking.tests.truths import require_found
 
-from creneau_booking.storage.appointment_mapper import REPLACES
+from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON, REPLACES
 from creneau_booking.storage.calendars import follow_calendar, keep_busy
 from creneau_booking.storage.wishes import WAITING_AGENDA
 from creneau_shared.fhir.storage.store import Resource
@@ -49,6 +50,7 @@ FROM slot JOIN schedule ON schedule.key = slot.schedule_key
 _VISITS = """
 SELECT id, convert_from(content, 'UTF8')::json ->> 'status' AS status FROM appointment WHERE NOT deleted
 """
+_OCCUPIED = "SELECT actor, lower(period), upper(period) FROM occupancy"
 _TOLD = """
 SELECT position, split_part(type, '.', 5) AS kind, convert_from(data, 'UTF8') AS data FROM outbox
 WHERE topic = 'creneau.booking.appointments' AND position > $1 ORDER BY position
@@ -97,9 +99,8 @@ class Life(RuleBasedStateMachine):
     # -- doing and comparing ---------------------------------------------------------------------------------
 
     async def _last_told(self) -> int:
-        return await self.town.practice.database.pool.fetchval(
-            "SELECT coalesce(max(position), 0) FROM outbox"
-        )
+        position = "SELECT coalesce(max(position), 0) FROM outbox"
+        return int(await self.town.practice.database.pool.fetchval(position))
 
     async def _told(self) -> list[tuple[str, dict[str, Any]]]:
         rows = await self.town.practice.database.pool.fetch(_TOLD, self.told_until)
@@ -130,7 +131,9 @@ class Life(RuleBasedStateMachine):
         said = "" if response is None else f" → {response.status_code}"
         if response is not None and not accepted:
             said += " " + ",".join(
-                c.get("code", "") for i in response.json().get("issue", ()) for c in i["details"].get("coding", ())
+                c.get("code", "")
+                for i in response.json().get("issue", ())
+                for c in i["details"].get("coding", ())
             )
         if isinstance(body, dict) and body.get("resourceType") == "Appointment":
             said += f" {body['id'][-6:]} {body['status']}"
@@ -154,14 +157,24 @@ class Life(RuleBasedStateMachine):
         there = {(row["agenda"], row["start"], row["end"]): row["status"] for row in rows}
         said = self.model.statuses()
         assert there == said, _difference(there, said)
+        occupied = {
+            (row["actor"].removeprefix("Patient/"), row[1], row[2]) for row in await pool.fetch(_OCCUPIED)
+        }
+        everybody = self.model.occupied()
+        assert occupied == everybody, f"taken beside: {occupied - everybody}, and not: {everybody - occupied}"
         visits = {row["id"]: row["status"] for row in await pool.fetch(_VISITS)}
         expected = {visit.id: visit.status for visit in self.model.visits.values()}
         assert visits == expected, _difference(visits, expected)
 
     def teardown(self) -> None:
         """Whatever the model believes."""
-        now = self.town.practice.clock.now()
-        self.loop.run(require_one_truth(self.town.practice.database.pool, now, told=True))
+        self.loop.run(self._require_truth())
+
+    async def _require_truth(self) -> None:
+        database, now = self.town.practice.database, self.town.practice.clock.now()
+        await require_one_truth(database.pool, now, told=True)
+        async with database.transaction() as connection:
+            await require_found(connection)
 
     # -- choosing --------------------------------------------------------------------------------------------
 
@@ -226,7 +239,7 @@ class Life(RuleBasedStateMachine):
                 return body is None or same.id == body["id"]
             account = patient if by_patient else None
             visit = self.begun(lambda id_: Visit(id_, patient, "", account=account), body)
-            status = "held" if how == "hold" else "booked"
+            status: Literal["held", "booked"] = "held" if how == "hold" else "booked"
             return model.new(visit, keys, status, by_patient=by_patient, part=part, instead=instead)
 
         by = "patient" if by_patient else "practice"
@@ -234,7 +247,13 @@ class Life(RuleBasedStateMachine):
         beside = f" instead of {instead}" if instead else ""
         self.do(f"{by} {how} {patient} {where}{f' part {part}' if part else ''}{beside}", send, then)
 
-    @rule(patient=patients, agenda=agendas, pick=picks, how=st.sampled_from(["book", "post", "hold"]), by_patient=sides)
+    @rule(
+        patient=patients,
+        agenda=agendas,
+        pick=picks,
+        how=st.sampled_from(["book", "post", "hold"]),
+        by_patient=sides,
+    )
     def take(self, patient: str, agenda: str, pick: int, how: str, by_patient: bool) -> None:
         if (wanted := self.a_slot(agenda, pick)) is not None:
             self._new(patient, [wanted], how, by_patient)
@@ -247,7 +266,13 @@ class Life(RuleBasedStateMachine):
         if one is not None and other is not None and one is not other:
             self._new(patient, sorted([one, other], key=lambda s: s.start), how, by_patient)
 
-    @rule(patient=patients, pick=picks, at=st.integers(0, 2), how=st.sampled_from(["book", "hold"]), by_patient=sides)
+    @rule(
+        patient=patients,
+        pick=picks,
+        at=st.integers(0, 2),
+        how=st.sampled_from(["book", "hold"]),
+        by_patient=sides,
+    )
     def take_a_part(self, patient: str, pick: int, at: int, how: str, by_patient: bool) -> None:
         wanted = self.a_slot("salle", pick)
         if wanted is None or wanted.end - wanted.start <= VISIT:
@@ -273,9 +298,17 @@ class Life(RuleBasedStateMachine):
         if visit is None or (how == "$confirm" and by_patient):
             return
         caller, path = self.caller(visit.patient, by_patient), f"Appointment/{visit.id}"
-        send = _patch(caller, path, "booked") if how == "patch" else caller.post(f"{path}/{how}", parameters())
+        send = (
+            _patch(caller, path, "booked") if how == "patch" else caller.post(f"{path}/{how}", parameters())
+        )
         by = "patient" if by_patient else "practice"
-        self.do(f"{by} {how} {visit.id[-6:]}", send, lambda model, _: model.book(visit.id, by_patient=by_patient))
+
+        def then(model: Model, _: Any) -> bool:
+            if how == "$confirm":
+                return model.confirm(visit.id)
+            return model.book(visit.id, by_patient=by_patient)
+
+        self.do(f"{by} {how} {visit.id[-6:]}", send, then)
 
     @precondition(lambda self: self.order)
     @rule(which=picks, by_patient=sides, how=st.sampled_from(["$cancel", "patch"]))
@@ -284,7 +317,11 @@ class Life(RuleBasedStateMachine):
         if visit is None:
             return
         caller, path = self.caller(visit.patient, by_patient), f"Appointment/{visit.id}"
-        send = _patch(caller, path, "cancelled") if how == "patch" else caller.post(f"{path}/$cancel", parameters())
+        send = (
+            _patch(caller, path, "cancelled")
+            if how == "patch"
+            else caller.post(f"{path}/$cancel", parameters())
+        )
 
         def then(model: Model, _: Any) -> bool:
             if how == "$cancel" and visit.keeps == "offer":
@@ -331,6 +368,8 @@ class Life(RuleBasedStateMachine):
         visit, wanted = self.a_visit(which, "pending", "booked"), self.a_slot(agenda, pick)
         if visit is None or wanted is None or (visit.keeps == "offer" and not by_patient):
             return
+        if visit.brings and by_patient:
+            return  # whom the practice has brought, no patient brings elsewhere
         caller = self.caller(visit.patient, by_patient)
         call = {"resourceType": "Parameters",
                 "parameter": [{"name": "slot", "valueReference": ref(f"Slot/{self.ids[wanted.key]}")}]}  # fmt: skip
@@ -352,6 +391,70 @@ class Life(RuleBasedStateMachine):
                 lambda model, _: model.become(visit.id, status),
             )
 
+    @precondition(lambda self: self.order)
+    @rule(which=picks, by_patient=sides)
+    def extend(self, which: int, by_patient: bool) -> None:
+        visit = self.a_visit(which, "pending", "booked")
+        if visit is None or visit.keeps == "offer":
+            return
+        send = self.caller(visit.patient, by_patient).post(f"Appointment/{visit.id}/$hold", parameters())
+        by = "patient" if by_patient else "practice"
+        self.do(
+            f"{by} extends {visit.id[-6:]}",
+            send,
+            lambda model, _: model.extend(visit.id, by_patient=by_patient),
+        )
+
+    @precondition(lambda self: self.order)
+    @rule(which=picks, by_patient=sides)
+    def delete(self, which: int, by_patient: bool) -> None:
+        visit = self.a_visit(which, "pending", "booked", "waitlist")
+        if visit is None:
+            return
+        by = "patient" if by_patient else "practice"
+
+        def then(model: Model, _: Any) -> bool:
+            return model.forget(visit.id, by_patient=by_patient)
+
+        self.do(
+            f"{by} deletes {visit.id[-6:]}",
+            self.caller(visit.patient, by_patient).delete(f"Appointment/{visit.id}"),
+            then,
+        )
+        self.order = [id_ for id_ in self.order if id_ in self.model.visits]
+
+    @rule(patient=patients, agenda=st.sampled_from(["cabinet", "annexe", "flux", "regles"]), pick=picks)
+    def put_over(self, patient: str, agenda: str, pick: int) -> None:
+        """The practice has a reason."""
+        wanted = self.a_slot(agenda, pick)
+        if wanted is None:
+            return
+        reason = {"url": OVERBOOKING_REASON, "valueString": "urgence"}
+        resource = self.wanted(patient, [wanted], "booked", extension=[reason])
+        key = wanted.key
+
+        def then(model: Model, body: Any) -> bool:
+            return model.put_over(self.begun(lambda id_: Visit(id_, patient, ""), body), key)
+
+        what = f"practice puts {patient} over {agenda} {wanted.start:%d %H:%M}"
+        self.do(what, self.town.software().post("Appointment", resource), then)
+
+    @rule(patient=patients, who=st.sampled_from(["Practitioner/one", "Practitioner/three", "Device/scanner"]),
+          block=st.integers(0, 3), first=st.integers(0, 5), length=st.integers(1, 3))  # fmt: skip
+    def walk_in(self, patient: str, who: str, block: int, first: int, length: int) -> None:
+        start = BLOCKS[block] + first * timedelta(minutes=10)
+        end = start + length * timedelta(minutes=15)
+        resource = appointment(
+            "booked", patient=f"Patient/{patient}", actors=[who], start=start, length=end - start
+        )
+
+        def then(model: Model, body: Any) -> bool:
+            visit = self.begun(lambda id_: Visit(id_, patient, "", brings=frozenset({who})), body)
+            return model.walk_in(visit, start, end)
+
+        what = f"{patient} walks in to {who} {start:%d %H:%M}-{end:%H:%M}"
+        self.do(what, self.town.software().post("Appointment", resource), then)
+
     # -- series ----------------------------------------------------------------------------------------------
 
     @rule(patient=patients, position=st.integers(0, WIDTH - 1), by_patient=sides)
@@ -371,7 +474,9 @@ class Life(RuleBasedStateMachine):
             if body:
                 self.order += ids
             for number, (id_, key) in enumerate(zip(ids, keys, strict=True)):
-                visit = Visit(id_, patient, "", account=patient if by_patient else None, series=series, number=number)
+                visit = Visit(
+                    id_, patient, "", account=patient if by_patient else None, series=series, number=number
+                )
                 if not model.new(visit, [key], "booked", by_patient=by_patient):
                     return False
             return True
@@ -387,13 +492,20 @@ class Life(RuleBasedStateMachine):
             v
             for v in members
             if (scope == "all" or v.number >= visit.number)
-            and (v.id == visit.id or (v.status in ("pending", "booked", "arrived") and v.start and v.start > model.now))
+            and (
+                v.id == visit.id
+                or (v.status in ("pending", "booked", "arrived") and v.start and v.start > model.now)
+            )
         ]
 
     @precondition(lambda self: any(v.series is not None for v in self.model.visits.values()))
     @rule(which=picks, scope=st.sampled_from(["all", "this-and-following"]), by_patient=sides)
     def cancel_a_series(self, which: int, scope: str, by_patient: bool) -> None:
-        found = [id_ for id_ in self.order if (v := self.model.visits[id_]).series is not None and v.status == "booked"]
+        found = [
+            id_
+            for id_ in self.order
+            if (v := self.model.visits[id_]).series is not None and v.status == "booked"
+        ]
         if not found:
             return
         visit = self.model.visits[found[which % len(found)]]
@@ -403,14 +515,23 @@ class Life(RuleBasedStateMachine):
             f"{'patient' if by_patient else 'practice'} cancels {scope} from {visit.id[-6:]}",
             send,
             lambda model, _: all(
-                [model.cancel(v.id, by_patient=by_patient) for v in self._of_series(model, visit, scope)]
+                model.cancel(v.id, by_patient=by_patient) for v in self._of_series(model, visit, scope)
             ),
         )
 
     @precondition(lambda self: any(v.series is not None for v in self.model.visits.values()))
-    @rule(which=picks, scope=st.sampled_from(["all", "this-and-following"]), position=st.integers(0, 2), by_patient=sides)
+    @rule(
+        which=picks,
+        scope=st.sampled_from(["all", "this-and-following"]),
+        position=st.integers(0, 2),
+        by_patient=sides,
+    )
     def move_a_series(self, which: int, scope: str, position: int, by_patient: bool) -> None:
-        found = [id_ for id_ in self.order if (v := self.model.visits[id_]).series is not None and v.status == "booked"]
+        found = [
+            id_
+            for id_ in self.order
+            if (v := self.model.visits[id_]).series is not None and v.status == "booked"
+        ]
         if not found:
             return
         visit = self.model.visits[found[which % len(found)]]
@@ -478,7 +599,9 @@ class Life(RuleBasedStateMachine):
         id_, key = self.ids[said.key], said.key
         self.do(
             f"{agenda} says {status} of {said.start:%d %H:%M}",
-            self.town.software().put(f"Slot/{id_}", slot(id_, agenda, said.start, said.end - said.start, status)),
+            self.town.software().put(
+                f"Slot/{id_}", slot(id_, agenda, said.start, said.end - said.start, status)
+            ),
             lambda model, _: model.say(key, status),
         )
 
@@ -492,7 +615,11 @@ class Life(RuleBasedStateMachine):
                 lambda model, _: model.remove(key),
             )
 
-    @rule(agenda=st.sampled_from(["cabinet", "annexe", "groupe"]), block=st.integers(0, 3), position=st.integers(0, 2))
+    @rule(
+        agenda=st.sampled_from(["cabinet", "annexe", "groupe"]),
+        block=st.integers(0, 3),
+        position=st.integers(0, 2),
+    )
     def add(self, agenda: str, block: int, position: int) -> None:
         start = BLOCKS[block] + position * VISIT
         key = (agenda, start, start + VISIT)
@@ -505,13 +632,18 @@ class Life(RuleBasedStateMachine):
                 lambda model, _: model.say(key, "free"),
             )
 
-    @rule(block=st.integers(0, 3), said=st.lists(st.sampled_from(["free", "free", "busy", None]), min_size=3, max_size=3))
+    @rule(
+        block=st.integers(0, 3),
+        said=st.lists(st.sampled_from(["free", "free", "busy", None]), min_size=3, max_size=3),
+    )
     def synchronise(self, block: int, said: list[str | None]) -> None:
         """The feed says what there is in a block."""
         low = BLOCKS[block]
         high = low + WIDTH * VISIT
         told = {
-            ("flux", low + n * VISIT, low + (n + 1) * VISIT): status for n, status in enumerate(said) if status
+            ("flux", low + n * VISIT, low + (n + 1) * VISIT): status
+            for n, status in enumerate(said)
+            if status
         }
         entries = []
         for (_, start, _), status in told.items():
@@ -534,8 +666,6 @@ class Life(RuleBasedStateMachine):
     def close(self, agenda: str, block: int, again: bool) -> None:
         """A block of time is closed, and what is there cancelled; or it is opened again."""
         low, high = BLOCKS[block] - timedelta(hours=1), BLOCKS[block] + timedelta(hours=3)
-        if again and agenda != "regles":
-            return
         call: Resource = {
             "resourceType": "Parameters",
             "parameter": [
@@ -550,7 +680,8 @@ class Life(RuleBasedStateMachine):
                 return False
             if again:
                 model.reopen(agenda, low, high)
-                model.restate(agenda, asked_by(self.variant))
+                if agenda == "regles":
+                    model.restate(agenda, asked_by(self.variant))
                 return True
             hit = model.close(agenda, low, high)
             if body is not None:
@@ -582,7 +713,9 @@ class Life(RuleBasedStateMachine):
             return True
 
         self.variant = variant
-        self.do(f"regles: variant {variant}", self.town.software().put("Schedule/regles", rule_of(variant)), then)
+        self.do(
+            f"regles: variant {variant}", self.town.software().put("Schedule/regles", rule_of(variant)), then
+        )
 
     @rule(who=st.sampled_from(["PractitionerRole/one-b", "PractitionerRole/two-a", "Location/room"]))
     def come_or_go(self, who: str) -> None:
@@ -600,7 +733,11 @@ class Life(RuleBasedStateMachine):
             await hear(self.town.practice, _version(said, self.words))
 
         def then(model: Model, _: Any) -> bool:
+            closed = [agenda for agenda in model.agendas if not model.is_open(agenda)]
             model.gone = model.gone - {who} if back else model.gone | {who}
+            for agenda in closed:
+                if model.is_open(agenda):
+                    model.free_again(agenda)
             return True
 
         self.do(f"the directory: {who} {'comes' if back else 'goes'}", speak(), then)
@@ -627,7 +764,10 @@ class Life(RuleBasedStateMachine):
 
     # -- time ------------------------------------------------------------------------------------------------
 
-    @rule(minutes=st.sampled_from([1, 11, 50, 300, 780, 1500, 4000]), swept=st.sampled_from([True, True, True, False]))
+    @rule(
+        minutes=st.sampled_from([1, 11, 50, 300, 780, 1500, 4000]),
+        swept=st.sampled_from([True, True, True, False]),
+    )
     def pass_time(self, minutes: int, swept: bool) -> None:
         self.town.practice.clock.advance(timedelta(minutes=minutes))
         self.model.now = self.town.practice.clock.now()
@@ -690,6 +830,8 @@ def _parameters(call: dict[str, Any]) -> Resource:
     parts = []
     for name, value in call.items():
         parts.append(
-            {"name": name, "resource": value} if isinstance(value, dict) else {"name": name, "valueUri": value}
+            {"name": name, "resource": value}
+            if isinstance(value, dict)
+            else {"name": name, "valueUri": value}
         )
     return {"resourceType": "Parameters", "parameter": parts}

@@ -2,7 +2,7 @@
 
 | | rule |
 |---|---|
-| taken | a visit that is held, waits for its practice, is booked or was, has its slots; with them the agenda's people and its patient |
+| taken | a visit that is held, waits for its practice, is booked or was, has its slots, the agenda's people and its patient |
 | free | what the agenda says is free, nobody has, and in whose time nobody of the agenda is taken |
 | run out | a hold, a question to the practice or an offer whose end has passed stands in nobody's way |
 | line | what frees goes to the first who waits for it, can come then and was not asked before; never to the public first |
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
@@ -22,7 +22,7 @@ Keeps = Literal["hold", "asked", "offer"]
 Key = tuple[str, datetime, datetime]
 """agenda, start and end: of one agenda no two slots are at the same time"""
 TAKING = ("pending", "booked", "arrived", "fulfilled", "noshow")
-OPEN_END = datetime.max
+OPEN_END = datetime(9999, 1, 1, tzinfo=UTC)
 ANSWERABLE = timedelta(hours=15)
 """a visit that is no further away may be too near for anybody to be asked, with a night between"""
 
@@ -56,8 +56,12 @@ class Slot:
     said: str = "free"
     by: str | None = None
     guests: dict[str, str] = field(default_factory=dict)
+    over: list[str] = field(default_factory=list)
+    """the visits that the practice has put beside that one, in their order"""
     by_rule: bool = False
     """made by the agenda's rules, and written by nobody since"""
+    closed: bool = False
+    """blocked by a closure, and by no rule open again"""
 
     @property
     def key(self) -> Key:
@@ -88,7 +92,12 @@ class Visit:
     since: datetime = OPEN_END
     asked_about: set[int] = field(default_factory=set)
     """the slots that were offered to it"""
+    agreed: bool = False
+    """offered, and its practice has agreed beforehand"""
     replaces: str | None = None
+    extended: int = 0
+    brings: frozenset[str] = frozenset()
+    """whom a visit without a slot takes beside its patient"""
     series: int | None = None
     number: int = 0
 
@@ -106,7 +115,7 @@ class Offer:
     until: datetime
 
 
-class Disagreement(AssertionError):
+class DisagreementError(AssertionError):
     """What was done is not what the rules say."""
 
 
@@ -145,9 +154,11 @@ class Model:
 
     # -- what is so ------------------------------------------------------------------------------------------
 
-    def add_slot(self, agenda: str, start: datetime, end: datetime, said: str = "free", **more: bool) -> Slot:
+    def add_slot(
+        self, agenda: str, start: datetime, end: datetime, said: str = "free", *, by_rule: bool = False
+    ) -> Slot:
         self.uids += 1
-        slot = Slot(self.uids, agenda, start, end, said, **more)
+        slot = Slot(self.uids, agenda, start, end, said, by_rule=by_rule)
         self.slots[slot.uid] = slot
         self.freed[slot.uid] = None
         return slot
@@ -178,8 +189,8 @@ class Model:
         return found
 
     def _own_people(self, visit: Visit) -> set[str]:
-        alone = [slot for slot in self.of(visit) if self.agendas[slot.agenda].capacity == 1]
-        return {visit.patient, *(person for slot in alone for person in self.people(slot))}
+        alone = [slot for slot in self.of(visit) if slot.by == visit.id]
+        return {visit.patient, *visit.brings, *(person for slot in alone for person in self.people(slot))}
 
     def status(self, slot: Slot, besides: str | None = None) -> str:
         """As everybody sees it; `besides` a visit, as it is for that one."""
@@ -197,12 +208,23 @@ class Model:
     def statuses(self) -> dict[Key, str]:
         return {slot.key: self.status(slot) for slot in self.slots.values()}
 
+    def occupied(self) -> set[tuple[str, datetime, datetime]]:
+        """Who is somewhere, and when."""
+        found = {entry for times in self.busy.values() for entry in times}
+        for visit in self.visits.values():
+            if visit.takes and visit.start is not None and visit.end is not None:
+                found |= {(who, visit.start, visit.end) for who in self._own_people(visit)}
+        for slot in self.slots.values():
+            if slot.guests:
+                found |= {(who, slot.start, slot.end) for who in self.people(slot)}
+        return found
+
     def is_open(self, agenda: str) -> bool:
         return not self.agendas[agenda].stands_on & self.gone
 
     def is_fresh(self, agenda: str) -> bool:
         within = self.agendas[agenda].stale_after
-        return within is None or self.now <= self.synchronised.get(agenda, datetime.min) + within
+        return within is None or self.now <= self.synchronised[agenda] + within
 
     def has_run_out(self, visit: Visit) -> bool:
         return visit.status == "pending" and visit.keeps is not None and visit.until <= self.now
@@ -227,7 +249,9 @@ class Model:
         """It has these slots no more."""
         for slot in slots:
             if slot.by == visit.id:
-                slot.by = None
+                slot.by = slot.over.pop(0) if slot.over else None
+            elif visit.id in slot.over:
+                slot.over.remove(visit.id)
             if visit.id in slot.guests.values():
                 slot.guests = {who: by for who, by in slot.guests.items() if by != visit.id}
                 self.freed[slot.uid] = None
@@ -237,13 +261,18 @@ class Model:
         note = self._watch()
         self._leave(visit, self.of(visit))
         visit.status, visit.keeps, visit.until, visit.slots = status, None, OPEN_END, []
+        visit.agreed = False
         if status == "waitlist":
             visit.start = visit.end = None
         note()
 
     def expire(self, visit: Visit) -> None:
-        self.end(visit, "waitlist" if visit.keeps == "offer" else "cancelled")
+        self.end(visit, "waitlist" if self._is_of_the_line(visit) else "cancelled")
         self.offer()
+
+    def _is_of_the_line(self, visit: Visit) -> bool:
+        """Whether it is offered to somebody who waits, or was, and its practice has not agreed yet."""
+        return visit.keeps == "offer" or (visit.keeps == "asked" and visit.waits_for is not None)
 
     # -- the line --------------------------------------------------------------------------------------------
 
@@ -279,14 +308,16 @@ class Model:
         if not self.told or (self.told[0].visit, self.told[0].key) != (first.id, slot.key):
             if slot.start - self.now < ANSWERABLE and not any(o.key == slot.key for o in self.told[:1]):
                 return
-            raise Disagreement(f"{slot.key} is due to {first.id}, and was offered: {self.told[:1]}")
+            raise DisagreementError(f"{slot.key} is due to {first.id}, and was offered: {self.told[:1]}")
         until = self.told.pop(0).until
         if not self.now < until <= slot.start:
-            raise Disagreement(f"an offer that ends at {until}")
+            raise DisagreementError(f"an offer that ends at {until}")
         first.asked_about.add(slot.uid)
         first.status, first.keeps, first.until = "pending", "offer", until
         first.slots, first.start, first.end = [slot.uid], slot.start, slot.end
         self._claim(first, slot)
+        if self.agendas[slot.agenda].capacity > 1:
+            self._offer(slot)  # there may be a place more
 
     def _suits(self, visit: Visit, slot: Slot) -> bool:
         return (
@@ -327,12 +358,16 @@ class Model:
             return self.no("not a patient's to take")
         if any(one.end != other.start for one, other in pairwise(sorted(slots, key=lambda s: s.start))):
             return self.no("not adjacent")
-        if part is not None and part != (slots[0].start, slots[0].end) and not self._is_usable(slots, part, by_patient):
+        if (
+            part is not None
+            and part != (slots[0].start, slots[0].end)
+            and not self._is_usable(slots, part, by_patient)
+        ):
             return self.no("no such part")
         for slot in new:
             if self.status(slot, visit.id) != "free" or slot.guests.get(visit.patient, visit.id) != visit.id:
                 return self.no("not free")
-        people = {visit.patient, *(who for slot in slots for who in self.people(slot))}
+        people = {visit.patient, *visit.brings, *(who for slot in slots for who in self.people(slot))}
         own = {visit.id, *(f"#{slot.uid}" for slot in slots)}
         if any(self.takers(who, start, end) - own for who in people):
             return self.no("somebody is taken")
@@ -341,7 +376,9 @@ class Model:
 
     def _is_the_patients(self, new: Sequence[Slot], slots: Sequence[Slot]) -> bool:
         return all(
-            slot.start > self.now and self.is_fresh(slot.agenda) and len(slots) <= self.agendas[slot.agenda].adjacent_max
+            slot.start > self.now
+            and self.is_fresh(slot.agenda)
+            and len(slots) <= self.agendas[slot.agenda].adjacent_max
             for slot in new
         )
 
@@ -356,30 +393,40 @@ class Model:
         note = self._watch()
         self._leave(visit, [slot for slot in self.of(visit) if slot not in slots])
         visit.slots, visit.start, visit.end = [slot.uid for slot in slots], start, end
+        rests: list[int] = []
         for slot in slots:
             for low, high in ((slot.start, start), (end, slot.end)):
                 if low < high:
-                    self.add_slot(slot.agenda, low, high, slot.said)
-            slot.by_rule = slot.by_rule and (slot.start, slot.end) == (max(slot.start, start), min(slot.end, end))
+                    rests.append(self.add_slot(slot.agenda, low, high, slot.said).uid)
+            slot.by_rule = slot.by_rule and (slot.start, slot.end) == (
+                max(slot.start, start),
+                min(slot.end, end),
+            )
             slot.start, slot.end = max(slot.start, start), min(slot.end, end)
             self._claim(visit, slot)
         note()
+        for uid in rests:
+            self.freed.pop(uid, None)  # as free as it was before
 
     def _make_way(self, visit: Visit, slots: Iterable[Slot], start: datetime, end: datetime) -> None:
         """What has run out gives way, and is first offered to those who wait for it."""
         slots = list(slots)
-        people = {visit.patient, *(who for slot in slots for who in self.people(slot))}
         blocking: set[str] = set()
         for slot in slots:
             blocking |= {slot.by} if slot.by is not None else set(slot.guests.values())
-        for who in people:
-            blocking |= {name for name in self.takers(who, start, end)}
-            for slot in slots:
-                blocking |= self.takers(who, slot.start, slot.end) if who != visit.patient else set()
-        for name in sorted(blocking):
-            if name.startswith("#"):
-                blocking |= set(self.slots[int(name[1:])].guests.values())
-        for id_ in sorted(blocking - {visit.id}):
+            for who in self.people(slot):
+                blocking |= self.takers(who, slot.start, slot.end)
+        self._give_way(blocking, visit.id)
+        self._make_way_for(
+            {visit.patient, *(who for slot in slots for who in self.people(slot))}, start, end, visit.id
+        )
+
+    def _make_way_for(self, people: Iterable[str], start: datetime, end: datetime, besides: str) -> None:
+        self._give_way({name for who in people for name in self.takers(who, start, end)}, besides)
+
+    def _give_way(self, blocking: set[str], besides: str) -> None:
+        groups = [self.slots[int(name[1:])] for name in blocking if name.startswith("#")]
+        for id_ in sorted({*blocking, *(by for slot in groups for by in slot.guests.values())} - {besides}):
             other = self.visits.get(id_)
             if other is not None and self.has_run_out(other):
                 self.expire(other)
@@ -412,6 +459,48 @@ class Model:
             self._ask(visit)
         else:
             visit.status = "booked"
+        return True
+
+    def put_over(self, visit: Visit, key: Key) -> bool:
+        """The practice puts a visit where another one is; where there is none, it is booked as any other."""
+        slot = self.at(key)
+        if slot is None or slot.by is None or self.has_run_out(self.visits[slot.by]):
+            return self.new(visit, [key], "booked", by_patient=False)
+        if not self.is_open(slot.agenda) or self.takers(visit.patient, slot.start, slot.end):
+            return self.no("closed, or the patient is taken")
+        slot.over.append(visit.id)
+        visit.status, visit.slots, visit.start, visit.end = "booked", [slot.uid], slot.start, slot.end
+        self.visits[visit.id] = visit
+        return True
+
+    def walk_in(self, visit: Visit, start: datetime, end: datetime) -> bool:
+        """A visit without a slot."""
+        self._make_way_for({visit.patient, *visit.brings}, start, end, visit.id)
+        if any(self.takers(who, start, end) for who in (visit.patient, *visit.brings)):
+            return self.no("somebody is taken")
+        visit.status, visit.start, visit.end = "booked", start, end
+        self.visits[visit.id] = visit
+        return True
+
+    def extend(self, id_: str, *, by_patient: bool) -> bool:
+        """What is held is held for as long again, twice at the most."""
+        visit = self.visits[id_]
+        if visit.status != "pending" or visit.keeps != "hold" or visit.extended >= 2:
+            return self.no("no hold, or extended twice")
+        if by_patient and (visit.account != visit.patient or self.has_run_out(visit)):
+            return self.no("not theirs, or over")
+        visit.extended += 1
+        visit.until = self.now + self.hold_time
+        return True
+
+    def forget(self, id_: str, *, by_patient: bool) -> bool:
+        """It is deleted."""
+        visit = self.visits[id_]
+        if visit.takes:
+            if by_patient and (visit.start is None or visit.start <= self.now or not self._may_change(visit)):
+                return self.no("not theirs to change any more")
+            self.end(visit)
+        del self.visits[id_]
         return True
 
     def same_hold(self, patient: str, keys: Sequence[Key]) -> Visit | None:
@@ -461,14 +550,25 @@ class Model:
             return self.no("the practice holds it for them")
         if visit.keeps == "asked" and self.has_run_out(visit):
             return self.no("not in that state, or not theirs")
-        if by_patient and any(self.agendas[slot.agenda].confirms for slot in self.of(visit)):
+        confirms = any(self.agendas[slot.agenda].confirms for slot in self.of(visit))
+        if by_patient and confirms and not visit.agreed:
+            if visit.keeps != "offer":
+                visit.waits_for = None
             self._ask(visit)
-        else:
-            if not self._give_up_replaced(visit, by_patient=by_patient):
-                return self.no("what it replaces is not theirs to give up any more")
-            visit.status, visit.keeps, visit.until = "booked", None, OPEN_END
+            return True
+        if not self._give_up_replaced(visit, by_patient=by_patient):
+            return self.no("what it replaces is not theirs to give up any more")
+        visit.status, visit.keeps, visit.until = "booked", None, OPEN_END
         visit.waits_for = None
         return True
+
+    def confirm(self, id_: str) -> bool:
+        """The practice agrees: to what is only offered, beforehand, and the person has still to say so."""
+        visit = self.visits[id_]
+        if visit.keeps == "offer" and any(self.agendas[slot.agenda].confirms for slot in self.of(visit)):
+            visit.agreed = True
+            return True
+        return self.book(id_, by_patient=False)
 
     def _give_up_replaced(self, visit: Visit, *, by_patient: bool) -> bool:
         """Whoever has what they waited for gives up what they had."""
@@ -487,9 +587,7 @@ class Model:
             return self.no("not in that state, or not theirs")
         if visit.status == "pending":
             return True
-        return all(
-            self.now <= visit.start - self.agendas[slot.agenda].deadline for slot in self.of(visit)
-        )
+        return all(self.now <= visit.start - self.agendas[slot.agenda].deadline for slot in self.of(visit))
 
     def cancel(self, id_: str, *, by_patient: bool) -> bool:
         visit = self.visits[id_]
@@ -500,6 +598,9 @@ class Model:
             return self.no("not in that state, or not theirs")
         if by_patient and (visit.status == "arrived" or not self._may_change(visit)):
             return self.no("not in that state, or not theirs")
+        if not by_patient and self._is_of_the_line(visit):
+            self.end(visit, "waitlist")
+            return True
         self.end(visit)
         visit.waits_for = None
         return True
@@ -533,6 +634,7 @@ class Model:
             if confirms and (visit.status == "booked" or visit.keeps == "asked"):
                 self._ask(visit)
             elif not confirms and visit.keeps == "asked":
+                visit.waits_for = None
                 visit.status, visit.keeps, visit.until = "booked", None, OPEN_END
         return True
 
@@ -575,7 +677,9 @@ class Model:
         if slot is None:
             self.add_slot(*key, said)
         else:
-            slot.said, slot.by_rule = said, False
+            # That somebody knows of what is taken here says nothing more.
+            echo = slot.by is not None and said in ("busy", "busy-tentative")
+            slot.said, slot.by_rule = slot.said if echo else said, False
             self.freed[slot.uid] = None
         self.synchronised[key[0]] = self.now
         return True
@@ -593,8 +697,19 @@ class Model:
     ) -> dict[str, int]:
         """What is said is the whole truth of a window, but for what is taken here; what that comes to."""
         counts = dict.fromkeys(("created", "updated", "deleted", "unchanged", "conflicts"), 0)
+        if not self.is_fresh(agenda):
+            self.free_again(agenda)
         self.synchronised[agenda] = self.now
-        for slot in [s for s in self.slots.values() if s.agenda == agenda and window[0] <= s.start < window[1]]:
+        closures = [(a, b) for a, b in self.closed.get(agenda, ()) if b > self.now]
+        closed = {
+            key
+            for key, status in said.items()
+            if status == "free" and any(key[1] < b and key[2] > a for a, b in closures)
+        }
+        said = {key: "busy-unavailable" if key in closed else status for key, status in said.items()}
+        for slot in [
+            s for s in self.slots.values() if s.agenda == agenda and window[0] <= s.start < window[1]
+        ]:
             if slot.key not in said:
                 counts["conflicts" if slot.is_taken else "deleted"] += 1
                 if not slot.is_taken:
@@ -615,7 +730,15 @@ class Model:
                 self.freed[known.uid] = None
             elif not conflict:
                 counts["unchanged"] += 1
+        for key in closed:
+            under = self.at(key)
+            if under is not None and under.said == "busy-unavailable":
+                under.closed = True
         return counts
+
+    def free_again(self, agenda: str) -> None:
+        """The agenda is offered again: so is its free time."""
+        self.freed |= {slot.uid: None for slot in self.slots.values() if slot.agenda == agenda}
 
     def close(self, agenda: str, low: datetime, high: datetime) -> list[str]:
         """A time of the agenda is closed; the visits that are hit, in the order of time."""
@@ -625,7 +748,7 @@ class Model:
             if slot.agenda != agenda or not (slot.start < high and slot.end > low):
                 continue
             if slot.said == "free":
-                slot.said = "busy-unavailable"
+                slot.said, slot.closed = "busy-unavailable", not slot.by_rule
             for id_ in [slot.by] if slot.by else slot.guests.values():
                 if self.visits[id_].status in ("booked", "pending") and slot.end > self.now:
                     hit.setdefault(id_, slot.start)
@@ -699,7 +822,8 @@ class Model:
                 self.add_slot(agenda, start, end, by_rule=True)
 
     def reopen(self, agenda: str, low: datetime, high: datetime) -> None:
-        """It is closed no more in that time; what the rules ask for has to be said again."""
+        """It is closed no more in that time: what its software had pushed is free again; what the rules ask for has to be said
+        again."""
         left = []
         for start, end in self.closed.get(agenda, []):
             left += [(start, min(end, low))] if start < low else []
@@ -707,3 +831,11 @@ class Model:
             if end <= low or start >= high:
                 left = [piece for piece in left if piece[0] < piece[1]]
         self.closed[agenda] = [piece for piece in left if piece[0] < piece[1]]
+        for slot in self.slots.values():
+            still = any(slot.start < high and slot.end > low for low, high in self.closed[agenda])
+            if slot.agenda != agenda or not slot.closed or still:
+                continue
+            slot.closed = False
+            if slot.said == "busy-unavailable" and slot.start > self.now:
+                slot.said = "free"
+                self.freed[slot.uid] = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
@@ -25,9 +25,11 @@ def test_life(new_database: Callable[..., str], template: str, life: str) -> Non
         run_state_machine_as_test(
             Life,
             settings=settings(
-                max_examples=examples, stateful_step_count=steps, suppress_health_check=list(HealthCheck),
+                max_examples=examples,
+                stateful_step_count=steps,
+                suppress_health_check=list(HealthCheck),
                 print_blob=True,
-                phases=[Phase.reuse, Phase.generate] if os.environ.get('LIFE_FAST') else list(Phase),
+                phases=[Phase.reuse, Phase.generate] if os.environ.get("LIFE_FAST") else list(Phase),
                 database=None,
             ),
         )

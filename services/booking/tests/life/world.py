@@ -46,7 +46,13 @@ week apart, and in the second the clocks change"""
 PATIENTS = ("p0", "p1", "p2", "p3")
 STALE_AFTER = timedelta(hours=20)
 DEADLINE = timedelta(hours=6)
-ROLES = {"one-a": ("one", "a"), "one-b": ("one", "b"), "two-a": ("two", "a"), "three-b": ("three", "b"), "four-a": ("four", "a")}
+ROLES = {
+    "one-a": ("one", "a"),
+    "one-b": ("one", "b"),
+    "two-a": ("two", "a"),
+    "three-b": ("three", "b"),
+    "four-a": ("four", "a"),
+}
 """who works for which practice"""
 
 
@@ -94,8 +100,20 @@ def stated(agenda: Agenda) -> Resource:
 
 # -- an agenda of rules ----------------------------------------------------------------------------------------
 
-WEEKENDS = (date(2027, 3, 27), date(2027, 3, 28), date(2027, 4, 3), date(2027, 4, 4), date(2027, 4, 10), date(2027, 4, 11))
-VARIANTS = ((time(9), time(10), 20), (time(9, 20), time(10, 40), 20), (time(9), time(10, 30), 30), (time(2), time(4), 60))
+WEEKENDS = (
+    date(2027, 3, 27),
+    date(2027, 3, 28),
+    date(2027, 4, 3),
+    date(2027, 4, 4),
+    date(2027, 4, 10),
+    date(2027, 4, 11),
+)
+VARIANTS = (
+    (time(9), time(10), 20),
+    (time(9, 20), time(10, 40), 20),
+    (time(9), time(10, 30), 30),
+    (time(2), time(4), 60),
+)
 """from when to when on weekends, by the clock of Paris, and how long a visit is; the last where an hour is missing"""
 
 
@@ -249,7 +267,10 @@ async def a_town(url: str) -> AsyncIterator[Town]:
     connection = await asyncpg.connect(url)
     await ensure_partitions(connection, START, 2)
     await connection.close()
-    async with Database(url, size=4, statement_timeout_s=60, name="test") as database, running_issuer() as issuer:
+    async with (
+        Database(url, size=4, statement_timeout_s=60, name="test") as database,
+        running_issuer() as issuer,
+    ):
         settings = boundless(settings_for(url, issuer.url)).model_copy(
             update={"future_appointments_per_agenda_max": 1_000_000}
         )

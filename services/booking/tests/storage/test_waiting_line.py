@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 )
 from services.booking.tests.conftest import settings_for
 from services.booking.tests.factories import NOW, appointment
+from services.booking.tests.life.machine import Loop
 from services.booking.tests.practice import Practice
-from services.booking.tests.storage.test_life import Loop
 from services.booking.tests.telling import in_words
 
 from creneau_booking.domain.waiting import rank_of

@@ -32,6 +32,8 @@ class LockedSlots:
 
     wanted: tuple[SlotFact, ...]
     held: tuple[SlotFact, ...] = ()
+    has_time: bool = False
+    """whether it takes somebody's time already, in these slots or without any"""
     resolved: Mapping[str, str] = field(default_factory=dict)
     """who is taken with the roles and rooms that are named as participants"""
     asked_after: Collection[str] = ()
@@ -73,7 +75,8 @@ class Claiming:
     ) -> LockedSlots:
         """Lock the slots of `wanted` and those that `before`, its last version, holds; what somebody else has is only
         looked at, to be refused. `holder`: who is to hold them; `marked`: see `rules.claim_for`."""
-        had = before.slots if before is not None and claims(before.status) else ()
+        has_time = before is not None and claims(before.status)
+        had = before.slots if before is not None and has_time else ()
         ids = tuple(dict.fromkeys((*wanted.slots, *had)))
         both = [version for version in (wanted, before) if version is not None]
         named = sorted({reference for version in both for reference in rules.to_resolve(version)})
@@ -102,6 +105,7 @@ class Claiming:
         return LockedSlots(
             _named(facts, wanted.slots),
             _named(facts, had),
+            has_time,
             locked.resolved or {},
             named if locked.resolved is not None else (),
             locked.patients,
@@ -167,7 +171,7 @@ class Claiming:
         Refused as `rules.claim_for` says.
         """
         claim = await self._judge(connection, context, wanted, locked)
-        if locked.held:
+        if locked.has_time:
             left = [slot.id for slot in locked.held if slot.id not in claim.kept]
             await storage.give_back(connection, wanted.id, left, context.now)
             await storage.set_status(

@@ -365,17 +365,17 @@ class SoonestSearch:
             if self._kinds is not None:
                 return
         instant, key, size, read = self._sought.start, 0, AT_AN_INSTANT_FIRST, 0
-        compared = ">="
+        compared, begun = ">=", 0
         while True:
             if not key:
                 next_one = await self._next_instant(compared, instant)
                 if next_one is None:
                     yield [], None
                     return
-                instant, compared = next_one["start"], ">"
-                many = next_one["slots"] > AT_AN_INSTANT_MAX
+                instant, compared, begun = next_one["start"], ">", next_one["slots"]
+            many = begun > AT_AN_INSTANT_MAX
             found = await self._at(instant, key, size if many else None)
-            read += size if many else next_one["slots"]
+            read += size if many else begun
             key = found[-1].schedule if many and len(found) >= size else 0
             yield _earliest(found), (instant, key or NO_AGENDA)
             if read >= self._read_max:

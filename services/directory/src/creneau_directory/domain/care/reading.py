@@ -6,6 +6,7 @@ together; what no piece covers is ignored, and told. `Rennes dermato femme`, `dr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -397,6 +398,7 @@ _GENERIC = frozenset({"medecin", "toubib", "doctor", "physician", "doc", "docteu
 _TITLES_OF_DOCTORS = frozenset({"dr", "docteur", "docteurs"})
 
 
+_NUMBER = re.compile(r"[0-9]+(?:er|e|eme|ieme)?")
 _UNITS = frozenset(
     [
         *(
@@ -433,8 +435,8 @@ _UNITS = frozenset(
 
 
 def _is_counted(words: Sequence[str], at: int) -> bool:
-    """Whether a number counts what follows and is no place: `12 ans` is not the Aveyron."""
-    return words[at].isdigit() and at + 1 < len(words) and words[at + 1] in _UNITS
+    """Whether a number counts what follows and is no place: `12 ans` is not the Aveyron, `9eme mois` no arrondissement."""
+    return at + 1 < len(words) and words[at + 1] in _UNITS and _NUMBER.fullmatch(words[at]) is not None
 
 
 def _is_generic(term: Term) -> bool:

@@ -121,6 +121,28 @@ def test_p3_a_message_that_is_refused_is_still_there(patient: Visitor) -> None:
     assert patient.page.locator("#message").input_value().strip() == typed.strip()
 
 
+def test_p3_a_form_that_is_answered_in_place_does_no_harm(patient: Visitor) -> None:
+    """Loaded anew it says the same, with the words kept; the way back leads to the form, which then does what is wanted."""
+    patient.book()
+    patient.open("/mes-donnees")
+    patient.page.locator("main a[href^='/mes-donnees/']:not([href*=journal])").first.click()
+    form = patient.path
+    patient.page.locator("#courriel").fill("quelqu.un@")
+    patient.page.locator("main button[type=submit]").click()
+    for _ in range(2):
+        assert patient.says_error
+        assert patient.page.locator("#courriel").input_value() == "quelqu.un@"
+        answer = patient.page.reload()
+        assert answer is not None
+        assert answer.status == 422
+    patient.page.go_back()
+    assert (patient.path, patient.says_error) == (form, False)
+    patient.page.locator("#courriel").fill("quelqu.un@exemple.fr")
+    patient.page.locator("main button[type=submit]").click()
+    assert patient.path == "/mes-donnees"
+    assert "quelqu.un@exemple.fr" in patient.page.locator("main").inner_text()
+
+
 def test_p4_reload_and_back_after_confirmation(patient: Visitor, local_run: LocalRun) -> None:
     appointment = patient.book()
     heading = patient.heading

@@ -109,8 +109,8 @@ WHERE relname ~ '^(slot|first_free|found_|schedule|practitioner|location|agenda)
 """
 
 
-async def fill(url: str) -> Sequence[tuple[float, float]]:
-    """Fill the database; the middle of each town, the largest first."""
+async def fill(url: str, agendas: int = AGENDAS) -> Sequence[tuple[float, float]]:
+    """Fill the database with so many agendas; the middle of each town, the largest first."""
     connection = await asyncpg.connect(url)
     await ensure_partitions(connection, FIRST, 3)
     await connection.execute(
@@ -122,7 +122,7 @@ async def fill(url: str) -> Sequence[tuple[float, float]]:
         "$TOWNS": str(TOWNS),
         "$CODES": codes,
         "$WEIGHTS": weights,
-        "$AGENDAS": str(AGENDAS),
+        "$AGENDAS": str(agendas),
         "$SYSTEM": SYSTEM,
     }
     for statement in (*filter(str.strip, _TABLES.split(";")), *_DIRECTORY):
@@ -137,7 +137,7 @@ async def fill(url: str) -> Sequence[tuple[float, float]]:
     _say("\rvacuum …          ", end="")
     await connection.execute("VACUUM ANALYZE")
     slots = await connection.fetchval("SELECT count(*) FROM slot")
-    _say(f"\r{AGENDAS:,} agendas, {slots:,} slots")
+    _say(f"\r{agendas:,} agendas, {slots:,} slots")
     towns = await connection.fetch("SELECT latitude, longitude FROM bench_town ORDER BY n")
     await connection.close()
     return [tuple(row) for row in towns]
@@ -203,6 +203,18 @@ async def bench(url: str, towns: Sequence[tuple[float, float]]) -> None:
             "specialty": a_specialty(),
             "after": tomorrow,
         },
+        "… within 20 km": lambda: {"specialty": a_specialty(), "near": a_town(), "after": tomorrow},
+        "a speciality within 20 km, in the morning": lambda: {
+            "specialty": a_specialty(),
+            "near": a_town(),
+            "times": "morning",
+        },
+        "general practice by video, which nobody does": lambda: {
+            "specialty": f"{SYSTEM}|SM54",
+            "near": a_town(),
+            "mode": "video",
+        },
+        "anybody anywhere": dict,
         "one professional": lambda: {"practitioner": f"p{chance.randrange(1, AGENDAS)}"},
     }
     async with serving(app) as client:
@@ -215,12 +227,28 @@ async def bench(url: str, towns: Sequence[tuple[float, float]]) -> None:
         async def key() -> None:
             await watch.fetchrow("SELECT * FROM schedule WHERE id = $1", f"s{chance.randrange(1, AGENDAS)}")
 
-        for name, question in questions.items():
-            await measured([partial(ask, question()) for _ in range(15)])
+        async def following(question: Callable[[], dict[str, str]]) -> list[str]:
+            answers = [await client.get(f"/fhir/Slot/$soonest?{urlencode(question())}") for _ in range(CALLS)]
+            links = [link for answer in answers for link in answer.json()["link"]]
+            return [link["url"].partition("/fhir/")[2] for link in links if link["relation"] == "next"]
+
+        async def turn(page: str) -> None:
+            await client.get(f"/fhir/{page}")
+
+        pages = await following(questions["a speciality within 20 km"])
+        asked = {
+            name: [partial(ask, question()) for _ in range(15 + CALLS)]
+            for name, question in questions.items()
+        }
+        asked["the next page of a speciality within 20 km"] = [partial(turn, page) for page in pages]
+        for name, calls in asked.items():
+            await measured(calls[:15])
             before_cpu = await cpu_s(watch)
-            times = await measured([partial(ask, question()) for _ in range(CALLS)])
+            times = await measured(calls[15:])
             after_cpu = await cpu_s(watch)
-            database, process = ((b - a) * 1000 / CALLS for a, b in zip(before_cpu, after_cpu, strict=True))
+            database, process = (
+                (b - a) * 1000 / len(times) for a, b in zip(before_cpu, after_cpu, strict=True)
+            )
             print(f"{told(name, times)}   CPU {database:6.1f} + {process:4.1f} ms", flush=True)
         print(told("yardstick: one row by its key", await measured([key] * CALLS)))
     await asyncio.sleep(1)

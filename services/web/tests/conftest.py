@@ -13,6 +13,7 @@ import httpx
 import orjson
 import pytest
 from deploy.local.postgres import Postgres
+from jinja2.bccache import Bucket, BytecodeCache
 from services.web.tests.wire import WireTo
 
 from creneau_shared.clock import FixedClock
@@ -26,6 +27,23 @@ NOW = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
 FHIR = {"content-type": "application/fhir+json"}
 HOUR = re.compile(rb"(?<=\d)\xc2\xa0h(?:\xc2\xa0(?=\d))?")
 FORM_KEY = re.compile(r'name="form_key" value="([^"]+)"')
+
+
+class Compiled(BytecodeCache):
+    """What templates have been compiled to, for the applications of all tests."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = Compiled()
 
 
 @dataclass(frozen=True)
@@ -171,6 +189,7 @@ async def app(
         _env_file=None,
     )
     app = create_app(settings, clock, WireTo(httpx.MockTransport(fhir), f"{SITE}/fhir"))
+    app.site.templates.bytecode_cache = COMPILED
     async with app.pages.router.lifespan_context(app.pages):
         yield app
 

@@ -146,7 +146,9 @@ async def test_what_the_practice_has_written_down_waits_for_the_patient(
     person: Person, fhir: FhirBase
 ) -> None:
     fhir.on("GET", "/Appointment/a-1", appointment("pending", participant=people("needs-action", "accepted")))
-    assert "/rendez-vous/a-1/repondre" in (await person.open("/rendez-vous/a-1")).text
+    visit = (await person.open("/rendez-vous/a-1")).text
+    assert "/rendez-vous/a-1/repondre" in visit
+    assert "téléphonez au cabinet" not in visit, "there is something to do here"
     page = (await person.open("/rendez-vous/a-1/repondre")).text
     assert "Accepter mardi 1er décembre à 10 h" in page
     assert 'value="garder"' not in page
@@ -158,6 +160,9 @@ async def test_who_came_by_a_link_logs_in_to_answer(person: Person, fhir: FhirBa
     await person.sign_in("link", provider="link")
     page = (await person.open("/rendez-vous/a-1")).text
     assert 'href="/connexion?retour=/rendez-vous/a-1/repondre"' in page
+    assert 'href="/connexion?retour=/liste-attente%3Frendez-vous%3Da-1"' in page, (
+        "P15: and to wait for something earlier"
+    )
     assert (await person.open("/rendez-vous/a-1/repondre")).headers["location"] == "/rendez-vous/a-1"
 
 

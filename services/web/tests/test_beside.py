@@ -251,3 +251,7 @@ async def test_a_carer_lets_nobody_else_act_and_ends_their_own_part(person: Pers
     given = await person.send("/mes-proches/inviter", pour="camille", nom="Quelqu'un")
     assert given.status_code == 422
     assert not [a for a in fhir.asked if (a.method, a.path) == ("POST", "/RelatedPerson")]
+    said["parameter"][0]["part"].append({"name": "may", "valueCode": "manage"})
+    page = await person.open("/mes-proches")
+    assert "/mes-proches/r-1/renoncer" in page.text, "a parent does not take back what is their own"
+    assert "/mes-proches/r-2/retirer" in page.text

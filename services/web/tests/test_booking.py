@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from creneau_shared.clock import FixedClock
+from creneau_web.pages.times import FIRST
 
-from .conftest import FhirBase, Person, searchset
+from .conftest import NOW, FhirBase, Person, searchset
 from .samples import CAMILLE, PLACE, PRACTITIONER, ROLE, SCHEDULE, SLOT, appointment
 
 EXPIRES = "Mon, 30 Nov 2026 08:10:00 GMT"
@@ -149,3 +150,18 @@ async def test_nobody_else_sees_a_draft(person: Person) -> None:
     person.client.cookies.clear()
     await person.sign_in("somebody else")
     assert (await person.open(check.url.path)).status_code == 404
+
+
+async def test_the_first_week_takes_one_question_and_is_whole(person: Person, fhir: FhirBase) -> None:
+    """Of a full agenda, whose first times do not reach the end of the week, the week is asked for as well."""
+    await person.open("/soignants/role-1/creneaux")
+    assert [a.path for a in fhir.asked].count("/Slot") == 1
+    minutes = (timedelta(minutes=n) for n in range(FIRST))
+    first = [{**SLOT, "id": f"s-{n}", "start": (NOW + m).isoformat()} for n, m in enumerate(minutes)]
+    fhir.on("GET", "/Slot", searchset(*first))
+    await person.open("/soignants/role-1/creneaux")
+    whole = fhir.asked[-1]
+    assert (whole.path, [value[:2] for name, value in whole.query if name == "start"]) == (
+        "/Slot",
+        ["ge", "lt"],
+    )

@@ -32,7 +32,7 @@ _LANGUAGE = re.compile(r"^[a-z]{2,3}$")
 
 
 def instant(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z" if moment else None
 
 
 def _exact(moment: datetime | None) -> str | None:

@@ -69,7 +69,9 @@ async def test_63_it_goes_to_another_time_whole(
         moved = await software.post(f"{path}/$reschedule", parameters(slot=ref(f"Slot/{surgery.slots[2]}")))
         expected = ["free", "free", "busy"]
     else:
-        later = {name: utc(datetime.fromisoformat(visit[name]) + SLOT_LENGTH / 2) for name in ("start", "end")}
+        later = {
+            name: utc(datetime.fromisoformat(visit[name]) + SLOT_LENGTH / 2) for name in ("start", "end")
+        }
         moved = await software.put(path, {**visit, **later})
         expected = ["busy-unavailable", "busy-unavailable", "free"]
     assert moved.status_code == 200, moved.text

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from services.booking.tests.client import Caller
+from services.booking.tests.client import Caller, code
 from services.booking.tests.conftest import Callers
-from services.booking.tests.factories import appointment, parameters, ref, slot, unique, utc
+from services.booking.tests.factories import SLOT_LENGTH, appointment, parameters, ref, slot, unique, utc
 from services.booking.tests.openings import FOLLOW_UP, OWN, minutes, opening, ruled, service
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, role_resource
@@ -156,6 +156,31 @@ async def test_38_nobody_elses_agenda_stands_for_a_place(
         [there.slots[0]]
     ]
     assert await found(callers.nobody(), monday, practitioner=away.practitioner, **asked) == []
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_36_the_preferred_times(
+    callers: Callers, practice: Practice, monday: datetime, several: bool
+) -> None:
+    """36: IHE's `timing` says on which days, in which part of the day and at which times, by the clock of the place."""
+    agenda = await practice.open_agenda(0)
+    for hours in (0, 4, 24):  # Monday at nine and at one, Tuesday at nine
+        await practice.put(slot(unique("creneau"), agenda.id, monday + timedelta(hours=hours)))
+    whom = [ref(agenda.practitioner), *([ref("Practitioner/nobody")] if several else [])]
+    given = {"start": utc(monday), "end": utc(monday + 2 * DAY), "practitioner": whom}
+    for repeat, expected in (
+        ({"dayOfWeek": ["tue"]}, [24]),
+        ({"when": ["MORN"]}, [0, 24]),
+        ({"when": ["AFT.early"], "dayOfWeek": ["mon"]}, [4]),
+        ({"timeOfDay": ["09:00:00"]}, [0, 24]),
+        ({"timeOfDay": ["10:00:00", "13:00:00"]}, [4]),
+        ({"dayOfWeek": ["wed"]}, []),
+    ):
+        body = parameters(**given)
+        body["parameter"].append({"name": "timing", "valueTiming": {"repeat": repeat}})
+        bundle = (await callers.nobody().post("Appointment/$find", body)).json()
+        starts = [e["resource"]["start"] for e in bundle.get("entry", ()) if e["search"]["mode"] == "match"]
+        assert starts == [utc(monday + timedelta(hours=hours)) for hours in expected], repeat
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -371,3 +396,49 @@ async def test_57_58_all_of_it_or_nothing(callers: Callers, practice: Practice, 
     mine = await callers.patient(camille).get("Appointment", patient=camille)
     assert mine.json()["total"] == 0
     assert await practice.database.pool.fetchval("SELECT count(*) FROM outbox") == told
+
+
+async def test_56_a_request_is_given_its_slot_by_a_patch(
+    callers: Callers, practice: Practice, monday: datetime
+) -> None:
+    """56: Oracle's two operations in one patch, status and slot; the request had neither start nor end, and has the slot's."""
+    agenda = await practice.open_agenda(2, start=monday)
+    for caller, slot_id in ((callers.software(), agenda.slots[0]), (None, agenda.slots[1])):
+        camille = await practice.new_patient()
+        asking = caller or callers.patient(camille)
+        asked = appointment("proposed", patient=camille, requestedPeriod=[window(monday)])
+        stored = (await asking.post("Appointment", asked)).json()["id"]
+        answer = await asking.patch(
+            f"Appointment/{stored}",
+            [
+                {"op": "replace", "path": "/status", "value": "booked"},
+                {"op": "add", "path": "/slot", "value": [ref(f"Slot/{slot_id}")]},
+            ],
+        )
+        assert answer.status_code == 200, answer.text
+        kept = (await callers.software().get(f"Slot/{slot_id}")).json()
+        assert [answer.json()[name] for name in ("status", "start", "end")] == [
+            "booked",
+            kept["start"],
+            kept["end"],
+        ]
+        assert kept["status"] == "busy"
+
+
+async def test_56_what_every_guide_fills_in_is_taken_where_it_is_true(
+    callers: Callers, practice: Practice, monday: datetime
+) -> None:
+    """56: a patient's frontend says when it books (GP Connect, GAP) and how long the visit is (Cerner); what is not so is
+    the practice's to say."""
+    agenda = await practice.open_agenda(1, start=monday)
+    camille = await practice.new_patient()
+    caller = callers.patient(camille)
+    wanted = appointment("booked", slots=agenda.slots, patient=camille, start=monday, length=SLOT_LENGTH)
+    length = int(SLOT_LENGTH.total_seconds()) // 60
+    true = {"created": practice.clock.now().date().isoformat(), "minutesDuration": length}
+    for untrue in ({"created": "2026-11-01"}, {"created": "2026"}, {"minutesDuration": length + 5}):
+        refused = await caller.post("Appointment", {**wanted, **true, **untrue})
+        assert (refused.status_code, code(refused)) == (403, "element-not-yours"), refused.text
+    booked = await caller.post("Appointment", {**wanted, **true})
+    assert booked.status_code == 201, booked.text
+    assert {name: booked.json()[name] for name in true} == true

@@ -88,7 +88,7 @@ async def test_51_a_hold_ends_by_itself_and_is_told_once(
     assert await practice.kinds(one["id"]) == ["held", "hold-expired"]
 
 
-async def test_53_55_nobody_else_meanwhile(
+async def test_53_55_59_nobody_else_meanwhile(
     callers: Callers, practice: Practice, agenda: Agenda, camille: str
 ) -> None:
     """53, 55, 59: hold and book are refused to others: 409 naming the slot, or IHE's fatal `not-found`."""

@@ -11,7 +11,7 @@ from services.booking.tests.api.test_waiting import agenda_wish
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import appointment, parameters, ref, unique, utc
 from services.booking.tests.practice import Agenda, Practice
-from services.booking.tests.surgery import open_surgery
+from services.booking.tests.surgery import hear, open_surgery
 
 from creneau_booking.domain.appointment import CANCELLATION_REASONS
 from creneau_booking.storage.appointment_mapper import NOTE
@@ -163,3 +163,22 @@ async def test_f_sync_takes_its_period_as_one(callers: Callers, practice: Practi
     )
     told = {p["name"]: p.get("valueInteger") for p in answer.json()["parameter"]}
     assert (answer.status_code, told["deleted"]) == (200, 3), answer.text
+
+
+async def test_82_who_is_waited_for_by_a_number(callers: Callers, practice: Practice, camille: str) -> None:
+    """82: a professional whom only a national identifier names (a logical reference) is who has it."""
+    surgery, number = await open_surgery(practice, 0), {"system": "urn:numéro", "value": unique("n")}
+    person = {
+        "resourceType": "Practitioner",
+        "id": surgery.practitioner.partition("/")[2],
+        "meta": {"versionId": "1", "lastUpdated": "2026-11-01T08:00:00Z"},
+        "identifier": [number],
+    }
+    await hear(practice, person)
+    wish = appointment("waitlist", patient=camille)
+    wish["participant"].append({"actor": {"identifier": number}, "status": "needs-action"})
+    caller = callers.patient(camille)
+    joined = await caller.post("Appointment", wish)
+    assert joined.status_code == 201, joined.text
+    await practice.fill(surgery.agenda, 1)
+    assert (await read(caller, f"Appointment/{joined.json()['id']}"))["status"] == "pending"

@@ -313,7 +313,7 @@ class TestWaiting:
     async def test_who_reads_does_not_wait_for_all_who_write(self, practice: Practice) -> None:
         """As many transactions as there are connections, and none of them ends: reads are answered all the same, and
         the next who writes is told so."""
-        limits = {"database_pool_size": 4, "database_pool_reads": 1, "database_pool_wait_s": 0.05}
+        limits = {"database_pool_size": 4, "database_pool_reads": 1, "database_pool_wait_s": 1.0}
         async with service(practice, **limits) as (callers, app), AsyncExitStack() as writers:
             for _ in range(3):
                 await writers.enter_async_context(_held(app.fhir.service.database, write=True))

@@ -54,7 +54,7 @@ def place(agenda: Agenda, patient: str | None, index: int = 0, **more: Any) -> R
 
 
 class TestPlaces:
-    async def test_each_patient_has_an_appointment_until_it_is_full(
+    async def test_70_each_patient_has_an_appointment_until_it_is_full(
         self, callers: Callers, practice: Practice, group: Agenda
     ) -> None:
         """Free for others until the last place, then busy; nobody is shown who else comes."""

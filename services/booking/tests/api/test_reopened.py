@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from services.booking.tests.api.test_places import capacity, place
 from services.booking.tests.api.test_waiting import agenda_wish, join, read
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import parameters, schedule, slot, unique, utc
@@ -100,3 +101,42 @@ async def test_82_an_agenda_whose_professional_is_back(callers: Callers, practic
     assert (await read(callers, *wish))["status"] == "waitlist"
     await hear(practice, back)
     assert await is_first_in_line(callers, surgery.agenda, wish)
+
+
+async def test_82_70_more_places_are_theirs_who_wait(callers: Callers, practice: Practice) -> None:
+    """A full group whose agenda says that it has two places more: two are offered one, the third waits on."""
+    group = await practice.open_agenda(1, **capacity(2))
+    for _ in range(2):
+        who = await practice.new_patient()
+        taken = await callers.patient(who).post("Appointment", place(group, who))
+        assert taken.status_code == 201, taken.text
+    wishes = [await waiting_for(callers, practice, group.id) for _ in range(3)]
+    more = schedule(group.id, [group.practitioner, group.location], **capacity(4))
+    assert (await callers.software().put(f"Schedule/{group.id}", more)).status_code == 200
+    assert [(await read(callers, *wish))["status"] for wish in wishes] == ["pending", "pending", "waitlist"]
+    assert await practice.slot_statuses(group.slots) == ["busy"]
+
+
+async def test_83_a_feed_does_not_open_what_the_practice_has_closed(
+    callers: Callers, practice: Practice
+) -> None:
+    """Its software says `free` meanwhile, of old slots and of a new one; sent twice it changes nothing; taken back, all are
+    free."""
+    agenda, software = await practice.open_agenda(2), callers.software()
+    said = {"start": utc(agenda.at(0)), "end": utc(agenda.at(3)), "confirm": "true"}
+    for action in ("cancel", "reopen"):
+        answer = await software.post(f"Schedule/{agenda.id}/$close", parameters(**said, action=action))
+        assert answer.status_code == 200, answer.text
+        fed = [slot(unique("fed"), agenda.id, agenda.at(i), identifier=[{"system": "urn:s", "value": f"{agenda.id}{i}"}])
+               for i in range(4)]  # fmt: skip
+        for one in fed:
+            del one["id"]
+        bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": s} for s in fed]}
+        for _ in range(2):
+            synced = await software.post(f"Schedule/{agenda.id}/$sync-slots", bundle)
+            assert synced.status_code == 200, synced.text
+        counts = {p["name"]: p.get("valueInteger") for p in synced.json()["parameter"]}
+        assert (counts["unchanged"], counts["updated"]) == (4, 0)
+        found = await software.get("Slot", schedule=f"Schedule/{agenda.id}", _sort="start")
+        statuses = [e["resource"]["status"] for e in found.json()["entry"]]
+        assert statuses == (["busy-unavailable"] * 3 + ["free"] if action == "cancel" else ["free"] * 4)

@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
-from services.booking.tests.api.test_series import first_of, open_weeks, resources, weekly
+from services.booking.tests.api.test_series import first_of, open_weeks, resources, said, weekly
 from services.booking.tests.client import code
 from services.booking.tests.conftest import Callers
 from services.booking.tests.factories import parameters, utc
 from services.booking.tests.practice import Practice
 
-from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, SERIES_SCOPE
+from creneau_booking.storage.series_mapper import RECURRENCE_ID, RECURRENCE_TEMPLATE, SERIES_SCOPE
 
 
 async def last_told(practice: Practice, id_: str) -> tuple[str, Any]:
@@ -115,3 +115,46 @@ async def test_81_a_month_without_the_day_is_named(callers: Callers, practice: P
     )
     assert without.status_code == 201, without.text
     assert [one["start"] for one in resources(without)] == ["2027-01-30T09:00:00Z", "2027-03-30T08:00:00Z"]
+
+
+@pytest.mark.parametrize("way", ["post", "transaction", "asked for"])
+async def test_81_what_recurs_is_never_booked_by_its_first_alone(
+    callers: Callers, practice: Practice, way: str
+) -> None:
+    """A plain create books all of it, too, and so does `$book` of a request that recurs; one that cannot be had: none."""
+    agenda, camille, software = (
+        await open_weeks(practice, count=3),
+        await practice.new_patient(),
+        callers.software(),
+    )
+
+    async def book() -> int:
+        wanted = first_of(agenda, camille, template=weekly(3))
+        if way == "transaction":
+            entry = {"request": {"method": "POST", "url": "Appointment"}, "resource": wanted}
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+            return (await callers.patient(camille).post("", bundle)).status_code
+        if way == "post":
+            return (await callers.patient(camille).post("Appointment", wanted)).status_code
+        asked = await software.post("Appointment", {**wanted, "status": "proposed"})
+        answer = await software.post(f"Appointment/{asked.json()['id']}/$book", parameters())
+        assert answer.status_code != 201 or resources(answer)[0]["id"] == asked.json()["id"]
+        return answer.status_code
+
+    weeks = agenda.slots[::2]
+    other = await practice.new_patient()
+    rival = await callers.patient(other).post("Appointment", first_of(agenda, other, week=2))
+    assert await book() == 409
+    assert await practice.slot_statuses(weeks) == ["free", "free", "busy"]
+    await software.delete(f"Appointment/{rival.json()['id']}")
+    assert await book() in (200, 201)
+    assert await practice.slot_statuses(weeks) == ["busy"] * 3
+    found = await callers.patient(camille).get("Appointment", status="booked", _sort="date")
+    numbers = [said(one, RECURRENCE_ID) for one in resources(found)]
+    assert numbers == [1, 2, 3]
+    ids = [one["id"] for one in resources(found)]
+    traced = await practice.database.pool.fetchval(
+        "SELECT count(DISTINCT resource_id) FROM audit WHERE resource_id = ANY($1) AND action IN ('C', 'U')",
+        ids,
+    )
+    assert traced == 3

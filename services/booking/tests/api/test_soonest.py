@@ -344,30 +344,34 @@ async def test_however_they_are_looked_for(
     offers = [
         await quarter.open(*(monday + timedelta(hours=h) for h in starts), person=person) for starts in hours
     ]
-    other = await quarter.open(monday + 2 * DAY)
+    await quarter.open(monday + 2 * DAY)  # who speaks no language that is asked for
+    # Of two kinds at one time, in front of another agenda.
+    await quarter.practice.fill(offers[1].ids["Schedule"], 1, monday + 2 * DAY, serviceType=[VIDEO])
     for near in (quarter.near, quarter.near.replace("|20|", "|500|")):
-        for since, times in ((None, None), (24, None), (25, None), (25, "morning"), (49, None), (51, None)):
+        for since, times in ((0, None), (24, None), (25, None), (25, "morning"), (49, None), (51, None)):
             query = {"near": near, "language": language, "_count": "2"}
-            if since is not None:
-                query["after"] = utc(monday + timedelta(hours=since))
-            if times:
-                query["times"] = times
-            expected = []
-            for offer, starts in zip(offers, hours, strict=True):
-                fitting = [
-                    (h, slot_)
-                    for h, slot_ in zip(starts, offer.slots, strict=True)
-                    if h >= (since or 0) and not (times and h == 27)
-                ]
-                expected += [(*fitting[0], offer)] if fitting else []
-            expected.sort(key=lambda one: one[0])
+            query |= {"after": utc(monday + timedelta(hours=since))} if since else {}
+            query |= {"times": times} if times else {}
+            expected = [
+                (min(fitting), offer.ref("Schedule"))
+                for offer, starts in zip(offers, hours, strict=True)
+                if (fitting := [h for h in starts if h >= since and not (times and h == 27)])
+            ]
             bundle = await asked(callers.nobody(), **query)
-            found = slots_of(bundle)
+            found = agendas_of(bundle, monday)
             while following := [link["url"] for link in bundle["link"] if link["relation"] == "next"]:
                 bundle = (await callers.nobody().get(following[0].partition("/fhir/")[2])).json()
-                found += slots_of(bundle)
-            assert found == [slot_ for _, slot_, _ in expected], query
-    assert other.slots[0] not in found
+                found += agendas_of(bundle, monday)
+            assert found == sorted(expected, key=lambda one: one[0]), query
+
+
+def agendas_of(bundle: Any, monday: datetime) -> list[tuple[int, str]]:
+    """Of each slot, in how many hours it begins, and whose it is."""
+    slots = [e["resource"] for e in bundle["entry"] if e["search"]["mode"] == "match"]
+    return [
+        ((datetime.fromisoformat(s["start"]) - monday) // timedelta(hours=1), s["schedule"]["reference"])
+        for s in slots
+    ]
 
 
 async def test_post_and_logical_references(callers: Callers, quarter: Quarter, monday: datetime) -> None:

@@ -1,5 +1,7 @@
 """What agendas say, and who comes and goes."""
 
+from __future__ import annotations
+
 from datetime import timedelta
 from typing import Any
 
@@ -105,8 +107,6 @@ class Agendas(Comparing):
     def close(self, agenda: str, block: int, again: bool) -> None:
         """A block of time is closed, and what is there cancelled; or it is opened again."""
         low, high = BLOCKS[block] - timedelta(hours=1), BLOCKS[block] + timedelta(hours=3)
-        if again and agenda != "regles":
-            return
         call: Resource = {
             "resourceType": "Parameters",
             "parameter": [
@@ -121,7 +121,8 @@ class Agendas(Comparing):
                 return False
             if again:
                 model.reopen(agenda, low, high)
-                model.restate(agenda, asked_by(self.variant))
+                if agenda == "regles":
+                    model.restate(agenda, asked_by(self.variant))
                 return True
             hit = model.close(agenda, low, high)
             if body is not None:
@@ -173,10 +174,11 @@ class Agendas(Comparing):
             await hear(self.town.practice, version(said, self.words))
 
         def then(model: Model, _: Any) -> bool:
-            if back:
-                model.come(who)
-            else:
-                model.gone = model.gone | {who}
+            closed = [agenda for agenda in model.agendas if not model.is_open(agenda)]
+            model.gone = model.gone - {who} if back else model.gone | {who}
+            for agenda in closed:
+                if model.is_open(agenda):
+                    model.free_again(agenda)
             return True
 
         self.do(f"the directory: {who} {'comes' if back else 'goes'}", speak(), then)

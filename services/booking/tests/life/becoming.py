@@ -1,5 +1,7 @@
 """What becomes of a visit: confirmed, moved, cancelled, answered, over."""
 
+from __future__ import annotations
+
 from datetime import timedelta
 from typing import Any
 
@@ -30,9 +32,13 @@ class Becoming(Comparing):
         caller, path = self.caller(visit.patient, by_patient), f"Appointment/{visit.id}"
         send = patch(caller, path, "booked") if how == "patch" else caller.post(f"{path}/{how}", parameters())
         by = "patient" if by_patient else "practice"
-        self.do(
-            f"{by} {how} {visit.id[-6:]}", send, lambda model, _: model.book(visit.id, by_patient=by_patient)
-        )
+
+        def then(model: Model, _: Any) -> bool:
+            if how == "$confirm":
+                return model.confirm(visit.id)
+            return model.book(visit.id, by_patient=by_patient)
+
+        self.do(f"{by} {how} {visit.id[-6:]}", send, then)
 
     @precondition(lambda self: self.order)
     @rule(which=picks, by_patient=sides, how=st.sampled_from(["$cancel", "patch"]))

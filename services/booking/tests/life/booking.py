@@ -1,5 +1,7 @@
 """Somebody takes a time, or several."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal

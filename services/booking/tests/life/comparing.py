@@ -1,5 +1,7 @@
 """What the machine does after each act: the answer and the database are compared with what the model says."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Sequence

@@ -48,6 +48,8 @@ class Slot:
     """the visits that the practice has put beside that one, in their order"""
     by_rule: bool = False
     """made by the agenda's rules, and written by nobody since"""
+    closed: bool = False
+    """blocked by a closure, and by no rule open again"""
 
     @property
     def key(self) -> Key:
@@ -78,6 +80,8 @@ class Visit:
     since: datetime = OPEN_END
     asked_about: set[int] = field(default_factory=set)
     """the slots that were offered to it"""
+    agreed: bool = False
+    """offered, and its practice has agreed beforehand"""
     replaces: str | None = None
     extended: int = 0
     brings: frozenset[str] = frozenset()

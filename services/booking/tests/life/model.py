@@ -143,13 +143,25 @@ class Model(Taking, Saying):
             return self.no("the practice holds it for them")
         if visit.keeps == "asked" and self.has_run_out(visit):
             return self.no("not in that state, or not theirs")
-        if by_patient and any(self.agendas[slot.agenda].confirms for slot in self.of(visit)):
+        confirms = any(self.agendas[slot.agenda].confirms for slot in self.of(visit))
+        if by_patient and confirms and not visit.agreed:
+            if visit.keeps != "offer":
+                visit.waits_for = None
             self._ask(visit)
-        else:
-            if not self._give_up_replaced(visit, by_patient=by_patient):
-                return self.no("what it replaces is not theirs to give up any more")
-            visit.status, visit.keeps, visit.until, visit.waits_for = "booked", None, OPEN_END, None
+            return True
+        if not self._give_up_replaced(visit, by_patient=by_patient):
+            return self.no("what it replaces is not theirs to give up any more")
+        visit.status, visit.keeps, visit.until = "booked", None, OPEN_END
+        visit.waits_for = None
         return True
+
+    def confirm(self, id_: str) -> bool:
+        """The practice agrees: to what is only offered, beforehand, and the person has still to say so."""
+        visit = self.visits[id_]
+        if visit.keeps == "offer" and any(self.agendas[slot.agenda].confirms for slot in self.of(visit)):
+            visit.agreed = True
+            return True
+        return self.book(id_, by_patient=False)
 
     def _give_up_replaced(self, visit: Visit, *, by_patient: bool) -> bool:
         """Whoever has what they waited for gives up what they had."""
@@ -177,11 +189,11 @@ class Model(Taking, Saying):
             return True
         if visit.status not in ("pending", "booked", "arrived"):
             return self.no("not in that state, or not theirs")
-        if self.is_from_line(visit) and not by_patient:
-            self.end(visit, "waitlist")
-            return True
         if by_patient and (visit.status == "arrived" or not self._may_change(visit)):
             return self.no("not in that state, or not theirs")
+        if not by_patient and self._is_of_the_line(visit):
+            self.end(visit, "waitlist")
+            return True
         self.end(visit)
         visit.waits_for = None
         return True
@@ -215,7 +227,8 @@ class Model(Taking, Saying):
             if confirms and (visit.status == "booked" or visit.keeps == "asked"):
                 self._ask(visit)
             elif not confirms and visit.keeps == "asked":
-                visit.status, visit.keeps, visit.until, visit.waits_for = "booked", None, OPEN_END, None
+                visit.waits_for = None
+                visit.status, visit.keeps, visit.until = "booked", None, OPEN_END
         return True
 
     def become(self, id_: str, status: str) -> bool:

@@ -14,25 +14,15 @@ from services.booking.tests.life.state import State
 class Saying(State):
     """The town whose agendas speak."""
 
-    def come(self, who: str) -> None:
-        """Somebody is there again: agendas that were closed without them are open."""
-        closed = [name for name in self.agendas if not self.is_open(name)]
-        self.gone = self.gone - {who}
-        self.offer_again([name for name in closed if self.is_open(name)])
-
-    def offer_again(self, agendas: Collection[str]) -> None:
-        """What is free in them is so for those who wait first."""
-        for slot in self.slots.values():
-            if slot.agenda in agendas and self.status(slot) == "free":
-                self.freed[slot.uid] = None
-
     def say(self, key: Key, said: str) -> bool:
         """The agenda's software says anew what it knows of a slot."""
         slot = self.at(key)
         if slot is None:
             self.add_slot(*key, said)
         else:
-            slot.said, slot.by_rule = said, False
+            # That somebody knows of what is taken here says nothing more.
+            echo = slot.by is not None and said in ("busy", "busy-tentative")
+            slot.said, slot.by_rule = slot.said if echo else said, False
             self.freed[slot.uid] = None
         self.synchronised[key[0]] = self.now
         return True
@@ -51,8 +41,15 @@ class Saying(State):
         """What is said is the whole truth of a window, but for what is taken here; what that comes to."""
         counts = dict.fromkeys(("created", "updated", "deleted", "unchanged", "conflicts"), 0)
         if not self.is_fresh(agenda):
-            self.offer_again([agenda])
+            self.free_again(agenda)
         self.synchronised[agenda] = self.now
+        closures = [(a, b) for a, b in self.closed.get(agenda, ()) if b > self.now]
+        closed = {
+            key
+            for key, status in said.items()
+            if status == "free" and any(key[1] < b and key[2] > a for a, b in closures)
+        }
+        said = {key: "busy-unavailable" if key in closed else status for key, status in said.items()}
         for slot in [
             s for s in self.slots.values() if s.agenda == agenda and window[0] <= s.start < window[1]
         ]:
@@ -76,7 +73,15 @@ class Saying(State):
                 self.freed[known.uid] = None
             elif not conflict:
                 counts["unchanged"] += 1
+        for key in closed:
+            under = self.at(key)
+            if under is not None and under.said == "busy-unavailable":
+                under.closed = True
         return counts
+
+    def free_again(self, agenda: str) -> None:
+        """The agenda is offered again: so is its free time."""
+        self.freed |= {slot.uid: None for slot in self.slots.values() if slot.agenda == agenda}
 
     def close(self, agenda: str, low: datetime, high: datetime) -> list[str]:
         """A time of the agenda is closed; the visits that are hit, in the order of time."""
@@ -86,7 +91,7 @@ class Saying(State):
             if slot.agenda != agenda or not (slot.start < high and slot.end > low):
                 continue
             if slot.said == "free":
-                slot.said = "busy-unavailable"
+                slot.said, slot.closed = "busy-unavailable", not slot.by_rule
             for id_ in [slot.by] if slot.by else slot.guests.values():
                 if self.visits[id_].status in ("booked", "pending") and slot.end > self.now:
                     hit.setdefault(id_, slot.start)
@@ -160,7 +165,8 @@ class Saying(State):
                 self.add_slot(agenda, start, end, by_rule=True)
 
     def reopen(self, agenda: str, low: datetime, high: datetime) -> None:
-        """It is closed no more in that time; what the rules ask for has to be said again."""
+        """It is closed no more in that time: what its software had pushed is free again; what the rules ask for has to be said
+        again."""
         left = []
         for start, end in self.closed.get(agenda, []):
             left += [(start, min(end, low))] if start < low else []
@@ -168,3 +174,11 @@ class Saying(State):
             if end <= low or start >= high:
                 left = [piece for piece in left if piece[0] < piece[1]]
         self.closed[agenda] = [piece for piece in left if piece[0] < piece[1]]
+        for slot in self.slots.values():
+            still = any(slot.start < high and slot.end > low for low, high in self.closed[agenda])
+            if slot.agenda != agenda or not slot.closed or still:
+                continue
+            slot.closed = False
+            if slot.said == "busy-unavailable" and slot.start > self.now:
+                slot.said = "free"
+                self.freed[slot.uid] = None

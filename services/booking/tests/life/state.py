@@ -125,10 +125,6 @@ class State:
         within = self.agendas[agenda].stale_after
         return within is None or self.now <= self.synchronised[agenda] + within
 
-    def is_from_line(self, visit: Visit) -> bool:
-        """Whether it is offered, or was accepted and waits for its practice: its place in line is theirs until it is booked."""
-        return visit.keeps == "offer" or (visit.keeps == "asked" and visit.waits_for is not None)
-
     def has_run_out(self, visit: Visit) -> bool:
         return visit.status == "pending" and visit.keeps is not None and visit.until <= self.now
 
@@ -164,13 +160,18 @@ class State:
         note = self._watch()
         self._leave(visit, self.of(visit))
         visit.status, visit.keeps, visit.until, visit.slots = status, None, OPEN_END, []
+        visit.agreed = False
         if status == "waitlist":
             visit.start = visit.end = None
         note()
 
     def expire(self, visit: Visit) -> None:
-        self.end(visit, "waitlist" if self.is_from_line(visit) else "cancelled")
+        self.end(visit, "waitlist" if self._is_of_the_line(visit) else "cancelled")
         self.offer()
+
+    def _is_of_the_line(self, visit: Visit) -> bool:
+        """Whether it is offered to somebody who waits, or was, and its practice has not agreed yet."""
+        return visit.keeps == "offer" or (visit.keeps == "asked" and visit.waits_for is not None)
 
     # -- the line --------------------------------------------------------------------------------------------
 
@@ -214,6 +215,8 @@ class State:
         first.status, first.keeps, first.until = "pending", "offer", until
         first.slots, first.start, first.end = [slot.uid], slot.start, slot.end
         self._claim(first, slot)
+        if self.agendas[slot.agenda].capacity > 1:
+            self._offer(slot)  # there may be a place more
 
     def _suits(self, visit: Visit, slot: Slot) -> bool:
         return (

@@ -1,5 +1,7 @@
 """Series, and the waiting list."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from hypothesis import strategies as st

@@ -34,8 +34,8 @@ class DirectorySettings(ServiceSettings):
     )
     ror_headers_required: bool = Field(
         False,
-        description="whether searches of the directory take a token and the ROR's four headers (Ror-Profil-Utilisateur-…,"
-        " Ror-Role-Metier-…), as the national ROR demands; otherwise the directory is open",
+        description="whether searches and reads of the directory take a token and the ROR's four headers"
+        " (Ror-Profil-Utilisateur-…, Ror-Role-Metier-…), as the national ROR demands; otherwise the directory is open",
     )
     export_file_resources: int = Field(
         10_000, ge=1, le=100_000, description="resources in one file of an $export, at most"

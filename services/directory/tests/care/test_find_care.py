@@ -278,6 +278,13 @@ async def suggested(care: Care, text: str) -> dict[str, list[str]]:
     return found
 
 
+async def test_what_is_understood_is_not_all_suggested(care: Care) -> None:
+    """Coarse words and mere parts of the body are understood; nobody has them put into their mouth."""
+    for text in ("cou", "pis", "zi", "gos"):
+        found = await suggested(care, text)
+        assert not {"couilles", "pisser", "zizi", "gosse"} & set(found.get("motive", ())), found
+
+
 async def test_suggestions_come_in_groups(care: Care) -> None:
     assert "Dermatologue" in (await suggested(care, "derm"))["speciality"]
     assert "mal au dos" in (await suggested(care, "mal au d"))["motive"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jinja2 import Environment
@@ -37,7 +38,7 @@ class Site:
     entrance: GatewayHeaders
     finding: Finding
     reports: Reports
-    wordings: dict[Language, Wording]
+    wordings: Mapping[Language, Wording]
     templates: Environment
     assets: Assets
     collector: Collector

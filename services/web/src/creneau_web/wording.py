@@ -9,7 +9,7 @@ import gettext
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from io import BytesIO
 from string import Formatter
@@ -132,8 +132,9 @@ def _day(day: date, tag: str, year: bool) -> str:
     return _FIRST.sub("1er ", text, count=1) if tag == "fr" and day.day == 1 else text
 
 
-def read_catalogues() -> dict[Language, Wording]:
-    """The three languages, from the package's own files."""
+@cache
+def read_catalogues() -> Mapping[Language, Wording]:
+    """The three languages, from the package's own files; read once."""
     folder = files("creneau_web").joinpath("locale")
     found: dict[Language, Wording] = {}
     for language in LANGUAGES:

@@ -35,11 +35,16 @@ def month_of(connection: Connection, table: str, first: datetime, last: datetime
     """Where the rows from `first` to `last` (inclusive) stand: the month's partition if they are all of one that is not
     over, or `table`. Over all months a statement is planned and locked for each of them; of one that is there at `now`,
     that is known when a connection opens, and never taken away."""
-    month = first.astimezone(UTC).strftime("%Y_%m")
-    if month != last.astimezone(UTC).strftime("%Y_%m") or month < now.astimezone(UTC).strftime("%Y_%m"):
+    year, month = _month(first)
+    if (year, month) != _month(last) or (year, month) < _month(now):
         return table
-    name = f"{table}_{month}"
+    name = f"{table}_{year:04d}_{month:02d}"
     return name if name in getattr(connection, "partitions", ()) else table
+
+
+def _month(moment: datetime) -> tuple[int, int]:
+    there = moment.astimezone(UTC)
+    return there.year, there.month
 
 
 async def make_months(connection: Connection, table: str, now: datetime, ahead: int) -> int:

@@ -221,7 +221,9 @@ class Database:
     async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy:
         """A connection; Unavailable (`throttled`) when all are in use for longer than may be waited."""
         try:
-            return await self.pool.acquire(timeout=self._wait_s)
+            # Not with its own timeout, for which it starts a task each time.
+            async with asyncio.timeout(self._wait_s):
+                return await self.pool.acquire()
         except TimeoutError:
             if self.pool.get_size() < self._size:
                 raise  # it is the server that keeps us waiting
@@ -230,11 +232,14 @@ class Database:
     @asynccontextmanager
     async def _turn_to_write(self) -> AsyncIterator[None]:
         """One of the places for transactions: however many wait for one, reads find a connection."""
-        try:
-            async with asyncio.timeout(self._wait_s):
-                await self._writers.acquire()
-        except TimeoutError:
-            raise self._starved() from None
+        if self._writers.locked():
+            try:
+                async with asyncio.timeout(self._wait_s):
+                    await self._writers.acquire()
+            except TimeoutError:
+                raise self._starved() from None
+        else:
+            await self._writers.acquire()  # at once
         try:
             yield
         finally:

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 from creneau_booking.domain.changes import is_moved
 from creneau_booking.domain.refusals import ScopeUnfit
-from creneau_booking.domain.status import claims
+from creneau_booking.domain.status import SLOT_STATUS_OF, claims
 from creneau_booking.handlers.appointments import AppointmentHandlers
-from creneau_booking.handlers.series import Series
+from creneau_booking.handlers.series import Series, Wanted
+from creneau_booking.storage.agenda import period_of
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.choreography import appointment_moved_by_itself, is_on_its_way, onto
-from creneau_booking.storage.series_mapper import scope_of
+from creneau_booking.storage.series_mapper import RECURRENCE_TEMPLATE, scope_of, template_of, without_series
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import loads
-from creneau_shared.fhir.rest.exchange import http_date
+from creneau_shared.fhir.rest.exchange import http_date, json_object
 from creneau_shared.fhir.storage.store import HistoryQuery, Resource, Stored, WriteContext
 
 
@@ -57,11 +58,29 @@ class AppointmentStore:
     async def create(
         self, connection: Connection, context: WriteContext, resource: Resource, id_: str | None = None
     ) -> Stored:
+        template = template_of(resource)
+        if template is not None and resource["status"] == "booked":
+            return await self._create_series(connection, context, resource, template, id_)
         if _is_hold(context, resource):
             stored, until = await self._handlers.holding.begin(connection, context, resource, id_)
             context.answer["Expires"] = http_date(until)
             return stored
         return self._until(context, await self._handlers.create(connection, context, resource, id_))
+
+    async def _create_series(
+        self,
+        connection: Connection,
+        context: WriteContext,
+        resource: Resource,
+        template: Resource,
+        id_: str | None,
+    ) -> Stored:
+        """What recurs is booked as often as it says, or not at all: the first of them, the others beside it."""
+        first = Wanted(without_series(resource), f"Appointment.extension.where(url='{RECURRENCE_TEMPLATE}')")
+        wanted = await self._series.expand(connection, context, first, template)
+        taken = await self._series.take(connection, context, wanted, template, first_id=id_)
+        context.besides.extend(taken.stored[1:])
+        return self._until(context, taken.stored[0])
 
     def _until(self, context: WriteContext, stored: Stored) -> Stored:
         """What waits for its practice is answered with until when."""
@@ -90,6 +109,23 @@ class AppointmentStore:
             context.answer["Expires"] = http_date(until)
             return stored
         return self._until(context, await self._handlers.change(connection, context, current, resource))
+
+    async def completed(self, connection: Connection, patched: Resource) -> Resource:
+        """A request that is given its slots by a patch (Oracle: status and slot together) is when they are."""
+        slots, status = patched.get("slot"), patched.get("status")
+        if (
+            "start" in patched
+            or "end" in patched
+            or not isinstance(slots, list)
+            or status not in SLOT_STATUS_OF
+        ):
+            return patched
+        named = [str(json_object(slot).get("reference", "")).rpartition("/")[2] for slot in slots]
+        period = await period_of(connection, named)
+        if period is None:
+            return patched
+        start, end = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in period)
+        return {**patched, "start": start, "end": end}
 
     async def rebased(
         self, connection: Connection, current: Stored, version: int, resource: Resource | None

@@ -141,7 +141,8 @@ class Appointment:
 
     @property
     def patients(self) -> tuple[str, ...]:
-        return tuple(p.reference for p in self.participants if p.reference and p.type == "Patient")
+        # A list, and no property within it: it is asked for many times of each.
+        return tuple([r for p in self.participants if (r := p.reference) and r.startswith("Patient/")])
 
     @property
     def is_offer(self) -> bool:

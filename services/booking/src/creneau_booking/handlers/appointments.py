@@ -43,6 +43,7 @@ from creneau_booking.storage.appointment_mapper import said as said_over
 from creneau_booking.storage.appointment_mapper import with_reason_in_code, without_ours
 from creneau_booking.storage.appointments import AppointmentRepository, Whose
 from creneau_booking.storage.holds import Hold, forget_hold, hold_of
+from creneau_booking.storage.named_actors import with_known_actors
 from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
@@ -107,6 +108,8 @@ class AppointmentHandlers:
         `place`: in a series that is taken as a whole.
         """
         understood = await self._understood(connection, context, resource)
+        if understood["status"] == "waitlist":
+            understood = await with_known_actors(connection, understood)
         resource, wanted = self._repository.new(understood, id_ or own_id)
         wanted = place.of(wanted)
         after, whose = await self._begin(connection, context, resource, wanted)

@@ -26,6 +26,7 @@ from creneau_booking.storage.availability.actors import resolve
 from creneau_booking.storage.holds import Hold, holds_all
 from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.related import relatives_of, with_an_agenda
+from creneau_booking.storage.true_words import without_true_words
 from creneau_booking.storage.waiting import agendas_named
 from creneau_booking.storage.wishes import wish_of, without_wishes
 from creneau_shared.database.pool import Connection
@@ -67,8 +68,9 @@ class OwnWord:
         if context.patient_ids is None:
             await self._require_actors(connection, context, wanted, None, said)
             return
+        told = without_true_words(said, wanted, context.now)
         asks = wanted.status in ("waitlist", "proposed")
-        patient_elements.require_sayable(without_wishes(said) if asks else said)
+        patient_elements.require_sayable(without_wishes(told) if asks else told)
         patient = participants.require_one_own_patient(wanted, context.patient_ids)
         await self._count(connection, context, patient, kind, wanted)
 

@@ -143,9 +143,11 @@ class Series:
         hold: bool = False,
         replaces: str | None = None,
         first_id: str | None = None,
+        asked: Stored | None = None,
     ) -> Taken:
         """Book all of these appointments, or hold them; refused, naming the one, when one of them cannot be had. The first
-        has the id `first_id` (one of ours), where it `replaces` one (id) that was cancelled for it.
+        has the id `first_id` (one of ours), where it `replaces` one (id) that was cancelled for it; or it is the stored request
+        `asked`, locked.
         """
         most = self._limits.most(by_patient=context.patient_ids is not None)
         if len(wanted) > most:
@@ -153,15 +155,23 @@ class Series:
         planned = await self._planned(connection, context, wanted)
         await self._lock(connection, context, [one.facts for one in planned])
         series, taken, until = new_id(), list[Stored](), None
-        ids = [first_id or new_id(), *(new_id() for _ in planned[1:])]
-        told = [t for one, id_ in zip(planned, ids, strict=True) for t in one.told(id_, 0)]
+        own = asked.id if asked is not None else first_id or new_id()
+        ids = [own, *(new_id() for _ in planned[1:])]
+        sequences = [asked.version if asked is not None else 0, *(0 for _ in planned[1:])]
+        told = [t for one, id_, n in zip(planned, ids, sequences, strict=True) for t in one.told(id_, n)]
         for one, own_id in zip(planned, ids, strict=True):
             place = InSeries(
                 Occurrence(series, one.number, taken[0].id if taken else None, None if taken else template),
                 tuple(stored.id for stored in taken),
             )
             with _naming(one, len(planned)), told_together(series, told):
-                if hold:
+                if asked is not None and not taken:
+                    assert place.occurrence is not None
+                    resource = mapper.with_occurrence(one.resource, place.occurrence)
+                    stored = await self._handlers.change(
+                        connection, context, asked, resource, Manner(book=True)
+                    )
+                elif hold:
                     stored, until = await self._handlers.holding.begin(
                         connection, context, one.resource, place=place
                     )

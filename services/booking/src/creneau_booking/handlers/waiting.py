@@ -154,9 +154,11 @@ class WaitingList:
             if until is None:
                 return
             for id_ in slot.line:
+                tried.append(id_)
                 if await self._offer_to(connection, freed, slot, id_, until):
-                    return
-            tried += slot.line
+                    if not slot.shared:
+                        return
+                    break  # there may be a place more, for the next
         log.warning("nobody in line takes a slot", slot=slot.id if slot else None, tried=len(tried))
 
     async def _offer_to(

@@ -11,7 +11,7 @@ from datetime import datetime
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.transitions import BOOKABLE
 from creneau_booking.handlers.manner import Manner
-from creneau_booking.handlers.series import Taken
+from creneau_booking.handlers.series import Taken, Wanted
 from creneau_booking.operations.booking import (
     Desk,
     Session,
@@ -23,6 +23,7 @@ from creneau_booking.operations.booking import (
 from creneau_booking.operations.definitions import operation_definition, parameter
 from creneau_booking.operations.references import id_of
 from creneau_booking.operations.series import (
+    BY_TEMPLATE,
     answer_with_series,
     scope_in,
     sent_series,
@@ -41,6 +42,7 @@ from creneau_booking.operations.subject import (
 )
 from creneau_booking.storage.agenda import slots_between
 from creneau_booking.storage.appointment_mapper import said
+from creneau_booking.storage.series_mapper import template_of, without_series
 from creneau_shared.errors import BadRequest, Conflict, Unprocessable
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer
@@ -118,6 +120,8 @@ class BookOperation:
             resource = checked({**_commented(resource, given), "status": "booked"})
             booked = await self._desk.series.confirm(session.connection, session.context, existing, resource)
             return await answer_with_series(session, Taken(tuple(booked)), created=False)
+        if existing is not None and self._begins_series(existing, subject):
+            return await self._book_asked_series(session, existing, patients, given)
         if existing is not None:
             stored = await self._book_existing(session, existing, subject.resource, patients, given, replaced)
         else:
@@ -136,6 +140,28 @@ class BookOperation:
         if facts.occurrence is None or facts.status != "pending" or subject.resource is not None:
             return False
         return scope_in(given) != "this"
+
+    def _begins_series(self, existing: Stored, subject: Subject) -> bool:
+        """Whether what is asked for recurs, and none of it is taken yet."""
+        resource = self._desk.repository.resource(existing)
+        asked = resource["status"] in ("proposed", "waitlist") and subject.resource is None
+        return asked and template_of(resource) is not None
+
+    async def _book_asked_series(
+        self, session: Session, asked: Stored, patients: list[Resource], given: OperationInput
+    ) -> Answer:
+        """All of a series that was asked for by its first appointment."""
+        repository, series = self._desk.repository, self._desk.series
+        resource = _commented(with_patients(repository.resource(asked), patients), given)
+        template = template_of(resource)
+        assert template is not None
+        resource = checked({**without_series(resource), "status": "booked"})
+        require_a_patient(resource)
+        session.require_own(resource)
+        first = Wanted(said(repository.facts(resource).booked(), resource), BY_TEMPLATE)
+        wanted = await series.expand(session.connection, session.context, first, template)
+        taken = await series.take(session.connection, session.context, wanted, template, asked=asked)
+        return await answer_with_series(session, taken, created=True)
 
     async def _existing(self, session: Session, subject: Subject) -> Stored | None:
         """The stored appointment that the call is about, locked; None for a proposal or a new resource.

@@ -25,6 +25,7 @@ from creneau_booking.operations.find_query import (
     named_in,
     series_of,
     slot_query,
+    times_of,
 )
 from creneau_booking.operations.find_together import Common, TogetherSearch, proposal_of, with_series
 from creneau_booking.operations.references import id_of
@@ -63,7 +64,7 @@ COUNT_DEFAULT = 20
 COUNT_MAX = 500
 REMARKS_MAX = 10
 """of how many who are named it is said why nothing is proposed"""
-TOTAL_MAX = 1000
+TOTAL_MAX = 5_000
 """slots are counted so far; of more, or where too much would have to be looked through, there is no total"""
 
 DEFINITION = operation_definition(
@@ -145,7 +146,7 @@ class FindOperation:
                 per_agenda_max=self._per_agenda_max,
                 besides=ignored,
             )
-            catalog = Catalog([SlotTable(consumer=consumer, besides=ignored), *others])
+            catalog = Catalog([SlotTable(consumer=consumer, besides=ignored, times=times_of(given)), *others])
             visits = await _elsewhere(connection, asked, ignored)
             if visits is not None or asked.needs_several():
                 page = await self._together(connection, asked, catalog, visits or [])

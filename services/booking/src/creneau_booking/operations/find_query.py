@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from creneau_booking.domain.joint import Series
 from creneau_booking.operations.references import id_of
+from creneau_booking.storage.local_times import LocalTimes
 from creneau_shared.errors import BadRequest, Unprocessable
 from creneau_shared.fhir.rest.parameters import OperationInput
 from creneau_shared.fhir.storage.store import Resource
@@ -49,6 +50,14 @@ OF_ADDRESS = (
 CODES = {"specialty": "specialty", "visit-type": "service-type", "service-type": "service-type"}
 SERVICE = "HealthcareService"
 PATIENTS = ("patient-reference", "patient")
+WEEKDAYS = {name: n for n, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), 1)}
+PARTS_OF_DAY = {
+    "MORN": (time(0), time(12)),
+    "NOON": (time(11), time(14)),
+    "AFT": (time(12), time(18)),
+    "EVE": (time(18), time(0)),
+}
+"""when (FHIR's event-timing, what stands behind a dot left aside) → the hours in which a visit begins"""
 OCCURRENCES_MAX = 12
 WEEKS_MAX = 8
 KINDS_OF_AGENDA = ("Practitioner", "PractitionerRole", "Patient", "Device", "HealthcareService", "Location")
@@ -162,6 +171,21 @@ def series_of(given: OperationInput) -> Series | None:
     number = _whole(count, "occurrence-count", 1, OCCURRENCES_MAX)
     every = _whole(1 if weeks in (None, "") else weeks, "occurrence-interval", 1, WEEKS_MAX)
     return Series(number, every) if number > 1 else None
+
+
+def times_of(given: OperationInput) -> LocalTimes | None:
+    """The preferred times of IHE's `timing`: days of the week, parts of the day, times of day."""
+    timing = given.first("timing")
+    repeat = timing.get("repeat") if isinstance(timing, dict) else None
+    if not isinstance(repeat, dict):
+        return None
+    weekdays = [WEEKDAYS[day] for day in repeat.get("dayOfWeek", ()) if day in WEEKDAYS]
+    parts = [str(code).partition(".")[0] for code in repeat.get("when", ())]
+    hours = [PARTS_OF_DAY[part] for part in parts if part in PARTS_OF_DAY]
+    for text in repeat.get("timeOfDay", ()):
+        begin = time.fromisoformat(str(text)).replace(second=0, microsecond=0)
+        hours.append((begin, (datetime.combine(date.min, begin) + timedelta(minutes=1)).time()))
+    return LocalTimes(weekdays, hours) if weekdays or hours else None
 
 
 def _whole(value: Any, name: str, least: int, most: int) -> int:

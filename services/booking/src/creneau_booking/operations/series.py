@@ -32,14 +32,14 @@ from creneau_shared.fhir.storage.store import Resource
 
 Prepare = Callable[[Subject], Awaitable[Resource]]
 """A subject as the resource that its operation takes"""
-_BY_TEMPLATE = f"Appointment.extension.where(url='{RECURRENCE_TEMPLATE}')"
+BY_TEMPLATE = f"Appointment.extension.where(url='{RECURRENCE_TEMPLATE}')"
 
 
 def sent_series(given: OperationInput) -> list[tuple[Subject, str]] | None:
     """The appointments of a series that a call sends, each with where it stands; None: it sends one by itself."""
     sent = list(_sent(given))
     if len(sent) == 1 and sent[0][0].resource is not None and template_of(sent[0][0].resource) is not None:
-        return [(sent[0][0], _BY_TEMPLATE)]
+        return [(sent[0][0], BY_TEMPLATE)]
     if any(_is_bundle(value) for value in given.all(*RESOURCE_NAMES)):
         if not sent:
             raise BadRequest(
@@ -97,7 +97,7 @@ async def take_series(
     """Book or hold a series that was sent, and answer with all of it."""
     wanted, template = [], None
     for subject, where in sent:
-        if where == _BY_TEMPLATE and subject.resource is not None:
+        if where == BY_TEMPLATE and subject.resource is not None:
             template = template_of(subject.resource)
             subject = Subject(None, without_series(subject.resource), subject.wants_bundle)
         resource = await prepare(subject)

@@ -39,6 +39,17 @@ async def slots_between(connection: Connection, schedule: str, start: datetime, 
     return [row["id"] for row in rows]
 
 
+async def period_of(connection: Connection, slots: Sequence[str]) -> tuple[datetime, datetime] | None:
+    """From the start of the first of these slots (ids) to the end of the last; None when one of them is not there."""
+    row = await connection.fetchrow(
+        'SELECT count(*) AS found, min(start) AS start, max("end") AS until FROM slot WHERE id = ANY($1::uuid[])',
+        [slot_key(id_) for id_ in slots],
+    )
+    if row is None or not slots or row["found"] != len(set(slots)):
+        return None
+    return row["start"], row["until"]
+
+
 async def schedules_of(connection: Connection, slots: Sequence[str]) -> tuple[str, ...]:
     """The agendas of these slots, as references, in a stable order."""
     if not slots:

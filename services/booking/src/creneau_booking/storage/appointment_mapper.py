@@ -177,7 +177,10 @@ def _participants(appointment: Appointment) -> list[Resource]:
 
 
 def _extension(appointment: Resource, url: str, value: str) -> Any:
-    return next((e.get(value) for e in appointment.get("extension", ()) if e.get("url") == url), None)
+    for extension in appointment.get("extension", ()):
+        if extension.get("url") == url:
+            return extension.get(value)
+    return None
 
 
 def _counter(appointment: Resource) -> CounterProposal | None:
@@ -242,8 +245,7 @@ def _replaced(appointment: Resource) -> str | None:
 
 def _appointment_of(appointment: Resource, url: str) -> str | None:
     """The id of the Appointment that an extension refers to."""
-    named: Resource = next((e for e in appointment.get("extension", ()) if e.get("url") == url), {})
-    reference = str(named.get("valueReference", {}).get("reference", ""))
+    reference = str((_extension(appointment, url, "valueReference") or {}).get("reference", ""))
     return reference.removeprefix("Appointment/") if reference.startswith("Appointment/") else None
 
 
@@ -276,7 +278,7 @@ def _codes(concept: Resource) -> list[str]:
 
 def fhir_instant(moment: datetime) -> str:
     """An instant as we write it: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def _instant(text: str | None) -> datetime | None:

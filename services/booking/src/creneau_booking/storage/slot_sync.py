@@ -64,6 +64,14 @@ SELECT id, true AS there, 0 AS version, NULL::timestamptz AS last_updated FROM s
 UNION ALL (SELECT DISTINCT ON (id) id, false, version, last_updated FROM slot_history WHERE id = ANY($1::uuid[])
   ORDER BY id, version DESC)
 """
+_CLOSURES = """
+SELECT lower(period) AS start, upper(period) AS until FROM agenda_closure WHERE schedule_key = $1 AND upper(period) > $2
+"""
+_KEEP_CLOSED = """
+INSERT INTO agenda_closed_slot (schedule_key, start, id)
+SELECT schedule_key, start, id FROM slot WHERE schedule_key = $1 AND start = ANY($2) AND said = 'busy-unavailable'
+ON CONFLICT DO NOTHING
+"""
 _REMOVE = f"""
 WITH gone AS (
   DELETE FROM slot USING unnest($2::timestamptz[], $3::uuid[]) AS place (start, id)
@@ -128,6 +136,7 @@ async def synchronise(
     """Bring the slots of the agenda (id, key) to what is sent, and say what that was. SlotSentTwice, SlotMadeMeanwhile
     (an id that another agenda's slot has), AgendaWrittenMeanwhile."""
     _require_distinct(sent)
+    sent, closed = await _under_closures(connection, agenda, sent, context.now)
     said = [_sent(one) for one in sent]
     for _ in range(COMPARED_AGAIN_MAX):
         rows = await _known(connection, agenda, sent, said, window)
@@ -142,7 +151,26 @@ async def synchronise(
         starts, ids = [row["start"] for row in gone], [row["id"] for row in gone]
         await connection.execute(_REMOVE, agenda, starts, ids, context.now)
     await _write(connection, context, agenda, sent, rows, found)
+    if closed:
+        await connection.execute(_KEEP_CLOSED, agenda, closed)
     return found
+
+
+async def _under_closures(
+    connection: Connection, agenda: int, sent: Sequence[SlotSent], now: datetime
+) -> tuple[Sequence[SlotSent], list[datetime]]:
+    """What is sent as it is to stand: what the practice has closed (`Schedule/$close`) is not opened by a feed that knows
+    nothing of it, but free again once the closure is taken back. With the starts of those slots."""
+    closures = await connection.fetch(_CLOSURES, agenda, now)
+    if not closures:
+        return sent, []
+    under, starts = list(sent), []
+    for index, one in enumerate(sent):
+        row = one.row
+        if row.status == "free" and any(c["start"] < row.end and row.start < c["until"] for c in closures):
+            under[index] = replace(one, row=replace(row, status="busy-unavailable"))
+            starts.append(row.start)
+    return under, starts
 
 
 def _require_distinct(sent: Sequence[SlotSent]) -> None:

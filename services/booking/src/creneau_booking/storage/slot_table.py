@@ -15,6 +15,7 @@ from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.availability import agenda_walk
 from creneau_booking.storage.availability.rule import JUDGED, agenda_of, is_free, is_open, takes_age
 from creneau_booking.storage.candidates import Consumer
+from creneau_booking.storage.local_times import LocalTimes
 from creneau_booking.storage.slot_rows import KEY_SQL, content_sql, slot_key
 from creneau_booking.storage.tables import SLOT_STATUSES
 from creneau_booking.storage.unshown import real_slot
@@ -56,6 +57,7 @@ class SlotTable:
 
     `consumer`: for whom `bookable` is judged; without one it is judged for anybody. `besides`: an appointment (id) that
     is to be moved, so that its slots and its people count as free. `rehearsal`: those of the rehearsal's agenda are shown.
+    `times`: what is free counts on these days and at these hours alone.
     """
 
     resource_type = "Slot"
@@ -68,11 +70,13 @@ class SlotTable:
         consumer: Consumer | None = None,
         besides: str | None = None,
         rehearsal: bool = False,
+        times: LocalTimes | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._consumer = consumer
         self._besides = besides
         self._rehearsal = rehearsal
+        self._times = times
 
     @property
     def _now(self) -> datetime:
@@ -104,7 +108,11 @@ class SlotTable:
     ) -> Steps | None:
         """Free slots in the order of time are found agenda by agenda."""
         joined = _KindJoined(
-            self._clock, consumer=self._consumer, besides=self._besides, rehearsal=self._rehearsal
+            self._clock,
+            consumer=self._consumer,
+            besides=self._besides,
+            rehearsal=self._rehearsal,
+            times=self._times,
         )
         tables = agenda_walk.Tables(_KindTable(self._clock, rehearsal=self._rehearsal), joined)
         return await agenda_walk.steps_of(connection, catalog, scope, request, tables)
@@ -260,7 +268,8 @@ class SlotTable:
             nobodys = f"ALL(ARRAY[{', '.join([f'{alias}.taken_by', *besides])}])"
             ways.append(f"{own} AND {JUDGED.format(slot=alias, besides=nobodys)} = 'free'")
         now = arguments.add(self._now, "timestamptz")
-        return is_free(alias, now, " OR ".join(f"({way})" for way in ways) if len(ways) > 1 else None)
+        free = is_free(alias, now, " OR ".join(f"({way})" for way in ways) if len(ways) > 1 else None)
+        return free if self._times is None else f"({free} AND {self._times.condition(alias, arguments)})"
 
     def _own(self, alias: str) -> str | None:
         """Condition: the consumer's own account holds the slot; None: it holds nothing."""

@@ -365,19 +365,19 @@ class SoonestSearch:
             if self._kinds is not None:
                 return
         instant, key, size, read = self._sought.start, 0, AT_AN_INSTANT_FIRST, 0
-        compared = ">="
+        compared, begun = ">=", 0
         while True:
             if not key:
                 next_one = await self._next_instant(compared, instant)
                 if next_one is None:
                     yield [], None
                     return
-                instant, compared = next_one["start"], ">"
-                many = next_one["slots"] > AT_AN_INSTANT_MAX
-            heads, looked_at = await self._at(instant, key, size if many else None)
-            read += looked_at
-            key = heads[-1].schedule if many and len(heads) >= size else 0
-            yield heads, (instant, key or NO_AGENDA)
+                instant, compared, begun = next_one["start"], ">", next_one["slots"]
+            many = begun > AT_AN_INSTANT_MAX
+            found = await self._at(instant, key, size if many else None)
+            read += size if many else begun
+            key = found[-1].schedule if many and len(found) >= size else 0
+            yield _earliest(found), (instant, key or NO_AGENDA)
             if read >= self._read_max:
                 self._cut = True
                 return
@@ -397,9 +397,9 @@ class SoonestSearch:
             *arguments.values,
         )
 
-    async def _at(self, instant: datetime, key: int, most: int | None) -> tuple[list[Head], int]:
-        """The agendas that fit and of which a slot that is free begins then, in the order of their keys, and how many slots
-        were looked at: all of them, or the first `most` of those after `key`."""
+    async def _at(self, instant: datetime, key: int, most: int | None) -> list[Head]:
+        """The agendas of whose kinds that fit a slot that is free begins then, in the order of their keys, one for each kind:
+        all of them, or the first `most` of those after `key`."""
         arguments = Arguments()
         at = arguments.add(instant, "timestamptz")
         if most is None:
@@ -420,7 +420,7 @@ class SoonestSearch:
             f" ORDER BY one.schedule_key{limit}",
             *arguments.values,
         )
-        return _earliest(map(_head, rows)), AT_AN_INSTANT_MAX if most is None else most
+        return [_head(row) for row in rows]
 
     def _candidates(self, key: int, arguments: Arguments) -> str:
         """SQL: the agendas after `key` and their kinds that may fit, in their order."""

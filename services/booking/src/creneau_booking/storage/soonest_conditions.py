@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 
 from creneau_booking.storage import slot_visibility
+from creneau_booking.storage.local_times import LocalTimes
 from creneau_booking.storage.unshown import real_slot
 from creneau_shared.fhir.search.request import NearValue
 from creneau_shared.fhir.search.sql import Arguments
@@ -48,19 +49,12 @@ class Conditions:
     def in_time(self, row: str, arguments: Arguments) -> str:
         """Condition on a slot, whose agenda is joined as `<row>_agenda`: it begins within the window, and at the hours and
         on the days that are sought."""
-        sought, local = self.sought, f"({row}.start AT TIME ZONE {row}_agenda.zone)"
+        sought = self.sought
         parts = [f"{row}.start > {arguments.add(self.now, 'timestamptz')}"]
         if sought.end is not None:
             parts.append(f"{row}.start < {arguments.add(sought.end, 'timestamptz')}")
-        if sought.times:
-            lows, highs = (arguments.add([pair[n] for pair in sought.times], "time[]") for n in (0, 1))
-            parts.append(
-                f"EXISTS (SELECT FROM unnest({lows}, {highs}) AS hours (low, high)"
-                f" WHERE {local}::time >= hours.low AND ({local}::time < hours.high OR hours.high = '00:00'))"
-            )
-        if sought.weekdays:
-            days = arguments.add(sought.weekdays, "integer[]")
-            parts.append(f"extract(isodow FROM {local})::integer = ANY({days})")
+        if sought.times or sought.weekdays:
+            parts.append(LocalTimes(sought.weekdays, sought.times).condition(row, arguments))
         return " AND ".join(parts)
 
     def fits(self, alias: str, arguments: Arguments, distance: str | None = None) -> str:

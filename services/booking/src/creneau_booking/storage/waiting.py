@@ -61,7 +61,7 @@ _SUITS = """
 _LINE = f"""
 WITH found AS MATERIALIZED (
   SELECT slot.start, slot."end", slot.id, coalesce(slot.name, slot.id::text) AS slot, slot_agenda.zone,
-    kind.terms AS kind_terms, kind.members, {OWN_KEYS} AS terms,
+    kind.terms AS kind_terms, kind.members, coalesce(kind.capacity, 1) > 1 AS shared, {OWN_KEYS} AS terms,
     schedule.terms AS schedule_terms,
     extract(hour FROM slot.start AT TIME ZONE slot_agenda.zone) AS hour
   FROM slot {agenda_of("slot")} JOIN slot_kind AS kind ON kind.key = slot.kind_key
@@ -89,7 +89,7 @@ WITH found AS MATERIALIZED (
       WHERE 'Location/' || location.id = ANY(places) AND latitude IS NOT NULL) AS at
   WHERE starts_with(t, 'specialty=')
 )
-SELECT fact.start, fact."end", fact.slot, fact.zone, fact.members,
+SELECT fact.start, fact."end", fact.slot, fact.zone, fact.members, fact.shared,
   ARRAY(SELECT appointment_id FROM (
     SELECT DISTINCT first.* FROM pair CROSS JOIN LATERAL (
       SELECT waiting.rank, waiting.since, waiting.appointment_id FROM waiting_key
@@ -146,6 +146,8 @@ class FreeSlot:
     said: Resource
     """what it says of the visit, as a Slot has it"""
     line: tuple[str, ...]
+    shared: bool = False
+    """whether it has several places"""
 
 
 async def line_for(
@@ -157,7 +159,8 @@ async def line_for(
     if row is None:
         return None
     said = json.loads("{" + row["members"] + "}")
-    return FreeSlot(row["slot"], row["start"], row["end"], row["zone"], said, tuple(row["line"]))
+    line = tuple(row["line"])
+    return FreeSlot(row["slot"], row["start"], row["end"], row["zone"], said, line, row["shared"])
 
 
 async def try_turn_for(connection: Connection, slot: UUID, start: datetime, patient: str) -> bool:

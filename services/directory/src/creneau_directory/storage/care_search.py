@@ -27,7 +27,8 @@ OTHERWISE_TRAINED = 0.85
 CODES_FIRST = 8
 """of the terms of a situation, among which its codes are: comparing with all of them takes three times as long"""
 SAMPLE_FROM = 250
-"""rows of some lots from which on these stand for all: of 8 of the 64 lots, 2,000 altogether"""
+"""rows of some lots from which on these stand for all: of 8 of the 64 lots, 2,000 altogether; of one of the 256, 64,000"""
+_SMALL_LOT = ("l:007",)
 _ONE_LOT = ("b:07",)
 _EIGHT_LOTS = tuple(f"b:{lot:02d}" for lot in range(7, 64, 8))
 
@@ -77,7 +78,8 @@ def _lots(criteria: Criteria) -> Sequence[tuple[str, ...]]:
     if criteria.within is not None:
         is_area = criteria.within.startswith(("d:", "r:"))
         return () if not criteria.large else (_ONE_LOT, _EIGHT_LOTS) if is_area else (_EIGHT_LOTS,)
-    return (_EIGHT_LOTS,) if criteria.names else (_ONE_LOT, _EIGHT_LOTS)
+    # Rows of before there were small lots are in none: there the next larger one is asked.
+    return (_EIGHT_LOTS,) if criteria.names else (_SMALL_LOT, _ONE_LOT, _EIGHT_LOTS)
 
 
 async def _find(

@@ -49,12 +49,14 @@ def told_of(bundle: Resource) -> Told:
         remarks=tuple(
             _text(issue)
             for issue in issues
-            if _code(issue).startswith("care-") and _code(issue) != "care-many"
+            if _code(issue).startswith("care-") and _code(issue) not in _UNTOLD
         ),
         named=any(kind == "name" for _, _, kind in read),
     )
 
 
+_UNTOLD = frozenset({"care-many", "care-when"})
+"""what the pages show otherwise: the free times of each say when"""
 _SILENT = frozenset({"skip", "title", "near", "nearme", "emergency", "name"})
 
 

@@ -29,6 +29,7 @@ from creneau_shared.fhir.rest.reading import ID, UUID, read_current, require_vis
 from creneau_shared.fhir.rest.service import FhirService
 from creneau_shared.fhir.search.index import index_resource
 from creneau_shared.fhir.storage.store import (
+    CompletesPatches,
     MovesByItself,
     Resource,
     ResourceStore,
@@ -146,6 +147,8 @@ async def patch(
     else:
         content_type, body = request.headers.get("content-type", ""), request.body
     patched = apply_patch(content_type, body, loads(current.content))
+    if isinstance(store, CompletesPatches):
+        patched = await store.completed(connection, patched)
     _check(service, patched, store)
     return await _replace(service, connection, request, store, access, current, patched)
 
@@ -192,7 +195,8 @@ async def _create(
     require_compartment(access, store, resource, request)
     context = write_context(request, access)
     stored = await store.create(connection, context, resource, request.given_id)
-    await service.audit(connection, request, "C", stored)
+    for one in (stored, *context.besides):
+        await service.audit(connection, request, "C", one)
     return written(service, stored, 201, context)
 
 

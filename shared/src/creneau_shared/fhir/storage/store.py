@@ -107,6 +107,15 @@ class MovesByItself(Protocol):
         ...
 
 
+@runtime_checkable
+class CompletesPatches(Protocol):
+    """A store of which a patch may leave out what follows from the rest."""
+
+    async def completed(self, connection: Connection, patched: Resource) -> Resource:
+        """The patched resource with what follows from it; it has not been checked yet."""
+        ...
+
+
 class ResourceStore(Protocol):
     """The storage of one resource type. Every method runs on the caller's connection and never commits."""
 

@@ -54,32 +54,27 @@ def difference(
 ) -> Difference:
     """How the slots that there are become those that the rules ask for. `left_out`: the times of slots that somebody has
     deleted by hand; `closed`: what the practice has closed, whatever the rules say."""
-    asked = {(slot.start, slot.end, slot.kind) for slot in expansion.wanted}
-    times = {(slot.start, slot.end) for slot in expansion.wanted}
+    asked = set(expansion.wanted)
+    times = {slot[:2] for slot in expansion.wanted}
     closures = merged(closed)
 
-    def ours(slot: There) -> bool:
-        return slot.generated and not overlaps(closures, slot.start, slot.end)
-
-    def movable(slot: There) -> bool:
-        return slot.taken_by is None and ours(slot)
-
+    ours = [slot.generated and not (closures and overlaps(closures, slot.start, slot.end)) for slot in there]
     blocks = merged(
         (slot.start, slot.end)
-        for slot in there
-        if not movable(slot)
+        for slot, is_ours in zip(there, ours, strict=True)
+        if not (is_ours and slot.taken_by is None)
         # What the agenda says of a slot that rules made follows from them, and says nothing of other slots.
-        and ((slot.start, slot.end) not in times or not (slot.said_free or ours(slot)))
+        and ((slot.start, slot.end) not in times or not (slot.said_free or is_ours))
     )
     vanish: list[There] = []
     reopened: list[There] = []
     withdrawn: list[There] = []
     met: set[tuple[int, int, Kind]] = set()
     settled = set(left_out)
-    for slot in there:
+    for slot, is_ours in zip(there, ours, strict=True):
         is_asked = slot.kind is not None and (slot.start, slot.end, slot.kind) in asked
-        if movable(slot):
-            if not is_asked or overlaps(blocks, slot.start, slot.end):
+        if is_ours and slot.taken_by is None:
+            if not is_asked or (blocks and overlaps(blocks, slot.start, slot.end)):
                 vanish.append(slot)
                 continue
         elif not is_asked:
@@ -89,14 +84,12 @@ def difference(
             continue
         if slot.kind is not None:
             met.add((slot.start, slot.end, slot.kind))
-        if not slot.said_free and ours(slot):
+        if not slot.said_free and is_ours:
             reopened.append(slot)
     appear = tuple(
         slot
         for slot in expansion.wanted
-        if (slot.start, slot.end, slot.kind) not in met
-        and (slot.start, slot.end) not in settled
-        and not overlaps(blocks, slot.start, slot.end)
+        if slot not in met and slot[:2] not in settled and not overlaps(blocks, slot.start, slot.end)
     )
     return Difference(
         appear,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from functools import cached_property
 from itertools import takewhile
+from operator import itemgetter
 
 from creneau_booking.domain.openings.clock import day_of, instant, seconds_of, wall_of, whole_day
 from creneau_booking.domain.openings.recurrence import first_day, occurrences
@@ -100,7 +101,7 @@ class _Expander:
                 ]
             if most is not None and len(found) > _TIMES_OVER * most:
                 break
-        wanted = list(self._apart(sorted(found, key=lambda slot: slot[:3])))
+        wanted = list(self._apart(sorted(found, key=itemgetter(0, 1, 2))))
         complete = most is None or len(wanted) <= most
         return Expansion(tuple(wanted[:most]), tuple(merged(open_time)), complete)
 
@@ -201,16 +202,26 @@ class _Expander:
         cutting = self._statement.cutting
         before, after = int(cutting.buffer_before.total_seconds()), int(cutting.buffer_after.total_seconds())
         grid, last = int(cutting.grid.total_seconds()), min(opened.end - after, self._until) - duration
-        start = self._aligned(opened.start + before, grid)
-        while start <= last:
-            if start >= self._since and not overlaps(closed, start - before, start + duration + after):
+        starts = self._starts(opened.start + before, last, before + duration + after, grid)
+        in_part = overlaps(closed, opened.start, max(opened.end, last + duration + after))
+        for start in starts:
+            if start >= self._since and not (
+                in_part and overlaps(closed, start - before, start + duration + after)
+            ):
                 yield start, start + duration
-            start = self._aligned(start + duration + after + before, grid)
+
+    def _starts(self, first: int, last: int, step: int, grid: int) -> Iterable[int]:
+        """From `first` to `last`, each a step after the one before, on the grid."""
+        return self._aligned_starts(first, last, step, grid) if grid else range(first, last + 1, step)
+
+    def _aligned_starts(self, first: int, last: int, step: int, grid: int) -> Iterator[int]:
+        start = self._aligned(first, grid)
+        while start <= last:
+            yield start
+            start = self._aligned(start + step, grid)
 
     def _aligned(self, start: int, grid: int) -> int:
         """The first moment from `start` on at which the clocks show a multiple of the grid (seconds)."""
-        if not grid:
-            return start
         shown = datetime.fromtimestamp(start, self._place.zone)
         since_midnight = shown.hour * 3600 + shown.minute * 60 + shown.second
         return start + -since_midnight % grid

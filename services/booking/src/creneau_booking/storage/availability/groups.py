@@ -15,6 +15,7 @@ from uuid import UUID
 
 from creneau_booking.domain.appointment import SlotFact
 from creneau_booking.domain.refusals import GroupFull, PlaceTaken
+from creneau_booking.storage.freed import note_agendas
 from creneau_booking.storage.places import GROUP, balance_sql, left_sql, status_sql
 from creneau_booking.storage.slot_rows import SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.pool import Connection
@@ -156,4 +157,7 @@ async def groups_of(connection: Connection, appointments: Sequence[str]) -> dict
 
 async def resize(connection: Connection, schedule: str, now: datetime) -> None:
     """An agenda (id) has said anew how many places its slots have: those of which some are taken follow."""
-    await connection.execute(_RESIZE, schedule, now)
+    changed = await connection.execute(_RESIZE, schedule, now)
+    if not changed.endswith(" 0"):
+        key = await connection.fetchval("SELECT key FROM schedule WHERE id = $1", schedule)
+        await note_agendas(connection, [key], now)

@@ -7,7 +7,7 @@ g:915:96 h:91:9            the cells of 0.05 and 0.5 degrees in which it lies
 n:payet                    names, of the person and of the place
 gender:female language:ar mode:VR sector:1 accessibility:wheelchair new-patient:true
 x:plain                    no speciality beside the profession
-b:07                       one of 64 lots, drawn once: a sample of what is everywhere
+b:07 l:007                 one of 64 lots and one of 256, drawn once: samples of what is everywhere
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FINE, COARSE = 0.05, 0.5
 """degrees of a cell"""
 FINE_KM_MAX = 12.0
 """radius up to which an area is told by fine cells"""
-LOTS = 64
+LOTS, SMALL_LOTS = 64, 256
 PLAIN = "x:plain"
 KM_PER_DEGREE = 111.195
 
@@ -127,6 +127,7 @@ def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situati
     if position is None and communes:
         position = places.communes[communes[0]].place.position
     traits = list(dict.fromkeys(_traits(found)))
+    drawn = crc32(role["id"].encode())
     own_names = _person_words(person or {}) or _name_words(_display(role.get("practitioner")))
     other_names = _place_words(found)
     terms = dict.fromkeys(
@@ -137,7 +138,8 @@ def situation_of(found: Around, words: Vocabulary, places: Gazetteer) -> Situati
             *(f"n:{name}" for name in (*own_names, *other_names)),
             *traits,
             *(() if any(code.partition(":")[0] in _EXPERTISE for code in codes) else (PLAIN,)),
-            f"b:{crc32(role['id'].encode()) % LOTS:02d}",
+            f"b:{drawn % LOTS:02d}",
+            f"l:{drawn % SMALL_LOTS:03d}",
         )
     )
     facets = [*_care_facets(codes), *(f"commune|{code}" for code in communes[:1])]

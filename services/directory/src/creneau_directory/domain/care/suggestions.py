@@ -19,6 +19,10 @@ ENDING_WORDS_MAX = 4
 """of the end of a text, that may be the beginning of one suggestion"""
 
 
+SUGGESTED_FROM = 0.5
+"""weight of a term that is suggested: one below it is understood, and too coarse or too little to be put into a mouth"""
+
+
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """One suggestion. `text`: the whole text once it is taken; `code`: a term of the index that it means, or a reference."""
@@ -92,7 +96,7 @@ def _beginnings() -> tuple[list[str], list[Term]]:
     """The cares and motives by how they, or any word of them, begin."""
     pairs = []
     for term in vocabulary().phrases.values():
-        if term.kind in ("care", "motive"):
+        if term.kind in ("care", "motive") and term.weight >= SUGGESTED_FROM:
             words = fold(term.text).split()
             starts = [at for at in range(len(words)) if at == 0 or words[at] not in SMALL]
             pairs += [(" ".join(words[at:]), term) for at in starts]

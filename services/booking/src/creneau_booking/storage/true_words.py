@@ -1,0 +1,37 @@
+"""What a patient says that is true whoever says it: nobody is given anything by it, and it need not be theirs to say.
+
+Frontends fill in what their guide asks of a booking (GP Connect, GAP: `created`; Cerner: `minutesDuration`). A time of making
+that is not now, or a length that is not the visit's, remains the practice's to state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from creneau_booking.domain.appointment import Appointment
+from creneau_shared.fhir.datatypes import parse_interval
+
+ABOUT_NOW = timedelta(days=1)
+"""by how much the clock of a device, or the zone of a date, may be beside ours"""
+
+
+def without_true_words(said: Mapping[str, Any], wanted: Appointment, now: datetime) -> dict[str, Any]:
+    """A new appointment as it is said, without when it is made and how long it takes where that is so."""
+    left = dict(said)
+    if _is_about_now(left.get("created"), now):
+        del left["created"]
+    if wanted.start is not None and wanted.end is not None:
+        minutes = (wanted.end - wanted.start) / timedelta(minutes=1)
+        if left.get("minutesDuration") == minutes:
+            del left["minutesDuration"]
+    return left
+
+
+def _is_about_now(created: Any, now: datetime) -> bool:
+    try:
+        low, high = parse_interval(str(created), UTC)
+    except ValueError:
+        return False
+    return high - low <= timedelta(days=1) and low - ABOUT_NOW <= now <= high + ABOUT_NOW

@@ -1,0 +1,20 @@
+"""The checklist of scheduling (specs/scheduling.md section 6, C to F: availability, holding, booking, change): each number has a
+test that bears it in its name."""
+
+from __future__ import annotations
+
+import re
+
+from deploy.local.folder import REPOSITORY
+
+NUMBERS = range(36, 86)
+FOLDERS = ("services/booking/tests", "tests/conformance", "tests/resilience", "tests/e2e")
+NAMED = re.compile(r"def test_((?:\d\d_)+)")
+
+
+def test_each_number_is_in_the_name_of_a_test() -> None:
+    files = (file for folder in FOLDERS for file in (REPOSITORY / folder).rglob("test_*.py"))
+    named = {
+        int(n) for file in files for found in NAMED.findall(file.read_text()) for n in found.split("_") if n
+    }
+    assert [number for number in NUMBERS if number not in named] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from services.booking.tests.life.facts import Visit
 from services.booking.tests.life.model import Model
 from services.booking.tests.life.world import (
     BLOCKS,
+    PARIS,
     VISIT,
     WIDTH,
 )
@@ -121,7 +123,7 @@ class Together(Comparing):
                 members.reverse()
             for one in members:
                 assert one.start is not None
-                start = one.start + (moment - before)
+                start = moment if one.id == visit.id else _by_the_clock(one.start, before, moment)
                 if not model.move(one.id, [("cabinet", start, start + VISIT)], by_patient=by_patient):
                     return False
             return True
@@ -156,3 +158,11 @@ class Together(Comparing):
 
         what = f"{patient} waits for {agenda}{' urgently' if urgent else ''}{f' instead of {old.id[-6:]}' if old else ''}"
         self.do(what, self.caller(patient, not urgent).post("Appointment", wanted), then)
+
+
+def _by_the_clock(start: datetime, before: datetime, after: datetime) -> datetime:
+    """As much later or earlier as the clock of Paris says from `before` to `after`, whatever the hours did between."""
+    wall = start.astimezone(PARIS) + (
+        after.astimezone(PARIS).replace(tzinfo=None) - before.astimezone(PARIS).replace(tzinfo=None)
+    )
+    return wall.astimezone(UTC)

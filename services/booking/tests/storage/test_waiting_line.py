@@ -131,9 +131,9 @@ class Line(RuleBasedStateMachine):
         assert wish.offer is not None
         self.loop.run(self.practice.change(wish.id, status=status))
         index = wish.offer[0]
-        if status != "waitlist":
-            del self.line[wish.id]
+        # A practice that cancels an offer gives its time back: the place in line is the person's.
         if status == "booked":
+            del self.line[wish.id]
             self.taken[index] = wish.id
         else:
             self.ended(wish)

@@ -58,6 +58,7 @@ class FakeCreneau:
             ("GET", r"/fhir/Appointment/([^/]+)", self.look),
             ("POST", r"/fhir/Appointment/([^/]+)/\$reschedule", self.move),
             ("PATCH", r"/fhir/Appointment/([^/]+)", self.cancel),
+            ("POST", r"/fhir/Schedule/([^/]+)/\$close", self.close),
             ("GET", r"/fhir/Communication", self.communications),
             ("POST", r"/confirmer/(\w+)", self.confirm_address),
             ("GET", r"/dev/mail\.json", self.mail),
@@ -224,6 +225,36 @@ class FakeCreneau:
         self._publish(appointment, "moved", before)
         return ok(appointment)
 
+    def close(self, request: httpx.Request, agenda: str) -> httpx.Response:
+        """The time of one visit: who has it, to where they could go, and with confirmation they have gone there."""
+        said = {p["name"]: next(v for k, v in p.items() if k != "name") for p in _parameters(request)}
+        start, confirmed = said["period"]["start"], said["confirm"]
+        closed = next(
+            s for s in self.slots.values() if s["id"].startswith(f"{agenda}-") and s["start"] == start
+        )
+        if said["action"] == "reopen":
+            closed["status"] = "free"
+            return ok({"resourceType": "Parameters"})
+        hit = [a for a in self.appointments.values() if a["status"] == "booked" and a["start"] == start]
+        part: list[Resource] = []
+        for appointment in hit if "nobody hit" not in self.faults else ():
+            reference = {"reference": f"Appointment/{appointment['id']}"}
+            part = [{"name": "reference", "valueReference": reference}]
+            free = [
+                s for s in self.slots.values() if s["id"].startswith(f"{agenda}-") and s["status"] == "free"
+            ]
+            part.append({"name": "new-start", "valueInstant": free[0]["start"]})
+            if confirmed:
+                outcome = "left" if "left" in self.faults else "moved"
+                part.append({"name": "outcome", "valueCode": outcome})
+                closed["status"] = "free" if "not closed" in self.faults else "busy-unavailable"
+                free[0]["status"] = "busy"
+                appointment["slot"] = [{"reference": f"Slot/{free[0]['id']}"}]
+                appointment |= {"start": free[0]["start"], "end": free[0]["end"]}
+                self.sequence[appointment["id"]] += 1
+                self._publish(appointment, "moved", {"start": utc(start)})
+        return ok({"resourceType": "Parameters", "parameter": [{"name": "appointment", "part": part}]})
+
     def cancel(self, request: httpx.Request, id_: str) -> httpx.Response:
         assert request.headers["content-type"] == "application/json-patch+json"
         [change] = orjson.loads(request.content)
@@ -339,6 +370,11 @@ class FakeBus:
             for event in self._creneau.events
             if event.key == appointment and event.headers["ce_type"].endswith(f".{change}.v1")
         )
+
+
+def _parameters(request: httpx.Request) -> list[Resource]:
+    found: list[Resource] = orjson.loads(request.content)["parameter"]
+    return found
 
 
 def communication(status: str, text: str, appointment: Resource) -> Resource:

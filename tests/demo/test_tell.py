@@ -57,9 +57,9 @@ def told(*faults: str) -> str:
 
 
 def test_the_story_goes_through() -> None:
-    """Nine numbered steps, with what a reader looks for in each."""
+    """Ten numbered steps, with what a reader looks for in each."""
     story = told()
-    for number in range(1, 10):
+    for number in range(1, 11):
         assert f"━━ {number}. " in story
     assert "?_include=Slot:schedule" in story
     assert "&schedule.actor:Practitioner.identifier=urn:oid:1.2.250.1.71.4.2.1|8" in story
@@ -70,6 +70,7 @@ def test_the_story_goes_through() -> None:
     assert "POST /confirmer/a1" in story
     assert "METHOD:CANCEL" in story
     assert "ce_type: fr.creneau.booking.appointment.offered.v1" in story
+    assert "peut aller au" in story
     assert "prévu : Rappel d’un rendez-vous (SMS)" in story
     assert "retiré : Rappel d’un rendez-vous (SMS)" in story
     assert story.rstrip().endswith("Tout s'est passé comme annoncé.")
@@ -104,6 +105,9 @@ def test_the_story_goes_through() -> None:
         ("other uid", "L'UID du calendrier a changé"),
         ("slot lost", "« busy » au lieu de « free »"),
         ("never offered", "« free » au lieu de « busy-tentative »"),
+        ("nobody hit", "n'est pas parmi ceux que l'absence touche"),
+        ("left", "« left » au lieu de « moved »"),
+        ("not closed", "« free » au lieu de « busy-unavailable »"),
     ],
 )
 def test_the_story_ends_where_something_is_wrong(fault: str, sentence: str) -> None:

@@ -121,6 +121,11 @@ async def test_39_a_slot_for_known_patients_is_offered_to_them_alone(
         soonest = (await caller.get("Slot/$soonest", schedule=agenda.id)).json()
         first = [e["resource"]["id"] for e in soonest.get("entry", ()) if e["search"]["mode"] == "match"]
         assert first == shown[:1]
+    for new, shown in (("false", [*asked, *beside]), ("true", everybody)):
+        query = {"schedule": agenda.id, "new-patient": new}
+        soonest = (await callers.nobody().get("Slot/$soonest", **query)).json()
+        first = [e["resource"]["id"] for e in soonest.get("entry", ()) if e["search"]["mode"] == "match"]
+        assert first == shown[:1], new
     for operation in ("$hold", "$book"):
         wanted = appointment("proposed", slots=asked, patient=camille)
         refused = await callers.patient(camille).post(f"Appointment/{operation}", wanted)

@@ -196,3 +196,26 @@ def test_when_is_understood_and_told_apart() -> None:
     assert intent.times == ("night",)
     assert not intent.ignored
     assert "times" not in intent.filters
+
+
+def test_of_two_towns_one_may_be_a_name() -> None:
+    """`Laval Rennes`: there is a town of that name, and somebody who is called so."""
+    intent = reader().read("laval rennes", KnownNames({"laval": (("laval",), 1.0)}))
+    assert [word.typed for word in intent.names] == ["laval"]
+    assert intent.place is not None
+    assert intent.place.key == "c:35238"
+
+
+def test_a_misspelt_word_beside_a_profession_is_a_town() -> None:
+    """`reines` sounds like kidneys (`reins`) as well as like Reims; whom to find is said already."""
+    intent = reader().read("dermathologue reines")
+    assert [key for key, _ in intent.cares] == ["dermatologie"]
+    assert intent.place is not None
+    assert intent.place.kind == "commune"
+
+
+def test_after_a_given_name_comes_a_name() -> None:
+    """Rivière is the beginning of a town's name, too."""
+    known = KnownNames({name: ((name,), 1.0) for name in ("celine", "riviere")})
+    intent = reader().read("docteur céline rivière", known)
+    assert [word.typed for word in intent.names] == ["celine", "riviere"]

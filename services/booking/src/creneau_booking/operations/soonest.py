@@ -5,6 +5,7 @@ No guide has this operation; its parameters are named as those of `Appointment/$
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from creneau_booking.operations.agenda_remarks import remark, remarks_on
@@ -125,6 +126,8 @@ class SoonestOperation:
             consumer = await consumer_for(
                 connection, access, given, request.now, per_agenda_max=self._per_agenda_max
             )
+            if consumer is not None and str(given.first("new-patient")).lower() == "true":
+                consumer = replace(consumer, is_new=True)
             free = [("status", "free"), *([("bookable", "true")] if consumer is not None else [])]
             asked = searching.parse(service, request, "Slot", free, strict=True)
             catalog = service.catalog.with_table(SlotTable(service.clock, consumer=consumer))

@@ -83,6 +83,8 @@ class Consumer:
     candidates: tuple[Candidate, ...] = ()
     own: tuple[OwnHeld, ...] = ()
     places: tuple[OwnPlace, ...] = ()
+    is_new: bool = False
+    """they look as somebody whom no practice knows"""
 
     @property
     def holders(self) -> tuple[str, ...]:
@@ -97,6 +99,8 @@ class Consumer:
     def condition(self, alias: str, arguments: Arguments) -> str:
         """Condition: the slot could be booked by the consumer, for one of the candidates."""
         opened = is_open(alias, arguments.add(self.now, "timestamptz"))
+        if self.is_new:
+            opened += f" AND {NOWHERE.condition(alias, arguments)}"
         ways = _ways(self.candidates, alias, arguments)
         if self.own:
             held = " ".join(

@@ -211,6 +211,8 @@ class Gazetteer:
         if communes and (short is None or short.population < _MUCH_LARGER * communes[0].population):
             largest = communes[0]
             sure = 0.95 if largest.population >= 5_000 else 0.75 if largest.population >= 500 else 0.5
+            if len(words) > 1:  # whoever writes all words of a hamlet's name means it
+                sure = max(sure, 0.75)
             return largest.place, sure
         if short is not None and len(name) >= 3:
             return short.place, 0.8 if short.population >= 10_000 else 0.6

@@ -152,7 +152,7 @@ class Reader:
         )
         if not any(piece.kind in ("care", "motive") for piece in best):
             best = _best_cover(words, pieces)
-        return self._intent(words, _with_place(words, best, pieces))
+        return self._intent(words, _with_name(_with_place(words, best, pieces), pieces))
 
     # -- pieces ----------------------------------------------------------------------------------------------
 
@@ -320,6 +320,8 @@ class Reader:
             ):
                 continue
             worth = 0.8 * sure + (1.0 if titled else 0.0) + (0.25 if length == 2 else 0.0)
+            if start > 0 and sure == 1 and self._is_surely_name(words[start - 1], known):
+                worth += 0.5  # `Céline Rivière`: after a name that is nothing else, a name rather than a town
             yield Piece(start, end, "name", worth, names, corrected=sure < 1)
 
     # -- meaning ---------------------------------------------------------------------------------------------
@@ -485,6 +487,22 @@ def _with_place(words: Sequence[str], best: Sequence[Piece], pieces: Sequence[Pi
         words, [p for p in pieces if not (p.kind == "motive" and p.corrected) and p.kind != "name"]
     )
     return other if _place(other)[0] is not None else best
+
+
+def _with_name(best: Sequence[Piece], pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """Of two towns, one that somebody is called like is their name: `Laval Rennes`."""
+    places = [piece for piece in best if isinstance(piece.meaning, Place)]
+    towns = [
+        piece for piece in places if isinstance(piece.meaning, Place) and piece.meaning.kind == "commune"
+    ]
+    if len(towns) < 2 or any(piece.kind == "name" for piece in best):
+        return best
+    names = {(p.start, p.end): p for p in pieces if p.kind == "name" and not p.corrected}
+    for town in sorted(towns, key=lambda piece: piece.worth):
+        name = names.get((town.start, town.end))
+        if name is not None:
+            return [name if piece is town else piece for piece in best]
+    return best
 
 
 def _place(pieces: Sequence[Piece]) -> tuple[Place | None, bool]:

@@ -24,7 +24,7 @@ WAITING = {
     "an offer is not one hold of one slot": f"""
       SELECT waiting.appointment_id, said.status, had.slots FROM waiting
       LEFT JOIN ({_STATUS}) AS said ON said.id = waiting.appointment_id
-      LEFT JOIN hold ON hold.appointment_id = waiting.appointment_id AND {OFFER}
+      LEFT JOIN hold ON hold.appointment_id = waiting.appointment_id AND ({OFFER} OR hold.confirmation = 'asked')
       CROSS JOIN LATERAL (SELECT array_agg(slot.id) AS slots FROM slot WHERE slot.taken_by = waiting.appointment_id
         OR EXISTS (SELECT FROM slot_place WHERE slot_id = slot.id AND appointment_id = waiting.appointment_id)) AS had
       WHERE waiting.offered AND (said.status IS DISTINCT FROM 'pending' OR hold.appointment_id IS NULL

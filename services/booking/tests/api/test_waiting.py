@@ -20,6 +20,7 @@ from creneau_booking.storage.appointment_mapper import (
     RESCHEDULABLE_UNTIL,
     WAITING_SINCE,
 )
+from creneau_booking.storage.places import SCHEDULE_CAPACITY
 from creneau_booking.storage.wishes import WAITING_AGENDA, WAITING_NEAR, WAITING_TIMES
 from creneau_booking.topics import DIRECTORY
 from creneau_shared.fhir.storage.store import Resource
@@ -134,6 +135,24 @@ async def test_a_refusal_is_the_next_ones_offer(callers: Callers, practice: Prac
     assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
     await cancel(callers, practice, agenda, 1)
     assert (await read(callers, first, wishes[0]))["slot"] == [ref(f"Slot/{agenda.slots[1]}")]
+
+
+async def test_the_time_of_a_group_that_nobody_comes_to_is_offered(
+    callers: Callers, practice: Practice, agenda: Agenda
+) -> None:
+    """In the professional's other agenda, once the last who had a place has left."""
+    places = [{"url": SCHEDULE_CAPACITY, "valuePositiveInt": 2}]
+    group = await practice.open_agenda(practitioner=agenda.practitioner, start=agenda.start, extension=places)
+    leaving = [await taken(callers, practice, group) for _ in range(2)]
+    camille = await practice.new_patient()
+    wish = await join(callers, camille, extension=[agenda_wish(agenda.id)])
+    for status, (id_, someone) in zip(("waitlist", "pending"), leaving, strict=True):
+        assert (await someone.patch(f"Appointment/{id_}", CANCELLED)).status_code == 200
+        assert (await read(callers, camille, wish))["status"] == status
+    assert await practice.slot_statuses([agenda.slots[0], group.slots[0]]) == [
+        "busy-tentative",
+        "busy-unavailable",
+    ]
 
 
 async def test_ten_in_line_let_their_offers_run_out(fresh: Practice) -> None:

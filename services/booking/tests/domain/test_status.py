@@ -59,9 +59,11 @@ def _plain(sentence: str) -> str:
 
 @pytest.mark.parametrize(("before", "after"), sorted(ALLOWED))
 def test_what_a_patient_may_do(before: AppointmentStatus, after: AppointmentStatus) -> None:
-    """Who arrived, who did not, what was a mistake and what must be agreed anew is for the practice to say."""
+    """Who arrived, who did not, what was a mistake and what must be agreed anew is for the practice to say; and what
+    becomes of whoever is there already."""
     own = {"proposed", "pending", "booked", "cancelled", "waitlist"}
-    if before == after or (after in own and (before, after) != ("booked", "pending")):
+    is_there = before in ("arrived", "checked-in")
+    if before == after or (after in own and (before, after) != ("booked", "pending") and not is_there):
         require_transition(before, after, by_patient=True)
     else:
         with pytest.raises(Forbidden, match=after), in_words():

@@ -15,7 +15,8 @@ from services.booking.tests.client import Caller, serving
 from services.booking.tests.conftest import Callers, settings_for
 from services.booking.tests.factories import patient, ref, schedule, slot
 from services.booking.tests.issuer import running_issuer
-from services.booking.tests.life.model import Agenda, Key, Model
+from services.booking.tests.life.facts import Agenda, Key
+from services.booking.tests.life.model import Model
 from services.booking.tests.openings import FOLLOW_UP, opening, ruled, service
 from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import hear
@@ -203,8 +204,8 @@ class Town:
                 "practitioner": ref(f"Practitioner/{person}"),
                 "organization": ref(f"Organization/{organization}"),
             }
-            await hear(practice, _version(role, 1))
-        await hear(practice, _version(room("active"), 1))
+            await hear(practice, version(role, 1))
+        await hear(practice, version(room("active"), 1))
         for name in PATIENTS:
             await practice.put({**patient(name), "id": name})
         for name, agenda in agendas().items():
@@ -257,7 +258,7 @@ def room(status: str) -> Resource:
     }
 
 
-def _version(resource: Resource, number: int) -> Resource:
+def version(resource: Resource, number: int) -> Resource:
     return {**resource, "meta": {"versionId": str(number), "lastUpdated": "2026-11-01T08:00:00Z"}}
 
 

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 from services.booking.tests.conftest import settings_for
 from services.booking.tests.factories import NOW, appointment
-from services.booking.tests.life.machine import Loop
+from services.booking.tests.life.comparing import Loop
 from services.booking.tests.practice import Practice
 from services.booking.tests.telling import in_words
 

@@ -314,7 +314,9 @@ async def give_back(
         schedules.add(place.schedule)
         note_freed(connection, [(place.key, place.start)], now)
         if place.empty:
-            await connection.fetchrow(_GIVE_BACK, f"{GROUP}{place.key}", [place.key], now)
+            group = await connection.fetchrow(_GIVE_BACK, f"{GROUP}{place.key}", [place.key], now)
+            assert group is not None
+            note_freed(connection, zip(group["awaited"], group["starts"], strict=True), now)
     return tuple(sorted(schedules))
 
 

@@ -1,0 +1,186 @@
+"""What becomes of a visit: confirmed, moved, cancelled, answered, over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+from services.booking.tests.factories import appointment, parameters, ref
+from services.booking.tests.life.comparing import Comparing, agendas, patch, patients, picks, respond, sides
+from services.booking.tests.life.facts import Visit
+from services.booking.tests.life.model import Model
+from services.booking.tests.life.world import (
+    BLOCKS,
+)
+
+from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
+
+AGENDAS = ("cabinet", "annexe", "salle", "groupe", "confirme", "flux", "regles")
+
+
+class Becoming(Comparing):
+    """What becomes of a visit: confirmed, moved, cancelled, answered, over."""
+
+    @precondition(lambda self: self.order)
+    @rule(which=picks, by_patient=sides, how=st.sampled_from(["$book", "patch", "$confirm"]))
+    def book_what_is_held(self, which: int, by_patient: bool, how: str) -> None:
+        visit = self.a_visit(which, "pending")
+        if visit is None or (how == "$confirm" and by_patient):
+            return
+        caller, path = self.caller(visit.patient, by_patient), f"Appointment/{visit.id}"
+        send = patch(caller, path, "booked") if how == "patch" else caller.post(f"{path}/{how}", parameters())
+        by = "patient" if by_patient else "practice"
+
+        def then(model: Model, _: Any) -> bool:
+            if how == "$confirm":
+                return model.confirm(visit.id)
+            return model.book(visit.id, by_patient=by_patient)
+
+        self.do(f"{by} {how} {visit.id[-6:]}", send, then)
+
+    @precondition(lambda self: self.order)
+    @rule(which=picks, by_patient=sides, how=st.sampled_from(["$cancel", "patch"]))
+    def cancel(self, which: int, by_patient: bool, how: str) -> None:
+        visit = self.a_visit(which, "pending", "booked", "arrived", "waitlist")
+        if visit is None:
+            return
+        caller, path = self.caller(visit.patient, by_patient), f"Appointment/{visit.id}"
+        send = (
+            patch(caller, path, "cancelled")
+            if how == "patch"
+            else caller.post(f"{path}/$cancel", parameters())
+        )
+
+        def then(model: Model, _: Any) -> bool:
+            if how == "$cancel" and visit.keeps == "offer":
+                return model.decline(visit.id)
+            return model.cancel(visit.id, by_patient=by_patient)
+
+        by = "patient" if by_patient else "practice"
+        self.do(f"{by} {how} cancels {visit.id[-6:]}", send, then)
+
+    @precondition(lambda self: any(v.keeps == "offer" for v in self.model.visits.values()))
+    @rule(which=picks, yes=sides, how=st.sampled_from(["patch", "response"]))
+    def answer_an_offer(self, which: int, yes: bool, how: str) -> None:
+        offered = [id_ for id_ in self.order if self.model.visits[id_].keeps == "offer"]
+        visit = self.model.visits[offered[which % len(offered)]]
+        caller = self.town.patient(visit.patient)
+        if how == "patch":
+            send = patch(caller, f"Appointment/{visit.id}", "booked" if yes else "waitlist")
+        else:
+            caller = self.town.callers.with_scopes("answering", f"Patient/{visit.patient}")
+            send = respond(caller, visit.id, f"Patient/{visit.patient}", "accepted" if yes else "declined")
+        self.do(
+            f"patient {'accepts' if yes else 'declines'} the offer {visit.id[-6:]} by {how}",
+            send,
+            lambda model, _: model.book(visit.id, by_patient=True) if yes else model.decline(visit.id),
+        )
+
+    @precondition(lambda self: any(v.keeps == "asked" for v in self.model.visits.values()))
+    @rule(which=picks, yes=sides)
+    def answer_as_practice(self, which: int, yes: bool) -> None:
+        asked = [id_ for id_ in self.order if self.model.visits[id_].keeps == "asked"]
+        visit = self.model.visits[asked[which % len(asked)]]
+        agenda = self.model.agendas[self.model.of(visit)[0].agenda]
+        who = next(p for p in agenda.people if p.startswith("Practitioner/"))
+        send = respond(self.town.software(), visit.id, who, "accepted" if yes else "declined")
+        self.do(
+            f"practice answers {yes} {visit.id[-6:]}",
+            send,
+            lambda model, _: (model.book if yes else model.cancel)(visit.id, by_patient=False),
+        )
+
+    @precondition(lambda self: self.order)
+    @rule(which=picks, agenda=agendas, pick=picks, by_patient=sides)
+    def move(self, which: int, agenda: str, pick: int, by_patient: bool) -> None:
+        visit, wanted = self.a_visit(which, "pending", "booked"), self.a_slot(agenda, pick)
+        if visit is None or wanted is None or (visit.keeps == "offer" and not by_patient):
+            return
+        if visit.brings and by_patient:
+            return  # whom the practice has brought, no patient brings elsewhere
+        caller = self.caller(visit.patient, by_patient)
+        call = {"resourceType": "Parameters",
+                "parameter": [{"name": "slot", "valueReference": ref(f"Slot/{self.ids[wanted.key]}")}]}  # fmt: skip
+        by = "patient" if by_patient else "practice"
+        self.do(
+            f"{by} moves {visit.id[-6:]} to {agenda} {wanted.start:%d %H:%M}",
+            caller.post(f"Appointment/{visit.id}/$reschedule", call),
+            lambda model, _: model.move(visit.id, [wanted.key], by_patient=by_patient),
+        )
+
+    @precondition(lambda self: self.order)
+    @rule(which=picks, status=st.sampled_from(["arrived", "fulfilled", "noshow", "entered-in-error"]))
+    def practice_says(self, which: int, status: str) -> None:
+        visit = self.a_visit(which, "pending", "booked", "arrived", "fulfilled", "noshow")
+        if visit is not None:
+            self.do(
+                f"{visit.id[-6:]} is {status}",
+                patch(self.town.software(), f"Appointment/{visit.id}", status),
+                lambda model, _: model.become(visit.id, status),
+            )
+
+    @precondition(lambda self: self.order)
+    @rule(which=picks, by_patient=sides)
+    def extend(self, which: int, by_patient: bool) -> None:
+        visit = self.a_visit(which, "pending", "booked")
+        if visit is None or visit.keeps == "offer":
+            return
+        send = self.caller(visit.patient, by_patient).post(f"Appointment/{visit.id}/$hold", parameters())
+        by = "patient" if by_patient else "practice"
+        self.do(
+            f"{by} extends {visit.id[-6:]}",
+            send,
+            lambda model, _: model.extend(visit.id, by_patient=by_patient),
+        )
+
+    @precondition(lambda self: self.order)
+    @rule(which=picks, by_patient=sides)
+    def delete(self, which: int, by_patient: bool) -> None:
+        visit = self.a_visit(which, "pending", "booked", "waitlist")
+        if visit is None:
+            return
+        by = "patient" if by_patient else "practice"
+
+        def then(model: Model, _: Any) -> bool:
+            return model.forget(visit.id, by_patient=by_patient)
+
+        self.do(
+            f"{by} deletes {visit.id[-6:]}",
+            self.caller(visit.patient, by_patient).delete(f"Appointment/{visit.id}"),
+            then,
+        )
+        self.order = [id_ for id_ in self.order if id_ in self.model.visits]
+
+    @rule(patient=patients, agenda=st.sampled_from(["cabinet", "annexe", "flux", "regles"]), pick=picks)
+    def put_over(self, patient: str, agenda: str, pick: int) -> None:
+        """The practice has a reason."""
+        wanted = self.a_slot(agenda, pick)
+        if wanted is None:
+            return
+        reason = {"url": OVERBOOKING_REASON, "valueString": "urgence"}
+        resource = self.wanted(patient, [wanted], "booked", extension=[reason])
+        key = wanted.key
+
+        def then(model: Model, body: Any) -> bool:
+            return model.put_over(self.begun(lambda id_: Visit(id_, patient, ""), body), key)
+
+        what = f"practice puts {patient} over {agenda} {wanted.start:%d %H:%M}"
+        self.do(what, self.town.software().post("Appointment", resource), then)
+
+    @rule(patient=patients, who=st.sampled_from(["Practitioner/one", "Practitioner/three", "Device/scanner"]),
+          block=st.integers(0, 3), first=st.integers(0, 5), length=st.integers(1, 3))  # fmt: skip
+    def walk_in(self, patient: str, who: str, block: int, first: int, length: int) -> None:
+        start = BLOCKS[block] + first * timedelta(minutes=10)
+        end = start + length * timedelta(minutes=15)
+        resource = appointment(
+            "booked", patient=f"Patient/{patient}", actors=[who], start=start, length=end - start
+        )
+
+        def then(model: Model, body: Any) -> bool:
+            visit = self.begun(lambda id_: Visit(id_, patient, "", brings=frozenset({who})), body)
+            return model.walk_in(visit, start, end)
+
+        what = f"{patient} walks in to {who} {start:%d %H:%M}-{end:%H:%M}"
+        self.do(what, self.town.software().post("Appointment", resource), then)

@@ -171,10 +171,9 @@ async def shown_free(town: Town, who: Onlooker) -> dict[str, tuple[set[str], Cal
     window = {"start": utc(now), "end": utc(now + timedelta(days=30)), "_count": "500"}
     named = {"patient_reference": ref(who.for_patient)} if who.for_patient else {}
     proposals: list[str] = []
-    for device in (False, True):  # agendas of several kinds that are named together are wanted together
-        names = [name for name in town.agendas if (name == "scanner") == device]
-        schedules = [ref(f"Schedule/{town.agenda(name)}") for name in names]
-        answer = await who.caller.post("Appointment/$find", parameters(**window, schedule=schedules, **named))
+    for name in town.agendas:  # those that are named together are wanted together
+        schedule = ref(f"Schedule/{town.agenda(name)}")
+        answer = await who.caller.post("Appointment/$find", parameters(**window, schedule=schedule, **named))
         assert answer.status_code == 200, answer.text
         found_now = [e for e in answer.json().get("entry", ()) if e["search"]["mode"] == "match"]
         proposals += [e["resource"]["slot"][0]["reference"] for e in found_now]

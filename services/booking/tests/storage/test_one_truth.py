@@ -301,7 +301,7 @@ async def test_what_is_shown_can_be_booked_and_the_other_way_round(
             await check_tables(town)
             places += await town.practice.database.pool.fetchval("SELECT count(*) FROM slot_place")
             free += await look(town, watching[number // 2 % len(watching)], swept=swept)
-    assert free > STEPS, free  # there was something to see
+    assert free > STEPS // 2, free  # there was something to see
     assert places
 
 

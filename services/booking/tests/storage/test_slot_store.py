@@ -19,6 +19,7 @@ from services.booking.tests.factories import (
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.telling import in_words
 
+from creneau_booking.storage.availability.actors import wait_for_turn
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.json import loads
@@ -247,3 +248,15 @@ async def test_a_slot_whose_appointment_was_cancelled_is_its_publishers_again(
     await practice.change(booked.id, status="cancelled")
     await replace(practice, agenda.slots[0], status="busy-unavailable")
     await delete(practice, agenda.slots[0])
+
+
+async def test_a_slot_does_not_go_where_somebody_takes_time_at_that_moment(practice: Practice) -> None:
+    """It is locked with the people of the agenda that it leaves: whoever has those of the other may be waiting for these."""
+    agenda, busy = await practice.open_agenda(), await practice.open_agenda(0)
+    elsewhere = {"schedule": {"reference": f"Schedule/{busy.id}"}}
+    async with practice.database.pool.acquire() as rival, rival.transaction():
+        await wait_for_turn(rival, people=[busy.practitioner])
+        with pytest.raises(Conflict) as refused, in_words():
+            await replace(practice, agenda.slots[0], **elsewhere)
+    assert refused.value.issues[0].details_code == "agenda-busy"
+    assert (await replace(practice, agenda.slots[0], **elsewhere)).version == 2

@@ -283,6 +283,13 @@ class AgendaWrittenMeanwhile(Refusal):
 
 
 @dataclass(eq=False)
+class NewAgendaBusy(Refusal):
+    """A slot goes to an agenda (id) of whose people somebody takes or frees time at this moment."""
+
+    schedule: str
+
+
+@dataclass(eq=False)
 class NoSlot(Refusal):
     """A patient books without a slot."""
 

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from creneau_booking.domain.refusals import SlotClaimed, SlotMadeMeanwhile, UnknownAgenda
+from creneau_booking.domain.refusals import NewAgendaBusy, SlotClaimed, SlotMadeMeanwhile, UnknownAgenda
 from creneau_booking.storage import slot_visibility, slots_together
-from creneau_booking.storage.availability.actors import TURN_BESIDE
+from creneau_booking.storage.availability.actors import TURN_BESIDE, try_beside
 from creneau_booking.storage.availability.freshness import IS_BACK, WORD_COUNTS, heard, spoken_at
 from creneau_booking.storage.availability.rule import JUDGED
 from creneau_booking.storage.choreography import slot_moved_by_itself
@@ -264,6 +264,7 @@ class SlotStore:
         await self._refuse_if_taken(connection, current.id, key, resource)
         now = max(to_milliseconds(context.now), current.last_updated)
         row, kind = take_apart(resource, current.id, self._base_url)
+        await self._require_room_beside(connection, current, kind)
         keys = await self._keys(connection, context, kind, row.end - row.start)
         written = await connection.fetchrow(_REPLACE, key, *row_values(row)[2:], *keys, now, version)
         assert written is not None
@@ -271,6 +272,14 @@ class SlotStore:
             note_freed(connection, [(key, row.start)], context.now)
         shown = {**resource, "status": written["served"]}
         return as_served(shown, current.id, version, now, written["places_left"])
+
+    async def _require_room_beside(self, connection: Connection, current: Stored, kind: SlotKind) -> None:
+        """A slot that goes to another agenda was locked with the people of the one that it leaves: to wait for those of the
+        other could be to wait in a circle."""
+        assert current.content is not None
+        left = schedule_id(loads(current.content), self._base_url)
+        if left != kind.schedule_id and not await try_beside(connection, kind.schedule_id):
+            raise NewAgendaBusy(kind.schedule_id)
 
     async def write_many(self, connection: Connection, writes: Sequence[Write]) -> Sequence[Stored | None]:
         return await slots_together.write_many(connection, writes, self._base_url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from creneau_booking.domain.refusals import (
     AgendaNotUpToDate,
     AgendaWrittenMeanwhile,
+    NewAgendaBusy,
     SlotOfAnotherAgenda,
     SlotOutsideWindow,
     SlotSentTwice,
@@ -68,6 +69,19 @@ def _(r: SlotSentTwice) -> CreneauError:
         code="duplicate",
         expression="Slot.id",
         details_code="slot-sent-twice",
+    )
+
+
+@WORDS.says(NewAgendaBusy)
+def _(r: NewAgendaBusy) -> CreneauError:
+    return Conflict(
+        f"Le créneau doit aller dans Schedule/{r.schedule}, où quelqu'un prend ou rend du temps en ce moment : recommencez."
+        " Rien n'est changé.",
+        f"The slot is to go to Schedule/{r.schedule}, where somebody takes or gives back time at this moment: try again."
+        " Nothing is changed.",
+        code="transient",
+        expression="Slot.schedule",
+        details_code="agenda-busy",
     )
 
 

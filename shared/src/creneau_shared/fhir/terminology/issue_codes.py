@@ -115,6 +115,7 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "outside-window": ("Créneau hors de la période synchronisée", "Slot outside the synchronised period"),
     "slot-sent-twice": ("Créneau envoyé deux fois", "Slot sent twice"),
     "agenda-written-meanwhile": ("Agenda modifié sans cesse", "Agenda that keeps changing"),
+    "agenda-busy": ("Agenda occupé en ce moment", "Agenda that is busy at this moment"),
     "feed-unreadable": ("Ligne illisible d'un flux", "Unreadable line of a feed"),
     "slot-in-the-past": ("Créneau passé", "Slot in the past"),
     "visits-to-come": ("Rendez-vous à venir", "Appointments to come"),

@@ -70,6 +70,12 @@ TURN_BESIDE = f"""(
 """FROM item (`waited`): waits until nobody takes or frees the people of these agendas (`agendas`: a condition on
 `agenda_actor`). Others may write slots meanwhile, but for agendas for which somebody waits: what is new there is taken for
 them before the transaction ends, by one who has it all."""
+_TRY_BESIDE = f"""
+SELECT coalesce(bool_and(CASE WHEN awaited THEN pg_try_advisory_xact_lock({TURN.format(actor="actor")})
+  ELSE pg_try_advisory_xact_lock_shared({TURN.format(actor="actor")}) END), true) FROM (
+  SELECT actor, {AGENDA_AWAITED.format(agenda="schedule_key")} AS awaited FROM agenda_actor
+  WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1)) AS people
+"""
 _OF_AGENDA = f"SELECT waited FROM {TURN_BESIDE.format(agendas='schedule_key = ANY($1)')} AS turn"
 
 
@@ -100,6 +106,12 @@ async def wait_for_turn(
 async def try_turn(connection: Connection, appointment_id: str) -> bool:
     """Whether it is our turn at once. Whoever holds slots already must not wait for people as well."""
     return bool(await connection.fetchval(_TRY, [appointment_id], None, []))
+
+
+async def try_beside(connection: Connection, schedule: str) -> bool:
+    """Whether nobody takes or frees the people of this agenda (id), nor does before we have ended. Whoever writes beside
+    another agenda already must not wait for these people as well."""
+    return bool(await connection.fetchval(_TRY_BESIDE, schedule))
 
 
 async def stop_taking(

@@ -40,9 +40,9 @@ scale-data: $(RUN) ## a fictional France into a directory: DATABASE_URL, [PROFES
 
 test: $(DEV) ## every test but the slow ones
 	$(BIN)/pytest -n 3 --dist loadfile -m "not slow" $(addprefix --ignore=tests/,e2e resilience load browser)
-	@echo "Whole systems side by side: the pages in a browser, what crosses services, what survives …"
-	@for part in browser e2e resilience; do $(BIN)/pytest -m "not slow" tests/$$part & parts="$$parts $$!"; done; \
-	  code=0; for part in $$parts; do wait $$part || code=1; done; exit $$code
+	@echo "Two whole systems side by side: what crosses services, and the pages in a browser …"
+	@$(BIN)/pytest -m "not slow" tests/browser & pages=$$!; \
+	  $(BIN)/pytest -m "not slow" tests/e2e tests/resilience; code=$$?; wait $$pages && exit $$code
 
 test-slow: $(DEV) ## long resilience and load tests
 	$(BIN)/pytest -m slow

@@ -10,7 +10,6 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from lxml import etree
 
-from creneau_directory.domain.ror.urls import EXTENSION as ROR
 from creneau_gateway.conformance.search import PARAMETERS
 from creneau_shared.fhir.profiles import SUPPORTED, profile_issues
 from creneau_shared.fhir.validation import validate
@@ -263,18 +262,14 @@ def test_questions_about_codes(anonymous: httpx.Client) -> None:
 def test_everything_the_statement_names_can_be_read_here(
     anonymous: httpx.Client, statement: dict[str, Any]
 ) -> None:
-    """Profiles and operations by their canonicals: nothing that is claimed stays unexplained. The ROR's profiles are read
-    at its agency: ours to demand are their facets (`creneau_directory.domain.ror.facets`)."""
+    """Profiles and operations by their canonicals: nothing that is claimed stays unexplained."""
     held = {
         resource["url"]
         for kind in ("StructureDefinition", "OperationDefinition")
         for resource in search(anonymous, kind, _count=1000, _elements="url")
     }
     for declared in statement["rest"][0]["resource"]:
-        rors = {
-            profile for profile in declared.get("supportedProfile", ()) if profile.startswith(f"{ROR}ror-")
-        }
-        assert set(declared.get("supportedProfile", ())) - rors <= held, declared["type"]
+        assert set(declared.get("supportedProfile", ())) <= held, declared["type"]
         assert {operation["definition"] for operation in declared.get("operation", ())} <= held
         if declared["type"] not in TYPES:
             assert declared["profile"] in held

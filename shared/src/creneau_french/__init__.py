@@ -1,4 +1,5 @@
-"""What France adds to FHIR, as data: profiles and extensions (HL7 France's FR Core 2.2.0, the ANS's SAS 1.2.0 and GAP 3.0.0),
+"""What France adds to FHIR, as data: profiles and extensions (HL7 France's FR Core 2.2.0, the ANS's SAS 1.2.0, GAP 3.0.0 and,
+without what they constrain, ROR 0.7.0),
 code systems and value sets that these bind (FR Core, NOS, SAS).
 
 Rows as they are published, in the shape that the platform compiles: it knows nothing of them but these functions
@@ -18,7 +19,7 @@ from creneau_french.communes import commune_position
 __all__ = ["code_systems", "commune_position", "profiles", "value_sets"]
 
 _DATA: Final = files(__package__) / "data"
-_GUIDES: Final = ("fr-core-2.2.0", "sas-1.2.0", "gap-3.0.0")
+_GUIDES: Final = ("fr-core-2.2.0", "sas-1.2.0", "gap-3.0.0", "ror-0.7.0")
 _CODE_SYSTEMS: Final = ("fr-core", "nos", "sas")
 
 Row = dict[str, Any]

@@ -227,6 +227,11 @@ VALID: dict[str, dict[str, Any]] = {
         "type": [concept(FR + "CodeSystem/fr-core-cs-location-type", "CHAMB")],
     },
     "fr-core-healthcare-service": SERVICE_OFFER,
+    "ror-healthcareservice": SERVICE_OFFER,
+    "ror-location": {"resourceType": "Location", "name": "Salle 2"},
+    "ror-organization": ORGANIZATION,
+    "ror-practitioner": PRACTITIONER,
+    "ror-practitionerrole": ROLE,
     "fr-core-related-person": {
         "resourceType": "RelatedPerson",
         "identifier": [{"system": "https://example.fr/aidants", "value": "1"}],

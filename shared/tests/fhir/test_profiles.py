@@ -335,6 +335,16 @@ BROKEN: tuple[tuple[str, str, Any, str, str], ...] = (
         "Organization.identifier[0]",
     ),
     ("sas-sos-organization-aggregator", "identifier", DROP, "required", "Organization.identifier"),
+    *(  # what the ROR itself constrains are facets, which the directory judges (`domain.ror.facets`)
+        (
+            f"ror-{type_.lower()}",
+            "extension",
+            [{"url": FR + "StructureDefinition/fr-core-address-insee-code", "valueCoding": {"code": "1"}}],
+            "extension",
+            f"{type_}.extension.where(url='{FR}StructureDefinition/fr-core-address-insee-code')",
+        )
+        for type_ in ("HealthcareService", "Location", "Organization", "Practitioner", "PractitionerRole")
+    ),
 )
 
 

@@ -84,8 +84,7 @@ async def test_what_goes_in_comes_out(practice: Practice, agenda: Agenda, named:
     assert served["meta"] == {
         **resource["meta"], "versionId": "1", "lastUpdated": utc(practice.clock.now()).replace("Z", ".000Z")
     }  # fmt: skip
-    if not named:
-        await delete(practice, resource["id"])
+    await delete(practice, resource["id"])
 
 
 async def delete(practice: Practice, id_: str) -> Stored:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from creneau_directory.domain.ror.facets import ror_profiles
 from creneau_directory.handlers import PractitionerChanged, resource_changed
 from creneau_directory.judging import entry_issues
 from creneau_directory.settings import DirectorySettings
@@ -11,7 +10,6 @@ from creneau_directory.storage.tables import TYPES
 from creneau_directory.views import ROR_TYPES, RorPolicy, indexed, require_ror_headers, shown
 from creneau_shared.fhir.profiles import profiles_of
 from creneau_shared.fhir.rest.declaration import ServedType
-from creneau_shared.fhir.rest.judging import OwnRules
 from creneau_shared.fhir.rest.trail import served_trail
 from creneau_shared.fhir.search.request import Limits
 from creneau_shared.fhir.storage.audit_events import NameOf
@@ -34,7 +32,7 @@ def served_types(settings: DirectorySettings, names: NameOf) -> list[ServedType]
             profiles=profiles_of(name),
             search_policy=policy,
             shown=shown if name in ROR_TYPES else None,
-            own_rules=OwnRules(ror_profiles(name), entry_issues),
+            own_rules=entry_issues,
             asked_by=require_ror_headers if settings.ror_headers_required and name in ROR_TYPES else None,
             search_limits=limits.get(name),
         )

@@ -180,9 +180,8 @@ def _resource(
     }
     both = zip(("searchInclude", "searchRevInclude"), includes[name], strict=True)
     part |= {element: included for element, included in both if included}
-    profiles = [*served.profiles, *(served.own_rules.profiles if served.own_rules else ())]
-    if profiles:
-        part["supportedProfile"] = profiles
+    if served.profiles:
+        part["supportedProfile"] = list(served.profiles)
     if served.documentation:
         part["documentation"] = served.documentation
     offered = [

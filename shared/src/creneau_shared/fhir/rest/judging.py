@@ -17,15 +17,9 @@ MODES = ("create", "update", "delete", "profile")
 VALID = Issue("informational", "La ressource est conforme.", "The resource is valid.", severity="information")
 
 
-@dataclass(frozen=True, slots=True)
-class OwnRules:
-    """What a service demands of a type beside the national profiles. A function of a module: it may be asked in another
-    process."""
-
-    profiles: tuple[str, ...]
-    """canonical URLs of the profiles that these rules are"""
-    issues: Callable[[Resource], list[Issue]]
-    """what a resource breaks of them, that it claims to be of in `meta.profile`"""
+OwnRules = Callable[[Resource], list[Issue]]
+"""What a service demands of a resource beside what national profiles constrain, also of those that it claims in
+`meta.profile`: what it breaks. A function of a module, so that it can be asked in another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +80,13 @@ def _issues(resource: Resource, question: Question) -> list[Issue]:
         return list(error.issues)
     if any(issue.severity == "error" for issue in found):
         return found
-    asked, own = question.profile, question.own_rules
-    if own is None:
-        return found + profile_issues(resource, [asked] if asked else [])
-    profile = (asked or "").partition("|")[0]
-    if profile not in own.profiles:
-        return found + profile_issues(resource, [asked] if asked else []) + own.issues(resource)
+    asked = [question.profile] if question.profile else []
+    found += profile_issues(resource, asked)
+    if question.own_rules is None:
+        return found
     meta = resource.get("meta", {})
-    claiming = {**resource, "meta": {**meta, "profile": [*meta.get("profile", ()), profile]}}
-    return found + profile_issues(resource) + own.issues(claiming)
+    claiming = {**resource, "meta": {**meta, "profile": [*meta.get("profile", ()), *asked]}}
+    return found + question.own_rules(claiming)
 
 
 def _parameter(parameters: Resource, name: str) -> Resource:

@@ -32,11 +32,6 @@ class FacetFault:
     problem: Problem
 
 
-def ror_profiles(resource_type: str) -> tuple[str, ...]:
-    """The canonical URLs of the ROR's profiles of a type: those whose facets are demanded."""
-    return (f"{EXTENSION}ror-{resource_type.lower()}",) if resource_type in _RULES else ()
-
-
 def claims_ror(resource: Resource) -> bool:
     """Whether the resource says that it is of the ROR."""
     profile = f"{EXTENSION}ror-{resource['resourceType'].lower()}"

@@ -30,11 +30,6 @@ async def agenda(practice: Practice) -> Agenda:
     return await practice.open_agenda(extension=CONFIRMS)
 
 
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 def response(path: str, actor: str, status: str, at: tuple[str, str] | None = None, **more: Any) -> Resource:
     times = {"start": at[0], "end": at[1]} if at else {}
     return {

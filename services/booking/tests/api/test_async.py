@@ -29,16 +29,6 @@ ASYNC = {"Prefer": "respond-async"}
 
 
 @pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
-@pytest.fixture
 def caller(callers: Callers, camille: str) -> Caller:
     return callers.patient(camille)
 

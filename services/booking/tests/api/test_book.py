@@ -16,16 +16,6 @@ from creneau_booking.storage.appointment_mapper import REPLACES
 from creneau_shared.fhir.storage.store import Resource
 
 
-@pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 async def test_a_held_appointment_is_confirmed(
     callers: Callers, practice: Practice, agenda: Agenda, camille: str
 ) -> None:

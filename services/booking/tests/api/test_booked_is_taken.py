@@ -32,11 +32,6 @@ async def agenda(practice: Practice) -> Agenda:
     return await practice.open_agenda(3)
 
 
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 def contained(agenda: Agenda, index: int, **changed: object) -> Resource:
     """A booking that names its slot by containing it, as Medplum's `$book` does."""
     inner = {

@@ -18,16 +18,6 @@ CANCEL = [{"op": "replace", "path": "/status", "value": "cancelled"}]
 LABEL = {"system": CONFIDENTIALITY, "code": HIDDEN}
 
 
-@pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 async def book(practice: Practice, agenda: Agenda, person: str, slot: int = 0) -> Stored:
     people = [agenda.practitioner, agenda.location]
     wanted = appointment("booked", slots=agenda.slots[slot : slot + 1], patient=person, actors=people)

@@ -30,16 +30,6 @@ from creneau_shared.fhir.storage.store import Resource
 FEELS_BETTER = {"coding": [{"system": CANCELLATION_REASONS, "code": "pat-fb"}]}
 
 
-@pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 def said(resource: Resource) -> Resource:
     """What extensions say, by url."""
     values = {}

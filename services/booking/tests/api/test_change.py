@@ -16,16 +16,6 @@ CANCELLED = [{"op": "replace", "path": "/status", "value": "cancelled"}]
 
 
 @pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
-@pytest.fixture
 async def booked(practice: Practice, agenda: Agenda, camille: str) -> Stored:
     people = [agenda.practitioner, agenda.location]
     return await practice.create(

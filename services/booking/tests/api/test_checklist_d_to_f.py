@@ -22,16 +22,6 @@ from creneau_booking.storage.appointment_mapper import REPLACES
 from creneau_shared.fhir.storage.store import Resource
 
 
-@pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 def status_of(value: str) -> list[Resource]:
     return [{"op": "replace", "path": "/status", "value": value}]
 

@@ -18,16 +18,6 @@ from creneau_booking.storage.appointment_mapper import NOTE
 from creneau_shared.fhir.storage.store import Resource
 
 
-@pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 async def test_67_whom_a_practice_brings_again_is_who_they_are(
     callers: Callers, practice: Practice, agenda: Agenda
 ) -> None:

@@ -13,16 +13,6 @@ from creneau_shared.fhir.storage.store import Stored
 
 
 @pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
-@pytest.fixture
 async def yann(practice: Practice) -> str:
     return await practice.new_patient(given="Yann")
 

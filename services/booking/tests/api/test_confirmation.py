@@ -31,11 +31,6 @@ async def agenda(practice: Practice) -> Agenda:
     return await practice.open_agenda(extension=CONFIRMS)
 
 
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 def answers(resource: Resource) -> dict[str, str]:
     """Each participant's answer."""
     return {p["actor"]["reference"]: p["status"] for p in resource["participant"]}

@@ -23,11 +23,6 @@ from services.booking.tests.practice import Agenda, Practice
 from creneau_booking.operations import find
 
 
-@pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
 def window(agenda: Agenda, days: int = 1) -> dict[str, str]:
     return {"start": utc(agenda.start), "end": utc(agenda.start + timedelta(days=days))}
 

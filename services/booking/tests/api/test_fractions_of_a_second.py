@@ -11,11 +11,6 @@ from services.booking.tests.practice import Agenda, Practice
 from creneau_shared.fhir.storage.store import Resource
 
 
-@pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
 def sent(agenda: Agenda, start: str, end: str) -> Resource:
     return {**slot(unique("ms"), agenda.id, agenda.at(0)), "start": start, "end": end}
 

@@ -18,16 +18,6 @@ from creneau_shared.errors import TooManyRequests
 from creneau_shared.fhir.storage.store import Resource
 
 
-@pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 def held_until(resource: Resource) -> str:
     return str(next(e["valueInstant"] for e in resource["extension"] if e["url"] == HELD_UNTIL))
 

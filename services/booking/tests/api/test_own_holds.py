@@ -48,11 +48,6 @@ async def family(callers: Callers) -> Family:
     return Family(caller, subject, parent, child)
 
 
-@pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
 async def holders(practice: Practice, slot: str) -> list[tuple[str, str, int]]:
     """Of the holds on a slot: appointment, subject, how often it was put off."""
     rows = await practice.database.pool.fetch(

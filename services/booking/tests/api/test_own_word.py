@@ -33,16 +33,6 @@ URGENT = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActPriority", "cod
 
 
 @pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
-@pytest.fixture
 async def booked(practice: Practice, agenda: Agenda, camille: str) -> Stored:
     people = [agenda.practitioner, agenda.location]
     return await practice.create(

@@ -19,11 +19,6 @@ ON_REFERRAL = [{"url": REFERRAL_REQUIRED, "valueBoolean": True}]
 KNOWN_ONLY = [{"url": KNOWN_PATIENTS_ONLY, "valueBoolean": True}]
 
 
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 @pytest.mark.parametrize(
     "referral",
     [

@@ -84,11 +84,6 @@ async def agenda(practice: Practice) -> Agenda:
     return await open_weeks(practice)
 
 
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 class TestTaking:
     async def test_one_that_recurs_is_as_many(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str

@@ -18,16 +18,6 @@ from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.messaging.outbox import OUTBOX_CHANNEL
 
 
-@pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
-@pytest.fixture
-async def camille(practice: Practice) -> str:
-    return await practice.new_patient()
-
-
 async def told(practice: Practice, id_: str) -> list[tuple[str, dict[str, Any]]]:
     """The events of an appointment, each validated."""
     events = []

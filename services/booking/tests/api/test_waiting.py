@@ -75,11 +75,6 @@ def extension(resource: Resource, url: str) -> Any:
     return next((value for name, value in said.items() if name != "url"), None)
 
 
-@pytest.fixture
-async def agenda(practice: Practice) -> Agenda:
-    return await practice.open_agenda()
-
-
 async def test_what_frees_is_offered_to_who_waits(
     callers: Callers, practice: Practice, agenda: Agenda
 ) -> None:

@@ -70,17 +70,20 @@ class Together(Comparing):
             )
         ]
 
+    def _of_some_series(self, which: int) -> Visit | None:
+        """One of the visits of a series that are booked."""
+        found = [
+            visit
+            for id_ in self.order
+            if (visit := self.model.visits[id_]).series is not None and visit.status == "booked"
+        ]
+        return found[which % len(found)] if found else None
+
     @precondition(lambda self: any(v.series is not None for v in self.model.visits.values()))
     @rule(which=picks, scope=st.sampled_from(["all", "this-and-following"]), by_patient=sides)
     def cancel_a_series(self, which: int, scope: str, by_patient: bool) -> None:
-        found = [
-            id_
-            for id_ in self.order
-            if (v := self.model.visits[id_]).series is not None and v.status == "booked"
-        ]
-        if not found:
+        if (visit := self._of_some_series(which)) is None:
             return
-        visit = self.model.visits[found[which % len(found)]]
         call = parameters(scope=scope)
         send = self.caller(visit.patient, by_patient).post(f"Appointment/{visit.id}/$cancel", call)
         self.do(
@@ -99,14 +102,8 @@ class Together(Comparing):
         by_patient=sides,
     )
     def move_a_series(self, which: int, scope: str, position: int, by_patient: bool) -> None:
-        found = [
-            id_
-            for id_ in self.order
-            if (v := self.model.visits[id_]).series is not None and v.status == "booked"
-        ]
-        if not found:
+        if (visit := self._of_some_series(which)) is None:
             return
-        visit = self.model.visits[found[which % len(found)]]
         assert visit.start is not None
         before = visit.start
         block = max(b for b in BLOCKS if b <= before)

@@ -344,7 +344,8 @@ async def test_however_they_are_looked_for(
     offers = [
         await quarter.open(*(monday + timedelta(hours=h) for h in starts), person=person) for starts in hours
     ]
-    await quarter.open(monday + 2 * DAY)  # who speaks no language that is asked for
+    # Who speaks no language that is asked for, at one moment after another.
+    await quarter.open(*(monday + timedelta(hours=28, minutes=20 * n) for n in range(15)), monday + 2 * DAY)
     # Of two kinds at one time, in front of another agenda.
     await quarter.practice.fill(offers[1].ids["Schedule"], 1, monday + 2 * DAY, serviceType=[VIDEO])
     for near in (quarter.near, quarter.near.replace("|20|", "|500|")):

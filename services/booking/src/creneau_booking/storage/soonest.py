@@ -373,10 +373,13 @@ class SoonestSearch:
                     yield [], None
                     return
                 instant, compared, begun = next_one["start"], ">", next_one["slots"]
+                size = AT_AN_INSTANT_FIRST
             many = begun > AT_AN_INSTANT_MAX
             found = await self._at(instant, key, size if many else None)
-            read += size if many else begun
-            key = found[-1].schedule if many and len(found) >= size else 0
+            there_may_be_more = many and len(found) >= size
+            # All agendas that may fit were tried where there are no more: counted as the slots of an instant that is read whole.
+            read += len(found) if there_may_be_more else min(begun, AT_AN_INSTANT_MAX)
+            key = found[-1].schedule if there_may_be_more else 0
             yield _earliest(found), (instant, key or NO_AGENDA)
             if read >= self._read_max:
                 self._cut = True

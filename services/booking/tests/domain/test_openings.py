@@ -286,6 +286,16 @@ def test_slots_of_an_agenda_of_nobody_never_overlap() -> None:
     assert all(before.end <= after.start for before, after in pairwise(made))
 
 
+def test_what_asks_for_too_much_is_cut_no_further_than_is_wanted() -> None:
+    """An opening of three thousand years by the minute would be 1.6 thousand million slots."""
+    always = Period(at(PARIS, 2026, 1, 1), at(PARIS, 5026, 1, 1))
+    statement = Statement(openings=(always,), durations={"visit": timedelta(minutes=1)}, of_people=True)
+    window = seconds(at(PARIS, 2026, 1, 1)), seconds(at(PARIS, 5026, 1, 1))
+    found = expand(statement, Place(PARIS), window, most=3)
+    assert not found.complete
+    assert starts(found) == ["01 00:00+0100", "01 00:01+0100", "01 00:02+0100"]
+
+
 def test_a_grid_is_of_the_places_clock_and_buffers_are_within_the_opening() -> None:
     """The Marquesas are half an hour off: a grid of an hour there is not one in UTC."""
     zone = ZoneInfo("Pacific/Marquesas")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from functools import cached_property
-from itertools import takewhile
+from itertools import islice, takewhile
 from operator import itemgetter
 
 from creneau_booking.domain.openings.clock import day_of, instant, seconds_of, wall_of, whole_day
@@ -88,6 +88,7 @@ class _Expander:
 
     def expand(self, most: int | None) -> Expansion:
         found: list[tuple[int, int, int, Kind]] = []
+        looked_at = None if most is None else _TIMES_OVER * most + 1
         lanes: dict[Offer, list[tuple[int, Kind]]] = {}
         open_time: list[Interval] = []
         for opened in self._opened():
@@ -96,13 +97,12 @@ class _Expander:
             if opened.offer not in lanes:
                 lanes[opened.offer] = self._lanes(opened.offer)
             for duration, kind in lanes[opened.offer]:
-                found += [
-                    (start, end, len(found), kind) for start, end in self._cut(opened, duration, closed)
-                ]
-            if most is not None and len(found) > _TIMES_OVER * most:
+                cut = islice(self._cut(opened, duration, closed), looked_at and looked_at - len(found))
+                found += [(start, end, len(found), kind) for start, end in cut]
+            if len(found) == looked_at:
                 break
         wanted = list(self._apart(sorted(found, key=itemgetter(0, 1, 2))))
-        complete = most is None or len(wanted) <= most
+        complete = most is None or (len(found) != looked_at and len(wanted) <= most)
         return Expansion(tuple(wanted[:most]), tuple(merged(open_time)), complete)
 
     # -- when ------------------------------------------------------------------------------------------------

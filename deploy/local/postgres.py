@@ -199,7 +199,8 @@ class Postgres:
     def create_database(self, name: str | None = None, *, template: str | None = None) -> str:
         """Create a database, empty or a copy of `template` (which nobody may be using), and give its URL."""
         name = name or f"test_{uuid4().hex}"
-        source = f' TEMPLATE "{template}"' if template else ""
+        # Copied file by file: through the log, as is usual, takes three times as long.
+        source = f' TEMPLATE "{template}" STRATEGY file_copy' if template else ""
         self.execute(f'CREATE DATABASE "{name}"{source}')
         return self.url(name)
 

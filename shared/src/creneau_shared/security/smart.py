@@ -17,6 +17,7 @@ import structlog
 from creneau_shared.errors import NotFound
 from creneau_shared.logging import describe
 from creneau_shared.security.discovery import DISCOVERY_FAILURES, discover, silent
+from creneau_shared.security.trust import trusted_roots
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +97,7 @@ class SmartConfiguration:
 
     def __init__(self, issuer: str | None, client: httpx.AsyncClient | None = None) -> None:
         self._issuer = issuer
-        self._client = client or httpx.AsyncClient(timeout=ISSUER_TIMEOUT_S)
+        self._client = client or httpx.AsyncClient(verify=trusted_roots(), timeout=ISSUER_TIMEOUT_S)
         self._known: dict[str, Any] | None = None
         self._until = 0.0
         self._lock = asyncio.Lock()

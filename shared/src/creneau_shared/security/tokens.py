@@ -29,6 +29,7 @@ from creneau_shared.security.introspection import Introspection
 from creneau_shared.security.principal import STANDARD_NAMES, ClaimNames, Principal, principal_of
 from creneau_shared.security.refusal import ALGORITHMS, refused
 from creneau_shared.security.revocation import Revocations
+from creneau_shared.security.trust import trusted_roots
 from creneau_shared.security.used_proofs import StoredProofs
 from creneau_shared.settings import ServiceSettings
 
@@ -82,7 +83,7 @@ class TokenVerifier:
         self._rules = rules or TokenRules(audience)
         self._clock = clock
         self._claim_names = claims
-        self._client = client or httpx.AsyncClient(timeout=5.0)
+        self._client = client or httpx.AsyncClient(verify=trusted_roots(), timeout=5.0)
         self._confirmation = confirmation or Confirmation(GatewayHeaders(""), None, "")
         self._revocations = revocations
         self._introspection = Introspection(self._client, *introspection) if introspection else None

@@ -183,6 +183,24 @@ class AppointmentOrder(Refusal):
 
 
 @dataclass(eq=False)
+class OutOfReach(Refusal):
+    """An end (`element`) of a slot or an appointment (`kind`) lies in none of the years `first` … `last`."""
+
+    kind: str
+    element: str
+    first: int
+    last: int
+
+
+@dataclass(eq=False)
+class LastsTooLong(Refusal):
+    """A slot or an appointment (`kind`) that lasts longer than so many days."""
+
+    kind: str
+    days: int
+
+
+@dataclass(eq=False)
 class OutsideSlots(Refusal):
     """The period `[start, end)` reaches beyond its slots, `[first, last)`."""
 

@@ -30,6 +30,7 @@ from creneau_booking.domain.refusals import (
     VisitOfTooManySlots,
 )
 from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
+from creneau_booking.domain.times import require_sensible
 
 PUBLIC_VISIBILITY = "PUBLIC"
 
@@ -222,6 +223,7 @@ def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetim
         raise NoTime()
     if end <= start:
         raise AppointmentOrder()
+    require_sensible("Appointment", start, end)
     for first, last in spans:
         if start < first or end > last:
             raise OutsideSlots(start, end, first, last)

@@ -25,6 +25,7 @@ from creneau_booking.domain.openings.rules import (
     Statement,
 )
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.storage.store import Resource
 
@@ -364,7 +365,7 @@ def _moment(part: Resource, name: str) -> Moment:
 
 
 def _read_moment(said: str) -> Moment:
-    return date.fromisoformat(said) if len(said) == _DATED else datetime.fromisoformat(said)
+    return date.fromisoformat(said) if len(said) == _DATED else instant_of(said)
 
 
 def _order(moment: Moment, *, last: bool = False) -> datetime:

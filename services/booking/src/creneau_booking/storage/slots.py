@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +33,7 @@ from creneau_booking.storage.slot_rows import (
 )
 from creneau_booking.storage.unshown import real_slot
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
@@ -343,7 +344,7 @@ class SlotStore:
 
     def _stays_in_place(self, resource: Resource, taken: Record) -> bool:
         """Whether a new version leaves a taken slot at its time and in its agenda."""
-        times = (datetime.fromisoformat(resource["start"]), datetime.fromisoformat(resource["end"]))
+        times = (instant_of(resource["start"]), instant_of(resource["end"]))
         return (
             times == (taken["start"], taken["end"])
             and schedule_id(resource, self._base_url) == taken["schedule"]

@@ -96,6 +96,6 @@ class ScheduleStore(GenericStore):
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Conflict while there are visits to come in it, those that are being booked at this moment among them."""
         require_not_kept("Schedule", current.id)
-        await stop_taking(connection, schedule=current.id, now=context.now)
+        await stop_taking(connection, schedules=[current.id], now=context.now)
         require_no_visits("Schedule", current.id, await visits_in(connection, current.id, context.now))
         return await super().delete(connection, context, current)

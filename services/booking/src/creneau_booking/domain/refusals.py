@@ -814,6 +814,13 @@ class UnknownPatients(Refusal):
 
 
 @dataclass(eq=False)
+class PatientsUnclear(Refusal):
+    """Participants (index, what is said) who are said to be Patients, and are none of this base."""
+
+    said: tuple[tuple[int, str], ...]
+
+
+@dataclass(eq=False)
 class PatientsUnavailable(Refusal):
     """Patients (ids) for whom nothing can be booked: deleted, inactive or deceased."""
 

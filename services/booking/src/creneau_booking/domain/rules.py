@@ -69,6 +69,8 @@ class Claim:
     """who has a place in each of its slots that have several"""
     shared: tuple[str, ...] = ()
     """beside the agendas', whom it brings to the groups of its slots"""
+    owners: frozenset[str] = frozenset()
+    """the organisations whose agendas it takes, as they are once it has taken them"""
 
     @property
     def groups(self) -> tuple[SlotFact, ...]:
@@ -86,11 +88,6 @@ class Claim:
     @property
     def schedules(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(f"Schedule/{slot.schedule}" for slot in self.slots))
-
-    @property
-    def owners(self) -> frozenset[str]:
-        """The organisations whose agendas it takes."""
-        return frozenset(owner for slot in self.slots for owner in slot.owners)
 
 
 def claim_for(

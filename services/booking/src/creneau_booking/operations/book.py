@@ -40,6 +40,7 @@ from creneau_booking.operations.subject import (
 )
 from creneau_booking.storage.agenda import slots_between
 from creneau_booking.storage.appointment_mapper import said
+from creneau_booking.storage.named_people import with_known_people
 from creneau_booking.storage.series_mapper import template_of, without_series
 from creneau_shared.errors import BadRequest, Conflict, Unprocessable
 from creneau_shared.fhir.datatypes import instant_of
@@ -236,6 +237,9 @@ class BookOperation:
                 details_code="illegal-transition",
                 diagnostics=f"from {resource['status']} to booked",
             )
+        resource = await with_known_people(
+            session.connection, session.context, resource, self._desk.repository.base_url
+        )
         require_a_patient(resource)
         if not resource.get("slot"):
             resource = await self._with_slots(session, resource, given)

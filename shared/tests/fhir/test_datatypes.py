@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from creneau_shared.fhir.datatypes import (
     instant_of,
     parse_interval,
     parse_reference,
+    time_of,
 )
 
 VALID: dict[str, list[Any]] = {
@@ -131,6 +132,11 @@ def test_instant(said: str, meant: str) -> None:
     """Every instant that the validation lets through is a moment: R4 has leap seconds, our clocks do not."""
     assert PRIMITIVES["instant"].accepts(said)
     assert instant_of(said) == utc(meant)
+
+
+def test_every_time_of_day_is_one() -> None:
+    assert PRIMITIVES["time"].accepts("23:59:60.5")
+    assert [time_of(said) for said in ("09:00:00", "23:59:60.5")] == [time(9), time(23, 59, 59, 500_000)]
 
 
 @pytest.mark.parametrize("said", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])

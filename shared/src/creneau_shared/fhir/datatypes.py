@@ -10,7 +10,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
@@ -248,6 +248,11 @@ def instant_of(said: str) -> datetime:
         moment = datetime.fromisoformat(said.replace(":60", ":59"))
     told = moment.tzinfo is not None and moment.year in (date.min.year, date.max.year)
     return _within_calendar(moment) if told else moment
+
+
+def time_of(said: str) -> time:
+    """The time of day that a valid `time` says. A leap second counts as the second before it."""
+    return time.fromisoformat(said.replace(":60", ":59"))
 
 
 def exact_instant(moment: datetime) -> str:

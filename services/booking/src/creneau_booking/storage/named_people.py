@@ -41,8 +41,8 @@ async def with_known_people(
     before: Collection[Any] = (),
 ) -> Resource:
     """The appointment in which each participant who is named by an identifier alone has the reference, too, if there is one
-    such. PatientsUnclear, naming each, when somebody is said to be a Patient and is none of this base. Who was a participant
-    `before` stays as they are."""
+    such. PatientsUnclear, naming each, when somebody is said to be a Patient and is none of this base (whom a person's own
+    account may name, its own word says). Who was a participant `before` stays as they are."""
     kept = [participant.get("actor") for participant in before]
     people, unclear = [], []
     for index, participant in enumerate(appointment.get("participant", ())):
@@ -50,7 +50,7 @@ async def with_known_people(
         if actor and actor not in kept:
             if reference := await _borne_by(connection, context, actor):
                 participant = {**participant, "actor": {"reference": reference, **actor}}
-            elif _is_patient_of_nowhere(actor, appointment, base_url):
+            elif context.patient_ids is None and _is_patient_of_nowhere(actor, appointment, base_url):
                 unclear.append((index, _said(actor)))
         people.append(participant)
     if unclear:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, get_args
 
@@ -25,7 +25,7 @@ from creneau_booking.domain.openings.rules import (
     Statement,
 )
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
-from creneau_shared.fhir.datatypes import instant_of
+from creneau_shared.fhir.datatypes import instant_of, parse_interval, time_of
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.storage.store import Resource
 
@@ -372,7 +372,7 @@ def _order(moment: Moment, *, last: bool = False) -> datetime:
     """Near enough for what comes before what."""
     if isinstance(moment, datetime):
         return moment
-    return datetime.fromisoformat(f"{moment + timedelta(days=1) if last else moment}T00:00:00+00:00")
+    return parse_interval(moment.isoformat(), UTC)[last]
 
 
 def _recurrence(part: Resource) -> Recurrence:
@@ -463,8 +463,8 @@ def _hours(role: Resource) -> Iterator[Hours]:
         else:
             yield Hours(
                 days or frozenset(range(7)),
-                time.fromisoformat(start) if start else time.min,
-                time.fromisoformat(end) if end else time.min,
+                time_of(start) if start else time.min,
+                time_of(end) if end else time.min,
             )
 
 

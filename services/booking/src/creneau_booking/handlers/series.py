@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from creneau_booking.domain import rules
+from creneau_booking.domain import changes, rules
 from creneau_booking.domain.appointment import Appointment, Occurrence
 from creneau_booking.domain.events import ToldOccurrence
 from creneau_booking.domain.participants import SAID_BY_SLOT
@@ -332,6 +332,7 @@ class Series:
                 own = resource
             else:
                 try:
+                    changes.require_movable(facts.status)
                     ids = await pattern.at(connection, moment)
                 except Refusal as refusal:
                     raise OccurrenceRefused(number, len(members), moment, where, False, refusal) from refusal

@@ -12,6 +12,7 @@ from services.booking.tests.practice import Practice
 from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.messaging.directory_replica import RESOURCE_CHANGED
 from creneau_booking.topics import DIRECTORY
+from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.messaging.events import ReceivedEvent
@@ -43,6 +44,12 @@ def role_resource(id_: str, practitioner: str, organization: str, **more: object
 
 async def hear(practice: Practice, resource: Resource) -> None:
     """What the directory says of a resource reaches booking."""
+    async with practice.database.transaction() as connection:
+        await learn(practice, connection, resource)
+
+
+async def learn(practice: Practice, connection: Connection, resource: Resource) -> None:
+    """The same in a transaction that goes on."""
     key = f"{resource['resourceType']}/{resource['id']}"
     event = ReceivedEvent(
         topic=DIRECTORY,
@@ -55,8 +62,7 @@ async def hear(practice: Practice, resource: Resource) -> None:
         offset=0,
         raw=b'{"resource":' + dumps(resource) + b"}",
     )
-    async with practice.database.transaction() as connection:
-        await practice.replica().apply(connection, event)
+    await practice.replica().apply(connection, event)
 
 
 async def open_surgery(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from creneau_shared.fhir.datatypes import PRIMITIVES, LiteralReference, parse_interval, parse_reference
+from creneau_shared.fhir.datatypes import (
+    PRIMITIVES,
+    LiteralReference,
+    instant_of,
+    parse_interval,
+    parse_reference,
+    time_of,
+)
 
 VALID: dict[str, list[Any]] = {
     "boolean": [True, False],
@@ -97,6 +104,48 @@ def test_day_in_paris_has_the_length_of_its_clock(day: str, hours: int) -> None:
     assert high - low == timedelta(hours=hours)
 
 
+@pytest.mark.parametrize(
+    "value", ["9999", "9999-12", "9999-12-31", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00"]
+)
+@pytest.mark.parametrize("zone", ["Europe/Paris", "America/Cayenne", "Pacific/Noumea"])
+def test_for_ever_is_no_overflow(value: str, zone: str) -> None:
+    """`9999-12-31` is how many systems end what does not end: it lies after everything, in every zone."""
+    low, high = parse_interval(value, ZoneInfo(zone))
+    assert utc("2999-01-01T00:00:00Z") < low <= high
+
+
+@pytest.mark.parametrize("value", ["0001", "0001-01-01", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_since_ever_is_no_overflow(value: str) -> None:
+    low, high = parse_interval(value)
+    assert low <= high < utc("1000-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("2026-03-02T09:00:00.5+01:00", "2026-03-02T08:00:00.5+00:00"),
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59+00:00"),
+        ("2016-12-31T18:59:60.25-05:00", "2016-12-31T23:59:59.25+00:00"),
+    ],
+)
+def test_instant(said: str, meant: str) -> None:
+    """Every instant that the validation lets through is a moment: R4 has leap seconds, our clocks do not."""
+    assert PRIMITIVES["instant"].accepts(said)
+    assert instant_of(said) == utc(meant)
+
+
+def test_every_time_of_day_is_one() -> None:
+    assert PRIMITIVES["time"].accepts("23:59:60.5")
+    assert [time_of(said) for said in ("09:00:00", "23:59:60.5")] == [time(9), time(23, 59, 59, 500_000)]
+
+
+@pytest.mark.parametrize("said", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_instant_beyond_the_calendar_is_told_in_every_zone(said: str) -> None:
+    assert PRIMITIVES["instant"].accepts(said)
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        instant_of(said).astimezone(ZoneInfo(zone))
+
+
 def test_zone_of_the_caller() -> None:
     low, _ = parse_interval("2026-03-02", ZoneInfo("Indian/Reunion"))
     assert low == utc("2026-03-02T00:00:00+04:00")
@@ -109,7 +158,6 @@ def test_zone_of_the_caller() -> None:
         "2026-13",
         "2026-02-30",
         "yesterday",
-        "9999",
         "2026-03-02T25:00",
         "2026-03-02T09:00:00+99:00",
         "0000",

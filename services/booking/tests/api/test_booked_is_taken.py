@@ -171,6 +171,88 @@ class TestForWhom:
         assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
 
 
+class TestHoweverThePersonIsNamed:
+    """A visit is somebody's of this base, who then is in one place and finds it in their list, or it is refused."""
+
+    WAYS = ("Appointment", "Appointment/$book", "Appointment/$hold")
+
+    @pytest.mark.parametrize("way", WAYS)
+    @pytest.mark.parametrize("typed", [True, False])
+    async def test_by_identifier(
+        self, callers: Callers, practice: Practice, agenda: Agenda, way: str, *, typed: bool
+    ) -> None:
+        number = {"system": "https://logiciel.example/dossier", "value": unique("n")}
+        id_ = unique("patient")
+        await practice.put({**patient(), "id": id_, "identifier": [number]})
+        actor = {"identifier": number, **({"type": "Patient"} if typed else {})}
+        wanted = appointment("booked", slots=agenda.slots[:1], start=agenda.start)
+        wanted = {**wanted, "participant": [{"actor": actor, "status": "accepted"}]}
+        software = callers.software()
+        answer = await software.post(way, wanted if way == "Appointment" else parameters(appointment=wanted))
+        assert answer.status_code == 201, answer.text
+        [who] = [one["actor"] for one in answer.json()["participant"] if "identifier" in one["actor"]]
+        assert who == {**actor, "reference": f"Patient/{id_}"}
+        elsewhere = await practice.open_agenda(1, start=agenda.start)
+        second = appointment("booked", slots=elsewhere.slots, patient=f"Patient/{id_}", start=elsewhere.start)
+        refused = await software.post("Appointment", second)
+        assert (refused.status_code, code(refused)) == (409, "actor-occupied")
+
+    @pytest.mark.parametrize("way", WAYS)
+    @pytest.mark.parametrize(
+        "actor",
+        [
+            {"reference": "#p"},
+            {"reference": "https://ailleurs.example/fhir/Patient/1"},
+            {"reference": "urn:uuid:2d6a9a3e-8b1f-4a55-9a35-0c8a1f4b8e11"},
+            {
+                "type": "Patient",
+                "identifier": {"system": "https://logiciel.example/dossier", "value": "nobody"},
+            },
+            {"type": "Patient", "display": "Camille Martin"},
+        ],
+    )
+    async def test_nobody_of_this_base(
+        self, callers: Callers, practice: Practice, agenda: Agenda, way: str, actor: Resource
+    ) -> None:
+        wanted = appointment("booked", slots=agenda.slots[:1], start=agenda.start)
+        wanted |= {"participant": [{"actor": actor, "status": "accepted"}]}
+        if actor.get("reference") == "#p":
+            wanted |= {"contained": [{"resourceType": "Patient", "id": "p", "name": [{"family": "Martin"}]}]}
+        answer = await callers.software().post(
+            way, wanted if way == "Appointment" else parameters(appointment=wanted)
+        )
+        assert (answer.status_code, code(answer)) == (422, "unknown-patient")
+        assert await practice.slot_statuses(agenda.slots[:1]) == ["free"]
+
+    async def test_a_change_is_read_the_same_way(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str
+    ) -> None:
+        software = callers.software()
+        made = appointment("booked", slots=agenda.slots[:1], patient=camille, start=agenda.start)
+        stored = (await software.post("Appointment", made)).json()
+        other = {"actor": {"type": "Patient", "display": "Dominique"}, "status": "accepted"}
+        stored["participant"].append(other)
+        answer = await software.put(f"Appointment/{stored['id']}", stored)
+        assert (answer.status_code, code(answer)) == (422, "unknown-patient")
+
+    async def test_a_practice_learns_of_nobody_by_their_number(
+        self, callers: Callers, practice: Practice
+    ) -> None:
+        """Whom it does not know is answered as who is not there."""
+        surgery = await open_surgery(practice)
+        number = {"system": "https://logiciel.example/dossier", "value": unique("n")}
+        await practice.put({**patient(), "id": unique("patient"), "identifier": [number]})
+        answers = []
+        for value in (number["value"], "nobody"):
+            actor = {"type": "Patient", "identifier": {**number, "value": value}}
+            wanted = appointment("booked", slots=surgery.slots[:1], start=surgery.start)
+            wanted |= {"participant": [{"actor": actor, "status": "accepted"}]}
+            answer = await callers.staff(surgery.organization).post("Appointment", wanted)
+            answers.append((answer.status_code, answer.json()["issue"][0]["details"]))
+        assert answers[0] == answers[1]
+        assert answers[0][0] == 422
+
+
 class TestAPartOfALargerSlot:
     async def test_the_rest_is_given_back(self, callers: Callers, practice: Practice, camille: str) -> None:
         """Half an hour within eleven takes half an hour, by `$book` with the agenda and the times (ISiK)."""

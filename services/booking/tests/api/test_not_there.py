@@ -97,6 +97,45 @@ async def test_what_has_gone_is_not_offered(
     assert await offered(callers, who, agenda) == (True, True, 201, "")
 
 
+@pytest.mark.parametrize("status", ["inactive", "suspended"])
+@pytest.mark.parametrize("names_the_place", [True, False])
+async def test_what_is_in_a_closed_building_is_not_offered(
+    callers: Callers, practice: Practice, status: str, *, names_the_place: bool
+) -> None:
+    """An agenda of a room, and one of somebody who works there and nowhere else; however far up, and whichever is heard first."""
+    site, building, room, role = (unique(name) for name in ("site", "batiment", "salle", "role"))
+    of = {"partOf": {"reference": f"Location/{site}"}}
+    at = {"location": [{"reference": f"Location/{room}"}]}
+    person = {"practitioner": {"reference": f"Practitioner/{unique('prat')}"}}
+    await hear(practice, said("Location", room, 1, partOf={"reference": f"Location/{building}"}))
+    await hear(practice, said("PractitionerRole", role, 1, active=True, **person, **at))
+    actor = f"Location/{room}" if names_the_place else f"PractitionerRole/{role}"
+    id_ = unique("agenda")
+    await practice.put(schedule(id_, [actor]))
+    start, slots = await practice.fill(id_, 2)
+    agenda, who = Agenda(id_, actor, f"Location/{room}", start, slots), await practice.new_patient()
+    await hear(practice, said("Location", site, 1, status=status))
+    await hear(practice, said("Location", building, 1, status="active", **of))
+    assert await offered(callers, who, agenda) == (False, False, 422, "schedule-inactive")
+    await hear(practice, said("Location", site, 2, status="active"))
+    assert await offered(callers, who, agenda) == (True, True, 201, "")
+
+
+async def test_who_works_elsewhere_too_is_there_when_one_place_is_closed(
+    callers: Callers, practice: Practice
+) -> None:
+    one, other, role = unique("lieu"), unique("lieu"), unique("role")
+    at = {"location": [{"reference": f"Location/{place}"} for place in (one, other)]}
+    person = {"practitioner": {"reference": f"Practitioner/{unique('prat')}"}}
+    await hear(practice, said("PractitionerRole", role, 1, active=True, **person, **at))
+    id_ = unique("agenda")
+    await practice.put(schedule(id_, [f"PractitionerRole/{role}"]))
+    start, slots = await practice.fill(id_, 1)
+    agenda, who = Agenda(id_, f"PractitionerRole/{role}", "", start, slots), await practice.new_patient()
+    await hear(practice, said("Location", one, 1, status="inactive"))
+    assert await offered(callers, who, agenda) == (True, True, 201, "")
+
+
 async def test_an_agenda_that_is_closed(callers: Callers, practice: Practice) -> None:
     agenda = await practice.open_agenda(1, active=False)
     assert await offered(callers, await practice.new_patient(), agenda) == (

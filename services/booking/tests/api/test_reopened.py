@@ -140,3 +140,36 @@ async def test_83_a_feed_does_not_open_what_the_practice_has_closed(
         found = await software.get("Slot", schedule=f"Schedule/{agenda.id}", _sort="start")
         statuses = [e["resource"]["status"] for e in found.json()["entry"]]
         assert statuses == (["busy-unavailable"] * 3 + ["free"] if action == "cancel" else ["free"] * 4)
+
+
+@pytest.mark.parametrize("way", ["PUT", "POST", "transaction"])
+async def test_a_slot_written_alone_does_not_either(callers: Callers, practice: Practice, way: str) -> None:
+    """Software that says its agenda slot by slot, again or anew, while its practitioner is ill: nobody is offered that day.
+    Taken back, what it said holds."""
+    agenda, software = await practice.open_agenda(2), callers.software()
+    said = {"start": utc(agenda.at(0)), "end": utc(agenda.at(3)), "confirm": "true"}
+    closed = await software.post(f"Schedule/{agenda.id}/$close", parameters(**said, action="cancel"))
+    assert closed.status_code == 200, closed.text
+    again = [slot(id_, agenda.id, agenda.at(i)) for i, id_ in enumerate(agenda.slots)]
+    written = [*(again if way != "POST" else []), slot(unique("neu"), agenda.id, agenda.at(2))]
+    beside = slot(unique("neben"), agenda.id, agenda.at(4))
+    for one in [*written, beside]:
+        if way == "POST":
+            answer = await software.post("Slot", {name: v for name, v in one.items() if name != "id"})
+            assert answer.status_code == 201, answer.text
+            one["id"] = answer.json()["id"]
+        elif way == "PUT":
+            answer = await software.put(f"Slot/{one['id']}", one)
+            assert answer.status_code in (200, 201), answer.text
+    if way == "transaction":
+        entries = [
+            {"resource": s, "request": {"method": "PUT", "url": f"Slot/{s['id']}"}}
+            for s in [*written, beside]
+        ]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        assert (await software.post("", bundle)).status_code == 200
+    ids = [one["id"] for one in written]
+    assert await practice.slot_statuses([*ids, beside["id"]]) == ["busy-unavailable"] * len(ids) + ["free"]
+    reopened = await software.post(f"Schedule/{agenda.id}/$close", parameters(**said, action="reopen"))
+    assert reopened.status_code == 200, reopened.text
+    assert await practice.slot_statuses([*ids, beside["id"]]) == ["free"] * (len(ids) + 1)

@@ -301,6 +301,19 @@ class TestChanging:
         assert [n for n, status in enumerate(statuses) if status == "busy"] == sorted(weeks)
         await require_one_truth(practice.database.pool)
 
+    async def test_who_has_come_is_moved_with_nobody(
+        self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, series: list[str]
+    ) -> None:
+        """An occurrence whose patient has arrived before its time is named, and all stay where they are."""
+        practice_ = callers.software()
+        arrived = [{"op": "replace", "path": "/status", "value": "arrived"}]
+        assert (await practice_.patch(f"Appointment/{series[1]}", arrived)).status_code == 200
+        asked = parameters(slot=ref(f"Slot/{agenda.slots[1]}"), scope="all")
+        refused = await practice_.post(f"Appointment/{series[0]}/$reschedule", asked)
+        assert (refused.status_code, code(refused)) == (422, "not-movable")
+        times = [(await practice_.get(f"Appointment/{id_}")).json()["start"] for id_ in series[:2]]
+        assert times == [utc(agenda.start), utc(agenda.start + WEEK)]
+
     async def test_a_move_that_one_cannot_follow_moves_nothing(
         self, callers: Callers, practice: Practice, agenda: Agenda, camille: str, series: list[str]
     ) -> None:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from prometheus_client import REGISTRY
+from services.booking.tests.api.test_places import capacity
 from services.booking.tests.client import Caller, code, serving
 from services.booking.tests.conftest import Callers, settings_for
 from services.booking.tests.factories import appointment, parameters, patient, slot
@@ -17,6 +18,7 @@ from services.booking.tests.practice import Practice
 from services.booking.tests.surgery import Surgery, open_surgery
 
 from creneau_booking.app import create_app
+from creneau_booking.storage.appointment_mapper import OVERBOOKING_REASON
 from creneau_shared.messaging import buried
 from creneau_shared.messaging.buried import Letter
 
@@ -140,6 +142,19 @@ async def test_two_appointments_of_one_slot_are_seen(fresh: Practice) -> None:
     assert REGISTRY.get_sample_value("creneau_double_bookings") == 2
     await fresh.change(first.id, status="cancelled")
     await jobs.watch()
+    assert REGISTRY.get_sample_value("creneau_double_bookings") == 0
+
+
+async def test_visits_that_share_a_slot_on_purpose_ring_no_alarm(fresh: Practice) -> None:
+    """Places in a group, and a visit that the practice has put over another one: whoever is woken for these sleeps through the
+    real one."""
+    group = await fresh.open_agenda(1, **capacity(2))
+    full = await fresh.open_agenda(1)
+    over = {"extension": [{"url": OVERBOOKING_REASON, "valueString": "urgence"}]}
+    for agenda, more in ((group, {}), (group, {}), (full, {}), (full, over)):
+        who = await fresh.new_patient()
+        await fresh.create(appointment("booked", slots=agenda.slots, patient=who, start=agenda.start, **more))
+    await fresh.jobs().watch()
     assert REGISTRY.get_sample_value("creneau_double_bookings") == 0
 
 

@@ -15,7 +15,10 @@ class Saying(State):
     """The town whose agendas speak."""
 
     def say(self, key: Key, said: str) -> bool:
-        """The agenda's software says anew what it knows of a slot."""
+        """The agenda's software says anew what it knows of a slot. What the practice has closed it does not open."""
+        agenda, start, end = key
+        closed = said == "free" and any(start < b and a < end for a, b in self.closed.get(agenda, ()))
+        said = "busy-unavailable" if closed else said
         slot = self.at(key)
         if slot is None:
             self.add_slot(*key, said)
@@ -24,6 +27,9 @@ class Saying(State):
             echo = slot.by is not None and said in ("busy", "busy-tentative")
             slot.said, slot.by_rule = slot.said if echo else said, False
             self.freed[slot.uid] = None
+        written = self.at(key)
+        if closed and written is not None:
+            written.closed = True
         self.synchronised[key[0]] = self.now
         return True
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from services.booking.tests.api.test_access_rules import waiting_for_a_lock
 from services.booking.tests.factories import BASE, appointment, schedule, slot, unique, utc
 from services.booking.tests.practice import Agenda, Practice
 from services.booking.tests.surgery import hear, open_surgery, role_resource
@@ -22,6 +23,7 @@ from creneau_booking.api.schedules import ScheduleStore
 from creneau_booking.app import create_stores
 from creneau_booking.domain.refusals import SlotMadeMeanwhile
 from creneau_booking.handlers.manner import Manner
+from creneau_booking.storage.availability.freshness import SYNCHRONISED_AT
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Conflict, Unprocessable
 from creneau_shared.fhir.storage.store import Resource
@@ -296,6 +298,23 @@ async def test_agendas_are_written_while_the_directory_is_heard_and_nobody_waits
 
     attempts: list[Awaitable[Any]] = [write() if number % 2 else learn(number) for number in range(2, 82)]
     assert await outcomes(attempts) == {"won": 80}
+
+
+async def test_feeds_that_are_an_agendas_first_are_all_heard(fresh: Practice) -> None:
+    """Each would say on its Schedule since when it is synchronised: the one that waited finds it said."""
+    agenda, store = await fresh.open_agenda(1), ScheduleStore(BASE)
+
+    async def synchronise() -> None:
+        async with fresh.database.transaction() as connection:
+            await store.synchronised(connection, fresh.context(), agenda.id)
+
+    async with fresh.database.transaction() as connection:
+        await store.synchronised(connection, fresh.context(), agenda.id)
+        rival = asyncio.create_task(synchronise())
+        await waiting_for_a_lock(fresh, rival)
+    await rival
+    content = await fresh.database.pool.fetchval("SELECT content FROM schedule WHERE id = $1", agenda.id)
+    assert content.count(SYNCHRONISED_AT.encode()) == 1
 
 
 async def test_a_hold_that_has_run_out_does_not_stand_in_its_own_way(practice: Practice) -> None:

@@ -10,7 +10,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
@@ -27,6 +27,11 @@ DECIMAL_EXPONENT_MAX: Final = 100
 
 INTEGER_MAX: Final = 2**31 - 1
 INTEGER_MIN: Final = -(2**31)
+
+CALENDAR_BEGIN: Final = datetime(1, 1, 2, tzinfo=UTC)
+CALENDAR_END: Final = datetime(9999, 12, 30, tzinfo=UTC)
+"""The moments that R4, Python and PostgreSQL can all tell, in every zone; what R4 allows beyond means the nearer of them
+(`9999-12-31` is how many say “for ever”)."""
 
 _YEAR = r"(?:[1-9]\d{3}|0(?:[1-9]\d{2}|0(?:[1-9]\d|0[1-9])))"
 _MONTH = r"(?:0[1-9]|1[0-2])"
@@ -235,6 +240,21 @@ _QUERY_DATE = re.compile(
 )
 
 
+def instant_of(said: str) -> datetime:
+    """The moment that a valid instant, or a dateTime with a time, says. A leap second counts as the second before it."""
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        moment = datetime.fromisoformat(said.replace(":60", ":59"))
+    told = moment.tzinfo is not None and moment.year in (date.min.year, date.max.year)
+    return _within_calendar(moment) if told else moment
+
+
+def time_of(said: str) -> time:
+    """The time of day that a valid `time` says. A leap second counts as the second before it."""
+    return time.fromisoformat(said.replace(":60", ":59"))
+
+
 def exact_instant(moment: datetime) -> str:
     """An instant in UTC, with as many digits of a second as it has."""
     text = moment.astimezone(UTC).isoformat(timespec="microseconds" if moment.microsecond else "seconds")
@@ -249,21 +269,19 @@ def parse_interval(value: str, zone: tzinfo = PARIS) -> tuple[datetime, datetime
     Its length is the value's precision: `2026` a year, `2026-03-29` the day in `zone` (23 hours in Paris), a
     time its minute, second, millisecond or microsecond. A value with an offset is read in it, any other in
     `zone`. Minutes without seconds are accepted, as in a search value, and so is a blank in place of the
-    offset's `+`, which is what form decoding leaves of it. A leap second counts as the second before it.
-    Raises ValueError.
+    offset's `+`, which is what form decoding leaves of it. A leap second counts as the second before it, what lies beyond
+    the calendar as its first or last moment. Raises ValueError.
     """
     match = _QUERY_DATE.fullmatch(value)
     if match is None:
         raise ValueError(f"not a FHIR date or dateTime: {value!r}")
     part = match.groupdict()
     year, month, day = int(part["year"]), int(part["month"] or 1), int(part["day"] or 1)
-    try:
-        if part["hour"] is None:
-            return _days(
-                year, month, day, "day" if part["day"] else "month" if part["month"] else "year", zone
-            )
-        fraction = (part["fraction"] or "")[:6]
-        low = datetime(
+    if part["hour"] is None:
+        return _days(year, month, day, "day" if part["day"] else "month" if part["month"] else "year", zone)
+    fraction = (part["fraction"] or "")[:6]
+    low = _within_calendar(
+        datetime(
             year,
             month,
             day,
@@ -272,17 +290,18 @@ def parse_interval(value: str, zone: tzinfo = PARIS) -> tuple[datetime, datetime
             min(int(part["second"] or 0), 59),
             int(fraction.ljust(6, "0")),
             tzinfo=_offset(part["zone"]) if part["zone"] else zone,
-        ).astimezone(UTC)
-        return low, low + _precision(part["second"], fraction)
-    except OverflowError:
-        raise ValueError(f"beyond the calendar: {value!r}") from None
+        )
+    )
+    return low, low + _precision(part["second"], fraction)
 
 
 def _days(year: int, month: int, day: int, precision: str, zone: tzinfo) -> tuple[datetime, datetime]:
     """The interval of a whole day, month or year: from local midnight to local midnight."""
     low = date(year, month, day)
     if precision == "day":
-        high = low + timedelta(days=1)
+        high = low + timedelta(days=1) if low < date.max else low
+    elif (year, month) == (date.max.year, 12) or (precision, year) == ("year", date.max.year):
+        high = date.max
     elif precision == "month":
         high = date(year + month // 12, month % 12 + 1, 1)
     else:
@@ -291,7 +310,12 @@ def _days(year: int, month: int, day: int, precision: str, zone: tzinfo) -> tupl
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+    return _within_calendar(datetime(day.year, day.month, day.day, tzinfo=zone))
+
+
+def _within_calendar(moment: datetime) -> datetime:
+    """The moment in UTC, or the first or last that there is."""
+    return min(max(moment, CALENDAR_BEGIN), CALENDAR_END).astimezone(UTC)
 
 
 def _precision(second: str | None, fraction: str) -> timedelta:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from creneau_booking.storage.calendars import ShownVisit, feed_of, shown_visits
 from creneau_shared.clock import Clock
 from creneau_shared.database.pool import Database
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import loads
 
 PATH = "/calendar/{secret}.ics"
@@ -88,8 +89,8 @@ def _event(visit: ShownVisit, *, details: bool) -> Event | None:
     event.add("sequence", visit.version - 1)
     event.add("dtstamp", visit.last_updated.astimezone(UTC))
     event.add("last-modified", visit.last_updated.astimezone(UTC))
-    event.add("dtstart", datetime.fromisoformat(said["start"]).astimezone(UTC))
-    event.add("dtend", datetime.fromisoformat(said["end"]).astimezone(UTC))
+    event.add("dtstart", instant_of(said["start"]).astimezone(UTC))
+    event.add("dtend", instant_of(said["end"]).astimezone(UTC))
     event.add("summary", title)
     event.add("status", "TENTATIVE" if pending else "CONFIRMED")
     event.add("class", "PRIVATE")

@@ -11,6 +11,7 @@ from creneau_booking.handlers.answers import Answering, Given
 from creneau_booking.handlers.statements import response_belonging
 from creneau_booking.storage.appointment_mapper import relative
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.storage.generic import GenericStore
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
@@ -104,4 +105,4 @@ class ResponseStore(GenericStore):
 
 
 def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    return instant_of(text) if text else None

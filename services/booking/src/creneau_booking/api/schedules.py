@@ -81,13 +81,13 @@ class ScheduleStore(GenericStore):
         """The agenda is synchronised as a whole: from the first time on its Schedule bears the extension that says when.
         It is locked before anything of it is; one that is not there stays so."""
         await beside_others(connection)
-        current = await self.read(connection, id_)
-        if current is None or current.content is None or SYNCHRONISED_AT.encode() in current.content:
+        if _unmarked(await self.read(connection, id_)) is None:
             return
         current = await self.lock(connection, id_)
-        if current is None or current.content is None:
+        content = _unmarked(current)
+        if current is None or content is None:  # a rival was first
             return
-        resource = loads(current.content)
+        resource = loads(content)
         said = {"url": SYNCHRONISED_AT, "valueInstant": exact_instant(context.now)}
         await self.replace(
             connection, context, current, {**resource, "extension": [*resource.get("extension", ()), said]}
@@ -96,6 +96,12 @@ class ScheduleStore(GenericStore):
     async def delete(self, connection: Connection, context: WriteContext, current: Stored) -> Stored:
         """Conflict while there are visits to come in it, those that are being booked at this moment among them."""
         require_not_kept("Schedule", current.id)
-        await stop_taking(connection, schedule=current.id, now=context.now)
+        await stop_taking(connection, schedules=[current.id], now=context.now)
         require_no_visits("Schedule", current.id, await visits_in(connection, current.id, context.now))
         return await super().delete(connection, context, current)
+
+
+def _unmarked(agenda: Stored | None) -> bytes | None:
+    """The content of an agenda that does not say yet when it was synchronised."""
+    content = agenda.content if agenda is not None else None
+    return content if content is not None and SYNCHRONISED_AT.encode() not in content else None

@@ -183,6 +183,24 @@ class AppointmentOrder(Refusal):
 
 
 @dataclass(eq=False)
+class OutOfReach(Refusal):
+    """An end (`element`) of a slot or an appointment (`kind`) lies in none of the years `first` … `last`."""
+
+    kind: str
+    element: str
+    first: int
+    last: int
+
+
+@dataclass(eq=False)
+class LastsTooLong(Refusal):
+    """A slot or an appointment (`kind`) that lasts longer than so many days."""
+
+    kind: str
+    days: int
+
+
+@dataclass(eq=False)
 class OutsideSlots(Refusal):
     """The period `[start, end)` reaches beyond its slots, `[first, last)`."""
 
@@ -793,6 +811,13 @@ class UnknownPatients(Refusal):
     ids: tuple[str, ...]
     named_in: PatientsNamedIn
     to_practice: bool
+
+
+@dataclass(eq=False)
+class PatientsUnclear(Refusal):
+    """Participants (index, what is said) who are said to be Patients, and are none of this base."""
+
+    said: tuple[tuple[int, str], ...]
 
 
 @dataclass(eq=False)

@@ -30,6 +30,7 @@ from creneau_booking.domain.refusals import (
     VisitOfTooManySlots,
 )
 from creneau_booking.domain.status import SLOT_STATUS_OF, SlotStatus
+from creneau_booking.domain.times import require_sensible
 
 PUBLIC_VISIBILITY = "PUBLIC"
 
@@ -68,6 +69,8 @@ class Claim:
     """who has a place in each of its slots that have several"""
     shared: tuple[str, ...] = ()
     """beside the agendas', whom it brings to the groups of its slots"""
+    owners: frozenset[str] = frozenset()
+    """the organisations whose agendas it takes, as they are once it has taken them"""
 
     @property
     def groups(self) -> tuple[SlotFact, ...]:
@@ -85,11 +88,6 @@ class Claim:
     @property
     def schedules(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(f"Schedule/{slot.schedule}" for slot in self.slots))
-
-    @property
-    def owners(self) -> frozenset[str]:
-        """The organisations whose agendas it takes."""
-        return frozenset(owner for slot in self.slots for owner in slot.owners)
 
 
 def claim_for(
@@ -222,6 +220,7 @@ def period(appointment: Appointment, slots: Sequence[SlotFact]) -> tuple[datetim
         raise NoTime()
     if end <= start:
         raise AppointmentOrder()
+    require_sensible("Appointment", start, end)
     for first, last in spans:
         if start < first or end > last:
             raise OutsideSlots(start, end, first, last)

@@ -43,7 +43,8 @@ from creneau_booking.storage.appointment_mapper import said as said_over
 from creneau_booking.storage.appointment_mapper import with_reason_in_code, without_ours
 from creneau_booking.storage.appointments import AppointmentRepository, Whose
 from creneau_booking.storage.holds import Hold, forget_hold, hold_of
-from creneau_booking.storage.named_actors import with_known_actors
+from creneau_booking.storage.known_references import with_known_references
+from creneau_booking.storage.named_people import with_known_people
 from creneau_booking.storage.ownership import owners_among
 from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
@@ -108,8 +109,6 @@ class AppointmentHandlers:
         `place`: in a series that is taken as a whole.
         """
         understood = await self._understood(connection, context, resource)
-        if understood["status"] == "waitlist":
-            understood = await with_known_actors(connection, understood)
         resource, wanted = self._repository.new(understood, id_ or own_id)
         wanted = place.of(wanted)
         after, whose = await self._begin(connection, context, resource, wanted)
@@ -134,7 +133,7 @@ class AppointmentHandlers:
     async def _understood(
         self, connection: Connection, context: WriteContext, resource: Resource
     ) -> Resource:
-        return await with_known_slots(connection, context, resource, self._repository.base_url)
+        return await with_known_references(connection, context, resource, self._repository.base_url)
 
     async def _begin(
         self, connection: Connection, context: WriteContext, resource: Resource, wanted: Appointment
@@ -213,7 +212,12 @@ class AppointmentHandlers:
         said_before = self._repository.resource(current)
         before = self._repository.stored_facts(current)
         if resource.get("slot") != said_before.get("slot"):
-            resource = await self._understood(connection, context, resource)
+            resource = await with_known_slots(connection, context, resource, self._repository.base_url)
+        people = said_before["participant"]
+        if resource.get("participant") != people:
+            resource = await with_known_people(
+                connection, context, resource, self._repository.base_url, before=people
+            )
         after = self._repository.next(current, resource)
         resource = heard(context, said_before, before, resource, after, moving=how.move)
         after = self._repository.next(current, resource)

@@ -195,7 +195,7 @@ class Claiming:
         if not result.all_slots:
             slot = claim.new_slots[0]
             raise SlotTaken(slot.id, slot.start, slot.status)
-        return claim
+        return replace(claim, owners=result.owners)
 
     async def _judge(
         self, connection: Connection, context: WriteContext, wanted: Appointment, locked: LockedSlots

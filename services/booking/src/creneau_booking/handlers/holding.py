@@ -18,7 +18,7 @@ from creneau_booking.handlers.proxys_word import heard, require_may_hide
 from creneau_booking.handlers.telling import tell
 from creneau_booking.storage.appointments import NOBODY_ELSE, AppointmentRepository, Whose
 from creneau_booking.storage.holds import extensions_of, hold_of, keep_hold
-from creneau_booking.storage.slot_references import with_known_slots
+from creneau_booking.storage.known_references import with_known_references
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.storage.store import Resource, Stored, WriteContext
 
@@ -45,7 +45,7 @@ class Holding:
     ) -> tuple[Stored, datetime]:
         """Store a pending appointment whose slots nobody else gets until the hold runs out; until when. What the account
         holds already, and in the same way, is answered as it is."""
-        understood = await with_known_slots(connection, context, resource, self._repository.base_url)
+        understood = await with_known_references(connection, context, resource, self._repository.base_url)
         resource, wanted = self._repository.new(understood, id_)
         wanted = place.of(wanted)
         await self._word.hear_new(connection, context, resource, wanted, "held")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from creneau_booking.domain import rules
+from creneau_booking.domain import changes, rules
 from creneau_booking.domain.appointment import Appointment, Occurrence
 from creneau_booking.domain.events import ToldOccurrence
 from creneau_booking.domain.participants import SAID_BY_SLOT
@@ -33,6 +33,7 @@ from creneau_booking.storage import series_mapper as mapper
 from creneau_booking.storage.actions import account_key, await_account, patient_key
 from creneau_booking.storage.appointments import AppointmentRepository
 from creneau_booking.storage.availability.actors import resolve
+from creneau_booking.storage.known_references import with_known_references
 from creneau_booking.storage.series import (
     Pattern,
     keep_series,
@@ -41,7 +42,6 @@ from creneau_booking.storage.series import (
     members_of,
     slots_named,
 )
-from creneau_booking.storage.slot_references import with_known_slots
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.datatypes import exact_instant
 from creneau_shared.fhir.storage.generic import owned_by
@@ -108,7 +108,7 @@ class Series:
     ) -> list[Wanted]:
         """The appointments that follow from the first, each in the slots of the same agendas at the same local time."""
         recurrence = mapper.recurrence_of(template)
-        resource = await with_known_slots(connection, context, first.resource, self._repository.base_url)
+        resource = await with_known_references(connection, context, first.resource, self._repository.base_url)
         facts = self._repository.facts(resource)
         slots = await slots_named(connection, facts.slots)
         if not slots or len(slots) < len(facts.slots):
@@ -198,7 +198,9 @@ class Series:
         for index, one in enumerate(wanted, 1):
             resource = mapper.without_series(one.resource)
             try:
-                resource = await with_known_slots(connection, context, resource, self._repository.base_url)
+                resource = await with_known_references(
+                    connection, context, resource, self._repository.base_url
+                )
             except Refusal as refusal:
                 raise OccurrenceRefused(
                     one.number or index, len(wanted), None, one.where, one.itself, refusal
@@ -313,7 +315,7 @@ class Series:
         """Move what is to come of a series, as `scope` has it from `current` on, whose next version is `resource`: the others
         go as many days later or earlier, to the same hour, in the same agendas as it does."""
         members = await self._to_come(connection, context, current, scope)
-        resource = await with_known_slots(connection, context, resource, self._repository.base_url)
+        resource = await with_known_references(connection, context, resource, self._repository.base_url)
         wanted, before = self._repository.facts(resource), self._repository.stored_facts(current)
         slots = await slots_named(connection, wanted.slots)
         if not slots or before.start is None:
@@ -330,6 +332,7 @@ class Series:
                 own = resource
             else:
                 try:
+                    changes.require_movable(facts.status)
                     ids = await pattern.at(connection, moment)
                 except Refusal as refusal:
                     raise OccurrenceRefused(number, len(members), moment, where, False, refusal) from refusal

@@ -71,7 +71,7 @@ class DirectoryReplica:
         """The agendas follow what is known of an actor now. `states_zone`: it says by which clock it lives."""
         resource_type = key.partition("/")[0]
         if resource_type in BELONGING_TYPES:
-            await actor_known(connection, key)
+            await actor_known(connection, key, now)
         if resource_type in INHERITED:
             await actor_changed(connection, key)
         if resource_type in ("Location", "PractitionerRole") or states_zone:

@@ -6,8 +6,6 @@ With `cancelled-appt-id` the old appointment is cancelled only if the new one is
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from creneau_booking.domain.appointment import Appointment
 from creneau_booking.domain.transitions import BOOKABLE
 from creneau_booking.handlers.manner import Manner
@@ -42,8 +40,10 @@ from creneau_booking.operations.subject import (
 )
 from creneau_booking.storage.agenda import slots_between
 from creneau_booking.storage.appointment_mapper import said
+from creneau_booking.storage.named_people import with_known_people
 from creneau_booking.storage.series_mapper import template_of, without_series
 from creneau_shared.errors import BadRequest, Conflict, Unprocessable
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest.exchange import Answer
 from creneau_shared.fhir.rest.operation import Operation, OperationCall
@@ -237,6 +237,9 @@ class BookOperation:
                 details_code="illegal-transition",
                 diagnostics=f"from {resource['status']} to booked",
             )
+        resource = await with_known_people(
+            session.connection, session.context, resource, self._desk.repository.base_url
+        )
         require_a_patient(resource)
         if not resource.get("slot"):
             resource = await self._with_slots(session, resource, given)
@@ -252,7 +255,7 @@ class BookOperation:
                 code="required",
                 expression="Appointment.slot",
             )
-        start, end = (datetime.fromisoformat(resource[name]) for name in ("start", "end"))
+        start, end = (instant_of(resource[name]) for name in ("start", "end"))
         slots = await slots_between(session.connection, schedule, start, end)
         return {**resource, "slot": [{"reference": f"Slot/{id_}"} for id_ in slots]}
 

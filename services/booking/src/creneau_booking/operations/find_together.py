@@ -40,6 +40,7 @@ from creneau_booking.storage.joint_agendas import cutting_of, ids_of_agendas, ke
 from creneau_booking.storage.logical import identified
 from creneau_shared.database.pool import Connection
 from creneau_shared.errors import Unprocessable
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.rest import searching
 from creneau_shared.fhir.rest.operation import OperationCall
@@ -235,7 +236,7 @@ def _kind(actors: Sequence[str]) -> str:
 
 
 def _free(slot: Resource, cutting: Mapping[str, tuple[bool | None, bool]]) -> FreeTime:
-    start, end = (datetime.fromisoformat(slot[name]) for name in ("start", "end"))
+    start, end = (instant_of(slot[name]) for name in ("start", "end"))
     agenda = id_of(slot["schedule"])
     return FreeTime(slot["id"], agenda, start, end, *cutting.get(agenda, (None, False)))
 

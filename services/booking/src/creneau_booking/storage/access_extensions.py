@@ -6,7 +6,7 @@ R4 has no element for them; `HealthcareService.eligibility` holds no more than a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import time, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from creneau_booking.domain.access_rules import (
     BookingWindow,
 )
 from creneau_booking.domain.refusals import RuleFault, RulesUnread, UnreadRule
+from creneau_shared.fhir.datatypes import time_of
 from creneau_shared.fhir.storage.store import Resource
 
 _OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
@@ -104,7 +105,7 @@ def _window(extension: Resource) -> BookingWindow:
     opens_at = parts.get("opensAt", {}).get("valueTime")
     if unknown := parts.keys() - {"days", "opensAt"}:
         raise UnreadableError("unknown-part", "extension", min(map(str, unknown)))
-    return BookingWindow(int(days), time.fromisoformat(opens_at) if opens_at else MIDNIGHT)
+    return BookingWindow(int(days), time_of(opens_at) if opens_at else MIDNIGHT)
 
 
 def _age(extension: Resource) -> AgeLimit:

@@ -124,7 +124,7 @@ async def _keep_slots(connection: Connection, id_: str, said: SlotsSaid, now: da
     if row is None or not row["any"]:
         return
     if row["capacity"]:
-        await stop_taking(connection, schedule=id_, now=now)
+        await stop_taking(connection, schedules=[id_], now=now)
     await connection.execute(_PUT_SLOTS, id_, *values)
     if row["capacity"]:
         await resize(connection, id_, now)

@@ -18,7 +18,7 @@ from creneau_booking.domain.appointment import (
 )
 from creneau_booking.domain.participants import SAID_BY_SLOT
 from creneau_booking.storage import series_mapper
-from creneau_shared.fhir.datatypes import exact_instant
+from creneau_shared.fhir.datatypes import exact_instant, instant_of
 from creneau_shared.fhir.storage.store import Resource
 
 CONFIDENTIALITY = "https://creneau.sante.fr/fhir/CodeSystem/confidentiality"
@@ -282,4 +282,4 @@ def fhir_instant(moment: datetime) -> str:
 
 
 def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    return instant_of(text) if text else None

@@ -11,10 +11,13 @@ from datetime import datetime
 from prometheus_client import Gauge
 
 from creneau_booking.domain.status import SLOT_STATUS_OF
+from creneau_booking.storage.slot_rows import IS_OVERBOOKED, KEY_SQL
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.generic import literal
 
-DOUBLES = Gauge("creneau_double_bookings", "Appointments that have a slot which another one has, too")
+DOUBLES = Gauge(
+    "creneau_double_bookings", "Appointments that have a slot which another one has, too, and nobody meant it"
+)
 
 LOOKED_AT_MAX = 10_000
 
@@ -23,12 +26,16 @@ _CHANGED = f"""
 SELECT id FROM appointment WHERE last_updated > $1 AND NOT deleted AND terms && {_CLAIMING}
 ORDER BY last_updated DESC LIMIT $2
 """
+# A place in a group, and a visit that a practice has put over another one, are meant.
 _DOUBLED = f"""
-SELECT one.id FROM appointment AS one
-CROSS JOIN LATERAL (SELECT array_agg(t) AS slots FROM unnest(one.terms) AS t WHERE t ~ '^slot=Slot/[^/]+$') AS has
-WHERE one.id = ANY($1) AND NOT one.deleted AND one.terms && {_CLAIMING} AND EXISTS (
-  SELECT FROM appointment AS other WHERE other.terms && has.slots AND other.id <> one.id AND NOT other.deleted
-  AND other.terms && {_CLAIMING})
+WITH shared AS MATERIALIZED (
+  SELECT one.id, slot FROM appointment AS one CROSS JOIN unnest(one.terms) AS slot
+  WHERE one.id = ANY($1) AND NOT one.deleted AND one.terms && {_CLAIMING} AND slot ~ '^slot=Slot/[^/]+$' AND EXISTS (
+    SELECT FROM appointment AS other WHERE other.terms @> ARRAY[slot] AND other.id <> one.id AND NOT other.deleted
+    AND other.terms && {_CLAIMING})
+)
+SELECT DISTINCT shared.id FROM shared JOIN slot ON slot.id = {KEY_SQL.format(id="substr(shared.slot, 11)")}
+WHERE slot.places IS NULL AND NOT {IS_OVERBOOKED.format(slot="slot")}
 """
 
 

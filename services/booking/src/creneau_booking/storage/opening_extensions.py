@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, get_args
 
@@ -25,6 +25,7 @@ from creneau_booking.domain.openings.rules import (
     Statement,
 )
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
+from creneau_shared.fhir.datatypes import instant_of, parse_interval, time_of
 from creneau_shared.fhir.json import dumps, loads
 from creneau_shared.fhir.storage.store import Resource
 
@@ -364,14 +365,14 @@ def _moment(part: Resource, name: str) -> Moment:
 
 
 def _read_moment(said: str) -> Moment:
-    return date.fromisoformat(said) if len(said) == _DATED else datetime.fromisoformat(said)
+    return date.fromisoformat(said) if len(said) == _DATED else instant_of(said)
 
 
 def _order(moment: Moment, *, last: bool = False) -> datetime:
     """Near enough for what comes before what."""
     if isinstance(moment, datetime):
         return moment
-    return datetime.fromisoformat(f"{moment + timedelta(days=1) if last else moment}T00:00:00+00:00")
+    return parse_interval(moment.isoformat(), UTC)[last]
 
 
 def _recurrence(part: Resource) -> Recurrence:
@@ -462,8 +463,8 @@ def _hours(role: Resource) -> Iterator[Hours]:
         else:
             yield Hours(
                 days or frozenset(range(7)),
-                time.fromisoformat(start) if start else time.min,
-                time.fromisoformat(end) if end else time.min,
+                time_of(start) if start else time.min,
+                time_of(end) if end else time.min,
             )
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from creneau_booking.domain.status import SLOT_STATUS_OF
 from creneau_booking.storage.slot_rows import IS_OVERBOOKED, OVERBOOKED, SUPERSEDE, SUPERSEDED, slot_key
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import loads
 
 _TAKEN = """
@@ -83,7 +84,7 @@ async def left(
             actors = await connection.fetch(
                 "SELECT actor FROM agenda_actor WHERE schedule_key = $1 ORDER BY 1", slot["schedule_key"]
             )
-            start, end = (datetime.fromisoformat(visit[name]) for name in ("start", "end"))
+            start, end = (instant_of(visit[name]) for name in ("start", "end"))
             heirs.append(Heir(there[0]["id"], tuple(row["actor"] for row in actors), start, end))
         if len(there) < 2:
             await connection.execute(_UNMARK_SQL, [slot["id"]], now)

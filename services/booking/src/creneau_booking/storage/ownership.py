@@ -8,8 +8,10 @@ for which its professionals work.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from creneau_booking.domain.refusals import ActorOfNobody, ActorOfOthers, ActorsNamedIn
+from creneau_booking.storage.availability.actors import stop_taking
 from creneau_booking.storage.availability.agendas import alone, beside_others
 from creneau_shared.database.pool import Connection
 from creneau_shared.fhir.search.layout import table_name
@@ -132,9 +134,9 @@ def owners_among(terms: Iterable[str]) -> frozenset[str]:
     return frozenset(term.removeprefix(OWNER) for term in terms if term.startswith(OWNER))
 
 
-async def actor_known(connection: Connection, reference: str) -> None:
+async def actor_known(connection: Connection, reference: str, now: datetime) -> None:
     """What the directory says of a role, an offer or a place has changed: so may whose the agendas are that name it,
-    or its professional, and with them their appointments and patients."""
+    or its professional, and with them their appointments and patients: those that are being booked at this moment, too."""
     named = [f"actor={reference}"]
     if reference.startswith("PractitionerRole/"):
         person = await connection.fetchval(
@@ -149,12 +151,17 @@ async def actor_known(connection: Connection, reference: str) -> None:
         "SELECT id, terms FROM schedule WHERE terms && $1::text[] AND NOT deleted ORDER BY id FOR UPDATE",
         named,
     )
+    others: dict[str, list[str]] = {}
     for row in rows:
         actors = [t.partition("=")[2] for t in row["terms"] if t.startswith("actor=") and t.count("/") == 1]
         owners = owners_of_agenda(actors, await organizations_of(connection, actors))
         had = {t for t in row["terms"] if t.startswith(OWNER)}
         if owners and had != set(owned_by(owners)):
-            await _hand_over(connection, row["id"], owned_by(owners))
+            others[row["id"]] = owned_by(owners)
+    if others:
+        await stop_taking(connection, schedules=sorted(others), now=now)
+    for schedule, terms in others.items():
+        await _hand_over(connection, schedule, terms)
 
 
 async def _hand_over(connection: Connection, schedule: str, owners: list[str]) -> None:

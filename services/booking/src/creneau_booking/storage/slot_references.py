@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from asyncpg import Record
 
@@ -19,6 +18,7 @@ from creneau_booking.domain.refusals import SlotsUnclear
 from creneau_booking.storage.appointment_mapper import relative
 from creneau_booking.storage.slot_visibility import is_public
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.search.terms import bounded, token_term
 from creneau_shared.fhir.storage.generic import owned_by
 from creneau_shared.fhir.storage.store import Resource, WriteContext
@@ -80,7 +80,7 @@ async def _contained(connection: Connection, sees: Sees, slot: Resource, base_ur
         return None
     if "start" not in slot or "end" not in slot:
         return None
-    times = [datetime.fromisoformat(slot[name]) for name in ("start", "end")]
+    times = [instant_of(slot[name]) for name in ("start", "end")]
     return _only(await connection.fetch(_OF_AGENDA, *sees, agenda.removeprefix("Schedule/"), *times))
 
 

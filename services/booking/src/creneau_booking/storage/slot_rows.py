@@ -14,8 +14,9 @@ from typing import Any
 from uuid import UUID
 
 from creneau_booking.domain.refusals import NoAgendaNamed, SlotFraction, SlotOrder
+from creneau_booking.domain.times import require_sensible
 from creneau_booking.storage import places
-from creneau_shared.fhir.datatypes import exact_instant
+from creneau_shared.fhir.datatypes import exact_instant, instant_of
 from creneau_shared.fhir.json import dumps
 from creneau_shared.fhir.search.index import terms_of
 from creneau_shared.fhir.search.words import Text, texts_of, vector_of
@@ -124,12 +125,14 @@ def take_apart(
 ) -> tuple[SlotRow, SlotKind]:
     """The row and the kind of a valid Slot; `kinds` are looked up, and added to.
 
-    SlotOrder when it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit), SlotFraction when
-    an instant is finer than a microsecond, NoAgendaNamed when its schedule is no reference to a Schedule of this base.
+    SlotOrder when it does not end after it starts (no R4 invariant says so; ISiK-app-1 in spirit), OutOfReach and
+    LastsTooLong as `domain.times` says, SlotFraction when an instant is finer than a microsecond, NoAgendaNamed when its
+    schedule is no reference to a Schedule of this base.
     """
     start, end = _instant(slot, "start"), _instant(slot, "end")
     if end <= start:
         raise SlotOrder()
+    require_sensible("Slot", start, end)
     kind = _kind(slot, base_url, {} if kinds is None else kinds)
     extra = {name: slot[name] for name in _EXTRA if name in slot}
     own = terms_of("Slot", {"identifier": extra["identifier"]}, base_url) if "identifier" in extra else ()
@@ -183,7 +186,7 @@ _FINER = re.compile(r"\.\d{6}\d*[1-9]")
 
 
 def _instant(slot: Resource, name: str) -> datetime:
-    moment = datetime.fromisoformat(slot[name])
+    moment = instant_of(slot[name])
     if _FINER.search(slot[name]):
         raise SlotFraction(name, slot[name])
     return moment
@@ -249,5 +252,5 @@ def as_served(resource: Resource, id_: str, version: int, now: datetime, left: i
     """The version just written, as reading it back gives it: instants in UTC. `left`: of several places, how many."""
     served = stamp(places.with_left(resource, left), id_, version, now)
     for name in ("start", "end"):
-        served[name] = exact_instant(datetime.fromisoformat(served[name]))
+        served[name] = exact_instant(instant_of(served[name]))
     return Stored("Slot", id_, version, now, dumps(served))

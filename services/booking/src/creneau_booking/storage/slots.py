@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from creneau_booking.domain.refusals import NewAgendaBusy, SlotClaimed, SlotMade
 from creneau_booking.storage import slot_visibility, slots_together
 from creneau_booking.storage.availability.actors import TURN_BESIDE, try_beside
 from creneau_booking.storage.availability.freshness import IS_BACK, WORD_COUNTS, heard, spoken_at
-from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.availability.rule import JUDGED, KEEP_CLOSED, UNDER_CLOSURES
 from creneau_booking.storage.choreography import slot_moved_by_itself
 from creneau_booking.storage.freed import AWAITED, note_agendas, note_freed
 from creneau_booking.storage.places import GROUP, left_sql, status_sql
@@ -33,6 +33,7 @@ from creneau_booking.storage.slot_rows import (
 )
 from creneau_booking.storage.unshown import real_slot
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.search.sql import Arguments
 from creneau_shared.fhir.storage.generic import require_owned, to_milliseconds
@@ -82,8 +83,9 @@ LEFT = "coalesce(places, (SELECT capacity FROM slot_kind WHERE slot_kind.key = k
 _INSERT = f"""
 WITH fresh AS (
   SELECT $1::uuid AS id, $2::text AS name, $3::timestamptz AS start, $4::timestamptz AS "end",
-    $5::slot_status AS said, $9::bigint AS schedule_key
-)
+    $5::slot_status AS asked, $9::bigint AS schedule_key,
+    {UNDER_CLOSURES.format(said="$5::slot_status", start="$3::timestamptz", until="$4::timestamptz", schedule_key="$9")} AS said
+), closed AS ({KEEP_CLOSED.format(slots="fresh")})
 INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
 SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, $6, $7, $8::text::tsvector,
   schedule_key, $10, $11, $12
@@ -92,9 +94,10 @@ ON CONFLICT DO NOTHING RETURNING status::text AS served, {LEFT} AS places_left, 
 """
 _REPLACE = f"""
 WITH said AS (
-  SELECT $1::uuid AS id, $2::timestamptz AS start, $3::timestamptz AS "end", $4::slot_status AS said,
-    $8::bigint AS schedule_key
-), replaced AS (
+  SELECT $1::uuid AS id, $2::timestamptz AS start, $3::timestamptz AS "end",
+    $4::slot_status AS asked, $8::bigint AS schedule_key,
+    {UNDER_CLOSURES.format(said="$4::slot_status", start="$2::timestamptz", until="$3::timestamptz", schedule_key="$8")} AS said
+), closed AS ({KEEP_CLOSED.format(slots="said")}), replaced AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = {ECHOED},
     status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")}
       WHEN slot.places IS NOT NULL THEN {status_sql("said.said", left_sql("slot", "$9"))} ELSE slot.status END,
@@ -343,7 +346,7 @@ class SlotStore:
 
     def _stays_in_place(self, resource: Resource, taken: Record) -> bool:
         """Whether a new version leaves a taken slot at its time and in its agenda."""
-        times = (datetime.fromisoformat(resource["start"]), datetime.fromisoformat(resource["end"]))
+        times = (instant_of(resource["start"]), instant_of(resource["end"]))
         return (
             times == (taken["start"], taken["end"])
             and schedule_id(resource, self._base_url) == taken["schedule"]

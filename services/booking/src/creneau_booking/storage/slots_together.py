@@ -22,7 +22,7 @@ from asyncpg import Record
 from creneau_booking.storage import slot_visibility
 from creneau_booking.storage.availability.actors import TURN_BESIDE
 from creneau_booking.storage.availability.freshness import IS_BACK, WORD_COUNTS, spoken_at
-from creneau_booking.storage.availability.rule import JUDGED
+from creneau_booking.storage.availability.rule import JUDGED, KEEP_CLOSED, UNDER_CLOSURES
 from creneau_booking.storage.freed import AWAITED, note_agendas, note_awaited
 from creneau_booking.storage.places import left_sql, status_sql
 from creneau_booking.storage.slot_rows import (
@@ -90,16 +90,17 @@ FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::t
 ORDER BY schedule_key, digest
 ON CONFLICT (schedule_key, digest) DO UPDATE SET digest = excluded.digest RETURNING schedule_key, digest, key
 """
-_GIVEN = """
-SELECT id, name, start, "end", said::slot_status AS said, extra,
+_GIVEN = f"""
+SELECT id, name, start, "end", said::slot_status AS asked, extra,
+  {UNDER_CLOSURES.format(said="said::slot_status", start="start", until='"end"', schedule_key="given.schedule_key")} AS said,
   CASE WHEN terms IS NOT NULL THEN ARRAY(SELECT json_array_elements_text(terms::json)) END AS terms,
-  words::tsvector AS words, schedule_key, kind_key, last_updated, version{more}
+  words::tsvector AS words, schedule_key, kind_key, last_updated, version{{more}}
 FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[], $7::text[],
-  $8::text[], $9::bigint[], $10::bigint[], $11::timestamptz[], $12::integer[]{arrays})
-  AS given (id, name, start, "end", said, extra, terms, words, schedule_key, kind_key, last_updated, version{more})
+  $8::text[], $9::bigint[], $10::bigint[], $11::timestamptz[], $12::integer[]{{arrays}})
+  AS given (id, name, start, "end", said, extra, terms, words, schedule_key, kind_key, last_updated, version{{more}})
 """
 INSERT_MANY = f"""
-WITH fresh AS MATERIALIZED ({_GIVEN.format(more="", arrays="")})
+WITH fresh AS MATERIALIZED ({_GIVEN.format(more="", arrays="")}), closed AS ({KEEP_CLOSED.format(slots="fresh")})
 INSERT INTO slot (id, name, start, "end", status, said, extra, terms, words, schedule_key, kind_key, last_updated, version)
 SELECT id, name, start, "end", {JUDGED.format(slot="fresh", besides="''")}, said, extra, terms, words, schedule_key,
   kind_key, last_updated, version
@@ -109,7 +110,7 @@ FROM fresh ON CONFLICT DO NOTHING RETURNING id, start, status::text AS served,
 REPLACE_MANY = f"""
 WITH said AS MATERIALIZED ({
     _GIVEN.format(more=", was_in, was_at", arrays=", $13::bigint[], $14::timestamptz[]")
-}), replaced AS (
+}), closed AS ({KEEP_CLOSED.format(slots="said")}), replaced AS (
   UPDATE slot SET start = said.start, "end" = said."end", said = {ECHOED},
     status = CASE WHEN slot.taken_by IS NULL THEN {JUDGED.format(slot="said", besides="''")}
       WHEN slot.places IS NOT NULL THEN {

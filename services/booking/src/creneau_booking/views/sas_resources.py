@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from creneau_booking.storage.slot_visibility import SLOT_TYPE_SYSTEM
@@ -20,6 +20,7 @@ from creneau_booking.views.identifiers import (
     structure_number,
 )
 from creneau_booking.views.phones import international
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.profiles import SPECIALTIES
 from creneau_shared.fhir.storage.store import Resource
 from creneau_shared.postal_codes import postal_code
@@ -145,7 +146,7 @@ def phones(stored: Resource) -> list[Resource]:
 
 def instant(text: str) -> str:
     """`2021-11-05T09:00:00.000+00:00`: milliseconds always, the offset of UTC in digits."""
-    return datetime.fromisoformat(text).astimezone(UTC).isoformat(timespec="milliseconds")
+    return instant_of(text).astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def compact(**members: Any) -> Resource:

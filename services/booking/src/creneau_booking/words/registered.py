@@ -10,10 +10,11 @@ from creneau_booking.domain.refusals import (
     PatientErased,
     PatientsNamedIn,
     PatientsUnavailable,
+    PatientsUnclear,
     UnknownPatients,
     UnknownTarget,
 )
-from creneau_shared.errors import Conflict, CreneauError, Forbidden, Gone, Unprocessable
+from creneau_shared.errors import Conflict, CreneauError, Forbidden, Gone, Issue, Unprocessable
 from creneau_shared.words import Theme
 
 WORDS = Theme()
@@ -36,6 +37,21 @@ def _(r: UnknownPatients) -> CreneauError:
         f"{names} {en}: register that person first (POST Patient).",
         code="not-found",
         expression=_NAMED_IN[r.named_in],
+        details_code="unknown-patient",
+    )
+
+
+@WORDS.says(PatientsUnclear)
+def _(r: PatientsUnclear) -> CreneauError:
+    return Unprocessable(issues=[_unclear(index, said) for index, said in r.said])
+
+
+def _unclear(index: int, said: str) -> Issue:
+    return Issue(
+        "not-found",
+        f"Ce patient n'est pas connu ici : « {said} ». Inscrivez-le (POST Patient), puis nommez-le Patient/[id].",
+        f"This patient is not known here: “{said}”. Register them (POST Patient), then name them Patient/[id].",
+        (f"Appointment.participant[{index}].actor",),
         details_code="unknown-patient",
     )
 

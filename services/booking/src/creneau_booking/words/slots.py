@@ -7,10 +7,12 @@ from creneau_booking.domain.refusals import (
     AgendaClosed,
     AppointmentOrder,
     GroupFull,
+    LastsTooLong,
     NoPartOfSlot,
     NoSlot,
     NoSlotThen,
     NoTime,
+    OutOfReach,
     OutsideHorizon,
     OutsideSlots,
     PartOfSlot,
@@ -48,6 +50,26 @@ def _(_: AppointmentOrder) -> CreneauError:
         "The appointment must end after it starts.",
         expression="Appointment.end",
         details_code="appointment-order",
+    )
+
+
+@WORDS.says(OutOfReach)
+def _(r: OutOfReach) -> CreneauError:
+    return Unprocessable(
+        f"{r.kind}.{r.element} doit être entre {r.first} et {r.last}.",
+        f"{r.kind}.{r.element} must be between {r.first} and {r.last}.",
+        expression=f"{r.kind}.{r.element}",
+        details_code="time-out-of-reach",
+    )
+
+
+@WORDS.says(LastsTooLong)
+def _(r: LastsTooLong) -> CreneauError:
+    return Unprocessable(
+        f"Plus de {r.days} jours séparent le début de la fin.",
+        f"More than {r.days} days lie between start and end.",
+        expression=f"{r.kind}.end",
+        details_code="lasts-too-long",
     )
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from creneau_shared.errors import BadRequest
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.json import loads
 from creneau_shared.fhir.outcome import Language
 from creneau_shared.fhir.rest.negotiation import Preference, body_format
@@ -87,7 +88,7 @@ class FhirRequest:
         if not value:
             return None
         try:
-            moment = datetime.fromisoformat(value.replace(" ", "+"))
+            moment = instant_of(value.replace(" ", "+"))
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:

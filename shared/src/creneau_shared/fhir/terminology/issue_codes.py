@@ -102,6 +102,8 @@ ISSUE_CODES: Final[Mapping[str, tuple[str, str]]] = {
     "visit-of-too-many-slots": ("Trop de créneaux pour un rendez-vous", "Too many slots for one appointment"),
     "slot-claimed": ("Créneau lié à un rendez-vous", "Slot tied to an appointment"),
     "slot-order": ("Créneau qui finit avant de commencer", "Slot that ends before it starts"),
+    "time-out-of-reach": ("Moment hors des années servies", "Moment beyond the years that are served"),
+    "lasts-too-long": ("Durée excessive", "Lasts too long"),
     "slot-fraction": (
         "Créneau plus fin que la microseconde",
         "Slot finer than a microsecond",

@@ -52,11 +52,11 @@ _TRY = (
 _STOP_PEOPLE = f"""
 SELECT count(pg_advisory_xact_lock({TURN.format(actor="actor")})) FROM (
   SELECT unnest($1::text[]) AS actor
-  UNION SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = schedule_key WHERE schedule.id = $2
+  UNION SELECT actor FROM agenda_actor JOIN schedule ON schedule.key = schedule_key WHERE schedule.id = ANY($2::text[])
   ORDER BY actor) AS people
 """
 _STOP_SLOTS = """
-SELECT FROM slot WHERE schedule_key = (SELECT key FROM schedule WHERE id = $1) AND "end" > $2
+SELECT FROM slot WHERE schedule_key = ANY(ARRAY(SELECT key FROM schedule WHERE id = ANY($1::text[]))) AND "end" > $2
 ORDER BY schedule_key, start, id FOR UPDATE
 """
 _BESIDE = f"""CASE WHEN bool_or({{awaited}}) THEN pg_advisory_xact_lock({TURN.format(actor="actor")})
@@ -115,13 +115,13 @@ async def try_beside(connection: Connection, schedule: str) -> bool:
 
 
 async def stop_taking(
-    connection: Connection, *, people: Sequence[str] = (), schedule: str | None = None, now: datetime
+    connection: Connection, *, people: Sequence[str] = (), schedules: Sequence[str] = (), now: datetime
 ) -> None:
-    """Wait until nobody is taking time of these people, nor slots of this agenda (id); from then on nobody does, until we
+    """Wait until nobody is taking time of these people, nor slots of these agendas (ids); from then on nobody does, until we
     have ended. Who waits for us finds what we leave."""
-    await connection.execute(_STOP_PEOPLE, list(people), schedule)
-    if schedule is not None:
-        await connection.execute(_STOP_SLOTS, schedule, now)
+    await connection.execute(_STOP_PEOPLE, list(people), list(schedules))
+    if schedules:
+        await connection.execute(_STOP_SLOTS, list(schedules), now)
 
 
 async def write_beside(connection: Connection, schedules: Sequence[int]) -> None:

@@ -2,8 +2,9 @@
 reads one row an agenda.
 
 An agenda is open while it is active and nobody and nothing that it names has gone: a professional, a situation of
-practice, an offer, a place, or the organisation of one of these (R4 `active`, `Location.status`). Of whom the directory
-has said nothing yet, nothing is held against it. Its period is its planning horizon, within the periods of the
+practice, an offer, a place, or the organisation of one of these (R4 `active`, `Location.status`). A place has gone with
+the building that it is part of, and a situation with the last of its places. Of whom the directory has said nothing yet,
+nothing is held against it. Its period is its planning horizon, within the periods of the
 situations that it names: a role that ends closes the agenda from then on without anybody saying so again.
 """
 
@@ -28,18 +29,27 @@ _ORGANIZATION_GONE = f"""EXISTS (
 _PRACTITIONER_GONE = f"""EXISTS (
     SELECT FROM practitioner WHERE {_INACTIVE.format(row="practitioner")} AND practitioner.id IN (
       SELECT substr(t, 27) FROM unnest({{row}}.terms) AS t WHERE starts_with(t, 'practitioner=Practitioner/')))"""
+_PLACE_GONE = f"""EXISTS (
+    WITH RECURSIVE whole (id) AS (
+      SELECT {{id}} COLLATE "C"
+      UNION SELECT substr(t, 17) FROM whole JOIN location AS part ON part.id = whole.id CROSS JOIN unnest(part.terms) AS t
+        WHERE starts_with(t, 'partof=Location/'))
+    SELECT FROM whole JOIN location AS place ON place.id = whole.id WHERE {_INACTIVE.format(row="place")})"""
+_NOWHERE = f"""coalesce((
+    SELECT bool_and({_PLACE_GONE.format(id="substr(t, 19)")}) FROM unnest({{row}}.terms) AS t
+    WHERE starts_with(t, 'location=Location/')), false)"""
 _GONE = f"""CASE named.type
   WHEN 'Practitioner' THEN EXISTS (
     SELECT FROM practitioner WHERE id = named.id AND {_INACTIVE.format(row="practitioner")})
   WHEN 'PractitionerRole' THEN EXISTS (
     SELECT FROM practitioner_role AS role WHERE role.id = named.id AND ({_INACTIVE.format(row="role")}
-      OR {_PRACTITIONER_GONE.format(row="role")} OR {_ORGANIZATION_GONE.format(row="role")}))
+      OR {_PRACTITIONER_GONE.format(row="role")} OR {_ORGANIZATION_GONE.format(row="role")}
+      OR {_NOWHERE.format(row="role")}))
   WHEN 'HealthcareService' THEN EXISTS (
     SELECT FROM healthcare_service AS offer WHERE offer.id = named.id
       AND ({_INACTIVE.format(row="offer")} OR {_ORGANIZATION_GONE.format(row="offer")}))
-  WHEN 'Location' THEN EXISTS (
-    SELECT FROM location AS place WHERE place.id = named.id
-      AND ({_INACTIVE.format(row="place")} OR {_ORGANIZATION_GONE.format(row="place")}))
+  WHEN 'Location' THEN {_PLACE_GONE.format(id="named.id")} OR EXISTS (
+    SELECT FROM location AS place WHERE place.id = named.id AND {_ORGANIZATION_GONE.format(row="place")})
   ELSE false END"""
 _NAMED = """named AS MATERIALIZED (
   SELECT schedule.key, split_part(substr(t, 7), '/', 1) AS type, split_part(substr(t, 7), '/', 2) AS id
@@ -119,11 +129,25 @@ SELECT key FROM schedule WHERE terms && (
   ) AS named) ORDER BY key
 """
 
+_AT = """
+WITH RECURSIVE parts (id) AS (
+  SELECT substr($1::text, 10) COLLATE "C"
+  UNION SELECT part.id FROM parts JOIN location AS part ON part.terms && ARRAY['partof=Location/' || parts.id])
+SELECT key FROM schedule WHERE terms && (
+  SELECT array_agg('actor=' || ref) FROM (
+    SELECT 'Location/' || id AS ref FROM parts
+    UNION ALL SELECT 'PractitionerRole/' || id FROM practitioner_role
+      WHERE terms && ARRAY(SELECT 'location=Location/' || id FROM parts)
+  ) AS named) ORDER BY key
+"""
+"""The agendas at a place, or in a part of it ($1: reference)."""
+
 THERE_OR_GONE = {
     "Practitioner": f"SELECT {_INACTIVE.format(row='practitioner')} FROM practitioner WHERE id = $1",
     "Organization": f"SELECT {_INACTIVE.format(row='organization')} FROM organization WHERE id = $1",
 }
 """Of whom an agenda depends on this alone: whether they are there."""
+_GONE_WITH_ALL_IN_IT = f"SELECT {_PLACE_GONE.format(id='$1::text')}"
 RULES = "hashtextextended('agenda rules', 0)"
 """The advisory lock of what agendas are made of: shared for whoever writes a Schedule, exclusive for whoever writes agendas
 because of what the directory says."""
@@ -161,9 +185,10 @@ async def rejudge(connection: Connection, schedules: Sequence[int], now: datetim
 
 
 async def is_gone(connection: Connection, reference: str) -> bool:
-    """Whether a person or an organisation has gone, as far as the directory has said; nobody else is looked for."""
+    """Whether a person, an organisation or a place has gone, as far as the directory has said; nobody else is looked for."""
     kind, _, id_ = reference.partition("/")
-    return kind in THERE_OR_GONE and bool(await connection.fetchval(THERE_OR_GONE[kind], id_))
+    asked = {**THERE_OR_GONE, "Location": _GONE_WITH_ALL_IN_IT}.get(kind)
+    return asked is not None and bool(await connection.fetchval(asked, id_))
 
 
 async def actor_stated(connection: Connection, reference: str, now: datetime, *, was_gone: bool) -> None:
@@ -180,5 +205,8 @@ async def actor_stated(connection: Connection, reference: str, now: datetime, *,
             return
         await alone(connection)
     through = [f"{kind.lower()}={reference}"] if kind in ("Organization", "Practitioner") else []
-    rows = await connection.fetch(_DEPENDING, reference, through)
+    if kind == "Location" and await is_gone(connection, reference) != was_gone:
+        rows = await connection.fetch(_AT, reference)
+    else:
+        rows = await connection.fetch(_DEPENDING, reference, through)
     await keep_agendas(connection, [row["key"] for row in rows], now)

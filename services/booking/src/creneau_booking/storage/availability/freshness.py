@@ -20,6 +20,7 @@ from prometheus_client import Gauge
 from creneau_booking.domain.refusals import RuleFault, RulesUnread, UnreadRule
 from creneau_booking.storage.freed import note_agendas
 from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.datatypes import instant_of
 from creneau_shared.fhir.storage.store import Resource, WriteContext
 
 _OWN = "https://creneau.sante.fr/fhir/StructureDefinition/"
@@ -91,7 +92,7 @@ def freshness_of(schedule: Resource) -> Freshness:
             else:
                 unread.append(UnreadRule(index, *read))
         elif "valueInstant" in extension or "valueDateTime" in extension:
-            moment = datetime.fromisoformat(extension.get("valueInstant") or extension["valueDateTime"])
+            moment = instant_of(extension.get("valueInstant") or extension["valueDateTime"])
             if moment.tzinfo is None:
                 unread.append(UnreadRule(index, "instant", "valueInstant"))
             found[url] = moment

@@ -23,6 +23,7 @@ from creneau_booking.storage.slot_rows import IS_OVERBOOKED, SUPERSEDE, SUPERSED
 from creneau_shared.database.partitions import add_months, month_of
 from creneau_shared.database.pool import Connection
 from creneau_shared.ids import new_id
+from creneau_shared.security.rights import OWNER
 
 _DISPLACED_BY_OTHERS = f"""
 SELECT coalesce(name, id::text) AS id FROM slot
@@ -73,6 +74,9 @@ WITH wanted AS MATERIALIZED (
 ), taken AS ({_OCCUPY})
 SELECT (SELECT count(*) FROM claimed) AS claimed, (SELECT coalesce(array_agg(actor), '{{{{}}}}') FROM taken) AS taken,
   {UNAVAILABLE.format(ids="(SELECT $9::text[])::text[]")} AS unavailable,
+  -- Whose the agendas are now: the directory may have said so while the slots were waited for.
+  ARRAY(SELECT owner FROM schedule, unnest(schedule.terms) AS owner
+    WHERE schedule.id = ANY((SELECT $12::text[])::text[]) AND starts_with(owner, '{OWNER}')) AS owners,
   EXISTS (
     SELECT FROM {_PEOPLE} JOIN agenda_actor USING (actor) JOIN agenda USING (schedule_key)
     WHERE $2::timestamptz - slot_length_max < $10::timestamptz) AS reaches_back
@@ -173,12 +177,13 @@ SELECT {_AGENDAS}
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a claim got: whether every slot was still free, the actors whom someone else has, and the Patients (ids) for
-    whom nothing can be booked: deleted, inactive or deceased."""
+    """What a claim got: whether every slot was still free, the actors whom someone else has, the Patients (ids) for whom
+    nothing can be booked (deleted, inactive or deceased), and the organisations (ids) whose the agendas are."""
 
     all_slots: bool
     missing_actors: tuple[str, ...]
     unavailable_patients: tuple[str, ...]
+    owners: frozenset[str]
 
 
 async def displaced_by_others(
@@ -214,6 +219,7 @@ async def take(
         [reference.removeprefix("Patient/") for reference in wanted.patients],
         add_months(claim.start, 0) if month != "slot" else None,
         marked,
+        [schedule.removeprefix("Schedule/") for schedule in claim.schedules],
     )
     assert row is not None
     if row["reaches_back"]:
@@ -226,6 +232,7 @@ async def take(
         all_slots=row["claimed"] == len(alone),
         missing_actors=tuple(sorted(missing)),
         unavailable_patients=tuple(row["unavailable"]),
+        owners=frozenset(owner.removeprefix(OWNER) for owner in row["owners"]),
     )
 
 

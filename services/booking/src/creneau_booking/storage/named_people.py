@@ -1,0 +1,89 @@
+"""Whom an Appointment means by its participants, however it refers to them.
+
+| actor | who is meant |
+|---|---|
+| `Patient/12`, or the same within this base | that one; whether they are known is asked with what is taken |
+| an identifier alone, with its system | the one who bears it, of those whom the writer may see |
+| a Patient contained, of another server, by `urn:uuid:`, or in words | nobody whom one can book for: PatientsUnclear |
+| anybody else | whoever it is, they are taken by no appointment |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from creneau_booking.domain.refusals import PatientsUnclear
+from creneau_booking.storage.appointment_mapper import relative
+from creneau_shared.database.pool import Connection
+from creneau_shared.fhir.search.layout import table_name
+from creneau_shared.fhir.search.terms import bounded, token_term
+from creneau_shared.fhir.storage.generic import owned_by
+from creneau_shared.fhir.storage.store import Resource, WriteContext
+
+DIRECTORY = ("Practitioner", "PractitionerRole", "HealthcareService", "Location", "Device")
+"""types of actors of whom the directory has told us"""
+_FOUND = " UNION ALL ".join(
+    f"(SELECT '{name}/' || id AS reference FROM {table_name(name)} WHERE terms @> ARRAY[$1] AND NOT deleted LIMIT 2)"
+    for name in DIRECTORY
+)
+_FOUND += """ UNION ALL (SELECT 'Patient/' || id FROM patient
+  WHERE terms @> ARRAY[$1] AND NOT deleted AND NOT terms && ARRAY['active=false']
+  AND ($2 OR id = ANY($3::text[]) OR terms && $4::text[]) LIMIT 2)"""
+
+
+async def with_known_people(
+    connection: Connection,
+    context: WriteContext,
+    appointment: Resource,
+    base_url: str,
+    *,
+    before: Collection[Any] = (),
+) -> Resource:
+    """The appointment in which each participant who is named by an identifier alone has the reference, too, if there is one
+    such. PatientsUnclear, naming each, when somebody is said to be a Patient and is none of this base (whom a person's own
+    account may name, its own word says). Who was a participant `before` stays as they are."""
+    kept = [participant.get("actor") for participant in before]
+    people, unclear = [], []
+    for index, participant in enumerate(appointment.get("participant", ())):
+        actor = participant.get("actor")
+        if actor and actor not in kept:
+            if reference := await _borne_by(connection, context, actor):
+                participant = {**participant, "actor": {"reference": reference, **actor}}
+            elif context.patient_ids is None and _is_patient_of_nowhere(actor, appointment, base_url):
+                unclear.append((index, _said(actor)))
+        people.append(participant)
+    if unclear:
+        raise PatientsUnclear(tuple(unclear))
+    return {**appointment, "participant": people}
+
+
+async def _borne_by(connection: Connection, context: WriteContext, actor: Resource) -> str | None:
+    """The one who bears the actor's identifier, where it is all that names them."""
+    identifier = actor.get("identifier", {})
+    if "reference" in actor or not identifier.get("system") or not identifier.get("value"):
+        return None
+    rows = await connection.fetch(
+        _FOUND,
+        bounded(token_term("identifier", identifier["system"], identifier["value"])),
+        context.patient_ids is None and context.organizations is None,
+        list(context.patient_ids or ()),
+        owned_by(context.organizations or ()),
+    )
+    said = actor.get("type")
+    found = {row["reference"] for row in rows if said is None or row["reference"].startswith(f"{said}/")}
+    return str(found.pop()) if len(found) == 1 else None
+
+
+def _is_patient_of_nowhere(actor: Resource, appointment: Resource, base_url: str) -> bool:
+    """Whether somebody is said to be a Patient, and not one of this base."""
+    reference = relative(actor.get("reference", ""), base_url)
+    if reference.startswith("Patient/"):
+        return False
+    contained = {f"#{one.get('id')}": one.get("resourceType") for one in appointment.get("contained", ())}
+    kinds = (actor.get("type"), contained.get(reference), *reference.split("/")[-2:-1])
+    return "Patient" in kinds or reference.startswith("urn:uuid:")
+
+
+def _said(actor: Resource) -> str:
+    return str(actor.get("reference") or actor.get("display") or "identifier")
